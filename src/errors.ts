@@ -1,0 +1,56 @@
+/** What went wrong, for programs; the message is for people. */
+export type ErrorCode =
+  | 'USAGE'
+  | 'NOT_FOUND'
+  | 'UNKNOWN_FORMAT'
+  | 'MALFORMED'
+  | 'UNSUPPORTED'
+  | 'INVALID_GRAPH'
+  | 'MISMATCH';
+
+/** An answer to the user, worded `file: part: problem`. Anything else that is thrown is a bug in mbert. */
+export class MbertError extends Error {
+  override readonly name = 'MbertError';
+  readonly code: ErrorCode;
+  /** The way out, printed on a line of its own. */
+  readonly hint: string | undefined;
+
+  constructor(code: ErrorCode, message: string, options: { hint?: string; cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.hint = options.hint;
+  }
+}
+
+/** The candidate closest to `name`, for "did you mean": undefined if none shares most of its letters. */
+export function nearest(name: string, candidates: Iterable<string>): string | undefined {
+  let best: string | undefined;
+  let bestDistance = Math.max(3, Math.floor(name.length / 2));
+  for (const candidate of candidates) {
+    if (Math.abs(candidate.length - name.length) >= bestDistance) continue;
+    const distance = editDistance(name, candidate, bestDistance);
+    if (distance < bestDistance) {
+      best = candidate;
+      bestDistance = distance;
+    }
+  }
+  return best;
+}
+
+/** Levenshtein distance, given up at `limit`. */
+function editDistance(a: string, b: string, limit: number): number {
+  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    let least = i;
+    for (let j = 1; j <= b.length; j++) {
+      const cost = a.charCodeAt(i - 1) === b.charCodeAt(j - 1) ? 0 : 1;
+      const value = Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, (row[j - 1] ?? 0) + cost);
+      next.push(value);
+      if (value < least) least = value;
+    }
+    if (least >= limit) return limit;
+    row = next;
+  }
+  return row[b.length] ?? limit;
+}

@@ -1,0 +1,206 @@
+import { type Attrs, invalid, nameInputs } from './op.ts';
+import { type AttrsOf, type OpName, opDef } from './ops/index.ts';
+import type { Tensor, TensorType } from './tensor.ts';
+
+interface NodeBase {
+  readonly name: string;
+  readonly type: TensorType;
+  readonly inputs: readonly Node[];
+  readonly users: ReadonlySet<Node>;
+}
+export type Input = NodeBase & { readonly op: 'input' };
+export type Constant = NodeBase & { readonly op: 'constant'; readonly tensor: Tensor };
+export type Call<O extends OpName = OpName> = {
+  [K in O]: NodeBase & { readonly op: K; readonly attrs: AttrsOf<K> };
+}[O];
+
+/** A node is the one value it computes, so there is no separate Value type. */
+export type Node = Input | Constant | Call;
+
+export interface Output {
+  readonly name: string;
+  readonly node: Node;
+}
+
+/** What only this file may change on a node. */
+interface Mutable {
+  name: string;
+  type: TensorType;
+  inputs: Node[];
+  users: Set<Node>;
+}
+
+/** Inputs, outputs, and between them the nodes that the outputs reach: there is no node list to keep. */
+export class Graph {
+  readonly name: string;
+  readonly #inputs: Input[] = [];
+  readonly #outputs: { name: string; node: Node }[] = [];
+  readonly #names = new Map<string, Node>();
+  readonly #counts = new Map<string, number>();
+
+  constructor(name = 'model') {
+    this.name = name;
+  }
+
+  get inputs(): readonly Input[] {
+    return this.#inputs;
+  }
+
+  get outputs(): readonly Output[] {
+    return this.#outputs;
+  }
+
+  input(name: string, type: TensorType): Input {
+    const node = this.#node<Input>({ op: 'input', type, inputs: [] }, name);
+    this.#inputs.push(node);
+    return node;
+  }
+
+  constant(tensor: Tensor, name?: string): Constant {
+    return this.#node<Constant>(
+      { op: 'constant', tensor, type: { dtype: tensor.dtype, shape: tensor.shape }, inputs: [] },
+      name,
+    );
+  }
+
+  /** Builds a node and infers its type. A name that another node holds passes to the new node; the old one gets a suffix. */
+  add<O extends OpName>(op: O, inputs: readonly Node[], attrs: Partial<AttrsOf<O>> = {}, name?: string): Call<O> {
+    const def = opDef(op);
+    const all: Attrs = { ...def.attrs, ...(attrs as Attrs) };
+    const what = name ?? op;
+    let type: TensorType;
+    try {
+      type = def.infer(
+        nameInputs(
+          def,
+          inputs.map((input) => input.type),
+          what,
+        ),
+        all,
+      );
+    } catch (cause) {
+      if (!(cause instanceof Error)) throw cause;
+      cause.message = name === undefined ? cause.message : `${name}: ${cause.message}`;
+      throw cause;
+    }
+    const node: Node = this.#node({ op, attrs: all, type, inputs: [...inputs] } as unknown as Call, name);
+    for (const input of inputs) mutable(input).users.add(node);
+    return node as unknown as Call<O>;
+  }
+
+  output(name: string, node: Node): void {
+    if (this.#outputs.some((output) => output.name === name)) invalid(`output ${name} exists already`);
+    this.#outputs.push({ name, node });
+  }
+
+  /** Puts the outputs into the order of `names`, which are all of them. */
+  orderOutputs(names: readonly string[]): void {
+    this.#outputs.sort((a, b) => names.indexOf(a.name) - names.indexOf(b.name));
+  }
+
+  renameOutput(from: string, to: string): void {
+    const output = this.#outputs.find(({ name }) => name === from) ?? invalid(`there is no output ${from}`);
+    output.name = to;
+  }
+
+  /**
+   * Redirects every present use of `old` to what `make` builds, then drops what only `old` kept alive. Uses are listed
+   * before `make` runs, so the new node may itself consume `old`. Null from `make` changes nothing.
+   */
+  replace(old: Node, make: () => Node | null): boolean {
+    const users = [...old.users];
+    const made = make();
+    if (made === null || made === old) return false;
+    for (const user of users) {
+      const { inputs } = mutable(user);
+      for (let i = 0; i < inputs.length; i++) if (inputs[i] === old) inputs[i] = made;
+      mutable(made).users.add(user);
+      mutable(old).users.delete(user);
+    }
+    for (const output of this.#outputs) if (output.node === old) output.node = made;
+    this.#drop(old);
+    return true;
+  }
+
+  /** For quantization: the same value, stored in another way. */
+  setType(node: Node, type: TensorType): void {
+    mutable(node).type = type;
+  }
+
+  /** The nodes that the outputs reach, inputs before users, in a stable order. */
+  nodes(): Node[] {
+    const order: Node[] = [];
+    const seen = new Set<Node>();
+    // An explicit stack: recursion ends at some thousand nodes in a chain.
+    const stack: { node: Node; next: number }[] = [];
+    for (const { node: root } of this.#outputs) {
+      if (!seen.has(root)) {
+        seen.add(root);
+        stack.push({ node: root, next: 0 });
+      }
+      for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
+        const input = top.node.inputs[top.next++];
+        if (input === undefined) {
+          order.push(top.node);
+          stack.pop();
+        } else if (!seen.has(input)) {
+          seen.add(input);
+          stack.push({ node: input, next: 0 });
+        }
+      }
+    }
+    return order;
+  }
+
+  /** Forgets nodes that were built but never used, so that user sets hold live nodes only. */
+  prune(): void {
+    const live = new Set(this.nodes());
+    for (const node of live) {
+      for (const user of node.users) if (!live.has(user)) mutable(node).users.delete(user);
+    }
+    for (const input of this.#inputs) {
+      for (const user of input.users) if (!live.has(user)) mutable(input).users.delete(user);
+      live.add(input);
+    }
+    for (const [name, node] of this.#names) if (!live.has(node)) this.#names.delete(name);
+  }
+
+  #node<N extends Node>(parts: Omit<N, 'name' | 'users'>, name: string | undefined): N {
+    const node = { ...parts, name: '', users: new Set<Node>() } as unknown as N;
+    if (name === undefined) this.#rename(node, this.#freeName(node.op === 'constant' ? 'const' : node.op));
+    else {
+      const holder = this.#names.get(name);
+      this.#rename(node, name);
+      if (holder) this.#rename(holder, this.#freeName(name));
+    }
+    return node;
+  }
+
+  #rename(node: Node, name: string): void {
+    mutable(node).name = name;
+    this.#names.set(name, node);
+  }
+
+  #freeName(stem: string): string {
+    for (let n = this.#counts.get(stem) ?? 0; ; n++) {
+      const name = `${stem}_${n}`;
+      if (this.#names.has(name)) continue;
+      this.#counts.set(stem, n + 1);
+      return name;
+    }
+  }
+
+  #drop(root: Node): void {
+    const outputs = new Set(this.#outputs.map(({ node }) => node));
+    const stack = [root];
+    for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
+      if (node.users.size > 0 || node.op === 'input' || outputs.has(node)) continue;
+      if (this.#names.get(node.name) === node) this.#names.delete(node.name);
+      for (const input of node.inputs) if (mutable(input).users.delete(node)) stack.push(input);
+    }
+  }
+}
+
+function mutable(node: Node): Mutable {
+  return node as unknown as Mutable;
+}

@@ -1,0 +1,11 @@
+import { computedType, defineOp } from '../op.ts';
+import type { DType } from '../tensor.ts';
+import { numbersOf, resultTensor } from './elementwise.ts';
+
+/** The same numbers in another type; floats to integers truncate. */
+export const cast = defineOp({
+  inputs: ['x'],
+  attrs: { to: 'f32' as DType },
+  infer: ({ x }, { to }) => ({ dtype: computedType(to), shape: x.shape }),
+  evaluate: ({ x }, { to }) => resultTensor(computedType(to), x.shape, Float64Array.from(numbersOf(x))),
+});

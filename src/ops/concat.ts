@@ -1,0 +1,55 @@
+import { defineOp, invalid } from '../op.ts';
+import { axisOf, type Dim, type Shape, sameShape, shapeText } from '../shape.ts';
+import type { Tensor, TensorType } from '../tensor.ts';
+
+function concatShape(shapes: readonly Shape[], axis: number): Shape {
+  const first = shapes[0];
+  const at = first && axisOf(axis, first.length);
+  if (first === undefined || at === null || at === undefined)
+    invalid(`concat of ${shapes.length} inputs along axis ${axis}`);
+  let length = 0;
+  for (const shape of shapes) {
+    const size = shape[at];
+    if (typeof size !== 'number' || !sameShape(shape.with(at, 0), first.with(at, 0))) {
+      invalid(`concat of ${shapes.map(shapeText).join(' and ')} along axis ${axis}`);
+    }
+    length += size;
+  }
+  return first.with(at, length as Dim);
+}
+
+/** Inputs one after the other along an axis; the other axes are equal. */
+export const concat = defineOp({
+  inputs: ['xs...'],
+  attrs: { axis: -1 as number },
+  int8: { output: 'same-as-input' },
+  infer({ xs }, { axis }): TensorType {
+    return {
+      dtype: (xs[0] as TensorType).dtype,
+      shape: concatShape(
+        xs.map((x) => x.shape),
+        axis,
+      ),
+    };
+  },
+  evaluate({ xs }, { axis }): Tensor {
+    const shape = concatShape(
+      xs.map((x) => x.shape),
+      axis,
+    ) as readonly number[];
+    const parts = xs.map((x) => x.bytes());
+    const at = axisOf(axis, shape.length) as number;
+    let outer = 1;
+    for (const dim of shape.slice(0, at)) outer *= dim;
+    const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.byteLength, 0));
+    let to = 0;
+    for (let o = 0; o < outer; o++) {
+      for (const part of parts) {
+        const block = part.byteLength / outer;
+        bytes.set(part.subarray(o * block, (o + 1) * block), to);
+        to += block;
+      }
+    }
+    return { dtype: (xs[0] as Tensor).dtype, shape, bytes: () => bytes };
+  },
+});

@@ -1,0 +1,37 @@
+import { computedType, defineOp, invalid, isFloat } from '../op.ts';
+import { axisOf, shapeText, sizeOf } from '../shape.ts';
+import { convertTensor, readIntegers } from '../tensor.ts';
+import { aroundAxis, pickElements } from './strides.ts';
+
+/** Rows of x by index: with axis 0, table [vocabulary, hidden] and ids [batch, sequence] the embedding look-up [batch, sequence, hidden]. */
+export const gather = defineOp({
+  inputs: ['x', 'indices'],
+  attrs: { axis: 0 as number },
+  int8: { output: 'same-as-input' },
+  infer({ x, indices }, { axis }) {
+    const at = axisOf(axis, x.shape.length);
+    if (at === null || isFloat(indices.dtype))
+      invalid(`gather of axis ${axis} of ${shapeText(x.shape)} by ${indices.dtype}`);
+    return {
+      dtype: computedType(x.dtype),
+      shape: [...x.shape.slice(0, at), ...indices.shape, ...x.shape.slice(at + 1)],
+    };
+  },
+  evaluate({ x, indices }, { axis }) {
+    const at = axisOf(axis, x.shape.length) as number;
+    const { outer, length, inner } = aroundAxis(x.shape, at);
+    const rows = readIntegers(indices);
+    const shape = [...x.shape.slice(0, at), ...indices.shape, ...x.shape.slice(at + 1)];
+    const picked = new Int32Array(sizeOf(shape));
+    let i = 0;
+    for (let o = 0; o < outer; o++) {
+      for (const row of rows) {
+        const index = row < 0 ? row + length : row;
+        if (index < 0 || index >= length) invalid(`gather of row ${row} of ${length}`);
+        for (let k = 0; k < inner; k++) picked[i++] = (o * length + index) * inner + k;
+      }
+    }
+    const result = pickElements(x, shape, picked);
+    return isFloat(x.dtype) ? convertTensor(result, 'f32') : result;
+  },
+});

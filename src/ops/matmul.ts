@@ -1,0 +1,54 @@
+import { defineOp, invalid, isFloat } from '../op.ts';
+import { broadcast, shapeText, sizeOf } from '../shape.ts';
+import { readF32, tensorOf } from '../tensor.ts';
+
+/** a b, or a bᵀ with `transposeB`, on the last two axes; leading axes are equal. a [..., n, k], b [..., k, m] or [..., m, k]. */
+export const matmul = defineOp({
+  inputs: ['a', 'b'],
+  attrs: { transposeB: false as boolean },
+  int8: { output: 'calibrated' },
+  infer({ a, b }, { transposeB }) {
+    const [rows, inner] = a.shape.slice(-2);
+    const [columns, innerB] = transposeB ? b.shape.slice(-2) : b.shape.slice(-2).reverse();
+    const lead = broadcast(a.shape.slice(0, -2), b.shape.slice(0, -2));
+    if (!isFloat(a.dtype) || !isFloat(b.dtype)) invalid(`matmul of ${a.dtype} and ${b.dtype}, takes floats`);
+    if (
+      a.shape.length < 2 ||
+      a.shape.length !== b.shape.length ||
+      !lead ||
+      inner !== innerB ||
+      rows === undefined ||
+      columns === undefined
+    ) {
+      invalid(`matmul of ${shapeText(a.shape)} and ${shapeText(b.shape)}${transposeB ? ' transposed' : ''}`);
+    }
+    return { dtype: 'f32', shape: [...lead, rows, columns] };
+  },
+  evaluate({ a, b }, { transposeB }) {
+    const [rows, inner] = a.shape.slice(-2) as [number, number];
+    const columns = b.shape.at(transposeB ? -2 : -1) as number;
+    const lead = broadcast(a.shape.slice(0, -2), b.shape.slice(0, -2)) as readonly number[];
+    const batches = sizeOf(lead);
+    const x = readF32(a);
+    const y = readF32(b);
+    if (x.length !== batches * rows * inner || y.length !== batches * inner * columns) {
+      invalid(`matmul that broadcasts ${shapeText(a.shape)} with ${shapeText(b.shape)}`);
+    }
+    const values = new Float32Array(batches * rows * columns);
+    const [stepInner, stepColumn] = transposeB ? [1, inner] : [columns, 1];
+    for (let batch = 0; batch < batches; batch++) {
+      for (let row = 0; row < rows; row++) {
+        for (let column = 0; column < columns; column++) {
+          let sum = 0;
+          for (let i = 0; i < inner; i++) {
+            sum +=
+              (x[(batch * rows + row) * inner + i] as number) *
+              (y[batch * inner * columns + i * stepInner + column * stepColumn] as number);
+          }
+          values[(batch * rows + row) * columns + column] = sum;
+        }
+      }
+    }
+    return tensorOf('f32', [...lead, rows, columns], values);
+  },
+});

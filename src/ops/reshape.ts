@@ -1,0 +1,16 @@
+import { defineOp, invalid } from '../op.ts';
+import { bindDim, product, type Shape, shapeText } from '../shape.ts';
+
+/** The same elements in another shape, of numbers and symbols: `[batch, sequence, 4, 32]`, `[batch*sequence, 128]`. */
+export const reshape = defineOp({
+  inputs: ['x'],
+  attrs: { shape: [] as Shape },
+  int8: { output: 'same-as-input' },
+  infer({ x }, { shape }) {
+    if (product(x.shape) !== product(shape)) invalid(`reshape of ${shapeText(x.shape)} to ${shapeText(shape)}`);
+    return { ...x, shape };
+  },
+  evaluate({ x }, { shape }, bindings) {
+    return { ...x, shape: shape.map((dim) => bindDim(dim, bindings) ?? invalid(`reshape to an unbound ${dim}`)) };
+  },
+});

@@ -1,0 +1,76 @@
+import type { Graph, Node } from './graph.ts';
+import { match, type Pattern } from './match.ts';
+import { verifyGraph } from './verify-graph.ts';
+
+export interface PassReport {
+  /** How often the pass changed the graph. */
+  readonly rewrites: number;
+  /** Where it could have but did not, each with the reason: `name: reason`. */
+  readonly declined: readonly string[];
+}
+
+/** What a pass may ask of its caller. */
+export interface PassContext {
+  /** True where the user wants this node left alone (`--keep`). */
+  keeps(node: Node): boolean;
+}
+
+export interface Pass {
+  /** kebab-case, for --passes and reports. */
+  readonly name: string;
+  /** One line, before -> after. */
+  readonly summary: string;
+  /** What stays equal: every bit, values up to rounding, or only shapes (the function changes: asked for by name only). */
+  readonly keeps: 'bits' | 'values' | 'shapes';
+  /** May assume a valid graph; must leave one. */
+  run(graph: Graph, context: PassContext): PassReport | Promise<PassReport>;
+}
+
+export const keepNothing: PassContext = { keeps: () => false };
+
+/** Runs passes in order and verifies the graph after each. */
+export async function runPasses(
+  graph: Graph,
+  passes: readonly Pass[],
+  context: PassContext = keepNothing,
+): Promise<(PassReport & { readonly pass: Pass })[]> {
+  const reports: (PassReport & { pass: Pass })[] = [];
+  for (const pass of passes) {
+    const report = await pass.run(graph, context);
+    graph.prune();
+    verifyGraph(graph, pass.name);
+    reports.push({ ...report, pass });
+  }
+  return reports;
+}
+
+/** A pass that is one rule: where the pattern fits a node, `replace` builds what takes its place or says why not. */
+export function rewrite<C>(
+  rule: Omit<Pass, 'run'> & {
+    readonly pattern: Pattern<C>;
+    /** A string declines, and says why. */
+    replace(graph: Graph, found: C, root: Node): Node | string;
+  },
+): Pass {
+  return {
+    name: rule.name,
+    summary: rule.summary,
+    keeps: rule.keeps,
+    run(graph, context) {
+      let rewrites = 0;
+      const declined: string[] = [];
+      for (const node of graph.nodes()) {
+        const found = match(rule.pattern, node);
+        if (found === null || context.keeps(node)) continue;
+        const changed = graph.replace(node, () => {
+          const made = rule.replace(graph, found, node);
+          if (typeof made !== 'string') return made;
+          declined.push(`${node.name}: ${made}`);
+          return null;
+        });
+        if (changed) rewrites++;
+      }
+      return { rewrites, declined };
+    },
+  };
+}

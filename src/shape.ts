@@ -1,0 +1,72 @@
+/** A dimension is a size or a symbol such as `batch`, bound only at run time; `batch*sequence` is a product. */
+export type Dim = number | string;
+export type Shape = readonly Dim[];
+
+/** What symbols stand for in one run, e.g. `{ sequence: 24 }`. */
+export type Bindings = { readonly [symbol: string]: number };
+
+export function isStatic(shape: Shape): shape is readonly number[] {
+  return shape.every((dim) => typeof dim === 'number');
+}
+
+/** The number of elements; 1 for a scalar. */
+export function sizeOf(shape: readonly number[]): number {
+  let size = 1;
+  for (const dim of shape) size *= dim;
+  return size;
+}
+
+/** The product of dimensions as one dimension: numbers multiply, symbols join in alphabetical order. */
+export function product(dims: Shape): Dim {
+  let size = 1;
+  const symbols: string[] = [];
+  for (const dim of dims) {
+    for (const part of String(dim).split('*')) {
+      if (/^\d+$/.test(part)) size *= Number(part);
+      else symbols.push(part);
+    }
+  }
+  if (symbols.length === 0 || size === 0) return size;
+  symbols.sort();
+  return size === 1 ? symbols.join('*') : [size, ...symbols].join('*');
+}
+
+export function sameShape(a: Shape, b: Shape): boolean {
+  return a.length === b.length && a.every((dim, i) => dim === b[i]);
+}
+
+/** The shape that both broadcast to (numpy rules), or null; a symbol equals only itself and 1. */
+export function broadcast(a: Shape, b: Shape): Shape | null {
+  const rank = Math.max(a.length, b.length);
+  const shape: Dim[] = [];
+  for (let i = 0; i < rank; i++) {
+    const x = a[a.length - rank + i] ?? 1;
+    const y = b[b.length - rank + i] ?? 1;
+    if (x !== y && x !== 1 && y !== 1) return null;
+    shape.push(x === 1 ? y : x);
+  }
+  return shape;
+}
+
+/** -1 is the last axis. Null where there is no such axis. */
+export function axisOf(axis: number, rank: number): number | null {
+  const at = axis < 0 ? axis + rank : axis;
+  return Number.isInteger(at) && at >= 0 && at < rank ? at : null;
+}
+
+/** The size of a dimension in one run, or null where a symbol is not bound. */
+export function bindDim(dim: Dim, bindings: Bindings): number | null {
+  if (typeof dim === 'number') return dim;
+  let size = 1;
+  for (const part of dim.split('*')) {
+    const value = /^\d+$/.test(part) ? Number(part) : bindings[part];
+    if (value === undefined) return null;
+    size *= value;
+  }
+  return size;
+}
+
+/** `[batch, 128]`, as graph text prints it. */
+export function shapeText(shape: Shape): string {
+  return `[${shape.join(', ')}]`;
+}

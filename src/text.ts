@@ -1,0 +1,261 @@
+import { createHash } from 'node:crypto';
+import { MbertError } from './errors.ts';
+import { type Constant, Graph, type Node } from './graph.ts';
+import type { Attr, Attrs } from './op.ts';
+import { type OpName, opDef, ops } from './ops/index.ts';
+import { type Dim, type Shape, shapeText, sizeOf } from './shape.ts';
+import {
+  byteLength,
+  convertTensor,
+  DTYPES,
+  type DType,
+  type Quant,
+  readF32,
+  readIntegers,
+  type Tensor,
+  type TensorType,
+  tensorOf,
+} from './tensor.ts';
+
+/** Constants of up to this many elements are printed by value; larger ones by the hash of their bytes. */
+const MAX_PRINTED_ELEMENTS = 4;
+
+/** `f32[batch, 384]`, with quantization as `i8[128] q(0.0235, -128)`. */
+export function typeText({ dtype, shape, quant }: TensorType): string {
+  return `${dtype}${shapeText(shape)}${quant ? ` ${quantText(quant)}` : ''}`;
+}
+
+function quantText(quant: Quant): string {
+  switch (quant.per) {
+    case 'tensor':
+      return `q(${quant.scale}, ${quant.zeroPoint})`;
+    case 'channel':
+      return `q(axis ${quant.axis}, #${hashText(new Uint8Array(quant.scales.slice().buffer))})`;
+    default:
+      return `q(axis ${quant.axis} by ${quant.size}, #${hashText(new Uint8Array(quant.scales.slice().buffer))})`;
+  }
+}
+
+/** Eight hex digits of SHA-256: enough to see a change, short enough to read. */
+function hashText(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex').slice(0, 8);
+}
+
+/** `f32[512, 384] #9c1f02ab`, or the values themselves where they are few. */
+export function constantText(node: Constant): string {
+  const { tensor } = node;
+  const few = sizeOf(tensor.shape) <= MAX_PRINTED_ELEMENTS;
+  const values = few
+    ? /^[iu]/.test(tensor.dtype)
+      ? readIntegers(tensor)
+      : Array.from(readF32(tensor), printedFloat)
+    : [];
+  return `${typeText(node.type)} ${few ? `{${values.join(', ')}}` : `#${hashText(tensor.bytes())}`}`;
+}
+
+/** The shortest decimal that reads back as the same f32. */
+function printedFloat(value: number): string {
+  for (let digits = 6; digits < 9; digits++) {
+    const short = Number(value.toPrecision(digits));
+    if (Math.fround(short) === value) return String(short);
+  }
+  return String(value);
+}
+
+function attrText(value: Attr): string {
+  return Array.isArray(value) ? `[${value.join(', ')}]` : String(value);
+}
+
+function argumentText(node: Node): string {
+  return node.op === 'constant' ? `${nameText(node.name)} ${constantText(node)}` : nameText(node.name);
+}
+
+/** The graph's canonical form: what `inspect` prints, goldens hold and teams commit as a lock file. */
+export function graphText(graph: Graph): string {
+  const inputs = graph.inputs.map((input) => `${nameText(input.name)}: ${typeText(input.type)}`);
+  const lines = [`graph ${nameText(graph.name)} (${inputs.join(', ')})`];
+  for (const node of graph.nodes()) {
+    if (node.op === 'input' || node.op === 'constant') continue;
+    const defaults = opDef(node.op).attrs;
+    const attrs = Object.entries(node.attrs as Attrs).filter(
+      ([key, value]) => attrText(value) !== attrText(defaults[key] as Attr),
+    );
+    const shown =
+      attrs.length === 0 ? '' : ` {${attrs.map(([key, value]) => `${key}: ${attrText(value)}`).join(', ')}}`;
+    lines.push(
+      `  ${nameText(node.name)} = ${node.op}(${node.inputs.map(argumentText).join(', ')})${shown}  ${typeText(node.type)}`,
+    );
+  }
+  const outputs = graph.outputs.map(({ name, node }) => `${nameText(name)}: ${argumentText(node)}`);
+  lines.push(`return ${outputs.join(', ')}`);
+  return lines.join('\n');
+}
+
+/** One token: a name, a quoted name, a number, a `#hash`, or a mark. Names may hold dots, slashes and colons inside. */
+const TOKEN =
+  /\s*(?:([A-Za-z_/][\w./:*-]*[\w*-]|[A-Za-z_])|("(?:[^"\\]|\\.)*")|(\d+\*[\w*]+|[-+]?(?:\d[\d.]*(?:e[-+]?\d+)?|Infinity))|(#[\w-]+)|([()[\]{},:=]))/y;
+
+const PLAIN_NAME = /^(?:[A-Za-z_/][\w./:*-]*[\w*-]|[A-Za-z_])$/;
+
+/** A name as text shows it: quoted where it holds other characters or reads as something else. */
+function nameText(name: string): string {
+  return PLAIN_NAME.test(name) && !isDType(name) && name !== 'return' ? name : JSON.stringify(name);
+}
+
+function isDType(token: string): token is DType {
+  return Object.hasOwn(DTYPES, token);
+}
+
+class Scanner {
+  readonly #text: string;
+  #at = 0;
+
+  constructor(text: string) {
+    this.#text = text;
+  }
+
+  peek(): string {
+    const at = this.#at;
+    const token = this.next();
+    this.#at = at;
+    return token;
+  }
+
+  /** The next token, or '' at the end. */
+  next(): string {
+    TOKEN.lastIndex = this.#at;
+    const found = TOKEN.exec(this.#text);
+    if (found === null) {
+      if (this.#text.slice(this.#at).trim() === '') return '';
+      this.fail(`unexpected "${this.#text.slice(this.#at).trim().slice(0, 20)}"`);
+    }
+    this.#at = TOKEN.lastIndex;
+    return found.slice(1).find((part) => part !== undefined) as string;
+  }
+
+  accept(token: string): boolean {
+    if (this.peek() !== token) return false;
+    this.next();
+    return true;
+  }
+
+  expect(token: string): void {
+    const found = this.next();
+    if (found !== token) this.fail(`expected "${token}", found "${found}"`);
+  }
+
+  /** A name, out of its quotes. */
+  name(): string {
+    const token = this.next();
+    return token.startsWith('"') ? (JSON.parse(token) as string) : token;
+  }
+
+  /** `open a, b, … close`. */
+  list<T>(open: string, close: string, item: () => T): T[] {
+    const items: T[] = [];
+    this.expect(open);
+    while (!this.accept(close)) {
+      if (items.length > 0) this.expect(',');
+      items.push(item());
+    }
+    return items;
+  }
+
+  fail(problem: string): never {
+    const line = this.#text.slice(0, this.#at).split('\n').length;
+    throw new MbertError('MALFORMED', `graph text: line ${line}: ${problem}`);
+  }
+}
+
+function parseDim(scanner: Scanner): Dim {
+  const token = scanner.next();
+  return /^\d+$/.test(token) ? Number(token) : token;
+}
+
+function parseType(scanner: Scanner): { dtype: DType; shape: Shape } {
+  const dtype = scanner.next();
+  if (!isDType(dtype)) scanner.fail(`"${dtype}" is not a dtype`);
+  return { dtype, shape: scanner.list('[', ']', () => parseDim(scanner)) };
+}
+
+/** Values for a constant that text knows by its hash only: the same hash gives the same values. */
+export type ConstantSource = (
+  name: string,
+  type: TensorType & { readonly shape: readonly number[] },
+  hash: string,
+) => Tensor;
+
+function parseConstant(scanner: Scanner, name: string, source: ConstantSource): Tensor {
+  const { dtype, shape } = parseType(scanner);
+  const sizes = shape as readonly number[];
+  if (scanner.peek() !== '{') return source(name, { dtype, shape: sizes }, scanner.next());
+  const values = scanner.list('{', '}', () => Number(scanner.next()));
+  if (values.length !== sizeOf(sizes))
+    scanner.fail(`${name} has ${values.length} values, its shape wants ${sizeOf(sizes)}`);
+  return convertTensor(tensorOf('f64', sizes, Float64Array.from(values)), dtype);
+}
+
+function parseAttr(scanner: Scanner): Attr {
+  if (scanner.peek() === '[') return scanner.list('[', ']', () => parseDim(scanner));
+  const token = scanner.next();
+  if (token === 'true' || token === 'false') return token === 'true';
+  return Number.isNaN(Number(token)) ? token : Number(token);
+}
+
+/** Reads what `graphText` prints, except quantization. Constants printed by hash come from `source`. */
+export function parseGraph(text: string, source: ConstantSource): Graph {
+  const scanner = new Scanner(text);
+  scanner.expect('graph');
+  const graph = new Graph(scanner.name());
+  const known = new Map<string, Node>();
+  scanner.list('(', ')', () => {
+    const name = scanner.name();
+    scanner.expect(':');
+    known.set(name, graph.input(name, parseType(scanner)));
+  });
+  const argument = (): Node => {
+    const name = scanner.name();
+    const follows = scanner.peek();
+    const earlier = known.get(name);
+    if (isDType(follows)) {
+      const tensor = parseConstant(scanner, name, source);
+      if (earlier) return earlier;
+      const node = graph.constant(tensor, name);
+      known.set(name, node);
+      return node;
+    }
+    return earlier ?? scanner.fail(`${name} is not defined above`);
+  };
+  while (scanner.peek() !== 'return') {
+    const name = scanner.name();
+    scanner.expect('=');
+    const op = scanner.next();
+    if (!Object.hasOwn(ops, op)) scanner.fail(`"${op}" is not an op`);
+    const inputs = scanner.list('(', ')', argument);
+    const attrs: Record<string, Attr> = {};
+    if (scanner.peek() === '{') {
+      scanner.list('{', '}', () => {
+        const key = scanner.next();
+        scanner.expect(':');
+        attrs[key] = parseAttr(scanner);
+      });
+    }
+    if (isDType(scanner.peek())) parseType(scanner);
+    known.set(name, graph.add(op as OpName, inputs, attrs, name));
+  }
+  scanner.expect('return');
+  for (let more = true; more; more = scanner.accept(',')) {
+    const name = scanner.name();
+    scanner.expect(':');
+    graph.output(name, argument());
+  }
+  return graph;
+}
+
+/** The bytes that all constants of the graph take, each counted once. */
+export function constantBytes(graph: Graph): number {
+  let total = 0;
+  for (const node of graph.nodes())
+    if (node.op === 'constant') total += byteLength(node.tensor.dtype, node.tensor.shape);
+  return total;
+}

@@ -1,0 +1,78 @@
+import { sizeOf } from '../shape.ts';
+import { readF32, type Tensor, takeF32, tensorOf } from '../tensor.ts';
+
+/** A factor or an addend per channel, in f64 because products of many of them meet in one weight. */
+export type PerChannel = Float64Array;
+
+/** diag(rows) W diag(columns) for W [out, in], and W v for the offset that a reader of the columns absorbs. */
+export function scaledWeight(
+  weight: Tensor,
+  { rows, columns }: { readonly rows?: PerChannel | null; readonly columns?: PerChannel | null },
+): Tensor {
+  const [out, width] = weight.shape as readonly [number, number];
+  const values = takeF32(weight);
+  for (let o = 0; o < out; o++) {
+    const row = rows ? (rows[o] as number) : 1;
+    const from = o * width;
+    if (columns)
+      for (let i = 0; i < width; i++) values[from + i] = (values[from + i] as number) * row * (columns[i] as number);
+    else for (let i = 0; i < width; i++) values[from + i] = (values[from + i] as number) * row;
+  }
+  return tensorOf('f32', weight.shape, values);
+}
+
+/** W v for W [out, in] and v [in]. */
+export function timesVector(weight: Tensor, vector: PerChannel): PerChannel {
+  const [out, width] = weight.shape as readonly [number, number];
+  const values = readF32(weight);
+  const result = new Float64Array(out);
+  for (let o = 0; o < out; o++) {
+    let sum = 0;
+    for (let i = 0; i < width; i++) sum += (values[o * width + i] as number) * (vector[i] as number);
+    result[o] = sum;
+  }
+  return result;
+}
+
+/** x∘scale + offset on the last axis of a table [..., channels]. */
+export function affineTable(table: Tensor, scale: PerChannel, offset?: PerChannel): Tensor {
+  const values = takeF32(table);
+  const width = scale.length;
+  for (let from = 0; from < sizeOf(table.shape); from += width) {
+    for (let i = 0; i < width; i++)
+      values[from + i] = (values[from + i] as number) * (scale[i] as number) + (offset ? (offset[i] as number) : 0);
+  }
+  return tensorOf('f32', table.shape, values);
+}
+
+/** The elements as f64. */
+export function perChannel(tensor: Tensor): PerChannel {
+  return Float64Array.from(readF32(tensor));
+}
+
+/** a∘b + c, where null stands for all ones (a) or all zeros (c). */
+export function timesPlus(a: PerChannel | null, b: PerChannel, c: PerChannel | null): PerChannel {
+  const result = new Float64Array(b.length);
+  for (let i = 0; i < b.length; i++)
+    result[i] = (a ? (a[i] as number) : 1) * (b[i] as number) + (c ? (c[i] as number) : 0);
+  return result;
+}
+
+/** The sum, where null stands for zeros; null if both are. */
+export function sum(a: PerChannel | null, b: PerChannel | null): PerChannel | null {
+  if (a === null || b === null) return a ?? b;
+  const result = new Float64Array(a.length);
+  for (let i = 0; i < a.length; i++) result[i] = (a[i] as number) + (b[i] as number);
+  return result;
+}
+
+export function reciprocal(values: PerChannel): PerChannel {
+  const result = new Float64Array(values.length);
+  for (let i = 0; i < values.length; i++) result[i] = 1 / (values[i] as number);
+  return result;
+}
+
+/** A vector as an f32 constant's tensor [channels]. */
+export function vectorTensor(values: PerChannel): Tensor {
+  return tensorOf('f32', [values.length], Float32Array.from(values));
+}

@@ -1,0 +1,55 @@
+import type { Graph, Node } from '../graph.ts';
+import { scalarOf } from '../match.ts';
+import type { Pass } from '../pass.ts';
+import { readF32 } from '../tensor.ts';
+import { scaledWeight, vectorTensor } from './affine.ts';
+import { type ConstantLinear, hasOneUse, projectionOf, rebuildPath } from './attention.ts';
+
+/** A product or quotient of one value and one number, as value and factor. */
+function scaling(node: Node): { readonly x: Node; readonly factor: number } | null {
+  const [a, b] = node.inputs;
+  if (a === undefined || b === undefined || (node.op !== 'mul' && node.op !== 'div')) return null;
+  const divisor = scalarOf(b);
+  if (divisor !== null && divisor !== 0) return { x: a, factor: node.op === 'div' ? 1 / divisor : divisor };
+  const factor = node.op === 'mul' ? scalarOf(a) : null;
+  return factor === null ? null : { x: b, factor };
+}
+
+function scaledLinear(graph: Graph, { node, x, weight, bias }: ConstantLinear, factor: number): Node {
+  const rows = new Float64Array(weight.tensor.shape[0] as number).fill(factor);
+  const scaled = graph.constant(scaledWeight(weight.tensor, { rows }), weight.name);
+  const biases = bias
+    ? [graph.constant(vectorTensor(Float64Array.from(readF32(bias.tensor), (value) => value * factor)), bias.name)]
+    : [];
+  return graph.add('linear', [x, scaled, ...biases], node.attrs, node.name);
+}
+
+/** (Q Kᵀ) s = (s Q) Kᵀ, and s goes into the query's weights; also where Q or K itself is scaled. */
+export const foldAttentionScale: Pass = {
+  name: 'fold-attention-scale',
+  summary: 'matmul(heads(linear(x)), k) * s  ->  matmul(heads(linear(x) with s in its weights), k)',
+  keeps: 'values',
+  run(graph, context) {
+    let rewrites = 0;
+    const declined: string[] = [];
+    for (const node of graph.nodes()) {
+      const scaled = scaling(node);
+      if (!scaled || context.keeps(node)) continue;
+      const { x, factor } = scaled;
+      const product = x.op === 'matmul' && hasOneUse(graph, x) ? x : null;
+      const [query, key] = product ? product.inputs : [x];
+      if (query === undefined || (!product && x.op !== 'transpose' && x.op !== 'reshape')) continue;
+      const projection = projectionOf(graph, query);
+      if (!projection) {
+        declined.push(`${node.name}: what it scales is not a linear split into heads`);
+        continue;
+      }
+      graph.replace(node, () => {
+        const heads = rebuildPath(graph, scaledLinear(graph, projection.linear, factor), projection.path);
+        return product && key ? graph.add('matmul', [heads, key], product.attrs, product.name) : heads;
+      });
+      rewrites++;
+    }
+    return { rewrites, declined };
+  },
+};

@@ -1,0 +1,213 @@
+import type { Call, Graph, Node } from '../graph.ts';
+import type { Pass, PassContext, PassReport } from '../pass.ts';
+import { absorbIntoWriters } from './absorb-norm.ts';
+import {
+  type PerChannel,
+  perChannel,
+  reciprocal,
+  scaledWeight,
+  sum,
+  timesPlus,
+  timesVector,
+  vectorTensor,
+} from './affine.ts';
+import { type ConstantLinear, constantLinear, contextOf, contextWithoutBias, hasOneUse } from './attention.ts';
+
+/** A value as scale∘base + offset per channel of its last axis; null stands for ones and zeros. */
+interface Gauge {
+  readonly base: Node;
+  readonly scale: PerChannel | null;
+  readonly offset: PerChannel | null;
+}
+
+/** Writers divide by the stream's scale: a gamma this far below the median of its norm keeps an explicit mul instead. */
+const MIN_GAMMA_TO_MEDIAN = 2 ** -10;
+
+/** The product of many gammas may drift; beyond this the f32 values of the scaled stream would come near their limits. */
+const MAX_SCALE = 2 ** 40;
+
+class Sweep {
+  readonly graph: Graph;
+  readonly context: PassContext;
+  readonly gauges = new Map<Node, Gauge>();
+  readonly declined: string[] = [];
+  folded = 0;
+
+  constructor(graph: Graph, context: PassContext) {
+    this.graph = graph;
+    this.context = context;
+  }
+
+  run(): PassReport {
+    for (const node of this.graph.nodes()) this.visit(node);
+    for (const { node } of this.graph.outputs) this.materialize(node);
+    return { rewrites: this.folded, declined: this.declined };
+  }
+
+  /** Inputs come before users, so a visited node's inputs have their gauges already. */
+  private visit(node: Node): void {
+    if (node.op === 'noNorm') this.foldNorm(node);
+    else if (node.op === 'add') this.joinResidual(node);
+    else if (node.op === 'linear') this.absorbInReader(node);
+    else if (!this.passThrough(node)) for (const input of node.inputs) this.materialize(input);
+    if (node.op === 'reshape') this.moveValueBias(node);
+  }
+
+  /** y = g∘(D x̂ + e) + c has the scale gD and the offset ge + c over the same x̂: the node vanishes. */
+  private foldNorm(node: Call<'noNorm'>): void {
+    const [x, gamma, beta] = node.inputs as readonly [Node, Node, Node];
+    if (gamma.op !== 'constant' || beta.op !== 'constant' || this.context.keeps(node)) {
+      this.materialize(x);
+      return;
+    }
+    const g = perChannel(gamma.tensor);
+    const c = perChannel(beta.tensor);
+    const gauge = this.gauges.get(x);
+    if (!gauge && absorbIntoWriters(this.graph, node, x, g, c)) {
+      this.folded++;
+      return;
+    }
+    const { base, scale, offset } = gauge ?? { base: x, scale: null, offset: null };
+    const nextScale = timesPlus(scale, g, null);
+    const nextOffset = offset ? timesPlus(offset, g, c) : c;
+    const small = smallestToMedian(g);
+    if (small >= MIN_GAMMA_TO_MEDIAN && isModerate(nextScale)) {
+      this.gauges.set(node, { base, scale: nextScale, offset: nextOffset });
+      this.folded++;
+      return;
+    }
+    this.declined.push(
+      small < MIN_GAMMA_TO_MEDIAN
+        ? `${node.name}: smallest |gamma| is ${small.toExponential(1)} of the median, kept as a mul`
+        : `${node.name}: the stream's scale has drifted beyond ${MAX_SCALE}, kept as a mul`,
+    );
+    const factor = this.graph.constant(vectorTensor(nextScale), `${node.name}.scale`);
+    this.gauges.set(node, { base: this.graph.add('mul', [base, factor]), scale: null, offset: nextOffset });
+  }
+
+  /** D x̂ + e + (W h + b) = D (x̂ + (W/D) h) + (e + b): the writer absorbs 1/D, its bias joins the offset. */
+  private joinResidual(node: Call<'add'>): void {
+    const [a, b] = node.inputs as readonly [Node, Node];
+    const [stream, writer] = this.writerOf(node, b) && !this.gauges.has(b) ? [a, b] : [b, a];
+    const gauge = this.gauges.get(stream) ?? this.startOfStream(node, stream);
+    const linear = gauge && this.writerOf(node, writer);
+    if (!gauge || !linear || this.gauges.has(writer)) {
+      for (const input of [a, b]) this.materialize(input);
+      return;
+    }
+    const rows = gauge.scale && reciprocal(gauge.scale);
+    const { graph } = this;
+    const weight = rows
+      ? graph.constant(scaledWeight(linear.weight.tensor, { rows }), linear.weight.name)
+      : linear.weight;
+    const written = graph.add('linear', [linear.x, weight], linear.node.attrs, linear.node.name);
+    const base = graph.add('add', [gauge.base, written], {}, node.name);
+    const offset = sum(gauge.offset, linear.bias ? perChannel(linear.bias.tensor) : null);
+    this.gauges.set(node, { base, scale: gauge.scale, offset });
+  }
+
+  /** A stream without a gauge still takes the writer's bias as its offset where a foldable norm follows. */
+  private startOfStream(node: Call<'add'>, stream: Node): Gauge | null {
+    const [user] = node.users;
+    if (user?.op !== 'noNorm' || user.inputs[1]?.op !== 'constant' || this.context.keeps(user)) return null;
+    if (stream.type.shape.at(-1) !== node.type.shape.at(-1) || !hasOneUse(this.graph, node)) return null;
+    const linear = this.writerOf(node, stream);
+    if (!linear?.bias) return { base: stream, scale: null, offset: null };
+    const base = this.graph.add('linear', [linear.x, linear.weight], linear.node.attrs, linear.node.name);
+    return { base, scale: null, offset: perChannel(linear.bias.tensor) };
+  }
+
+  /** A linear that only this sum reads, so that its rows and bias may change. */
+  private writerOf(node: Call<'add'>, operand: Node): ConstantLinear | null {
+    const linear = constantLinear(operand);
+    const fits = linear && linear.node.attrs.activation === 'none' && hasOneUse(this.graph, operand);
+    return fits && operand.type.shape.length === node.type.shape.length ? linear : null;
+  }
+
+  /** W (D x̂ + e) + b = (W D) x̂ + (b + W e). */
+  private absorbInReader(node: Call<'linear'>): void {
+    const [x] = node.inputs as readonly [Node];
+    const gauge = this.gauges.get(x);
+    if (!gauge) return;
+    const linear = constantLinear(node);
+    if (!linear) {
+      this.materialize(x);
+      return;
+    }
+    const { graph } = this;
+    const { weight, bias } = linear;
+    const extra = gauge.offset && timesVector(weight.tensor, gauge.offset);
+    const offset = sum(extra, bias ? perChannel(bias.tensor) : null);
+    graph.replace(node, () => {
+      const scaled = gauge.scale
+        ? graph.constant(scaledWeight(weight.tensor, { columns: gauge.scale }), weight.name)
+        : weight;
+      const biases = offset ? [graph.constant(vectorTensor(offset), bias?.name ?? `${node.name}.bias`)] : [];
+      return graph.add('linear', [gauge.base, scaled, ...biases], node.attrs, node.name);
+    });
+  }
+
+  /** Ops that move tokens but not channels commute with a gauge; false where the op is none of them. */
+  private passThrough(node: Node): boolean {
+    const x = node.inputs[0];
+    const gauge = x && this.gauges.get(x);
+    if (!gauge || (node.op !== 'slice' && node.op !== 'reshape')) return false;
+    // An output is restored anyway: cutting the restored value is one mul and add less than restoring the cut.
+    if (this.graph.outputs.some((output) => output.node === x)) return false;
+    const channels = x.type.shape.at(-1);
+    if (node.type.shape.at(-1) !== channels) return false;
+    if (node.op === 'slice' && (node.attrs.axis === -1 || node.attrs.axis === x.type.shape.length - 1)) return false;
+    const base =
+      node.op === 'slice'
+        ? this.graph.add('slice', [gauge.base], node.attrs, node.name)
+        : this.graph.add('reshape', [gauge.base], node.attrs, node.name);
+    this.gauges.set(node, { ...gauge, base });
+    return true;
+  }
+
+  /** Where only linears read attention's context, the value's bias becomes the context's offset. */
+  private moveValueBias(node: Node): void {
+    const context = contextOf(this.graph, node);
+    if (context === null || typeof context === 'string' || !context.value.linear.bias) return;
+    if (![...node.users].every((user) => constantLinear(user))) return;
+    const offset = perChannel(context.value.linear.bias.tensor);
+    this.gauges.set(node, { base: contextWithoutBias(this.graph, context), scale: null, offset });
+  }
+
+  /** Restores a value for a reader that cannot absorb its gauge: one mul and one add. */
+  private materialize(node: Node): void {
+    const gauge = this.gauges.get(node);
+    if (!gauge || node === gauge.base) return;
+    const { graph } = this;
+    let value = gauge.base;
+    if (gauge.scale) value = graph.add('mul', [value, graph.constant(vectorTensor(gauge.scale), `${node.name}.scale`)]);
+    if (gauge.offset)
+      value = graph.add('add', [value, graph.constant(vectorTensor(gauge.offset), `${node.name}.offset`)]);
+    graph.replace(node, () => value);
+    this.gauges.delete(node);
+    // Readers still to come absorb the gauge from here.
+    this.gauges.set(value, gauge);
+  }
+}
+
+function smallestToMedian(values: PerChannel): number {
+  const sizes = values.map(Math.abs).sort();
+  const median = sizes[sizes.length >> 1] as number;
+  return median === 0 ? 0 : (sizes[0] as number) / median;
+}
+
+function isModerate(scale: PerChannel): boolean {
+  return scale.every((value) => Math.abs(value) < MAX_SCALE && Math.abs(value) > 1 / MAX_SCALE);
+}
+
+/**
+ * Folds every NoNorm y = g∘x + c away. A NoNorm network is linear along its residual streams: a stream is written as
+ * x = D∘x̂ + e, readers absorb D and e, writers absorb 1/D, and D' = g∘D goes on behind the residual add. Exact up to
+ * f32 rounding. Only a stream that something else than a linear reads is restored there, by one mul and one add.
+ */
+export const foldNoNorm: Pass = {
+  name: 'fold-no-norm',
+  summary: 'noNorm(x + linear(h))  ->  the linears around the residual stream absorb gamma and beta',
+  keeps: 'values',
+  run: (graph, context) => new Sweep(graph, context).run(),
+};

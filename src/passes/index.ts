@@ -1,0 +1,59 @@
+import { MbertError, nearest } from '../errors.ts';
+import type { Pass } from '../pass.ts';
+import { dropKeyBias } from './drop-key-bias.ts';
+import { flattenTokens } from './flatten-tokens.ts';
+import { foldAttentionScale } from './fold-attention-scale.ts';
+import { foldConstants } from './fold-constants.ts';
+import { foldNoNorm } from './fold-no-norm.ts';
+import { fuseBottleneck } from './fuse-bottleneck.ts';
+import { fuseLinear } from './fuse-linear.ts';
+import { moveValueBias } from './move-value-bias.ts';
+import { shareConstants } from './share-constants.ts';
+import { trigramToConvolution } from './trigram-to-convolution.ts';
+
+export type Target = 'onnx' | 'tflite';
+
+interface PassEntry {
+  readonly pass: Pass;
+  /** Where it runs without being asked for: everywhere, or only on the way to one format. */
+  readonly runs: 'always' | Target;
+}
+
+/** Every pass, in the order in which they run: biases and scales reach the linears before the norms fold into these. */
+export const passes: readonly PassEntry[] = [
+  { pass: foldConstants, runs: 'always' },
+  { pass: fuseLinear, runs: 'always' },
+  { pass: foldAttentionScale, runs: 'always' },
+  { pass: moveValueBias, runs: 'always' },
+  { pass: foldNoNorm, runs: 'always' },
+  { pass: dropKeyBias, runs: 'always' },
+  { pass: fuseBottleneck, runs: 'always' },
+  { pass: trigramToConvolution, runs: 'tflite' },
+  { pass: flattenTokens, runs: 'onnx' },
+  { pass: shareConstants, runs: 'always' },
+];
+
+/**
+ * The passes for a target, as `--passes` asks: `a,b` adds to the default ones, `-a` takes one out, `none` starts empty.
+ * They run in the table's order, whatever the order of the list.
+ */
+export function selectPasses(list: string | undefined, target: Target): readonly Pass[] {
+  const chosen = new Set(passes.filter(({ runs }) => runs === 'always' || runs === target).map(({ pass }) => pass));
+  for (const word of (list ?? '').split(',').map((part) => part.trim())) {
+    if (word === '') continue;
+    if (word === 'none') chosen.clear();
+    else if (word.startsWith('-')) chosen.delete(passNamed(word.slice(1)));
+    else chosen.add(passNamed(word));
+  }
+  return passes.map(({ pass }) => pass).filter((pass) => chosen.has(pass));
+}
+
+function passNamed(name: string): Pass {
+  const found = passes.find(({ pass }) => pass.name === name);
+  if (found) return found.pass;
+  const names = passes.map(({ pass }) => pass.name);
+  const near = nearest(name, names);
+  throw new MbertError('USAGE', `--passes: there is no pass "${name}"`, {
+    hint: near ? `did you mean ${near}? mbert passes lists them all` : 'mbert passes lists them all',
+  });
+}

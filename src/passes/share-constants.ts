@@ -1,0 +1,29 @@
+import type { Constant } from '../graph.ts';
+import type { Pass } from '../pass.ts';
+import { byteLength, type Tensor } from '../tensor.ts';
+
+/** Above this only constants over the same tensor are shared: comparing weights by value would read them all again. */
+const MAX_COMPARED_BYTES = 16_384;
+
+/** One node for constants that are equal. */
+export const shareConstants: Pass = {
+  name: 'share-constants',
+  summary: 'two equal constants  ->  one',
+  keeps: 'bits',
+  run(graph) {
+    const byTensor = new Map<Tensor, Constant>();
+    const byValue = new Map<string, Constant>();
+    let rewrites = 0;
+    for (const node of graph.nodes()) {
+      if (node.op !== 'constant' || node.type.quant) continue;
+      const { tensor } = node;
+      const small = byteLength(tensor.dtype, tensor.shape) <= MAX_COMPARED_BYTES;
+      const key = small ? `${tensor.dtype}[${tensor.shape}]${Buffer.from(tensor.bytes()).toString('latin1')}` : '';
+      const equal = byTensor.get(tensor) ?? (small ? byValue.get(key) : undefined);
+      byTensor.set(tensor, equal ?? node);
+      if (small) byValue.set(key, equal ?? node);
+      if (equal && graph.replace(node, () => equal)) rewrites++;
+    }
+    return { rewrites, declined: [] };
+  },
+};

@@ -1,0 +1,20 @@
+import { expect, test } from 'vitest';
+import { passes } from '../../src/passes/index.ts';
+import { after } from '../core.ts';
+import { CONSTANTS, MOBILEBERT_LAYER, TRIGRAM } from './sample-graphs.ts';
+
+/** The sample on which a pass shows best what it does. */
+const SAMPLES: { readonly [pass: string]: string } = {
+  'fold-constants': CONSTANTS,
+  'share-constants': CONSTANTS,
+  'trigram-to-convolution': TRIGRAM,
+};
+
+test.each(passes.map(({ pass }) => [pass.name, pass] as const))('%s', async (name, pass) => {
+  await expect(await after(pass, SAMPLES[name] ?? MOBILEBERT_LAYER)).toMatchFileSnapshot(`golden/${name}.txt`);
+});
+
+test('the default passes, one after the other', async () => {
+  const chosen = passes.filter(({ runs }) => runs === 'always').map(({ pass }) => pass);
+  await expect(await after(chosen, MOBILEBERT_LAYER)).toMatchFileSnapshot('golden/default.txt');
+});

@@ -1,0 +1,76 @@
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join, sep } from 'node:path';
+import { runInThisContext } from 'node:vm';
+import { importOptional } from './runtime.ts';
+
+export interface LiteRt {
+  readonly module: typeof import('@litertjs/core');
+  readonly version: string;
+}
+
+/** Loads @litertjs/core, which keeps one WebAssembly instance per process: later calls get the same. */
+export function loadLiteRt(): Promise<LiteRt> {
+  return importOptional('@litertjs/core', async () => {
+    const module = await import('@litertjs/core');
+    const require = createRequire(import.meta.url);
+    const manifest = require.resolve('@litertjs/core/package.json');
+    const { version } = require(manifest) as { version: string };
+    const wasmFolder = join(dirname(manifest), 'wasm') + sep;
+    const start = () => module.loadLiteRt(wasmFolder, { threads: false });
+    await (module.getGlobalLiteRtPromise() ?? asInBrowser(() => withoutGpuWarning(start)));
+    return { module, version };
+  });
+}
+
+/** What the package's loader expects of a browser's worker, with the type that TypeScript's Node library lacks. */
+type WorkerGlobals = typeof globalThis & {
+  self?: unknown;
+  importScripts?: (path: string) => void;
+  ModuleFactory?: unknown;
+  Module?: unknown;
+};
+const GLOBALS = ['self', 'importScripts', 'ModuleFactory', 'Module'] as const;
+
+/** Runs `task` with the globals of a browser's worker and puts back what was there before. */
+async function asInBrowser<T>(task: () => Promise<T>): Promise<T> {
+  const scope: WorkerGlobals = globalThis;
+  const before = GLOBALS.map((name) => [name, Object.getOwnPropertyDescriptor(scope, name)] as const);
+  scope.self = scope;
+  scope.importScripts = importScript;
+  try {
+    return await task();
+  } finally {
+    for (const [name, descriptor] of before) {
+      if (descriptor === undefined) delete scope[name];
+      else Object.defineProperty(scope, name, descriptor);
+    }
+  }
+}
+
+/** Runs Emscripten's script as a CommonJS module. */
+function importScript(path: string): void {
+  const source = readFileSync(path, 'utf8');
+  const run = runInThisContext(`(function (exports, require, module, __filename, __dirname) {${source}\n})`, {
+    filename: path,
+  }) as (...names: readonly unknown[]) => void;
+  const module: { exports: unknown } = { exports: {} };
+  run(module.exports, createRequire(path), module, path, dirname(path));
+  const factory = module.exports as (options: object) => unknown;
+  // Native code logs its every step ("INFO: Created TensorFlow Lite XNNPACK delegate"); what fails is thrown as well.
+  const silent = { print: () => {}, printErr: () => {} };
+  (globalThis as WorkerGlobals).ModuleFactory = () => factory(silent);
+}
+
+/** The package looks for a GPU and warns where there is none, although only the CPU is asked for. */
+async function withoutGpuWarning<T>(task: () => Promise<T>): Promise<T> {
+  const { warn } = console;
+  console.warn = (...words: unknown[]) => {
+    if (words[0] !== 'Failed to create default WebGPU device:') warn.apply(console, words);
+  };
+  try {
+    return await task();
+  } finally {
+    console.warn = warn;
+  }
+}

@@ -2,7 +2,14 @@ import onnxProto from 'onnx-proto';
 import { MbertError } from '../errors.ts';
 import type { OutputFile } from '../files.ts';
 import { byteLength, type Tensor } from '../tensor.ts';
-import { ONNX_DTYPES, type OnnxAttribute, type OnnxInitializer, type OnnxModel, type OnnxNode, type OnnxValue } from './onnx.ts';
+import {
+  ONNX_DTYPES,
+  type OnnxAttribute,
+  type OnnxInitializer,
+  type OnnxModel,
+  type OnnxNode,
+  type OnnxValue,
+} from './onnx.ts';
 
 // CommonJS: its names are not visible to an ES import.
 const { onnx } = onnxProto;
@@ -40,9 +47,13 @@ export function encodeOnnx(model: OnnxModel, options: OnnxEncodeOptions): Output
     return [{ name: options.fileName, chunks: modelChunks(inline) }];
   }
   if (options.externalData === false) {
-    throw new MbertError('USAGE', `${options.fileName}: model: ${inline.size} bytes are over protobuf's limit of ${MAX_INLINE_BYTES}`, {
-      hint: 'allow external data',
-    });
+    throw new MbertError(
+      'USAGE',
+      `${options.fileName}: model: ${inline.size} bytes are over protobuf's limit of ${MAX_INLINE_BYTES}`,
+      {
+        hint: 'allow external data',
+      },
+    );
   }
   const dataName = `${options.fileName}.data`;
   const placed: { offset: number; tensor: Tensor; name: string }[] = [];
@@ -98,7 +109,11 @@ function layOut(model: OnnxModel, parts: readonly Part[]): Layout {
 }
 
 function inlinePart({ name, tensor }: OnnxInitializer): Part {
-  const fields = onnx.TensorProto.encode({ dims: [...tensor.shape], dataType: ONNX_DTYPES[tensor.dtype], name }).finish();
+  const fields = onnx.TensorProto.encode({
+    dims: [...tensor.shape],
+    dataType: ONNX_DTYPES[tensor.dtype],
+    name,
+  }).finish();
   const length = byteLength(tensor.dtype, tensor.shape);
   const rawHead = concatBytes([Uint8Array.of(TAG_RAW_DATA), varint(length)]);
   const messageSize = fields.byteLength + rawHead.byteLength + length;
@@ -126,7 +141,9 @@ async function* modelChunks({ head, parts }: Layout): AsyncGenerator<Uint8Array>
   }
 }
 
-async function* dataChunks(placed: readonly { offset: number; tensor: Tensor; name: string }[]): AsyncGenerator<Uint8Array> {
+async function* dataChunks(
+  placed: readonly { offset: number; tensor: Tensor; name: string }[],
+): AsyncGenerator<Uint8Array> {
   let at = 0;
   for (const { offset, tensor, name } of placed) {
     if (offset > at) yield new Uint8Array(offset - at);

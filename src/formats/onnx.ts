@@ -47,5 +47,19 @@ export interface OnnxModel {
 
 /** TensorProto.DataType of onnx.proto. The 4-bit ones came with IR version 10 (opset 21). */
 export const ONNX_DTYPES = {
-  f32: 1, u8: 2, i8: 3, u16: 4, i16: 5, i32: 6, i64: 7, bool: 9, f16: 10, f64: 11, u32: 12, u64: 13, bf16: 16, u4: 21, i4: 22,
+  f32: 1,
+  u8: 2,
+  i8: 3,
+  u16: 4,
+  i16: 5,
+  i32: 6,
+  i64: 7,
+  bool: 9,
+  f16: 10,
+  f64: 11,
+  u32: 12,
+  u64: 13,
+  bf16: 16,
+  u4: 21,
+  i4: 22,
 } as const satisfies { readonly [D in DType]: number };

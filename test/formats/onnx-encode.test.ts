@@ -14,8 +14,16 @@ const folder = mkdtempSync(join(tmpdir(), 'mbert-onnx-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 /** y = x · weight + bias, then reshaped to [batch, 2, 32]: 16 kB of weight, 256 bytes of bias, 24 bytes of shape. */
-const weight = tensorOf('f32', [64, 64], Float32Array.from({ length: 4096 }, (_, i) => Math.sin(i)));
-const bias = tensorOf('f32', [64], Float32Array.from({ length: 64 }, (_, i) => i / 64));
+const weight = tensorOf(
+  'f32',
+  [64, 64],
+  Float32Array.from({ length: 4096 }, (_, i) => Math.sin(i)),
+);
+const bias = tensorOf(
+  'f32',
+  [64],
+  Float32Array.from({ length: 64 }, (_, i) => i / 64),
+);
 
 function modelOf(initializers: readonly OnnxInitializer[]): OnnxModel {
   return {
@@ -28,8 +36,20 @@ function modelOf(initializers: readonly OnnxInitializer[]): OnnxModel {
     inputs: [{ name: 'x', dtype: 'f32', shape: ['batch', 64] }],
     outputs: [{ name: 'y', dtype: 'f32', shape: ['batch', 2, 32] }],
     nodes: [
-      { name: 'gemm', op: 'Gemm', inputs: ['x', 'weight', 'bias'], outputs: ['product'], attributes: { alpha: { float: 1 } } },
-      { name: 'reshape', op: 'Reshape', inputs: ['product', 'shape'], outputs: ['y'], attributes: { allowzero: { int: 0 } } },
+      {
+        name: 'gemm',
+        op: 'Gemm',
+        inputs: ['x', 'weight', 'bias'],
+        outputs: ['product'],
+        attributes: { alpha: { float: 1 } },
+      },
+      {
+        name: 'reshape',
+        op: 'Reshape',
+        inputs: ['product', 'shape'],
+        outputs: ['y'],
+        attributes: { allowzero: { int: 0 } },
+      },
     ],
     initializers,
   };
@@ -52,7 +72,11 @@ async function* each<T>(items: readonly T[]): AsyncGenerator<T> {
 }
 
 async function run(session: ort.InferenceSession): Promise<readonly number[]> {
-  const x = new ort.Tensor('float32', Float32Array.from({ length: 128 }, (_, i) => Math.cos(i)), [2, 64]);
+  const x = new ort.Tensor(
+    'float32',
+    Float32Array.from({ length: 128 }, (_, i) => Math.cos(i)),
+    [2, 64],
+  );
   const { y } = await session.run({ x });
   await session.release();
   expect(y?.dims).toEqual([2, 2, 32]);
@@ -65,7 +89,8 @@ function expected(): number[] {
   const b = new Float32Array(bias.bytes().buffer);
   return Array.from({ length: 128 }, (_, at) => {
     let sum = b[at % 64] as number;
-    for (let k = 0; k < 64; k++) sum += Math.fround(Math.cos(Math.floor(at / 64) * 64 + k)) * (w[k * 64 + (at % 64)] as number);
+    for (let k = 0; k < 64; k++)
+      sum += Math.fround(Math.cos(Math.floor(at / 64) * 64 + k)) * (w[k * 64 + (at % 64)] as number);
     return sum;
   });
 }
@@ -96,9 +121,15 @@ describe('one file', () => {
     const [file, ...rest] = encodeOnnx(tiny, { fileName: 'm.onnx' });
     expect(rest).toEqual([]);
     expect(file?.name).toBe('m.onnx');
-    const decoded = onnx.ModelProto.toObject(onnx.ModelProto.decode(await bytesOf(file)), { longs: Number, enums: String, bytes: String });
+    const decoded = onnx.ModelProto.toObject(onnx.ModelProto.decode(await bytesOf(file)), {
+      longs: Number,
+      enums: String,
+      bytes: String,
+    });
     decoded['graph'].initializer.forEach((tensor: { rawData: string }, i: number) => {
-      expect(Buffer.from(tensor.rawData, 'base64')).toEqual(Buffer.from(tiny.initializers[i]?.tensor.bytes() as Uint8Array));
+      expect(Buffer.from(tensor.rawData, 'base64')).toEqual(
+        Buffer.from(tiny.initializers[i]?.tensor.bytes() as Uint8Array),
+      );
       tensor.rawData = `${tensor.rawData.length} characters`;
     });
     await expect(`${JSON.stringify(decoded, null, 1)}
@@ -118,7 +149,13 @@ describe('one file', () => {
 
   test('asks each tensor for its bytes once, when its chunk is due, and passes them on uncopied', async () => {
     let reads = 0;
-    const counted: Tensor = { ...weight, bytes: () => (reads++, weight.bytes()) };
+    const counted: Tensor = {
+      ...weight,
+      bytes() {
+        reads++;
+        return weight.bytes();
+      },
+    };
     const [file] = encodeOnnx(modelOf([{ name: 'weight', tensor: counted }]), { fileName: 'm.onnx' });
     expect(reads).toBe(0);
     const chunks: Uint8Array[] = [];
@@ -129,7 +166,10 @@ describe('one file', () => {
 
   test('refuses a tensor whose bytes do not fill its shape', async () => {
     const [file] = encodeOnnx(modelOf([{ name: 'short', tensor: hollow(8).tensor }]), { fileName: 'm.onnx' });
-    await expect(bytesOf(file)).rejects.toMatchObject({ code: 'INVALID_GRAPH', message: 'short: tensor: gave 0 bytes instead of 8' });
+    await expect(bytesOf(file)).rejects.toMatchObject({
+      code: 'INVALID_GRAPH',
+      message: 'short: tensor: gave 0 bytes instead of 8',
+    });
   });
 });
 
@@ -149,7 +189,10 @@ describe('external data', () => {
     const [file, data] = encodeOnnx(modelOf(initializers), { fileName: 'm.onnx', externalData: true });
     expect(data?.name).toBe('m.onnx.data');
     const { graph } = onnx.ModelProto.decode(await bytesOf(file));
-    const entries = (graph?.initializer ?? []).map(({ name, externalData }) => [name, ...(externalData ?? []).map(({ value }) => value)]);
+    const entries = (graph?.initializer ?? []).map(({ name, externalData }) => [
+      name,
+      ...(externalData ?? []).map(({ value }) => value),
+    ]);
     expect(entries).toEqual([
       ['small', 'm.onnx.data', '0', '1025'],
       ['tail', 'm.onnx.data', '1088', '1024'],
@@ -158,12 +201,20 @@ describe('external data', () => {
     ]);
     const stored = await bytesOf(data);
     expect(stored.length).toBe(4096 + 2 ** 20);
-    expect([stored[1024], stored[1025], stored[1088], stored[2111], stored[2112], stored[4095], stored[4096]]).toEqual([3, 0, 5, 5, 0, 0, 7]);
+    expect([stored[1024], stored[1025], stored[1088], stored[2111], stored[2112], stored[4095], stored[4096]]).toEqual([
+      3, 0, 5, 5, 0, 0, 7,
+    ]);
   });
 
   test('is chosen by itself above 2 GiB, without reading a tensor', () => {
     const half = hollow(2 ** 30);
-    const files = encodeOnnx(modelOf([{ name: 'a', tensor: half.tensor }, { name: 'b', tensor: half.tensor }]), { fileName: 'm.onnx' });
+    const files = encodeOnnx(
+      modelOf([
+        { name: 'a', tensor: half.tensor },
+        { name: 'b', tensor: half.tensor },
+      ]),
+      { fileName: 'm.onnx' },
+    );
     expect(files.map(({ name }) => name)).toEqual(['m.onnx', 'm.onnx.data']);
     expect(half.reads()).toBe(0);
   });
@@ -175,6 +226,8 @@ describe('external data', () => {
 
   test('is not to be forbidden above 2 GiB', () => {
     const model = modelOf([{ name: 'a', tensor: hollow(2 ** 31).tensor }]);
-    expect(() => encodeOnnx(model, { fileName: 'm.onnx', externalData: false })).toThrow(expect.objectContaining({ code: 'USAGE' }));
+    expect(() => encodeOnnx(model, { fileName: 'm.onnx', externalData: false })).toThrow(
+      expect.objectContaining({ code: 'USAGE' }),
+    );
   });
 });

@@ -1,0 +1,9 @@
+import type { OutputFile } from '../files.ts';
+import type { Graph } from '../graph.ts';
+
+/** Writes a graph in a file format. It touches no disk: the files it yields come in chunks. */
+export interface Exporter<Options extends object = object> {
+  readonly name: string;
+  readonly defaults: Options;
+  write(graph: Graph, options: Options): AsyncIterable<OutputFile>;
+}

@@ -1,0 +1,25 @@
+import { encodeOnnx } from '../formats/onnx-encode.ts';
+import type { Exporter } from './exporter.ts';
+import { type OnnxModelOptions, onnxModel } from './onnx/model.ts';
+
+export interface OnnxOptions extends OnnxModelOptions {
+  /** The model's file name; external data goes to `<name>.data` beside it. */
+  readonly name: string;
+  /** True writes weights beside the model, false never does. Left out: only above protobuf's 2 GiB. */
+  readonly externalData?: boolean;
+}
+
+/**
+ * Writes standard ONNX operators in the forms that ONNX Runtime runs fastest (rank-2 Gemm, a residual as its C).
+ * Errors: USAGE for an unknown opset or a model that needs external data, UNSUPPORTED for what ONNX has no form for.
+ */
+export const onnx: Exporter<OnnxOptions> = {
+  name: 'onnx',
+  defaults: { name: 'model.onnx', dtype: 'f32', opset: 17, properties: {}, producerVersion: '' },
+  async *write(graph, options) {
+    yield* encodeOnnx(onnxModel(graph, options), {
+      fileName: options.name,
+      ...(options.externalData !== undefined && { externalData: options.externalData }),
+    });
+  },
+};

@@ -1,0 +1,102 @@
+import type { Call, Graph, Node } from '../../graph.ts';
+import { sameShape } from '../../shape.ts';
+
+/** Where one ONNX node stands for several nodes of the graph. Decided before anything is written. */
+export interface Fusions {
+  /** add(linear, residual) as a Gemm whose C is the residual, by the add. */
+  readonly residuals: ReadonlyMap<Node, Residual>;
+  /** A matmul's transpose of b together with the transpose in front of it, by the matmul. */
+  readonly transposes: ReadonlyMap<Node, Call<'transpose'>>;
+  /** Slices that cut a value into pieces without a gap, in order, by the first of them to be written. */
+  readonly splits: ReadonlyMap<Node, readonly Call<'slice'>[]>;
+  /** Nodes that are written by another. */
+  readonly absorbed: ReadonlySet<Node>;
+  /** False where several nodes, or a node and the outside, read the value. */
+  isReadOnce(node: Node): boolean;
+}
+
+export interface Residual {
+  readonly linear: Call<'linear'>;
+  readonly other: Node;
+}
+
+export function findFusions(graph: Graph): Fusions {
+  const readers = readersOf(graph);
+  const isReadOnce = (node: Node) => readers.get(node)?.length === 1;
+  const residuals = new Map<Node, Residual>();
+  const transposes = new Map<Node, Call<'transpose'>>();
+  const splits = new Map<Node, readonly Call<'slice'>[]>();
+  const absorbed = new Set<Node>();
+  for (const [node, users] of readers) {
+    if (node.op === 'add') {
+      const residual = residualOf(node, isReadOnce);
+      if (!residual) continue;
+      residuals.set(node, residual);
+      absorbed.add(residual.linear);
+    }
+    if (node.op === 'matmul' && node.attrs.transposeB) {
+      const b = node.inputs[1] as Node;
+      if (b.op !== 'transpose' || !isReadOnce(b)) continue;
+      transposes.set(node, b);
+      absorbed.add(b);
+    }
+    for (const group of splitsOf(node, users)) {
+      const [leader, ...followers] = group;
+      splits.set(leader as Node, group.toSorted(byStart));
+      for (const follower of followers) absorbed.add(follower);
+    }
+  }
+  return { residuals, transposes, splits, absorbed, isReadOnce };
+}
+
+/** Stands in a reader list for the outside, which reads the graph's outputs. */
+type Reader = Node | 'outside';
+
+/** Who reads each live node; a node that reads another twice is listed twice. */
+function readersOf(graph: Graph): ReadonlyMap<Node, readonly Reader[]> {
+  const readers = new Map<Node, Reader[]>();
+  for (const node of graph.nodes()) {
+    readers.set(node, []);
+    for (const input of node.inputs) readers.get(input)?.push(node);
+  }
+  for (const { node } of graph.outputs) readers.get(node)?.push('outside');
+  return readers;
+}
+
+/** Gemm has one C: a linear qualifies only where it carries no bias, and only at rank 2, where it is a Gemm at all. */
+function residualOf(add: Call<'add'>, isReadOnce: Fusions['isReadOnce']): Residual | null {
+  const [a, b] = add.inputs as readonly [Node, Node];
+  for (const [linear, other] of [
+    [a, b],
+    [b, a],
+  ] as const) {
+    if (linear.op !== 'linear' || linear.attrs.activation !== 'none' || linear.inputs.length > 2) continue;
+    if (linear.type.shape.length !== 2 || !sameShape(linear.type.shape, other.type.shape)) continue;
+    if (isReadOnce(linear)) return { linear, other };
+  }
+  return null;
+}
+
+/** The slices of a value that cover it exactly, a group per axis, in the order of the graph. */
+function splitsOf(value: Node, readers: readonly Reader[]): Call<'slice'>[][] {
+  const byAxis = new Map<number, Call<'slice'>[]>();
+  const rank = value.type.shape.length;
+  for (const reader of readers) {
+    if (reader === 'outside' || reader.op !== 'slice') continue;
+    const axis = reader.attrs.axis < 0 ? reader.attrs.axis + rank : reader.attrs.axis;
+    const group = byAxis.get(axis);
+    if (group) group.push(reader);
+    else byAxis.set(axis, [reader]);
+  }
+  const groups: Call<'slice'>[][] = [];
+  for (const [axis, group] of byAxis) {
+    let end: number | string = 0;
+    for (const { attrs } of group.toSorted(byStart)) end = attrs.start === end ? attrs.end : Number.NaN;
+    if (group.length > 1 && end === value.type.shape[axis]) groups.push(group);
+  }
+  return groups;
+}
+
+function byStart(a: Call<'slice'>, b: Call<'slice'>): number {
+  return a.attrs.start - b.attrs.start;
+}

@@ -1,0 +1,75 @@
+import { MbertError } from '../../errors.ts';
+import type { OnnxModel, OnnxValue } from '../../formats/onnx.ts';
+import type { Call, Graph, Node } from '../../graph.ts';
+import { computedType } from '../../op.ts';
+import { OnnxBuilder } from './builder.ts';
+import { lowerings } from './lowerings.ts';
+
+/** The IR version that came with each opset (github.com/onnx/onnx, docs/Versioning.md). */
+const IR_VERSIONS: { readonly [opset: number]: number } = {
+  13: 7,
+  14: 7,
+  15: 8,
+  16: 8,
+  17: 8,
+  18: 8,
+  19: 9,
+  20: 9,
+  21: 10,
+  22: 10,
+  23: 11,
+};
+
+export interface OnnxModelOptions {
+  /** How weights are stored; the arithmetic is f32 either way. */
+  readonly dtype: 'f32' | 'f16';
+  /** 13 to 23. */
+  readonly opset: number;
+  /** Becomes `metadata_props`. */
+  readonly properties: { readonly [key: string]: string };
+  readonly producerVersion: string;
+}
+
+/** The graph as an ONNX model. Errors: USAGE for an unknown opset, UNSUPPORTED for what ONNX has no form for. */
+export function onnxModel(graph: Graph, options: OnnxModelOptions): OnnxModel {
+  const irVersion = IR_VERSIONS[options.opset];
+  if (irVersion === undefined) {
+    throw new MbertError('USAGE', `opset ${options.opset} is not supported`, { hint: 'use 13 to 23' });
+  }
+  const out = new OnnxBuilder(graph, options.opset, options.dtype);
+  for (const node of graph.nodes()) lower(node, out);
+  for (const { name, node } of graph.outputs) {
+    const value = out.value(node);
+    if (value !== name) out.copy(value, name);
+  }
+  return {
+    irVersion,
+    opset: options.opset,
+    producerName: 'mbert',
+    producerVersion: options.producerVersion,
+    properties: options.properties,
+    graphName: graph.name,
+    inputs: graph.inputs.map(({ name, type }): OnnxValue => ({ name, dtype: type.dtype, shape: type.shape })),
+    outputs: graph.outputs.map(
+      ({ name, node }): OnnxValue => ({ name, dtype: computedType(node.type.dtype), shape: node.type.shape }),
+    ),
+    nodes: out.nodes,
+    initializers: out.initializers,
+  };
+}
+
+function lower(node: Node, out: OnnxBuilder): void {
+  if (node.type.quant) {
+    throw new MbertError('UNSUPPORTED', `${node.name}: onnx has no lowering for quantized values`, {
+      hint: 'write a float model',
+    });
+  }
+  if (node.op === 'input' || node.op === 'constant' || out.fusions.absorbed.has(node)) return;
+  const row = lowerings[node.op] as ((node: Call, out: OnnxBuilder) => void) | undefined;
+  if (!row) {
+    throw new MbertError('UNSUPPORTED', `${node.name}: onnx has no lowering for ${node.op}`, {
+      hint: 'a pass may replace it first',
+    });
+  }
+  row(node, out);
+}

@@ -1,0 +1,70 @@
+import { decodeText } from '../bytes.ts';
+import type { Checkpoint } from '../checkpoint.ts';
+import { MbertError } from '../errors.ts';
+import { type ModelFile, siblingPath } from '../files.ts';
+import { isObject, type JsonObject, jsonText, parseJson } from '../formats/json.ts';
+import type { Tensor } from '../tensor.ts';
+
+/** The largest vocabulary in use (a million words of many scripts) is below 20 MB; configs are a few KB. */
+const MAX_SIDE_FILE_BYTES = 64 * 2 ** 20;
+
+/** Joins weights with the config.json and the tokenizer's files that Hugging Face keeps beside them. */
+export function checkpointBeside(
+  weights: ModelFile,
+  tensors: ReadonlyMap<string, Tensor>,
+  close: () => void,
+): Checkpoint {
+  const config = readSideFile(weights, 'config.json');
+  if (config === undefined) {
+    throw new MbertError('NOT_FOUND', `${weights.path}: there is no config.json beside it`, {
+      hint: 'put the config.json of the model into the same folder: the weights alone do not say how they are used',
+    });
+  }
+  const configPath = siblingPath(weights.path, 'config.json');
+  const tokenizerConfig = readSideFile(weights, 'tokenizer_config.json');
+  return {
+    path: weights.path,
+    tensors: renameLegacy(tensors),
+    configPath,
+    config: parseObject(config, configPath),
+    vocabulary: readSideFile(weights, 'vocab.txt'),
+    tokenizerConfig:
+      tokenizerConfig && parseObject(tokenizerConfig, siblingPath(weights.path, 'tokenizer_config.json')),
+    close,
+  };
+}
+
+/** Checkpoints of before 2019 (bert-base-uncased is one) call a norm's weight and bias gamma and beta. */
+function renameLegacy(tensors: ReadonlyMap<string, Tensor>): ReadonlyMap<string, Tensor> {
+  const renamed = new Map<string, Tensor>();
+  for (const [name, tensor] of tensors) {
+    const modern = name.replace(/(LayerNorm)\.gamma$/, '$1.weight').replace(/(LayerNorm)\.beta$/, '$1.bias');
+    renamed.set(tensors.has(modern) ? name : modern, tensor);
+  }
+  return renamed;
+}
+
+/** The bytes of a small file beside the weights, undefined where there is none. */
+function readSideFile(weights: ModelFile, name: string): Uint8Array | undefined {
+  let file: ModelFile;
+  try {
+    file = weights.sibling(name);
+  } catch (cause) {
+    if (cause instanceof MbertError && cause.code === 'NOT_FOUND') return undefined;
+    throw cause;
+  }
+  try {
+    if (file.size > MAX_SIDE_FILE_BYTES) {
+      throw new MbertError('MALFORMED', `${file.path}: ${file.size} bytes are over ${MAX_SIDE_FILE_BYTES}`);
+    }
+    return file.read(0, file.size);
+  } finally {
+    file.close();
+  }
+}
+
+function parseObject(bytes: Uint8Array, path: string): JsonObject {
+  const value = parseJson(decodeText(bytes, path), path);
+  if (!isObject(value)) throw new MbertError('MALFORMED', `${path}: is ${jsonText(value)}, not a JSON object`);
+  return value;
+}

@@ -1,0 +1,19 @@
+import type { Checkpoint } from '../checkpoint.ts';
+import type { ModelFile } from '../files.ts';
+
+/** What a source turned out to hold. */
+export type Source = { readonly yields: 'checkpoint'; readonly checkpoint: Checkpoint };
+
+/** One source format. */
+export interface Importer {
+  readonly name: string;
+  /** Which of a folder's files (sorted names) it reads, if any. */
+  find(names: readonly string[]): string | undefined;
+  /** Whether a file is of this format, judged by its first `HEAD_BYTES` bytes. */
+  detect(head: Uint8Array, file: ModelFile): boolean;
+  /** Takes over the open file: it is closed by the source, or at once where reading fails. */
+  read(file: ModelFile): Promise<Source>;
+}
+
+/** Enough for every magic number and for the first key of a JSON index. */
+export const HEAD_BYTES = 512;

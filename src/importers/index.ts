@@ -1,0 +1,60 @@
+import { join } from 'node:path';
+import { MbertError } from '../errors.ts';
+import { listFolder, type ModelFile, openFile } from '../files.ts';
+import { HEAD_BYTES, type Importer, type Source } from './importer.ts';
+import { safetensors } from './safetensors.ts';
+
+/** The source formats; where a folder holds several, the first one is read. */
+export const importers: readonly Importer[] = [safetensors];
+
+/**
+ * Opens a model folder or file of any known format. Throws NOT_FOUND, UNKNOWN_FORMAT or what is wrong with the file.
+ * The source keeps its files open until it is closed.
+ */
+export async function openSource(path: string): Promise<Source> {
+  const { isFolder, names } = listFolder(path);
+  if (!isFolder) return openModelFile(openFile(path));
+  for (const importer of importers) {
+    const name = importer.find(names);
+    if (name !== undefined) return openModelFile(openFile(join(path, name)), importer);
+  }
+  throw new MbertError('UNKNOWN_FORMAT', `${path}: holds no model that mbert knows`, { hint: KNOWN });
+}
+
+const KNOWN = `known formats: ${importers.map(({ name }) => name).join(', ')}`;
+
+async function openModelFile(file: ModelFile, found?: Importer): Promise<Source> {
+  let importer: Importer | undefined;
+  try {
+    const head = file.read(0, Math.min(file.size, HEAD_BYTES));
+    refuseStandIns(head, file.path);
+    importer = found ?? importers.find(({ detect }) => detect(head, file));
+    if (importer === undefined)
+      throw new MbertError('UNKNOWN_FORMAT', `${file.path}: is no model that mbert knows`, { hint: KNOWN });
+  } catch (cause) {
+    file.close();
+    throw cause;
+  }
+  return importer.read(file);
+}
+
+/** What stands in a model's place when fetching it went wrong. */
+const STAND_INS = [
+  {
+    start: /^version https:\/\/git-lfs\.github\.com\//,
+    what: 'is a Git LFS pointer, not the model',
+    hint: 'run: git lfs pull',
+  },
+  {
+    start: /^\s*<(?:!doctype|html)\b/i,
+    what: 'is an HTML page, not the model',
+    hint: 'the download failed; fetch the file again',
+  },
+];
+
+function refuseStandIns(head: Uint8Array, path: string): void {
+  const text = Buffer.from(head).toString('latin1');
+  for (const { start, what, hint } of STAND_INS) {
+    if (start.test(text)) throw new MbertError('MALFORMED', `${path}: ${what}`, { hint });
+  }
+}

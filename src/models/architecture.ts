@@ -1,0 +1,29 @@
+import type { Node } from '../graph.ts';
+import type { Builder } from './builder.ts';
+import type { CountClaim, SizeClaim } from './claims.ts';
+import type { ConfigReader } from './config.ts';
+
+/** One family of models: how its config.json reads, and what graph its weights make. */
+export interface Architecture {
+  /** config.json's model_type, which is also the module under which a model with a head keeps the encoder. */
+  readonly modelType: string;
+  readonly takesTokenTypes: boolean;
+  /** Where masked-LM heads have their weights. */
+  readonly predictions: string;
+  read(config: ConfigReader): Model;
+}
+
+/** A model whose config.json is read. `scope` is the encoder's prefix: `mobilebert.`, or nothing for a bare model. */
+export interface Model {
+  readonly maxPositions: number;
+  sizes(scope: string): readonly SizeClaim[];
+  counts(scope: string): Iterable<CountClaim>;
+  /** The last hidden state, [rows, sequence, hidden]. */
+  encode(builder: Builder, scope: string): Node;
+  /** What sentence-level heads read, [rows, hidden]. */
+  pool(builder: Builder, scope: string, hidden: Node): Node;
+  /** Whether the bare model has a second output, and the weight without which it cannot be computed. */
+  readonly pooler: { readonly weight: string | undefined } | undefined;
+  /** Scores of all words for every token, [rows, sequence, vocabulary]. */
+  predict(builder: Builder, scope: string, hidden: Node): Node;
+}

@@ -1,0 +1,96 @@
+import type { Checkpoint } from '../checkpoint.ts';
+import { listNames } from '../errors.ts';
+import { shapeText } from '../shape.ts';
+import { type Problem, type Size, throwProblems } from './config.ts';
+
+/** A number in config.json that a weight's shape shows as well. */
+export interface SizeClaim {
+  readonly size: Size;
+  readonly weight: string;
+  readonly axis: 0 | 1;
+}
+
+/** How many numbered blocks (layers, feed-forward networks) config.json announces. */
+export interface CountClaim {
+  readonly size: Size;
+  /** What the config counts beyond the numbered blocks: MobileBERT's last feed-forward network has no number. */
+  readonly extra: number;
+  /** What one block is called, and what it is a part of. */
+  readonly block: string;
+  readonly within: string;
+  /** Names of the weights of block n: `before` n `.` … */
+  readonly before: string;
+  /** What every block has; weights under a number without it are strays, not a block. */
+  readonly marker: string;
+}
+
+/**
+ * Compares config.json with the weights before anything is built, so that a wrong number is reported where it was
+ * written and not as a thousand misfits, and so that no loop runs further than the file has weights: a count is asked
+ * for only while the counts before it hold.
+ */
+export function checkClaims(
+  { path, configPath, tensors }: Checkpoint,
+  sizes: readonly SizeClaim[],
+  counts: Iterable<CountClaim>,
+): void {
+  const problems: Problem[] = [];
+  for (const { size, weight, axis } of sizes) {
+    const shape = tensors.get(weight)?.shape;
+    const actual = shape?.[axis];
+    if (shape === undefined || actual === undefined || actual === size.value) continue;
+    // A transposed matrix is said to be one where it is taken.
+    if (shape.length === 2 && shape[1 - axis] === size.value) continue;
+    const found = `${weight} has ${actual} ${shape.length === 1 ? 'values' : axis === 0 ? 'rows' : 'columns'}`;
+    problems.push(contradiction(configPath, size, `${found} ${shapeText(shape)}`));
+  }
+  for (const claim of counts) {
+    const problem = checkCount(path, configPath, claim, tensors.keys());
+    if (problem === undefined) continue;
+    problems.push(problem);
+    break;
+  }
+  throwProblems(problems);
+}
+
+function contradiction(configPath: string, { key, value, isDefault }: Size, found: string): Problem {
+  const claim = isDefault ? `is absent, and its default ${value} contradicts the weights:` : `is ${value}, but`;
+  return { code: 'MISMATCH', line: `${configPath}: ${key}: ${claim} ${found}` };
+}
+
+function checkCount(path: string, configPath: string, claim: CountClaim, names: Iterable<string>): Problem | undefined {
+  const { size, extra, block, within } = claim;
+  const expected = size.value - extra;
+  const present = presentBlocks(claim, names);
+  const last = present.at(-1) ?? -1;
+  if (last + 1 === expected && present.length === expected) return undefined;
+  if (last >= expected || size.isDefault) {
+    return contradiction(configPath, size, `${path} holds ${last + 1 + extra} ${block}s${within}`);
+  }
+  const missing = missingRanges(present, expected);
+  const which = `${block}${expected - present.length > 1 ? 's' : ''} ${listNames(missing)}${within}`;
+  const line = `${path}: all weights of ${which} are missing (config says ${size.value} ${block}s)`;
+  return { code: 'MISMATCH', line };
+}
+
+/** The numbers of the blocks that the file holds, ascending. */
+function presentBlocks({ before, marker }: CountClaim, names: Iterable<string>): number[] {
+  const numbers = new Set<number>();
+  for (const name of names) {
+    if (!name.startsWith(before)) continue;
+    const [, digits, rest] = /^(\d{1,9})\.(.*)$/.exec(name.slice(before.length)) ?? [];
+    if (digits !== undefined && rest?.startsWith(marker)) numbers.add(Number(digits));
+  }
+  return [...numbers].sort((a, b) => a - b);
+}
+
+/** `2`, `5 to 7`: the numbers below `count` that are not in `present`. */
+function missingRanges(present: readonly number[], count: number): string[] {
+  const ranges: string[] = [];
+  let next = 0;
+  for (const number of [...present, count]) {
+    if (number > next) ranges.push(number - next === 1 ? `${next}` : `${next} to ${number - 1}`);
+    next = number + 1;
+  }
+  return ranges;
+}

@@ -1,0 +1,121 @@
+import { type ErrorCode, MbertError } from '../errors.ts';
+import { isObject, type JsonObject, type JsonValue, jsonText } from '../formats/json.ts';
+
+/** TFLite and ONNX Runtime's kernels hold a dimension in 32 bits, so that no larger model could be written. */
+const MAX_SIZE = 2 ** 31 - 1;
+
+/** A number that config.json claims, for the comparison with the weights. */
+export interface Size {
+  readonly key: string;
+  readonly value: number;
+  /** The key is absent, the value is transformers' default. */
+  readonly isDefault: boolean;
+}
+
+/** Reads keys of a config.json with transformers' defaults. Problems are gathered, so that one run shows them all. */
+export interface ConfigReader {
+  readonly path: string;
+  /** A positive integer. */
+  size(key: string, fallback: number): Size;
+  /** A positive number. */
+  positive(key: string, fallback: number): number;
+  flag(key: string, fallback: boolean): boolean;
+  /** One of the named values, or what it stands for where they are a table. */
+  choice<T>(key: string, table: ReadonlyMap<string, T>, fallback: string): T;
+  /** Refuses values of a key that change what the model computes. */
+  demand(key: string, allowed: JsonValue, problem: string): void;
+  /** Adds a problem that concerns several keys. */
+  refuse(key: string, problem: string): void;
+  /** Throws the problems, a line each. */
+  finish(): void;
+}
+
+export function readConfig(config: JsonObject, path: string): ConfigReader {
+  const problems: Problem[] = [];
+  const refuse = (key: string, text: string, code: ErrorCode = 'MALFORMED') => {
+    problems.push({ code, line: `${path}: ${key}: ${text}` });
+  };
+  return {
+    path,
+    refuse,
+    size(key, fallback) {
+      const value = config.get(key);
+      if (value === undefined) return { key, value: fallback, isDefault: true };
+      if (typeof value === 'number' && Number.isInteger(value) && value > 0 && value <= MAX_SIZE) {
+        return { key, value, isDefault: false };
+      }
+      refuse(key, `must be a positive integer${isTooLarge(value) ? ` up to ${MAX_SIZE}` : ''}, got ${jsonText(value)}`);
+      return { key, value: fallback, isDefault: true };
+    },
+    positive(key, fallback) {
+      const value = config.get(key) ?? fallback;
+      if (typeof value === 'number' && value > 0) return value;
+      refuse(key, `must be a positive number, got ${jsonText(value)}`);
+      return fallback;
+    },
+    flag(key, fallback) {
+      const value = config.get(key) ?? fallback;
+      if (typeof value === 'boolean') return value;
+      refuse(key, `must be true or false, got ${jsonText(value)}`);
+      return fallback;
+    },
+    choice(key, table, fallback) {
+      const value = config.get(key) ?? fallback;
+      const found = typeof value === 'string' ? table.get(value) : undefined;
+      if (found !== undefined) return found;
+      refuse(key, `${jsonText(value)} is not supported; supported: ${[...table.keys()].join(', ')}`, 'UNSUPPORTED');
+      return table.get(fallback) as NonNullable<typeof found>;
+    },
+    demand(key, allowed, problem) {
+      const value = config.get(key) ?? allowed;
+      if (value !== allowed) refuse(key, `${jsonText(value)} is not supported: ${problem}`, 'UNSUPPORTED');
+    },
+    finish: () => throwProblems(problems),
+  };
+}
+
+function isTooLarge(value: JsonValue): boolean {
+  return typeof value === 'number' && value > MAX_SIZE;
+}
+
+/** What is wrong, worded `file: part: problem`. */
+export interface Problem {
+  readonly code: ErrorCode;
+  readonly line: string;
+}
+
+/** A damaged file can have a problem in each of a thousand weights; the first few tell the story. */
+const MAX_LINES = 8;
+
+/** Throws one error that says all problems, a line each; none: returns. */
+export function throwProblems(problems: readonly Problem[], hint?: string): void {
+  const [first] = problems;
+  if (first === undefined) return;
+  const lines = problems.slice(0, MAX_LINES).map(({ line }) => line);
+  if (problems.length > MAX_LINES) lines.push(`and ${problems.length - MAX_LINES} more problems`);
+  throw new MbertError(first.code, lines.join('\n'), hint === undefined ? {} : { hint });
+}
+
+/** The names of the classes in their order, from id2label; undefined where the config has none. */
+export function readLabels(config: JsonObject, reader: ConfigReader): readonly string[] | undefined {
+  const names = config.get('id2label') ?? undefined;
+  if (names === undefined) return undefined;
+  if (!isObject(names) || names.size === 0) {
+    reader.refuse('id2label', `must be an object of names, got ${jsonText(names)}`);
+    return undefined;
+  }
+  const labels: string[] = [];
+  for (let i = 0; i < names.size; i++) {
+    const label = names.get(String(i));
+    if (typeof label === 'string') labels.push(label);
+    else reader.refuse('id2label', `has ${names.size} entries, but no name for class ${i}`);
+  }
+  return labels;
+}
+
+/** The class that transformers would build, e.g. `MobileBertForQuestionAnswering`. */
+export function readArchitectureName(config: JsonObject): string | undefined {
+  const names = config.get('architectures');
+  const first: unknown = Array.isArray(names) ? names[0] : undefined;
+  return typeof first === 'string' ? first : undefined;
+}

@@ -1,0 +1,130 @@
+import type { Node } from '../graph.ts';
+import type { Architecture } from './architecture.ts';
+import {
+  ACTIVATIONS,
+  type Activation,
+  activate,
+  add,
+  attend,
+  type Builder,
+  embed,
+  embedPositions,
+  firstToken,
+  layerNorm,
+  linear,
+  weight,
+  widthOf,
+} from './builder.ts';
+import type { SizeClaim } from './claims.ts';
+import type { ConfigReader, Size } from './config.ts';
+import { decoderWeight } from './decoder.ts';
+
+/** DistilBERT (Sanh et al. 2019, https://arxiv.org/abs/1910.01108) as transformers computes it: no token types, no pooler. */
+export const distilbert: Architecture = {
+  modelType: 'distilbert',
+  takesTokenTypes: false,
+  predictions: 'vocab_projector',
+  read(config) {
+    const settings = readSettings(config);
+    return {
+      maxPositions: settings.positions.value,
+      sizes: (scope) => sizeClaims(settings, scope),
+      counts: (scope) => [
+        {
+          size: settings.layers,
+          extra: 0,
+          block: 'encoder layer',
+          within: '',
+          before: `${scope}transformer.layer.`,
+          marker: 'attention.',
+        },
+      ],
+      encode: (builder, scope) => encode(builder, settings, scope),
+      pool,
+      pooler: undefined,
+      predict: (builder, scope, hidden) => predict(builder, settings, scope, hidden),
+    };
+  },
+};
+
+interface Settings {
+  readonly vocabulary: Size;
+  readonly hidden: Size;
+  readonly intermediate: Size;
+  readonly layers: Size;
+  readonly positions: Size;
+  readonly heads: number;
+  readonly activation: Activation;
+  readonly isTied: boolean;
+}
+
+/** transformers' DistilBERT has no key for it. */
+const EPSILON = 1e-12;
+
+/** Defaults are those of transformers' DistilBertConfig, which are the sizes of distilbert-base-uncased. */
+function readSettings(config: ConfigReader): Settings {
+  const settings: Settings = {
+    vocabulary: config.size('vocab_size', 30522),
+    hidden: config.size('dim', 768),
+    intermediate: config.size('hidden_dim', 3072),
+    layers: config.size('n_layers', 6),
+    positions: config.size('max_position_embeddings', 512),
+    heads: config.size('n_heads', 12).value,
+    activation: config.choice('activation', ACTIVATIONS, 'gelu'),
+    isTied: config.flag('tie_word_embeddings', true),
+  };
+  const { hidden, heads } = settings;
+  if (hidden.value % heads !== 0) config.refuse('n_heads', `dim ${hidden.value} is not divisible by ${heads} heads`);
+  return settings;
+}
+
+function sizeClaims({ vocabulary, hidden, positions, intermediate }: Settings, scope: string): SizeClaim[] {
+  return [
+    { size: vocabulary, weight: `${scope}embeddings.word_embeddings.weight`, axis: 0 },
+    { size: positions, weight: `${scope}embeddings.position_embeddings.weight`, axis: 0 },
+    { size: hidden, weight: `${scope}embeddings.position_embeddings.weight`, axis: 1 },
+    { size: intermediate, weight: `${scope}transformer.layer.0.ffn.lin1.bias`, axis: 0 },
+  ];
+}
+
+function encode(builder: Builder, settings: Settings, scope: string): Node {
+  const { vocabulary, positions, hidden, layers } = settings;
+  const embeddings = `${scope}embeddings`;
+  const words = embed(builder, `${embeddings}.word_embeddings`, builder.tokenIds, vocabulary.value, hidden.value);
+  const places = embedPositions(builder, `${embeddings}.position_embeddings`, positions.value, hidden.value);
+  const sum = add(builder, `${embeddings}.add_positions`, 'add', [words, places]);
+  let x = layerNorm(builder, `${embeddings}.LayerNorm`, sum, EPSILON);
+  for (let n = 0; n < layers.value; n++) x = layer(builder, settings, `${scope}transformer.layer.${n}`, x);
+  return x;
+}
+
+function layer(builder: Builder, { hidden, intermediate, heads, activation }: Settings, name: string, x: Node): Node {
+  const attention = `${name}.attention`;
+  const mixed = attend(builder, attention, {
+    query: linear(builder, `${attention}.q_lin`, x, hidden.value),
+    key: linear(builder, `${attention}.k_lin`, x, hidden.value),
+    value: linear(builder, `${attention}.v_lin`, x, hidden.value),
+    heads,
+  });
+  const out = linear(builder, `${attention}.out_lin`, mixed, hidden.value);
+  const y = layerNorm(builder, `${name}.sa_layer_norm`, add(builder, `${name}.sa_residual`, 'add', [out, x]), EPSILON);
+  const wide = linear(builder, `${name}.ffn.lin1`, y, intermediate.value);
+  const narrow = linear(builder, `${name}.ffn.lin2`, activate(builder, `${name}.ffn`, wide, activation), hidden.value);
+  const sum = add(builder, `${name}.output_residual`, 'add', [narrow, y]);
+  return layerNorm(builder, `${name}.output_layer_norm`, sum, EPSILON);
+}
+
+/** relu(pre_classifier(first token)); the encoder itself has no pooler. */
+function pool(builder: Builder, scope: string, hidden: Node): Node {
+  const first = firstToken(builder, `${scope}first_token`, hidden);
+  const dense = linear(builder, 'pre_classifier', first, widthOf(first));
+  return activate(builder, 'pre_classifier', dense, 'relu');
+}
+
+function predict(builder: Builder, { vocabulary, activation, isTied }: Settings, scope: string, hidden: Node): Node {
+  const dense = linear(builder, 'vocab_transform', hidden, widthOf(hidden));
+  const x = layerNorm(builder, 'vocab_layer_norm', activate(builder, 'vocab_transform', dense, activation), EPSILON);
+  const matrix = decoderWeight(builder, 'vocab_projector', { isTied, scope }, [vocabulary.value, widthOf(x)]);
+  const bias = weight(builder, 'vocab_projector.bias', [vocabulary.value]);
+  return add(builder, 'vocab_projector', 'linear', [x, matrix, bias]);
+}

@@ -1,0 +1,184 @@
+import type { Checkpoint } from '../checkpoint.ts';
+import { MbertError } from '../errors.ts';
+import { jsonText } from '../formats/json.ts';
+import { Graph } from '../graph.ts';
+import { type Dim, product } from '../shape.ts';
+import type { Architecture, Model } from './architecture.ts';
+import { bert } from './bert.ts';
+import { attentionBias, type Builder, joinChoices } from './builder.ts';
+import { checkClaims } from './claims.ts';
+import { readArchitectureName, readConfig, readLabels } from './config.ts';
+import { distilbert } from './distilbert.ts';
+import { heads, TASKS, type Task, taskOfClass, taskOfWeights } from './heads.ts';
+import { mobilebert } from './mobilebert.ts';
+import { openWeights, type Weights } from './weights.ts';
+
+export type { Task } from './heads.ts';
+export { TASKS } from './heads.ts';
+
+/** The families that mbert builds from weights. */
+export const architectures: readonly Architecture[] = [mobilebert, bert, distilbert];
+
+/** What a checkpoint is, as far as its config tells. */
+export interface ModelDescription {
+  readonly architecture: Architecture;
+  readonly task: Task;
+  /** The longest sequence that the model has positions for. */
+  readonly maxPositions: number;
+  /** Names of the classes in order, for classifiers whose config has them. */
+  readonly labels: readonly string[] | undefined;
+}
+
+export interface BuildOptions {
+  /** Default: what `architectures` in config.json says, else what the weights show. */
+  readonly task?: Task | undefined;
+  readonly batch: number | 'batch';
+  readonly sequenceLength: number | 'sequence';
+  /** Multiple choice only; default: the symbol. */
+  readonly choices?: number | 'choices' | undefined;
+  readonly indexType: 'i32' | 'i64';
+}
+
+export interface BuiltModel extends ModelDescription {
+  readonly graph: Graph;
+  /** Worded `file: part: problem`. */
+  readonly warnings: readonly string[];
+  /** The weights that the graph does not hold, expected or not. */
+  readonly unused: readonly string[];
+}
+
+/** Reads the config alone. Throws MALFORMED, UNSUPPORTED or MISMATCH with one line for each problem in it. */
+export function describeModel(checkpoint: Checkpoint, task?: Task): ModelDescription {
+  const { architecture, model, task: found, labels } = readModel(checkpoint, task, openWeights(checkpoint));
+  return { architecture, task: found, maxPositions: model.maxPositions, labels };
+}
+
+/**
+ * The graph of a checkpoint, built as the source's code computes: nothing folded, nothing fused, weights as stored.
+ * Inputs input_ids, attention_mask and token_type_ids [batch, sequence] (multiple choice: [batch, choices, sequence]).
+ * Throws MISMATCH where weights are missing, misshapen or contradict the config. A weight that holds NaN or infinity is
+ * refused when it is first read.
+ */
+export function buildModel(checkpoint: Checkpoint, options: BuildOptions): BuiltModel {
+  const weights = openWeights(checkpoint);
+  const { architecture, model, task, labels, scope } = readModel(checkpoint, options.task, weights);
+  checkLength(options.sequenceLength, model.maxPositions);
+  checkClaims(checkpoint, model.sizes(scope), model.counts(scope));
+  const graph = new Graph(architecture.modelType);
+  const choices = task === 'multiple-choice' ? (options.choices ?? 'choices') : undefined;
+  const builder = openBuilder(graph, weights, architecture, choices, options);
+  const hidden = model.encode(builder, scope);
+  const encoderProblems = weights.problemCount();
+  const headWarnings: string[] = [];
+  heads[task].build({
+    builder,
+    architecture,
+    model,
+    scope,
+    hidden,
+    labelCount: labels?.length,
+    batch: options.batch,
+    choices: choices ?? 1,
+    warn: (problem) => headWarnings.push(`${checkpoint.path}: ${problem}`),
+  });
+  // Models with a head that does not pool were stored with the pooler by early versions of transformers.
+  weights.skip(`${scope}pooler`);
+  const onlyHeadFails = encoderProblems === 0 && task !== 'features';
+  const { unused, warnings } = weights.finish(onlyHeadFails ? headHint(weights, architecture, task) : undefined);
+  return {
+    architecture,
+    task,
+    maxPositions: model.maxPositions,
+    labels,
+    graph,
+    unused,
+    warnings: [...warnings, ...headWarnings],
+  };
+}
+
+interface ReadModel {
+  readonly architecture: Architecture;
+  readonly model: Model;
+  readonly task: Task;
+  readonly labels: readonly string[] | undefined;
+  readonly scope: string;
+}
+
+function readModel(checkpoint: Checkpoint, wanted: Task | undefined, weights: Weights): ReadModel {
+  const { config, configPath, tensors } = checkpoint;
+  const architecture = findArchitecture(checkpoint);
+  const reader = readConfig(config, configPath);
+  const model = architecture.read(reader);
+  const task = wanted ?? findTask(checkpoint, architecture, weights);
+  const labels = task.endsWith('-classification') ? readLabels(config, reader) : undefined;
+  reader.finish();
+  const prefix = `${architecture.modelType}.`;
+  const hasPrefix = [...tensors.keys()].some((name) => name.startsWith(prefix));
+  return { architecture, model, task, labels, scope: hasPrefix ? prefix : '' };
+}
+
+function findArchitecture({ config, configPath, tensors }: Checkpoint): Architecture {
+  const type = config.get('model_type');
+  const found = architectures.find(({ modelType }) =>
+    type === undefined ? [...tensors.keys()].some((name) => name.startsWith(`${modelType}.`)) : modelType === type,
+  );
+  if (found !== undefined) return found;
+  const problem = type === undefined ? 'is absent' : `${jsonText(type)} is not supported`;
+  throw new MbertError('UNSUPPORTED', `${configPath}: model_type: ${problem}`, {
+    hint: `supported: ${architectures.map(({ modelType }) => modelType).join(', ')}`,
+  });
+}
+
+function findTask({ config, configPath }: Checkpoint, { predictions }: Architecture, weights: Weights): Task {
+  const className = readArchitectureName(config);
+  const task = className === undefined ? taskOfWeights(weights, predictions) : taskOfClass(className);
+  if (task !== undefined) return task;
+  const problem =
+    className === undefined ? 'is absent, and the weights fit several tasks' : `${className} is not supported`;
+  throw new MbertError('UNSUPPORTED', `${configPath}: architectures: ${problem}`, {
+    hint: `say which model to build: --task ${TASKS.join('|')}`,
+  });
+}
+
+function checkLength(sequenceLength: Dim, maxPositions: number): void {
+  if (typeof sequenceLength === 'string' || sequenceLength <= maxPositions) return;
+  throw new MbertError(
+    'USAGE',
+    `--sequence-length: ${sequenceLength} is more than the model's max_position_embeddings ${maxPositions}`,
+  );
+}
+
+function openBuilder(
+  graph: Graph,
+  weights: Weights,
+  { takesTokenTypes }: Architecture,
+  choices: Dim | undefined,
+  { batch, sequenceLength, indexType }: BuildOptions,
+): Builder {
+  const lead = choices === undefined ? [batch] : [batch, choices];
+  const input = (name: string) => {
+    const node = graph.input(name, { dtype: indexType, shape: [...lead, sequenceLength] });
+    return choices === undefined ? node : joinChoices(graph, node);
+  };
+  const rows = product(lead);
+  const tokenIds = input('input_ids');
+  const mask = input('attention_mask');
+  return {
+    graph,
+    weights,
+    rows,
+    sequence: sequenceLength,
+    tokenIds,
+    tokenTypes: takesTokenTypes ? input('token_type_ids') : undefined,
+    attentionBias: attentionBias(graph, mask, rows, sequenceLength),
+    constants: new Map(),
+  };
+}
+
+/** transformers would fill a missing head with random numbers; what the file can be converted to is better news. */
+function headHint(weights: Weights, { predictions }: Architecture, task: Task): string {
+  const fits = taskOfWeights(weights, predictions) ?? 'features';
+  const other = fits === task ? 'features' : fits;
+  const what = other === 'features' ? 'converts the encoder without a head' : 'is what the weights fit';
+  return `--task ${other} ${what}`;
+}

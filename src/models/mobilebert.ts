@@ -1,0 +1,300 @@
+import type { Node } from '../graph.ts';
+import type { Architecture, Model } from './architecture.ts';
+import {
+  ACTIVATIONS,
+  type Activation,
+  activate,
+  add,
+  attend,
+  type Builder,
+  embed,
+  embedPositions,
+  firstToken,
+  layerNorm,
+  linear,
+  noNorm,
+  weight,
+  widthOf,
+} from './builder.ts';
+import type { CountClaim, SizeClaim } from './claims.ts';
+import type { ConfigReader, Size } from './config.ts';
+import { decoderBias, decoderWeight } from './decoder.ts';
+
+/** MobileBERT (Sun et al. 2020, https://arxiv.org/abs/2004.02984) as transformers computes it, with every switch of its config. */
+export const mobilebert: Architecture = {
+  modelType: 'mobilebert',
+  takesTokenTypes: true,
+  predictions: 'cls.predictions',
+  read(config) {
+    const settings = readSettings(config);
+    return {
+      maxPositions: settings.positions.value,
+      sizes: (scope) => sizeClaims(settings, scope),
+      counts: (scope) => countClaims(settings, scope),
+      encode: (builder, scope) => encode(builder, settings, scope),
+      pool: (builder, scope, hidden) => pool(builder, settings, scope, hidden),
+      pooler: { weight: settings.poolerActivation ? 'pooler.dense.weight' : undefined },
+      predict: (builder, scope, hidden) => predict(builder, settings, scope, hidden),
+    } satisfies Model;
+  },
+};
+
+interface Settings {
+  readonly vocabulary: Size;
+  readonly embedding: Size;
+  readonly hidden: Size;
+  /** Between the bottlenecks of a layer. */
+  readonly bottleneck: Size;
+  readonly intermediate: Size;
+  readonly layers: Size;
+  readonly feedForwards: Size;
+  readonly positions: Size;
+  readonly tokenTypes: Size;
+  readonly heads: number;
+  readonly activation: Activation;
+  readonly norm: 'layer' | 'none';
+  readonly epsilon: number;
+  readonly useBottleneck: boolean;
+  readonly useBottleneckAttention: boolean;
+  readonly shareKeyQuery: boolean;
+  readonly trigram: boolean;
+  readonly poolerActivation: boolean;
+  readonly isTied: boolean;
+}
+
+const NORMS: ReadonlyMap<string, 'layer' | 'none'> = new Map([
+  ['no_norm', 'none'],
+  ['layer_norm', 'layer'],
+]);
+
+/** Defaults are those of transformers' MobileBertConfig, which are the sizes of mobilebert-uncased. */
+function readSettings(config: ConfigReader): Settings {
+  const settings: Settings = {
+    vocabulary: config.size('vocab_size', 30522),
+    embedding: config.size('embedding_size', 128),
+    hidden: config.size('hidden_size', 512),
+    bottleneck: config.size('intra_bottleneck_size', 128),
+    intermediate: config.size('intermediate_size', 512),
+    layers: config.size('num_hidden_layers', 24),
+    feedForwards: config.size('num_feedforward_networks', 4),
+    positions: config.size('max_position_embeddings', 512),
+    tokenTypes: config.size('type_vocab_size', 2),
+    heads: config.size('num_attention_heads', 4).value,
+    activation: config.choice('hidden_act', ACTIVATIONS, 'relu'),
+    norm: config.choice('normalization_type', NORMS, 'no_norm'),
+    epsilon: config.positive('layer_norm_eps', 1e-12),
+    useBottleneck: config.flag('use_bottleneck', true),
+    useBottleneckAttention: config.flag('use_bottleneck_attention', false),
+    shareKeyQuery: config.flag('key_query_shared_bottleneck', true),
+    trigram: config.flag('trigram_input', true),
+    poolerActivation: config.flag('classifier_activation', true),
+    isTied: config.flag('tie_word_embeddings', true),
+  };
+  const inner = innerSize(settings);
+  if (inner.value % settings.heads !== 0) {
+    config.refuse('num_attention_heads', `${inner.key} ${inner.value} is not divisible by ${settings.heads} heads`);
+  }
+  if (settings.embedding.value > settings.hidden.value) {
+    config.refuse('embedding_size', `${settings.embedding.value} is more than hidden_size ${settings.hidden.value}`);
+  }
+  return settings;
+}
+
+/** transformers' true_hidden_size: the width inside a layer. */
+function innerSize({ useBottleneck, bottleneck, hidden }: Settings): Size {
+  return useBottleneck ? bottleneck : hidden;
+}
+
+function sizeClaims(settings: Settings, scope: string): SizeClaim[] {
+  const embeddings = `${scope}embeddings.`;
+  const layer = `${scope}encoder.layer.0.`;
+  return [
+    { size: settings.vocabulary, weight: `${embeddings}word_embeddings.weight`, axis: 0 },
+    { size: settings.embedding, weight: `${embeddings}word_embeddings.weight`, axis: 1 },
+    { size: settings.positions, weight: `${embeddings}position_embeddings.weight`, axis: 0 },
+    { size: settings.hidden, weight: `${embeddings}position_embeddings.weight`, axis: 1 },
+    { size: settings.tokenTypes, weight: `${embeddings}token_type_embeddings.weight`, axis: 0 },
+    { size: settings.bottleneck, weight: `${layer}bottleneck.input.dense.bias`, axis: 0 },
+    { size: settings.intermediate, weight: `${layer}intermediate.dense.bias`, axis: 0 },
+  ];
+}
+
+function* countClaims({ layers, feedForwards }: Settings, scope: string): Iterable<CountClaim> {
+  const before = `${scope}encoder.layer.`;
+  yield { size: layers, extra: 0, block: 'encoder layer', within: '', before, marker: 'attention.' };
+  for (let n = 0; n < layers.value; n++) {
+    yield {
+      size: feedForwards,
+      extra: 1,
+      block: 'feed-forward network',
+      within: ` of encoder layer ${n}`,
+      before: `${before}${n}.ffn.`,
+      marker: 'intermediate.',
+    };
+  }
+}
+
+/**
+ * torch's LayerNorm default. Two of transformers' MobileBERT norms are built without config.layer_norm_eps:
+ * embeddings.LayerNorm and each layer's output.LayerNorm.
+ */
+const TORCH_EPSILON = 1e-5;
+
+function norm(builder: Builder, settings: Settings, name: string, x: Node, epsilon = settings.epsilon): Node {
+  return settings.norm === 'layer' ? layerNorm(builder, name, x, epsilon) : noNorm(builder, name, x);
+}
+
+function encode(builder: Builder, settings: Settings, scope: string): Node {
+  let x = embeddings(builder, settings, `${scope}embeddings`);
+  for (let n = 0; n < settings.layers.value; n++) x = layer(builder, settings, `${scope}encoder.layer.${n}`, x);
+  return x;
+}
+
+function embeddings(builder: Builder, settings: Settings, name: string): Node {
+  const hidden = settings.hidden.value;
+  const { vocabulary, embedding, positions, tokenTypes } = settings;
+  const words = embed(builder, `${name}.word_embeddings`, builder.tokenIds, vocabulary.value, embedding.value);
+  const front = transformWords(builder, settings, name, words);
+  const places = embedPositions(builder, `${name}.position_embeddings`, positions.value, hidden);
+  let sum: Node = add(builder, `${name}.add_positions`, 'add', [front, places]);
+  if (builder.tokenTypes !== undefined) {
+    const types = embed(builder, `${name}.token_type_embeddings`, builder.tokenTypes, tokenTypes.value, hidden);
+    sum = add(builder, `${name}.add_token_types`, 'add', [sum, types]);
+  }
+  return norm(builder, settings, `${name}.LayerNorm`, sum, TORCH_EPSILON);
+}
+
+/** Each token with its neighbours, [next, current, previous], as one vector; then from there to the hidden size. */
+function transformWords(builder: Builder, { trigram, hidden }: Settings, name: string, words: Node): Node {
+  const transformation = `${name}.embedding_transformation`;
+  if (!trigram && widthOf(words) === hidden.value) {
+    // transformers builds and stores the matrix even where it does not apply it.
+    builder.weights.skip(transformation);
+    return words;
+  }
+  if (!trigram) return linear(builder, transformation, words, hidden.value);
+  const next = add(builder, `${name}.next`, 'shift', [words], { axis: 1, offset: 1 });
+  const previous = add(builder, `${name}.previous`, 'shift', [words], { axis: 1, offset: -1 });
+  const trigrams = add(builder, `${name}.trigram`, 'concat', [next, words, previous], { axis: -1 });
+  return linear(builder, transformation, trigrams, hidden.value);
+}
+
+function layer(builder: Builder, settings: Settings, name: string, x: Node): Node {
+  const inputs = bottlenecks(builder, settings, `${name}.bottleneck`, x);
+  let y = attention(builder, settings, `${name}.attention`, inputs);
+  for (let n = 0; n < settings.feedForwards.value - 1; n++) {
+    const network = `${name}.ffn.${n}`;
+    y = normedSum(builder, settings, `${network}.output`, feedForward(builder, settings, network, y), y);
+  }
+  const inner = normedSum(
+    builder,
+    settings,
+    `${name}.output`,
+    feedForward(builder, settings, name, y),
+    y,
+    TORCH_EPSILON,
+  );
+  if (!settings.useBottleneck) return inner;
+  const wide = linear(builder, `${name}.output.bottleneck.dense`, inner, settings.hidden.value);
+  return normedSum(builder, settings, `${name}.output.bottleneck`, wide, x);
+}
+
+/** What the four readers inside a layer see. */
+interface LayerInputs {
+  readonly query: Node;
+  readonly key: Node;
+  readonly value: Node;
+  /** The residual that attention adds to. */
+  readonly residual: Node;
+}
+
+function bottlenecks(builder: Builder, settings: Settings, name: string, x: Node): LayerInputs {
+  if (!settings.useBottleneck) return { query: x, key: x, value: x, residual: x };
+  const narrow = (part: string) => {
+    const dense = linear(builder, `${name}.${part}.dense`, x, settings.bottleneck.value);
+    return norm(builder, settings, `${name}.${part}.LayerNorm`, dense);
+  };
+  const residual = narrow('input');
+  if (settings.useBottleneckAttention) {
+    // It wins over key_query_shared_bottleneck, whose matrix is then stored but never applied.
+    builder.weights.skip(`${name}.attention`);
+    return { query: residual, key: residual, value: residual, residual };
+  }
+  if (!settings.shareKeyQuery) return { query: x, key: x, value: x, residual };
+  const shared = narrow('attention');
+  return { query: shared, key: shared, value: x, residual };
+}
+
+function attention(builder: Builder, settings: Settings, name: string, inputs: LayerInputs): Node {
+  const inner = innerSize(settings).value;
+  const mixed = attend(builder, `${name}.self`, {
+    query: linear(builder, `${name}.self.query`, inputs.query, inner),
+    key: linear(builder, `${name}.self.key`, inputs.key, inner),
+    value: linear(builder, `${name}.self.value`, inputs.value, inner),
+    heads: settings.heads,
+  });
+  return normedSum(
+    builder,
+    settings,
+    `${name}.output`,
+    linear(builder, `${name}.output.dense`, mixed, inner),
+    inputs.residual,
+  );
+}
+
+/** output.dense(act(intermediate.dense(x))). */
+function feedForward(builder: Builder, settings: Settings, name: string, x: Node): Node {
+  const wide = linear(builder, `${name}.intermediate.dense`, x, settings.intermediate.value);
+  return linear(
+    builder,
+    `${name}.output.dense`,
+    activate(builder, `${name}.intermediate`, wide, settings.activation),
+    widthOf(x),
+  );
+}
+
+/** norm(x + residual) under `name.LayerNorm`. */
+function normedSum(
+  builder: Builder,
+  settings: Settings,
+  name: string,
+  x: Node,
+  residual: Node,
+  epsilon?: number,
+): Node {
+  const sum = add(builder, `${name}.residual`, 'add', [x, residual]);
+  return norm(builder, settings, `${name}.LayerNorm`, sum, epsilon);
+}
+
+function pool(builder: Builder, { poolerActivation }: Settings, scope: string, hidden: Node): Node {
+  const first = firstToken(builder, `${scope}pooler.first_token`, hidden);
+  if (!poolerActivation) return first;
+  return add(builder, `${scope}pooler.tanh`, 'tanh', [linear(builder, `${scope}pooler.dense`, first, widthOf(first))]);
+}
+
+/**
+ * Scores h · [decoderᵀ; dense] + bias: the words' embeddings [vocabulary, embedding] reach only the first part of the
+ * hidden vector, `dense` [hidden - embedding, vocabulary] the rest. The transform's LayerNorm is one in NoNorm models, too.
+ */
+function predict(builder: Builder, settings: Settings, scope: string, hidden: Node): Node {
+  const name = 'cls.predictions';
+  const { activation, epsilon, isTied } = settings;
+  const [words, width] = [settings.vocabulary.value, settings.embedding.value];
+  const dense = linear(builder, `${name}.transform.dense`, hidden, widthOf(hidden));
+  const act = activate(builder, `${name}.transform`, dense, activation);
+  const x = layerNorm(builder, `${name}.transform.LayerNorm`, act, epsilon);
+  const decoder = decoderWeight(builder, `${name}.decoder`, { isTied, scope }, [words, width]);
+  const rest = settings.hidden.value - width;
+  const matrix = joinDecoder(builder, name, decoder, [rest, words]);
+  return add(builder, name, 'linear', [x, matrix, decoderBias(builder, name, words)]);
+}
+
+function joinDecoder(builder: Builder, name: string, decoder: Node, shape: readonly [number, number]): Node {
+  if (shape[0] === 0) {
+    builder.weights.skip(`${name}.dense`);
+    return decoder;
+  }
+  const dense = weight(builder, `${name}.dense.weight`, shape);
+  const turned = add(builder, `${name}.dense.transposed`, 'transpose', [dense], { permutation: [1, 0] });
+  return add(builder, `${name}.decoder.joined`, 'concat', [decoder, turned], { axis: 1 });
+}

@@ -1,0 +1,117 @@
+import type { Checkpoint } from '../checkpoint.ts';
+import { listNames, MbertError, nearest } from '../errors.ts';
+import { isFloat } from '../op.ts';
+import { sameShape, shapeText, sizeOf } from '../shape.ts';
+import { convertTensor, type Tensor } from '../tensor.ts';
+import { type Problem, throwProblems } from './config.ts';
+import { finiteTensor, isZero } from './values.ts';
+
+/**
+ * The weights of a checkpoint by name. Every weight ends up used, skipped or unused; what is missing or misshapen is
+ * gathered, so that `finish` can say it all at once, and a stand-in that is never read takes its place meanwhile.
+ */
+export interface Weights {
+  has(name: string): boolean;
+  /** The shape that the file holds, where it does. */
+  shapeOf(name: string): readonly number[] | undefined;
+  /** A float tensor of that shape in its stored dtype. Reading it throws where it holds NaN or infinity. */
+  take(name: string, shape: readonly number[]): Tensor;
+  /** Marks weights under this name as known and never applied: they are unused without a warning. */
+  skip(name: string): void;
+  /** The number of problems so far. */
+  problemCount(): number;
+  /** Throws what is missing or misshapen. Else says what is left over, and warns of what should not be. */
+  finish(hint?: string): { readonly unused: readonly string[]; readonly warnings: readonly string[] };
+}
+
+export function openWeights({ path, tensors }: Checkpoint): Weights {
+  const used = new Set<string>();
+  const skipped = new Set<string>();
+  const missing: { readonly name: string; readonly shape: readonly number[] }[] = [];
+  const misfits: Problem[] = [];
+  const leftOver = () =>
+    [...tensors.keys()].filter((name) => !used.has(name) && !skipped.has(name) && !BUFFER.test(name));
+  return {
+    has: (name) => tensors.has(name),
+    shapeOf: (name) => tensors.get(name)?.shape,
+    take(name, shape) {
+      const tensor = tensors.get(name);
+      used.add(name);
+      if (tensor === undefined) {
+        missing.push({ name, shape });
+        return standIn(shape);
+      }
+      const problem = misfit(tensor, shape);
+      if (problem !== undefined) {
+        misfits.push({ code: 'MISMATCH', line: `${path}: ${name}: ${problem}` });
+        return standIn(shape);
+      }
+      // Eight-byte weights have no use at run time, and no exporter should have to know them.
+      return finiteTensor(`${path}: ${name}`, tensor.dtype === 'f64' ? convertTensor(tensor, 'f32') : tensor);
+    },
+    skip(name) {
+      for (const each of tensors.keys()) if (each === name || each.startsWith(`${name}.`)) skipped.add(each);
+    },
+    problemCount: () => missing.length + misfits.length,
+    finish(hint) {
+      const unused = leftOver();
+      const problems = [...missingProblem(path, missing), ...misfits];
+      const relative = missing.flatMap(({ name, shape }) => relativeOf(name, shape, unused, tensors)).slice(0, 1);
+      const unexpected =
+        missing.length > 0 && unused.length > 0 ? [`the file has unexpected ${listNames(unused)}`] : [];
+      const hints = [...(hint === undefined ? [] : [hint]), ...relative, ...unexpected];
+      throwProblems(problems, hints.length > 0 ? hints.join('; ') : undefined);
+      const warnings: string[] = [];
+      if (unused.length > 0)
+        warnings.push(
+          `${path}: ${listNames(unused)}: unused, the model does not need ${unused.length > 1 ? 'them' : 'it'}`,
+        );
+      if (isAllZero(tensors)) warnings.push(`${path}: every weight is zero: the model is untrained or damaged`);
+      return { unused: [...tensors.keys()].filter((name) => !used.has(name)), warnings };
+    },
+  };
+}
+
+/** Constants that old versions of transformers stored beside the weights. */
+const BUFFER = /(^|\.)position_ids$/;
+
+function missingProblem(path: string, missing: readonly { readonly name: string }[]): Problem[] {
+  if (missing.length === 0) return [];
+  const problem = missing.length === 1 ? 'the weight is missing' : 'these weights are missing';
+  return [{ code: 'MISMATCH', line: `${path}: ${listNames(missing.map(({ name }) => name))}: ${problem}` }];
+}
+
+/** An unused weight of the same shape with a similar name: most likely the missing one, renamed. */
+function relativeOf(
+  name: string,
+  shape: readonly number[],
+  unused: readonly string[],
+  tensors: ReadonlyMap<string, Tensor>,
+): string[] {
+  const alike = unused.filter((other) => sameShape(tensors.get(other)?.shape ?? [], shape));
+  const found = nearest(name, alike);
+  return found === undefined ? [] : [`${found} is unused and has the shape of ${name}: was it renamed?`];
+}
+
+function misfit({ dtype, shape }: Tensor, expected: readonly number[]): string | undefined {
+  if (!isFloat(dtype)) return `is ${dtype}, but weights are floats`;
+  if (sameShape(shape, expected)) return undefined;
+  const isTransposed = shape.length === 2 && sameShape(shape.toReversed(), expected);
+  return `has shape ${shapeText(shape)}, the config implies ${shapeText(expected)}${isTransposed ? ': it looks transposed' : ''}`;
+}
+
+function standIn(shape: readonly number[]): Tensor {
+  return {
+    dtype: 'f32',
+    shape,
+    bytes() {
+      throw new MbertError('INVALID_GRAPH', 'a missing weight was read');
+    },
+  };
+}
+
+/** Small tensors first: a trained model shows a value other than zero in the first bias that is read. */
+function isAllZero(tensors: ReadonlyMap<string, Tensor>): boolean {
+  const bySize = [...tensors.values()].sort((a, b) => sizeOf(a.shape) - sizeOf(b.shape));
+  return bySize.length > 0 && bySize.every(isZero);
+}

@@ -1,0 +1,66 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import type { Checkpoint } from '../../src/checkpoint.ts';
+import { evaluate } from '../../src/evaluate.ts';
+import { readNpy } from '../../src/formats/npy.ts';
+import type { Graph } from '../../src/graph.ts';
+import { openSource } from '../../src/importers/index.ts';
+import { readF32, type Tensor } from '../../src/tensor.ts';
+
+/** What a fixture's manifest says that tests need. */
+export interface Manifest {
+  readonly head: string;
+  readonly tolerance: { readonly [output: string]: { readonly atol: number } };
+  readonly inputs: { readonly [input: string]: { readonly file: string } };
+  readonly expected: { readonly [output: string]: { readonly file: string; readonly batch_rows?: readonly number[] } };
+}
+
+export function fixture(name: string): string {
+  return `fixtures/${name}`;
+}
+
+export function readManifest(name: string): Manifest {
+  return JSON.parse(readFileSync(`${fixture(name)}/manifest.json`, 'utf8')) as Manifest;
+}
+
+/** The folders of fixtures/ that hold safetensors of any of our architectures, with an oracle. */
+export const CHECKPOINTS = readdirSync('fixtures').filter((name) =>
+  readdirSync(fixture(name)).some((file) => file.includes('.safetensors')),
+);
+
+export function readArray(name: string, file: string): Tensor {
+  const path = `${fixture(name)}/${file}`;
+  return readNpy(readFileSync(path), path);
+}
+
+export async function openCheckpoint(name: string): Promise<Checkpoint> {
+  const source = await openSource(fixture(name));
+  if (source.yields !== 'checkpoint') throw new Error(`${name} holds no weights`);
+  return source.checkpoint;
+}
+
+/** The largest difference from the oracle for each output, as a multiple of what the manifest tolerates. */
+export function differences(name: string, graph: Graph): ReadonlyMap<string, number> {
+  const { inputs, expected, tolerance } = readManifest(name);
+  const feeds = new Map(graph.inputs.map((input) => [input.name, readArray(name, inputs[input.name]?.file ?? '')]));
+  const results = evaluate(graph, feeds);
+  const ratios = new Map<string, number>();
+  for (const { name: output } of graph.outputs) {
+    const oracle = expected[output];
+    const limit = tolerance[output];
+    if (oracle === undefined || limit === undefined) throw new Error(`${name}: no oracle for ${output}`);
+    const result = readF32(results.get(output) as Tensor);
+    const wanted = readF32(readArray(name, oracle.file));
+    // Large outputs are stored for the first batch rows only.
+    if (result.length < wanted.length)
+      throw new Error(`${name}: ${output} has ${result.length} values of ${wanted.length}`);
+    if (oracle.batch_rows === undefined && result.length !== wanted.length)
+      throw new Error(`${name}: ${output} is too large`);
+    let worst = 0;
+    for (let i = 0; i < wanted.length; i++) {
+      const difference = Math.abs((result[i] as number) - (wanted[i] as number));
+      if (!(difference <= worst)) worst = difference;
+    }
+    ratios.set(output, worst / limit.atol);
+  }
+  return ratios;
+}

@@ -1,0 +1,275 @@
+import { MbertError } from '../../errors.ts';
+import type { BufferContent } from '../../formats/tflite/file.ts';
+import {
+  builtinOperatorValues,
+  type Operator,
+  type OperatorCode,
+  type Tensor as TfliteTensor,
+} from '../../formats/tflite/generated/model.ts';
+import type { Draft } from '../../formats/tflite/table.ts';
+import type { Graph, Input, Node } from '../../graph.ts';
+import { isFloat } from '../../op.ts';
+import { type Dim, isStatic, sizeOf } from '../../shape.ts';
+import {
+  arrayOf,
+  byteLength,
+  computedTensor,
+  convertTensor,
+  integerTensor,
+  readF32,
+  scalarTensor,
+  type Tensor,
+  type TensorType,
+  tensorOf,
+} from '../../tensor.ts';
+import { type Builtin, type Form, isNewer, releaseOf, versionOf } from './versions.ts';
+
+export type Options = NonNullable<Draft<Operator>['builtinOptions']>;
+
+/** What a tensor index may be made from: a node, or a step of its lowering. */
+export interface Result {
+  readonly name: string;
+  readonly type: TensorType;
+}
+
+export const TYPES = {
+  f32: 'FLOAT32',
+  f16: 'FLOAT16',
+  f64: 'FLOAT64',
+  bf16: 'BFLOAT16',
+  i64: 'INT64',
+  u64: 'UINT64',
+  i32: 'INT32',
+  u32: 'UINT32',
+  i16: 'INT16',
+  u16: 'UINT16',
+  i8: 'INT8',
+  u8: 'UINT8',
+  i4: 'INT4',
+  u4: 'UINT4',
+  bool: 'BOOL',
+} as const;
+
+/**
+ * Constants of fewer elements stay f32 in an f16 file: biases, gains and mask values are under 1 % of it, each would cost a
+ * DEQUANTIZE, and XNNPACK takes only constant f32 biases.
+ */
+const MIN_F16_ELEMENTS = 1024;
+const MAX_F16 = 65504;
+
+/** Equal buffers of up to this size are stored once; larger ones are compared by identity, so that each is read only once. */
+const MAX_COMPARED_BYTES = 4096;
+
+/** Collects tensors, operators and buffers while lowerings go over a graph, in the order in which they are asked for. */
+export class TfliteBuilder {
+  readonly tensors: Draft<TfliteTensor>[] = [];
+  readonly operators: Draft<Operator>[] = [];
+  readonly operatorCodes: Draft<OperatorCode>[] = [];
+  readonly contents: BufferContent[] = [];
+  /** The oldest TensorFlow release that knows every operator in here. */
+  runtime = '1.5.0';
+  readonly #live: ReadonlySet<Node>;
+  readonly #inputs: readonly Input[];
+  readonly #weights: 'f32' | 'f16';
+  readonly #minRuntime: string | undefined;
+  readonly #types: TensorType[] = [];
+  readonly #names = new Set<string>();
+  readonly #outputNames = new Map<Node, string>();
+  readonly #values = new Map<Node, number>();
+  readonly #made = new Map<string, number>();
+  readonly #codes = new Map<string, number>();
+  readonly #buffers = new Map<string | Tensor, number>();
+
+  constructor(graph: Graph, weights: 'f32' | 'f16', minRuntime: string | undefined) {
+    this.#live = new Set(graph.nodes());
+    this.#inputs = graph.inputs;
+    this.#weights = weights;
+    this.#minRuntime = minRuntime;
+    for (const input of graph.inputs) {
+      if (input.type.dtype === 'i64') {
+        throw new MbertError('UNSUPPORTED', `${input.name}: tflite takes i32 ids, not i64`, {
+          hint: 'EMBEDDING_LOOKUP and MediaPipe know 32-bit ids only: build the graph with i32 inputs',
+        });
+      }
+      this.#values.set(input, this.#tensor(input, 0));
+    }
+    // An output's tensor bears its name, so that runtimes without signatures show it too.
+    for (const { name, node } of graph.outputs) {
+      if (node.op !== 'input' && node.op !== 'constant' && !this.#outputNames.has(node))
+        this.#outputNames.set(node, name);
+    }
+  }
+
+  /** Whether an output needs the node: `users` may hold more than what is written. */
+  isLive(node: Node): boolean {
+    return this.#live.has(node);
+  }
+
+  has(node: Node): boolean {
+    return this.#values.has(node);
+  }
+
+  /** The tensor of a node's value; a float constant's is f32 whatever it is stored as. */
+  value(node: Node): number {
+    const known = this.#values.get(node);
+    if (known !== undefined) return known;
+    if (node.op !== 'constant') throw new Error(`${node.name} is used before it is lowered`);
+    const index = this.weight(node.name, node.tensor);
+    this.#values.set(node, index);
+    return index;
+  }
+
+  define(node: Node, index: number): void {
+    this.#values.set(node, index);
+  }
+
+  /** The type of a tensor's value. */
+  typeOf(index: number): TensorType {
+    return this.#types[index] as TensorType;
+  }
+
+  /** A tensor that a lowering makes once per `key`, however often it is asked for. */
+  once(key: string, make: () => number): number {
+    const known = this.#made.get(key);
+    if (known !== undefined) return known;
+    const index = make();
+    this.#made.set(key, index);
+    return index;
+  }
+
+  /** An i32 constant such as a shape, axes or a permutation; equal ones share a tensor. */
+  integers(what: string, values: readonly number[], shape: readonly number[] = [values.length]): number {
+    const name = `${what}_${values.join('_').replaceAll('-', 'm')}`;
+    return this.once(`${name}:${shape.join()}`, () => this.constant(name, integerTensor('i32', values, shape)));
+  }
+
+  scalar(value: number): number {
+    return this.once(`scalar ${value}`, () => this.constant(`scalar_${value}`, scalarTensor(value)));
+  }
+
+  constant(name: string, tensor: Tensor): number {
+    return this.#tensor({ name, type: { dtype: tensor.dtype, shape: tensor.shape } }, this.#buffer(tensor));
+  }
+
+  /** A constant as operators compute with it: floats as f32, in an f16 file stored as f16 behind a DEQUANTIZE. */
+  weight(name: string, tensor: Tensor): number {
+    if (tensor.dtype === 'i64') return this.constant(name, convertTensor(tensor, 'i32'));
+    if (!isFloat(tensor.dtype)) return this.constant(name, tensor);
+    if (this.#weights === 'f32' || sizeOf(tensor.shape) < MIN_F16_ELEMENTS) {
+      return this.constant(name, convertTensor(tensor, 'f32'));
+    }
+    const stored = this.constant(`${name}_f16`, narrow(name, tensor));
+    const type: TensorType = { dtype: 'f32', shape: tensor.shape };
+    return this.op('DEQUANTIZE', [stored], { name, type }, { kind: 'DequantizeOptions', value: {} });
+  }
+
+  /** A graph input that has the symbol as one of its dimensions, for what follows the run's sizes. */
+  inputWith(symbol: string): { readonly input: Input; readonly axis: number } | undefined {
+    for (const input of this.#inputs) {
+      const axis = input.type.shape.indexOf(symbol);
+      if (axis >= 0) return { input, axis };
+    }
+    return undefined;
+  }
+
+  /** Adds an operator with one result. */
+  op(code: Builtin, inputs: readonly number[], result: Result, options?: Options): number {
+    return this.ops(code, inputs, [result], options)[0] as number;
+  }
+
+  /** Adds an operator with several results. */
+  ops(code: Builtin, inputs: readonly number[], results: readonly Result[], options?: Options): number[] {
+    const outputs = results.map((result) => this.#tensor(result, 0));
+    const form: Form = { inputs: inputs.map((input) => this.typeOf(input)), options };
+    const opcodeIndex = this.#code(code, versionOf(code, form), results[0] as Result);
+    this.operators.push({ opcodeIndex, inputs, outputs, ...(options && { builtinOptions: options }) });
+    return outputs;
+  }
+
+  /** A buffer of metadata. */
+  bytes(bytes: Uint8Array): number {
+    return this.contents.push({ byteLength: bytes.byteLength, bytes: () => bytes });
+  }
+
+  #code(code: Builtin, version: number, result: Result): number {
+    const key = `${code} ${version}`;
+    const known = this.#codes.get(key);
+    if (known !== undefined) return known;
+    const release = releaseOf(code, version);
+    if (this.#minRuntime !== undefined && isNewer(release, this.#minRuntime)) {
+      throw new MbertError(
+        'UNSUPPORTED',
+        `${result.name}: ${code} version ${version} needs a runtime of ${release} or newer`,
+        {
+          hint: `raise --min-runtime from ${this.#minRuntime}`,
+        },
+      );
+    }
+    if (isNewer(release, this.runtime)) this.runtime = release;
+    // Both fields, as old runtimes read only the byte; codes that do not fit it leave a placeholder there.
+    const deprecatedBuiltinCode = Math.min(builtinOperatorValues[code], 127);
+    const index = this.operatorCodes.push({ deprecatedBuiltinCode, builtinCode: code, version }) - 1;
+    this.#codes.set(key, index);
+    return index;
+  }
+
+  #tensor(result: Result, buffer: number): number {
+    const { dtype, shape, quant } = result.type;
+    if (quant !== undefined) throw new MbertError('UNSUPPORTED', `${result.name}: tflite export of quantized values`);
+    const name = this.#outputNames.get(result as Node) ?? this.#free(result.name);
+    this.#types.push(result.type);
+    return (
+      this.tensors.push({
+        name,
+        type: TYPES[dtype],
+        shape: shape.map(nominal),
+        ...(!isStatic(shape) && { shapeSignature: shape.map((dim) => (typeof dim === 'number' ? dim : -1)) }),
+        buffer,
+        hasRank: true,
+      }) - 1
+    );
+  }
+
+  #buffer(tensor: Tensor): number {
+    const length = byteLength(tensor.dtype, tensor.shape);
+    if (length > MAX_COMPARED_BYTES) {
+      const known =
+        this.#buffers.get(tensor) ?? this.contents.push({ byteLength: length, bytes: () => tensor.bytes() });
+      this.#buffers.set(tensor, known);
+      return known;
+    }
+    const bytes = tensor.bytes();
+    const key = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
+    const known = this.#buffers.get(key) ?? this.bytes(bytes);
+    this.#buffers.set(key, known);
+    return known;
+  }
+
+  #free(name: string): string {
+    let free = name;
+    for (let n = 1; this.#names.has(free); n++) free = `${name}_${n}`;
+    this.#names.add(free);
+    return free;
+  }
+}
+
+/** Symbols count as 1 until the run resizes its inputs, as TensorFlow's converter writes them. */
+function nominal(dim: Dim): number {
+  if (typeof dim === 'number') return dim;
+  return dim.split('*').reduce((size, part) => size * (/^\d+$/.test(part) ? Number(part) : 1), 1);
+}
+
+/** A constant as f16. Beyond f16's range there is only infinity, which would ruin the model without a word. */
+function narrow(name: string, tensor: Tensor): Tensor {
+  if (tensor.dtype === 'f16') return tensor;
+  return computedTensor('f16', tensor.shape, () => {
+    const floats = readF32(tensor);
+    for (let i = 0; i < floats.length; i++) {
+      if (Math.abs(floats[i] as number) <= MAX_F16) continue;
+      throw new MbertError('UNSUPPORTED', `${name}: holds ${floats[i]}, and f16 ends at ${MAX_F16}`, {
+        hint: 'use --dtype f32',
+      });
+    }
+    return arrayOf(convertTensor(tensorOf('f32', tensor.shape, floats), 'f16') as Tensor & { dtype: 'f16' });
+  });
+}

@@ -1,0 +1,167 @@
+import { MbertError } from '../../errors.ts';
+import type { Call, Node } from '../../graph.ts';
+import { axisOf, type Dim, isStatic, type Shape, shapeText, sizeOf } from '../../shape.ts';
+import type { Result, TfliteBuilder } from './builder.ts';
+import { reshape, step } from './shapes.ts';
+
+type Slice = Call<'slice'>;
+
+/** Start (inclusive) and end of each axis; end 0 is the end of the axis, negative ends count from there. */
+interface Range {
+  readonly start: number;
+  readonly end: number;
+}
+
+/**
+ * Slices that together cut an axis into equal parts are one SPLIT. Others are SLICE, or STRIDED_SLICE where another size is
+ * known only at run time: XNNPACK declines a SLICE with size -1.
+ */
+export function lowerSlice(node: Slice, out: TfliteBuilder): number {
+  const x = node.inputs[0] as Node;
+  const axis = axisOf(node.attrs.axis, x.type.shape.length) as number;
+  const { start, end } = node.attrs;
+  if (typeof end === 'string') return x.type.shape[axis] === end ? out.value(x) : lowerPrefix(node, x, axis, end, out);
+  const parts = equalParts(node, x, axis, out);
+  if (parts !== null) return lowerSplit(node, x, axis, parts, out);
+  return cut(out, out.value(x), x.type.shape, axis, { start, end }, node);
+}
+
+/** The live slices of x that cut this axis into equal parts, in order, or null. */
+function equalParts(node: Slice, x: Node, axis: number, out: TfliteBuilder): readonly Slice[] | null {
+  const size = node.attrs.end as number;
+  const length = size - node.attrs.start;
+  const total = x.type.shape[axis] as Dim;
+  const byStart = new Map<number, Slice>();
+  for (const user of x.users) {
+    if (user.op !== 'slice' || !out.isLive(user) || axisOf(user.attrs.axis, x.type.shape.length) !== axis) continue;
+    if (typeof user.attrs.end === 'string' || user.attrs.end - user.attrs.start !== length) continue;
+    if (!byStart.has(user.attrs.start)) byStart.set(user.attrs.start, user);
+  }
+  const parts: Slice[] = [];
+  for (let part = byStart.get(0); part !== undefined; part = byStart.get(parts.length * length)) parts.push(part);
+  const covers = parts.length > 1 && parts.length * length === total;
+  return covers && parts.includes(node) ? parts : null;
+}
+
+/** All parts at once; the siblings are defined here and lowered no more. The axis comes first among SPLIT's inputs. */
+function lowerSplit(node: Slice, x: Node, axis: number, parts: readonly Slice[], out: TfliteBuilder): number {
+  const inputs = [out.integers('axis', [axis], []), out.value(x)];
+  const results = out.ops('SPLIT', inputs, parts, { kind: 'SplitOptions', value: { numSplits: parts.length } });
+  for (const [i, part] of parts.entries()) out.define(part, results[i] as number);
+  return results[parts.indexOf(node)] as number;
+}
+
+function cut(out: TfliteBuilder, x: number, from: Shape, axis: number, range: Range, result: Result): number {
+  const begin = out.integers(
+    'begin',
+    from.map((_, i) => (i === axis ? range.start : 0)),
+  );
+  if (isStatic(result.type.shape)) {
+    const sizes = out.integers('size', result.type.shape);
+    return out.op('SLICE', [x, begin, sizes], result, { kind: 'SliceOptions', value: {} });
+  }
+  const ends = out.integers(
+    'end',
+    from.map((_, i) => (i === axis ? range.end : 0)),
+  );
+  const strides = out.integers(
+    'strides',
+    from.map(() => 1),
+  );
+  // A masked end is the axis's own, whatever size the run gives it.
+  const all = 2 ** from.length - 1;
+  const endMask = range.end === 0 ? all : all - 2 ** axis;
+  return out.op('STRIDED_SLICE', [x, begin, ends, strides], result, {
+    kind: 'StridedSliceOptions',
+    value: { endMask },
+  });
+}
+
+/**
+ * y[t] = x[t + offset], zero outside: zeros are added at one end and as many elements cut off at the other. The cut counts
+ * from an end, so the size may be a symbol.
+ */
+export function lowerShift(node: Call<'shift'>, out: TfliteBuilder): number {
+  const x = node.inputs[0] as Node;
+  const { shape } = x.type;
+  const axis = axisOf(node.attrs.axis, shape.length) as number;
+  const { offset } = node.attrs;
+  if (offset === 0) return out.value(x);
+  const zeros = Math.abs(offset);
+  const dim = shape[axis] as Dim;
+  const paddings = shape.flatMap((_, i) => (i !== axis ? [0, 0] : offset > 0 ? [0, zeros] : [zeros, 0]));
+  const counts = out.integers('paddings', paddings, [shape.length, 2]);
+  const padded = shape.with(axis, typeof dim === 'number' ? dim + zeros : `${dim}+${zeros}`);
+  const result: Result = { name: `${node.name}/padded`, type: { dtype: node.type.dtype, shape: padded } };
+  const wide = out.op('PAD', [out.value(x), counts], result, { kind: 'PadOptions', value: {} });
+  return cut(out, wide, padded, axis, offset > 0 ? { start: zeros, end: 0 } : { start: 0, end: -zeros }, node);
+}
+
+/**
+ * The first rows of a constant table, as many as the run's sequence is long: a look-up of 0, 1, 2, …, which are counted by
+ * CUMSUM over ones shaped like an input. SHAPE and SLICE would do it too, but make every later size a run-time value.
+ * Longer sequences than the table are an error when the model runs.
+ */
+function lowerPrefix(node: Slice, x: Node, axis: number, symbol: string, out: TfliteBuilder): number {
+  const lead = x.type.shape.slice(0, axis);
+  const source = out.inputWith(symbol);
+  if (x.op !== 'constant' || sizeOf(lead as readonly number[]) !== 1 || source === undefined) {
+    throw new MbertError(
+      'UNSUPPORTED',
+      `${node.name}: tflite cannot cut ${x.op} ${shapeText(x.type.shape)} to ${symbol}`,
+      {
+        hint: 'give --sequence-length a number',
+      },
+    );
+  }
+  const [rows, ...rest] = x.tensor.shape.slice(axis) as [number, ...number[]];
+  const width = sizeOf(rest);
+  const table = out.once(`table ${x.name}`, () => out.weight(x.name, { ...x.tensor, shape: [rows, width] }));
+  const looked = out.op(
+    'EMBEDDING_LOOKUP',
+    [positions(symbol, source, out), table],
+    step(node, 'rows', [symbol, width]),
+  );
+  return reshape(out, looked, node);
+}
+
+function positions(symbol: string, { input, axis }: { input: Node; axis: number }, out: TfliteBuilder): number {
+  return out.once(`positions ${symbol}`, () => {
+    const { shape } = input.type;
+    const result = (part: string): Result => ({ name: `positions/${part}`, type: { dtype: 'i32', shape } });
+    const zeros = out.op('MUL', [out.value(input), out.integers('scalar_i32', [0], [])], result('zeros'), {
+      kind: 'MulOptions',
+      value: {},
+    });
+    const ones = out.op('ADD', [zeros, out.integers('scalar_i32', [1], [])], result('ones'), {
+      kind: 'AddOptions',
+      value: {},
+    });
+    const count = out.op('CUMSUM', [ones, out.integers('axis', [axis], [])], result('count'), {
+      kind: 'CumsumOptions',
+      value: { exclusive: true },
+    });
+    const flat: Result = { name: 'positions', type: { dtype: 'i32', shape: [symbol] } };
+    if (shape.every((dim, i) => i === axis || dim === 1)) return reshape(out, count, flat);
+    // All rows of a batch count alike.
+    const row = shape.map((dim, i) => (i === axis ? dim : 1));
+    const begin = out.integers(
+      'begin',
+      shape.map(() => 0),
+    );
+    const ends = out.integers(
+      'end',
+      shape.map((_, i) => (i === axis ? 0 : 1)),
+    );
+    const strides = out.integers(
+      'strides',
+      shape.map(() => 1),
+    );
+    const first: Result = { name: 'positions/first', type: { dtype: 'i32', shape: row } };
+    const cutOut = out.op('STRIDED_SLICE', [count, begin, ends, strides], first, {
+      kind: 'StridedSliceOptions',
+      value: { endMask: 2 ** axis },
+    });
+    return reshape(out, cutOut, flat);
+  });
+}

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import onnxProto from 'onnx-proto';
 import { afterAll, describe, expect, test } from 'vitest';
 import { evaluate } from '../../src/evaluate.ts';
+import { onnxModel } from '../../src/exporters/onnx/model.ts';
 import { onnx } from '../../src/exporters/onnx.ts';
 import { writeFiles } from '../../src/files.ts';
 import { Graph } from '../../src/graph.ts';
@@ -165,6 +166,22 @@ describe('names', () => {
       constants
         k_1 f32[2]"
     `);
+    await expectAgreement(graph, {});
+  });
+
+  test('of nodes and values are given once, also where the graph has the one that a lowering would take', async () => {
+    const graph = graphOf(`graph g (x: f32[2, 4])
+      "l+r" = linear(x, "y/linear" f32[4, 4] #1)
+      l = slice("l+r") {axis: 1, start: 0, end: 2}
+      r = slice("l+r") {axis: 1, start: 2, end: 4}
+      "l/split" = mul(l, r)
+      y = linear("l/split", w f32[3, 2] #2) {activation: relu}
+      i64_1 = slice(y) {axis: 1, start: 1, end: 2}
+    return y: y, "i64_2": i64_1`);
+    const { nodes, initializers } = onnxModel(graph, onnx.defaults);
+    const values = [...nodes.flatMap(({ outputs }) => outputs), ...initializers.map(({ name }) => name), 'x'];
+    expect(new Set(values).size).toBe(values.length);
+    expect(new Set(nodes.map(({ name }) => name)).size).toBe(nodes.length);
     await expectAgreement(graph, {});
   });
 

@@ -95,7 +95,7 @@ export class OnnxBuilder {
   /** One ONNX node that is the values of several nodes. */
   results(nodes: readonly Node[], op: string, inputs: readonly string[], attributes: Attributes = {}): void {
     const outputs = nodes.map((node) => this.#nameOf(node));
-    this.nodes.push({ name: outputs.join('+'), op, inputs, outputs, attributes });
+    this.nodes.push({ name: this.#free(`${outputs[0]}/${op.toLowerCase()}`), op, inputs, outputs, attributes });
   }
 
   /** Gives a value a further name, one of the graph's outputs. */

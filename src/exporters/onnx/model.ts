@@ -68,7 +68,7 @@ function lower(node: Node, out: OnnxBuilder): void {
   const row = lowerings[node.op] as ((node: Call, out: OnnxBuilder) => void) | undefined;
   if (!row) {
     throw new MbertError('UNSUPPORTED', `${node.name}: onnx has no lowering for ${node.op}`, {
-      hint: 'a pass may replace it first',
+      hint: 'docs/adding.md says how an exporter learns an op',
     });
   }
   row(node, out);

@@ -75,7 +75,7 @@ def run(path: Path, resize: int | None, resolver: OpResolverType):
             interpreter.resize_tensor_input(entry["index"], [1, resize], strict=True)
     interpreter.allocate_tensors()
     sequence = resize or int(next(iter(inputs.values()))["shape"][1])
-    tokens = seeded_tokens(np.random.default_rng(0), sequence, max(2, sequence * 3 // 4), 100)
+    tokens = seeded_tokens(np.random.default_rng(0), sequence, max(1, sequence * 3 // 4), 100)
     for name, entry in inputs.items():
         interpreter.set_tensor(entry["index"], value_for(name, tokens).astype(entry["dtype"]))
     interpreter.invoke()

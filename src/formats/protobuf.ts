@@ -1,0 +1,235 @@
+import { decodeText } from '../bytes.ts';
+import { MbertError } from '../errors.ts';
+
+const VARINT = 0;
+const FIXED64 = 1;
+const BYTES = 2;
+const FIXED32 = 5;
+const MAX_VARINT_BYTES = 10;
+const MAX_FIELD_NUMBER = 2 ** 29 - 1;
+
+/** Counts what readers ask for, not what the file holds: a SavedModel of 24 layers needs less than a million. */
+const MAX_FIELDS = 8_000_000;
+
+/** protobuf's own limit for recursion. */
+const MAX_DEPTH = 100;
+
+/** What all messages of a file share. */
+interface Source {
+  readonly file: string;
+  fieldsLeft: number;
+}
+
+interface Field {
+  readonly wire: number;
+  readonly at: number;
+  readonly end: number;
+}
+
+/**
+ * Reads protobuf's wire format (https://protobuf.dev/programming-guides/encoding/) without trusting it. A message is an
+ * index of its own fields; what lies deeper is looked at when somebody asks for it. So a reader names the field numbers
+ * that it knows, and nothing else is built.
+ */
+export class ProtoMessage {
+  readonly #source: Source;
+  readonly #part: string;
+  readonly #depth: number;
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+  /** Four numbers a field: its number, wire type, start and end. Objects would take five times the memory. */
+  readonly #fields: number[] = [];
+
+  private constructor(bytes: Uint8Array, source: Source, part: string, depth: number) {
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#source = source;
+    this.#part = part;
+    this.#depth = depth;
+    if (depth > MAX_DEPTH) this.fail(`is nested deeper than ${MAX_DEPTH} levels`);
+    this.#index();
+  }
+
+  /** The outermost message; `file` names it in errors. */
+  static open(bytes: Uint8Array, file: string): ProtoMessage {
+    return new ProtoMessage(bytes, { file, fieldsLeft: MAX_FIELDS }, '', 0);
+  }
+
+  /** `file: part`, for errors. */
+  get what(): string {
+    return this.#part === '' ? this.#source.file : `${this.#source.file}: ${this.#part}`;
+  }
+
+  has(number: number): boolean {
+    for (let i = 0; i < this.#fields.length; i += 4) if (this.#fields[i] === number) return true;
+    return false;
+  }
+
+  /** A signed integer of up to 64 bits, 0 where it is absent. Beyond 2^53 it is rounded. */
+  int(number: number): number {
+    const field = this.#last(number, VARINT);
+    return field === undefined ? 0 : this.#varint(field.at, field.end).value;
+  }
+
+  bool(number: number): boolean {
+    return this.int(number) !== 0;
+  }
+
+  float(number: number): number {
+    const field = this.#last(number, FIXED32);
+    return field === undefined ? 0 : this.#view.getFloat32(field.at, true);
+  }
+
+  /** Strict UTF-8, empty where it is absent. */
+  text(number: number): string {
+    return decodeText(this.bytes(number), this.what);
+  }
+
+  /** A view of the field's bytes, empty where it is absent. */
+  bytes(number: number): Uint8Array {
+    const field = this.#last(number, BYTES);
+    return field === undefined ? new Uint8Array(0) : this.#slice(field);
+  }
+
+  /** An absent message reads as one without fields. */
+  message(number: number, part: string): ProtoMessage {
+    return this.#enter(this.#last(number, BYTES) ?? { wire: BYTES, at: 0, end: 0 }, part);
+  }
+
+  texts(number: number): string[] {
+    return this.blobs(number).map((bytes) => decodeText(bytes, this.what));
+  }
+
+  blobs(number: number): Uint8Array[] {
+    return this.#all(number, BYTES).map((field) => this.#slice(field));
+  }
+
+  messages(number: number, part: string): ProtoMessage[] {
+    return this.#all(number, BYTES).map((field) => this.#enter(field, part));
+  }
+
+  /** A map whose keys are texts and whose values are messages; of equal keys the last counts. */
+  entries(number: number, part: string): Map<string, ProtoMessage> {
+    const entries = this.messages(number, part);
+    return new Map(entries.map((entry) => [entry.text(1), entry.message(2, `${part} ${entry.text(1)}`)]));
+  }
+
+  /** A map from text to text. */
+  textEntries(number: number, part: string): Map<string, string> {
+    return new Map(this.messages(number, part).map((entry) => [entry.text(1), entry.text(2)]));
+  }
+
+  /** Repeated signed integers, packed or one by one. */
+  ints(number: number): number[] {
+    const values: number[] = [];
+    for (const field of this.#all(number, VARINT, BYTES)) {
+      for (let at = field.at; at < field.end; ) {
+        this.#spend();
+        const { value, end } = this.#varint(at, field.end);
+        values.push(value);
+        at = end;
+      }
+    }
+    return values;
+  }
+
+  /** Repeated f32, packed or one by one. */
+  floats(number: number): Float32Array {
+    const starts = this.#starts(number, FIXED32, 4);
+    return Float32Array.from(starts, (at) => this.#view.getFloat32(at, true));
+  }
+
+  /** Repeated f64, packed or one by one. */
+  doubles(number: number): Float64Array {
+    const starts = this.#starts(number, FIXED64, 8);
+    return Float64Array.from(starts, (at) => this.#view.getFloat64(at, true));
+  }
+
+  fail(problem: string): never {
+    throw new MbertError('MALFORMED', `${this.what}: ${problem}`);
+  }
+
+  #index(): void {
+    for (let at = 0; at < this.#bytes.byteLength; ) {
+      this.#spend();
+      const tag = this.#varint(at, this.#bytes.byteLength);
+      const number = Math.floor(tag.value / 8);
+      const wire = tag.value % 8;
+      if (number < 1 || number > MAX_FIELD_NUMBER) this.fail(`is no protobuf: field ${number} at byte ${at}`);
+      const field = this.#locate(wire, tag.end);
+      this.#fields.push(number, wire, field.at, field.end);
+      at = field.end;
+    }
+  }
+
+  #locate(wire: number, at: number): Field {
+    const size = this.#bytes.byteLength;
+    if (wire === VARINT) return { wire, at, end: this.#varint(at, size).end };
+    let start = at;
+    let length = wire === FIXED64 ? 8 : 4;
+    if (wire === BYTES) {
+      const prefix = this.#varint(at, size);
+      start = prefix.end;
+      length = prefix.value;
+    } else if (wire !== FIXED64 && wire !== FIXED32) this.fail(`is no protobuf: wire type ${wire} at byte ${at}`);
+    if (length < 0 || start + length > size) {
+      this.fail(`needs ${length} bytes at byte ${start}, ${size - start} are left`);
+    }
+    return { wire, at: start, end: start + length };
+  }
+
+  /** A 64-bit two's complement number in at most ten groups of seven bits. */
+  #varint(at: number, limit: number): { readonly value: number; readonly end: number } {
+    let low = 0;
+    let high = 0;
+    for (let i = 0; i < MAX_VARINT_BYTES; i++) {
+      if (at + i >= limit) this.fail(`ends inside a number at byte ${at}`);
+      const byte = this.#bytes[at + i] as number;
+      const group = byte & 127;
+      if (i < 4) low += group * 2 ** (7 * i);
+      else if (i > 4) high += group * 2 ** (7 * i - 32);
+      else {
+        // The fifth group lies across the border of the two words.
+        low += (group & 15) * 2 ** 28;
+        high = group >> 4;
+      }
+      if (byte < 128) return { value: (high | 0) * 2 ** 32 + low, end: at + i + 1 };
+    }
+    return this.fail(`number at byte ${at} is longer than ${MAX_VARINT_BYTES} bytes`);
+  }
+
+  *#starts(number: number, wire: number, width: number): Iterable<number> {
+    for (const field of this.#all(number, wire, BYTES)) {
+      if ((field.end - field.at) % width !== 0) this.fail(`field ${number} ends inside a number`);
+      for (let at = field.at; at < field.end; at += width) yield at;
+    }
+  }
+
+  #all(number: number, ...wires: readonly number[]): Field[] {
+    const found: Field[] = [];
+    for (let i = 0; i < this.#fields.length; i += 4) {
+      if (this.#fields[i] !== number) continue;
+      const [wire, at, end] = this.#fields.slice(i + 1, i + 4) as [number, number, number];
+      if (!wires.includes(wire)) this.fail(`field ${number} is of another type`);
+      found.push({ wire, at, end });
+    }
+    return found;
+  }
+
+  /** Of a field that is there several times the last one counts. */
+  #last(number: number, wire: number): Field | undefined {
+    return this.#all(number, wire).at(-1);
+  }
+
+  #slice(field: Field): Uint8Array {
+    return this.#bytes.subarray(field.at, field.end);
+  }
+
+  #enter(field: Field, part: string): ProtoMessage {
+    return new ProtoMessage(this.#slice(field), this.#source, part, this.#depth + 1);
+  }
+
+  #spend(): void {
+    if (this.#source.fieldsLeft-- === 0) this.fail(`has more than ${MAX_FIELDS} fields`);
+  }
+}

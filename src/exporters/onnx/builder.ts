@@ -1,6 +1,5 @@
 import { MbertError } from '../../errors.ts';
-import type { OnnxAttribute, OnnxInitializer, OnnxNode } from '../../formats/onnx.ts';
-import { ONNX_DTYPES } from '../../formats/onnx.ts';
+import { ONNX_DTYPES, type OnnxAttribute, type OnnxInitializer, type OnnxNode } from '../../formats/onnx.ts';
 import type { Constant, Graph, Node } from '../../graph.ts';
 import { isFloat } from '../../op.ts';
 import { type Dim, sizeOf } from '../../shape.ts';
@@ -133,7 +132,7 @@ export class OnnxBuilder {
       const source = this.#graph.inputs.find((input) => input.type.shape.includes(dim));
       if (!source)
         throw new MbertError('UNSUPPORTED', `${reader.name}: onnx cannot tell ${dim} from any input's shape`);
-      const shape = this.once(`shape_of_${source.name}`, (key) => this.emit(key, 'Shape', [this.#nameOf(source)]));
+      const shape = this.once(`${source.name}/shape`, (key) => this.emit(key, 'Shape', [this.#nameOf(source)]));
       return this.emit(name, 'Gather', [shape, this.integers([source.type.shape.indexOf(dim)])]);
     });
   }

@@ -27,6 +27,7 @@ export function isObject(value: JsonValue | undefined): value is JsonObject {
 export function jsonText(value: JsonValue): string {
   if (isObject(value)) return 'an object';
   if (Array.isArray(value)) return 'an array';
+  if (typeof value === 'number') return String(value);
   const text = JSON.stringify(value);
   return text.length > 60 ? `${text.slice(0, 60)}…` : text;
 }

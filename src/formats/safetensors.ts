@@ -5,8 +5,14 @@ import { shapeText } from '../shape.ts';
 import { byteLength, type DType, type Tensor } from '../tensor.ts';
 import { isObject, type JsonObject, type JsonValue, jsonText, parseJson } from './json.ts';
 
-/** safetensors' own reader stops at 100 MB; a real MobileBERT header is about 100 KB. */
-const MAX_HEADER_BYTES = 100_000_000;
+/**
+ * A full-size MobileBERT's header is 140 KB. safetensors' own reader stops at 100 MB, but a header of millions of empty
+ * tensors takes eighteen times its bytes once parsed (measured), which would be gigabytes.
+ */
+const MAX_HEADER_BYTES = 16_000_000;
+
+/** The longest module path in use has some hundred letters; names end up in messages and in look-ups by their parts. */
+const MAX_NAME_LENGTH = 1000;
 
 /** The length of the header, a u64. */
 const PREFIX_BYTES = 8;
@@ -89,6 +95,9 @@ function parseEntries(path: string, text: string): Entry[] {
   for (const [name, value] of header) {
     // Free text of the writer ({"format": "pt"}), not a tensor.
     if (name === '__metadata__') continue;
+    if (name.length > MAX_NAME_LENGTH) {
+      throw malformed(`${path}: header`, `tensor name of ${name.length} letters is over ${MAX_NAME_LENGTH}`);
+    }
     entries.push(parseEntry(`${path}: ${name}`, name, value));
   }
   return entries;
@@ -138,7 +147,7 @@ function parseSize(what: string, kind: string, value: JsonValue): number {
   if (typeof value !== 'number' || !Number.isInteger(value))
     throw malformed(what, `${kind} ${jsonText(value)} is not an integer`);
   // Above 2^53 neighbours are one number, so that sums of such sizes could agree by accident.
-  if (value > Number.MAX_SAFE_INTEGER) throw malformed(what, `element count overflows: ${kind} ${value}`);
+  if (value > Number.MAX_SAFE_INTEGER) throw malformed(what, `${kind} ${value} overflows`);
   return value;
 }
 

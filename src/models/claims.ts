@@ -44,8 +44,9 @@ export function checkClaims(
     const found = `${weight} has ${actual} ${shape.length === 1 ? 'values' : axis === 0 ? 'rows' : 'columns'}`;
     problems.push(contradiction(configPath, size, `${found} ${shapeText(shape)}`));
   }
+  const blocks = indexBlocks(tensors.keys());
   for (const claim of counts) {
-    const problem = checkCount(path, configPath, claim, tensors.keys());
+    const problem = checkCount(path, configPath, claim, blocks);
     if (problem === undefined) continue;
     problems.push(problem);
     break;
@@ -58,10 +59,10 @@ function contradiction(configPath: string, { key, value, isDefault }: Size, foun
   return { code: 'MISMATCH', line: `${configPath}: ${key}: ${claim} ${found}` };
 }
 
-function checkCount(path: string, configPath: string, claim: CountClaim, names: Iterable<string>): Problem | undefined {
+function checkCount(path: string, configPath: string, claim: CountClaim, blocks: BlockIndex): Problem | undefined {
   const { size, extra, block, within } = claim;
   const expected = size.value - extra;
-  const present = presentBlocks(claim, names);
+  const present = presentBlocks(claim, blocks);
   const last = present.at(-1) ?? -1;
   if (last + 1 === expected && present.length === expected) return undefined;
   if (last >= expected || size.isDefault) {
@@ -73,14 +74,31 @@ function checkCount(path: string, configPath: string, claim: CountClaim, names: 
   return { code: 'MISMATCH', line };
 }
 
-/** The numbers of the blocks that the file holds, ascending. */
-function presentBlocks({ before, marker }: CountClaim, names: Iterable<string>): number[] {
-  const numbers = new Set<number>();
+/** For every `before` that a number follows in some name: those numbers, with what comes after them. */
+type BlockIndex = ReadonlyMap<string, readonly { readonly number: number; readonly rest: string }[]>;
+
+/** One pass over the names, because a crafted file can have a hundred thousand layers to look for. */
+function indexBlocks(names: Iterable<string>): BlockIndex {
+  const index = new Map<string, { number: number; rest: string }[]>();
   for (const name of names) {
-    if (!name.startsWith(before)) continue;
-    const [, digits, rest] = /^(\d{1,9})\.(.*)$/.exec(name.slice(before.length)) ?? [];
-    if (digits !== undefined && rest?.startsWith(marker)) numbers.add(Number(digits));
+    let depth = 0;
+    for (const { 1: digits = '', index: at } of name.matchAll(/(?<=\.)(\d{1,9})\./g)) {
+      // Networks within layers: no model nests deeper.
+      if (++depth > 2) break;
+      const before = name.slice(0, at);
+      const found = { number: Number(digits), rest: name.slice(at + digits.length + 1) };
+      const known = index.get(before);
+      if (known === undefined) index.set(before, [found]);
+      else known.push(found);
+    }
   }
+  return index;
+}
+
+/** The numbers of the blocks that the file holds, ascending. */
+function presentBlocks({ before, marker }: CountClaim, blocks: BlockIndex): number[] {
+  const numbers = new Set<number>();
+  for (const { number, rest } of blocks.get(before) ?? []) if (rest.startsWith(marker)) numbers.add(number);
   return [...numbers].sort((a, b) => a - b);
 }
 

@@ -31,16 +31,25 @@ function checkFinite(what: string, tensor: Tensor): void {
   const { dtype } = tensor;
   if (!isChecked(dtype)) return;
   const { exponent, fraction } = FORMATS[dtype];
-  const words = dtype === 'f32' ? arrayOf({ ...tensor, dtype: 'u32' }) : arrayOf({ ...tensor, dtype: 'u16' });
-  let bad = 0;
-  for (let i = 0; i < words.length; i++) if (((words[i] as number) & exponent) === exponent) bad++;
-  if (bad === 0) return;
-  let nan = 0;
-  for (const word of words) if ((word & exponent) === exponent && (word & fraction) !== 0) nan++;
-  const counts = [...(nan > 0 ? [`${nan} NaN`] : []), ...(bad > nan ? [`${bad - nan} infinite`] : [])];
+  const words = dtype === 'f32' ? arrayOf({ ...tensor, dtype: 'i32' }) : arrayOf({ ...tensor, dtype: 'u16' });
+  if (allFinite(words, exponent, fraction + 1)) return;
+  let [nan, infinite] = [0, 0];
+  for (const word of words) {
+    if ((word & exponent) !== exponent) continue;
+    if ((word & fraction) !== 0) nan++;
+    else infinite++;
+  }
+  const counts = [...(nan > 0 ? [`${nan} NaN`] : []), ...(infinite > 0 ? [`${infinite} infinite`] : [])];
   throw new MbertError('MALFORMED', `${what}: ${counts.join(' and ')} of ${words.length} values`, {
     hint: 'the training run diverged or the file is damaged; convert an earlier checkpoint',
   });
+}
+
+/** Adding its lowest bit to the exponent carries into the sign's place only where all its bits are set: no branch in the loop. */
+function allFinite(words: Int32Array | Uint16Array, exponent: number, lowest: number): boolean {
+  let carries = 0;
+  for (let i = 0; i < words.length; i++) carries |= ((words[i] as number) & exponent) + lowest;
+  return (carries & (exponent + lowest)) === 0;
 }
 
 /** Whether every element is a zero, of either sign. */

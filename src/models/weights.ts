@@ -29,8 +29,7 @@ export function openWeights({ path, tensors }: Checkpoint): Weights {
   const skipped = new Set<string>();
   const missing: { readonly name: string; readonly shape: readonly number[] }[] = [];
   const misfits: Problem[] = [];
-  const leftOver = () =>
-    [...tensors.keys()].filter((name) => !used.has(name) && !skipped.has(name) && !BUFFER.test(name));
+  const leftOver = () => [...tensors.keys()].filter((name) => !used.has(name) && !isKnown(name, skipped));
   return {
     has: (name) => tensors.has(name),
     shapeOf: (name) => tensors.get(name)?.shape,
@@ -49,14 +48,12 @@ export function openWeights({ path, tensors }: Checkpoint): Weights {
       // Eight-byte weights have no use at run time, and no exporter should have to know them.
       return finiteTensor(`${path}: ${name}`, tensor.dtype === 'f64' ? convertTensor(tensor, 'f32') : tensor);
     },
-    skip(name) {
-      for (const each of tensors.keys()) if (each === name || each.startsWith(`${name}.`)) skipped.add(each);
-    },
+    skip: (name) => void skipped.add(name),
     problemCount: () => missing.length + misfits.length,
     finish(hint) {
       const unused = leftOver();
       const problems = [...missingProblem(path, missing), ...misfits];
-      const relative = missing.flatMap(({ name, shape }) => relativeOf(name, shape, unused, tensors)).slice(0, 1);
+      const relative = missing.slice(0, 1).flatMap(({ name, shape }) => relativeOf(name, shape, unused, tensors));
       const unexpected =
         missing.length > 0 && unused.length > 0 ? [`the file has unexpected ${listNames(unused)}`] : [];
       const hints = [...(hint === undefined ? [] : [hint]), ...relative, ...unexpected];
@@ -75,11 +72,22 @@ export function openWeights({ path, tensors }: Checkpoint): Weights {
 /** Constants that old versions of transformers stored beside the weights. */
 const BUFFER = /(^|\.)position_ids$/;
 
+function isKnown(name: string, skipped: ReadonlySet<string>): boolean {
+  if (BUFFER.test(name)) return true;
+  for (let end = name.length; end > 0; end = name.lastIndexOf('.', end - 1)) {
+    if (skipped.has(name.slice(0, end))) return true;
+  }
+  return false;
+}
+
 function missingProblem(path: string, missing: readonly { readonly name: string }[]): Problem[] {
   if (missing.length === 0) return [];
   const problem = missing.length === 1 ? 'the weight is missing' : 'these weights are missing';
   return [{ code: 'MISMATCH', line: `${path}: ${listNames(missing.map(({ name }) => name))}: ${problem}` }];
 }
+
+/** Comparing names takes time; a file with more strays than this is no renamed model. */
+const MAX_RELATIVES = 1000;
 
 /** An unused weight of the same shape with a similar name: most likely the missing one, renamed. */
 function relativeOf(
@@ -88,7 +96,7 @@ function relativeOf(
   unused: readonly string[],
   tensors: ReadonlyMap<string, Tensor>,
 ): string[] {
-  const alike = unused.filter((other) => sameShape(tensors.get(other)?.shape ?? [], shape));
+  const alike = unused.filter((other) => sameShape(tensors.get(other)?.shape ?? [], shape)).slice(0, MAX_RELATIVES);
   const found = nearest(name, alike);
   return found === undefined ? [] : [`${found} is unused and has the shape of ${name}: was it renamed?`];
 }

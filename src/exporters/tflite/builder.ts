@@ -8,7 +8,7 @@ import {
 } from '../../formats/tflite/generated/model.ts';
 import type { Draft } from '../../formats/tflite/table.ts';
 import type { Graph, Input, Node } from '../../graph.ts';
-import { isFloat } from '../../op.ts';
+import { computedType, isFloat } from '../../op.ts';
 import { type Dim, isStatic, sizeOf } from '../../shape.ts';
 import {
   arrayOf,
@@ -95,8 +95,8 @@ export class TfliteBuilder {
     }
     // An output's tensor bears its name, so that runtimes without signatures show it too.
     for (const { name, node } of graph.outputs) {
-      if (node.op !== 'input' && node.op !== 'constant' && !this.#outputNames.has(node))
-        this.#outputNames.set(node, name);
+      if (node.op === 'input' || node.op === 'constant' || this.#outputNames.has(node)) continue;
+      this.#outputNames.set(node, this.#free(name));
     }
   }
 
@@ -179,7 +179,7 @@ export class TfliteBuilder {
 
   /** Adds an operator with several results. */
   ops(code: Builtin, inputs: readonly number[], results: readonly Result[], options?: Options): number[] {
-    const outputs = results.map((result) => this.#tensor(result, 0));
+    const outputs = results.map((result) => this.#tensor(result, 0, computedType(result.type.dtype)));
     const form: Form = { inputs: inputs.map((input) => this.typeOf(input)), options };
     const opcodeIndex = this.#code(code, versionOf(code, form), results[0] as Result);
     this.operators.push({ opcodeIndex, inputs, outputs, ...(options && { builtinOptions: options }) });
@@ -213,11 +213,11 @@ export class TfliteBuilder {
     return index;
   }
 
-  #tensor(result: Result, buffer: number): number {
-    const { dtype, shape, quant } = result.type;
+  #tensor(result: Result, buffer: number, dtype = result.type.dtype): number {
+    const { shape, quant } = result.type;
     if (quant !== undefined) throw new MbertError('UNSUPPORTED', `${result.name}: tflite export of quantized values`);
     const name = this.#outputNames.get(result as Node) ?? this.#free(result.name);
-    this.#types.push(result.type);
+    this.#types.push({ dtype, shape });
     return (
       this.tensors.push({
         name,

@@ -65,7 +65,7 @@ export function lower(node: Node, out: TfliteBuilder): void {
   const lowering = lowerings[node.op] as Lowering<OpName> | undefined;
   if (lowering === undefined) {
     throw new MbertError('UNSUPPORTED', `${node.name}: tflite has no lowering for ${node.op}`, {
-      hint: 'mbert passes lists what rewrites it: erf is a part of gelu',
+      hint: 'no builtin operator computes it; mbert passes lists what may rewrite it',
     });
   }
   out.define(node, lowering(node as Call, out));
@@ -175,12 +175,12 @@ function lowerNoNorm(node: Call<'noNorm'>, out: TfliteBuilder): number {
 
 /**
  * Rows of a float table are EMBEDDING_LOOKUP, the fastest front measured, with ids in one dimension as GPU delegates want
- * them. An id outside the table is an error when the model runs; GATHER, for all else, reads what lies there.
+ * them; all else is GATHER. An id outside the table stops LiteRT's run; in WebAssembly the run then returns garbage.
  */
 function lowerGather(node: Call<'gather'>, out: TfliteBuilder): number {
   const [table, indices] = node.inputs as [Node, Node];
   const axis = axisIn(node);
-  if (axis !== 0 || node.type.dtype !== 'f32' || table.type.shape.length !== 2 || indices.type.dtype === 'i64') {
+  if (axis !== 0 || node.type.dtype !== 'f32' || table.type.shape.length !== 2) {
     return out.op('GATHER', values(node, out), node, { kind: 'GatherOptions', value: { axis } });
   }
   const count = product(indices.type.shape);

@@ -51,23 +51,21 @@ function lowerSplit(node: Slice, x: Node, axis: number, parts: readonly Slice[],
   return results[parts.indexOf(node)] as number;
 }
 
-function cut(out: TfliteBuilder, x: number, from: Shape, axis: number, range: Range, result: Result): number {
-  const begin = out.integers(
-    'begin',
-    from.map((_, i) => (i === axis ? range.start : 0)),
+function perAxis(out: TfliteBuilder, what: string, shape: Shape, value: (axis: number) => number): number {
+  return out.integers(
+    what,
+    shape.map((_, axis) => value(axis)),
   );
+}
+
+function cut(out: TfliteBuilder, x: number, from: Shape, axis: number, range: Range, result: Result): number {
+  const begin = perAxis(out, 'begin', from, (i) => (i === axis ? range.start : 0));
   if (isStatic(result.type.shape)) {
     const sizes = out.integers('size', result.type.shape);
     return out.op('SLICE', [x, begin, sizes], result, { kind: 'SliceOptions', value: {} });
   }
-  const ends = out.integers(
-    'end',
-    from.map((_, i) => (i === axis ? range.end : 0)),
-  );
-  const strides = out.integers(
-    'strides',
-    from.map(() => 1),
-  );
+  const ends = perAxis(out, 'end', from, (i) => (i === axis ? range.end : 0));
+  const strides = perAxis(out, 'strides', from, () => 1);
   // A masked end is the axis's own, whatever size the run gives it.
   const all = 2 ** from.length - 1;
   const endMask = range.end === 0 ? all : all - 2 ** axis;
@@ -91,6 +89,7 @@ export function lowerShift(node: Call<'shift'>, out: TfliteBuilder): number {
   const dim = shape[axis] as Dim;
   const paddings = shape.flatMap((_, i) => (i !== axis ? [0, 0] : offset > 0 ? [0, zeros] : [zeros, 0]));
   const counts = out.integers('paddings', paddings, [shape.length, 2]);
+  // The wider size is a symbol of its own: all that counts is that the run knows it, not we.
   const padded = shape.with(axis, typeof dim === 'number' ? dim + zeros : `${dim}+${zeros}`);
   const result: Result = { name: `${node.name}/padded`, type: { dtype: node.type.dtype, shape: padded } };
   const wide = out.op('PAD', [out.value(x), counts], result, { kind: 'PadOptions', value: {} });
@@ -145,18 +144,9 @@ function positions(symbol: string, { input, axis }: { input: Node; axis: number 
     if (shape.every((dim, i) => i === axis || dim === 1)) return reshape(out, count, flat);
     // All rows of a batch count alike.
     const row = shape.map((dim, i) => (i === axis ? dim : 1));
-    const begin = out.integers(
-      'begin',
-      shape.map(() => 0),
-    );
-    const ends = out.integers(
-      'end',
-      shape.map((_, i) => (i === axis ? 0 : 1)),
-    );
-    const strides = out.integers(
-      'strides',
-      shape.map(() => 1),
-    );
+    const begin = perAxis(out, 'begin', shape, () => 0);
+    const ends = perAxis(out, 'end', shape, (i) => (i === axis ? 0 : 1));
+    const strides = perAxis(out, 'strides', shape, () => 1);
     const first: Result = { name: 'positions/first', type: { dtype: 'i32', shape: row } };
     const cutOut = out.op('STRIDED_SLICE', [count, begin, ends, strides], first, {
       kind: 'StridedSliceOptions',

@@ -1,10 +1,12 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import type { Checkpoint } from '../../src/checkpoint.ts';
 import { evaluate } from '../../src/evaluate.ts';
+import type { JsonValue } from '../../src/formats/json.ts';
 import { readNpy } from '../../src/formats/npy.ts';
 import type { Graph } from '../../src/graph.ts';
 import { openSource } from '../../src/importers/index.ts';
-import { readF32, type Tensor } from '../../src/tensor.ts';
+import { sizeOf } from '../../src/shape.ts';
+import { readF32, type Tensor, tensorOf } from '../../src/tensor.ts';
 
 /** What a fixture's manifest says that tests need. */
 export interface Manifest {
@@ -63,4 +65,30 @@ export function differences(name: string, graph: Graph): ReadonlyMap<string, num
     ratios.set(output, worst / limit.atol);
   }
   return ratios;
+}
+
+/** A checkpoint with some weights (undefined takes one away) and some of its config changed. */
+export function changed(
+  checkpoint: Checkpoint,
+  weights: Readonly<Record<string, Tensor | undefined>>,
+  config: Readonly<Record<string, JsonValue | undefined>> = {},
+): Checkpoint {
+  return {
+    ...checkpoint,
+    tensors: overlay(checkpoint.tensors, weights),
+    config: overlay(checkpoint.config, config),
+  };
+}
+
+function overlay<T>(base: ReadonlyMap<string, T>, changes: Readonly<Record<string, T | undefined>>): Map<string, T> {
+  const result = new Map(base);
+  for (const [key, value] of Object.entries(changes)) {
+    if (value === undefined) result.delete(key);
+    else result.set(key, value);
+  }
+  return result;
+}
+
+export function zeros(shape: readonly number[]): Tensor {
+  return tensorOf('f32', shape, new Float32Array(sizeOf(shape)));
 }

@@ -2,6 +2,7 @@ import { MbertError } from './errors.ts';
 import type { Graph, Node } from './graph.ts';
 import { type Attrs, nameInputs } from './op.ts';
 import { opDef } from './ops/index.ts';
+import { dequantized, rounded } from './quantized.ts';
 import { type Bindings, bindDim, shapeText } from './shape.ts';
 import type { Tensor } from './tensor.ts';
 
@@ -26,13 +27,15 @@ export function bindInputs(graph: Graph, feeds: ReadonlyMap<string, Tensor>): Bi
   return bindings;
 }
 
-/** Computes one node from its inputs' tensors by the reference semantics. */
+/** Computes one node from its inputs' real values; a node that is stored quantized gives the values rounded to that. */
 export function evaluateNode(node: Node, inputs: readonly Tensor[], bindings: Bindings): Tensor {
-  if (node.op === 'constant') return node.tensor;
+  const { dtype, quant } = node.type;
+  if (node.op === 'constant') return quant ? dequantized(node.tensor, quant) : node.tensor;
   const def = node.op === 'input' ? undefined : opDef(node.op);
   if (node.op === 'input' || !def?.evaluate)
     throw new MbertError('UNSUPPORTED', `${node.name}: ${node.op} cannot be evaluated`);
-  return def.evaluate(nameInputs(def, inputs, node.name), node.attrs as Attrs, bindings);
+  const value = def.evaluate(nameInputs(def, inputs, node.name), node.attrs as Attrs, bindings);
+  return quant ? rounded(value, dtype, quant) : value;
 }
 
 /**

@@ -1,6 +1,7 @@
 import { type Attrs, invalid, nameInputs } from './op.ts';
 import { type AttrsOf, type OpName, opDef } from './ops/index.ts';
-import type { Tensor, TensorType } from './tensor.ts';
+import { realType } from './quantized.ts';
+import type { Quant, Tensor, TensorType } from './tensor.ts';
 
 interface NodeBase {
   readonly name: string;
@@ -56,9 +57,15 @@ export class Graph {
     return node;
   }
 
-  constant(tensor: Tensor, name?: string): Constant {
+  /** With `quant` the tensor holds the stored integers. */
+  constant(tensor: Tensor, name?: string, quant?: Quant): Constant {
     return this.#node<Constant>(
-      { op: 'constant', tensor, type: { dtype: tensor.dtype, shape: tensor.shape }, inputs: [] },
+      {
+        op: 'constant',
+        tensor,
+        type: { dtype: tensor.dtype, shape: tensor.shape, ...(quant && { quant }) },
+        inputs: [],
+      },
       name,
     );
   }
@@ -73,7 +80,7 @@ export class Graph {
       type = def.infer(
         nameInputs(
           def,
-          inputs.map((input) => input.type),
+          inputs.map((input) => realType(input.type)),
           what,
         ),
         all,
@@ -98,9 +105,11 @@ export class Graph {
     this.#outputs.sort((a, b) => names.indexOf(a.name) - names.indexOf(b.name));
   }
 
-  renameOutput(from: string, to: string): void {
+  /** Puts another node, under another name, in an output's place. */
+  replaceOutput(from: string, to: string, node: Node): void {
     const output = this.#outputs.find(({ name }) => name === from) ?? invalid(`there is no output ${from}`);
     output.name = to;
+    output.node = node;
   }
 
   /**

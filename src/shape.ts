@@ -54,6 +54,11 @@ export function axisOf(axis: number, rank: number): number | null {
   return Number.isInteger(at) && at >= 0 && at < rank ? at : null;
 }
 
+/** Elements before, along and after an axis: an axis op works on `outer` blocks of `length` rows of `inner` elements. */
+export function aroundAxis(shape: readonly number[], axis: number): { outer: number; length: number; inner: number } {
+  return { outer: sizeOf(shape.slice(0, axis)), length: shape[axis] as number, inner: sizeOf(shape.slice(axis + 1)) };
+}
+
 /** The size of a dimension in one run, or null where a symbol is not bound. */
 export function bindDim(dim: Dim, bindings: Bindings): number | null {
   if (typeof dim === 'number') return dim;

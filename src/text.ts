@@ -3,7 +3,7 @@ import { MbertError } from './errors.ts';
 import { type Constant, Graph, type Node } from './graph.ts';
 import type { Attr, Attrs } from './op.ts';
 import { type OpName, opDef, ops } from './ops/index.ts';
-import { type Dim, type Shape, shapeText, sizeOf } from './shape.ts';
+import { type Dim, shapeText, sizeOf } from './shape.ts';
 import {
   byteLength,
   convertTensor,
@@ -91,11 +91,11 @@ export function graphText(graph: Graph): string {
   return lines.join('\n');
 }
 
-/** One token: a name, a quoted name, a number, a `#hash`, or a mark. Names may hold dots, slashes and colons inside. */
+/** One token: `q(`, a name, a quoted name, a number, a `#hash`, or a mark. Names may hold dots, slashes and colons inside. */
 const TOKEN =
-  /\s*(?:([A-Za-z_/][\w./:*-]*[\w*-]|[A-Za-z_])|("(?:[^"\\]|\\.)*")|(\d+\*[\w*]+|[-+]?(?:\d[\d.]*(?:e[-+]?\d+)?|Infinity))|(#[\w-]+)|([()[\]{},:=]))/y;
+  /\s*(?:(q\()|([A-Za-z_/][\w./:*+-]*[\w*-]|[A-Za-z_])|("(?:[^"\\]|\\.)*")|(\d+\*[\w*]+|[-+]?(?:\d[\d.]*(?:e[-+]?\d+)?|Infinity))|(#[\w-]+)|([()[\]{},:=]))/y;
 
-const PLAIN_NAME = /^(?:[A-Za-z_/][\w./:*-]*[\w*-]|[A-Za-z_])$/;
+const PLAIN_NAME = /^(?:[A-Za-z_/][\w./:*+-]*[\w*-]|[A-Za-z_])$/;
 
 /** A name as text shows it: quoted where it holds other characters or reads as something else. */
 function nameText(name: string): string {
@@ -152,8 +152,13 @@ class Scanner {
 
   /** `open a, b, … close`. */
   list<T>(open: string, close: string, item: () => T): T[] {
-    const items: T[] = [];
     this.expect(open);
+    return this.listUntil(close, item);
+  }
+
+  /** `a, b, … close`. */
+  listUntil<T>(close: string, item: () => T): T[] {
+    const items: T[] = [];
     while (!this.accept(close)) {
       if (items.length > 0) this.expect(',');
       items.push(item());
@@ -172,10 +177,16 @@ function parseDim(scanner: Scanner): Dim {
   return /^\d+$/.test(token) ? Number(token) : token;
 }
 
-function parseType(scanner: Scanner): { dtype: DType; shape: Shape } {
+function parseType(scanner: Scanner): TensorType {
   const dtype = scanner.next();
   if (!isDType(dtype)) scanner.fail(`"${dtype}" is not a dtype`);
-  return { dtype, shape: scanner.list('[', ']', () => parseDim(scanner)) };
+  const shape = scanner.list('[', ']', () => parseDim(scanner));
+  if (!scanner.accept('q(')) return { dtype, shape };
+  const [scale, zeroPoint, ...rest] = scanner.listUntil(')', () => Number(scanner.next()));
+  if (!(scale !== undefined && scale > 0) || !Number.isInteger(zeroPoint) || rest.length > 0) {
+    scanner.fail('quantization is read per tensor only, as q(scale, zero point)');
+  }
+  return { dtype, shape, quant: { per: 'tensor', scale, zeroPoint: zeroPoint as number } };
 }
 
 /** Values for a constant that text knows by its hash only: the same hash gives the same values. */
@@ -185,8 +196,7 @@ export type ConstantSource = (
   hash: string,
 ) => Tensor;
 
-function parseConstant(scanner: Scanner, name: string, source: ConstantSource): Tensor {
-  const { dtype, shape } = parseType(scanner);
+function parseConstant(scanner: Scanner, name: string, { dtype, shape }: TensorType, source: ConstantSource): Tensor {
   const sizes = shape as readonly number[];
   if (scanner.peek() !== '{') return source(name, { dtype, shape: sizes }, scanner.next());
   const values = scanner.list('{', '}', () => Number(scanner.next()));
@@ -202,7 +212,7 @@ function parseAttr(scanner: Scanner): Attr {
   return Number.isNaN(Number(token)) ? token : Number(token);
 }
 
-/** Reads what `graphText` prints, except quantization. Constants printed by hash come from `source`. */
+/** Reads what `graphText` prints, quantization per tensor only. Constants printed by hash come from `source`. */
 export function parseGraph(text: string, source: ConstantSource): Graph {
   const scanner = new Scanner(text);
   scanner.expect('graph');
@@ -218,9 +228,10 @@ export function parseGraph(text: string, source: ConstantSource): Graph {
     const follows = scanner.peek();
     const earlier = known.get(name);
     if (isDType(follows)) {
-      const tensor = parseConstant(scanner, name, source);
+      const type = parseType(scanner);
+      const tensor = parseConstant(scanner, name, type, source);
       if (earlier) return earlier;
-      const node = graph.constant(tensor, name);
+      const node = graph.constant(tensor, name, type.quant);
       known.set(name, node);
       return node;
     }
@@ -240,8 +251,10 @@ export function parseGraph(text: string, source: ConstantSource): Graph {
         attrs[key] = parseAttr(scanner);
       });
     }
-    if (isDType(scanner.peek())) parseType(scanner);
-    known.set(name, graph.add(op as OpName, inputs, attrs, name));
+    const node = graph.add(op as OpName, inputs, attrs, name);
+    known.set(name, node);
+    const type = isDType(scanner.peek()) ? parseType(scanner) : undefined;
+    if (type?.quant) graph.setType(node, type);
   }
   scanner.expect('return');
   for (let more = true; more; more = scanner.accept(',')) {

@@ -2,6 +2,7 @@ import { MbertError } from './errors.ts';
 import type { Graph, Node } from './graph.ts';
 import { type Attrs, nameInputs } from './op.ts';
 import { opDef } from './ops/index.ts';
+import { realType } from './quantized.ts';
 import { sameShape, shapeText } from './shape.ts';
 
 type Rule = (node: Node, graph: Graph, seen: Map<string, Node>) => string | null;
@@ -31,7 +32,7 @@ const rules: readonly Rule[] = [
     const type = def.infer(
       nameInputs(
         def,
-        node.inputs.map((input) => input.type),
+        node.inputs.map((input) => realType(input.type)),
         node.name,
       ),
       node.attrs as Attrs,

@@ -37,3 +37,15 @@ test.each([
 ])('refuses %s', (text, problem) => {
   expect(() => graphOf(text)).toThrow(problem);
 });
+
+test('reads and evaluates values that are stored quantized', () => {
+  const graph = graphOf(`graph g (x: f32[3])
+    q = quantize(x)  i8[3] q(0.5, -1)
+    y = add(q, c i8[3] q(0.25, 2) {2, 3, 10})
+    return out: y`);
+  expect(graphText(graph)).toMatchInlineSnapshot();
+  const out = evaluate(graph, new Map([['x', tensorOf('f32', [3], Float32Array.of(0.3, -0.25, 100))]])).get(
+    'out',
+  ) as Tensor;
+  expect([...readF32(out)]).toEqual([0.5, 0.25, 66]);
+});

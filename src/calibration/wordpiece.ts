@@ -130,7 +130,7 @@ function parseVocab({ what, bytes }: NamedBytes): { readonly ids: ReadonlyMap<st
 /** Special tokens such as [CLS] say nothing about a vocabulary. */
 function hasUpperCase(tokens: Iterable<string>): boolean {
   for (const token of tokens) {
-    if (!/^\[.*\]$/.test(token) && /\p{Lu}/u.test(token)) return true;
+    if (!/^\[.*\]$/.test(token) && /[A-Z]/.test(token)) return true;
   }
   return false;
 }

@@ -1,7 +1,7 @@
 import { computedType, defineOp, invalid, isFloat } from '../op.ts';
-import { axisOf, shapeText, sizeOf } from '../shape.ts';
+import { aroundAxis, axisOf, shapeText, sizeOf } from '../shape.ts';
 import { convertTensor, readIntegers } from '../tensor.ts';
-import { aroundAxis, pickElements } from './strides.ts';
+import { pickElements } from './strides.ts';
 
 /** Rows of x by index: with axis 0, table [vocabulary, hidden] and ids [batch, sequence] the embedding look-up [batch, sequence, hidden]. */
 export const gather = defineOp({

@@ -3,6 +3,7 @@ import { add } from './add.ts';
 import { cast } from './cast.ts';
 import { concat } from './concat.ts';
 import { conv1d } from './conv1d.ts';
+import { dequantize } from './dequantize.ts';
 import { div } from './div.ts';
 import { erf } from './erf.ts';
 import { gather } from './gather.ts';
@@ -14,6 +15,7 @@ import { mean } from './mean.ts';
 import { mul } from './mul.ts';
 import { noNorm } from './no-norm.ts';
 import { pad } from './pad.ts';
+import { quantize } from './quantize.ts';
 import { relu } from './relu.ts';
 import { reshape } from './reshape.ts';
 import { rsqrt } from './rsqrt.ts';
@@ -32,6 +34,7 @@ export const ops = {
   cast,
   concat,
   conv1d,
+  dequantize,
   div,
   erf,
   gather,
@@ -43,6 +46,7 @@ export const ops = {
   mul,
   noNorm,
   pad,
+  quantize,
   relu,
   reshape,
   rsqrt,

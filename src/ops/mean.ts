@@ -1,7 +1,6 @@
 import { defineOp, invalid, isFloat } from '../op.ts';
-import { axisOf, shapeText } from '../shape.ts';
+import { aroundAxis, axisOf, shapeText } from '../shape.ts';
 import { readF32, tensorOf } from '../tensor.ts';
-import { aroundAxis } from './strides.ts';
 
 /** The mean along one axis, which stays with size 1 where `keepDims`. */
 export const mean = defineOp({

@@ -1,6 +1,6 @@
 import { defineOp, invalid } from '../op.ts';
-import { axisOf, shapeText } from '../shape.ts';
-import { aroundAxis, pickElements } from './strides.ts';
+import { aroundAxis, axisOf, shapeText } from '../shape.ts';
+import { pickElements } from './strides.ts';
 
 /** y[t] = x[t + offset] along an axis, zero where that is outside: the trigram's neighbours. */
 export const shift = defineOp({

@@ -1,6 +1,6 @@
 import { defineOp, invalid } from '../op.ts';
-import { axisOf, bindDim, type Dim, type Shape, shapeText } from '../shape.ts';
-import { aroundAxis, pickElements } from './strides.ts';
+import { aroundAxis, axisOf, bindDim, type Dim, type Shape, shapeText } from '../shape.ts';
+import { pickElements } from './strides.ts';
 
 /** Elements start to end (exclusive) of one axis. A symbolic end, with start 0, cuts a table to the run's length. */
 export const slice = defineOp({

@@ -1,7 +1,6 @@
 import { defineOp, invalid, isFloat } from '../op.ts';
-import { axisOf, shapeText } from '../shape.ts';
+import { aroundAxis, axisOf, shapeText } from '../shape.ts';
 import { readF32, tensorOf } from '../tensor.ts';
-import { aroundAxis } from './strides.ts';
 
 /** e^x / Σ e^x along an axis. The int8 output's scale is fixed by the TFLite int8 specification. */
 export const softmax = defineOp({

@@ -1,10 +1,4 @@
-import { sizeOf } from '../shape.ts';
 import { arrayOf, type Tensor } from '../tensor.ts';
-
-/** Elements before, along and after an axis: an axis op works on `outer` blocks of `length` rows of `inner` elements. */
-export function aroundAxis(shape: readonly number[], axis: number): { outer: number; length: number; inner: number } {
-  return { outer: sizeOf(shape.slice(0, axis)), length: shape[axis] as number, inner: sizeOf(shape.slice(axis + 1)) };
-}
 
 /** A tensor of the same dtype whose element i is the source's element `indices[i]`, or zero where that is -1. */
 export function pickElements(source: Tensor, shape: readonly number[], indices: Int32Array): Tensor {

@@ -23,14 +23,23 @@ function rowsOf({ weight }: ConstantLinear): number {
   return weight.tensor.shape[0] as number;
 }
 
+/** `layer.0.attention.query` and `layer.0.attention.key` as `layer.0.attention.query+key`. */
+function joinedName(names: readonly string[]): string {
+  const paths = names.map((name) => name.split('.'));
+  const first = paths[0] ?? [];
+  let common = 0;
+  while (common < first.length - 1 && paths.every((path) => path[common] === first[common])) common++;
+  const prefix = first.slice(0, common).join('.');
+  const parts = paths.map((path) => path.slice(common).join('.')).join('+');
+  return prefix === '' ? parts : `${prefix}.${parts}`;
+}
+
 /** One linear over the stacked weights of all, and a slice of it in the place of each. */
 function fuse(graph: Graph, linears: readonly ConstantLinear[]): void {
   const [first] = linears as readonly [ConstantLinear];
   const weights = linears.map((linear) => ({ tensor: linear.weight.tensor, rows: rowsOf(linear) }));
   const biases = linears.map((linear) => ({ tensor: linear.bias?.tensor, rows: rowsOf(linear) }));
-  const name = linears.map(({ node }) => node.name.split(/[./]/).slice(-2).join('.')).join('+');
-  const prefix = first.node.name.split(/[./]/).slice(0, -2).join('.');
-  const path = prefix === '' ? name : `${prefix}.${name}`;
+  const path = joinedName(linears.map(({ node }) => node.name));
   const inputs: Node[] = [first.x, graph.constant(stackedTensor(weights), `${path}.weight`)];
   if (linears.some(({ bias }) => bias)) inputs.push(graph.constant(stackedTensor(biases), `${path}.bias`));
   const fused = graph.add('linear', inputs, first.node.attrs, path);
@@ -52,23 +61,24 @@ export const fuseBottleneck: Pass = {
   summary: 'linear(x, A), linear(x, B)  ->  slices of linear(x, [A; B])',
   keeps: 'values',
   run(graph, context) {
-    const readers = new Map<Node, Map<string, ConstantLinear[]>>();
+    const groups = new Map<string, Node[]>();
     for (const node of graph.nodes()) {
       const linear = constantLinear(node);
       if (!linear || context.keeps(node)) continue;
-      const groups = readers.get(linear.x) ?? new Map<string, ConstantLinear[]>();
-      readers.set(linear.x, groups);
-      const group = groups.get(linear.node.attrs.activation) ?? [];
-      groups.set(linear.node.attrs.activation, group);
-      group.push(linear);
+      const key = `${linear.node.attrs.activation} ${linear.x.name}`;
+      const group = groups.get(key);
+      if (group) group.push(node);
+      else groups.set(key, [node]);
     }
     let rewrites = 0;
-    for (const groups of readers.values()) {
-      for (const linears of groups.values()) {
-        if (linears.length < 2) continue;
-        fuse(graph, linears);
-        rewrites++;
-      }
+    for (const group of groups.values()) {
+      if (group.length < 2) continue;
+      // Looked at anew: what they read may itself have become a slice of a group fused before.
+      fuse(
+        graph,
+        group.map(constantLinear).filter((linear) => linear !== null),
+      );
+      rewrites++;
     }
     return { rewrites, declined: [] };
   },

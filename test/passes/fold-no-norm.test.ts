@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
-import { foldNoNorm } from '../../src/passes/fold-no-norm.ts';
-import { runPasses } from '../../src/pass.ts';
 import { evaluate } from '../../src/evaluate.ts';
+import type { Graph } from '../../src/graph.ts';
+import { runPasses } from '../../src/pass.ts';
+import { foldNoNorm } from '../../src/passes/fold-no-norm.ts';
 import { readF32, type Tensor } from '../../src/tensor.ts';
 import { after, graphOf, randomTensor } from '../core.ts';
 import { MOBILEBERT_LAYER } from './sample-graphs.ts';
-import type { Graph } from '../../src/graph.ts';
 
 function logitsOf(graph: Graph): Float32Array {
   const feeds = new Map<string, Tensor>();
@@ -36,7 +36,9 @@ test('folds every norm of a layer into the linears around its streams', async ()
 });
 
 test('restores a hidden state that is an output by one mul and one add', async () => {
-  await expect(await after(foldNoNorm, MOBILEBERT_LAYER.replace('return logits: h', 'return hidden: y'))).toMatchFileSnapshot('golden/fold-no-norm-hidden.txt');
+  await expect(
+    await after(foldNoNorm, MOBILEBERT_LAYER.replace('return logits: h', 'return hidden: y')),
+  ).toMatchFileSnapshot('golden/fold-no-norm-hidden.txt');
   await expectSameValues(MOBILEBERT_LAYER.replace('return logits: h', 'return hidden: y'));
 });
 

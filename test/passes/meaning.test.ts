@@ -36,7 +36,10 @@ for (const [sample, text] of Object.entries(SAMPLE_GRAPHS)) {
     const now = outputsOf(graph);
     expect(now.length).toBe(before.length);
     before.forEach((values, i) => {
-      const worst = values.reduce((most, value, at) => Math.max(most, Math.abs(value - (now[i]?.[at] ?? Number.NaN))), 0);
+      const worst = values.reduce(
+        (most, value, at) => Math.max(most, Math.abs(value - (now[i]?.[at] ?? Number.NaN))),
+        0,
+      );
       expect(worst).toBeLessThanOrEqual(TOLERANCE[keeps as 'bits' | 'values']);
     });
   });

@@ -1,0 +1,42 @@
+import { type Command, Option } from 'commander';
+import { type InspectOptions, inspect } from '../pipelines/inspect.ts';
+import { inspectText } from '../reports/text.ts';
+import type { Action } from './action.ts';
+import { addShapeOptions } from './options.ts';
+
+export function addInspect(program: Command, action: Action): void {
+  addShapeOptions(program.command('inspect <model>'))
+    .summary('print the graph of a model and what is in it')
+    .description('Prints the canonical text of the graph: stable, so that it can be committed and compared.')
+    .addOption(
+      new Option('--target <format>', 'the graph as written for this format, passes run').choices(['onnx', 'tflite']),
+    )
+    .option('--passes <list>', 'as in mbert convert')
+    .addOption(new Option('--format <format>', 'how to print it').choices(['text', 'json']).default('text'))
+    .option('--json', 'the same as --format json')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ mbert inspect ./mobilebert-sst2
+  $ mbert inspect ./mobilebert-sst2 --target tflite > model.graph
+  $ mbert inspect ./mobilebert-sst2 --json`,
+    )
+    .action(
+      action(
+        async (
+          io,
+          progress,
+          source: string,
+          options: Omit<InspectOptions, 'source'> & { readonly format: string; readonly json?: true },
+        ) => {
+          const result = await inspect({ ...options, source });
+          progress.clear();
+          for (const warning of result.warnings) io.err(`warning: ${warning}\n`);
+          const asJson = options.json === true || options.format === 'json';
+          io.out(`${asJson ? JSON.stringify(result, null, 2) : inspectText(result)}\n`);
+          return 0;
+        },
+      ),
+    );
+}

@@ -1,0 +1,36 @@
+/** Where a command prints: tests pass their own, `main` the process's. */
+export interface Io {
+  /** The result. */
+  out(text: string): void;
+  /** Warnings, errors and progress. */
+  err(text: string): void;
+  /** Progress is shown on a terminal only. */
+  readonly isTerminal: boolean;
+}
+
+export const processIo: Io = {
+  out: (text) => process.stdout.write(text),
+  err: (text) => process.stderr.write(text),
+  isTerminal: process.stderr.isTTY === true,
+};
+
+/** One line on the terminal that says what is being done; nothing where there is no terminal. */
+export function showProgress(io: Io): { step(step: string, done?: number, total?: number): void; clear(): void } {
+  let shown = '';
+  const show = (line: string) => {
+    if (!io.isTerminal || line === shown) return;
+    io.err(`\r${line.padEnd(shown.length)}`);
+    shown = line;
+  };
+  return {
+    step(step, done, total) {
+      const share = done !== undefined && total ? ` ${Math.min(100, Math.floor((100 * done) / total))} %` : '';
+      show(`${step}${share}`);
+    },
+    clear() {
+      if (shown === '') return;
+      io.err(`\r${' '.repeat(shown.length)}\r`);
+      shown = '';
+    },
+  };
+}

@@ -1,0 +1,56 @@
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { TASKS } from '../models/index.ts';
+
+export function positiveInteger(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < 1) throw new InvalidArgumentError('it must be a positive integer.');
+  return value;
+}
+
+function integerOrDynamic(text: string): number | 'dynamic' {
+  return text === 'dynamic' ? 'dynamic' : positiveInteger(text);
+}
+
+function regularExpression(text: string): RegExp {
+  try {
+    return new RegExp(text);
+  } catch (cause) {
+    throw new InvalidArgumentError(
+      `it must be a regular expression: ${cause instanceof Error ? cause.message : cause}`,
+    );
+  }
+}
+
+/** Options of every command that turns a source into a graph. */
+export function addShapeOptions(command: Command): Command {
+  return command
+    .addOption(new Option('--task <task>', 'which head to build (default: what the checkpoint says)').choices(TASKS))
+    .option('--sequence-length <n|dynamic>', 'default: dynamic for ONNX; for TFLite 384 (qa) or 128', integerOrDynamic)
+    .option('--batch <n|dynamic>', 'sequences in a run (default: 1)', integerOrDynamic)
+    .option(
+      '--choices <n|dynamic>',
+      'multiple choice: choices of a question (default: dynamic, 4 for TFLite)',
+      integerOrDynamic,
+    );
+}
+
+/** Options of every command that writes a model. */
+export function addOutputOptions(command: Command): Command {
+  return addShapeOptions(command)
+    .requiredOption('-o, --output <path>', 'a .tflite or .onnx file, or a folder for one of each')
+    .addOption(new Option('--dtype <dtype>', 'how weights are stored').choices(['f32', 'f16']).default('f32'))
+    .option('--passes <list>', 'a,b adds passes, -c takes one out, none starts empty; see mbert passes')
+    .option('--keep <regex>', 'passes leave nodes with such names alone', regularExpression)
+    .addOption(
+      new Option('--mask <how>', 'attention mask: as the source computes it, or with all padding excluded')
+        .choices(['faithful', 'strict'])
+        .default('faithful'),
+    )
+    .option('--softmax', 'TFLite classification: output probabilities in place of logits')
+    .option('--opset <n>', 'ONNX: operator set, 13 to 23 (default: 17)', positiveInteger)
+    .option('--external-data', 'ONNX: weights in a file beside the model (default: above 2 GB)')
+    .option('--min-runtime <version>', 'TFLite: the oldest TensorFlow release that must load the file, as 2.14')
+    .option('--labels <file>', "class names, one a line, in place of the model's own")
+    .option('--vocab <file>', "vocab.txt in place of the model's own")
+    .option('--verify', 'run source and result on seeded inputs and compare; exit 1 if they differ');
+}

@@ -1,0 +1,302 @@
+import { basename, dirname, join } from 'node:path';
+import { MbertError } from '../errors.ts';
+import { onnx } from '../exporters/onnx.ts';
+import { tflite } from '../exporters/tflite.ts';
+import { type OutputFile, openFile, writeFiles } from '../files.ts';
+import type { Graph, Node } from '../graph.ts';
+import type { Task } from '../models/index.ts';
+import { type PassReport, runPasses } from '../pass.ts';
+import { selectPasses, type Target } from '../passes/index.ts';
+import { constantBytes } from '../text.ts';
+import { VERSION } from '../version.ts';
+import { defaultLength, type OpenedModel, openModel, type ShapeOptions, targetOf } from './model.ts';
+import { type VerifyResult, verifyFile } from './verify.ts';
+
+export interface ConvertOptions extends ShapeOptions {
+  readonly source: string;
+  /** A .tflite or .onnx file, or a folder that gets one of each. */
+  readonly output: string;
+  /** How weights are stored. Default f32. */
+  readonly dtype?: 'f32' | 'f16' | undefined;
+  /** Added to or taken from the default passes, as `selectPasses` reads it. */
+  readonly passes?: string | undefined;
+  /** Passes leave nodes alone whose name matches. */
+  readonly keep?: RegExp | undefined;
+  readonly mask?: 'faithful' | 'strict' | undefined;
+  /** TFLite classification: probabilities in place of logits. */
+  readonly softmax?: boolean | undefined;
+  /** ONNX only. Default 17. */
+  readonly opset?: number | undefined;
+  /** TFLite only: the oldest TensorFlow release that must load the file, as `2.14`. */
+  readonly minRuntime?: string | undefined;
+  /** Files that replace the model's own labels (one a line) and vocabulary. */
+  readonly labels?: string | undefined;
+  readonly vocab?: string | undefined;
+  /** ONNX only: weights in a file beside the model. Default: only above 2 GiB. */
+  readonly externalData?: boolean | undefined;
+  /** Runs source and result and compares them. */
+  readonly verify?: boolean | undefined;
+  /** Told what is being done, with the bytes written so far and in all. */
+  readonly progress?: ((step: string, done?: number, total?: number) => void) | undefined;
+}
+
+/** One written model. */
+export interface ConvertedFile {
+  readonly target: Target;
+  /** The model first, then external data if any. */
+  readonly files: readonly { readonly path: string; readonly size: number }[];
+  readonly inputs: readonly { readonly name: string; readonly type: string }[];
+  readonly outputs: readonly { readonly name: string; readonly type: string }[];
+  /** Nodes before and after the passes, constants not counted. */
+  readonly nodesBefore: number;
+  readonly nodesAfter: number;
+  readonly passes: readonly {
+    readonly name: string;
+    readonly rewrites: number;
+    readonly declined: readonly string[];
+  }[];
+  readonly verify?: VerifyResult;
+}
+
+export interface ConvertResult {
+  readonly source: string;
+  readonly architecture: string;
+  readonly task: Task;
+  readonly results: readonly ConvertedFile[];
+  readonly warnings: readonly string[];
+  /** Weights of the source that the model does not use. */
+  readonly unused: readonly string[];
+}
+
+/** Converts a source to TFLite, ONNX or both. Throws MbertError; a failure leaves no file behind. */
+export async function convert(options: ConvertOptions): Promise<ConvertResult> {
+  const target = targetOf(options.output);
+  refuseMisplaced(options, target);
+  options.progress?.('reading');
+  const model = await openModel(options.source, options.task);
+  try {
+    const plans =
+      target === undefined
+        ? (['tflite', 'onnx'] as const).map((each) => ({ target: each, path: join(options.output, `model.${each}`) }))
+        : [{ target, path: options.output }];
+    const results: ConvertedFile[] = [];
+    for (const plan of plans) results.push(await convertTo(model, plan.target, plan.path, options));
+    const { architecture, task, warnings, unused } = model;
+    return { source: options.source, architecture, task, results, warnings, unused };
+  } finally {
+    model.close();
+  }
+}
+
+function refuseMisplaced(options: ConvertOptions, target: Target | undefined): void {
+  const only = (flag: string, wanted: Target, given: unknown) => {
+    if (given === undefined || given === false || target === undefined || target === wanted) return;
+    throw new MbertError('USAGE', `--${flag}: is for ${wanted} files, the output is ${options.output}`);
+  };
+  only('softmax', 'tflite', options.softmax);
+  only('min-runtime', 'tflite', options.minRuntime);
+  only('opset', 'onnx', options.opset);
+  only('external-data', 'onnx', options.externalData);
+}
+
+async function convertTo(
+  model: OpenedModel,
+  target: Target,
+  path: string,
+  options: ConvertOptions,
+): Promise<ConvertedFile> {
+  const { graph, reports, nodesBefore } = await prepare(model, target, options);
+  const total = constantBytes(graph);
+  const chunks = exportGraph(model, graph, target, basename(path), options);
+  const files = await writeFiles(
+    dirname(path),
+    withProgress(chunks, (done) => options.progress?.(`writing ${basename(path)}`, done, total)),
+  );
+  const verify = options.verify ? await verifyWritten(model, target, path, options) : undefined;
+  return {
+    target,
+    files,
+    inputs: graph.inputs.map(({ name, type }) => ({ name, type: `${type.dtype}[${type.shape.join(', ')}]` })),
+    outputs: graph.outputs.map(({ name, node }) => ({
+      name,
+      type: `${node.type.dtype}[${node.type.shape.join(', ')}]`,
+    })),
+    nodesBefore,
+    nodesAfter: countCalls(graph),
+    passes: reports,
+    ...(verify && { verify }),
+  };
+}
+
+interface Prepared {
+  readonly graph: Graph;
+  readonly reports: ConvertedFile['passes'];
+  readonly nodesBefore: number;
+}
+
+/** The graph of a model as it will be written: built for the target, passes run, outputs in the target's order. */
+export async function prepare(model: OpenedModel, target: Target, options: ConvertOptions): Promise<Prepared> {
+  const graph = model.build(target, options);
+  if (target === 'tflite') {
+    // Task Library falls back to this order where a file has no names.
+    if (model.task === 'qa') graph.orderOutputs(['end_logits', 'start_logits']);
+    if (options.softmax) addSoftmax(graph, model.task);
+  }
+  const nodesBefore = countCalls(graph);
+  const { keep } = options;
+  const keeps = (node: Node) => keep?.test(node.name) ?? false;
+  options.progress?.('running passes');
+  const reports = await runPasses(graph, selectPasses(options.passes, target), { keeps });
+  return { graph, nodesBefore, reports: reports.map(passSummary) };
+}
+
+function passSummary({ pass, rewrites, declined }: PassReport & { readonly pass: { readonly name: string } }) {
+  return { name: pass.name, rewrites, declined };
+}
+
+function countCalls(graph: Graph): number {
+  return graph.nodes().filter(({ op }) => op !== 'input' && op !== 'constant').length;
+}
+
+/** MediaPipe and Task Library show what the model says: for them, scores must be probabilities already. */
+function addSoftmax(graph: Graph, task: Task): void {
+  if (task !== 'sequence-classification' && task !== 'token-classification') {
+    throw new MbertError('USAGE', `--softmax: is for classification, the task is ${task}`);
+  }
+  for (const { name, node } of [...graph.outputs]) {
+    graph.replaceOutput(name, 'probability', graph.add('softmax', [node], { axis: -1 }, 'probability'));
+  }
+}
+
+/** The files of a prepared graph, in chunks. */
+export function exportGraph(
+  model: OpenedModel,
+  graph: Graph,
+  target: Target,
+  name: string,
+  options: ConvertOptions,
+): AsyncIterable<OutputFile> {
+  const dtype = options.dtype ?? 'f32';
+  const properties = propertiesOf(model, options);
+  if (target === 'onnx') {
+    const { opset, externalData } = options;
+    return onnx.write(graph, {
+      ...onnx.defaults,
+      name,
+      dtype,
+      properties,
+      producerVersion: VERSION,
+      ...(opset !== undefined && { opset }),
+      ...(externalData !== undefined && { externalData }),
+    });
+  }
+  const vocab = options.vocab === undefined ? model.vocabulary : readWhole(options.vocab);
+  const labels = labelsOf(model, options);
+  return tflite.write(graph, {
+    ...tflite.defaults,
+    name,
+    dtype,
+    ...(options.minRuntime !== undefined && { minRuntime: options.minRuntime }),
+    metadata: { properties, ...(vocab && { vocab }), ...(labels && { labels }) },
+  });
+}
+
+function labelsOf(model: OpenedModel, options: ConvertOptions): readonly string[] | undefined {
+  if (options.labels === undefined) return model.labels;
+  const lines = new TextDecoder().decode(readWhole(options.labels)).split(/\r?\n/);
+  if (lines.at(-1) === '') lines.pop();
+  if (model.labels && model.labels.length !== lines.length) {
+    throw new MbertError(
+      'MISMATCH',
+      `${options.labels}: has ${lines.length} labels, the model has ${model.labels.length} classes`,
+    );
+  }
+  return lines;
+}
+
+function readWhole(path: string): Uint8Array {
+  const file = openFile(path);
+  try {
+    return file.read(0, file.size);
+  } finally {
+    file.close();
+  }
+}
+
+/** What the file says of itself: nothing that differs between two runs on the same input. */
+function propertiesOf(model: OpenedModel, options: ConvertOptions): Record<string, string> {
+  return {
+    'mbert.version': VERSION,
+    'mbert.architecture': model.architecture,
+    'mbert.task': model.task,
+    'mbert.dtype': options.dtype ?? 'f32',
+    'mbert.lower_case': String(model.lowerCase),
+    ...(model.labels && { 'mbert.labels': JSON.stringify(model.labels) }),
+  };
+}
+
+async function* withProgress(
+  files: AsyncIterable<OutputFile>,
+  report: (done: number) => void,
+): AsyncIterable<OutputFile> {
+  let done = 0;
+  for await (const { name, chunks } of files) {
+    yield {
+      name,
+      chunks: (async function* () {
+        for await (const chunk of chunks) {
+          yield chunk;
+          done += chunk.byteLength;
+          report(done);
+        }
+      })(),
+    };
+  }
+}
+
+/** A dynamic TFLite file is run through its fixed-length twin: LiteRT's WebAssembly build takes no dynamic shapes. */
+const TWIN_LENGTH = 64;
+const TWIN_CHOICES = 2;
+
+async function verifyWritten(
+  model: OpenedModel,
+  target: Target,
+  path: string,
+  options: ConvertOptions,
+): Promise<VerifyResult> {
+  options.progress?.('verifying');
+  const shapes = {
+    batch: options.batch ?? 1,
+    sequenceLength: options.sequenceLength ?? defaultLength(target, model.task, model.maxPositions),
+    choices: options.choices,
+  };
+  const isDynamic = Object.values(shapes).includes('dynamic');
+  let written: string | Uint8Array = path;
+  if (target === 'tflite' && isDynamic) {
+    const fixed = {
+      ...options,
+      batch: shapes.batch === 'dynamic' ? 1 : shapes.batch,
+      sequenceLength:
+        shapes.sequenceLength === 'dynamic' ? Math.min(TWIN_LENGTH, model.maxPositions) : shapes.sequenceLength,
+      choices: shapes.choices === 'dynamic' ? TWIN_CHOICES : shapes.choices,
+    };
+    const { graph } = await prepare(model, target, fixed);
+    written = await collect(exportGraph(model, graph, target, basename(path), fixed));
+  }
+  const reference = model.build('onnx', { batch: 'dynamic', sequenceLength: 'dynamic', choices: 'dynamic' });
+  const softmax = options.softmax && target === 'tflite' ? 'probability' : undefined;
+  if (softmax) addSoftmax(reference, model.task);
+  return verifyFile({
+    reference,
+    written,
+    name: path,
+    dtype: options.dtype ?? 'f32',
+    maxPositions: model.maxPositions,
+  });
+}
+
+async function collect(files: AsyncIterable<OutputFile>): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  for await (const { chunks } of files) for await (const chunk of chunks) parts.push(chunk.slice());
+  return Buffer.concat(parts);
+}

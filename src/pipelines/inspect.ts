@@ -1,0 +1,73 @@
+import { runPasses } from '../pass.ts';
+import { selectPasses, type Target } from '../passes/index.ts';
+import { sizeOf } from '../shape.ts';
+import { byteLength } from '../tensor.ts';
+import { graphText } from '../text.ts';
+import { openModel, type ShapeOptions } from './model.ts';
+
+export interface InspectOptions extends ShapeOptions {
+  readonly source: string;
+  /** The graph as it is written for this target, passes run. Default: as the source has it. */
+  readonly target?: Target | undefined;
+  readonly passes?: string | undefined;
+}
+
+export interface InspectResult {
+  readonly text: string;
+  readonly summary: {
+    readonly architecture: string;
+    readonly task: string | undefined;
+    readonly parameters: number;
+    readonly bytes: number;
+    /** Of the weights, most frequent first. */
+    readonly dtypes: readonly string[];
+    /** How many nodes of each op there are, most frequent first. */
+    readonly ops: { readonly [op: string]: number };
+    readonly inputs: readonly string[];
+    readonly outputs: readonly string[];
+  };
+  readonly warnings: readonly string[];
+}
+
+/** The canonical text of a model's graph with counts of what is in it. */
+export async function inspect(options: InspectOptions): Promise<InspectResult> {
+  const model = await openModel(options.source, options.task);
+  try {
+    const graph = model.build(options.target ?? 'onnx', options);
+    if (options.target !== undefined || options.passes !== undefined) {
+      await runPasses(graph, selectPasses(options.passes, options.target ?? 'onnx'));
+    }
+    const ops = new Map<string, number>();
+    const dtypes = new Map<string, number>();
+    let parameters = 0;
+    let bytes = 0;
+    for (const node of graph.nodes()) {
+      if (node.op === 'constant') {
+        const { dtype, shape } = node.tensor;
+        parameters += sizeOf(shape);
+        bytes += byteLength(dtype, shape);
+        dtypes.set(dtype, (dtypes.get(dtype) ?? 0) + byteLength(dtype, shape));
+      } else if (node.op !== 'input') ops.set(node.op, (ops.get(node.op) ?? 0) + 1);
+    }
+    return {
+      text: graphText(graph),
+      summary: {
+        architecture: model.architecture,
+        task: model.task,
+        parameters,
+        bytes,
+        dtypes: byCount(dtypes).map(([dtype]) => dtype),
+        ops: Object.fromEntries(byCount(ops)),
+        inputs: graph.inputs.map(({ name }) => name),
+        outputs: graph.outputs.map(({ name }) => name),
+      },
+      warnings: model.warnings,
+    };
+  } finally {
+    model.close();
+  }
+}
+
+function byCount(counts: ReadonlyMap<string, number>): [string, number][] {
+  return [...counts].sort(([nameA, a], [nameB, b]) => b - a || (nameA < nameB ? -1 : 1));
+}

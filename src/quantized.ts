@@ -1,0 +1,83 @@
+import { aroundAxis } from './shape.ts';
+import { arrayOf, type DType, type Quant, readF32, type Tensor, type TensorType, tensorOf } from './tensor.ts';
+
+/** The type of the numbers that a value stands for: storage as integers does not change what ops compute. */
+export function realType(type: TensorType): TensorType {
+  return type.quant === undefined ? type : { dtype: 'f32', shape: type.shape };
+}
+
+/** The stored range of an integer type. Weights stay within ±127 so that they can be negated. */
+const RANGES: { readonly [D in DType]?: readonly [number, number] } = {
+  i4: [-8, 7],
+  u4: [0, 15],
+  i8: [-128, 127],
+  u8: [0, 255],
+  i16: [-32768, 32767],
+  u16: [0, 65535],
+  i32: [-(2 ** 31), 2 ** 31 - 1],
+};
+
+export function storedRange(dtype: DType): readonly [number, number] {
+  const range = RANGES[dtype];
+  if (range === undefined) throw new RangeError(`${dtype} stores no quantized values`);
+  return range;
+}
+
+/** Scale and zero point of every element, as runs of equal ones: `length` elements, then the next entry, cyclically. */
+interface Steps {
+  readonly scales: ArrayLike<number>;
+  readonly zeroPoints: ArrayLike<number> | undefined;
+  indexOf(element: number): number;
+}
+
+function stepsOf(quant: Quant, shape: readonly number[]): Steps {
+  if (quant.per === 'tensor') return { scales: [quant.scale], zeroPoints: [quant.zeroPoint], indexOf: () => 0 };
+  const { inner, length } = aroundAxis(shape, quant.axis);
+  const { scales, zeroPoints } = quant;
+  if (quant.per === 'channel') return { scales, zeroPoints, indexOf: (i) => Math.floor(i / inner) % length };
+  const { size } = quant;
+  const blocks = Math.ceil(length / size);
+  return {
+    scales,
+    zeroPoints,
+    indexOf(i) {
+      const outer = Math.floor(i / (inner * length));
+      const block = Math.floor((Math.floor(i / inner) % length) / size);
+      return (outer * blocks + block) * inner + (i % inner);
+    },
+  };
+}
+
+/** scale·(stored - zero point) for every element of a stored tensor. */
+export function dequantized(stored: Tensor, quant: Quant): Tensor {
+  const { scales, zeroPoints, indexOf } = stepsOf(quant, stored.shape);
+  const raw = stored.dtype === 'i32' ? arrayOf({ ...stored, dtype: 'i32' }) : readF32(stored);
+  const values = new Float32Array(raw.length);
+  for (let i = 0; i < raw.length; i++) {
+    const at = indexOf(i);
+    values[i] = ((raw[i] as number) - (zeroPoints?.[at] ?? 0)) * (scales[at] as number);
+  }
+  return tensorOf('f32', stored.shape, values);
+}
+
+/** Real values rounded to what the type stores, still as f32: ties to even, out-of-range values to the nearest end. */
+export function rounded(real: Tensor, dtype: DType, quant: Quant): Tensor {
+  const { scales, zeroPoints, indexOf } = stepsOf(quant, real.shape);
+  const [least, most] = storedRange(dtype);
+  const source = readF32(real);
+  const values = new Float32Array(source.length);
+  for (let i = 0; i < source.length; i++) {
+    const at = indexOf(i);
+    const scale = scales[at] as number;
+    const zeroPoint = zeroPoints?.[at] ?? 0;
+    const stored = Math.min(most, Math.max(least, roundToEven((source[i] as number) / scale) + zeroPoint));
+    values[i] = (stored - zeroPoint) * scale;
+  }
+  return tensorOf('f32', real.shape, values);
+}
+
+/** Half-way cases go to the even neighbour, as in ONNX's QuantizeLinear. */
+export function roundToEven(value: number): number {
+  const whole = Math.round(value);
+  return whole - value === 0.5 && whole % 2 !== 0 ? whole - 1 : whole;
+}

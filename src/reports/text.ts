@@ -1,0 +1,84 @@
+import type { ConvertedFile, ConvertResult } from '../pipelines/convert.ts';
+import type { InspectResult } from '../pipelines/inspect.ts';
+import type { VerifyResult } from '../pipelines/verify.ts';
+
+/** Columns side by side, each as wide as its widest cell; numbers to the right. */
+export function table(rows: readonly (readonly string[])[]): string {
+  const columns = Math.max(...rows.map((row) => row.length));
+  const widths = Array.from({ length: columns }, (_, i) => Math.max(...rows.map((row) => row[i]?.length ?? 0)));
+  const isNumeric = (i: number) => rows.slice(1).every((row) => /^[-+]?[\d.∞]+( ?\S{1,3})?$|^$|^-$/.test(row[i] ?? ''));
+  const numeric = widths.map((_, i) => isNumeric(i));
+  const line = (row: readonly string[]) =>
+    widths
+      .map((width, i) => (numeric[i] ? (row[i] ?? '').padStart(width) : (row[i] ?? '').padEnd(width)))
+      .join('  ')
+      .trimEnd();
+  return rows.map(line).join('\n');
+}
+
+/** Bytes in units of 10^6 or 10^3, as file managers and app stores count. */
+export function size(bytes: number): string {
+  if (bytes >= 1e6) return `${(bytes / 1e6).toFixed(1)} MB`;
+  return bytes >= 1e3 ? `${(bytes / 1e3).toFixed(1)} kB` : `${bytes} B`;
+}
+
+function plural(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
+
+export function convertText({ architecture, task, results }: ConvertResult): string {
+  return [`${architecture}, ${task}`, ...results.map(convertedText)].join('\n\n');
+}
+
+function convertedText({ files, inputs, outputs, nodesBefore, nodesAfter, passes, verify }: ConvertedFile): string {
+  const lines = files.map(({ path, size: bytes }) => `${path}  ${size(bytes)}`);
+  lines.push(`  inputs   ${inputs.map(({ name, type }) => `${name} ${type}`).join(', ')}`);
+  lines.push(`  outputs  ${outputs.map(({ name, type }) => `${name} ${type}`).join(', ')}`);
+  const ran = passes.filter(({ rewrites }) => rewrites > 0).map(({ name, rewrites }) => `${name} ${rewrites}`);
+  lines.push(`  passes   ${nodesBefore} nodes -> ${nodesAfter}${ran.length > 0 ? `: ${ran.join(', ')}` : ''}`);
+  for (const { name, declined } of passes)
+    for (const reason of declined) lines.push(`           ${name} left ${reason}`);
+  if (verify)
+    lines.push(
+      ...verifyText(verify)
+        .split('\n')
+        .map((line) => `  ${line}`),
+    );
+  return lines.join('\n');
+}
+
+export function verifyText({ ok, runtime, sequences, outputs }: VerifyResult): string {
+  const rows = outputs.map(({ name, maxAbsError, limit, sqnrDb, agreement }) => [
+    name,
+    maxAbsError.toExponential(1),
+    limit.toExponential(1),
+    Number.isFinite(sqnrDb) ? `${sqnrDb.toFixed(1)} dB` : 'equal',
+    agreement === undefined ? '' : `${(100 * agreement).toFixed(2)} %`,
+  ]);
+  const heading = `verified ${ok ? 'ok' : 'FAILED'} against the source in ${runtime}, ${plural(sequences, 'sequence')}`;
+  return `${heading}\n${table([['output', 'max error', 'limit', 'SQNR', 'argmax'], ...rows])}`;
+}
+
+/** The graph's text behind a summary in comment lines, which `parseGraph` passes over. */
+export function inspectText({ text, summary }: InspectResult): string {
+  const { architecture, task, parameters, bytes, dtypes, ops } = summary;
+  const counts = Object.entries(ops).map(([op, count]) => `${op} ${count}`);
+  const heading = [
+    `${architecture}${task ? `, ${task}` : ''}`,
+    `${(parameters / 1e6).toFixed(2)} M parameters, ${size(bytes)} (${dtypes.join(', ')})`,
+    `${plural(
+      Object.values(ops).reduce((sum, count) => sum + count, 0),
+      'node',
+    )}: ${counts.join(', ')}`,
+  ];
+  return `${heading.map((line) => `// ${line}`).join('\n')}\n${text}`;
+}
+
+export function passesText(
+  rows: readonly { readonly name: string; readonly summary: string; readonly keeps: string; readonly runs: string }[],
+): string {
+  return table([
+    ['pass', 'keeps', 'runs', 'what it does'],
+    ...rows.map(({ name, keeps, runs, summary }) => [name, keeps, runs, summary]),
+  ]);
+}

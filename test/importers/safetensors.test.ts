@@ -61,6 +61,14 @@ describe('opens', () => {
     checkpoint.close();
   });
 
+  test('shards by their index', async () => {
+    const index = 'fixtures/mini-qa-sharded/model.safetensors.index.json';
+    const { checkpoint } = await openSource(index);
+    expect(checkpoint.path).toBe(index);
+    expect(checkpoint.tensors.get('qa_outputs.bias')?.shape).toEqual([2]);
+    checkpoint.close();
+  });
+
   test('norms under their names of 2018', async () => {
     copy('mini-qa');
     const bytes = readFileSync('fixtures/mini-qa/model.safetensors', 'latin1');

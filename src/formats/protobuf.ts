@@ -80,6 +80,12 @@ export class ProtoMessage {
     return field === undefined ? 0 : this.#view.getFloat32(field.at, true);
   }
 
+  /** An unsigned number of four bytes, such as a checksum; 0 where it is absent. */
+  fixed32(number: number): number {
+    const field = this.#last(number, FIXED32);
+    return field === undefined ? 0 : this.#view.getUint32(field.at, true);
+  }
+
   /** Strict UTF-8, empty where it is absent. */
   text(number: number): string {
     return decodeText(this.bytes(number), this.what);

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import type { Checkpoint } from '../../src/checkpoint.ts';
 import { evaluate } from '../../src/evaluate.ts';
 import type { JsonValue } from '../../src/formats/json.ts';
@@ -24,9 +24,10 @@ export function readManifest(name: string): Manifest {
   return JSON.parse(readFileSync(`${fixture(name)}/manifest.json`, 'utf8')) as Manifest;
 }
 
-/** The folders of fixtures/ that hold safetensors of any of our architectures, with an oracle. */
-export const CHECKPOINTS = readdirSync('fixtures').filter((name) =>
-  readdirSync(fixture(name)).some((file) => file.includes('.safetensors')),
+/** The folders of fixtures/ that hold safetensors with inputs and an oracle. */
+export const CHECKPOINTS = readdirSync('fixtures').filter(
+  (name) =>
+    existsSync(`${fixture(name)}/inputs`) && readdirSync(fixture(name)).some((file) => file.includes('.safetensors')),
 );
 
 export function readArray(name: string, file: string): Tensor {

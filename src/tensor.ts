@@ -182,12 +182,25 @@ export function convertTensor(tensor: Tensor, dtype: DType): Tensor {
     case 'i32':
       return computedTensor('i32', shape, () => Int32Array.from(readIntegers(tensor)));
     case 'i64':
-      return computedTensor('i64', shape, () =>
-        BigInt64Array.from(readIntegers(tensor), (value) => BigInt(Math.trunc(value))),
+      return computedTensor('i64', shape, () => BigInt64Array.from(readIntegers(tensor), toBigInt));
+    case 'i8':
+    case 'u8':
+    case 'i16':
+    case 'u16':
+    case 'u32':
+      return computedTensor(dtype, shape, () => ARRAYS[dtype].from(readIntegers(tensor)));
+    case 'bool':
+      return computedTensor('bool', shape, () =>
+        Uint8Array.from(readIntegers(tensor), (value) => (value === 0 ? 0 : 1)),
       );
     default:
       throw new MbertError('UNSUPPORTED', `conversion of ${tensor.dtype} to ${dtype}`);
   }
+}
+
+/** Truncated; what is no finite number has no integer and gives 0. */
+export function toBigInt(value: number): bigint {
+  return Number.isFinite(value) ? BigInt(Math.trunc(value)) : 0n;
 }
 
 const bits = new Uint32Array(1);

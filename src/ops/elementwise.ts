@@ -1,17 +1,12 @@
 import { computedType, defineOp, invalid, isFloat, type OpDef } from '../op.ts';
 import { broadcast, shapeText, sizeOf } from '../shape.ts';
-import { convertTensor, type DType, readF32, readIntegers, type Tensor, tensorOf } from '../tensor.ts';
+import { convertTensor, type DType, readF32, readIntegers, type Tensor, tensorOf, toBigInt } from '../tensor.ts';
 
 /** The result of an evaluation as a tensor of the op's output type; values are computed in f64 or f32. */
 export function resultTensor(dtype: DType, shape: readonly number[], values: Float32Array | Float64Array): Tensor {
   const floats = values instanceof Float32Array ? values : Float32Array.from(values);
   if (isFloat(dtype)) return tensorOf('f32', shape, floats);
-  if (dtype === 'i64')
-    return tensorOf(
-      'i64',
-      shape,
-      BigInt64Array.from(values, (value) => BigInt(Math.trunc(value))),
-    );
+  if (dtype === 'i64') return tensorOf('i64', shape, BigInt64Array.from(values, toBigInt));
   return convertTensor(tensorOf('f64', shape, Float64Array.from(values)), dtype);
 }
 
@@ -20,8 +15,8 @@ export function numbersOf(tensor: Tensor): ArrayLike<number> {
   return isFloat(tensor.dtype) ? readF32(tensor) : readIntegers(tensor);
 }
 
-/** For every element of `shape`, the index into a tensor of shape `from` that broadcasts to it. */
-function broadcastIndices(from: readonly number[], shape: readonly number[]): Int32Array | null {
+/** For every element of `shape`, the index into a tensor of shape `from` that broadcasts to it; null where they are equal. */
+export function broadcastIndices(from: readonly number[], shape: readonly number[]): Int32Array | null {
   if (sizeOf(from) === sizeOf(shape)) return null;
   const strides = new Array<number>(shape.length).fill(0);
   let stride = 1;

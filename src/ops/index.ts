@@ -1,20 +1,31 @@
 import type { OpDef } from '../op.ts';
 import { add } from './add.ts';
+import { and } from './and.ts';
 import { cast } from './cast.ts';
+import { compare } from './compare.ts';
 import { concat } from './concat.ts';
 import { conv1d } from './conv1d.ts';
 import { dequantize } from './dequantize.ts';
 import { div } from './div.ts';
+import { dynamicRound } from './dynamic-round.ts';
 import { erf } from './erf.ts';
+import { expand } from './expand.ts';
+import { foreign } from './foreign.ts';
 import { gather } from './gather.ts';
 import { gelu } from './gelu.ts';
+import { isNan } from './is-nan.ts';
 import { layerNorm } from './layer-norm.ts';
 import { linear } from './linear.ts';
 import { matmul } from './matmul.ts';
+import { maximum } from './maximum.ts';
 import { mean } from './mean.ts';
+import { minimum } from './minimum.ts';
 import { mul } from './mul.ts';
 import { noNorm } from './no-norm.ts';
+import { not } from './not.ts';
+import { or } from './or.ts';
 import { pad } from './pad.ts';
+import { pick } from './pick.ts';
 import { quantize } from './quantize.ts';
 import { relu } from './relu.ts';
 import { reshape } from './reshape.ts';
@@ -27,25 +38,37 @@ import { sqrt } from './sqrt.ts';
 import { sub } from './sub.ts';
 import { tanh } from './tanh.ts';
 import { transpose } from './transpose.ts';
+import { where } from './where.ts';
 
 /** Every op there is; a new one is one file and one name here. */
 export const ops = {
   add,
+  and,
   cast,
+  compare,
   concat,
   conv1d,
   dequantize,
   div,
+  dynamicRound,
   erf,
+  expand,
+  foreign,
   gather,
   gelu,
+  isNan,
   layerNorm,
   linear,
   matmul,
+  maximum,
   mean,
+  minimum,
   mul,
   noNorm,
+  not,
+  or,
   pad,
+  pick,
   quantize,
   relu,
   reshape,
@@ -58,6 +81,7 @@ export const ops = {
   sub,
   tanh,
   transpose,
+  where,
 };
 export type OpName = keyof typeof ops;
 export type AttrsOf<O extends OpName> = (typeof ops)[O]['attrs'];

@@ -1,0 +1,18 @@
+import { booleanOp } from './logical.ts';
+
+/** Of a and b, in this order. */
+export type Comparison = 'equal' | 'less' | 'lessOrEqual' | 'greater' | 'greaterOrEqual';
+
+export const compare = booleanOp(
+  'compare',
+  { attrs: { test: 'equal' as Comparison }, commutative: false },
+  (a, b, { test }) => comparisons[test](a, b),
+);
+
+export const comparisons: { readonly [C in Comparison]: (a: number, b: number) => boolean } = {
+  equal: (a, b) => a === b,
+  less: (a, b) => a < b,
+  lessOrEqual: (a, b) => a <= b,
+  greater: (a, b) => a > b,
+  greaterOrEqual: (a, b) => a >= b,
+};

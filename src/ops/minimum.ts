@@ -1,0 +1,4 @@
+import { binaryOp } from './elementwise.ts';
+
+/** The smaller of a and b, broadcasting. */
+export const minimum = binaryOp('minimum', true, (a, b) => Math.min(a, b));

@@ -1,3 +1,10 @@
+export {
+  encodeSample,
+  parseSamples,
+  readSamples,
+  type Sample,
+} from './calibration/samples.ts';
+export { type NamedBytes, readWordPiece, type WordPiece } from './calibration/wordpiece.ts';
 export type { Checkpoint } from './checkpoint.ts';
 export { type ErrorCode, MbertError } from './errors.ts';
 export { evaluate } from './evaluate.ts';

@@ -1,0 +1,85 @@
+// The main job on the model in fixtures/: convert it to both formats, run all files on 200 labelled sentences in the real
+// runtimes, and print what came out. Nothing below is a stored number.
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { convert, encodeSample, readF32, readSamples, readWordPiece, runtimeFor } from '../dist/index.js';
+import { median, table } from './table.js';
+
+const fixtures = fileURLToPath(new URL('../fixtures/', import.meta.url));
+const model = join(fixtures, 'mobilebert-demo');
+const SEQUENCE_LENGTH = 64;
+
+const named = (/** @type {string} */ name) => ({ what: name, bytes: readFileSync(join(model, name)) });
+const say = (/** @type {string} */ text) => process.stderr.write(`${text}\n`);
+const folder = mkdtempSync(join(tmpdir(), 'mbert-demo-'));
+try {
+  say(`Converting a trained 4-layer MobileBERT (LayerNorm, GELU) for ${SEQUENCE_LENGTH} tokens …`);
+  /** @type {{ target: string; what: string; path: string; size: number }[]} */
+  const files = [];
+  for (const target of ['onnx', 'tflite']) {
+    for (const [what, options] of /** @type {const} */ ([
+      ['as stored', { passes: 'none' }],
+      ['f32', {}],
+      ['f16', { dtype: 'f16' }],
+    ])) {
+      const output = join(folder, `${what.replace(' ', '-')}.${target}`);
+      const { results } = await convert({ source: model, output, sequenceLength: SEQUENCE_LENGTH, ...options });
+      files.push({ target, what, path: output, size: results[0]?.files[0]?.size ?? 0 });
+    }
+  }
+
+  const tokenizer = readWordPiece(named('vocab.txt'), named('tokenizer_config.json'));
+  const samples = readSamples(join(model, 'sst2-dev-200.tsv'));
+  say(`Classifying ${samples.length} labelled sentences with each file …`);
+  const sessions = await Promise.all(files.map(({ path }) => runtimeFor(path).load(path, { threads: 1 })));
+  const labels = samples.map(({ label }) => Number(label));
+  /** @type {number[][]} */
+  const answers = files.map(() => []);
+  /** @type {number[][]} */
+  const times = files.map(() => []);
+  for (const sample of samples) {
+    const feeds = encodeSample(sample, tokenizer, { dtype: 'i32', length: SEQUENCE_LENGTH });
+    // One file after the other on each sentence: a machine that slows down slows all of them.
+    for (const [i, session] of sessions.entries()) {
+      const start = performance.now();
+      const outputs = await session.run(feeds);
+      times[i]?.push(performance.now() - start);
+      const logits = outputs.get('logits');
+      if (logits === undefined) throw new Error(`${files[i]?.path} has no output logits`);
+      const [negative = 0, positive = 0] = readF32(logits);
+      answers[i]?.push(positive > negative ? 1 : 0);
+    }
+  }
+  for (const session of sessions) await session.close();
+
+  const rows = files.map(({ target, what, size }, i) => {
+    const baseline = files.findIndex((file) => file.target === target);
+    const agree = answers[i]?.filter((answer, n) => answer === answers[0]?.[n]).length ?? 0;
+    const correct = answers[i]?.filter((answer, n) => answer === labels[n]).length ?? 0;
+    return [
+      `${target === 'onnx' ? 'ONNX' : 'TFLite'}, ${what}`,
+      target === 'onnx' ? 'ONNX Runtime' : 'LiteRT (wasm)',
+      (size / 1e6).toFixed(1),
+      (median(times[i] ?? []) / median(times[baseline] ?? [])).toFixed(2),
+      ((100 * correct) / samples.length).toFixed(1),
+      ((100 * agree) / samples.length).toFixed(1),
+    ];
+  });
+  const heading = ['file', 'runtime', 'MB', 'time', 'accuracy %', 'agreement %'];
+  console.log(`\n${table([heading, ...rows])}`);
+  console.log('time: median per sentence, relative to the first file of that runtime, same run, 1 thread');
+  console.log("agreement: same answer as the source's graph, exported without any pass");
+
+  const noNorm = await convert({ source: join(fixtures, 'hf-qa'), output: join(folder, 'no-norm.onnx'), verify: true });
+  const [result] = noNorm.results;
+  const folded = result?.passes.find(({ name }) => name === 'fold-no-norm')?.rewrites;
+  const error = Math.max(...(result?.verify?.outputs.map(({ maxAbsError }) => maxAbsError) ?? []));
+  console.log(
+    `\nA NoNorm MobileBERT (3 layers): ${folded} norms folded away, ${result?.nodesBefore} nodes -> ${result?.nodesAfter}, ` +
+      `largest error against the source ${error.toExponential(1)}`,
+  );
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}

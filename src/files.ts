@@ -119,7 +119,7 @@ export async function writeFiles(
         closeSync(descriptor);
       }
     }
-    for (const { temporary, path } of done) renameSync(temporary, path);
+    for (const { temporary, path } of done) replaceFile(temporary, path);
   } catch (cause) {
     for (const { temporary } of done) rmSync(temporary, { force: true });
     if (madeFolder !== undefined) rmSync(madeFolder, { recursive: true, force: true });
@@ -127,6 +127,14 @@ export async function writeFiles(
     throw fileError(folder, 'cannot be written', cause);
   }
   return done.map(({ path, size }) => ({ path, size }));
+}
+
+function replaceFile(temporary: string, path: string): void {
+  try {
+    renameSync(temporary, path);
+  } catch (cause) {
+    throw fileError(path, 'cannot be written', cause);
+  }
 }
 
 /** Makes the folder and returns the topmost one it had to make, so that a failure can take it away again. */

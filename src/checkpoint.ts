@@ -1,11 +1,18 @@
 import type { JsonObject } from './formats/json.ts';
 import type { Tensor } from './tensor.ts';
 
+/**
+ * Whose code computes the model: transformers in PyTorch, transformers in Keras, or google-research in TF1. Names and
+ * layouts of the weights depend on it, and so do epsilons, masks and what `gelu` means.
+ */
+export type Origin = 'torch' | 'keras' | 'google';
+
 /** Named weights with what lies beside them: what four of the source formats hold, in place of a graph. */
 export interface Checkpoint {
   /** The weights file as the user named it, for messages. */
   readonly path: string;
-  /** In the order of the file. Names of Hugging Face's PyTorch modules, whatever the source. */
+  readonly origin: Origin;
+  /** In the order of the file, with the names and layouts that `origin` has. */
   readonly tensors: ReadonlyMap<string, Tensor>;
   readonly configPath: string;
   readonly config: JsonObject;

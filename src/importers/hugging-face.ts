@@ -1,5 +1,5 @@
 import { decodeText } from '../bytes.ts';
-import type { Checkpoint } from '../checkpoint.ts';
+import type { Checkpoint, Origin } from '../checkpoint.ts';
 import { MbertError } from '../errors.ts';
 import { type ModelFile, siblingPath } from '../files.ts';
 import { isObject, type JsonObject, jsonText, parseJson } from '../formats/json.ts';
@@ -8,25 +8,35 @@ import type { Tensor } from '../tensor.ts';
 /** The largest vocabulary in use (a million words of many scripts) is below 20 MB; configs are a few KB. */
 const MAX_SIDE_FILE_BYTES = 64 * 2 ** 20;
 
-/** Joins weights with the config.json and the tokenizer's files that Hugging Face keeps beside them. */
+/** What the config is called, the likeliest first. */
+const CONFIG_NAMES: { readonly [O in Origin]: readonly [string, ...string[]] } = {
+  torch: ['config.json'],
+  keras: ['config.json'],
+  google: ['bert_config.json', 'config.json'],
+};
+
+/** Joins weights with the config and the tokenizer's files that lie beside them. */
 export function checkpointBeside(
   weights: ModelFile,
   tensors: ReadonlyMap<string, Tensor>,
   close: () => void,
+  origin: Origin,
 ): Checkpoint {
-  const config = readSideFile(weights, 'config.json');
-  if (config === undefined) {
-    throw new MbertError('NOT_FOUND', `${weights.path}: there is no config.json beside it`, {
-      hint: 'put the config.json of the model into the same folder: the weights alone do not say how they are used',
+  const names = CONFIG_NAMES[origin];
+  const found = readFirst(weights, names);
+  if (found === undefined) {
+    throw new MbertError('NOT_FOUND', `${weights.path}: there is no ${names[0]} beside it`, {
+      hint: `put the ${names[0]} of the model into the same folder: the weights alone do not say how they are used`,
     });
   }
-  const configPath = siblingPath(weights.path, 'config.json');
+  const configPath = siblingPath(weights.path, found.name);
   const tokenizerConfig = readSideFile(weights, 'tokenizer_config.json');
   return {
     path: weights.path,
+    origin,
     tensors: renameLegacy(tensors),
     configPath,
-    config: parseObject(config, configPath),
+    config: parseObject(found.bytes, configPath),
     vocabulary: readSideFile(weights, 'vocab.txt'),
     tokenizerConfig:
       tokenizerConfig && parseObject(tokenizerConfig, siblingPath(weights.path, 'tokenizer_config.json')),
@@ -42,6 +52,15 @@ function renameLegacy(tensors: ReadonlyMap<string, Tensor>): ReadonlyMap<string,
     renamed.set(tensors.has(modern) ? name : modern, tensor);
   }
   return renamed;
+}
+
+/** The first of these small files that there is. */
+function readFirst(weights: ModelFile, names: readonly string[]): { name: string; bytes: Uint8Array } | undefined {
+  for (const name of names) {
+    const bytes = readSideFile(weights, name);
+    if (bytes !== undefined) return { name, bytes };
+  }
+  return undefined;
 }
 
 /** The bytes of a small file beside the weights, undefined where there is none. */

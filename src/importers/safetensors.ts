@@ -27,7 +27,7 @@ export const safetensors: Importer = {
     try {
       const isSharded = file.path.endsWith('.index.json');
       const tensors = isSharded ? readShards(file, readSafetensors, opened) : readSafetensors(file);
-      return { yields: 'checkpoint', checkpoint: checkpointBeside(file, tensors, close) };
+      return { yields: 'checkpoint', checkpoint: checkpointBeside(file, tensors, close, 'torch') };
     } catch (cause) {
       close();
       throw cause;

@@ -1,5 +1,6 @@
+import type { Origin } from '../checkpoint.ts';
 import type { Node } from '../graph.ts';
-import type { Builder } from './builder.ts';
+import type { Builder, MaskStyle } from './builder.ts';
 import type { CountClaim, SizeClaim } from './claims.ts';
 import type { ConfigReader } from './config.ts';
 
@@ -10,12 +11,14 @@ export interface Architecture {
   readonly takesTokenTypes: boolean;
   /** Where masked-LM heads have their weights. */
   readonly predictions: string;
-  read(config: ConfigReader): Model;
+  /** `origin` decides on defaults, epsilons and activations. */
+  read(config: ConfigReader, origin: Origin): Model;
 }
 
 /** A model whose config.json is read. `scope` is the encoder's prefix: `mobilebert.`, or nothing for a bare model. */
 export interface Model {
   readonly maxPositions: number;
+  readonly mask: MaskStyle;
   sizes(scope: string): readonly SizeClaim[];
   counts(scope: string): Iterable<CountClaim>;
   /** The last hidden state, [rows, sequence, hidden]. */

@@ -1,3 +1,4 @@
+import type { Origin } from '../checkpoint.ts';
 import type { Node } from '../graph.ts';
 import type { Architecture } from './architecture.ts';
 import {
@@ -10,6 +11,7 @@ import {
   embed,
   embedPositions,
   firstToken,
+  GOOGLE_ACTIVATIONS,
   layerNorm,
   linear,
   widthOf,
@@ -23,10 +25,11 @@ export const bert: Architecture = {
   modelType: 'bert',
   takesTokenTypes: true,
   predictions: 'cls.predictions',
-  read(config) {
-    const settings = readSettings(config);
+  read(config, origin) {
+    const settings = readSettings(config, origin);
     return {
       maxPositions: settings.positions.value,
+      mask: 'added',
       sizes: (scope) => sizeClaims(settings, scope),
       counts: (scope) => [
         {
@@ -59,17 +62,18 @@ interface Settings {
   readonly isTied: boolean;
 }
 
-/** Defaults are those of transformers' BertConfig, which are the sizes of bert-base-uncased. */
-function readSettings(config: ConfigReader): Settings {
+/** Defaults are those of transformers' BertConfig, which are the sizes of bert-base-uncased; google-research/bert's differ in one. */
+function readSettings(config: ConfigReader, origin: Origin): Settings {
+  const activations = origin === 'google' ? GOOGLE_ACTIVATIONS : ACTIVATIONS;
   const settings: Settings = {
     vocabulary: config.size('vocab_size', 30522),
     hidden: config.size('hidden_size', 768),
     intermediate: config.size('intermediate_size', 3072),
     layers: config.size('num_hidden_layers', 12),
     positions: config.size('max_position_embeddings', 512),
-    tokenTypes: config.size('type_vocab_size', 2),
+    tokenTypes: config.size('type_vocab_size', origin === 'google' ? 16 : 2),
     heads: config.size('num_attention_heads', 12).value,
-    activation: config.choice('hidden_act', ACTIVATIONS, 'gelu'),
+    activation: config.choice('hidden_act', activations, 'gelu'),
     epsilon: config.positive('layer_norm_eps', 1e-12),
     isTied: config.flag('tie_word_embeddings', true),
   };
@@ -94,6 +98,8 @@ function sizeClaims({ vocabulary, hidden, positions, tokenTypes, intermediate }:
 }
 
 function encode(builder: Builder, settings: Settings, scope: string): Node {
+  // TinyBERT's training maps hidden states to its teacher's width with it.
+  builder.weights.skip('fit_dense');
   let x = embeddings(builder, settings, `${scope}embeddings`);
   for (let n = 0; n < settings.layers.value; n++) x = layer(builder, settings, `${scope}encoder.layer.${n}`, x);
   return x;

@@ -5,7 +5,7 @@ import { scalarTensor } from '../tensor.ts';
 import type { Weights } from './weights.ts';
 
 /** How hidden sizes meet activations: what `hidden_act` names. */
-export type Activation = 'relu' | 'gelu' | 'gelu-tanh';
+export type Activation = 'relu' | 'relu6' | 'gelu' | 'gelu-tanh';
 
 /** transformers' names (ACT2FN); gelu_fast and gelu_new spell one formula in two ways. */
 export const ACTIVATIONS: ReadonlyMap<string, Activation> = new Map([
@@ -15,7 +15,21 @@ export const ACTIVATIONS: ReadonlyMap<string, Activation> = new Map([
   ['gelu_new', 'gelu-tanh'],
   ['gelu_fast', 'gelu-tanh'],
   ['gelu_pytorch_tanh', 'gelu-tanh'],
+  ['relu6', 'relu6'],
 ]);
+
+/** google-research's names (get_activation): its gelu is the approximation by tanh. */
+export const GOOGLE_ACTIVATIONS: ReadonlyMap<string, Activation> = new Map([
+  ['relu', 'relu'],
+  ['relu6', 'relu6'],
+  ['gelu', 'gelu-tanh'],
+]);
+
+/**
+ * How padding is kept out of attention: by -10000 added to its scores, or as mobilebert/modeling.py does it, by
+ * scores · mask - 6 · (1 - mask), which leaves it some weight.
+ */
+export type MaskStyle = 'added' | 'weak';
 
 /** What every layer of a model under construction needs. Values are [rows, sequence, hidden]. */
 export interface Builder {
@@ -27,8 +41,7 @@ export interface Builder {
   /** [rows, sequence], integers. */
   readonly tokenIds: Node;
   readonly tokenTypes: Node | undefined;
-  /** Added to attention scores: 0 for a token, very negative for padding; [rows, 1, 1, sequence]. */
-  readonly attentionBias: Node;
+  readonly mask: AttentionMask;
   /** One node for each weight, however often it is used: tied embeddings stay tied. */
   readonly constants: Map<string, Constant>;
 }
@@ -73,7 +86,15 @@ export function noNorm(builder: Builder, name: string, x: Node): Node {
 /** Named after the activation, beside the module `name` whose output it takes. */
 export function activate(builder: Builder, name: string, x: Node, activation: Activation): Node {
   if (activation === 'relu') return add(builder, `${name}.relu`, 'relu', [x]);
+  if (activation === 'relu6') return relu6(builder, name, x);
   return add(builder, `${name}.gelu`, 'gelu', [x], { tanh: activation === 'gelu-tanh' });
+}
+
+/** min(relu(x), 6) = relu(x) - relu(x - 6). */
+function relu6(builder: Builder, name: string, x: Node): Node {
+  const six = builder.graph.constant(scalarTensor(6), `${name}.six`);
+  const above = add(builder, `${name}.above`, 'relu', [add(builder, `${name}.less`, 'sub', [x, six])]);
+  return add(builder, `${name}.relu6`, 'sub', [add(builder, `${name}.relu`, 'relu', [x]), above]);
 }
 
 /** Rows of `name.weight` [count, width] by ids [rows, sequence]. */
@@ -101,9 +122,9 @@ export interface Attention {
   readonly heads: number;
 }
 
-/** softmax(Q Kᵀ / sqrt(size) + bias) V in every head, joined again: [rows, sequence, heads · size]. */
+/** softmax(mask(Q Kᵀ / sqrt(size))) V in every head, joined again: [rows, sequence, heads · size]. */
 export function attend(builder: Builder, name: string, { query, key, value, heads }: Attention): Node {
-  const { rows, sequence } = builder;
+  const { rows, sequence, mask } = builder;
   const width = widthOf(query);
   const size = width / heads;
   const split = (part: string, x: Node) => {
@@ -115,29 +136,40 @@ export function attend(builder: Builder, name: string, { query, key, value, head
   });
   const scale = builder.graph.constant(scalarTensor(1 / Math.sqrt(size)), `${name}.scale`);
   const scores = add(builder, `${name}.scores`, 'mul', [products, scale]);
-  const masked = add(builder, `${name}.masked`, 'add', [scores, builder.attentionBias]);
+  const kept = mask.factor === undefined ? scores : add(builder, `${name}.kept`, 'mul', [scores, mask.factor]);
+  const masked = add(builder, `${name}.masked`, 'add', [kept, mask.bias]);
   const probabilities = add(builder, `${name}.probabilities`, 'softmax', [masked], { axis: -1 });
   const mixed = add(builder, `${name}.mixed`, 'matmul', [probabilities, split('value', value)]);
   const together = add(builder, `${name}.join`, 'transpose', [mixed], { permutation: [0, 2, 1, 3] });
   return add(builder, name, 'reshape', [together], { shape: [rows, sequence, width] });
 }
 
+/** What attention does to its scores, both [rows, 1, 1, sequence]. */
+export interface AttentionMask {
+  /** Scores are multiplied with it: 1 for a token, 0 for padding. */
+  readonly factor: Node | undefined;
+  /** Added then: 0 for a token, less for padding. */
+  readonly bias: Node;
+}
+
 /**
- * 0 for a token and -10000 for padding, from attention_mask [rows, sequence] of ones and zeros. transformers adds the
- * smallest float instead; e^(x - 10000) is 0 in f32 as well, so both give the same unless a whole row is padding, and
- * -10000 fits f16.
+ * What is added for padding. transformers adds the smallest float in PyTorch; e^(x - 10000) is 0 in f32 as well, so both
+ * give the same unless a whole row is padding, and -10000 fits f16.
  */
-export function attentionBias(graph: Graph, mask: Node, rows: Dim, sequence: Dim): Node {
+const PADDING_SCORES: { readonly [S in MaskStyle]: number } = { added: -10000, weak: -6 };
+
+/** The attention mask from attention_mask [rows, sequence] of ones and zeros. */
+export function attentionMask(graph: Graph, mask: Node, rows: Dim, sequence: Dim, style: MaskStyle): AttentionMask {
   const name = 'attention_bias';
+  const shape = [rows, 1, 1, sequence];
   const ones = graph.add('cast', [mask], { to: 'f32' }, `${name}.mask`);
   const padding = graph.add('sub', [graph.constant(scalarTensor(1), `${name}.one`), ones], {}, `${name}.padding`);
-  const scaled = graph.add(
-    'mul',
-    [padding, graph.constant(scalarTensor(-10000), `${name}.least`)],
-    {},
-    `${name}.scaled`,
-  );
-  return graph.add('reshape', [scaled], { shape: [rows, 1, 1, sequence] }, name);
+  const least = graph.constant(scalarTensor(PADDING_SCORES[style]), `${name}.least`);
+  const scaled = graph.add('mul', [padding, least], {}, `${name}.scaled`);
+  return {
+    factor: style === 'weak' ? graph.add('reshape', [ones], { shape }, 'attention_factor') : undefined,
+    bias: graph.add('reshape', [scaled], { shape }, name),
+  };
 }
 
 /** `[batch, choices, sequence]` as `[batch*choices, sequence]`. */

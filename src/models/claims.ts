@@ -1,7 +1,7 @@
-import type { Checkpoint } from '../checkpoint.ts';
 import { listNames } from '../errors.ts';
 import { shapeText } from '../shape.ts';
 import { type Problem, type Size, throwProblems } from './config.ts';
+import type { NamedCheckpoint } from './names/index.ts';
 
 /** A number in config.json that a weight's shape shows as well. */
 export interface SizeClaim {
@@ -30,7 +30,7 @@ export interface CountClaim {
  * for only while the counts before it hold.
  */
 export function checkClaims(
-  { path, configPath, tensors }: Checkpoint,
+  { path, configPath, tensors, fileName }: NamedCheckpoint,
   sizes: readonly SizeClaim[],
   counts: Iterable<CountClaim>,
 ): void {
@@ -41,7 +41,7 @@ export function checkClaims(
     if (shape === undefined || actual === undefined || actual === size.value) continue;
     // A transposed matrix is said to be one where it is taken.
     if (shape.length === 2 && shape[1 - axis] === size.value) continue;
-    const found = `${weight} has ${actual} ${shape.length === 1 ? 'values' : axis === 0 ? 'rows' : 'columns'}`;
+    const found = `${fileName(weight)} has ${actual} ${shape.length === 1 ? 'values' : axis === 0 ? 'rows' : 'columns'}`;
     problems.push(contradiction(configPath, size, `${found} ${shapeText(shape)}`));
   }
   const blocks = indexBlocks(tensors.keys());

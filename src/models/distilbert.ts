@@ -28,6 +28,7 @@ export const distilbert: Architecture = {
     const settings = readSettings(config);
     return {
       maxPositions: settings.positions.value,
+      mask: 'added',
       sizes: (scope) => sizeClaims(settings, scope),
       counts: (scope) => [
         {

@@ -5,12 +5,13 @@ import { Graph } from '../graph.ts';
 import { type Dim, product } from '../shape.ts';
 import type { Architecture, Model } from './architecture.ts';
 import { bert } from './bert.ts';
-import { attentionBias, type Builder, joinChoices } from './builder.ts';
+import { attentionMask, type Builder, joinChoices, type MaskStyle } from './builder.ts';
 import { checkClaims } from './claims.ts';
 import { readArchitectureName, readConfig, readLabels } from './config.ts';
 import { distilbert } from './distilbert.ts';
 import { heads, TASKS, type Task, taskOfClass, taskOfWeights } from './heads.ts';
 import { mobilebert } from './mobilebert.ts';
+import { type NamedCheckpoint, underTorchNames } from './names/index.ts';
 import { openWeights, type Weights } from './weights.ts';
 
 export type { Task } from './heads.ts';
@@ -37,6 +38,8 @@ export interface BuildOptions {
   /** Multiple choice only; default: the symbol. */
   readonly choices?: number | 'choices' | undefined;
   readonly indexType: 'i32' | 'i64';
+  /** Default: faithful, as the source's own code masks. Strict: padding gets no attention at all. */
+  readonly mask?: 'faithful' | 'strict' | undefined;
 }
 
 export interface BuiltModel extends ModelDescription {
@@ -48,7 +51,8 @@ export interface BuiltModel extends ModelDescription {
 }
 
 /** Reads the config alone. Throws MALFORMED, UNSUPPORTED or MISMATCH with one line for each problem in it. */
-export function describeModel(checkpoint: Checkpoint, task?: Task): ModelDescription {
+export function describeModel(source: Checkpoint, task?: Task): ModelDescription {
+  const checkpoint = underTorchNames(source);
   const { architecture, model, task: found, labels } = readModel(checkpoint, task, openWeights(checkpoint));
   return { architecture, task: found, maxPositions: model.maxPositions, labels };
 }
@@ -59,14 +63,16 @@ export function describeModel(checkpoint: Checkpoint, task?: Task): ModelDescrip
  * Throws MISMATCH where weights are missing, misshapen or contradict the config. A weight that holds NaN or infinity is
  * refused when it is first read.
  */
-export function buildModel(checkpoint: Checkpoint, options: BuildOptions): BuiltModel {
+export function buildModel(source: Checkpoint, options: BuildOptions): BuiltModel {
+  const checkpoint = underTorchNames(source);
   const weights = openWeights(checkpoint);
   const { architecture, model, task, labels, scope } = readModel(checkpoint, options.task, weights);
   checkLength(options.sequenceLength, model.maxPositions);
   checkClaims(checkpoint, model.sizes(scope), model.counts(scope));
   const graph = new Graph(architecture.modelType);
   const choices = task === 'multiple-choice' ? (options.choices ?? 'choices') : undefined;
-  const builder = openBuilder(graph, weights, architecture, choices, options);
+  const mask = options.mask === 'strict' ? 'added' : model.mask;
+  const builder = openBuilder(graph, weights, architecture, mask, choices, options);
   const hidden = model.encode(builder, scope);
   const encoderProblems = weights.problemCount();
   const headWarnings: string[] = [];
@@ -92,7 +98,7 @@ export function buildModel(checkpoint: Checkpoint, options: BuildOptions): Built
     labels,
     graph,
     unused,
-    warnings: [...warnings, ...headWarnings],
+    warnings: [...checkpoint.notes, ...warnings, ...headWarnings],
   };
 }
 
@@ -104,11 +110,11 @@ interface ReadModel {
   readonly scope: string;
 }
 
-function readModel(checkpoint: Checkpoint, wanted: Task | undefined, weights: Weights): ReadModel {
-  const { config, configPath, tensors } = checkpoint;
+function readModel(checkpoint: NamedCheckpoint, wanted: Task | undefined, weights: Weights): ReadModel {
+  const { config, configPath, tensors, origin } = checkpoint;
   const architecture = findArchitecture(checkpoint);
   const reader = readConfig(config, configPath);
-  const model = architecture.read(reader);
+  const model = architecture.read(reader, origin);
   const task = wanted ?? findTask(checkpoint, architecture, weights);
   const labels = task.endsWith('-classification') ? readLabels(config, reader) : undefined;
   reader.finish();
@@ -152,6 +158,7 @@ function openBuilder(
   graph: Graph,
   weights: Weights,
   { takesTokenTypes }: Architecture,
+  mask: MaskStyle,
   choices: Dim | undefined,
   { batch, sequenceLength, indexType }: BuildOptions,
 ): Builder {
@@ -162,7 +169,7 @@ function openBuilder(
   };
   const rows = product(lead);
   const tokenIds = input('input_ids');
-  const mask = input('attention_mask');
+  const attended = input('attention_mask');
   return {
     graph,
     weights,
@@ -170,7 +177,7 @@ function openBuilder(
     sequence: sequenceLength,
     tokenIds,
     tokenTypes: takesTokenTypes ? input('token_type_ids') : undefined,
-    attentionBias: attentionBias(graph, mask, rows, sequenceLength),
+    mask: attentionMask(graph, attended, rows, sequenceLength, mask),
     constants: new Map(),
   };
 }

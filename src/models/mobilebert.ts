@@ -1,8 +1,6 @@
 import type { Node } from '../graph.ts';
 import type { Architecture, Model } from './architecture.ts';
 import {
-  ACTIVATIONS,
-  type Activation,
   activate,
   add,
   attend,
@@ -17,18 +15,19 @@ import {
   widthOf,
 } from './builder.ts';
 import type { CountClaim, SizeClaim } from './claims.ts';
-import type { ConfigReader, Size } from './config.ts';
 import { decoderBias, decoderWeight } from './decoder.ts';
+import { innerSize, readSettings, type Settings } from './mobilebert-settings.ts';
 
-/** MobileBERT (Sun et al. 2020, https://arxiv.org/abs/2004.02984) as transformers computes it, with every switch of its config. */
+/** MobileBERT (Sun et al. 2020, https://arxiv.org/abs/2004.02984) with every switch of its config, as transformers and google-research compute it; its inverted-bottleneck teacher, too. */
 export const mobilebert: Architecture = {
   modelType: 'mobilebert',
   takesTokenTypes: true,
   predictions: 'cls.predictions',
-  read(config) {
-    const settings = readSettings(config);
+  read(config, origin) {
+    const settings = readSettings(config, origin);
     return {
       maxPositions: settings.positions.value,
+      mask: origin === 'google' ? 'weak' : 'added',
       sizes: (scope) => sizeClaims(settings, scope),
       counts: (scope) => countClaims(settings, scope),
       encode: (builder, scope) => encode(builder, settings, scope),
@@ -38,72 +37,6 @@ export const mobilebert: Architecture = {
     } satisfies Model;
   },
 };
-
-interface Settings {
-  readonly vocabulary: Size;
-  readonly embedding: Size;
-  readonly hidden: Size;
-  /** Between the bottlenecks of a layer. */
-  readonly bottleneck: Size;
-  readonly intermediate: Size;
-  readonly layers: Size;
-  readonly feedForwards: Size;
-  readonly positions: Size;
-  readonly tokenTypes: Size;
-  readonly heads: number;
-  readonly activation: Activation;
-  readonly norm: 'layer' | 'none';
-  readonly epsilon: number;
-  readonly useBottleneck: boolean;
-  readonly useBottleneckAttention: boolean;
-  readonly shareKeyQuery: boolean;
-  readonly trigram: boolean;
-  readonly poolerActivation: boolean;
-  readonly isTied: boolean;
-}
-
-const NORMS: ReadonlyMap<string, 'layer' | 'none'> = new Map([
-  ['no_norm', 'none'],
-  ['layer_norm', 'layer'],
-]);
-
-/** Defaults are those of transformers' MobileBertConfig, which are the sizes of mobilebert-uncased. */
-function readSettings(config: ConfigReader): Settings {
-  const settings: Settings = {
-    vocabulary: config.size('vocab_size', 30522),
-    embedding: config.size('embedding_size', 128),
-    hidden: config.size('hidden_size', 512),
-    bottleneck: config.size('intra_bottleneck_size', 128),
-    intermediate: config.size('intermediate_size', 512),
-    layers: config.size('num_hidden_layers', 24),
-    feedForwards: config.size('num_feedforward_networks', 4),
-    positions: config.size('max_position_embeddings', 512),
-    tokenTypes: config.size('type_vocab_size', 2),
-    heads: config.size('num_attention_heads', 4).value,
-    activation: config.choice('hidden_act', ACTIVATIONS, 'relu'),
-    norm: config.choice('normalization_type', NORMS, 'no_norm'),
-    epsilon: config.positive('layer_norm_eps', 1e-12),
-    useBottleneck: config.flag('use_bottleneck', true),
-    useBottleneckAttention: config.flag('use_bottleneck_attention', false),
-    shareKeyQuery: config.flag('key_query_shared_bottleneck', true),
-    trigram: config.flag('trigram_input', true),
-    poolerActivation: config.flag('classifier_activation', true),
-    isTied: config.flag('tie_word_embeddings', true),
-  };
-  const inner = innerSize(settings);
-  if (inner.value % settings.heads !== 0) {
-    config.refuse('num_attention_heads', `${inner.key} ${inner.value} is not divisible by ${settings.heads} heads`);
-  }
-  if (settings.embedding.value > settings.hidden.value) {
-    config.refuse('embedding_size', `${settings.embedding.value} is more than hidden_size ${settings.hidden.value}`);
-  }
-  return settings;
-}
-
-/** transformers' true_hidden_size: the width inside a layer. */
-function innerSize({ useBottleneck, bottleneck, hidden }: Settings): Size {
-  return useBottleneck ? bottleneck : hidden;
-}
 
 function sizeClaims(settings: Settings, scope: string): SizeClaim[] {
   const embeddings = `${scope}embeddings.`;
@@ -134,13 +67,7 @@ function* countClaims({ layers, feedForwards }: Settings, scope: string): Iterab
   }
 }
 
-/**
- * torch's LayerNorm default. Two of transformers' MobileBERT norms are built without config.layer_norm_eps:
- * embeddings.LayerNorm and each layer's output.LayerNorm.
- */
-const TORCH_EPSILON = 1e-5;
-
-function norm(builder: Builder, settings: Settings, name: string, x: Node, epsilon = settings.epsilon): Node {
+function norm(builder: Builder, settings: Settings, name: string, x: Node, epsilon = settings.epsilons.norm): Node {
   return settings.norm === 'layer' ? layerNorm(builder, name, x, epsilon) : noNorm(builder, name, x);
 }
 
@@ -161,7 +88,7 @@ function embeddings(builder: Builder, settings: Settings, name: string): Node {
     const types = embed(builder, `${name}.token_type_embeddings`, builder.tokenTypes, tokenTypes.value, hidden);
     sum = add(builder, `${name}.add_token_types`, 'add', [sum, types]);
   }
-  return norm(builder, settings, `${name}.LayerNorm`, sum, TORCH_EPSILON);
+  return norm(builder, settings, `${name}.LayerNorm`, sum, settings.epsilons.bare);
 }
 
 /** Each token with its neighbours, [next, current, previous], as one vector; then from there to the hidden size. */
@@ -192,7 +119,7 @@ function layer(builder: Builder, settings: Settings, name: string, x: Node): Nod
     `${name}.output`,
     feedForward(builder, settings, name, y),
     y,
-    TORCH_EPSILON,
+    settings.epsilons.bare,
   );
   if (!settings.useBottleneck) return inner;
   const wide = linear(builder, `${name}.output.bottleneck.dense`, inner, settings.hidden.value);
@@ -278,11 +205,11 @@ function pool(builder: Builder, { poolerActivation }: Settings, scope: string, h
  */
 function predict(builder: Builder, settings: Settings, scope: string, hidden: Node): Node {
   const name = 'cls.predictions';
-  const { activation, epsilon, isTied } = settings;
+  const { activation, epsilons, isTied } = settings;
   const [words, width] = [settings.vocabulary.value, settings.embedding.value];
   const dense = linear(builder, `${name}.transform.dense`, hidden, widthOf(hidden));
   const act = activate(builder, `${name}.transform`, dense, activation);
-  const x = layerNorm(builder, `${name}.transform.LayerNorm`, act, epsilon);
+  const x = layerNorm(builder, `${name}.transform.LayerNorm`, act, epsilons.head);
   const decoder = decoderWeight(builder, `${name}.decoder`, { isTied, scope }, [words, width]);
   const rest = settings.hidden.value - width;
   const matrix = joinDecoder(builder, name, decoder, [rest, words]);

@@ -1,9 +1,9 @@
-import type { Checkpoint } from '../checkpoint.ts';
 import { listNames, MbertError, nearest } from '../errors.ts';
 import { isFloat } from '../op.ts';
 import { sameShape, shapeText, sizeOf } from '../shape.ts';
 import { convertTensor, type Tensor } from '../tensor.ts';
 import { type Problem, throwProblems } from './config.ts';
+import type { NamedCheckpoint } from './names/index.ts';
 import { finiteTensor, isZero } from './values.ts';
 
 /**
@@ -24,7 +24,7 @@ export interface Weights {
   finish(hint?: string): { readonly unused: readonly string[]; readonly warnings: readonly string[] };
 }
 
-export function openWeights({ path, tensors }: Checkpoint): Weights {
+export function openWeights({ path, tensors, fileName }: NamedCheckpoint): Weights {
   const used = new Set<string>();
   const skipped = new Set<string>();
   const missing: { readonly name: string; readonly shape: readonly number[] }[] = [];
@@ -37,23 +37,24 @@ export function openWeights({ path, tensors }: Checkpoint): Weights {
       const tensor = tensors.get(name);
       used.add(name);
       if (tensor === undefined) {
-        missing.push({ name, shape });
+        missing.push({ name: fileName(name), shape });
         return standIn(shape);
       }
       const problem = misfit(tensor, shape);
       if (problem !== undefined) {
-        misfits.push({ code: 'MISMATCH', line: `${path}: ${name}: ${problem}` });
+        misfits.push({ code: 'MISMATCH', line: `${path}: ${fileName(name)}: ${problem}` });
         return standIn(shape);
       }
       // Eight-byte weights have no use at run time, and no exporter should have to know them.
-      return finiteTensor(`${path}: ${name}`, tensor.dtype === 'f64' ? convertTensor(tensor, 'f32') : tensor);
+      return finiteTensor(`${path}: ${fileName(name)}`, tensor.dtype === 'f64' ? convertTensor(tensor, 'f32') : tensor);
     },
     skip: (name) => void skipped.add(name),
     problemCount: () => missing.length + misfits.length,
     finish(hint) {
-      const unused = leftOver();
+      const unused = leftOver().map(fileName);
+      const shapes = new Map([...tensors].map(([name, { shape }]) => [fileName(name), shape]));
       const problems = [...missingProblem(path, missing), ...misfits];
-      const relative = missing.slice(0, 1).flatMap(({ name, shape }) => relativeOf(name, shape, unused, tensors));
+      const relative = missing.slice(0, 1).flatMap(({ name, shape }) => relativeOf(name, shape, unused, shapes));
       const unexpected =
         missing.length > 0 && unused.length > 0 ? [`the file has unexpected ${listNames(unused)}`] : [];
       const hints = [...(hint === undefined ? [] : [hint]), ...relative, ...unexpected];
@@ -64,7 +65,7 @@ export function openWeights({ path, tensors }: Checkpoint): Weights {
           `${path}: ${listNames(unused)}: unused, the model does not need ${unused.length > 1 ? 'them' : 'it'}`,
         );
       if (isAllZero(tensors)) warnings.push(`${path}: every weight is zero: the model is untrained or damaged`);
-      return { unused: [...tensors.keys()].filter((name) => !used.has(name)), warnings };
+      return { unused: [...tensors.keys()].filter((name) => !used.has(name)).map(fileName), warnings };
     },
   };
 }
@@ -94,11 +95,16 @@ function relativeOf(
   name: string,
   shape: readonly number[],
   unused: readonly string[],
-  tensors: ReadonlyMap<string, Tensor>,
+  shapes: ReadonlyMap<string, readonly number[]>,
 ): string[] {
-  const alike = unused.filter((other) => sameShape(tensors.get(other)?.shape ?? [], shape)).slice(0, MAX_RELATIVES);
+  const alike = unused.filter((other) => isSameMatrix(shapes.get(other) ?? [], shape)).slice(0, MAX_RELATIVES);
   const found = nearest(name, alike);
   return found === undefined ? [] : [`${found} is unused and has the shape of ${name}: was it renamed?`];
+}
+
+/** Of the same shape, or the transpose, as kernels of other frameworks are. */
+function isSameMatrix(a: readonly number[], b: readonly number[]): boolean {
+  return sameShape(a, b) || (a.length === 2 && sameShape(a.toReversed(), b));
 }
 
 function misfit({ dtype, shape }: Tensor, expected: readonly number[]): string | undefined {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { buildModel } from '../../src/models/index.ts';
+import { underTorchNames } from '../../src/models/names/index.ts';
 import { finiteTensor, isZero } from '../../src/models/values.ts';
 import { openWeights } from '../../src/models/weights.ts';
 import { convertTensor, readF32, type Tensor, tensorOf } from '../../src/tensor.ts';
@@ -77,7 +78,7 @@ test('weights keep the type that they are stored in, except eight-byte floats', 
     ['half', convertTensor(zeros([2]), 'f16')],
     ['double', tensorOf('f64', [2], Float64Array.of(1, 2))],
   ]);
-  const weights = openWeights({ ...checkpoint, tensors });
+  const weights = openWeights(underTorchNames({ ...checkpoint, tensors }));
   expect(weights.take('half', [2]).dtype).toBe('f16');
   const double = weights.take('double', [2]);
   expect([double.dtype, ...readF32(double)]).toEqual(['f32', 1, 2]);

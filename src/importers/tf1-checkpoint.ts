@@ -1,0 +1,85 @@
+import { MbertError } from '../errors.ts';
+import { type ModelFile, siblingPath } from '../files.ts';
+import { bundleIndexName, isBundleIndex, readTensorBundle } from '../formats/tensor-bundle.ts';
+import type { Tensor } from '../tensor.ts';
+import { checkpointBeside } from './hugging-face.ts';
+import type { Importer } from './importer.ts';
+
+/** What TensorFlow keeps beside checkpoints: which of them is the latest. */
+const STATE_FILE = 'checkpoint';
+const STATE_HEAD = /^\s*model_checkpoint_path:/;
+const LATEST = /^\s*model_checkpoint_path:\s*"([^"\\]*)"/;
+
+/** A state file names every checkpoint that a training run kept. */
+const MAX_STATE_BYTES = 2 ** 20;
+
+/** A TF1 checkpoint of google-research's code: model.ckpt.index, model.ckpt.data-…, bert_config.json. */
+export const tf1Checkpoint: Importer = {
+  name: 'tf1-checkpoint',
+  find(names) {
+    const indexes = new Set(names.map(bundleIndexName).filter((name) => name !== undefined));
+    // A SavedModel's variables are of no use without its graph, and that has an importer of its own.
+    indexes.delete('variables.index');
+    const [first] = indexes;
+    if (first === undefined) return undefined;
+    if (indexes.size > 1 && names.includes(STATE_FILE)) return STATE_FILE;
+    const last = [...indexes].sort((a, b) => stepOf(a) - stepOf(b)).at(-1) ?? first;
+    return names.includes(last) ? last : names.find((name) => bundleIndexName(name) === last);
+  },
+  detect: (head, file) =>
+    isBundleIndex(file) ||
+    bundleIndexName(file.path) !== undefined ||
+    STATE_HEAD.test(Buffer.from(head).toString('latin1')),
+  async read(file) {
+    const opened: ModelFile[] = [file];
+    const close = () => {
+      for (const each of opened) each.close();
+    };
+    try {
+      const index = openIndex(file);
+      if (index !== file) opened.push(index);
+      const { tensors } = readTensorBundle(index, opened);
+      return { yields: 'checkpoint', checkpoint: checkpointBeside(index, withoutSlots(tensors), close, 'google') };
+    } catch (cause) {
+      close();
+      throw cause;
+    }
+  },
+};
+
+/** `model.ckpt-1000.index` was written at step 1000. */
+function stepOf(name: string): number {
+  return Number(/-(\d+)\.index$/.exec(name)?.[1] ?? -1);
+}
+
+/** From the state file or a data file to the index that belongs to it. */
+function openIndex(file: ModelFile): ModelFile {
+  const base = file.path.split(/[/\\]/).at(-1) ?? '';
+  const indexName = base === STATE_FILE ? latestIndex(file) : bundleIndexName(base);
+  if (indexName === undefined || indexName === base) return file;
+  const indexPath = siblingPath(file.path, indexName);
+  try {
+    return file.sibling(indexName);
+  } catch (cause) {
+    if (!(cause instanceof MbertError) || cause.code !== 'NOT_FOUND') throw cause;
+    throw new MbertError('NOT_FOUND', `${indexPath}: is missing, ${base} cannot be read without it`, {
+      hint: 'a TensorFlow checkpoint is an .index file and its .data files, side by side',
+      cause,
+    });
+  }
+}
+
+function latestIndex(file: ModelFile): string {
+  const text = Buffer.from(file.read(0, Math.min(file.size, MAX_STATE_BYTES))).toString('latin1');
+  const path = LATEST.exec(text)?.[1];
+  if (path === undefined) throw new MbertError('MALFORMED', `${file.path}: names no model_checkpoint_path`);
+  // Often the absolute path on the machine of the training; the checkpoint itself lies here.
+  return `${path.split(/[/\\]/).at(-1)}.index`;
+}
+
+/** What optimizers and sessions keep: Adam's and LAMB's moments, moving averages, step counters. */
+const SLOT = /\/(adam_[mv]|lamb_[mv]|Adam(_1)?|Momentum|ExponentialMovingAverage)$|^(global_step|beta[12]_power)$/;
+
+function withoutSlots(tensors: ReadonlyMap<string, Tensor>): ReadonlyMap<string, Tensor> {
+  return new Map([...tensors].filter(([name]) => !SLOT.test(name)));
+}

@@ -1,0 +1,74 @@
+import type { Checkpoint } from '../../checkpoint.ts';
+import { type Tensor, transposed } from '../../tensor.ts';
+
+/** One weight as a framework calls it and as transformers' PyTorch module does; `*` stands for the number of a block. */
+export interface NameRow {
+  readonly theirs: string;
+  readonly ours: string;
+  /** A matrix [in, out] where ours is [out, in]. */
+  readonly isTurned?: boolean;
+}
+
+/** A checkpoint whose weights have the names and layouts of transformers' PyTorch modules. */
+export interface NamedCheckpoint extends Checkpoint {
+  /** What the file itself calls a weight, for messages. */
+  fileName(name: string): string;
+  /** What was decided about the checkpoint that its files do not say; worded `file: part: problem`. */
+  readonly notes: readonly string[];
+}
+
+/** The rows of a Keras or TF1 dense layer. */
+export function dense(theirs: string, ours: string): NameRow[] {
+  return [
+    { theirs: `${theirs}/kernel`, ours: `${ours}.weight`, isTurned: true },
+    { theirs: `${theirs}/bias`, ours: `${ours}.bias` },
+  ];
+}
+
+/** The rows of a norm whose scope is called `norm`. */
+export function normed(theirs: string, ours: string, norm: string): NameRow[] {
+  return [
+    { theirs: `${theirs}/${norm}/gamma`, ours: `${ours}.LayerNorm.weight` },
+    { theirs: `${theirs}/${norm}/beta`, ours: `${ours}.LayerNorm.bias` },
+  ];
+}
+
+/** The tensors under our names, kernels turned; a name that is in no row stays as it is. */
+export function renameTensors(
+  tensors: ReadonlyMap<string, Tensor>,
+  rows: readonly NameRow[],
+): { readonly tensors: ReadonlyMap<string, Tensor>; fileName(name: string): string } {
+  const byTheirs = new Map(rows.map((row) => [row.theirs, row]));
+  const byOurs = new Map(rows.map((row) => [row.ours, row]));
+  const renamed = new Map<string, Tensor>();
+  for (const [name, tensor] of tensors) {
+    const row = byTheirs.get(templateOf(name));
+    if (row === undefined) renamed.set(name, tensor);
+    else renamed.set(fill(row.ours, name), row.isTurned ? turned(tensor) : tensor);
+  }
+  return {
+    tensors: renamed,
+    fileName(name) {
+      const row = byOurs.get(templateOf(name));
+      return row === undefined ? name : fill(row.theirs, name);
+    },
+  };
+}
+
+/** A kernel [in, out] as a weight [out, in]; what is no matrix stays, so that its shape is reported as it is. */
+export function turned(tensor: Tensor): Tensor {
+  return tensor.shape.length === 2 ? transposed(tensor) : tensor;
+}
+
+const NUMBER = /\d+/g;
+
+function templateOf(name: string): string {
+  return name.replace(NUMBER, '*');
+}
+
+/** The template with the numbers of `name` in place of its stars. */
+function fill(template: string, name: string): string {
+  const numbers = name.match(NUMBER) ?? [];
+  let next = 0;
+  return template.replace(/\*/g, () => numbers[next++] ?? '*');
+}

@@ -1,5 +1,6 @@
 import type { Graph, Node } from './graph.ts';
 import { match, type Pattern } from './match.ts';
+import type { Statistics, StatisticsRequest } from './statistics.ts';
 import { verifyGraph } from './verify-graph.ts';
 
 export interface PassReport {
@@ -13,6 +14,8 @@ export interface PassReport {
 export interface PassContext {
   /** True where the user wants this node left alone (`--keep`). */
   keeps(node: Node): boolean;
+  /** Runs the graph as it is now on the calibration samples. Absent where there are none. */
+  statistics?(requests: readonly StatisticsRequest[]): Promise<Statistics>;
 }
 
 export interface Pass {

@@ -1,0 +1,8 @@
+export type {
+  ChannelStatistics,
+  Gram,
+  Histogram,
+  NodeStatistics,
+  Statistics,
+  StatisticsRequest,
+} from '../statistics.ts';

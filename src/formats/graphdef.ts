@@ -1,0 +1,304 @@
+import { MbertError } from '../errors.ts';
+import { sizeOf } from '../shape.ts';
+import { byteLength, computedTensor, type DType, type Tensor, tensorOf } from '../tensor.ts';
+import type { ProtoMessage } from './protobuf.ts';
+
+/**
+ * TensorFlow's graph as its files hold it. Field numbers are facts of tensorflow/core/framework: graph.proto, node_def.proto,
+ * attr_value.proto, tensor.proto, tensor_shape.proto, types.proto, function.proto and op_def.proto of TensorFlow 2.18.
+ */
+export interface TfGraph {
+  readonly nodes: readonly TfNode[];
+  readonly functions: ReadonlyMap<string, TfFunction>;
+}
+
+export interface TfNode {
+  readonly name: string;
+  readonly op: string;
+  /** `node`, `node:1`, in functions `node:output:0`; `^node` only orders execution. */
+  readonly inputs: readonly string[];
+  readonly attributes: TfAttributes;
+}
+
+/** A part of the graph that nodes call by name. */
+export interface TfFunction {
+  readonly name: string;
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  readonly nodes: readonly TfNode[];
+  /** Which value of the body each output is. */
+  readonly returns: ReadonlyMap<string, string>;
+}
+
+/** -1 is a size known only at run time; undefined stands for a shape of unknown rank. */
+export type TfShape = readonly number[] | undefined;
+
+/** A value's type by its number in types.proto. */
+export type TfType = number;
+
+/** The attributes of a node, read when asked for. Absent ones have TensorFlow's default. */
+export interface TfAttributes {
+  readonly names: readonly string[];
+  /** Whatever plain value it has, undefined for functions, tensors and the like. */
+  plain(name: string): string | number | boolean | readonly number[] | undefined;
+  int(name: string): number;
+  float(name: string): number;
+  bool(name: string): boolean;
+  text(name: string): string;
+  type(name: string): TfType;
+  shape(name: string): TfShape;
+  ints(name: string): readonly number[];
+  texts(name: string): readonly string[];
+  shapes(name: string): readonly TfShape[];
+  /** The function that the node calls, '' where it calls none. */
+  functionName(name: string): string;
+  tensor(name: string): TfTensor | undefined;
+}
+
+/** A constant: numbers, or texts for `DT_STRING`. */
+export interface TfTensor {
+  readonly type: TfType;
+  readonly shape: readonly number[];
+  /** Undefined where mbert has no such dtype. */
+  readonly tensor: Tensor | undefined;
+  /** The elements of a `DT_STRING`. Throws where they are bytes that are no text. */
+  texts(): readonly string[];
+}
+
+export const TF_STRING = 7;
+export const TF_RESOURCE = 20;
+
+const DTYPE_OF: ReadonlyMap<TfType, DType> = new Map<TfType, DType>([
+  [1, 'f32'],
+  [2, 'f64'],
+  [3, 'i32'],
+  [4, 'u8'],
+  [5, 'i16'],
+  [6, 'i8'],
+  [9, 'i64'],
+  [10, 'bool'],
+  [14, 'bf16'],
+  [17, 'u16'],
+  [19, 'f16'],
+  [22, 'u32'],
+  [23, 'u64'],
+]);
+
+/** types.proto's names, for the JSON form. */
+export const TF_TYPES: ReadonlyMap<string, TfType> = new Map([
+  ['DT_FLOAT', 1],
+  ['DT_DOUBLE', 2],
+  ['DT_INT32', 3],
+  ['DT_UINT8', 4],
+  ['DT_INT16', 5],
+  ['DT_INT8', 6],
+  ['DT_STRING', TF_STRING],
+  ['DT_COMPLEX64', 8],
+  ['DT_INT64', 9],
+  ['DT_BOOL', 10],
+  ['DT_BFLOAT16', 14],
+  ['DT_UINT16', 17],
+  ['DT_HALF', 19],
+  ['DT_RESOURCE', TF_RESOURCE],
+  ['DT_VARIANT', 21],
+  ['DT_UINT32', 22],
+  ['DT_UINT64', 23],
+]);
+
+/** As types.proto spells it. */
+export function typeName(type: TfType): string {
+  for (const [name, number] of TF_TYPES) if (number === type) return name;
+  return `#${type}`;
+}
+
+/** mbert's dtype for TensorFlow's, undefined where there is none. References to variables (TF1) count as their values. */
+export function dtypeOf(type: TfType): DType | undefined {
+  return DTYPE_OF.get(type > REFERENCE ? type - REFERENCE : type);
+}
+
+/** Added to a type it makes a reference to a variable of that type. */
+const REFERENCE = 100;
+
+/** MobileBERT of 24 layers has about 15,000 nodes before TensorFlow simplifies it. */
+const MAX_NODES = 1_000_000;
+
+/** GraphDef. Function bodies are read too, nodes of functions that nobody calls cost nothing but their index. */
+export function readGraph(message: ProtoMessage): TfGraph {
+  const functions = new Map<string, TfFunction>();
+  for (const definition of message.message(2, 'function library').messages(1, 'function')) {
+    const name = definition.message(1, 'function signature').text(1);
+    if (functions.has(name)) definition.fail(`there are two functions ${name}`);
+    functions.set(name, readFunction(definition, name));
+  }
+  return { nodes: readNodes(message, 1, ''), functions };
+}
+
+function readFunction(definition: ProtoMessage, name: string): TfFunction {
+  const signature = definition.message(1, `function ${name}`);
+  let nodes: TfNode[] | undefined;
+  return {
+    name,
+    inputs: signature.messages(2, `function ${name}: input`).map((argument) => argument.text(1)),
+    outputs: signature.messages(3, `function ${name}: output`).map((argument) => argument.text(1)),
+    returns: definition.textEntries(4, `function ${name}: return`),
+    get nodes() {
+      nodes ??= readNodes(definition, 3, `function ${name}: `);
+      return nodes;
+    },
+  };
+}
+
+function readNodes(message: ProtoMessage, number: number, part: string): TfNode[] {
+  const messages = message.messages(number, `${part}node`);
+  if (messages.length > MAX_NODES) message.fail(`${messages.length} nodes are more than ${MAX_NODES}`);
+  return messages.map((node) => {
+    const name = node.text(1);
+    return { name, op: node.text(2), inputs: node.texts(3), attributes: readAttributes(node, `${part}${name}`) };
+  });
+}
+
+/** AttrValue's fields: list 1, s 2, i 3, f 4, b 5, type 6, shape 7, tensor 8, func 10; lists number their items alike. */
+function readAttributes(node: ProtoMessage, part: string): TfAttributes {
+  let entries: Map<string, ProtoMessage> | undefined;
+  const value = (name: string): ProtoMessage | undefined => {
+    entries ??= node.entries(5, part);
+    return entries.get(name);
+  };
+  const list = (name: string) => value(name)?.message(1, `${part} ${name}`);
+  return {
+    get names() {
+      entries ??= node.entries(5, part);
+      return [...entries.keys()];
+    },
+    plain: (name) => plainValue(value(name)),
+    int: (name) => value(name)?.int(3) ?? 0,
+    float: (name) => value(name)?.float(4) ?? 0,
+    bool: (name) => value(name)?.bool(5) ?? false,
+    text: (name) => value(name)?.text(2) ?? '',
+    type: (name) => value(name)?.int(6) ?? 0,
+    shape(name) {
+      const found = value(name);
+      return found?.has(7) ? readShape(found.message(7, `${part} ${name}`)) : undefined;
+    },
+    ints: (name) => list(name)?.ints(3) ?? [],
+    texts: (name) => list(name)?.texts(2) ?? [],
+    shapes: (name) => list(name)?.messages(7, `${part} ${name}`).map(readShape) ?? [],
+    functionName: (name) => value(name)?.message(10, `${part} ${name}`).text(1) ?? '',
+    tensor(name) {
+      const found = value(name);
+      return found?.has(8) ? readTensor(found.message(8, part)) : undefined;
+    },
+  };
+}
+
+function plainValue(value: ProtoMessage | undefined): string | number | boolean | readonly number[] | undefined {
+  if (value === undefined) return undefined;
+  if (value.has(2)) return Buffer.from(value.bytes(2)).toString();
+  if (value.has(3)) return value.int(3);
+  if (value.has(4)) return value.float(4);
+  if (value.has(5)) return value.bool(5);
+  if (value.has(6)) return typeName(value.int(6));
+  return value.has(7) ? readShape(value.message(7, 'shape')) : undefined;
+}
+
+/** TensorShapeProto: dim 2 with size 1, unknown_rank 3. */
+export function readShape(message: ProtoMessage): TfShape {
+  if (message.bool(3)) return undefined;
+  const shape = message.messages(2, 'shape').map((dim) => dim.int(1));
+  if (shape.some((dim) => dim < -1)) message.fail(`shape [${shape}] has a negative size`);
+  return shape;
+}
+
+/** TensorFlow allows 254 axes; kernels take 8. */
+const MAX_RANK = 32;
+
+/** A tensor may be written as one value for all elements: real ones are masks and ones of a few thousand. */
+const MAX_REPEATED_BYTES = 64 * 2 ** 20;
+
+/** TensorProto: dtype 1, shape 2, tensor_content 4, then one list of values a type. */
+function readTensor(message: ProtoMessage): TfTensor {
+  const type = message.int(1);
+  const shape = readShape(message.message(2, 'tensor shape')) ?? [];
+  if (shape.length > MAX_RANK || shape.some((dim) => dim < 0) || !Number.isSafeInteger(sizeOf(shape) * 8)) {
+    message.fail(`shape [${shape.slice(0, MAX_RANK)}] is out of range`);
+  }
+  if (type === TF_STRING) return { type, shape, tensor: undefined, texts: () => message.texts(8) };
+  const dtype = DTYPE_OF.get(type);
+  if (dtype === undefined) return { type, shape, tensor: undefined, texts: noTexts };
+  const content = message.bytes(4);
+  const wanted = byteLength(dtype, shape);
+  if (content.byteLength > 0 || wanted === 0) {
+    if (content.byteLength !== wanted) {
+      message.fail(`${dtype}[${shape}] takes ${wanted} bytes, ${content.byteLength} are there`);
+    }
+    return { type, shape, tensor: { dtype, shape, bytes: () => content }, texts: noTexts };
+  }
+  return { type, shape, tensor: repeated(message, dtype, shape), texts: noTexts };
+}
+
+function noTexts(): readonly string[] {
+  return [];
+}
+
+/** Where the values are fewer than the elements the last one fills the rest; without any it is 0. */
+function repeated(message: ProtoMessage, dtype: DType, shape: readonly number[]): Tensor {
+  const values = listedValues(message, dtype);
+  const count = sizeOf(shape);
+  if (values.length > count) message.fail(`${values.length} values do not fit ${dtype}[${shape}]`);
+  if (values.length === count) return tensorOf(dtype, shape, values);
+  const bytes = byteLength(dtype, shape);
+  if (bytes > MAX_REPEATED_BYTES) message.fail(`${values.length} values stand for ${bytes} bytes`);
+  return computedTensor(dtype, shape, () => {
+    const Type = values.constructor as { new (length: number): typeof values };
+    const all = new Type(count);
+    const last = values.at(-1);
+    if (last !== undefined) (all as Float32Array).fill(last as number);
+    (all as Float32Array).set(values as Float32Array);
+    return all;
+  });
+}
+
+type Values =
+  | Float32Array
+  | Float64Array
+  | Int32Array
+  | BigInt64Array
+  | BigUint64Array
+  | Uint32Array
+  | Int16Array
+  | Uint16Array
+  | Int8Array
+  | Uint8Array;
+
+function listedValues(message: ProtoMessage, dtype: DType): Values {
+  switch (dtype) {
+    case 'f32':
+      return message.floats(5);
+    case 'f64':
+      return message.doubles(6);
+    case 'i32':
+      return Int32Array.from(message.ints(7));
+    case 'i16':
+      return Int16Array.from(message.ints(7));
+    case 'u16':
+      return Uint16Array.from(message.ints(7));
+    case 'i8':
+      return Int8Array.from(message.ints(7));
+    case 'u8':
+      return Uint8Array.from(message.ints(7));
+    case 'i64':
+      return BigInt64Array.from(message.ints(10), BigInt);
+    case 'bool':
+      return Uint8Array.from(message.ints(11));
+    // Both are stored as their 16 bits.
+    case 'f16':
+    case 'bf16':
+      return Uint16Array.from(message.ints(13));
+    case 'u32':
+      return Uint32Array.from(message.ints(16));
+    case 'u64':
+      return BigUint64Array.from(message.ints(17), (value) => BigInt.asUintN(64, BigInt(value)));
+    default:
+      throw new MbertError('UNSUPPORTED', `${message.what}: values of type ${dtype}`);
+  }
+}

@@ -1,0 +1,120 @@
+import type { Node } from '../../graph.ts';
+import type { Comparison } from '../../ops/compare.ts';
+import { axisOf } from '../../shape.ts';
+import { scalarTensor } from '../../tensor.ts';
+import { dtypeAttribute, type TfBuilder, type Value } from './builder.ts';
+import type { FlatNode } from './inline.ts';
+import type { Lowering } from './shapes.ts';
+
+/** Ops that compute element by element, and sums over axes. */
+export const elementwiseLowerings: { readonly [op: string]: Lowering } = {
+  Add: binary('add'),
+  AddN: addAll,
+  AddV2: binary('add'),
+  BiasAdd: (node, out) => (node.attributes.text('data_format') === 'NCHW' ? null : binary('add')(node, out)),
+  Cast: cast,
+  Div: binary('div'),
+  Equal: compare('equal'),
+  Erf: unary('erf'),
+  Greater: compare('greater'),
+  GreaterEqual: compare('greaterOrEqual'),
+  IsNan: unary('isNan'),
+  Less: compare('less'),
+  LessEqual: compare('lessOrEqual'),
+  LogicalAnd: binary('and'),
+  LogicalNot: unary('not'),
+  LogicalOr: binary('or'),
+  Maximum: binary('maximum'),
+  Mean: mean,
+  Minimum: binary('minimum'),
+  Mul: binary('mul'),
+  Neg: (node, out) => {
+    const x = out.tensor(node, 0);
+    return x && out.add(node, 'mul', [x, out.graph.constant(scalarTensor(-1), `${node.name}/minus_one`)]);
+  },
+  Pow: power,
+  RealDiv: binary('div'),
+  Relu: unary('relu'),
+  Rsqrt: unary('rsqrt'),
+  SelectV2: (node, out) => {
+    const inputs = out.tensors(node);
+    return inputs && out.add(node, 'where', inputs);
+  },
+  Sigmoid: unary('sigmoid'),
+  Softmax: unary('softmax'),
+  Sqrt: unary('sqrt'),
+  Square: (node, out) => squared(node, out, out.tensor(node, 0)),
+  SquaredDifference: (node, out) => {
+    const inputs = out.tensors(node);
+    return inputs && squared(node, out, out.step(node, 'difference', 'sub', inputs));
+  },
+  Sub: binary('sub'),
+  Tanh: unary('tanh'),
+};
+
+function unary(op: 'erf' | 'isNan' | 'not' | 'relu' | 'rsqrt' | 'sigmoid' | 'softmax' | 'sqrt' | 'tanh'): Lowering {
+  return (node, out) => {
+    const x = out.tensor(node, 0);
+    return x && out.add(node, op, [x]);
+  };
+}
+
+function binary(op: 'add' | 'and' | 'div' | 'maximum' | 'minimum' | 'mul' | 'or' | 'sub'): Lowering {
+  return (node, out) => {
+    const inputs = out.tensors(node);
+    return inputs && out.add(node, op, inputs);
+  };
+}
+
+function compare(test: Comparison): Lowering {
+  return (node, out) => {
+    const inputs = out.tensors(node);
+    return inputs && out.add(node, 'compare', inputs, { test });
+  };
+}
+
+/** x∘x. */
+function squared(node: FlatNode, out: TfBuilder, x: Node | null): Value | null {
+  return x && out.add(node, 'mul', [x, x]);
+}
+
+function addAll(node: FlatNode, out: TfBuilder): Value | null {
+  const [first, ...rest] = out.tensors(node) ?? [];
+  const last = rest.pop();
+  if (first === undefined) return null;
+  if (last === undefined) return { kind: 'node', node: first };
+  const sum = rest.reduce((total, part, i) => out.step(node, `sum_${i}`, 'add', [total, part]), first);
+  return out.add(node, 'add', [sum, last]);
+}
+
+function cast(node: FlatNode, out: TfBuilder): Value | null {
+  const to = dtypeAttribute(node, 'DstT');
+  const value = out.input(node, 0);
+  if (value.kind === 'range' && (to === 'i32' || to === 'i64')) return { ...value, dtype: to };
+  const x = out.tensor(node, 0);
+  return x && to && out.add(node, 'cast', [x], { to });
+}
+
+/** One axis after the other, from the last: the earlier ones keep their places. */
+function mean(node: FlatNode, out: TfBuilder): Value | null {
+  const x = out.tensor(node, 0);
+  const rank = x?.type.shape.length ?? 0;
+  const axes = out.integers(node, 1)?.map((axis) => axisOf(axis, rank));
+  const sorted = axes?.filter((axis) => axis !== null).sort((a, b) => b - a) ?? [];
+  const last = sorted.pop();
+  if (x === null || last === undefined || sorted.length + 1 !== axes?.length) return null;
+  const keepDims = node.attributes.bool('keep_dims');
+  const partial = sorted.reduce(
+    (rest: Node, axis) => out.step(node, `axis_${axis}`, 'mean', [rest], { axis, keepDims }),
+    x,
+  );
+  return out.add(node, 'mean', [partial], { axis: last, keepDims });
+}
+
+/** Squares and cubes, which the tanh form of GELU is written with. */
+function power(node: FlatNode, out: TfBuilder): Value | null {
+  const x = out.tensor(node, 0);
+  const exponent = out.scalar(node, 1);
+  if (x === null || (exponent !== 2 && exponent !== 3)) return null;
+  return exponent === 2 ? squared(node, out, x) : out.add(node, 'mul', [out.step(node, 'square', 'mul', [x, x]), x]);
+}

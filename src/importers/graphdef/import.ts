@@ -1,0 +1,210 @@
+import { MbertError } from '../../errors.ts';
+import { dtypeOf, type TfGraph, type TfNode, type TfShape, type TfType } from '../../formats/graphdef.ts';
+import { Graph, type Node } from '../../graph.ts';
+import type { Attr } from '../../op.ts';
+import { UNKNOWN_SHAPE } from '../../ops/foreign.ts';
+import type { Dim, Shape } from '../../shape.ts';
+import type { DType, Tensor } from '../../tensor.ts';
+import { TfBuilder, type Value } from './builder.ts';
+import { elementwiseLowerings } from './elementwise.ts';
+import { dataInputs, type FlatNode, type FlatValue, Inliner } from './inline.ts';
+import { computeIntegers } from './integers.ts';
+import { productLowerings } from './products.ts';
+import { quantLowerings } from './quants.ts';
+import { type Lowering, shapeLowerings } from './shapes.ts';
+
+/** A graph with what lies outside it. */
+export interface TfModel {
+  readonly file: string;
+  readonly graph: TfGraph;
+  /** Undefined: the placeholders, in the order of the file. */
+  readonly inputs: readonly TfPort[] | undefined;
+  /** Undefined: the values that nothing reads. */
+  readonly outputs: readonly TfPort[] | undefined;
+  /** The value of a constant or variable, by its node. Throws where there is none. */
+  tensor(node: TfConstant): Tensor | undefined;
+}
+
+/** A name of the model and the value that it stands for, as `node:0`. */
+export interface TfPort {
+  readonly name: string;
+  readonly value: string;
+  readonly type?: TfType;
+  readonly shape?: TfShape;
+}
+
+/** A node that holds data. */
+export type TfConstant = Pick<TfNode, 'name' | 'op' | 'attributes'>;
+
+const lowerings: { readonly [op: string]: Lowering } = {
+  ...elementwiseLowerings,
+  ...productLowerings,
+  ...quantLowerings,
+  ...shapeLowerings,
+};
+
+const INPUTS: ReadonlySet<string> = new Set(['Placeholder', 'PlaceholderV2', 'PlaceholderWithDefault']);
+const CONSTANTS: ReadonlySet<string> = new Set(['Const', 'HostConst', 'VarHandleOp', 'Variable', 'VariableV2']);
+
+/** The axes of a BERT's inputs whose sizes are open. */
+const AXIS_NAMES = ['batch', 'sequence'];
+
+/**
+ * The graph between a TensorFlow model's inputs and outputs, as it is there but for shape arithmetic, which is worked out.
+ * Open sizes become the symbols batch and sequence by their axis: the inputs of a BERT agree in them.
+ */
+export function importTfGraph(model: TfModel): Graph {
+  const graph = new Graph();
+  const inliner = new Inliner(model.graph, model.file);
+  const out = new TfBuilder(graph);
+  const given = declareInputs(model, inliner, graph);
+  const outputs = model.outputs ?? openEnds(model);
+  const roots = outputs.map(({ value }) => inliner.flatten(inliner.main, value));
+  if (roots.length === 0) throw new MbertError('MALFORMED', `${model.file}: has no outputs`);
+  const counts = countOutputs(inliner.order, roots);
+  for (const node of inliner.order)
+    out.define(node, valuesOf(node, { model, out, given, outputCount: counts.get(node) ?? 1 }));
+  outputs.forEach(({ name }, i) => {
+    const root = roots[i] as FlatValue;
+    const node = out.nodeOf(out.value(root), root.node.name);
+    if (node === null) throw new MbertError('UNSUPPORTED', `${model.file}: output ${name}: is a shape of the run`);
+    graph.output(name, node);
+  });
+  graph.prune();
+  return graph;
+}
+
+interface Context {
+  readonly model: TfModel;
+  readonly out: TfBuilder;
+  /** The inputs by the name of their placeholder. */
+  readonly given: Map<string, Node>;
+  /** As many of the node's outputs as anything reads. */
+  readonly outputCount: number;
+}
+
+function declareInputs(model: TfModel, inliner: Inliner, graph: Graph): Map<string, Node> {
+  const given = new Map<string, Node>();
+  const ports = model.inputs ?? placeholders(model.graph);
+  for (const port of ports) {
+    const { node } = inliner.resolve(inliner.main, port.value);
+    if (!INPUTS.has(node.op)) {
+      throw new MbertError('UNSUPPORTED', `${model.file}: input ${port.name}: is a ${node.op}, not a placeholder`);
+    }
+    given.set(node.name, graph.input(port.name, inputType(model.file, node, port)));
+  }
+  return given;
+}
+
+function placeholders({ nodes }: TfGraph): TfPort[] {
+  return nodes
+    .filter((node) => INPUTS.has(node.op) && dtypeOf(node.attributes.type('dtype')) !== undefined)
+    .map(({ name }) => ({ name, value: name }));
+}
+
+function inputType(file: string, node: TfConstant, port: TfPort): { dtype: DType; shape: Shape } {
+  const dtype = dtypeOf(port.type ?? node.attributes.type('dtype'));
+  if (dtype === undefined) {
+    throw new MbertError('UNSUPPORTED', `${file}: input ${port.name}: takes no numbers`, {
+      hint: 'export the model without its text preprocessing',
+    });
+  }
+  const shape = port.shape ?? node.attributes.shape('shape');
+  if (shape === undefined) throw new MbertError('UNSUPPORTED', `${file}: input ${port.name}: its rank is not known`);
+  return { dtype, shape: shape.map((dim, axis): Dim => (dim === -1 ? (AXIS_NAMES[axis] ?? `axis${axis}`) : dim)) };
+}
+
+/** Ops that give nothing that a model would. */
+const NO_RESULTS: ReadonlySet<string> = new Set([
+  ...INPUTS,
+  ...CONSTANTS,
+  'Assert',
+  'Assign',
+  'AssignVariableOp',
+  'NoOp',
+  'RestoreV2',
+  'SaveV2',
+]);
+
+function openEnds({ graph }: TfModel): TfPort[] {
+  const read = new Set(graph.nodes.flatMap((node) => dataInputs(node).map((input) => input.replace(/:\d+$/, ''))));
+  return graph.nodes
+    .filter(({ name, op }) => !read.has(name) && !NO_RESULTS.has(op))
+    .map(({ name }) => ({ name, value: name }));
+}
+
+function countOutputs(order: readonly FlatNode[], roots: readonly FlatValue[]): Map<FlatNode, number> {
+  const counts = new Map<FlatNode, number>();
+  for (const { node, output } of [...order.flatMap(({ inputs }) => inputs), ...roots]) {
+    counts.set(node, Math.max(counts.get(node) ?? 0, output + 1));
+  }
+  return counts;
+}
+
+function valuesOf(node: FlatNode, context: Context): readonly Value[] {
+  const { out, given, model } = context;
+  if (INPUTS.has(node.op)) return [{ kind: 'node', node: given.get(node.name) ?? lateInput(node, context) }];
+  if (CONSTANTS.has(node.op)) {
+    const tensor = model.tensor(node);
+    return [tensor === undefined ? foreign(node, context, 0) : out.constantValue(tensor, node.name)];
+  }
+  if (!readsUnknown(node, out)) {
+    const known = computeIntegers(node, out);
+    if (known !== null) return [known];
+    const values = lowerings[node.op]?.(node, out) ?? null;
+    if (values !== null) return Array.isArray(values) ? values : [values as Value];
+  }
+  return foreignValues(node, context);
+}
+
+/** A placeholder that the signature does not list, e.g. a dropout rate, must be given like any other. */
+function lateInput(node: FlatNode, { model, out, given }: Context): Node {
+  const input = out.graph.input(node.name, inputType(model.file, node, { name: node.name, value: node.name }));
+  given.set(node.name, input);
+  return input;
+}
+
+function readsUnknown(node: FlatNode, out: TfBuilder): boolean {
+  return node.inputs.some((input) => {
+    const value = out.value(input);
+    return value.kind === 'node' && value.node.type.shape.includes('?');
+  });
+}
+
+function foreignValues(node: FlatNode, context: Context): Value[] {
+  const { outputCount, out } = context;
+  if (outputCount <= 1) return [foreign(node, context, 0)];
+  const whole = foreign(node, context, 0);
+  if (whole.kind !== 'node') return [whole];
+  return Array.from({ length: outputCount }, (_, index) => {
+    const { dtype, shape } = outputType(node, index);
+    const attributes = { index, outputDtype: dtype, outputShape: shape };
+    return { kind: 'node', node: out.graph.add('pick', [whole.node], attributes, `${node.name}:${index}`) };
+  });
+}
+
+/** Carried as it is. Inputs that are shapes of the run have no node and are left out. */
+function foreign(node: FlatNode, { out }: Context, index: number): Value {
+  const inputs = node.inputs
+    .map((input) => out.nodeOf(out.value(input), input.node.name))
+    .filter((input) => input !== null);
+  const { dtype, shape } = outputType(node, index);
+  const attributes: Record<string, Attr> = { op: node.op, outputDtype: dtype, outputShape: shape };
+  for (const name of node.attributes.names) {
+    const value = node.attributes.plain(name);
+    if (value !== undefined && !(name in attributes)) attributes[name] = value;
+  }
+  return { kind: 'node', node: out.graph.add('foreign', inputs, attributes, node.name) };
+}
+
+/** Attributes that say what a node's output is, the most telling one first. */
+const TYPE_ATTRIBUTES = ['dtype', 'DstT', 'out_type', 'Tout', 'T'];
+
+function outputType({ attributes }: FlatNode, index: number): { dtype: DType; shape: Shape } {
+  const types = TYPE_ATTRIBUTES.map((name) => dtypeOf(attributes.type(name)));
+  const shape = attributes.shapes('_output_shapes')[index];
+  return {
+    dtype: types.find((type) => type !== undefined) ?? 'f32',
+    shape: shape?.map((dim) => (dim === -1 ? '?' : dim)) ?? UNKNOWN_SHAPE,
+  };
+}

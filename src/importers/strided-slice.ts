@@ -1,0 +1,84 @@
+import type { Dim, Shape } from '../shape.ts';
+
+/** TensorFlow's masks: bit i speaks of entry i of begin, end and strides. */
+export interface SliceMasks {
+  readonly begin: number;
+  readonly end: number;
+  readonly ellipsis: number;
+  readonly newAxis: number;
+  readonly shrink: number;
+}
+
+/** What strided_slice does as steps: first `cuts` along axes, then `shape` with axes dropped and added. */
+export interface SlicePlan {
+  readonly cuts: readonly { readonly axis: number; readonly start: number; readonly end: Dim }[];
+  readonly shape: Shape;
+}
+
+/**
+ * Plans x[begin:end] as https://www.tensorflow.org/api_docs/python/tf/strided_slice describes it; TFLite has the same op.
+ * Null where it strides, or where the sizes are not known well enough.
+ */
+export function planStridedSlice(
+  shape: Shape,
+  {
+    begin,
+    end,
+    strides,
+    masks,
+  }: { begin: readonly Dim[]; end: readonly Dim[]; strides: readonly Dim[]; masks: SliceMasks },
+): SlicePlan | null {
+  const count = begin.length;
+  if (end.length !== count || strides.length !== count || count > 31) return null;
+  const added = bits(masks.newAxis, count).length;
+  const cuts: { axis: number; start: number; end: Dim }[] = [];
+  const result: Dim[] = [];
+  let axis = 0;
+  for (let i = 0; i < count; i++) {
+    const has = (mask: number) => (mask & (1 << i)) !== 0;
+    if (has(masks.ellipsis)) {
+      const rest = shape.length - (count - 1 - added);
+      for (let k = 0; k < rest; k++) result.push(shape[axis++] as Dim);
+      continue;
+    }
+    if (has(masks.newAxis)) {
+      result.push(1);
+      continue;
+    }
+    const size = shape[axis];
+    if (size === undefined || (strides[i] !== 1 && !has(masks.shrink))) return null;
+    const start = has(masks.begin) ? 0 : clamp(begin[i] as Dim, size);
+    if (start === null) return null;
+    if (has(masks.shrink)) {
+      cuts.push({ axis, start, end: start + 1 });
+    } else {
+      const stop = has(masks.end) ? size : endOf(end[i] as Dim, size);
+      if (stop === null || (start !== 0 && typeof stop !== 'number')) return null;
+      if (typeof stop === 'number' && stop <= start) return null;
+      if (start !== 0 || stop !== size) cuts.push({ axis, start, end: stop });
+      result.push(typeof stop === 'number' ? stop - start : stop);
+    }
+    axis++;
+  }
+  result.push(...shape.slice(axis));
+  return { cuts, shape: result };
+}
+
+function bits(mask: number, count: number): number[] {
+  return Array.from({ length: count }, (_, i) => i).filter((i) => (mask & (1 << i)) !== 0);
+}
+
+/** A start within 0 and the size; negative ones count from the end. */
+function clamp(start: Dim, size: Dim): number | null {
+  if (typeof start !== 'number') return null;
+  if (typeof size !== 'number') return start >= 0 ? start : null;
+  return Math.min(Math.max(start < 0 ? start + size : start, 0), size);
+}
+
+/** Where a slice ends. Of a symbolic size it is known only at its whole length or where it is cut to a number. */
+function endOf(end: Dim, size: Dim): Dim | null {
+  if (end === size) return size;
+  if (typeof end !== 'number') return end;
+  if (typeof size === 'number') return clamp(end, size);
+  return end >= 0 ? end : null;
+}

@@ -1,0 +1,74 @@
+import { decodeText } from '../bytes.ts';
+import { MbertError } from '../errors.ts';
+import { type ModelFile, siblingPath } from '../files.ts';
+import { parseJson } from '../formats/json.ts';
+import { readTfjsModel, readTfjsWeights, type TfBinding, type TfjsModel } from '../formats/tfjs.ts';
+import type { Graph } from '../graph.ts';
+import type { Tensor } from '../tensor.ts';
+import { importTfGraph, type TfConstant, type TfPort } from './graphdef/import.ts';
+
+/** The graph of MobileBERT takes 1.5 MB. */
+const MAX_MODEL_BYTES = 64 * 2 ** 20;
+
+/** Every weight file stays open while the model is read; systems allow a process 1,024 files by default. */
+const MAX_SHARDS = 512;
+
+/** The graph of a model.json. The weight files beside it are added to `opened`: constants read from them. */
+export function readTfjs(file: ModelFile, opened: ModelFile[]): Graph {
+  if (file.size > MAX_MODEL_BYTES) throw malformed(file.path, `${file.size} bytes are over ${MAX_MODEL_BYTES}`);
+  const model = readTfjsModel(parseJson(decodeText(file.read(0, file.size), file.path), file.path), file.path);
+  const tensors = openWeights(file, model, opened);
+  const tensor = (node: TfConstant) => {
+    const found = tensors.get(node.name);
+    if (found === undefined) throw malformed(file.path, `weightsManifest: has no weight ${node.name}`);
+    return found;
+  };
+  return importTfGraph({
+    file: file.path,
+    graph: model.graph,
+    inputs: portsOf(model.inputs),
+    outputs: portsOf(model.outputs),
+    tensor,
+  });
+}
+
+/** A signature's keys are names of values, `attention_mask:0`; the first value of a node goes by the node's name. */
+function portsOf(bindings: readonly TfBinding[]): TfPort[] | undefined {
+  if (bindings.length === 0) return undefined;
+  return bindings.map(({ name, value }) => ({ name: name.replace(/:0$/, ''), value }));
+}
+
+function openWeights(file: ModelFile, { groups }: TfjsModel, opened: ModelFile[]): Map<string, Tensor> {
+  const paths = groups.flatMap((group) => group.paths);
+  if (paths.length > MAX_SHARDS)
+    throw malformed(file.path, `names ${paths.length} weight files, more than ${MAX_SHARDS}`);
+  // All names are checked before the first file is opened.
+  for (const path of paths) siblingPath(file.path, path);
+  const tensors = new Map<string, Tensor>();
+  for (const group of groups) {
+    const shards = group.paths.map((path) => openShard(file, path, opened));
+    for (const [name, tensor] of readTfjsWeights(group, shards, `${file.path}: weightsManifest`)) {
+      if (tensors.has(name)) throw malformed(file.path, `weightsManifest: ${name}: is listed twice`);
+      tensors.set(name, tensor);
+    }
+  }
+  return tensors;
+}
+
+function openShard(file: ModelFile, path: string, opened: ModelFile[]): ModelFile {
+  try {
+    const shard = file.sibling(path);
+    opened.push(shard);
+    return shard;
+  } catch (cause) {
+    if (!(cause instanceof MbertError) || cause.code !== 'NOT_FOUND') throw cause;
+    throw new MbertError('NOT_FOUND', `${file.path}: names ${path}, which does not exist`, {
+      hint: 'fetch the missing part of the model into the same folder',
+      cause,
+    });
+  }
+}
+
+function malformed(path: string, problem: string): MbertError {
+  return new MbertError('MALFORMED', `${path}: ${problem}`);
+}

@@ -54,8 +54,8 @@ export function openFile(path: string): ModelFile {
           `${path}: bytes ${offset} to ${offset + length} lie outside its ${size} bytes`,
         );
       }
-      // Not allocUnsafe: pooled slices are unaligned, and typed arrays over these bytes must not be.
-      const bytes = new Uint8Array(length);
+      // The slow kind has memory of its own, aligned for any typed array; all of it is overwritten, so it need not be zeroed.
+      const bytes = new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
       for (let done = 0; done < length; ) {
         const count = readSync(descriptor, bytes, done, Math.min(length - done, MAX_READ_BYTES), offset + done);
         if (count === 0) throw new MbertError('MALFORMED', `${path}: ended while it was read`);

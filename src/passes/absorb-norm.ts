@@ -1,6 +1,6 @@
 import type { Call, Graph, Node } from '../graph.ts';
 import { sameShape } from '../shape.ts';
-import { affineTable, type PerChannel, perChannel, scaledWeight, timesPlus, vectorTensor } from './affine.ts';
+import { affineTable, type PerChannel, perChannel, scaledRows, timesPlus, vectorTensor } from './affine.ts';
 import { constantLinear, hasOneUse } from './attention.ts';
 
 /** A node that only this sum reads and that can be multiplied by a factor per channel by changing its constants. */
@@ -57,7 +57,7 @@ function absorb(graph: Graph, node: Node, g: PerChannel, c: PerChannel | null): 
 function absorbInLinear(graph: Graph, node: Call<'linear'>, g: PerChannel, c: PerChannel | null): Node {
   const [x, weight, bias] = node.inputs;
   if (x === undefined || weight?.op !== 'constant') return node;
-  const scaled = graph.constant(scaledWeight(weight.tensor, { rows: g }), weight.name);
+  const scaled = graph.constant(scaledRows(weight.tensor, g), weight.name);
   const offset = bias?.op === 'constant' ? timesPlus(perChannel(bias.tensor), g, c) : c;
   const biases = offset ? [graph.constant(vectorTensor(offset), bias?.name ?? `${node.name}.bias`)] : [];
   return graph.add('linear', [x, scaled, ...biases], node.attrs, node.name);

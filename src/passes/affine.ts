@@ -4,21 +4,38 @@ import { readF32, type Tensor, takeF32, tensorOf } from '../tensor.ts';
 /** A factor or an addend per channel, in f64 because products of many of them meet in one weight. */
 export type PerChannel = Float64Array;
 
-/** diag(rows) W diag(columns) for W [out, in], and W v for the offset that a reader of the columns absorbs. */
-export function scaledWeight(
-  weight: Tensor,
-  { rows, columns }: { readonly rows?: PerChannel | null; readonly columns?: PerChannel | null },
-): Tensor {
+/** diag(rows) W for W [out, in]. With `inPlace` the tensor's own memory is changed: it must have no other reader. */
+export function scaledRows(weight: Tensor, rows: PerChannel, inPlace = false): Tensor {
   const [out, width] = weight.shape as readonly [number, number];
-  const values = takeF32(weight);
+  const values = inPlace ? readF32(weight) : takeF32(weight);
   for (let o = 0; o < out; o++) {
-    const row = rows ? (rows[o] as number) : 1;
-    const from = o * width;
-    if (columns)
-      for (let i = 0; i < width; i++) values[from + i] = (values[from + i] as number) * row * (columns[i] as number);
-    else for (let i = 0; i < width; i++) values[from + i] = (values[from + i] as number) * row;
+    const row = rows[o] as number;
+    const end = (o + 1) * width;
+    for (let i = o * width; i < end; i++) values[i] = (values[i] as number) * row;
   }
   return tensorOf('f32', weight.shape, values);
+}
+
+/** W diag(columns) and W v for W [out, in] and v [in], in one reading of W: what a linear absorbs of its input's gauge. */
+export function absorbColumns(
+  weight: Tensor,
+  columns: PerChannel,
+  vector: PerChannel | null,
+): { readonly weight: Tensor; readonly product: PerChannel | null } {
+  const [out, width] = weight.shape as readonly [number, number];
+  const values = takeF32(weight);
+  const product = new Float64Array(out);
+  const offset = vector ?? new Float64Array(width);
+  for (let o = 0, at = 0; o < out; o++) {
+    let sum = 0;
+    for (let i = 0; i < width; i++, at++) {
+      const value = values[at] as number;
+      sum += value * (offset[i] as number);
+      values[at] = value * (columns[i] as number);
+    }
+    product[o] = sum;
+  }
+  return { weight: tensorOf('f32', weight.shape, values), product: vector && product };
 }
 
 /** W v for W [out, in] and v [in]. */

@@ -2,7 +2,7 @@ import type { Graph, Node } from '../graph.ts';
 import { scalarOf } from '../match.ts';
 import type { Pass } from '../pass.ts';
 import { readF32 } from '../tensor.ts';
-import { scaledWeight, vectorTensor } from './affine.ts';
+import { scaledRows, vectorTensor } from './affine.ts';
 import { type ConstantLinear, hasOneUse, projectionOf, rebuildPath } from './attention.ts';
 
 /** A product or quotient of one value and one number, as value and factor. */
@@ -17,7 +17,7 @@ function scaling(node: Node): { readonly x: Node; readonly factor: number } | nu
 
 function scaledLinear(graph: Graph, { node, x, weight, bias }: ConstantLinear, factor: number): Node {
   const rows = new Float64Array(weight.tensor.shape[0] as number).fill(factor);
-  const scaled = graph.constant(scaledWeight(weight.tensor, { rows }), weight.name);
+  const scaled = graph.constant(scaledRows(weight.tensor, rows), weight.name);
   const biases = bias
     ? [graph.constant(vectorTensor(Float64Array.from(readF32(bias.tensor), (value) => value * factor)), bias.name)]
     : [];

@@ -1,11 +1,13 @@
 import type { Call, Graph, Node } from '../graph.ts';
 import type { Pass, PassContext, PassReport } from '../pass.ts';
+import type { Tensor } from '../tensor.ts';
 import { absorbIntoWriters } from './absorb-norm.ts';
 import {
+  absorbColumns,
   type PerChannel,
   perChannel,
   reciprocal,
-  scaledWeight,
+  scaledRows,
   sum,
   timesPlus,
   timesVector,
@@ -31,6 +33,8 @@ class Sweep {
   readonly context: PassContext;
   readonly gauges = new Map<Node, Gauge>();
   readonly declined: string[] = [];
+  /** Tensors that this sweep made for one linear alone, and so may change again. */
+  readonly owned = new WeakSet<Tensor>();
   folded = 0;
 
   constructor(graph: Graph, context: PassContext) {
@@ -97,8 +101,9 @@ class Sweep {
     }
     const rows = gauge.scale && reciprocal(gauge.scale);
     const { graph } = this;
+    const { tensor } = linear.weight;
     const weight = rows
-      ? graph.constant(scaledWeight(linear.weight.tensor, { rows }), linear.weight.name)
+      ? graph.constant(scaledRows(tensor, rows, this.owned.has(tensor)), linear.weight.name)
       : linear.weight;
     const written = graph.add('linear', [linear.x, weight], linear.node.attrs, linear.node.name);
     const base = graph.add('add', [gauge.base, written], {}, node.name);
@@ -136,12 +141,13 @@ class Sweep {
     }
     const { graph } = this;
     const { weight, bias } = linear;
-    const extra = gauge.offset && timesVector(weight.tensor, gauge.offset);
-    const offset = sum(extra, bias ? perChannel(bias.tensor) : null);
+    const absorbed = gauge.scale
+      ? absorbColumns(weight.tensor, gauge.scale, gauge.offset)
+      : { weight: weight.tensor, product: gauge.offset && timesVector(weight.tensor, gauge.offset) };
+    if (gauge.scale) this.owned.add(absorbed.weight);
+    const offset = sum(absorbed.product, bias ? perChannel(bias.tensor) : null);
     graph.replace(node, () => {
-      const scaled = gauge.scale
-        ? graph.constant(scaledWeight(weight.tensor, { columns: gauge.scale }), weight.name)
-        : weight;
+      const scaled = gauge.scale ? graph.constant(absorbed.weight, weight.name) : weight;
       const biases = offset ? [graph.constant(vectorTensor(offset), bias?.name ?? `${node.name}.bias`)] : [];
       return graph.add('linear', [gauge.base, scaled, ...biases], node.attrs, node.name);
     });

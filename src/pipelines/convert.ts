@@ -1,7 +1,5 @@
 import { basename, dirname, join } from 'node:path';
 import { MbertError } from '../errors.ts';
-import { onnx } from '../exporters/onnx.ts';
-import { tflite } from '../exporters/tflite.ts';
 import { type OutputFile, openFile, writeFiles } from '../files.ts';
 import type { Graph, Node } from '../graph.ts';
 import type { Task } from '../models/index.ts';
@@ -10,7 +8,7 @@ import { selectPasses, type Target } from '../passes/index.ts';
 import { constantBytes } from '../text.ts';
 import { VERSION } from '../version.ts';
 import { defaultLength, type OpenedModel, openModel, type ShapeOptions, targetOf } from './model.ts';
-import { type VerifyResult, verifyFile } from './verify.ts';
+import type { VerifyResult } from './verify.ts';
 
 export interface ConvertOptions extends ShapeOptions {
   readonly source: string;
@@ -168,8 +166,8 @@ function addSoftmax(graph: Graph, task: Task): void {
   }
 }
 
-/** The files of a prepared graph, in chunks. */
-export function exportGraph(
+/** The files of a prepared graph, in chunks. Exporters are loaded when they are needed: each takes longer than a small conversion. */
+export async function* exportGraph(
   model: OpenedModel,
   graph: Graph,
   target: Target,
@@ -180,7 +178,8 @@ export function exportGraph(
   const properties = propertiesOf(model, options);
   if (target === 'onnx') {
     const { opset, externalData } = options;
-    return onnx.write(graph, {
+    const { onnx } = await import('../exporters/onnx.ts');
+    yield* onnx.write(graph, {
       ...onnx.defaults,
       name,
       dtype,
@@ -189,10 +188,12 @@ export function exportGraph(
       ...(opset !== undefined && { opset }),
       ...(externalData !== undefined && { externalData }),
     });
+    return;
   }
   const vocab = options.vocab === undefined ? model.vocabulary : readWhole(options.vocab);
   const labels = labelsOf(model, options);
-  return tflite.write(graph, {
+  const { tflite } = await import('../exporters/tflite.ts');
+  yield* tflite.write(graph, {
     ...tflite.defaults,
     name,
     dtype,
@@ -286,6 +287,7 @@ async function verifyWritten(
   const reference = model.build('onnx', { batch: 'dynamic', sequenceLength: 'dynamic', choices: 'dynamic' });
   const softmax = options.softmax && target === 'tflite' ? 'probability' : undefined;
   if (softmax) addSoftmax(reference, model.task);
+  const { verifyFile } = await import('./verify.ts');
   return verifyFile({
     reference,
     written,

@@ -19,6 +19,8 @@ export interface Checkpoint {
   /** The bytes of vocab.txt. */
   readonly vocabulary: Uint8Array | undefined;
   readonly tokenizerConfig: JsonObject | undefined;
+  /** What was decided that the files do not say; worded `file: part: problem`. */
+  readonly notes: readonly string[];
   /** Lets go of the open files; the tensors cannot be read afterwards. */
   close(): void;
 }

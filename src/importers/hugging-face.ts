@@ -33,6 +33,7 @@ export function checkpointBeside(
   const tokenizerConfig = readSideFile(weights, 'tokenizer_config.json');
   return {
     path: weights.path,
+    notes: [],
     origin,
     tensors: renameLegacy(tensors),
     configPath,

@@ -63,7 +63,7 @@ const HEADS: readonly NameRow[] = [
 export function nameGoogle(checkpoint: Checkpoint): NamedCheckpoint {
   const { config, configPath, path } = checkpoint;
   const names = [...checkpoint.tensors.keys()];
-  const notes: string[] = [];
+  const notes = [...checkpoint.notes];
   const quantizers = names.filter((name) => FAKE_QUANT.test(name));
   if (quantizers.length > 0) {
     notes.push(

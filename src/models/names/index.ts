@@ -6,7 +6,7 @@ import type { NamedCheckpoint } from './table.ts';
 export type { NamedCheckpoint } from './table.ts';
 
 const NAMINGS: { readonly [O in Origin]: (checkpoint: Checkpoint) => NamedCheckpoint } = {
-  torch: (checkpoint) => ({ ...checkpoint, fileName: (name) => name, notes: [] }),
+  torch: (checkpoint) => ({ ...checkpoint, fileName: (name) => name }),
   keras: nameKeras,
   google: nameGoogle,
 };

@@ -27,7 +27,7 @@ export function nameKeras(checkpoint: Checkpoint): NamedCheckpoint {
     tensors.set(ours, name.endsWith('/kernel:0') ? turned(tensor) : tensor);
     fileNames.set(ours, name);
   }
-  return { ...checkpoint, tensors, fileName: (name) => fileNames.get(name) ?? name, notes: [] };
+  return { ...checkpoint, tensors, fileName: (name) => fileNames.get(name) ?? name };
 }
 
 function torchName(name: string): string {

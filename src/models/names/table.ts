@@ -13,8 +13,6 @@ export interface NameRow {
 export interface NamedCheckpoint extends Checkpoint {
   /** What the file itself calls a weight, for messages. */
   fileName(name: string): string;
-  /** What was decided about the checkpoint that its files do not say; worded `file: part: problem`. */
-  readonly notes: readonly string[];
 }
 
 /** The rows of a Keras or TF1 dense layer. */

@@ -16,12 +16,14 @@ import {
   computedTensor,
   convertTensor,
   integerTensor,
+  type Quant,
   readF32,
   scalarTensor,
   type Tensor,
   type TensorType,
   tensorOf,
 } from '../../tensor.ts';
+import { blockScales, quantizationOf } from './quantization.ts';
 import { type Builtin, type Form, isNewer, releaseOf, versionOf } from './versions.ts';
 
 export type Options = NonNullable<Draft<Operator>['builtinOptions']>;
@@ -109,12 +111,12 @@ export class TfliteBuilder {
     return this.#values.has(node);
   }
 
-  /** The tensor of a node's value; a float constant's is f32 whatever it is stored as. */
+  /** The tensor of a node's value; a float constant's is f32 whatever it is stored as, a quantized one's holds integers. */
   value(node: Node): number {
     const known = this.#values.get(node);
     if (known !== undefined) return known;
     if (node.op !== 'constant') throw new Error(`${node.name} is used before it is lowered`);
-    const index = this.weight(node.name, node.tensor);
+    const index = this.weight(node.name, node.tensor, node.type.quant);
     this.#values.set(node, index);
     return index;
   }
@@ -147,12 +149,14 @@ export class TfliteBuilder {
     return this.once(`scalar ${value}`, () => this.constant(`scalar_${value}`, scalarTensor(value)));
   }
 
-  constant(name: string, tensor: Tensor): number {
-    return this.#tensor({ name, type: { dtype: tensor.dtype, shape: tensor.shape } }, this.#buffer(tensor));
+  constant(name: string, tensor: Tensor, quant?: Quant): number {
+    const type: TensorType = { dtype: tensor.dtype, shape: tensor.shape, ...(quant && { quant }) };
+    return this.#tensor({ name, type }, this.#buffer(tensor));
   }
 
   /** A constant as operators compute with it: floats as f32, in an f16 file stored as f16 behind a DEQUANTIZE. */
-  weight(name: string, tensor: Tensor): number {
+  weight(name: string, tensor: Tensor, quant?: Quant): number {
+    if (quant !== undefined) return this.constant(name, tensor, quant);
     if (tensor.dtype === 'i64') return this.constant(name, convertTensor(tensor, 'i32'));
     if (!isFloat(tensor.dtype)) return this.constant(name, tensor);
     if (this.#weights === 'f32' || sizeOf(tensor.shape) < MIN_F16_ELEMENTS) {
@@ -180,8 +184,12 @@ export class TfliteBuilder {
   /** Adds an operator with several results. */
   ops(code: Builtin, inputs: readonly number[], results: readonly Result[], options?: Options): number[] {
     const outputs = results.map((result) => this.#tensor(result, 0, computedType(result.type.dtype)));
-    const form: Form = { inputs: inputs.map((input) => this.typeOf(input)), options };
-    const opcodeIndex = this.#code(code, versionOf(code, form), results[0] as Result);
+    const types = (tensors: readonly number[]) => tensors.map((tensor) => this.typeOf(tensor));
+    const opcodeIndex = this.#code(
+      code,
+      { inputs: types(inputs), outputs: types(outputs), options },
+      results[0] as Result,
+    );
     this.operators.push({ opcodeIndex, inputs, outputs, ...(options && { builtinOptions: options }) });
     return outputs;
   }
@@ -191,11 +199,9 @@ export class TfliteBuilder {
     return this.contents.push({ byteLength: bytes.byteLength, bytes: () => bytes });
   }
 
-  #code(code: Builtin, version: number, result: Result): number {
-    const key = `${code} ${version}`;
-    const known = this.#codes.get(key);
-    if (known !== undefined) return known;
-    const release = releaseOf(code, version);
+  #code(code: Builtin, form: Form, result: Result): number {
+    const version = versionOf(code, form);
+    const release = releaseOf(code, version, form);
     if (this.#minRuntime !== undefined && isNewer(release, this.#minRuntime)) {
       throw new MbertError(
         'UNSUPPORTED',
@@ -206,6 +212,9 @@ export class TfliteBuilder {
       );
     }
     if (isNewer(release, this.runtime)) this.runtime = release;
+    const key = `${code} ${version}`;
+    const known = this.#codes.get(key);
+    if (known !== undefined) return known;
     // Both fields, as old runtimes read only the byte; codes that do not fit it leave a placeholder there.
     const deprecatedBuiltinCode = Math.min(builtinOperatorValues[code], 127);
     const index = this.operatorCodes.push({ deprecatedBuiltinCode, builtinCode: code, version }) - 1;
@@ -215,9 +224,10 @@ export class TfliteBuilder {
 
   #tensor(result: Result, buffer: number, dtype = result.type.dtype): number {
     const { shape, quant } = result.type;
-    if (quant !== undefined) throw new MbertError('UNSUPPORTED', `${result.name}: tflite export of quantized values`);
+    const scales = blockScales(result.name, result.type);
+    const scalesTensor = scales === undefined ? -1 : this.constant(`${result.name}/scales`, scales);
     const name = this.#outputNames.get(result as Node) ?? this.#free(result.name);
-    this.#types.push({ dtype, shape });
+    this.#types.push({ dtype, shape, ...(quant && { quant }) });
     return (
       this.tensors.push({
         name,
@@ -225,6 +235,7 @@ export class TfliteBuilder {
         shape: shape.map(nominal),
         ...(!isStatic(shape) && { shapeSignature: shape.map((dim) => (typeof dim === 'number' ? dim : -1)) }),
         buffer,
+        ...(quant && { quantization: quantizationOf(result.name, result.type, scalesTensor) }),
         hasRank: true,
       }) - 1
     );

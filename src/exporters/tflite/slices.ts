@@ -2,7 +2,9 @@ import { MbertError } from '../../errors.ts';
 import type { Call, Node } from '../../graph.ts';
 import { axisOf, type Dim, isStatic, type Shape, shapeText, sizeOf } from '../../shape.ts';
 import type { Result, TfliteBuilder } from './builder.ts';
+import { operand } from './operands.ts';
 import { reshape, step } from './shapes.ts';
+import { sameStorage } from './storage.ts';
 
 type Slice = Call<'slice'>;
 
@@ -20,10 +22,11 @@ export function lowerSlice(node: Slice, out: TfliteBuilder): number {
   const x = node.inputs[0] as Node;
   const axis = axisOf(node.attrs.axis, x.type.shape.length) as number;
   const { start, end } = node.attrs;
-  if (typeof end === 'string') return x.type.shape[axis] === end ? out.value(x) : lowerPrefix(node, x, axis, end, out);
+  if (typeof end === 'string')
+    return x.type.shape[axis] === end ? operand(node, 0, out) : lowerPrefix(node, x, axis, end, out);
   const parts = equalParts(node, x, axis, out);
-  if (parts !== null) return lowerSplit(node, x, axis, parts, out);
-  return cut(out, out.value(x), x.type.shape, axis, { start, end }, node);
+  if (parts !== null) return lowerSplit(node, axis, parts, out);
+  return cut(out, operand(node, 0, out), x.type.shape, axis, { start, end }, node);
 }
 
 /** The live slices of x that cut this axis into equal parts, in order, or null. */
@@ -35,6 +38,7 @@ function equalParts(node: Slice, x: Node, axis: number, out: TfliteBuilder): rea
   for (const user of x.users) {
     if (user.op !== 'slice' || !out.isLive(user) || axisOf(user.attrs.axis, x.type.shape.length) !== axis) continue;
     if (typeof user.attrs.end === 'string' || user.attrs.end - user.attrs.start !== length) continue;
+    if (!sameStorage(user.type, node.type)) continue;
     if (!byStart.has(user.attrs.start)) byStart.set(user.attrs.start, user);
   }
   const parts: Slice[] = [];
@@ -44,8 +48,8 @@ function equalParts(node: Slice, x: Node, axis: number, out: TfliteBuilder): rea
 }
 
 /** All parts at once; the siblings are defined here and lowered no more. The axis comes first among SPLIT's inputs. */
-function lowerSplit(node: Slice, x: Node, axis: number, parts: readonly Slice[], out: TfliteBuilder): number {
-  const inputs = [out.integers('axis', [axis], []), out.value(x)];
+function lowerSplit(node: Slice, axis: number, parts: readonly Slice[], out: TfliteBuilder): number {
+  const inputs = [out.integers('axis', [axis], []), operand(node, 0, out)];
   const results = out.ops('SPLIT', inputs, parts, { kind: 'SplitOptions', value: { numSplits: parts.length } });
   for (const [i, part] of parts.entries()) out.define(part, results[i] as number);
   return results[parts.indexOf(node)] as number;
@@ -84,15 +88,15 @@ export function lowerShift(node: Call<'shift'>, out: TfliteBuilder): number {
   const { shape } = x.type;
   const axis = axisOf(node.attrs.axis, shape.length) as number;
   const { offset } = node.attrs;
-  if (offset === 0) return out.value(x);
+  if (offset === 0) return operand(node, 0, out);
   const zeros = Math.abs(offset);
   const dim = shape[axis] as Dim;
   const paddings = shape.flatMap((_, i) => (i !== axis ? [0, 0] : offset > 0 ? [0, zeros] : [zeros, 0]));
   const counts = out.integers('paddings', paddings, [shape.length, 2]);
   // The wider size is a symbol of its own: all that counts is that the run knows it, not we.
   const padded = shape.with(axis, typeof dim === 'number' ? dim + zeros : `${dim}+${zeros}`);
-  const result: Result = { name: `${node.name}/padded`, type: { dtype: node.type.dtype, shape: padded } };
-  const wide = out.op('PAD', [out.value(x), counts], result, { kind: 'PadOptions', value: {} });
+  const result: Result = { name: `${node.name}/padded`, type: { ...node.type, shape: padded } };
+  const wide = out.op('PAD', [operand(node, 0, out), counts], result, { kind: 'PadOptions', value: {} });
   return cut(out, wide, padded, axis, offset > 0 ? { start: zeros, end: 0 } : { start: 0, end: -zeros }, node);
 }
 
@@ -104,7 +108,10 @@ export function lowerShift(node: Call<'shift'>, out: TfliteBuilder): number {
 function lowerPrefix(node: Slice, x: Node, axis: number, symbol: string, out: TfliteBuilder): number {
   const lead = x.type.shape.slice(0, axis);
   const source = out.inputWith(symbol);
-  if (x.op !== 'constant' || sizeOf(lead as readonly number[]) !== 1 || source === undefined) {
+  const { quant } = x.type;
+  // Scales per channel stay those of the rows when the axes before them, all 1, go.
+  const isRows = quant === undefined || quant.per === 'tensor' || (quant.per === 'channel' && quant.axis === axis);
+  if (x.op !== 'constant' || sizeOf(lead as readonly number[]) !== 1 || source === undefined || !isRows) {
     throw new MbertError(
       'UNSUPPORTED',
       `${node.name}: tflite cannot cut ${x.op} ${shapeText(x.type.shape)} to ${symbol}`,
@@ -115,7 +122,7 @@ function lowerPrefix(node: Slice, x: Node, axis: number, symbol: string, out: Tf
   }
   const [rows, ...rest] = x.tensor.shape.slice(axis) as [number, ...number[]];
   const width = sizeOf(rest);
-  const table = out.once(`table ${x.name}`, () => out.weight(x.name, { ...x.tensor, shape: [rows, width] }));
+  const table = out.once(`table ${x.name}`, () => out.weight(x.name, { ...x.tensor, shape: [rows, width] }, quant));
   const looked = out.op(
     'EMBEDDING_LOOKUP',
     [positions(symbol, source, out), table],

@@ -132,12 +132,7 @@ describe('refuses', () => {
       8,
       'x: element count of shape [134217728, 67108864] overflows',
     ],
-    [
-      'a dimension of 2^60',
-      entry({ shape: [2 ** 60] }),
-      8,
-      'x: dimension 1152921504606847000 overflows',
-    ],
+    ['a dimension of 2^60', entry({ shape: [2 ** 60] }), 8, 'x: dimension 1152921504606847000 overflows'],
     [
       'an infinite dimension',
       '{"x":{"dtype":"F32","shape":[1e999],"data_offsets":[0,8]}}',

@@ -1,0 +1,44 @@
+import type { Call, Graph, Node } from '../graph.ts';
+import type { Quant } from '../tensor.ts';
+import type { ActivationDType } from './qparams.ts';
+import type { RangeMethod, SettingsMap } from './settings.ts';
+
+/** Values that share a scale and zero point because an op only moves numbers from one to the other. */
+export interface ValueClass {
+  readonly dtype: ActivationDType;
+  /** The nodes whose observed values the range must hold. */
+  readonly members: Node[];
+  /** Zero point 0. */
+  symmetric: boolean;
+  readonly method: RangeMethod;
+  /** Where the form of an op leaves no choice, as for probabilities. */
+  readonly fixed?: Quant & { readonly per: 'tensor' };
+}
+
+/** What becomes integers in a float graph. Decided from the graph alone; ranges come later. */
+export interface Plan {
+  readonly graph: Graph;
+  readonly settings: SettingsMap;
+  /** Nodes that compute on integers: they read stored values and integer copies. */
+  readonly integer: ReadonlySet<Node>;
+  /** Nodes whose result is stored as integers. */
+  readonly stored: ReadonlyMap<Node, ValueClass>;
+  /** Float values that also get an integer copy, for the integer nodes that read them. */
+  readonly copies: ReadonlyMap<Node, ValueClass>;
+}
+
+export function isCall(node: Node): node is Call {
+  return node.op !== 'input' && node.op !== 'constant';
+}
+
+/** Every class of a plan once. */
+export function classesOf({ stored, copies }: Plan): readonly ValueClass[] {
+  return [...new Set([...stored.values(), ...copies.values()])];
+}
+
+/** The nodes whose ranges a plan needs, each once, in graph order. */
+export function observedNodes(plan: Plan): readonly Node[] {
+  const wanted = new Set<Node>();
+  for (const { members, fixed } of classesOf(plan)) if (!fixed) for (const node of members) wanted.add(node);
+  return plan.graph.nodes().filter((node) => wanted.has(node) && node.op !== 'constant');
+}

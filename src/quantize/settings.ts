@@ -1,0 +1,65 @@
+import type { Call, Node } from '../graph.ts';
+import type { OpName } from '../ops/index.ts';
+import type { Granularity } from './weights.ts';
+
+/** What a whole model is asked for. */
+export const SCHEMES = ['dynamic', 'int8', 'f16', 'w4', 'int16x8'] as const;
+export type Scheme = (typeof SCHEMES)[number];
+
+/**
+ * How one node is computed. `float`: as it was. `dynamic`: integer weights, the runtime finds the activation's range in each
+ * run. `w4`: 4-bit weights, float activations. `int8`, `int16x8`: calibrated integer activations, 8-bit weights.
+ * A table is only stored: `w4` with 4 bits, every other but `float` with 8.
+ */
+export const NODE_SCHEMES = ['float', 'dynamic', 'w4', 'int8', 'int16x8'] as const;
+export type NodeScheme = (typeof NODE_SCHEMES)[number];
+
+export const RANGE_METHODS = ['minmax', 'percentile', 'mse', 'entropy'] as const;
+export type RangeMethod = (typeof RANGE_METHODS)[number];
+
+export interface Settings {
+  readonly scheme: NodeScheme;
+  /** Of the weight or table. */
+  readonly granularity: Granularity;
+  /** Of what the node reads as calibrated integers. */
+  readonly range: RangeMethod;
+}
+
+/** Every node that a form can quantize with its settings, in graph order. */
+export type SettingsMap = ReadonlyMap<Call, Settings>;
+
+/** Ops that multiply by a constant weight, which is their second input. */
+export function hasWeight(node: Node): node is Call<'linear' | 'conv1d'> {
+  return (node.op === 'linear' || node.op === 'conv1d') && node.inputs[1]?.op === 'constant';
+}
+
+/** A look-up of rows in a constant table. */
+export function isTable(node: Node): node is Call<'gather'> {
+  const table = node.inputs[0];
+  return node.op === 'gather' && node.attrs.axis === 0 && table?.op === 'constant' && table.type.shape.length === 2;
+}
+
+/** Integer matrix kernels make 16 outputs at a time: a head with fewer gains nothing, and its error is the answer's own. */
+const LEAST_OUTPUTS = 16;
+
+/** True for a linear too narrow to gain from integers, such as a classifier or the span head. */
+export function isNarrow(node: Call): boolean {
+  return hasWeight(node) && ((node.inputs[1] as Node).type.shape[0] as number) < LEAST_OUTPUTS;
+}
+
+const TOKEN_MOVERS: ReadonlySet<OpName> = new Set(['reshape', 'shift', 'concat', 'slice', 'transpose', 'pad']);
+
+/**
+ * True for the linear or convolution that reads embeddings with nothing but moves between, as MobileBERT's trigram front.
+ * A table quantized per row, then again per tensor, is the largest error of an int8 MobileBERT.
+ */
+export function isFront(node: Call): boolean {
+  if (!hasWeight(node)) return false;
+  const stack: Node[] = [node.inputs[0] as Node];
+  for (let at = stack.pop(); at !== undefined; at = stack.pop()) {
+    if (isTable(at)) continue;
+    if (at.op === 'input' || at.op === 'constant' || !TOKEN_MOVERS.has(at.op)) return false;
+    stack.push(...at.inputs);
+  }
+  return true;
+}

@@ -1,0 +1,73 @@
+import { MbertError } from '../errors.ts';
+import type { Form } from './forms/form.ts';
+import { integerGemms } from './forms/integer-gemms.ts';
+import { integerGraph, strictIntegerGraph } from './forms/integer-graph.ts';
+import { weightsOnly } from './forms/weights-only.ts';
+import type { Scheme } from './settings.ts';
+import type { Granularity } from './weights.ts';
+
+/** Where a model will run, as far as it decides the form. */
+export interface TargetProfile {
+  readonly name: string;
+  /** One line, for help and docs. */
+  readonly summary: string;
+  readonly formats: readonly ('onnx' | 'tflite')[];
+  /** Computes on integers only, softmax and mask among them. */
+  readonly isStrict: boolean;
+  /** How many scales a weight may have there. */
+  readonly granularity: Granularity;
+}
+
+/** Every target, the default first. */
+export const targets: readonly TargetProfile[] = [
+  {
+    name: 'cpu',
+    summary: 'ONNX Runtime and XNNPACK: what they run fastest',
+    formats: ['onnx', 'tflite'],
+    isStrict: false,
+    granularity: 'channel',
+  },
+  {
+    name: 'npu',
+    summary: 'accelerators that compute nothing but integers',
+    formats: ['tflite'],
+    isStrict: true,
+    granularity: 'channel',
+  },
+  {
+    name: 'hexagon',
+    summary: "Qualcomm's DSP: integers only, one scale per weight",
+    formats: ['tflite'],
+    isStrict: true,
+    granularity: 'tensor',
+  },
+];
+
+/** Throws USAGE for a name that is none, or a target that has no files of this format. */
+export function targetNamed(name: string, format: 'onnx' | 'tflite'): TargetProfile {
+  const found = targets.find((target) => target.name === name);
+  if (found === undefined) {
+    throw new MbertError('USAGE', `--target: there is no target "${name}"`, {
+      hint: `it is one of ${targets.map((target) => target.name).join(', ')}`,
+    });
+  }
+  if (found.formats.includes(format)) return found;
+  throw new MbertError('USAGE', `--target ${name}: takes ${found.formats.join(', ')} files, not ${format}`);
+}
+
+/** The form of a scheme on a target; f16 needs none, the exporters store it. Throws USAGE for a scheme it cannot run. */
+export function formFor(scheme: Exclude<Scheme, 'f16'>, format: 'onnx' | 'tflite', target: TargetProfile): Form {
+  if (scheme === 'dynamic' || scheme === 'w4') {
+    if (!target.isStrict) return weightsOnly;
+    throw new MbertError('USAGE', `--scheme ${scheme}: computes on floats, which ${target.name} cannot`, {
+      hint: 'use --scheme int8',
+    });
+  }
+  if (target.isStrict) return strictIntegerGraph;
+  return format === 'onnx' ? integerGemms : integerGraph;
+}
+
+/** How many scales weights get: 4-bit ones in blocks where the runtime is fast on them, which XNNPACK in WebAssembly is not. */
+export function granularityFor(scheme: Scheme, format: 'onnx' | 'tflite', target: TargetProfile): Granularity {
+  return scheme === 'w4' && format === 'onnx' ? 'block' : target.granularity;
+}

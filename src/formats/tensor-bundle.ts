@@ -68,7 +68,10 @@ export function readTensorBundle(index: ModelFile, opened: ModelFile[]): TensorB
   if (index.size > MAX_INDEX_BYTES) throw malformed(path, `${index.size} bytes are over ${MAX_INDEX_BYTES}`);
   const [header, ...entries] = readTable(index.read(0, index.size), path);
   if (!INDEX_NAME.test(path)) {
-    throw new MbertError('UNSUPPORTED', `${path}: is no .index file: TensorFlow checkpoints of version 1 are not supported`);
+    throw new MbertError(
+      'UNSUPPORTED',
+      `${path}: is no .index file: TensorFlow checkpoints of version 1 are not supported`,
+    );
   }
   if (header === undefined || header.key.length > 0) throw malformed(path, 'has no header entry');
   const shardCount = readHeader(header.value, path);

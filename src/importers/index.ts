@@ -2,12 +2,13 @@ import { join } from 'node:path';
 import { MbertError } from '../errors.ts';
 import { listFolder, type ModelFile, openFile } from '../files.ts';
 import { HEAD_BYTES, type Importer, type Source } from './importer.ts';
+import { kerasH5 } from './keras-h5.ts';
 import { pytorch } from './pytorch.ts';
 import { safetensors } from './safetensors.ts';
 import { tf1Checkpoint } from './tf1-checkpoint.ts';
 
 /** The source formats; where a folder holds several, the first one is read. */
-export const importers: readonly Importer[] = [safetensors, pytorch, tf1Checkpoint];
+export const importers: readonly Importer[] = [safetensors, pytorch, kerasH5, tf1Checkpoint];
 
 /**
  * Opens a model folder or file of any known format. Throws NOT_FOUND, UNKNOWN_FORMAT or what is wrong with the file.

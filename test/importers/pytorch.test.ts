@@ -26,7 +26,6 @@ const NOTES: { readonly [name: string]: string } = {
 /** Weights that are known and never applied. */
 const UNUSED: { readonly [name: string]: readonly string[] } = {
   'hf-pretraining-bin': ['cls.predictions.bias'],
-  'hf-pretraining-bin-legacy': ['cls.predictions.bias'],
   'hf-qa-bin-oldnames': ['mobilebert.embeddings.position_ids'],
   'tinybert-seqcls': ['fit_dense.weight', 'fit_dense.bias'],
 };

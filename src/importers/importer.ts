@@ -1,8 +1,19 @@
 import type { Checkpoint } from '../checkpoint.ts';
 import type { ModelFile } from '../files.ts';
+import type { Graph } from '../graph.ts';
 
 /** What a source turned out to hold. */
 export type Source = { readonly yields: 'checkpoint'; readonly checkpoint: Checkpoint };
+
+/** A whole graph, as its exporter left it: `raise` in passes/raise.ts finds norms, activations and attention in it. */
+export interface GraphSource {
+  readonly yields: 'graph';
+  /** The file as the user named it, for messages. */
+  readonly path: string;
+  readonly graph: Graph;
+  /** Lets go of the open files; constants cannot be read afterwards. */
+  close(): void;
+}
 
 /** One source format. */
 export interface Importer {

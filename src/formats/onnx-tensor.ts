@@ -1,0 +1,126 @@
+import { MbertError } from '../errors.ts';
+import type { ModelFile } from '../files.ts';
+import { shapeText, sizeOf } from '../shape.ts';
+import { byteLength, type DType, type Tensor, tensorOf } from '../tensor.ts';
+import { ONNX_DTYPES } from './onnx.ts';
+import type { ProtoMessage } from './protobuf.ts';
+
+/** Opens a file beside the model, each one once. */
+export type ExternalFiles = (name: string) => ModelFile;
+
+/** Our dtype by its number in TensorProto.DataType. */
+export const ONNX_DTYPE_OF: ReadonlyMap<number, DType> = new Map(
+  (Object.entries(ONNX_DTYPES) as [DType, number][]).map(([dtype, number]) => [number, dtype]),
+);
+
+/** Models have at most five or six axes; the limit keeps crafted shapes cheap. */
+const MAX_RANK = 32;
+
+/**
+ * Reads a TensorProto: raw bytes as a view of the file's, bytes in another file by range, or one of the typed lists.
+ * The data must be as long as dims and type say, which is checked before anything is allocated.
+ */
+export function readOnnxTensor(message: ProtoMessage, external: ExternalFiles): Tensor {
+  const part = nameOf(message);
+  const number = message.int(2);
+  const dtype = ONNX_DTYPE_OF.get(number);
+  if (dtype === undefined) {
+    throw new MbertError('UNSUPPORTED', `${message.what}: ${part}: tensors of type ${number} are not supported`);
+  }
+  const shape = message.ints(1);
+  if (shape.length > MAX_RANK) message.fail(`${part}: has ${shape.length} axes`);
+  if (shape.some((dim) => dim < 0)) message.fail(`${part}: has a negative size, ${shapeText(shape)}`);
+  const length = byteLength(dtype, shape);
+  if (!Number.isSafeInteger(length)) message.fail(`${part}: ${shapeText(shape)} is larger than any file`);
+  if (message.has(3)) message.fail(`${part}: tensors in segments are not supported`);
+  if (message.int(14) === EXTERNAL) return externalTensor(message, dtype, shape, external);
+  if (message.has(9)) return rawTensor(message, dtype, shape);
+  return listedTensor(message, dtype, shape);
+}
+
+/** TensorProto.DataLocation */
+const EXTERNAL = 1;
+
+function nameOf(message: ProtoMessage): string {
+  return message.text(8) || 'a tensor without a name';
+}
+
+function rawTensor(message: ProtoMessage, dtype: DType, shape: readonly number[]): Tensor {
+  const bytes = message.bytes(9);
+  const wanted = byteLength(dtype, shape);
+  if (bytes.byteLength !== wanted) {
+    message.fail(
+      `${nameOf(message)}: ${dtype}${shapeText(shape)} takes ${wanted} bytes, raw_data has ${bytes.byteLength}`,
+    );
+  }
+  return { dtype, shape, bytes: () => bytes };
+}
+
+function externalTensor(
+  message: ProtoMessage,
+  dtype: DType,
+  shape: readonly number[],
+  external: ExternalFiles,
+): Tensor {
+  const entries = message.textEntries(13, 'external_data');
+  const wanted = byteLength(dtype, shape);
+  const part = nameOf(message);
+  const file = external(entries.get('location') ?? message.fail(`${part}: external data without a location`));
+  const offset = Number(entries.get('offset') ?? 0);
+  const length = Number(entries.get('length') ?? wanted);
+  if (length !== wanted)
+    message.fail(`${part}: ${dtype}${shapeText(shape)} takes ${wanted} bytes, its external data has ${length}`);
+  if (!Number.isSafeInteger(offset) || offset < 0 || offset + length > file.size) {
+    message.fail(`${part}: bytes ${offset} to ${offset + length} lie outside the ${file.size} bytes of ${file.path}`);
+  }
+  return { dtype, shape, fresh: true, bytes: () => file.read(offset, length) };
+}
+
+/** Values that stand in a list of their own: most types in int32_data, where f16 and bf16 are bits and two i4 share a number. */
+function listedTensor(message: ProtoMessage, dtype: DType, shape: readonly number[]): Tensor {
+  const values = listedValues(message, dtype);
+  const count = dtype === 'i4' || dtype === 'u4' ? byteLength(dtype, shape) : sizeOf(shape);
+  if (values.length !== count) {
+    message.fail(
+      `${nameOf(message)}: ${dtype}${shapeText(shape)} takes ${count} values, the file has ${values.length}`,
+    );
+  }
+  return tensorOf(dtype, shape, values);
+}
+
+function listedValues(message: ProtoMessage, dtype: DType) {
+  switch (dtype) {
+    case 'f32':
+      return message.floats(4);
+    case 'f64':
+      return message.doubles(10);
+    case 'i64':
+      return BigInt64Array.from(message.ints(7), bigInteger);
+    case 'u64':
+      return BigUint64Array.from(message.ints(11), bigInteger);
+    case 'u32':
+      return Uint32Array.from(message.ints(11));
+    default:
+      return new LISTED_ARRAYS[dtype](message.ints(5));
+  }
+}
+
+/** The largest number below 2^63 that a double holds: sizes such as "to the end" come as 2^63 - 1 and would wrap round. */
+const MAX_INTEGER = 2 ** 63 - 1024;
+
+function bigInteger(value: number): bigint {
+  return BigInt(Math.min(value, MAX_INTEGER));
+}
+
+const LISTED_ARRAYS = {
+  i32: Int32Array,
+  i16: Int16Array,
+  u16: Uint16Array,
+  f16: Uint16Array,
+  bf16: Uint16Array,
+  i8: Int8Array,
+  u8: Uint8Array,
+  bool: Uint8Array,
+  i4: Uint8Array,
+  u4: Uint8Array,
+} as const;

@@ -1,0 +1,271 @@
+import { MbertError } from '../../errors.ts';
+import { evaluateNode } from '../../evaluate.ts';
+import type { OnnxFileNode } from '../../formats/onnx-decode.ts';
+import type { Constant, Graph, Node } from '../../graph.ts';
+import { type AttrsOf, type OpName, opDef } from '../../ops/index.ts';
+import { isStatic, type Shape, shapeText, sizeOf } from '../../shape.ts';
+import { type DType, scalarTensor, type Tensor } from '../../tensor.ts';
+import { numberOf, type Size, sameSize, sizeOfDim } from './sizes.ts';
+import {
+  asList,
+  dimsOf,
+  dtypeOf,
+  type IndexValue,
+  type NodeValue,
+  nodeValue,
+  shapeOf,
+  type TensorValue,
+  tensorOfList,
+  uniformOf,
+  type Value,
+} from './values.ts';
+
+/** Thrown where two sizes meet that must be equal: the import starts again with one name for both. */
+export class SameSymbol {
+  readonly from: string;
+  readonly to: string | number;
+
+  constructor(from: string, to: string | number) {
+    this.from = from;
+    this.to = to;
+  }
+}
+
+/** Why an operator is carried along as foreign. */
+export class NotExpressible {
+  readonly reason: string;
+
+  constructor(reason: string) {
+    this.reason = reason;
+  }
+}
+
+/** Computed at once where all inputs are constants: scales and masks that exporters leave as arithmetic. */
+const MAX_FOLDED_ELEMENTS = 4096;
+
+/** What the operators of one ONNX graph are read into. */
+export class GraphImport {
+  readonly graph: Graph;
+  readonly #constants = new Map<Tensor, Constant>();
+  /** A table may be read both as the integers that it stores and as the numbers that these stand for. */
+  readonly #quantizedConstants = new Map<Tensor, Constant>();
+
+  constructor(graph: Graph) {
+    this.graph = graph;
+  }
+
+  /** Adds a node on the values as they are, in full. */
+  emit<O extends OpName>(op: O, inputs: readonly Value[], attrs: Partial<AttrsOf<O>>, name: string): Value {
+    return this.#fold(
+      this.#add(
+        op,
+        inputs.map((input) => this.node(input)),
+        attrs,
+        name,
+      ),
+    );
+  }
+
+  /** Adds a node that treats every element alike: a repeated input is computed once and its result repeated. */
+  elementwise<O extends OpName>(op: O, inputs: readonly Value[], attrs: Partial<AttrsOf<O>>, name: string): Value {
+    const [first] = inputs;
+    if (first?.kind === 'cut' && inputs.length === 1) {
+      const x = this.elementwise(op, [first.x], attrs, name);
+      return x.kind === 'node' ? { ...first, x } : x;
+    }
+    const operands = inputs.map((input) => this.repeated(input));
+    const shape = operands.map((operand) => operand.shape).reduce((a, b) => this.joinShapes(a, b));
+    const node = this.#add(
+      op,
+      operands.map((operand) => operand.node),
+      attrs,
+      name,
+    );
+    const folded = this.#fold(node);
+    return folded.kind === 'node' || !sameSizes(node.type.shape.map(sizeOfDim), shape)
+      ? nodeValue(node, shape)
+      : folded;
+  }
+
+  /** The value as a node of its full shape. */
+  node(value: Value): Node {
+    switch (value.kind) {
+      case 'node': {
+        const shape = dimsOf(value.shape) ?? notExpressible('a size that is no product');
+        if (sameSizes(value.node.type.shape.map(sizeOfDim), value.shape)) return value.node;
+        return this.graph.add('expand', [value.node], { shape }, `${value.node.name}/expanded`);
+      }
+      case 'tensor':
+        return this.constant(value);
+      case 'list':
+      case 'index':
+        return this.#numbers(value);
+      case 'tuple':
+        return this.#unknown('Concat', value.parts);
+      case 'cut':
+        return this.#unknown('Slice', [value.x], value);
+      default:
+        return this.#unknown('DynamicQuantizeLinear', [value.x]);
+    }
+  }
+
+  /** The value as a node that may be smaller than the shape it is repeated to. */
+  repeated(value: Value): NodeValue {
+    if (value.kind === 'node') return value;
+    const number = value.kind === 'index' ? uniformOf(value) : null;
+    if (value.kind === 'index' && number !== null) return this.#filled(value, number);
+    return nodeValue(this.node(value));
+  }
+
+  constant(value: TensorValue): Constant {
+    const constants = value.quant ? this.#quantizedConstants : this.#constants;
+    const known = constants.get(value.tensor);
+    if (known) return known;
+    const constant = this.graph.constant(value.tensor, value.name, value.quant);
+    constants.set(value.tensor, constant);
+    return constant;
+  }
+
+  /** The shape that both broadcast to. A symbol that meets another size is taken to be that size. */
+  joinShapes(a: readonly Size[], b: readonly Size[]): readonly Size[] {
+    const rank = Math.max(a.length, b.length);
+    const shape: Size[] = [];
+    for (let i = 0; i < rank; i++) {
+      const x = a[a.length - rank + i];
+      const y = b[b.length - rank + i];
+      if (x === undefined || y === undefined) shape.push((x ?? y) as Size);
+      else if (numberOf(x) === 1) shape.push(y);
+      else if (numberOf(y) === 1) shape.push(x);
+      else {
+        this.equate(x, y);
+        shape.push(x);
+      }
+    }
+    return shape;
+  }
+
+  /** Both are one size, or the graph makes no sense. */
+  equate(a: Size, b: Size): void {
+    if (sameSize(a, b)) return;
+    const [x, y] = [symbolOf(a), symbolOf(b)];
+    if (typeof x === 'string' && y !== null) throw new SameSymbol(x, y);
+    if (typeof y === 'string' && x !== null) throw new SameSymbol(y, x);
+    notExpressible('sizes that are not equal');
+  }
+
+  /** An operator that is carried along. Its values' types are what the file or the caller says of them. */
+  foreign(
+    node: OnnxFileNode,
+    inputs: readonly Value[],
+    types: readonly { dtype: DType; shape: Shape }[],
+    attrs: AttrsOf<'foreign'>,
+  ): Value[] {
+    const [only] = types;
+    const type = only && types.length === 1 ? { outputDtype: only.dtype, outputShape: only.shape } : {};
+    const all = { ...attrs, op: node.domain === '' ? node.op : `${node.domain}::${node.op}`, ...type };
+    const made = this.graph.add(
+      'foreign',
+      inputs.map((input) => this.node(input)),
+      all,
+      node.outputs[0] || node.name,
+    );
+    if (types.length === 1) return [nodeValue(made)];
+    return types.map(({ dtype, shape }, index) =>
+      nodeValue(
+        this.graph.add(
+          'pick',
+          [made],
+          { index, outputDtype: dtype, outputShape: shape },
+          `${node.outputs[index] || node.name}/pick`,
+        ),
+      ),
+    );
+  }
+
+  #add<O extends OpName>(op: O, inputs: readonly Node[], attrs: Partial<AttrsOf<O>>, name: string): Node {
+    if (inputs.some((input) => input.type.shape[0] === '?')) notExpressible('an input of unknown shape');
+    try {
+      return this.graph.add(op, inputs, attrs, name) as unknown as Node;
+    } catch (cause) {
+      if (cause instanceof MbertError && cause.code === 'INVALID_GRAPH') notExpressible(cause.message);
+      throw cause;
+    }
+  }
+
+  #fold(node: Node): Value {
+    const { shape } = node.type;
+    const computable = node.op !== 'input' && node.op !== 'constant' && opDef(node.op).evaluate !== undefined;
+    if (!computable || !isStatic(shape) || sizeOf(shape) > MAX_FOLDED_ELEMENTS) return nodeValue(node);
+    if (!node.inputs.every((input) => input.op === 'constant' && sizeOf(input.tensor.shape) <= MAX_FOLDED_ELEMENTS)) {
+      return nodeValue(node);
+    }
+    const tensor = evaluateNode(
+      node,
+      node.inputs.map((input) => evaluateNode(input, [], {})),
+      {},
+    );
+    return { kind: 'tensor', tensor, name: node.name };
+  }
+
+  #filled(value: IndexValue, number: number): NodeValue {
+    const tensor = filledTensor(value.dtype, number);
+    return nodeValue(this.graph.constant(tensor), value.shape);
+  }
+
+  /** Numbers that have come to be data after all; unknown ones as what makes them. */
+  #numbers(value: Value): Node {
+    const list = asList(value);
+    const tensor = list && tensorOfList(list);
+    if (tensor) return this.graph.constant(tensor);
+    const number = value.kind === 'index' ? uniformOf(value) : null;
+    if (value.kind === 'index' && number !== null) return this.node(this.#filled(value, number));
+    return this.#unknown(value.kind === 'index' ? 'Range' : 'Shape', [], value);
+  }
+
+  #unknown(op: string, inputs: readonly Value[], like: Value | undefined = undefined): Node {
+    const shape = like && shapeOf(like);
+    const dims = shape && dimsOf(shape);
+    const type = { ...(like && { outputDtype: dtypeOf(like) }), ...(dims && { outputShape: dims }) };
+    return this.graph.add(
+      'foreign',
+      inputs.map((input) => this.node(input)),
+      { op, ...type },
+    );
+  }
+}
+
+export function notExpressible(reason: string): never {
+  throw new NotExpressible(reason);
+}
+
+export function sameSizes(a: readonly Size[], b: readonly Size[]): boolean {
+  return a.length === b.length && a.every((size, i) => sameSize(size, b[i] as Size));
+}
+
+/** The size as one symbol or a number; null where it is neither. */
+function symbolOf(size: Size): string | number | null {
+  const number = numberOf(size);
+  if (number !== null) return number;
+  const [[symbol, factor] = ['', 0], ...rest] = size;
+  return rest.length === 0 && factor === 1 && !symbol.includes('*') ? symbol : null;
+}
+
+function filledTensor(dtype: DType, number: number): Tensor {
+  if (dtype === 'bool') {
+    const byte = Uint8Array.of(number === 0 ? 0 : 1);
+    return { dtype, shape: [], bytes: () => byte };
+  }
+  if (dtype === 'f32') return scalarTensor(number);
+  const data = dtype === 'i32' ? Int32Array.of(number) : BigInt64Array.of(BigInt(number));
+  return { dtype: dtype === 'i32' ? 'i32' : 'i64', shape: [], bytes: () => new Uint8Array(data.buffer) };
+}
+
+/** `[batch, sequence - 1]`, for messages. */
+export function sizesText(shape: readonly Size[]): string {
+  return shapeText(
+    shape.map(
+      (size) =>
+        [...size].map(([symbols, factor]) => (symbols === '' ? `${factor}` : `${factor}*${symbols}`)).join(' + ') || 0,
+    ),
+  );
+}

@@ -1,0 +1,59 @@
+import { scalarTensor } from '../../tensor.ts';
+import { notExpressible } from './context.ts';
+import { floatOf, inputOf, intOf, knownShape, type Operation, type Reader } from './operation.ts';
+import { product } from './products.ts';
+import { turnedTensor } from './shapes.ts';
+import type { Value } from './values.ts';
+
+/** Operators of ONNX Runtime's own, which its optimizer writes (github.com/microsoft/onnxruntime, docs/ContribOperators.md). */
+
+/** gelu(x + bias). */
+export function biasGelu(tanh: boolean): Reader {
+  return ({ to, inputs, name, ...rest }) => {
+    const operation: Operation = { to, inputs, name, ...rest };
+    const bias = inputs[1];
+    const x = inputOf(operation, 0);
+    const sum = bias ? to.elementwise('add', [x, bias], {}, `${name}/sum`) : x;
+    return to.elementwise('gelu', [sum], { tanh }, name);
+  };
+}
+
+/** layerNorm(x + skip + bias); the fourth output is that sum. */
+export const skipLayerNormalization: Reader = (operation) => {
+  const { to, inputs, name, node } = operation;
+  const bias = inputs[4];
+  const gamma = inputOf(operation, 2);
+  const beta = inputs[3] ?? notExpressible('SkipLayerNormalization without beta');
+  let sum = to.elementwise('add', [inputOf(operation, 0), inputOf(operation, 1)], {}, `${name}/sum`);
+  if (bias) sum = to.elementwise('add', [sum, bias], {}, `${name}/biased`);
+  const norm = to.emit('layerNorm', [sum, gamma, beta], { epsilon: floatOf(operation, 'epsilon', 1e-12) }, name);
+  return node.outputs.length > 3 ? [norm, norm, norm, sum] : norm;
+};
+
+/** alpha a b, with the last two axes of either turned. */
+export const fusedMatMul: Reader = (operation) => {
+  const { to, name } = operation;
+  if (intOf(operation, 'transBatchA', 0) !== 0 || intOf(operation, 'transBatchB', 0) !== 0)
+    notExpressible('a FusedMatMul of batches');
+  const alpha = floatOf(operation, 'alpha', 1);
+  const a = turnedBy(operation, 0, 'transA');
+  const b = turnedBy(operation, 1, 'transB');
+  const result = product(to, a, b, alpha === 1 ? name : `${name}/product`);
+  if (alpha === 1) return result;
+  return to.elementwise(
+    'mul',
+    [result, { kind: 'tensor', tensor: scalarTensor(alpha), name: `${name}/alpha` }],
+    {},
+    name,
+  );
+};
+
+function turnedBy(operation: Operation, at: number, attribute: string): Value {
+  const x = inputOf(operation, at);
+  if (intOf(operation, attribute, 0) === 0) return x;
+  const rank = knownShape(x).length;
+  if (x.kind === 'tensor' && rank === 2) return turnedTensor(x);
+  const axes = Array.from({ length: rank }, (_, axis) => axis);
+  const permutation = [...axes.slice(0, -2), rank - 1, rank - 2];
+  return operation.to.emit('transpose', [x], { permutation }, `${operation.name}/${at === 0 ? 'a' : 'b'}`);
+}

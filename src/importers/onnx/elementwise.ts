@@ -1,0 +1,188 @@
+import { ONNX_DTYPE_OF } from '../../formats/onnx-tensor.ts';
+import { isFloat } from '../../op.ts';
+import type { OpName } from '../../ops/index.ts';
+import { sizeOf } from '../../shape.ts';
+import { convertTensor, type DType, readF32, tensorOf } from '../../tensor.ts';
+import { type GraphImport, notExpressible, sameSizes } from './context.ts';
+import { integerResult } from './integers.ts';
+import { inputOf, intOf, knownShape, type Operation, type Reader } from './operation.ts';
+import { constantSize, numberOf } from './sizes.ts';
+import { asIndex, asList, dtypeOf, isInteger, type NodeValue, uniformOf, type Value } from './values.ts';
+
+type BinaryOp = 'add' | 'sub' | 'mul' | 'div' | 'minimum' | 'maximum' | 'and' | 'or';
+
+/** An operator on two values that are known before the run, or else a node. */
+export function binary(op: BinaryOp): Reader {
+  return (operation) => combine(operation, op, inputOf(operation, 0), inputOf(operation, 1), operation.name);
+}
+
+/** The same over any number of inputs, from left to right. */
+export function variadic(op: BinaryOp): Reader {
+  return (operation) => {
+    const [first, ...rest] = operation.inputs.map((_, i) => inputOf(operation, i));
+    if (first === undefined) notExpressible(`${operation.node.op} of nothing`);
+    return rest.reduce(
+      (a, b, i) => combine(operation, op, a, b, i === rest.length - 1 ? operation.name : `${operation.name}/${i}`),
+      first,
+    );
+  };
+}
+
+function combine({ node, to }: Operation, op: BinaryOp, a: Value, b: Value, name: string): Value {
+  return integerResult(node.op, a, b) ?? to.elementwise(op, [a, b], {}, name);
+}
+
+/** Where one side is true everywhere, the other is the answer, only larger. */
+export const and: Reader = (operation) => {
+  const { node, to, name } = operation;
+  const a = inputOf(operation, 0);
+  const b = inputOf(operation, 1);
+  const known = integerResult(node.op, a, b);
+  if (known) return known;
+  for (const [grid, other] of [
+    [asIndex(a), b],
+    [asIndex(b), a],
+  ] as const) {
+    if (grid && uniformOf(grid) === 1) return expanded(to, other, to.joinShapes(grid.shape, knownShape(other)));
+  }
+  return to.elementwise('and', [a, b], {}, name);
+};
+
+/** A value repeated to a larger shape, without a node for it. */
+export function expanded(to: GraphImport, value: Value, shape: NodeValue['shape']): NodeValue {
+  return { kind: 'node', node: to.repeated(value).node, shape };
+}
+
+export function comparison(test: 'equal' | 'less' | 'lessOrEqual' | 'greater' | 'greaterOrEqual'): Reader {
+  return (operation) => {
+    const a = inputOf(operation, 0);
+    const b = inputOf(operation, 1);
+    return (
+      integerResult(operation.node.op, a, b) ?? operation.to.elementwise('compare', [a, b], { test }, operation.name)
+    );
+  };
+}
+
+export function unary(op: OpName): Reader {
+  return (operation) => operation.to.elementwise(op, [inputOf(operation, 0)], {}, operation.name);
+}
+
+/** The value goes on under another name. */
+export const same: Reader = (operation) => inputOf(operation, 0);
+
+/** -x is x times -1, also for whole numbers that are known. */
+export const negate: Reader = (operation) => {
+  const x = inputOf(operation, 0);
+  const minusOne = numberLike(x, -1);
+  return integerResult('Mul', x, minusOne) ?? operation.to.elementwise('mul', [x, minusOne], {}, operation.name);
+};
+
+/** 1 / x; of a square root it has a name of its own. */
+export const reciprocal: Reader = (operation) => {
+  const { to, name } = operation;
+  const x = inputOf(operation, 0);
+  if (x.kind === 'node' && x.node.op === 'sqrt') {
+    return to.elementwise('rsqrt', [{ ...x, node: x.node.inputs[0] as NodeValue['node'] }], {}, name);
+  }
+  return to.elementwise('div', [numberLike(x, 1), x], {}, name);
+};
+
+/** Powers by one of the usual constants; x² and x³ as products, which is what they are computed as. */
+export const power: Reader = (operation) => {
+  const { to, name } = operation;
+  const x = inputOf(operation, 0);
+  const exponent = knownFloat(inputOf(operation, 1));
+  const square = () => to.elementwise('mul', [x, x], {}, exponent === 2 ? name : `${name}/square`);
+  switch (exponent) {
+    case 0.5:
+      return to.elementwise('sqrt', [x], {}, name);
+    case -0.5:
+      return to.elementwise('rsqrt', [x], {}, name);
+    case 1:
+      return x;
+    case 2:
+      return square();
+    case 3:
+      return to.elementwise('mul', [square(), x], {}, name);
+    default:
+      return notExpressible(`a power with exponent ${exponent ?? 'that is computed'}`);
+  }
+};
+
+export const clip: Reader = (operation) => {
+  const { to, name, inputs } = operation;
+  const [, least, most] = inputs;
+  let x = inputOf(operation, 0);
+  if (least) x = to.elementwise('maximum', [x, least], {}, most ? `${name}/least` : name);
+  return most ? to.elementwise('minimum', [x, most], {}, name) : x;
+};
+
+export const where: Reader = (operation) => {
+  const { to, name } = operation;
+  const [condition, a, b] = [0, 1, 2].map((i) => inputOf(operation, i)) as [Value, Value, Value];
+  const grid = asIndex(condition);
+  const answer = grid && uniformOf(grid);
+  if (grid && answer !== null) {
+    const chosen = answer === 0 ? b : a;
+    const shape = [grid.shape, knownShape(a), knownShape(b)].reduce((x, y) => to.joinShapes(x, y));
+    return sameSizes(shape, knownShape(chosen)) ? chosen : expanded(to, chosen, shape);
+  }
+  return chosenNumbers(condition, a, b) ?? to.elementwise('where', [condition, a, b], {}, name);
+};
+
+/** Element by element where all three are known and of one length. */
+function chosenNumbers(condition: Value, a: Value, b: Value): Value | null {
+  const [answers, x, y] = [asList(condition), asList(a), asList(b)];
+  if (!answers || !x || !y) return null;
+  const count = answers.elements.length;
+  if (x.elements.length !== count || y.elements.length !== count) return null;
+  const elements = answers.elements.map((answer, i) => (numberOf(answer) === 0 ? y : x).elements[i]);
+  return { ...x, shape: answers.shape, elements: elements.filter((element) => element !== undefined) };
+}
+
+export const not: Reader = (operation) => {
+  const x = inputOf(operation, 0);
+  return integerResult('Equal', x, numberLike(x, 0)) ?? operation.to.elementwise('not', [x], {}, operation.name);
+};
+
+export const cast: Reader = (operation) => {
+  const { to, name } = operation;
+  const x = inputOf(operation, 0);
+  const dtype = ONNX_DTYPE_OF.get(intOf(operation, 'to', 0));
+  return castTo(to, x, dtype ?? notExpressible(`a cast to type ${intOf(operation, 'to', 0)}`), name);
+};
+
+export const castLike: Reader = (operation) =>
+  castTo(operation.to, inputOf(operation, 0), dtypeOf(inputOf(operation, 1)), operation.name);
+
+/** Computed floats are f32 whatever the file calls them, so a cast between floats is none. */
+function castTo(to: GraphImport, x: Value, dtype: DType, name: string): Value {
+  const from = dtypeOf(x);
+  if (from === dtype || (isFloat(from) && isFloat(dtype))) return x;
+  if ((x.kind === 'list' || x.kind === 'index') && isInteger(dtype)) {
+    if (dtype !== 'bool') return { ...x, dtype };
+    const nonZero = integerResult('Equal', x, numberLike(x, 0));
+    const answer = nonZero && integerResult('Equal', { ...nonZero, dtype: 'i64' } as Value, numberLike(x, 0));
+    if (answer) return answer;
+  }
+  const grid = x.kind === 'index' || x.kind === 'list' ? asIndex(x) : null;
+  if (grid && uniformOf(grid) !== null) return { ...grid, dtype: isFloat(dtype) ? 'f32' : dtype };
+  if (x.kind === 'tensor') return { kind: 'tensor', tensor: convertTensor(x.tensor, dtype), name: x.name };
+  return to.elementwise('cast', [x], { to: dtype }, name);
+}
+
+/** A constant of x's type. */
+function numberLike(x: Value, value: number): Value {
+  const dtype = dtypeOf(x);
+  if (!isFloat(dtype)) return { kind: 'list', dtype, shape: [], elements: [constantSize(value)] };
+  return { kind: 'tensor', tensor: tensorOf('f32', [], Float32Array.of(value)), name: String(value) };
+}
+
+/** The number of a constant with one element. */
+export function knownFloat(value: Value): number | null {
+  if (value.kind === 'tensor' && !value.quant && sizeOf(value.tensor.shape) === 1)
+    return readF32(value.tensor)[0] ?? null;
+  const list = asList(value);
+  const [only, ...rest] = list?.elements ?? [];
+  return only && rest.length === 0 ? numberOf(only) : null;
+}

@@ -1,0 +1,252 @@
+import { MbertError } from '../../errors.ts';
+import type {
+  OnnxFile,
+  OnnxFileAttribute,
+  OnnxFileNode,
+  OnnxFunction,
+  OnnxValueInfo,
+} from '../../formats/onnx-decode.ts';
+import { Graph } from '../../graph.ts';
+import type { Attr } from '../../op.ts';
+import { UNKNOWN_SHAPE } from '../../ops/foreign.ts';
+import type { Dim, Shape } from '../../shape.ts';
+import { shapeText } from '../../shape.ts';
+import type { DType } from '../../tensor.ts';
+import { GraphImport, NotExpressible, SameSymbol } from './context.ts';
+import type { Operation, Reader } from './operation.ts';
+import { readers } from './readers.ts';
+import { nodeValue, type Value } from './values.ts';
+
+/** Operator sets of ONNX's own domain whose operators mean what the readers take them to mean. */
+const MIN_OPSET = 11;
+const MAX_OPSET = 24;
+
+/** Functions may call functions; the largest public models have some ten thousand nodes. */
+const MAX_NODES = 1_000_000;
+const MAX_CALLS = 32;
+
+/**
+ * The graph of a model, as its exporter left it: decomposed norms stay decomposed, but shapes, position ids and index
+ * grids are worked out. Symbols are the file's. What the IR has no op for comes as foreign. `path` names the file.
+ * Throws MALFORMED for a graph that is none, UNSUPPORTED for an operator set that is too old or too new.
+ */
+export function importOnnx(file: OnnxFile, path: string): Graph {
+  checkOpset(file, path);
+  const equal = new Map<string, Dim>();
+  for (;;) {
+    try {
+      return new Importing(file, path, equal).run();
+    } catch (cause) {
+      if (!(cause instanceof SameSymbol)) throw cause;
+      // Each round has a symbol less, so there is an end.
+      equal.set(cause.from, cause.to);
+    }
+  }
+}
+
+function checkOpset({ opsets }: OnnxFile, path: string): void {
+  const opset = opsets.get('');
+  if (opset === undefined)
+    throw new MbertError('MALFORMED', `${path}: opset_import: does not name ONNX's own operator set`);
+  if (opset >= MIN_OPSET && opset <= MAX_OPSET) return;
+  throw new MbertError('UNSUPPORTED', `${path}: opset ${opset} is not supported`, {
+    hint: `opsets ${MIN_OPSET} to ${MAX_OPSET} are; onnx.version_converter changes the opset of a model`,
+  });
+}
+
+/** Values by name, in the graph or in one call of a function. */
+interface Scope {
+  readonly values: Map<string, Value>;
+  readonly nodes: readonly OnnxFileNode[];
+  readonly opsets: ReadonlyMap<string, number>;
+  /** What references in a function's attributes stand for. */
+  readonly attributes: ReadonlyMap<string, OnnxFileAttribute>;
+  /** In front of the names of a call's values. */
+  readonly prefix: string;
+  readonly depth: number;
+}
+
+class Importing {
+  readonly #file: OnnxFile;
+  readonly #path: string;
+  readonly #to: GraphImport;
+  readonly #equal: ReadonlyMap<string, Dim>;
+  #nodesLeft = MAX_NODES;
+
+  constructor(file: OnnxFile, path: string, equal: ReadonlyMap<string, Dim>) {
+    this.#file = file;
+    this.#path = path;
+    this.#to = new GraphImport(new Graph(file.graph.name || 'model'));
+    this.#equal = equal;
+  }
+
+  run(): Graph {
+    const { graph: source, opsets } = this.#file;
+    const values = new Map<string, Value>();
+    for (const [name, tensor] of source.initializers) values.set(name, { kind: 'tensor', tensor, name });
+    for (const input of source.inputs) if (!values.has(input.name)) values.set(input.name, this.#input(input));
+    this.#readNodes({ values, nodes: source.nodes, opsets, attributes: new Map(), prefix: '', depth: 0 });
+    const { graph } = this.#to;
+    if (source.outputs.length === 0) this.#fail('graph', 'has no outputs');
+    for (const { name } of source.outputs) {
+      const value = values.get(name) ?? this.#fail(`output ${name}`, 'is not produced by anything');
+      graph.output(name, this.#to.node(value));
+    }
+    graph.prune();
+    return graph;
+  }
+
+  #input(info: OnnxValueInfo): Value {
+    if (info.dtype === undefined)
+      this.#fail(`input ${info.name}`, 'is no tensor of a type that mbert has', 'UNSUPPORTED');
+    return nodeValue(this.#to.graph.input(info.name, { dtype: info.dtype, shape: this.#shapeOf(info) }));
+  }
+
+  /** Sizes without a name get one; symbols that turned out to be equal are one. */
+  #shapeOf({ name, shape }: OnnxValueInfo): Shape {
+    if (shape === undefined) return UNKNOWN_SHAPE;
+    return shape.map((dim, axis) => {
+      if (typeof dim === 'number' && dim < 0) this.#fail(name, `has a negative size, ${shapeText([dim])}`);
+      let found: Dim = typeof dim === 'number' ? dim : symbolFor(dim || `${name}_${axis}`);
+      for (let next = this.#equal.get(String(found)); next !== undefined; next = this.#equal.get(String(next)))
+        found = next;
+      return found;
+    });
+  }
+
+  #readNodes(scope: Scope): void {
+    for (const node of scope.nodes) {
+      if (this.#nodesLeft-- === 0) this.#fail(node.name, `is beyond the limit of ${MAX_NODES} nodes`);
+      const inputs = node.inputs.map((name) => (name === '' ? undefined : this.#valueOf(name, node, scope)));
+      const called = this.#file.functions.get(`${node.domain}::${node.op}`);
+      const outputs = called ? this.#call(called, node, inputs, scope) : this.#read(node, inputs, scope);
+      node.outputs.forEach((name, i) => {
+        if (name === '') return;
+        if (scope.values.has(name)) this.#fail(node.name, `output ${name} exists already`);
+        const value = outputs[i];
+        if (value) scope.values.set(name, value);
+      });
+    }
+  }
+
+  #valueOf(name: string, node: OnnxFileNode, scope: Scope): Value {
+    const value = scope.values.get(name);
+    if (value !== undefined) return value;
+    const maker = scope.nodes.find(({ outputs }) => outputs.includes(name));
+    if (maker === undefined) return this.#fail(node.name, `its input ${name} is not produced by anything`);
+    return this.#fail(
+      node.name,
+      `its input ${name} comes later, from ${maker.name}: the graph has a cycle or is not sorted`,
+    );
+  }
+
+  #read(node: OnnxFileNode, inputs: readonly (Value | undefined)[], scope: Scope): readonly Value[] {
+    const { domain, op } = node;
+    const rows = Object.hasOwn(readers, domain) ? readers[domain] : undefined;
+    const reader = rows && Object.hasOwn(rows, op) ? rows[op] : undefined;
+    if (reader === undefined) return this.#foreign(node, inputs, scope, undefined);
+    const operation: Operation = {
+      node: { ...node, attributes: resolved(node.attributes, scope.attributes) },
+      opset: scope.opsets.get(domain) ?? 1,
+      inputs,
+      to: this.#to,
+      name: `${scope.prefix}${node.outputs[0] || node.name}`,
+    };
+    return this.#attempt(reader, operation, scope);
+  }
+
+  #attempt(reader: Reader, operation: Operation, scope: Scope): readonly Value[] {
+    try {
+      const result = reader(operation);
+      return Array.isArray(result) ? (result as readonly Value[]) : [result as Value];
+    } catch (cause) {
+      if (!(cause instanceof NotExpressible)) throw cause;
+      return this.#foreign(operation.node, operation.inputs, scope, cause.reason);
+    }
+  }
+
+  #foreign(
+    node: OnnxFileNode,
+    inputs: readonly (Value | undefined)[],
+    scope: Scope,
+    reason: string | undefined,
+  ): readonly Value[] {
+    const types = node.outputs.map((name) => this.#statedType(name, scope));
+    const given = inputs.filter((input) => input !== undefined);
+    const attrs: Record<string, Attr> = reason === undefined ? {} : { problem: reason };
+    for (const [name, attribute] of node.attributes) attrs[name] = attrOf(attribute);
+    return this.#to.foreign(
+      { ...node, outputs: node.outputs.map((name) => `${scope.prefix}${name}`) },
+      given,
+      types,
+      attrs,
+    );
+  }
+
+  /** What the file says of a value, in its list of values or among its outputs. */
+  #statedType(name: string, scope: Scope): { dtype: DType; shape: Shape } {
+    const { values, outputs } = this.#file.graph;
+    const info = scope.depth > 0 ? undefined : (values.get(name) ?? outputs.find((output) => output.name === name));
+    return { dtype: info?.dtype ?? 'f32', shape: info ? this.#shapeOf(info) : UNKNOWN_SHAPE };
+  }
+
+  /** Reads the nodes of a function in place of the node that calls it. */
+  #call(
+    called: OnnxFunction,
+    node: OnnxFileNode,
+    inputs: readonly (Value | undefined)[],
+    scope: Scope,
+  ): (Value | undefined)[] {
+    if (scope.depth === MAX_CALLS) this.#fail(node.name, `calls functions deeper than ${MAX_CALLS} levels`);
+    const values = new Map<string, Value>();
+    called.inputs.forEach((name, i) => {
+      const value = inputs[i];
+      if (value) values.set(name, value);
+    });
+    const given = resolved(node.attributes, scope.attributes);
+    this.#readNodes({
+      values,
+      nodes: called.nodes,
+      opsets: called.opsets,
+      attributes: new Map([...called.attributes, ...given]),
+      prefix: `${scope.prefix}${node.name}/`,
+      depth: scope.depth + 1,
+    });
+    return called.outputs.map((name) => values.get(name));
+  }
+
+  #fail(part: string, problem: string, code: 'MALFORMED' | 'UNSUPPORTED' = 'MALFORMED'): never {
+    throw new MbertError(code, `${this.#path}: ${part}: ${problem}`);
+  }
+}
+
+/** A name in which `*` has no meaning and which is no number, so that it can stand in products. */
+function symbolFor(name: string): string {
+  const plain = name.replace(/[^\w.]/g, '_');
+  return /^\d/.test(plain) ? `_${plain}` : plain;
+}
+
+/** Attributes with references replaced by what they refer to; references to nothing are left out. */
+function resolved(
+  attributes: ReadonlyMap<string, OnnxFileAttribute>,
+  given: ReadonlyMap<string, OnnxFileAttribute>,
+): ReadonlyMap<string, OnnxFileAttribute> {
+  const all = new Map<string, OnnxFileAttribute>();
+  for (const [name, attribute] of attributes) {
+    const value = attribute.kind === 'reference' ? given.get(attribute.value) : attribute;
+    if (value) all.set(name, value);
+  }
+  return all;
+}
+
+/** An attribute as the IR can carry it: numbers and texts as they are, tensors by their type. */
+function attrOf(attribute: OnnxFileAttribute): Attr {
+  switch (attribute.kind) {
+    case 'texts':
+      return attribute.value.join(' ');
+    case 'tensor':
+      return `${attribute.value.dtype}${shapeText(attribute.value.shape)}`;
+    default:
+      return attribute.value;
+  }
+}

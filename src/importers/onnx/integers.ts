@@ -1,0 +1,223 @@
+import type { DType } from '../../tensor.ts';
+import {
+  addSizes,
+  constantSize,
+  divideSizes,
+  leastOf,
+  mostOf,
+  multiplySizes,
+  negateSize,
+  numberOf,
+  ONE,
+  type Size,
+  sameSize,
+  subtractSizes,
+  ZERO,
+} from './sizes.ts';
+import { asIndex, asList, type IndexValue, type ListValue, type Value } from './values.ts';
+
+/** What a binary operator gives for two whole numbers; null where that depends on the run. Yes is 1, no is 0. */
+type Compute = (a: Size, b: Size) => Size | null;
+
+const YES = ONE;
+const NO = ZERO;
+
+/** Yes or no by what a - b can be. */
+function bySign(test: (difference: Size) => boolean | null): Compute {
+  return (a, b) => {
+    const answer = test(subtractSizes(a, b));
+    return answer === null ? null : answer ? YES : NO;
+  };
+}
+
+function isBelow(limit: number): (difference: Size) => boolean | null {
+  return (difference) => (mostOf(difference) < limit ? true : leastOf(difference) >= limit ? false : null);
+}
+
+function isAbove(limit: number): (difference: Size) => boolean | null {
+  const isBelowNegated = isBelow(-limit);
+  return (difference) => isBelowNegated(negateSize(difference));
+}
+
+/** The larger of two, or the smaller with the sign turned. */
+function pickBySign(sign: 1 | -1): Compute {
+  return (a, b) => {
+    const difference = sign === 1 ? subtractSizes(a, b) : subtractSizes(b, a);
+    return leastOf(difference) >= 0 ? a : mostOf(difference) <= 0 ? b : null;
+  };
+}
+
+function logical(compute: (a: boolean, b: boolean) => boolean): Compute {
+  return (a, b) => {
+    const x = numberOf(a);
+    const y = numberOf(b);
+    return x === null || y === null ? null : compute(x !== 0, y !== 0) ? YES : NO;
+  };
+}
+
+const operators: { readonly [op: string]: Compute } = {
+  Add: addSizes,
+  Sub: subtractSizes,
+  Mul: multiplySizes,
+  Div: divideSizes,
+  Max: pickBySign(1),
+  Min: pickBySign(-1),
+  Equal: bySign((difference) =>
+    difference.size === 0 ? true : isAbove(0)(difference) || isBelow(0)(difference) ? false : null,
+  ),
+  Less: bySign(isBelow(0)),
+  LessOrEqual: bySign(isBelow(1)),
+  Greater: bySign(isAbove(0)),
+  GreaterOrEqual: bySign(isAbove(-1)),
+  And: logical((a, b) => a && b),
+  Or: logical((a, b) => a || b),
+  Mod(a, b) {
+    const x = numberOf(a);
+    const y = numberOf(b);
+    // The sign is the divisor's, as in Python.
+    return x === null || y === null || y === 0 ? null : constantSize(((x % y) + y) % y);
+  },
+};
+
+const BOOLEAN: ReadonlySet<string> = new Set([
+  'Equal',
+  'Less',
+  'LessOrEqual',
+  'Greater',
+  'GreaterOrEqual',
+  'And',
+  'Or',
+]);
+
+/** The result of a binary operator on numbers that are known before the run, or null where they are not. */
+export function integerResult(op: string, a: Value, b: Value): Value | null {
+  const compute = operators[op];
+  if (compute === undefined) return null;
+  const x = asList(a);
+  const y = asList(b);
+  const listed = x && y && onLists(compute, x, y, BOOLEAN.has(op) ? 'bool' : x.dtype);
+  if (listed) return listed;
+  const left = asIndex(a);
+  const right = asIndex(b);
+  return left && right && onIndices(op, compute, left, right);
+}
+
+/** Longer results are data, not shapes. */
+const MAX_RESULT = 4096;
+
+function onLists(compute: Compute, a: ListValue, b: ListValue, dtype: DType): ListValue | null {
+  const shape = broadcastOf(a.shape, b.shape);
+  if (shape === null) return null;
+  const elements: Size[] = [];
+  const count = shape.reduce((total, size) => total * size, 1);
+  if (count > MAX_RESULT) return null;
+  for (let i = 0; i < count; i++) {
+    const result = compute(elementAt(a, shape, i), elementAt(b, shape, i));
+    if (result === null) return null;
+    elements.push(result);
+  }
+  return { kind: 'list', dtype, shape, elements };
+}
+
+/** numpy's rule. */
+function broadcastOf(a: readonly number[], b: readonly number[]): number[] | null {
+  const rank = Math.max(a.length, b.length);
+  const shape: number[] = [];
+  for (let i = 0; i < rank; i++) {
+    const x = a[a.length - rank + i] ?? 1;
+    const y = b[b.length - rank + i] ?? 1;
+    if (x !== y && x !== 1 && y !== 1) return null;
+    shape.push(x === 1 ? y : x);
+  }
+  return shape;
+}
+
+/** The element that stands at place `i` of the shape that the list is broadcast to. */
+function elementAt(list: ListValue, shape: readonly number[], i: number): Size {
+  let rest = i;
+  let at = 0;
+  let step = 1;
+  for (let axis = shape.length - 1; axis >= 0; axis--) {
+    const position = rest % (shape[axis] as number);
+    rest = Math.floor(rest / (shape[axis] as number));
+    const own = list.shape[axis - shape.length + list.shape.length];
+    if (own === undefined) continue;
+    if (own !== 1) at += position * step;
+    step *= own;
+  }
+  return list.elements[at] as Size;
+}
+
+/** Sums and multiples of index grids are grids; comparisons where the whole grid has one answer. */
+function onIndices(op: string, compute: Compute, a: IndexValue, b: IndexValue): IndexValue | null {
+  const rank = Math.max(a.shape.length, b.shape.length);
+  const x = extended(a, rank);
+  const y = extended(b, rank);
+  const shape: Size[] = [];
+  for (let i = 0; i < rank; i++) {
+    const [left, right] = [x.shape[i] as Size, y.shape[i] as Size];
+    if (numberOf(left) !== 1 && numberOf(right) !== 1 && !sameSize(left, right)) return null;
+    shape.push(numberOf(left) === 1 ? right : left);
+  }
+  const result = (offset: Size | null, strides: readonly (Size | null)[], dtype = x.dtype): IndexValue | null =>
+    offset === null || strides.includes(null)
+      ? null
+      : { kind: 'index', dtype, shape, offset, strides: strides as Size[] };
+  if (op === 'Add' || op === 'Sub') {
+    return result(
+      compute(x.offset, y.offset),
+      x.strides.map((stride, i) => compute(stride, y.strides[i] as Size)),
+    );
+  }
+  if (op === 'Mul') {
+    const [grid, factor] = isUniform(y) ? [x, y] : [y, x];
+    if (!isUniform(factor)) return null;
+    return result(
+      compute(grid.offset, factor.offset),
+      grid.strides.map((stride) => compute(stride, factor.offset)),
+    );
+  }
+  if (!BOOLEAN.has(op)) return isUniform(x) && isUniform(y) ? result(compute(x.offset, y.offset), x.strides) : null;
+  const strides = shape.map(() => ZERO);
+  if (op === 'And' || op === 'Or')
+    return isUniform(x) && isUniform(y) ? result(compute(x.offset, y.offset), strides, 'bool') : null;
+  return result(comparedEverywhere(op, compute, x, y, shape), strides, 'bool');
+}
+
+/** The answer of a comparison at the corners of the grid of differences, where all corners agree. */
+function comparedEverywhere(
+  op: string,
+  compute: Compute,
+  a: IndexValue,
+  b: IndexValue,
+  shape: readonly Size[],
+): Size | null {
+  let least = subtractSizes(a.offset, b.offset);
+  let most = least;
+  for (let i = 0; i < shape.length; i++) {
+    const stride = subtractSizes(a.strides[i] as Size, b.strides[i] as Size);
+    const reach = multiplySizes(stride, subtractSizes(shape[i] as Size, ONE));
+    if (reach === null) return null;
+    if (leastOf(stride) >= 0) most = addSizes(most, reach);
+    else if (mostOf(stride) <= 0) least = addSizes(least, reach);
+    else return null;
+  }
+  // Between corners of which one is above and one below, some difference may be 0.
+  if (op === 'Equal' && least !== most && leastOf(least) <= 0 && mostOf(most) >= 0) return null;
+  const low = compute(least, ZERO);
+  const high = compute(most, ZERO);
+  return low && high && sameSize(low, high) ? low : null;
+}
+
+function isUniform(index: IndexValue): boolean {
+  return index.strides.every((stride) => stride.size === 0);
+}
+
+function extended(index: IndexValue, rank: number): IndexValue {
+  const missing = rank - index.shape.length;
+  return {
+    ...index,
+    shape: [...new Array<Size>(missing).fill(ONE), ...index.shape],
+    strides: [...new Array<Size>(missing).fill(ZERO), ...index.strides],
+  };
+}

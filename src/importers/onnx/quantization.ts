@@ -1,0 +1,246 @@
+import { ONNX_DTYPE_OF } from '../../formats/onnx-tensor.ts';
+import type { Node } from '../../graph.ts';
+import { isFloat } from '../../op.ts';
+import { dequantized, roundToEven, storedRange } from '../../quantized.ts';
+import { sizeOf } from '../../shape.ts';
+import {
+  convertTensor,
+  type DType,
+  type Quant,
+  readF32,
+  readIntegers,
+  scalarTensor,
+  type Tensor,
+  tensorOf,
+} from '../../tensor.ts';
+import { type GraphImport, notExpressible } from './context.ts';
+import { binary } from './elementwise.ts';
+import { floatOf, inputOf, intOf, knownAxis, type Operation, type Reader } from './operation.ts';
+import { product } from './products.ts';
+import { turnedTensor } from './shapes.ts';
+import { dtypeOf, type NodeValue, type TensorValue, type Value } from './values.ts';
+
+/** Values that are stored as integers from here on; the IR keeps scale and zero point on their type. */
+export const quantizeLinear: Reader = (operation) => {
+  const { to, inputs, name } = operation;
+  const zeroPoint = inputs[2];
+  const stated = ONNX_DTYPE_OF.get(intOf(operation, 'output_dtype', 0));
+  const dtype = zeroPoint ? dtypeOf(zeroPoint) : (stated ?? 'u8');
+  return stored(to, inputOf(operation, 0), dtype, stepOf(inputOf(operation, 1), zeroPoint), name);
+};
+
+type PerTensor = Quant & { readonly per: 'tensor' };
+
+/** One scale and one zero point for a whole tensor. */
+function stepOf(scale: Value, zeroPoint: Value | undefined): PerTensor {
+  const scales = constantOf(scale);
+  if (sizeOf(scales.shape) !== 1) notExpressible('values of the run that are quantized per channel');
+  return {
+    per: 'tensor',
+    scale: readF32(scales)[0] as number,
+    zeroPoint: zeroPoint ? (readIntegers(constantOf(zeroPoint))[0] ?? 0) : 0,
+  };
+}
+
+function constantOf(value: Value): Tensor {
+  if (value.kind !== 'tensor' || value.quant) return notExpressible('a scale or zero point that is computed');
+  return value.tensor;
+}
+
+function stored(to: GraphImport, x: Value, dtype: DType, quant: PerTensor, name: string): Value {
+  if (x.kind === 'cut') return { ...x, x: stored(to, x.x, dtype, quant, name) as NodeValue };
+  if (x.kind === 'tensor') return { kind: 'tensor', tensor: storedTensor(x, dtype, quant), name: x.name, quant };
+  const value = to.elementwise('quantize', [x], {}, name);
+  if (value.kind !== 'node') return notExpressible('quantization of shape arithmetic');
+  to.graph.setType(value.node, { dtype, shape: value.node.type.shape, quant });
+  return value;
+}
+
+function storedTensor(x: TensorValue, dtype: DType, { scale, zeroPoint }: PerTensor): Tensor {
+  const source = readF32(x.quant ? dequantized(x.tensor, x.quant) : x.tensor);
+  const [least, most] = storedRange(dtype);
+  const values = Float64Array.from(source, (value) =>
+    Math.min(most, Math.max(least, roundToEven(Math.fround(value / scale)) + zeroPoint)),
+  );
+  return convertTensor(tensorOf('f64', x.tensor.shape, values), dtype);
+}
+
+export const dequantizeLinear: Reader = (operation) => {
+  const { to, name } = operation;
+  const x = real(operation, 0);
+  return x.kind === 'node' && x.node.type.quant ? to.elementwise('dequantize', [x], {}, name) : x;
+};
+
+/** The numbers that input `at` stands for by the scale and the zero point behind it. */
+function real(operation: Operation, at: number): Value {
+  const { to, inputs, name } = operation;
+  const x = inputOf(operation, at);
+  const scale = inputOf(operation, at + 1);
+  const zeroPoint = inputs[at + 2];
+  if (x.kind === 'cut') return { ...x, x: realNode(to, x.x, scale, zeroPoint, name) };
+  if (x.kind === 'node') return realNode(to, x, scale, zeroPoint, name);
+  if (x.kind !== 'tensor') return notExpressible('dequantization of shape arithmetic');
+  return x.quant ? x : quantizedConstant(operation, x, scale, zeroPoint);
+}
+
+/** What is stored quantized already reads as its real numbers; other integers are looked up or computed. */
+function realNode(to: GraphImport, x: NodeValue, scale: Value, zeroPoint: Value | undefined, name: string): NodeValue {
+  if (x.node.type.quant || isFloat(x.node.type.dtype)) return x;
+  const step = stepOf(scale, zeroPoint);
+  return { ...x, node: lookedUp(to, x.node, step) ?? computed(to, x.node, step, name) };
+}
+
+/** Ops that only move elements of their first input. */
+const MOVES: ReadonlySet<string> = new Set(['gather', 'slice', 'reshape', 'transpose', 'expand']);
+
+/** Elements of a constant of integers, taken from the constant of real numbers; null where they come from elsewhere. */
+function lookedUp(to: GraphImport, node: Node, quant: PerTensor): Node | null {
+  if (node.op === 'constant') return to.constant({ kind: 'tensor', tensor: node.tensor, name: node.name, quant });
+  const [source, ...rest] = node.inputs;
+  if (node.op === 'input' || source === undefined || !MOVES.has(node.op)) return null;
+  const moved = lookedUp(to, source, quant);
+  return moved && to.graph.add(node.op, [moved, ...rest], node.attrs, node.name);
+}
+
+/** scale · (x - zero point). */
+function computed(to: GraphImport, x: Node, { scale, zeroPoint }: PerTensor, name: string): Node {
+  const number = (value: number) => to.graph.constant(scalarTensor(value));
+  const wide = to.graph.add('cast', [x], { to: 'f32' }, `${name}/wide`);
+  const centred = to.graph.add('sub', [wide, number(zeroPoint)], {}, `${name}/centred`);
+  return to.graph.add('mul', [centred, number(scale)], {}, name);
+}
+
+function quantizedConstant(
+  operation: Operation,
+  x: TensorValue,
+  scale: Value,
+  zeroPoint: Value | undefined,
+): TensorValue {
+  const scales = readF32(constantOf(scale));
+  const zeroPoints = zeroPoint && Int32Array.from(readIntegers(constantOf(zeroPoint)));
+  return { ...x, quant: quantOf(operation, x.tensor.shape, scales, zeroPoints) };
+}
+
+/** Per tensor, per channel along `axis`, or in blocks along it (operator set 21). */
+function quantOf(
+  operation: Operation,
+  shape: readonly number[],
+  scales: Float32Array,
+  zeroPoints: Int32Array | undefined,
+): Quant {
+  if (scales.length === 1) return { per: 'tensor', scale: scales[0] as number, zeroPoint: zeroPoints?.[0] ?? 0 };
+  const axis = knownAxis(intOf(operation, 'axis', 1), shape.length);
+  const size = intOf(operation, 'block_size', 0);
+  const step = { axis, scales, ...(zeroPoints && { zeroPoints }) };
+  if (size > 0) return { per: 'block', size, ...step };
+  if (scales.length !== shape[axis]) notExpressible(`${scales.length} scales for an axis of ${shape[axis]}`);
+  return { per: 'channel', ...step };
+}
+
+/** Rounds x to 256 steps of its own range; what stands for the stored numbers is already real. */
+export const dynamicQuantizeLinear: Reader = (operation) => {
+  const { to, name } = operation;
+  const x = to.emit('dynamicRound', [inputOf(operation, 0)], {}, name);
+  return [
+    { kind: 'dynamic', part: 'values', x },
+    { kind: 'dynamic', part: 'scale', x },
+    { kind: 'dynamic', part: 'zero point', x },
+  ];
+};
+
+/** The first step of a product of dynamically quantized values with a constant weight; the scales follow it. */
+export const matMulInteger: Reader = (operation) => {
+  const [, , zeroPointA, zeroPointB] = operation.inputs;
+  const a = inputOf(operation, 0);
+  const b = inputOf(operation, 1);
+  const fits = a.kind === 'dynamic' && zeroPointA?.kind === 'dynamic' && a.x === zeroPointA.x;
+  if (!fits || b.kind !== 'tensor' || (zeroPointB && zeroPointB.kind !== 'tensor')) {
+    return notExpressible('an integer product of other than dynamically quantized values with a constant');
+  }
+  return { kind: 'integer product', x: a.x, weight: b, zeroPoint: zeroPointB };
+};
+
+const multiplyReal = binary('mul');
+
+/** Also the way in which an integer product gets its scales: the input's times the weight's. */
+export const multiply: Reader = (operation) => {
+  const a = inputOf(operation, 0);
+  const b = inputOf(operation, 1);
+  for (const [x, y] of [
+    [a, b],
+    [b, a],
+  ] as const) {
+    if (x.kind === 'dynamic' && x.part === 'scale' && y.kind === 'tensor')
+      return { kind: 'scale product', x: x.x, scale: y };
+    if (x.kind !== 'integer product' || y.kind !== 'scale product' || x.x !== y.x) continue;
+    const scales = readF32(y.scale.tensor);
+    const zeroPoints = x.zeroPoint && Int32Array.from(readIntegers(x.zeroPoint.tensor));
+    const quant = quantOf(operation, x.weight.tensor.shape, scales, zeroPoints);
+    return product(operation.to, x.x, { ...x.weight, quant }, operation.name);
+  }
+  return multiplyReal(operation);
+};
+
+/** (a, scale, zero point, b, scale, zero point, scale and zero point of the result). */
+export const qLinearMatMul: Reader = (operation) => {
+  const { to, name } = operation;
+  const result = product(to, real(operation, 0), real(operation, 3), `${name}/product`);
+  return storedResult(operation, result, 6);
+};
+
+export function qLinearBinary(op: 'add' | 'mul'): Reader {
+  return (operation) => {
+    const { to, name } = operation;
+    const result = to.elementwise(op, [real(operation, 0), real(operation, 3)], {}, `${name}/${op}`);
+    return storedResult(operation, result, 6);
+  };
+}
+
+export const qLinearSigmoid: Reader = (operation) => {
+  const result = operation.to.elementwise('sigmoid', [real(operation, 0)], {}, `${operation.name}/sigmoid`);
+  return storedResult(operation, result, 3);
+};
+
+export const qLinearSoftmax: Reader = (operation) => {
+  const axis = intOf(operation, 'axis', -1);
+  const result = operation.to.emit('softmax', [real(operation, 0)], { axis }, `${operation.name}/softmax`);
+  return storedResult(operation, result, 3);
+};
+
+/** The result's scale and zero point come first, then three inputs for each part. */
+export const qLinearConcat: Reader = (operation) => {
+  const { to, inputs, name } = operation;
+  const parts = Array.from({ length: (inputs.length - 2) / 3 }, (_, i) => real(operation, 2 + 3 * i));
+  return storedResult(operation, to.emit('concat', parts, { axis: intOf(operation, 'axis', 0) }, `${name}/concat`), 0);
+};
+
+/** Gemm whose C is stored at the scale of the product; without a scale of its own the result stays real. */
+export const qGemm: Reader = (operation) => {
+  const { to, inputs, name } = operation;
+  if (intOf(operation, 'transA', 0) !== 0 || floatOf(operation, 'alpha', 1) !== 1)
+    notExpressible('a QGemm that turns or scales');
+  const a = real(operation, 0);
+  const stated = real({ ...operation, node: { ...operation.node, attributes: new Map() } }, 3);
+  const b = intOf(operation, 'transB', 0) === 0 || stated.kind !== 'tensor' ? stated : turnedTensor(stated);
+  let result = product(to, a, b, `${name}/product`);
+  const c = inputs[6];
+  if (c) result = to.elementwise('add', [result, biasOf(operation, c, b)], {}, inputs[7] ? `${name}/sum` : name);
+  return inputs[7] ? storedResult(operation, result, 7) : result;
+};
+
+/** int32 at the scale of the input times that of the weight, per channel where the weight's is. */
+function biasOf(operation: Operation, c: Value, b: Value): Value {
+  const input = stepOf(inputOf(operation, 1), operation.inputs[2]);
+  if (c.kind !== 'tensor' || b.kind !== 'tensor' || !b.quant || b.quant.per === 'block')
+    return notExpressible('a computed C');
+  if (b.quant.per === 'tensor')
+    return { ...c, quant: { per: 'tensor', scale: input.scale * b.quant.scale, zeroPoint: 0 } };
+  return { ...c, quant: { per: 'channel', axis: 0, scales: b.quant.scales.map((scale) => scale * input.scale) } };
+}
+
+/** The result, stored at the scale and zero point of inputs `at` and `at + 1`. */
+function storedResult(operation: Operation, x: Value, at: number): Value {
+  const zeroPoint = operation.inputs[at + 1];
+  const dtype = zeroPoint ? dtypeOf(zeroPoint) : 'u8';
+  return stored(operation.to, x, dtype, stepOf(inputOf(operation, at), zeroPoint), operation.name);
+}

@@ -1,0 +1,298 @@
+import { type DType, type Quant, readF32, type Tensor, tensorOf } from '../../tensor.ts';
+import { type GraphImport, notExpressible, sameSizes } from './context.ts';
+import { expanded } from './elementwise.ts';
+import {
+  inputOf,
+  intOf,
+  intsOf,
+  knownAxis,
+  knownShape,
+  knownSizes,
+  numbersOf,
+  type Reader,
+  tensorOfAttribute,
+} from './operation.ts';
+import {
+  constantSize,
+  divideSizes,
+  multiplySizes,
+  numberOf,
+  ONE,
+  type Size,
+  subtractSizes,
+  totalOf,
+  ZERO,
+} from './sizes.ts';
+import { transposedTensor } from './transposed.ts';
+import {
+  asIndex,
+  asList,
+  dimsOf,
+  dtypeOf,
+  type IndexValue,
+  isInteger,
+  listOf,
+  staticOf,
+  type Value,
+} from './values.ts';
+
+/** A constant in the file's own words. */
+export const constant: Reader = (operation) => {
+  const { node, name } = operation;
+  const tensor = tensorOfAttribute(operation, 'value');
+  if (tensor) return { kind: 'tensor', tensor, name };
+  for (const attribute of node.attributes.values()) {
+    if (attribute.kind === 'int') return listOf([constantSize(attribute.value)], 'i64', []);
+    if (attribute.kind === 'ints') return listOf(attribute.value.map(constantSize));
+    if (attribute.kind === 'float') return floats([attribute.value], [], name);
+    if (attribute.kind === 'floats') return floats(attribute.value, [attribute.value.length], name);
+  }
+  return notExpressible('a constant that is no tensor');
+};
+
+function floats(values: readonly number[], shape: readonly number[], name: string): Value {
+  return { kind: 'tensor', tensor: tensorOf('f32', shape, Float32Array.from(values)), name };
+}
+
+export const shape: Reader = (operation) => {
+  const sizes = knownShape(inputOf(operation, 0));
+  return listOf(sizes.slice(intOf(operation, 'start', 0), intOf(operation, 'end', sizes.length)));
+};
+
+export const size: Reader = (operation) => {
+  const total = totalOf(knownShape(inputOf(operation, 0)));
+  return listOf([total ?? notExpressible('the size of a large shape')], 'i64', []);
+};
+
+export const reshape: Reader = (operation) => {
+  const { to, name } = operation;
+  const x = inputOf(operation, 0);
+  const target = knownSizes(inputOf(operation, 1));
+  return reshaped(to, x, resolved(knownShape(x), target, intOf(operation, 'allowzero', 0) === 0), name);
+};
+
+/** 0 stands for the size at the same place, -1 for what is left over. */
+function resolved(from: readonly Size[], target: readonly Size[], zeroCopies: boolean): readonly Size[] {
+  const sizes = target.map((each, i) => (numberOf(each) === 0 && zeroCopies ? (from[i] ?? each) : each));
+  const open = sizes.findIndex((each) => numberOf(each) === -1);
+  if (open < 0) return sizes;
+  const known = totalOf(sizes.filter((_, i) => i !== open));
+  const total = totalOf(from);
+  const left = known && total && divideSizes(total, known);
+  return sizes.with(open, left ?? notExpressible('a reshape whose open size is no product'));
+}
+
+/** The same elements in another shape. */
+export function reshaped(to: GraphImport, x: Value, target: readonly Size[], name: string): Value {
+  const from = knownShape(x);
+  if (sameSizes(from, target)) return x;
+  const grid = x.kind === 'index' || x.kind === 'list' ? reshapedNumbers(x, target) : null;
+  if (grid) return grid;
+  const fixed = staticOf(target);
+  if (x.kind === 'tensor' && fixed && (x.quant === undefined || x.quant.per === 'tensor')) {
+    return { ...x, tensor: { ...x.tensor, shape: fixed } };
+  }
+  const dims = dimsOf(target) ?? notExpressible('a reshape to a size that is no product');
+  return to.emit('reshape', [x], { shape: dims }, name);
+}
+
+function reshapedNumbers(x: Value, target: readonly Size[]): Value | null {
+  const list = asList(x);
+  const fixed = staticOf(target);
+  if (list && fixed) return { ...list, shape: fixed };
+  const grid = asIndex(x);
+  return grid && withAxesOfOne(grid, target);
+}
+
+/** Axes of size 1 come and go; the others stay in their order. */
+function withAxesOfOne(grid: IndexValue, target: readonly Size[]): IndexValue | null {
+  const long = grid.shape.flatMap((each, i) => (numberOf(each) === 1 ? [] : [i]));
+  const strides: Size[] = [];
+  let next = 0;
+  for (const each of target) {
+    if (numberOf(each) === 1) {
+      strides.push(ZERO);
+      continue;
+    }
+    const axis = long[next++];
+    if (axis === undefined || !sameSizes([grid.shape[axis] as Size], [each])) return null;
+    strides.push(grid.strides[axis] as Size);
+  }
+  return next === long.length ? { ...grid, shape: target, strides } : null;
+}
+
+export const flatten: Reader = (operation) => {
+  const x = inputOf(operation, 0);
+  const sizes = knownShape(x);
+  const axis = intOf(operation, 'axis', 1);
+  const at = axis < 0 ? axis + sizes.length : axis;
+  const parts = [totalOf(sizes.slice(0, at)), totalOf(sizes.slice(at))];
+  const target = parts.map((part) => part ?? notExpressible('the size of a large shape'));
+  return reshaped(operation.to, x, target, operation.name);
+};
+
+/** Axes are an attribute before operator set 13. */
+export const squeeze: Reader = (operation) => {
+  const x = inputOf(operation, 0);
+  const sizes = knownShape(x);
+  const axes = numbersOf(operation, 'axes', 1)?.map((axis) => knownAxis(axis, sizes.length));
+  const target = sizes.filter((each, i) => (axes ? !axes.includes(i) : numberOf(each) !== 1));
+  return reshaped(operation.to, x, target, operation.name);
+};
+
+export const unsqueeze: Reader = (operation) => {
+  const x = inputOf(operation, 0);
+  const sizes = knownShape(x);
+  const given = numbersOf(operation, 'axes', 1) ?? notExpressible('Unsqueeze without axes');
+  const rank = sizes.length + given.length;
+  const axes = given.map((axis) => knownAxis(axis, rank));
+  const rest = sizes[Symbol.iterator]();
+  const target = Array.from({ length: rank }, (_, i) =>
+    axes.includes(i) ? ONE : ((rest.next().value as Size) ?? ONE),
+  );
+  return reshaped(operation.to, x, target, operation.name);
+};
+
+export const transpose: Reader = (operation) => {
+  const x = inputOf(operation, 0);
+  const sizes = knownShape(x);
+  const permutation = intsOf(operation, 'perm') ?? sizes.map((_, i) => sizes.length - 1 - i);
+  if (permutation.every((axis, i) => axis === i)) return x;
+  const list = asList(x);
+  if (list && list.shape.length === 2 && x.kind !== 'tensor') return turnedList(list.elements, list.shape, list.dtype);
+  if (x.kind === 'tensor' && sizes.length === 2) return turnedTensor(x);
+  return operation.to.emit('transpose', [x], { permutation }, operation.name);
+};
+
+function turnedList(elements: readonly Size[], shape: readonly number[], dtype: DType): Value {
+  const [rows = 0, columns = 0] = shape;
+  const turned = elements.map((_, i) => elements[(i % rows) * columns + Math.floor(i / rows)] as Size);
+  return listOf(turned, dtype, [columns, rows]);
+}
+
+/** A constant matrix turned, its quantization with it. */
+export function turnedTensor({ tensor, name, quant }: Value & { kind: 'tensor' }): Value & { kind: 'tensor' } {
+  const turned = quant && turnedQuant(quant);
+  return { kind: 'tensor', tensor: transposedTensor(tensor), name, ...(turned && { quant: turned }) };
+}
+
+function turnedQuant(quant: Quant): Quant {
+  if (quant.per === 'channel') return { ...quant, axis: 1 - (quant.axis < 0 ? quant.axis + 2 : quant.axis) };
+  return quant.per === 'tensor' ? quant : notExpressible('a transpose of a weight quantized in blocks');
+}
+
+export const expand: Reader = (operation) => {
+  const { to } = operation;
+  const x = inputOf(operation, 0);
+  const target = to.joinShapes(knownShape(x), knownSizes(inputOf(operation, 1)));
+  return repeatedTo(to, x, target);
+};
+
+function repeatedTo(to: GraphImport, x: Value, target: readonly Size[]): Value {
+  if (sameSizes(knownShape(x), target)) return x;
+  const grid = isInteger(dtypeOf(x)) ? asIndex(x) : null;
+  if (!grid) return expanded(to, x, target);
+  const missing = target.length - grid.shape.length;
+  return { ...grid, shape: target, strides: target.map((_, i) => grid.strides[i - missing] ?? ZERO) };
+}
+
+/** Repeats of axes of size 1; others would need a copy for each. */
+export const tile: Reader = (operation) => {
+  const { to } = operation;
+  const x = inputOf(operation, 0);
+  const sizes = knownShape(x);
+  const repeats = knownSizes(inputOf(operation, 1));
+  const target = sizes.map((each, i) => {
+    const repeat = repeats[i] ?? ONE;
+    if (numberOf(repeat) === 1) return each;
+    if (numberOf(each) !== 1) notExpressible('Tile of an axis that is not of size 1');
+    return repeat;
+  });
+  return repeatedTo(to, x, target);
+};
+
+export const constantOfShape: Reader = (operation) => {
+  const sizes = knownSizes(inputOf(operation, 0));
+  const value = tensorOfAttribute(operation, 'value');
+  const dtype = value?.dtype ?? 'f32';
+  const number = value ? firstNumber(value) : 0;
+  return { kind: 'index', dtype, shape: sizes, offset: constantSize(number), strides: sizes.map(() => ZERO) };
+};
+
+function firstNumber(tensor: Tensor): number {
+  return readF32(tensor)[0] ?? 0;
+}
+
+export const range: Reader = (operation) => {
+  const [start, limit, step] = [0, 1, 2].map((i) => knownSizes(inputOf(operation, i))[0]) as [Size, Size, Size];
+  const length = subtractSizes(limit, start);
+  const [distance, stride] = [numberOf(length), numberOf(step)];
+  const dtype = dtypeOf(inputOf(operation, 0));
+  if (stride === 1) return { kind: 'index', dtype, shape: [length], offset: start, strides: [step] };
+  if (distance === null || stride === null || stride === 0) notExpressible('a Range with a computed step');
+  const count = Math.max(0, Math.ceil(distance / stride));
+  return { kind: 'index', dtype, shape: [constantSize(count)], offset: start, strides: [step] };
+};
+
+export const concat: Reader = (operation) => {
+  const { to, inputs, name } = operation;
+  const parts = inputs.map((_, i) => inputOf(operation, i));
+  const [first, ...others] = parts;
+  if (first === undefined) notExpressible('Concat of nothing');
+  if (others.length === 0) return first;
+  const axis = intOf(operation, 'axis', 0);
+  const lists = parts.map(asList);
+  if (lists.every((list) => list !== null && list.shape.length === 1)) {
+    return listOf(
+      lists.flatMap((list) => list?.elements ?? []),
+      dtypeOf(first),
+    );
+  }
+  const rank = knownShape(first).length;
+  const grids = parts.map((part) => (isInteger(dtypeOf(part)) ? asIndex(part) : null));
+  if (
+    knownAxis(axis, rank) === rank - 1 &&
+    grids.every((grid) => grid !== null && numberOf(grid.shape.at(-1) ?? ZERO) === 1)
+  ) {
+    const sides = grids.filter((grid) => grid !== null);
+    return {
+      kind: 'tuple',
+      parts: sides.map((grid) => ({ ...grid, shape: grid.shape.slice(0, -1), strides: grid.strides.slice(0, -1) })),
+    };
+  }
+  return to.emit('concat', parts, { axis }, name);
+};
+
+/** The sizes of the parts are an attribute before operator set 13; without any the parts are equal. */
+export const split: Reader = (operation) => {
+  const { to, node } = operation;
+  const x = inputOf(operation, 0);
+  const sizes = knownShape(x);
+  const axis = knownAxis(intOf(operation, 'axis', 0), sizes.length);
+  const parts = numbersOf(operation, 'split', 1) ?? equalParts(sizes[axis] as Size, node.outputs.length);
+  let start = 0;
+  return parts.map((length, i) => {
+    const end = start + length;
+    const list = sizes.length === 1 ? asList(x) : null;
+    const part = list
+      ? listOf(list.elements.slice(start, end), list.dtype)
+      : to.emit('slice', [x], { axis, start, end }, node.outputs[i] || `${operation.name}/${i}`);
+    start = end;
+    return part;
+  });
+};
+
+/** The last part is smaller where the size is no multiple (operator set 18). */
+function equalParts(total: Size, count: number): number[] {
+  const whole = numberOf(total) ?? notExpressible('Split of an axis of unknown size');
+  const length = Math.ceil(whole / count);
+  return Array.from({ length: count }, (_, i) => Math.max(0, Math.min(length, whole - i * length)));
+}
+
+/** The product of all elements, for shapes. */
+export const reduceProduct: Reader = (operation) => {
+  let total: Size | null = ONE;
+  for (const each of knownSizes(inputOf(operation, 0))) total = total && multiplySizes(total, each);
+  if (intOf(operation, 'keepdims', 1) === 1) notExpressible('a product that keeps its axes');
+  return listOf([total ?? notExpressible('the size of a large shape')], 'i64', []);
+};

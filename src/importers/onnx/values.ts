@@ -1,0 +1,237 @@
+import type { Node } from '../../graph.ts';
+import { isStatic, sizeOf } from '../../shape.ts';
+import { type DType, integerTensor, type Quant, readIntegers, type Tensor } from '../../tensor.ts';
+import {
+  addSizes,
+  constantSize,
+  dimOf,
+  multiplySizes,
+  numberOf,
+  type Size,
+  sameSize,
+  sizeOfDim,
+  subtractSizes,
+  ZERO,
+} from './sizes.ts';
+
+/**
+ * What an ONNX value is known to be while its graph is read. Only the first two reach the graph: shape arithmetic and
+ * index grids are worked out here, so that a reshape ends up with a shape and a mask without an index grid.
+ */
+export type Value = NodeValue | TensorValue | ListValue | IndexValue | TupleValue | CutValue | DynamicValue;
+
+/** A value of the run. `shape` may be larger than the node's own, which then stands for its repetition. */
+export interface NodeValue {
+  readonly kind: 'node';
+  readonly node: Node;
+  readonly shape: readonly Size[];
+}
+
+export interface TensorValue {
+  readonly kind: 'tensor';
+  readonly tensor: Tensor;
+  readonly name: string;
+  /** Where the tensor holds stored integers. */
+  readonly quant?: Quant;
+}
+
+/** A few whole numbers: shapes, axes, starts. */
+export interface ListValue {
+  readonly kind: 'list';
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+  readonly elements: readonly Size[];
+}
+
+/** offset + Σ strides[k] · (index along axis k): position ids, index grids, tensors filled with one number. */
+export interface IndexValue {
+  readonly kind: 'index';
+  readonly dtype: DType;
+  readonly shape: readonly Size[];
+  readonly offset: Size;
+  readonly strides: readonly Size[];
+}
+
+/** Index grids side by side along a last axis, as GatherND takes them; `parts` have a shape without that axis. */
+export interface TupleValue {
+  readonly kind: 'tuple';
+  readonly parts: readonly IndexValue[];
+}
+
+/** x without its first `start` and last `stop` elements along an axis of unknown size. */
+export interface CutValue {
+  readonly kind: 'cut';
+  readonly x: NodeValue;
+  readonly axis: number;
+  readonly start: number;
+  readonly stop: number;
+}
+
+/** What DynamicQuantizeLinear makes of x and what the integer product of that with a constant weight becomes on its way. */
+export type DynamicValue =
+  | { readonly kind: 'dynamic'; readonly part: 'values' | 'scale' | 'zero point'; readonly x: Value }
+  | {
+      readonly kind: 'integer product';
+      readonly x: Value;
+      readonly weight: TensorValue;
+      readonly zeroPoint: TensorValue | undefined;
+    }
+  | { readonly kind: 'scale product'; readonly x: Value; readonly scale: TensorValue };
+
+/** Lists longer than this are data, not shapes. */
+const MAX_LIST = 4096;
+
+/** Position tables have some thousand entries; longer constants are not looked at for a pattern. */
+const MAX_INDEX = 1 << 16;
+
+export function isInteger(dtype: DType): boolean {
+  return dtype === 'bool' || /^[iu]/.test(dtype);
+}
+
+export function nodeValue(node: Node, shape: readonly Size[] = node.type.shape.map(sizeOfDim)): NodeValue {
+  return { kind: 'node', node, shape };
+}
+
+/** The whole numbers that the value is known to hold, or null. */
+export function asList(value: Value): ListValue | null {
+  if (value.kind === 'list') return value;
+  if (value.kind === 'tensor') {
+    const { dtype, shape } = value.tensor;
+    if (!isInteger(dtype) || value.quant || sizeOf(shape) > MAX_LIST) return null;
+    return { kind: 'list', dtype, shape, elements: readIntegers(value.tensor).map(constantSize) };
+  }
+  return value.kind === 'index' ? listOfIndex(value) : null;
+}
+
+function listOfIndex({ dtype, shape, offset, strides }: IndexValue): ListValue | null {
+  const sizes = shape.map(numberOf);
+  if (sizes.some((size) => size === null)) return null;
+  const known = sizes as number[];
+  if (sizeOf(known) > MAX_LIST) return null;
+  const elements: Size[] = [];
+  for (let i = 0; i < sizeOf(known); i++) {
+    let rest = i;
+    let element: Size | null = offset;
+    for (let axis = known.length - 1; axis >= 0; axis--) {
+      const step = multiplySizes(strides[axis] as Size, constantSize(rest % (known[axis] as number)));
+      element = step && element && addSizes(element, step);
+      rest = Math.floor(rest / (known[axis] as number));
+    }
+    if (element === null) return null;
+    elements.push(element);
+  }
+  return { kind: 'list', dtype, shape: known, elements };
+}
+
+/** The value as an index grid, where its numbers lie so; or null. */
+export function asIndex(value: Value): IndexValue | null {
+  if (value.kind === 'index') return value;
+  if (value.kind === 'tensor') {
+    const { dtype, shape } = value.tensor;
+    if (!isInteger(dtype) || value.quant || sizeOf(shape) > MAX_INDEX) return null;
+    return indexOfList(dtype, shape, readIntegers(value.tensor).map(constantSize));
+  }
+  return value.kind === 'list' ? indexOfList(value.dtype, value.shape, value.elements) : null;
+}
+
+function indexOfList(dtype: DType, shape: readonly number[], elements: readonly Size[]): IndexValue | null {
+  const [offset] = elements;
+  if (offset === undefined) return null;
+  const steps = shape.map((_, axis) => sizeOf(shape.slice(axis + 1)));
+  const strides = shape.map((size, axis) =>
+    size > 1 ? subtractSizes(elements[steps[axis] as number] as Size, offset) : ZERO,
+  );
+  const index: IndexValue = { kind: 'index', dtype, shape: shape.map(constantSize), offset, strides };
+  if (elements.length <= MAX_LIST) {
+    const again = listOfIndex(index);
+    return again?.elements.every((element, i) => sameSize(element, elements[i] as Size)) ? index : null;
+  }
+  // Longer ones are constants: plain numbers compare faster.
+  const numbers = elements.map((element) => numberOf(element) as number);
+  const along = strides.map((stride) => numberOf(stride) as number);
+  const fits = numbers.every(
+    (number, i) =>
+      number ===
+      along.reduce(
+        (sum, stride, axis) => sum + stride * (Math.floor(i / (steps[axis] as number)) % (shape[axis] as number)),
+        numbers[0] as number,
+      ),
+  );
+  return fits ? index : null;
+}
+
+/** One number everywhere: the number, or null. */
+export function uniformOf(index: IndexValue): number | null {
+  return index.strides.every((stride) => stride.size === 0) ? numberOf(index.offset) : null;
+}
+
+/** A list whose elements are plain numbers, as a tensor; null where symbols are among them. */
+export function tensorOfList({ dtype, shape, elements }: ListValue): Tensor | null {
+  const numbers = elements.map(numberOf);
+  if (numbers.some((number) => number === null)) return null;
+  if (dtype === 'bool') {
+    const bytes = Uint8Array.from(numbers as number[]);
+    return { dtype, shape, bytes: () => bytes };
+  }
+  return integerTensor(dtype === 'i32' ? 'i32' : 'i64', numbers as number[], shape);
+}
+
+export function listOf(
+  elements: readonly Size[],
+  dtype: DType = 'i64',
+  shape: readonly number[] = [elements.length],
+): ListValue {
+  return { kind: 'list', dtype, shape, elements };
+}
+
+export function dtypeOf(value: Value): DType {
+  switch (value.kind) {
+    case 'node':
+      return value.node.type.quant ? 'f32' : value.node.type.dtype;
+    case 'tensor':
+      return value.quant ? 'f32' : value.tensor.dtype;
+    case 'list':
+    case 'index':
+      return value.dtype;
+    case 'tuple':
+      return 'i64';
+    case 'cut':
+      return dtypeOf(value.x);
+    default:
+      return 'f32';
+  }
+}
+
+/** Null where not even the rank is known. */
+export function shapeOf(value: Value): readonly Size[] | null {
+  switch (value.kind) {
+    case 'node':
+      return value.node.type.shape[0] === '?' ? null : value.shape;
+    case 'tensor':
+      return value.tensor.shape.map(constantSize);
+    case 'list':
+      return value.shape.map(constantSize);
+    case 'index':
+      return value.shape;
+    case 'tuple':
+      return [...(value.parts[0]?.shape ?? []), constantSize(value.parts.length)];
+    case 'cut':
+      return value.x.shape.map((size, axis) =>
+        axis === value.axis ? subtractSizes(size, constantSize(value.start + value.stop)) : size,
+      );
+    default:
+      return value.kind === 'dynamic' && value.part === 'values' ? shapeOf(value.x) : null;
+  }
+}
+
+/** The shape where every size is a number or a product. */
+export function dimsOf(shape: readonly Size[]): readonly (number | string)[] | null {
+  const dims = shape.map(dimOf);
+  return dims.some((dim) => dim === null) ? null : (dims as (number | string)[]);
+}
+
+/** The shape where every size is a number. */
+export function staticOf(shape: readonly Size[]): readonly number[] | null {
+  const dims = dimsOf(shape);
+  return dims && isStatic(dims) ? dims : null;
+}

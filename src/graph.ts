@@ -112,6 +112,14 @@ export class Graph {
     output.node = node;
   }
 
+  /** The same nodes behind other outputs, for exporters and other readers: passes must not run on it. */
+  withOutputs(outputs: readonly Output[]): Graph {
+    const view = new Graph(this.name);
+    view.#inputs.push(...this.#inputs);
+    view.#outputs.push(...outputs);
+    return view;
+  }
+
   /**
    * Redirects every present use of `old` to what `make` builds, then drops what only `old` kept alive. Uses are listed
    * before `make` runs, so the new node may itself consume `old`. Null from `make` changes nothing.

@@ -1,3 +1,14 @@
+import { MbertError } from '../errors.ts';
+import type { Graph } from '../graph.ts';
+import type { RuntimeSession } from '../runtimes/runtime.ts';
+import type { NodeStatistics, Statistics, StatisticsRequest } from '../statistics.ts';
+import { integerTensor, readF32, type Tensor } from '../tensor.ts';
+import type { TokenRow } from './feeds.ts';
+import { GramSum, loadGramProduct } from './gram.ts';
+import { loadModel, sampleFeeds, tokenInputsOf } from './graph-session.ts';
+import { StreamingHistogram } from './histogram.ts';
+import { type Probe, probedModel, REDUCTIONS, VALID } from './probes.ts';
+
 export type {
   ChannelStatistics,
   Gram,
@@ -6,3 +17,151 @@ export type {
   Statistics,
   StatisticsRequest,
 } from '../statistics.ts';
+
+export interface StatisticsOptions {
+  /** The id of padding. */
+  readonly pad: number;
+  /**
+   * For a graph of symbolic sequence: the length that it will be used at. A shorter sample then gets one token of
+   * padding, which is all that its own tokens see of any (the trigram's neighbour). Left out: no padding.
+   */
+  readonly length?: number;
+  /** Default: all cores. */
+  readonly threads?: number;
+  /** Called after each sample. */
+  readonly progress?: (done: number, total: number) => void;
+}
+
+/**
+ * Runs a float graph on samples in ONNX Runtime, one at a time, and collects what is asked for over their tokens,
+ * padding left out. What is kept does not grow with the samples. Same arguments, same numbers.
+ * Throws USAGE without samples, UNSUPPORTED for nodes that have no real values, MISMATCH for values that are no numbers.
+ */
+export async function collectStatistics(
+  graph: Graph,
+  requests: readonly StatisticsRequest[],
+  samples: readonly TokenRow[],
+  options: StatisticsOptions,
+): Promise<Statistics> {
+  if (samples.length === 0) throw new MbertError('USAGE', `${graph.name}: calibration: has no samples`);
+  if (requests.length === 0) return new Map();
+  const inputs = tokenInputsOf(graph);
+  const { model, probes, channels } = probedModel(graph, requests, inputs);
+  const session = await loadModel(model, options.threads);
+  const products = requests.some(({ gram }) => gram) ? await loadGramProduct(options.threads) : undefined;
+  try {
+    const totals = new Totals(channels);
+    const collectors = probes.map((probe) => new Collector(probe, products));
+    const fixed = inputs.shape.at(-1);
+    for (const [i, row] of samples.entries()) {
+      const valid = row.inputIds.length;
+      const length = typeof fixed === 'number' ? fixed : Math.min(valid + 1, Math.max(valid, options.length ?? 0));
+      const feeds = sampleFeeds(inputs, row, length, options.pad);
+      feeds.set(VALID, integerTensor('i64', [valid]));
+      const found = await session.run(feeds);
+      totals.add(found);
+      for (const collector of collectors) {
+        if (!totals.isFinite(collector.probe)) {
+          const { name } = collector.probe.request.node;
+          throw new MbertError('MISMATCH', `${name}: sample ${i + 1}: its values are infinite or not numbers`, {
+            hint: 'the model overflows on this text: check the weights, or leave the sample out',
+          });
+        }
+        await collector.add(found, valid);
+      }
+      options.progress?.(i + 1, samples.length);
+    }
+    const statistics = new Map<string, NodeStatistics>();
+    for (const collector of collectors)
+      statistics.set(collector.probe.request.node.name, await collector.result(totals));
+    return statistics;
+  } finally {
+    await session.close();
+    await products?.close();
+  }
+}
+
+type Vectors = { readonly [R in keyof typeof REDUCTIONS]: Float64Array };
+
+/** The reductions of all channels of all probes, over the samples so far. */
+class Totals {
+  readonly vectors: Vectors;
+
+  constructor(channels: number) {
+    this.vectors = {
+      min: new Float64Array(channels).fill(Number.POSITIVE_INFINITY),
+      max: new Float64Array(channels).fill(Number.NEGATIVE_INFINITY),
+      sum: new Float64Array(channels),
+      squares: new Float64Array(channels),
+    };
+  }
+
+  add(found: ReadonlyMap<string, Tensor>): void {
+    const { min, max, sum, squares } = this.vectors;
+    const [least, most, sums, squareSums] = Object.keys(REDUCTIONS).map((name) =>
+      readF32(found.get(name) as Tensor),
+    ) as [Float32Array, Float32Array, Float32Array, Float32Array];
+    for (let c = 0; c < min.length; c++) {
+      min[c] = Math.min(min[c] as number, least[c] as number);
+      max[c] = Math.max(max[c] as number, most[c] as number);
+      sum[c] = (sum[c] as number) + (sums[c] as number);
+      squares[c] = (squares[c] as number) + (squareSums[c] as number);
+    }
+  }
+
+  /** A sum is infinite or NaN once one of its values was. */
+  isFinite({ offset, channels }: Probe): boolean {
+    for (let c = offset; c < offset + channels; c++) if (!Number.isFinite(this.vectors.sum[c])) return false;
+    return true;
+  }
+}
+
+/** What one probe has to remember besides its totals. */
+class Collector {
+  readonly probe: Probe;
+  readonly #histogram: StreamingHistogram | undefined;
+  readonly #gram: GramSum | undefined;
+  #rows = 0;
+
+  constructor(probe: Probe, products: RuntimeSession | undefined) {
+    this.probe = probe;
+    const { histogram, gram } = probe.request;
+    if (histogram) this.#histogram = new StreamingHistogram();
+    if (gram && products) this.#gram = new GramSum(probe.channels, products);
+  }
+
+  async add(found: ReadonlyMap<string, Tensor>, valid: number): Promise<void> {
+    const { rowsOutput, otherRows, tokenAxes } = this.probe;
+    this.#rows += otherRows * valid ** tokenAxes.length;
+    if (rowsOutput === undefined) return;
+    const values = readF32(found.get(rowsOutput) as Tensor);
+    this.#histogram?.add(values);
+    await this.#gram?.add(values);
+  }
+
+  async result({ vectors }: Totals): Promise<NodeStatistics> {
+    const { offset, channels, request } = this.probe;
+    const rows = this.#rows;
+    const [min, max, sum, squares] = [vectors.min, vectors.max, vectors.sum, vectors.squares].map((vector) =>
+      vector.slice(offset, offset + channels),
+    ) as [Float64Array, Float64Array, Float64Array, Float64Array];
+    const count = rows * channels;
+    return {
+      rows,
+      min: min.reduce((a, b) => Math.min(a, b)),
+      max: max.reduce((a, b) => Math.max(a, b)),
+      mean: sum.reduce((a, b) => a + b) / count,
+      rms: Math.sqrt(squares.reduce((a, b) => a + b) / count),
+      ...(request.channels && {
+        channels: {
+          min,
+          max,
+          mean: sum.map((total) => total / rows),
+          rms: squares.map((total) => Math.sqrt(total / rows)),
+        },
+      }),
+      ...(this.#histogram && { histogram: this.#histogram.result() }),
+      ...(this.#gram && { gram: await this.#gram.result(rows, sum) }),
+    };
+  }
+}

@@ -1,0 +1,72 @@
+import { onnx } from '../exporters/onnx.ts';
+import type { OnnxModel } from '../formats/onnx.ts';
+import type { RuntimeSession } from '../runtimes/runtime.ts';
+import type { Gram } from '../statistics.ts';
+import { readF32, type Tensor, tensorOf } from '../tensor.ts';
+import { loadModel } from './graph-session.ts';
+
+/** Long enough that adding up the products costs less than computing them, short enough to be held for every node. */
+const CHUNK_ROWS = 512;
+
+/** xᵀ x for x [rows, channels]. */
+const PRODUCT: OnnxModel = {
+  irVersion: 8,
+  opset: onnx.defaults.opset,
+  producerName: '',
+  producerVersion: '',
+  properties: {},
+  graphName: 'gram',
+  inputs: [{ name: 'x', dtype: 'f32', shape: ['rows', 'channels'] }],
+  outputs: [{ name: 'products', dtype: 'f32', shape: ['channels', 'channels'] }],
+  nodes: [
+    { name: 'products', op: 'Gemm', inputs: ['x', 'x'], outputs: ['products'], attributes: { transA: { int: 1 } } },
+  ],
+  initializers: [],
+};
+
+/** A session that multiplies for every `GramSum`. */
+export function loadGramProduct(threads: number | undefined): Promise<RuntimeSession> {
+  return loadModel(PRODUCT, threads);
+}
+
+/** Adds up x xᵀ over rows that come in small pieces. */
+export class GramSum {
+  readonly #size: number;
+  readonly #session: RuntimeSession;
+  readonly #waiting: Float32Array;
+  readonly #products: Float64Array;
+  #count = 0;
+
+  constructor(size: number, session: RuntimeSession) {
+    this.#size = size;
+    this.#session = session;
+    this.#waiting = new Float32Array(CHUNK_ROWS * size);
+    this.#products = new Float64Array(size * size);
+  }
+
+  /** Rows of `size` values, one after the other. */
+  async add(values: Float32Array): Promise<void> {
+    for (let from = 0; from < values.length; ) {
+      const taken = Math.min(values.length - from, this.#waiting.length - this.#count);
+      this.#waiting.set(values.subarray(from, from + taken), this.#count);
+      this.#count += taken;
+      from += taken;
+      if (this.#count === this.#waiting.length) await this.#multiply();
+    }
+  }
+
+  async result(rows: number, sums: Float64Array): Promise<Gram> {
+    if (this.#count > 0) await this.#multiply();
+    return { size: this.#size, rows, products: this.#products, sums };
+  }
+
+  async #multiply(): Promise<void> {
+    const rows = this.#waiting.subarray(0, this.#count);
+    const x = tensorOf('f32', [rows.length / this.#size, this.#size], rows);
+    const found = await this.#session.run(new Map([['x', x]]));
+    const products = readF32(found.get('products') as Tensor);
+    for (let i = 0; i < products.length; i++)
+      this.#products[i] = (this.#products[i] as number) + (products[i] as number);
+    this.#count = 0;
+  }
+}

@@ -1,0 +1,91 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { listNames, MbertError } from '../errors.ts';
+import { onnxModel } from '../exporters/onnx/model.ts';
+import { onnx } from '../exporters/onnx.ts';
+import { writeFiles } from '../files.ts';
+import type { OnnxModel } from '../formats/onnx.ts';
+import { encodeOnnx } from '../formats/onnx-encode.ts';
+import type { Graph, Input, Node } from '../graph.ts';
+import { onnxruntime } from '../runtimes/onnxruntime.ts';
+import type { RuntimeSession } from '../runtimes/runtime.ts';
+import { type Bindings, bindDim, type Shape, sameShape, sizeOf } from '../shape.ts';
+import type { Tensor } from '../tensor.ts';
+import { feedsOf, type TokenRow } from './feeds.ts';
+
+const FILE_NAME = 'calibration.onnx';
+
+/** The graph as an ONNX model whose outputs are these nodes under their own names; what they do not need is left out. */
+export function modelOf(graph: Graph, nodes: readonly Node[]): OnnxModel {
+  return onnxModel(graph.withOutputs(nodes.map((node) => ({ name: node.name, node }))), onnx.defaults);
+}
+
+/** Loads a model into ONNX Runtime by way of a temporary file, which `close` deletes. Default threads: all cores. */
+export async function loadModel(model: OnnxModel, threads?: number): Promise<RuntimeSession> {
+  const folder = mkdtempSync(join(tmpdir(), 'mbert-calibration-'));
+  const remove = () => rmSync(folder, { recursive: true, force: true });
+  try {
+    await writeFiles(folder, streamOf(encodeOnnx(model, { fileName: FILE_NAME })));
+    const session = await onnxruntime.load(join(folder, FILE_NAME), {
+      name: model.graphName,
+      ...(threads !== undefined && { threads }),
+    });
+    return {
+      ...session,
+      async close() {
+        await session.close();
+        remove();
+      },
+    };
+  } catch (cause) {
+    remove();
+    throw cause;
+  }
+}
+
+async function* streamOf<T>(values: readonly T[]): AsyncIterable<T> {
+  yield* values;
+}
+
+/** How a graph takes token sequences. */
+export interface TokenInputs {
+  readonly names: readonly string[];
+  readonly dtype: 'i32' | 'i64';
+  /** Of every input: [batch, …, sequence]. */
+  readonly shape: Shape;
+  /** Sequences a run takes; symbols count as 1. */
+  readonly batch: number;
+  /** What the symbols of the axes before the last stand for. */
+  readonly symbols: Bindings;
+}
+
+const NAMES = ['input_ids', 'attention_mask', 'token_type_ids'];
+
+/** Throws UNSUPPORTED for a graph whose inputs are not token ids, mask and token types of one shape. */
+export function tokenInputsOf(graph: Graph): TokenInputs {
+  const { dtype, shape } = graph.inputs[0]?.type ?? { dtype: 'i64', shape: [] };
+  const fits = ({ name, type }: Input) =>
+    NAMES.includes(name) && type.dtype === dtype && type.shape.length > 1 && sameShape(type.shape, shape);
+  const odd = graph.inputs.find((input) => !fits(input));
+  if (odd !== undefined || (dtype !== 'i32' && dtype !== 'i64')) {
+    throw new MbertError('UNSUPPORTED', `${graph.name}: input ${odd?.name}: is no token sequence`, {
+      hint: `calibration feeds ${listNames(NAMES)} of one shape`,
+    });
+  }
+  const symbols: Record<string, number> = {};
+  for (const dim of shape.slice(0, -1)) {
+    for (const part of String(dim).split('*')) if (!/^\d+$/.test(part)) symbols[part] = 1;
+  }
+  const names = graph.inputs.map(({ name }) => name);
+  const leading = shape.slice(0, -1).map((dim) => bindDim(dim, symbols) ?? 1);
+  return { names, dtype, shape, symbols, batch: sizeOf(leading) };
+}
+
+/** Feeds of one sequence, padded to `length`; where the graph takes a batch, every row of it is this sequence. */
+export function sampleFeeds(inputs: TokenInputs, row: TokenRow, length: number, pad: number): Map<string, Tensor> {
+  const rows = new Array<TokenRow>(inputs.batch).fill(row);
+  const leading = inputs.shape.slice(0, -1).map((dim) => bindDim(dim, inputs.symbols) ?? 1);
+  const feeds = feedsOf(rows, { dtype: inputs.dtype, shape: [...leading, length], pad });
+  return new Map(inputs.names.map((name) => [name, feeds.get(name) as Tensor]));
+}

@@ -3,7 +3,7 @@ import type { ModelFile } from '../files.ts';
 import { readGraph } from '../formats/graphdef.ts';
 import { ProtoMessage } from '../formats/protobuf.ts';
 import type { Graph } from '../graph.ts';
-import { importTfGraph, type TfConstant } from './graphdef/import.ts';
+import { importTfGraph, type TfConstant } from './tensorflow/import.ts';
 
 /** protobuf's own limit. */
 const MAX_FILE_BYTES = 2 ** 31 - 1;

@@ -5,8 +5,8 @@ import { readSavedModel, type TfMetaGraph, type TfSignature } from '../formats/s
 import { readTensorBundle } from '../formats/tensor-bundle.ts';
 import type { Graph } from '../graph.ts';
 import type { Tensor } from '../tensor.ts';
-import { importTfGraph, type TfConstant } from './graphdef/import.ts';
-import { restoredVariables } from './graphdef/variables.ts';
+import { importTfGraph, type TfConstant } from './tensorflow/import.ts';
+import { restoredVariables } from './tensorflow/variables.ts';
 
 /** protobuf's own limit. */
 const MAX_FILE_BYTES = 2 ** 31 - 1;

@@ -5,7 +5,7 @@ import { parseJson } from '../formats/json.ts';
 import { readTfjsModel, readTfjsWeights, type TfBinding, type TfjsModel } from '../formats/tfjs.ts';
 import type { Graph } from '../graph.ts';
 import type { Tensor } from '../tensor.ts';
-import { importTfGraph, type TfConstant, type TfPort } from './graphdef/import.ts';
+import { importTfGraph, type TfConstant, type TfPort } from './tensorflow/import.ts';
 
 /** The graph of MobileBERT takes 1.5 MB. */
 const MAX_MODEL_BYTES = 64 * 2 ** 20;

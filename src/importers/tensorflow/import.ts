@@ -1,17 +1,11 @@
 import { MbertError } from '../../errors.ts';
 import { dtypeOf, type TfGraph, type TfNode, type TfShape, type TfType } from '../../formats/graphdef.ts';
 import { Graph, type Node } from '../../graph.ts';
-import type { Attr } from '../../op.ts';
-import { UNKNOWN_SHAPE } from '../../ops/foreign.ts';
 import type { Dim, Shape } from '../../shape.ts';
 import type { DType, Tensor } from '../../tensor.ts';
 import { TfBuilder, type Value } from './builder.ts';
-import { elementwiseLowerings } from './elementwise.ts';
 import { dataInputs, type FlatNode, type FlatValue, Inliner } from './inline.ts';
-import { computeIntegers } from './integers.ts';
-import { productLowerings } from './products.ts';
-import { quantLowerings } from './quants.ts';
-import { type Lowering, shapeLowerings } from './shapes.ts';
+import { lowerNode } from './lower.ts';
 
 /** A graph with what lies outside it. */
 export interface TfModel {
@@ -35,13 +29,6 @@ export interface TfPort {
 
 /** A node that holds data. */
 export type TfConstant = Pick<TfNode, 'name' | 'op' | 'attributes'>;
-
-const lowerings: { readonly [op: string]: Lowering } = {
-  ...elementwiseLowerings,
-  ...productLowerings,
-  ...quantLowerings,
-  ...shapeLowerings,
-};
 
 const INPUTS: ReadonlySet<string> = new Set(['Placeholder', 'PlaceholderV2', 'PlaceholderWithDefault']);
 const CONSTANTS: ReadonlySet<string> = new Set(['Const', 'HostConst', 'VarHandleOp', 'Variable', 'VariableV2']);
@@ -146,15 +133,9 @@ function valuesOf(node: FlatNode, context: Context): readonly Value[] {
   if (INPUTS.has(node.op)) return [{ kind: 'node', node: given.get(node.name) ?? lateInput(node, context) }];
   if (CONSTANTS.has(node.op)) {
     const tensor = model.tensor(node);
-    return [tensor === undefined ? foreign(node, context, 0) : out.constantValue(tensor, node.name)];
+    if (tensor !== undefined) return [out.constantValue(tensor, node.name)];
   }
-  if (!readsUnknown(node, out)) {
-    const known = computeIntegers(node, out);
-    if (known !== null) return [known];
-    const values = lowerings[node.op]?.(node, out) ?? null;
-    if (values !== null) return Array.isArray(values) ? values : [values as Value];
-  }
-  return foreignValues(node, context);
+  return lowerNode(node, out, context.outputCount);
 }
 
 /** A placeholder that the signature does not list, e.g. a dropout rate, must be given like any other. */
@@ -162,49 +143,4 @@ function lateInput(node: FlatNode, { model, out, given }: Context): Node {
   const input = out.graph.input(node.name, inputType(model.file, node, { name: node.name, value: node.name }));
   given.set(node.name, input);
   return input;
-}
-
-function readsUnknown(node: FlatNode, out: TfBuilder): boolean {
-  return node.inputs.some((input) => {
-    const value = out.value(input);
-    return value.kind === 'node' && value.node.type.shape.includes('?');
-  });
-}
-
-function foreignValues(node: FlatNode, context: Context): Value[] {
-  const { outputCount, out } = context;
-  if (outputCount <= 1) return [foreign(node, context, 0)];
-  const whole = foreign(node, context, 0);
-  if (whole.kind !== 'node') return [whole];
-  return Array.from({ length: outputCount }, (_, index) => {
-    const { dtype, shape } = outputType(node, index);
-    const attributes = { index, outputDtype: dtype, outputShape: shape };
-    return { kind: 'node', node: out.graph.add('pick', [whole.node], attributes, `${node.name}:${index}`) };
-  });
-}
-
-/** Carried as it is. Inputs that are shapes of the run have no node and are left out. */
-function foreign(node: FlatNode, { out }: Context, index: number): Value {
-  const inputs = node.inputs
-    .map((input) => out.nodeOf(out.value(input), input.node.name))
-    .filter((input) => input !== null);
-  const { dtype, shape } = outputType(node, index);
-  const attributes: Record<string, Attr> = { op: node.op, outputDtype: dtype, outputShape: shape };
-  for (const name of node.attributes.names) {
-    const value = node.attributes.plain(name);
-    if (value !== undefined && !(name in attributes)) attributes[name] = value;
-  }
-  return { kind: 'node', node: out.graph.add('foreign', inputs, attributes, node.name) };
-}
-
-/** Attributes that say what a node's output is, the most telling one first. */
-const TYPE_ATTRIBUTES = ['dtype', 'DstT', 'out_type', 'Tout', 'T'];
-
-function outputType({ attributes }: FlatNode, index: number): { dtype: DType; shape: Shape } {
-  const types = TYPE_ATTRIBUTES.map((name) => dtypeOf(attributes.type(name)));
-  const shape = attributes.shapes('_output_shapes')[index];
-  return {
-    dtype: types.find((type) => type !== undefined) ?? 'f32',
-    shape: shape?.map((dim) => (dim === -1 ? '?' : dim)) ?? UNKNOWN_SHAPE,
-  };
 }

@@ -6,6 +6,8 @@ export interface FlatNode {
   /** Unique. */
   readonly name: string;
   readonly op: string;
+  /** What the file calls the op, where that is something else. */
+  readonly foreignOp?: string;
   readonly attributes: TfAttributes;
   readonly inputs: readonly FlatValue[];
 }

@@ -1,0 +1,58 @@
+import { MbertError } from '../errors.ts';
+import type { ModelFile } from '../files.ts';
+import { decodeFlatbuffer } from '../formats/tflite/decode.ts';
+import { modelRoot, type SignatureDef, type SubGraph } from '../formats/tflite/generated/model.ts';
+import type { Graph } from '../graph.ts';
+import { type Port, SubgraphReader } from './tflite/graph.ts';
+import { readTextMetadata, type TextMetadata } from './tflite/metadata.ts';
+
+/** A FlatBuffer ends at 2 GiB; what lies behind is read by range. */
+const MAX_FLATBUFFER_BYTES = 2 ** 31 - 1;
+
+/** The only version of the schema there is. */
+const VERSION = 3;
+
+/**
+ * The graph of a TFLite model with what its metadata holds. Quantization is kept as types. Weights behind the FlatBuffer
+ * are read from `file` when asked for.
+ */
+export function readTflite(file: ModelFile): TextMetadata & { readonly graph: Graph } {
+  const model = decodeFlatbuffer(modelRoot, file.read(0, Math.min(file.size, MAX_FLATBUFFER_BYTES)), file.path);
+  if (model.version !== VERSION) throw malformed(file, `is of version ${model.version}, not ${VERSION}`);
+  const signature = model.signatureDefs?.[0];
+  const subgraph = model.subgraphs?.[signature?.subgraphIndex ?? 0];
+  if (subgraph === undefined) throw malformed(file, 'has no subgraph');
+  const { inputs, outputs } = portsOf(file, subgraph, signature);
+  const reader = new SubgraphReader(file, model, subgraph);
+  for (const input of inputs) reader.input(input);
+  for (const [position, operator] of (subgraph.operators ?? []).entries()) reader.operator(operator, position);
+  for (const output of outputs) reader.output(output);
+  reader.graph.prune();
+  return { graph: reader.graph, ...readTextMetadata(file, model) };
+}
+
+/** In the order of the subgraph, by which runtimes bind them; under the signature's names, else the tensors'. */
+function portsOf(file: ModelFile, subgraph: SubGraph, signature: SignatureDef | undefined) {
+  const named = (indices: readonly number[] | undefined, maps: SignatureDef['inputs'], kind: string): Port[] => {
+    const names = new Map((maps ?? []).map(({ tensorIndex, name }) => [tensorIndex, name]));
+    const ports = (indices ?? []).map((index, i) => ({
+      name: names.get(index) || subgraph.tensors?.[index]?.name || `${kind}_${i}`,
+      index,
+    }));
+    if (new Set(ports.map(({ name }) => name)).size < ports.length) throw malformed(file, `two ${kind}s have one name`);
+    return ports;
+  };
+  const inputs = named(subgraph.inputs, signature?.inputs, 'input');
+  const outputs = named(subgraph.outputs, signature?.outputs, 'output');
+  if (outputs.length === 0) throw malformed(file, 'has no outputs');
+  return { inputs, outputs };
+}
+
+function malformed(file: ModelFile, problem: string): MbertError {
+  return new MbertError('MALFORMED', `${file.path}: ${problem}`);
+}
+
+/** Whether a file begins as a TFLite model: the identifier follows the offset of the root. */
+export function isTflite(head: Uint8Array): boolean {
+  return String.fromCharCode(...head.subarray(4, 8)) === modelRoot.identifier;
+}

@@ -1,0 +1,149 @@
+import type { Node } from '../../graph.ts';
+import { type Dim, product, type Shape } from '../../shape.ts';
+import { scalarTensor } from '../../tensor.ts';
+import { divideDims, reshapeTarget } from '../dims.ts';
+import { dtypeAttribute, type TfBuilder, type Value } from '../tensorflow/builder.ts';
+import type { FlatNode } from '../tensorflow/inline.ts';
+import type { Lowering } from '../tensorflow/shapes.ts';
+
+/** Operators that TensorFlow does not have, or has with other inputs. */
+export const tfliteLowerings: { readonly [op: string]: Lowering } = {
+  CAST: cast,
+  CONCATENATION(node, out) {
+    const parts = out.tensors(node);
+    return parts && out.add(node, 'concat', parts, { axis: node.attributes.int('axis') });
+  },
+  CONV_2D: convolve,
+  DEQUANTIZE: dequantize,
+  EMBEDDING_LOOKUP(node, out) {
+    const [ids, table] = out.tensors(node, 0, 2) ?? [];
+    return ids && table ? out.add(node, 'gather', [table, ids], { axis: 0 }) : null;
+  },
+  FULLY_CONNECTED: fullyConnected,
+  GATHER: gather,
+  GELU(node, out) {
+    const x = out.tensor(node, 0);
+    return x && out.add(node, 'gelu', [x], { tanh: node.attributes.bool('approximate') });
+  },
+  QUANTIZE(node, out) {
+    const x = out.tensor(node, 0);
+    return x && out.add(node, 'quantize', [x]);
+  },
+  RELU6: (node, out) => clamped(node, out, out.tensor(node, 0), { least: 0, most: 6 }),
+  RELU_N1_TO_1: (node, out) => clamped(node, out, out.tensor(node, 0), { least: -1, most: 1 }),
+  RESHAPE: reshape,
+  SOFTMAX: softmax,
+};
+
+function clamped(node: FlatNode, out: TfBuilder, x: Node | null, range: { least: number; most: number }): Value | null {
+  if (x === null) return null;
+  const least = out.graph.constant(scalarTensor(range.least), `${node.name}/least`);
+  const most = out.graph.constant(scalarTensor(range.most), `${node.name}/most`);
+  return out.add(node, 'minimum', [out.step(node, 'at_least', 'maximum', [x, least]), most]);
+}
+
+/** The target is in the output tensor's type; the options repeat it, if they are there. */
+function cast(node: FlatNode, out: TfBuilder): Value | null {
+  const to = dtypeAttribute(node, 'dtype');
+  const value = out.input(node, 0);
+  if (value.kind === 'range' && (to === 'i32' || to === 'i64')) return { ...value, dtype: to };
+  const x = out.tensor(node, 0);
+  return x && to && out.add(node, 'cast', [x], { to });
+}
+
+/** Weights that are stored narrow are read as they are: nothing but their storage differs. */
+function dequantize(node: FlatNode, out: TfBuilder): Value | null {
+  const x = out.tensor(node, 0);
+  if (x === null || x.op === 'constant') return x && { kind: 'node', node: x };
+  return x.type.quant === undefined ? out.add(node, 'cast', [x], { to: 'f32' }) : out.add(node, 'dequantize', [x]);
+}
+
+/** The target is an input, or in the options where there is none. */
+function reshape(node: FlatNode, out: TfBuilder): Value | null {
+  const value = out.input(node, 0);
+  const target: readonly Dim[] | null = node.inputs.length > 1 ? out.dims(node, 1) : node.attributes.ints('newShape');
+  const from = value.kind === 'node' ? value.node.type.shape : 'shape' in value ? value.shape : null;
+  const shape = from && target && reshapeTarget(from, target);
+  if (shape === null) return null;
+  if (value.kind === 'range') return { ...value, shape };
+  const x = out.tensor(node, 0);
+  return x && out.add(node, 'reshape', [x], { shape });
+}
+
+function gather(node: FlatNode, out: TfBuilder): Value | null {
+  const table = out.tensor(node, 0);
+  const indices = out.input(node, 1);
+  if (table === null || node.attributes.int('batchDims') !== 0) return null;
+  const axis = node.attributes.int('axis');
+  if (indices.kind === 'range' && axis === 0) {
+    const rows = out.step(node, 'rows', 'slice', [table], { axis, start: 0, end: product(indices.shape) });
+    return out.add(node, 'reshape', [rows], { shape: [...indices.shape, ...table.type.shape.slice(1)] });
+  }
+  const at = out.tensor(node, 1);
+  return at && out.add(node, 'gather', [table, at], { axis });
+}
+
+/** softmax(beta x) over the last axis. */
+function softmax(node: FlatNode, out: TfBuilder): Value | null {
+  const x = out.tensor(node, 0);
+  const beta = node.attributes.float('beta');
+  if (x === null || beta === 1) return x && out.add(node, 'softmax', [x]);
+  const factor = out.graph.constant(scalarTensor(beta), `${node.name}/beta`);
+  return out.add(node, 'softmax', [out.step(node, 'scaled', 'mul', [x, factor])]);
+}
+
+/** x Wᵀ + b with W [out, in]. Without keepNumDims all axes but the last become one. */
+function fullyConnected(node: FlatNode, out: TfBuilder): Value | null {
+  const [x, weight, bias] = out.tensors(node) ?? [];
+  const [size, width] = weight?.type.shape ?? [];
+  if (x === undefined || weight === undefined || size === undefined || width === undefined) return null;
+  if (node.attributes.text('weightsFormat') !== 'DEFAULT') return null;
+  const isMatrix = x.type.shape.length === 2 && x.type.shape[1] === width;
+  const isKept = node.attributes.bool('keepNumDims') && x.type.shape.at(-1) === width;
+  const biases = bias === undefined ? [] : [bias];
+  if (isMatrix || isKept) return out.add(node, 'linear', [x, weight, ...biases]);
+  const rows = divideDims(product(x.type.shape), width);
+  if (rows === null) return null;
+  const flat = out.step(node, 'rows', 'reshape', [x], { shape: [rows, width] });
+  return out.add(node, 'linear', [flat, weight, ...biases]);
+}
+
+/** Over an image of height 1 a convolution along the width is one along the sequence; a filter of one pixel is a linear. */
+function convolve(node: FlatNode, out: TfBuilder): Value | null {
+  const [x, filter, bias] = out.tensors(node) ?? [];
+  if (x === undefined || filter?.op !== 'constant' || x.type.shape.length !== 4) return null;
+  const [size, height, width, channels] = filter.type.shape as readonly [number, number, number, number];
+  const { attributes } = node;
+  const isPlain = ['strideW', 'strideH', 'dilationWFactor', 'dilationHFactor'].every(
+    (name) => attributes.int(name) === 1,
+  );
+  const isRow = height === 1 && (width === 1 || (x.type.shape[1] === 1 && attributes.text('padding') === 'SAME'));
+  if (!isPlain || !isRow || width % 2 === 0 || filter.type.quant?.per === 'block') return null;
+  const biases = bias === undefined ? [] : [bias];
+  const reshaped = (shape: Shape) => {
+    const { quant } = filter.type;
+    // Output channels stay the first axis.
+    return out.graph.constant({ ...filter.tensor, shape: shape as readonly number[] }, filter.name, quant);
+  };
+  if (width === 1) return out.add(node, 'linear', [x, reshaped([size, channels]), ...biases]);
+  const [batch, , sequence] = x.type.shape as readonly [Dim, Dim, Dim];
+  const tokens = out.step(node, 'tokens', 'reshape', [x], { shape: [batch, sequence, channels] });
+  const result = out.step(node, 'convolved', 'conv1d', [tokens, reshaped([size, width, channels]), ...biases]);
+  return out.add(node, 'reshape', [result], { shape: [batch, 1, sequence, size] });
+}
+
+/** What an operator does to its result before it gives it; null for what mbert has no word for. */
+export function activated(node: FlatNode, out: TfBuilder, x: Node, activation: string): Value | null {
+  switch (activation) {
+    case 'RELU':
+      return out.add(node, 'relu', [x]);
+    case 'TANH':
+      return out.add(node, 'tanh', [x]);
+    case 'RELU6':
+      return clamped(node, out, x, { least: 0, most: 6 });
+    case 'RELU_N1_TO_1':
+      return clamped(node, out, x, { least: -1, most: 1 });
+    default:
+      return null;
+  }
+}

@@ -1,0 +1,70 @@
+import { inflateRawSync } from 'node:zlib';
+import { decodeText } from '../../bytes.ts';
+import { MbertError } from '../../errors.ts';
+import type { ModelFile } from '../../files.ts';
+import { decodeFlatbuffer } from '../../formats/tflite/decode.ts';
+import { type ModelMetadata, modelMetadataRoot } from '../../formats/tflite/generated/metadata.ts';
+import type { Model } from '../../formats/tflite/generated/model.ts';
+import { type ArchiveEntry, readArchive } from '../../formats/zip-directory.ts';
+
+/** What a TFLite file says of its texts. */
+export interface TextMetadata {
+  /** The bytes of vocab.txt. */
+  readonly vocabulary: Uint8Array | undefined;
+  /** Names of the classes, in order. */
+  readonly labels: readonly string[] | undefined;
+}
+
+/** The largest vocabulary in use (a million words of many scripts) is below 20 MB. */
+const MAX_FILE_BYTES = 64 * 2 ** 20;
+
+/** The vocabulary and the labels that TFLITE_METADATA names, from the ZIP that follows the FlatBuffer. */
+export function readTextMetadata(file: ModelFile, model: Model): TextMetadata {
+  const entry = model.metadata?.find(({ name }) => name === 'TFLITE_METADATA');
+  const bytes = entry && model.buffers?.[entry.buffer]?.data;
+  if (bytes === undefined || bytes.byteLength === 0) return { vocabulary: undefined, labels: undefined };
+  const metadata = decodeFlatbuffer(modelMetadataRoot, bytes, `${file.path}: TFLITE_METADATA`);
+  const vocabulary = vocabularyName(metadata);
+  const labels = labelsName(metadata);
+  if (vocabulary === undefined && labels === undefined) return { vocabulary: undefined, labels: undefined };
+  const archive = readArchive(file);
+  const read = (name: string | undefined) => (name === undefined ? undefined : readEntry(file, archive, name));
+  const lines = read(labels);
+  return {
+    vocabulary: read(vocabulary),
+    labels: lines && decodeText(lines, `${file.path}: ${labels}`).trimEnd().split(/\r?\n/),
+  };
+}
+
+function vocabularyName({ subgraphMetadata }: ModelMetadata): string | undefined {
+  for (const { options } of subgraphMetadata?.[0]?.inputProcessUnits ?? []) {
+    const file = options?.value.vocabFile?.[0];
+    if (file?.name !== undefined) return file.name;
+  }
+  return undefined;
+}
+
+function labelsName({ subgraphMetadata }: ModelMetadata): string | undefined {
+  const files = (subgraphMetadata?.[0]?.outputTensorMetadata ?? []).flatMap(
+    ({ associatedFiles }) => associatedFiles ?? [],
+  );
+  return files.find(({ type }) => type === 'TENSOR_AXIS_LABELS')?.name;
+}
+
+function readEntry(file: ModelFile, archive: ReadonlyMap<string, ArchiveEntry>, name: string): Uint8Array {
+  const entry = archive.get(name);
+  if (entry === undefined) throw malformed(file, `metadata names ${name}, which is not in its ZIP`);
+  if (Math.max(entry.size, entry.storedSize) > MAX_FILE_BYTES)
+    throw malformed(file, `${name}: is over ${MAX_FILE_BYTES} bytes`);
+  const bytes = file.read(entry.dataStart(), entry.storedSize);
+  if (entry.method === 'stored') return bytes;
+  try {
+    return new Uint8Array(inflateRawSync(bytes, { maxOutputLength: entry.size }));
+  } catch (cause) {
+    throw new MbertError('MALFORMED', `${file.path}: ${name}: cannot be inflated`, { cause });
+  }
+}
+
+function malformed(file: ModelFile, problem: string): MbertError {
+  return new MbertError('MALFORMED', `${file.path}: ${problem}`);
+}

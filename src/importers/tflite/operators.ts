@@ -1,0 +1,104 @@
+import type { BuiltinOperator } from '../../formats/tflite/generated/model.ts';
+import type { Attr } from '../../op.ts';
+
+/** The options of an operator by their names in the schema. */
+export type Options = { readonly [name: string]: unknown };
+
+/** A TFLite operator said in TensorFlow's words: its op, and its attributes from the options. */
+export interface Translation {
+  readonly op: string;
+  readonly attributes?: (options: Options) => { readonly [name: string]: Attr | undefined };
+}
+
+const STRIDED_SLICE: Translation = {
+  op: 'StridedSlice',
+  attributes: (options) => ({
+    begin_mask: integer(options, 'beginMask'),
+    end_mask: integer(options, 'endMask'),
+    ellipsis_mask: integer(options, 'ellipsisMask'),
+    new_axis_mask: integer(options, 'newAxisMask'),
+    shrink_axis_mask: integer(options, 'shrinkAxisMask'),
+  }),
+};
+
+/** TFLite's operators are TensorFlow's with shorter names, but for those with a lowering of their own. */
+export const translations: { readonly [B in BuiltinOperator]?: Translation } = {
+  ADD: { op: 'AddV2' },
+  ADD_N: { op: 'AddN' },
+  BATCH_MATMUL: {
+    op: 'BatchMatMulV2',
+    attributes: (options) => ({ adj_x: options['adjX'] === true, adj_y: options['adjY'] === true }),
+  },
+  BROADCAST_TO: { op: 'BroadcastTo' },
+  CAST: { op: 'CAST' },
+  CONCATENATION: { op: 'CONCATENATION', attributes: (options) => ({ axis: integer(options, 'axis') }) },
+  CONV_2D: { op: 'CONV_2D', attributes: plain },
+  DEQUANTIZE: { op: 'DEQUANTIZE' },
+  DIV: { op: 'RealDiv' },
+  EMBEDDING_LOOKUP: { op: 'EMBEDDING_LOOKUP' },
+  EQUAL: { op: 'Equal' },
+  EXPAND_DIMS: { op: 'ExpandDims' },
+  FILL: { op: 'Fill' },
+  FLOOR_DIV: { op: 'FloorDiv' },
+  FULLY_CONNECTED: { op: 'FULLY_CONNECTED', attributes: plain },
+  GATHER: { op: 'GATHER', attributes: plain },
+  GELU: { op: 'GELU', attributes: plain },
+  GREATER: { op: 'Greater' },
+  GREATER_EQUAL: { op: 'GreaterEqual' },
+  LESS: { op: 'Less' },
+  LESS_EQUAL: { op: 'LessEqual' },
+  LOGICAL_AND: { op: 'LogicalAnd' },
+  LOGICAL_NOT: { op: 'LogicalNot' },
+  LOGICAL_OR: { op: 'LogicalOr' },
+  LOGISTIC: { op: 'Sigmoid' },
+  MAXIMUM: { op: 'Maximum' },
+  MEAN: { op: 'Mean', attributes: (options) => ({ keep_dims: options['keepDims'] === true }) },
+  MINIMUM: { op: 'Minimum' },
+  MUL: { op: 'Mul' },
+  NEG: { op: 'Neg' },
+  ONE_HOT: { op: 'OneHot', attributes: (options) => ({ axis: integer(options, 'axis') }) },
+  PACK: { op: 'Pack', attributes: (options) => ({ axis: integer(options, 'axis') }) },
+  PAD: { op: 'Pad' },
+  POW: { op: 'Pow' },
+  QUANTIZE: { op: 'QUANTIZE' },
+  RANGE: { op: 'Range' },
+  RANK: { op: 'Rank' },
+  REDUCE_PROD: { op: 'Prod', attributes: (options) => ({ keep_dims: options['keepDims'] === true }) },
+  RELU: { op: 'Relu' },
+  RELU6: { op: 'RELU6' },
+  RESHAPE: { op: 'RESHAPE', attributes: plain },
+  RSQRT: { op: 'Rsqrt' },
+  SELECT_V2: { op: 'SelectV2' },
+  SHAPE: { op: 'Shape' },
+  SLICE: { op: 'Slice' },
+  SOFTMAX: { op: 'SOFTMAX', attributes: plain },
+  SPLIT: { op: 'Split', attributes: (options) => ({ num_split: integer(options, 'numSplits') }) },
+  SPLIT_V: { op: 'SplitV' },
+  SQRT: { op: 'Sqrt' },
+  SQUARE: { op: 'Square' },
+  SQUARED_DIFFERENCE: { op: 'SquaredDifference' },
+  SQUEEZE: {
+    op: 'Squeeze',
+    attributes: (options) => ({ squeeze_dims: (options['squeezeDims'] ?? []) as readonly number[] }),
+  },
+  STRIDED_SLICE,
+  SUB: { op: 'Sub' },
+  TANH: { op: 'Tanh' },
+  TRANSPOSE: { op: 'Transpose' },
+  UNPACK: { op: 'Unpack', attributes: (options) => ({ axis: integer(options, 'axis'), num: integer(options, 'num') }) },
+};
+
+function integer(options: Options, name: string): number {
+  const value = options[name];
+  return typeof value === 'number' ? value : 0;
+}
+
+/** Options of plain kinds, under the schema's names. */
+export function plain(options: Options): { readonly [name: string]: Attr | undefined } {
+  const attributes: Record<string, Attr> = {};
+  for (const [name, value] of Object.entries(options)) {
+    if (typeof value === 'number' || typeof value === 'string' || typeof value === 'boolean') attributes[name] = value;
+    else if (Array.isArray(value) && value.every((item) => typeof item === 'number')) attributes[name] = value;
+  }
+  return attributes;
+}

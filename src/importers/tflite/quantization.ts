@@ -1,0 +1,63 @@
+import type { QuantizationParameters } from '../../formats/tflite/generated/model.ts';
+import { type Quant, readF32, type Tensor } from '../../tensor.ts';
+
+/** The scales of blockwise weights lie in a tensor of their own. */
+export type TensorAt = (index: number) => Tensor;
+
+/** A tensor's quantization, undefined where it has none, or what is wrong with it. */
+export function quantOf(
+  parameters: QuantizationParameters | undefined,
+  shape: readonly number[],
+  tensorAt: TensorAt,
+): Quant | undefined | string {
+  if (parameters === undefined) return undefined;
+  const { details } = parameters;
+  if (details?.kind === 'CustomQuantization') return 'custom quantization is not supported';
+  if (details !== undefined) return blockQuant(details.value, shape, tensorAt);
+  const scales = parameters.scale;
+  if (scales === undefined || scales.length === 0) return undefined;
+  const zeroPoints = parameters.zeroPoint ?? [];
+  if (zeroPoints.length > 0 && zeroPoints.length !== scales.length) {
+    return `${scales.length} scales do not go with ${zeroPoints.length} zero points`;
+  }
+  if (!areScales(scales) || !zeroPoints.every(isZeroPoint)) return 'a scale or zero point is out of range';
+  if (scales.length === 1) return { per: 'tensor', scale: scales[0] as number, zeroPoint: zeroPoints[0] ?? 0 };
+  const axis = parameters.quantizedDimension;
+  if (shape[axis] !== scales.length) return `${scales.length} scales do not go with axis ${axis} of [${shape}]`;
+  return { per: 'channel', axis, scales, ...nonZero(zeroPoints) };
+}
+
+/** Only weights [out, in] come in blocks, along `in`. */
+function blockQuant(
+  {
+    scales: scalesAt,
+    zeroPoints: zeroPointsAt,
+    blockSize: size,
+  }: { scales: number; zeroPoints: number; blockSize: number },
+  shape: readonly number[],
+  tensorAt: TensorAt,
+): Quant | string {
+  const [out, width] = shape;
+  if (shape.length !== 2 || out === undefined || width === undefined || size < 1 || width % size !== 0) {
+    return `blocks of ${size} do not go with [${shape}]`;
+  }
+  const scales = Float32Array.from(readF32(tensorAt(scalesAt)));
+  if (scales.length !== (out * width) / size || !areScales(scales))
+    return `${scales.length} scales do not go with blocks of ${size}`;
+  // 0 and -1 stand for symmetric weights: tensor 0 is an input of the graph.
+  const zeroPoints = zeroPointsAt > 0 ? Array.from(readF32(tensorAt(zeroPointsAt))) : [];
+  if (zeroPoints.length > 0 && zeroPoints.length !== scales.length) return 'scales and zero points differ in number';
+  return { per: 'block', axis: 1, size, scales, ...nonZero(zeroPoints) };
+}
+
+function nonZero(zeroPoints: readonly number[]): { zeroPoints?: Int32Array } {
+  return zeroPoints.some((zeroPoint) => zeroPoint !== 0) ? { zeroPoints: Int32Array.from(zeroPoints) } : {};
+}
+
+function areScales(scales: Float32Array): boolean {
+  return scales.every((scale) => scale > 0 && Number.isFinite(scale));
+}
+
+function isZeroPoint(value: number): boolean {
+  return Number.isInteger(value) && Math.abs(value) < 2 ** 31;
+}

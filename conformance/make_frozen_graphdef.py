@@ -15,7 +15,7 @@ import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2  # noqa: E402
 
-SIDE_FILES = ["config.json", "vocab.txt", "tokenizer_config.json", "special_tokens_map.json"]
+SIDE_FILES = ["config.json"]
 
 
 def main() -> None:

@@ -53,8 +53,14 @@ function tokenAxesOf(shape: Shape, node: Node, inputs: TokenInputs): number[] {
   if (typeof sequence === 'string') return axes.filter((axis) => String(shape[axis]).split('*').includes(sequence));
   const places = shape.length === 2 ? [0] : shape.length === 3 ? [1] : [2, 1];
   const first = places.find((axis) => shape[axis] === sequence);
-  if (first === undefined) return [];
+  if (first === undefined) return isMask(shape, inputs) ? [shape.length - 1] : [];
   return first === 2 && shape[3] === sequence && isScores(node) ? [2, 3] : [first];
+}
+
+/** [batch, 1, …, tokens]: broadcast over everything but the tokens that attention looks at. */
+function isMask(shape: Shape, inputs: TokenInputs): boolean {
+  const others = product(shape.slice(0, -1));
+  return shape.at(-1) === inputs.shape.at(-1) && (others === 1 || others === inputs.batch);
 }
 
 /** [batch, heads, tokens, tokens]: a product of queries and keys or what is made of it element by element. */

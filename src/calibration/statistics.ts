@@ -71,10 +71,10 @@ export async function collectStatistics(
       }
       options.progress?.(i + 1, samples.length);
     }
-    const statistics = new Map<string, NodeStatistics>();
-    for (const collector of collectors)
-      statistics.set(collector.probe.request.node.name, await collector.result(totals));
-    return statistics;
+    const results = new Map<string, NodeStatistics>();
+    for (const collector of collectors) results.set(collector.probe.request.node.name, await collector.result(totals));
+    // In the order of the requests, which the probes are not in.
+    return new Map(requests.map(({ node: { name } }) => [name, results.get(name) as NodeStatistics]));
   } finally {
     await session.close();
     await products?.close();

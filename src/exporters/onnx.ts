@@ -2,6 +2,8 @@ import { encodeOnnx } from '../formats/onnx-encode.ts';
 import type { Exporter } from './exporter.ts';
 import { type OnnxModelOptions, onnxModel } from './onnx/model.ts';
 
+export { minimumOpset } from './onnx/quantization.ts';
+
 export interface OnnxOptions extends OnnxModelOptions {
   /** The model's file name; external data goes to `<name>.data` beside it. */
   readonly name: string;
@@ -10,8 +12,9 @@ export interface OnnxOptions extends OnnxModelOptions {
 }
 
 /**
- * Writes standard ONNX operators in the forms that ONNX Runtime runs fastest (rank-2 Gemm, a residual as its C).
- * Errors: USAGE for an unknown opset or a model that needs external data, UNSUPPORTED for what ONNX has no form for.
+ * Writes standard ONNX operators in the forms that ONNX Runtime runs fastest (rank-2 Gemm, a residual as its C,
+ * quantized linears as what it fuses to one integer product).
+ * Errors: USAGE for an opset that is unknown or below `minimumOpset`, or a model that needs external data, UNSUPPORTED for what ONNX has no form for.
  */
 export const onnx: Exporter<OnnxOptions> = {
   name: 'onnx',

@@ -289,15 +289,6 @@ describe('weights', () => {
     for (const dtype of ['f32', 'f16'] as const) await onnxBytes(graph, { dtype });
     expect(reads).toBe(2);
   });
-
-  test('that are quantized are refused by name', () => {
-    const graph = graphOf('graph g (x: f32[1, 2]) y = linear(x, w f32[4, 2] #1) return out: y');
-    const weight = graph.nodes().find(({ name }) => name === 'w');
-    if (weight) graph.setType(weight, { ...weight.type, quant: { per: 'tensor', scale: 1, zeroPoint: 0 } });
-    expect(() => onnxText(graph)).toThrow(
-      expect.objectContaining({ code: 'UNSUPPORTED', message: expect.stringMatching(/^w: /) }),
-    );
-  });
 });
 
 describe('the file', () => {

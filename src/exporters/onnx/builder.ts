@@ -1,18 +1,35 @@
 import { MbertError } from '../../errors.ts';
 import { ONNX_DTYPES, type OnnxAttribute, type OnnxInitializer, type OnnxNode } from '../../formats/onnx.ts';
 import type { Constant, Graph, Node } from '../../graph.ts';
-import { isFloat } from '../../op.ts';
+import { computedType, isFloat } from '../../op.ts';
 import { type Dim, sizeOf } from '../../shape.ts';
-import { arrayOf, convertTensor, type DType, integerTensor, scalarTensor, type Tensor } from '../../tensor.ts';
+import {
+  arrayOf,
+  convertTensor,
+  integerTensor,
+  type Quant,
+  scalarTensor,
+  type Tensor,
+  type TensorType,
+} from '../../tensor.ts';
 import { type Fusions, findFusions } from './fusions.ts';
+import { axisOfQuant, refuseToQuantize, scaleTensor, zeroPointTensor } from './quantization.ts';
 
-/** An initializer's name and the type it has in the file. */
+/** A value's name and the type it has in the file. */
 export interface Stored {
   readonly name: string;
-  readonly dtype: DType;
+  readonly type: TensorType;
 }
 
 export type Attributes = { readonly [name: string]: OnnxAttribute };
+
+/** One of the ONNX nodes that compute a value in a row; `part` names what it computes. */
+export interface Step {
+  readonly part: string;
+  readonly op: string;
+  readonly inputs: readonly string[];
+  readonly attributes?: Attributes;
+}
 
 /** Smaller constants stay f32 in an f16 file: gains, offsets and mask values are under 1 % of it and want their range. */
 const MIN_F16_ELEMENTS = 1024;
@@ -32,6 +49,7 @@ export class OnnxBuilder {
   readonly #names = new Map<Node, string>();
   readonly #stored = new Map<Constant, Stored>();
   readonly #made = new Map<string, string>();
+  readonly #parts = new Map<string, readonly string[]>();
 
   constructor(graph: Graph, opset: number, weights: 'f32' | 'f16') {
     this.opset = opset;
@@ -49,25 +67,69 @@ export class OnnxBuilder {
     }
   }
 
-  /** The name of a node's value; floats are f32, whatever they are stored as. */
+  /** The name of a node's value as nodes compute with it: f32 for floats and for quantized values. */
   value(node: Node): string {
-    if (node.op === 'constant') return this.#read(this.stored(node));
-    return this.#read({ name: this.#nameOf(node), dtype: node.op === 'input' ? node.type.dtype : 'f32' });
+    return this.read(this.stored(node));
   }
 
-  /** A constant as the file holds it, f16 weights not widened; written at its first use. */
-  stored(node: Constant): Stored {
+  /** A node's value as the file holds it: integers where it is quantized. A constant is written at its first use. */
+  stored(node: Node): Stored {
+    if (node.op !== 'constant') return { name: this.#nameOf(node), type: storedType(node) };
     let stored = this.#stored.get(node);
     if (!stored) {
-      stored = this.#store(node.name, node.tensor);
+      stored = this.store(node.name, node.tensor, node.type.quant);
       this.#stored.set(node, stored);
     }
     return stored;
   }
 
-  /** Writes a constant that a lowering made, and returns its value. */
-  constant(wanted: string, tensor: Tensor): string {
-    return this.#read(this.#store(wanted, tensor));
+  /** What a reader outside sees of a node: integers where it is quantized, otherwise what nodes compute with. */
+  outside(node: Node): string {
+    return node.type.quant ? this.stored(node).name : this.value(node);
+  }
+
+  /**
+   * A stored value as nodes compute with it, by one DequantizeLinear or one Cast however many read it. Every quantized
+   * value is read through this, so that what reads it sees the pair that ONNX Runtime fuses.
+   */
+  read(stored: Stored): string {
+    const { name, type } = stored;
+    if (type.quant) return this.once(`${name}/f32`, (key) => this.#dequantize(key, stored));
+    if (!isFloat(type.dtype) || type.dtype === 'f32') return name;
+    return this.once(`${name}/f32`, (key) => this.emit(key, 'Cast', [name], { to: { int: ONNX_DTYPES.f32 } }));
+  }
+
+  /** The scale of a stored quantized value: rank 0 per tensor, a vector per channel, a tensor of blocks. */
+  scaleOf({ name, type }: Stored): string {
+    const quant = type.quant as Quant;
+    if (quant.per === 'tensor') return this.scalar(quant.scale);
+    return this.once(`${name}/scale`, (key) => this.constant(key, scaleTensor(quant, type, name)));
+  }
+
+  /** The zero point in the value's own dtype, none where ONNX has none: i32, and blocks that need none. */
+  zeroPointOf({ name, type }: Stored): string | undefined {
+    const tensor = zeroPointTensor(type, name);
+    if (tensor === undefined) return undefined;
+    const quant = type.quant as Quant;
+    if (quant.per === 'tensor') {
+      return this.once(`${type.dtype}_${quant.zeroPoint}`, (key) => this.constant(key, tensor));
+    }
+    if (quant.zeroPoints) return this.once(`${name}/zero_point`, (key) => this.constant(key, tensor));
+    return this.once(`${type.dtype}_zeros_${tensor.shape[0]}`, (key) => this.constant(key, tensor));
+  }
+
+  /** Writes a tensor that a lowering made, and returns its value. */
+  constant(wanted: string, tensor: Tensor, quant?: Quant): string {
+    return this.read(this.store(wanted, tensor, quant));
+  }
+
+  /** Writes an initializer. Floats take the file's type; with `quant` the tensor holds the stored integers. */
+  store(wanted: string, tensor: Tensor, quant?: Quant): Stored {
+    const name = this.#free(wanted);
+    const isWeight = tensor.shape.length > 1 && sizeOf(tensor.shape) >= MIN_F16_ELEMENTS;
+    const dtype = !isFloat(tensor.dtype) ? tensor.dtype : isWeight ? this.#weights : 'f32';
+    this.initializers.push({ name, tensor: dtype === 'f16' ? halfTensor(name, tensor) : convertTensor(tensor, dtype) });
+    return { name, type: { dtype, shape: tensor.shape, ...(quant && { quant }) } };
   }
 
   /** A f32 constant of rank 0. */
@@ -85,10 +147,33 @@ export class OnnxBuilder {
     return this.emit(`${this.#nameOf(node)}/${part}`, op, inputs, attributes);
   }
 
-  /** The node's own value: the last step of its lowering. */
+  /** The node's own value: the last step of its lowering, followed by a QuantizeLinear where it is stored quantized. */
   result(node: Node, op: string, inputs: readonly string[], attributes: Attributes = {}): void {
+    if (node.type.quant) {
+      this.quantize(node, this.step(node, 'real', op, inputs, attributes));
+      return;
+    }
     const name = this.#nameOf(node);
     this.nodes.push({ name, op, inputs, outputs: [name], attributes });
+  }
+
+  /** Nodes in a row: each reads the one before it and then its own inputs; the last is the node's own value. */
+  chain(node: Node, steps: readonly Step[]): void {
+    let before: readonly string[] = [];
+    steps.forEach(({ part, op, inputs, attributes }, i) => {
+      const all = [...before, ...inputs];
+      if (i === steps.length - 1) this.result(node, op, all, attributes);
+      else before = [this.step(node, part, op, all, attributes)];
+    });
+  }
+
+  /** The node's own value is `real`, quantized. */
+  quantize(node: Node, real: string): void {
+    refuseToQuantize(node);
+    const stored = this.stored(node);
+    const inputs = [real, this.scaleOf(stored), this.zeroPointOf(stored) as string];
+    const { name } = stored;
+    this.nodes.push({ name, op: 'QuantizeLinear', inputs, outputs: [name], attributes: axisOfQuant(stored.type) });
   }
 
   /** One ONNX node that is the values of several nodes. */
@@ -118,6 +203,17 @@ export class OnnxBuilder {
     return name;
   }
 
+  /** The outputs of one node, called after `key` and `parts`, written at the first call. */
+  parts(key: string, parts: readonly string[], op: string, inputs: readonly string[]): readonly string[] {
+    let outputs = this.#parts.get(key);
+    if (!outputs) {
+      outputs = parts.map((part) => this.#free(`${key}/${part}`));
+      this.nodes.push({ name: this.#free(key), op, inputs, outputs, attributes: {} });
+      this.#parts.set(key, outputs);
+    }
+    return outputs;
+  }
+
   /** A dimension of this run as an int64[1]; `reader` is who needs it. */
   size(dim: Dim, reader: Node): string {
     if (typeof dim === 'number') return this.integers([dim]);
@@ -145,18 +241,10 @@ export class OnnxBuilder {
     return name;
   }
 
-  /** A stored value as what nodes compute with: floats are widened to f32 by one Cast, however many read them. */
-  #read({ name, dtype }: Stored): string {
-    if (!isFloat(dtype) || dtype === 'f32') return name;
-    return this.once(`${name}/f32`, (key) => this.emit(key, 'Cast', [name], { to: { int: ONNX_DTYPES.f32 } }));
-  }
-
-  #store(wanted: string, tensor: Tensor): Stored {
-    const name = this.#free(wanted);
-    const isWeight = tensor.shape.length > 1 && sizeOf(tensor.shape) >= MIN_F16_ELEMENTS;
-    const dtype = !isFloat(tensor.dtype) ? tensor.dtype : isWeight ? this.#weights : 'f32';
-    this.initializers.push({ name, tensor: dtype === 'f16' ? halfTensor(name, tensor) : convertTensor(tensor, dtype) });
-    return { name, dtype };
+  #dequantize(name: string, stored: Stored): string {
+    const zeroPoint = this.zeroPointOf(stored);
+    const inputs = [stored.name, this.scaleOf(stored), ...(zeroPoint === undefined ? [] : [zeroPoint])];
+    return this.emit(name, 'DequantizeLinear', inputs, axisOfQuant(stored.type));
   }
 
   #free(wanted: string): string {
@@ -165,6 +253,12 @@ export class OnnxBuilder {
     this.#taken.add(name);
     return name;
   }
+}
+
+/** Floats are computed in f32, but an input comes as what it is. */
+function storedType(node: Node): TensorType {
+  const { dtype, shape, quant } = node.type;
+  return quant || node.op === 'input' ? node.type : { dtype: computedType(dtype), shape };
 }
 
 /** A weight as f16; a number that only f32 can hold would silently become infinite, so it is refused. */

@@ -1,5 +1,6 @@
 import type { Call, Graph, Node } from '../../graph.ts';
 import { sameShape } from '../../shape.ts';
+import { hasIntegerWeight } from './quantization.ts';
 
 /** Where one ONNX node stands for several nodes of the graph. Decided before anything is written. */
 export interface Fusions {
@@ -36,10 +37,12 @@ export function findFusions(graph: Graph): Fusions {
     }
     if (node.op === 'matmul' && node.attrs.transposeB) {
       const b = node.inputs[1] as Node;
-      if (b.op !== 'transpose' || !isReadOnce(b)) continue;
+      // A transpose that is stored quantized rounds, so it stays on its own.
+      if (b.op !== 'transpose' || b.type.quant || !isReadOnce(b)) continue;
       transposes.set(node, b);
       absorbed.add(b);
     }
+    if (node.op === 'dynamicRound' && users.every((user) => roundsItself(user, node))) absorbed.add(node);
     for (const group of splitsOf(node, users)) {
       const [leader, ...followers] = group;
       splits.set(leader as Node, group.toSorted(byStart));
@@ -63,7 +66,16 @@ function readersOf(graph: Graph): ReadonlyMap<Node, readonly Reader[]> {
   return readers;
 }
 
-/** Gemm has one C: a linear qualifies only where it carries no bias, and only at rank 2, where it is a Gemm at all. */
+/** A linear of f32 and an integer weight rounds what it reads in just this way. */
+function roundsItself(reader: Reader, x: Node): boolean {
+  if (reader === 'outside' || reader.op !== 'linear' || x.type.quant) return false;
+  return reader.inputs[0] === x && reader.inputs[2] !== x && hasIntegerWeight(reader.inputs[1] as Node);
+}
+
+/**
+ * Gemm has one C: a linear qualifies only where it carries no bias, and only at rank 2, where it is a Gemm at all. The C
+ * of a Gemm of integers would be the bias, in integers, so quantized linears keep their add.
+ */
 function residualOf(add: Call<'add'>, isReadOnce: Fusions['isReadOnce']): Residual | null {
   const [a, b] = add.inputs as readonly [Node, Node];
   for (const [linear, other] of [
@@ -71,6 +83,7 @@ function residualOf(add: Call<'add'>, isReadOnce: Fusions['isReadOnce']): Residu
     [b, a],
   ] as const) {
     if (linear.op !== 'linear' || linear.attrs.activation !== 'none' || linear.inputs.length > 2) continue;
+    if (linear.type.quant || linear.inputs[1]?.type.quant) continue;
     if (linear.type.shape.length !== 2 || !sameShape(linear.type.shape, other.type.shape)) continue;
     if (isReadOnce(linear)) return { linear, other };
   }
@@ -82,7 +95,7 @@ function splitsOf(value: Node, readers: readonly Reader[]): Call<'slice'>[][] {
   const byAxis = new Map<number, Call<'slice'>[]>();
   const rank = value.type.shape.length;
   for (const reader of readers) {
-    if (reader === 'outside' || reader.op !== 'slice') continue;
+    if (reader === 'outside' || reader.op !== 'slice' || reader.type.quant) continue;
     const axis = reader.attrs.axis < 0 ? reader.attrs.axis + rank : reader.attrs.axis;
     const group = byAxis.get(axis);
     if (group) group.push(reader);

@@ -3,8 +3,11 @@ import type { Call, Node } from '../../graph.ts';
 import { computedType } from '../../op.ts';
 import type { OpName } from '../../ops/index.ts';
 import type { OnnxBuilder } from './builder.ts';
-import { conv1d, linear, matmul, residualAdd } from './products.ts';
-import { gather, pad, reshape, shift, slice } from './shapes.ts';
+import { dynamicRound } from './integer-linears.ts';
+import { linear } from './linears.ts';
+import { conv1d, matmul, residualAdd } from './products.ts';
+import { expand, pad, reshape, shift } from './shapes.ts';
+import { gather, slice } from './tables.ts';
 import { gelu, layerNorm, mean, noNorm } from './values.ts';
 
 /** How each op is written; an op without a row is refused by name. */
@@ -12,21 +15,32 @@ export type Lowerings = { readonly [O in OpName]?: (node: Call<O>, out: OnnxBuil
 
 export const lowerings: Lowerings = {
   add: (node, out) => (out.fusions.residuals.has(node) ? residualAdd(node, out) : all('Add')(node, out)),
+  and: all('And'),
   cast: (node, out) =>
     out.result(node, 'Cast', values(node, out), { to: { int: ONNX_DTYPES[computedType(node.attrs.to)] } }),
+  compare: (node, out) => out.result(node, COMPARISONS[node.attrs.test], values(node, out)),
   concat: (node, out) => out.result(node, 'Concat', values(node, out), { axis: { int: node.attrs.axis } }),
   conv1d,
+  dequantize: all('Identity'),
   div: all('Div'),
+  dynamicRound,
   erf: all('Erf'),
+  expand,
   gather,
   gelu,
+  isNan: all('IsNaN'),
   layerNorm,
   linear,
   matmul,
+  maximum: all('Max'),
   mean,
+  minimum: all('Min'),
   mul: all('Mul'),
   noNorm,
+  not: all('Not'),
+  or: all('Or'),
   pad,
+  quantize,
   relu: all('Relu'),
   reshape,
   rsqrt: (node, out) => out.result(node, 'Reciprocal', [out.step(node, 'sqrt', 'Sqrt', values(node, out))]),
@@ -39,7 +53,23 @@ export const lowerings: Lowerings = {
   tanh: all('Tanh'),
   transpose: (node, out) =>
     out.result(node, 'Transpose', values(node, out), { perm: { ints: node.attrs.permutation } }),
+  where: all('Where'),
 };
+
+const COMPARISONS = {
+  equal: 'Equal',
+  less: 'Less',
+  lessOrEqual: 'LessOrEqual',
+  greater: 'Greater',
+  greaterOrEqual: 'GreaterOrEqual',
+} as const;
+
+/** The quantized type does all of it; a copy that stays f32 is no copy. */
+function quantize(node: Call<'quantize'>, out: OnnxBuilder): void {
+  const real = out.value(node.inputs[0] as Node);
+  if (node.type.quant) out.quantize(node, real);
+  else out.result(node, 'Identity', [real]);
+}
 
 /** An op that ONNX has under the same inputs. */
 function all(op: string): (node: Call, out: OnnxBuilder) => void {

@@ -2,8 +2,10 @@ import { MbertError } from '../../errors.ts';
 import type { OnnxModel, OnnxValue } from '../../formats/onnx.ts';
 import type { Call, Graph, Node } from '../../graph.ts';
 import { computedType } from '../../op.ts';
+import type { DType, TensorType } from '../../tensor.ts';
 import { OnnxBuilder } from './builder.ts';
 import { lowerings } from './lowerings.ts';
+import { refuseOldOpset } from './quantization.ts';
 
 /** The IR version that came with each opset (github.com/onnx/onnx, docs/Versioning.md). */
 const IR_VERSIONS: { readonly [opset: number]: number } = {
@@ -23,23 +25,28 @@ const IR_VERSIONS: { readonly [opset: number]: number } = {
 export interface OnnxModelOptions {
   /** How weights are stored; the arithmetic is f32 either way. */
   readonly dtype: 'f32' | 'f16';
-  /** 13 to 23. */
+  /** 13 to 23, at least the graph's `minimumOpset`. */
   readonly opset: number;
   /** Becomes `metadata_props`. */
   readonly properties: { readonly [key: string]: string };
   readonly producerVersion: string;
 }
 
-/** The graph as an ONNX model. Errors: USAGE for an unknown opset, UNSUPPORTED for what ONNX has no form for. */
+/**
+ * The graph as an ONNX model. How a value is computed follows from the types of what is read: nothing is quantized here
+ * that is not quantized in the graph. Inputs and outputs with a quantized type are the integers.
+ * Errors: USAGE for an unknown opset or one below `minimumOpset`, UNSUPPORTED for what ONNX has no form for.
+ */
 export function onnxModel(graph: Graph, options: OnnxModelOptions): OnnxModel {
   const irVersion = IR_VERSIONS[options.opset];
   if (irVersion === undefined) {
     throw new MbertError('USAGE', `opset ${options.opset} is not supported`, { hint: 'use 13 to 23' });
   }
+  refuseOldOpset(graph, options.opset);
   const out = new OnnxBuilder(graph, options.opset, options.dtype);
   for (const node of graph.nodes()) lower(node, out);
   for (const { name, node } of graph.outputs) {
-    const value = out.value(node);
+    const value = out.outside(node);
     if (value !== name) out.copy(value, name);
   }
   return {
@@ -51,19 +58,19 @@ export function onnxModel(graph: Graph, options: OnnxModelOptions): OnnxModel {
     graphName: graph.name,
     inputs: graph.inputs.map(({ name, type }): OnnxValue => ({ name, dtype: type.dtype, shape: type.shape })),
     outputs: graph.outputs.map(
-      ({ name, node }): OnnxValue => ({ name, dtype: computedType(node.type.dtype), shape: node.type.shape }),
+      ({ name, node }): OnnxValue => ({ name, dtype: outsideType(node.type), shape: node.type.shape }),
     ),
     nodes: out.nodes,
     initializers: out.initializers,
   };
 }
 
+/** Quantized outputs are the integers themselves. */
+function outsideType({ dtype, quant }: TensorType): DType {
+  return quant ? dtype : computedType(dtype);
+}
+
 function lower(node: Node, out: OnnxBuilder): void {
-  if (node.type.quant) {
-    throw new MbertError('UNSUPPORTED', `${node.name}: onnx has no lowering for quantized values`, {
-      hint: 'write a float model',
-    });
-  }
   if (node.op === 'input' || node.op === 'constant' || out.fusions.absorbed.has(node)) return;
   const row = lowerings[node.op] as ((node: Call, out: OnnxBuilder) => void) | undefined;
   if (!row) {

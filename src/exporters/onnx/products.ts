@@ -1,37 +1,5 @@
 import type { Call, Node } from '../../graph.ts';
-import { transposed } from '../../tensor.ts';
-import type { Attributes, OnnxBuilder } from './builder.ts';
-
-/**
- * At rank 2 a Gemm, which ONNX Runtime fuses with a Relu behind it; otherwise MatMul and Add. alpha and beta stay at
- * their default 1: some releases compute a quantized Gemm wrongly at another alpha (onnxruntime#28130).
- */
-export function linear(node: Call<'linear'>, out: OnnxBuilder): void {
-  const [x, weight, bias] = node.inputs as readonly [Node, Node, Node?];
-  const addend = bias ? [out.value(bias)] : [];
-  const finish = node.attrs.activation === 'relu' ? finishWithRelu : finishPlainly;
-  if (node.type.shape.length === 2) {
-    finish(node, out, 'Gemm', [out.value(x), out.value(weight), ...addend], { transB: { int: 1 } });
-    return;
-  }
-  const product = [out.value(x), columnsOf(weight, node, out)];
-  if (bias) finish(node, out, 'Add', [out.step(node, 'product', 'MatMul', product), ...addend]);
-  else finish(node, out, 'MatMul', product);
-}
-
-type Finish = (node: Node, out: OnnxBuilder, op: string, inputs: readonly string[], attributes?: Attributes) => void;
-
-const finishPlainly: Finish = (node, out, op, inputs, attributes) => out.result(node, op, inputs, attributes);
-const finishWithRelu: Finish = (node, out, op, inputs, attributes) =>
-  out.result(node, 'Relu', [out.step(node, 'linear', op, inputs, attributes)]);
-
-/** MatMul wants the weight as [in, out]. A weight with other readers is stored once and turned at load time. */
-function columnsOf(weight: Node, reader: Node, out: OnnxBuilder): string {
-  if (weight.op !== 'constant' || !out.fusions.isReadOnce(weight)) {
-    return out.step(reader, 'columns', 'Transpose', [out.value(weight)], { perm: { ints: [1, 0] } });
-  }
-  return out.constant(weight.name, transposed(weight.tensor));
-}
+import type { OnnxBuilder } from './builder.ts';
 
 /** add(x Wᵀ, residual) = Gemm(x, W, C = residual): one pass over the output instead of two. */
 export function residualAdd(node: Call<'add'>, out: OnnxBuilder): void {

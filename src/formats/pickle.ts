@@ -38,17 +38,16 @@ const MAX_INTEGER_BYTES = 16;
 
 /** Interprets one pickle (protocols 2 to 5) as far as its STOP, executing nothing: calls are looked up in `rules`. */
 export function readPickle(reader: ByteReader, rules: PickleRules): PickleValue {
-  const machine: Machine = { reader, rules, stack: [], marks: [], memo: new Map() };
+  const machine: Machine = { reader, rules, stack: [], marks: [], memo: new Map(), at: 0 };
   for (let count = 0; count < MAX_OPCODES; count++) {
-    const at = reader.offset;
+    machine.at = reader.offset;
     const code = reader.u8();
     if (code === STOP) return pop(machine);
     const run = OPCODES[code];
-    if (run === undefined)
-      fail(machine, `opcode 0x${code.toString(16)} at offset ${at} is none that torch.save writes`);
+    if (run === undefined) fail(machine, `opcode 0x${code.toString(16)} is none that torch.save writes`);
     run(machine);
     if (machine.stack.length > MAX_STACK || machine.marks.length > MAX_STACK) {
-      fail(machine, `is nested deeper than ${MAX_STACK} values at offset ${at}`);
+      fail(machine, `is nested deeper than ${MAX_STACK} values`);
     }
   }
   return fail(machine, `has more than ${MAX_OPCODES} opcodes`);
@@ -61,29 +60,29 @@ interface Machine {
   /** Heights of the stack. */
   readonly marks: number[];
   readonly memo: Map<number, PickleValue>;
+  /** Where the opcode is that runs. */
+  at: number;
 }
 
-function fail({ reader }: Machine, problem: string): never {
-  return reader.fail(`pickle ${problem}`);
+function fail({ reader, at }: Machine, problem: string): never {
+  return reader.fail(`pickle ${problem} (offset ${at})`);
 }
 
 function pop(machine: Machine): PickleValue {
   const { stack, marks } = machine;
   const value = stack.length > (marks.at(-1) ?? 0) ? stack.pop() : undefined;
-  return value === undefined ? fail(machine, `takes from an empty stack at offset ${machine.reader.offset}`) : value;
+  return value === undefined ? fail(machine, `takes from an empty stack`) : value;
 }
 
 function top<T extends object>(machine: Machine, isRight: (value: unknown) => value is T, what: string): T {
   const value = machine.stack.at(-1);
-  return isRight(value) ? value : fail(machine, `expects ${what} at offset ${machine.reader.offset}`);
+  return isRight(value) ? value : fail(machine, `expects ${what}`);
 }
 
 /** The values above the last mark. */
 function popMarked(machine: Machine): PickleValue[] {
   const mark = machine.marks.pop();
-  return mark === undefined
-    ? fail(machine, `has no mark at offset ${machine.reader.offset}`)
-    : machine.stack.splice(mark);
+  return mark === undefined ? fail(machine, `has no mark`) : machine.stack.splice(mark);
 }
 
 function popTuple(machine: Machine, length: number): PickleValue[] {
@@ -97,7 +96,7 @@ const isSet = (value: unknown): value is Set<PickleValue> => value instanceof Se
 
 function setItems(machine: Machine, items: readonly PickleValue[]): void {
   const map = top(machine, isMap, 'a dictionary');
-  if (items.length % 2 !== 0) fail(machine, `has a key without a value at offset ${machine.reader.offset}`);
+  if (items.length % 2 !== 0) fail(machine, `has a key without a value`);
   for (let i = 0; i < items.length; i += 2) map.set(items[i] as PickleValue, items[i + 1] as PickleValue);
 }
 
@@ -112,7 +111,7 @@ function pushGlobal(machine: Machine, module: PickleValue, member: PickleValue):
   if (!rules.globals.has(name)) {
     throw new MbertError(
       'UNSUPPORTED',
-      `${reader.what}: pickle names ${name} at offset ${reader.offset}, which no weights need`,
+      `${reader.what}: pickle names ${name}, which no weights need (offset ${machine.at})`,
       {
         hint: 'mbert reads tensors and executes nothing; a whole model must be saved as torch.save(model.state_dict(), path)',
       },
@@ -133,15 +132,14 @@ function reduce(machine: Machine): void {
   const result = callGlobal(machine.rules, callee, args);
   if (result === undefined) {
     const what = callee instanceof PickleGlobal ? callee.name : 'what is no function';
-    fail(machine, `calls ${what} at offset ${machine.reader.offset}`);
+    fail(machine, `calls ${what}`);
   }
   machine.stack.push(result);
 }
 
 function getMemo(machine: Machine, index: number): void {
   const value = machine.memo.get(index);
-  if (value === undefined)
-    fail(machine, `recalls ${index}, which was not memorized, at offset ${machine.reader.offset}`);
+  if (value === undefined) fail(machine, `recalls ${index}, which was not memorized,`);
   machine.stack.push(value);
 }
 
@@ -152,19 +150,19 @@ function putMemo(machine: Machine, index: number): void {
 }
 
 /** A line of ASCII, as GLOBAL has two. */
-function readLine({ reader }: Machine): string {
+function readLine(machine: Machine): string {
+  const { reader } = machine;
   let line = '';
   for (let byte = reader.u8(); byte !== 10; byte = reader.u8()) {
     line += String.fromCharCode(byte);
-    if (line.length > MAX_NAME_LENGTH)
-      reader.fail(`pickle has a name longer than ${MAX_NAME_LENGTH} at offset ${reader.offset}`);
+    if (line.length > MAX_NAME_LENGTH) fail(machine, `has a name longer than ${MAX_NAME_LENGTH}`);
   }
   return line;
 }
 
 /** A little-endian two's complement number. */
 function readInteger(machine: Machine, length: number): number | bigint {
-  if (length > MAX_INTEGER_BYTES) fail(machine, `has an integer of ${length} bytes at offset ${machine.reader.offset}`);
+  if (length > MAX_INTEGER_BYTES) fail(machine, `has an integer of ${length} bytes`);
   let value = 0n;
   machine.reader.bytes(length).forEach((byte, i) => {
     value |= BigInt(byte) << BigInt(8 * i);

@@ -44,7 +44,7 @@ const DTYPE_NAMES: ReadonlyMap<string, DType> = new Map([
 
 /** Reads one of torch's pickles. Tensors come out as views; `storages` gets every storage that the pickle names, by key. */
 export function readTorchPickle(reader: ByteReader, storages: Map<string, TorchStorage>): PickleValue {
-  const fail = (problem: string): never => reader.fail(`pickle ${problem} at offset ${reader.offset}`);
+  const fail = (problem: string): never => reader.fail(`pickle ${problem} (before offset ${reader.offset})`);
   const rules: PickleRules = {
     globals: torchGlobals(fail, (callee, args) => callGlobal(rules, callee, args)),
     persistent(id) {

@@ -2,8 +2,11 @@ import type { Checkpoint } from '../checkpoint.ts';
 import type { ModelFile } from '../files.ts';
 import type { Graph } from '../graph.ts';
 
-/** What a source turned out to hold. */
-export type Source = { readonly yields: 'checkpoint'; readonly checkpoint: Checkpoint };
+/** Weights, from which models/ builds the graph. */
+export interface CheckpointSource {
+  readonly yields: 'checkpoint';
+  readonly checkpoint: Checkpoint;
+}
 
 /** A whole graph, as its exporter left it: `raise` in passes/raise.ts finds norms, activations and attention in it. */
 export interface GraphSource {
@@ -11,9 +14,15 @@ export interface GraphSource {
   /** The file as the user named it, for messages. */
   readonly path: string;
   readonly graph: Graph;
+  /** The bytes of vocab.txt and the names of classes, where the file holds them. */
+  readonly vocabulary?: Uint8Array | undefined;
+  readonly labels?: readonly string[] | undefined;
   /** Lets go of the open files; constants cannot be read afterwards. */
   close(): void;
 }
+
+/** What a source turned out to hold. */
+export type Source = CheckpointSource | GraphSource;
 
 /** One source format. */
 export interface Importer {

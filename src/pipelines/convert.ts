@@ -7,7 +7,8 @@ import { type PassReport, runPasses } from '../pass.ts';
 import { selectPasses, type Target } from '../passes/index.ts';
 import { constantBytes } from '../text.ts';
 import { VERSION } from '../version.ts';
-import { defaultLength, type OpenedModel, openModel, type ShapeOptions, targetOf } from './model.ts';
+import { openModel, targetOf } from './model.ts';
+import { defaultLength, type OpenedModel, type ShapeOptions } from './opened-model.ts';
 import type { VerifyResult } from './verify.ts';
 
 export interface ConvertOptions extends ShapeOptions {
@@ -59,7 +60,7 @@ export interface ConvertedFile {
 export interface ConvertResult {
   readonly source: string;
   readonly architecture: string;
-  readonly task: Task;
+  readonly task: Task | undefined;
   readonly results: readonly ConvertedFile[];
   readonly warnings: readonly string[];
   /** Weights of the source that the model does not use. */
@@ -71,7 +72,7 @@ export async function convert(options: ConvertOptions): Promise<ConvertResult> {
   const target = targetOf(options.output);
   refuseMisplaced(options, target);
   options.progress?.('reading');
-  const model = await openModel(options.source, options.task);
+  const model = await openModel(options.source, options);
   try {
     const plans =
       target === undefined
@@ -157,8 +158,8 @@ function countCalls(graph: Graph): number {
 }
 
 /** MediaPipe and Task Library show what the model says: for them, scores must be probabilities already. */
-function addSoftmax(graph: Graph, task: Task): void {
-  if (task !== 'sequence-classification' && task !== 'token-classification') {
+function addSoftmax(graph: Graph, task: Task | undefined): void {
+  if (task !== undefined && !task.endsWith('-classification')) {
     throw new MbertError('USAGE', `--softmax: is for classification, the task is ${task}`);
   }
   for (const { name, node } of [...graph.outputs]) {
@@ -229,7 +230,7 @@ function propertiesOf(model: OpenedModel, options: ConvertOptions): Record<strin
   return {
     'mbert.version': VERSION,
     'mbert.architecture': model.architecture,
-    'mbert.task': model.task,
+    ...(model.task && { 'mbert.task': model.task }),
     'mbert.dtype': options.dtype ?? 'f32',
     'mbert.lower_case': String(model.lowerCase),
     ...(model.labels && { 'mbert.labels': JSON.stringify(model.labels) }),

@@ -3,7 +3,8 @@ import { selectPasses, type Target } from '../passes/index.ts';
 import { sizeOf } from '../shape.ts';
 import { byteLength } from '../tensor.ts';
 import { graphText } from '../text.ts';
-import { openModel, type ShapeOptions } from './model.ts';
+import { openModel } from './model.ts';
+import type { ShapeOptions } from './opened-model.ts';
 
 export interface InspectOptions extends ShapeOptions {
   readonly source: string;
@@ -31,7 +32,7 @@ export interface InspectResult {
 
 /** The canonical text of a model's graph with counts of what is in it. */
 export async function inspect(options: InspectOptions): Promise<InspectResult> {
-  const model = await openModel(options.source, options.task);
+  const model = await openModel(options.source, options);
   try {
     const graph = model.build(options.target ?? 'onnx', options);
     if (options.target !== undefined || options.passes !== undefined) {

@@ -27,7 +27,7 @@ function plural(count: number, noun: string): string {
 }
 
 export function convertText({ architecture, task, results }: ConvertResult): string {
-  return [`${architecture}, ${task}`, ...results.map(convertedText)].join('\n\n');
+  return [task ? `${architecture}, ${task}` : architecture, ...results.map(convertedText)].join('\n\n');
 }
 
 function convertedText({ files, inputs, outputs, nodesBefore, nodesAfter, passes, verify }: ConvertedFile): string {

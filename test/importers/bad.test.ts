@@ -1,14 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { MbertError } from '../../src/errors.ts';
-import { openSource } from '../../src/importers/index.ts';
 import { buildModel } from '../../src/models/index.ts';
+import { openWeights } from './open.ts';
 
 const OPTIONS = { batch: 'batch', sequenceLength: 'sequence', indexType: 'i64' } as const;
 
 /** Opens, builds and reads every weight, as an exporter does. Returns the warnings. */
 async function load(path: string): Promise<readonly string[]> {
-  const { checkpoint } = await openSource(path);
+  const { checkpoint } = await openWeights(path);
   try {
     const { graph, warnings } = buildModel(checkpoint, OPTIONS);
     for (const node of graph.nodes()) if (node.op === 'constant') node.tensor.bytes();

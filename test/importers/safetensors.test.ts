@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { openFile } from '../../src/files.ts';
 import { readSafetensors } from '../../src/formats/safetensors.ts';
-import { openSource } from '../../src/importers/index.ts';
+import { openWeights } from './open.ts';
 
 let folder = '';
 beforeEach(() => {
@@ -20,7 +20,7 @@ function copy(name: string): string {
 
 describe('opens', () => {
   test('a folder, with the config and the tokenizer beside the weights', async () => {
-    const { checkpoint } = await openSource('fixtures/hf-seqcls');
+    const { checkpoint } = await openWeights('fixtures/hf-seqcls');
     expect(checkpoint.path).toBe('fixtures/hf-seqcls/model.safetensors');
     expect(checkpoint.config.get('model_type')).toBe('mobilebert');
     expect(checkpoint.vocabulary).toEqual(new Uint8Array(readFileSync('fixtures/hf-seqcls/vocab.txt')));
@@ -32,7 +32,7 @@ describe('opens', () => {
   test('a folder without a tokenizer', async () => {
     rmSync(join(copy('mini-qa'), 'vocab.txt'));
     rmSync(join(folder, 'tokenizer_config.json'));
-    const { checkpoint } = await openSource(folder);
+    const { checkpoint } = await openWeights(folder);
     expect([checkpoint.vocabulary, checkpoint.tokenizerConfig]).toEqual([undefined, undefined]);
     checkpoint.close();
   });
@@ -40,14 +40,14 @@ describe('opens', () => {
   test.each(['model.safetensors', 'weights', 'model.onnx'])('the weights file itself, called %s', async (name) => {
     copy('mini-qa');
     writeFileSync(join(folder, name), readFileSync('fixtures/mini-qa/model.safetensors'));
-    const { checkpoint } = await openSource(join(folder, name));
+    const { checkpoint } = await openWeights(join(folder, name));
     expect(checkpoint.path).toBe(join(folder, name));
     expect(checkpoint.tensors.get('qa_outputs.bias')?.shape).toEqual([2]);
     checkpoint.close();
   });
 
   test('shards as one model', async () => {
-    const { checkpoint } = await openSource('fixtures/mini-qa-sharded');
+    const { checkpoint } = await openWeights('fixtures/mini-qa-sharded');
     const names: string[] = [];
     for (let n = 1; n <= 6; n++) {
       const shard = openFile(`fixtures/mini-qa-sharded/model-0000${n}-of-00006.safetensors`);
@@ -63,7 +63,7 @@ describe('opens', () => {
 
   test('shards by their index', async () => {
     const index = 'fixtures/mini-qa-sharded/model.safetensors.index.json';
-    const { checkpoint } = await openSource(index);
+    const { checkpoint } = await openWeights(index);
     expect(checkpoint.path).toBe(index);
     expect(checkpoint.tensors.get('qa_outputs.bias')?.shape).toEqual([2]);
     checkpoint.close();
@@ -77,7 +77,7 @@ describe('opens', () => {
       .replaceAll('LayerNorm.weight":', 'LayerNorm.gamma": ')
       .replaceAll('LayerNorm.bias":', 'LayerNorm.beta":');
     writeFileSync(join(folder, 'model.safetensors'), old, 'latin1');
-    const { checkpoint } = await openSource(folder);
+    const { checkpoint } = await openWeights(folder);
     expect(checkpoint.tensors.get('mobilebert.embeddings.LayerNorm.weight')?.shape).toEqual([40]);
     expect(checkpoint.tensors.get('mobilebert.embeddings.LayerNorm.bias')?.shape).toEqual([40]);
     expect([...checkpoint.tensors.keys()].filter((name) => /gamma|beta/.test(name))).toEqual([]);
@@ -87,11 +87,11 @@ describe('opens', () => {
 
 describe('refuses', () => {
   test('a path that does not exist', async () => {
-    await expect(openSource(join(folder, 'none'))).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    await expect(openWeights(join(folder, 'none'))).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });
 
   test('a folder without a model', async () => {
-    await expect(openSource(folder)).rejects.toMatchObject({
+    await expect(openWeights(folder)).rejects.toMatchObject({
       code: 'UNKNOWN_FORMAT',
       message: `${folder}: holds no model that mbert knows`,
     });
@@ -100,12 +100,12 @@ describe('refuses', () => {
   test('a file that is no model', async () => {
     const path = join(folder, 'notes.txt');
     writeFileSync(path, 'hello');
-    await expect(openSource(path)).rejects.toMatchObject({ code: 'UNKNOWN_FORMAT' });
+    await expect(openWeights(path)).rejects.toMatchObject({ code: 'UNKNOWN_FORMAT' });
   });
 
   test.each(['<!DOCTYPE html><html>', '\n<html lang="en">'])('an error page saved as the model: %s', async (page) => {
     writeFileSync(join(copy('mini-qa'), 'model.safetensors'), page);
-    await expect(openSource(folder)).rejects.toMatchObject({
+    await expect(openWeights(folder)).rejects.toMatchObject({
       code: 'MALFORMED',
       message: `${join(folder, 'model.safetensors')}: is an HTML page, not the model`,
     });
@@ -113,7 +113,7 @@ describe('refuses', () => {
 
   test('a config.json of the wrong kind', async () => {
     writeFileSync(join(copy('mini-qa'), 'config.json'), '[1]');
-    await expect(openSource(folder)).rejects.toThrow(`${join(folder, 'config.json')}: is an array, not a JSON object`);
+    await expect(openWeights(folder)).rejects.toThrow(`${join(folder, 'config.json')}: is an array, not a JSON object`);
   });
 });
 
@@ -127,7 +127,7 @@ describe('refuses shards', () => {
     const index = JSON.parse(readFileSync(path, 'utf8')) as { weight_map: Record<string, unknown> };
     const weightMap = { ...index.weight_map, ...changes };
     writeFileSync(path, JSON.stringify({ weight_map: weightMap }));
-    return openSource(folder);
+    return openWeights(folder);
   }
 
   test.each(['../model.safetensors', '/etc/passwd', 'a/b.safetensors', 'a\\b.safetensors', '..', '', 'C:x'])(
@@ -150,6 +150,6 @@ describe('refuses shards', () => {
 
   test('whose index has no map', async () => {
     writeFileSync(join(copy('mini-qa-sharded'), INDEX), '{"weight_map": []}');
-    await expect(openSource(folder)).rejects.toThrow(`${join(folder, INDEX)}: has no weight_map object`);
+    await expect(openWeights(folder)).rejects.toThrow(`${join(folder, INDEX)}: has no weight_map object`);
   });
 });

@@ -2,12 +2,12 @@ import { cpSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { openSource } from '../../src/importers/index.ts';
 import { tf1Checkpoint } from '../../src/importers/tf1-checkpoint.ts';
 import { buildModel } from '../../src/models/index.ts';
 import { verifyGraph } from '../../src/verify-graph.ts';
 import { changed, differences, openCheckpoint, readManifest, zeros } from '../models/corpus.ts';
 import { type BadRow, expectAnswer } from './answers.ts';
+import { openWeights } from './open.ts';
 
 const DYNAMIC = { batch: 'batch', sequenceLength: 'sequence', indexType: 'i64' } as const;
 
@@ -137,7 +137,7 @@ describe('finds', () => {
     afterEach(() => rmSync(folder, { recursive: true }));
 
     test.each(['model.ckpt.index', 'model.ckpt.data-00000-of-00001', 'checkpoint'])('%s', async (name) => {
-      const { checkpoint } = await openSource(join(folder, name));
+      const { checkpoint } = await openWeights(join(folder, name));
       expect(checkpoint.path).toBe(join(folder, 'model.ckpt.index'));
       expect(checkpoint.origin).toBe('google');
       checkpoint.close();
@@ -145,23 +145,23 @@ describe('finds', () => {
 
     test('a state file with a path of the machine of the training', async () => {
       writeFileSync(join(folder, 'checkpoint'), 'model_checkpoint_path: "gs://bucket/run/model.ckpt"\n');
-      const { checkpoint } = await openSource(join(folder, 'checkpoint'));
+      const { checkpoint } = await openWeights(join(folder, 'checkpoint'));
       expect(checkpoint.path).toBe(join(folder, 'model.ckpt.index'));
       checkpoint.close();
     });
 
     test('but no state file that leads elsewhere', async () => {
       writeFileSync(join(folder, 'checkpoint'), 'model_checkpoint_path: "../other/.."');
-      await expect(openSource(join(folder, 'checkpoint'))).rejects.toMatchObject({ code: 'NOT_FOUND' });
+      await expect(openWeights(join(folder, 'checkpoint'))).rejects.toMatchObject({ code: 'NOT_FOUND' });
     });
 
     test('and the config of transformers where there is no other', async () => {
       renameSync(join(folder, 'bert_config.json'), join(folder, 'config.json'));
-      const { checkpoint } = await openSource(folder);
+      const { checkpoint } = await openWeights(folder);
       expect(checkpoint.configPath).toBe(join(folder, 'config.json'));
       checkpoint.close();
       rmSync(join(folder, 'config.json'));
-      await expect(openSource(folder)).rejects.toThrow('there is no bert_config.json beside it');
+      await expect(openWeights(folder)).rejects.toThrow('there is no bert_config.json beside it');
     });
   });
 });

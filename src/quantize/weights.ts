@@ -1,13 +1,13 @@
 import { sizeOf } from '../shape.ts';
 import { type Quant, readF32, type Tensor, tensorOf } from '../tensor.ts';
 
-export type WeightDType = 'i8' | 'i4' | 'i16';
+export type WeightDType = 'i8' | 'i4';
 
 /** How many scales a weight has: one, one per index of its first axis, or one per 32 neighbours of a row. */
 export type Granularity = 'tensor' | 'channel' | 'block';
 
 /** Weights use a range that can be negated: -128 and -8 are never written. */
-const LARGEST = { i8: 127, i4: 7, i16: 32767 } as const;
+export const LARGEST = { i8: 127, i4: 7 } as const;
 
 /** What TFLite's and ONNX Runtime's 4-bit kernels have in common. */
 export const BLOCK_SIZE = 32;
@@ -30,14 +30,18 @@ export interface WeightOptions {
  * magnitude of its group to the largest integer; for 4 bits the one of a few smaller scales that has the least squared error.
  */
 export function quantizeWeight(weight: Tensor, options: WeightOptions): QuantizedWeight {
+  const { dtype, granularity = 'channel' } = options;
   const values = readF32(weight);
-  const groups = groupsOf(weight.shape, options.granularity ?? 'channel');
+  const groups = groupsOf(weight.shape, granularity);
   const scales = weightScales(values, groups, options);
-  return packWeight(weight.shape, roundToScales(values, groups.size, scales, LARGEST[options.dtype]), {
-    dtype: options.dtype,
-    granularity: options.granularity ?? 'channel',
-    scales,
-  });
+  const stored = roundToScales(values, groups.size, scales, LARGEST[dtype]);
+  return { tensor: packIntegers(dtype, weight.shape, stored), quant: quantOf(granularity, scales) };
+}
+
+function quantOf(granularity: Granularity, scales: Float32Array): Quant {
+  if (granularity === 'tensor') return { per: 'tensor', scale: scales[0] as number, zeroPoint: 0 };
+  if (granularity === 'channel') return { per: 'channel', axis: 0, scales };
+  return { per: 'block', axis: 1, size: BLOCK_SIZE, scales };
 }
 
 /** The elements of a weight in equal runs that share a scale each. */
@@ -115,13 +119,8 @@ function shrinkFactor(values: Float32Array, from: number, size: number, scale: n
 const ROUNDER = 1.5 * 2 ** 52;
 
 /** Each run of `size` values in units of its scale, rounded to even and held within ±largest. */
-export function roundToScales(
-  values: Float32Array,
-  size: number,
-  scales: Float32Array,
-  largest: number,
-): Int8Array | Int16Array {
-  const stored = largest > 127 ? new Int16Array(values.length) : new Int8Array(values.length);
+export function roundToScales(values: Float32Array, size: number, scales: Float32Array, largest: number): Int8Array {
+  const stored = new Int8Array(values.length);
   for (let group = 0; group < scales.length; group++) {
     const inverse = 1 / (scales[group] as number);
     const end = (group + 1) * size;
@@ -133,24 +132,12 @@ export function roundToScales(
   return stored;
 }
 
-/** Stored integers with their scales as a tensor and its quantization; 4-bit integers two to a byte, the first one low. */
-export function packWeight(
-  shape: readonly number[],
-  stored: Int8Array | Int16Array,
-  { dtype, granularity, scales }: { dtype: WeightDType; granularity: Granularity; scales: Float32Array },
-): QuantizedWeight {
-  const tensor = dtype === 'i4' ? tensorOf('i4', shape, packNibbles(stored)) : tensorOf(dtype, shape, stored);
-  if (granularity === 'tensor') {
-    return { tensor, quant: { per: 'tensor', scale: scales[0] as number, zeroPoint: 0 } };
-  }
-  if (granularity === 'channel') return { tensor, quant: { per: 'channel', axis: 0, scales } };
-  return { tensor, quant: { per: 'block', axis: 1, size: BLOCK_SIZE, scales } };
-}
-
-function packNibbles(stored: Int8Array | Int16Array): Uint8Array {
+/** Stored integers as a tensor; 4-bit integers two to a byte, the first one low. */
+export function packIntegers(dtype: WeightDType, shape: readonly number[], stored: Int8Array): Tensor {
+  if (dtype === 'i8') return tensorOf('i8', shape, stored);
   const packed = new Uint8Array(Math.ceil(stored.length / 2));
   for (let i = 0; i < stored.length; i++) {
     packed[i >> 1] = (packed[i >> 1] as number) | (((stored[i] as number) & 15) << ((i & 1) * 4));
   }
-  return packed;
+  return tensorOf('i4', shape, packed);
 }

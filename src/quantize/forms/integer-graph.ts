@@ -40,7 +40,7 @@ function settingsOf(node: Call, request: FormRequest, isStrict: boolean): Settin
   const scheme = request.scheme === 'int16x8' ? 'int16x8' : 'int8';
   const { granularity, range } = request;
   const all: Settings = { scheme, granularity, range };
-  if (isTable(node)) return { ...all, scheme: 'dynamic' };
+  if (isTable(node)) return weightSettings(node, 'dynamic', request);
   if (hasWeight(node)) {
     if (isStrict || (request.integerOutputs && isNarrow(node))) return all;
     return weightSettings(node, scheme, request);

@@ -52,13 +52,13 @@ export function storeIntegers(real: Tensor, dtype: DType, quant: Quant): Tensor 
   return tensorOf('i4', real.shape, packed);
 }
 
-/** Stores the weights of linears, convolutions and the tables of look-ups as integers. */
-export function quantizeWeights(graph: Graph, kind: WeightStorage): void {
+/** Stores the weights of linears as integers, and those of convolutions and the tables of look-ups as `others`. */
+export function quantizeWeights(graph: Graph, kind: WeightStorage, others: WeightStorage = kind): void {
   for (const node of graph.nodes()) {
     const at = node.op === 'gather' ? 0 : node.op === 'linear' || node.op === 'conv1d' ? 1 : -1;
     const weight = node.inputs[at];
     if (weight?.op !== 'constant' || weight.type.quant !== undefined) continue;
-    replaceConstant(graph, weight, storeWeight(weight.tensor, kind));
+    replaceConstant(graph, weight, storeWeight(weight.tensor, node.op === 'linear' ? kind : others));
   }
 }
 

@@ -265,3 +265,100 @@ describe('linears that quantize their floats a row at a time', () => {
     });
   });
 });
+
+describe('refuses', () => {
+  test.each([
+    ['mixed storage', 'y = add(x, a)  i8[2, 3, 8] q(0.1, 0)', 'y: tflite add: gives i8, and x is f32[2, 3, 8]'],
+    [
+      'integers where floats are wanted',
+      'y = add(x, a)',
+      'y: tflite add: takes floats, and a is i8[2, 3, 8] q(0.008, -2)',
+    ],
+    [
+      'a reshape that changes the scale',
+      'y = reshape(a) {shape: [6, 8]}  i8[6, 8] q(0.009, -2)',
+      'y: tflite reshape: only moves values, so i8[6, 8] q(0.009, -2) cannot come from a, i8[2, 3, 8] q(0.008, -2)',
+    ],
+    [
+      'a concat of unequal scales',
+      'y = concat(a, c)  i8[2, 3, 16] q(0.008, -2)',
+      'y: tflite concat: only moves values, so i8[2, 3, 16] q(0.008, -2) cannot come from c, i8[2, 3, 8] q(0.01, 0)',
+    ],
+    [
+      'another zero point right of a product',
+      'y = matmul(c, a) {transposeB: true}  i8[2, 3, 3] q(0.1, 0)',
+      'y: tflite matmul: a, right of c, has the zero point -2: XNNPACK multiplies with 0 only',
+    ],
+    [
+      'probabilities in other steps',
+      'y = softmax(a)  i8[2, 3, 8] q(0.004, -128)',
+      'y: tflite softmax: gives i8 as q(0.00390625, -128) only, not q(0.004, -128)',
+    ],
+    ['u8', 'y = relu(a)  u8[2, 3, 8] q(0.1, 0)', 'y: tflite relu: computed values are i8 or i16, not u8'],
+    [
+      'i16 with a zero point',
+      'y = quantize(x)  i16[2, 3, 8] q(0.1, 3)',
+      'y: tflite quantize: i16 values have the zero point 0, not 3',
+    ],
+    [
+      'a zero point beyond i8',
+      'y = quantize(x)  i8[2, 3, 8] q(0.1, 128)',
+      'y: tflite quantize: the zero point 128 is no i8',
+    ],
+    [
+      'a layer norm of integers',
+      'y = layerNorm(a, g f32[8] #1, b f32[8] #2)',
+      'y: tflite layerNorm: takes floats, and a is i8[2, 3, 8] q(0.008, -2)',
+    ],
+    [
+      'float weights under integers',
+      'y = linear(a, w f32[6, 8] #1)  i8[2, 3, 6] q(0.1, 0)',
+      'y: tflite linear: has no kernel that takes i8 with weights of f32 to i8',
+    ],
+    [
+      'a weight with a zero point',
+      'y = linear(x, w i8[6, 8] q(0.1, 1) #1)',
+      'y: tflite linear: w has the zero point 1, weights have 0',
+    ],
+    [
+      'floats of rows that are no matrix',
+      'y = gather(w i8[6, 8] q(0.1, 0) #1, i) {axis: 1}',
+      'y: tflite gather: makes floats of rows of a matrix, with a scale each or one for all, not of i8[6, 8] q(0.1, 0)',
+    ],
+    ['quantize to nothing', 'y = quantize(x)', 'y: tflite quantize: has a result without quantization'],
+  ])('%s', async (_, body, message) => {
+    await expect(bytesOf(around(body))).rejects.toMatchObject({ code: 'UNSUPPORTED', message });
+  });
+
+  test.each([
+    [0, 'scale 0 is 0, and tflite takes positive normal numbers'],
+    [2 ** -140, `scale 0 is ${2 ** -140}, and tflite takes positive normal numbers`],
+    [Number.POSITIVE_INFINITY, 'scale 0 is Infinity, and tflite takes positive normal numbers'],
+  ])('the scale %d', async (scale, problem) => {
+    const graph = graphOf('graph g (x: f32[2]) y = quantize(x)  i8[2] q(1, 0) return o: y');
+    const [node] = graph.nodes().slice(-1);
+    if (node) graph.setType(node, { dtype: 'i8', shape: [2], quant: { per: 'tensor', scale, zeroPoint: 0 } });
+    await expect(bytesOf(graph)).rejects.toMatchObject({ code: 'UNSUPPORTED', message: `y: ${problem}` });
+  });
+
+  test('a bias that its accumulator cannot hold', async () => {
+    const graph = around('y = linear(a, w i8[1, 8] q(1e-9, 0) #1, b f32[1] {100})  i8[2, 3, 1] q(0.1, 0)');
+    await expect(bytesOf(graph)).rejects.toMatchObject({
+      code: 'UNSUPPORTED',
+      message: expect.stringContaining('b: 100 of channel 0 is 12'),
+    });
+  });
+
+  test('blocks in other directions', async () => {
+    const graph = graphOf('graph g (x: f32[2, 32]) y = linear(x, w f32[32, 32] #3) return o: y');
+    quantizeWeights(graph, 'i4 per block');
+    const weight = graph.nodes().find(({ name }) => name === 'w');
+    if (weight?.type.quant?.per === 'block') {
+      graph.setType(weight, { ...weight.type, quant: { ...weight.type.quant, axis: 0 } });
+    }
+    await expect(bytesOf(graph)).rejects.toMatchObject({
+      code: 'UNSUPPORTED',
+      message: 'w: tflite has symmetric blocks along whole rows of a matrix, not of 32 along axis 0 of [32, 32]',
+    });
+  });
+});

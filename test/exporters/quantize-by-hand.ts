@@ -122,6 +122,18 @@ export function quantizeDynamic(graph: Graph, takes: (node: Call<'linear'>) => b
   return count;
 }
 
+/** Spells out how linears of f32 and integer weights round what they read, for the reference to do the same. */
+export function roundDynamically(graph: Graph): void {
+  const copies = new Map<string, Node>();
+  for (const node of linearsOf(graph)) {
+    const [x, weight, ...rest] = node.inputs as readonly [Node, Node, Node?];
+    if (x.type.quant || !weight.type.quant) continue;
+    const copy = copies.get(x.name) ?? graph.add('dynamicRound', [x], {}, `${x.name}.rounded`);
+    copies.set(x.name, copy);
+    graph.replace(node, () => graph.add('linear', [copy, weight, ...rest] as readonly Node[], node.attrs, node.name));
+  }
+}
+
 /** Embedding tables in i8, a scale for each row. */
 export function quantizeTables(graph: Graph): number {
   const tables = new Set<Constant>();

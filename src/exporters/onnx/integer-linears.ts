@@ -120,7 +120,7 @@ function isSymmetric({ type: { quant } }: Constant): boolean {
 
 /**
  * A weight in 4 bits, as [in, out]: a Gemm, or at other ranks MatMul and Add, that ONNX Runtime fuses with the weight's
- * DequantizeLinear to one MatMulNBits. Relu would become a part of the Gemm before that, so it is written as Max.
+ * DequantizeLinear to one MatMulNBits.
  */
 export function packedSteps(node: Call<'linear'>, weight: Constant, out: OnnxBuilder): Step[] {
   const [x, , bias] = node.inputs as readonly [Node, Node, Node?];
@@ -136,6 +136,5 @@ export function packedSteps(node: Call<'linear'>, weight: Constant, out: OnnxBui
     steps.push({ part: 'product', op: 'MatMul', inputs: factors });
     if (bias) steps.push({ part: 'linear', op: 'Add', inputs: addend });
   }
-  if (node.attrs.activation === 'relu') steps.push({ part: 'relu', op: 'Max', inputs: [out.scalar(0)] });
   return steps;
 }

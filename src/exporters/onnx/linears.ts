@@ -1,25 +1,48 @@
 import type { Call, Node } from '../../graph.ts';
-import { transposed } from '../../tensor.ts';
+import { storedRange } from '../../quantized.ts';
+import { type TensorType, transposed } from '../../tensor.ts';
 import type { OnnxBuilder, Step } from './builder.ts';
 import { dynamicSteps, integerSteps, packedSteps } from './integer-linears.ts';
 import { hasIntegerWeight, isPackedWeight } from './quantization.ts';
 
 /** activation(x Wᵀ + b), in the form that the types of x and W ask for. */
 export function linear(node: Call<'linear'>, out: OnnxBuilder): void {
-  const [x, weight] = node.inputs as readonly [Node, Node];
-  if (isPackedWeight(weight)) out.chain(node, packedSteps(node, weight, out));
-  else out.chain(node, [...productSteps(node, x, weight, out), ...reluSteps(node)]);
+  const steps = productSteps(node, out);
+  out.chain(node, node.attrs.activation === 'relu' ? [...steps, reluStep(node, node, out)] : steps);
 }
 
-function productSteps(node: Call<'linear'>, x: Node, weight: Node, out: OnnxBuilder): readonly Step[] {
+export function relu(node: Call<'relu'>, out: OnnxBuilder): void {
+  const x = node.inputs[0] as Node;
+  const { part, op, inputs } = reluStep(node, x, out);
+  out.chain(node, [{ part, op, inputs: [out.value(x), ...inputs] }]);
+}
+
+/**
+ * Relu becomes a part of a Gemm of floats or, where it ends in integers of which 0 is the least, of a Gemm of integers.
+ * Behind any other Gemm of quantized weights it is written as Max: Relu would make that a FusedGemm of floats, its
+ * inputs dequantized at each run (measured, ONNX Runtime 1.30).
+ */
+function reluStep(node: Node, product: Node, out: OnnxBuilder): Step {
+  if (product.op === 'linear') {
+    const [x, weight] = product.inputs as readonly [Node, Node];
+    const isInteger = x.type.quant !== undefined && hasIntegerWeight(weight);
+    if (isPackedWeight(weight) || (isInteger && !startsAtZero(node.type))) {
+      return { part: 'relu', op: 'Max', inputs: [out.scalar(0)] };
+    }
+  }
+  return { part: 'relu', op: 'Relu', inputs: [] };
+}
+
+function startsAtZero({ dtype, quant }: TensorType): boolean {
+  return quant?.per === 'tensor' && quant.zeroPoint === storedRange(dtype)[0];
+}
+
+function productSteps(node: Call<'linear'>, out: OnnxBuilder): readonly Step[] {
+  const [x, weight] = node.inputs as readonly [Node, Node];
+  if (isPackedWeight(weight)) return packedSteps(node, weight, out);
   if (!hasIntegerWeight(weight)) return floatSteps(node, out);
   if (!x.type.quant) return dynamicSteps(node, weight, out);
   return integerSteps(node, x, weight, out) ?? floatSteps(node, out);
-}
-
-/** Becomes a part of the product where it ends in u8 with zero point 0, or in f32 behind a Gemm of floats (measured). */
-function reluSteps({ attrs }: Call<'linear'>): readonly Step[] {
-  return attrs.activation === 'relu' ? [{ part: 'relu', op: 'Relu', inputs: [] }] : [];
 }
 
 /**

@@ -4,7 +4,7 @@ import { computedType } from '../../op.ts';
 import type { OpName } from '../../ops/index.ts';
 import type { OnnxBuilder } from './builder.ts';
 import { dynamicRound } from './integer-linears.ts';
-import { linear } from './linears.ts';
+import { linear, relu } from './linears.ts';
 import { conv1d, matmul, residualAdd } from './products.ts';
 import { expand, pad, reshape, shift } from './shapes.ts';
 import { gather, slice } from './tables.ts';
@@ -41,7 +41,7 @@ export const lowerings: Lowerings = {
   or: all('Or'),
   pad,
   quantize,
-  relu: all('Relu'),
+  relu,
   reshape,
   rsqrt: (node, out) => out.result(node, 'Reciprocal', [out.step(node, 'sqrt', 'Sqrt', values(node, out))]),
   shift,

@@ -1,15 +1,47 @@
+import { basename } from 'node:path';
 import { MbertError } from '../errors.ts';
 import type { ModelFile } from '../files.ts';
 import { readGraph } from '../formats/graphdef.ts';
 import { ProtoMessage } from '../formats/protobuf.ts';
 import type { Graph } from '../graph.ts';
+import { graphSource } from './graph-source.ts';
+import type { Importer } from './importer.ts';
 import { importTfGraph, type TfConstant } from './tensorflow/import.ts';
 
 /** protobuf's own limit. */
 const MAX_FILE_BYTES = 2 ** 31 - 1;
 
+/** Files that go with a SavedModel. */
+const OTHERS: ReadonlySet<string> = new Set(['fingerprint.pb', 'keras_metadata.pb', 'saved_model.pb']);
+
+/** A frozen GraphDef: one .pb with the weights in it. */
+export const graphdef: Importer = {
+  name: 'graphdef',
+  find(names) {
+    const known = names.filter((name) => name.endsWith('.pb') && !OTHERS.has(name));
+    return known.length === 1 ? known[0] : undefined;
+  },
+  detect: (head, file) => beginsWithNode(head) || (file.path.endsWith('.pb') && !OTHERS.has(basename(file.path))),
+  read: async (file) => graphSource(file, () => ({ graph: readFrozenGraph(file) })),
+};
+
+/** Field 1 of the graph, a node; in it field 1, its name, and field 2, its op. */
+const FIRST_NODE = /^\n[\u0080-\u00ff]{0,4}.\n(.)/s;
+
+function beginsWithNode(head: Uint8Array): boolean {
+  const text = Buffer.from(head).toString('latin1');
+  const start = FIRST_NODE.exec(text);
+  if (start === null) return false;
+  const nameLength = (start[1] as string).charCodeAt(0);
+  const rest = text.slice(start[0].length + nameLength);
+  const opLength = rest.charCodeAt(1);
+  return (
+    nameLength < 128 && rest[0] === '\u0012' && opLength < 128 && /^[A-Za-z_]\w*$/.test(rest.slice(2, 2 + opLength))
+  );
+}
+
 /** The graph of a frozen GraphDef: its inputs are the placeholders, its outputs the values that nothing reads. */
-export function readFrozenGraph(file: ModelFile): Graph {
+function readFrozenGraph(file: ModelFile): Graph {
   if (file.size > MAX_FILE_BYTES) {
     throw new MbertError('MALFORMED', `${file.path}: ${file.size} bytes are more than a protobuf may have`);
   }

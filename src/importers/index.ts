@@ -1,14 +1,27 @@
 import { join } from 'node:path';
 import { MbertError } from '../errors.ts';
 import { listFolder, type ModelFile, openFile } from '../files.ts';
+import { graphdef } from './graphdef.ts';
 import { HEAD_BYTES, type Importer, type Source } from './importer.ts';
 import { kerasH5 } from './keras-h5.ts';
 import { pytorch } from './pytorch.ts';
 import { safetensors } from './safetensors.ts';
+import { savedModel } from './saved-model.ts';
 import { tf1Checkpoint } from './tf1-checkpoint.ts';
+import { tfjs } from './tfjs.ts';
+import { tflite } from './tflite.ts';
 
 /** The source formats; where a folder holds several, the first one is read. */
-export const importers: readonly Importer[] = [safetensors, pytorch, kerasH5, tf1Checkpoint];
+export const importers: readonly Importer[] = [
+  safetensors,
+  pytorch,
+  kerasH5,
+  tf1Checkpoint,
+  savedModel,
+  tflite,
+  tfjs,
+  graphdef,
+];
 
 /**
  * Opens a model folder or file of any known format. Throws NOT_FOUND, UNKNOWN_FORMAT or what is wrong with the file.

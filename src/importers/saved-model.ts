@@ -5,17 +5,30 @@ import { readSavedModel, type TfMetaGraph, type TfSignature } from '../formats/s
 import { readTensorBundle } from '../formats/tensor-bundle.ts';
 import type { Graph } from '../graph.ts';
 import type { Tensor } from '../tensor.ts';
+import { graphSource } from './graph-source.ts';
+import type { Importer } from './importer.ts';
 import { importTfGraph, type TfConstant } from './tensorflow/import.ts';
 import { restoredVariables } from './tensorflow/variables.ts';
 
 /** protobuf's own limit. */
 const MAX_FILE_BYTES = 2 ** 31 - 1;
 
+const NAME = 'saved_model.pb';
+
+/** A SavedModel: saved_model.pb with its variables in the folder beside it. */
+export const savedModel: Importer = {
+  name: 'savedmodel',
+  find: (names) => names.find((name) => name === NAME),
+  // Schema version 1, then the first meta graph. ONNX begins alike but for its version.
+  detect: (head, file) => (head[0] === 0x08 && head[1] === 1 && head[2] === 0x12) || file.path.endsWith(NAME),
+  read: async (file) => graphSource(file, (opened) => ({ graph: readSavedModelGraph(file, opened) })),
+};
+
 /** What `tf.saved_model.save`, Keras and TensorFlow Serving call the signature that is for use. */
 const SIGNATURE = 'serving_default';
 
 /** The graph behind the signature of a saved_model.pb. Its variables read from `variables/`, whose files join `opened`. */
-export function readSavedModelGraph(file: ModelFile, opened: ModelFile[]): Graph {
+function readSavedModelGraph(file: ModelFile, opened: ModelFile[]): Graph {
   if (file.size > MAX_FILE_BYTES) {
     throw new MbertError('MALFORMED', `${file.path}: ${file.size} bytes are more than a protobuf may have`);
   }

@@ -5,6 +5,8 @@ import { parseJson } from '../formats/json.ts';
 import { readTfjsModel, readTfjsWeights, type TfBinding, type TfjsModel } from '../formats/tfjs.ts';
 import type { Graph } from '../graph.ts';
 import type { Tensor } from '../tensor.ts';
+import { graphSource } from './graph-source.ts';
+import type { Importer } from './importer.ts';
 import { importTfGraph, type TfConstant, type TfPort } from './tensorflow/import.ts';
 
 /** The graph of MobileBERT takes 1.5 MB. */
@@ -13,8 +15,28 @@ const MAX_MODEL_BYTES = 64 * 2 ** 20;
 /** Every weight file stays open while the model is read; systems allow a process 1,024 files by default. */
 const MAX_SHARDS = 512;
 
+const NAME = 'model.json';
+
+/** A TF.js model: model.json and its weight files. */
+export const tfjs: Importer = {
+  name: 'tfjs',
+  find: (names) => names.find((name) => name === NAME),
+  // The format comes first in what the converter writes; layers models are claimed to be refused by name.
+  detect: (head, file) =>
+    /^\s*\{.*"(?:graph-model|layers-model|modelTopology)"/s.test(latin1(head)) || hasName(file, NAME),
+  read: async (file) => graphSource(file, (opened) => ({ graph: readTfjs(file, opened) })),
+};
+
+function latin1(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('latin1');
+}
+
+function hasName(file: ModelFile, name: string): boolean {
+  return file.path.split(/[/\\]/).at(-1) === name;
+}
+
 /** The graph of a model.json. The weight files beside it are added to `opened`: constants read from them. */
-export function readTfjs(file: ModelFile, opened: ModelFile[]): Graph {
+function readTfjs(file: ModelFile, opened: ModelFile[]): Graph {
   if (file.size > MAX_MODEL_BYTES) throw malformed(file.path, `${file.size} bytes are over ${MAX_MODEL_BYTES}`);
   const model = readTfjsModel(parseJson(decodeText(file.read(0, file.size), file.path), file.path), file.path);
   const tensors = openWeights(file, model, opened);

@@ -3,6 +3,8 @@ import type { ModelFile } from '../files.ts';
 import { decodeFlatbuffer } from '../formats/tflite/decode.ts';
 import { modelRoot, type SignatureDef, type SubGraph } from '../formats/tflite/generated/model.ts';
 import type { Graph } from '../graph.ts';
+import { graphSource } from './graph-source.ts';
+import type { Importer } from './importer.ts';
 import { type Port, SubgraphReader } from './tflite/graph.ts';
 import { readTextMetadata, type TextMetadata } from './tflite/metadata.ts';
 
@@ -12,11 +14,31 @@ const MAX_FLATBUFFER_BYTES = 2 ** 31 - 1;
 /** The only version of the schema there is. */
 const VERSION = 3;
 
+const NAME = 'model.tflite';
+const EXTENSION = '.tflite';
+
+/** A .tflite file. */
+export const tflite: Importer = {
+  name: 'tflite',
+  find(names) {
+    const known = names.filter((name) => name.endsWith(EXTENSION));
+    return known.includes(NAME) || known.length !== 1 ? known.find((name) => name === NAME) : known[0];
+  },
+  // A damaged file is known by its name only; what is wrong with it is then said by the reader.
+  detect: (head, file) => isTflite(head) || file.path.endsWith(EXTENSION),
+  read: async (file) => graphSource(file, () => readTflite(file)),
+};
+
+/** The identifier follows the offset of the root. */
+function isTflite(head: Uint8Array): boolean {
+  return String.fromCharCode(...head.subarray(4, 8)) === modelRoot.identifier;
+}
+
 /**
  * The graph of a TFLite model with what its metadata holds. Quantization is kept as types. Weights behind the FlatBuffer
  * are read from `file` when asked for.
  */
-export function readTflite(file: ModelFile): TextMetadata & { readonly graph: Graph } {
+function readTflite(file: ModelFile): TextMetadata & { readonly graph: Graph } {
   const model = decodeFlatbuffer(modelRoot, file.read(0, Math.min(file.size, MAX_FLATBUFFER_BYTES)), file.path);
   if (model.version !== VERSION) throw malformed(file, `is of version ${model.version}, not ${VERSION}`);
   const signature = model.signatureDefs?.[0];
@@ -50,9 +72,4 @@ function portsOf(file: ModelFile, subgraph: SubGraph, signature: SignatureDef | 
 
 function malformed(file: ModelFile, problem: string): MbertError {
   return new MbertError('MALFORMED', `${file.path}: ${problem}`);
-}
-
-/** Whether a file begins as a TFLite model: the identifier follows the offset of the root. */
-export function isTflite(head: Uint8Array): boolean {
-  return String.fromCharCode(...head.subarray(4, 8)) === modelRoot.identifier;
 }

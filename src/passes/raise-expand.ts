@@ -3,8 +3,6 @@ import { scalarOf } from '../match.ts';
 import type { Pass } from '../pass.ts';
 import { broadcast, type Dim, type Shape, sameShape } from '../shape.ts';
 
-type Rule = (graph: Graph, node: Call) => Node | null;
-
 /**
  * Repetition of a value moves down past what works element by element, until an op meets it that repeats its operands
  * itself. Google's BERT repeats its mask by a product with ones.

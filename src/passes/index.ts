@@ -1,6 +1,7 @@
 import { MbertError, nearest } from '../errors.ts';
 import type { Pass } from '../pass.ts';
 import { dropKeyBias } from './drop-key-bias.ts';
+import { equalizeStreams } from './equalize-streams.ts';
 import { flattenTokens } from './flatten-tokens.ts';
 import { foldAttentionScale } from './fold-attention-scale.ts';
 import { foldConstants } from './fold-constants.ts';
@@ -15,8 +16,8 @@ export type Target = 'onnx' | 'tflite';
 
 interface PassEntry {
   readonly pass: Pass;
-  /** Where it runs without being asked for: everywhere, or only on the way to one format. */
-  readonly runs: 'always' | Target;
+  /** Where it runs without being asked for: everywhere, only on the way to one format, or nowhere. */
+  readonly runs: 'always' | Target | 'asked';
 }
 
 /** Every pass, in the order in which they run: biases and scales reach the linears before the norms fold into these. */
@@ -26,6 +27,7 @@ export const passes: readonly PassEntry[] = [
   { pass: foldAttentionScale, runs: 'always' },
   { pass: moveValueBias, runs: 'always' },
   { pass: foldNoNorm, runs: 'always' },
+  { pass: equalizeStreams, runs: 'asked' },
   { pass: dropKeyBias, runs: 'always' },
   { pass: fuseBottleneck, runs: 'always' },
   { pass: trigramToConvolution, runs: 'tflite' },

@@ -65,7 +65,8 @@ function externalTensor(
   const entries = message.textEntries(13, 'external_data');
   const wanted = byteLength(dtype, shape);
   const part = nameOf(message);
-  const file = external(entries.get('location') ?? message.fail(`${part}: external data without a location`));
+  const location = entries.get('location') ?? message.fail(`${part}: external data without a location`);
+  const file = openExternal(message, location, external);
   const offset = Number(entries.get('offset') ?? 0);
   const length = Number(entries.get('length') ?? wanted);
   if (length !== wanted)
@@ -74,6 +75,19 @@ function externalTensor(
     message.fail(`${part}: bytes ${offset} to ${offset + length} lie outside the ${file.size} bytes of ${file.path}`);
   }
   return { dtype, shape, fresh: true, bytes: () => file.read(offset, length) };
+}
+
+function openExternal(message: ProtoMessage, location: string, external: ExternalFiles): ModelFile {
+  try {
+    return external(location);
+  } catch (cause) {
+    if (!(cause instanceof MbertError)) throw cause;
+    const problem = cause.code === 'NOT_FOUND' ? `its data is in ${location}, which does not exist` : cause.message;
+    throw new MbertError(cause.code, `${message.what}: ${nameOf(message)}: ${problem}`, {
+      hint: 'the files of a model must lie in one folder',
+      cause,
+    });
+  }
 }
 
 /** Values that stand in a list of their own: most types in int32_data, where f16 and bf16 are bits and two i4 share a number. */

@@ -21,6 +21,7 @@ const TOKEN_WISE: { readonly [O in OpName]?: 'x' | 'all' | 'last-axis' } = {
   tanh: 'all',
   sigmoid: 'all',
   erf: 'all',
+  dynamicRound: 'all',
   sqrt: 'all',
   rsqrt: 'all',
   cast: 'all',

@@ -65,7 +65,7 @@ function readFirst(weights: ModelFile, names: readonly string[]): { name: string
 }
 
 /** The bytes of a small file beside the weights, undefined where there is none. */
-function readSideFile(weights: ModelFile, name: string): Uint8Array | undefined {
+export function readSideFile(weights: ModelFile, name: string): Uint8Array | undefined {
   let file: ModelFile;
   try {
     file = weights.sibling(name);

@@ -4,6 +4,7 @@ import { listFolder, type ModelFile, openFile } from '../files.ts';
 import { graphdef } from './graphdef.ts';
 import { HEAD_BYTES, type Importer, type Source } from './importer.ts';
 import { kerasH5 } from './keras-h5.ts';
+import { onnx } from './onnx.ts';
 import { pytorch } from './pytorch.ts';
 import { safetensors } from './safetensors.ts';
 import { savedModel } from './saved-model.ts';
@@ -17,6 +18,7 @@ export const importers: readonly Importer[] = [
   pytorch,
   kerasH5,
   tf1Checkpoint,
+  onnx,
   savedModel,
   tflite,
   tfjs,

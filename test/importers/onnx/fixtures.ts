@@ -3,9 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { afterAll } from 'vitest';
-import { openFile } from '../../../src/files.ts';
 import type { GraphSource } from '../../../src/importers/importer.ts';
-import { onnx } from '../../../src/importers/onnx.ts';
+import { openSource } from '../../../src/importers/index.ts';
 import { fixture } from '../../models/corpus.ts';
 
 /** The folders of fixtures/ that hold an ONNX model, compressed or not. */
@@ -34,7 +33,8 @@ export function unpack(name: string): string {
 
 /** The fixture's graph as it is imported; its files close with the test. */
 export async function importFixture(name: string): Promise<GraphSource> {
-  const source = await onnx.read(openFile(join(unpack(name), 'model.onnx')));
+  const source = await openSource(unpack(name));
+  if (source.yields !== 'graph') throw new Error(`${name} holds no graph`);
   opened.push(source);
   return source;
 }

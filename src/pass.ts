@@ -31,6 +31,12 @@ export interface Pass {
 
 export const keepNothing: PassContext = { keeps: () => false };
 
+/** Passes compute with real numbers, so what is stored quantized stays as it is. */
+function withoutStored(context: PassContext): PassContext {
+  const isStored = (node: Node) => node.type.quant !== undefined && node.op !== 'constant';
+  return { ...context, keeps: (node) => isStored(node) || context.keeps(node) };
+}
+
 /** Runs passes in order and verifies the graph after each. */
 export async function runPasses(
   graph: Graph,
@@ -39,7 +45,7 @@ export async function runPasses(
 ): Promise<(PassReport & { readonly pass: Pass })[]> {
   const reports: (PassReport & { pass: Pass })[] = [];
   for (const pass of passes) {
-    const report = await pass.run(graph, context);
+    const report = await pass.run(graph, withoutStored(context));
     graph.prune();
     verifyGraph(graph, pass.name);
     reports.push({ ...report, pass });

@@ -9,9 +9,9 @@ export interface ConstantLinear {
   readonly bias: Constant | undefined;
 }
 
-/** The parts of a linear with constant weights, else null. */
+/** The parts of a linear with constant weights, else null. One whose result is stored quantized stays as it is. */
 export function constantLinear(node: Node): ConstantLinear | null {
-  if (node.op !== 'linear') return null;
+  if (node.op !== 'linear' || node.type.quant !== undefined) return null;
   const [x, weight, bias] = node.inputs;
   if (x === undefined || weight?.op !== 'constant' || (bias !== undefined && bias.op !== 'constant')) return null;
   return { node, x, weight, bias };

@@ -1,6 +1,12 @@
+import type { Node } from '../graph.ts';
 import type { Pass } from '../pass.ts';
 import { dequantized } from '../quantized.ts';
 import { computedTensor, readF32 } from '../tensor.ts';
+
+/** Integer kernels read weights as they are stored: their results are quantized as well. */
+function isForIntegers(node: Node): boolean {
+  return [...node.users].every((user) => user.type.quant !== undefined);
+}
 
 /** Passes compute with weights, so those are read as the real numbers that they stand for. */
 export const raiseStoredConstants: Pass = {
@@ -11,7 +17,7 @@ export const raiseStoredConstants: Pass = {
     let rewrites = 0;
     for (const node of graph.nodes()) {
       const { quant } = node.type;
-      if (node.op !== 'constant' || !quant || context.keeps(node)) continue;
+      if (node.op !== 'constant' || !quant || isForIntegers(node) || context.keeps(node)) continue;
       const { tensor, name } = node;
       const real = computedTensor('f32', tensor.shape, () => readF32(dequantized(tensor, quant)));
       if (graph.replace(node, () => graph.constant(real, name))) rewrites++;

@@ -289,7 +289,9 @@ async function verifyWritten(
   const softmax = options.softmax && target === 'tflite' ? 'probability' : undefined;
   if (softmax) addSoftmax(reference, model.task);
   const { verifyFile } = await import('./verify.ts');
+  const source = softmax ? undefined : model.runnable;
   return verifyFile({
+    source,
     reference,
     written,
     name: path,

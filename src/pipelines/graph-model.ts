@@ -32,10 +32,16 @@ export async function fromGraph(source: GraphSource, options: OpenOptions): Prom
     labels: source.labels,
     vocabulary: source.vocabulary,
     lowerCase: true,
+    runnable: isRunnable(path) ? path : undefined,
     warnings: reports.flatMap(({ pass, declined }) => declined.map((reason) => `${path}: ${pass.name} left ${reason}`)),
     unused: [],
     close: source.close,
   };
+}
+
+/** Of the formats that hold graphs, the runtimes take two. */
+function isRunnable(path: string): boolean {
+  return /\.(onnx|tflite)$/i.test(path);
 }
 
 /** What the names of the outputs tell: only question answering has ones of its own. */

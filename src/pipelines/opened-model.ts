@@ -35,6 +35,8 @@ export interface OpenedModel {
   readonly vocabulary: Uint8Array | undefined;
   /** From the tokenizer's own config; BERT's default is true. */
   readonly lowerCase: boolean;
+  /** The source's path where a runtime can run it as it is. */
+  readonly runnable?: string | undefined;
   readonly warnings: readonly string[];
   readonly unused: readonly string[];
   close(): void;

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { argmaxAgreement, maxAbsError, sqnr } from '../calibration/metrics.ts';
 import { randomSequences } from '../calibration/token-sequences.ts';
+import { MbertError } from '../errors.ts';
 import { onnx } from '../exporters/onnx.ts';
 import { writeFiles } from '../files.ts';
 import type { Graph } from '../graph.ts';
@@ -14,6 +15,8 @@ import { readF32, type Tensor } from '../tensor.ts';
 export interface VerifyOptions {
   /** The source's graph with no pass applied; batch and sequence symbolic, so that it takes what the file takes. */
   readonly reference: Graph;
+  /** The source itself, where a runtime takes it: it is then the reference, not what mbert read in it. */
+  readonly source?: string | undefined;
   /** The written file, or the bytes of its fixed-length twin. */
   readonly written: string | Uint8Array;
   readonly name: string;
@@ -57,8 +60,7 @@ export async function verifyFile(options: VerifyOptions): Promise<VerifyResult> 
   const folder = mkdtempSync(join(tmpdir(), 'mbert-verify-'));
   const sessions: RuntimeSession[] = [];
   try {
-    await writeFiles(folder, onnx.write(options.reference, { ...onnx.defaults, name: 'reference.onnx' }));
-    const reference = await onnxruntime.load(join(folder, 'reference.onnx'));
+    const reference = await loadReference(options, folder);
     sessions.push(reference);
     const runtime = runtimeFor(options.written);
     const written = await runtime.load(options.written, { name: options.name });
@@ -74,6 +76,19 @@ export async function verifyFile(options: VerifyOptions): Promise<VerifyResult> 
     for (const session of sessions) await session.close();
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+async function loadReference({ reference, source }: VerifyOptions, folder: string): Promise<RuntimeSession> {
+  if (source !== undefined) {
+    try {
+      return await runtimeFor(source).load(source);
+    } catch (cause) {
+      // LiteRT's WebAssembly build takes fixed shapes only: for a dynamic file the graph read from it stands in.
+      if (!(cause instanceof MbertError) || cause.code !== 'UNSUPPORTED') throw cause;
+    }
+  }
+  await writeFiles(folder, onnx.write(reference, { ...onnx.defaults, name: 'reference.onnx' }));
+  return onnxruntime.load(join(folder, 'reference.onnx'));
 }
 
 /** One output over all runs; the last axis may differ from run to run, so rows are compared within each. */

@@ -22,6 +22,7 @@ export function fromCheckpoint(checkpoint: Checkpoint, options: OpenOptions): Op
   const { warnings, unused } = build('onnx');
   return {
     build: (target, shapes) => build(target, shapes).graph,
+    reference: () => build('onnx', { batch: 'dynamic', sequenceLength: 'dynamic', choices: 'dynamic' }).graph,
     task,
     architecture: architecture.modelType,
     maxPositions,

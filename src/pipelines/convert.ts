@@ -285,7 +285,7 @@ async function verifyWritten(
     const { graph } = await prepare(model, target, fixed);
     written = await collect(exportGraph(model, graph, target, basename(path), fixed));
   }
-  const reference = model.build('onnx', { batch: 'dynamic', sequenceLength: 'dynamic', choices: 'dynamic' });
+  const reference = model.reference();
   const softmax = options.softmax && target === 'tflite' ? 'probability' : undefined;
   if (softmax) addSoftmax(reference, model.task);
   const { verifyFile } = await import('./verify.ts');

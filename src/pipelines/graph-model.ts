@@ -26,6 +26,7 @@ export async function fromGraph(source: GraphSource, options: OpenOptions): Prom
         bindings: bindings(source, target, shapes, defaultLength(target, task, maxPositions)),
         indexType: target === 'tflite' ? 'i32' : undefined,
       }),
+    reference: () => copyGraph(graph),
     task,
     architecture: graph.name,
     maxPositions,

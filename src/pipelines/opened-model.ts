@@ -26,6 +26,8 @@ export interface OpenOptions {
 export interface OpenedModel {
   /** A new graph at each call, as passes change what they run on. */
   build(target: Target, shapes?: ShapeOptions): Graph;
+  /** A new graph as the source has it, with symbols for what it does not fix. */
+  reference(): Graph;
   /** Undefined where a graph's outputs do not tell. */
   readonly task: Task | undefined;
   /** The family of a checkpoint, the name of a graph. */

@@ -52,13 +52,17 @@ export function storeIntegers(real: Tensor, dtype: DType, quant: Quant): Tensor 
   return tensorOf('i4', real.shape, packed);
 }
 
+/** LiteRT's own kernel does not know blocks in weights of fewer rows. */
+const LEAST_BLOCK_ROWS = 4;
+
 /** Stores the weights of linears as integers, and those of convolutions and the tables of look-ups as `others`. */
 export function quantizeWeights(graph: Graph, kind: WeightStorage, others: WeightStorage = kind): void {
   for (const node of graph.nodes()) {
     const at = node.op === 'gather' ? 0 : node.op === 'linear' || node.op === 'conv1d' ? 1 : -1;
     const weight = node.inputs[at];
     if (weight?.op !== 'constant' || weight.type.quant !== undefined) continue;
-    replaceConstant(graph, weight, storeWeight(weight.tensor, node.op === 'linear' ? kind : others));
+    const fits = !kind.endsWith('block') || (weight.tensor.shape[0] as number) >= LEAST_BLOCK_ROWS;
+    replaceConstant(graph, weight, storeWeight(weight.tensor, node.op === 'linear' && fits ? kind : others));
   }
 }
 

@@ -1,0 +1,170 @@
+import { MbertError } from '../../errors.ts';
+import { decodeFlatbuffer } from '../../formats/tflite/decode.ts';
+import {
+  type BuiltinOptions,
+  builtinOperatorValues,
+  type Model,
+  modelRoot,
+  type SubGraph,
+  type TensorType,
+} from '../../formats/tflite/generated/model.ts';
+import type { DType } from '../../tensor.ts';
+
+/** A tensor of a written file with what rules ask of it. */
+export interface LintTensor {
+  readonly index: number;
+  readonly name: string;
+  readonly type: TensorType;
+  /** As the file has it before the run resizes anything. */
+  readonly shape: readonly number[];
+  /** Empty where the tensor is not quantized, or by blocks. */
+  readonly scales: Float32Array;
+  readonly zeroPoints: readonly number[];
+  readonly quantizedDimension: number;
+  readonly block: { readonly scales: LintTensor | undefined; readonly size: number } | undefined;
+  /** A constant's bytes. */
+  readonly data: Uint8Array | undefined;
+  readonly buffer: number;
+}
+
+export interface LintOperator {
+  /** `FULLY_CONNECTED`, or a custom operator's name. */
+  readonly code: string;
+  /** Which of the file's operator codes it has; several operators share one. */
+  readonly codeIndex: number;
+  readonly version: number;
+  /** Undefined is an optional input left out. */
+  readonly inputs: readonly (LintTensor | undefined)[];
+  readonly outputs: readonly LintTensor[];
+  readonly options: BuiltinOptions | undefined;
+  /** The first output's name: operators have none. */
+  readonly where: string;
+}
+
+export interface LintGraph {
+  readonly tensors: readonly LintTensor[];
+  readonly operators: readonly LintOperator[];
+  readonly inputs: readonly LintTensor[];
+  readonly outputs: readonly LintTensor[];
+}
+
+/** A written TFLite file as rules see it. */
+export interface TfliteModel {
+  readonly bytes: Uint8Array;
+  readonly file: Model;
+  readonly graphs: readonly LintGraph[];
+  /** Each buffer's bytes, also of those behind the FlatBuffer. */
+  readonly buffers: readonly (Uint8Array | undefined)[];
+}
+
+/** Reads a file's bytes; `what` names it in errors. Throws MALFORMED where it refers to what it does not have. */
+export function readTfliteModel(bytes: Uint8Array, what: string): TfliteModel {
+  const file = decodeFlatbuffer(modelRoot, bytes, what);
+  const buffers = (file.buffers ?? []).map(({ data, offset, size }, i) => {
+    // Weights beyond 2 GiB lie behind the FlatBuffer; 0 and 1 are what writers put where there are none.
+    if (offset <= 1) return data;
+    if (offset + size > bytes.byteLength) malformed(what, `buffer ${i}`, 'lies outside the file');
+    return bytes.subarray(offset, offset + size);
+  });
+  return { bytes, file, buffers, graphs: (file.subgraphs ?? []).map((graph) => readGraph(file, graph, buffers, what)) };
+}
+
+export function* operatorsOf(model: TfliteModel, ...codes: readonly string[]): Iterable<LintOperator> {
+  for (const { operators } of model.graphs) {
+    for (const operator of operators) if (codes.length === 0 || codes.includes(operator.code)) yield operator;
+  }
+}
+
+export function* tensorsOf(model: TfliteModel): Iterable<LintTensor> {
+  for (const { tensors } of model.graphs) yield* tensors;
+}
+
+const DTYPES: { readonly [T in TensorType]?: DType } = {
+  FLOAT32: 'f32',
+  FLOAT16: 'f16',
+  FLOAT64: 'f64',
+  BFLOAT16: 'bf16',
+  INT4: 'i4',
+  UINT4: 'u4',
+  INT8: 'i8',
+  UINT8: 'u8',
+  INT16: 'i16',
+  UINT16: 'u16',
+  INT32: 'i32',
+  UINT32: 'u32',
+  INT64: 'i64',
+  UINT64: 'u64',
+  BOOL: 'bool',
+};
+
+/** Undefined for types that mbert does not know, such as texts. */
+export function dtypeOf({ type }: LintTensor): DType | undefined {
+  return DTYPES[type];
+}
+
+function readGraph(
+  file: Model,
+  graph: SubGraph,
+  buffers: readonly (Uint8Array | undefined)[],
+  what: string,
+): LintGraph {
+  const tensors: LintTensor[] = (graph.tensors ?? []).map((tensor, index) => {
+    const { quantization } = tensor;
+    const name = tensor.name ?? `tensor ${index}`;
+    if (tensor.buffer >= buffers.length)
+      malformed(what, name, `refers to buffer ${tensor.buffer} of ${buffers.length}`);
+    const details = quantization?.details;
+    return {
+      index,
+      name,
+      type: tensor.type,
+      shape: tensor.shape ?? [],
+      scales: quantization?.scale ?? new Float32Array(0),
+      zeroPoints: quantization?.zeroPoint ?? [],
+      quantizedDimension: quantization?.quantizedDimension ?? 0,
+      get block() {
+        if (details?.kind !== 'BlockwiseQuantization') return undefined;
+        return { scales: tensors[details.value.scales], size: details.value.blockSize };
+      },
+      // An empty buffer is a tensor that is computed.
+      data: buffers[tensor.buffer]?.byteLength ? buffers[tensor.buffer] : undefined,
+      buffer: tensor.buffer,
+    };
+  });
+  const at = (index: number, where: string): LintTensor =>
+    tensors[index] ?? malformed(what, where, `refers to tensor ${index} of ${tensors.length}`);
+  const operators = (graph.operators ?? []).map((operator, i) => {
+    const code = file.operatorCodes?.[operator.opcodeIndex];
+    if (code === undefined) malformed(what, `operator ${i}`, `has no operator code ${operator.opcodeIndex}`);
+    const outputs = (operator.outputs ?? []).map((index) => at(index, `operator ${i}`));
+    return {
+      code: codeName(code),
+      codeIndex: operator.opcodeIndex,
+      version: code.version,
+      inputs: (operator.inputs ?? []).map((index) => (index === -1 ? undefined : at(index, `operator ${i}`))),
+      outputs,
+      options: operator.builtinOptions,
+      where: outputs[0]?.name ?? `operator ${i}`,
+    };
+  });
+  return {
+    tensors,
+    operators,
+    inputs: (graph.inputs ?? []).map((index) => at(index, 'inputs')),
+    outputs: (graph.outputs ?? []).map((index) => at(index, 'outputs')),
+  };
+}
+
+const NAMES = new Map<number, string>(Object.entries(builtinOperatorValues).map(([name, value]) => [value, name]));
+
+/** Files of before 2020 have the old field only, which ends at 127. */
+function codeName(code: NonNullable<Model['operatorCodes']>[number]): string {
+  const known = builtinOperatorValues[code.builtinCode as keyof typeof builtinOperatorValues];
+  const number = Math.max(known ?? 0, code.deprecatedBuiltinCode);
+  const name = known === undefined ? code.builtinCode : (NAMES.get(number) ?? code.builtinCode);
+  return name === 'CUSTOM' ? (code.customCode ?? name) : name;
+}
+
+function malformed(what: string, part: string, problem: string): never {
+  throw new MbertError('MALFORMED', `${what}: ${part}: ${problem}`);
+}

@@ -1,0 +1,45 @@
+import { type Form, minimalVersion } from '../../exporters/tflite/versions.ts';
+import type { Quant, TensorType } from '../../tensor.ts';
+import type { Rule } from '../rule.ts';
+import { dtypeOf, type LintOperator, type LintTensor, operatorsOf, type TfliteModel } from './model.ts';
+
+export const operatorVersions: Rule<TfliteModel> = {
+  name: 'operator-versions',
+  summary:
+    'each operator code has the lowest version that knows the forms of its operators: lower ones are misread by old runtimes, higher ones refused',
+  *check(model) {
+    const needs = new Map<number, { readonly operator: LintOperator; readonly version: number }>();
+    for (const operator of operatorsOf(model)) {
+      const form = formOf(operator);
+      const version = form && minimalVersion(operator.code, form);
+      if (version === undefined || version === null) continue;
+      if (version > (needs.get(operator.codeIndex)?.version ?? 0)) needs.set(operator.codeIndex, { operator, version });
+    }
+    for (const { operator, version } of needs.values()) {
+      if (operator.version === version) continue;
+      const problem = `${operator.code} is version ${operator.version}, its form needs ${version}`;
+      yield { severity: operator.version < version ? 'error' : 'warning', where: operator.where, problem };
+    }
+  },
+};
+
+/** Undefined where a type is not one of mbert's. */
+function formOf({ inputs, outputs, options }: LintOperator): Form | undefined {
+  const types = [...inputs.filter((tensor) => tensor !== undefined), ...outputs].map(typeOf);
+  if (types.some((type) => type === undefined)) return undefined;
+  const known = types as readonly TensorType[];
+  return { inputs: known.slice(0, known.length - outputs.length), outputs: known.slice(-outputs.length), options };
+}
+
+function typeOf(tensor: LintTensor): TensorType | undefined {
+  const dtype = dtypeOf(tensor);
+  const quant = quantOf(tensor);
+  return dtype && { dtype, shape: tensor.shape, ...(quant && { quant }) };
+}
+
+function quantOf({ scales, zeroPoints, quantizedDimension, block }: LintTensor): Quant | undefined {
+  if (block !== undefined) return { per: 'block', axis: 1, size: block.size, scales: new Float32Array(0) };
+  if (scales.length === 0) return undefined;
+  if (scales.length === 1) return { per: 'tensor', scale: scales[0] as number, zeroPoint: zeroPoints[0] ?? 0 };
+  return { per: 'channel', axis: quantizedDimension, scales };
+}

@@ -173,7 +173,7 @@ function alignRanks(graph: Graph, node: Call): Node | null {
   const [a, b] = node.inputs as readonly [Node, Node];
   const [low, high] = a.type.shape.length < b.type.shape.length ? [a, b] : [b, a];
   const isShort =
-    low.op === 'linear' &&
+    (low.op === 'linear' || low.op === 'reshape') &&
     low.type.shape.length < high.type.shape.length &&
     hasOneElementEach(low.type.shape, high.type.shape);
   if (!isShort || !sameShape(high.type.shape, node.type.shape)) return null;

@@ -91,6 +91,13 @@ export function onnxText(graph: Graph, options: Options = {}): string {
   return modelText(onnxModel(graph, { ...onnx.defaults, ...options }));
 }
 
+/** The lines of `onnxText` that are nodes. */
+export function writtenNodes(graph: Graph, options: Options = {}): string[] {
+  return onnxText(graph, options)
+    .split('\n')
+    .filter((line) => line.includes(' = '));
+}
+
 function modelText(model: OnnxModel): string {
   const values = (list: OnnxModel['inputs']) =>
     list.map(({ name, ...type }) => `${name}: ${typeText(type)}`).join(', ');

@@ -1,37 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { onnxModel } from '../../src/exporters/onnx/model.ts';
 import { minimumOpset, onnx } from '../../src/exporters/onnx.ts';
-import type { Constant, Graph } from '../../src/graph.ts';
-import type { Quant } from '../../src/tensor.ts';
 import { graphOf } from '../core.ts';
-import { expectAgreement, onnxBytes, onnxText, optimized } from './onnx-lab.ts';
-import { linearsOf, quantizeRows, quantizeTables } from './quantize-by-hand.ts';
-
-/** The graph with every linear's weight in integers of up to `most`, a scale per row or per `block` of it. */
-function withRows(text: string, most = 127, block?: number): Graph {
-  const graph = graphOf(text);
-  const weights = new Set(linearsOf(graph).map(({ inputs }) => inputs[1] as Constant));
-  for (const weight of weights) if (!weight.type.quant) quantizeRows(graph, weight, most, block);
-  return graph;
-}
-
-function constant(graph: Graph, name: string): Constant {
-  const found = graph.nodes().find((node) => node.name === name);
-  return found?.op === 'constant' ? found : expect.fail(`${name} is no constant`);
-}
-
-/** Puts zero points into a constant's type. */
-function withZeroPoints(graph: Graph, name: string, zeroPoints: Int32Array): Graph {
-  const { tensor, type } = constant(graph, name);
-  const quant = { ...type.quant, zeroPoints } as Quant;
-  graph.replace(constant(graph, name), () => graph.constant(tensor, name, quant));
-  return graph;
-}
-
-const nodesOf = (graph: Graph, options = {}) =>
-  onnxText(graph, options)
-    .split('\n')
-    .filter((line) => line.includes(' = '));
+import { expectAgreement, onnxText, optimized, writtenNodes } from './onnx-lab.ts';
+import { constantOf, quantizeRows, quantizeTables, withRows, withZeroPoints } from './quantize-by-hand.ts';
 
 const STATIC = `graph g (x: f32[batch, 32])
   q = quantize(x) u8[batch, 32] q(0.0078125, 128)
@@ -85,13 +57,24 @@ describe('linears of u8 and i8', () => {
     },
   );
 
+  test.each([
+    ['f32', 'h = linear(q, w f32[32, 32] #1) {activation: relu}'],
+    ['f32, as a node of its own', 'l = linear(q, w f32[32, 32] #1) h = relu(l)'],
+    ['u8 that begins below 0', 'h = linear(q, w f32[32, 32] #1) {activation: relu} u8[batch, 32] q(0.1, 3)'],
+  ])('stay QGemm in front of a relu in %s, which is written as Max', async (_, text) => {
+    const graph = withRows(`graph g (x: f32[batch, 32]) q = quantize(x) u8[batch, 32] q(0.0078125, 128) ${text}
+      y = add(h, x) return out: y`);
+    expect((await optimized(graph)).counts).toMatchObject({ QGemm: 1, Max: 1 });
+    await expectAgreement(graph, { batch: 3 }, {}, text.includes('0.1') ? 0.1 : 1e-5);
+  });
+
   test('share the quantization of what they both read', async () => {
     const graph = withRows(`graph g (x: f32[batch, 32])
       q = quantize(x) u8[batch, 32] q(0.0078125, 128)
       a = linear(q, wa f32[8, 32] #1, ba f32[8] #2)
       b = linear(q, wb f32[16, 32] #3)
     return a: a, b: b`);
-    expect(nodesOf(graph).filter((line) => /Linear\((x|q)\b/.test(line))).toHaveLength(2);
+    expect(writtenNodes(graph).filter((line) => /Linear\((x|q)\b/.test(line))).toHaveLength(2);
     expect((await optimized(graph)).counts).toEqual({ QuantizeLinear: 1, QGemm: 2 });
     await expectAgreement(graph, { batch: 3 });
   });
@@ -116,7 +99,7 @@ describe('linears of u8 and i8', () => {
       y = linear(q, w f32[2, 4] #1, b f32[2] {BIAS, 1}) return out: y`;
     const small = graphOf(text.replace('BIAS', '1'));
     const large = graphOf(text.replace('BIAS', '1e8'));
-    for (const graph of [small, large]) quantizeRows(graph, constant(graph, 'w'));
+    for (const graph of [small, large]) quantizeRows(graph, constantOf(graph, 'w'));
     expect((await optimized(small)).counts).toEqual({ QuantizeLinear: 1, QGemm: 1 });
     expect((await optimized(large)).counts).toEqual({ QuantizeLinear: 1, QGemm: 1, Add: 1 });
     await expectAgreement(large, { batch: 3 }, {}, 1e-6);
@@ -147,8 +130,8 @@ describe('linears of u8 and i8', () => {
   test('add their residual by themselves, where a float linear makes it its C', () => {
     const text = `graph g (x: f32[batch, 4]) q = quantize(x) u8[batch, 4] q(0.01, 128)
       l = linear(q, w f32[4, 4] #1) y = add(l, x) return out: y`;
-    expect(nodesOf(withRows(text)).at(-1)).toBe('  out = Add(l, x)');
-    expect(nodesOf(graphOf(text)).at(-1)).toBe('  out = Gemm(q/f32, w, x) {transB: 1}');
+    expect(writtenNodes(withRows(text)).at(-1)).toBe('  out = Add(l, x)');
+    expect(writtenNodes(graphOf(text)).at(-1)).toBe('  out = Gemm(q/f32, w, x) {transB: 1}');
   });
 
   test('write one zero vector for all weights of a width', () => {
@@ -219,7 +202,7 @@ describe('linears of f32 and i8', () => {
   test('round for themselves and for others that read the rounded values', async () => {
     const graph = withRows(`graph g (x: f32[batch, 32]) r = dynamicRound(x)
       y = linear(r, w f32[8, 32] #1) z = relu(r) return out: y, rounded: z`);
-    expect(nodesOf(graph).filter((line) => line.includes('DynamicQuantizeLinear'))).toHaveLength(1);
+    expect(writtenNodes(graph).filter((line) => line.includes('DynamicQuantizeLinear'))).toHaveLength(1);
     await expectAgreement(graph, { batch: 4 }, {}, 0.01);
   });
 
@@ -272,110 +255,6 @@ describe('linears of f32 and i8', () => {
       undefined,
     ]);
     await expectAgreement(graph, { batch: 2, sequence: 3 });
-  });
-});
-
-describe('tables in i8', () => {
-  const lookUp = (table: string) => `graph g (ids: i64[batch, sequence]) y = gather(${table}, ids) return out: y`;
-
-  test.each([
-    ['gathered', lookUp('table f32[4000, 64] #1')],
-    [
-      'sliced',
-      'graph g (ids: i64[batch, sequence]) y = slice(table f32[4000, 64] #1) {axis: -2, end: sequence} return out: y, ids: ids',
-    ],
-  ])('with a scale per row stay i8 where they are %s', async (_, text) => {
-    const graph = graphOf(text);
-    expect(quantizeTables(graph)).toBe(1);
-    const { counts, bytes } = await optimized(graph);
-    expect(counts['DequantizeLinear']).toBeUndefined();
-    expect(bytes).toBeLessThan(4000 * 64 * 1.1);
-    await expectAgreement(graph, { batch: 2, sequence: 5 }, {}, 1e-7);
-  });
-
-  test('with one scale are dequantized after the look-up', async () => {
-    const graph = graphOf(lookUp('table u8[40, 8] q(0.1, 3) #1'));
-    expect(nodesOf(graph)).toEqual([
-      '  out/rows = Gather(table, ids) {axis: 0}',
-      '  out = DequantizeLinear(out/rows, f32_0.1, u8_3)',
-    ]);
-    await expectAgreement(graph, { batch: 2, sequence: 5 }, {}, 1e-7);
-  });
-
-  test('may store what was picked in integers again', async () => {
-    const graph = graphOf(`graph g (ids: i64[batch, 3]) y = gather(table f32[40, 8] #1, ids) i8[batch, 3, 8] q(0.05, 1)
-      z = relu(y) return out: z`);
-    quantizeTables(graph);
-    await expectAgreement(graph, { batch: 2 }, {}, 0.051);
-  });
-
-  test.each([
-    ['zero points per row', (graph: Graph) => withZeroPoints(graph, 'table', new Int32Array(40).fill(2)), 17],
-    ['4 bits', (graph: Graph) => graph, 21],
-    ['another axis', (graph: Graph) => graph, 17],
-  ])('of a form that cannot be picked from are dequantized first: %s', async (what, change, opset) => {
-    const axis = what === 'another axis' ? 1 : 0;
-    const graph = graphOf(
-      `graph g (ids: i64[batch, 3]) y = gather(table f32[40, 8] #1, ids) {axis: ${axis}} return out: y`,
-    );
-    quantizeRows(graph, constant(graph, 'table'), what === '4 bits' ? 7 : 127);
-    const options = { opset };
-    expect(nodesOf(change(graph), options)[0]).toContain('DequantizeLinear(table');
-    await expectAgreement(graph, { batch: 2 }, options, 1e-6);
-  });
-});
-
-describe('weights of 4 bits', () => {
-  const FFN = `graph g (x: f32[batch, 64])
-    up = linear(x, wu f32[96, 64] #1, bu f32[96] #2) {activation: relu}
-    down = linear(up, wd f32[64, 96] #3)
-    y = add(down, x)
-  return out: y`;
-
-  test.each([
-    ['per channel', undefined],
-    ['in blocks of 32', 32],
-    ['in blocks of 16', 16],
-  ])('%s become one MatMulNBits each', async (_, block) => {
-    const graph = withRows(FFN, 7, block);
-    expect(minimumOpset(graph)).toBe(21);
-    expect((await optimized(graph, { opset: 21 })).counts).toEqual({ MatMulNBits: 2, Max: 1, Add: 1 });
-    // MatMulNBits itself rounds x to 8 bits per block of 32.
-    await expectAgreement(graph, { batch: 5 }, { opset: 21 }, 0.02);
-    const [small, large] = [await onnxBytes(graph, { opset: 21 }), await onnxBytes(graphOf(FFN))];
-    expect(small.length).toBeLessThan(0.3 * large.length);
-  });
-
-  test('are turned for every rank, with odd sizes and a last block that is not full', async () => {
-    for (const block of [undefined, 4]) {
-      for (const x of ['x: f32[batch, 5]', 'x: f32[batch, 2, 5]', 'x: f32[5]']) {
-        const graph = withRows(
-          `graph g (${x}) y = linear(x, w f32[3, 5] #1, b f32[3] #2) {activation: relu} return out: y`,
-          7,
-          block,
-        );
-        await expectAgreement(graph, { batch: 2 }, { opset: 21 }, 0.01);
-      }
-    }
-  });
-
-  test('with other readers are stored once', async () => {
-    const graph = withRows(
-      `graph g (x: f32[batch, 2, 8]) y = linear(x, w f32[8, 8] #1) z = linear(y, w f32[8, 8] #1) return out: z`,
-      7,
-      4,
-    );
-    expect(onnxModel(graph, { ...onnx.defaults, opset: 21 }).initializers.map(({ name }) => name)).toEqual([
-      'w',
-      'w/scale',
-    ]);
-    await expectAgreement(graph, { batch: 2 }, { opset: 21 }, 1e-5);
-  });
-
-  test('may have zero points', async () => {
-    const graph = withRows('graph g (x: f32[batch, 8]) y = linear(x, w f32[3, 8] #1) return out: y', 7, 4);
-    withZeroPoints(graph, 'w', Int32Array.of(1, -2, 3, -4, 5, -6));
-    await expectAgreement(graph, { batch: 2 }, { opset: 21 }, 1e-5);
   });
 });
 

@@ -1,7 +1,9 @@
+import { expect } from 'vitest';
 import { evaluate } from '../../src/evaluate.ts';
 import type { Call, Constant, Graph, Node } from '../../src/graph.ts';
 import { roundToEven } from '../../src/quantized.ts';
 import { type Quant, readF32, type Tensor, type TensorType, tensorOf } from '../../src/tensor.ts';
+import { graphOf } from '../core.ts';
 
 type Feeds = readonly ReadonlyMap<string, Tensor>[];
 
@@ -145,4 +147,25 @@ export function quantizeTables(graph: Graph): number {
   }
   for (const table of tables) quantizeRows(graph, table);
   return tables.size;
+}
+
+/** The graph with every linear's weight in integers of up to `most`, a scale per row or per `block` of it. */
+export function withRows(text: string, most = 127, block?: number): Graph {
+  const graph = graphOf(text);
+  const weights = new Set(linearsOf(graph).map(({ inputs }) => inputs[1] as Constant));
+  for (const weight of weights) if (!weight.type.quant) quantizeRows(graph, weight, most, block);
+  return graph;
+}
+
+export function constantOf(graph: Graph, name: string): Constant {
+  const found = graph.nodes().find((node) => node.name === name);
+  return found?.op === 'constant' ? found : expect.fail(`${name} is no constant`);
+}
+
+/** Puts zero points into a constant's type. */
+export function withZeroPoints(graph: Graph, name: string, zeroPoints: Int32Array): Graph {
+  const { tensor, type } = constantOf(graph, name);
+  const quant = { ...type.quant, zeroPoints } as Quant;
+  graph.replace(constantOf(graph, name), () => graph.constant(tensor, name, quant));
+  return graph;
 }

@@ -103,7 +103,8 @@ export class OnnxBuilder {
   scaleOf({ name, type }: Stored): string {
     const quant = type.quant as Quant;
     if (quant.per === 'tensor') return this.scalar(quant.scale);
-    return this.once(`${name}/scale`, (key) => this.constant(key, scaleTensor(quant, type, name)));
+    // Not as `store` would: in an f16 file the scales of blocks are as many as weights, but stay f32.
+    return this.once(`${name}/scale`, (key) => this.#write(key, scaleTensor(quant, type, name)));
   }
 
   /** The zero point in the value's own dtype, none where ONNX has none: i32, and blocks that need none. */
@@ -125,10 +126,9 @@ export class OnnxBuilder {
 
   /** Writes an initializer. Floats take the file's type; with `quant` the tensor holds the stored integers. */
   store(wanted: string, tensor: Tensor, quant?: Quant): Stored {
-    const name = this.#free(wanted);
     const isWeight = tensor.shape.length > 1 && sizeOf(tensor.shape) >= MIN_F16_ELEMENTS;
     const dtype = !isFloat(tensor.dtype) ? tensor.dtype : isWeight ? this.#weights : 'f32';
-    this.initializers.push({ name, tensor: dtype === 'f16' ? halfTensor(name, tensor) : convertTensor(tensor, dtype) });
+    const name = this.#write(wanted, dtype === 'f16' ? halfTensor(wanted, tensor) : convertTensor(tensor, dtype));
     return { name, type: { dtype, shape: tensor.shape, ...(quant && { quant }) } };
   }
 
@@ -245,6 +245,12 @@ export class OnnxBuilder {
     const zeroPoint = this.zeroPointOf(stored);
     const inputs = [stored.name, this.scaleOf(stored), ...(zeroPoint === undefined ? [] : [zeroPoint])];
     return this.emit(name, 'DequantizeLinear', inputs, axisOfQuant(stored.type));
+  }
+
+  #write(wanted: string, tensor: Tensor): string {
+    const name = this.#free(wanted);
+    this.initializers.push({ name, tensor });
+    return name;
   }
 
   #free(wanted: string): string {

@@ -8,7 +8,7 @@ import { transposedIntegers, transposedQuant } from './transpose.ts';
 
 const TURN = { perm: { ints: [1, 0] } };
 
-/** The product's own sums are below 2^27 (65536 inputs of 255·127 are 2^31, real ones are 2048), the bias adds to them. */
+/** The bias is where the i32 sum begins. 255·127 for each of 2^15 inputs, more than any model has, add less than 2^30 to it. */
 const MAX_INTEGER_BIAS = 2 ** 30;
 
 /**

@@ -4,6 +4,8 @@ import { type LintTensor, operatorsOf, type TfliteModel } from './model.ts';
 /** Writers that multiply in f64 round differently; LiteRT itself asks for 2 % where it looks at all. */
 const TOLERANCE = 1e-5;
 
+const INTEGERS: ReadonlySet<string> = new Set(['INT8', 'UINT8', 'INT16']);
+
 export const biasScales: Rule<TfliteModel> = {
   name: 'bias-scales',
   summary:
@@ -11,7 +13,7 @@ export const biasScales: Rule<TfliteModel> = {
   *check(model) {
     for (const { inputs } of operatorsOf(model, 'FULLY_CONNECTED', 'CONV_2D')) {
       const [x, weight, bias] = inputs;
-      if (!x || !weight || !bias || (bias.type !== 'INT32' && bias.type !== 'INT64')) continue;
+      if (!x || !weight || !bias) continue;
       const problem = problemOf(x, weight, bias);
       if (problem !== undefined) yield { severity: 'error', where: bias.name, problem };
     }
@@ -19,6 +21,9 @@ export const biasScales: Rule<TfliteModel> = {
 };
 
 function problemOf(x: LintTensor, weight: LintTensor, bias: LintTensor): string | undefined {
+  const isInteger = bias.type === 'INT32' || bias.type === 'INT64';
+  if (isInteger !== INTEGERS.has(x.type)) return `is a bias of ${bias.type} under ${x.type}`;
+  if (!isInteger) return undefined;
   if (bias.scales.length === 0) return 'is an integer bias without scales';
   if (bias.zeroPoints.some((zeroPoint) => zeroPoint !== 0)) return 'is a bias with a zero point';
   if (bias.scales.length !== weight.scales.length) {

@@ -1,15 +1,17 @@
 import type { Rule } from '../rule.ts';
 import { operatorsOf, type TfliteModel } from './model.ts';
-import { ratioProblem } from './xnnpack-operators.ts';
+import { ratioProblem, requantizationProblem } from './xnnpack-operators.ts';
 
 export const scaleRatios: Rule<TfliteModel> = {
   name: 'scale-ratios',
   summary:
-    'scales of integer sums and products are within what XNNPACK holds: s_x/s_y in [2^-10, 2^8), s_a·s_b/s_y in [2^-16, 2^8)',
+    'scales are near enough for XNNPACK: s_x/s_y of sums in [2^-10, 2^8), s_a·s_b/s_y of MUL in [2^-16, 2^8); of linears below 2^8, or the file does not load',
   *check(model) {
-    for (const operator of operatorsOf(model, 'ADD', 'SUB', 'MUL', 'QUANTIZE')) {
-      const problem = ratioProblem(operator);
-      if (problem !== null) yield { severity: 'warning', where: operator.where, problem };
+    for (const operator of operatorsOf(model)) {
+      const declined = ratioProblem(operator);
+      if (declined !== null) yield { severity: 'warning', where: operator.where, problem: declined };
+      const failed = requantizationProblem(operator);
+      if (failed !== null) yield { severity: 'error', where: operator.where, problem: failed };
     }
   },
 };

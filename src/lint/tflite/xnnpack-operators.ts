@@ -159,6 +159,21 @@ export function ratioProblem({ code, inputs, outputs }: LintOperator): Reason {
   return null;
 }
 
+/** Accumulators of linears are multiplied by s_x·s_w/s_y, which must be below this; products of matrices have no such bound. */
+const MAX_REQUANTIZATION = 256;
+
+/** Why XNNPACK takes integers of these scales and then fails to build its kernel, or null. */
+export function requantizationProblem({ code, inputs, outputs }: LintOperator): Reason {
+  const [a, b] = inputs;
+  const output = outputs[0];
+  if (code !== 'FULLY_CONNECTED' && code !== 'CONV_2D') return null;
+  if (a?.type !== 'INT8' || output?.type !== 'INT8' || b === undefined) return null;
+  const ratio = (scaleOf(a) * b.scales.reduce((most, scale) => Math.max(most, scale), 0)) / scaleOf(output);
+  return ratio < MAX_REQUANTIZATION
+    ? null
+    : `s_x·s_w is ${ratio} of the result's scale, and XNNPACK builds kernels below 2^8`;
+}
+
 function convert(op: LintOperator): Reason {
   const reason = count(op, 1, 1) ?? all(op, floatOrByte);
   const [input, output] = [op.inputs[0] as LintTensor, op.outputs[0] as LintTensor];
@@ -197,6 +212,14 @@ function concat(op: LintOperator): Reason {
   return inputs.every((input) => hasQuantOf(input as LintTensor, outputs[0] as LintTensor))
     ? null
     : 'its inputs differ in scale or zero point from the result';
+}
+
+/** Below are f32's subnormal numbers. */
+const LEAST_NORMAL = 2 ** -126;
+
+/** Whether XNNPACK makes a tensor with this scale. */
+export function isNormal(scale: number): boolean {
+  return scale >= LEAST_NORMAL && scale < Number.POSITIVE_INFINITY;
 }
 
 export function hasQuantOf(a: LintTensor, b: LintTensor): boolean {

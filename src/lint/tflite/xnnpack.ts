@@ -1,5 +1,12 @@
-import { type LintGraph, type LintOperator, type LintTensor, operatorsOf, type TfliteModel } from './model.ts';
-import { hasQuantOf, refusal } from './xnnpack-operators.ts';
+import {
+  type LintGraph,
+  type LintOperator,
+  type LintTensor,
+  operatorsOf,
+  type TfliteModel,
+  tensorsOf,
+} from './model.ts';
+import { hasQuantOf, isNormal, refusal, requantizationProblem } from './xnnpack-operators.ts';
 
 /** What becomes of one operator. */
 export interface OperatorPrediction {
@@ -101,15 +108,24 @@ function partition(operators: readonly LintOperator[], reasons: readonly (string
 const MOVES: ReadonlySet<string> = new Set(['CONCATENATION', 'PAD', 'SLICE', 'SPLIT', 'STRIDED_SLICE', 'TRANSPOSE']);
 
 function* failuresOf(model: TfliteModel): Iterable<string> {
-  for (const { code, inputs, outputs, where } of operatorsOf(model)) {
-    const weight = inputs[1];
-    if ((code === 'FULLY_CONNECTED' || code === 'CONV_2D') && weight !== undefined && weight.scales.length > 1) {
+  for (const operator of operatorsOf(model)) {
+    const { code, inputs, outputs, where } = operator;
+    const [x, weight, bias] = inputs;
+    const isLinear = code === 'FULLY_CONNECTED' || code === 'CONV_2D';
+    if (isLinear && weight !== undefined && weight.scales.length > 1) {
       const zeroPoint = weight.zeroPoints.find((value) => value !== 0);
       if (zeroPoint !== undefined) yield `${where}: ${weight.name} has the zero point ${zeroPoint} per channel`;
     }
+    if (isLinear && x?.type === 'INT8' && bias?.type === 'FLOAT32') yield `${where}: ${bias.name} is a float bias`;
+    const ratio = requantizationProblem(operator);
+    if (ratio !== null) yield `${where}: ${ratio}`;
     if (!MOVES.has(code)) continue;
     const values = [...inputs, ...outputs].filter((tensor) => tensor?.type === 'INT8' && tensor.scales.length === 1);
     const odd = values.find((tensor) => !hasQuantOf(tensor as LintTensor, values[0] as LintTensor));
     if (odd !== undefined) yield `${where}: ${code} between unequal scales or zero points`;
+  }
+  for (const { name, scales } of tensorsOf(model)) {
+    const at = scales.findIndex((scale) => !isNormal(scale));
+    if (at >= 0) yield `${name}: scale ${at} is ${scales[at]}`;
   }
 }

@@ -255,3 +255,13 @@ function readDirectory(bytes: Uint8Array): { name: string; method: number; text:
 function readFiles(bytes: Uint8Array): { name: string; bytes: Uint8Array }[] {
   return readDirectory(bytes).map(({ name, text }) => ({ name, bytes: new TextEncoder().encode(text) }));
 }
+
+test('equal vectors of zero points are written once, and each reader finds its own', () => {
+  const quantization = { scale: new Float32Array(1000).fill(0.5), zeroPoint: new Array<number>(1000).fill(0) };
+  const sizeOf = (tensors: Draft<Model>['subgraphs']) => encodeFlatbuffer(modelRoot, { subgraphs: tensors }).bytes;
+  const one = sizeOf([{ tensors: [{ quantization }] }]);
+  const two = sizeOf([{ tensors: [{ quantization }, { quantization }] }]);
+  expect(two.byteLength - one.byteLength).toBeLessThan(4100);
+  const read = decodeFlatbuffer(modelRoot, two, 'm').subgraphs?.[0]?.tensors ?? [];
+  for (const tensor of read) expect(tensor.quantization?.zeroPoint).toEqual(quantization.zeroPoint);
+});

@@ -9,22 +9,38 @@ export interface Encoded {
 
 type Values = { readonly [field: string]: unknown };
 
+interface Writing {
+  readonly builder: Builder;
+  /** Where each `later` lies, counted from the end. */
+  readonly fromEnd: number[];
+  /** Where vectors of `SHARED` lie, by their content. */
+  readonly vectors: Map<string, number>;
+}
+
+/**
+ * Equal vectors of 64-bit integers are written once, as two references may lead to one place: every weight with a scale
+ * per channel has as many zero points, all of them 0, which would be a twentieth of an 8-bit MobileBERT.
+ */
+const SHARED: Scalar = 'long';
+
 /** Writes a FlatBuffer. Fields equal to their default are left out; the same draft always gives the same bytes. */
 export function encodeFlatbuffer<T extends object>(root: Root<T>, draft: Draft<T>): Encoded {
   const builder = new Builder(64 * 1024);
   const fromEnd: number[] = [];
-  builder.finish(writeTable(builder, root.table, draft as Values, fromEnd), root.identifier);
+  const writing = { builder, fromEnd, vectors: new Map<string, number>() };
+  builder.finish(writeTable(writing, root.table, draft as Values), root.identifier);
   const bytes = builder.asUint8Array();
   return { bytes, slots: fromEnd.map((offset) => bytes.byteLength - offset) };
 }
 
-function writeTable(builder: Builder, table: Table<object>, values: Values, fromEnd: number[]): number {
+function writeTable(writing: Writing, table: Table<object>, values: Values): number {
+  const { builder, fromEnd } = writing;
   // Children first: FlatBuffers are built from the back, and tables do not nest while they are written.
   const references = new Map<Field, number>();
   for (const field of table.fields) {
     const value = values[field.name];
     if (value !== undefined && !isLater(value)) {
-      const reference = writeReference(builder, field, value, fromEnd);
+      const reference = writeReference(writing, field, value);
       if (reference !== undefined) references.set(field, reference);
     }
   }
@@ -48,7 +64,8 @@ function writeTable(builder: Builder, table: Table<object>, values: Values, from
   return builder.endObject();
 }
 
-function writeReference(builder: Builder, field: Field, value: unknown, fromEnd: number[]): number | undefined {
+function writeReference(writing: Writing, field: Field, value: unknown): number | undefined {
+  const { builder } = writing;
   switch (field.kind) {
     case 'string':
       return builder.createString(value as string);
@@ -57,22 +74,22 @@ function writeReference(builder: Builder, field: Field, value: unknown, fromEnd:
     case 'floats':
       return writeVector(builder, 'float', value as Float32Array);
     case 'numbers':
-      return writeVector(builder, field.scalar, value as readonly number[]);
+      return writeShared(writing, field.scalar, value as readonly number[]);
     case 'strings':
       return writeOffsets(
         builder,
         (value as readonly string[]).map((text) => builder.createString(text) as number),
       );
     case 'table':
-      return writeTable(builder, field.of, value as Values, fromEnd);
+      return writeTable(writing, field.of, value as Values);
     case 'tables':
       return writeOffsets(
         builder,
-        (value as readonly Values[]).map((item) => writeTable(builder, field.of, item, fromEnd)),
+        (value as readonly Values[]).map((item) => writeTable(writing, field.of, item)),
       );
     case 'union': {
       const member = field.of[tagOf(field, value as Values)] as Table<object>;
-      return writeTable(builder, member, (value as { value: Values }).value, fromEnd);
+      return writeTable(writing, member, (value as { value: Values }).value);
     }
     default:
       return undefined;
@@ -83,6 +100,14 @@ function writeOffsets(builder: Builder, offsets: readonly number[]): number {
   builder.startVector(4, offsets.length, 4);
   for (let i = offsets.length - 1; i >= 0; i--) builder.addOffset(offsets[i] as number);
   return builder.endVector();
+}
+
+function writeShared({ builder, vectors }: Writing, scalar: Scalar, values: readonly number[]): number {
+  if (scalar !== SHARED) return writeVector(builder, scalar, values);
+  const key = values.join();
+  const known = vectors.get(key) ?? writeVector(builder, scalar, values);
+  vectors.set(key, known);
+  return known;
 }
 
 function writeVector(builder: Builder, scalar: Scalar, values: ArrayLike<number>): number {

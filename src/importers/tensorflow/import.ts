@@ -78,7 +78,9 @@ function declareInputs(model: TfModel, inliner: Inliner, graph: Graph): Map<stri
     if (!INPUTS.has(node.op)) {
       throw new MbertError('UNSUPPORTED', `${model.file}: input ${port.name}: is a ${node.op}, not a placeholder`);
     }
-    given.set(node.name, graph.input(port.name, inputType(model.file, node, port)));
+    // Training leaves counters among the inputs that no output reads; where one does, that is said then.
+    const isUsable = dtypeOf(port.type ?? node.attributes.type('dtype')) !== undefined;
+    if (isUsable) given.set(node.name, graph.input(port.name, inputType(model.file, node, port)));
   }
   return given;
 }

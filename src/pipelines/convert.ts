@@ -179,14 +179,15 @@ export async function* exportGraph(
   const properties = propertiesOf(model, options);
   if (target === 'onnx') {
     const { opset, externalData } = options;
-    const { onnx } = await import('../exporters/onnx.ts');
+    const { minimumOpset, onnx } = await import('../exporters/onnx.ts');
     yield* onnx.write(graph, {
       ...onnx.defaults,
       name,
       dtype,
       properties,
       producerVersion: VERSION,
-      ...(opset !== undefined && { opset }),
+      // 4-bit, 16-bit and blockwise types came late; an opset that the user names is kept to.
+      opset: opset ?? Math.max(onnx.defaults.opset, minimumOpset(graph)),
       ...(externalData !== undefined && { externalData }),
     });
     return;

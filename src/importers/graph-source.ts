@@ -1,3 +1,4 @@
+import { MbertError } from '../errors.ts';
 import type { ModelFile } from '../files.ts';
 import type { GraphSource } from './importer.ts';
 
@@ -13,6 +14,8 @@ export function graphSource(file: ModelFile, read: (opened: ModelFile[]) => Read
     return { yields: 'graph', path: file.path, ...read(opened), close };
   } catch (cause) {
     close();
-    throw cause;
+    // What makes no sense in a graph is the file's fault.
+    const isInvalid = cause instanceof MbertError && cause.code === 'INVALID_GRAPH';
+    throw isInvalid ? new MbertError('MALFORMED', `${file.path}: ${cause.message}`, { cause }) : cause;
   }
 }

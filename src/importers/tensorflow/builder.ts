@@ -1,7 +1,7 @@
-import { MbertError } from '../../errors.ts';
 import { dtypeOf } from '../../formats/graphdef.ts';
 import type { Call, Constant, Graph, Node } from '../../graph.ts';
 import { scalarOf } from '../../match.ts';
+import { invalid } from '../../op.ts';
 import type { AttrsOf, OpName } from '../../ops/index.ts';
 import { type Dim, isStatic, type Shape, sizeOf } from '../../shape.ts';
 import { type DType, integerTensor, readIntegers, type Tensor, transposed } from '../../tensor.ts';
@@ -46,14 +46,14 @@ export class TfBuilder {
 
   value({ node, output }: FlatValue): Value {
     const value = this.#values.get(node)?.[output];
-    if (value === undefined) throw new MbertError('MALFORMED', `${node.name}: ${node.op} has no output ${output}`);
+    if (value === undefined) invalid(`${node.name}: ${node.op} has no output ${output}`);
     return value;
   }
 
   /** Input `i`, or undefined where the node has fewer. */
   input(node: FlatNode, i: number): Value {
     const input = node.inputs[i];
-    if (input === undefined) throw new MbertError('MALFORMED', `${node.name}: ${node.op} lacks input ${i}`);
+    if (input === undefined) invalid(`${node.name}: ${node.op} lacks input ${i}`);
     return this.value(input);
   }
 

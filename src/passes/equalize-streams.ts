@@ -97,7 +97,7 @@ function obstaclesOf(streams: readonly Stream[]): string[] {
     byObstacle.set(obstacle, [...(byObstacle.get(obstacle) ?? []), name]);
   }
   return [...byObstacle].map(([obstacle, [first, ...others]]) =>
-    others.length === 0 ? `${first}: ${obstacle}` : `${first} and ${others.length} more streams: ${obstacle}`,
+    others.length === 0 ? `${first}: ${obstacle}` : `${first} and ${others.length} more: ${obstacle}`,
   );
 }
 

@@ -1,6 +1,7 @@
 import { MbertError, nearest } from '../errors.ts';
 import type { Pass } from '../pass.ts';
 import { dropKeyBias } from './drop-key-bias.ts';
+import { equalizeLinears, equalizeQueryKey, equalizeValueOutput } from './equalize-pairs.ts';
 import { equalizeStreams } from './equalize-streams.ts';
 import { flattenTokens } from './flatten-tokens.ts';
 import { foldAttentionScale } from './fold-attention-scale.ts';
@@ -28,6 +29,9 @@ export const passes: readonly PassEntry[] = [
   { pass: moveValueBias, runs: 'always' },
   { pass: foldNoNorm, runs: 'always' },
   { pass: equalizeStreams, runs: 'asked' },
+  { pass: equalizeLinears, runs: 'asked' },
+  { pass: equalizeValueOutput, runs: 'asked' },
+  { pass: equalizeQueryKey, runs: 'asked' },
   { pass: dropKeyBias, runs: 'always' },
   { pass: fuseBottleneck, runs: 'always' },
   { pass: trigramToConvolution, runs: 'tflite' },

@@ -11,7 +11,7 @@ const MAX_SCALE_TO_MEDIAN = 2 ** 30;
 /**
  * D[channel] = geometric mean over points of size[channel] / mean over channels of size: with it every channel of a
  * stream has about the same size. A channel of size 0 at a point (dead) leaves that point out; one that is dead
- * everywhere gets 1. `clamped` are channels that stand out by more than 2^30.
+ * everywhere gets the median. `clamped` are channels that stand out by more than 2^30.
  */
 export function scaleOf(points: readonly PerChannel[]): { readonly scale: PerChannel; readonly clamped: number[] } {
   const channels = points[0]?.length ?? 0;
@@ -26,20 +26,17 @@ export function scaleOf(points: readonly PerChannel[]): { readonly scale: PerCha
       counts[c] = (counts[c] as number) + 1;
     }
   }
-  const scale = new Float64Array(channels);
-  for (let c = 0; c < channels; c++) scale[c] = counts[c] ? Math.exp((logs[c] as number) / (counts[c] as number)) : 1;
-  return { scale, clamped: clamp(scale) };
-}
-
-function clamp(scale: PerChannel): number[] {
-  const median = scale.toSorted()[scale.length >> 1] as number;
+  const scale = logs.map((log, c) => Math.exp(log / (counts[c] as number)));
+  const live = scale.filter((value) => !Number.isNaN(value)).sort();
+  const median = live[live.length >> 1] ?? 1;
   const clamped: number[] = [];
-  for (let c = 0; c < scale.length; c++) {
+  for (let c = 0; c < channels; c++) {
     const value = scale[c] as number;
-    scale[c] = Math.min(median * MAX_SCALE_TO_MEDIAN, Math.max(median / MAX_SCALE_TO_MEDIAN, value));
-    if (scale[c] !== value) clamped.push(c);
+    const near = Math.min(median * MAX_SCALE_TO_MEDIAN, Math.max(median / MAX_SCALE_TO_MEDIAN, value));
+    if (near !== value && !Number.isNaN(value)) clamped.push(c);
+    scale[c] = Number.isNaN(value) ? median : near;
   }
-  return clamped;
+  return { scale, clamped };
 }
 
 /**

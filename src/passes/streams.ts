@@ -29,20 +29,18 @@ export function findStreams(
   graph: Graph,
   context: PassContext,
 ): { readonly roles: ReadonlyMap<Node, Role>; readonly streams: readonly Stream[] } {
-  const roles = new Map<Node, Role>();
+  const roles = rolesOf(graph, context);
   const groups = new Groups();
   const obstacles = new Map<Node, string>();
   const read = new Set<Node>();
   const summed = new Set<Node>();
-  for (const node of graph.nodes()) {
-    if (node.op === 'constant') continue;
-    const role = context.keeps(node) ? fixedRole(node) : roleOf(node);
-    roles.set(node, role);
+  for (const [node, role] of roles) {
     groups.add(node);
-    if (role.result === 'fixed') obstacles.set(node, `${node.op} writes it`);
+    const op = context.keeps(node) ? `a ${node.op} that is kept` : node.op;
+    if (role.result === 'fixed') obstacles.set(node, `${op} writes it`);
     node.inputs.forEach((input, i) => {
       if (role.inputs[i] === 'same') groups.join(input, node);
-      if (role.inputs[i] === 'fixed') obstacles.set(input, `${node.op} reads it`);
+      if (role.inputs[i] === 'fixed') obstacles.set(input, `${op} reads it`);
       if (role.inputs[i] === 'absorbed' && node.op === 'linear') read.add(input);
     });
     if (node.op === 'add' && role.inputs.every((relation) => relation === 'same')) summed.add(node);
@@ -56,6 +54,15 @@ export function findStreams(
     streams.push({ channels, values, obstacle: blocked && obstacles.get(blocked) });
   }
   return { roles, streams };
+}
+
+/** The roles of all nodes but constants, inputs before users. What the user wants left alone is fixed. */
+export function rolesOf(graph: Graph, context: PassContext): ReadonlyMap<Node, Role> {
+  const roles = new Map<Node, Role>();
+  for (const node of graph.nodes()) {
+    if (node.op !== 'constant') roles.set(node, context.keeps(node) ? fixedRole(node) : roleOf(node));
+  }
+  return roles;
 }
 
 /** Sets of nodes that grow together. */

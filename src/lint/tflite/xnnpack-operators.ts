@@ -65,10 +65,17 @@ const checks: { readonly [code: string]: Check } = {
   TRANSPOSE: (op, isStatic) => count(op, 2, 2) ?? data(op) ?? ranks(op, 1) ?? constants(op, [1], isStatic),
 };
 
+/** Linears alone may leave an input out: the bias. */
+const OPTIONAL_INPUT = 2;
+
 /** Why XNNPACK leaves an operator to LiteRT's own kernels, or null where it takes it. */
 export function refusal(operator: LintOperator, isStatic: (tensor: LintTensor) => boolean): Reason {
-  const check = Object.hasOwn(checks, operator.code) ? checks[operator.code] : undefined;
-  return check === undefined ? 'XNNPACK has no such operator' : check(operator, isStatic);
+  const { code, inputs, outputs } = operator;
+  const check = Object.hasOwn(checks, code) ? checks[code] : undefined;
+  if (check === undefined) return 'XNNPACK has no such operator';
+  const isComplete = inputs.every((tensor, i) => tensor !== undefined || i === OPTIONAL_INPUT);
+  if (inputs.length === 0 || outputs.length === 0 || !isComplete) return 'an input or output is left out';
+  return check(operator, isStatic);
 }
 
 function isFloat({ type }: LintTensor): boolean {

@@ -31,11 +31,11 @@ export function predictDelegation(model: TfliteModel): DelegationPrediction {
   const graph = model.graphs[0] ?? { tensors: [], operators: [], inputs: [], outputs: [] };
   const reasons = delegated(graph);
   const epochs = partition(graph.operators, reasons);
-  const partitions = [...new Set(epochs.filter((_, i) => reasons[i] === null))].sort((a, b) => a - b);
+  const partitions = [...new Set(epochs.filter((epoch, i) => epoch >= 0 && reasons[i] === null))].sort((a, b) => a - b);
   return {
     partitions: partitions.length,
     operators: graph.operators.map(({ where, code }, i) => {
-      const reason = reasons[i];
+      const reason = epochs[i] === -1 ? 'its inputs are never computed' : reasons[i];
       if (typeof reason === 'string') return { where, code, reason };
       return { where, code, partition: partitions.indexOf(epochs[i] as number) };
     }),

@@ -1,0 +1,57 @@
+import { MbertError } from '../errors.ts';
+import { openFile } from '../files.ts';
+import { tfliteRules } from '../lint/index.ts';
+import { lint, type RuleFinding } from '../lint/rule.ts';
+import { readTfliteModel } from '../lint/tflite/model.ts';
+import { type DelegationPrediction, predictDelegation } from '../lint/tflite/xnnpack.ts';
+
+export interface LintResult {
+  readonly format: 'tflite';
+  /** How many rules were asked. */
+  readonly rules: number;
+  /** Errors first. */
+  readonly findings: readonly RuleFinding[];
+  /** No finding is an error. */
+  readonly ok: boolean;
+}
+
+/** Rules are asked of the whole file, weights included, so it must fit into memory. */
+const MAX_BYTES = 2 ** 31;
+
+/** Asks every rule of a written file. Throws UNKNOWN_FORMAT for what has no rules, MALFORMED for a broken FlatBuffer. */
+export function lintFile(path: string): LintResult {
+  return lintBytes(readWhole(path), path);
+}
+
+/** The same for a file's bytes; `name` is what errors call it. */
+export function lintBytes(bytes: Uint8Array, name: string): LintResult {
+  const findings = lint(tfliteRules, readTfliteModel(checkFormat(bytes, name), name));
+  const ok = findings.every(({ severity }) => severity !== 'error');
+  return { format: 'tflite', rules: tfliteRules.length, findings, ok };
+}
+
+/** Which operators of a TFLite file XNNPACK would take, and in how many partitions. Throws as `lintFile` does. */
+export function predictXnnpack(path: string): DelegationPrediction {
+  return predictDelegation(readTfliteModel(checkFormat(readWhole(path), path), path));
+}
+
+function readWhole(path: string): Uint8Array {
+  const file = openFile(path);
+  try {
+    if (file.size > MAX_BYTES) throw new MbertError('UNSUPPORTED', `${path}: ${file.size} bytes are too many to lint`);
+    return file.read(0, file.size);
+  } finally {
+    file.close();
+  }
+}
+
+/** Where a FlatBuffer has its file identifier. */
+const IDENTIFIER = { start: 4, end: 8 };
+
+function checkFormat(bytes: Uint8Array, name: string): Uint8Array {
+  const identifier = String.fromCharCode(...bytes.subarray(IDENTIFIER.start, IDENTIFIER.end));
+  if (identifier === 'TFL3') return bytes;
+  throw new MbertError('UNKNOWN_FORMAT', `${name}: there are rules for .tflite files only`, {
+    hint: 'convert it first',
+  });
+}

@@ -2,6 +2,7 @@ import type { Call, Constant, Graph, Node } from '../graph.ts';
 import type { AttrsOf, OpName } from '../ops/index.ts';
 import { type Dim, product } from '../shape.ts';
 import { scalarTensor } from '../tensor.ts';
+import { type Range, readRange, roundToRange, roundWeight } from './fake-quant.ts';
 import type { Weights } from './weights.ts';
 
 /** How hidden sizes meet activations: what `hidden_act` names. */
@@ -57,18 +58,35 @@ export function add<O extends OpName>(
   return graph.add(op, inputs, attrs, name);
 }
 
-export function weight({ graph, weights, constants }: Builder, name: string, shape: readonly number[]): Constant {
+export function weight(builder: Builder, name: string, shape: readonly number[]): Constant {
+  return makeConstant(builder, name, shape, undefined, false);
+}
+
+function makeConstant(
+  { graph, weights, constants }: Builder,
+  name: string,
+  shape: readonly number[],
+  range: Range | undefined,
+  isNarrow: boolean,
+): Constant {
   const known = constants.get(name);
   if (known !== undefined) return known;
-  const constant = graph.constant(weights.take(name, shape), name);
+  const constant = graph.constant(roundWeight(weights.take(name, shape), range, isNarrow), name);
   constants.set(name, constant);
   return constant;
 }
 
 /** W x + b with `name.weight` [out, in] and `name.bias` [out]; in is the last axis of x. */
 export function linear(builder: Builder, name: string, x: Node, out: number): Node {
-  const matrix = weight(builder, `${name}.weight`, [out, widthOf(x)]);
-  return add(builder, name, 'linear', [x, matrix, weight(builder, `${name}.bias`, [out])]);
+  const range = readRange(builder.weights, `${name}.weight_range`);
+  const matrix = makeConstant(builder, `${name}.weight`, [out, widthOf(x)], range, true);
+  const input = round(builder, `${name}.input_range`, x);
+  return add(builder, name, 'linear', [input, matrix, weight(builder, `${name}.bias`, [out])]);
+}
+
+/** x as quantization-aware training rounds it at this place; x itself in other models. */
+function round({ graph, weights }: Builder, name: string, x: Node): Node {
+  return roundToRange(graph, weights, name, x);
 }
 
 export function layerNorm(builder: Builder, name: string, x: Node, epsilon: number): Node {
@@ -79,8 +97,14 @@ export function layerNorm(builder: Builder, name: string, x: Node, epsilon: numb
 
 export function noNorm(builder: Builder, name: string, x: Node): Node {
   const shape = [widthOf(x)];
-  const gamma = weight(builder, `${name}.weight`, shape);
-  return add(builder, name, 'noNorm', [x, gamma, weight(builder, `${name}.bias`, shape)]);
+  const [gamma, beta] = (['weight', 'bias'] as const).map((part) => {
+    const range = readRange(builder.weights, `${name}.${part}_range`);
+    return makeConstant(builder, `${name}.${part}`, shape, range, false);
+  }) as [Constant, Constant];
+  const input = round(builder, `${name}.input_range`, x);
+  if (!builder.weights.has(`${name}.product_range.min`)) return add(builder, name, 'noNorm', [input, gamma, beta]);
+  const product = add(builder, `${name}.product`, 'mul', [input, gamma]);
+  return add(builder, name, 'add', [round(builder, `${name}.product_range`, product), beta]);
 }
 
 /** Named after the activation, beside the module `name` whose output it takes. */
@@ -124,7 +148,7 @@ export interface Attention {
 
 /** softmax(mask(Q Kᵀ / sqrt(size))) V in every head, joined again: [rows, sequence, heads · size]. */
 export function attend(builder: Builder, name: string, { query, key, value, heads }: Attention): Node {
-  const { rows, sequence, mask } = builder;
+  const { rows, sequence } = builder;
   const width = widthOf(query);
   const size = width / heads;
   const split = (part: string, x: Node) => {
@@ -134,14 +158,35 @@ export function attend(builder: Builder, name: string, { query, key, value, head
   const products = add(builder, `${name}.products`, 'matmul', [split('query', query), split('key', key)], {
     transposeB: true,
   });
+  const rounded = round(builder, `${name}.products_range`, products);
   const scale = builder.graph.constant(scalarTensor(1 / Math.sqrt(size)), `${name}.scale`);
-  const scores = add(builder, `${name}.scores`, 'mul', [products, scale]);
-  const kept = mask.factor === undefined ? scores : add(builder, `${name}.kept`, 'mul', [scores, mask.factor]);
-  const masked = add(builder, `${name}.masked`, 'add', [kept, mask.bias]);
+  const masked = maskScores(builder, name, add(builder, `${name}.scores`, 'mul', [rounded, scale]));
   const probabilities = add(builder, `${name}.probabilities`, 'softmax', [masked], { axis: -1 });
-  const mixed = add(builder, `${name}.mixed`, 'matmul', [probabilities, split('value', value)]);
+  const product = add(builder, `${name}.mixed`, 'matmul', [probabilities, split('value', value)]);
+  const mixed = round(builder, `${name}.mixed_range`, product);
   const together = add(builder, `${name}.join`, 'transpose', [mixed], { permutation: [0, 2, 1, 3] });
   return add(builder, name, 'reshape', [together], { shape: [rows, sequence, width] });
+}
+
+/** scores · factor + bias. */
+function maskScores(builder: Builder, name: string, scores: Node): Node {
+  const { factor, bias } = builder.mask;
+  const kept = factor === undefined ? scores : add(builder, `${name}.kept`, 'mul', [scores, factor]);
+  const masked = add(builder, `${name}.masked`, 'add', [round(builder, `${name}.kept_range`, kept), bias]);
+  const rounded = round(builder, `${name}.masked_range`, masked);
+  // Quantization-aware training clips its scores as well, once they are rounded.
+  const least = readRange(builder.weights, `${name}.masked_range`)?.least ?? 0;
+  return least < LEAST_SCORE ? atLeast(builder, `${name}.clipped`, rounded, LEAST_SCORE) : rounded;
+}
+
+/** Of mobilebert/modeling.py, with a greatest of 60 that no sensible range reaches. */
+const LEAST_SCORE = -6;
+
+/** max(x, least) = relu(x - least) + least. */
+function atLeast(builder: Builder, name: string, x: Node, least: number): Node {
+  const constant = builder.graph.constant(scalarTensor(least), `${name}.least`);
+  const above = add(builder, `${name}.above`, 'relu', [add(builder, `${name}.moved`, 'sub', [x, constant])]);
+  return add(builder, name, 'add', [above, constant]);
 }
 
 /** What attention does to its scores, both [rows, 1, 1, sequence]. */

@@ -18,6 +18,8 @@ export interface Weights {
   take(name: string, shape: readonly number[]): Tensor;
   /** Marks weights under this name as known and never applied: they are unused without a warning. */
   skip(name: string): void;
+  /** Adds what makes a weight of the right shape unusable. */
+  refuse(name: string, problem: string): void;
   /** The number of problems so far. */
   problemCount(): number;
   /** Throws what is missing or misshapen. Else says what is left over, and warns of what should not be. */
@@ -49,6 +51,7 @@ export function openWeights({ path, tensors, fileName }: NamedCheckpoint): Weigh
       return finiteTensor(`${path}: ${fileName(name)}`, tensor.dtype === 'f64' ? convertTensor(tensor, 'f32') : tensor);
     },
     skip: (name) => void skipped.add(name),
+    refuse: (name, problem) => void misfits.push({ code: 'MISMATCH', line: `${path}: ${fileName(name)}: ${problem}` }),
     problemCount: () => missing.length + misfits.length,
     finish(hint) {
       const unused = leftOver().map(fileName);

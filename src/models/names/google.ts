@@ -1,6 +1,38 @@
 import type { Checkpoint } from '../../checkpoint.ts';
 import type { JsonObject, JsonValue } from '../../formats/json.ts';
-import { dense, type NamedCheckpoint, type NameRow, normed, renameTensors } from './table.ts';
+import { type NamedCheckpoint, type NameRow, dense as plainDense, renameTensors } from './table.ts';
+
+/** Ranges that quantization-aware training keeps in a scope, in the order in which its code quantizes. */
+function ranged(theirs: string, ours: string, parts: readonly string[]): NameRow[] {
+  return parts.flatMap((part, i) =>
+    ['min', 'max'].map((end) => ({
+      theirs: `${theirs}/MobileBertActFakeQuantWithMinMaxVars${i === 0 ? '' : `_${i}`}/${end}`,
+      ours: `${ours}.${part}.${end}`,
+    })),
+  );
+}
+
+/** A dense layer; in quantization-aware training with the ranges of its input and of its weight. */
+function dense(theirs: string, ours: string): NameRow[] {
+  return [
+    ...plainDense(theirs, ours),
+    ...ranged(theirs, ours, ['input_range']),
+    ...['min', 'max'].map((end) => ({
+      theirs: `${theirs}/MobileBertWeightFakeQuantWithMinMaxVars/${end}`,
+      ours: `${ours}.weight_range.${end}`,
+    })),
+  ];
+}
+
+/** A norm in the scope `norm`; in quantization-aware training with the ranges of all that it computes with. */
+function normed(theirs: string, ours: string, norm: string): NameRow[] {
+  return [
+    { theirs: `${theirs}/${norm}/gamma`, ours: `${ours}.LayerNorm.weight` },
+    { theirs: `${theirs}/${norm}/beta`, ours: `${ours}.LayerNorm.bias` },
+    ...ranged(theirs, `${ours}.LayerNorm`, ['input_range']),
+    ...ranged(`${theirs}/${norm}`, `${ours}.LayerNorm`, ['bias_range', 'weight_range', 'product_range']),
+  ];
+}
 
 /** Rows of google-research/bert's modeling.py, which google-research's mobilebert/modeling.py extends. */
 function bertRows(model: string, norm: string): NameRow[] {
@@ -15,6 +47,12 @@ function bertRows(model: string, norm: string): NameRow[] {
     ...['query', 'key', 'value'].flatMap((part) =>
       dense(`${layer}/attention/self/${part}`, `${ours}.attention.self.${part}`),
     ),
+    ...ranged(`${layer}/attention/self`, `${ours}.attention.self`, [
+      'products_range',
+      'kept_range',
+      'masked_range',
+      'mixed_range',
+    ]),
     ...dense(`${layer}/attention/output/dense`, `${ours}.attention.output.dense`),
     ...normed(`${layer}/attention/output`, `${ours}.attention.output`, norm),
     ...dense(`${layer}/intermediate/dense`, `${ours}.intermediate.dense`),
@@ -61,15 +99,9 @@ const HEADS: readonly NameRow[] = [
 
 /** A checkpoint of google-research's code under our names, its config completed by model_type and architectures. */
 export function nameGoogle(checkpoint: Checkpoint): NamedCheckpoint {
-  const { config, configPath, path } = checkpoint;
+  const { config, configPath } = checkpoint;
   const names = [...checkpoint.tensors.keys()];
   const notes = [...checkpoint.notes];
-  const quantizers = names.filter((name) => FAKE_QUANT.test(name));
-  if (quantizers.length > 0) {
-    notes.push(
-      `${path}: its ${quantizers.length} ranges of quantization-aware training are not used: results differ from those of the training graph`,
-    );
-  }
   const family = familyOf(config, names);
   if (family.isGuess) notes.push(`${configPath}: ${GUESS}`);
   const norm = names.some((name) => name.includes('/FakeLayerNorm/')) ? 'FakeLayerNorm' : 'LayerNorm';
@@ -78,16 +110,12 @@ export function nameGoogle(checkpoint: Checkpoint): NamedCheckpoint {
     ...(family.model === 'mobilebert' ? mobilebertRows(norm) : []),
     ...HEADS,
   ];
-  const weights = [...checkpoint.tensors].filter(([name]) => !FAKE_QUANT.test(name));
   const completed = new Map<string, JsonValue>([['model_type', family.model], ...config]);
   // Only run_classifier.py has these at the root; a token classifier's look the same, so it takes --task.
   if (names.includes('output_weights') && !config.has('architectures'))
     completed.set('architectures', ['BertForSequenceClassification']);
-  return { ...checkpoint, config: completed, notes, ...renameTensors(new Map(weights), rows) };
+  return { ...checkpoint, config: completed, notes, ...renameTensors(checkpoint.tensors, rows) };
 }
-
-/** Ranges that quantization-aware training keeps beside each weight and activation. */
-const FAKE_QUANT = /FakeQuantWithMinMaxVars(_\d+)?\/(min|max)$/;
 
 /** Only mobilebert/modeling.py makes these. */
 const MOBILEBERT_WEIGHT = /\/(FakeLayerNorm|embedding_transformation|bottleneck|ffn_layer_\d+)\//;

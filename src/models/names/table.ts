@@ -23,14 +23,6 @@ export function dense(theirs: string, ours: string): NameRow[] {
   ];
 }
 
-/** The rows of a norm whose scope is called `norm`. */
-export function normed(theirs: string, ours: string, norm: string): NameRow[] {
-  return [
-    { theirs: `${theirs}/${norm}/gamma`, ours: `${ours}.LayerNorm.weight` },
-    { theirs: `${theirs}/${norm}/beta`, ours: `${ours}.LayerNorm.bias` },
-  ];
-}
-
 /** The tensors under our names, kernels turned; a name that is in no row stays as it is. */
 export function renameTensors(
   tensors: ReadonlyMap<string, Tensor>,
@@ -58,7 +50,8 @@ export function turned(tensor: Tensor): Tensor {
   return tensor.shape.length === 2 ? transposed(tensor) : tensor;
 }
 
-const NUMBER = /\d+/g;
+/** The numbers of layers and of the networks within them: `layer_0/ffn_layer_1/`, `layer.0.ffn.1.`. */
+const NUMBER = /(?<=layer_|\.)\d+(?=[./])/g;
 
 function templateOf(name: string): string {
   return name.replace(NUMBER, '*');

@@ -296,9 +296,31 @@ test('every rule has a file that it finds broken', () => {
   expect(new Set([...ROWS.map(([, rule]) => rule), ...others])).toEqual(new Set(tfliteRules.map(({ name }) => name)));
 });
 
-test('decoding and encoding alone breaks nothing but the alignment', () => {
-  const rules = findings(new Changes(files.i8).bytes()).map(({ rule }) => rule);
-  expect(new Set(rules)).toEqual(new Set(['buffer-alignment']));
+test('buffers off the 16-byte lines are counted; decoding and encoding alone breaks nothing else', () => {
+  const found = findings(new Changes(files.i8).bytes());
+  expect(found).toMatchObject([{ rule: 'buffer-alignment', severity: 'warning' }]);
+  expect(found[0]?.problem).toMatch(/^\d+ of 24 buffers start off those lines, first this one at byte \d+$/);
+});
+
+test('several partitions are named with what lies between them', () => {
+  expect(findings(files.strict)).toContainEqual({
+    rule: 'xnnpack-partitions',
+    severity: 'warning',
+    where: 'XNNPACK',
+    problem:
+      'makes 2 partitions: it declines p (SOFTMAX: q is INT8, and only floats are taken) and r (RELU: q is INT8, and only floats are taken)',
+  });
+});
+
+test('what makes XNNPACK fail is an error', () => {
+  const file = new Changes(files.i8);
+  file.quantization('both').scale?.fill(1);
+  expect(findings(file.bytes())).toContainEqual({
+    rule: 'xnnpack-partitions',
+    severity: 'error',
+    where: 'XNNPACK',
+    problem: 'fails to load: both: CONCATENATION between unequal scales or zero points',
+  });
 });
 
 test.each(ROWS)('%s file: %s', (name, rule, breakIt, wanted) => {

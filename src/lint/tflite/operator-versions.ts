@@ -23,9 +23,12 @@ export const operatorVersions: Rule<TfliteModel> = {
   },
 };
 
+/** What is left out still counts as an input. */
+const OMITTED: TensorType = { dtype: 'bool', shape: [] };
+
 /** Undefined where a type is not one of mbert's. */
 function formOf({ inputs, outputs, options }: LintOperator): Form | undefined {
-  const types = [...inputs.filter((tensor) => tensor !== undefined), ...outputs].map(typeOf);
+  const types = [...inputs, ...outputs].map((tensor) => (tensor === undefined ? OMITTED : typeOf(tensor)));
   if (types.some((type) => type === undefined)) return undefined;
   const known = types as readonly TensorType[];
   return { inputs: known.slice(0, known.length - outputs.length), outputs: known.slice(-outputs.length), options };

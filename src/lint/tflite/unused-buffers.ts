@@ -11,7 +11,7 @@ export const unusedBuffers: Rule<TfliteModel> = {
     for (const [i, data] of model.buffers.entries()) {
       const bytes = data?.byteLength ?? 0;
       if (i === 0 && bytes > 0) yield { severity: 'warning', where: 'buffer 0', problem: `holds ${bytes} bytes` };
-      if (!used.has(i))
+      if (bytes > 0 && !used.has(i))
         yield { severity: 'warning', where: `buffer ${i}`, problem: `has ${bytes} bytes that nothing reads` };
     }
   },

@@ -62,7 +62,7 @@ interface Settings {
   readonly isTied: boolean;
 }
 
-/** Defaults are those of transformers' BertConfig, which are the sizes of bert-base-uncased; google-research/bert's differ in one. */
+/** Defaults are those of transformers' BertConfig, the sizes of bert-base-uncased; google-research/bert's differ in one. */
 function readSettings(config: ConfigReader, origin: Origin): Settings {
   const activations = origin === 'google' ? GOOGLE_ACTIVATIONS : ACTIVATIONS;
   const settings: Settings = {

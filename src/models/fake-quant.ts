@@ -58,7 +58,10 @@ export function roundWeight(tensor: Tensor, range: Range | undefined, isNarrow: 
 
 type TensorQuant = Extract<Quant, { per: 'tensor' }>;
 
-/** tensorflow/core/kernels/fake_quant_ops_functor.h, Nudge: the range is moved so that 0 is one of its steps, which start at `lowest`. */
+/**
+ * tensorflow/core/kernels/fake_quant_ops_functor.h, Nudge: the range is moved so that 0 is one of its steps, which start
+ * at `lowest`.
+ */
 function stepsOf({ least, most }: Range, lowest: number): TensorQuant {
   const scale = Math.fround((most - least) / (127 - lowest));
   const zeroPoint = Math.min(127, Math.max(lowest, Math.round(lowest - least / scale)));

@@ -18,7 +18,11 @@ import type { CountClaim, SizeClaim } from './claims.ts';
 import { decoderBias, decoderWeight } from './decoder.ts';
 import { innerSize, readSettings, type Settings } from './mobilebert-settings.ts';
 
-/** MobileBERT (Sun et al. 2020, https://arxiv.org/abs/2004.02984) with every switch of its config, as transformers and google-research compute it; its inverted-bottleneck teacher, too. */
+/**
+ * MobileBERT (Sun et al. 2020, https://arxiv.org/abs/2004.02984) with every switch of its config, as transformers and
+ * google-research compute it. IB-BERT, its teacher, is this with bottlenecks wider than the hidden size; then queries,
+ * keys and values are [bottleneck, hidden], which transformers cannot load.
+ */
 export const mobilebert: Architecture = {
   modelType: 'mobilebert',
   takesTokenTypes: true,

@@ -25,6 +25,8 @@ export interface Plan {
   readonly stored: ReadonlyMap<Node, ValueClass>;
   /** Float values that also get an integer copy, for the integer nodes that read them. */
   readonly copies: ReadonlyMap<Node, ValueClass>;
+  /** Stored values that are so for one reader's sake, with it: they turn float when it does. */
+  readonly storedFor: ReadonlyMap<Node, Node>;
 }
 
 export function isCall(node: Node): node is Call {

@@ -28,6 +28,7 @@ function planGemms(graph: Graph, settings: SettingsMap, request: FormRequest): P
   const outputs = new Set(graph.outputs.map(({ node }) => node));
   const stored = new Map<Node, ValueClass>();
   const copies = new Map<Node, ValueClass>();
+  const storedFor = new Map<Node, Node>();
   for (const node of graph.nodes()) {
     if (!integer.has(node)) continue;
     const x = node.inputs[0] as Node;
@@ -38,8 +39,10 @@ function planGemms(graph: Graph, settings: SettingsMap, request: FormRequest): P
     const writesIntegers =
       integer.has(x) && x.op === 'linear' && x.attrs.activation === 'relu' && dtype === 'u8' && !outputs.has(x);
     const isReadAsIntegers = [...x.users].every((user) => integer.has(user) && user.inputs[0] === x);
-    if (writesIntegers && isReadAsIntegers) stored.set(x, values);
-    else copies.set(x, values);
+    if (writesIntegers && isReadAsIntegers) {
+      stored.set(x, values);
+      storedFor.set(x, node);
+    } else copies.set(x, values);
   }
-  return { graph, settings, integer, stored, copies };
+  return { graph, settings, integer, stored, copies, storedFor };
 }

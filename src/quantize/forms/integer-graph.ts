@@ -66,7 +66,7 @@ function planGraph(graph: Graph, settings: SettingsMap, request: FormRequest): P
   }
   for (const node of nodes) stored.set(node, classes.of(node));
   for (const node of copies.keys()) copies.set(node, classes.of(node));
-  return { graph, settings, integer, stored, copies };
+  return { graph, settings, integer, stored, copies, storedFor: new Map() };
 }
 
 /** The nodes that compute on integers: what is chosen, without sums that would stand alone between floats. */

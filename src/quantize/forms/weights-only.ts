@@ -23,5 +23,12 @@ export const weightsOnly: Form = {
     const scheme = request.scheme === 'w4' && !isTable(node) ? 'w4' : 'dynamic';
     return weightSettings(node, scheme, request);
   },
-  plan: (graph, settings) => ({ graph, settings, integer: new Set(), stored: new Map(), copies: new Map() }),
+  plan: (graph, settings) => ({
+    graph,
+    settings,
+    integer: new Set(),
+    stored: new Map(),
+    copies: new Map(),
+    storedFor: new Map(),
+  }),
 };

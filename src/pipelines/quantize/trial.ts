@@ -1,0 +1,95 @@
+import type { TokenRow } from '../../calibration/feeds.ts';
+import { onnx } from '../../exporters/onnx.ts';
+import type { Graph, Node } from '../../graph.ts';
+import type { Plan, ValueClass } from '../../quantize/plan.ts';
+import type { WeightRounding } from '../../quantize/rebuild.ts';
+import { SWITCHES, switchedGraph } from '../../quantize/switched-graph.ts';
+import { type Quant, tensorOf } from '../../tensor.ts';
+import { type Answer, Comparison } from './answers.ts';
+import { type FeedOptions, type LoadedModel, loadModel, withFolder } from './session.ts';
+
+export interface TrialOptions extends FeedOptions {
+  readonly plan: Plan;
+  readonly quants: ReadonlyMap<ValueClass, Quant & { readonly per: 'tensor' }>;
+  readonly roundWeight: WeightRounding;
+  /** Each group is a switch; what is in none shares switch 0. */
+  readonly groups: readonly (readonly Node[])[];
+  readonly rows: readonly TokenRow[];
+}
+
+/** One loaded model that answers as every subset of a plan would. */
+export interface Trial {
+  /** The answers with these groups rounded (0 is the rest), against those with nothing rounded but weights, or against the float model. */
+  measure(on: readonly number[], against: 'weights' | 'float'): Promise<Comparison>;
+  readonly groups: number;
+}
+
+/** Exports the float graph and its switched twin, runs both in ONNX Runtime and hands them to `work`. */
+export function withTrial<T>(options: TrialOptions, work: (trial: Trial) => Promise<T>): Promise<T> {
+  const { plan, groups, rows } = options;
+  return withFolder(async (write) => {
+    const groupOf = groupsByNode(plan, groups);
+    const count = groups.length + 1;
+    const switched = switchedGraph(plan, { ...options, groups: count, groupOf });
+    const float = await answersOf(await write(onnx.write(plan.graph, onnx.defaults)), plan.graph, options);
+    const path = await write(onnx.write(switched, onnx.defaults));
+    const model = await loadModel(path, plan.graph, options);
+    try {
+      const answers = new Map<string, readonly Answer[]>();
+      const answer = async (on: readonly number[]) => {
+        const key = on.toSorted((a, b) => a - b).join();
+        const known = answers.get(key) ?? (await answersWith(model, rows, on, count));
+        answers.set(key, known);
+        return known;
+      };
+      return await work({
+        groups: count,
+        async measure(on, against) {
+          const reference = against === 'float' ? float : await answer([]);
+          const actual = await answer(on);
+          const comparison = new Comparison();
+          reference.forEach((each, i) => {
+            comparison.add(each, actual[i] as Answer);
+          });
+          return comparison;
+        },
+      });
+    } finally {
+      await model.close();
+    }
+  });
+}
+
+/** What a group's nodes read as integers and what they write is ruled by its switch. */
+function groupsByNode(plan: Plan, groups: readonly (readonly Node[])[]): (node: Node) => number {
+  const byNode = new Map<Node, number>();
+  groups.forEach((nodes, i) => {
+    for (const node of nodes) byNode.set(node, i + 1);
+  });
+  return (node) => byNode.get(node) ?? 0;
+}
+
+async function answersOf(path: string, graph: Graph, options: TrialOptions): Promise<Answer[]> {
+  const model = await loadModel(path, graph, options);
+  try {
+    const answers: Answer[] = [];
+    for (const row of options.rows) answers.push(await model.answer(row));
+    return answers;
+  } finally {
+    await model.close();
+  }
+}
+
+async function answersWith(
+  model: LoadedModel,
+  rows: readonly TokenRow[],
+  on: readonly number[],
+  count: number,
+): Promise<Answer[]> {
+  const switches = new Float32Array(count);
+  for (const group of on) switches[group] = 1;
+  const more = new Map([[SWITCHES, tensorOf('f32', [count], switches)]]);
+  const answers: Answer[] = [];
+  for (const row of rows) answers.push(await model.answer(row, more));
+  return answers;
+}

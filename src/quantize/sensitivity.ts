@@ -1,0 +1,72 @@
+import type { Call, Node } from '../graph.ts';
+import { absMax, type Statistics } from '../statistics.ts';
+import type { Plan } from './plan.ts';
+import { hasWeight } from './settings.ts';
+
+/** A linear that may be kept in higher precision: its integers can be switched off on their own. */
+export interface Site {
+  readonly node: Call;
+  /** The largest max |x| / rms among what it reads and writes as integers: how far outliers stand out. */
+  readonly peak: number;
+  /** Bytes that the weight takes in f32, and now. */
+  readonly floatBytes: number;
+}
+
+/** Every linear of a plan that computes on integers, in graph order. */
+export function sitesOf(plan: Plan, statistics: Statistics): Site[] {
+  const sites: Site[] = [];
+  for (const node of plan.graph.nodes()) {
+    if (!plan.integer.has(node) || !hasWeight(node)) continue;
+    const weight = node.inputs[1] as Node & { readonly op: 'constant' };
+    const values = plan.storedFor.has(node) ? [node.inputs[0] as Node] : [node.inputs[0] as Node, node];
+    const peaks = values.map((value) => peakOf(value, plan, statistics));
+    const floatBytes = 4 * weight.tensor.shape.reduce((size, dim) => size * dim, 1);
+    sites.push({ node, peak: Math.max(...peaks), floatBytes });
+  }
+  return sites;
+}
+
+/** 1 for a value that the plan keeps float. */
+function peakOf(node: Node, { stored, copies }: Plan, statistics: Statistics): number {
+  const values = stored.get(node) ?? copies.get(node);
+  if (!values) return 1;
+  return Math.max(1, ...values.members.map(({ name }) => peak(statistics.get(name))));
+}
+
+function peak(found: { readonly min: number; readonly max: number; readonly rms: number } | undefined): number {
+  return found && found.rms > 0 ? absMax(found) / found.rms : 1;
+}
+
+/**
+ * Values whose max/rms is this large are looked at. Harmless ones of trained models have 7 to 18, those that ruin a MiniLM
+ * 36 to 84; a few harmless ones above cost a look each.
+ */
+const OUTSTANDING_PEAK = 24;
+
+/** The sites whose values stand out, most outstanding first. */
+export function outstandingSites(sites: readonly Site[]): Site[] {
+  return sites.filter(({ peak }) => peak >= OUTSTANDING_PEAK).sort((a, b) => b.peak - a.peak);
+}
+
+/** A site with what rounding it alone does to the answers: Σ error² / Σ answer². */
+export interface MeasuredSite extends Site {
+  readonly noise: number;
+}
+
+/** A site is kept in higher precision where it alone has this share of the noise of all that stays. */
+const TOLERATED_SHARE = 1 / 6;
+
+/**
+ * The sites to keep in higher precision: those whose own noise is a tangible share of what all others make together, which
+ * nothing can be done about. `rest` is the noise of everything but the measured sites.
+ */
+export function sitesToKeep(measured: readonly MeasuredSite[], rest: number): MeasuredSite[] {
+  const kept: MeasuredSite[] = [];
+  let noise = rest + measured.reduce((sum, site) => sum + site.noise, 0);
+  for (const site of measured.toSorted((a, b) => b.noise - a.noise)) {
+    if (site.noise <= TOLERATED_SHARE * (noise - site.noise)) break;
+    kept.push(site);
+    noise -= site.noise;
+  }
+  return kept;
+}

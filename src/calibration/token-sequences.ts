@@ -43,7 +43,7 @@ export function randomSequences(options: SequenceOptions): Map<string, Tensor> {
 }
 
 /** Uniform in [0, 1) with 32 bits: splitmix32, the finalizer of MurmurHash3 over a counter that steps by 2^32 / golden ratio. */
-export export function randomNumbers(seed: number): () => number {
+export function randomNumbers(seed: number): () => number {
   let state = seed | 0;
   return () => {
     state = (state + 0x9e3779b9) | 0;

@@ -1,6 +1,6 @@
 import type { Call, Graph, Node } from '../graph.ts';
 import type { Pass } from '../pass.ts';
-import { product, type Shape, sameShape } from '../shape.ts';
+import { broadcast, product, type Shape, sameShape } from '../shape.ts';
 
 /** A reshape of a reshape is one, or none where it leads back; so are turns that were written in three steps. */
 function mergedReshape(graph: Graph, node: Call<'reshape'>): Node | null {
@@ -50,7 +50,9 @@ function withoutLeadingOnes(graph: Graph, node: Call<'add' | 'sub' | 'mul'>): No
     return fits ? source : input;
   });
   if (inputs.every((input, i) => input === node.inputs[i])) return null;
-  return graph.add(node.op, inputs, {}, node.name);
+  // Where both sides lose them, nothing puts them back.
+  const joined = broadcast((inputs[0] as Node).type.shape, (inputs[1] as Node).type.shape);
+  return joined && sameShape(joined, node.type.shape) ? graph.add(node.op, inputs, {}, node.name) : null;
 }
 
 function simplified(graph: Graph, node: Node): Node | null {

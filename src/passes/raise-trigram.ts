@@ -22,16 +22,29 @@ function shifted(graph: Graph, node: Call<'pad'>): Node | null {
   return null;
 }
 
+/** A part of the padded x as long as x was: every element moves by what was put before it, less what is cut there. */
+function cutAgain(graph: Graph, node: Call<'slice'>): Node | null {
+  const padded = node.inputs[0] as Node;
+  if (padded.op !== 'pad') return null;
+  const x = padded.inputs[0] as Node;
+  const axis = axisOf(node.attrs.axis, x.type.shape.length) as number;
+  const { before, after } = padded.attrs;
+  if ([...before.toSpliced(axis, 1), ...after.toSpliced(axis, 1)].some((count) => count !== 0)) return null;
+  const { start, end } = node.attrs;
+  if (typeof end !== 'number' || end - start !== x.type.shape[axis]) return null;
+  return graph.add('shift', [x], { axis, offset: start - (before[axis] as number) }, node.name);
+}
+
 /** MobileBERT's trigram front: the embeddings of the next and of the previous token. */
 export const raiseTrigram: Pass = {
   name: 'raise-trigram',
-  summary: 'pad(slice(x))  ->  shift(x)',
+  summary: 'pad(slice(x)), slice(pad(x))  ->  shift(x)',
   keeps: 'bits',
   run(graph, context) {
     let rewrites = 0;
     for (const node of graph.nodes()) {
-      if (node.op !== 'pad' || context.keeps(node)) continue;
-      if (graph.replace(node, () => shifted(graph, node))) rewrites++;
+      if ((node.op !== 'pad' && node.op !== 'slice') || context.keeps(node)) continue;
+      if (graph.replace(node, () => (node.op === 'pad' ? shifted(graph, node) : cutAgain(graph, node)))) rewrites++;
     }
     return { rewrites, declined: [] };
   },

@@ -99,7 +99,7 @@ export class SubgraphReader {
     if (builtin === 'CUSTOM') {
       const custom = code.customCode ?? '';
       // TensorFlow's own operators in a TFLite file; the only one that a BERT needs has no attributes.
-      return { op: custom === 'FlexErf' ? 'Erf' : '', code: `CUSTOM ${custom}`, values: {} };
+      return { op: custom === 'FlexErf' ? 'Erf' : '', code: `CUSTOM:${custom}`, values: {} };
     }
     const translation = translations[builtin as keyof typeof translations];
     return { op: translation?.op ?? '', code: builtin, values: translation?.attributes?.(options) ?? plain(options) };

@@ -1,6 +1,7 @@
 import { type TfliteOptions, tflite } from '../../src/exporters/tflite.ts';
 import { decodeFlatbuffer } from '../../src/formats/tflite/decode.ts';
-import { type Model, modelRoot } from '../../src/formats/tflite/generated/model.ts';
+import { encodeFlatbuffer } from '../../src/formats/tflite/encode.ts';
+import { type Model, modelRoot, type Tensor as TfliteTensor } from '../../src/formats/tflite/generated/model.ts';
 import type { Graph } from '../../src/graph.ts';
 import { graphOf } from '../core.ts';
 
@@ -26,4 +27,16 @@ export function listing({ subgraphs, operatorCodes }: Model): string {
       return `${names(outputs)} = ${code?.builtinCode} ${code?.version}(${names(inputs)})`;
     })
     .join('\n');
+}
+
+/** LiteRT in Node runs fixed shapes only, so the sizes left to the run are written into the inputs. */
+export function fixLength(bytes: Uint8Array, length: number): Uint8Array {
+  const model = decodeFlatbuffer(modelRoot, bytes, 'm');
+  const fix = (tensor: TfliteTensor): TfliteTensor => ({
+    ...tensor,
+    shape: tensor.shapeSignature?.map((dim) => (dim === -1 ? length : dim)) ?? tensor.shape,
+    shapeSignature: undefined,
+  });
+  const subgraphs = model.subgraphs?.map((graph) => ({ ...graph, tensors: graph.tensors?.map(fix) }));
+  return encodeFlatbuffer(modelRoot, { ...model, subgraphs }).bytes;
 }

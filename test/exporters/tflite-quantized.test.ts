@@ -1,56 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { evaluate } from '../../src/evaluate.ts';
-import type { TfliteOptions } from '../../src/exporters/tflite.ts';
-import { decodeFlatbuffer } from '../../src/formats/tflite/decode.ts';
-import { type Model, modelRoot } from '../../src/formats/tflite/generated/model.ts';
-import type { Graph, Node } from '../../src/graph.ts';
-import { litert } from '../../src/runtimes/litert.ts';
-import { readF32, type Tensor, type TensorType } from '../../src/tensor.ts';
-import { graphOf, randomTensor } from '../core.ts';
-import { quantizeWeights, type WeightStorage } from '../quantize-by-hand.ts';
-import { bytesOf, listing } from './tflite-lab.ts';
-
-/** Seeded feeds, LiteRT's outputs for them and the evaluator's. */
-async function runBoth(
-  graph: Graph,
-  options: Partial<TfliteOptions> = {},
-): Promise<{ readonly [output: string]: { readonly got: Float32Array; readonly wanted: Float32Array } }> {
-  const feeds = new Map(
-    graph.inputs.map(({ name, type }, i) => [name, randomTensor(type as TensorType & { shape: number[] }, i + 1)]),
-  );
-  const session = await litert.load(await bytesOf(graph, options));
-  try {
-    const got = await session.run(feeds);
-    const pairs = Array.from(evaluate(graph, feeds), ([name, tensor]) => [
-      name,
-      { got: readF32(got.get(name) as Tensor), wanted: readF32(tensor) },
-    ]);
-    return Object.fromEntries(pairs);
-  } finally {
-    await session.close();
-  }
-}
-
-/** The largest difference, in units of `step`. */
-function steps(pair: { got: Float32Array; wanted: Float32Array } | undefined, step: number): number {
-  const { got, wanted } = pair as { got: Float32Array; wanted: Float32Array };
-  expect(got.length).toBe(wanted.length);
-  return wanted.reduce((most, value, i) => Math.max(most, Math.abs(value - (got[i] as number)) / step), 0);
-}
-
-function modelOf(bytes: Uint8Array): Model {
-  return decodeFlatbuffer(modelRoot, bytes, 'model.tflite');
-}
-
-/** A graph around `body`, which makes `y` of the quantized `a` [2, 3, 8] and `c` [2, 3, 8] and the ids `i`. */
-function around(body: string): Graph {
-  return graphOf(`graph g (x: f32[2, 3, 8], z: f32[2, 3, 8], i: i32[2, 2])
-    a = quantize(x)  i8[2, 3, 8] q(0.008, -2)
-    c = quantize(z)  i8[2, 3, 8] q(0.01, 0)
-    ${body}
-    r = dequantize(y)
-    return out: r`);
-}
+import type { Node } from '../../src/graph.ts';
+import { graphOf } from '../core.ts';
+import { quantizeWeights } from '../quantize-by-hand.ts';
+import { bytesOf } from './tflite-lab.ts';
+import { around, decoded, runBoth, steps } from './tflite-quantized-lab.ts';
 
 const I8 = 'q(0.02, 5)';
 
@@ -133,137 +86,19 @@ describe('LiteRT computes in integers what the evaluator rounds to them', () => 
   });
 });
 
-const LINEARS: readonly (readonly [string, string])[] = [
-  ['linear', 'y = linear(X, w f32[6, 8] #3, b f32[6] #4)'],
-  ['linear with relu', 'y = linear(X, w f32[6, 8] #3, b f32[6] #4) {activation: relu}'],
-  ['linear without bias', 'y = linear(X, w f32[6, 8] #3)'],
-  ['linear on a matrix', 'm = reshape(X) {shape: [6, 8]}@ y = linear(m, w f32[6, 8] #3, b f32[6] #4)'],
-  ['conv1d', 'y = conv1d(X, w f32[6, 3, 8] #3, b f32[6] #4)'],
-  ['conv1d without bias', 'y = conv1d(X, w f32[6, 3, 8] #3)'],
-];
-
-describe('linears in integers', () => {
-  test.each(
-    LINEARS.flatMap(([name, body]) =>
-      (['i8 per channel', 'i8 per tensor'] as const).map((kind) => [name, kind, body] as const),
-    ),
-  )('%s, %s, is within one step', async (_, kind, body) => {
-    const shape = body.includes('m = ') ? '[6, 6]' : '[2, 3, 6]';
-    const graph = around(`${body.replace('X', 'a').replace('@', '  i8[6, 8] q(0.008, -2)')}  i8${shape} q(0.02, -30)`);
-    quantizeWeights(graph, kind);
-    expect(steps((await runBoth(graph))['out'], 0.02)).toBeLessThanOrEqual(1.001);
-  });
-
-  test.each([
-    ['i8 per channel', 'FULLY_CONNECTED 5', 'INT64'],
-    ['i4 per channel', 'FULLY_CONNECTED 13', 'INT64'],
-  ] as const)('i16 values under weights of %s take i64 biases', async (kind, code, biasType) => {
-    const graph = graphOf(`graph g (x: f32[2, 3, 8])
-      a = quantize(x)  i16[2, 3, 8] q(0.00005, 0)
-      y = linear(a, w f32[6, 8] #3, b f32[6] #4) {activation: relu}  i16[2, 3, 6] q(0.0002, 0)
-      r = dequantize(y)
-      return out: r`);
-    quantizeWeights(graph, kind);
-    const model = modelOf(await bytesOf(graph));
-    expect(listing(model)).toContain(code);
-    expect(model.subgraphs?.[0]?.tensors?.find(({ name }) => name === 'b')?.type).toBe(biasType);
-    expect(steps((await runBoth(graph))['out'], 0.0002)).toBeLessThanOrEqual(1.001);
-  });
-
-  test('i8 values under weights of i4', async () => {
-    const graph = around('y = linear(a, w f32[6, 8] #3, b f32[6] #4)  i8[2, 3, 6] q(0.02, -30)');
-    quantizeWeights(graph, 'i4 per channel');
-    expect(listing(modelOf(await bytesOf(graph)))).toContain('y = FULLY_CONNECTED 10(a, w, b)');
-    expect(steps((await runBoth(graph))['out'], 0.02)).toBeLessThanOrEqual(1.001);
-  });
-
-  test('the bias is in steps of s_x·s_w, and says so', async () => {
-    const graph = around('y = linear(a, w f32[2, 8] #3, b f32[2] {0.5, -0.25})  i8[2, 3, 2] q(0.02, 0)');
-    quantizeWeights(graph, 'i8 per channel');
-    const { subgraphs, buffers } = modelOf(await bytesOf(graph));
-    const named = (name: string) => subgraphs?.[0]?.tensors?.find((tensor) => tensor.name === name);
-    const weightScales = named('w')?.quantization?.scale as Float32Array;
-    const bias = named('b');
-    const scales = weightScales.map((scale) => Math.fround(0.008) * scale);
-    expect(bias).toMatchObject({
-      type: 'INT32',
-      quantization: { scale: scales, zeroPoint: [0, 0], quantizedDimension: 0 },
-    });
-    const stored = new Int32Array(Uint8Array.from(buffers?.[bias?.buffer ?? 0]?.data ?? []).buffer);
-    expect(Array.from(stored)).toEqual([0.5, -0.25].map((bias, i) => Math.round(bias / (scales[i] as number))));
-  });
-});
-
-describe('linears that quantize their floats a row at a time', () => {
-  const kinds: readonly (readonly [WeightStorage, number])[] = [
-    ['i8 per channel', 12],
-    ['i8 per tensor', 5],
-    ['i4 per channel', 12],
-    ['i4 per tensor', 10],
-    ['i4 per block', 12],
-  ];
-  test.each(
-    kinds.flatMap(([kind, version]) => ['none', 'relu'].map((activation) => [kind, activation, version] as const)),
-  )('%s, activation %s', async (kind, activation, version) => {
-    const graph = graphOf(`graph g (x: f32[2, 3, 64])
-      y = linear(x, w f32[6, 64] #3, b f32[6] #4) {activation: ${activation}}
-      return out: y`);
-    quantizeWeights(graph, kind);
-    expect(listing(modelOf(await bytesOf(graph)))).toContain(`FULLY_CONNECTED ${version}(x, w, b)`);
-    // Values in [-1, 1) are at most half a step, 1/255, off; weights of up to 1 multiply 64 such errors.
-    expect(steps((await runBoth(graph))['out'], 64 / 255)).toBeLessThanOrEqual(0.25);
-  });
-
-  test('conv1d quantizes the whole image at once', async () => {
-    const graph = graphOf(`graph g (x: f32[1, 5, 8]) y = conv1d(x, w f32[6, 3, 8] #3, b f32[6] #4) return out: y`);
-    quantizeWeights(graph, 'i8 per channel');
-    expect(listing(modelOf(await bytesOf(graph)))).toMatchInlineSnapshot(`
-      "y/image = RESHAPE 1(x, shape_1_1_5_8)
-      y/rows = CONV_2D 5(y/image, w, b)
-      out = RESHAPE 1(y/rows, shape_1_5_6)"
-    `);
-    expect(steps((await runBoth(graph))['out'], 24 / 255)).toBeLessThanOrEqual(0.25);
-  });
-
-  test.each([
-    ['i8 per channel', 4],
-    ['i8 per tensor', 1],
-    ['i4 per channel', 4],
-  ] as const)('rows of a table of %s come out as floats', async (kind, version) => {
-    const graph = graphOf(`graph g (i: i32[2, 3]) y = gather(t f32[4, 8] #5, i) return out: y`);
-    quantizeWeights(graph, kind);
-    expect(listing(modelOf(await bytesOf(graph)))).toContain(`y/rows = EMBEDDING_LOOKUP ${version}(i/flat, t)`);
-    expect(steps((await runBoth(graph))['out'], 1)).toBeLessThan(1e-6);
-  });
-
-  test('--min-runtime refuses what older kernels would misread, and takes one scale for all', async () => {
-    const text = 'graph g (x: f32[2, 8]) y = linear(x, w f32[6, 8] #3) return out: y';
-    const perChannel = graphOf(text);
-    quantizeWeights(perChannel, 'i8 per channel');
-    await expect(bytesOf(perChannel, { minRuntime: '2.16' })).rejects.toMatchObject({
-      code: 'UNSUPPORTED',
-      message: 'y: FULLY_CONNECTED version 12 needs a runtime of 2.17.0 or newer',
-    });
-    const perTensor = graphOf(text);
-    quantizeWeights(perTensor, 'i8 per tensor');
-    expect(listing(modelOf(await bytesOf(perTensor, { minRuntime: '2.3' })))).toBe(
-      'out = FULLY_CONNECTED 9(x, w, zeros_6)',
-    );
-  });
-
-  test('scales of blocks stand beside the weights as f16', async () => {
-    const graph = graphOf('graph g (x: f32[2, 64]) y = linear(x, w f32[6, 64] #3) return out: y');
-    quantizeWeights(graph, 'i4 per block');
-    const tensors = modelOf(await bytesOf(graph)).subgraphs?.[0]?.tensors ?? [];
-    const at = tensors.findIndex(({ name }) => name === 'w/scales');
-    expect(tensors[at]).toMatchObject({ type: 'FLOAT16', shape: [6, 2] });
-    expect(tensors.find(({ name }) => name === 'w')).toMatchObject({
-      type: 'INT4',
-      quantization: {
-        details: { kind: 'BlockwiseQuantization', value: { scales: at, zeroPoints: -1, blockSize: 32 } },
-      },
-    });
-  });
+test('inputs and outputs may be integers themselves', async () => {
+  const graph = graphOf(`graph g (x: i8[2, 8] q(0.008, -2))
+    y = linear(x, w i8[6, 8] q(0.01, 0) #1)  i8[2, 6] q(0.02, 3)
+    return out: y, same: x`);
+  const tensors = decoded(await bytesOf(graph)).subgraphs?.[0]?.tensors ?? [];
+  const quants = tensors
+    .filter(({ name }) => ['x', 'out', 'same'].includes(name ?? ''))
+    .map(({ name, type, quantization }) => [name, type, quantization?.scale?.[0], quantization?.zeroPoint?.[0]]);
+  expect(quants).toEqual([
+    ['x', 'INT8', Math.fround(0.008), -2],
+    ['out', 'INT8', Math.fround(0.02), 3],
+    ['same', 'INT8', Math.fround(0.008), -2],
+  ]);
 });
 
 describe('refuses', () => {

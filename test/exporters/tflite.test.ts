@@ -2,15 +2,14 @@ import { describe, expect, test } from 'vitest';
 import { evaluate } from '../../src/evaluate.ts';
 import type { TfliteOptions } from '../../src/exporters/tflite.ts';
 import { decodeFlatbuffer } from '../../src/formats/tflite/decode.ts';
-import { encodeFlatbuffer } from '../../src/formats/tflite/encode.ts';
 import { modelMetadataRoot } from '../../src/formats/tflite/generated/metadata.ts';
-import { modelRoot, type Tensor as TfliteTensor } from '../../src/formats/tflite/generated/model.ts';
+import { modelRoot } from '../../src/formats/tflite/generated/model.ts';
 import type { Graph } from '../../src/graph.ts';
 import { litert } from '../../src/runtimes/litert.ts';
 import { sizeOf } from '../../src/shape.ts';
 import { convertTensor, readF32, type Tensor, type TensorType, tensorOf } from '../../src/tensor.ts';
 import { graphOf, randomTensor } from '../core.ts';
-import { bytesOf, listing, modelOf } from './tflite-lab.ts';
+import { bytesOf, fixLength, listing, modelOf } from './tflite-lab.ts';
 
 /** f32 kernels differ from the evaluator in the order of their sums only; relative to an output's largest value. */
 const TOLERANCE = 1e-5;
@@ -233,18 +232,6 @@ test.each([1, 12, 40])('a layer of any length computes what the evaluator does f
   );
   await compareBytes(bytes, feeds, graph);
 });
-
-/** LiteRT in Node runs fixed shapes only, so the sizes left to the run are written into the inputs. */
-function fixLength(bytes: Uint8Array, length: number): Uint8Array {
-  const model = decodeFlatbuffer(modelRoot, bytes, 'm');
-  const fix = (tensor: TfliteTensor): TfliteTensor => ({
-    ...tensor,
-    shape: tensor.shapeSignature?.map((dim) => (dim === -1 ? length : dim)) ?? tensor.shape,
-    shapeSignature: undefined,
-  });
-  const subgraphs = model.subgraphs?.map((graph) => ({ ...graph, tensors: graph.tensors?.map(fix) }));
-  return encodeFlatbuffer(modelRoot, { ...model, subgraphs }).bytes;
-}
 
 test('ranks above four take the versions that know them', async () => {
   const model = await modelOf(`graph g (x: f32[1, 2, 3, 4, 5])

@@ -3,7 +3,7 @@ import type { Call, Node } from '../../graph.ts';
 import { axisOf, type Dim, isStatic, type Shape, shapeText, sizeOf } from '../../shape.ts';
 import type { Result, TfliteBuilder } from './builder.ts';
 import { operand } from './operands.ts';
-import { reshape, step } from './shapes.ts';
+import { reshape } from './shapes.ts';
 import { sameStorage } from './storage.ts';
 
 type Slice = Call<'slice'>;
@@ -109,7 +109,6 @@ function lowerPrefix(node: Slice, x: Node, axis: number, symbol: string, out: Tf
   const lead = x.type.shape.slice(0, axis);
   const source = out.inputWith(symbol);
   const { quant } = x.type;
-  // Scales per channel stay those of the rows when the axes before them, all 1, go.
   const isRows = quant === undefined || quant.per === 'tensor' || (quant.per === 'channel' && quant.axis === axis);
   if (x.op !== 'constant' || sizeOf(lead as readonly number[]) !== 1 || source === undefined || !isRows) {
     throw new MbertError(
@@ -122,12 +121,11 @@ function lowerPrefix(node: Slice, x: Node, axis: number, symbol: string, out: Tf
   }
   const [rows, ...rest] = x.tensor.shape.slice(axis) as [number, ...number[]];
   const width = sizeOf(rest);
-  const table = out.once(`table ${x.name}`, () => out.weight(x.name, { ...x.tensor, shape: [rows, width] }, quant));
-  const looked = out.op(
-    'EMBEDDING_LOOKUP',
-    [positions(symbol, source, out), table],
-    step(node, 'rows', [symbol, width]),
-  );
+  // Scales stay those of the rows when the axes before them, all 1, go.
+  const rowQuant = quant?.per === 'channel' ? { ...quant, axis: 0 } : quant;
+  const table = out.once(`table ${x.name}`, () => out.weight(x.name, { ...x.tensor, shape: [rows, width] }, rowQuant));
+  const rowsOf: Result = { name: `${node.name}/rows`, type: { ...node.type, shape: [symbol, width] } };
+  const looked = out.op('EMBEDDING_LOOKUP', [positions(symbol, source, out), table], rowsOf);
   return reshape(out, looked, node);
 }
 

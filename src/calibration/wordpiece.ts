@@ -17,6 +17,8 @@ export interface WordPiece {
   /** The number of lines, so one above the largest id. */
   readonly vocabSize: number;
   readonly pad: number;
+  /** What a word becomes that the vocabulary has no pieces for. */
+  readonly unknown: number;
   readonly start: number;
   readonly separator: number;
   /** Absent where the vocabulary has no [MASK]. */
@@ -55,7 +57,7 @@ export function readWordPiece(vocabFile: NamedBytes, configFile?: NamedBytes): W
     });
   };
   const [pad, start, separator] = [idOf(tokens.pad), idOf(tokens.start), idOf(tokens.separator)];
-  idOf(tokens.unknown);
+  const unknown = idOf(tokens.unknown);
 
   const special = Object.values(tokens).filter((token) => ids.has(token));
   const tokenizer = new Tokenizer(
@@ -93,6 +95,7 @@ export function readWordPiece(vocabFile: NamedBytes, configFile?: NamedBytes): W
   return {
     vocabSize: size,
     pad,
+    unknown,
     start,
     separator,
     mask: ids.get(tokens.mask),

@@ -1,0 +1,40 @@
+import { createHash } from 'node:crypto';
+import type { TokenSample } from './open-samples.ts';
+
+export interface Overlap {
+  /** Evaluation samples that were calibrated on. */
+  readonly count: number;
+  /** The first of them: its place among the evaluation samples, from 0. */
+  readonly first: number;
+}
+
+/**
+ * Evaluation samples that occur in the calibration data: a result on them says nothing of new text. Texts are compared
+ * but for case, spaces and forms of one character; samples of which one side has only tokens, by their tokens.
+ */
+export function findOverlap(calibration: readonly TokenSample[], evaluation: readonly TokenSample[]): Overlap | null {
+  const seen = new Set(calibration.flatMap(keysOf));
+  let count = 0;
+  let first = -1;
+  for (const [i, sample] of evaluation.entries()) {
+    if (!keysOf(sample).some((key) => seen.has(key))) continue;
+    if (count === 0) first = i;
+    count++;
+  }
+  return count === 0 ? null : { count, first };
+}
+
+/** Hashes, so that what is kept is small however long the texts are. */
+function keysOf({ row, texts }: TokenSample): string[] {
+  const keys = [hash(`tokens ${row.inputIds.join(' ')}`)];
+  if (texts) keys.push(hash(`text ${texts.map(normalized).join('\n')}`));
+  return keys;
+}
+
+function normalized(text: string): string {
+  return text.normalize('NFKC').toLowerCase().replace(/\s+/g, ' ').trim();
+}
+
+function hash(text: string): string {
+  return createHash('sha256').update(text).digest('base64');
+}

@@ -1,4 +1,5 @@
-import { type Dim, product, type Shape } from '../shape.ts';
+import { invalid } from '../op.ts';
+import { type Dim, isStatic, product, type Shape, shapeText } from '../shape.ts';
 
 /** a / b where that is a whole number or a product of symbols for every size that the symbols may have, else null. */
 export function divideDims(a: Dim, b: Dim): Dim | null {
@@ -14,16 +15,18 @@ export function divideDims(a: Dim, b: Dim): Dim | null {
   return Number.isInteger(size) ? product([size, ...left.symbols]) : null;
 }
 
-/** The target of a reshape: at most one -1 takes what is left, and 0 keeps a size where `zeroKeeps`. Null where it does not fit. */
-export function reshapeTarget(from: Shape, target: Shape, zeroKeeps = false): Shape | null {
-  const shape = target.map((dim, i) => (dim === 0 && zeroKeeps ? (from[i] ?? 0) : dim));
+/** The target of a reshape, in which one -1 takes what is left. Null where symbols leave that open; numbers must fit. */
+export function reshapeTarget(from: Shape, target: Shape): Shape | null {
+  const shape = [...target];
   const open = shape.indexOf(-1);
-  if (open >= 0) {
-    const left = divideDims(product(from), product(shape.filter((_, i) => i !== open)));
-    if (left === null) return null;
-    shape[open] = left;
-  }
-  return shape.some((dim) => typeof dim === 'number' && dim < 0) || product(shape) !== product(from) ? null : shape;
+  const left = open < 0 ? 1 : divideDims(product(from), product(shape.toSpliced(open, 1)));
+  if (open >= 0) shape[open] = left ?? -1;
+  if (isSized(shape) && product(shape) === product(from)) return shape;
+  return isStatic(from) && isStatic(target) ? invalid(`reshape of ${shapeText(from)} to ${shapeText(target)}`) : null;
+}
+
+function isSized(shape: Shape): boolean {
+  return shape.every((dim) => typeof dim === 'string' || dim >= 0);
 }
 
 function factors(dim: Dim): { size: number; symbols: string[] } {

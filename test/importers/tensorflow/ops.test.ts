@@ -50,17 +50,20 @@ const slices: readonly (readonly [what: string, begin: number[], end: number[], 
   ];
 
 describe('StridedSlice', () => {
-  test.each(slices)('%s', (_, begin, end, masks, ...lines) => {
-    const ones = begin.map(() => 1);
-    const nodes = [
-      X,
-      integers('b', begin),
-      integers('e', end),
-      integers('s', ones),
-      node('y', 'StridedSlice', ['x', 'b', 'e', 's'], { ...masks }),
-    ];
-    expect(body(nodes)).toEqual(lines);
-  });
+  test.each(slices.map(([what, begin, end, masks, ...lines]) => ({ what, begin, end, masks, lines })))(
+    '$what',
+    ({ begin, end, masks, lines }) => {
+      const ones = begin.map(() => 1);
+      const nodes = [
+        X,
+        integers('b', begin),
+        integers('e', end),
+        integers('s', ones),
+        node('y', 'StridedSlice', ['x', 'b', 'e', 's'], { ...masks }),
+      ];
+      expect(body(nodes)).toEqual(lines);
+    },
+  );
 
   test('with a stride is carried as it is', () => {
     const nodes = [
@@ -206,7 +209,7 @@ const rows: readonly (readonly [what: string, nodes: readonly TfNode[], ...lines
   ],
 ];
 
-test.each(rows)('%s', (_, nodes, ...lines) => {
+test.each(rows.map(([what, nodes, ...lines]) => ({ what, nodes, lines })))('$what', ({ nodes, lines }) => {
   expect(body(nodes)).toEqual(lines);
 });
 

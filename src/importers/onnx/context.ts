@@ -74,6 +74,7 @@ export class GraphImport {
       return x.kind === 'node' ? { ...first, x } : x;
     }
     const operands = inputs.map((input) => this.repeated(input));
+    if (operands.some((operand) => shapeOf(operand) === null)) notExpressible('an input of unknown shape');
     const shape = operands.map((operand) => operand.shape).reduce((a, b) => this.joinShapes(a, b));
     const node = this.#add(
       op,
@@ -184,12 +185,7 @@ export class GraphImport {
 
   #add<O extends OpName>(op: O, inputs: readonly Node[], attrs: Partial<AttrsOf<O>>, name: string): Node {
     if (inputs.some((input) => input.type.shape[0] === '?')) notExpressible('an input of unknown shape');
-    try {
-      return this.graph.add(op, inputs, attrs, name) as unknown as Node;
-    } catch (cause) {
-      if (cause instanceof MbertError && cause.code === 'INVALID_GRAPH') notExpressible(cause.message);
-      throw cause;
-    }
+    return expressed(() => this.graph.add(op, inputs, attrs, name) as unknown as Node);
   }
 
   #fold(node: Node): Value {
@@ -199,11 +195,8 @@ export class GraphImport {
     if (!node.inputs.every((input) => input.op === 'constant' && sizeOf(input.tensor.shape) <= MAX_FOLDED_ELEMENTS)) {
       return nodeValue(node);
     }
-    const tensor = evaluateNode(
-      node,
-      node.inputs.map((input) => evaluateNode(input, [], {})),
-      {},
-    );
+    const constants = node.inputs.map((input) => evaluateNode(input, [], {}));
+    const tensor = expressed(() => evaluateNode(node, constants, {}));
     return { kind: 'tensor', tensor, name: node.name };
   }
 
@@ -236,6 +229,16 @@ export class GraphImport {
 
 export function notExpressible(reason: string): never {
   throw new NotExpressible(reason);
+}
+
+/** What an op refuses is carried along as foreign, with the op's own words. */
+function expressed<T>(make: () => T): T {
+  try {
+    return make();
+  } catch (cause) {
+    if (cause instanceof MbertError && cause.code === 'INVALID_GRAPH') notExpressible(cause.message);
+    throw cause;
+  }
 }
 
 export function sameSizes(a: readonly Size[], b: readonly Size[]): boolean {

@@ -33,16 +33,24 @@ const MAX_CALLS = 32;
 export function importOnnx(file: OnnxFile, path: string): Graph {
   checkOpset(file, path);
   const equal = new Map<string, Dim>();
-  for (;;) {
+  while (equal.size < MAX_EQUAL_SYMBOLS) {
     try {
       return new Importing(file, path, equal).run();
     } catch (cause) {
       if (!(cause instanceof SameSymbol)) throw cause;
-      // Each round has a symbol less, so there is an end.
+      if (equal.has(cause.from))
+        throw new MbertError('MALFORMED', `${path}: graph: ${cause.from} cannot also be ${cause.to}`);
       equal.set(cause.from, cause.to);
     }
   }
+  throw new MbertError(
+    'UNSUPPORTED',
+    `${path}: graph: has more than ${MAX_EQUAL_SYMBOLS} names for sizes that are equal`,
+  );
 }
+
+/** Exporters name each axis of each input at most; reading starts again for every name that turns out to be another's. */
+const MAX_EQUAL_SYMBOLS = 64;
 
 function checkOpset({ opsets }: OnnxFile, path: string): void {
   const opset = opsets.get('');

@@ -299,7 +299,7 @@ test('every rule has a file that it finds broken', () => {
 test('buffers off the 16-byte lines are counted; decoding and encoding alone breaks nothing else', () => {
   const found = findings(new Changes(files.i8).bytes());
   expect(found).toMatchObject([{ rule: 'buffer-alignment', severity: 'warning' }]);
-  expect(found[0]?.problem).toMatch(/^\d+ of 24 buffers start off those lines, first this one at byte \d+$/);
+  expect(found[0]?.problem).toMatch(/^\d+ of 24 buffers start elsewhere, first this one at byte \d+$/);
 });
 
 test('several partitions are named with what lies between them', () => {

@@ -111,7 +111,7 @@ export class TfliteBuilder {
     return this.#values.has(node);
   }
 
-  /** The tensor of a node's value; a float constant's is f32 whatever it is stored as, a quantized one's holds integers. */
+  /** The tensor of a node's value: of a float constant f32, whatever it is stored as, of a quantized one its integers. */
   value(node: Node): number {
     const known = this.#values.get(node);
     if (known !== undefined) return known;

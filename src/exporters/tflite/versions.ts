@@ -144,7 +144,7 @@ const table: { readonly [O in Builtin]?: Versions } = {
   },
 };
 
-/** Weights per channel under f32 activations are known from version 12 on; before, kernels took the first scale for all. */
+/** Per channel under f32 is known from version 12 on; before, kernels took the first scale for all. */
 function fullyConnected(form: Form): number {
   const [x, weight] = form.inputs;
   const { options } = form;

@@ -8,8 +8,7 @@ const BLOCK_MULTIPLE = 32;
 
 export const blockWeights: Rule<TfliteModel> = {
   name: 'block-weights',
-  summary:
-    "weights with scales per block have blocks of 32·n, at least 4 rows and no fused activation: LiteRT's kernels ignore the rest",
+  summary: 'scales per block: blocks of 32·n, 4 rows or more, no fused activation, as kernels ignore the rest',
   *check(model) {
     for (const { inputs, options } of operatorsOf(model, 'FULLY_CONNECTED')) {
       const weight = inputs[1];

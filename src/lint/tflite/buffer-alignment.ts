@@ -14,7 +14,7 @@ export const bufferAlignment: Rule<TfliteModel> = {
     const wrong = starts.filter(({ offset }) => offset % ALIGNMENT !== 0);
     const [first] = wrong;
     if (first === undefined) return;
-    const problem = `${wrong.length} of ${starts.length} buffers start off those lines, first this one at byte ${first.offset}`;
+    const problem = `${wrong.length} of ${starts.length} buffers start elsewhere, first this one at byte ${first.offset}`;
     yield { severity: 'warning', where: `buffer ${first.buffer}`, problem };
   },
 };

@@ -6,7 +6,7 @@ import { dtypeOf, type LintOperator, type LintTensor, operatorsOf, type TfliteMo
 export const operatorVersions: Rule<TfliteModel> = {
   name: 'operator-versions',
   summary:
-    'each operator code has the lowest version that knows the forms of its operators: lower ones are misread by old runtimes, higher ones refused',
+    'operators have the lowest version that knows their form: old runtimes misread lower ones and refuse higher ones',
   *check(model) {
     const needs = new Map<number, { readonly operator: LintOperator; readonly version: number }>();
     for (const operator of operatorsOf(model)) {

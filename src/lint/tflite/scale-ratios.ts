@@ -5,7 +5,7 @@ import { ratioProblem, requantizationProblem } from './xnnpack-operators.ts';
 export const scaleRatios: Rule<TfliteModel> = {
   name: 'scale-ratios',
   summary:
-    'scales are near enough for XNNPACK: s_x/s_y of sums in [2^-10, 2^8), s_a·s_b/s_y of MUL in [2^-16, 2^8); of linears below 2^8, or the file does not load',
+    'scales fit XNNPACK: of sums s_x/s_y in [2^-10, 2^8), of MUL s_a·s_b/s_y in [2^-16, 2^8), of linears below 2^8',
   *check(model) {
     for (const operator of operatorsOf(model)) {
       const declined = ratioProblem(operator);

@@ -145,7 +145,7 @@ function binary(op: LintOperator): Reason {
   return count(op, 2, 2) ?? all(op, floatOrByte) ?? sameTypes(op) ?? ranks(op, 0);
 }
 
-/** Why the scales of integers are too far apart for XNNPACK's multipliers, or null; also for operators without such a rule. */
+/** Why the scales of integers are too far apart for XNNPACK's multipliers, or null. */
 export function ratioProblem({ code, inputs, outputs }: LintOperator): Reason {
   const output = outputs[0] as LintTensor;
   if ([...inputs, output].some((tensor) => tensor === undefined || !isByte(tensor))) return null;
@@ -166,7 +166,7 @@ export function ratioProblem({ code, inputs, outputs }: LintOperator): Reason {
   return null;
 }
 
-/** Accumulators of linears are multiplied by s_x·s_w/s_y, which must be below this; products of matrices have no such bound. */
+/** Accumulators of linears are multiplied by s_x·s_w/s_y, which must be below this; BATCH_MATMUL has no such bound. */
 const MAX_REQUANTIZATION = 256;
 
 /** Why XNNPACK takes integers of these scales and then fails to build its kernel, or null. */

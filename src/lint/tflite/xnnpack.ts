@@ -19,7 +19,7 @@ export interface OperatorPrediction {
 }
 
 export interface DelegationPrediction {
-  /** How many partitions XNNPACK makes: DELEGATE nodes in LiteRT. Between two of them values are copied and kernels are slow. */
+  /** How many partitions XNNPACK makes, each a DELEGATE node in LiteRT. Between them values are copied, kernels slow. */
   readonly partitions: number;
   readonly operators: readonly OperatorPrediction[];
   /** What makes the delegate fail where it should decline, so that the file does not load. */

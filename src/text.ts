@@ -1,10 +1,11 @@
-import { createHash } from 'node:crypto';
 import { MbertError } from './errors.ts';
+import { fingerprintedArray, fingerprintedTensor, fingerprintOf } from './fingerprint.ts';
 import { type Constant, Graph, type Node } from './graph.ts';
 import type { Attr, Attrs } from './op.ts';
 import { type OpName, opDef, ops } from './ops/index.ts';
-import { type Dim, shapeText, sizeOf } from './shape.ts';
+import { type Dim, type Shape, shapeText, sizeOf } from './shape.ts';
 import {
+  arrayOf,
   byteLength,
   convertTensor,
   DTYPES,
@@ -26,31 +27,35 @@ export function typeText({ dtype, shape, quant }: TensorType): string {
 }
 
 function quantText(quant: Quant): string {
-  switch (quant.per) {
-    case 'tensor':
-      return `q(${quant.scale}, ${quant.zeroPoint})`;
-    case 'channel':
-      return `q(axis ${quant.axis}, #${hashText(new Uint8Array(quant.scales.slice().buffer))})`;
-    default:
-      return `q(axis ${quant.axis} by ${quant.size}, #${hashText(new Uint8Array(quant.scales.slice().buffer))})`;
-  }
-}
-
-/** Eight hex digits of SHA-256: enough to see a change, short enough to read. */
-function hashText(bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('hex').slice(0, 8);
+  if (quant.per === 'tensor') return `q(${quant.scale}, ${quant.zeroPoint})`;
+  const { axis, scales, zeroPoints } = quant;
+  const hashes = zeroPoints?.some((zeroPoint) => zeroPoint !== 0) ? [scales, zeroPoints] : [scales];
+  const along = quant.per === 'channel' ? `axis ${axis}` : `axis ${axis} by ${quant.size}`;
+  return `q(${[along, ...hashes.map((array) => `#${fingerprintOf(array)}`)].join(', ')})`;
 }
 
 /** `f32[512, 384] #9c1f02ab`, or the values themselves where they are few. */
 export function constantText(node: Constant): string {
   const { tensor } = node;
   const few = sizeOf(tensor.shape) <= MAX_PRINTED_ELEMENTS;
-  const values = few
-    ? /^[iu]/.test(tensor.dtype)
-      ? readIntegers(tensor)
-      : Array.from(readF32(tensor), printedFloat)
-    : [];
-  return `${typeText(node.type)} ${few ? `{${values.join(', ')}}` : `#${hashText(tensor.bytes())}`}`;
+  return `${typeText(node.type)} ${few ? `{${printedValues(tensor).join(', ')}}` : `#${fingerprintOf(tensor)}`}`;
+}
+
+function printedValues(tensor: Tensor): string[] {
+  switch (tensor.dtype) {
+    case 'i64':
+      return Array.from(arrayOf({ ...tensor, dtype: 'i64' }), String);
+    case 'u64':
+      return Array.from(arrayOf({ ...tensor, dtype: 'u64' }), String);
+    case 'f64':
+      return Array.from(arrayOf({ ...tensor, dtype: 'f64' }), String);
+    case 'f32':
+    case 'f16':
+    case 'bf16':
+      return Array.from(readF32(tensor), printedFloat);
+    default:
+      return readIntegers(tensor).map(String);
+  }
 }
 
 /** The shortest decimal that reads back as the same f32. */
@@ -63,7 +68,13 @@ function printedFloat(value: number): string {
 }
 
 function attrText(value: Attr): string {
-  return Array.isArray(value) ? `[${value.join(', ')}]` : String(value);
+  if (Array.isArray(value)) return `[${value.join(', ')}]`;
+  return typeof value === 'string' ? stringText(value) : String(value);
+}
+
+/** Quoted where it would read as something else. */
+function stringText(value: string): string {
+  return PLAIN_NAME.test(value) && value !== 'true' && value !== 'false' ? value : JSON.stringify(value);
 }
 
 function argumentText(node: Node): string {
@@ -93,7 +104,10 @@ export function graphText(graph: Graph): string {
 
 /** One token: `q(`, a name, a quoted name, a number, a `#hash`, or a mark. Names may hold dots, slashes and colons inside. */
 const TOKEN =
-  /\s*(?:(q\()|([A-Za-z_/][\w./:*+-]*[\w*-]|[A-Za-z_])|("(?:[^"\\]|\\.)*")|(\d+\*[\w*]+|[-+]?(?:\d[\d.]*(?:e[-+]?\d+)?|Infinity))|(#[\w-]+)|([()[\]{},:=]))/y;
+  /\s*(?:(q\()|([A-Za-z_/][\w./:*+-]*[\w*-]|[A-Za-z_])|("(?:[^"\\]|\\.)*")|(\d+\*[\w*]+|[-+]?(?:\d[\d.]*(?:e[-+]?\d+)?|Infinity))|(#[\w-]+)|([()[\]{},:=?]))/y;
+
+/** `// …` on a line of its own; names that begin so are quoted. */
+const COMMENT_LINES = /^[ \t]*\/\/(?:[ \t].*)?$/gm;
 
 const PLAIN_NAME = /^(?:[A-Za-z_/][\w./:*+-]*[\w*-]|[A-Za-z_])$/;
 
@@ -111,7 +125,7 @@ class Scanner {
   #at = 0;
 
   constructor(text: string) {
-    this.#text = text;
+    this.#text = text.replace(COMMENT_LINES, '');
   }
 
   peek(): string {
@@ -177,16 +191,43 @@ function parseDim(scanner: Scanner): Dim {
   return /^\d+$/.test(token) ? Number(token) : token;
 }
 
-function parseType(scanner: Scanner): TensorType {
+function parseType(scanner: Scanner, hashes: boolean): TensorType {
   const dtype = scanner.next();
   if (!isDType(dtype)) scanner.fail(`"${dtype}" is not a dtype`);
   const shape = scanner.list('[', ']', () => parseDim(scanner));
   if (!scanner.accept('q(')) return { dtype, shape };
+  if (!scanner.accept('axis')) return { dtype, shape, quant: parseTensorQuant(scanner) };
+  if (!hashes) scanner.fail('scales are known by their hash only: quantization must be per tensor here');
+  return { dtype, shape, quant: parseHashedQuant(scanner, shape) };
+}
+
+function parseTensorQuant(scanner: Scanner): Quant {
   const [scale, zeroPoint, ...rest] = scanner.listUntil(')', () => Number(scanner.next()));
   if (!(scale !== undefined && scale > 0) || !Number.isInteger(zeroPoint) || rest.length > 0) {
-    scanner.fail('quantization is read per tensor only, as q(scale, zero point)');
+    scanner.fail('quantization reads q(scale, zero point)');
   }
-  return { dtype, shape, quant: { per: 'tensor', scale, zeroPoint: zeroPoint as number } };
+  return { per: 'tensor', scale, zeroPoint: zeroPoint as number };
+}
+
+/** A table of a million rows quantized in blocks of 32 has fewer. */
+const MAX_SCALES = 2 ** 26;
+
+/** `0, #9c1f02ab)` or, per block and with zero points, `0 by 32, #9c1f02ab, #77ab3e10)`. */
+function parseHashedQuant(scanner: Scanner, shape: Shape): Quant {
+  const axis = Number(scanner.next());
+  const size = scanner.accept('by') ? Number(scanner.next()) : undefined;
+  scanner.expect(',');
+  const [scales, zeros] = scanner.listUntil(')', () => scanner.next().replace(/^#/, ''));
+  const length = shape[axis];
+  if (typeof length !== 'number' || scales === undefined) scanner.fail('quantization reads q(axis 0, #scales)');
+  const blocks = size === undefined ? length : (sizeOf(shape as number[]) / length) * Math.ceil(length / size);
+  if (!(blocks <= MAX_SCALES)) scanner.fail(`${blocks} scales are over ${MAX_SCALES}`);
+  const stored = {
+    axis,
+    scales: fingerprintedArray(new Float32Array(blocks).fill(Number.NaN), scales),
+    ...(zeros !== undefined && { zeroPoints: fingerprintedArray(new Int32Array(blocks), zeros) }),
+  };
+  return size === undefined ? { per: 'channel', ...stored } : { per: 'block', size, ...stored };
 }
 
 /** Values for a constant that text knows by its hash only: the same hash gives the same values. */
@@ -196,24 +237,50 @@ export type ConstantSource = (
   hash: string,
 ) => Tensor;
 
+const unknownValues: ConstantSource = (_, { dtype, shape }, hash) => fingerprintedTensor(dtype, shape, hash.slice(1));
+
 function parseConstant(scanner: Scanner, name: string, { dtype, shape }: TensorType, source: ConstantSource): Tensor {
   const sizes = shape as readonly number[];
   if (scanner.peek() !== '{') return source(name, { dtype, shape: sizes }, scanner.next());
-  const values = scanner.list('{', '}', () => Number(scanner.next()));
+  const values = scanner.list('{', '}', () => scanner.next());
   if (values.length !== sizeOf(sizes))
     scanner.fail(`${name} has ${values.length} values, its shape wants ${sizeOf(sizes)}`);
-  return convertTensor(tensorOf('f64', sizes, Float64Array.from(values)), dtype);
+  return printedTensor(dtype, sizes, values);
+}
+
+function printedTensor(dtype: DType, shape: readonly number[], values: readonly string[]): Tensor {
+  switch (dtype) {
+    case 'i64':
+      return tensorOf('i64', shape, BigInt64Array.from(values, BigInt));
+    case 'u64':
+      return tensorOf('u64', shape, BigUint64Array.from(values, BigInt));
+    case 'bf16': {
+      const words = new Uint32Array(Float32Array.from(values, Number).buffer);
+      return tensorOf(
+        'bf16',
+        shape,
+        Uint16Array.from(words, (word) => word >>> 16),
+      );
+    }
+    default:
+      return convertTensor(tensorOf('f64', shape, Float64Array.from(values, Number)), dtype);
+  }
 }
 
 function parseAttr(scanner: Scanner): Attr {
   if (scanner.peek() === '[') return scanner.list('[', ']', () => parseDim(scanner));
+  if (scanner.peek().startsWith('"')) return scanner.name();
   const token = scanner.next();
   if (token === 'true' || token === 'false') return token === 'true';
   return Number.isNaN(Number(token)) ? token : Number(token);
 }
 
-/** Reads what `graphText` prints, quantization per tensor only. Constants printed by hash come from `source`. */
-export function parseGraph(text: string, source: ConstantSource): Graph {
+/**
+ * Reads what `graphText` prints. Constants printed by hash come from `source`, and quantization is per tensor then;
+ * without it they and the scales per channel or block are known by their fingerprints alone (fingerprint.ts).
+ */
+export function parseGraph(text: string, source?: ConstantSource): Graph {
+  const typeOf = () => parseType(scanner, source === undefined);
   const scanner = new Scanner(text);
   scanner.expect('graph');
   const graph = new Graph(scanner.name());
@@ -221,15 +288,15 @@ export function parseGraph(text: string, source: ConstantSource): Graph {
   scanner.list('(', ')', () => {
     const name = scanner.name();
     scanner.expect(':');
-    known.set(name, graph.input(name, parseType(scanner)));
+    known.set(name, graph.input(name, typeOf()));
   });
   const argument = (): Node => {
     const name = scanner.name();
     const follows = scanner.peek();
     const earlier = known.get(name);
     if (isDType(follows)) {
-      const type = parseType(scanner);
-      const tensor = parseConstant(scanner, name, type, source);
+      const type = typeOf();
+      const tensor = parseConstant(scanner, name, type, source ?? unknownValues);
       if (earlier) return earlier;
       const node = graph.constant(tensor, name, type.quant);
       known.set(name, node);
@@ -253,7 +320,7 @@ export function parseGraph(text: string, source: ConstantSource): Graph {
     }
     const node = graph.add(op as OpName, inputs, attrs, name);
     known.set(name, node);
-    const type = isDType(scanner.peek()) ? parseType(scanner) : undefined;
+    const type = isDType(scanner.peek()) ? typeOf() : undefined;
     if (type?.quant) graph.setType(node, type);
   }
   scanner.expect('return');

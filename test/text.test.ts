@@ -43,7 +43,12 @@ test('reads and evaluates values that are stored quantized', () => {
     q = quantize(x)  i8[3] q(0.5, -1)
     y = add(q, c i8[3] q(0.25, 2) {2, 3, 10})
     return out: y`);
-  expect(graphText(graph)).toMatchInlineSnapshot();
+  expect(graphText(graph)).toMatchInlineSnapshot(`
+    "graph g (x: f32[3])
+      q = quantize(x)  i8[3] q(0.5, -1)
+      y = add(q, c i8[3] q(0.25, 2) {2, 3, 10})  f32[3]
+    return out: y"
+  `);
   const out = evaluate(graph, new Map([['x', tensorOf('f32', [3], Float32Array.of(0.3, -0.25, 100))]])).get(
     'out',
   ) as Tensor;

@@ -1,0 +1,44 @@
+import type { Attr } from '../op.ts';
+import type { Dim } from '../shape.ts';
+import type { AttributesDifference, AttrValue } from './difference.ts';
+import type { Dims } from './dims.ts';
+import { attrsOf, opName, type Value } from './side.ts';
+
+/** The attributes of a pair that differ, if any do; what other input shapes explain does not count. */
+export function compareAttributes(a: Value, b: Value, dims: Dims): AttributesDifference | null {
+  const from = attrsOf(a);
+  const to = attrsOf(b);
+  const names = [...new Set([...Object.keys(from), ...Object.keys(to)])];
+  const differing = names.filter((name) => !isSameAttr(from[name], to[name], dims));
+  if (differing.length === 0) return null;
+  return {
+    kind: 'structure',
+    change: 'attributes',
+    node: { a: a.name, b: b.name },
+    op: opName(a),
+    attributes: differing.map((name) => ({ name, from: attrValue(from[name]), to: attrValue(to[name]) })),
+  };
+}
+
+function attrValue(attr: Attr | undefined): AttrValue {
+  return attr === undefined ? null : attr;
+}
+
+function isSameAttr(a: Attr | undefined, b: Attr | undefined, dims: Dims): boolean {
+  if (a === undefined || b === undefined) return a === b;
+  if (Array.isArray(a) && Array.isArray(b)) {
+    return (a.length === b.length && a.every((item, i) => isSameItem(item, b[i]))) || dims.explain(a, b);
+  }
+  return isSameItem(a, b) || (isDim(a) && isDim(b) && dims.explain([a], [b]));
+}
+
+/** Formats hold epsilons as f32: 1e-12 comes back as 9.999999960041972e-13. */
+function isSameItem(a: unknown, b: unknown): boolean {
+  if (typeof a !== 'number' || typeof b !== 'number') return a === b;
+  const areIntegers = Number.isInteger(a) && Number.isInteger(b);
+  return areIntegers ? a === b : Math.fround(a) === Math.fround(b);
+}
+
+function isDim(attr: Attr): attr is Dim {
+  return typeof attr === 'number' || typeof attr === 'string';
+}

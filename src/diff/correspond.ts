@@ -1,0 +1,174 @@
+import type { Node } from '../graph.ts';
+import { shapeText, sizeOf } from '../shape.ts';
+import { type Classes, classesOf, combined, downClasses, Interner, neighbourhoods, upClasses } from './classes.ts';
+import type { Contents } from './contents.ts';
+import { findGivenNames } from './names.ts';
+import { Pairing } from './pairing.ts';
+import { propagate, type Tellers } from './propagate.ts';
+import { attrsOf, constantsOf, opName, type Side, type Value } from './side.ts';
+
+/** Constants with fewer elements than this, all together, do not say which call reads them. */
+const MIN_TELLING_ELEMENTS = 4;
+
+/** How far around a value to look for what is unlike everywhere else: farther tells more, nearer bears more changes. */
+const ROUNDS = [3, 2, 1] as const;
+
+/** Each run pairs more, or is the last; models of one shape need one or two. */
+const MAX_RUNS = 8;
+
+interface ClassPair {
+  readonly a: Classes;
+  readonly b: Classes;
+}
+
+/**
+ * Pairs the values of two graphs. Where both have the same skeleton, its positions decide; the content of weights, names
+ * and order decide between positions that are alike. Elsewhere the surest evidence comes first: the same weights, the
+ * same expression, the same names, then what stands around pairs.
+ */
+export function correspond(a: Side, b: Side, contents: Contents): Pairing {
+  const pairing = new Pairing(a, b);
+  const evidence = gatherEvidence(a, b, contents);
+  const { ops, types, position, content, tellers } = evidence;
+  const made: [number, number][] = [];
+  const pairBy = (...classes: readonly (() => ClassPair)[]) => {
+    for (const each of classes) {
+      if (pairing.isDone) return;
+      const found = each();
+      made.push(...pairing.pairUnique(found.a, found.b));
+    }
+    propagate(pairing, made.splice(0), tellers);
+  };
+  pairBy(position, evidence.at(content));
+  pairBy(evidence.at(evidence.constantNames));
+  pairBy(evidence.at(evidence.ownNames));
+  pairBy(content, evidence.same(downClasses), evidence.same(upClasses));
+  pairBy(evidence.inputNames, evidence.constantNames, evidence.ownNames);
+  pairOutputs(pairing, tellers);
+  pairAlike(pairing, position(), tellers);
+  for (let run = 0, before = -1; run < MAX_RUNS && !pairing.isDone && pairing.count !== before; run++) {
+    before = pairing.count;
+    for (const labels of [types, ops]) {
+      for (const rounds of ROUNDS) pairBy(() => evidence.around(pairing, labels(), rounds));
+    }
+    pairAlike(pairing, evidence.around(pairing, types(), 1), tellers);
+  }
+  return pairing;
+}
+
+/** What can be known of each value, worked out when it is asked for. */
+function gatherEvidence(a: Side, b: Side, contents: Contents) {
+  const interner = new Interner();
+  const describe = (text: (value: Value) => string | null) =>
+    once(() => ({ a: classesOf(a, interner, text), b: classesOf(b, interner, text) }));
+  const ofSides = (make: (side: Side, classes: Classes) => Classes, classes: () => ClassPair) =>
+    once(() => ({ a: make(a, classes().a), b: make(b, classes().b) }));
+  const both = (first: () => ClassPair, second: () => ClassPair) =>
+    once(() => ({ a: combined(interner, first().a, second().a), b: combined(interner, first().b, second().b) }));
+
+  const ops = describe(opName);
+  const types = describe((value) => `${opName(value)} ${attrsText(value)} ${shapesText(value)}`);
+  const down = ofSides((side, labels) => downClasses(side, interner, labels), ops);
+  const up = ofSides((side, labels) => upClasses(side, interner, labels), ops);
+  const contentText = (value: Value) => constantsOf(value).map((constant) => contents.key(constant));
+  const sameText = describe((value) => `${opName(value)} ${attrsText(value)} ${contentText(value)}`);
+  const isGiven = givenNames(a, b);
+  const position = both(ops, both(down, up));
+  const ownNames = describe((value) => (isGiven(value.name) ? `${opName(value)} ${value.name}` : null));
+  const constantNames = describe((value) => {
+    const names = constantsOf(value).map(({ name }) => name);
+    return names.length > 0 && names.every(isGiven) ? `${opName(value)} ${names}` : null;
+  });
+  return {
+    ops,
+    types,
+    position,
+    content: describe((value) => (isTelling(value) ? `${opName(value)} ${contentText(value)}` : null)),
+    constantNames,
+    ownNames,
+    inputNames: describe((value) => (value.op === 'input' ? value.name : null)),
+    tellers: lazyTellers([ops, types, sameText, ownNames]),
+    /** Within a position. */
+    at: (classes: () => ClassPair) => both(position, classes),
+    /** By the same expressions: attributes and contents too. */
+    same: (make: typeof downClasses) =>
+      both(
+        sameText,
+        ofSides((side, labels) => make(side, interner, labels), sameText),
+      ),
+    around(pairing: Pairing, labels: ClassPair, rounds: number): ClassPair {
+      const classOfPair = (value: number) => interner.number(`pair ${value}`);
+      return {
+        a: neighbourhoods(a, interner, pairing.anchored(labels.a, 'a', classOfPair), rounds),
+        b: neighbourhoods(b, interner, pairing.anchored(labels.b, 'b', classOfPair), rounds),
+      };
+    },
+  };
+}
+
+function once<T>(compute: () => T): () => T {
+  let value: T | undefined;
+  return () => {
+    value ??= compute();
+    return value;
+  };
+}
+
+/** Contents are hashed only where ops, attributes and shapes leave readers that are alike. */
+function lazyTellers(classes: readonly (() => ClassPair)[]): Tellers {
+  return {
+    *[Symbol.iterator]() {
+      for (const each of classes) yield each();
+    },
+  };
+}
+
+function attrsText(value: Value): string {
+  return JSON.stringify(attrsOf(value));
+}
+
+function shapesText(value: Value): string {
+  return constantsOf(value)
+    .map(({ tensor }) => shapeText(tensor.shape))
+    .join(' ');
+}
+
+function isTelling(value: Value): boolean {
+  let elements = 0;
+  for (const { tensor } of constantsOf(value)) elements += sizeOf(tensor.shape);
+  return elements >= MIN_TELLING_ELEMENTS;
+}
+
+function givenNames(a: Side, b: Side): (name: string) => boolean {
+  const isGivenIn = [a, b].map(({ graph }) => findGivenNames(graph.nodes().map(({ name }: Node) => name)));
+  return (name) => isGivenIn.every((isGiven) => isGiven(name));
+}
+
+/** Outputs of one name, where their nodes do the same. */
+function pairOutputs(pairing: Pairing, tellers: Tellers): void {
+  const { a, b } = pairing;
+  for (const { name, node } of a.graph.outputs) {
+    const other = b.graph.outputs.find((output) => output.name === name);
+    const x = a.index.get(node);
+    const y = other && b.index.get(other.node);
+    if (x === undefined || y === undefined || node.op !== other?.node.op || !pairing.areFree(x, y)) continue;
+    pairing.pair(x, y);
+    propagate(pairing, [[x, y]], tellers);
+  }
+}
+
+/** Where both sides have as many values that nothing tells apart, they are paired in order, one at a time. */
+function pairAlike(pairing: Pairing, classes: ClassPair, tellers: Tellers): void {
+  for (const { a, b } of pairing.unpairedByClass(classes.a, classes.b).values()) {
+    if (a.length !== b.length) continue;
+    let next = 0;
+    for (const x of a) {
+      if (pairing.partnerOfA(x) !== undefined) continue;
+      while (pairing.partnerOfB(b[next] as number) !== undefined) next++;
+      const y = b[next] as number;
+      if (y === undefined) break;
+      pairing.pair(x, y);
+      propagate(pairing, [[x, y]], tellers);
+    }
+  }
+}

@@ -1,0 +1,93 @@
+import { type Classes, NO_CLASS } from './classes.ts';
+import type { Side } from './side.ts';
+
+const UNPAIRED = -1;
+
+/** Which values of the two graphs are the same; grows until matching is done. */
+export class Pairing {
+  readonly a: Side;
+  readonly b: Side;
+  readonly #toB: Int32Array;
+  readonly #toA: Int32Array;
+  #left: number;
+
+  constructor(a: Side, b: Side) {
+    this.a = a;
+    this.b = b;
+    this.#toB = new Int32Array(a.values.length).fill(UNPAIRED);
+    this.#toA = new Int32Array(b.values.length).fill(UNPAIRED);
+    this.#left = Math.min(a.values.length, b.values.length);
+  }
+
+  /** True where one side has nothing left to pair. */
+  get isDone(): boolean {
+    return this.#left === 0;
+  }
+
+  /** How many pairs there are. */
+  get count(): number {
+    return Math.min(this.a.values.length, this.b.values.length) - this.#left;
+  }
+
+  pair(a: number, b: number): void {
+    this.#toB[a] = b;
+    this.#toA[b] = a;
+    this.#left--;
+  }
+
+  /** The partner in b, or undefined. */
+  partnerOfA(a: number): number | undefined {
+    const b = this.#toB[a];
+    return b === undefined || b === UNPAIRED ? undefined : b;
+  }
+
+  partnerOfB(b: number): number | undefined {
+    const a = this.#toA[b];
+    return a === undefined || a === UNPAIRED ? undefined : a;
+  }
+
+  arePaired(a: number, b: number): boolean {
+    return a >= 0 && this.#toB[a] === b;
+  }
+
+  /** True while neither has a partner. */
+  areFree(a: number, b: number): boolean {
+    return this.#toB[a] === UNPAIRED && this.#toA[b] === UNPAIRED;
+  }
+
+  /** Unpaired values by class: what a and b have of each, in order. */
+  unpairedByClass(classesA: Classes, classesB: Classes): Map<number, { readonly a: number[]; readonly b: number[] }> {
+    const buckets = new Map<number, { readonly a: number[]; readonly b: number[] }>();
+    const collect = (classes: Classes, partners: Int32Array, side: 'a' | 'b') => {
+      for (let i = 0; i < classes.length; i++) {
+        const each = classes[i] as number;
+        if (partners[i] !== UNPAIRED || each === NO_CLASS) continue;
+        const bucket = buckets.get(each) ?? { a: [], b: [] };
+        if (bucket.a.length + bucket.b.length === 0) buckets.set(each, bucket);
+        bucket[side].push(i);
+      }
+    };
+    collect(classesA, this.#toB, 'a');
+    collect(classesB, this.#toA, 'b');
+    return buckets;
+  }
+
+  /** Pairs what is the only one of its class on both sides; returns the pairs. */
+  pairUnique(classesA: Classes, classesB: Classes): [number, number][] {
+    const made: [number, number][] = [];
+    for (const { a, b } of this.unpairedByClass(classesA, classesB).values()) {
+      if (a.length !== 1 || b.length !== 1) continue;
+      made.push([a[0] as number, b[0] as number]);
+    }
+    for (const [a, b] of made) this.pair(a, b);
+    return made;
+  }
+
+  /** A label for each value of a side by which paired values, and only they, are equal; the others keep theirs. */
+  anchored(labels: Classes, side: 'a' | 'b', classOfPair: (a: number) => number): Classes {
+    return labels.map((label, i) => {
+      const a = side === 'a' ? (this.#toB[i] === UNPAIRED ? UNPAIRED : i) : (this.#toA[i] as number);
+      return a === UNPAIRED ? label : classOfPair(a);
+    });
+  }
+}

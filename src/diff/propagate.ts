@@ -1,0 +1,172 @@
+import { type Classes, NO_CLASS } from './classes.ts';
+import type { Pairing } from './pairing.ts';
+import { CONSTANT, opName, type Side } from './side.ts';
+
+/** Classes that tell the readers of one value apart, the coarsest first. */
+export type Tellers = Iterable<{ readonly a: Classes; readonly b: Classes }>;
+
+/** A mask has a reader in each layer: looking for agreement among more than these costs more than it tells. */
+const MAX_READERS = 64;
+
+/** Pairs what stands around pairs: what both read at the same place, and what reads both. Ends where nothing is clear any more. */
+export function propagate(pairing: Pairing, from: readonly (readonly [number, number])[], tellers: Tellers): void {
+  const proposals = new Proposals(pairing);
+  for (let frontier = from; frontier.length > 0; ) {
+    for (const [a, b] of frontier) {
+      proposeInputs(pairing, a, b, proposals);
+      proposeReaders(pairing, a, b, tellers, proposals);
+    }
+    frontier = proposals.accept();
+  }
+}
+
+/** The score of a pair all of whose inputs are pairs. */
+const READS_THE_SAME = 2;
+
+/** Pairs that could be made. One is made where it is the best for both of its values. */
+class Proposals {
+  readonly #pairing: Pairing;
+  #pending = new Map<string, readonly [number, number]>();
+
+  constructor(pairing: Pairing) {
+    this.#pairing = pairing;
+  }
+
+  add(a: number, b: number): void {
+    if (!this.#pairing.areFree(a, b)) return;
+    const { a: sideA, b: sideB } = this.#pairing;
+    if (sideA.values[a] && sideB.values[b] && opName(sideA.values[a]) === opName(sideB.values[b]))
+      this.#pending.set(`${a} ${b}`, [a, b]);
+  }
+
+  accept(): (readonly [number, number])[] {
+    const open = [...this.#pending.values()].filter(([a, b]) => this.#pairing.areFree(a, b));
+    const scores = open.map(([a, b]) => agreement(this.#pairing, a, b));
+    const bestOfA = bestScores(open, scores, 0);
+    const bestOfB = bestScores(open, scores, 1);
+    const best = open.map(([a, b], i) => bestOfA.get(a) === scores[i] && bestOfB.get(b) === scores[i]);
+    // What reads the same is paired before what is read alike: around a layer that has gone, the two disagree.
+    const sure = open.filter((_, i) => best[i] && (scores[i] as number) >= READS_THE_SAME);
+    const accepted = sure.length > 0 ? sure : open.filter((_, i) => best[i]);
+    for (const [a, b] of accepted) this.#pairing.pair(a, b);
+    this.#pending = new Map(open.map((pair) => [pair.join(' '), pair]));
+    return accepted;
+  }
+}
+
+/** The best score of each value; NaN, which equals nothing, where two pairs share it. */
+function bestScores(
+  pairs: readonly (readonly [number, number])[],
+  scores: readonly number[],
+  side: 0 | 1,
+): Map<number, number> {
+  const best = new Map<number, { score: number; count: number }>();
+  for (const [i, pair] of pairs.entries()) {
+    const score = scores[i] as number;
+    const held = best.get(pair[side]);
+    if (held === undefined || score > held.score) best.set(pair[side], { score, count: 1 });
+    else if (score === held.score) held.count++;
+  }
+  return new Map([...best].map(([value, { score, count }]) => [value, count === 1 ? score : Number.NaN]));
+}
+
+function proposeInputs(pairing: Pairing, a: number, b: number, proposals: Proposals): void {
+  const readA = pairing.a.inputs[a] as number[];
+  const readB = pairing.b.inputs[b] as number[];
+  if (pairing.a.unordered[a]) {
+    for (const x of readA) for (const y of readB) if (x !== CONSTANT && y !== CONSTANT) proposals.add(x, y);
+    return;
+  }
+  for (const [i, x] of readA.entries()) {
+    const y = readB[i];
+    if (x !== CONSTANT && y !== undefined && y !== CONSTANT) proposals.add(x, y);
+  }
+}
+
+function proposeReaders(pairing: Pairing, a: number, b: number, tellers: Tellers, proposals: Proposals): void {
+  let readersA = freeReaders(pairing.a, a, (user) => pairing.partnerOfA(user));
+  let readersB = freeReaders(pairing.b, b, (user) => pairing.partnerOfB(user));
+  for (const { a: classesA, b: classesB } of tellers) {
+    if (readersA.length === 0 || readersB.length === 0) return;
+    const groupsA = byPlace(pairing.a, readersA, classesA);
+    const groupsB = byPlace(pairing.b, readersB, classesB);
+    for (const [place, alike] of groupsA) {
+      const other = groupsB.get(place);
+      if (alike.length !== 1 || other?.length !== 1) continue;
+      proposals.add(alike[0] as number, other[0] as number);
+      readersA = readersA.filter((use) => use.user !== alike[0]);
+      readersB = readersB.filter((use) => use.user !== other[0]);
+    }
+  }
+}
+
+interface Use {
+  readonly user: number;
+  readonly position: number;
+}
+
+function freeReaders(side: Side, value: number, partner: (user: number) => number | undefined): Use[] {
+  const users = side.users[value] as number[];
+  const uses: Use[] = [];
+  for (let i = 0; i < users.length; i += 2) {
+    const user = users[i] as number;
+    if (partner(user) === undefined) uses.push({ user, position: side.unordered[user] ? 0 : (users[i + 1] as number) });
+  }
+  return uses;
+}
+
+function byPlace(side: Side, uses: readonly Use[], classes: Classes): Map<string, number[]> {
+  const groups = new Map<string, number[]>();
+  for (const { user, position } of uses) {
+    if (classes[user] === NO_CLASS) continue;
+    const place = `${side.values[user]?.op} ${position} ${classes[user]}`;
+    const group = groups.get(place);
+    if (group) group.push(user);
+    else groups.set(place, [user]);
+  }
+  return groups;
+}
+
+/**
+ * How much of what is around two values is paired with one another. What they read says what they are, so it counts
+ * twice what their readers say; equal names decide between the rest.
+ */
+function agreement(pairing: Pairing, a: number, b: number): number {
+  const sameName = pairing.a.values[a]?.name === pairing.b.values[b]?.name;
+  return 2 * inputAgreement(pairing, a, b) + readerAgreement(pairing, a, b) + (sameName ? 0.125 : 0);
+}
+
+function inputAgreement(pairing: Pairing, a: number, b: number): number {
+  const readA = pairing.a.inputs[a] as number[];
+  const readB = pairing.b.inputs[b] as number[];
+  const most = Math.max(readA.length, readB.length);
+  if (most === 0) return 0;
+  let agreed = 0;
+  for (const [i, x] of readA.entries()) {
+    const partner = x === CONSTANT ? undefined : pairing.partnerOfA(x);
+    if (x === CONSTANT) agreed += readB[i] === CONSTANT ? 0.5 : 0;
+    else if (partner !== undefined)
+      agreed += (pairing.a.unordered[a] ? readB.includes(partner) : readB[i] === partner) ? 1 : 0;
+  }
+  return agreed / most;
+}
+
+function readerAgreement(pairing: Pairing, a: number, b: number): number {
+  const usersA = pairing.a.users[a] as number[];
+  const usersB = pairing.b.users[b] as number[];
+  const most = Math.max(usersA.length, usersB.length) / 2;
+  if (most === 0 || most > MAX_READERS) return 0;
+  let agreed = 0;
+  for (let i = 0; i < usersA.length; i += 2) {
+    const partner = pairing.partnerOfA(usersA[i] as number);
+    if (partner !== undefined && hasUse(pairing.b, usersB, partner, usersA[i + 1] as number)) agreed++;
+  }
+  return agreed / most;
+}
+
+function hasUse(side: Side, users: readonly number[], user: number, position: number): boolean {
+  for (let i = 0; i < users.length; i += 2) {
+    if (users[i] === user && (side.unordered[user] || users[i + 1] === position)) return true;
+  }
+  return false;
+}

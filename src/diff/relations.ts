@@ -1,0 +1,106 @@
+import { sizeOf } from '../shape.ts';
+import type { WeightDifference } from './difference.ts';
+import type { Comparison } from './values.ts';
+
+type Relation = Pick<WeightDifference, 'change' | 'factors' | 'axis'>;
+
+/** A product of two f32 is off by 2^-24 of itself; three roundings still fit. */
+const FACTOR_TOLERANCE = 2 ** -22;
+
+/** The simplest thing that turns a into b, both of `shape`. */
+export function relate(a: Float32Array, b: Float32Array, shape: readonly number[], found: Comparison): Relation {
+  if (found.largestB === 0) return { change: 'zeroed' };
+  if (found.largestA === 0) return { change: 'filled' };
+  const isTelling = a.length > 1 && Math.abs(found.factor - 1) > FACTOR_TOLERANCE;
+  if (isTelling && isScaled(a, b, 0, a.length, found.factor)) {
+    return { change: 'scaled', factors: [found.factor, found.factor] };
+  }
+  const factors = rowFactors(a, b, shape);
+  if (factors !== null) return { change: 'scaled', factors, axis: 0 };
+  if (found.sameRange) {
+    if (isTransposed(a, b, shape, shape)) return { change: 'transposed' };
+    const axis = permutedAxis(a, b, shape);
+    if (axis !== null) return { change: 'permuted', axis };
+  }
+  return { change: 'values' };
+}
+
+function isScaled(a: Float32Array, b: Float32Array, start: number, end: number, factor: number): boolean {
+  for (let i = start; i < end; i++) {
+    const y = b[i] as number;
+    if (!(Math.abs(y - factor * (a[i] as number)) <= FACTOR_TOLERANCE * Math.abs(y))) return false;
+  }
+  return true;
+}
+
+/** Least and largest factor where each row (first axis) is scaled by its own. Rows of one element always are: not told. */
+function rowFactors(a: Float32Array, b: Float32Array, shape: readonly number[]): [number, number] | null {
+  const rows = shape[0] ?? 1;
+  const width = a.length / rows;
+  if (shape.length < 2 || width < 2) return null;
+  let [least, most] = [Infinity, -Infinity];
+  for (let row = 0; row < rows; row++) {
+    let [dot, square] = [0, 0];
+    for (let i = row * width; i < (row + 1) * width; i++) {
+      dot += (a[i] as number) * (b[i] as number);
+      square += (a[i] as number) ** 2;
+    }
+    const factor = square === 0 ? 0 : dot / square;
+    if (!isScaled(a, b, row * width, (row + 1) * width, factor)) return null;
+    least = Math.min(least, factor);
+    most = Math.max(most, factor);
+  }
+  return [least, most];
+}
+
+/** True where b, of shape [n, m], is the transpose of a, of shape [m, n]. */
+export function isTransposed(
+  a: Float32Array,
+  b: Float32Array,
+  shapeA: readonly number[],
+  shapeB: readonly number[],
+): boolean {
+  const [rows, columns] = shapeA as readonly [number, number];
+  if (shapeA.length !== 2 || shapeB.length !== 2 || shapeB[0] !== columns || shapeB[1] !== rows) return false;
+  for (let r = 0; r < rows; r++) {
+    for (let c = 0; c < columns; c++) if (a[r * columns + c] !== b[c * rows + r]) return false;
+  }
+  return true;
+}
+
+/** The axis, the first or the last, along which b has a's rows in another order. */
+function permutedAxis(a: Float32Array, b: Float32Array, shape: readonly number[]): number | null {
+  const rows = shape[0] ?? 1;
+  if (shape.length > 0 && hasSameRows(a, b, rows)) return 0;
+  if (shape.length !== 2) return null;
+  const columns = shape[1] as number;
+  return hasSameRows(transpose(a, rows, columns), transpose(b, rows, columns), columns) ? 1 : null;
+}
+
+function hasSameRows(a: Float32Array, b: Float32Array, rows: number): boolean {
+  const counts = new Map<string, number>();
+  for (let row = 0; row < rows; row++) {
+    const key = rowKey(a, row, a.length / rows);
+    counts.set(key, (counts.get(key) ?? 0) + 1);
+  }
+  for (let row = 0; row < rows; row++) {
+    const key = rowKey(b, row, b.length / rows);
+    const left = counts.get(key) ?? 0;
+    if (left === 0) return false;
+    counts.set(key, left - 1);
+  }
+  return true;
+}
+
+/** The row's bytes as a text: exact, and a Map's key. */
+function rowKey(values: Float32Array, row: number, width: number): string {
+  return Buffer.from(values.buffer, values.byteOffset + 4 * row * width, 4 * width).toString('latin1');
+}
+
+function transpose(values: Float32Array, rows: number, columns: number): Float32Array {
+  const turned = new Float32Array(sizeOf([rows, columns]));
+  for (let r = 0; r < rows; r++) {
+    for (let c = 0; c < columns; c++) turned[c * rows + r] = values[r * columns + c] as number;
+  }
+  return turned;
+}

@@ -61,7 +61,7 @@ function merged(graph: Graph, node: Call<'reshape'>): Node | null {
 
 /** The node computed on flat tokens and shaped back, or null where that cannot be or does not pay. */
 function flattened(graph: Graph, node: Call): Node | null {
-  if (node.type.shape.length < 3 || !isTokenWise(node)) return null;
+  if (node.type.shape.length < 3 || !isTokenWise(node) || isHalfInteger(node)) return null;
   const operands = node.inputs.map((input, i) => operandOf(node, input, i));
   if (operands.includes(null)) return null;
   if (node.op !== 'linear') {
@@ -73,6 +73,17 @@ function flattened(graph: Graph, node: Call): Node | null {
   const attrs: Attrs = TOKEN_WISE[node.op] === 'last-axis' ? { ...node.attrs, axis: -1 } : node.attrs;
   const flat = graph.add(node.op, inputs, attrs, node.name);
   return graph.add('reshape', [flat], { shape: node.type.shape });
+}
+
+/**
+ * A linear of dequantized values and float weights, as quantization-aware training leaves it. In a Gemm, ONNX Runtime 1.30
+ * would round the weights to 8 bits of its own choice, also where it has to move the DequantizeLinear there itself.
+ */
+function isHalfInteger(node: Call): boolean {
+  if (node.op !== 'linear' || node.inputs[1]?.type.quant !== undefined) return false;
+  let x = node.inputs[0] as Node;
+  while (x.op === 'reshape' || x.op === 'transpose' || x.op === 'slice') x = x.inputs[0] as Node;
+  return x.op === 'dequantize' || x.type.quant !== undefined;
 }
 
 function isTokenWise(node: Call): boolean {

@@ -21,11 +21,13 @@ export async function fromGraph(source: GraphSource, options: OpenOptions): Prom
   const task = taskOf(graph);
   const maxPositions = positionsOf(graph);
   return {
-    build: (target, shapes = {}) =>
-      copyGraph(graph, {
+    build(target, shapes = {}) {
+      refuseInt16(source);
+      return copyGraph(graph, {
         bindings: bindings(source, target, shapes, defaultLength(target, task, maxPositions)),
         indexType: target === 'tflite' ? 'i32' : undefined,
-      }),
+      });
+    },
     reference: () => copyGraph(graph),
     task,
     architecture: graph.name,
@@ -38,6 +40,20 @@ export async function fromGraph(source: GraphSource, options: OpenOptions): Prom
     unused: [],
     close: source.close,
   };
+}
+
+/**
+ * TensorFlow's converter writes 16-bit activations whose files compute one thing in its own interpreter and another in
+ * LiteRT (measured: logits 6.4 apart), so there is no answer to be faithful to.
+ */
+function refuseInt16({ graph, path }: GraphSource): void {
+  const node = graph
+    .nodes()
+    .find(({ op, type }) => op !== 'constant' && type.dtype === 'i16' && type.quant !== undefined);
+  if (node === undefined) return;
+  throw new MbertError('UNSUPPORTED', `${path}: ${node.name}: activations of 16 bits differ from runtime to runtime`, {
+    hint: 'convert the float model that this file was made from',
+  });
 }
 
 /** Of the formats that hold graphs, the runtimes take two. */

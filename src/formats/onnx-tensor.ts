@@ -77,12 +77,18 @@ function externalTensor(
   return { dtype, shape, fresh: true, bytes: () => file.read(offset, length) };
 }
 
+const EXTERNAL_PROBLEMS: { readonly [code: string]: string } = {
+  NOT_FOUND: 'which does not exist',
+  MALFORMED: "which is outside the model's folder",
+};
+
 function openExternal(message: ProtoMessage, location: string, external: ExternalFiles): ModelFile {
   try {
     return external(location);
   } catch (cause) {
     if (!(cause instanceof MbertError)) throw cause;
-    const problem = cause.code === 'NOT_FOUND' ? `its data is in ${location}, which does not exist` : cause.message;
+    const where = EXTERNAL_PROBLEMS[cause.code] ?? `which cannot be opened: ${cause.message}`;
+    const problem = `its data is in ${JSON.stringify(location)}, ${where}`;
     throw new MbertError(cause.code, `${message.what}: ${nameOf(message)}: ${problem}`, {
       hint: 'the files of a model must lie in one folder',
       cause,

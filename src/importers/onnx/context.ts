@@ -158,28 +158,19 @@ export class GraphImport {
   foreign(
     node: OnnxFileNode,
     inputs: readonly Value[],
-    types: readonly { dtype: DType; shape: Shape }[],
+    types: readonly { readonly name: string; readonly dtype: DType; readonly shape: Shape }[],
     attrs: AttrsOf<'foreign'>,
   ): Value[] {
-    const [only] = types;
-    const type = only && types.length === 1 ? { outputDtype: only.dtype, outputShape: only.shape } : {};
-    const all = { ...attrs, op: node.domain === '' ? node.op : `${node.domain}::${node.op}`, ...type };
-    const made = this.graph.add(
-      'foreign',
-      inputs.map((input) => this.node(input)),
-      all,
-      node.outputs[0] || node.name,
-    );
-    if (types.length === 1) return [nodeValue(made)];
-    return types.map(({ dtype, shape }, index) =>
-      nodeValue(
-        this.graph.add(
-          'pick',
-          [made],
-          { index, outputDtype: dtype, outputShape: shape },
-          `${node.outputs[index] || node.name}/pick`,
-        ),
-      ),
+    const nodes = inputs.map((input) => this.node(input));
+    const op = node.domain === '' ? node.op : `${node.domain}::${node.op}`;
+    const [only, ...others] = types;
+    if (only && others.length === 0) {
+      const all = { ...attrs, op, outputDtype: only.dtype, outputShape: only.shape };
+      return [nodeValue(this.graph.add('foreign', nodes, all, only.name))];
+    }
+    const made = this.graph.add('foreign', nodes, { ...attrs, op }, node.name);
+    return types.map(({ name, dtype, shape }, index) =>
+      nodeValue(this.graph.add('pick', [made], { index, outputDtype: dtype, outputShape: shape }, name)),
     );
   }
 

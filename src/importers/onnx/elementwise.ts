@@ -105,7 +105,9 @@ export const power: Reader = (operation) => {
     case 3:
       return to.elementwise('mul', [square(), x], {}, name);
     default:
-      return notExpressible(`a power with exponent ${exponent ?? 'that is computed'}`);
+      return notExpressible(
+        exponent === null ? 'a power with a computed exponent' : `a power with exponent ${exponent}`,
+      );
   }
 };
 

@@ -98,6 +98,7 @@ class Importing {
     if (source.outputs.length === 0) this.#fail('graph', 'has no outputs');
     for (const { name } of source.outputs) {
       const value = values.get(name) ?? this.#fail(`output ${name}`, 'is not produced by anything');
+      if (graph.outputs.some((output) => output.name === name)) this.#fail(`output ${name}`, 'is listed twice');
       graph.output(name, this.#to.node(value));
     }
     graph.prune();
@@ -179,16 +180,15 @@ class Importing {
     scope: Scope,
     reason: string | undefined,
   ): readonly Value[] {
-    const types = node.outputs.map((name) => this.#statedType(name, scope));
+    const types = node.outputs.map((name, i) => ({
+      name: `${scope.prefix}${name || `${node.name}/${i}`}`,
+      ...this.#statedType(name, scope),
+    }));
     const given = inputs.filter((input) => input !== undefined);
-    const attrs: Record<string, Attr> = reason === undefined ? {} : { problem: reason };
-    for (const [name, attribute] of node.attributes) attrs[name] = attrOf(attribute);
-    return this.#to.foreign(
-      { ...node, outputs: node.outputs.map((name) => `${scope.prefix}${name}`) },
-      given,
-      types,
-      attrs,
-    );
+    // Entries, because an attribute may be called __proto__.
+    const attributes = [...node.attributes].map(([name, attribute]) => [name, attrOf(attribute)] as const);
+    const problem: [string, Attr][] = reason === undefined ? [] : [['problem', reason]];
+    return this.#to.foreign(node, given, types, Object.fromEntries([...problem, ...attributes]));
   }
 
   /** What the file says of a value, in its list of values or among its outputs. */

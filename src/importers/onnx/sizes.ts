@@ -102,7 +102,7 @@ export function leastOf(size: Size): number {
 
 /** The most that it can be. */
 export function mostOf(size: Size): number {
-  return -leastOf(negateSize(size));
+  return 0 - leastOf(negateSize(size));
 }
 
 /** The number of elements. */

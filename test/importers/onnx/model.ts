@@ -1,5 +1,6 @@
 import onnxProto from 'onnx-proto';
-import type { ModelFile } from '../../../src/files.ts';
+import { MbertError } from '../../../src/errors.ts';
+import { type ModelFile, siblingPath } from '../../../src/files.ts';
 import { ONNX_DTYPES } from '../../../src/formats/onnx.ts';
 import { decodeOnnx } from '../../../src/formats/onnx-decode.ts';
 import type { Graph } from '../../../src/graph.ts';
@@ -81,7 +82,11 @@ export function memoryFile(
     path,
     size: bytes.byteLength,
     read: (offset, length) => bytes.slice(offset, offset + length),
-    sibling: (name) => memoryFile(name, siblings[name] ?? new Uint8Array(0), siblings),
+    sibling(name) {
+      const found = siblings[siblingPath(path, name)];
+      if (found === undefined) throw new MbertError('NOT_FOUND', `${name}: does not exist`);
+      return memoryFile(name, found, siblings);
+    },
     close: () => undefined,
   };
 }

@@ -1,0 +1,200 @@
+import { describe, expect, test } from 'vitest';
+import { onnxModel } from '../../../src/exporters/onnx/model.ts';
+import { onnx } from '../../../src/exporters/onnx.ts';
+import type { Graph } from '../../../src/graph.ts';
+import { tensorOf } from '../../../src/tensor.ts';
+import { graphText } from '../../../src/text.ts';
+import { verifyGraph } from '../../../src/verify-graph.ts';
+import { encodeModel, importBytes, type ModelProto, type ModelSpec, modelProto, nodeProto } from './model.ts';
+
+const X = { dtype: 'f32', shape: ['batch', 4] } as const;
+
+function imported(
+  spec: Partial<ModelSpec> & Pick<ModelSpec, 'nodes'>,
+  change: (model: ModelProto) => void = () => {},
+): Graph {
+  const model = modelProto({ opset: 17, inputs: { x: X }, outputs: ['y'], ...spec });
+  change(model);
+  return importBytes(encodeModel(model));
+}
+
+describe('an op that mbert does not know', () => {
+  const mystery = imported({
+    nodes: [
+      {
+        op: 'com.example::Mystery',
+        inputs: ['x'],
+        outputs: ['a', 'y'],
+        attributes: {
+          axis: { i: 2 },
+          mode: { s: 'two words' },
+          ratio: { f: 0.5 },
+          table: { t: tensorOf('f32', [2], Float32Array.of(1, 2)) },
+        },
+      },
+    ],
+  });
+
+  test('is carried along with its attributes, and each of its values', () => {
+    expect(graphText(mystery)).toMatchInlineSnapshot(`
+      "graph graph (x: f32[batch, 4])
+        Mystery_a = foreign(x) {op: com.example::Mystery, axis: 2, mode: "two words", ratio: 0.5, table: "f32[2]"}  f32[?]
+        y = pick(Mystery_a) {index: 1}  f32[?]
+      return y: y"
+    `);
+    expect(() => verifyGraph(mystery, 'import')).not.toThrow();
+  });
+
+  test('has the type that the file states', () => {
+    const graph = imported(
+      {
+        nodes: [
+          { op: 'Mystery', inputs: ['x'], outputs: ['a'] },
+          { op: 'Relu', inputs: ['a'], outputs: ['y'] },
+        ],
+      },
+      ({ graph: proto }) => {
+        const dim = [{ dimParam: 'batch' }, { dimValue: 2 }];
+        if (proto) proto.valueInfo = [{ name: 'a', type: { tensorType: { elemType: 1, shape: { dim } } } }];
+      },
+    );
+    expect(graphText(graph)).toMatchInlineSnapshot(`
+      "graph graph (x: f32[batch, 4])
+        a = foreign(x) {op: Mystery, outputShape: [batch, 2]}  f32[batch, 2]
+        y = relu(a)  f32[batch, 2]
+      return y: y"
+    `);
+  });
+
+  test('makes its readers unknown where the file states no type', () => {
+    const graph = imported({
+      nodes: [
+        { op: 'Mystery', inputs: ['x'], outputs: ['a'] },
+        { op: 'Relu', inputs: ['a'], outputs: ['y'] },
+      ],
+    });
+    expect(graphText(graph)).toMatchInlineSnapshot(`
+      "graph graph (x: f32[batch, 4])
+        a = foreign(x) {op: Mystery}  f32[?]
+        y = foreign(a) {op: Relu, problem: "an input of unknown shape"}  f32[?]
+      return y: y"
+    `);
+  });
+
+  test('is refused by exporters', () => {
+    expect(() => onnxModel(mystery, onnx.defaults)).toThrow(/^\S+: onnx has no lowering for/);
+  });
+
+  test('has no name that JavaScript knows better', () => {
+    const graph = imported({ nodes: [{ op: 'constructor', inputs: ['x'], outputs: ['y'] }] });
+    expect(graph.outputs[0]?.node.op).toBe('foreign');
+  });
+});
+
+test('what an operator cannot be read as says why', () => {
+  const graph = imported({ nodes: [{ op: 'Pow', inputs: ['x', 'x'], outputs: ['y'] }] });
+  expect(graphText(graph)).toMatchInlineSnapshot(`
+    "graph graph (x: f32[batch, 4])
+      y = foreign(x, x) {op: Pow, problem: "a power with a computed exponent"}  f32[?]
+    return y: y"
+  `);
+});
+
+describe('functions', () => {
+  const relu = nodeProto({ op: 'Relu', inputs: ['a'], outputs: ['b'] });
+  const sum = nodeProto({ op: 'ReduceMean', inputs: ['b'], outputs: ['c'], attributes: { keepdims: { i: 1 } } });
+  const axes = { name: 'axes', refAttrName: 'over', type: 7 };
+
+  test('are read in place of the nodes that call them, with the attributes of the call', () => {
+    const body = {
+      name: 'Pooled',
+      domain: 'test',
+      input: ['a'],
+      output: ['c'],
+      attribute: ['over'],
+      opsetImport: [{ domain: '', version: 17 }],
+    };
+    const graph = imported(
+      { nodes: [{ op: 'test::Pooled', inputs: ['x'], outputs: ['y'], attributes: { over: { ints: [-1] } } }] },
+      (model) => {
+        model.functions = [{ ...body, node: [relu, { ...sum, attribute: [...(sum.attribute ?? []), axes] }] }];
+      },
+    );
+    expect(graph.outputs[0]?.node.name).toBe('Pooled_y/c');
+    expect(graph.nodes().map(({ op }) => op)).toEqual(['input', 'relu', 'mean']);
+  });
+});
+
+describe('sizes', () => {
+  const sum = [{ op: 'Add', inputs: ['x', 'z'], outputs: ['y'] }];
+
+  test('of two names that must be equal get one name', () => {
+    const z = { dtype: 'f32', shape: ['rows', 4] } as const;
+    const graph = imported({ inputs: { x: X, z }, nodes: sum });
+    expect(graph.inputs.map(({ type }) => type.shape)).toEqual([
+      ['rows', 4],
+      ['rows', 4],
+    ]);
+  });
+
+  test('that meet a number are that number', () => {
+    const graph = imported({ nodes: sum, constants: { z: tensorOf('f32', [3, 4], new Float32Array(12)) } });
+    expect(graph.inputs[0]?.type.shape).toEqual([3, 4]);
+  });
+
+  test('without a name get one', () => {
+    const graph = imported({ nodes: [{ op: 'Relu', inputs: ['x'], outputs: ['y'] }] }, ({ graph: proto }) => {
+      const type = proto?.input?.[0]?.type?.tensorType;
+      if (type) type.shape = { dim: [{}, { dimParam: '2*n' }] };
+    });
+    expect(graph.inputs[0]?.type.shape).toEqual(['x_0', '_2_n']);
+  });
+
+  test('that differ make a graph that is none', () => {
+    const z = { dtype: 'f32', shape: [3, 4] } as const;
+    const graph = imported({ inputs: { x: { dtype: 'f32', shape: [2, 4] }, z }, nodes: sum });
+    expect(graphText(graph)).toContain('problem: "sizes that are not equal"');
+  });
+});
+
+test('an initializer that is also listed as an input is a constant', () => {
+  const graph = imported(
+    {
+      nodes: [{ op: 'Add', inputs: ['x', 'b'], outputs: ['y'] }],
+      constants: { b: tensorOf('f32', [4], new Float32Array(4)) },
+    },
+    ({ graph: proto }) =>
+      proto?.input?.push({ name: 'b', type: { tensorType: { elemType: 1, shape: { dim: [{ dimValue: 4 }] } } } }),
+  );
+  expect(graph.inputs.map(({ name }) => name)).toEqual(['x']);
+});
+
+test('an output may be an input, a constant or a number that is known', () => {
+  const graph = imported({
+    nodes: [
+      { op: 'Identity', inputs: ['x'], outputs: ['y'] },
+      { op: 'Shape', inputs: ['w'], outputs: ['s'] },
+    ],
+    constants: { w: tensorOf('f32', [2], Float32Array.of(1, 2)) },
+    outputs: ['y', 'w', 's'],
+  });
+  expect(graphText(graph)).toMatchInlineSnapshot(`
+    "graph graph (x: f32[batch, 4])
+    return y: x, w: w f32[2] {1, 2}, s: const_0 i64[1] {2}"
+  `);
+});
+
+test('a weight that several products share is one constant', () => {
+  const graph = imported({
+    constants: { w: tensorOf('f32', [4, 4], new Float32Array(16)) },
+    nodes: [
+      { op: 'MatMul', inputs: ['x', 'w'], outputs: ['a'] },
+      { op: 'MatMul', inputs: ['a', 'w'], outputs: ['b'] },
+      { op: 'Transpose', inputs: ['w'], outputs: ['t'] },
+      { op: 'MatMul', inputs: ['b', 't'], outputs: ['y'] },
+    ],
+  });
+  const weights = graph.nodes().flatMap((node) => (node.op === 'linear' ? [node.inputs[1]] : []));
+  expect(new Set(weights).size).toBe(2);
+  expect(weights[0]).toBe(weights[1]);
+});

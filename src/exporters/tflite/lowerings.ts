@@ -45,6 +45,7 @@ const lowerings: { readonly [O in OpName]?: Lowering<O> } = {
   gather: lowerGather,
   quantize: lowerQuantize,
   dequantize: lowerDequantize,
+  dynamicRound: lowerDynamicRound,
   reshape: (node, out) => reshape(out, operand(node, 0, out), node),
   transpose(node, out) {
     const permutation = out.integers('permutation', node.attrs.permutation);
@@ -167,6 +168,14 @@ function lowerDequantize(node: Call<'dequantize'>, out: TfliteBuilder): number {
   const x = inputOf(node, 0);
   if (x.type.quant === undefined) return out.value(x);
   return out.op('DEQUANTIZE', [out.value(x)], node, { kind: 'DequantizeOptions', value: {} });
+}
+
+/**
+ * TFLite has no op that rounds to the range of the run. Linears of integer weights do so themselves, each row for its own
+ * range; before others the value stays as it is, which is what the rounding stood for.
+ */
+function lowerDynamicRound(node: Call<'dynamicRound'>, out: TfliteBuilder): number {
+  return out.value(inputOf(node, 0));
 }
 
 const CASTS: ReadonlySet<DType> = new Set(['f32', 'i32', 'u8', 'bool']);

@@ -3,7 +3,7 @@ import type { Node } from '../../graph.ts';
 import { isFloat } from '../../op.ts';
 import type { OpName } from '../../ops/index.ts';
 import { axisOf } from '../../shape.ts';
-import type { DType, Quant, TensorType } from '../../tensor.ts';
+import type { DType, TensorType } from '../../tensor.ts';
 import { typeText } from '../../text.ts';
 
 /** Says what is wrong with how a node and its inputs are stored, or null. */
@@ -32,7 +32,7 @@ const checks: { readonly [O in OpName]?: Check } = {
   gather: looksUp,
   linear: weighs,
   conv1d: weighs,
-  matmul: multiplies,
+  matmul: alike,
   quantize: quantizes,
   dequantize: dequantizes,
 };
@@ -146,15 +146,6 @@ function weighs(node: Node): string | null {
   if (weight.type.quant.per === 'channel' && weight.type.quant.axis !== 0)
     return 'takes scales per output channel only';
   return symmetric(weight);
-}
-
-function multiplies(node: Node): string | null {
-  const [a, b] = node.inputs as [Node, Node];
-  const problem = alike(node);
-  if (problem !== null || node.type.quant === undefined) return problem;
-  const { zeroPoint } = b.type.quant as Quant & { readonly per: 'tensor' };
-  if (zeroPoint === 0) return null;
-  return `${b.name}, right of ${a.name}, has the zero point ${zeroPoint}: XNNPACK multiplies with 0 only`;
 }
 
 function quantizes(node: Node): string | null {

@@ -206,6 +206,15 @@ export function toBigInt(value: number): bigint {
 const bits = new Uint32Array(1);
 const asFloat = new Float32Array(bits.buffer);
 
+/** The shortest decimal that is the same f32: a file's 9.99999974e-6 was written as 1e-5. */
+export function shortestDecimal(value: number): number {
+  for (let digits = 1; digits < 9; digits++) {
+    const short = Number(value.toPrecision(digits));
+    if (Math.fround(short) === Math.fround(value)) return short;
+  }
+  return value;
+}
+
 /** Every f16 bit pattern as f32, made at first use: a table look-up beats bit arithmetic per element. */
 let f16Table: Float32Array | undefined;
 

@@ -2,6 +2,8 @@ import type { Constant, Graph, Node } from '../graph.ts';
 import { any, either, op, type Pattern, scalar, scalarOf, weight } from '../match.ts';
 import { rewrite } from '../pass.ts';
 import { axisOf, sameShape } from '../shape.ts';
+import { shortestDecimal } from '../tensor.ts';
+import { moduleOf } from './raise-names.ts';
 
 /** The mean over the last axis, which stays with size 1. */
 function meanOf<C>(x: Pattern<C>): Pattern<C> {
@@ -54,5 +56,10 @@ function layerNorm(graph: Graph, found: Found, root: Node): Node | string {
   if (!sameShape(found.gamma.type.shape, hidden) || !sameShape(found.beta.type.shape, hidden)) {
     return 'gamma and beta are not one number a channel';
   }
-  return graph.add('layerNorm', [found.x, found.gamma, found.beta], { epsilon }, root.name);
+  return graph.add(
+    'layerNorm',
+    [found.x, found.gamma, found.beta],
+    { epsilon: shortestDecimal(epsilon) },
+    moduleOf(found.beta, root.name),
+  );
 }

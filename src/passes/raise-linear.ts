@@ -2,6 +2,7 @@ import type { Call, Constant, Graph, Node } from '../graph.ts';
 import type { Pass } from '../pass.ts';
 import { sizeOf } from '../shape.ts';
 import { hasOneUse } from './attention.ts';
+import { moduleOf } from './raise-names.ts';
 
 /** Exporters that fold a weight's transpose forget its name, but not the bias's: the weight is named after that again. */
 export const raiseLinear: Pass = {
@@ -29,7 +30,7 @@ function withBias(graph: Graph, node: Call<'add'>, names: Set<string>): Node | n
     if (addend.op !== 'constant' || !isPerOutput(addend, linear) || !hasOneUse(graph, linear)) continue;
     const [x, weight] = linear.inputs as readonly [Node, Node];
     const bias = perChannelConstant(graph, addend);
-    return graph.add('linear', [x, named(graph, weight, addend, names), bias], linear.attrs, node.name);
+    return graph.add('linear', [x, named(graph, weight, bias, names), bias], linear.attrs, moduleOf(bias, node.name));
   }
   return null;
 }

@@ -4,6 +4,7 @@ import { rewrite } from '../pass.ts';
 import { sizeOf } from '../shape.ts';
 import { hasOneUse } from './attention.ts';
 import { perChannelConstant } from './raise-linear.ts';
+import { moduleOf } from './raise-names.ts';
 
 /** One number for each channel of x, and no axes that x does not have. */
 function isPerChannel(constant: Constant, x: Node): boolean {
@@ -23,6 +24,6 @@ export const raiseNoNorm = rewrite({
     if (x.op === 'constant' || !isPerChannel(gamma, x) || !isPerChannel(beta, x)) return 'is not one number a channel';
     if (!product || !hasOneUse(graph, product)) return 'the product has other uses';
     const [g, c] = [perChannelConstant(graph, gamma), perChannelConstant(graph, beta)];
-    return graph.add('noNorm', [x, g, c], {}, root.name);
+    return graph.add('noNorm', [x, g, c], {}, moduleOf(c, root.name));
   },
 });

@@ -1,4 +1,4 @@
-import { scalarTensor } from '../../tensor.ts';
+import { scalarTensor, shortestDecimal } from '../../tensor.ts';
 import { notExpressible } from './context.ts';
 import { floatOf, inputOf, intOf, knownShape, type Operation, type Reader } from './operation.ts';
 import { product } from './products.ts';
@@ -26,7 +26,12 @@ export const skipLayerNormalization: Reader = (operation) => {
   const beta = inputs[3] ?? notExpressible('SkipLayerNormalization without beta');
   let sum = to.elementwise('add', [inputOf(operation, 0), inputOf(operation, 1)], {}, `${name}/sum`);
   if (bias) sum = to.elementwise('add', [sum, bias], {}, `${name}/biased`);
-  const norm = to.emit('layerNorm', [sum, gamma, beta], { epsilon: floatOf(operation, 'epsilon', 1e-12) }, name);
+  const norm = to.emit(
+    'layerNorm',
+    [sum, gamma, beta],
+    { epsilon: shortestDecimal(floatOf(operation, 'epsilon', 1e-12)) },
+    name,
+  );
   return node.outputs.length > 3 ? [norm, norm, norm, sum] : norm;
 };
 

@@ -1,5 +1,5 @@
 import { sizeOf } from '../../shape.ts';
-import { scalarTensor, type Tensor, tensorOf } from '../../tensor.ts';
+import { scalarTensor, shortestDecimal, type Tensor, tensorOf } from '../../tensor.ts';
 import { notExpressible } from './context.ts';
 import {
   floatOf,
@@ -28,7 +28,12 @@ export const layerNormalization: Reader = (operation) => {
     notExpressible('a norm over several axes');
   const gamma = inputOf(operation, 1);
   const beta = inputs[2] ?? zerosLike(shape.at(-1) as Size, `${name}/beta`);
-  return to.emit('layerNorm', [x, gamma, beta], { epsilon: floatOf(operation, 'epsilon', EPSILON) }, name);
+  return to.emit(
+    'layerNorm',
+    [x, gamma, beta],
+    { epsilon: shortestDecimal(floatOf(operation, 'epsilon', EPSILON)) },
+    name,
+  );
 };
 
 function zerosLike(width: Size, name: string): Value {

@@ -17,6 +17,7 @@ export interface Probe extends Layout {
 /** A model that computes the statistics of one sample. */
 export interface ProbedModel {
   readonly model: OnnxModel;
+  /** In the order of the requests. */
   readonly probes: readonly Probe[];
   /** The channels of all probes. */
   readonly channels: number;
@@ -25,7 +26,15 @@ export interface ProbedModel {
 /** The further input of a probed model: the number of tokens that are no padding, i64[1]. */
 export const VALID = 'calibration/valid';
 
-/** Reductions over rows; each is one output [channels of all probes]. */
+/** The output of a reduction. */
+export function reductionOutput(reduction: keyof typeof REDUCTIONS): string {
+  return named(reduction);
+}
+
+/**
+ * Reductions over rows; each is one output [channels of all probes]. Squares are summed after a product: ReduceSumSquare
+ * has no fast path along this axis in ONNX Runtime 1.30, and takes longer than the model.
+ */
 export const REDUCTIONS = {
   min: 'ReduceMin',
   max: 'ReduceMax',
@@ -39,35 +48,25 @@ export function probedModel(graph: Graph, requests: readonly StatisticsRequest[]
     graph,
     requests.map(({ node }) => node),
   );
-  const added = new Addition();
-  const probes: Probe[] = [];
+  const added = new Addition(inputs.batch);
+  const probes = new Map<StatisticsRequest, Probe>();
   const vectors = new Map<string, string[]>(Object.keys(REDUCTIONS).map((reduction) => [reduction, []]));
   const outputs: OnnxValue[] = [];
   let offset = 0;
   for (const [i, group] of groupsOf(requests, inputs).entries()) {
-    const names = group.map(({ request }) => request.node.name);
-    const [{ layout }] = group as [Group[number]];
-    const channels = group.reduce((sum, each) => sum + each.layout.channels, 0);
-    const joined =
-      group.length === 1 ? (names[0] as string) : added.emit(`calibration/group_${i}`, 'Concat', names, LAST_AXIS);
-    const rows = added.validRows(joined, { ...layout, channels }, inputs.batch);
+    const rows = added.joinedRows(`group_${i}`, group);
     for (const [reduction, op] of Object.entries(REDUCTIONS)) {
-      const operand = reduction === 'squares' ? added.emit(`${joined}/square`, 'Mul', [rows, rows]) : rows;
-      vectors.get(reduction)?.push(added.reduce(`${joined}/${reduction}`, op, operand));
+      const operand = reduction === 'squares' ? added.emit(`group_${i}/square`, 'Mul', [rows, rows]) : rows;
+      vectors.get(reduction)?.push(added.reduce(`group_${i}/${reduction}`, op, operand));
     }
-    for (const each of group) {
-      const { node, histogram, gram } = each.request;
-      const rowsOutput =
-        !histogram && !gram
-          ? undefined
-          : group.length === 1
-            ? rows
-            : added.validRows(node.name, each.layout, inputs.batch);
+    for (const { request, layout } of group) {
+      const isFetched = request.histogram || request.gram;
+      const rowsOutput = isFetched ? added.validRows(request.node.name, request.node.name, layout) : undefined;
       if (rowsOutput !== undefined) {
-        outputs.push({ name: rowsOutput, dtype: 'f32', shape: [`${rowsOutput}/count`, each.layout.channels] });
+        outputs.push({ name: rowsOutput, dtype: 'f32', shape: [`${rowsOutput}/count`, layout.channels] });
       }
-      probes.push({ ...each.layout, request: each.request, offset, rowsOutput });
-      offset += each.layout.channels;
+      probes.set(request, { ...layout, request, offset, rowsOutput });
+      offset += layout.channels;
     }
   }
   for (const [reduction, parts] of vectors) {
@@ -80,7 +79,7 @@ export function probedModel(graph: Graph, requests: readonly StatisticsRequest[]
     nodes: [...base.nodes, ...added.nodes],
     initializers: [...base.initializers, ...added.initializers],
   };
-  return { model, probes, channels: offset };
+  return { model, probes: requests.map((request) => probes.get(request) as Probe), channels: offset };
 }
 
 const LAST_AXIS = { axis: { int: -1 } } as const;
@@ -112,49 +111,69 @@ function groupsOf(requests: readonly StatisticsRequest[], inputs: TokenInputs): 
   return groups;
 }
 
-/** The nodes and constants that are added to a model; nodes are named after the value they work on. */
+/** What is added to a model, all under names of its own. */
 class Addition {
   readonly nodes: OnnxNode[] = [];
   readonly initializers: OnnxInitializer[] = [];
+  readonly #batch: number;
   readonly #made = new Set<string>();
 
-  emit(name: string, op: string, inputs: readonly string[], attributes: OnnxNode['attributes'] = {}): string {
+  constructor(batch: number) {
+    this.#batch = batch;
+  }
+
+  /** Returns the name of the value. */
+  emit(part: string, op: string, inputs: readonly string[], attributes: OnnxNode['attributes'] = {}): string {
+    const name = named(part);
     this.nodes.push({ name, op, inputs, outputs: [name], attributes });
     return name;
   }
 
-  /** [rows, channels] without padding. */
-  validRows(name: string, { channels, tokenAxes, hasBatch, isFlat }: Layout, batch: number): string {
-    let value = name;
-    if (isFlat) value = this.emit(`${name}/batch`, 'Reshape', [value, this.#integers([batch, -1, channels])]);
+  /** Values side by side, [rows, channels of all]. */
+  joinedRows(part: string, group: Group): string {
+    const [first, ...others] = group as [Group[number], ...Group];
+    const names = group.map(({ request }) => request.node.name);
+    const channels = group.reduce((sum, { layout }) => sum + layout.channels, 0);
+    const value = others.length === 0 ? (names[0] as string) : this.emit(part, 'Concat', names, LAST_AXIS);
+    return this.validRows(part, value, { ...first.layout, channels });
+  }
+
+  /** A value as [rows, channels] without padding. */
+  validRows(part: string, value: string, { channels, tokenAxes, hasBatch, isFlat }: Layout): string {
+    let valid = value;
+    if (isFlat) valid = this.emit(`${part}/batch`, 'Reshape', [valid, this.#integers([this.#batch, -1, channels])]);
     const axes = hasBatch ? [0, ...tokenAxes] : tokenAxes;
     if (axes.length > 0) {
       const starts = this.#integers(axes.map(() => 0));
       const ends = axes.map((axis) => (hasBatch && axis === 0 ? this.#integers([1]) : VALID));
-      const joined = this.#once(`calibration/ends_${axes.join('_')}`, (key) =>
-        this.emit(key, 'Concat', ends, { axis: { int: 0 } }),
-      );
-      value = this.emit(`${name}/valid`, 'Slice', [value, starts, joined, this.#integers(axes)]);
+      const joined = this.#once(`ends_${axes.join('_')}`, (key) => {
+        this.emit(key, 'Concat', ends, { axis: { int: 0 } });
+      });
+      valid = this.emit(`${part}/valid`, 'Slice', [valid, starts, joined, this.#integers(axes)]);
     }
-    return this.emit(`${name}/rows`, 'Reshape', [value, this.#integers([-1, channels])]);
+    return this.emit(`${part}/rows`, 'Reshape', [valid, this.#integers([-1, channels])]);
   }
 
   /** Over the rows. ReduceSum takes its axes as an input since opset 13, the others only since 18. */
-  reduce(name: string, op: string, rows: string): string {
+  reduce(part: string, op: string, rows: string): string {
     const keepdims = { int: 0 };
-    if (op === REDUCTIONS.sum) return this.emit(name, op, [rows, this.#integers([0])], { keepdims });
-    return this.emit(name, op, [rows], { axes: { ints: [0] }, keepdims });
+    if (op === REDUCTIONS.sum) return this.emit(part, op, [rows, this.#integers([0])], { keepdims });
+    return this.emit(part, op, [rows], { axes: { ints: [0] }, keepdims });
   }
 
   #integers(values: readonly number[]): string {
-    return this.#once(`calibration/${values.join('_')}`, (name) => {
-      this.initializers.push({ name, tensor: integerTensor('i64', values) });
+    return this.#once(`integers_${values.join('_')}`, (part) => {
+      this.initializers.push({ name: named(part), tensor: integerTensor('i64', values) });
     });
   }
 
-  #once(name: string, make: (name: string) => void): string {
-    if (!this.#made.has(name)) make(name);
-    this.#made.add(name);
-    return name;
+  #once(part: string, make: (part: string) => void): string {
+    if (!this.#made.has(part)) make(part);
+    this.#made.add(part);
+    return named(part);
   }
+}
+
+function named(part: string): string {
+  return `calibration/${part}`;
 }

@@ -1,5 +1,5 @@
 import { MbertError } from '../errors.ts';
-import type { Graph } from '../graph.ts';
+import type { Graph, Node } from '../graph.ts';
 import type { RuntimeSession } from '../runtimes/runtime.ts';
 import type { NodeStatistics, Statistics, StatisticsRequest } from '../statistics.ts';
 import { integerTensor, readF32, type Tensor } from '../tensor.ts';
@@ -7,16 +7,7 @@ import type { TokenRow } from './feeds.ts';
 import { GramSum, loadGramProduct } from './gram.ts';
 import { loadModel, sampleFeeds, tokenInputsOf } from './graph-session.ts';
 import { StreamingHistogram } from './histogram.ts';
-import { type Probe, probedModel, REDUCTIONS, VALID } from './probes.ts';
-
-export type {
-  ChannelStatistics,
-  Gram,
-  Histogram,
-  NodeStatistics,
-  Statistics,
-  StatisticsRequest,
-} from '../statistics.ts';
+import { type Probe, probedModel, type REDUCTIONS, reductionOutput, VALID } from './probes.ts';
 
 export interface StatisticsOptions {
   /** The id of padding. */
@@ -46,7 +37,7 @@ export async function collectStatistics(
   if (samples.length === 0) throw new MbertError('USAGE', `${graph.name}: calibration: has no samples`);
   if (requests.length === 0) return new Map();
   const inputs = tokenInputsOf(graph);
-  const { model, probes, channels } = probedModel(graph, requests, inputs);
+  const { model, probes, channels } = probedModel(graph, merged(requests), inputs);
   const session = await loadModel(model, options.threads);
   const products = requests.some(({ gram }) => gram) ? await loadGramProduct(options.threads) : undefined;
   try {
@@ -73,12 +64,26 @@ export async function collectStatistics(
     }
     const results = new Map<string, NodeStatistics>();
     for (const collector of collectors) results.set(collector.probe.request.node.name, await collector.result(totals));
-    // In the order of the requests, which the probes are not in.
-    return new Map(requests.map(({ node: { name } }) => [name, results.get(name) as NodeStatistics]));
+    return results;
   } finally {
     await session.close();
     await products?.close();
   }
+}
+
+/** One request a node. */
+function merged(requests: readonly StatisticsRequest[]): StatisticsRequest[] {
+  const byNode = new Map<Node, StatisticsRequest>();
+  for (const { node, channels, histogram, gram } of requests) {
+    const other = byNode.get(node);
+    byNode.set(node, {
+      node,
+      channels: channels || other?.channels || false,
+      histogram: histogram || other?.histogram || false,
+      gram: gram || other?.gram || false,
+    });
+  }
+  return [...byNode.values()];
 }
 
 type Vectors = { readonly [R in keyof typeof REDUCTIONS]: Float64Array };
@@ -98,9 +103,8 @@ class Totals {
 
   add(found: ReadonlyMap<string, Tensor>): void {
     const { min, max, sum, squares } = this.vectors;
-    const [least, most, sums, squareSums] = Object.keys(REDUCTIONS).map((name) =>
-      readF32(found.get(name) as Tensor),
-    ) as [Float32Array, Float32Array, Float32Array, Float32Array];
+    const read = (reduction: keyof Vectors) => readF32(found.get(reductionOutput(reduction)) as Tensor);
+    const [least, most, sums, squareSums] = [read('min'), read('max'), read('sum'), read('squares')];
     for (let c = 0; c < min.length; c++) {
       min[c] = Math.min(min[c] as number, least[c] as number);
       max[c] = Math.max(max[c] as number, most[c] as number);

@@ -101,7 +101,13 @@ async function compute(
   const results = new Map<Node, Tensor[]>(wanted.filter((node) => !known.has(node)).map((node) => [node, []]));
   if (results.size > 0) {
     const { part, from } = cutGraph(graph, [...results.keys()], known);
-    const session = await loadModel(modelOf(part, part.outputs.map(({ node }) => node)), threads);
+    const session = await loadModel(
+      modelOf(
+        part,
+        part.outputs.map(({ node }) => node),
+      ),
+      threads,
+    );
     try {
       const names = session.inputs.map(({ name }) => name);
       for (const [i, { feeds }] of batches.entries()) {

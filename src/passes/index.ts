@@ -11,6 +11,7 @@ import { fuseBottleneck } from './fuse-bottleneck.ts';
 import { fuseLinear } from './fuse-linear.ts';
 import { moveValueBias } from './move-value-bias.ts';
 import { shareConstants } from './share-constants.ts';
+import { signIntegers } from './sign-integers.ts';
 import { trigramToConvolution } from './trigram-to-convolution.ts';
 
 export type Target = 'onnx' | 'tflite';
@@ -35,6 +36,7 @@ export const passes: readonly PassEntry[] = [
   { pass: dropKeyBias, runs: 'always' },
   { pass: fuseBottleneck, runs: 'always' },
   { pass: trigramToConvolution, runs: 'tflite' },
+  { pass: signIntegers, runs: 'tflite' },
   { pass: flattenTokens, runs: 'onnx' },
   { pass: shareConstants, runs: 'always' },
 ];

@@ -58,4 +58,11 @@ export const CONSTANTS = `graph constants (x: f32[2, 3])
   d = relu(c)
 return d: d`;
 
-export const SAMPLE_GRAPHS = { MOBILEBERT_LAYER, TRIGRAM, CONSTANTS };
+/** Values and a constant that are stored as unsigned integers, as other tools quantize. */
+export const QUANTIZED = `graph quantized (x: f32[2, 3])
+  q = quantize(x)  u8[2, 3] q(0.02, 100)
+  y = add(q, c u8[3] q(0.5, 2) {1, 2, 3})  u8[2, 3] q(0.05, 120)
+  z = dequantize(y)
+return z: z`;
+
+export const SAMPLE_GRAPHS = { MOBILEBERT_LAYER, TRIGRAM, CONSTANTS, QUANTIZED };

@@ -97,12 +97,16 @@ function pack(node: FlatNode, out: TfBuilder): Value | null {
   return out.add(node, 'concat', rows, { axis });
 }
 
+/** More parts than this have no use: heads and gates are split into a few. */
+const MAX_PARTS = 1024;
+
 function unpack(node: FlatNode, out: TfBuilder): readonly Value[] | null {
   const x = out.tensor(node, 0);
   const axis = x && axisOf(node.attributes.int('axis'), x.type.shape.length);
-  if (x === null || axis === null) return null;
+  const count = node.attributes.int('num');
+  if (x === null || axis === null || count > MAX_PARTS) return null;
   const values: Value[] = [];
-  for (let i = 0; i < node.attributes.int('num'); i++) {
+  for (let i = 0; i < count; i++) {
     const row = out.step(node, `slice_${i}`, 'slice', [x], { axis, start: i, end: i + 1 });
     values.push({
       kind: 'node',
@@ -118,14 +122,12 @@ interface SplitOptions {
   readonly count: number;
 }
 
-/** More parts than this have no use: heads and gates are split into a few. */
-const MAX_PARTS = 1024;
-
 function split(node: FlatNode, out: TfBuilder, { x: at, axis, count }: SplitOptions): readonly Value[] | null {
   const x = out.tensor(node, at);
   const along = x && axis !== null ? axisOf(axis, x.type.shape.length) : null;
   const size = along === null ? undefined : x?.type.shape[along];
-  if (x === null || along === null || typeof size !== 'number' || count > MAX_PARTS || size % count !== 0) return null;
+  if (x === null || along === null || typeof size !== 'number' || count < 1 || count > MAX_PARTS || size % count !== 0)
+    return null;
   return cut(node, out, { x, axis: along, sizes: new Array<number>(count).fill(size / count) });
 }
 

@@ -213,6 +213,18 @@ test.each(rows.map(([what, nodes, ...lines]) => ({ what, nodes, lines })))('$wha
   expect(body(nodes)).toEqual(lines);
 });
 
+test.each([
+  ['Split', { num_split: -2 }],
+  ['Split', { num_split: 2 ** 31 - 1 }],
+])('%s into %j parts is carried as it is', (op, values) => {
+  expect(body([X, axis, node('y', op, ['axis', 'x'], values)])[0]).toContain(`foreign(axis i32[] {-1}, x) {op: ${op}`);
+});
+
+test('Unpack of an open axis into billions of parts is carried as it is', () => {
+  const nodes = [placeholder('x', [-1, 4]), node('y', 'Unpack', ['x'], { num: 2 ** 31 - 1, axis: 0 })];
+  expect(body(nodes)[0]).toContain('foreign(x) {op: Unpack');
+});
+
 test('shapes that are known only at run time are worked out, with symbols', () => {
   const ids = placeholder('ids', [-1, -1], INT32);
   const zero = integers('0', [0]);

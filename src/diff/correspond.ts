@@ -4,7 +4,7 @@ import { type Classes, classesOf, combined, downClasses, Interner, neighbourhood
 import type { Contents } from './contents.ts';
 import { findGivenNames } from './names.ts';
 import { Pairing } from './pairing.ts';
-import { propagate, type Tellers } from './propagate.ts';
+import { type Allow, propagate, readsTheSame, type Tellers } from './propagate.ts';
 import { attrsOf, constantsOf, opName, type Side, type Value } from './side.ts';
 
 /** Constants with fewer elements than this, all together, do not say which call reads them. */
@@ -30,26 +30,30 @@ export function correspond(a: Side, b: Side, contents: Contents): Pairing {
   const pairing = new Pairing(a, b);
   const evidence = gatherEvidence(a, b, contents);
   const { ops, types, position, content, tellers } = evidence;
-  const made: [number, number][] = [];
-  const pairBy = (...classes: readonly (() => ClassPair)[]) => {
+  const pairBy = (allow: Allow, ...classes: readonly (() => ClassPair)[]) => {
+    const made: [number, number][] = [];
     for (const each of classes) {
       if (pairing.isDone) return;
       const found = each();
-      made.push(...pairing.pairUnique(found.a, found.b));
+      for (const pair of pairing.pairUnique(found.a, found.b)) made.push(pair);
     }
-    propagate(pairing, made.splice(0), tellers);
+    propagate(pairing, made, tellers, allow);
   };
-  pairBy(position, evidence.at(content));
-  pairBy(evidence.at(evidence.constantNames));
-  pairBy(evidence.at(evidence.ownNames));
-  pairBy(content, evidence.same(downClasses), evidence.same(upClasses));
-  pairBy(evidence.inputNames, evidence.constantNames, evidence.ownNames);
+  const inPosition: Allow = (x, y) => position().a[x] === position().b[y];
+  const anywhere: Allow = () => true;
+  pairBy(inPosition, position, evidence.at(content));
+  pairBy(inPosition, evidence.at(evidence.constantNames));
+  pairBy(inPosition, evidence.at(evidence.ownNames));
+  // What a value is made of says more than what becomes of it: readers wait until all of the former is found.
+  pairBy(readsTheSame, content, evidence.sameAlong(downClasses));
+  pairBy(anywhere, evidence.sameAlong(upClasses));
+  pairBy(anywhere, evidence.inputNames, evidence.constantNames, evidence.ownNames);
   pairOutputs(pairing, tellers);
   pairAlike(pairing, position(), tellers);
   for (let run = 0, before = -1; run < MAX_RUNS && !pairing.isDone && pairing.count !== before; run++) {
     before = pairing.count;
     for (const labels of [types, ops]) {
-      for (const rounds of ROUNDS) pairBy(() => evidence.around(pairing, labels(), rounds));
+      for (const rounds of ROUNDS) pairBy(anywhere, () => evidence.around(pairing, labels(), rounds));
     }
     pairAlike(pairing, evidence.around(pairing, types(), 1), tellers);
   }
@@ -58,51 +62,51 @@ export function correspond(a: Side, b: Side, contents: Contents): Pairing {
 
 /** What can be known of each value, worked out when it is asked for. */
 function gatherEvidence(a: Side, b: Side, contents: Contents) {
-  const interner = new Interner();
+  // Each kind of evidence has an interner of its own, whose many texts go when it is done.
+  const ofSides = (make: (side: Side, interner: Interner, of: 'a' | 'b') => Classes) =>
+    once((): ClassPair => {
+      const interner = new Interner();
+      return { a: make(a, interner, 'a'), b: make(b, interner, 'b') };
+    });
   const describe = (text: (value: Value) => string | null) =>
-    once(() => ({ a: classesOf(a, interner, text), b: classesOf(b, interner, text) }));
-  const ofSides = (make: (side: Side, classes: Classes) => Classes, classes: () => ClassPair) =>
-    once(() => ({ a: make(a, classes().a), b: make(b, classes().b) }));
+    ofSides((side, interner) => classesOf(side, interner, text));
+  const along = (direction: typeof downClasses, labels: () => ClassPair) =>
+    ofSides((side, interner, of) => direction(side, interner, labels()[of]));
   const both = (first: () => ClassPair, second: () => ClassPair) =>
-    once(() => ({ a: combined(interner, first().a, second().a), b: combined(interner, first().b, second().b) }));
+    ofSides((_, interner, of) => combined(interner, first()[of], second()[of]));
 
+  const isGiven = givenNames(a, b);
+  const contentText = (value: Value) => constantsOf(value).map((constant) => contents.key(constant));
   const ops = describe(opName);
   const types = describe((value) => `${opName(value)} ${attrsText(value)} ${shapesText(value)}`);
-  const down = ofSides((side, labels) => downClasses(side, interner, labels), ops);
-  const up = ofSides((side, labels) => upClasses(side, interner, labels), ops);
-  const contentText = (value: Value) => constantsOf(value).map((constant) => contents.key(constant));
-  const sameText = describe((value) => `${opName(value)} ${attrsText(value)} ${contentText(value)}`);
-  const isGiven = givenNames(a, b);
-  const position = both(ops, both(down, up));
+  const same = describe((value) => `${opName(value)} ${attrsText(value)} ${contentText(value)}`);
   const ownNames = describe((value) => (isGiven(value.name) ? `${opName(value)} ${value.name}` : null));
-  const constantNames = describe((value) => {
-    const names = constantsOf(value).map(({ name }) => name);
-    return names.length > 0 && names.every(isGiven) ? `${opName(value)} ${names}` : null;
-  });
+  const position = both(along(downClasses, ops), both(ops, along(upClasses, ops)));
   return {
     ops,
     types,
     position,
-    content: describe((value) => (isTelling(value) ? `${opName(value)} ${contentText(value)}` : null)),
-    constantNames,
     ownNames,
+    constantNames: describe((value) => {
+      const names = constantsOf(value).map(({ name }) => name);
+      return names.length > 0 && names.every(isGiven) ? `${opName(value)} ${names}` : null;
+    }),
     inputNames: describe((value) => (value.op === 'input' ? value.name : null)),
-    tellers: lazyTellers([ops, types, sameText, ownNames]),
+    content: describe((value) => (isTelling(value) ? `${opName(value)} ${contentText(value)}` : null)),
+    tellers: lazyTellers([ops, types, same, ownNames]),
     /** Within a position. */
     at: (classes: () => ClassPair) => both(position, classes),
-    /** By the same expressions: attributes and contents too. */
-    same: (make: typeof downClasses) =>
-      both(
-        sameText,
-        ofSides((side, labels) => make(side, interner, labels), sameText),
-      ),
-    around(pairing: Pairing, labels: ClassPair, rounds: number): ClassPair {
-      const classOfPair = (value: number) => interner.number(`pair ${value}`);
-      return {
-        a: neighbourhoods(a, interner, pairing.anchored(labels.a, 'a', classOfPair), rounds),
-        b: neighbourhoods(b, interner, pairing.anchored(labels.b, 'b', classOfPair), rounds),
-      };
-    },
+    /** By whole expressions, attributes and contents included. */
+    sameAlong: (direction: typeof downClasses) => both(same, along(direction, same)),
+    around: (pairing: Pairing, labels: ClassPair, rounds: number) =>
+      ofSides((side, interner, of) => {
+        const anchored = pairing.anchored(
+          labels[of].map((label) => interner.number(`label ${label}`)),
+          of,
+          (value) => interner.number(`pair ${value}`),
+        );
+        return neighbourhoods(side, interner, anchored, rounds);
+      })(),
   };
 }
 

@@ -135,7 +135,7 @@ export interface WeightDifference {
 /** Constants in one another's place, as of two layers that were swapped. */
 export interface MovedDifference {
   readonly kind: 'weights';
-  /** `moved`: with their names. `exchanged`: the names stayed, the values went. */
+  /** `exchanged`: the names stayed, the values went. `moved`: any other. */
   readonly change: 'moved' | 'exchanged';
   /** What the names have apart: `layer.2` and `layer.3`. Empty where they have no such pattern. */
   readonly between: readonly string[];

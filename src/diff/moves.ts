@@ -56,7 +56,7 @@ function groupCycles(
   for (const cycle of cycles) {
     const names = cycle.map((i) => nameOf(slots, i));
     const between = differingParts(names);
-    const change = cycle.every((i) => slots[i]?.b.name === nameOf(slots, source[i])) ? 'moved' : 'exchanged';
+    const change = cycle.every((i) => slots[i]?.b.name === nameOf(slots, i)) ? 'exchanged' : 'moved';
     const key = `${change} ${between}`;
     const group = groups.get(key) ?? { change, between, tensors: [] };
     groups.set(key, group);

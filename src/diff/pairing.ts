@@ -74,10 +74,12 @@ export class Pairing {
 
   /** Pairs what is the only one of its class on both sides; returns the pairs. */
   pairUnique(classesA: Classes, classesB: Classes): [number, number][] {
+    const onlyInA = onlyOnes(classesA, this.#toB);
+    const onlyInB = onlyOnes(classesB, this.#toA);
     const made: [number, number][] = [];
-    for (const { a, b } of this.unpairedByClass(classesA, classesB).values()) {
-      if (a.length !== 1 || b.length !== 1) continue;
-      made.push([a[0] as number, b[0] as number]);
+    for (const [each, a] of onlyInA.entries()) {
+      const b = onlyInB[each];
+      if (a >= 0 && b !== undefined && b >= 0) made.push([a, b]);
     }
     for (const [a, b] of made) this.pair(a, b);
     return made;
@@ -90,4 +92,17 @@ export class Pairing {
       return a === UNPAIRED ? label : classOfPair(a);
     });
   }
+}
+
+/** By class: the only unpaired value that has it; below 0 where there is none or more than one. */
+function onlyOnes(classes: Classes, partners: Int32Array): Int32Array {
+  const [NONE, MANY] = [-1, -2];
+  let most = NO_CLASS;
+  for (const each of classes) if (each > most) most = each;
+  const only = new Int32Array(most + 1).fill(NONE);
+  for (let i = 0; i < classes.length; i++) {
+    const each = classes[i] as number;
+    if (each !== NO_CLASS && partners[i] === UNPAIRED) only[each] = only[each] === NONE ? i : MANY;
+  }
+  return only;
 }

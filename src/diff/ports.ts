@@ -138,7 +138,9 @@ function orderChange(what: 'input' | 'output', pairs: NamedPairs, a: Graph, b: G
   const from: readonly Named[] = a[`${what}s`];
   const to: readonly Named[] = b[`${what}s`];
   const newNames = new Map(splitNames(pairs).renamed.map(([x, y]) => [x.name, y.name]));
+  const paired = new Set(pairs.map(([x]) => x));
   const places = from
+    .filter((port) => paired.has(port))
     .map(({ name }) => to.findIndex((port) => port.name === (newNames.get(name) ?? name)))
     .filter((place) => place >= 0);
   const isAscending = places.every((place, i) => i === 0 || place > (places[i - 1] as number));

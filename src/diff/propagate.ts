@@ -8,9 +8,23 @@ export type Tellers = Iterable<{ readonly a: Classes; readonly b: Classes }>;
 /** A mask has a reader in each layer: looking for agreement among more than these costs more than it tells. */
 const MAX_READERS = 64;
 
+/** Whether a pair may be made, with the score of what is around it. */
+export type Allow = (a: number, b: number, score: number) => boolean;
+
+/** The score of a pair all of whose inputs are pairs. */
+const READS_THE_SAME = 2;
+
+/** Only what reads the same. */
+export const readsTheSame: Allow = (_a, _b, score) => score >= READS_THE_SAME;
+
 /** Pairs what stands around pairs: what both read at the same place, and what reads both. Ends where nothing is clear any more. */
-export function propagate(pairing: Pairing, from: readonly (readonly [number, number])[], tellers: Tellers): void {
-  const proposals = new Proposals(pairing);
+export function propagate(
+  pairing: Pairing,
+  from: readonly (readonly [number, number])[],
+  tellers: Tellers,
+  allow: Allow = () => true,
+): void {
+  const proposals = new Proposals(pairing, allow);
   for (let frontier = from; frontier.length > 0; ) {
     for (const [a, b] of frontier) {
       proposeInputs(pairing, a, b, proposals);
@@ -20,16 +34,15 @@ export function propagate(pairing: Pairing, from: readonly (readonly [number, nu
   }
 }
 
-/** The score of a pair all of whose inputs are pairs. */
-const READS_THE_SAME = 2;
-
 /** Pairs that could be made. One is made where it is the best for both of its values. */
 class Proposals {
   readonly #pairing: Pairing;
+  readonly #allow: Allow;
   #pending = new Map<string, readonly [number, number]>();
 
-  constructor(pairing: Pairing) {
+  constructor(pairing: Pairing, allow: Allow) {
     this.#pairing = pairing;
+    this.#allow = allow;
   }
 
   add(a: number, b: number): void {
@@ -44,9 +57,12 @@ class Proposals {
     const scores = open.map(([a, b]) => agreement(this.#pairing, a, b));
     const bestOfA = bestScores(open, scores, 0);
     const bestOfB = bestScores(open, scores, 1);
-    const best = open.map(([a, b], i) => bestOfA.get(a) === scores[i] && bestOfB.get(b) === scores[i]);
+    const best = open.map(([a, b], i) => {
+      const score = scores[i] as number;
+      return bestOfA.get(a) === score && bestOfB.get(b) === score && this.#allow(a, b, score);
+    });
     // What reads the same is paired before what is read alike: around a layer that has gone, the two disagree.
-    const sure = open.filter((_, i) => best[i] && (scores[i] as number) >= READS_THE_SAME);
+    const sure = open.filter(([a, b], i) => best[i] && readsTheSame(a, b, scores[i] as number));
     const accepted = sure.length > 0 ? sure : open.filter((_, i) => best[i]);
     for (const [a, b] of accepted) this.#pairing.pair(a, b);
     this.#pending = new Map(open.map((pair) => [pair.join(' '), pair]));

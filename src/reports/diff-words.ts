@@ -82,7 +82,9 @@ function rewiredText(readers: readonly Reader[]): string {
     const key = `${shown(reader.to)}, was ${shown(reader.from)}`;
     groups.set(key, [...(groups.get(key) ?? []), reader]);
   }
-  return [...groups].map(([reads, members]) => `${readersText(members)} ${members.length === 1 ? 'reads' : 'read'} ${reads}`).join('; ');
+  return [...groups]
+    .map(([reads, members]) => `${readersText(members)} ${members.length === 1 ? 'reads' : 'read'} ${reads}`)
+    .join('; ');
 }
 
 /** All of one or two nodes; of more how many there are, of which ops, from the first to the last. */

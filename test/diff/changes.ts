@@ -205,6 +205,9 @@ function stored16(graph: Graph, name: string): Graph {
   return graph;
 }
 
+/** Edits of the text of a three-layer BERT. */
+export const EDITS = edits.map(([name, ...replacements]) => ({ name, replacements }));
+
 /** Deliberate changes, each a single thing that somebody did. */
 export const CHANGES: readonly Change[] = [
   ...edits.map(([name, ...all]) => ({ name, a: graphOf(bertText()), b: graphOf(edited(bertText(), ...all)) })),

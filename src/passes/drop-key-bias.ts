@@ -4,8 +4,8 @@ import type { Pass } from '../pass.ts';
 import { axisOf } from '../shape.ts';
 import { hasOneUse, projectionOf, rebuildPath } from './attention.ts';
 
-/** From softmax back to the scores, through a mask that is added and a factor that is one number. */
-function scoresOf(graph: Graph, softmax: Call<'softmax'>): Call<'matmul'> | string | null {
+/** From softmax back to the scores, through a mask that is added and a factor that is one number; or why that is not so. */
+export function scoresOf(graph: Graph, softmax: Call<'softmax'>): Call<'matmul'> | string | null {
   let node: Node | undefined = softmax.inputs[0];
   if (axisOf(softmax.attrs.axis, softmax.type.shape.length) !== softmax.type.shape.length - 1) return null;
   while (node && node.op !== 'matmul') {

@@ -6,7 +6,13 @@ import { type PassContext, runPasses } from '../../src/pass.ts';
 import { selectPasses } from '../../src/passes/index.ts';
 import { CHECKPOINTS, differences, openCheckpoint } from '../models/corpus.ts';
 
-const EQUALIZE = ['equalize-streams', 'equalize-linears', 'equalize-value-output', 'equalize-query-key'];
+const EQUALIZE = [
+  'equalize-streams',
+  'equalize-linears',
+  'equalize-value-output',
+  'equalize-query-key',
+  'centre-attention',
+];
 
 /** Sequences with one token type, which every model has, and ids that every fixture's vocabulary has. */
 const SAMPLES: readonly TokenRow[] = Array.from({ length: 4 }, (_, i) => {
@@ -48,6 +54,7 @@ test('every stream of a NoNorm network is equalized, none of a network with Laye
   // Two layers of three linears in a row, three streams of two widths, and as many attentions.
   expect((await equalized('hf-seqcls', 'onnx', true)).rewrites).toMatchInlineSnapshot(`
     {
+      "centre-attention": 4,
       "equalize-linears": 10,
       "equalize-query-key": 2,
       "equalize-streams": 3,
@@ -56,6 +63,7 @@ test('every stream of a NoNorm network is equalized, none of a network with Laye
   `);
   expect((await equalized('bert-seqcls', 'onnx', true)).rewrites).toMatchInlineSnapshot(`
     {
+      "centre-attention": 4,
       "equalize-linears": 0,
       "equalize-query-key": 2,
       "equalize-streams": 0,

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { evaluate } from '../../src/evaluate.ts';
 import type { Constant, Graph, Node } from '../../src/graph.ts';
 import { type PassContext, runPasses } from '../../src/pass.ts';
+import { centreAttention } from '../../src/passes/centre-attention.ts';
 import { equalizeLinears, equalizeQueryKey, equalizeValueOutput } from '../../src/passes/equalize-pairs.ts';
 import { selectPasses } from '../../src/passes/index.ts';
 import type { NodeStatistics } from '../../src/statistics.ts';
@@ -98,4 +99,47 @@ test('pairs with a linear that is kept stay as they are', async () => {
   const graph = await layer();
   const [report] = await runPasses(graph, [equalizeLinears], { keeps: ({ name }) => name === 'd' });
   expect(report?.rewrites).toBe(1);
+});
+
+test('centre-attention centres keys and values and keeps the outputs', async () => {
+  const graph = await layer();
+  const before = logits(graph);
+  const ranges = (name: string) => {
+    const node = nodeNamed(graph, name);
+    const values = readF32(evaluate(graph, feedsFor(graph), [node]).get(name) as Tensor);
+    const channels = node.type.shape.at(-1) as number;
+    const min = new Float64Array(channels).fill(Number.POSITIVE_INFINITY);
+    const max = new Float64Array(channels).fill(Number.NEGATIVE_INFINITY);
+    values.forEach((value, i) => {
+      min[i % channels] = Math.min(min[i % channels] as number, value);
+      max[i % channels] = Math.max(max[i % channels] as number, value);
+    });
+    return { min, max, mean: min, rms: max };
+  };
+  const offCentre = (name: string) => {
+    const { min, max } = ranges(name);
+    return Math.max(...max.map((most, c) => Math.abs(most + (min[c] as number))));
+  };
+  expect(Math.min(offCentre('k0'), offCentre('v0'))).toBeGreaterThan(0.1);
+  const [report] = await runPasses(graph, [centreAttention], {
+    keeps: () => false,
+    statistics: async (requests) =>
+      new Map(
+        requests.map(({ node: { name } }) => [
+          name,
+          { rows: 1, min: 0, max: 0, mean: 0, rms: 0, channels: ranges(name) } satisfies NodeStatistics,
+        ]),
+      ),
+  });
+  expect(report).toMatchObject({ rewrites: 2, declined: [] });
+  expect(Math.max(offCentre('k0'), offCentre('v0'))).toBeLessThan(1e-5);
+  logits(graph).forEach((found, i) => {
+    expect(found).toBeCloseTo(before[i] as number, 4);
+  });
+});
+
+test('centre-attention says that it needs samples', async () => {
+  const graph = await layer();
+  const [report] = await runPasses(graph, [centreAttention]);
+  expect(report).toMatchObject({ rewrites: 0, declined: ['layer: centres need calibration samples'] });
 });

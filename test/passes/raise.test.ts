@@ -260,6 +260,16 @@ describe('raise-trigram', () => {
     );
   });
 
+  test('finds zeros that come before the cut', async () => {
+    const text = `graph g (x: f32[1, 6, 4])
+      p = pad(x) {before: [0, 2, 0], after: [0, 0, 0]}
+      y = slice(p) {axis: 1, end: 6}
+      return y: y`;
+    expect(await raised(raiseTrigram, text)).toContain('y = shift(x) {offset: -2}');
+    expect(await raised(raiseTrigram, text.replace('end: 6', 'start: 1, end: 7'))).toContain('{offset: -1}');
+    expect(await declined(raiseTrigram, text.replace('end: 6', 'end: 7'))).toEqual([]);
+  });
+
   test('finds the previous token', async () => {
     expect(await raised(raiseTrigram, trigram('end: 5', 'before: [0, 1, 0], after: [0, 0, 0]'))).toContain(
       'y = shift(x) {offset: -1}',

@@ -105,6 +105,8 @@ export class GraphImport {
         return this.#unknown('Concat', value.parts);
       case 'cut':
         return this.#unknown('Slice', [value.x], value);
+      case 'padded':
+        return this.#unknown('Pad', [value.x], value);
       default:
         return this.#unknown('DynamicQuantizeLinear', [value.x]);
     }

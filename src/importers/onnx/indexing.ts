@@ -229,6 +229,10 @@ function cutAlong(to: GraphImport, x: Value, { axis, start, end }: Cut, name: st
   if (x.kind === 'index') return cutGrid(x, axis, begin, stop);
   const dropped = numberOf(subtractSizes(length, stop));
   if (whole === null && dropped !== null) {
+    // As long as x was: every element moves by what was put before it, less what is cut there.
+    if (x.kind === 'padded' && x.axis === axis && begin + dropped === x.before + x.after) {
+      return to.emit('shift', [x.x], { axis, offset: begin - x.before }, name);
+    }
     if (x.kind !== 'node') return notExpressible('a slice of a slice of unknown size');
     return { kind: 'cut', x, axis, start: begin, stop: dropped };
   }
@@ -256,7 +260,7 @@ function cutGrid(grid: IndexValue, axis: number, start: number, stop: Size): Ind
   return { ...grid, offset: addSizes(grid.offset, shift), shape: grid.shape.with(axis, length) };
 }
 
-/** Zeros around x. What fills up again what a slice of unknown size has cut off is a shift: the trigram's neighbours. */
+/** Zeros around x. Where a slice of unknown size has cut off as much, or will, this is a shift: the trigram's neighbours. */
 export const pad: Reader = (operation) => {
   const { to, inputs, name } = operation;
   const x = inputOf(operation, 0);
@@ -275,15 +279,30 @@ export const pad: Reader = (operation) => {
     after[axis] = given[count + i] as number;
   }
   if ([...before, ...after].every((number) => number === 0)) return x;
-  if (x.kind !== 'cut') return to.emit('pad', [x], { before, after }, name);
-  const offset = shiftOf(x.start, x.stop, before[x.axis] as number, after[x.axis] as number);
-  const others = [...before.toSpliced(x.axis, 1), ...after.toSpliced(x.axis, 1)];
-  if (offset === null || others.some((number) => number !== 0)) notExpressible('padding of a slice of unknown size');
-  return to.emit('shift', [x.x], { axis: x.axis, offset }, name);
+  const axis = onlyAxis(before, after);
+  if (x.kind === 'cut') {
+    const offset = axis === x.axis ? shiftOf(x.start, x.stop, before[axis] as number, after[axis] as number) : null;
+    return to.emit(
+      'shift',
+      [x.x],
+      { axis: x.axis, offset: offset ?? notExpressible('padding of a slice of unknown size') },
+      name,
+    );
+  }
+  if (x.kind === 'node' && axis !== null && numberOf(x.shape[axis] as Size) === null) {
+    return { kind: 'padded', x, axis, before: before[axis] as number, after: after[axis] as number };
+  }
+  return to.emit('pad', [x], { before, after }, name);
 };
 
+/** The axis along which zeros are added, where it is one. */
+function onlyAxis(before: readonly number[], after: readonly number[]): number | null {
+  const axes = before.flatMap((count, axis) => (count !== 0 || after[axis] !== 0 ? [axis] : []));
+  return axes.length === 1 ? (axes[0] as number) : null;
+}
+
 /** Cut at one end and padded by as much at the other, all elements move: y[t] = x[t + offset]. */
-export function shiftOf(start: number, stop: number, before: number, after: number): number | null {
+function shiftOf(start: number, stop: number, before: number, after: number): number | null {
   if (stop === 0 && before === 0 && start === after) return start;
   return start === 0 && after === 0 && stop === before ? -stop : null;
 }

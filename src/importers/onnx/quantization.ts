@@ -48,7 +48,7 @@ function constantOf(value: Value): Tensor {
 }
 
 function stored(to: GraphImport, x: Value, dtype: DType, quant: PerTensor, name: string): Value {
-  if (x.kind === 'cut') return { ...x, x: stored(to, x.x, dtype, quant, name) as NodeValue };
+  if (x.kind === 'cut' || x.kind === 'padded') return { ...x, x: stored(to, x.x, dtype, quant, name) as NodeValue };
   if (x.kind === 'tensor') return { kind: 'tensor', tensor: storedTensor(x, dtype, quant), name: x.name, quant };
   const value = to.elementwise('quantize', [x], {}, name);
   if (value.kind !== 'node') return notExpressible('quantization of shape arithmetic');
@@ -77,7 +77,7 @@ function real(operation: Operation, at: number): Value {
   const x = inputOf(operation, at);
   const scale = inputOf(operation, at + 1);
   const zeroPoint = inputs[at + 2];
-  if (x.kind === 'cut') return { ...x, x: realNode(to, x.x, scale, zeroPoint, name) };
+  if (x.kind === 'cut' || x.kind === 'padded') return { ...x, x: realNode(to, x.x, scale, zeroPoint, name) };
   if (x.kind === 'node') return realNode(to, x, scale, zeroPoint, name);
   if (x.kind !== 'tensor') return notExpressible('dequantization of shape arithmetic');
   return x.quant ? x : quantizedConstant(operation, x, scale, zeroPoint);

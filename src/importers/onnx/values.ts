@@ -18,7 +18,15 @@ import {
  * What an ONNX value is known to be while its graph is read. Only the first two reach the graph: shape arithmetic and
  * index grids are worked out here, so that a reshape ends up with a shape and a mask without an index grid.
  */
-export type Value = NodeValue | TensorValue | ListValue | IndexValue | TupleValue | CutValue | DynamicValue;
+export type Value =
+  | NodeValue
+  | TensorValue
+  | ListValue
+  | IndexValue
+  | TupleValue
+  | CutValue
+  | PaddedValue
+  | DynamicValue;
 
 /** A value of the run. `shape` may be larger than the node's own, which then stands for its repetition. */
 export interface NodeValue {
@@ -65,6 +73,15 @@ export interface CutValue {
   readonly axis: number;
   readonly start: number;
   readonly stop: number;
+}
+
+/** x with zeros in front and behind along an axis of unknown size. */
+export interface PaddedValue {
+  readonly kind: 'padded';
+  readonly x: NodeValue;
+  readonly axis: number;
+  readonly before: number;
+  readonly after: number;
 }
 
 /** What DynamicQuantizeLinear makes of x and what the integer product of that with a constant weight becomes on its way. */
@@ -196,6 +213,7 @@ export function dtypeOf(value: Value): DType {
     case 'tuple':
       return 'i64';
     case 'cut':
+    case 'padded':
       return dtypeOf(value.x);
     default:
       return 'f32';
@@ -216,12 +234,16 @@ export function shapeOf(value: Value): readonly Size[] | null {
     case 'tuple':
       return [...(value.parts[0]?.shape ?? []), constantSize(value.parts.length)];
     case 'cut':
-      return value.x.shape.map((size, axis) =>
-        axis === value.axis ? subtractSizes(size, constantSize(value.start + value.stop)) : size,
-      );
+      return resized(value.x.shape, value.axis, -value.start - value.stop);
+    case 'padded':
+      return resized(value.x.shape, value.axis, value.before + value.after);
     default:
       return value.kind === 'dynamic' && value.part === 'values' ? shapeOf(value.x) : null;
   }
+}
+
+function resized(shape: readonly Size[], axis: number, by: number): readonly Size[] {
+  return shape.with(axis, addSizes(shape[axis] as Size, constantSize(by)));
 }
 
 /** The shape where every size is a number or a product. */

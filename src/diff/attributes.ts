@@ -1,5 +1,5 @@
 import type { Attr } from '../op.ts';
-import type { Dim } from '../shape.ts';
+import { axisOf, type Dim } from '../shape.ts';
 import type { AttributesDifference, AttrValue } from './difference.ts';
 import type { Dims } from './dims.ts';
 import { attrsOf, opName, type Value } from './side.ts';
@@ -9,7 +9,9 @@ export function compareAttributes(a: Value, b: Value, dims: Dims): AttributesDif
   const from = attrsOf(a);
   const to = attrsOf(b);
   const names = [...new Set([...Object.keys(from), ...Object.keys(to)])];
-  const differing = names.filter((name) => !isSameAttr(from[name], to[name], dims));
+  const differing = names.filter(
+    (name) => !isSameAttr(from[name], to[name], dims) && !(name === 'axis' && isSameAxis(a, b)),
+  );
   if (differing.length === 0) return null;
   return {
     kind: 'structure',
@@ -18,6 +20,16 @@ export function compareAttributes(a: Value, b: Value, dims: Dims): AttributesDif
     op: opName(a),
     attributes: differing.map((name) => ({ name, from: attrValue(from[name]), to: attrValue(to[name]) })),
   };
+}
+
+/** -1 is the last axis. */
+function isSameAxis(a: Value, b: Value): boolean {
+  const [from, to] = [a, b].map((value) => {
+    const { axis } = attrsOf(value);
+    const rank = value.inputs[0]?.type.shape.length ?? 0;
+    return typeof axis === 'number' ? axisOf(axis, rank) : null;
+  });
+  return from !== null && from === to;
 }
 
 function attrValue(attr: Attr | undefined): AttrValue {

@@ -1,0 +1,68 @@
+import { copyGraph } from '../../copy-graph.ts';
+import type { Graph, Node } from '../../graph.ts';
+import { type Pass, runPasses } from '../../pass.ts';
+import { selectPasses } from '../../passes/index.ts';
+import { raise } from '../../passes/raise.ts';
+import type { Dim } from '../../shape.ts';
+import { readF32 } from '../../tensor.ts';
+
+/**
+ * Two graphs as meaning has them: high-level ops found, exact passes run, ids of one type, and the symbols of one side
+ * bound to what the other has fixed or named. The arguments stay as they are.
+ */
+export async function normalizeBoth(a: Graph, b: Graph): Promise<{ readonly a: Graph; readonly b: Graph }> {
+  const sizes = unifyShapes(a, b);
+  return { a: await normalize(a, sizes.a), b: await normalize(b, sizes.b) };
+}
+
+async function normalize(graph: Graph, sizes: Sizes): Promise<Graph> {
+  const copy = copyGraph(graph, { bindings: sizes, indexType: 'i64' });
+  await raise(copy);
+  await runPasses(copy, [...EXACT_PASSES, dropZeroBias]);
+  return copy;
+}
+
+/** Every format's own form is undone or applied to both: tokens in rows, the trigram as a convolution. */
+const EXACT_PASSES = selectPasses('trigram-to-convolution', 'onnx');
+
+/** TFLite's kernels need a bias, so files have zeros where the model has none. */
+const dropZeroBias: Pass = {
+  name: 'drop-zero-bias',
+  summary: 'linear(x, weight, 0)  ->  linear(x, weight)',
+  keeps: 'bits',
+  run(graph) {
+    let rewrites = 0;
+    for (const node of graph.nodes()) {
+      if (node.op !== 'linear' || !isZero(node.inputs[2])) continue;
+      const [x, weight] = node.inputs as readonly [Node, Node];
+      const without = () => graph.add('linear', [x, weight], node.attrs, node.name);
+      if (node.type.quant === undefined && graph.replace(node, without)) rewrites++;
+    }
+    return { rewrites, declined: [] };
+  },
+};
+
+function isZero(bias: Node | undefined): boolean {
+  return bias?.op === 'constant' && readF32(bias.tensor).every((value) => value === 0);
+}
+
+interface Sizes {
+  [symbol: string]: Dim;
+}
+
+/** A size in place of a symbol where the other side has one; one name where both have symbols. */
+function unifyShapes(a: Graph, b: Graph): { readonly a: Sizes; readonly b: Sizes } {
+  const sizes = { a: {}, b: {} };
+  for (const [i, from] of a.inputs.entries()) {
+    const to = b.inputs.find(({ name }) => name === from.name) ?? b.inputs[i];
+    if (to?.type.shape.length !== from.type.shape.length) continue;
+    for (const [axis, dim] of from.type.shape.entries()) bindOne(sizes, dim, to.type.shape[axis] as Dim);
+  }
+  return sizes;
+}
+
+function bindOne(sizes: { readonly a: Sizes; readonly b: Sizes }, a: Dim, b: Dim): void {
+  if (a === b) return;
+  if (typeof a === 'string' && typeof b === 'number') sizes.a[a] = b;
+  else if (typeof b === 'string') sizes.b[b] = a;
+}

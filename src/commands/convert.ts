@@ -10,6 +10,7 @@ export function addConvert(program: Command, action: Action): void {
     .description(
       'Writes a model as TFLite or ONNX, exact passes applied. Nothing that changes the function runs unless asked for.',
     )
+    .option('--verify', 'run source and result on seeded inputs and compare; exit 1 if they differ')
     .option('--json', 'print the result as JSON')
     .addHelpText(
       'after',

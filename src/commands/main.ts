@@ -6,6 +6,7 @@ import { addConvert } from './convert.ts';
 import { addInspect } from './inspect.ts';
 import { type Io, processIo, showProgress } from './io.ts';
 import { addPasses } from './passes.ts';
+import { addQuantize } from './quantize.ts';
 
 const WRONG_INPUT = 2;
 /** EX_SOFTWARE of sysexits.h. */
@@ -47,9 +48,11 @@ function program(io: Io, action: Action): Command {
       `
 Examples:
   $ mbert convert ./mobilebert-sst2 -o model.tflite --verify
+  $ mbert quantize ./mobilebert-sst2 -o model.onnx --scheme int8 --calibrate texts.txt
   $ mbert inspect ./mobilebert-sst2`,
     );
   addConvert(command, action);
+  addQuantize(command, action);
   addInspect(command, action);
   addPasses(command, action);
   for (const child of command.commands) child.copyInheritedSettings(command);

@@ -7,6 +7,28 @@ export function positiveInteger(text: string): number {
   return value;
 }
 
+export function integer(text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !Number.isSafeInteger(value)) throw new InvalidArgumentError('it must be an integer.');
+  return value;
+}
+
+export function percentage(text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !(value >= 0 && value <= 100)) throw new InvalidArgumentError('it must be 0 to 100.');
+  return value;
+}
+
+const UNITS: { readonly [unit: string]: number } = { '': 1, B: 1, KB: 1e3, MB: 1e6, GB: 1e9 };
+
+/** `8MB`, `8.5 mb` or bytes. */
+export function byteSize(text: string): number {
+  const [, digits, unit] = /^(\d+(?:\.\d+)?) ?([kmg]?b)?$/i.exec(text.trim()) ?? [];
+  const factor = UNITS[(unit ?? '').toUpperCase()];
+  if (digits === undefined || factor === undefined) throw new InvalidArgumentError('it must be a size such as 8MB.');
+  return Math.floor(Number(digits) * factor);
+}
+
 function integerOrDynamic(text: string): number | 'dynamic' {
   return text === 'dynamic' ? 'dynamic' : positiveInteger(text);
 }
@@ -51,6 +73,5 @@ export function addOutputOptions(command: Command): Command {
     .option('--external-data', 'ONNX: weights in a file beside the model (default: above 2 GB)')
     .option('--min-runtime <version>', 'TFLite: the oldest TensorFlow release that must load the file, as 2.14')
     .option('--labels <file>', "class names, one a line, in place of the model's own")
-    .option('--vocab <file>', "vocab.txt in place of the model's own")
-    .option('--verify', 'run source and result on seeded inputs and compare; exit 1 if they differ');
+    .option('--vocab <file>', "vocab.txt in place of the model's own");
 }

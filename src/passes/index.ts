@@ -1,5 +1,7 @@
 import { MbertError, nearest } from '../errors.ts';
 import type { Pass } from '../pass.ts';
+import { centreAttention } from './centre-attention.ts';
+import { centreNorms } from './centre-norms.ts';
 import { dropKeyBias } from './drop-key-bias.ts';
 import { equalizeLinears, equalizeQueryKey, equalizeValueOutput } from './equalize-pairs.ts';
 import { equalizeStreams } from './equalize-streams.ts';
@@ -30,10 +32,12 @@ export const passes: readonly PassEntry[] = [
   { pass: moveValueBias, runs: 'always' },
   { pass: foldNoNorm, runs: 'always' },
   { pass: equalizeStreams, runs: 'asked' },
+  { pass: centreNorms, runs: 'asked' },
   { pass: equalizeLinears, runs: 'asked' },
   { pass: equalizeValueOutput, runs: 'asked' },
   { pass: equalizeQueryKey, runs: 'asked' },
   { pass: dropKeyBias, runs: 'always' },
+  { pass: centreAttention, runs: 'asked' },
   { pass: fuseBottleneck, runs: 'always' },
   { pass: trigramToConvolution, runs: 'tflite' },
   { pass: signIntegers, runs: 'tflite' },

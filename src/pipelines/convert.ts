@@ -5,6 +5,7 @@ import type { Graph, Node } from '../graph.ts';
 import type { Task } from '../models/index.ts';
 import { type PassReport, runPasses } from '../pass.ts';
 import { selectPasses, type Target } from '../passes/index.ts';
+import type { Statistics, StatisticsRequest } from '../statistics.ts';
 import { constantBytes } from '../text.ts';
 import { VERSION } from '../version.ts';
 import { openModel, targetOf } from './model.ts';
@@ -87,7 +88,7 @@ export async function convert(options: ConvertOptions): Promise<ConvertResult> {
   }
 }
 
-function refuseMisplaced(options: ConvertOptions, target: Target | undefined): void {
+export function refuseMisplaced(options: ConvertOptions, target: Target | undefined): void {
   const only = (flag: string, wanted: Target, given: unknown) => {
     if (given === undefined || given === false || target === undefined || target === wanted) return;
     throw new MbertError('USAGE', `--${flag}: is for ${wanted} files, the output is ${options.output}`);
@@ -127,14 +128,22 @@ async function convertTo(
   };
 }
 
-interface Prepared {
+export interface Prepared {
   readonly graph: Graph;
   readonly reports: ConvertedFile['passes'];
   readonly nodesBefore: number;
 }
 
-/** The graph of a model as it will be written: built for the target, passes run, outputs in the target's order. */
-export async function prepare(model: OpenedModel, target: Target, options: ConvertOptions): Promise<Prepared> {
+/**
+ * The graph of a model as it will be written: built for the target, passes run, outputs in the target's order.
+ * `statistics` answers passes that are calibrated.
+ */
+export async function prepare(
+  model: OpenedModel,
+  target: Target,
+  options: ConvertOptions,
+  statistics?: (graph: Graph, requests: readonly StatisticsRequest[]) => Promise<Statistics>,
+): Promise<Prepared> {
   const graph = model.build(target, options);
   if (target === 'tflite') {
     // Task Library falls back to this order where a file has no names.
@@ -145,7 +154,10 @@ export async function prepare(model: OpenedModel, target: Target, options: Conve
   const { keep } = options;
   const keeps = (node: Node) => keep?.test(node.name) ?? false;
   options.progress?.('running passes');
-  const reports = await runPasses(graph, selectPasses(options.passes, target), { keeps });
+  const reports = await runPasses(graph, selectPasses(options.passes, target), {
+    keeps,
+    ...(statistics && { statistics: (requests: readonly StatisticsRequest[]) => statistics(graph, requests) }),
+  });
   return { graph, nodesBefore, reports: reports.map(passSummary) };
 }
 
@@ -153,7 +165,7 @@ function passSummary({ pass, rewrites, declined }: PassReport & { readonly pass:
   return { name: pass.name, rewrites, declined };
 }
 
-function countCalls(graph: Graph): number {
+export function countCalls(graph: Graph): number {
   return graph.nodes().filter(({ op }) => op !== 'input' && op !== 'constant').length;
 }
 
@@ -174,9 +186,10 @@ export async function* exportGraph(
   target: Target,
   name: string,
   options: ConvertOptions,
+  more: { readonly [key: string]: string } = {},
 ): AsyncIterable<OutputFile> {
   const dtype = options.dtype ?? 'f32';
-  const properties = propertiesOf(model, options);
+  const properties = { ...propertiesOf(model, options), ...more };
   if (target === 'onnx') {
     const { opset, externalData } = options;
     const { minimumOpset, onnx } = await import('../exporters/onnx.ts');
@@ -217,7 +230,7 @@ function labelsOf(model: OpenedModel, options: ConvertOptions): readonly string[
   return lines;
 }
 
-function readWhole(path: string): Uint8Array {
+export function readWhole(path: string): Uint8Array {
   const file = openFile(path);
   try {
     return file.read(0, file.size);
@@ -238,7 +251,7 @@ function propertiesOf(model: OpenedModel, options: ConvertOptions): Record<strin
   };
 }
 
-async function* withProgress(
+export async function* withProgress(
   files: AsyncIterable<OutputFile>,
   report: (done: number) => void,
 ): AsyncIterable<OutputFile> {

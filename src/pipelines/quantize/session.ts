@@ -26,10 +26,13 @@ export interface LoadedModel {
   close(): Promise<void>;
 }
 
+/** Two models run beside each other, and one sequence is too little work to share: more threads wait for one another. */
+const THREADS = 1;
+
 /** Loads a file whose inputs are those of `graph`. A fixed sequence is padded; another one is as long as the row. */
 export async function loadModel(path: string, graph: Graph, options: FeedOptions): Promise<LoadedModel> {
   const runtime = runtimeFor(path);
-  const session = await runtime.load(path);
+  const session = await runtime.load(path, { threads: THREADS });
   const inputs = tokenInputsOf(graph);
   const fixed = inputs.shape.at(-1);
   const run = (row: TokenRow, more: ReadonlyMap<string, Tensor> = new Map()) => {

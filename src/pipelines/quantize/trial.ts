@@ -28,7 +28,7 @@ export interface Trial {
 export function withTrial<T>(options: TrialOptions, work: (trial: Trial) => Promise<T>): Promise<T> {
   const { plan, groups, rows } = options;
   return withFolder(async (write) => {
-    const groupOf = groupsByNode(plan, groups);
+    const groupOf = groupsByNode(groups);
     const count = groups.length + 1;
     const switched = switchedGraph(plan, { ...options, groups: count, groupOf });
     const float = await answersOf(await write(onnx.write(plan.graph, onnx.defaults)), plan.graph, options);
@@ -61,7 +61,7 @@ export function withTrial<T>(options: TrialOptions, work: (trial: Trial) => Prom
 }
 
 /** What a group's nodes read as integers and what they write is ruled by its switch. */
-function groupsByNode(plan: Plan, groups: readonly (readonly Node[])[]): (node: Node) => number {
+function groupsByNode(groups: readonly (readonly Node[])[]): (node: Node) => number {
   const byNode = new Map<Node, number>();
   groups.forEach((nodes, i) => {
     for (const node of nodes) byNode.set(node, i + 1);

@@ -1,0 +1,95 @@
+import type { Call, Graph, Node } from '../graph.ts';
+import type { Pass, PassContext } from '../pass.ts';
+import { axisOf } from '../shape.ts';
+import { type PerChannel, perChannel, sum, timesVector, vectorTensor } from './affine.ts';
+import { constantLinear, hasOneUse } from './attention.ts';
+import { moveValueBias } from './move-value-bias.ts';
+
+/** What reads a norm's result: linears that read it, and linears whose result it is added to. */
+interface Readers {
+  readonly reading: readonly Call<'linear'>[];
+  readonly beside: readonly Call<'linear'>[];
+}
+
+/** Everything that reads the norm, if all of it can take up an offset; else the reason why not. */
+function readersOf(graph: Graph, norm: Node): Readers | string {
+  const reading: Call<'linear'>[] = [];
+  const beside: Call<'linear'>[] = [];
+  const stack: Node[] = [norm];
+  for (let at = stack.pop(); at !== undefined; at = stack.pop()) {
+    if (graph.outputs.some(({ node }) => node === at)) return `${at.name} is an output`;
+    for (const user of at.users) {
+      const writer = user.op === 'add' ? user.inputs.find((input) => input !== at) : undefined;
+      const linear = constantLinear(user) ?? (writer && constantLinear(writer));
+      if (movesTokens(user, at)) stack.push(user);
+      else if (user.op === 'linear' && linear) reading.push(user);
+      else if (linear && hasOneUse(graph, linear.node) && linear.node.attrs.activation === 'none')
+        beside.push(linear.node);
+      else return `${user.op} reads it`;
+    }
+  }
+  return { reading, beside };
+}
+
+/** A reshape or slice that leaves the channels as they are. */
+function movesTokens(node: Node, x: Node): boolean {
+  const rank = x.type.shape.length;
+  if (node.op === 'slice') return axisOf(node.attrs.axis, rank) !== rank - 1;
+  return node.op === 'reshape' && node.type.shape.at(-1) === x.type.shape.at(-1);
+}
+
+async function run(graph: Graph, context: PassContext) {
+  if (!context.statistics) return { rewrites: 0, declined: ['needs calibration samples'] };
+  const declined: string[] = [];
+  const found = new Map<Call<'layerNorm'>, Readers>();
+  for (const node of graph.nodes()) {
+    if (node.op !== 'layerNorm' || node.inputs[2]?.op !== 'constant' || context.keeps(node)) continue;
+    const readers = readersOf(graph, node);
+    if (typeof readers === 'string') declined.push(`${node.name}: ${readers}`);
+    else found.set(node, readers);
+  }
+  const statistics = await context.statistics([...found.keys()].map((node) => ({ node, channels: true })));
+  const extra = new Map<Node, PerChannel>();
+  for (const [norm, { reading, beside }] of found) {
+    const channels = statistics.get(norm.name)?.channels;
+    if (channels === undefined) continue;
+    const centre = channels.max.map((most, c) => (most + (channels.min[c] as number)) / 2);
+    for (const linear of reading) {
+      const weight = linear.inputs[1] as Node & { readonly op: 'constant' };
+      extra.set(linear, sum(extra.get(linear) ?? null, timesVector(weight.tensor, centre)) as PerChannel);
+    }
+    for (const linear of beside) extra.set(linear, sum(extra.get(linear) ?? null, centre) as PerChannel);
+    shiftNorm(graph, norm, centre);
+  }
+  for (const [linear, bias] of extra) addBias(graph, linear as Call<'linear'>, bias);
+  // A value that got a bias back loses it again, so that its range is its own.
+  if (extra.size > 0) await moveValueBias.run(graph, context);
+  return { rewrites: found.size, declined };
+}
+
+function shiftNorm(graph: Graph, norm: Call<'layerNorm'>, centre: PerChannel): void {
+  const [x, gamma, beta] = norm.inputs as readonly [Node, Node, Node & { readonly op: 'constant' }];
+  const shifted = perChannel(beta.tensor).map((value, c) => value - (centre[c] as number));
+  graph.replace(norm, () =>
+    graph.add('layerNorm', [x, gamma, graph.constant(vectorTensor(shifted), beta.name)], norm.attrs, norm.name),
+  );
+}
+
+function addBias(graph: Graph, linear: Call<'linear'>, extra: PerChannel): void {
+  const [x, weight, bias] = linear.inputs as readonly [Node, Node, Node?];
+  const total = sum(extra, bias?.op === 'constant' ? perChannel(bias.tensor) : null) as PerChannel;
+  const constant = graph.constant(vectorTensor(total), bias?.name ?? `${linear.name}.bias`);
+  graph.replace(linear, () => graph.add('linear', [x, weight, constant], linear.attrs, linear.name));
+}
+
+/**
+ * LayerNorm's beta is an offset that everything behind it can take up: x = x̂ + e, where linears that read x add W e to
+ * their bias, and linears that x is added to add e to theirs. With e in the middle of each channel's range, channels that
+ * are large but hardly vary, as BERTs have, no longer widen the range of all.
+ */
+export const centreNorms: Pass = {
+  name: 'centre-norms',
+  summary: 'linear(layerNorm(x))  ->  linear(layerNorm(x) - e) with W e in its bias: ranges around zero',
+  keeps: 'values',
+  run,
+};

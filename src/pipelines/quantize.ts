@@ -1,0 +1,235 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { decodeText } from '../bytes.ts';
+import { collectStatistics } from '../calibration/statistics.ts';
+import { MbertError } from '../errors.ts';
+import type { Graph } from '../graph.ts';
+import type { Target } from '../passes/index.ts';
+import { parseRecipe, recipeText } from '../quantize/recipe.ts';
+import type { Scheme } from '../quantize/settings.ts';
+import { formFor, granularityFor, type TargetProfile, targetNamed } from '../quantize/targets.ts';
+import type { Statistics, StatisticsRequest } from '../statistics.ts';
+import { prepare, readWhole, refuseMisplaced } from './convert.ts';
+import { openModel, targetOf } from './model.ts';
+import { defaultLength, type OpenedModel } from './opened-model.ts';
+import { type Collect, type DecideOptions, type Decision, decide } from './quantize/decide.ts';
+import { describeRows, type RowReader, rowReader } from './quantize/rows.ts';
+import { type SampleSets, takeSamples } from './quantize/samples.ts';
+import { withFolder } from './quantize/session.ts';
+import type { QuantizedFile, QuantizeOptions, QuantizeResult } from './quantize/types.ts';
+import { Writer } from './quantize/writer.ts';
+
+export type { QuantizedFile, QuantizeOptions, QuantizeResult };
+
+const DEFAULT_SAMPLES = 128;
+
+/** What makes a float graph fit for integers, besides the default passes; `--passes=-name` takes one out. */
+const PASSES = 'equalize-streams,centre-norms';
+
+/** Quantizes a source to TFLite, ONNX or both, and measures what that costs. Throws MbertError; a failure leaves no file. */
+export async function quantize(options: QuantizeOptions): Promise<QuantizeResult> {
+  const format = targetOf(options.output);
+  refuseMisplaced(options, format);
+  refuseContradictions(options, format);
+  options.progress?.('reading');
+  const model = await openModel(options.source, options);
+  try {
+    const plans =
+      format === undefined
+        ? (['tflite', 'onnx'] as const).map((each) => ({ format: each, path: join(options.output, `model.${each}`) }))
+        : [{ format, path: options.output }];
+    const results: QuantizedFile[] = [];
+    for (const plan of plans) results.push(await quantizeTo(model, plan.format, plan.path, options));
+    const { architecture, task, warnings, unused } = model;
+    return { source: options.source, architecture, task, results, warnings, unused };
+  } finally {
+    model.close();
+  }
+}
+
+function refuseContradictions(options: QuantizeOptions, format: Target | undefined): void {
+  const isCalibrated = options.scheme === 'int8' || options.scheme === 'int16x8';
+  if (isCalibrated && options.calibrate === undefined) {
+    throw new MbertError('USAGE', `--scheme ${options.scheme}: needs --calibrate FILE`, {
+      hint: 'a hundred lines of text as the model will see it; --scheme dynamic needs none',
+    });
+  }
+  if (options.maxDrop !== undefined && options.calibrate === undefined && options.data === undefined) {
+    throw new MbertError('USAGE', '--max-drop: needs samples to measure on', {
+      hint: 'give --data FILE or --calibrate FILE',
+    });
+  }
+  if (options.dumpRecipe !== undefined && format === undefined) {
+    throw new MbertError('USAGE', `--dump-recipe: is for one file, ${options.output} gets two`);
+  }
+  if (options.io === 'int8' && (format !== 'tflite' || !isCalibrated)) {
+    throw new MbertError('USAGE', '--io int8: is for .tflite files of --scheme int8 or int16x8');
+  }
+  for (const [flag, given] of [
+    ['recipe', options.recipe],
+    ['dump-recipe', options.dumpRecipe],
+  ] as const) {
+    if (given !== undefined && options.scheme === 'f16') throw new MbertError('USAGE', `--${flag}: f16 has no recipes`);
+  }
+}
+
+/** What all steps of one file share. */
+interface Job {
+  readonly model: OpenedModel;
+  readonly format: Target;
+  readonly options: QuantizeOptions;
+  readonly profile: TargetProfile;
+  readonly samples: SampleSets;
+  readonly feeds: { readonly task: OpenedModel['task']; readonly pad: number; readonly mask: number | undefined };
+  /** Statistics of the calibration samples, once more the same for a twin of the graph. */
+  readonly calibration: CalibrationRuns;
+}
+
+async function quantizeTo(
+  model: OpenedModel,
+  format: Target,
+  path: string,
+  given: QuantizeOptions,
+): Promise<QuantizedFile> {
+  const profile = targetNamed(given.target ?? 'cpu', format);
+  const options = given.scheme === 'f16' ? given : { ...given, passes: `${PASSES},${given.passes ?? ''}` };
+  const source = model.build(format, options);
+  refuseQuantized(source, options.source);
+  const { samples, feeds } = readSampleSets(model, source, format, options);
+  const calibration = new CalibrationRuns(samples, feeds.pad, options);
+  const job: Job = { model, format, options, profile, samples, feeds, calibration };
+  return withFolder(async (write) => {
+    const prepared = await prepare(model, format, options, calibration.collector());
+    const writer = new Writer({ ...job, path, write, prepared, manifest: manifestOf(job) });
+    if (options.scheme === 'f16') return writer.writeHalves();
+    const decideOptions = decideOptionsOf(job, options.scheme);
+    const decision = await decide(prepared.graph, decideOptions);
+    if (options.dumpRecipe !== undefined) dumpRecipe(options.dumpRecipe, decision);
+    return writer.writeDecision(decision, decideOptions);
+  });
+}
+
+function readSampleSets(model: OpenedModel, graph: Graph, format: Target, options: QuantizeOptions) {
+  const { calibrate, data } = options;
+  const { task, maxPositions } = model;
+  if (calibrate === undefined && data === undefined) {
+    const samples: SampleSets = {
+      calibration: [],
+      trial: [],
+      proof: [],
+      labels: undefined,
+      calibrationPath: undefined,
+      proofPath: undefined,
+      overlap: 0,
+      warnings: [],
+    };
+    return { samples, feeds: { task, pad: 0, mask: undefined } };
+  }
+  const length = options.sequenceLength ?? defaultLength(format, task, maxPositions);
+  const vocab = options.vocab === undefined ? undefined : { what: options.vocab, bytes: readWhole(options.vocab) };
+  const reader: RowReader = rowReader(model, graph, {
+    maxLength: length === 'dynamic' ? maxPositions : length,
+    vocab,
+  });
+  const samples = takeSamples(reader, {
+    calibrate,
+    samples: options.samples ?? DEFAULT_SAMPLES,
+    seed: options.seed,
+    data,
+    allowOverlap: options.allowOverlap ?? false,
+    isGated: options.maxDrop !== undefined,
+  });
+  return { samples, feeds: { task, pad: reader.tokenizer.pad, mask: reader.tokenizer.mask } };
+}
+
+function refuseQuantized(graph: Graph, source: string): void {
+  const found = graph.nodes().find((node) => node.type.quant || node.op === 'dynamicRound');
+  if (!found) return;
+  throw new MbertError('UNSUPPORTED', `${source}: ${found.name}: is quantized already`, {
+    hint: 'quantize the float model that it was made of',
+  });
+}
+
+/** Runs the calibration samples; a twin of a graph that was calibrated before gets the same numbers. */
+class CalibrationRuns {
+  readonly #samples: SampleSets;
+  readonly #pad: number;
+  readonly #options: QuantizeOptions;
+  readonly #done: Statistics[] = [];
+
+  constructor(samples: SampleSets, pad: number, options: QuantizeOptions) {
+    this.#samples = samples;
+    this.#pad = pad;
+    this.#options = options;
+  }
+
+  /** What passes ask; undefined without samples, so that they do without. */
+  collector(): Collect | undefined {
+    if (this.#samples.calibration.length === 0) return undefined;
+    return (graph, requests) => this.collect(graph, requests);
+  }
+
+  /** Answers in the order in which the first graph was asked. */
+  replay(): Collect | undefined {
+    if (this.#samples.calibration.length === 0) return undefined;
+    let next = 0;
+    return async (graph, requests) => this.#done[next++] ?? this.collect(graph, requests);
+  }
+
+  async collect(graph: Graph, requests: readonly StatisticsRequest[]): Promise<Statistics> {
+    const { sequenceLength } = this.#options;
+    const found = await collectStatistics(graph, requests, this.#samples.calibration, {
+      pad: this.#pad,
+      ...(typeof sequenceLength === 'number' && { length: sequenceLength }),
+      progress: (done, total) => this.#options.progress?.('calibrating', done, total),
+    });
+    this.#done.push(found);
+    return found;
+  }
+}
+
+function decideOptionsOf(job: Job, scheme: Exclude<Scheme, 'f16'>): DecideOptions {
+  const { format, options, profile, samples, calibration } = job;
+  const { recipe } = options;
+  return {
+    ...job.feeds,
+    form: formFor(scheme, format, profile),
+    request: {
+      scheme,
+      granularity: granularityFor(scheme, format, profile),
+      range: options.range ?? 'minmax',
+      integerOutputs: options.io === 'int8',
+    },
+    recipe:
+      recipe === undefined
+        ? undefined
+        : { path: recipe, rules: parseRecipe(decodeText(readWhole(recipe), recipe), recipe) },
+    keep: options.keep,
+    samples,
+    collect: (graph, requests) => calibration.collect(graph, requests),
+    fallback: format === 'tflite' && !profile.isStrict ? 'dynamic' : 'float',
+    scan: options.scan ?? true,
+    progress: (step, done, total) => options.progress?.(step, done, total),
+  };
+}
+
+function dumpRecipe(path: string, { settings }: Decision): void {
+  try {
+    writeFileSync(path, recipeText(settings));
+  } catch (cause) {
+    throw new MbertError('USAGE', `${path}: cannot be written: ${cause instanceof Error ? cause.message : cause}`, {
+      cause,
+    });
+  }
+}
+
+/** What the file says of how it was made. */
+function manifestOf({ options, profile, samples }: Job): { readonly [key: string]: unknown } {
+  const { calibrationPath, calibration, overlap } = samples;
+  return {
+    scheme: options.scheme,
+    target: profile.name,
+    ...(calibrationPath !== undefined && { calibration: describeRows(calibrationPath, calibration, options.seed) }),
+    ...(overlap > 0 && { overlap }),
+  };
+}

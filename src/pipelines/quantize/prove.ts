@@ -1,0 +1,161 @@
+import type { TokenRow } from '../../calibration/feeds.ts';
+import type { Graph, Node } from '../../graph.ts';
+import { readF32, type Tensor } from '../../tensor.ts';
+import { Comparison } from './answers.ts';
+import { type FeedOptions, type LoadedModel, loadModel } from './session.ts';
+
+/** What a quantized model is worth beside the float one, measured in the runtime that will run it. */
+export interface Proof {
+  readonly runtime: string;
+  readonly samples: number;
+  /** 10·log10(Σ answer² / Σ error²) over all outputs of valid tokens. */
+  readonly sqnrDb: number;
+  /** The share of equal answers, 0 … 1: class, span, token class or word; for features the mean cosine. */
+  readonly agreement: number;
+  /** With labels: the share of right answers, 0 … 1. */
+  readonly accuracy: { readonly float: number; readonly quantized: number } | undefined;
+  /** What --max-drop limits, in percentage points: of accuracy with labels, else of agreement. */
+  readonly drop: number;
+  readonly layers: readonly LayerProof[];
+}
+
+export interface LayerProof {
+  readonly name: string;
+  readonly sqnrDb: number;
+}
+
+export interface ProofOptions extends FeedOptions {
+  readonly rows: readonly TokenRow[];
+  readonly labels: readonly number[] | undefined;
+  readonly progress: (done: number, total: number) => void;
+}
+
+/** Runs both files on held-out rows. */
+export async function compareFiles(
+  floatPath: string,
+  quantizedPath: string,
+  graph: Graph,
+  options: ProofOptions,
+): Promise<Omit<Proof, 'layers'>> {
+  const float = await loadModel(floatPath, graph, options);
+  const quantized = await loadModel(quantizedPath, graph, options).catch(async (cause: unknown) => {
+    await float.close();
+    throw cause;
+  });
+  try {
+    return await compareModels(float, quantized, options);
+  } finally {
+    await float.close();
+    await quantized.close();
+  }
+}
+
+async function compareModels(
+  float: LoadedModel,
+  quantized: LoadedModel,
+  { rows, labels, progress }: ProofOptions,
+): Promise<Omit<Proof, 'layers'>> {
+  const comparison = new Comparison();
+  let floatRight = 0;
+  let quantizedRight = 0;
+  for (const [i, row] of rows.entries()) {
+    const [expected, actual] = await Promise.all([float.answer(row), quantized.answer(row)]);
+    comparison.add(expected, actual);
+    if (labels) {
+      if (expected.choices[0] === labels[i]) floatRight++;
+      if (actual.choices[0] === labels[i]) quantizedRight++;
+    }
+    progress(i + 1, rows.length);
+  }
+  const { sqnrDb, agreement } = comparison;
+  const accuracy = labels && { float: floatRight / rows.length, quantized: quantizedRight / rows.length };
+  const drop = 100 * (accuracy ? accuracy.float - accuracy.quantized : 1 - agreement);
+  return { runtime: quantized.runtime, samples: rows.length, sqnrDb, agreement, accuracy, drop };
+}
+
+/** Rows that the hidden states are compared on: they have hundreds of values a token. */
+const LAYER_ROWS = 8;
+
+/** The two graphs whose layers are compared, and how their files are written. */
+export interface LayerSource {
+  readonly float: Graph;
+  readonly quantized: Graph;
+  write(graph: Graph): Promise<string>;
+}
+
+/** How far each layer's hidden state is from the float model's, on a few rows. */
+export async function compareLayers(source: LayerSource, options: ProofOptions): Promise<LayerProof[]> {
+  const layers = layersOf(source.float, source.quantized);
+  if (layers.length === 0) return [];
+  const paths = [await writeLayers(source, 'float', layers), await writeLayers(source, 'quantized', layers)];
+  const models: LoadedModel[] = [];
+  try {
+    for (const path of paths) models.push(await loadModel(path, source.float, options));
+    const sums = layers.map(() => ({ signal: 0, noise: 0 }));
+    for (const row of options.rows.slice(0, LAYER_ROWS)) {
+      const [expected, actual] = await Promise.all(models.map((model) => model.outputs(row)));
+      layers.forEach((name, i) => {
+        add(sums[i] as { signal: number; noise: number }, expected?.get(name), actual?.get(name), row);
+      });
+    }
+    return layers.map((name, i) => ({
+      name,
+      sqnrDb: 10 * Math.log10((sums[i]?.signal ?? 0) / (sums[i]?.noise ?? 1)),
+    }));
+  } finally {
+    for (const model of models) await model.close();
+  }
+}
+
+/** Values that end a layer, as sums and norms do. */
+const LAYER_ENDS: ReadonlySet<string> = new Set(['add', 'layerNorm', 'noNorm']);
+
+/** Layers of imported graphs have no names: this many sums and norms, evenly chosen, stand for them. */
+const MOST_UNNAMED = 24;
+
+/** The last sum or norm of each layer that both graphs have, in order. */
+function layersOf(float: Graph, quantized: Graph): string[] {
+  const both = new Set(quantized.nodes().map(({ name }) => name));
+  const ends = float.nodes().filter((node) => LAYER_ENDS.has(node.op) && isHidden(node) && both.has(node.name));
+  const byLayer = new Map<string, string>();
+  for (const { name } of ends) {
+    const layer = /^.*?\blayer\.\d+\b/.exec(name)?.[0];
+    if (layer !== undefined) byLayer.set(layer, name);
+  }
+  if (byLayer.size > 0) return [...byLayer.values()];
+  const stride = Math.ceil(ends.length / MOST_UNNAMED);
+  return ends.filter((_, i) => (ends.length - 1 - i) % stride === 0).map(({ name }) => name);
+}
+
+/** A value with channels for each token, [batch, tokens, channels] or [tokens, channels]; what is pooled has one row. */
+function isHidden({ type: { shape } }: Node): boolean {
+  return shape.length === 3 || (shape.length === 2 && shape[0] !== 1);
+}
+
+function writeLayers(source: LayerSource, which: 'float' | 'quantized', layers: readonly string[]): Promise<string> {
+  const graph = source[which];
+  const byName = new Map(graph.nodes().map((node) => [node.name, node]));
+  const outputs = layers.map((name) => {
+    const node = byName.get(name) as Node;
+    return { name, node: node.type.quant ? graph.add('dequantize', [node]) : node };
+  });
+  return source.write(graph.withOutputs(outputs));
+}
+
+/** Padding is behind the row's tokens. */
+function add(
+  sum: { signal: number; noise: number },
+  expected: Tensor | undefined,
+  actual: Tensor | undefined,
+  row: TokenRow,
+): void {
+  if (!expected || !actual) return;
+  const count = row.inputIds.length * (expected.shape.at(-1) as number);
+  const [a, b] = [readF32(expected), readF32(actual)];
+  for (let i = 0; i < count; i++) {
+    const value = a[i] as number;
+    const error = value - (b[i] as number);
+    sum.signal += value * value;
+    sum.noise += error * error;
+  }
+}

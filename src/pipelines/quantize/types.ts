@@ -1,0 +1,52 @@
+import type { RangeMethod, Scheme } from '../../quantize/settings.ts';
+import type { ConvertedFile, ConvertOptions, ConvertResult } from '../convert.ts';
+import type { Proof } from './prove.ts';
+import type { ParetoRow, ScannedSite } from './scan.ts';
+
+export interface QuantizeOptions extends ConvertOptions {
+  readonly scheme: Scheme;
+  /** Where it will run; default cpu. */
+  readonly target?: string | undefined;
+  /** A file of texts; int8 and int16x8 need one. */
+  readonly calibrate?: string | undefined;
+  /** How many of its texts, from the first one; default 128. */
+  readonly samples?: number | undefined;
+  /** Shuffles the texts first. */
+  readonly seed?: number | undefined;
+  /** Held-out texts, with labels or without; default: what the calibration file has left. */
+  readonly data?: string | undefined;
+  readonly range?: RangeMethod | undefined;
+  /** A JSON file of rules, see `parseRecipe`. */
+  readonly recipe?: string | undefined;
+  /** Where to write the settings of every node as a recipe. */
+  readonly dumpRecipe?: string | undefined;
+  /** Percentage points of accuracy or agreement that may be lost. */
+  readonly maxDrop?: number | undefined;
+  /** Bytes that the file may have. */
+  readonly maxSize?: number | undefined;
+  /** False: no linear is kept in higher precision by measurement. */
+  readonly scan?: boolean | undefined;
+  readonly allowOverlap?: boolean | undefined;
+  /** int8: outputs stay integers. TFLite only. */
+  readonly io?: 'f32' | 'int8' | undefined;
+}
+
+/** One written quantized model. */
+export interface QuantizedFile extends ConvertedFile {
+  readonly scheme: Scheme;
+  /** The form's name; `f16` for stored halves. */
+  readonly form: string;
+  /** Linears by how they compute, e.g. `int8`: 134. */
+  readonly linears: { readonly [scheme: string]: number };
+  /** Linears whose values stand out; undefined where none does or none was looked for. */
+  readonly scan: { readonly restDb: number | undefined; readonly sites: readonly ScannedSite[] } | undefined;
+  readonly pareto: readonly (ParetoRow & { readonly chosen: boolean })[] | undefined;
+  readonly proof: Proof | undefined;
+  /** Why the answer is no; empty where every gate is passed. */
+  readonly failures: readonly string[];
+  readonly warnings: readonly string[];
+}
+
+export interface QuantizeResult extends Omit<ConvertResult, 'results'> {
+  readonly results: readonly QuantizedFile[];
+}

@@ -1,0 +1,256 @@
+import { basename, dirname } from 'node:path';
+import { type OutputFile, writeFiles } from '../../files.ts';
+import type { Graph } from '../../graph.ts';
+import type { Target } from '../../passes/index.ts';
+import { hasWeight, type SettingsMap } from '../../quantize/settings.ts';
+import { isStatic } from '../../shape.ts';
+import { constantBytes } from '../../text.ts';
+import { type ConvertedFile, countCalls, exportGraph, type Prepared, prepare, withProgress } from '../convert.ts';
+import type { OpenedModel } from '../opened-model.ts';
+import { build, type Collect, type DecideOptions, type Decision, trialOptions, withScheme } from './decide.ts';
+import { compareFiles, compareLayers, type Proof, type ProofOptions } from './prove.ts';
+import type { SampleSets } from './samples.ts';
+import { type ParetoFront, scanEverySite } from './scan.ts';
+import type { FeedOptions } from './session.ts';
+import type { QuantizedFile, QuantizeOptions } from './types.ts';
+
+export interface WriterOptions {
+  readonly model: OpenedModel;
+  readonly format: Target;
+  readonly options: QuantizeOptions;
+  readonly samples: SampleSets;
+  readonly feeds: FeedOptions;
+  readonly calibration: { replay(): Collect | undefined };
+  /** The file to write. */
+  readonly path: string;
+  /** Writes what is thrown away afterwards. */
+  readonly write: (files: AsyncIterable<OutputFile>) => Promise<string>;
+  readonly prepared: Prepared;
+  readonly manifest: { readonly [key: string]: unknown };
+}
+
+/** A quantized graph beside the float one that it was made of, in the shapes that can be run here. */
+interface Pair {
+  readonly float: Graph;
+  readonly quantized: Graph;
+}
+
+/** A dynamic TFLite file is proven through its fixed-length twin: LiteRT's WebAssembly build takes no dynamic shapes. */
+const TWIN_LENGTH = 64;
+const TWIN_CHOICES = 2;
+
+/** Writes a quantized model and proves it, as often as a gate asks for more precision. */
+export class Writer {
+  readonly #options: WriterOptions;
+  #floatPath: string | undefined;
+  #twin: Graph | undefined;
+
+  constructor(options: WriterOptions) {
+    this.#options = options;
+  }
+
+  async writeHalves(): Promise<QuantizedFile> {
+    const { prepared } = this.#options;
+    const written = await this.#write(prepared.graph, 'f16', this.#options.manifest);
+    const proof = await this.#prove({ float: prepared.graph, quantized: prepared.graph }, written, 'f16');
+    return this.#result(written, proof, { form: 'f16', linears: { f16: countLinears(prepared.graph) } });
+  }
+
+  async writeDecision(decision: Decision, options: DecideOptions): Promise<QuantizedFile> {
+    const first = await this.#attempt(decision, options);
+    const { maxDrop, scan } = this.#options.options;
+    const isMet = maxDrop === undefined || (first.proof?.drop ?? 0) <= maxDrop;
+    const isSearchable = options.form.plan(decision.graph, decision.settings, options.request).integer.size > 0;
+    if (isMet || scan === false || !isSearchable) return first;
+    return this.#search(decision, options, first, maxDrop);
+  }
+
+  async #attempt(decision: Decision, options: DecideOptions): Promise<QuantizedFile> {
+    const { request, form } = options;
+    const { settings } = decision;
+    const graph = build(decision, options);
+    const kept = namesOf(settings, ({ scheme }) => scheme !== request.scheme);
+    const manifest = {
+      ...this.#options.manifest,
+      form: form.name,
+      range: request.range,
+      ...(kept.length > 0 && { kept }),
+    };
+    const written = await this.#write(graph, 'f32', manifest);
+    const pair = await this.#runnable(decision, options, graph);
+    const proof = await this.#prove(pair, written, 'f32');
+    const { scan } = decision;
+    return this.#result(written, proof, {
+      form: form.name,
+      linears: linearsOf(settings),
+      ...(scan && scan.sites.length > 0 && { scan: { restDb: scan.restDb, sites: scan.sites } }),
+      warnings: decision.warnings,
+    });
+  }
+
+  /** More and more linears in higher precision, those first that bring most for their bytes, until the gate is met. */
+  async #search(
+    decision: Decision,
+    options: DecideOptions,
+    first: QuantizedFile,
+    maxDrop: number,
+  ): Promise<QuantizedFile> {
+    const { graph, settings, statistics } = decision;
+    const plan = options.form.plan(graph, settings, options.request);
+    const isFloat = options.fallback === 'float';
+    const front = await scanEverySite(
+      trialOptions(plan, statistics, options),
+      statistics,
+      // An i8 weight is a quarter of its f32.
+      ({ floatBytes }) => (isFloat ? 0.75 * floatBytes : 0),
+      (done, total) => options.progress('scanning every linear', done, total),
+    );
+    const keeping = (kept: number): Decision => ({
+      ...decision,
+      settings: withScheme(settings, front.order.slice(0, kept), options.fallback),
+    });
+    const dropOf = ({ proof }: QuantizedFile) => proof?.drop ?? 0;
+    let best = { file: first, kept: 0 };
+    let last = 0;
+    for (const { kept } of promising(front, first, maxDrop, this.#options.options.maxSize)) {
+      const file = await this.#attempt(keeping(kept), options);
+      last = kept;
+      if (dropOf(file) < dropOf(best.file)) best = { file, kept };
+      if (dropOf(file) <= maxDrop) break;
+    }
+    if (last !== best.kept) best = { ...best, file: await this.#attempt(keeping(best.kept), options) };
+    const pareto = front.rows.map((row) => ({ ...row, chosen: row.kept === best.kept }));
+    return { ...best.file, pareto };
+  }
+
+  async #write(
+    graph: Graph,
+    dtype: 'f32' | 'f16',
+    manifest: { readonly [key: string]: unknown },
+  ): Promise<ConvertedFile> {
+    const { model, format, options, path, prepared } = this.#options;
+    const name = basename(path);
+    const more = { 'mbert.dtype': options.scheme, 'mbert.quantization': JSON.stringify(manifest) };
+    const chunks = exportGraph(model, graph, format, name, { ...options, dtype: dtypeOf(dtype, options) }, more);
+    const total = constantBytes(graph);
+    const files = await writeFiles(
+      dirname(path),
+      withProgress(chunks, (done) => options.progress?.(`writing ${name}`, done, total)),
+    );
+    return {
+      target: format,
+      files,
+      inputs: graph.inputs.map(({ name: input, type }) => ({
+        name: input,
+        type: `${type.dtype}[${type.shape.join(', ')}]`,
+      })),
+      outputs: graph.outputs.map(({ name: output, node }) => ({
+        name: output,
+        type: `${node.type.dtype}[${node.type.shape.join(', ')}]`,
+      })),
+      nodesBefore: prepared.nodesBefore,
+      nodesAfter: countCalls(graph),
+      passes: prepared.reports,
+    };
+  }
+
+  /** The graphs in shapes that the runtime here takes: the same ones, or fixed-length twins with the same decisions. */
+  async #runnable(decision: Decision, options: DecideOptions, quantized: Graph): Promise<Pair> {
+    const { model, format, options: given, calibration } = this.#options;
+    const float = decision.graph;
+    const isDynamic = float.inputs.some(({ type }) => !isStatic(type.shape));
+    if (format === 'onnx' || !isDynamic || this.#options.samples.proof.length === 0) return { float, quantized };
+    const shape = float.inputs[0]?.type.shape ?? [];
+    const fixed = {
+      ...given,
+      batch: typeof shape[0] === 'number' ? shape[0] : 1,
+      sequenceLength:
+        typeof shape.at(-1) === 'number' ? given.sequenceLength : Math.min(TWIN_LENGTH, model.maxPositions),
+      choices: typeof given.choices === 'number' ? given.choices : TWIN_CHOICES,
+    };
+    this.#twin ??= (await prepare(model, format, fixed, calibration.replay())).graph;
+    return { float: this.#twin, quantized: build(decision, options, this.#twin) };
+  }
+
+  async #prove(pair: Pair, written: ConvertedFile, dtype: 'f32' | 'f16'): Promise<Proof | undefined> {
+    const { format, options, samples, feeds, prepared } = this.#options;
+    if (samples.proof.length === 0) return undefined;
+    const write = (graph: Graph, as: 'f32' | 'f16') => this.#temporary(graph, dtypeOf(as, options));
+    this.#floatPath ??= await write(pair.float, 'f32');
+    const isTwin = pair.float !== prepared.graph;
+    const [file] = written.files;
+    const quantizedPath = isTwin ? await write(pair.quantized, dtype) : (file?.path as string);
+    const proofOptions: ProofOptions = {
+      ...feeds,
+      rows: samples.proof,
+      labels: samples.labels,
+      progress: (done, total) =>
+        options.progress?.(`comparing in ${format === 'onnx' ? 'ONNX Runtime' : 'LiteRT'}`, done, total),
+    };
+    const compared = await compareFiles(this.#floatPath, quantizedPath, pair.float, proofOptions);
+    const layers =
+      dtype === 'f16' ? [] : await compareLayers({ ...pair, write: (graph) => write(graph, 'f32') }, proofOptions);
+    return { ...compared, layers };
+  }
+
+  #temporary(graph: Graph, dtype: 'f32' | 'f16'): Promise<string> {
+    const { model, format, options, write } = this.#options;
+    return write(exportGraph(model, graph, format, `model.${format}`, { ...options, dtype }));
+  }
+
+  #result(
+    written: ConvertedFile,
+    proof: Proof | undefined,
+    more: Pick<QuantizedFile, 'form' | 'linears'> & Partial<QuantizedFile>,
+  ): QuantizedFile {
+    const { options, samples } = this.#options;
+    const { maxDrop, maxSize } = options;
+    const size = written.files.reduce((sum, file) => sum + file.size, 0);
+    const failures: string[] = [];
+    if (maxDrop !== undefined && proof && proof.drop > maxDrop) {
+      failures.push(
+        `--max-drop ${maxDrop}: ${proof.accuracy ? 'accuracy' : 'agreement'} fell by ${proof.drop.toFixed(2)} points`,
+      );
+    }
+    if (maxSize !== undefined && size > maxSize) failures.push(`--max-size ${maxSize}: the file has ${size} bytes`);
+    return {
+      ...written,
+      scheme: options.scheme,
+      scan: undefined,
+      pareto: undefined,
+      proof,
+      failures,
+      ...more,
+      warnings: [...samples.warnings, ...(more.warnings ?? [])],
+    };
+  }
+}
+
+/** The float reference is f32 whatever the written file's floats are. */
+function dtypeOf(dtype: 'f32' | 'f16', options: QuantizeOptions): 'f32' | 'f16' {
+  return dtype === 'f16' ? 'f16' : (options.dtype ?? 'f32');
+}
+
+/** The rows of a front to try: what fits the size, from the first that did well enough on the trial samples. */
+function promising({ rows }: ParetoFront, first: QuantizedFile, maxDrop: number, maxSize: number | undefined) {
+  const size = first.files.reduce((sum, file) => sum + file.size, 0);
+  const fitting = rows.filter(
+    ({ kept, addedBytes }) => kept > 0 && (maxSize === undefined || size + addedBytes <= maxSize),
+  );
+  const from = fitting.findIndex(({ agreement }) => 100 * (1 - agreement) <= maxDrop);
+  return from < 0 ? fitting.slice(-1) : fitting.slice(from);
+}
+
+function namesOf(settings: SettingsMap, wanted: (settings: { readonly scheme: string }) => boolean): string[] {
+  return [...settings].filter(([node, each]) => hasWeight(node) && wanted(each)).map(([node]) => node.name);
+}
+
+function linearsOf(settings: SettingsMap): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const [node, { scheme }] of settings) if (hasWeight(node)) counts[scheme] = (counts[scheme] ?? 0) + 1;
+  return counts;
+}
+
+function countLinears(graph: Graph): number {
+  return graph.nodes().filter(hasWeight).length;
+}

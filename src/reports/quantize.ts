@@ -1,0 +1,69 @@
+import type { QuantizedFile, QuantizeResult } from '../pipelines/quantize.ts';
+import { size, table } from './text.ts';
+
+const decibel = (value: number) => (Number.isFinite(value) ? `${value.toFixed(1)} dB` : 'equal');
+const percent = (share: number) => `${(100 * share).toFixed(2)} %`;
+
+export function quantizeText({ architecture, task, results }: QuantizeResult): string {
+  return [`${architecture}${task ? `, ${task}` : ''}`, ...results.map(fileText)].join('\n\n');
+}
+
+function fileText(file: QuantizedFile): string {
+  const { files, scheme, form, linears, passes } = file;
+  const counts = Object.entries(linears).map(([how, count]) => `${count} ${how}`);
+  const declined = passes.flatMap(({ name, declined: reasons }) =>
+    name === 'equalize-streams' ? reasons.map((reason) => `  ${name} left ${reason}`) : [],
+  );
+  return [
+    ...files.map(({ path, size: bytes }) => `${path}  ${size(bytes)}`),
+    `  ${scheme === form ? scheme : `${scheme}, ${form}`}; linears: ${counts.join(', ')}`,
+    ...declined,
+    ...scanLines(file),
+    ...paretoLines(file),
+    ...proofLines(file),
+    ...file.failures.map((failure) => `  FAILED ${failure}`),
+  ].join('\n');
+}
+
+function indent(text: string): string[] {
+  return text.split('\n').map((line) => `  ${line}`);
+}
+
+function scanLines({ scan, target }: QuantizedFile): string[] {
+  if (!scan) return [];
+  const kept = target === 'tflite' ? 'dynamic' : 'float';
+  const rows = scan.sites.map(({ name, peak, sqnrDb, kept: isKept }) => [
+    name,
+    peak.toFixed(0),
+    decibel(sqnrDb),
+    isKept ? kept : '',
+  ]);
+  const heading = ['linears with outliers', 'max/rms', 'alone', 'kept'];
+  const rest = scan.restDb === undefined ? [] : [['everything else', '', decibel(scan.restDb), '']];
+  return indent(table([heading, ...rows, ...rest]));
+}
+
+function paretoLines({ pareto }: QuantizedFile): string[] {
+  if (!pareto) return [];
+  const rows = pareto.map(({ kept, addedBytes, sqnrDb, agreement, chosen }) => [
+    `${kept}`,
+    size(addedBytes),
+    decibel(sqnrDb),
+    percent(agreement),
+    chosen ? 'chosen' : '',
+  ]);
+  return indent(table([['linears kept', 'added', 'SQNR', 'agreement', ''], ...rows]));
+}
+
+function proofLines({ proof }: QuantizedFile): string[] {
+  if (!proof) return ['  not measured: give --data FILE or --calibrate FILE'];
+  const { runtime, samples, sqnrDb, agreement, accuracy, layers } = proof;
+  const parts = [`SQNR ${decibel(sqnrDb)}`, `agreement ${percent(agreement)}`];
+  if (accuracy) parts.push(`accuracy ${percent(accuracy.float)} -> ${percent(accuracy.quantized)}`);
+  const lines = [`  against float in ${runtime}, ${samples} samples: ${parts.join(', ')}`];
+  if (layers.length > 0) {
+    const rows = layers.map(({ name, sqnrDb: db }) => [name, decibel(db)]);
+    lines.push(...indent(table([['layer', 'SQNR'], ...rows])));
+  }
+  return lines;
+}

@@ -14,3 +14,9 @@ export const foreign = defineOp({
   attrs: { op: '', outputDtype: 'f32', outputShape: UNKNOWN_SHAPE } as Attrs,
   infer: (_, attrs) => ({ dtype: attrs['outputDtype'] as DType, shape: attrs['outputShape'] as Shape }),
 });
+
+/** The op's own name and, where it is known, why it could not be read: `Pow (a power with a computed exponent)`. */
+export function foreignText(attrs: Attrs): string {
+  const problem = attrs['problem'];
+  return typeof problem === 'string' ? `${attrs['op']} (${problem})` : String(attrs['op']);
+}

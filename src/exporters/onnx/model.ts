@@ -2,6 +2,7 @@ import { MbertError } from '../../errors.ts';
 import type { OnnxModel, OnnxValue } from '../../formats/onnx.ts';
 import type { Call, Graph, Node } from '../../graph.ts';
 import { computedType } from '../../op.ts';
+import { foreignText } from '../../ops/foreign.ts';
 import type { DType, TensorType } from '../../tensor.ts';
 import { OnnxBuilder } from './builder.ts';
 import { lowerings } from './lowerings.ts';
@@ -74,7 +75,8 @@ function lower(node: Node, out: OnnxBuilder): void {
   if (node.op === 'input' || node.op === 'constant' || out.fusions.absorbed.has(node)) return;
   const row = lowerings[node.op] as ((node: Call, out: OnnxBuilder) => void) | undefined;
   if (!row) {
-    throw new MbertError('UNSUPPORTED', `${node.name}: onnx has no lowering for ${node.op}`, {
+    const op = node.op === 'foreign' ? foreignText(node.attrs) : node.op;
+    throw new MbertError('UNSUPPORTED', `${node.name}: onnx has no lowering for ${op}`, {
       hint: 'docs/adding.md says how an exporter learns an op',
     });
   }

@@ -1,5 +1,6 @@
 import { MbertError } from '../../errors.ts';
 import type { Call, Node } from '../../graph.ts';
+import { foreignText } from '../../ops/foreign.ts';
 import type { OpName } from '../../ops/index.ts';
 import { axisOf, type Dim, product } from '../../shape.ts';
 import type { DType } from '../../tensor.ts';
@@ -69,7 +70,8 @@ export function lower(node: Node, out: TfliteBuilder): void {
   if (node.op === 'input' || node.op === 'constant' || out.has(node)) return;
   const lowering = lowerings[node.op] as Lowering<OpName> | undefined;
   if (lowering === undefined) {
-    throw new MbertError('UNSUPPORTED', `${node.name}: tflite has no lowering for ${node.op}`, {
+    const op = node.op === 'foreign' ? foreignText(node.attrs) : node.op;
+    throw new MbertError('UNSUPPORTED', `${node.name}: tflite has no lowering for ${op}`, {
       hint: 'no builtin operator computes it; mbert passes lists what may rewrite it',
     });
   }

@@ -1,12 +1,15 @@
 import { MbertError } from './errors.ts';
 import { Graph, type Node } from './graph.ts';
 import type { Attr, Attrs } from './op.ts';
-import { type Bindings, type Dim, product, type Shape } from './shape.ts';
+import { type Dim, product, type Shape } from './shape.ts';
 import type { DType, TensorType } from './tensor.ts';
 
+/** What symbols become: a size or another symbol. */
+export type Sizes = { readonly [symbol: string]: Dim };
+
 export interface CopyOptions {
-  /** Symbols that become numbers. Others stay. */
-  readonly bindings?: Bindings;
+  /** Symbols that are not among them stay. */
+  readonly bindings?: Sizes;
   /** The dtype of inputs that hold ids and masks: formats differ in what they take. */
   readonly indexType?: 'i32' | 'i64' | undefined;
 }
@@ -30,7 +33,8 @@ function isIndex(dtype: DType): boolean {
   return dtype === 'i32' || dtype === 'i64';
 }
 
-function copyNode(copy: Graph, node: Node, copies: ReadonlyMap<Node, Node>, bindings: Bindings): Node {
+/** One node over the copies of its inputs. */
+export function copyNode(copy: Graph, node: Node, copies: ReadonlyMap<Node, Node>, bindings: Sizes): Node {
   if (node.op === 'input') throw new MbertError('INVALID_GRAPH', `${node.name}: is an input of another graph`);
   if (node.op === 'constant') return copy.constant(node.tensor, node.name, node.type.quant);
   const attrs: Record<string, Attr> = {};
@@ -43,16 +47,16 @@ function copyNode(copy: Graph, node: Node, copies: ReadonlyMap<Node, Node>, bind
 }
 
 /** Attributes that hold dimensions: shapes, and a slice's end. */
-function bindAttr(key: string, value: Attr, bindings: Bindings): Attr {
+function bindAttr(key: string, value: Attr, bindings: Sizes): Attr {
   if (/^shape$|Shape$/.test(key) && Array.isArray(value)) return bindShape(value as Shape, bindings);
   return key === 'end' && typeof value === 'string' ? bind(value, bindings) : value;
 }
 
-function bindShape(shape: Shape, bindings: Bindings): Shape {
+function bindShape(shape: Shape, bindings: Sizes): Shape {
   return shape.map((dim) => bind(dim, bindings));
 }
 
 /** `batch*sequence` may be bound in part. */
-function bind(dim: Dim, bindings: Bindings): Dim {
+function bind(dim: Dim, bindings: Sizes): Dim {
   return typeof dim === 'number' ? dim : product(dim.split('*').map((part) => bindings[part] ?? part));
 }

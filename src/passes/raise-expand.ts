@@ -63,6 +63,12 @@ function absorb(graph: Graph, node: Call): Node | null {
   return null;
 }
 
+/** The op keeps its name; the repetition behind it will mostly be absorbed. */
+function repeated(graph: Graph, node: Call, make: (name: string) => Node): Node {
+  const { name } = node;
+  return graph.add('expand', [make(name)], { shape: node.type.shape }, `${name}.repeated`);
+}
+
 /** f(expand(x), c) = expand(f(x, c)) for a number c. */
 function sink(graph: Graph, node: Call): Node | null {
   const op = ELEMENTWISE.find((name) => name === node.op);
@@ -71,13 +77,8 @@ function sink(graph: Graph, node: Call): Node | null {
   const inner = expanded.inputs[0] as Node;
   const isSimple = node.inputs.every((input) => input === expanded || input.type.shape.length === 0);
   if (!isSimple) return null;
-  const value = graph.add(
-    op,
-    node.inputs.map((input) => (input === expanded ? inner : input)),
-    {},
-    `${node.name}.inner`,
-  );
-  return graph.add('expand', [value], { shape: node.type.shape }, node.name);
+  const operands = node.inputs.map((input) => (input === expanded ? inner : input));
+  return repeated(graph, node, (name) => graph.add(op, operands, {}, name));
 }
 
 /** A reshape that only puts axes of size 1 in. */
@@ -89,8 +90,7 @@ function sinkReshape(graph: Graph, node: Call): Node | null {
   const padded: Shape = [...new Array<Dim>(rank - inner.type.shape.length).fill(1), ...inner.type.shape];
   const shape = withOnes(padded, expanded.type.shape, node.attrs.shape);
   if (shape === null) return null;
-  const value = graph.add('reshape', [inner], { shape }, `${node.name}.inner`);
-  return graph.add('expand', [value], { shape: node.attrs.shape }, node.name);
+  return repeated(graph, node, (name) => graph.add('reshape', [inner], { shape }, name));
 }
 
 /** `inner` with sizes of 1 where `to` has them beyond `from`; null where `to` is another kind of reshape. */

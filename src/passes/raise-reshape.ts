@@ -100,7 +100,7 @@ function hoist(graph: Graph, node: Call): Node | null {
     { shape: [...shape.slice(0, -1), x.type.shape.at(-1) as number] },
     x.name,
   );
-  return graph.add('linear', [flat, ...weights], linear.attrs, node.name);
+  return graph.add('linear', [flat, ...weights], linear.attrs, linear.name);
 }
 
 /** Whether the reshape leaves the last axis as it is. */
@@ -109,21 +109,29 @@ function keepsChannels(reshape: Node): boolean {
   return reshape.op === 'reshape' && x.type.shape.length > 0 && x.type.shape.at(-1) === reshape.type.shape.at(-1);
 }
 
+/** The op keeps its name; the reshape behind it will mostly meet another and go. */
+function reshaped(graph: Graph, made: Node, { name, shape }: { readonly name: string; readonly shape: Shape }): Node {
+  return graph.add('reshape', [made], { shape }, `${name}.shape`);
+}
+
 /** f(reshape(x)) for what reads the last axis only. */
 function sinkChannels(graph: Graph, node: Call): Node | null {
   const [flat, ...others] = node.inputs;
   if (flat === undefined || !keepsChannels(flat)) return null;
-  const x = flat.inputs[0] as Node;
-  const inner = `${node.name}.inner`;
-  const made =
-    node.op === 'linear'
-      ? graph.add('linear', [x, ...others], node.attrs, inner)
-      : node.op === 'layerNorm'
-        ? graph.add('layerNorm', [x, ...others], node.attrs, inner)
-        : node.op === 'noNorm'
-          ? graph.add('noNorm', [x, ...others], node.attrs, inner)
-          : null;
-  return made && graph.add('reshape', [made], { shape: node.type.shape }, node.name);
+  const inputs = [flat.inputs[0] as Node, ...others];
+  // Adding a node of this name takes it from the old one.
+  const { name } = node;
+  const { shape } = node.type;
+  switch (node.op) {
+    case 'linear':
+      return reshaped(graph, graph.add('linear', inputs, node.attrs, name), { name, shape });
+    case 'layerNorm':
+      return reshaped(graph, graph.add('layerNorm', inputs, node.attrs, name), { name, shape });
+    case 'noNorm':
+      return reshaped(graph, graph.add('noNorm', inputs, node.attrs, name), { name, shape });
+    default:
+      return null;
+  }
 }
 
 const UNARY = ['cast', 'erf', 'gelu', 'relu', 'rsqrt', 'sigmoid', 'sqrt', 'tanh'] as const;
@@ -131,10 +139,10 @@ const BINARY = ['add', 'div', 'maximum', 'minimum', 'mul', 'sub'] as const;
 
 /** f(reshape(x)) and f(reshape(x), reshape(y)) element by element; a constant beside it has one number, or one a channel. */
 function sinkElements(graph: Graph, node: Call): Node | null {
-  const reshaped = node.inputs.find((input) => input.op === 'reshape');
-  const from = reshaped?.inputs[0]?.type.shape;
-  if (reshaped === undefined || from === undefined) return null;
-  const isKept = keepsChannels(reshaped);
+  const flat = node.inputs.find((input) => input.op === 'reshape');
+  const from = flat?.inputs[0]?.type.shape;
+  if (flat === undefined || from === undefined) return null;
+  const isKept = keepsChannels(flat);
   const operands: Node[] = [];
   for (const input of node.inputs) {
     const [inner] = input.inputs;
@@ -142,7 +150,7 @@ function sinkElements(graph: Graph, node: Call): Node | null {
       input.op === 'reshape' &&
       inner !== undefined &&
       sameShape(inner.type.shape, from) &&
-      sameShape(input.type.shape, reshaped.type.shape);
+      sameShape(input.type.shape, flat.type.shape);
     const isScalar = input.type.shape.length === 0;
     const isVector =
       isKept && input.op === 'constant' && input.type.shape.length === 1 && input.type.shape[0] === from.at(-1);
@@ -150,12 +158,12 @@ function sinkElements(graph: Graph, node: Call): Node | null {
     else if (isScalar || isVector) operands.push(input);
     else return null;
   }
-  const name = `${node.name}.inner`;
   const unary = UNARY.find((op) => op === node.op);
   const binary = BINARY.find((op) => op === node.op);
   if (unary === undefined && binary === undefined) return null;
+  const { name } = node;
   const made = graph.add(unary ?? (binary as 'add'), operands, node.attrs as object, name) as unknown as Call;
-  return graph.add('reshape', [made], { shape: node.type.shape }, node.name);
+  return reshaped(graph, made, { name, shape: node.type.shape });
 }
 
 /** A look-up of reshaped ids. */
@@ -163,8 +171,9 @@ function sinkGather(graph: Graph, node: Call): Node | null {
   if (node.op !== 'gather' || node.attrs.axis !== 0) return null;
   const [table, flat] = node.inputs as readonly [Node, Node];
   if (flat.op !== 'reshape') return null;
-  const rows = graph.add('gather', [table, flat.inputs[0] as Node], node.attrs, `${node.name}.inner`);
-  return graph.add('reshape', [rows], { shape: node.type.shape }, node.name);
+  const { name } = node;
+  const rows = graph.add('gather', [table, flat.inputs[0] as Node], node.attrs, name);
+  return reshaped(graph, rows, { name, shape: node.type.shape });
 }
 
 /** Broadcasting puts axes of size 1 in front: with a batch of 1 exporters leave that to it. Said here, so that reshapes meet. */
@@ -177,7 +186,7 @@ function alignRanks(graph: Graph, node: Call): Node | null {
     low.type.shape.length < high.type.shape.length &&
     hasOneElementEach(low.type.shape, high.type.shape);
   if (!isShort || !sameShape(high.type.shape, node.type.shape)) return null;
-  const lifted = graph.add('reshape', [low], { shape: high.type.shape });
+  const lifted = reshaped(graph, low, { name: low.name, shape: high.type.shape });
   return graph.add(node.op, low === a ? [lifted, b] : [a, lifted], {}, node.name);
 }
 

@@ -32,7 +32,7 @@ async function after(pass: Pass, text: string): Promise<string[]> {
   run(graph).forEach((values, i) => {
     const wanted = before[i] as Float32Array;
     expect(values.length).toBe(wanted.length);
-    values.forEach((value, at) => expect(value).toBeCloseTo(wanted[at] as number, 5));
+    for (const [at, value] of values.entries()) expect(value).toBeCloseTo(wanted[at] as number, 5);
   });
   return graphText(graph)
     .split('\n')

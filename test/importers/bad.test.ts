@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { MbertError } from '../../src/errors.ts';
 import { buildModel } from '../../src/models/index.ts';
+import { badCase, severityOf } from '../bad-case.ts';
 import { openWeights } from './open.ts';
 
 const OPTIONS = { batch: 'batch', sequenceLength: 'sequence', indexType: 'i64' } as const;
@@ -105,7 +105,7 @@ const BAD: readonly (readonly [name: string, code: string, ...parts: string[]])[
 
 describe('each damaged file gets its own answer', () => {
   test.each(BAD)('%s', async (name, code, ...parts) => {
-    const path = `fixtures/bad/${name}`;
+    const path = badCase(name);
     const answer = await load(path).then(
       (warnings) => ({ code: 'warning', text: warnings.join('\n') }),
       (error: unknown) => {
@@ -120,10 +120,7 @@ describe('each damaged file gets its own answer', () => {
 
   test('with the severity that the fixture asks for', () => {
     for (const [name, code] of BAD) {
-      const { severity } = JSON.parse(readFileSync(`fixtures/bad/${name}/manifest.json`, 'utf8')) as {
-        severity: string;
-      };
-      expect(code === 'warning' ? 'warning' : 'error', name).toBe(severity);
+      expect(code === 'warning' ? 'warning' : 'error', name).toBe(severityOf(name));
     }
   });
 
@@ -133,7 +130,7 @@ describe('each damaged file gets its own answer', () => {
 });
 
 test('a hostile name pollutes no prototype', async () => {
-  await expect(load('fixtures/bad/st-proto-key')).rejects.toThrow(MbertError);
+  await expect(load(badCase('st-proto-key'))).rejects.toThrow(MbertError);
   expect(Object.getOwnPropertyNames(Object.prototype)).not.toContain('dtype');
   expect(({} as { shape?: unknown }).shape).toBeUndefined();
 });

@@ -2,6 +2,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { buildModel } from '../../src/models/index.ts';
 import { verifyGraph } from '../../src/verify-graph.ts';
+import { badCase } from '../bad-case.ts';
 import { differences, openCheckpoint } from '../models/corpus.ts';
 import { type BadRow, expectAnswer } from './answers.ts';
 
@@ -34,5 +35,5 @@ const BAD: readonly BadRow[] = [
 ];
 
 describe('each damaged file gets its own answer', () => {
-  test.each(BAD)('%s', (name, code, ...parts) => expectAnswer(`fixtures/bad/${name}`, code, parts));
+  test.each(BAD)('%s', (name, code, ...parts) => expectAnswer(badCase(name), code, parts));
 });

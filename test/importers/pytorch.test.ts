@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { pytorch } from '../../src/importers/pytorch.ts';
 import { buildModel } from '../../src/models/index.ts';
 import { verifyGraph } from '../../src/verify-graph.ts';
+import { badCase } from '../bad-case.ts';
 import { differences, openCheckpoint } from '../models/corpus.ts';
 import { type BadRow, expectAnswer } from './answers.ts';
 
@@ -78,5 +79,5 @@ const BAD: readonly BadRow[] = [
 ];
 
 describe('each damaged or hostile file gets its own answer', () => {
-  test.each(BAD)('%s', (name, code, ...parts) => expectAnswer(`fixtures/bad/${name}`, code, parts));
+  test.each(BAD)('%s', (name, code, ...parts) => expectAnswer(badCase(name), code, parts));
 });

@@ -7,6 +7,7 @@ import { tf1Checkpoint } from '../../src/importers/tf1-checkpoint.ts';
 import { buildModel } from '../../src/models/index.ts';
 import { readF32, type Tensor } from '../../src/tensor.ts';
 import { verifyGraph } from '../../src/verify-graph.ts';
+import { badCase } from '../bad-case.ts';
 import { changed, differences, openCheckpoint, readManifest, zeros } from '../models/corpus.ts';
 import { type BadRow, expectAnswer } from './answers.ts';
 import { openWeights } from './open.ts';
@@ -27,7 +28,7 @@ const ORACLES: { readonly [name: string]: (output: string) => string } = {
 /** A pooler that the head does not read. */
 const UNUSED = /^bert\/pooler\/dense\/(kernel|bias)$/;
 
-const CASES = readdirSync('fixtures').filter((name) => name.includes('tf1-'));
+const CASES = readdirSync('fixtures').filter((name) => /^(mini-)?tf1-/.test(name));
 
 describe("computes what google's code computes", () => {
   test.each(CASES)('%s', async (name) => {
@@ -205,7 +206,7 @@ const BAD: readonly BadRow[] = [
 ];
 
 describe('each damaged file gets its own answer', () => {
-  test.each(BAD)('%s', (name, code, ...parts) => expectAnswer(`fixtures/bad/${name}`, code, parts));
+  test.each(BAD)('%s', (name, code, ...parts) => expectAnswer(badCase(name), code, parts));
 
   test('and the sound twin none', () => expectAnswer('fixtures/mini-tf1-qa', 'none', []));
 });

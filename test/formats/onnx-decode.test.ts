@@ -3,14 +3,15 @@ import { describe, expect, test } from 'vitest';
 import { ONNX_DTYPES } from '../../src/formats/onnx.ts';
 import { decodeOnnx, type OnnxFile } from '../../src/formats/onnx-decode.ts';
 import { type DType, readF32, readIntegers, type Tensor } from '../../src/tensor.ts';
-import { encodeModel, memoryFile } from '../importers/onnx/model.ts';
+import { encodeModel } from '../importers/onnx/model.ts';
+import { memoryFile } from './memory-file.ts';
 
 const { onnx } = onnxProto;
 
 type TensorProto = onnxProto.onnx.ITensorProto;
 
 function decode(model: onnxProto.onnx.IModelProto, siblings: { readonly [name: string]: Uint8Array } = {}): OnnxFile {
-  const file = memoryFile('model.onnx', encodeModel(model), siblings);
+  const file = memoryFile('model.onnx', encodeModel(model), new Map(Object.entries(siblings)));
   return decodeOnnx(file, (name) => file.sibling(name));
 }
 

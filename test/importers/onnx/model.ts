@@ -1,12 +1,11 @@
 import onnxProto from 'onnx-proto';
-import { MbertError } from '../../../src/errors.ts';
-import { type ModelFile, siblingPath } from '../../../src/files.ts';
 import { ONNX_DTYPES } from '../../../src/formats/onnx.ts';
 import { decodeOnnx } from '../../../src/formats/onnx-decode.ts';
 import type { Graph } from '../../../src/graph.ts';
 import { importOnnx } from '../../../src/importers/onnx/import.ts';
 import type { Shape } from '../../../src/shape.ts';
 import type { DType, Tensor } from '../../../src/tensor.ts';
+import { memoryFile } from '../../formats/memory-file.ts';
 
 const { onnx } = onnxProto;
 
@@ -65,30 +64,12 @@ export function encodeModel(model: ModelProto): Uint8Array {
 }
 
 /** The graph of a model that no file holds. */
-export function importBytes(bytes: Uint8Array, siblings: { readonly [name: string]: Uint8Array } = {}): Graph {
+export function importBytes(bytes: Uint8Array, siblings: ReadonlyMap<string, Uint8Array> = new Map()): Graph {
   const file = memoryFile('model.onnx', bytes, siblings);
   return importOnnx(
     decodeOnnx(file, (name) => file.sibling(name)),
     file.path,
   );
-}
-
-export function memoryFile(
-  path: string,
-  bytes: Uint8Array,
-  siblings: { readonly [name: string]: Uint8Array } = {},
-): ModelFile {
-  return {
-    path,
-    size: bytes.byteLength,
-    read: (offset, length) => bytes.slice(offset, offset + length),
-    sibling(name) {
-      const found = siblings[siblingPath(path, name)];
-      if (found === undefined) throw new MbertError('NOT_FOUND', `${name}: does not exist`);
-      return memoryFile(name, found, siblings);
-    },
-    close: () => undefined,
-  };
 }
 
 export function nodeProto({ op, inputs, outputs, attributes = {} }: NodeSpec): onnxProto.onnx.INodeProto {

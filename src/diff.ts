@@ -16,6 +16,8 @@ export interface DiffOptions {
   readonly tolerance?: Tolerance;
   /** Whether another order of the same inputs or outputs is a difference: formats without names bind by it. Default true. */
   readonly order?: boolean;
+  /** Whether another float type is a difference where it holds the same numbers. Default true. */
+  readonly dtype?: boolean;
 }
 
 export interface GraphDiff {
@@ -32,7 +34,8 @@ export interface GraphDiff {
  * What differs between two graphs, each change once: pairs their values by content, structure and names, then compares
  * the pairs. Names of nodes do not matter; those of inputs and outputs do. One tensor of each side is held at a time.
  */
-export function diffGraphs(a: Graph, b: Graph, { tolerance = EXACT, order = true }: DiffOptions = {}): GraphDiff {
+export function diffGraphs(a: Graph, b: Graph, options: DiffOptions = {}): GraphDiff {
+  const { tolerance = EXACT, order = true, dtype = true } = options;
   const contents = readContents(a, b);
   const pairing = correspond(numberValues(a), numberValues(b), contents);
   const inputs = compareInputs(pairing, order);
@@ -42,7 +45,7 @@ export function diffGraphs(a: Graph, b: Graph, { tolerance = EXACT, order = true
   const pairs = comparePairs(pairing, contents, dims, outputNodes);
   const changed = pairs.slots.filter((slot) => !isSameConstant(slot, contents));
   const { moved, others } = findMoves(changed, contents);
-  const compared = others.map((slot) => compareConstants(slot, { contents, tolerance, dims }));
+  const compared = others.map((slot) => compareConstants(slot, { contents, tolerance, dtype, dims }));
   const ofConstants = compared.flat();
   const differences = [
     ...inputs.changes,

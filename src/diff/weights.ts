@@ -18,6 +18,7 @@ export interface Slot {
 export interface WeightOptions {
   readonly contents: Contents;
   readonly tolerance: Tolerance;
+  readonly dtype: boolean;
   readonly dims: Dims;
 }
 
@@ -56,7 +57,8 @@ export function compareConstants({ a, b }: Slot, options: WeightOptions): (Weigh
   if (a.tensor.dtype !== b.tensor.dtype) {
     const isStored = isFloat(a.tensor.dtype) === isFloat(b.tensor.dtype);
     const retyped: WeightDifference = { kind: 'weights', change: 'dtype', ...base, error };
-    if (found.maxAbs <= limit || (isStored && isRounding(from, to, a.tensor.dtype, b.tensor.dtype))) return [retyped];
+    if (found.maxAbs <= limit) return options.dtype ? [retyped] : [];
+    if (isStored && isRounding(from, to, a.tensor.dtype, b.tensor.dtype)) return [retyped];
     return [retyped, { kind: 'weights', ...relate(from, to, a.tensor.shape, found), ...base, error }];
   }
   if (found.maxAbs <= limit) return [];

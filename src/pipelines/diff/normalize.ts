@@ -1,10 +1,10 @@
 import { copyGraph } from '../../copy-graph.ts';
-import type { Graph, Node } from '../../graph.ts';
-import { type Pass, runPasses } from '../../pass.ts';
+import type { Graph } from '../../graph.ts';
+import { runPasses } from '../../pass.ts';
 import { selectPasses } from '../../passes/index.ts';
 import { raise } from '../../passes/raise.ts';
 import type { Dim } from '../../shape.ts';
-import { readF32 } from '../../tensor.ts';
+import { canonicalPasses } from './canonical.ts';
 
 /**
  * Two graphs as meaning has them: high-level ops found, exact passes run, ids of one type, and the symbols of one side
@@ -18,33 +18,12 @@ export async function normalizeBoth(a: Graph, b: Graph): Promise<{ readonly a: G
 async function normalize(graph: Graph, sizes: Sizes): Promise<Graph> {
   const copy = copyGraph(graph, { bindings: sizes, indexType: 'i64' });
   await raise(copy);
-  await runPasses(copy, [...EXACT_PASSES, dropZeroBias]);
+  await runPasses(copy, [...EXACT_PASSES, ...canonicalPasses]);
   return copy;
 }
 
 /** Every format's own form is undone or applied to both: tokens in rows, the trigram as a convolution. */
 const EXACT_PASSES = selectPasses('trigram-to-convolution', 'onnx');
-
-/** TFLite's kernels need a bias, so files have zeros where the model has none. */
-const dropZeroBias: Pass = {
-  name: 'drop-zero-bias',
-  summary: 'linear(x, weight, 0)  ->  linear(x, weight)',
-  keeps: 'bits',
-  run(graph) {
-    let rewrites = 0;
-    for (const node of graph.nodes()) {
-      if (node.op !== 'linear' || !isZero(node.inputs[2])) continue;
-      const [x, weight] = node.inputs as readonly [Node, Node];
-      const without = () => graph.add('linear', [x, weight], node.attrs, node.name);
-      if (node.type.quant === undefined && graph.replace(node, without)) rewrites++;
-    }
-    return { rewrites, declined: [] };
-  },
-};
-
-function isZero(bias: Node | undefined): boolean {
-  return bias?.op === 'constant' && readF32(bias.tensor).every((value) => value === 0);
-}
 
 interface Sizes {
   [symbol: string]: Dim;

@@ -17,6 +17,8 @@ export interface GraphSource {
   /** The bytes of vocab.txt and the names of classes, where the file holds them. */
   readonly vocabulary?: Uint8Array | undefined;
   readonly labels?: readonly string[] | undefined;
+  /** What the file says of itself, as its opset and its producer. */
+  readonly facts?: ReadonlyMap<string, string> | undefined;
   /** Lets go of the open files; constants cannot be read afterwards. */
   close(): void;
 }

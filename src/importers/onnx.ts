@@ -1,5 +1,5 @@
 import type { ModelFile } from '../files.ts';
-import { decodeOnnx } from '../formats/onnx-decode.ts';
+import { decodeOnnx, type OnnxFile } from '../formats/onnx-decode.ts';
 import { graphSource } from './graph-source.ts';
 import { readSideFile } from './hugging-face.ts';
 import type { Importer } from './importer.ts';
@@ -19,11 +19,25 @@ export const onnx: Importer = {
   // A damaged file is known by its name only; what is wrong with it is then said by the reader.
   detect: (head, file) => isOnnx(head) || file.path.endsWith(EXTENSION),
   read: async (file) =>
-    graphSource(file, (opened) => ({
-      graph: importOnnx(decodeOnnx(file, openOnce(file, opened)), file.path),
-      vocabulary: readSideFile(file, 'vocab.txt'),
-    })),
+    graphSource(file, (opened) => {
+      const model = decodeOnnx(file, openOnce(file, opened));
+      return {
+        graph: importOnnx(model, file.path),
+        vocabulary: readSideFile(file, 'vocab.txt'),
+        facts: factsOf(model),
+      };
+    }),
 };
+
+function factsOf({ irVersion, opsets, producerName, producerVersion, properties }: OnnxFile): Map<string, string> {
+  const facts = new Map([
+    ['IR version', String(irVersion)],
+    ['producer', `${producerName} ${producerVersion}`.trim()],
+  ]);
+  for (const [domain, version] of opsets) facts.set(`opset ${domain}`.trim(), String(version));
+  for (const [key, value] of properties) facts.set(key, value);
+  return facts;
+}
 
 /** Files beside the model by name; each is opened at its first tensor. */
 function openOnce(file: ModelFile, opened: ModelFile[]): (name: string) => ModelFile {

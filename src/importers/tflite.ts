@@ -1,7 +1,7 @@
 import { MbertError } from '../errors.ts';
 import type { ModelFile } from '../files.ts';
 import { decodeFlatbuffer } from '../formats/tflite/decode.ts';
-import { modelRoot, type SignatureDef, type SubGraph } from '../formats/tflite/generated/model.ts';
+import { type Model, modelRoot, type SignatureDef, type SubGraph } from '../formats/tflite/generated/model.ts';
 import type { Graph } from '../graph.ts';
 import { graphSource } from './graph-source.ts';
 import type { Importer } from './importer.ts';
@@ -38,7 +38,9 @@ function isTflite(head: Uint8Array): boolean {
  * The graph of a TFLite model with what its metadata holds. Quantization is kept as types. Weights behind the FlatBuffer
  * are read from `file` when asked for.
  */
-function readTflite(file: ModelFile): TextMetadata & { readonly graph: Graph } {
+function readTflite(
+  file: ModelFile,
+): TextMetadata & { readonly graph: Graph; readonly facts: ReadonlyMap<string, string> } {
   const model = decodeFlatbuffer(modelRoot, file.read(0, Math.min(file.size, MAX_FLATBUFFER_BYTES)), file.path);
   if (model.version !== VERSION) throw malformed(file, `is of version ${model.version}, not ${VERSION}`);
   const signature = model.signatureDefs?.[0];
@@ -50,7 +52,21 @@ function readTflite(file: ModelFile): TextMetadata & { readonly graph: Graph } {
   for (const [position, operator] of (subgraph.operators ?? []).entries()) reader.operator(operator, position);
   for (const output of outputs) reader.output(output);
   reader.graph.prune();
-  return { graph: reader.graph, ...readTextMetadata(file, model) };
+  return { graph: reader.graph, facts: factsOf(model), ...readTextMetadata(file, model) };
+}
+
+/** A longer entry is no text, as the metadata's own FlatBuffer. */
+const MAX_FACT_BYTES = 256;
+
+function factsOf({ description, metadata, buffers }: Model): Map<string, string> {
+  const facts = new Map(description === undefined ? [] : [['description', description]]);
+  for (const { name, buffer } of metadata ?? []) {
+    const bytes = buffers?.[buffer]?.data;
+    if (name === undefined || bytes === undefined || bytes.byteLength > MAX_FACT_BYTES) continue;
+    const text = Buffer.from(bytes).toString('latin1').replace(/\0+$/, '');
+    if (/^[ -~]*$/.test(text)) facts.set(name, text);
+  }
+  return facts;
 }
 
 /** In the order of the subgraph, by which runtimes bind them; under the signature's names, else the tensors'. */

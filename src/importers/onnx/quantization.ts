@@ -220,8 +220,11 @@ export const qGemm: Reader = (operation) => {
   if (intOf(operation, 'transA', 0) !== 0 || floatOf(operation, 'alpha', 1) !== 1)
     notExpressible('a QGemm that turns or scales');
   const a = real(operation, 0);
-  const stated = real({ ...operation, node: { ...operation.node, attributes: new Map() } }, 3);
-  const b = intOf(operation, 'transB', 0) === 0 || stated.kind !== 'tensor' ? stated : turnedTensor(stated);
+  const turns = intOf(operation, 'transB', 0) !== 0;
+  // Scales of a weight are one for each output, which its first axis holds where it is stored turned.
+  const axis = { kind: 'int', value: turns ? 0 : 1 } as const;
+  const stated = real({ ...operation, node: { ...operation.node, attributes: new Map([['axis', axis]]) } }, 3);
+  const b = turns && stated.kind === 'tensor' ? turnedTensor(stated) : stated;
   let result = product(to, a, b, `${name}/product`);
   const c = inputs[6];
   if (c) result = to.elementwise('add', [result, biasOf(operation, c, b)], {}, inputs[7] ? `${name}/sum` : name);

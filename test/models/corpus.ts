@@ -7,6 +7,7 @@ import type { Graph } from '../../src/graph.ts';
 import { openSource } from '../../src/importers/index.ts';
 import { sizeOf } from '../../src/shape.ts';
 import { convertTensor, integerTensor, readF32, type Tensor, tensorOf } from '../../src/tensor.ts';
+import { unpacked } from '../unpacked.ts';
 
 /** What a fixture's manifest says that tests need. */
 export interface Manifest {
@@ -36,7 +37,7 @@ export function readArray(name: string, file: string): Tensor {
 }
 
 export async function openCheckpoint(name: string): Promise<Checkpoint> {
-  const source = await openSource(fixture(name));
+  const source = await openSource(unpacked(fixture(name)));
   if (source.yields !== 'checkpoint') throw new Error(`${name} holds no weights`);
   return source.checkpoint;
 }

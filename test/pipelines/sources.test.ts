@@ -8,6 +8,7 @@ import { readF32, type Tensor } from '../../src/tensor.ts';
 import { ONNX_FIXTURES, unpack } from '../importers/onnx/fixtures.ts';
 import { CASES, modelPath } from '../importers/tensorflow/cases.ts';
 import { fixture, type Manifest, readArray, readManifest } from '../models/corpus.ts';
+import { unpacked } from '../unpacked.ts';
 import { temporaryFolder } from './written.ts';
 
 const folder = temporaryFolder();
@@ -16,7 +17,7 @@ const folder = temporaryFolder();
 const WEIGHTS = readdirSync('fixtures').filter(
   (name) =>
     existsSync(`${fixture(name)}/inputs`) &&
-    readdirSync(fixture(name)).some((file) => /^pytorch_model.*\.bin$|\.h5$|\.ckpt.*\.index$/.test(file)),
+    readdirSync(fixture(name)).some((file) => /^pytorch_model.*\.bin$|\.h5(\.gz)?$|\.ckpt.*\.index$/.test(file)),
 );
 
 interface SourceCase {
@@ -24,7 +25,7 @@ interface SourceCase {
   readonly path: () => string;
 }
 const SOURCES: readonly SourceCase[] = [
-  ...WEIGHTS.map((name) => ({ name, path: () => fixture(name) })),
+  ...WEIGHTS.map((name) => ({ name, path: () => unpacked(fixture(name)) })),
   ...ONNX_FIXTURES.map((name) => ({ name, path: () => unpack(name) })),
   ...CASES.map((name) => ({ name, path: () => modelPath(name) })),
 ];

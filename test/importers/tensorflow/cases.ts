@@ -1,7 +1,6 @@
-import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { gunzipSync } from 'node:zlib';
 import { afterAll } from 'vitest';
 import type { Graph } from '../../../src/graph.ts';
 import type { GraphSource } from '../../../src/importers/importer.ts';
@@ -9,13 +8,14 @@ import { openSource } from '../../../src/importers/index.ts';
 import { readF32, type Tensor } from '../../../src/tensor.ts';
 import { fixture, readArray, readManifest } from '../../models/corpus.ts';
 import { row } from '../../runtimes/oracle.ts';
+import { unpacked } from '../../unpacked.ts';
 
 /** Where each format's model lies in a fixture. */
 const PLACES = ['model.tflite', 'tfjs', 'saved_model/1', 'saved_model', 'frozen_graph.pb'];
 
 /** The fixtures that TensorFlow's tools wrote, but for the one without weights. */
 export const CASES = readdirSync('fixtures').filter(
-  (name) => PLACES.some((place) => existsSync(join(fixture(name), place))) && name !== 'tfjs-qna',
+  (name) => PLACES.some((place) => isThere(join(fixture(name), place))) && name !== 'tfjs-qna',
 );
 
 const folders: string[] = [];
@@ -26,16 +26,14 @@ afterAll(() => {
   for (const folder of folders.splice(0)) rmSync(folder, { recursive: true });
 });
 
-/** The path of a fixture's model; large files are kept compressed and unpacked here. */
+function isThere(path: string): boolean {
+  return existsSync(path) || existsSync(`${path}.gz`);
+}
+
+/** The path of a fixture's model; large files are kept compressed and unpacked in a temporary folder. */
 export function modelPath(name: string): string {
-  const place = PLACES.find((each) => existsSync(join(fixture(name), each))) ?? '';
-  const path = join(fixture(name), place);
-  const packed = statSync(path).isDirectory() ? readdirSync(path).filter((file) => file.endsWith('.gz')) : [];
-  if (packed.length === 0) return path;
-  const folder = temporaryFolder();
-  cpSync(path, folder, { recursive: true });
-  for (const file of packed) writeFileSync(join(folder, file.slice(0, -3)), gunzipSync(readFileSync(join(path, file))));
-  return folder;
+  const folder = unpacked(fixture(name));
+  return join(folder, PLACES.find((each) => existsSync(join(folder, each))) ?? '');
 }
 
 /** Gone when the test file is done. */

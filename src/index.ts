@@ -23,6 +23,7 @@ export { type Pass, type PassContext, type PassReport, rewrite, runPasses } from
 export { passes, selectPasses, type Target } from './passes/index.ts';
 export { type ConvertedFile, type ConvertOptions, type ConvertResult, convert } from './pipelines/convert.ts';
 export { type InspectOptions, type InspectResult, inspect } from './pipelines/inspect.ts';
+export { type QuantizedFile, type QuantizeOptions, type QuantizeResult, quantize } from './pipelines/quantize.ts';
 export type { OutputComparison, VerifyResult } from './pipelines/verify.ts';
 export { runtimeFor } from './runtimes/index.ts';
 export type { LoadOptions, Runtime, RuntimeSession, TensorInfo } from './runtimes/runtime.ts';

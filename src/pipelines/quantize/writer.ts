@@ -195,7 +195,10 @@ export class Writer {
 
   #temporary(graph: Graph, dtype: 'f32' | 'f16'): Promise<string> {
     const { model, format, options, write } = this.#options;
-    return write(exportGraph(model, graph, format, `model.${format}`, { ...options, dtype }));
+    // What is measured may have other outputs than the model: labels would not fit, and nobody reads the vocabulary.
+    const bare = { ...model, labels: undefined, vocabulary: undefined };
+    const plain = { ...options, dtype, labels: undefined, vocab: undefined };
+    return write(exportGraph(bare, graph, format, `model.${format}`, plain));
   }
 
   #result(

@@ -7,7 +7,7 @@ import type { TokenRow } from './feeds.ts';
 import { GramSum, loadGramProduct } from './gram.ts';
 import { loadModel, sampleFeeds, tokenInputsOf } from './graph-session.ts';
 import { StreamingHistogram } from './histogram.ts';
-import { type Probe, probedModel, type REDUCTIONS, reductionOutput, VALID } from './probes.ts';
+import { type Probe, probedModel, type Reduction, reductionOutput, VALID } from './probes.ts';
 
 export interface StatisticsOptions {
   /** The id of padding. */
@@ -37,11 +37,11 @@ export async function collectStatistics(
   if (samples.length === 0) throw new MbertError('USAGE', `${graph.name}: calibration: has no samples`);
   if (requests.length === 0) return new Map();
   const inputs = tokenInputsOf(graph);
-  const { model, probes, channels } = probedModel(graph, merged(requests), inputs);
+  const { model, probes, width } = probedModel(graph, merged(requests), inputs);
   const session = await loadModel(model, options.threads);
   const products = requests.some(({ gram }) => gram) ? await loadGramProduct(options.threads) : undefined;
   try {
-    const totals = new Totals(channels);
+    const totals = new Totals(width);
     const collectors = probes.map((probe) => new Collector(probe, products));
     const fixed = inputs.shape.at(-1);
     for (const [i, row] of samples.entries()) {
@@ -86,24 +86,24 @@ function merged(requests: readonly StatisticsRequest[]): StatisticsRequest[] {
   return [...byNode.values()];
 }
 
-type Vectors = { readonly [R in keyof typeof REDUCTIONS]: Float64Array };
+type Vectors = { readonly [R in Reduction]: Float64Array };
 
-/** The reductions of all channels of all probes, over the samples so far. */
+/** The reductions of all probes over the samples so far. */
 class Totals {
   readonly vectors: Vectors;
 
-  constructor(channels: number) {
+  constructor(width: number) {
     this.vectors = {
-      min: new Float64Array(channels).fill(Number.POSITIVE_INFINITY),
-      max: new Float64Array(channels).fill(Number.NEGATIVE_INFINITY),
-      sum: new Float64Array(channels),
-      squares: new Float64Array(channels),
+      min: new Float64Array(width).fill(Number.POSITIVE_INFINITY),
+      max: new Float64Array(width).fill(Number.NEGATIVE_INFINITY),
+      sum: new Float64Array(width),
+      squares: new Float64Array(width),
     };
   }
 
   add(found: ReadonlyMap<string, Tensor>): void {
     const { min, max, sum, squares } = this.vectors;
-    const read = (reduction: keyof Vectors) => readF32(found.get(reductionOutput(reduction)) as Tensor);
+    const read = (reduction: Reduction) => readF32(found.get(reductionOutput(reduction)) as Tensor);
     const [least, most, sums, squareSums] = [read('min'), read('max'), read('sum'), read('squares')];
     for (let c = 0; c < min.length; c++) {
       min[c] = Math.min(min[c] as number, least[c] as number);
@@ -114,8 +114,8 @@ class Totals {
   }
 
   /** A sum is infinite or NaN once one of its values was. */
-  isFinite({ offset, channels }: Probe): boolean {
-    for (let c = offset; c < offset + channels; c++) if (!Number.isFinite(this.vectors.sum[c])) return false;
+  isFinite({ offset, width }: Probe): boolean {
+    for (let c = offset; c < offset + width; c++) if (!Number.isFinite(this.vectors.sum[c])) return false;
     return true;
   }
 }
@@ -144,10 +144,10 @@ class Collector {
   }
 
   async result({ vectors }: Totals): Promise<NodeStatistics> {
-    const { offset, channels, request } = this.probe;
+    const { offset, width, channels, request } = this.probe;
     const rows = this.#rows;
     const [min, max, sum, squares] = [vectors.min, vectors.max, vectors.sum, vectors.squares].map((vector) =>
-      vector.slice(offset, offset + channels),
+      vector.slice(offset, offset + width),
     ) as [Float64Array, Float64Array, Float64Array, Float64Array];
     const count = rows * channels;
     return {

@@ -1,3 +1,4 @@
+import type { CalibrationRuns } from './calibration-runs.ts';
 import type { Graph, Node } from './graph.ts';
 import { match, type Pattern } from './match.ts';
 import type { Statistics, StatisticsRequest } from './statistics.ts';
@@ -16,6 +17,10 @@ export interface PassContext {
   keeps(node: Node): boolean;
   /** Runs the graph as it is now on the calibration samples. Absent where there are none. */
   statistics?(requests: readonly StatisticsRequest[]): Promise<Statistics>;
+  /** Runs any part of a graph on the calibration samples. Absent where there are none. */
+  readonly runs?: CalibrationRuns;
+  /** The model as it was before any pass changed its function: what fitting passes aim at. Default: the pass's own graph. */
+  readonly teacher?: Graph;
 }
 
 export interface Pass {

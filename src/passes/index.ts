@@ -5,12 +5,15 @@ import { centreNorms } from './centre-norms.ts';
 import { dropKeyBias } from './drop-key-bias.ts';
 import { equalizeLinears, equalizeQueryKey, equalizeValueOutput } from './equalize-pairs.ts';
 import { equalizeStreams } from './equalize-streams.ts';
+import type { FittedPass } from './fit.ts';
 import { flattenTokens } from './flatten-tokens.ts';
 import { foldAttentionScale } from './fold-attention-scale.ts';
 import { foldConstants } from './fold-constants.ts';
 import { foldNoNorm } from './fold-no-norm.ts';
 import { fuseBottleneck } from './fuse-bottleneck.ts';
 import { fuseLinear } from './fuse-linear.ts';
+import { geluToRelu } from './gelu-to-relu.ts';
+import { layerNormToNoNorm } from './layer-norm-to-no-norm.ts';
 import { moveValueBias } from './move-value-bias.ts';
 import { shareConstants } from './share-constants.ts';
 import { signIntegers } from './sign-integers.ts';
@@ -28,6 +31,8 @@ interface PassEntry {
 export const passes: readonly PassEntry[] = [
   { pass: foldConstants, runs: 'always' },
   { pass: fuseLinear, runs: 'always' },
+  { pass: geluToRelu, runs: 'asked' },
+  { pass: layerNormToNoNorm, runs: 'asked' },
   { pass: foldAttentionScale, runs: 'always' },
   { pass: moveValueBias, runs: 'always' },
   { pass: foldNoNorm, runs: 'always' },
@@ -44,6 +49,9 @@ export const passes: readonly PassEntry[] = [
   { pass: flattenTokens, runs: 'onnx' },
   { pass: shareConstants, runs: 'always' },
 ];
+
+/** Passes that change the function and are fitted to text for it, all of them in one sweep. */
+export const fittedPasses: readonly FittedPass[] = [geluToRelu, layerNormToNoNorm];
 
 /**
  * The passes for a target, as `--passes` asks: `a,b` adds to the default ones, `-a` takes one out, `none` starts empty.

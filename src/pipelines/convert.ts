@@ -3,11 +3,12 @@ import { MbertError } from '../errors.ts';
 import { type OutputFile, openFile, writeFiles } from '../files.ts';
 import type { Graph, Node } from '../graph.ts';
 import type { Task } from '../models/index.ts';
-import { type PassReport, runPasses } from '../pass.ts';
-import { selectPasses, type Target } from '../passes/index.ts';
+import { type Pass, type PassReport, runPasses } from '../pass.ts';
+import { fittedPasses, selectPasses, type Target } from '../passes/index.ts';
 import type { Statistics, StatisticsRequest } from '../statistics.ts';
 import { constantBytes } from '../text.ts';
 import { VERSION } from '../version.ts';
+import type { FitReport } from './fit-model.ts';
 import { openModel, targetOf } from './model.ts';
 import { defaultLength, type OpenedModel, type ShapeOptions } from './opened-model.ts';
 import type { VerifyResult } from './verify.ts';
@@ -34,6 +35,12 @@ export interface ConvertOptions extends ShapeOptions {
   readonly vocab?: string | undefined;
   /** ONNX only: weights in a file beside the model. Default: only above 2 GiB. */
   readonly externalData?: boolean | undefined;
+  /** A file of texts, for passes that are fitted to text. */
+  readonly calibrate?: string | undefined;
+  /** How many of its texts, from the first one. Default 768. */
+  readonly samples?: number | undefined;
+  /** Shuffles the texts first. */
+  readonly seed?: number | undefined;
   /** Runs source and result and compares them. */
   readonly verify?: boolean | undefined;
   /** Told what is being done, with the bytes written so far and in all. */
@@ -66,6 +73,8 @@ export interface ConvertResult {
   readonly warnings: readonly string[];
   /** Weights of the source that the model does not use. */
   readonly unused: readonly string[];
+  /** What passes that are fitted to text have changed, and what that costs. */
+  readonly fit?: FitReport;
 }
 
 /** Converts a source to TFLite, ONNX or both. Throws MbertError; a failure leaves no file behind. */
@@ -73,19 +82,36 @@ export async function convert(options: ConvertOptions): Promise<ConvertResult> {
   const target = targetOf(options.output);
   refuseMisplaced(options, target);
   options.progress?.('reading');
-  const model = await openModel(options.source, options);
+  const opened = await openModel(options.source, options);
   try {
+    const { model, report: fit } = await withFittedPasses(opened, target, options);
     const plans =
       target === undefined
         ? (['tflite', 'onnx'] as const).map((each) => ({ target: each, path: join(options.output, `model.${each}`) }))
         : [{ target, path: options.output }];
     const results: ConvertedFile[] = [];
-    for (const plan of plans) results.push(await convertTo(model, plan.target, plan.path, options));
-    const { architecture, task, warnings, unused } = model;
-    return { source: options.source, architecture, task, results, warnings, unused };
+    for (const plan of plans) results.push(await convertTo(model, plan.target, plan.path, options, fit));
+    const { architecture, task, unused } = model;
+    const warnings = [...model.warnings, ...(fit?.warnings ?? [])];
+    return { source: options.source, architecture, task, results, warnings, unused, ...(fit && { fit }) };
   } finally {
-    model.close();
+    opened.close();
   }
+}
+
+/** Fits the model where a pass is asked for that needs it: it changes the function, so never by itself. */
+async function withFittedPasses(
+  model: OpenedModel,
+  target: Target | undefined,
+  options: ConvertOptions,
+): Promise<{ readonly model: OpenedModel; readonly report?: FitReport }> {
+  const asked = new Set<Pass>(selectPasses(options.passes, target ?? 'onnx'));
+  const passes = fittedPasses.filter((pass) => asked.has(pass));
+  if (passes.length === 0) return { model };
+  const { calibrate, samples, seed, keep, vocab: path, progress } = options;
+  const vocab = path === undefined ? undefined : { what: path, bytes: readWhole(path) };
+  const { fitModel } = await import('./fit-model.ts');
+  return fitModel(model, { passes, calibrate, samples, seed, keep, vocab, progress });
 }
 
 export function refuseMisplaced(options: ConvertOptions, target: Target | undefined): void {
@@ -104,10 +130,11 @@ async function convertTo(
   target: Target,
   path: string,
   options: ConvertOptions,
+  fit: FitReport | undefined,
 ): Promise<ConvertedFile> {
   const { graph, reports, nodesBefore } = await prepare(model, target, options);
   const total = constantBytes(graph);
-  const chunks = exportGraph(model, graph, target, basename(path), options);
+  const chunks = exportGraph(model, graph, target, basename(path), options, fit && { 'mbert.fit': fitManifest(fit) });
   const files = await writeFiles(
     dirname(path),
     withProgress(chunks, (done) => options.progress?.(`writing ${basename(path)}`, done, total)),
@@ -126,6 +153,11 @@ async function convertTo(
     passes: reports,
     ...(verify && { verify }),
   };
+}
+
+/** What the file says of the text that it was fitted to. */
+function fitManifest({ passes, calibration, heldOut }: FitReport): string {
+  return JSON.stringify({ passes: passes.map(({ name, rewrites }) => ({ name, rewrites })), calibration, heldOut });
 }
 
 export interface Prepared {
@@ -154,7 +186,8 @@ export async function prepare(
   const { keep } = options;
   const keeps = (node: Node) => keep?.test(node.name) ?? false;
   options.progress?.('running passes');
-  const reports = await runPasses(graph, selectPasses(options.passes, target), {
+  const passes = selectPasses(options.passes, target).filter(({ name }) => !model.applied?.includes(name));
+  const reports = await runPasses(graph, passes, {
     keeps,
     ...(statistics && { statistics: (requests: readonly StatisticsRequest[]) => statistics(graph, requests) }),
   });

@@ -39,6 +39,8 @@ export interface OpenedModel {
   readonly lowerCase: boolean;
   /** The source's path where a runtime can run it as it is. */
   readonly runnable?: string | undefined;
+  /** Names of passes that its graphs have behind them already. */
+  readonly applied?: readonly string[] | undefined;
   readonly warnings: readonly string[];
   readonly unused: readonly string[];
   close(): void;

@@ -26,8 +26,18 @@ export function plural(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }
 
-export function convertText({ architecture, task, results }: ConvertResult): string {
-  return [task ? `${architecture}, ${task}` : architecture, ...results.map(convertedText)].join('\n\n');
+export function convertText({ architecture, task, results, fit }: ConvertResult): string {
+  const heading = task ? `${architecture}, ${task}` : architecture;
+  return [fit ? `${heading}\n${fitText(fit)}` : heading, ...results.map(convertedText)].join('\n\n');
+}
+
+/** What was changed, on what text, and what it costs: the only line that says that the model is another one now. */
+function fitText({ passes, calibration, heldOut }: NonNullable<ConvertResult['fit']>): string {
+  const counts = passes.map(({ name, rewrites }) => `${name} ${rewrites}`).join(', ');
+  const cost = heldOut
+    ? `agrees with the original on ${(100 * heldOut.agreement).toFixed(2)} % of ${plural(heldOut.samples, 'held-out text')}, ${heldOut.sqnrDb.toFixed(1)} dB`
+    : 'not measured: no texts are left';
+  return `  fitted   ${counts}, to ${plural(calibration.samples, 'text')} of ${calibration.source}\n  cost     ${cost}`;
 }
 
 function convertedText({ files, inputs, outputs, nodesBefore, nodesAfter, passes, verify }: ConvertedFile): string {

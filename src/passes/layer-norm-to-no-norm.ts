@@ -1,0 +1,11 @@
+import { fittedPass } from './fit.ts';
+
+/**
+ * Puts y = g∘x + c in the place of every layer norm, as MobileBERT's paper does, but without training: g, c and the
+ * linear before the norm are fitted by least squares to what the original gives on calibration text.
+ */
+export const layerNormToNoNorm = fittedPass({
+  name: 'layer-norm-to-no-norm',
+  summary: 'layerNorm(x + linear(h))  ->  noNorm(x + linear(h)), fitted to the original on calibration text',
+  converts: 'layerNorm',
+});

@@ -1,0 +1,147 @@
+/** A pivot this far below its diagonal entry is rounding noise of a row that depends on the rows before it. */
+const MIN_PIVOT = 1e-12;
+
+/** Rows and columns that are worked on at once, so that they stay in the cache. */
+const BLOCK = 64;
+
+/**
+ * Factors a symmetric positive semi-definite matrix A [size, size] in place into its lower triangle L, A = L Lᵀ; the upper
+ * triangle is left as it was. A row that depends on those before it, or is zero, gets a zero pivot: `solveCholesky`
+ * gives its unknown the value 0. Returns the rank.
+ */
+export function factorCholesky(matrix: Float64Array, size: number): number {
+  const diagonal = new Float64Array(size);
+  for (let i = 0; i < size; i++) diagonal[i] = matrix[i * size + i] as number;
+  let rank = 0;
+  for (let start = 0; start < size; start += BLOCK) {
+    const end = Math.min(start + BLOCK, size);
+    for (let column = start; column < end; column++) {
+      const at = column * size;
+      const square = (matrix[at + column] as number) - dot(matrix, at + start, matrix, at + start, column - start);
+      const isFree = square > MIN_PIVOT * (diagonal[column] as number);
+      const pivot = isFree ? Math.sqrt(square) : 0;
+      const factor = isFree ? 1 / pivot : 0;
+      matrix[at + column] = pivot;
+      if (isFree) rank++;
+      for (let row = column + 1; row < size; row++) {
+        const to = row * size;
+        const rest = (matrix[to + column] as number) - dot(matrix, to + start, matrix, at + start, column - start);
+        matrix[to + column] = rest * factor;
+      }
+    }
+    subtractProducts(matrix, size, start, end);
+  }
+  return rank;
+}
+
+/** A[r, c] -= L[r, start:end] · L[c, start:end] for end ≤ c ≤ r: two rows and two columns at a time share what they read. */
+function subtractProducts(matrix: Float64Array, size: number, start: number, end: number): void {
+  for (let row = end; row < size; row += 2) {
+    const r0 = row * size;
+    const r1 = row + 1 < size ? r0 + size : r0;
+    for (let column = end; column <= row + 1 && column < size; column += 2) {
+      const c0 = column * size;
+      const c1 = column + 1 < size ? c0 + size : c0;
+      let s00 = 0;
+      let s01 = 0;
+      let s10 = 0;
+      let s11 = 0;
+      for (let i = start; i < end; i++) {
+        const a = matrix[r0 + i] as number;
+        const b = matrix[r1 + i] as number;
+        const c = matrix[c0 + i] as number;
+        const d = matrix[c1 + i] as number;
+        s00 += a * c;
+        s01 += a * d;
+        s10 += b * c;
+        s11 += b * d;
+      }
+      matrix[r0 + column] = (matrix[r0 + column] as number) - s00;
+      if (c1 !== c0) matrix[r0 + column + 1] = (matrix[r0 + column + 1] as number) - s01;
+      if (r1 === r0) continue;
+      matrix[r1 + column] = (matrix[r1 + column] as number) - s10;
+      if (c1 !== c0) matrix[r1 + column + 1] = (matrix[r1 + column + 1] as number) - s11;
+    }
+  }
+}
+
+/**
+ * Solves L Lᵀ X = B for the factor of `factorCholesky`. `sides` holds B transposed, [columns, size], one right-hand side
+ * after the other, and gets X in its place.
+ */
+export function solveCholesky(factor: Float64Array, size: number, sides: Float64Array): void {
+  const count = sides.length / size;
+  // [size, columns]: a row of all sides side by side, so that one number of the factor serves all of them in turn.
+  const rows = transposed(sides, count, size);
+  const upper = transposed(factor, size, size);
+  for (let row = 0; row < size; row++) {
+    subtractRows(rows, count, row, factor, row * size, 0, row);
+    divideRow(rows, count, row, factor[row * size + row] as number);
+  }
+  for (let row = size - 1; row >= 0; row--) {
+    subtractRows(rows, count, row, upper, row * size, row + 1, size);
+    divideRow(rows, count, row, factor[row * size + row] as number);
+  }
+  sides.set(transposed(rows, size, count));
+}
+
+/** X[row] -= Σ factor[at + i] X[i] for from ≤ i < to, four at a time. */
+function subtractRows(
+  x: Float64Array,
+  count: number,
+  row: number,
+  factor: Float64Array,
+  at: number,
+  from: number,
+  to: number,
+): void {
+  const target = row * count;
+  let i = from;
+  for (; i + 3 < to; i += 4) {
+    const a = factor[at + i] as number;
+    const b = factor[at + i + 1] as number;
+    const c = factor[at + i + 2] as number;
+    const d = factor[at + i + 3] as number;
+    const x0 = i * count;
+    const x1 = x0 + count;
+    const x2 = x1 + count;
+    const x3 = x2 + count;
+    for (let s = 0; s < count; s++) {
+      x[target + s] =
+        (x[target + s] as number) -
+        a * (x[x0 + s] as number) -
+        b * (x[x1 + s] as number) -
+        c * (x[x2 + s] as number) -
+        d * (x[x3 + s] as number);
+    }
+  }
+  for (; i < to; i++) {
+    const a = factor[at + i] as number;
+    const x0 = i * count;
+    for (let s = 0; s < count; s++) x[target + s] = (x[target + s] as number) - a * (x[x0 + s] as number);
+  }
+}
+
+function divideRow(x: Float64Array, count: number, row: number, pivot: number): void {
+  const factor = pivot > 0 ? 1 / pivot : 0;
+  for (let s = row * count; s < (row + 1) * count; s++) x[s] = (x[s] as number) * factor;
+}
+
+function transposed(values: Float64Array, rows: number, columns: number): Float64Array {
+  const result = new Float64Array(values.length);
+  for (let row = 0, at = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++, at++) result[column * rows + row] = values[at] as number;
+  }
+  return result;
+}
+
+function dot(left: Float64Array, a: number, right: Float64Array, b: number, length: number): number {
+  let even = 0;
+  let odd = 0;
+  let i = 0;
+  for (; i + 1 < length; i += 2) {
+    even += (left[a + i] as number) * (right[b + i] as number);
+    odd += (left[a + i + 1] as number) * (right[b + i + 1] as number);
+  }
+  return i < length ? even + odd + (left[a + i] as number) * (right[b + i] as number) : even + odd;
+}

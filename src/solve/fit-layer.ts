@@ -1,0 +1,325 @@
+import type { CalibrationRuns, Matrix } from '../calibration-runs.ts';
+import { factorCholesky, solveCholesky } from './cholesky.ts';
+
+/** y ≈ gain∘z + D h + offset, channel by channel of y: what z lacks is taken from h. */
+export interface LayerProblem {
+  /** What the linear reads [rows, in]; undefined where only gain and offset are fitted. */
+  readonly h: Matrix | undefined;
+  /** What there is [rows, out]. */
+  readonly z: Matrix;
+  /** What is wanted [rows, out]. */
+  readonly y: Matrix;
+  /** False where gain stays 1. */
+  readonly hasGain: boolean;
+  /** How much each row counts. */
+  readonly weights: Float32Array;
+  /** 1 for rows that only choose the regularization. */
+  readonly heldOut: Uint8Array;
+  /** Where the search for the regularization starts: an exponent of 10. */
+  readonly start?: number | undefined;
+}
+
+export interface LayerFit {
+  readonly gain: Float64Array;
+  readonly offset: Float64Array;
+  /** D [out, in]; undefined where none was wanted or none helped on the held-out rows. */
+  readonly change: Float64Array | undefined;
+  /** The exponent of 10 that was chosen, times the mean of h's variances; undefined without `change`. */
+  readonly ridge: number | undefined;
+  /** Σ error² / Σ (y - mean)² over held-out rows, mean over channels: with gain and offset alone, and with D. */
+  readonly errorBefore: number;
+  readonly errorAfter: number;
+}
+
+/** Below the first a Gram matrix in f32 is noise, above the last nothing is left of D. */
+const MIN_EXPONENT = -6;
+const MAX_EXPONENT = 1;
+const FIRST_EXPONENT = -3;
+
+/** So many channels tell which regularization is right for all. */
+const TRIAL_CHANNELS = 64;
+
+/** Where z is as good as a combination of h, gain and D are two names for one thing: this much keeps gain where it is alone best. */
+const GAIN_RIDGE = 1e-3;
+
+/** A gain this far below the median of all would have to be made up for by weights as much larger. */
+const MIN_GAIN_TO_MEDIAN = 1 / 50;
+
+/** Ridge least squares for gain, D and offset at once; the regularization of D is the one that is best on held-out rows. */
+export async function fitLayer(problem: LayerProblem, runs: CalibrationRuns): Promise<LayerFit> {
+  const { z, y, hasGain } = problem;
+  const parts = [rowsWhere(problem.heldOut, 0), rowsWhere(problem.heldOut, 1)] as const;
+  const means = { z: meanOf(z, problem.weights), y: meanOf(y, problem.weights) };
+  const [zt, zh] = parts.map((rows) => centred(z, rows, means.z, problem.weights)) as [Matrix, Matrix];
+  const [yt, yh] = parts.map((rows) => centred(y, rows, means.y, problem.weights)) as [Matrix, Matrix];
+  const train: Sums = { zz: columnSums(zt, zt), zy: columnSums(zt, yt), yy: columnSums(yt, yt) };
+  const held: Sums = { zz: columnSums(zh, zh), zy: columnSums(zh, yh), yy: columnSums(yh, yh) };
+  const all: Sums = { zz: plus(train.zz, held.zz), zy: plus(train.zy, held.zy), yy: plus(train.yy, held.yy) };
+  const aloneOf = (sums: Sums) => (hasGain ? gainAlone(sums) : new Float64Array(z.columns).fill(1));
+  const errorBefore = heldError(held.yy, all.yy, zh, yh, aloneOf(train), undefined, undefined);
+  const plain: LayerFit = {
+    gain: aloneOf(all),
+    offset: offsetOf(means, aloneOf(all)),
+    change: undefined,
+    ridge: undefined,
+    errorBefore,
+    errorAfter: errorBefore,
+  };
+  if (problem.h === undefined || zh.rows === 0) return plain;
+
+  const { h } = problem;
+  const mean = meanOf(h, problem.weights);
+  const [ht, hh] = parts.map((rows) => centred(h, rows, mean, problem.weights)) as [Matrix, Matrix];
+  const inTrain = await crossOf(runs, ht, zt, yt);
+  const trials = trialChannels(z.columns);
+  const errors = new Map<number, number>();
+  const errorAt = async (exponent: number): Promise<number> => {
+    if (exponent < MIN_EXPONENT || exponent > MAX_EXPONENT) return Number.POSITIVE_INFINITY;
+    const found = errors.get(exponent);
+    if (found !== undefined) return found;
+    const { gain, change } = solve(pick(inTrain, trials), pickSums(train, trials), exponent, hasGain);
+    const predicted = await runs.rowsTimes(hh, {
+      values: Float32Array.from(change),
+      rows: trials.length,
+      columns: h.columns,
+    });
+    const error = heldError(held.yy, all.yy, zh, yh, gain, predicted, trials);
+    errors.set(exponent, error);
+    return error;
+  };
+  const exponent = await lowest(errorAt, problem.start ?? FIRST_EXPONENT);
+  const errorAfter = (await errorAt(exponent)) as number;
+  const trialBefore = heldError(held.yy, all.yy, zh, yh, picked(aloneOf(train), trials), undefined, trials);
+  if (!(errorAfter < trialBefore)) return plain;
+
+  const inHeld = await crossOf(runs, hh, zh, yh);
+  const joined = {
+    size: h.columns,
+    hh: plus(inTrain.hh, inHeld.hh),
+    hz: plus(inTrain.hz, inHeld.hz),
+    hy: plus(inTrain.hy, inHeld.hy),
+  };
+  const { gain, change } = solve(joined, all, exponent, hasGain);
+  return {
+    gain,
+    change,
+    offset: offsetOf(means, gain, change, mean),
+    ridge: exponent,
+    errorBefore: trialBefore,
+    errorAfter,
+  };
+}
+
+/** Sums over rows, one for each channel. */
+interface Sums {
+  readonly zz: Float64Array;
+  readonly zy: Float64Array;
+  readonly yy: Float64Array;
+}
+
+/** hᵀh [in, in], zᵀh and yᵀh [out, in]. */
+interface Cross {
+  readonly size: number;
+  readonly hh: Float64Array;
+  readonly hz: Float64Array;
+  readonly hy: Float64Array;
+}
+
+async function crossOf(runs: CalibrationRuns, h: Matrix, z: Matrix, y: Matrix): Promise<Cross> {
+  const [hh, hz, hy] = [await runs.product(h, h), await runs.product(z, h), await runs.product(y, h)];
+  return { size: h.columns, hh, hz, hy };
+}
+
+/**
+ * For each channel the minimum of |y - g z - H d|² + ridge |d|²: with A = (HᵀH + ridge)⁻¹, d = A Hᵀy - g A Hᵀz, and what
+ * is left is a quadratic in g alone.
+ */
+function solve(
+  { size, hh, hz, hy }: Cross,
+  { zz, zy }: Sums,
+  exponent: number,
+  hasGain: boolean,
+): { readonly gain: Float64Array; readonly change: Float64Array } {
+  const channels = zz.length;
+  const factor = hh.slice();
+  let trace = 0;
+  for (let i = 0; i < size; i++) trace += hh[i * size + i] as number;
+  const ridge = (trace / size) * 10 ** exponent;
+  for (let i = 0; i < size; i++) factor[i * size + i] = (hh[i * size + i] as number) + ridge;
+  factorCholesky(factor, size);
+  const sides = new Float64Array(2 * channels * size);
+  sides.set(hy);
+  sides.set(hz, channels * size);
+  solveCholesky(factor, size, sides);
+  const change = sides.subarray(0, channels * size);
+  const fromZ = sides.subarray(channels * size);
+  const gain = new Float64Array(channels).fill(1);
+  if (hasGain) {
+    for (let c = 0; c < channels; c++) {
+      const [own, cross] = [zz[c] as number, zy[c] as number];
+      let left = own;
+      let wanted = cross;
+      for (let i = c * size; i < (c + 1) * size; i++) {
+        left -= (hz[i] as number) * (fromZ[i] as number);
+        wanted -= (hz[i] as number) * (change[i] as number);
+      }
+      const kept = GAIN_RIDGE * own;
+      gain[c] = own > 0 ? (wanted + GAIN_RIDGE * cross) / (Math.max(left, 0) + kept) : 1;
+    }
+    limitGains(gain);
+  }
+  for (let c = 0; c < channels; c++) {
+    for (let i = c * size; i < (c + 1) * size; i++) {
+      change[i] = (change[i] as number) - (gain[c] as number) * (fromZ[i] as number);
+    }
+  }
+  return { gain, change };
+}
+
+/** Keeps gains away from zero, with their signs. */
+function limitGains(gain: Float64Array): void {
+  const sizes = gain.map(Math.abs).sort();
+  const least = (sizes[sizes.length >> 1] as number) * MIN_GAIN_TO_MEDIAN;
+  for (let c = 0; c < gain.length; c++) {
+    const value = gain[c] as number;
+    if (Math.abs(value) < least) gain[c] = value < 0 ? -least : least;
+  }
+}
+
+/** Where z is constant any gain is as good: it stays 1. */
+function gainAlone({ zz, zy }: Sums): Float64Array {
+  const gain = zz.map((own, c) => (own > 0 ? (zy[c] as number) / own : 1));
+  limitGains(gain);
+  return gain;
+}
+
+function offsetOf(
+  means: { readonly z: Float64Array; readonly y: Float64Array },
+  gain: Float64Array,
+  change?: Float64Array,
+  mean?: Float64Array,
+): Float64Array {
+  return means.y.map((wanted, c) => {
+    let offset = wanted - (gain[c] as number) * (means.z[c] as number);
+    if (change && mean) {
+      const at = c * mean.length;
+      for (let i = 0; i < mean.length; i++) offset -= (change[at + i] as number) * (mean[i] as number);
+    }
+    return offset;
+  });
+}
+
+/** Goes down from `start` in steps of 1 until the next value is no better. */
+async function lowest(valueAt: (x: number) => Promise<number>, start: number): Promise<number> {
+  let best = start;
+  for (const step of [-1, 1]) {
+    while ((await valueAt(best + step)) < (await valueAt(best))) best += step;
+    if (best !== start) break;
+  }
+  return best;
+}
+
+/** Σ (y - gain z - predicted)² of held-out rows over Σ y² of all, each channel by itself, then their mean. `channels` says which of y's there are. */
+function heldError(
+  held: Float64Array,
+  all: Float64Array,
+  z: Matrix,
+  y: Matrix,
+  gain: Float64Array,
+  predicted: Float32Array | undefined,
+  channels: Int32Array | undefined,
+): number {
+  const count = gain.length;
+  const errors = new Float64Array(count);
+  for (let row = 0; row < z.rows; row++) {
+    for (let i = 0; i < count; i++) {
+      const at = row * z.columns + (channels ? (channels[i] as number) : i);
+      const error =
+        (y.values[at] as number) -
+        (gain[i] as number) * (z.values[at] as number) -
+        (predicted ? (predicted[row * count + i] as number) : 0);
+      errors[i] = (errors[i] as number) + error * error;
+    }
+  }
+  let sum = 0;
+  let used = 0;
+  for (let i = 0; i < count; i++) {
+    const c = channels ? (channels[i] as number) : i;
+    if (!((all[c] as number) > 0) || !((held[c] as number) > 0)) continue;
+    sum += (errors[i] as number) / (held[c] as number);
+    used++;
+  }
+  return used === 0 ? 0 : sum / used;
+}
+
+function trialChannels(channels: number): Int32Array {
+  const count = Math.min(channels, TRIAL_CHANNELS);
+  return Int32Array.from({ length: count }, (_, i) => Math.floor((i * channels) / count));
+}
+
+function pick({ size, hh, hz, hy }: Cross, channels: Int32Array): Cross {
+  const rows = (values: Float64Array) => {
+    const result = new Float64Array(channels.length * size);
+    for (let i = 0; i < channels.length; i++) {
+      const at = (channels[i] as number) * size;
+      result.set(values.subarray(at, at + size), i * size);
+    }
+    return result;
+  };
+  return { size, hh, hz: rows(hz), hy: rows(hy) };
+}
+
+function pickSums({ zz, zy, yy }: Sums, channels: Int32Array): Sums {
+  return { zz: picked(zz, channels), zy: picked(zy, channels), yy: picked(yy, channels) };
+}
+
+function picked(values: Float64Array, channels: Int32Array): Float64Array {
+  const result = new Float64Array(channels.length);
+  for (let i = 0; i < channels.length; i++) result[i] = values[channels[i] as number] as number;
+  return result;
+}
+
+function plus(a: Float64Array, b: Float64Array): Float64Array {
+  const result = a.slice();
+  for (let i = 0; i < b.length; i++) result[i] = (result[i] as number) + (b[i] as number);
+  return result;
+}
+
+function rowsWhere(flags: Uint8Array, wanted: number): Int32Array {
+  const rows: number[] = [];
+  for (let i = 0; i < flags.length; i++) if (flags[i] === wanted) rows.push(i);
+  return Int32Array.from(rows);
+}
+
+function meanOf({ values, rows, columns }: Matrix, weights: Float32Array): Float64Array {
+  const sums = new Float64Array(columns);
+  let total = 0;
+  for (let row = 0, at = 0; row < rows; row++) {
+    const weight = weights[row] as number;
+    total += weight;
+    for (let c = 0; c < columns; c++, at++) sums[c] = (sums[c] as number) + weight * (values[at] as number);
+  }
+  for (let c = 0; c < columns; c++) sums[c] = (sums[c] as number) / total;
+  return sums;
+}
+
+/** Some rows minus the mean, times the root of their weights: sums of products are then weighted sums. */
+function centred({ values, columns }: Matrix, rows: Int32Array, mean: Float64Array, weights: Float32Array): Matrix {
+  const result = new Float32Array(rows.length * columns);
+  for (let r = 0, to = 0; r < rows.length; r++) {
+    const row = rows[r] as number;
+    const scale = Math.sqrt(weights[row] as number);
+    const from = row * columns;
+    for (let c = 0; c < columns; c++, to++) result[to] = scale * ((values[from + c] as number) - (mean[c] as number));
+  }
+  return { values: result, rows: rows.length, columns };
+}
+
+function columnSums(a: Matrix, b: Matrix): Float64Array {
+  const sums = new Float64Array(a.columns);
+  for (let row = 0, at = 0; row < a.rows; row++) {
+    for (let c = 0; c < a.columns; c++, at++)
+      sums[c] = (sums[c] as number) + (a.values[at] as number) * (b.values[at] as number);
+  }
+  return sums;
+}

@@ -150,9 +150,17 @@ async function compare(
       comparison.add(expected.get(comparison.name) as Tensor, actual.get(comparison.name) as Tensor);
     }
   }
-  const isQuantized = options.reference.nodes().some(({ type }) => type.quant !== undefined);
-  const precision = isQuantized ? 'quantized' : options.dtype;
+  const precision = precisionOf(options);
   return comparisons.map((comparison) => comparison.result(precision));
+}
+
+/** Where the source itself is the reference, it computes in the precision that it stores. */
+function precisionOf({ reference, source, dtype }: VerifyOptions): keyof typeof LIMITS {
+  const nodes = reference.nodes();
+  if (nodes.some(({ op, type }) => type.quant !== undefined || op === 'dynamicRound')) return 'quantized';
+  return source !== undefined && nodes.some(({ op, type }) => op === 'constant' && type.dtype === 'f16')
+    ? 'f16'
+    : dtype;
 }
 
 function joined(parts: readonly Float32Array[]): Float32Array {
@@ -186,8 +194,14 @@ function feedsFor(
     vocabSize: tableRows(reference, 'input_ids'),
     tokenTypes: tableRows(reference, 'token_type_ids'),
   });
-  const feeds = new Map(session.inputs.map(({ name }) => [name, all.get(name) as Tensor]));
+  const feeds = new Map(session.inputs.map(({ name }) => [name, all.get(tokenInput(name)) as Tensor]));
   return { feeds, rows: sizes[0] ?? 1 };
+}
+
+/** What an input holds: google-research says input_mask and segment_ids, TensorFlow adds `:0` and prefixes. */
+function tokenInput(name: string): 'input_ids' | 'attention_mask' | 'token_type_ids' {
+  if (/mask/i.test(name)) return 'attention_mask';
+  return /type|segment/i.test(name) ? 'token_type_ids' : 'input_ids';
 }
 
 /** How many rows the table has that an input looks up: LiteRT does not check ids, and reads what lies behind the table. */
@@ -196,7 +210,7 @@ function tableRows(graph: Graph, input: string): number {
     const [table, indices] = node.inputs;
     if (node.op !== 'gather' || table === undefined || indices === undefined) continue;
     const ids = indices.op === 'reshape' ? indices.inputs[0] : indices;
-    if (ids?.op === 'input' && ids.name === input) return table.type.shape[0] as number;
+    if (ids?.op === 'input' && tokenInput(ids.name) === input) return table.type.shape[0] as number;
   }
   return 1;
 }

@@ -6,7 +6,7 @@ const BLOCK = 64;
 
 /**
  * Factors a symmetric positive semi-definite matrix A [size, size] in place into its lower triangle L, A = L Lᵀ; the upper
- * triangle is left as it was. A row that depends on those before it, or is zero, gets a zero pivot: `solveCholesky`
+ * triangle means nothing afterwards. A row that depends on those before it, or is zero, gets a zero pivot: `solveCholesky`
  * gives its unknown the value 0. Returns the rank.
  */
 export function factorCholesky(matrix: Float64Array, size: number): number {

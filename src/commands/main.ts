@@ -3,6 +3,7 @@ import { MbertError } from '../errors.ts';
 import { VERSION } from '../version.ts';
 import type { Action } from './action.ts';
 import { addConvert } from './convert.ts';
+import { addDiff } from './diff.ts';
 import { addInspect } from './inspect.ts';
 import { type Io, processIo, showProgress } from './io.ts';
 import { addPasses } from './passes.ts';
@@ -52,6 +53,7 @@ Examples:
   $ mbert inspect ./mobilebert-sst2`,
     );
   addConvert(command, action);
+  addDiff(command, action);
   addQuantize(command, action);
   addInspect(command, action);
   addPasses(command, action);

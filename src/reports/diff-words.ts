@@ -165,13 +165,14 @@ function shown(text: string | null): string {
   return text ?? 'none';
 }
 
-/** Four digits tell apart what tables compare. */
+/** Four digits tell apart what tables compare; small numbers as 2.146e-6. */
 export function number(value: number | null): string {
   if (value === null) return 'not a number';
-  return String(Number(value.toPrecision(4)));
+  const isSmall = value !== 0 && Math.abs(value) < 1e-3;
+  return isSmall ? value.toExponential(3).replace(/\.?0+e/, 'e') : String(Number(value.toPrecision(4)));
 }
 
-function percent(share: number): string {
+export function percent(share: number): string {
   return `${Number((100 * share).toPrecision(3))} %`;
 }
 

@@ -1,0 +1,187 @@
+import { argmaxAgreement, maxAbsError, sqnr } from '../../calibration/metrics.ts';
+import { randomSequences } from '../../calibration/token-sequences.ts';
+import type { Names, NumericDifference } from '../../diff/difference.ts';
+import { limitOf, type Tolerance } from '../../diff/tolerance.ts';
+import { listNames, MbertError } from '../../errors.ts';
+import type { Graph } from '../../graph.ts';
+import { type Dim, shapeText } from '../../shape.ts';
+import { readF32, type Tensor } from '../../tensor.ts';
+import { openRunner, type Runner } from './runners.ts';
+import type { DiffSide } from './sides.ts';
+
+/** What both models answered to the same token sequences. */
+export interface NumericResult {
+  /** What ran each: `onnxruntime 1.23.0`. */
+  readonly a: string;
+  readonly b: string;
+  readonly sequences: number;
+  readonly outputs: readonly OutputResult[];
+}
+
+export interface OutputResult {
+  readonly isWithin: boolean;
+  /** The numbers, also where they are within the limit. */
+  readonly difference: NumericDifference;
+}
+
+const SEED = 1;
+const RUNS = 8;
+/** Of what both leave open; the first is the longest that tiny models take. */
+const LENGTHS = [32, 24, 16, 9, 5, 2] as const;
+const DYNAMIC_BATCH = 2;
+
+/** f32 kernels of two runtimes: rounding relative to the output's largest value, and an absolute floor. */
+const ROUNDING: Tolerance = { absolute: 1e-4, relative: 5e-5 };
+
+/** Runs both models on seeded token sequences with padding and token types. Throws MISMATCH where shapes or outputs do not fit. */
+export async function compareOutputs(
+  a: DiffSide,
+  b: DiffSide,
+  how: 'runtime' | 'reference',
+  { atol, rtol }: { readonly atol?: number | undefined; readonly rtol?: number | undefined },
+): Promise<NumericResult> {
+  const runners: Runner[] = [];
+  try {
+    for (const side of [a, b]) runners.push(await openRunner(side, how));
+    const [x, y] = runners as [Runner, Runner];
+    const tolerance = { absolute: atol ?? ROUNDING.absolute, relative: rtol ?? ROUNDING.relative };
+    const { outputs, sequences } = await runBoth(x, y, Math.min(tableRows(a.graph), tableRows(b.graph)), tolerance);
+    return { a: x.name, b: y.name, sequences, outputs };
+  } finally {
+    for (const runner of runners) await runner.close();
+  }
+}
+
+async function runBoth(a: Runner, b: Runner, vocabSize: number, tolerance: Tolerance) {
+  const shape = commonShape(a, b);
+  const outputs = pairOutputs(a, b).map((names) => new OutputValues(names));
+  let sequences = 0;
+  for (let run = 0; run < RUNS; run++) {
+    const length = LENGTHS[run % LENGTHS.length] as number;
+    const sizes = shape.map((dim, axis) =>
+      typeof dim === 'number' ? dim : axis === shape.length - 1 ? length : DYNAMIC_BATCH,
+    );
+    const feeds = randomSequences({ shape: sizes, seed: SEED + run, vocabSize, dtype: 'i64' });
+    const [fromA, fromB] = [await a.run(feedsOf(a, feeds)), await b.run(feedsOf(b, feeds))];
+    for (const output of outputs) output.add(fromA, fromB);
+    sequences += sizes.slice(0, -1).reduce((count, size) => count * size, 1);
+  }
+  return { sequences, outputs: outputs.map((output) => output.result(tolerance)) };
+}
+
+/** What both take: a size where one of them has it. */
+function commonShape(a: Runner, b: Runner): Dim[] {
+  const [from, to] = [a.inputs[0]?.shape ?? [], b.inputs[0]?.shape ?? []];
+  if (from.length !== to.length || from.some((dim, i) => isFixed(dim) && isFixed(to[i]) && dim !== to[i])) {
+    throw new MbertError('MISMATCH', `--numeric: one takes ${shapeText(from)}, the other ${shapeText(to)}`, {
+      hint: 'no input fits both models',
+    });
+  }
+  return from.map((dim, i) => (isFixed(dim) ? dim : isFixed(to[i]) ? to[i] : 'dynamic'));
+}
+
+function isFixed(dim: Dim | undefined): dim is number {
+  return typeof dim === 'number' && dim > 0;
+}
+
+/** Outputs of one name; where no name is common, in order. */
+function pairOutputs(a: Runner, b: Runner): Names[] {
+  const common = a.outputs.filter((name) => b.outputs.includes(name));
+  if (common.length > 0) return common.map((name) => ({ a: name, b: name }));
+  if (a.outputs.length === b.outputs.length)
+    return a.outputs.map((name, i) => ({ a: name, b: b.outputs[i] as string }));
+  const problem = `${listNames(a.outputs)} cannot be compared with ${listNames(b.outputs)}`;
+  throw new MbertError('MISMATCH', `--numeric: the outputs ${problem}`);
+}
+
+/** Tokens, mask and types under the names that a model has for them. */
+function feedsOf({ inputs }: Runner, feeds: ReadonlyMap<string, Tensor>): Map<string, Tensor> {
+  return new Map(inputs.map(({ name }) => [name, feeds.get(roleOf(name)) as Tensor]));
+}
+
+function roleOf(input: string): string {
+  if (/mask/i.test(input)) return 'attention_mask';
+  return /type|segment/i.test(input) ? 'token_type_ids' : 'input_ids';
+}
+
+/** How many rows the embedding has: LiteRT does not check ids, and reads what lies behind the table. */
+function tableRows(graph: Graph): number {
+  let rows = Number.POSITIVE_INFINITY;
+  for (const node of graph.nodes()) {
+    const [table, indices] = node.inputs;
+    if (node.op !== 'gather' || table === undefined || indices === undefined) continue;
+    const ids = indices.op === 'reshape' || indices.op === 'cast' ? indices.inputs[0] : indices;
+    const size = table.type.shape[0];
+    if (ids?.op === 'input' && roleOf(ids.name) === 'input_ids' && typeof size === 'number')
+      rows = Math.min(rows, size);
+  }
+  return Number.isFinite(rows) ? rows : SMALLEST_VOCABULARY;
+}
+
+/** Every real vocabulary has as many. */
+const SMALLEST_VOCABULARY = 100;
+
+/** One output over all runs. */
+class OutputValues {
+  readonly #names: Names;
+  readonly #a: Float32Array[] = [];
+  readonly #b: Float32Array[] = [];
+  #rows = 0;
+  #agreeing = 0;
+
+  constructor(names: Names) {
+    this.#names = names;
+  }
+
+  add(fromA: ReadonlyMap<string, Tensor>, fromB: ReadonlyMap<string, Tensor>): void {
+    const [x, y] = [fromA.get(this.#names.a) as Tensor, fromB.get(this.#names.b) as Tensor];
+    const [a, b] = [readF32(x), readF32(y)];
+    if (a.length !== b.length) {
+      throw new MbertError(
+        'MISMATCH',
+        `--numeric: output ${this.#names.a}: is ${shapeText(x.shape)} on one side and ${shapeText(y.shape)} on the other`,
+      );
+    }
+    this.#a.push(a);
+    this.#b.push(b);
+    const width = x.shape.at(-1) ?? 1;
+    if (x.shape.length < 2 || width < 2) return;
+    this.#rows += a.length / width;
+    this.#agreeing += argmaxAgreement(a, b, width) * (a.length / width);
+  }
+
+  result(tolerance: Tolerance): OutputResult {
+    const [a, b] = [joined(this.#a), joined(this.#b)];
+    let largest = 0;
+    for (const value of a) largest = Math.max(largest, Math.abs(value));
+    for (const value of b) largest = Math.max(largest, Math.abs(value));
+    const error = maxAbsError(a, b);
+    const limit = limitOf(tolerance, largest);
+    return {
+      isWithin: error <= limit,
+      difference: {
+        kind: 'numeric',
+        change: 'output',
+        output: this.#names,
+        maxAbsError: finite(error),
+        limit,
+        sqnrDb: finite(sqnr(a, b)),
+        agreement: this.#rows === 0 ? null : this.#agreeing / this.#rows,
+      },
+    };
+  }
+}
+
+function finite(value: number): number | null {
+  return Number.isFinite(value) ? value : null;
+}
+
+function joined(parts: readonly Float32Array[]): Float32Array {
+  const values = new Float32Array(parts.reduce((size, part) => size + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    values.set(part, at);
+    at += part.length;
+  }
+  return values;
+}

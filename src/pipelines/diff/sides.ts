@@ -1,0 +1,122 @@
+import { statSync } from 'node:fs';
+import { extname } from 'node:path';
+import { decodeText } from '../../bytes.ts';
+import { MbertError } from '../../errors.ts';
+import { listFolder, openFile } from '../../files.ts';
+import { digest, FINGERPRINT_DIGITS } from '../../fingerprint.ts';
+import type { Graph } from '../../graph.ts';
+import type { GraphSource } from '../../importers/importer.ts';
+import { openSource } from '../../importers/index.ts';
+import type { Task } from '../../models/index.ts';
+import { parseGraph } from '../../text.ts';
+import { fromCheckpoint } from '../checkpoint-model.ts';
+
+/** One of two models to compare. */
+export interface DiffSide {
+  readonly path: string;
+  /** `checkpoint`, `text` or the format of a graph: `onnx`, `tflite`, `tfjs`, `tensorflow`. */
+  readonly format: string;
+  /** As the source has it; a checkpoint's is built as for ONNX, batch 1 and any length. */
+  readonly graph: Graph;
+  /** With symbols for all that is not fixed. */
+  readonly reference: Graph;
+  /** What is said of the whole model by any format: labels, vocabulary, task. */
+  readonly meaning: ReadonlyMap<string, string>;
+  /** What this format says besides: opset, producer. */
+  readonly facts: ReadonlyMap<string, string>;
+  /** Undefined for a folder. */
+  readonly fileBytes: number | undefined;
+  readonly warnings: readonly string[];
+  close(): void;
+}
+
+/** Opens a source of any format, or graph text. `task` is for checkpoints. Throws what the importers throw. */
+export async function openSide(path: string, task: Task | undefined): Promise<DiffSide> {
+  const { isFolder } = listFolder(path);
+  const fileBytes = isFolder ? undefined : statSync(path).size;
+  if (!isFolder) {
+    const text = readGraphText(path);
+    if (text !== undefined) return textSide(path, text, fileBytes);
+  }
+  const source = await openSource(path);
+  if (source.yields === 'graph') return graphSide(source, path, fileBytes);
+  const { checkpoint } = source;
+  try {
+    const model = fromCheckpoint(checkpoint, { task });
+    const { labels, vocabulary, lowerCase, warnings, close } = model;
+    const meaning = meaningOf({ labels, vocabulary });
+    if (model.task !== undefined) meaning.set('task', model.task);
+    const facts = new Map([
+      ['architecture', model.architecture],
+      ['lower case', String(lowerCase)],
+    ]);
+    const [graph, reference] = [model.build('onnx'), model.reference()];
+    return { path, format: 'checkpoint', graph, reference, meaning, facts, fileBytes, warnings, close };
+  } catch (cause) {
+    checkpoint.close();
+    throw cause;
+  }
+}
+
+function graphSide(source: GraphSource, path: string, fileBytes: number | undefined): DiffSide {
+  return {
+    path,
+    format: FORMATS[extname(source.path).toLowerCase()] ?? 'tensorflow',
+    graph: source.graph,
+    reference: source.graph,
+    meaning: meaningOf(source),
+    facts: source.facts ?? new Map(),
+    fileBytes,
+    warnings: [],
+    close: source.close,
+  };
+}
+
+const FORMATS: { readonly [extension: string]: string } = { '.onnx': 'onnx', '.tflite': 'tflite', '.json': 'tfjs' };
+
+function meaningOf({ labels, vocabulary }: Pick<GraphSource, 'labels' | 'vocabulary'>): Map<string, string> {
+  const meaning = new Map<string, string>();
+  if (labels) meaning.set('labels', labels.join(', '));
+  if (vocabulary) meaning.set('vocabulary', `#${digest(vocabulary).slice(0, FINGERPRINT_DIGITS)}`);
+  return meaning;
+}
+
+/** Enough to tell graph text from anything else: it begins with `graph`, or with comments before that. */
+const TEXT_HEAD = /^(?:\/\/[^\n]*\n)*graph /;
+const TEXT_START = /^(?:\/\/ |graph )/;
+const HEAD_BYTES = 8;
+
+/** The graph of 50,000 nodes takes 10 MB as text. */
+const MAX_TEXT_BYTES = 2 ** 28;
+
+function readGraphText(path: string): string | undefined {
+  const file = openFile(path);
+  try {
+    const head = file.read(0, Math.min(HEAD_BYTES, file.size));
+    if (!TEXT_START.test(Buffer.from(head).toString('latin1'))) return undefined;
+    if (file.size > MAX_TEXT_BYTES) {
+      throw new MbertError('MALFORMED', `${path}: ${file.size} bytes are over ${MAX_TEXT_BYTES} for graph text`);
+    }
+    const text = decodeText(file.read(0, file.size), path);
+    return TEXT_HEAD.test(text) ? text : undefined;
+  } finally {
+    file.close();
+  }
+}
+
+function textSide(path: string, text: string, fileBytes: number | undefined): DiffSide {
+  const graph = parseText(path, text);
+  const none = new Map<string, string>();
+  const close = () => {};
+  return { path, format: 'text', graph, reference: graph, meaning: none, facts: none, fileBytes, warnings: [], close };
+}
+
+function parseText(path: string, text: string): Graph {
+  try {
+    return parseGraph(text);
+  } catch (cause) {
+    if (!(cause instanceof MbertError)) throw cause;
+    // A graph that breaks an op's rule is a bad file here, not a bug.
+    throw new MbertError('MALFORMED', `${path}: ${cause.message}`, { cause });
+  }
+}

@@ -1,0 +1,93 @@
+import type { Kind } from '../diff/difference.ts';
+import { listNames } from '../errors.ts';
+import type { ModelDiff, SideSummary } from '../pipelines/diff.ts';
+import { groupDifferences } from './diff-groups.ts';
+import { differenceText, number, percent } from './diff-words.ts';
+import { plural, size, table } from './text.ts';
+
+/** How many groups of differences are told without `--all`. */
+export const MAX_GROUPS = 20;
+
+/** What the kinds are called in headings. */
+export const KIND_TITLES: { readonly [K in Kind]: string } = {
+  structure: 'structure',
+  weights: 'weights',
+  quant: 'quantization',
+  metadata: 'metadata',
+  size: 'size',
+  numeric: 'outputs',
+};
+
+/** The comparison for a terminal: both sides, then each kind's differences, then the verdict. */
+export function diffText(diff: ModelDiff, all: boolean): string {
+  const parts = [sidesText(diff)];
+  for (const section of sectionsOf(diff, all)) {
+    parts.push([section.heading, ...section.lines.map((line) => `  ${line}`)].join('\n'));
+  }
+  if (diff.numeric) parts.push(numericText(diff));
+  parts.push(verdictText(diff));
+  return parts.join('\n\n');
+}
+
+export interface DiffSection {
+  readonly kind: Kind;
+  readonly heading: string;
+  readonly lines: readonly string[];
+}
+
+/** Each kind that has differences, with its lines; without `all` up to `MAX_GROUPS` in all and a count of the rest. */
+export function sectionsOf({ differences, counts, constants }: ModelDiff, all: boolean): DiffSection[] {
+  const sections: DiffSection[] = [];
+  let left = all ? Number.POSITIVE_INFINITY : MAX_GROUPS;
+  for (const kind of Object.keys(KIND_TITLES) as Kind[]) {
+    if (counts[kind] === 0) continue;
+    const groups = groupDifferences(differences.filter((difference) => difference.kind === kind));
+    const shown = groups.slice(0, left);
+    left -= shown.length;
+    const lines = shown.map(({ first, others }) => `${differenceText(first)}${othersText(others)}`);
+    const hidden = groups.slice(shown.length).reduce((count, { others }) => count + 1 + others.length, 0);
+    if (hidden > 0) lines.push(`and ${hidden} more: --all shows them`);
+    const of = kind === 'weights' ? ` (${constants.equal} of ${constants.compared} tensors are equal)` : '';
+    sections.push({ kind, heading: `${KIND_TITLES[kind]}: ${plural(counts[kind], 'difference')}${of}`, lines });
+  }
+  return sections;
+}
+
+function othersText(others: readonly string[]): string {
+  return others.length === 0 ? '' : `; the same in ${others.length} more: ${listNames(others)}`;
+}
+
+function sidesText({ a, b, level, paired, renamed }: ModelDiff): string {
+  const row = (name: string, { path, format, nodes, weightBytes, fileBytes }: SideSummary) => [
+    name,
+    path,
+    format,
+    plural(nodes, 'node'),
+    `${size(weightBytes)} of weights`,
+    fileBytes === null ? '' : `${size(fileBytes)} file`,
+  ];
+  const named = renamed === 0 ? '' : `, ${renamed} under another name`;
+  return `${table([row('a', a), row('b', b)])}\nlevel ${level}: ${paired} nodes and inputs in both${named}`;
+}
+
+function numericText({ numeric }: ModelDiff): string {
+  if (numeric === null) return '';
+  const rows = numeric.outputs.map(({ difference: { output, maxAbsError, limit, sqnrDb, agreement } }) => [
+    output.a,
+    maxAbsError === null ? 'not finite' : number(maxAbsError),
+    number(limit),
+    sqnrDb === null ? (maxAbsError === 0 ? 'equal' : '-') : `${sqnrDb.toFixed(1)} dB`,
+    agreement === null ? '-' : percent(agreement),
+  ]);
+  const heading = `${plural(numeric.sequences, 'sequence')} in ${numeric.a} and ${numeric.b}`;
+  return `${heading}\n${table([['output', 'max error', 'limit', 'SQNR', 'argmax'], ...rows])}`;
+}
+
+/** `same`, or which kinds differ. */
+export function verdictText({ same, counts, ignored }: ModelDiff): string {
+  const kinds = (Object.keys(counts) as Kind[]).filter((kind) => counts[kind] > 0);
+  const found = kinds.map((kind) => `${KIND_TITLES[kind]} ${counts[kind]}`).join(', ');
+  const rest = ignored === 0 ? '' : ` (${plural(ignored, 'difference')} ignored)`;
+  if (!same) return `different: ${found}${rest}`;
+  return `same${found === '' ? '' : `, as far as it counts: ${found}`}${rest}`;
+}

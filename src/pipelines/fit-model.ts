@@ -13,7 +13,7 @@ import type { Dim } from '../shape.ts';
 import { verifyGraph } from '../verify-graph.ts';
 import type { OpenedModel, ShapeOptions } from './opened-model.ts';
 import { compareFiles } from './quantize/prove.ts';
-import { describeRows, rowReader } from './quantize/rows.ts';
+import { rowReader } from './quantize/rows.ts';
 import { type SampleSets, takeSamples } from './quantize/samples.ts';
 import { withFolder } from './quantize/session.ts';
 
@@ -36,7 +36,7 @@ export interface FitReport {
     readonly rewrites: number;
     readonly declined: readonly string[];
   }[];
-  readonly calibration: ReturnType<typeof describeRows>;
+  readonly calibration: SampleSets['manifest'];
   /** The fitted model beside the original, on lines that it was not fitted to; undefined where none are left. */
   readonly heldOut: { readonly samples: number; readonly agreement: number; readonly sqnrDb: number } | undefined;
   readonly warnings: readonly string[];
@@ -69,6 +69,7 @@ export async function fitModel(
   const reader = rowReader(model, graph, {
     maxLength: typeof fixed === 'number' ? fixed : Math.min(model.maxPositions, MAX_LENGTH),
     vocab: options.vocab,
+    seed: options.seed,
   });
   const samples = takeSamples(reader, {
     calibrate: options.calibrate,
@@ -91,7 +92,7 @@ export async function fitModel(
       model: fittedModel(model, graph, names),
       report: {
         passes: reports,
-        calibration: describeRows(options.calibrate, samples.calibration, options.seed),
+        calibration: samples.manifest,
         heldOut,
         warnings: samples.warnings,
       },

@@ -13,8 +13,8 @@ import { prepare, readWhole, refuseMisplaced } from './convert.ts';
 import { openModel, targetOf } from './model.ts';
 import { defaultLength, type OpenedModel } from './opened-model.ts';
 import { type Collect, type DecideOptions, type Decision, decide } from './quantize/decide.ts';
-import { describeRows, type RowReader, rowReader } from './quantize/rows.ts';
-import { type SampleSets, takeSamples } from './quantize/samples.ts';
+import { rowReader } from './quantize/rows.ts';
+import { NO_SAMPLES, type SampleSets, takeSamples } from './quantize/samples.ts';
 import { withFolder } from './quantize/session.ts';
 import type { QuantizedFile, QuantizeOptions, QuantizeResult } from './quantize/types.ts';
 import { Writer } from './quantize/writer.ts';
@@ -110,36 +110,38 @@ async function quantizeTo(
 }
 
 function readSampleSets(model: OpenedModel, graph: Graph, format: Target, options: QuantizeOptions) {
-  const { calibrate, data } = options;
+  const { calibrate, data, seed } = options;
   const { task, maxPositions } = model;
   if (calibrate === undefined && data === undefined) {
-    const samples: SampleSets = {
-      calibration: [],
-      trial: [],
-      proof: [],
-      labels: undefined,
-      calibrationPath: undefined,
-      proofPath: undefined,
-      overlap: 0,
-      warnings: [],
-    };
-    return { samples, feeds: { task, pad: 0, mask: undefined } };
+    return { samples: NO_SAMPLES, feeds: { task, pad: 0, mask: undefined } };
   }
   const length = options.sequenceLength ?? defaultLength(format, task, maxPositions);
   const vocab = options.vocab === undefined ? undefined : { what: options.vocab, bytes: readWhole(options.vocab) };
-  const reader: RowReader = rowReader(model, graph, {
-    maxLength: length === 'dynamic' ? maxPositions : length,
-    vocab,
-  });
+  const maxLength = length === 'dynamic' ? maxPositions : length;
+  const reader = rowReader(model, graph, { maxLength, vocab, seed });
   const samples = takeSamples(reader, {
     calibrate,
     samples: options.samples ?? DEFAULT_SAMPLES,
-    seed: options.seed,
+    seed,
     data,
     allowOverlap: options.allowOverlap ?? false,
     isGated: options.maxDrop !== undefined,
+    classOf: task === 'sequence-classification' ? classReader(graph, model.labels) : undefined,
   });
   return { samples, feeds: { task, pad: reader.tokenizer.pad, mask: reader.tokenizer.mask } };
+}
+
+/** Labels are class numbers or, where the model names its classes, names. */
+function classReader(graph: Graph, names: readonly string[] | undefined) {
+  const classes = graph.outputs[0]?.node.type.shape.at(-1) as number;
+  return (label: number | string, what: string): number => {
+    if (typeof label === 'number' && Number.isInteger(label) && label >= 0 && label < classes) return label;
+    const place = names?.indexOf(String(label)) ?? -1;
+    if (place >= 0) return place;
+    throw new MbertError('MISMATCH', `${what}: label ${label}: is none of the model's ${classes} classes`, {
+      hint: `they are 0 to ${classes - 1}${names ? `, or ${names.join(', ')}` : ''}`,
+    });
+  };
 }
 
 function refuseQuantized(graph: Graph, source: string): void {
@@ -225,11 +227,11 @@ function dumpRecipe(path: string, { settings }: Decision): void {
 
 /** What the file says of how it was made. */
 function manifestOf({ options, profile, samples }: Job): { readonly [key: string]: unknown } {
-  const { calibrationPath, calibration, overlap } = samples;
+  const { manifest, overlap } = samples;
   return {
     scheme: options.scheme,
     target: profile.name,
-    ...(calibrationPath !== undefined && { calibration: describeRows(calibrationPath, calibration, options.seed) }),
+    ...(manifest && { calibration: manifest }),
     ...(overlap > 0 && { overlap }),
   };
 }

@@ -205,7 +205,7 @@ function tokenInput(name: string): 'input_ids' | 'attention_mask' | 'token_type_
 }
 
 /** How many rows the table has that an input looks up: LiteRT does not check ids, and reads what lies behind the table. */
-function tableRows(graph: Graph, input: string): number {
+export function tableRows(graph: Graph, input: string): number {
   for (const node of graph.nodes()) {
     const [table, indices] = node.inputs;
     if (node.op !== 'gather' || table === undefined || indices === undefined) continue;

@@ -1,21 +1,33 @@
 import type { TokenRow } from '../../calibration/feeds.ts';
+import { manifestOf, type SampleFile, type SampleManifest, type TokenSample } from '../../calibration/open-samples.ts';
+import { findOverlap } from '../../calibration/overlap.ts';
 import { MbertError } from '../../errors.ts';
-import { type RowReader, type Rows, rowKey, shuffled } from './rows.ts';
+import type { RowReader } from './rows.ts';
 
-/** What is measured on which samples. No row is in two of them. */
+/** What is measured on which samples. */
 export interface SampleSets {
   readonly calibration: readonly TokenRow[];
-  /** A few more of the calibration file, to choose between forms by. */
+  /** A few that were not calibrated on, to choose between forms by. */
   readonly trial: readonly TokenRow[];
-  /** What the proof runs on. */
+  /** What the proof runs on: neither of the above, as far as there is more. */
   readonly proof: readonly TokenRow[];
+  /** The class of each proof sample, where they have labels and the task is to find it. */
   readonly labels: readonly number[] | undefined;
-  readonly calibrationPath: string | undefined;
-  readonly proofPath: string | undefined;
-  /** Rows of the evaluation data that were calibrated on, where that is allowed. */
+  readonly manifest: SampleManifest | undefined;
+  /** Evaluation samples that were calibrated on, where that is allowed. */
   readonly overlap: number;
   readonly warnings: readonly string[];
 }
+
+export const NO_SAMPLES: SampleSets = {
+  calibration: [],
+  trial: [],
+  proof: [],
+  labels: undefined,
+  manifest: undefined,
+  overlap: 0,
+  warnings: [],
+};
 
 export interface SampleOptions {
   readonly calibrate: string | undefined;
@@ -25,83 +37,112 @@ export interface SampleOptions {
   readonly allowOverlap: boolean;
   /** A gate needs enough samples. */
   readonly isGated: boolean;
+  /** Reads labels; undefined where the task has none that files hold. */
+  readonly classOf?: ((label: number | string, what: string) => number) | undefined;
 }
 
 /** What a scan looks at: enough to tell 1 dB, few enough to take seconds. */
-const TRIAL_ROWS = 32;
+const TRIAL_SAMPLES = 32;
 /** Fewer held-out samples than this say nothing of half a point. */
 const LEAST_PROOF = 32;
-/** Where the calibration file goes on for ever, this many of its lines are proof enough. */
+/** Where the calibration file goes on for ever, this many of its samples are proof enough. */
 const MOST_PROOF = 256;
 /** Ranges of fewer samples are too narrow for what comes later. */
 const FEW_SAMPLES = 16;
 
-/** Reads and parts the samples as the command's flags say. Throws USAGE and what readers throw. */
+/** Opens and parts the samples as the command's flags say. Throws USAGE and what readers throw. */
 export function takeSamples(reader: RowReader, options: SampleOptions): SampleSets {
-  const warnings: string[] = [];
-  const source = options.calibrate === undefined ? undefined : reader.read(options.calibrate);
-  const { calibration, rest } = source ? part(source, options) : { calibration: [], rest: [] };
-  if (source) warnings.push(...calibrationWarnings(source, calibration, options.samples));
-  const data = options.data === undefined ? undefined : reader.read(options.data);
-  if (data && data.cut > 0) warnings.push(`${data.path}: ${data.cut} texts are cut to the sequence length`);
-  const overlap = data ? countOverlap(data, calibration, options.allowOverlap) : 0;
+  const source = options.calibrate === undefined ? undefined : reader.open(options.calibrate);
+  const data = options.data === undefined ? undefined : reader.open(options.data);
+  const warnings = [...(source?.warnings ?? []), ...(data?.warnings ?? [])];
+  const calibration = source ? calibrationOf(source, options.samples, warnings) : [];
+  const rest = source ? heldOut(source, calibration) : [];
+  const evaluation = data?.take(0, data.count);
+  if (evaluation) warnings.push(...evaluation.warnings);
+  const overlap = data && evaluation ? overlapOf(data, calibration, evaluation.samples, options.allowOverlap) : 0;
   if (overlap > 0) warnings.push(`${data?.path}: ${overlap} samples were calibrated on: the proof is too good`);
-  const trial = rest.length > 0 ? rest.slice(0, TRIAL_ROWS) : calibration.slice(-TRIAL_ROWS);
-  const left = rest.length >= TRIAL_ROWS + LEAST_PROOF ? rest.slice(TRIAL_ROWS) : rest;
-  const proof = data?.rows ?? left.slice(0, MOST_PROOF);
-  const proofPath = data?.path ?? source?.path;
-  if (proof.length < LEAST_PROOF && (source || data)) {
-    const problem = `${proofPath}: ${proof.length} samples are left for the proof, ${LEAST_PROOF} are the least`;
-    const hint = 'give --data FILE, or a calibration file with more lines than --samples';
-    if (options.isGated) throw new MbertError('USAGE', problem, { hint });
-    warnings.push(`${problem}; ${hint}`);
-  }
+  const left = rest.length >= TRIAL_SAMPLES + LEAST_PROOF ? rest.slice(TRIAL_SAMPLES) : rest;
+  const proof = evaluation?.samples ?? left.slice(0, MOST_PROOF);
+  checkProof(proof.length, data?.path ?? source?.path, options.isGated, warnings);
   return {
-    calibration,
-    trial,
-    proof,
-    labels: data?.labels,
-    calibrationPath: source?.path,
-    proofPath: proof.length > 0 ? proofPath : undefined,
+    calibration: calibration.map(rowOf),
+    trial: (rest.length > 0 ? rest.slice(0, TRIAL_SAMPLES) : calibration.slice(-TRIAL_SAMPLES)).map(rowOf),
+    proof: proof.map(rowOf),
+    labels: data && labelsOf(data, proof, options.classOf),
+    manifest: source && manifestOf(source, calibration.length, options.seed),
     overlap,
-    warnings,
+    warnings: [...new Set(warnings)],
   };
 }
 
-/** The first samples of the file, and what comes after them and is none of them. */
-function part({ rows }: Rows, { samples, seed }: SampleOptions) {
-  const ordered = seed === undefined ? rows : shuffled(rows, seed);
-  const calibration = ordered.slice(0, samples);
-  const seen = new Set(calibration.map(rowKey));
-  const rest = ordered.slice(samples).filter((row) => {
-    const isNew = !seen.has(rowKey(row));
-    seen.add(rowKey(row));
-    return isNew;
-  });
-  return { calibration, rest };
+function rowOf({ row }: TokenSample): TokenRow {
+  return row;
 }
 
-function calibrationWarnings({ path, cut }: Rows, calibration: readonly TokenRow[], samples: number): string[] {
-  const warnings: string[] = [];
-  const count = `${calibration.length} sample${calibration.length === 1 ? '' : 's'}`;
-  if (calibration.length < Math.min(samples, FEW_SAMPLES)) {
-    warnings.push(`${path}: ${count} to calibrate on: other texts will leave the ranges of so few`);
+function calibrationOf(source: SampleFile, count: number, warnings: string[]): readonly TokenSample[] {
+  const { samples, warnings: found } = source.take(0, count);
+  warnings.push(...found);
+  if (samples.length < Math.min(count, FEW_SAMPLES)) {
+    const few = samples.length === 1 ? 'one sample' : `${samples.length} samples`;
+    warnings.push(`${source.path}: has ${few} to calibrate on: other texts will leave the ranges of so few`);
   }
-  if (cut > 0) warnings.push(`${path}: ${cut} texts are cut to the sequence length`);
-  const SPECIAL_TOKENS = 2;
-  if (calibration.every(({ inputIds }) => inputIds.length <= SPECIAL_TOKENS)) {
-    throw new MbertError('USAGE', `${path}: no sample has a token besides [CLS] and [SEP]`, {
+  // [CLS] and [SEP] alone, as text makes that holds nothing the tokenizer knows.
+  if (samples.every(({ row }) => row.inputIds.length < 3)) {
+    throw new MbertError('USAGE', `${source.path}: no sample has a token besides [CLS] and [SEP]`, {
       hint: 'calibration needs text as the model will see it',
     });
   }
-  return warnings;
+  return samples;
 }
 
-function countOverlap({ path, rows }: Rows, calibration: readonly TokenRow[], isAllowed: boolean): number {
-  const seen = new Set(calibration.map(rowKey));
-  const overlap = rows.filter((row) => seen.has(rowKey(row))).length;
-  if (overlap === 0 || isAllowed) return overlap;
-  throw new MbertError('USAGE', `${path}: ${overlap} of its ${rows.length} samples are calibration samples as well`, {
+/** What comes after the calibration samples and is none of them, once each. */
+function heldOut(source: SampleFile, calibration: readonly TokenSample[]): readonly TokenSample[] {
+  const { samples } = source.take(calibration.length, 2 * (TRIAL_SAMPLES + MOST_PROOF));
+  const seen = new Set(calibration.map(keyOf));
+  const rest: TokenSample[] = [];
+  for (const sample of samples) {
+    if (!seen.has(keyOf(sample))) rest.push(sample);
+    seen.add(keyOf(sample));
+  }
+  return rest;
+}
+
+function keyOf({ row: { inputIds, tokenTypeIds } }: TokenSample): string {
+  return `${inputIds.join()} ${tokenTypeIds.indexOf(1)}`;
+}
+
+function overlapOf(
+  { path }: SampleFile,
+  calibration: readonly TokenSample[],
+  evaluation: readonly TokenSample[],
+  isAllowed: boolean,
+): number {
+  const overlap = findOverlap(calibration, evaluation);
+  if (overlap === null) return 0;
+  if (isAllowed) return overlap.count;
+  const problem = `${overlap.count} of its ${evaluation.length} samples are calibration samples as well`;
+  throw new MbertError('USAGE', `${path}: ${problem}, the first is sample ${overlap.first + 1}`, {
     hint: 'calibrate on other text, or say --allow-overlap and read the result with that in mind',
+  });
+}
+
+function checkProof(count: number, path: string | undefined, isGated: boolean, warnings: string[]): void {
+  if (count >= LEAST_PROOF || path === undefined) return;
+  const problem = `${path}: ${count} samples are left for the proof, ${LEAST_PROOF} are the least`;
+  const hint = 'give --data FILE, or a calibration file with more than --samples';
+  if (isGated) throw new MbertError('USAGE', problem, { hint });
+  warnings.push(`${problem}: ${hint}`);
+}
+
+function labelsOf(
+  { path }: SampleFile,
+  samples: readonly TokenSample[],
+  classOf: SampleOptions['classOf'],
+): readonly number[] | undefined {
+  if (classOf === undefined || samples[0]?.label === undefined) return undefined;
+  return samples.map(({ label }, i) => {
+    const what = `${path}: sample ${i + 1}`;
+    if (label === undefined) throw new MbertError('MISMATCH', `${what}: has no label, the first one has`);
+    return classOf(label, what);
   });
 }

@@ -175,27 +175,26 @@ export class Writer {
   async #prove(pair: Pair, written: ConvertedFile, dtype: 'f32' | 'f16'): Promise<Proof | undefined> {
     const { format, options, samples, feeds, prepared } = this.#options;
     if (samples.proof.length === 0) return undefined;
-    const write = (graph: Graph, as: 'f32' | 'f16') => this.#temporary(graph, dtypeOf(as, options));
-    this.#floatPath ??= await write(pair.float, 'f32');
+    this.#floatPath ??= await this.#temporary(pair.float, 'f32');
     const isTwin = pair.float !== prepared.graph;
     const [file] = written.files;
-    const quantizedPath = isTwin ? await write(pair.quantized, dtype) : (file?.path as string);
+    const quantizedPath = isTwin ? await this.#temporary(pair.quantized, dtype) : (file?.path as string);
+    const runtime = format === 'onnx' ? 'ONNX Runtime' : 'LiteRT';
     const proofOptions: ProofOptions = {
       ...feeds,
       rows: samples.proof,
       labels: samples.labels,
-      progress: (done, total) =>
-        options.progress?.(`comparing in ${format === 'onnx' ? 'ONNX Runtime' : 'LiteRT'}`, done, total),
+      progress: (done, total) => options.progress?.(`comparing in ${runtime}`, done, total),
     };
     const compared = await compareFiles(this.#floatPath, quantizedPath, pair.float, proofOptions);
-    const layers =
-      dtype === 'f16' ? [] : await compareLayers({ ...pair, write: (graph) => write(graph, 'f32') }, proofOptions);
-    return { ...compared, layers };
+    if (dtype === 'f16') return { ...compared, layers: [] };
+    const layers = { ...pair, write: (graph: Graph) => this.#temporary(graph, 'f32') };
+    return { ...compared, layers: await compareLayers(layers, proofOptions) };
   }
 
+  /** A file to run. It may have other outputs than the model: labels would not fit, and nobody reads the vocabulary. */
   #temporary(graph: Graph, dtype: 'f32' | 'f16'): Promise<string> {
     const { model, format, options, write } = this.#options;
-    // What is measured may have other outputs than the model: labels would not fit, and nobody reads the vocabulary.
     const bare = { ...model, labels: undefined, vocabulary: undefined };
     const plain = { ...options, dtype, labels: undefined, vocab: undefined };
     return write(exportGraph(bare, graph, format, `model.${format}`, plain));

@@ -7,52 +7,10 @@ import { readTensorBundle } from '../../src/formats/tensor-bundle.ts';
 import { readTorch } from '../../src/formats/torch.ts';
 import { byteLength, type Tensor } from '../../src/tensor.ts';
 import { block, entry, header, type Pair, sealed, table } from './bundle-files.ts';
+import { damage, EDITS, RUNS } from './damage.ts';
 import { dataset, type H5Object, h5File } from './hdf5-files.ts';
 import { memoryFile } from './memory-file.ts';
 import { storage, tensor, torchLegacy, torchZip } from './torch-files.ts';
-
-/** Raise it for a long run, e.g. MBERT_FUZZ_RUNS=100000. */
-const RUNS = Number(process.env['MBERT_FUZZ_RUNS'] ?? 400);
-
-/** How bytes are damaged: replaced at a place (a fraction of the file), or the file cut there. */
-type Edit = { readonly at: number } & ({ readonly bytes: Uint8Array } | { readonly cut: true });
-
-/** Values that lengths and offsets go wrong with, and any bytes. */
-const BYTES = fc.oneof(
-  fc
-    .constantFrom(
-      '00',
-      'ff',
-      '7f',
-      '80',
-      '01',
-      'ffffffff',
-      '00000080',
-      'ffffff7f',
-      'ffffffffffffffff',
-      '0000000000000080',
-    )
-    .map((hex) => Uint8Array.from(Buffer.from(hex, 'hex'))),
-  fc.uint8Array({ minLength: 1, maxLength: 8 }),
-);
-const PLACE = fc.double({ min: 0, max: 1, noNaN: true, maxExcluded: true });
-const EDITS: fc.Arbitrary<Edit[]> = fc.array(
-  fc.oneof(
-    { weight: 9, arbitrary: fc.record({ at: PLACE, bytes: BYTES }) },
-    { weight: 1, arbitrary: fc.record({ at: PLACE, cut: fc.constant<true>(true) }) },
-  ),
-  { minLength: 1, maxLength: 4 },
-);
-
-function damage(good: Uint8Array, edits: readonly Edit[]): Uint8Array {
-  let bytes = Uint8Array.from(good);
-  for (const edit of edits) {
-    const at = Math.floor(edit.at * bytes.length);
-    if ('cut' in edit) bytes = bytes.slice(0, at);
-    else bytes.set(edit.bytes.subarray(0, bytes.length - at), at);
-  }
-  return bytes;
-}
 
 /** Reads everything; nothing but an MbertError may come of it, and no tensor that the file cannot hold. */
 function survives(size: number, read: () => ReadonlyMap<string, Tensor>): void {

@@ -11,7 +11,10 @@ const SAMPLES: { readonly [pass: string]: string } = {
   'trigram-to-convolution': TRIGRAM,
 };
 
-test.each(passes.map(({ pass }) => [pass.name, pass] as const))('%s', async (name, pass) => {
+/** Passes that change the function are fitted to text, which a sample has none of: their own tests show them. */
+const exact = passes.map(({ pass }) => pass).filter(({ keeps }) => keeps !== 'shapes');
+
+test.each(exact.map((pass) => [pass.name, pass] as const))('%s', async (name, pass) => {
   await expect(await after(pass, SAMPLES[name] ?? MOBILEBERT_LAYER)).toMatchFileSnapshot(`golden/${name}.txt`);
 });
 

@@ -1,5 +1,7 @@
 import { type Command, Option } from 'commander';
 import { type InspectOptions, inspect } from '../pipelines/inspect.ts';
+import { predictXnnpack } from '../pipelines/lint.ts';
+import { delegationText } from '../reports/delegation.ts';
 import { inspectText } from '../reports/text.ts';
 import type { Action } from './action.ts';
 import { addShapeOptions } from './options.ts';
@@ -13,6 +15,9 @@ export function addInspect(program: Command, action: Action): void {
     )
     .option('--passes <list>', 'as in mbert convert')
     .addOption(new Option('--format <format>', 'how to print it').choices(['text', 'json']).default('text'))
+    .addOption(
+      new Option('--delegate <name>', 'which operators of a .tflite file this delegate takes').choices(['xnnpack']),
+    )
     .option('--json', 'the same as --format json')
     .addHelpText(
       'after',
@@ -20,6 +25,7 @@ export function addInspect(program: Command, action: Action): void {
 Examples:
   $ mbert inspect ./mobilebert-sst2
   $ mbert inspect ./mobilebert-sst2 --target tflite > model.graph
+  $ mbert inspect model.tflite --delegate xnnpack
   $ mbert inspect ./mobilebert-sst2 --json`,
     )
     .action(
@@ -28,12 +34,21 @@ Examples:
           io,
           progress,
           source: string,
-          options: Omit<InspectOptions, 'source'> & { readonly format: string; readonly json?: true },
+          options: Omit<InspectOptions, 'source'> & {
+            readonly format: string;
+            readonly delegate?: 'xnnpack';
+            readonly json?: true;
+          },
         ) => {
+          const asJson = options.json === true || options.format === 'json';
+          if (options.delegate !== undefined) {
+            const prediction = predictXnnpack(source);
+            io.out(`${asJson ? JSON.stringify(prediction, null, 2) : delegationText(prediction)}\n`);
+            return 0;
+          }
           const result = await inspect({ ...options, source });
           progress.clear();
           for (const warning of result.warnings) io.err(`warning: ${warning}\n`);
-          const asJson = options.json === true || options.format === 'json';
           io.out(`${asJson ? JSON.stringify(result, null, 2) : inspectText(result)}\n`);
           return 0;
         },

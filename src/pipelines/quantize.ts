@@ -10,6 +10,7 @@ import type { Scheme } from '../quantize/settings.ts';
 import { formFor, granularityFor, type TargetProfile, targetNamed } from '../quantize/targets.ts';
 import type { Statistics, StatisticsRequest } from '../statistics.ts';
 import { prepare, readWhole, refuseMisplaced } from './convert.ts';
+import { lintFile } from './lint.ts';
 import { openModel, targetOf } from './model.ts';
 import { defaultLength, type OpenedModel } from './opened-model.ts';
 import { type Collect, type DecideOptions, type Decision, decide } from './quantize/decide.ts';
@@ -39,12 +40,28 @@ export async function quantize(options: QuantizeOptions): Promise<QuantizeResult
         ? (['tflite', 'onnx'] as const).map((each) => ({ format: each, path: join(options.output, `model.${each}`) }))
         : [{ format, path: options.output }];
     const results: QuantizedFile[] = [];
-    for (const plan of plans) results.push(await quantizeTo(model, plan.format, plan.path, options));
+    for (const plan of plans) results.push(withLint(await quantizeTo(model, plan.format, plan.path, options)));
     const { architecture, task, warnings, unused } = model;
     return { source: options.source, architecture, task, results, warnings, unused };
   } finally {
     model.close();
   }
+}
+
+/** Asks the lint rules of a written TFLite file; what they find joins its warnings, an error makes the answer no. */
+function withLint(result: QuantizedFile): QuantizedFile {
+  const [file] = result.files;
+  if (result.target !== 'tflite' || file === undefined) return result;
+  const { findings } = lintFile(file.path);
+  const worded = (severity: 'error' | 'warning') =>
+    findings
+      .filter((finding) => finding.severity === severity)
+      .map(({ rule, where, problem }) => `${file.path}: ${where}: ${problem} (${rule})`);
+  return {
+    ...result,
+    warnings: [...result.warnings, ...worded('warning')],
+    failures: [...result.failures, ...worded('error')],
+  };
 }
 
 function refuseContradictions(options: QuantizeOptions, format: Target | undefined): void {

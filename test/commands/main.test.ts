@@ -144,3 +144,19 @@ test('the installed command runs', () => {
   const version = JSON.parse(readFileSync('package.json', 'utf8')).version;
   expect(execFileSync(process.execPath, ['bin/mbert.js', '--version'], { encoding: 'utf8' }).trim()).toBe(version);
 });
+
+test('inspect says what XNNPACK takes of a written file', async () => {
+  const output = join(folder, 'delegated.tflite');
+  await run('convert', 'fixtures/hf-seqcls', '-o', output);
+  const { code, out } = await run('inspect', output, '--delegate', 'xnnpack');
+  expect(code).toBe(0);
+  expect(out).toMatchInlineSnapshot(`
+    "XNNPACK takes 79 of 84 operators in 1 partition
+    left              count  why
+    RESHAPE               1  input_ids is INT32
+    EMBEDDING_LOOKUP      2  XNNPACK has no such operator
+    RESHAPE               1  token_type_ids is INT32
+    CAST                  1  XNNPACK has no such operator
+    "
+  `);
+});

@@ -37,7 +37,8 @@ function fitText({ passes, calibration, heldOut }: NonNullable<ConvertResult['fi
   const cost = heldOut
     ? `agrees with the original on ${(100 * heldOut.agreement).toFixed(2)} % of ${plural(heldOut.samples, 'held-out text')}, ${heldOut.sqnrDb.toFixed(1)} dB`
     : 'not measured: no texts are left';
-  return `  fitted   ${counts}, to ${plural(calibration.samples, 'text')} of ${calibration.source}\n  cost     ${cost}`;
+  const fittedTo = calibration ? `, to ${plural(calibration.count, 'text')} of ${calibration.source}` : '';
+  return `  fitted   ${counts}${fittedTo}\n  cost     ${cost}`;
 }
 
 function convertedText({ files, inputs, outputs, nodesBefore, nodesAfter, passes, verify }: ConvertedFile): string {

@@ -58,6 +58,7 @@ const edits: readonly (readonly [name: string, ...edits: Edit[]])[] = [
   ],
   ['an input of another dtype', ['input_ids: i64', 'input_ids: i32']],
   ['another sequence length', [/sequence/g, '24']],
+  ['a larger vocabulary', ['embeddings.word.weight f32[16, 8] #1', 'embeddings.word.weight f32[20, 8] #1']],
   ['a softmax over another axis', [/(l2\.probabilities = .*\))/, '$1 {axis: 2}']],
 ];
 
@@ -100,18 +101,18 @@ function transpose(values: Float32Array, size: number): void {
 const REAL = Float32Array.from({ length: 16 }, (_, i) => Math.sin(3 * i + 1));
 const CHANNELS: Quant = { per: 'channel', axis: 0, scales: Float32Array.of(0.01, 0.02, 0.03, 0.04) };
 
+interface Quantized {
+  readonly dtype?: string;
+  readonly activation?: string;
+  readonly quant?: Quant;
+  /** Added to one stored integer. */
+  readonly nudge?: number;
+}
+
 /** A linear that reads an i8 activation; its weight stands for `REAL`, stored in i8 where `quant` says how. */
-function quantized({
-  activation = 'q(0.1, 3)',
-  quant,
-  nudge = 0,
-}: {
-  activation?: string;
-  quant?: Quant;
-  nudge?: number;
-}) {
+function quantized({ dtype = 'i8', activation = 'q(0.1, 3)', quant, nudge = 0 }: Quantized): Graph {
   const graph = graphOf(`graph quantized (x: f32[batch, 4])
-    q = quantize(x)  i8[batch, 4] ${activation}
+    q = quantize(x)  ${dtype}[batch, 4] ${activation}
     y = linear(q, w f32[4, 4] #7, bias f32[4] #8)
     z = linear(y, w2 f32[4, 4] #9)
   return out: z`);
@@ -149,6 +150,7 @@ const quants: readonly (readonly [name: string, a: Graph, b: Graph])[] = [
   ['per channel to per tensor', QUANT_BASE, quantized({ quant: { per: 'tensor', scale: 0.04, zeroPoint: 0 } })],
   ['float weights quantized', quantized({}), QUANT_BASE],
   ['a stored weight nudged', QUANT_BASE, quantized({ quant: CHANNELS, nudge: 1 })],
+  ['i8 to u8', QUANT_BASE, quantized({ quant: CHANNELS, dtype: 'u8', activation: 'q(0.1, 131)' })],
   ['the scale of an activation', QUANT_BASE, quantized({ quant: CHANNELS, activation: 'q(0.2, 3)' })],
   ['the zero point of an activation', QUANT_BASE, quantized({ quant: CHANNELS, activation: 'q(0.1, 4)' })],
 ];

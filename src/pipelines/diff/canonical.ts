@@ -1,4 +1,5 @@
 import type { Call, Constant, Graph, Node } from '../../graph.ts';
+import { isFloat } from '../../op.ts';
 import type { Pass } from '../../pass.ts';
 import { readF32, takeF32, tensorOf } from '../../tensor.ts';
 
@@ -92,5 +93,5 @@ function trustMask(graph: Graph, node: Node): Node | null {
 }
 
 function isFloatConstant(node: Node): node is Constant {
-  return node.op === 'constant' && node.type.quant === undefined && node.tensor.dtype === 'f32';
+  return node.op === 'constant' && node.type.quant === undefined && isFloat(node.tensor.dtype);
 }

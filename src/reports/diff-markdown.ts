@@ -14,15 +14,16 @@ export function diffMarkdown(diff: ModelDiff, all: boolean): string {
     parts.push([`**${heading}**`, '', ...lines.map((line) => `- ${escapeMarkdown(line)}`)].join('\n'));
   }
   if (numeric) {
-    const rows = numeric.outputs.map(({ difference: { output, maxAbsError, limit, sqnrDb, agreement } }) => [
+    const rows = numeric.outputs.map(({ isWithin, difference: { output, maxAbsError, limit, sqnrDb, agreement } }) => [
       code(output.a),
+      isWithin ? 'same' : 'differs',
       maxAbsError === null ? 'not finite' : number(maxAbsError),
       number(limit),
       sqnrDb === null ? '-' : `${sqnrDb.toFixed(1)} dB`,
       agreement === null ? '-' : percent(agreement),
     ]);
     parts.push(`**${numeric.sequences} sequences in ${numeric.a} and ${numeric.b}**`);
-    parts.push(markdownTable(['output', 'max error', 'limit', 'SQNR', 'argmax'], rows));
+    parts.push(markdownTable(['output', '', 'max error', 'limit', 'SQNR', 'argmax'], rows));
   }
   return parts.join('\n\n');
 }

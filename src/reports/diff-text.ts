@@ -40,7 +40,8 @@ export function sectionsOf({ differences, counts, constants }: ModelDiff, all: b
   const sections: DiffSection[] = [];
   let left = all ? Number.POSITIVE_INFINITY : MAX_GROUPS;
   for (const kind of Object.keys(KIND_TITLES) as Kind[]) {
-    if (counts[kind] === 0) continue;
+    // Outputs are told by the table of all of them.
+    if (counts[kind] === 0 || kind === 'numeric') continue;
     const groups = groupDifferences(differences.filter((difference) => difference.kind === kind));
     const shown = groups.slice(0, left);
     left -= shown.length;
@@ -53,8 +54,14 @@ export function sectionsOf({ differences, counts, constants }: ModelDiff, all: b
   return sections;
 }
 
+/** Names of layers are long and alike: two show the pattern. */
+const MAX_OTHERS = 2;
+
 function othersText(others: readonly string[]): string {
-  return others.length === 0 ? '' : `; the same in ${others.length} more: ${listNames(others)}`;
+  if (others.length === 0) return '';
+  const shown = others.length > MAX_OTHERS + 1 ? others.slice(0, MAX_OTHERS) : others;
+  const rest = others.length - shown.length;
+  return `; the same in ${others.length} more: ${listNames(rest > 0 ? [...shown, `${rest} more`] : shown)}`;
 }
 
 function sidesText({ a, b, level, paired, renamed }: ModelDiff): string {
@@ -72,15 +79,16 @@ function sidesText({ a, b, level, paired, renamed }: ModelDiff): string {
 
 function numericText({ numeric }: ModelDiff): string {
   if (numeric === null) return '';
-  const rows = numeric.outputs.map(({ difference: { output, maxAbsError, limit, sqnrDb, agreement } }) => [
+  const rows = numeric.outputs.map(({ isWithin, difference: { output, maxAbsError, limit, sqnrDb, agreement } }) => [
     output.a,
+    isWithin ? 'same' : 'differs',
     maxAbsError === null ? 'not finite' : number(maxAbsError),
     number(limit),
     sqnrDb === null ? (maxAbsError === 0 ? 'equal' : '-') : `${sqnrDb.toFixed(1)} dB`,
     agreement === null ? '-' : percent(agreement),
   ]);
   const heading = `${plural(numeric.sequences, 'sequence')} in ${numeric.a} and ${numeric.b}`;
-  return `${heading}\n${table([['output', 'max error', 'limit', 'SQNR', 'argmax'], ...rows])}`;
+  return `${heading}\n${table([['output', '', 'max error', 'limit', 'SQNR', 'argmax'], ...rows])}`;
 }
 
 /** `same`, or which kinds differ. */

@@ -1,0 +1,126 @@
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { diffGraphs } from '../../src/diff.ts';
+import { convert } from '../../src/pipelines/convert.ts';
+import { openSide } from '../../src/pipelines/diff/sides.ts';
+import { diffModels } from '../../src/pipelines/diff.ts';
+import { differenceText } from '../../src/reports/diff-words.ts';
+import { graphText, parseGraph } from '../../src/text.ts';
+import { ONNX_FIXTURES, unpack } from '../importers/onnx/fixtures.ts';
+import { CASES, modelPath } from '../importers/tensorflow/cases.ts';
+import { temporaryFolder } from '../pipelines/written.ts';
+import { unpacked } from '../unpacked.ts';
+import { changedCheckpoint } from './checkpoints.ts';
+
+const folder = temporaryFolder();
+
+/** Of each architecture, head and format of weights one. */
+const CHECKPOINTS = [
+  'bert-mlm',
+  'bert-seqcls',
+  'distilbert-qa',
+  'h5-qa-layernorm-gelu',
+  'hf-multiplechoice',
+  'hf-pretraining-bin',
+  'hf-qa',
+  'hf-qa-bottleneckattn-shared',
+  'hf-qa-fp16',
+  'hf-qa-layernorm-gelu',
+  'hf-qa-nobottleneck',
+  'hf-seqcls',
+  'minilm-features',
+  'tf1-ibbert-teacher-pretrain',
+  'tf1-mobilebert-qa',
+  'tinybert-seqcls',
+];
+
+describe('a checkpoint equals its exports', () => {
+  test.each(CHECKPOINTS)('%s', async (name) => {
+    const source = unpacked(`fixtures/${name}`);
+    await convert({ source, output: join(folder, name) });
+    for (const format of ['onnx', 'tflite']) {
+      const { differences, constants, level } = await diffModels({
+        a: source,
+        b: join(folder, name, `model.${format}`),
+      });
+      expect(differences.map(differenceText), format).toEqual([]);
+      expect(level).toBe('raised');
+      expect(constants.equal).toBe(constants.compared);
+      expect(constants.compared).toBeGreaterThan(30);
+    }
+  });
+});
+
+/** Files that two tools, or two versions and settings of one, made of the same model. */
+const SAME_MODEL = [
+  ['onnx-qa-ts', 'onnx-qa-dynamo'],
+  ['onnx-seqcls-ln-ts', 'onnx-seqcls-ln-ts17'],
+  ['onnx-seqcls-ln-ts', 'onnx-seqcls-ln-dynamo20'],
+  ['onnx-seqcls-ln-ts17', 'onnx-seqcls-ln-opset23'],
+] as const;
+
+/** Files of models that have nothing in common but their architecture: only weights and widths differ. */
+const SAME_ARCHITECTURE = [
+  ['onnx-qa-ts', 'onnx-qa-optimum'],
+  ['onnx-qa-slim', 'onnx-qa-ts-tf5'],
+  ['onnx-qa-ts', 'savedmodel-qa'],
+  ['onnx-qa-slim', 'hf-qa-sharded'],
+] as const;
+
+function pathOf(name: string): string {
+  if (CASES.includes(name)) return modelPath(name);
+  return ONNX_FIXTURES.includes(name) ? unpack(name) : unpacked(`fixtures/${name}`);
+}
+
+describe('other tools', () => {
+  test.each(SAME_MODEL)('%s and %s wrote the same model', async (a, b) => {
+    const { differences, paired } = await diffModels({ a: pathOf(a), b: pathOf(b), level: 'raised' });
+    expect(differences.map(differenceText)).toEqual([]);
+    expect(paired).toBeGreaterThan(80);
+  });
+
+  test.each(SAME_ARCHITECTURE)('%s and %s differ in weights, not in structure', async (a, b) => {
+    const { counts, differences } = await diffModels({ a: pathOf(a), b: pathOf(b), level: 'raised' });
+    expect(differences.filter(({ kind }) => kind === 'structure').map(differenceText)).toEqual([]);
+    expect(counts.weights).toBeGreaterThan(40);
+  });
+
+  test('freezing a SavedModel loses the names of its outputs and nothing else', async () => {
+    const { differences } = await diffModels({ a: pathOf('savedmodel-qa'), b: pathOf('graphdef-qa'), level: 'raised' });
+    expect(differences.map(differenceText)).toMatchInlineSnapshot(`
+      [
+        "output renamed: end_logits -> Identity",
+        "output renamed: start_logits -> Identity_1",
+      ]
+    `);
+  });
+});
+
+describe('graph text', () => {
+  test.each([...ONNX_FIXTURES, ...CASES])('%s reads back as it was printed', async (name) => {
+    const side = await openSide(pathOf(name), undefined);
+    try {
+      const text = graphText(side.graph);
+      const known = parseGraph(`// a comment\n${text}`);
+      expect(graphText(known)).toBe(text);
+      expect(diffGraphs(known, side.graph).differences.map(differenceText)).toEqual([]);
+    } finally {
+      side.close();
+    }
+  });
+});
+
+test('a weight that was nudged before folding is found in the export', async () => {
+  const name = 'mobilebert.encoder.layer.0.attention.self.query.weight';
+  const nudged = changedCheckpoint('fixtures/hf-qa', join(folder, 'nudged'), (tensor, values) => {
+    if (tensor === name) values[7] = (values[7] as number) + 0.01;
+  });
+  const { differences } = await diffModels({ a: nudged, b: join(folder, 'hf-qa', 'model.tflite') });
+  expect(differences).toHaveLength(1);
+  expect(differences[0]).toMatchObject({
+    kind: 'weights',
+    change: 'values',
+    tensor: { a: 'mobilebert.encoder.layer.0.attention.self.query+key.weight' },
+    error: { changed: 1 },
+  });
+});

@@ -80,7 +80,8 @@ export async function fitModel(
     isGated: false,
   });
   const { pad, mask } = reader.tokenizer;
-  const runs = await openRuns(graph, samples.calibration, { pad });
+  // Hundreds of small sessions: the solver takes longer than they, and waiting threads would take its core.
+  const runs = await openRuns(graph, samples.calibration, { pad, threads: 1 });
   try {
     const keeps = (node: Node) => options.keep?.test(node.name) ?? false;
     const progress = (done: number, total: number) => options.progress?.('fitting', done, total);

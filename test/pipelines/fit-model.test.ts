@@ -1,0 +1,101 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { copyGraph } from '../../src/copy-graph.ts';
+import { onnx } from '../../src/exporters/onnx.ts';
+import type { Graph } from '../../src/graph.ts';
+import { geluToRelu } from '../../src/passes/gelu-to-relu.ts';
+import { layerNormToNoNorm } from '../../src/passes/layer-norm-to-no-norm.ts';
+import { type ConvertResult, convert } from '../../src/pipelines/convert.ts';
+import { openModel } from '../../src/pipelines/model.ts';
+import { compareFiles } from '../../src/pipelines/quantize/prove.ts';
+import { rowReader } from '../../src/pipelines/quantize/rows.ts';
+import { withFolder } from '../../src/pipelines/quantize/session.ts';
+
+const DEMO = new URL('../../fixtures/mobilebert-demo', import.meta.url).pathname;
+const SENTENCES = join(DEMO, 'sst2-dev-200.tsv');
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'mbert-fit-'));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+test('a converted model still answers like the original on sentences that it was not fitted to', async () => {
+  const calibrate = join(DEMO, 'sst2-train-256.txt');
+  const { fit, results } = await convertDemo({ calibrate, samples: 160 });
+  expect(fit?.passes.map(({ name, rewrites }) => [name, rewrites])).toEqual([
+    ['gelu-to-relu', 16],
+    ['layer-norm-to-no-norm', 33],
+  ]);
+  expect(fit?.calibration).toMatchObject({ source: 'sst2-train-256.txt', count: 160 });
+  expect(fit?.heldOut?.agreement).toBeGreaterThan(0.92);
+  expect(fit?.heldOut?.sqnrDb).toBeGreaterThan(9);
+  // Norms that were fitted are norms that fold away.
+  expect(results[0]?.passes.find(({ name }) => name === 'fold-no-norm')?.rewrites).toBe(33);
+  expect(readFileSync(join(folder, 'fitted.onnx')).includes('mbert.fit')).toBe(true);
+
+  // The same conversion with gamma and beta copied: what the bounds above are worth.
+  const copied = await agreementOf(withoutFitting);
+  expect(copied.sqnrDb).toBeLessThan(4);
+  expect(copied.agreement).toBeLessThan(0.88);
+}, 120_000);
+
+test('leaves nodes alone that --keep names', async () => {
+  const { fit } = await convertDemo({
+    calibrate: SENTENCES,
+    samples: 20,
+    keep: /encoder/,
+    passes: 'layer-norm-to-no-norm',
+  });
+  expect(fit?.passes.map(({ rewrites }) => rewrites)).toEqual([1]);
+}, 60_000);
+
+test('asks for text', async () => {
+  await expect(convertDemo({})).rejects.toMatchObject({ code: 'USAGE' });
+});
+
+test.each([layerNormToNoNorm, geluToRelu])('$name says what it needs where there is no text', async (pass) => {
+  const model = await openModel(DEMO);
+  const graph = model.reference();
+  await expect(Promise.resolve().then(() => pass.run(graph, { keeps: () => false }))).rejects.toMatchObject({
+    code: 'USAGE',
+  });
+  model.close();
+});
+
+function convertDemo(options: Partial<Parameters<typeof convert>[0]>): Promise<ConvertResult> {
+  const passes = 'layer-norm-to-no-norm,gelu-to-relu';
+  return convert({ source: DEMO, output: join(folder, 'fitted.onnx'), passes, ...options });
+}
+
+/** gamma and beta as they are, relu for gelu. */
+function withoutFitting(graph: Graph): void {
+  for (const node of graph.nodes()) {
+    if (node.op === 'layerNorm') graph.replace(node, () => graph.add('noNorm', node.inputs, {}, node.name));
+    if (node.op === 'gelu') graph.replace(node, () => graph.add('relu', node.inputs, {}, node.name));
+  }
+}
+
+async function agreementOf(change: (graph: Graph) => void) {
+  const model = await openModel(DEMO);
+  try {
+    const original = model.reference();
+    const changed = copyGraph(original);
+    change(changed);
+    const reader = rowReader(model, original, { maxLength: 64, vocab: undefined });
+    const { rows } = reader.read(SENTENCES);
+    const { pad, mask } = reader.tokenizer;
+    return await withFolder(async (write) => {
+      const paths = [
+        await write(onnx.write(original, { ...onnx.defaults, name: 'model.onnx' })),
+        await write(onnx.write(changed, { ...onnx.defaults, name: 'model.onnx' })),
+      ] as const;
+      const options = { task: model.task, pad, mask, rows, labels: undefined, progress: () => undefined };
+      return compareFiles(paths[0], paths[1], original, options);
+    });
+  } finally {
+    model.close();
+  }
+}

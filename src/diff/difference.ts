@@ -114,10 +114,21 @@ export interface WeightDifference {
   readonly kind: 'weights';
   /**
    * `values`: nothing simpler. `zeroed`: b is all zeros; `filled`: a is. `scaled`: b is a times `factors`. `permuted`:
-   * the same rows (along `axis`) in another order. `dtype`: a's values as far as the other type holds them. `shape`:
+   * the same rows (along `axis`) in another order. `rounded`: b is what a gives in `bits` with a scale for each
+   * row (along `axis`), but stored as floats; `unrounded`: a is. `dtype`: a's values as far as the other type holds them. `shape`:
    * another shape.
    */
-  readonly change: 'values' | 'zeroed' | 'filled' | 'scaled' | 'permuted' | 'transposed' | 'dtype' | 'shape';
+  readonly change:
+    | 'values'
+    | 'zeroed'
+    | 'filled'
+    | 'scaled'
+    | 'permuted'
+    | 'transposed'
+    | 'rounded'
+    | 'unrounded'
+    | 'dtype'
+    | 'shape';
   readonly tensor: Names;
   /** `f32[512, 128]` */
   readonly from: string;
@@ -126,8 +137,9 @@ export interface WeightDifference {
   readonly error: ValueError | null;
   /** Least and largest factor, for `scaled`. */
   readonly factors?: readonly [number, number];
-  /** For `permuted`, and for `scaled` where each row along it has its own factor. */
+  /** For `permuted`, `rounded` and `unrounded`, and for `scaled` where each row along it has its own factor. */
   readonly axis?: number;
+  readonly bits?: number;
   /** The values themselves where there are few. */
   readonly values?: { readonly a: readonly number[]; readonly b: readonly number[] };
 }

@@ -2,7 +2,7 @@ import { sizeOf } from '../shape.ts';
 import type { WeightDifference } from './difference.ts';
 import type { Comparison } from './values.ts';
 
-type Relation = Pick<WeightDifference, 'change' | 'factors' | 'axis'>;
+type Relation = Pick<WeightDifference, 'change' | 'factors' | 'axis' | 'bits'>;
 
 /** A product of two f32 is off by 2^-24 of itself; three roundings still fit. */
 const FACTOR_TOLERANCE = 2 ** -22;
@@ -22,7 +22,38 @@ export function relate(a: Float32Array, b: Float32Array, shape: readonly number[
     const axis = permutedAxis(a, b, shape);
     if (axis !== null) return { change: 'permuted', axis };
   }
-  return { change: 'values' };
+  return gridRelation(a, b, shape) ?? { change: 'values' };
+}
+
+/** Quantized weights that were made floats again: whole numbers of a step, the largest of them of 8 bits or 4. */
+const BITS = [4, 8] as const;
+
+/** Each row has a step of its own, its largest value being the largest whole number. */
+function gridRelation(a: Float32Array, b: Float32Array, shape: readonly number[]): Relation | null {
+  if (shape.length < 2) return null;
+  for (const bits of BITS) {
+    const [isGridA, isGridB] = [isOnGrid(a, shape, bits), isOnGrid(b, shape, bits)];
+    if (isGridA !== isGridB) return { change: isGridB ? 'rounded' : 'unrounded', bits, axis: 0 };
+  }
+  return null;
+}
+
+/** A quotient of f32 numbers, up to 127, is off by less than this from what it stands for. */
+const GRID_TOLERANCE = 2 ** -12;
+
+function isOnGrid(values: Float32Array, shape: readonly number[], bits: number): boolean {
+  const width = values.length / (shape[0] ?? 1);
+  const most = 2 ** (bits - 1) - 1;
+  for (let start = 0; start < values.length; start += width) {
+    let largest = 0;
+    for (let i = start; i < start + width; i++) largest = Math.max(largest, Math.abs(values[i] as number));
+    const perStep = largest === 0 ? 0 : most / largest;
+    for (let i = start; i < start + width; i++) {
+      const steps = (values[i] as number) * perStep;
+      if (!(Math.abs(steps - Math.round(steps)) <= GRID_TOLERANCE)) return false;
+    }
+  }
+  return true;
 }
 
 function isScaled(a: Float32Array, b: Float32Array, start: number, end: number, factor: number): boolean {

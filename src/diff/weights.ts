@@ -55,10 +55,11 @@ export function compareConstants({ a, b }: Slot, options: WeightOptions): (Weigh
     return [storage, { kind: 'weights', change: 'values', ...base, error }];
   }
   if (a.tensor.dtype !== b.tensor.dtype) {
+    // Integers that stand for themselves in one graph and floats in the other have nothing to compare.
     const isStored = isFloat(a.tensor.dtype) === isFloat(b.tensor.dtype);
-    const retyped: WeightDifference = { kind: 'weights', change: 'dtype', ...base, error };
+    const retyped: WeightDifference = { kind: 'weights', change: 'dtype', ...base, error: isStored ? error : null };
     if (found.maxAbs <= limit) return options.dtype ? [retyped] : [];
-    if (isStored && isRounding(from, to, a.tensor.dtype, b.tensor.dtype)) return [retyped];
+    if (!isStored || isRounding(from, to, a.tensor.dtype, b.tensor.dtype)) return [retyped];
     return [retyped, { kind: 'weights', ...relate(from, to, a.tensor.shape, found), ...base, error }];
   }
   if (found.maxAbs <= limit) return [];

@@ -29,6 +29,9 @@ function likeness(difference: Difference): string {
     case 'removed':
     case 'replaced':
       return `${difference.change} ${difference.a.map(({ op }) => op)} ${difference.b.map(({ op }) => op)}`;
+    case 'rounded':
+    case 'unrounded':
+      return `${difference.change} ${difference.bits}`;
     case 'dtype':
       return `dtype ${[difference.from, difference.to].map(dtypeOf)}`;
     case 'scheme':

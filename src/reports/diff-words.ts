@@ -105,8 +105,8 @@ function readersText(readers: readonly Reader[]): string {
 }
 
 function weightText(difference: WeightDifference): string {
-  const { tensor, change, from, to, error, factors, axis, values } = difference;
-  const along = axis === undefined ? '' : ` along axis ${axis}`;
+  const { tensor, change, from, to, error, factors, axis, bits, values } = difference;
+  const along = `${bits === undefined ? '' : ` to ${bits} bits`}${axis === undefined ? '' : ` along axis ${axis}`}`;
   const type = from === to ? from : `${from} -> ${to}`;
   const told = values && `{${values.a.map(number).join(', ')}} -> {${values.b.map(number).join(', ')}}`;
   const by = factors && ` by ${[...new Set(factors.map(number))].join(' to ')}`;

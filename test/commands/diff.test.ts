@@ -129,6 +129,7 @@ describe('JSON', () => {
         "removed",
         "replaced",
         "rewired",
+        "rounded",
         "scaled",
         "scales",
         "scheme",

@@ -71,6 +71,7 @@ const weights: readonly (readonly [name: string, change: (name: string, values: 
     (name, values) => at(name === 'layer.1.up.weight', () => scale(values, (i) => 1 + Math.floor(i / 8))),
   ],
   ['rows in another order', (name, values) => at(name === 'layer.1.up.weight', () => rotate(values, 8))],
+  ['rounded to 8 bits', (name, values) => at(name === 'layer.1.up.weight', () => round(values, 8))],
   ['a matrix transposed', (name, values) => at(name === 'layer.1.key.weight', () => transpose(values, 8))],
   ['not a number', (name, values) => at(name === 'layer.1.key.weight', () => values.fill(Number.NaN, 3, 4))],
 ];
@@ -91,6 +92,15 @@ function rotate(values: Float32Array, by: number): void {
   const copy = values.slice();
   values.set(copy.subarray(by));
   values.set(copy.subarray(0, by), values.length - by);
+}
+
+/** What quantizing and dequantizing leaves, a scale for each row of `width`. */
+function round(values: Float32Array, width: number): void {
+  for (let start = 0; start < values.length; start += width) {
+    const row = values.subarray(start, start + width);
+    const step = Math.fround(Math.max(...row.map(Math.abs)) / 127);
+    for (let i = 0; i < width; i++) row[i] = Math.round((row[i] as number) / step) * step;
+  }
 }
 
 function transpose(values: Float32Array, size: number): void {

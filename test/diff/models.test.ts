@@ -30,7 +30,7 @@ const CHECKPOINTS = [
   'hf-seqcls',
   'minilm-features',
   'tf1-ibbert-teacher-pretrain',
-  'tf1-mobilebert-qa',
+  'tf1-mobilebert-seqcls',
   'tinybert-seqcls',
 ];
 

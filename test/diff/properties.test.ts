@@ -27,6 +27,8 @@ const OPPOSITES: { readonly [change: string]: string } = {
   'output-removed': 'output-added',
   zeroed: 'filled',
   filled: 'zeroed',
+  rounded: 'unrounded',
+  unrounded: 'rounded',
 };
 
 /** Without what depends on the direction. */

@@ -26,26 +26,10 @@ export function sitesOf(graph: Graph, converts: (node: Node) => boolean): Site[]
       sites.push({ kind: 'norm', node, end, writer: hasOneUse(graph, end) ? writerOf(graph, end) : null });
     } else if ((node.op === 'linear' || node.op === 'add') && !goesOn(graph, node, converts)) {
       const writer = writerOf(graph, node);
-      if (writer !== null && isWorthFitting(graph, writer, converts)) sites.push({ kind: 'linear', end: node, writer });
+      if (writer !== null) sites.push({ kind: 'linear', end: node, writer });
     }
   }
   return sites;
-}
-
-/**
- * What ends in a sum, or reads what no linear was fitted before. Other linears (queries, keys, values,
- * up-projections, heads) read values that were fitted just now: on the demo model fitting them as well gained nothing.
- */
-function isWorthFitting(graph: Graph, { linear, others }: Writer, converts: (node: Node) => boolean): boolean {
-  const x = linear.inputs[0] as Node;
-  if (others.length > 0 || (x.op === 'gelu' && converts(x))) return true;
-  const end = x.inputs[0];
-  return (
-    x.op === 'layerNorm' &&
-    converts(x) &&
-    end !== undefined &&
-    (!hasOneUse(graph, end) || writerOf(graph, end) === null)
-  );
 }
 
 /** True where the value's only reader is a sum or a norm that is a site itself: the linear is fitted there. */

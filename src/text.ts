@@ -3,7 +3,7 @@ import { fingerprintedArray, fingerprintedTensor, fingerprintOf } from './finger
 import { type Constant, Graph, type Node } from './graph.ts';
 import type { Attr, Attrs } from './op.ts';
 import { type OpName, opDef, ops } from './ops/index.ts';
-import { type Dim, type Shape, shapeText, sizeOf } from './shape.ts';
+import { type Dim, isStatic, type Shape, shapeText, sizeOf } from './shape.ts';
 import {
   arrayOf,
   byteLength,
@@ -161,7 +161,12 @@ class Scanner {
   /** A name, out of its quotes. */
   name(): string {
     const token = this.next();
-    return token.startsWith('"') ? (JSON.parse(token) as string) : token;
+    if (!token.startsWith('"')) return token;
+    try {
+      return JSON.parse(token) as string;
+    } catch {
+      this.fail(`${token} is no quoted name`);
+    }
   }
 
   /** `open a, b, … close`. */
@@ -240,11 +245,15 @@ export type ConstantSource = (
 const unknownValues: ConstantSource = (_, { dtype, shape }, hash) => fingerprintedTensor(dtype, shape, hash.slice(1));
 
 function parseConstant(scanner: Scanner, name: string, { dtype, shape }: TensorType, source: ConstantSource): Tensor {
-  const sizes = shape as readonly number[];
+  if (!isStatic(shape)) scanner.fail(`${name} is a constant, its shape must be fixed`);
+  const sizes = shape;
   if (scanner.peek() !== '{') return source(name, { dtype, shape: sizes }, scanner.next());
   const values = scanner.list('{', '}', () => scanner.next());
   if (values.length !== sizeOf(sizes))
     scanner.fail(`${name} has ${values.length} values, its shape wants ${sizeOf(sizes)}`);
+  const isNumber = /^[iu]/.test(dtype) ? /^[-+]?\d+$/ : /^[-+]?(?:[\d.]+(?:e[-+]?\d+)?|Infinity|NaN)$/;
+  const odd = values.find((value) => !isNumber.test(value));
+  if (odd !== undefined) scanner.fail(`${name}: "${odd}" is no ${dtype}`);
   return printedTensor(dtype, sizes, values);
 }
 
@@ -273,6 +282,17 @@ function parseAttr(scanner: Scanner): Attr {
   const token = scanner.next();
   if (token === 'true' || token === 'false') return token === 'true';
   return Number.isNaN(Number(token)) ? token : Number(token);
+}
+
+/** Shape rules take attributes to be what they are by default: a list, a truth value, or one of the rest. */
+function checkAttr(scanner: Scanner, op: OpName, key: string, value: Attr): void {
+  const usual = opDef(op).attrs[key];
+  if (usual === undefined) {
+    if (op !== 'foreign') scanner.fail(`${op} has no attribute ${key}`);
+    return;
+  }
+  const kindOf = (attr: Attr) => (Array.isArray(attr) ? 'list' : typeof attr === 'boolean' ? 'boolean' : 'scalar');
+  if (kindOf(value) !== kindOf(usual)) scanner.fail(`${op}: ${key} takes a ${kindOf(usual)}`);
 }
 
 /**
@@ -316,6 +336,7 @@ export function parseGraph(text: string, source?: ConstantSource): Graph {
         const key = scanner.next();
         scanner.expect(':');
         attrs[key] = parseAttr(scanner);
+        checkAttr(scanner, op as OpName, key, attrs[key]);
       });
     }
     const node = graph.add(op as OpName, inputs, attrs, name);

@@ -32,8 +32,8 @@ const BITS = [4, 8] as const;
 function gridRelation(a: Float32Array, b: Float32Array, shape: readonly number[]): Relation | null {
   if (shape.length < 2) return null;
   for (const bits of BITS) {
-    const [isGridA, isGridB] = [isOnGrid(a, shape, bits), isOnGrid(b, shape, bits)];
-    if (isGridA !== isGridB) return { change: isGridB ? 'rounded' : 'unrounded', bits, axis: 0 };
+    if (isRounded(a, b, shape, bits)) return { change: 'rounded', bits, axis: 0 };
+    if (isRounded(b, a, shape, bits)) return { change: 'unrounded', bits, axis: 0 };
   }
   return null;
 }
@@ -41,15 +41,22 @@ function gridRelation(a: Float32Array, b: Float32Array, shape: readonly number[]
 /** A quotient of f32 numbers, up to 127, is off by less than this from what it stands for. */
 const GRID_TOLERANCE = 2 ** -12;
 
-function isOnGrid(values: Float32Array, shape: readonly number[], bits: number): boolean {
-  const width = values.length / (shape[0] ?? 1);
+/** Rounding that compensates errors goes up or down. */
+const MAX_STEPS = 1;
+
+/** True where `stored` is made of whole steps and `real` is no farther away than rounding, or clipping, takes it. */
+function isRounded(real: Float32Array, stored: Float32Array, shape: readonly number[], bits: number): boolean {
+  const width = stored.length / (shape[0] ?? 1);
   const most = 2 ** (bits - 1) - 1;
-  for (let start = 0; start < values.length; start += width) {
+  for (let start = 0; start < stored.length; start += width) {
     let largest = 0;
-    for (let i = start; i < start + width; i++) largest = Math.max(largest, Math.abs(values[i] as number));
+    for (let i = start; i < start + width; i++) largest = Math.max(largest, Math.abs(stored[i] as number));
     const perStep = largest === 0 ? 0 : most / largest;
     for (let i = start; i < start + width; i++) {
-      const steps = (values[i] as number) * perStep;
+      const steps = (stored[i] as number) * perStep;
+      const wanted = (real[i] as number) * perStep;
+      const clipped = Math.max(-most, Math.min(most, wanted));
+      if (!(Math.abs(steps - clipped) <= MAX_STEPS)) return false;
       if (!(Math.abs(steps - Math.round(steps)) <= GRID_TOLERANCE)) return false;
     }
   }

@@ -11,6 +11,8 @@ export interface ValueClass {
   /** Zero point 0. */
   symmetric: boolean;
   readonly method: RangeMethod;
+  /** What is added to attention scores, or the sum: the members are the scores. A mask is held a margin below them. */
+  readonly attention?: 'mask' | 'masked';
   /** Where the form of an op leaves no choice, as for probabilities. */
   readonly fixed?: Quant & { readonly per: 'tensor' };
 }

@@ -164,9 +164,20 @@ export function chooseQuants(
 ): ReadonlyMap<ValueClass, TensorQuant> {
   const quants = new Map<ValueClass, TensorQuant>();
   for (const values of classesOf(plan)) {
-    quants.set(values, values.fixed ?? quantOf(classRange(values, statistics, method), values.dtype, values.symmetric));
+    const observed = values.fixed ? { least: 0, most: 0 } : classRange(values, statistics, method);
+    const range = values.attention ? attentionRange(observed, values.attention) : observed;
+    quants.set(values, values.fixed ?? quantOf(range, values.dtype, values.symmetric));
   }
   return quants;
+}
+
+/** exp(-20) is 2·10⁻⁹: what lies that far below every score has no part in a softmax of eight bits. */
+const MASK_MARGIN = 20;
+
+/** A mask of -10000 or less would leave the scores themselves no steps. */
+function attentionRange(scores: Range, which: 'mask' | 'masked'): Range {
+  const least = -(Math.max(-scores.least, scores.most) + MASK_MARGIN);
+  return { least, most: which === 'mask' ? 0 : scores.most };
 }
 
 function classRange(values: ValueClass, statistics: Statistics, method = values.method): Range {

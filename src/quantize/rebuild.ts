@@ -1,6 +1,7 @@
 import { type Call, type Constant, Graph, type Node } from '../graph.ts';
 import type { Attrs } from '../op.ts';
-import { type Quant, readF32 } from '../tensor.ts';
+import { storedRange } from '../quantized.ts';
+import { type Quant, readF32, scalarTensor } from '../tensor.ts';
 import { isCall, type Plan, type ValueClass } from './plan.ts';
 import { hasWeight, isTable, type Settings } from './settings.ts';
 import { fitsBlocks, type Granularity, type QuantizedWeight, quantizeWeight, type WeightDType } from './weights.ts';
@@ -106,10 +107,19 @@ class Rebuilder {
     const copy = this.#plan.copies.get(node);
     if (!copy) throw new Error(`${node.name} is read as integers but has no integer copy`);
     const quant = this.#quantOf(copy);
-    const integer = this.#graph.add('quantize', [this.#value(node)], {}, `${node.name}.quantized`);
+    const value = copy.attention ? this.#clamped(node, copy) : this.#value(node);
+    const integer = this.#graph.add('quantize', [value], {}, `${node.name}.quantized`);
     this.#graph.setType(integer, { dtype: copy.dtype, shape: node.type.shape, quant });
     this.#integers.set(node, integer);
     return integer;
+  }
+
+  /** max(v, least) = relu(v - least) + least, in ops that every target has: quantizing -3·10³⁸ is undefined in C. */
+  #clamped(node: Node, copy: ValueClass): Node {
+    const { scale, zeroPoint } = this.#quantOf(copy);
+    const least = this.#graph.constant(scalarTensor(scale * (storedRange(copy.dtype)[0] - zeroPoint)));
+    const above = this.#graph.add('relu', [this.#graph.add('sub', [this.#value(node), least])]);
+    return this.#graph.add('add', [above, least], {}, `${node.name}.clamped`);
   }
 
   #value(node: Node): Node {

@@ -10,7 +10,7 @@ import { chooseQuants } from '../../src/quantize/ranges.ts';
 import { rebuild } from '../../src/quantize/rebuild.ts';
 import type { Settings } from '../../src/quantize/settings.ts';
 import type { NodeStatistics } from '../../src/statistics.ts';
-import { readF32, type Tensor } from '../../src/tensor.ts';
+import { readF32, type Tensor, tensorOf } from '../../src/tensor.ts';
 import { graphText } from '../../src/text.ts';
 import { verifyGraph } from '../../src/verify-graph.ts';
 import { graphOf, randomTensor } from '../core.ts';
@@ -54,6 +54,7 @@ function quantized(
   text: string,
   request = int8,
   change: (settings: Map<Call, Settings>) => void = () => {},
+  feed: (graph: Graph) => ReadonlyMap<string, Tensor> = feedsOf,
 ) {
   const graph = graphOf(text);
   const settings = new Map<Call, Settings>();
@@ -64,7 +65,7 @@ function quantized(
   }
   change(settings);
   const plan = form.plan(graph, settings, request);
-  const feeds = feedsOf(graph);
+  const feeds = feed(graph);
   const values = evaluate(graph, feeds, observedNodes(plan));
   const statistics = new Map(observedNodes(plan).map(({ name }) => [name, statisticsOf(values.get(name) as Tensor)]));
   const result = rebuild(plan, { quants: chooseQuants(plan, statistics), integerOutputs: request.integerOutputs });
@@ -210,6 +211,22 @@ describe('strict-integer-graph', () => {
     const { result } = quantized(strictIntegerGraph, ATTENTION);
     expect(graphText(result)).toMatch(/ masked = add\(scores, mask.quantized\) {2}i8/);
     expect(graphText(result)).toMatch(/ p = softmax\(masked\) {2}i8\[1, 6, 6\] q\(0.00390625, -128\)/);
+  });
+
+  test('a mask of any depth is held 20 below the scores, and still masks', () => {
+    const masked = ATTENTION.replace(
+      'masked = add(scores, mask)',
+      'deep = mul(mask, depth f32[] {1e30})\n  masked = add(scores, deep)',
+    );
+    const feeds = (graph: Graph) =>
+      new Map([...feedsOf(graph), ['mask', tensorOf('f32', [1, 1, 6], Float32Array.of(0, 0, 0, -1, -1, -1))]]);
+    const { result, sqnr } = quantized(strictIntegerGraph, masked, int8, undefined, feeds);
+    const scale = /deep.quantized = quantize\(deep.clamped\) {2}i8\[1, 1, 6\] q\(([\d.]+), 127\)/.exec(
+      graphText(result),
+    )?.[1];
+    expect(255 * Number(scale)).toBeGreaterThan(20);
+    expect(255 * Number(scale)).toBeLessThan(60);
+    expect(sqnr).toBeGreaterThan(25);
   });
 });
 

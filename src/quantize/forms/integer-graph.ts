@@ -63,10 +63,23 @@ function planGraph(graph: Graph, settings: SettingsMap, request: FormRequest): P
     const read = hasWeight(node) ? node.inputs.slice(0, 1) : node.inputs;
     if (node.op === 'matmul') classes.makeSymmetric(node.inputs[1] as Node);
     for (const input of read) if (!integer.has(input)) copies.set(input, classes.add(input));
+    const masked = maskOf(node, integer);
+    if (masked) {
+      classes.addAttention(node, masked.scores, 'masked');
+      copies.set(masked.mask, classes.addAttention(masked.mask, masked.scores, 'mask'));
+    }
   }
   for (const node of nodes) stored.set(node, classes.of(node));
   for (const node of copies.keys()) copies.set(node, classes.of(node));
   return { graph, settings, integer, stored, copies, storedFor: new Map() };
+}
+
+/** The float side of a sum of scores and mask that integer softmax reads. */
+function maskOf(node: Node, integer: ReadonlySet<Node>): { readonly mask: Node; readonly scores: Node } | null {
+  const isMasked = node.op === 'add' && [...node.users].some((user) => user.op === 'softmax' && integer.has(user));
+  const mask = node.inputs.find((input) => !integer.has(input));
+  const scores = node.inputs.find((input) => integer.has(input));
+  return isMasked && mask && scores ? { mask, scores } : null;
 }
 
 /** The nodes that compute on integers: what is chosen, without sums that would stand alone between floats. */
@@ -140,6 +153,18 @@ class Classes {
     from.members.push(...other.members);
     from.symmetric ||= other.symmetric;
     this.#classes.delete(target);
+  }
+
+  /** The range comes from the scores; one mask serves all layers, and is held below the scores of each. */
+  addAttention(node: Node, scores: Node, attention: 'mask' | 'masked'): ValueClass {
+    const known = this.#classes.get(this.#root(node));
+    if (known?.attention) {
+      known.members.push(scores);
+      return known;
+    }
+    const values: ValueClass = { ...this.add(node), members: [scores], attention };
+    this.#classes.set(this.#root(node), values);
+    return values;
   }
 
   makeSymmetric(node: Node): void {

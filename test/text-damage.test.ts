@@ -31,7 +31,7 @@ test('text that was damaged is refused, whatever the damage', () => {
       if (how === 'copy') damaged[i] = b;
       expectAnswer((how === 'cut' ? damaged.slice(0, i) : damaged).join(''));
     }),
-    { numRuns: 2000 },
+    { numRuns: 2000, seed: 7 },
   );
 });
 

@@ -4,7 +4,7 @@ import { type Classes, classesOf, combined, downClasses, Interner, neighbourhood
 import type { Contents } from './contents.ts';
 import { findGivenNames } from './names.ts';
 import { Pairing } from './pairing.ts';
-import { type Allow, propagate, readsTheSame, type Tellers } from './propagate.ts';
+import { type Allow, type Around, propagate, readsTheSame } from './propagate.ts';
 import { attrsOf, constantsOf, opName, type Side, type Value } from './side.ts';
 
 /** Constants with fewer elements than this, all together, do not say which call reads them. */
@@ -29,7 +29,7 @@ interface ClassPair {
 export function correspond(a: Side, b: Side, contents: Contents): Pairing {
   const pairing = new Pairing(a, b);
   const evidence = gatherEvidence(a, b, contents);
-  const { ops, types, position, content, tellers } = evidence;
+  const { ops, types, position, content, around } = evidence;
   const pairBy = (allow: Allow, ...classes: readonly (() => ClassPair)[]) => {
     const made: [number, number][] = [];
     for (const each of classes) {
@@ -37,25 +37,30 @@ export function correspond(a: Side, b: Side, contents: Contents): Pairing {
       const found = each();
       for (const pair of pairing.pairUnique(found.a, found.b)) made.push(pair);
     }
-    propagate(pairing, made, tellers, allow);
+    propagate(pairing, made, around, allow);
   };
   const inPosition: Allow = (x, y) => position().a[x] === position().b[y];
   const anywhere: Allow = () => true;
   pairBy(inPosition, position, evidence.at(content));
   pairBy(inPosition, evidence.at(evidence.constantNames));
   pairBy(inPosition, evidence.at(evidence.ownNames));
-  // What a value is made of says more than what becomes of it: readers wait until all of the former is found.
+  // What a value is made of says more than what becomes of it, and names come between: readers wait for both.
   pairBy(readsTheSame, content, evidence.sameAlong(downClasses));
-  pairBy(anywhere, evidence.sameAlong(upClasses));
-  pairBy(anywhere, evidence.inputNames, evidence.constantNames, evidence.ownNames);
-  pairOutputs(pairing, tellers);
-  pairAlike(pairing, position(), tellers);
+  for (const names of [evidence.inputNames, evidence.constantNames, evidence.ownNames]) {
+    // After a layer has gone, names may be those that the next one had.
+    const made = pairing.pairUnique(names().a, names().b, (x, y) => pairing.mayReadTheSame(x, y));
+    propagate(pairing, made, around, readsTheSame);
+  }
+  pairBy(readsTheSame, evidence.sameAlong(upClasses));
+  if (!pairing.isDone) propagate(pairing, pairing.pairs(), around);
+  pairOutputs(pairing, around);
+  pairAlike(pairing, position(), around);
   for (let run = 0, before = -1; run < MAX_RUNS && !pairing.isDone && pairing.count !== before; run++) {
     before = pairing.count;
     for (const labels of [types, ops]) {
-      for (const rounds of ROUNDS) pairBy(anywhere, () => evidence.around(pairing, labels(), rounds));
+      for (const rounds of ROUNDS) pairBy(anywhere, () => evidence.neighbours(pairing, labels(), rounds));
     }
-    pairAlike(pairing, evidence.around(pairing, types(), 1), tellers);
+    pairAlike(pairing, evidence.neighbours(pairing, types(), 1), around);
   }
   return pairing;
 }
@@ -93,12 +98,12 @@ function gatherEvidence(a: Side, b: Side, contents: Contents) {
     }),
     inputNames: describe((value) => (value.op === 'input' ? value.name : null)),
     content: describe((value) => (isTelling(value) ? `${opName(value)} ${contentText(value)}` : null)),
-    tellers: lazyTellers([ops, types, same, ownNames]),
+    around: { tellers: lazily([ops, types, same, ownNames]), contents },
     /** Within a position. */
     at: (classes: () => ClassPair) => both(position, classes),
     /** By whole expressions, attributes and contents included. */
     sameAlong: (direction: typeof downClasses) => both(same, along(direction, same)),
-    around: (pairing: Pairing, labels: ClassPair, rounds: number) =>
+    neighbours: (pairing: Pairing, labels: ClassPair, rounds: number) =>
       ofSides((side, interner, of) => {
         const anchored = pairing.anchored(
           labels[of].map((label) => interner.number(`label ${label}`)),
@@ -119,7 +124,7 @@ function once<T>(compute: () => T): () => T {
 }
 
 /** Contents are hashed only where ops, attributes and shapes leave readers that are alike. */
-function lazyTellers(classes: readonly (() => ClassPair)[]): Tellers {
+function lazily(classes: readonly (() => ClassPair)[]): Iterable<ClassPair> {
   return {
     *[Symbol.iterator]() {
       for (const each of classes) yield each();
@@ -149,7 +154,7 @@ function givenNames(a: Side, b: Side): (name: string) => boolean {
 }
 
 /** Outputs of one name, where their nodes do the same. */
-function pairOutputs(pairing: Pairing, tellers: Tellers): void {
+function pairOutputs(pairing: Pairing, around: Around): void {
   const { a, b } = pairing;
   for (const { name, node } of a.graph.outputs) {
     const other = b.graph.outputs.find((output) => output.name === name);
@@ -157,12 +162,12 @@ function pairOutputs(pairing: Pairing, tellers: Tellers): void {
     const y = other && b.index.get(other.node);
     if (x === undefined || y === undefined || node.op !== other?.node.op || !pairing.areFree(x, y)) continue;
     pairing.pair(x, y);
-    propagate(pairing, [[x, y]], tellers);
+    propagate(pairing, [[x, y]], around);
   }
 }
 
 /** Where both sides have as many values that nothing tells apart, they are paired in order, one at a time. */
-function pairAlike(pairing: Pairing, classes: ClassPair, tellers: Tellers): void {
+function pairAlike(pairing: Pairing, classes: ClassPair, around: Around): void {
   for (const { a, b } of pairing.unpairedByClass(classes.a, classes.b).values()) {
     if (a.length !== b.length) continue;
     let next = 0;
@@ -172,7 +177,7 @@ function pairAlike(pairing: Pairing, classes: ClassPair, tellers: Tellers): void
       const y = b[next] as number;
       if (y === undefined) break;
       pairing.pair(x, y);
-      propagate(pairing, [[x, y]], tellers);
+      propagate(pairing, [[x, y]], around);
     }
   }
 }

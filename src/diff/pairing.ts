@@ -29,6 +29,13 @@ export class Pairing {
     return Math.min(this.a.values.length, this.b.values.length) - this.#left;
   }
 
+  /** All pairs there are. */
+  pairs(): [number, number][] {
+    const pairs: [number, number][] = [];
+    for (const [a, b] of this.#toB.entries()) if (b !== UNPAIRED) pairs.push([a, b]);
+    return pairs;
+  }
+
   pair(a: number, b: number): void {
     this.#toB[a] = b;
     this.#toA[b] = a;
@@ -72,17 +79,33 @@ export class Pairing {
     return buckets;
   }
 
-  /** Pairs what is the only one of its class on both sides; returns the pairs. */
-  pairUnique(classesA: Classes, classesB: Classes): [number, number][] {
+  /** Pairs what is the only one of its class on both sides and `fits`; returns the pairs. */
+  pairUnique(
+    classesA: Classes,
+    classesB: Classes,
+    fits: (a: number, b: number) => boolean = () => true,
+  ): [number, number][] {
     const onlyInA = onlyOnes(classesA, this.#toB);
     const onlyInB = onlyOnes(classesB, this.#toA);
     const made: [number, number][] = [];
     for (const [each, a] of onlyInA.entries()) {
       const b = onlyInB[each];
-      if (a >= 0 && b !== undefined && b >= 0) made.push([a, b]);
+      if (a >= 0 && b !== undefined && b >= 0 && fits(a, b)) made.push([a, b]);
     }
     for (const [a, b] of made) this.pair(a, b);
     return made;
+  }
+
+  /** False where one of them reads what is paired already, but not with what the other reads. */
+  mayReadTheSame(a: number, b: number): boolean {
+    const readA = this.a.inputs[a] as readonly number[];
+    const readB = this.b.inputs[b] as readonly number[];
+    const isRead = (value: number | undefined, read: readonly number[], i: number) =>
+      value === undefined || (this.a.unordered[a] ? read.includes(value) : read[i] === value);
+    return (
+      readA.every((x, i) => isRead(this.partnerOfA(x), readB, i)) &&
+      readB.every((y, i) => isRead(this.partnerOfB(y), readA, i))
+    );
   }
 
   /** A label for each value of a side by which paired values, and only they, are equal; the others keep theirs. */

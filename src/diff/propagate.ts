@@ -1,9 +1,14 @@
 import { type Classes, NO_CLASS } from './classes.ts';
+import type { Contents } from './contents.ts';
 import type { Pairing } from './pairing.ts';
 import { CONSTANT, opName, type Side } from './side.ts';
 
-/** Classes that tell the readers of one value apart, the coarsest first. */
-export type Tellers = Iterable<{ readonly a: Classes; readonly b: Classes }>;
+/** What helps to pair what stands around pairs. */
+export interface Around {
+  /** Classes that tell the readers of one value apart, the coarsest first. */
+  readonly tellers: Iterable<{ readonly a: Classes; readonly b: Classes }>;
+  readonly contents: Contents;
+}
 
 /** A mask has a reader in each layer: looking for agreement among more than these costs more than it tells. */
 const MAX_READERS = 64;
@@ -21,14 +26,14 @@ export const readsTheSame: Allow = (_a, _b, score) => score >= READS_THE_SAME;
 export function propagate(
   pairing: Pairing,
   from: readonly (readonly [number, number])[],
-  tellers: Tellers,
+  around: Around,
   allow: Allow = () => true,
 ): void {
-  const proposals = new Proposals(pairing, allow);
+  const proposals = new Proposals(pairing, around.contents, allow);
   for (let frontier = from; frontier.length > 0; ) {
     for (const [a, b] of frontier) {
       proposeInputs(pairing, a, b, proposals);
-      proposeReaders(pairing, a, b, tellers, proposals);
+      proposeReaders(pairing, a, b, around.tellers, proposals);
     }
     frontier = proposals.accept();
   }
@@ -37,11 +42,13 @@ export function propagate(
 /** Pairs that could be made. One is made where it is the best for both of its values. */
 class Proposals {
   readonly #pairing: Pairing;
+  readonly #contents: Contents;
   readonly #allow: Allow;
   #pending = new Map<string, readonly [number, number]>();
 
-  constructor(pairing: Pairing, allow: Allow) {
+  constructor(pairing: Pairing, contents: Contents, allow: Allow) {
     this.#pairing = pairing;
+    this.#contents = contents;
     this.#allow = allow;
   }
 
@@ -54,7 +61,7 @@ class Proposals {
 
   accept(): (readonly [number, number])[] {
     const open = [...this.#pending.values()].filter(([a, b]) => this.#pairing.areFree(a, b));
-    const scores = open.map(([a, b]) => agreement(this.#pairing, a, b));
+    const scores = open.map(([a, b]) => agreement(this.#pairing, this.#contents, a, b));
     const bestOfA = bestScores(open, scores, 0);
     const bestOfB = bestScores(open, scores, 1);
     const best = open.map(([a, b], i) => {
@@ -99,7 +106,13 @@ function proposeInputs(pairing: Pairing, a: number, b: number, proposals: Propos
   }
 }
 
-function proposeReaders(pairing: Pairing, a: number, b: number, tellers: Tellers, proposals: Proposals): void {
+function proposeReaders(
+  pairing: Pairing,
+  a: number,
+  b: number,
+  tellers: Around['tellers'],
+  proposals: Proposals,
+): void {
   let readersA = freeReaders(pairing.a, a, (user) => pairing.partnerOfA(user));
   let readersB = freeReaders(pairing.b, b, (user) => pairing.partnerOfB(user));
   for (const { a: classesA, b: classesB } of tellers) {
@@ -147,12 +160,12 @@ function byPlace(side: Side, uses: readonly Use[], classes: Classes): Map<string
  * How much of what is around two values is paired with one another. What they read says what they are, so it counts
  * twice what their readers say; equal names decide between the rest.
  */
-function agreement(pairing: Pairing, a: number, b: number): number {
+function agreement(pairing: Pairing, contents: Contents, a: number, b: number): number {
   const sameName = pairing.a.values[a]?.name === pairing.b.values[b]?.name;
-  return 2 * inputAgreement(pairing, a, b) + readerAgreement(pairing, a, b) + (sameName ? 0.125 : 0);
+  return 2 * inputAgreement(pairing, contents, a, b) + readerAgreement(pairing, a, b) + (sameName ? 0.125 : 0);
 }
 
-function inputAgreement(pairing: Pairing, a: number, b: number): number {
+function inputAgreement(pairing: Pairing, contents: Contents, a: number, b: number): number {
   const readA = pairing.a.inputs[a] as number[];
   const readB = pairing.b.inputs[b] as number[];
   const most = Math.max(readA.length, readB.length);
@@ -160,11 +173,19 @@ function inputAgreement(pairing: Pairing, a: number, b: number): number {
   let agreed = 0;
   for (const [i, x] of readA.entries()) {
     const partner = x === CONSTANT ? undefined : pairing.partnerOfA(x);
-    if (x === CONSTANT) agreed += readB[i] === CONSTANT ? 0.5 : 0;
+    if (x === CONSTANT) agreed += constantAgreement(pairing, contents, a, b, i);
     else if (partner !== undefined)
       agreed += (pairing.a.unordered[a] ? readB.includes(partner) : readB[i] === partner) ? 1 : 0;
   }
   return agreed / most;
+}
+
+/** The same constant is as good as a pair; any other is better than a computed value. */
+function constantAgreement(pairing: Pairing, contents: Contents, a: number, b: number, position: number): number {
+  const x = pairing.a.values[a]?.inputs[position];
+  const y = pairing.b.values[b]?.inputs[position];
+  if (x?.op !== 'constant' || y?.op !== 'constant') return 0;
+  return contents.key(x) === contents.key(y) ? 1 : 0.5;
 }
 
 function readerAgreement(pairing: Pairing, a: number, b: number): number {

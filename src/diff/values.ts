@@ -100,12 +100,16 @@ export function compareValues(a: Float32Array, b: Float32Array): Comparison {
     if (y > maxB) maxB = y;
     signal += x * x;
     dot += x * y;
-    if (Object.is(x, y)) continue;
-    // Not a number on one side is as far as can be.
+    if (x === y) continue;
     const error = x - y;
-    const distance = Number.isNaN(error) ? Infinity : Math.abs(error);
     noise += error * error;
-    if (distance > 0) changed++;
+    let distance = Math.abs(error);
+    if (Number.isNaN(distance)) {
+      if (Number.isNaN(x) && Number.isNaN(y)) continue;
+      // Not a number on one side is as far as can be.
+      distance = Infinity;
+    }
+    changed++;
     if (distance > maxAbs) maxAbs = distance;
   }
   return {

@@ -4,7 +4,7 @@ import { Graph, type Node } from '../../src/graph.ts';
 import type { OpName } from '../../src/ops/index.ts';
 import { random, randomTensor } from '../core.ts';
 
-const LAYERS = 1200;
+const LAYERS = 700;
 
 /** Layers of twelve nodes in a chain; with `names` every node and weight has a name from that seed. */
 function deepGraph({ names, dropped, weights = 0 }: { names?: number; dropped?: number; weights?: number }): Graph {

@@ -1,3 +1,4 @@
+import { MbertError } from '../../errors.ts';
 import type { Call, Graph, Node } from '../../graph.ts';
 import type { Form, FormRequest } from '../../quantize/forms/form.ts';
 import { classesOf, isCall, observedNodes, type Plan } from '../../quantize/plan.ts';
@@ -5,7 +6,14 @@ import { chooseQuants, needsHistogram } from '../../quantize/ranges.ts';
 import { type RebuildOptions, rebuild } from '../../quantize/rebuild.ts';
 import { applyRecipe, type RecipeRule } from '../../quantize/recipe.ts';
 import { roundForReaders } from '../../quantize/rounding.ts';
-import type { NodeScheme, Settings, SettingsMap } from '../../quantize/settings.ts';
+import {
+  hasWeight,
+  isTable,
+  type NodeScheme,
+  type Scheme,
+  type Settings,
+  type SettingsMap,
+} from '../../quantize/settings.ts';
 import type { Statistics, StatisticsRequest } from '../../statistics.ts';
 import type { SampleSets } from './samples.ts';
 import { type ScanResult, scanOutstanding } from './scan.ts';
@@ -41,16 +49,44 @@ export async function decide(graph: Graph, options: DecideOptions): Promise<Deci
   const { form, request, recipe } = options;
   const defaults = defaultSettings(graph, options);
   const chosen = recipe ? applyRecipe(defaults, recipe.rules, recipe.path) : defaults;
+  if (recipe) refuseSchemes(chosen, request.scheme, recipe.path);
   const plan = form.plan(graph, chosen, request);
   const statistics = await observe(plan, options);
-  const { settings, warnings } = await guardRanges(plan, statistics, options);
+  const guarded = await guardRanges(plan, statistics, options);
+  const { settings } = guarded;
+  const warnings = [...floatWarnings(plan, form), ...guarded.warnings];
   if (!options.scan || plan.integer.size === 0) return { graph, settings, statistics, scan: undefined, warnings };
-  const guarded = form.plan(graph, settings, request);
-  const scan = await scanOutstanding(trialOptions(guarded, statistics, options), statistics, (done, total) =>
-    options.progress('scanning linears with outliers', done, total),
+  const scan = await scanOutstanding(
+    trialOptions(form.plan(graph, settings, request), statistics, options),
+    statistics,
+    (done, total) => options.progress('scanning linears with outliers', done, total),
   );
   const free = scan.keep.filter((node) => defaults.get(node)?.scheme === chosen.get(node)?.scheme);
   return { graph, settings: withScheme(settings, free, options.fallback), statistics, scan, warnings };
+}
+
+/** One file has one kind of calibrated integers; a table is stored in any way, and what has no weight computes or does not. */
+function refuseSchemes(settings: SettingsMap, scheme: Scheme, path: string): void {
+  const isCalibrated = scheme === 'int8' || scheme === 'int16x8';
+  for (const [node, { scheme: chosen }] of settings) {
+    if (isTable(node) || chosen === 'float' || (isCalibrated && chosen === scheme)) continue;
+    if (hasWeight(node) && (chosen === 'dynamic' || chosen === 'w4')) continue;
+    throw new MbertError('MISMATCH', `${path}: ${node.name}: is ${chosen} in a file of --scheme ${scheme}`, {
+      hint: `it may be ${['float', ...(hasWeight(node) ? ['dynamic', 'w4'] : []), ...(isCalibrated ? [scheme] : [])].join(', ')}`,
+    });
+  }
+}
+
+/** Ops that no integer form has, and the passes that take them out. */
+const FLOAT_OPS = { layerNorm: 'layer-norm-to-no-norm', gelu: 'gelu-to-relu' } as const;
+
+/** An accelerator that computes on integers only hands these back to the CPU. */
+function floatWarnings({ graph }: Plan, form: Form): string[] {
+  if (!form.isStrict) return [];
+  return Object.entries(FLOAT_OPS).flatMap(([op, pass]) => {
+    const count = graph.nodes().filter((node) => node.op === op).length;
+    return count === 0 ? [] : [`${graph.name}: ${count} ${op} stay float: run --passes ${pass} for integers only`];
+  });
 }
 
 function defaultSettings(graph: Graph, { form, request, keep }: DecideOptions): Map<Call, Settings> {

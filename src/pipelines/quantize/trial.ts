@@ -1,5 +1,5 @@
 import type { TokenRow } from '../../calibration/feeds.ts';
-import { onnx } from '../../exporters/onnx.ts';
+import { minimumOpset, onnx } from '../../exporters/onnx.ts';
 import type { Graph, Node } from '../../graph.ts';
 import type { Plan, ValueClass } from '../../quantize/plan.ts';
 import type { WeightRounding } from '../../quantize/rebuild.ts';
@@ -31,8 +31,8 @@ export function withTrial<T>(options: TrialOptions, work: (trial: Trial) => Prom
     const groupOf = groupsByNode(groups);
     const count = groups.length + 1;
     const switched = switchedGraph(plan, { ...options, groups: count, groupOf });
-    const float = await answersOf(await write(onnx.write(plan.graph, onnx.defaults)), plan.graph, options);
-    const path = await write(onnx.write(switched, onnx.defaults));
+    const float = await answersOf(await write(exported(plan.graph)), plan.graph, options);
+    const path = await write(exported(switched));
     const model = await loadModel(path, plan.graph, options);
     try {
       const answers = new Map<string, readonly Answer[]>();
@@ -58,6 +58,11 @@ export function withTrial<T>(options: TrialOptions, work: (trial: Trial) => Prom
       await model.close();
     }
   });
+}
+
+/** Values of 16 bits need a newer opset than the default. */
+function exported(graph: Graph) {
+  return onnx.write(graph, { ...onnx.defaults, opset: Math.max(onnx.defaults.opset, minimumOpset(graph)) });
 }
 
 /** What a group's nodes read as integers and what they write is ruled by its switch. */

@@ -33,6 +33,8 @@ export interface WriterOptions {
 interface Pair {
   readonly float: Graph;
   readonly quantized: Graph;
+  /** The quantized graph is the one in the written file. */
+  readonly isWritten: boolean;
 }
 
 /** A dynamic TFLite file is proven through its fixed-length twin: LiteRT's WebAssembly build takes no dynamic shapes. */
@@ -52,7 +54,9 @@ export class Writer {
   async writeHalves(): Promise<QuantizedFile> {
     const { prepared } = this.#options;
     const written = await this.#write(prepared.graph, 'f16', this.#options.manifest);
-    const proof = await this.#prove({ float: prepared.graph, quantized: prepared.graph }, written, 'f16');
+    const graph = this.#isTooDynamic(prepared.graph) ? await this.#fixedTwin(prepared.graph) : prepared.graph;
+    const isWritten = graph === prepared.graph;
+    const proof = await this.#prove({ float: graph, quantized: graph, isWritten }, written, 'f16');
     return this.#result(written, proof, { form: 'f16', linears: { f16: countLinears(prepared.graph) } });
   }
 
@@ -77,8 +81,10 @@ export class Writer {
       ...(kept.length > 0 && { kept }),
     };
     const written = await this.#write(graph, 'f32', manifest);
-    const pair = await this.#runnable(decision, options, graph);
-    const proof = await this.#prove(pair, written, 'f32');
+    const hasProof = this.#options.samples.proof.length > 0;
+    const proof = hasProof
+      ? await this.#prove(await this.#runnable(decision, options, graph), written, 'f32')
+      : undefined;
     const { scan } = decision;
     return this.#result(written, proof, {
       form: form.name,
@@ -154,12 +160,23 @@ export class Writer {
     };
   }
 
-  /** The graphs in shapes that the runtime here takes: the same ones, or fixed-length twins with the same decisions. */
+  /** The graphs as the runtime here takes them: of fixed length and with float outputs, by the same decisions. */
   async #runnable(decision: Decision, options: DecideOptions, quantized: Graph): Promise<Pair> {
-    const { model, format, options: given, calibration } = this.#options;
     const float = decision.graph;
-    const isDynamic = float.inputs.some(({ type }) => !isStatic(type.shape));
-    if (format === 'onnx' || !isDynamic || this.#options.samples.proof.length === 0) return { float, quantized };
+    const isDynamic = this.#isTooDynamic(float);
+    const isMute = this.#options.format === 'tflite' && options.request.integerOutputs;
+    if (!isDynamic && !isMute) return { float, quantized, isWritten: true };
+    const twin = isDynamic ? await this.#fixedTwin(float) : float;
+    const request = { ...options.request, integerOutputs: false };
+    return { float: twin, quantized: build(decision, { ...options, request }, twin), isWritten: false };
+  }
+
+  #isTooDynamic({ inputs }: Graph): boolean {
+    return this.#options.format === 'tflite' && inputs.some(({ type }) => !isStatic(type.shape));
+  }
+
+  async #fixedTwin(float: Graph): Promise<Graph> {
+    const { model, format, options: given, calibration } = this.#options;
     const shape = float.inputs[0]?.type.shape ?? [];
     const fixed = {
       ...given,
@@ -169,16 +186,15 @@ export class Writer {
       choices: typeof given.choices === 'number' ? given.choices : TWIN_CHOICES,
     };
     this.#twin ??= (await prepare(model, format, fixed, calibration.replay())).graph;
-    return { float: this.#twin, quantized: build(decision, options, this.#twin) };
+    return this.#twin;
   }
 
   async #prove(pair: Pair, written: ConvertedFile, dtype: 'f32' | 'f16'): Promise<Proof | undefined> {
-    const { format, options, samples, feeds, prepared } = this.#options;
+    const { format, options, samples, feeds } = this.#options;
     if (samples.proof.length === 0) return undefined;
     this.#floatPath ??= await this.#temporary(pair.float, 'f32');
-    const isTwin = pair.float !== prepared.graph;
     const [file] = written.files;
-    const quantizedPath = isTwin ? await this.#temporary(pair.quantized, dtype) : (file?.path as string);
+    const quantizedPath = pair.isWritten ? (file?.path as string) : await this.#temporary(pair.quantized, dtype);
     const runtime = format === 'onnx' ? 'ONNX Runtime' : 'LiteRT';
     const proofOptions: ProofOptions = {
       ...feeds,

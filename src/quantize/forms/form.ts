@@ -1,6 +1,6 @@
 import type { Call, Graph } from '../../graph.ts';
 import type { Plan } from '../plan.ts';
-import type { NodeScheme, RangeMethod, Scheme, Settings, SettingsMap } from '../settings.ts';
+import type { RangeMethod, Scheme, Settings, SettingsMap } from '../settings.ts';
 import type { Granularity } from '../weights.ts';
 
 /** What is asked of a form. */
@@ -18,8 +18,8 @@ export interface Form {
   readonly name: string;
   /** One line, for reports and docs. */
   readonly summary: string;
-  /** What a recipe may choose for a node. */
-  readonly schemes: readonly NodeScheme[];
+  /** For targets that compute on integers only. */
+  readonly isStrict?: boolean;
   /** How a node is computed where no recipe speaks of it; undefined for a node that cannot be quantized. */
   settingsOf(node: Call, request: FormRequest): Settings | undefined;
   plan(graph: Graph, settings: SettingsMap, request: FormRequest): Plan;

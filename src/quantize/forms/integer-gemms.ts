@@ -11,7 +11,6 @@ import { weightSettings } from './weights-only.ts';
 export const integerGemms: Form = {
   name: 'integer-gemms',
   summary: 'linears read u8 copies and write float; everything else stays float',
-  schemes: ['float', 'dynamic', 'int8', 'int16x8'],
   settingsOf(node, request) {
     const scheme = isTable(node) ? 'dynamic' : request.scheme === 'int16x8' ? 'int16x8' : 'int8';
     return node.op === 'conv1d' ? undefined : weightSettings(node, scheme, request);

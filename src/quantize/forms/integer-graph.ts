@@ -22,7 +22,6 @@ const FIXED = { softmax: 'probability' } as const;
 export const integerGraph: Form = {
   name: 'integer-graph',
   summary: 'products, sums and residual streams in i8; softmax, mask, norms and GELU in float',
-  schemes: ['float', 'dynamic', 'int8', 'int16x8'],
   settingsOf: (node, request) => settingsOf(node, request, false),
   plan: planGraph,
 };
@@ -31,7 +30,7 @@ export const integerGraph: Form = {
 export const strictIntegerGraph: Form = {
   name: 'strict-integer-graph',
   summary: 'everything in integers, softmax and a clamped mask too',
-  schemes: ['float', 'dynamic', 'int8', 'int16x8'],
+  isStrict: true,
   settingsOf: (node, request) => settingsOf(node, request, true),
   plan: planGraph,
 };

@@ -18,7 +18,6 @@ export function weightSettings(node: Call, scheme: NodeScheme, request: FormRequ
 export const weightsOnly: Form = {
   name: 'weights-only',
   summary: 'integer weights, float values; dynamic linears quantize what they read in each run',
-  schemes: ['float', 'dynamic', 'w4'],
   settingsOf(node, request) {
     const scheme = request.scheme === 'w4' && !isTable(node) ? 'w4' : 'dynamic';
     return weightSettings(node, scheme, request);

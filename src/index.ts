@@ -24,7 +24,7 @@ export { passes, selectPasses, type Target } from './passes/index.ts';
 export { type ConvertedFile, type ConvertOptions, type ConvertResult, convert } from './pipelines/convert.ts';
 export { type InspectOptions, type InspectResult, inspect } from './pipelines/inspect.ts';
 export { type QuantizedFile, type QuantizeOptions, type QuantizeResult, quantize } from './pipelines/quantize.ts';
-export type { OutputComparison, VerifyResult } from './pipelines/verify.ts';
+export type { OutputComparison, WrittenVerification } from './pipelines/verify-written.ts';
 export { runtimeFor } from './runtimes/index.ts';
 export type { LoadOptions, Runtime, RuntimeSession, TensorInfo } from './runtimes/runtime.ts';
 export type { Bindings, Dim, Shape } from './shape.ts';

@@ -11,7 +11,7 @@ import { VERSION } from '../version.ts';
 import type { FitReport } from './fit-model.ts';
 import { openModel, targetOf } from './model.ts';
 import { defaultLength, type OpenedModel, type ShapeOptions } from './opened-model.ts';
-import type { VerifyResult } from './verify.ts';
+import type { WrittenVerification } from './verify-written.ts';
 
 export interface ConvertOptions extends ShapeOptions {
   readonly source: string;
@@ -62,7 +62,7 @@ export interface ConvertedFile {
     readonly rewrites: number;
     readonly declined: readonly string[];
   }[];
-  readonly verify?: VerifyResult;
+  readonly verify?: WrittenVerification;
 }
 
 export interface ConvertResult {
@@ -312,7 +312,7 @@ async function verifyWritten(
   target: Target,
   path: string,
   options: ConvertOptions,
-): Promise<VerifyResult> {
+): Promise<WrittenVerification> {
   options.progress?.('verifying');
   const shapes = {
     batch: options.batch ?? 1,
@@ -335,7 +335,7 @@ async function verifyWritten(
   const reference = model.reference();
   const softmax = options.softmax && target === 'tflite' ? 'probability' : undefined;
   if (softmax) addSoftmax(reference, model.task);
-  const { verifyFile } = await import('./verify.ts');
+  const { verifyFile } = await import('./verify-written.ts');
   const source = softmax ? undefined : model.runnable;
   return verifyFile({
     source,

@@ -1,6 +1,6 @@
 import type { ConvertedFile, ConvertResult } from '../pipelines/convert.ts';
 import type { InspectResult } from '../pipelines/inspect.ts';
-import type { VerifyResult } from '../pipelines/verify.ts';
+import type { WrittenVerification } from '../pipelines/verify-written.ts';
 
 /** Columns side by side, each as wide as its widest cell; numbers to the right. */
 export function table(rows: readonly (readonly string[])[]): string {
@@ -58,7 +58,7 @@ function convertedText({ files, inputs, outputs, nodesBefore, nodesAfter, passes
   return lines.join('\n');
 }
 
-export function verifyText({ ok, runtime, sequences, outputs }: VerifyResult): string {
+export function verifyText({ ok, runtime, sequences, outputs }: WrittenVerification): string {
   const rows = outputs.map(({ name, maxAbsError, limit, sqnrDb, agreement }) => [
     name,
     maxAbsError.toExponential(1),

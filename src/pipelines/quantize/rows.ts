@@ -3,7 +3,7 @@ import { openSamples, type SampleFile } from '../../calibration/open-samples.ts'
 import { type NamedBytes, readWordPiece, type WordPiece } from '../../calibration/wordpiece.ts';
 import type { Graph } from '../../graph.ts';
 import type { OpenedModel } from '../opened-model.ts';
-import { tableRows } from '../verify.ts';
+import { tableRows } from '../token-tables.ts';
 
 export interface RowReader {
   /** Where the model has no vocabulary, files of tokens can be read all the same: padding is 0 there. */

@@ -11,6 +11,7 @@ import { runtimeFor } from '../runtimes/index.ts';
 import { onnxruntime } from '../runtimes/onnxruntime.ts';
 import type { RuntimeSession } from '../runtimes/runtime.ts';
 import { readF32, type Tensor } from '../tensor.ts';
+import { tableRows, tokenInput } from './token-tables.ts';
 
 export interface VerifyOptions {
   /** The source's graph with no pass applied; batch and sequence symbolic, so that it takes what the file takes. */
@@ -24,7 +25,7 @@ export interface VerifyOptions {
   readonly maxPositions: number;
 }
 
-export interface VerifyResult {
+export interface WrittenVerification {
   /** Every output is within its limit. */
   readonly ok: boolean;
   readonly runtime: string;
@@ -60,7 +61,7 @@ const LIMITS = {
 } as const;
 
 /** Runs reference and file on seeded token sequences of varied length, with padding and token types, and compares. */
-export async function verifyFile(options: VerifyOptions): Promise<VerifyResult> {
+export async function verifyFile(options: VerifyOptions): Promise<WrittenVerification> {
   const folder = mkdtempSync(join(tmpdir(), 'mbert-verify-'));
   const sessions: RuntimeSession[] = [];
   try {
@@ -196,21 +197,4 @@ function feedsFor(
   });
   const feeds = new Map(session.inputs.map(({ name }) => [name, all.get(tokenInput(name)) as Tensor]));
   return { feeds, rows: sizes[0] ?? 1 };
-}
-
-/** What an input holds: google-research says input_mask and segment_ids, TensorFlow adds `:0` and prefixes. */
-function tokenInput(name: string): 'input_ids' | 'attention_mask' | 'token_type_ids' {
-  if (/mask/i.test(name)) return 'attention_mask';
-  return /type|segment/i.test(name) ? 'token_type_ids' : 'input_ids';
-}
-
-/** How many rows the table has that an input looks up: LiteRT does not check ids, and reads what lies behind the table. */
-export function tableRows(graph: Graph, input: string): number {
-  for (const node of graph.nodes()) {
-    const [table, indices] = node.inputs;
-    if (node.op !== 'gather' || table === undefined || indices === undefined) continue;
-    const ids = indices.op === 'reshape' ? indices.inputs[0] : indices;
-    if (ids?.op === 'input' && tokenInput(ids.name) === input) return table.type.shape[0] as number;
-  }
-  return 1;
 }

@@ -16,6 +16,8 @@ export interface TokenSample {
   /** Without padding. */
   readonly row: TokenRow;
   readonly label: number | string | undefined;
+  /** The first and the last token of a question's answer, where the file has them; [0, 0] is [CLS]: no answer. */
+  readonly span?: readonly [start: number, end: number] | undefined;
   /** What it was made from; files of tokens have none. */
   readonly texts: Texts | undefined;
 }
@@ -169,7 +171,7 @@ function withoutTypes({ inputIds }: TokenRow): TokenRow {
 
 /** A padded row without its padding, checked against the model. */
 function fromPadded(
-  { inputIds, mask, tokenTypeIds, label }: PaddedRow,
+  { inputIds, mask, tokenTypeIds, label, span }: PaddedRow,
   path: string,
   index: number,
   options: SampleOptions,
@@ -195,6 +197,8 @@ function fromPadded(
         ? { inputIds: cut(ids, options.maxLength), tokenTypeIds: cut(types, options.maxLength) }
         : { inputIds: ids, tokenTypeIds: types },
       label,
+      // As in google-research/bert's features, an answer that was cut off is none.
+      span: isCut && span && span[1] >= options.maxLength - 1 ? [0, 0] : span,
       texts: undefined,
     },
   };

@@ -14,6 +14,8 @@ export interface PaddedRow {
   /** Absent: all 0. */
   readonly tokenTypeIds: readonly number[] | undefined;
   readonly label: number | undefined;
+  /** The first and the last token of a question's answer. */
+  readonly span: readonly [start: number, end: number] | undefined;
 }
 
 /** Rows that are read when they are asked for. */
@@ -28,6 +30,8 @@ const NAMES = {
   mask: ['attention_mask', 'input_mask'],
   tokenTypeIds: ['token_type_ids', 'segment_ids'],
   label: ['label', 'labels', 'label_ids'],
+  start: ['start_positions', 'start_position'],
+  end: ['end_positions', 'end_position'],
 } as const;
 
 type Part = keyof typeof NAMES;
@@ -63,10 +67,18 @@ export function npzRows(file: ModelFile): PaddedRows {
   const ids = rowsOf(inputIds, length);
   const masks = mask && rowsOf(mask, length);
   const types = tokenTypeIds && rowsOf(tokenTypeIds, length);
-  const labels = label && label.shape.length === 1 && label.shape[0] === count ? rowsOf(label, 1) : undefined;
+  const perSample = (array: Tensor | undefined) =>
+    array && array.shape.length === 1 && array.shape[0] === count ? rowsOf(array, 1) : undefined;
+  const [labels, starts, ends] = [perSample(label), perSample(found.start), perSample(found.end)];
   return {
     count,
-    read: (i) => ({ inputIds: ids(i), mask: masks?.(i), tokenTypeIds: types?.(i), label: labels?.(i)[0] }),
+    read: (i) => ({
+      inputIds: ids(i),
+      mask: masks?.(i),
+      tokenTypeIds: types?.(i),
+      label: labels?.(i)[0],
+      span: spanOf(starts?.(i)[0], ends?.(i)[0]),
+    }),
   };
 }
 
@@ -87,9 +99,19 @@ export function tfrecordRows(bytes: Uint8Array, path: string): PaddedRows {
         const problem = `has ${length} numbers, input_ids has ${inputIds.length}`;
         throw new MbertError('MALFORMED', `${what}: ${NAMES[part].join(' or ')}: ${problem}`);
       }
-      return { inputIds, mask: get('mask'), tokenTypeIds: get('tokenTypeIds'), label: get('label')?.[0] };
+      return {
+        inputIds,
+        mask: get('mask'),
+        tokenTypeIds: get('tokenTypeIds'),
+        label: get('label')?.[0],
+        span: spanOf(get('start')?.[0], get('end')?.[0]),
+      };
     },
   };
+}
+
+function spanOf(start: number | undefined, end: number | undefined): PaddedRow['span'] {
+  return start === undefined || end === undefined ? undefined : [start, end];
 }
 
 function integerArray(name: string, arrays: ReadonlyMap<string, () => Tensor>, path: string): Tensor {

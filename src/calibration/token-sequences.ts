@@ -26,20 +26,28 @@ const FULL_ROWS = 0.25;
  * behind it, and a first part of token type 0 before a second of type 1. Same options, same feeds, on every machine.
  */
 export function randomSequences(options: SequenceOptions): Map<string, Tensor> {
-  const { shape, seed, vocabSize = 100, tokenTypes = 2, dtype = 'i32' } = options;
+  const { shape, dtype = 'i32' } = options;
+  const rows = randomRows({ ...options, count: sizeOf(shape.slice(0, -1)), length: shape.at(-1) ?? 0 });
+  return feedsOf(rows, { dtype, shape, pad: PAD });
+}
+
+/** The rows of `randomSequences` without their padding: `count` of up to `length` tokens. */
+export function randomRows(
+  options: Omit<SequenceOptions, 'shape' | 'dtype'> & { readonly count: number; readonly length: number },
+): TokenRow[] {
+  const { count, length, seed, vocabSize = 100, tokenTypes = 2 } = options;
   if (vocabSize < 2) throw new MbertError('UNSUPPORTED', `a vocabulary of ${vocabSize} has no token beside [PAD]`);
   const random = randomNumbers(seed);
   const below = (limit: number) => Math.floor(random() * limit);
-  const length = shape.at(-1) ?? 0;
   const rows: TokenRow[] = [];
-  for (let i = 0; i < sizeOf(shape.slice(0, -1)); i++) {
+  for (let i = 0; i < count; i++) {
     const valid = random() < FULL_ROWS ? length : 1 + below(length);
     const first = 1 + below(valid);
     const inputIds = Array.from({ length: valid }, () => 1 + below(vocabSize - 1));
     const tokenTypeIds = new Array<number>(valid).fill(0).fill(tokenTypes > 1 ? 1 : 0, first);
     rows.push({ inputIds, tokenTypeIds });
   }
-  return feedsOf(rows, { dtype, shape, pad: PAD });
+  return rows;
 }
 
 /** Uniform in [0, 1) with 32 bits: splitmix32, the finalizer of MurmurHash3 over a counter that steps by 2^32 / golden ratio. */

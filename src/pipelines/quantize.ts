@@ -9,6 +9,7 @@ import { parseRecipe, recipeText } from '../quantize/recipe.ts';
 import type { Scheme } from '../quantize/settings.ts';
 import { formFor, granularityFor, type TargetProfile, targetNamed } from '../quantize/targets.ts';
 import type { Statistics, StatisticsRequest } from '../statistics.ts';
+import { classReader } from './class-labels.ts';
 import { prepare, readWhole, refuseMisplaced } from './convert.ts';
 import { lintFile } from './lint.ts';
 import { openModel, targetOf } from './model.ts';
@@ -143,22 +144,9 @@ function readSampleSets(model: OpenedModel, graph: Graph, format: Target, option
     data,
     allowOverlap: options.allowOverlap ?? false,
     isGated: options.maxDrop !== undefined,
-    classOf: task === 'sequence-classification' ? classReader(graph, model.labels) : undefined,
+    classOf: task === 'sequence-classification' ? classReader(graph.outputs[0]?.node.type.shape.at(-1) as number, model.labels) : undefined,
   });
   return { samples, feeds: { task, pad: reader.tokenizer.pad, mask: reader.tokenizer.mask } };
-}
-
-/** Labels are class numbers or, where the model names its classes, names. */
-function classReader(graph: Graph, names: readonly string[] | undefined) {
-  const classes = graph.outputs[0]?.node.type.shape.at(-1) as number;
-  return (label: number | string, what: string): number => {
-    if (typeof label === 'number' && Number.isInteger(label) && label >= 0 && label < classes) return label;
-    const place = names?.indexOf(String(label)) ?? -1;
-    if (place >= 0) return place;
-    throw new MbertError('MISMATCH', `${what}: label ${label}: is none of the model's ${classes} classes`, {
-      hint: `they are 0 to ${classes - 1}${names ? `, or ${names.join(', ')}` : ''}`,
-    });
-  };
 }
 
 function refuseQuantized(graph: Graph, source: string): void {

@@ -1,16 +1,10 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { argmaxAgreement, maxAbsError, sqnr } from '../calibration/metrics.ts';
 import { randomSequences } from '../calibration/token-sequences.ts';
-import { MbertError } from '../errors.ts';
-import { onnx } from '../exporters/onnx.ts';
-import { writeFiles } from '../files.ts';
 import type { Graph } from '../graph.ts';
 import { runtimeFor } from '../runtimes/index.ts';
-import { onnxruntime } from '../runtimes/onnxruntime.ts';
 import type { RuntimeSession } from '../runtimes/runtime.ts';
 import { readF32, type Tensor } from '../tensor.ts';
+import { loadSource } from './load-source.ts';
 import { tableRows, tokenInput } from './token-tables.ts';
 
 export interface VerifyOptions {
@@ -62,10 +56,9 @@ const LIMITS = {
 
 /** Runs reference and file on seeded token sequences of varied length, with padding and token types, and compares. */
 export async function verifyFile(options: VerifyOptions): Promise<WrittenVerification> {
-  const folder = mkdtempSync(join(tmpdir(), 'mbert-verify-'));
   const sessions: RuntimeSession[] = [];
   try {
-    const reference = await loadReference(options, folder);
+    const { session: reference } = await loadSource(options.source, options.reference);
     sessions.push(reference);
     const runtime = runtimeFor(options.written);
     const written = await runtime.load(options.written, { name: options.name });
@@ -79,21 +72,7 @@ export async function verifyFile(options: VerifyOptions): Promise<WrittenVerific
     };
   } finally {
     for (const session of sessions) await session.close();
-    rmSync(folder, { recursive: true, force: true });
   }
-}
-
-async function loadReference({ reference, source }: VerifyOptions, folder: string): Promise<RuntimeSession> {
-  if (source !== undefined) {
-    try {
-      return await runtimeFor(source).load(source);
-    } catch (cause) {
-      // LiteRT's WebAssembly build takes fixed shapes only: for a dynamic file the graph read from it stands in.
-      if (!(cause instanceof MbertError) || cause.code !== 'UNSUPPORTED') throw cause;
-    }
-  }
-  await writeFiles(folder, onnx.write(reference, { ...onnx.defaults, name: 'reference.onnx' }));
-  return onnxruntime.load(join(folder, 'reference.onnx'));
 }
 
 /** One output over all runs; the last axis may differ from run to run, so rows are compared within each. */

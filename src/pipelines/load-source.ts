@@ -1,0 +1,38 @@
+import { loadModel } from '../calibration/graph-session.ts';
+import { MbertError } from '../errors.ts';
+import { onnxModel } from '../exporters/onnx/model.ts';
+import { minimumOpset, onnx } from '../exporters/onnx.ts';
+import type { Graph } from '../graph.ts';
+import { runtimeFor } from '../runtimes/index.ts';
+import { onnxruntime } from '../runtimes/onnxruntime.ts';
+import type { RuntimeSession } from '../runtimes/runtime.ts';
+
+/** A source in a real runtime. */
+export interface LoadedSource {
+  readonly session: RuntimeSession;
+  /** `onnxruntime 1.30.0` */
+  readonly runtime: string;
+  /** Whether the file itself runs, or the graph that was read from the source, written as ONNX without any pass. */
+  readonly ran: 'file' | 'graph';
+}
+
+/** Loads the file itself where a runtime takes it (`runnable`), otherwise its graph. */
+export async function loadSource(
+  runnable: string | undefined,
+  graph: Graph,
+  options: { readonly threads?: number } = {},
+): Promise<LoadedSource> {
+  if (runnable !== undefined) {
+    const runtime = runtimeFor(runnable);
+    try {
+      const session = await runtime.load(runnable, options);
+      return { session, runtime: `${runtime.name} ${await runtime.version()}`, ran: 'file' };
+    } catch (cause) {
+      // LiteRT's WebAssembly build takes fixed shapes only: for a dynamic file the graph read from it stands in.
+      if (!(cause instanceof MbertError) || cause.code !== 'UNSUPPORTED') throw cause;
+    }
+  }
+  const model = onnxModel(graph, { ...onnx.defaults, opset: Math.max(onnx.defaults.opset, minimumOpset(graph)) });
+  const session = await loadModel(model, options.threads);
+  return { session, runtime: `onnxruntime ${await onnxruntime.version()}`, ran: 'graph' };
+}

@@ -24,6 +24,24 @@ export { passes, selectPasses, type Target } from './passes/index.ts';
 export { type ConvertedFile, type ConvertOptions, type ConvertResult, convert } from './pipelines/convert.ts';
 export { type InspectOptions, type InspectResult, inspect } from './pipelines/inspect.ts';
 export { type QuantizedFile, type QuantizeOptions, type QuantizeResult, quantize } from './pipelines/quantize.ts';
+export { encoderLayers } from './pipelines/verify/encoder-layers.ts';
+export { type LayerPair, readLayerMap } from './pipelines/verify/layer-map.ts';
+export { type TransferOptions, transferLosses } from './pipelines/verify/transfer.ts';
+export type {
+  Drop,
+  LayerComparison,
+  LayerError,
+  LayerLosses,
+  MetricName,
+  OutputAgreement,
+  Parting,
+  TaskMetrics,
+  TransferLosses,
+  VerifiedModel,
+  VerifyInputs,
+  VerifyResult,
+} from './pipelines/verify/types.ts';
+export { type VerifyOptions, verify } from './pipelines/verify.ts';
 export type { OutputComparison, WrittenVerification } from './pipelines/verify-written.ts';
 export { runtimeFor } from './runtimes/index.ts';
 export type { LoadOptions, Runtime, RuntimeSession, TensorInfo } from './runtimes/runtime.ts';

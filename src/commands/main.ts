@@ -8,6 +8,7 @@ import { addInspect } from './inspect.ts';
 import { type Io, processIo, showProgress } from './io.ts';
 import { addPasses } from './passes.ts';
 import { addQuantize } from './quantize.ts';
+import { addVerify } from './verify.ts';
 
 const WRONG_INPUT = 2;
 /** EX_SOFTWARE of sysexits.h. */
@@ -55,6 +56,7 @@ Examples:
   addConvert(command, action);
   addDiff(command, action);
   addQuantize(command, action);
+  addVerify(command, action);
   addInspect(command, action);
   addPasses(command, action);
   for (const child of command.commands) child.copyInheritedSettings(command);

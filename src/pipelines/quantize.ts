@@ -144,7 +144,10 @@ function readSampleSets(model: OpenedModel, graph: Graph, format: Target, option
     data,
     allowOverlap: options.allowOverlap ?? false,
     isGated: options.maxDrop !== undefined,
-    classOf: task === 'sequence-classification' ? classReader(graph.outputs[0]?.node.type.shape.at(-1) as number, model.labels) : undefined,
+    classOf:
+      task === 'sequence-classification'
+        ? classReader(graph.outputs[0]?.node.type.shape.at(-1) as number, model.labels)
+        : undefined,
   });
   return { samples, feeds: { task, pad: reader.tokenizer.pad, mask: reader.tokenizer.mask } };
 }

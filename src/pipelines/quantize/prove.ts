@@ -1,6 +1,8 @@
+import { ErrorSums } from '../../calibration/error-sums.ts';
 import type { TokenRow } from '../../calibration/feeds.ts';
 import type { Graph, Node } from '../../graph.ts';
 import { readF32, type Tensor } from '../../tensor.ts';
+import { layerEnds } from '../layer-ends.ts';
 import { Comparison } from './answers.ts';
 import { type FeedOptions, type LoadedModel, loadModel } from './session.ts';
 
@@ -91,45 +93,23 @@ export async function compareLayers(source: LayerSource, options: ProofOptions):
   const models: LoadedModel[] = [];
   try {
     for (const path of paths) models.push(await loadModel(path, source.float, options));
-    const sums = layers.map(() => ({ signal: 0, noise: 0 }));
+    const sums = layers.map(() => new ErrorSums());
     for (const row of options.rows.slice(0, LAYER_ROWS)) {
       const [expected, actual] = await Promise.all(models.map((model) => model.outputs(row)));
       layers.forEach((name, i) => {
-        add(sums[i] as { signal: number; noise: number }, expected?.get(name), actual?.get(name), row);
+        add(sums[i] as ErrorSums, expected?.get(name), actual?.get(name), row);
       });
     }
-    return layers.map((name, i) => ({
-      name,
-      sqnrDb: 10 * Math.log10((sums[i]?.signal ?? 0) / (sums[i]?.noise ?? 1)),
-    }));
+    return layers.map((name, i) => ({ name, sqnrDb: sums[i]?.sqnrDb ?? Number.NaN }));
   } finally {
     for (const model of models) await model.close();
   }
 }
 
-/** Values that end a layer, as sums and norms do. */
-const LAYER_ENDS: ReadonlySet<string> = new Set(['add', 'layerNorm', 'noNorm']);
-
-/** Layers of imported graphs have no names: this many sums and norms, evenly chosen, stand for them. */
-const MOST_UNNAMED = 24;
-
-/** The last sum or norm of each layer that both graphs have, in order. */
+/** The ends of layers that both graphs have, in order. */
 function layersOf(float: Graph, quantized: Graph): string[] {
   const both = new Set(quantized.nodes().map(({ name }) => name));
-  const ends = float.nodes().filter((node) => LAYER_ENDS.has(node.op) && isHidden(node) && both.has(node.name));
-  const byLayer = new Map<string, string>();
-  for (const { name } of ends) {
-    const layer = /^.*?\blayer\.\d+\b/.exec(name)?.[0];
-    if (layer !== undefined) byLayer.set(layer, name);
-  }
-  if (byLayer.size > 0) return [...byLayer.values()];
-  const stride = Math.ceil(ends.length / MOST_UNNAMED);
-  return ends.filter((_, i) => (ends.length - 1 - i) % stride === 0).map(({ name }) => name);
-}
-
-/** A value with channels for each token, [batch, tokens, channels] or [tokens, channels]; what is pooled has one row. */
-function isHidden({ type: { shape } }: Node): boolean {
-  return shape.length === 3 || (shape.length === 2 && shape[0] !== 1);
+  return layerEnds(float.nodes().filter(({ name }) => both.has(name))).map(({ name }) => name);
 }
 
 function writeLayers(source: LayerSource, which: 'float' | 'quantized', layers: readonly string[]): Promise<string> {
@@ -143,19 +123,8 @@ function writeLayers(source: LayerSource, which: 'float' | 'quantized', layers: 
 }
 
 /** Padding is behind the row's tokens. */
-function add(
-  sum: { signal: number; noise: number },
-  expected: Tensor | undefined,
-  actual: Tensor | undefined,
-  row: TokenRow,
-): void {
+function add(sum: ErrorSums, expected: Tensor | undefined, actual: Tensor | undefined, row: TokenRow): void {
   if (!expected || !actual) return;
   const count = row.inputIds.length * (expected.shape.at(-1) as number);
-  const [a, b] = [readF32(expected), readF32(actual)];
-  for (let i = 0; i < count; i++) {
-    const value = a[i] as number;
-    const error = value - (b[i] as number);
-    sum.signal += value * value;
-    sum.noise += error * error;
-  }
+  sum.add(readF32(expected), readF32(actual), 0, count);
 }

@@ -1,0 +1,223 @@
+import { MbertError } from '../errors.ts';
+import type { Task } from '../models/index.ts';
+import { type LintResult, lintFile } from './lint.ts';
+import { type Inputs, readInputs } from './verify/inputs.ts';
+import { readLayerMap } from './verify/layer-map.ts';
+import { compareLayers } from './verify/layers.ts';
+import { compareOutputs, type OutputsResult } from './verify/outputs.ts';
+import { type CommonShape, commonShape, paddedLength } from './verify/running.ts';
+import { describeSide, openSide, type RunningSide, type Side, startSide } from './verify/sides.ts';
+import type { Drop, TransferLosses, VerifyResult } from './verify/types.ts';
+
+export interface VerifyOptions {
+  /** A source of any format. */
+  readonly model: string;
+  /** The reference: a source of any format. Without it the model is evaluated alone, on labelled `data`. */
+  readonly against?: string | undefined;
+  /** Samples in any format of calibration, with labels or without. Default: token sequences made from `seed`. */
+  readonly data?: string | undefined;
+  /** How many of them, from the first one. Default: all of a file, 64 made ones. */
+  readonly samples?: number | undefined;
+  /** Shuffles the samples of a file; of made ones, which. Default 1. */
+  readonly seed?: number | undefined;
+  /** vocab.txt in place of the models' own. */
+  readonly vocab?: string | undefined;
+  /** Of checkpoints; of a graph, what its outputs mean. */
+  readonly task?: Task | undefined;
+  /** What sequences are padded to. Default: the length that one of the models is fixed to; otherwise nothing is padded. */
+  readonly sequenceLength?: number | undefined;
+  /** The model as student of `against`: `N:M` or the path of a JSON map, see `readLayerMap`. */
+  readonly layers?: string | undefined;
+  /** Percentage points of the task metric, without labels of agreement, that may be lost. */
+  readonly maxDrop?: number | undefined;
+  /** Ask the lint rules of the file. */
+  readonly lint?: boolean | undefined;
+  readonly progress?: ((step: string, done?: number, total?: number) => void) | undefined;
+}
+
+/** Fewer samples than this say nothing of a point. */
+const LEAST_GATED = 32;
+
+/** Compares a model with a reference, or evaluates it. Throws MbertError for what cannot be opened or compared. */
+export async function verify(options: VerifyOptions): Promise<VerifyResult> {
+  refuseContradictions(options);
+  const lint = options.lint ? lintFile(options.model) : null;
+  options.progress?.('reading');
+  const model = await openSide(options.model, options.task);
+  try {
+    if (options.against === undefined) return await verifySides(model, undefined, lint, options);
+    const reference = await openSide(options.against, options.task);
+    try {
+      return await verifySides(model, reference, lint, options);
+    } finally {
+      reference.model.close();
+    }
+  } finally {
+    model.model.close();
+  }
+}
+
+function refuseContradictions({ against, data, layers, maxDrop, lint }: VerifyOptions): void {
+  const needsReference = [
+    ['layers', layers],
+    ['max-drop', maxDrop],
+  ] as const;
+  for (const [flag, given] of needsReference) {
+    if (given === undefined || against !== undefined) continue;
+    throw new MbertError('USAGE', `--${flag}: needs --against SOURCE`, { hint: 'the model is compared with it' });
+  }
+  if (against === undefined && data === undefined && !lint) {
+    throw new MbertError('USAGE', 'verify: nothing to verify the model by', {
+      hint: 'give --against SOURCE, --data FILE with labels, or --lint',
+    });
+  }
+}
+
+async function verifySides(
+  model: Side,
+  reference: Side | undefined,
+  lint: LintResult | null,
+  options: VerifyOptions,
+): Promise<VerifyResult> {
+  const failures = lint && !lint.ok ? ['lint: the file breaks a rule'] : [];
+  const nothing = { outputs: [], agreement: null, metrics: null, layers: null, transfer: null, drop: null };
+  if (reference === undefined && options.data === undefined) {
+    const warnings = model.model.warnings;
+    return {
+      ...nothing,
+      model: describeSide(model),
+      against: null,
+      task: model.model.task ?? null,
+      inputs: null,
+      lint,
+      failures,
+      warnings,
+    };
+  }
+  const measured = await measure(model, reference, options);
+  return { ...nothing, ...measured, lint, failures: [...failures, ...measured.failures] };
+}
+
+type Measured = Omit<VerifyResult, 'lint'>;
+
+async function measure(model: Side, reference: Side | undefined, options: VerifyOptions): Promise<Measured> {
+  const running: RunningSide[] = [];
+  try {
+    for (const side of reference ? [model, reference] : [model]) running.push(await startSide(side));
+    const [first, second] = running as [RunningSide, RunningSide?];
+    const shape = commonShape(running, options.sequenceLength);
+    const sides = reference ? [reference, model] : [model];
+    const task = taskOf(sides, options.task);
+    const { data, samples, seed, vocab, maxDrop } = options;
+    const length = paddedLength(shape);
+    const inputs = readInputs(sides, { data, samples, seed, vocab, length, task });
+    checkCounts(inputs, maxDrop);
+    if (reference === undefined && inputs.labels === undefined) {
+      throw new MbertError('USAGE', `${data}: has no labels for ${task ?? 'outputs of this kind'}`, {
+        hint: 'give --against SOURCE to compare with another model',
+      });
+    }
+    const progress = (step: string) => (done: number, total: number) => options.progress?.(step, done, total);
+    const found = await compareOutputs(first, second, { task, shape, inputs, progress: progress('running') });
+    const layers = reference
+      ? await compareLayers(reference, model, { shape, inputs, progress: progress('comparing layers') })
+      : null;
+    const transfer = reference
+      ? await transferOf(model, reference, { shape, inputs, task, options, progress: progress('knowledge transfer') })
+      : null;
+    const drop = second ? dropOf(found, maxDrop) : null;
+    return {
+      model: describeSide(model, first),
+      against: reference ? describeSide(reference, second) : null,
+      task: task ?? null,
+      inputs: { data: inputs.data, samples: inputs.rows.length, seed: inputs.seed, paddedTo: length ?? null },
+      outputs: found.outputs,
+      agreement: found.agreement,
+      metrics: found.metrics,
+      layers,
+      transfer,
+      drop,
+      failures: failuresOf(found, drop),
+      warnings: [
+        ...new Set([...sides.flatMap((side) => side.model.warnings), ...inputs.warnings, ...standIns(running)]),
+      ],
+    };
+  } finally {
+    for (const { session } of running) await session.close();
+  }
+}
+
+/** What the user says, what a source says, or what the shape of the first output leaves no doubt about. */
+function taskOf(sides: readonly Side[], given: Task | undefined): Task | undefined {
+  const said = given ?? sides.map(({ model }) => model.task).find((task) => task !== undefined);
+  if (said !== undefined) return said;
+  const [output, ...others] = sides[0]?.graph.outputs ?? [];
+  return output?.node.type.shape.length === 2 && others.length === 0 ? 'sequence-classification' : undefined;
+}
+
+function checkCounts({ rows, data }: Inputs, maxDrop: number | undefined): void {
+  if (maxDrop === undefined || rows.length >= LEAST_GATED) return;
+  throw new MbertError(
+    'USAGE',
+    `--max-drop: ${data ?? '--samples'}: ${rows.length} samples, ${LEAST_GATED} are the least`,
+    {
+      hint: 'one answer of so few is more than points can tell',
+    },
+  );
+}
+
+async function transferOf(
+  model: Side,
+  reference: Side,
+  {
+    shape,
+    inputs,
+    task,
+    options,
+    progress,
+  }: {
+    readonly shape: CommonShape;
+    readonly inputs: Inputs;
+    readonly task: Task | undefined;
+    readonly options: VerifyOptions;
+    readonly progress: (done: number, total: number) => void;
+  },
+): Promise<TransferLosses | null> {
+  if (options.layers === undefined) return null;
+  const { encoderLayers } = await import('./verify/encoder-layers.ts');
+  const { transferLosses } = await import('./verify/transfer.ts');
+  const students = encoderLayers(model.graph, model.path).length;
+  const teachers = encoderLayers(reference.graph, reference.path).length;
+  const map = readLayerMap(options.layers, students, teachers);
+  return transferLosses(reference.graph, model.graph, inputs.rows, map, {
+    pad: inputs.pad,
+    task,
+    length: paddedLength(shape),
+    names: { student: model.path, teacher: reference.path },
+    progress,
+  });
+}
+
+function dropOf({ metrics, agreement }: OutputsResult, limit: number | undefined): Drop {
+  const of = metrics?.primary;
+  const [from, to] = of ? [metrics?.against?.[of], metrics?.model[of]] : [1, agreement ?? 0];
+  return { points: 100 * ((from ?? 0) - (to ?? 0)), of: of ?? 'agreement', limit: limit ?? null };
+}
+
+function failuresOf({ broken }: OutputsResult, drop: Drop | null): string[] {
+  const failures = broken.map((name) => `output ${name}: holds NaN or infinity`);
+  // Not `>`: a drop that is NaN is no answer, so it is no.
+  if (drop && drop.limit !== null && !(drop.points <= drop.limit)) {
+    failures.push(`--max-drop: ${drop.points.toFixed(2)} points of ${drop.of} are lost, ${drop.limit} may be`);
+  }
+  return failures;
+}
+
+/** A file that did not run itself is not what was verified. */
+function standIns(running: readonly RunningSide[]): string[] {
+  return running.flatMap(({ side, ran, runtime }) =>
+    ran === 'graph' && side.model.runnable !== undefined
+      ? [`${side.path}: LiteRT runs fixed shapes only here, so the graph in it ran in ${runtime}`]
+      : [],
+  );
+}

@@ -1,0 +1,129 @@
+import type { TokenRow } from '../../calibration/feeds.ts';
+import type { TokenSample } from '../../calibration/open-samples.ts';
+import type { Span } from '../../calibration/task-metrics.ts';
+import { randomRows } from '../../calibration/token-sequences.ts';
+import { MbertError } from '../../errors.ts';
+import type { Task } from '../../models/index.ts';
+import { classReader } from '../class-labels.ts';
+import { readWhole } from '../convert.ts';
+import { rowReader } from '../quantize/rows.ts';
+import type { Side } from './sides.ts';
+
+/** What the models are run on. */
+export interface Inputs {
+  readonly rows: readonly TokenRow[];
+  readonly labels: Labels | undefined;
+  readonly data: string | null;
+  readonly seed: number | null;
+  readonly pad: number;
+  readonly mask: number | undefined;
+  readonly warnings: readonly string[];
+}
+
+/** The right answers, one for each row. */
+export type Labels =
+  | { readonly kind: 'classes'; readonly values: readonly number[]; readonly classes: number }
+  | { readonly kind: 'numbers'; readonly values: readonly number[] }
+  | { readonly kind: 'spans'; readonly values: readonly Span[] };
+
+export interface InputOptions {
+  readonly data: string | undefined;
+  readonly samples: number | undefined;
+  readonly seed: number | undefined;
+  readonly vocab: string | undefined;
+  /** The models' length, where they have one. */
+  readonly length: number | undefined;
+  readonly task: Task | undefined;
+}
+
+const DEFAULT_SEED = 1;
+const RANDOM_ROWS = 64;
+/** Longer random sequences show nothing new and take time. */
+const RANDOM_LENGTH = 64;
+
+/** Reads `--data`, or makes sequences from a seed. Throws what the readers of samples throw. */
+export function readInputs(sides: readonly Side[], options: InputOptions): Inputs {
+  const positions = Math.min(...sides.map(({ model }) => model.maxPositions));
+  const vocabRows = Math.min(...sides.map((side) => side.vocabRows));
+  const tokenTypes = Math.min(...sides.map((side) => side.tokenTypes));
+  return options.data === undefined
+    ? randomInputs(options, { vocabRows, tokenTypes, positions })
+    : dataInputs(sides, options.data, options, { vocabRows, positions });
+}
+
+function randomInputs(
+  { samples = RANDOM_ROWS, seed = DEFAULT_SEED, length }: InputOptions,
+  model: { readonly vocabRows: number; readonly tokenTypes: number; readonly positions: number },
+): Inputs {
+  const rows = randomRows({
+    count: samples,
+    length: length ?? Math.min(RANDOM_LENGTH, model.positions),
+    seed,
+    vocabSize: model.vocabRows,
+    tokenTypes: model.tokenTypes,
+  });
+  return { rows, labels: undefined, data: null, seed, pad: 0, mask: undefined, warnings: [] };
+}
+
+function dataInputs(
+  sides: readonly Side[],
+  data: string,
+  options: InputOptions,
+  { vocabRows, positions }: { readonly vocabRows: number; readonly positions: number },
+): Inputs {
+  const { vocab: path, seed, samples: count, length, task } = options;
+  // The smallest table is the one that ids must fit; a vocabulary may be in either.
+  const smallest = sides.find((side) => side.vocabRows === vocabRows) as Side;
+  const withWords = sides.find(({ model }) => model.vocabulary !== undefined) ?? smallest;
+  const vocab = path === undefined ? undefined : { what: path, bytes: readWhole(path) };
+  const reader = rowReader(withWords.model, smallest.graph, { maxLength: length ?? positions, vocab, seed });
+  const file = reader.open(data);
+  const { samples, warnings } = file.take(0, count ?? file.count);
+  return {
+    rows: samples.map(({ row }) => row),
+    labels: readLabels(samples, data, task, sides),
+    data,
+    seed: seed ?? null,
+    pad: reader.tokenizer.pad,
+    mask: reader.tokenizer.mask,
+    warnings: [...file.warnings, ...warnings],
+  };
+}
+
+/** What kind of labels a task has; undefined where files hold none that can be read. */
+function readLabels(
+  samples: readonly TokenSample[],
+  path: string,
+  task: Task | undefined,
+  sides: readonly Side[],
+): Labels | undefined {
+  if (task === 'qa') return readSpans(samples, path);
+  const output = sides[0]?.graph.outputs[0]?.node.type.shape ?? [];
+  const isClassifier = task === 'sequence-classification' || task === 'next-sentence';
+  if (!isClassifier || output.length !== 2 || samples[0]?.label === undefined) return undefined;
+  const classes = Number(output[1]);
+  const read = classes === 1 ? numberOf : classReader(classes, sides.find(({ model }) => model.labels)?.model.labels);
+  const values = samples.map(({ label }, i) => {
+    const what = `${path}: sample ${i + 1}`;
+    if (label === undefined) throw new MbertError('MISMATCH', `${what}: has no label, the first one has`);
+    return read(label, what);
+  });
+  return classes === 1 ? { kind: 'numbers', values } : { kind: 'classes', values, classes };
+}
+
+function numberOf(label: number | string, what: string): number {
+  if (typeof label === 'number' && Number.isFinite(label)) return label;
+  throw new MbertError('MISMATCH', `${what}: label ${label}: is no number, and the model is a regression`);
+}
+
+function readSpans(samples: readonly TokenSample[], path: string): Labels | undefined {
+  if (samples[0]?.span === undefined) return undefined;
+  const values = samples.map(({ span, row }, i): Span => {
+    const what = `${path}: sample ${i + 1}`;
+    if (span === undefined) throw new MbertError('MISMATCH', `${what}: has no answer, the first one has`);
+    const [start, end] = span;
+    if (start >= 0 && end >= start && end < row.inputIds.length) return span;
+    throw new MbertError('MISMATCH', `${what}: its answer is tokens ${start} to ${end} of ${row.inputIds.length}`);
+  });
+  return { kind: 'spans', values };
+}

@@ -1,0 +1,141 @@
+import type { Graph, Node } from '../../graph.ts';
+import { readF32, type Tensor } from '../../tensor.ts';
+import { layerEnds } from '../layer-ends.ts';
+import type { Inputs } from './inputs.ts';
+import { pairValues, type ValuePair } from './pairs.ts';
+import { type CommonShape, paddedLength, type Running, runRow } from './running.ts';
+import type { Side } from './sides.ts';
+import type { LayerComparison, LayerError, Parting } from './types.ts';
+import { ValueErrors } from './value-errors.ts';
+import { loadValues, valuesOf } from './value-session.ts';
+
+export interface LayersOptions {
+  readonly shape: CommonShape;
+  readonly inputs: Inputs;
+  readonly progress: (done: number, total: number) => void;
+}
+
+/** Every value of the models is fetched: hundreds of them, with hundreds of numbers for a token. */
+const ROWS = 8;
+
+/** Values above this are near: 8-bit integers keep 28 to 50 dB, another computation 0 to 15. */
+const NEAR_DB = 20;
+/** What is far loses at least so much against what it is computed from. */
+const FALL_DB = 10;
+
+/** Values in other units gain at least so much by the fit, and where more than a quarter does, the model is in other units. */
+const GAIN_DB = 20;
+const RESCALED_SHARE = 0.25;
+
+/** Compares all values that both models compute, on a few rows. Null where there are none. */
+export async function compareLayers(
+  reference: Side,
+  model: Side,
+  options: LayersOptions,
+): Promise<LayerComparison | null> {
+  const paired = await pairValues(reference.graph, model.graph);
+  const { pairs } = paired;
+  if (pairs.length === 0) return null;
+  const running: Running[] = [];
+  const rows = options.inputs.rows.slice(0, ROWS);
+  const errors: ValueErrors[] = [];
+  try {
+    for (const [side, which] of [
+      [reference, 'reference'],
+      [model, 'model'],
+    ] as const) {
+      const values = pairs.map((pair) => pair[which]);
+      running.push({ path: side.path, session: await loadValues(paired[which], values) });
+    }
+    for (const [i, row] of rows.entries()) {
+      const [expected = [], actual = []] = await Promise.all(
+        running.map(async (each) => valuesOf(await runRow(each, rows, i, options.shape, options.inputs.pad))),
+      );
+      const length = paddedLength(options.shape) ?? row.inputIds.length;
+      pairs.forEach((pair, at) => {
+        const [a, b] = [expected[at] as Tensor, actual[at] as Tensor];
+        errors[at] ??= new ValueErrors(channelsOf(pair.reference, a, length));
+        addRows(errors[at], a, b, length, row.inputIds.length);
+      });
+      options.progress(i + 1, rows.length);
+    }
+  } finally {
+    for (const { session } of running) await session.close();
+  }
+  return summarize(paired.reference, pairs, errors, rows.length);
+}
+
+function rowsOf({ shape }: Tensor): number {
+  return shape.slice(0, -1).reduce((product, dim) => product * dim, 1);
+}
+
+/** The last axis of what has a row for each token; heads and attention have no channels. */
+function channelsOf({ type }: Node, { shape }: Tensor, length: number): number | undefined {
+  const hasTokens = rowsOf({ shape } as Tensor) % length === 0 && length > 1;
+  return hasTokens && type.shape.length <= 3 && typeof type.shape.at(-1) === 'number' ? shape.at(-1) : undefined;
+}
+
+/** Padding is behind a row's tokens; what has no row for each token is compared whole. */
+function addRows(errors: ValueErrors, expected: Tensor, actual: Tensor, length: number, valid: number): void {
+  const [a, b] = [readF32(expected), readF32(actual)];
+  const perToken = expected.shape.length <= 3 && rowsOf(expected) % length === 0;
+  errors.add(a, b, perToken ? valid * (expected.shape.at(-1) as number) : Math.min(a.length, b.length));
+}
+
+function summarize(
+  reference: Graph,
+  pairs: readonly ValuePair[],
+  errors: readonly ValueErrors[],
+  samples: number,
+): LayerComparison {
+  const gains = errors.filter(({ directDb, scaledDb }) => scaledDb !== undefined && scaledDb > directDb + GAIN_DB);
+  const isRescaled = gains.length > RESCALED_SHARE * errors.length;
+  const levels = new Map<Node, number>();
+  const partners = new Map<Node, Node>();
+  for (const [i, pair] of pairs.entries()) {
+    const { directDb, scaledDb } = errors[i] as ValueErrors;
+    // Heads share the units of the stream that they are cut from; probabilities have none.
+    if (isRescaled && scaledDb === undefined && pair.reference.type.shape.length > 3 && pair.reference.op !== 'softmax')
+      continue;
+    partners.set(pair.reference, pair.model);
+    levels.set(pair.reference, isRescaled ? (scaledDb ?? directDb) : directDb);
+  }
+  const describe = (node: Node): LayerError => ({
+    name: node.name,
+    modelName: (partners.get(node) as Node).name,
+    sqnrDb: finite(levels.get(node) as number),
+  });
+  return {
+    samples,
+    compared: levels.size,
+    scale: isRescaled ? 'up-to-scale' : 'as-is',
+    layers: layerEnds([...levels.keys()]).map(describe),
+    parting: findParting(reference, levels, describe),
+  };
+}
+
+function finite(decibels: number): number | null {
+  return Number.isFinite(decibels) ? decibels : null;
+}
+
+/** In the order of computing: the first value that is far while what it is made of is not, else the first that is far. */
+function findParting(
+  reference: Graph,
+  levels: ReadonlyMap<Node, number>,
+  describe: (node: Node) => LayerError,
+): Parting | null {
+  /** The least level of the compared values that a node is made of, itself included. */
+  const reached = new Map<Node, number>();
+  let far: Parting | null = null;
+  for (const node of reference.nodes()) {
+    const before = Math.min(...node.inputs.map((input) => reached.get(input) ?? Number.POSITIVE_INFINITY));
+    const level = levels.get(node);
+    reached.set(node, level ?? before);
+    // Of a NaN nothing is known but that it is not near.
+    if (level === undefined || level >= NEAR_DB) continue;
+    const parting: Parting = { ...describe(node), op: node.op, before: finite(before) };
+    if (!(before - level < FALL_DB)) return parting;
+    far ??= parting;
+  }
+  return far;
+}

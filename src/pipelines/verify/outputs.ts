@@ -1,0 +1,184 @@
+import { ErrorSums } from '../../calibration/error-sums.ts';
+import type { TokenRow } from '../../calibration/feeds.ts';
+import { argmaxRows } from '../../calibration/metrics.ts';
+import {
+  bestSpan,
+  classificationMetrics,
+  pearson,
+  type Span,
+  spanMetrics,
+  spearman,
+} from '../../calibration/task-metrics.ts';
+import { listNames, MbertError } from '../../errors.ts';
+import type { Task } from '../../models/index.ts';
+import { readF32, type Tensor } from '../../tensor.ts';
+import { type Answer, answerOf, Comparison } from '../quantize/answers.ts';
+import type { Inputs, Labels } from './inputs.ts';
+import { type CommonShape, type Running, runRow } from './running.ts';
+import type { MetricName, OutputAgreement, TaskMetrics } from './types.ts';
+
+export interface OutputsOptions {
+  readonly task: Task | undefined;
+  readonly shape: CommonShape;
+  readonly inputs: Inputs;
+  readonly progress: (done: number, total: number) => void;
+}
+
+export interface OutputsResult {
+  readonly outputs: readonly OutputAgreement[];
+  readonly agreement: number | null;
+  readonly metrics: TaskMetrics | null;
+  /** Outputs of the model with NaN or infinity in them. */
+  readonly broken: readonly string[];
+}
+
+/** Runs the model, beside the reference where there is one, on all rows. */
+export async function compareOutputs(
+  model: Running,
+  reference: Running | undefined,
+  options: OutputsOptions,
+): Promise<OutputsResult> {
+  const { inputs, shape, task } = options;
+  const pairs = reference ? pairOutputs(reference, model) : [];
+  const sums = pairs.map((pair) => new OutputSums(pair, task));
+  const comparison = new Comparison();
+  const predictions = { model: [] as Prediction[], reference: [] as Prediction[] };
+  const broken = new Set<string>();
+  for (const [i, row] of inputs.rows.entries()) {
+    const run = (side: Running) => runRow(side, inputs.rows, i, shape, inputs.pad);
+    const [actual, expected] = [await run(model), reference && (await run(reference))];
+    for (const [name, tensor] of actual) if (!readF32(tensor).every(Number.isFinite)) broken.add(name);
+    const renamed = expected ? new Map(pairs.map((pair) => [pair.name, actual.get(pair.modelName) as Tensor])) : actual;
+    const answer = answerOf(task, renamed, row, inputs.mask);
+    predictions.model.push(predict(answer, row, renamed, inputs.labels));
+    if (expected) {
+      const answered = answerOf(task, expected, row, inputs.mask);
+      comparison.add(answered, answer);
+      predictions.reference.push(predict(answered, row, expected, inputs.labels));
+      for (const sum of sums) sum.add(expected, actual, row.inputIds.length);
+    }
+    options.progress(i + 1, inputs.rows.length);
+  }
+  return {
+    outputs: sums.map((sum) => sum.result()),
+    agreement: reference ? comparison.agreement : null,
+    metrics: inputs.labels ? metricsOf(inputs.labels, predictions.model, reference && predictions.reference) : null,
+    broken: [...broken],
+  };
+}
+
+interface OutputPair {
+  readonly name: string;
+  readonly modelName: string;
+}
+
+/** Outputs of one name; where no name is common, in order. */
+function pairOutputs(reference: Running, model: Running): OutputPair[] {
+  const [from, to] = [reference, model].map(({ session }) => session.outputs.map(({ name }) => name)) as [
+    string[],
+    string[],
+  ];
+  const common = from.filter((name) => to.includes(name));
+  if (common.length > 0) return common.map((name) => ({ name, modelName: name }));
+  if (from.length === to.length) return from.map((name, i) => ({ name, modelName: to[i] as string }));
+  throw new MbertError('MISMATCH', `outputs ${listNames(to)} cannot be compared with ${listNames(from)}`, {
+    hint: 'they have different heads; --task chooses that of a checkpoint',
+  });
+}
+
+/** One output over all rows. */
+class OutputSums {
+  readonly #pair: OutputPair;
+  readonly #isSpan: boolean;
+  readonly #errors = new ErrorSums();
+  #rows = 0;
+  #equal = 0;
+
+  constructor(pair: OutputPair, task: Task | undefined) {
+    this.#pair = pair;
+    this.#isSpan = task === 'qa';
+  }
+
+  add(reference: ReadonlyMap<string, Tensor>, actual: ReadonlyMap<string, Tensor>, valid: number): void {
+    const { name, modelName } = this.#pair;
+    const wanted = reference.get(name) as Tensor;
+    const got = actual.get(modelName) as Tensor;
+    const [a, b] = [this.#first(wanted, valid), this.#first(got, valid)];
+    if (a.length !== b.length) {
+      const problem = `has ${b.length} values for a sequence, the reference has ${a.length}`;
+      throw new MbertError('MISMATCH', `output ${modelName}: ${problem}`, { hint: 'they have different heads' });
+    }
+    this.#errors.add(a, b);
+    const width = this.#isSpan && wanted.shape.length === 2 ? a.length : (wanted.shape.at(-1) ?? 1);
+    if (width === 1) return;
+    const [x, y] = [argmaxRows(a, width), argmaxRows(b, width)];
+    this.#rows += x.length;
+    for (const [i, place] of x.entries()) if (place >= 0 && place === y[i]) this.#equal++;
+  }
+
+  /** The first sequence of a batch without its padding: [batch, sequence, ...], [batch, values] or spans' [batch, sequence]. */
+  #first(tensor: Tensor, valid: number): Float32Array {
+    const values = readF32(tensor);
+    const [, second = 1] = tensor.shape;
+    const inner = tensor.shape.slice(2).reduce((product, dim) => product * dim, 1);
+    const hasTokens = tensor.shape.length > 2 || this.#isSpan;
+    return values.subarray(0, (hasTokens ? Math.min(valid, second) : second) * inner);
+  }
+
+  result(): OutputAgreement {
+    const { maxAbsError, sqnrDb } = this.#errors;
+    return {
+      ...this.#pair,
+      maxAbsError: Number.isNaN(maxAbsError) ? null : maxAbsError,
+      sqnrDb: Number.isFinite(sqnrDb) ? sqnrDb : null,
+      agreement: this.#rows === 0 ? null : this.#equal / this.#rows,
+    };
+  }
+}
+
+/** What labels are compared with. */
+type Prediction = number | Span;
+
+function predict(
+  answer: Answer,
+  row: TokenRow,
+  outputs: ReadonlyMap<string, Tensor>,
+  labels: Labels | undefined,
+): Prediction {
+  if (labels?.kind === 'numbers') return answer.values[0] as number;
+  if (labels?.kind !== 'spans') return answer.choices[0] ?? -1;
+  const logits = (name: string) => readF32(outputs.get(name) as Tensor);
+  const context = row.tokenTypeIds.indexOf(1);
+  return bestSpan(logits('start_logits'), logits('end_logits'), {
+    // The last token is [SEP]; a model without token types searches everything.
+    from: context < 0 ? 1 : context,
+    to: row.inputIds.length - 1,
+    allowsNone: labels.values.some(([start, end]) => start === 0 && end === 0),
+  });
+}
+
+const PRIMARY: { readonly [K in Labels['kind']]: MetricName } = {
+  classes: 'accuracy',
+  numbers: 'pearson',
+  spans: 'spanF1',
+};
+
+function metricsOf(
+  labels: Labels,
+  model: readonly Prediction[],
+  reference: readonly Prediction[] | undefined,
+): TaskMetrics {
+  const measure = (predictions: readonly Prediction[]): TaskMetrics['model'] => {
+    if (labels.kind === 'spans') return spanMetrics(labels.values, predictions as readonly Span[]);
+    const numbers = predictions as readonly number[];
+    if (labels.kind === 'classes') return { ...classificationMetrics(labels.values, numbers, labels.classes) };
+    return { pearson: pearson(labels.values, numbers), spearman: spearman(labels.values, numbers) };
+  };
+  return {
+    primary: PRIMARY[labels.kind],
+    samples: labels.values.length,
+    model: measure(model),
+    against: reference ? measure(reference) : null,
+    note: labels.kind === 'spans' ? 'token spans' : null,
+  };
+}

@@ -1,0 +1,86 @@
+import { readContents } from '../../diff/contents.ts';
+import { correspond } from '../../diff/correspond.ts';
+import { findGivenNames } from '../../diff/names.ts';
+import { numberValues, opName, type Value } from '../../diff/side.ts';
+import type { Graph, Node } from '../../graph.ts';
+import { type Attrs, isFloat } from '../../op.ts';
+import { realType } from '../../quantized.ts';
+import { normalizeBoth } from '../diff/normalize.ts';
+
+/** A value that both graphs compute. */
+export interface ValuePair {
+  readonly reference: Node;
+  readonly model: Node;
+}
+
+export interface PairedGraphs {
+  /** Both with exact passes run, so that they hold values of one meaning; what pairs point into. */
+  readonly reference: Graph;
+  readonly model: Graph;
+  /** In the order in which the reference computes them. */
+  readonly pairs: readonly ValuePair[];
+}
+
+/** Ops that only move values; what they move is compared where it is computed. */
+const MOVES: ReadonlySet<string> = new Set([
+  'cast',
+  'concat',
+  'dequantize',
+  'dynamicRound',
+  'expand',
+  'foreign',
+  'gather',
+  'pad',
+  'pick',
+  'quantize',
+  'reshape',
+  'shift',
+  'slice',
+  'transpose',
+]);
+
+/**
+ * Pairs the values of two graphs: by the names that their makers gave, otherwise as `mbert diff` does. A pair has one
+ * op and one number of channels; what only moves values is left out.
+ */
+export async function pairValues(referenceGraph: Graph, modelGraph: Graph): Promise<PairedGraphs> {
+  const { a: reference, b: model } = await normalizeBoth(referenceGraph, modelGraph);
+  const [sideA, sideB] = [numberValues(reference), numberValues(model)];
+  const pairing = correspond(sideA, sideB, readContents(reference, model));
+  const namesA = givenNames(sideA.values);
+  const namesB = givenNames(sideB.values);
+  const taken = new Set<Node>();
+  const pairs: ValuePair[] = [];
+  const consider = (a: Value, b: Value | undefined) => {
+    if (b === undefined || taken.has(b) || !isComparable(a, b)) return;
+    taken.add(b);
+    pairs.push({ reference: a, model: b });
+  };
+  for (const [i, value] of sideA.values.entries()) {
+    if (value.op === 'input' || MOVES.has(value.op)) continue;
+    const named = namesA.has(value.name) ? namesB.get(value.name) : undefined;
+    if (named !== undefined && isComparable(value, named)) consider(value, named);
+    else {
+      const partner = pairing.partnerOfA(i);
+      const other = partner === undefined ? undefined : sideB.values[partner];
+      // What has this name on the other side is something else: position alone does not say that this is its pair.
+      if (other !== undefined && !namesA.has(other.name)) consider(value, other);
+    }
+  }
+  return { reference, model, pairs };
+}
+
+function givenNames(values: readonly Value[]): ReadonlyMap<string, Value> {
+  const isGiven = findGivenNames(values.map(({ name }) => name));
+  return new Map(values.filter(({ name }) => isGiven(name)).map((value) => [value.name, value]));
+}
+
+function isComparable(a: Value, b: Value): boolean {
+  if (opName(a) !== opName(b) || MOVES.has(a.op)) return false;
+  const [from, to] = [realType(a.type), realType(b.type)];
+  // A linear with its activation computes something else than one without.
+  const activation = (value: Value) => (value.op === 'input' ? undefined : (value.attrs as Attrs)['activation']);
+  return (
+    isFloat(from.dtype) && isFloat(to.dtype) && from.shape.at(-1) === to.shape.at(-1) && activation(a) === activation(b)
+  );
+}

@@ -1,0 +1,115 @@
+import type { LintResult } from '../pipelines/lint.ts';
+import {
+  type LayerComparison,
+  METRICS,
+  type MetricName,
+  type TaskMetrics,
+  type TransferLosses,
+  type VerifiedModel,
+  type VerifyResult,
+} from '../pipelines/verify/types.ts';
+import { plural, table } from './text.ts';
+
+const decibel = (value: number | null) => (value === null ? 'equal' : `${value.toFixed(1)} dB`);
+const percent = (share: number) => `${(100 * share).toFixed(2)} %`;
+
+/** What `mbert verify` found, for a terminal: what ran on what, then outputs, metrics, layers, losses and the verdict. */
+export function verifyResultText(result: VerifyResult): string {
+  const { outputs, metrics, layers, transfer, lint } = result;
+  const parts = [headingText(result)];
+  if (outputs.length > 0) parts.push(outputsText(result));
+  if (metrics) parts.push(metricsText(metrics));
+  if (layers) parts.push(layersText(layers));
+  if (transfer) parts.push(transferText(transfer));
+  if (lint) parts.push(lintText(lint));
+  parts.push(verdictText(result));
+  return parts.join('\n\n');
+}
+
+function headingText({ model, against, task, inputs }: VerifyResult): string {
+  const lines = [`${modelText(model)}${task ? `, ${task}` : ''}`];
+  if (against) lines.push(`against ${modelText(against)}`);
+  if (inputs) {
+    const padding = inputs.paddedTo === null ? 'unpadded' : `padded to ${inputs.paddedTo} tokens on both sides`;
+    const what = inputs.data
+      ? `${plural(inputs.samples, 'sample')} of ${inputs.data}`
+      : `${plural(inputs.samples, 'token sequence')} of seed ${inputs.seed}`;
+    lines.push(`on ${what}, ${against ? padding : padding.replace(' on both sides', '')}`);
+  }
+  return lines.join('\n');
+}
+
+function modelText({ path, architecture, runtime, ran }: VerifiedModel): string {
+  const how = runtime === null ? '' : `, ${ran === 'file' ? '' : 'its graph '}in ${runtime}`;
+  return `${path}: ${architecture}${how}`;
+}
+
+function outputsText({ outputs, agreement, task }: VerifyResult): string {
+  const rows = outputs.map(({ name, modelName, maxAbsError, sqnrDb, agreement: share }) => [
+    name === modelName ? name : `${name} / ${modelName}`,
+    maxAbsError === null ? 'NaN' : maxAbsError.toExponential(1),
+    maxAbsError === null ? '' : decibel(sqnrDb),
+    share === null ? '' : percent(share),
+  ]);
+  const answers =
+    agreement === null ? '' : `\n${task === 'features' ? 'mean cosine' : 'equal answers'}  ${percent(agreement)}`;
+  return `${table([['output', 'max error', 'SQNR', 'argmax'], ...rows])}${answers}`;
+}
+
+function metricsText({ samples, model, against, note }: TaskMetrics): string {
+  const names = Object.keys(model) as MetricName[];
+  const value = (name: MetricName, of: TaskMetrics['model'] | null) => {
+    const number = of?.[name];
+    if (number === undefined) return '';
+    return METRICS[name].isShare ? percent(number) : number.toFixed(4);
+  };
+  const rows = names.map((name) => [
+    METRICS[name].title,
+    ...(against ? [value(name, against)] : []),
+    value(name, model),
+  ]);
+  const heading = [`metric${note ? ` (${note})` : ''}`, ...(against ? ['reference'] : []), 'model'];
+  return `${table([heading, ...rows])}\n${plural(samples, 'label')}`;
+}
+
+function layersText({ samples, compared, scale, layers, parting }: LayerComparison): string {
+  const how = scale === 'as-is' ? '' : ', each channel up to a factor and an offset';
+  const lines = [`${plural(compared, 'inner value')} compared on ${plural(samples, 'sample')}${how}`];
+  if (layers.length > 0)
+    lines.push(table([['layer', 'SQNR'], ...layers.map(({ name, sqnrDb }) => [name, decibel(sqnrDb)])]));
+  if (parting) {
+    const { name, modelName, op, sqnrDb, before } = parting;
+    const other = name === modelName ? '' : ` (${modelName} in the model)`;
+    lines.push(`the models part at ${op} ${name}${other}: ${decibel(sqnrDb)}, what it reads ${decibel(before)}`);
+  } else lines.push('no inner value is far from the reference');
+  return lines.join('\n');
+}
+
+/** Heads of one layer are told by their mean and their worst: MobileBERT has 4, BERT 12. */
+function transferText({ samples, tokens, layers, logitsKl }: TransferLosses): string {
+  const rows = layers.map(({ student, teacher, featureMapMse, featureMapPower, attentionKl }) => [
+    `${student}`,
+    `${teacher}`,
+    featureMapMse.toExponential(2),
+    `${((100 * featureMapMse) / featureMapPower).toFixed(2)} %`,
+    attentionKl.map((value) => value.toFixed(4)).join(' '),
+  ]);
+  const heading = ['layer', 'teacher', 'feature MSE', 'of power', 'attention KL by head, nats'];
+  const logits = logitsKl === null ? '' : `\nlogits KL ${logitsKl.toFixed(4)} nats`;
+  return `knowledge transfer on ${plural(samples, 'sample')}, ${plural(tokens, 'token')}\n${table([heading, ...rows])}${logits}`;
+}
+
+function lintText({ rules, findings }: LintResult): string {
+  const rows = findings.map(({ severity, rule, where, problem }) => `  ${severity} ${rule}: ${where}: ${problem}`);
+  return [`lint: ${plural(rules, 'rule')}, ${plural(findings.length, 'finding')}`, ...rows].join('\n');
+}
+
+function verdictText({ drop, failures }: VerifyResult): string {
+  const lines = failures.map((failure) => `FAILED ${failure}`);
+  if (drop && drop.limit !== null && failures.length === 0) {
+    const what = drop.of === 'agreement' ? 'agreement' : METRICS[drop.of].title;
+    lines.push(`${drop.points.toFixed(2)} points of ${what} lost, ${drop.limit} may be`);
+  }
+  if (failures.length === 0) lines.push('ok');
+  return lines.join('\n');
+}

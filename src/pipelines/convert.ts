@@ -340,6 +340,7 @@ async function verifyWritten(
   return verifyFile({
     source,
     reference,
+    against: model.applied === undefined ? 'source' : 'fitted graph',
     written,
     name: path,
     dtype: options.dtype ?? 'f32',

@@ -12,6 +12,8 @@ export interface VerifyOptions {
   readonly reference: Graph;
   /** The source itself, where a runtime takes it: it is then the reference, not what mbert read in it. */
   readonly source?: string | undefined;
+  /** What `reference` is: a model that was fitted to text computes something else than its source. */
+  readonly against: WrittenVerification['against'];
   /** The written file, or the bytes of its fixed-length twin. */
   readonly written: string | Uint8Array;
   readonly name: string;
@@ -22,6 +24,8 @@ export interface VerifyOptions {
 export interface WrittenVerification {
   /** Every output is within its limit. */
   readonly ok: boolean;
+  /** What the file was compared with. */
+  readonly against: 'source' | 'fitted graph';
   readonly runtime: string;
   readonly sequences: number;
   readonly outputs: readonly OutputComparison[];
@@ -66,6 +70,7 @@ export async function verifyFile(options: VerifyOptions): Promise<WrittenVerific
     const outputs = await compare(reference, written, options);
     return {
       ok: outputs.every((output) => output.maxAbsError <= output.limit),
+      against: options.against,
       runtime: `${runtime.name} ${await runtime.version()}`,
       sequences: SEQUENCES,
       outputs,

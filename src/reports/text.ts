@@ -58,7 +58,7 @@ function convertedText({ files, inputs, outputs, nodesBefore, nodesAfter, passes
   return lines.join('\n');
 }
 
-export function verifyText({ ok, runtime, sequences, outputs }: WrittenVerification): string {
+export function verifyText({ ok, against, runtime, sequences, outputs }: WrittenVerification): string {
   const rows = outputs.map(({ name, maxAbsError, limit, sqnrDb, agreement }) => [
     name,
     maxAbsError.toExponential(1),
@@ -66,7 +66,7 @@ export function verifyText({ ok, runtime, sequences, outputs }: WrittenVerificat
     Number.isFinite(sqnrDb) ? `${sqnrDb.toFixed(1)} dB` : 'equal',
     agreement === undefined ? '' : `${(100 * agreement).toFixed(2)} %`,
   ]);
-  const heading = `verified ${ok ? 'ok' : 'FAILED'} against the source in ${runtime}, ${plural(sequences, 'sequence')}`;
+  const heading = `verified ${ok ? 'ok' : 'FAILED'} against the ${against} in ${runtime}, ${plural(sequences, 'sequence')}`;
   return `${heading}\n${table([['output', 'max error', 'limit', 'SQNR', 'argmax'], ...rows])}`;
 }
 

@@ -11,6 +11,8 @@ import {
 import { plural, table } from './text.ts';
 
 const decibel = (value: number | null) => (value === null ? 'equal' : `${value.toFixed(1)} dB`);
+/** TensorFlow's converter names a fused value by all that went into it. */
+const shortName = (name: string) => name.split(';').find((part) => part !== '') ?? name;
 const percent = (share: number) => `${(100 * share).toFixed(2)} %`;
 
 /** What `mbert verify` found, for a terminal: what ran on what, then outputs, metrics, layers, losses and the verdict. */
@@ -76,11 +78,13 @@ function layersText({ samples, compared, scale, layers, parting }: LayerComparis
   const how = scale === 'as-is' ? '' : ', each channel up to a factor and an offset';
   const lines = [`${plural(compared, 'inner value')} compared on ${plural(samples, 'sample')}${how}`];
   if (layers.length > 0)
-    lines.push(table([['layer', 'SQNR'], ...layers.map(({ name, sqnrDb }) => [name, decibel(sqnrDb)])]));
+    lines.push(table([['layer', 'SQNR'], ...layers.map(({ name, sqnrDb }) => [shortName(name), decibel(sqnrDb)])]));
   if (parting) {
     const { name, modelName, op, sqnrDb, before } = parting;
-    const other = name === modelName ? '' : ` (${modelName} in the model)`;
-    lines.push(`the models part at ${op} ${name}${other}: ${decibel(sqnrDb)}, what it reads ${decibel(before)}`);
+    const other = name === modelName ? '' : ` (${shortName(modelName)} in the model)`;
+    lines.push(
+      `the models part at ${op} ${shortName(name)}${other}: ${decibel(sqnrDb)}, what it reads ${decibel(before)}`,
+    );
   } else lines.push('no inner value is far from the reference');
   return lines.join('\n');
 }

@@ -8,17 +8,21 @@ import { canonicalPasses } from './canonical.ts';
 
 /**
  * Two graphs as meaning has them: high-level ops found, exact passes run, ids of one type, and the symbols of one side
- * bound to what the other has fixed or named. The arguments stay as they are.
+ * bound to what the other has fixed or named. `raise` leaves the passes out. The arguments stay as they are.
  */
-export async function normalizeBoth(a: Graph, b: Graph): Promise<{ readonly a: Graph; readonly b: Graph }> {
+export async function normalizeBoth(
+  a: Graph,
+  b: Graph,
+  how: 'exact' | 'raise' = 'exact',
+): Promise<{ readonly a: Graph; readonly b: Graph }> {
   const sizes = unifyShapes(a, b);
-  return { a: await normalize(a, sizes.a), b: await normalize(b, sizes.b) };
+  return { a: await normalize(a, sizes.a, how), b: await normalize(b, sizes.b, how) };
 }
 
-async function normalize(graph: Graph, sizes: Sizes): Promise<Graph> {
+async function normalize(graph: Graph, sizes: Sizes, how: 'exact' | 'raise'): Promise<Graph> {
   const copy = copyGraph(graph, { bindings: sizes, indexType: 'i64' });
   await raise(copy);
-  await runPasses(copy, [...EXACT_PASSES, ...canonicalPasses]);
+  if (how === 'exact') await runPasses(copy, [...EXACT_PASSES, ...canonicalPasses]);
   return copy;
 }
 

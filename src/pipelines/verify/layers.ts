@@ -2,7 +2,7 @@ import type { Graph, Node } from '../../graph.ts';
 import { readF32, type Tensor } from '../../tensor.ts';
 import { layerEnds } from '../layer-ends.ts';
 import type { Inputs } from './inputs.ts';
-import { pairValues, type ValuePair } from './pairs.ts';
+import { type PairedGraphs, pairValues, type ValuePair } from './pairs.ts';
 import { type CommonShape, paddedLength, type Running, runRow } from './running.ts';
 import type { Side } from './sides.ts';
 import type { LayerComparison, LayerError, Parting } from './types.ts';
@@ -24,7 +24,7 @@ const NEAR_DB = 20;
 const FALL_DB = 10;
 
 /** Values in other units gain at least so much by the fit, and where more than a quarter does, the model is in other units. */
-const GAIN_DB = 20;
+const GAIN_DB = 10;
 const RESCALED_SHARE = 0.25;
 
 /** Compares all values that both models compute, on a few rows. Null where there are none. */
@@ -33,9 +33,20 @@ export async function compareLayers(
   model: Side,
   options: LayersOptions,
 ): Promise<LayerComparison | null> {
-  const paired = await pairValues(reference.graph, model.graph);
+  let best: LayerComparison | null = null;
+  let most = Number.NEGATIVE_INFINITY;
+  for (const paired of await pairValues(reference.graph, model.graph)) {
+    const { comparison, agreement } = await comparePaired(paired, reference, model, options);
+    if (agreement > most) [best, most] = [comparison, agreement];
+  }
+  return best;
+}
+
+/** Of two ways to pair, the true one has more pairs that agree: the sum of their levels, of which more than this is equal. */
+const EQUAL_DB = 60;
+
+async function comparePaired(paired: PairedGraphs, reference: Side, model: Side, options: LayersOptions) {
   const { pairs } = paired;
-  if (pairs.length === 0) return null;
   const running: Running[] = [];
   const rows = options.inputs.rows.slice(0, ROWS);
   const errors: ValueErrors[] = [];
@@ -62,7 +73,21 @@ export async function compareLayers(
   } finally {
     for (const { session } of running) await session.close();
   }
-  return summarize(paired.reference, pairs, errors, rows.length);
+  const { levels, partners, scale } = levelsOf(pairs, errors);
+  const describe = (node: Node): LayerError => ({
+    name: node.name,
+    modelName: (partners.get(node) as Node).name,
+    sqnrDb: finite(levels.get(node) as number),
+  });
+  const comparison: LayerComparison = {
+    samples: rows.length,
+    compared: levels.size,
+    scale,
+    layers: layerEnds([...levels.keys()]).map(describe),
+    parting: findParting(paired.reference, levels, describe),
+  };
+  const agreement = [...levels.values()].reduce((sum, level) => sum + Math.min(Math.max(level || 0, 0), EQUAL_DB), 0);
+  return { comparison, agreement };
 }
 
 function rowsOf({ shape }: Tensor): number {
@@ -82,36 +107,21 @@ function addRows(errors: ValueErrors, expected: Tensor, actual: Tensor, length: 
   errors.add(a, b, perToken ? valid * (expected.shape.at(-1) as number) : Math.min(a.length, b.length));
 }
 
-function summarize(
-  reference: Graph,
-  pairs: readonly ValuePair[],
-  errors: readonly ValueErrors[],
-  samples: number,
-): LayerComparison {
+/** What is compared of each pair, by the reference's node, and the model's node. */
+function levelsOf(pairs: readonly ValuePair[], errors: readonly ValueErrors[]) {
   const gains = errors.filter(({ directDb, scaledDb }) => scaledDb !== undefined && scaledDb > directDb + GAIN_DB);
   const isRescaled = gains.length > RESCALED_SHARE * errors.length;
   const levels = new Map<Node, number>();
   const partners = new Map<Node, Node>();
-  for (const [i, pair] of pairs.entries()) {
+  for (const [i, { reference, model }] of pairs.entries()) {
     const { directDb, scaledDb } = errors[i] as ValueErrors;
     // Heads share the units of the stream that they are cut from; probabilities have none.
-    if (isRescaled && scaledDb === undefined && pair.reference.type.shape.length > 3 && pair.reference.op !== 'softmax')
-      continue;
-    partners.set(pair.reference, pair.model);
-    levels.set(pair.reference, isRescaled ? (scaledDb ?? directDb) : directDb);
+    const isHeads = scaledDb === undefined && reference.type.shape.length > 3 && reference.op !== 'softmax';
+    if (isRescaled && isHeads) continue;
+    partners.set(reference, model);
+    levels.set(reference, isRescaled ? (scaledDb ?? directDb) : directDb);
   }
-  const describe = (node: Node): LayerError => ({
-    name: node.name,
-    modelName: (partners.get(node) as Node).name,
-    sqnrDb: finite(levels.get(node) as number),
-  });
-  return {
-    samples,
-    compared: levels.size,
-    scale: isRescaled ? 'up-to-scale' : 'as-is',
-    layers: layerEnds([...levels.keys()]).map(describe),
-    parting: findParting(reference, levels, describe),
-  };
+  return { levels, partners, scale: isRescaled ? ('up-to-scale' as const) : ('as-is' as const) };
 }
 
 function finite(decibels: number): number | null {

@@ -14,7 +14,7 @@ export interface ValuePair {
 }
 
 export interface PairedGraphs {
-  /** Both with exact passes run, so that they hold values of one meaning; what pairs point into. */
+  /** Copies in one form, which the pairs point into. */
   readonly reference: Graph;
   readonly model: Graph;
   /** In the order in which the reference computes them. */
@@ -42,9 +42,25 @@ const MOVES: ReadonlySet<string> = new Set([
 /**
  * Pairs the values of two graphs: by the names that their makers gave, otherwise as `mbert diff` does. A pair has one
  * op and one number of channels; what only moves values is left out.
+ *
+ * Exact passes bring both into one form first. Where one is quantized they may change the other alone: then the pairs of
+ * the graphs as they were read are a second possibility.
  */
-export async function pairValues(referenceGraph: Graph, modelGraph: Graph): Promise<PairedGraphs> {
-  const { a: reference, b: model } = await normalizeBoth(referenceGraph, modelGraph);
+export async function pairValues(reference: Graph, model: Graph): Promise<PairedGraphs[]> {
+  const forms = isQuantized(reference) || isQuantized(model) ? (['exact', 'raise'] as const) : (['exact'] as const);
+  const found: PairedGraphs[] = [];
+  for (const form of forms) {
+    const { a, b } = await normalizeBoth(reference, model, form);
+    found.push(pairAlike(a, b));
+  }
+  return found.filter(({ pairs }) => pairs.length > 0);
+}
+
+function isQuantized(graph: Graph): boolean {
+  return graph.nodes().some(({ op, type }) => type.quant !== undefined || op === 'dynamicRound');
+}
+
+function pairAlike(reference: Graph, model: Graph): PairedGraphs {
   const [sideA, sideB] = [numberValues(reference), numberValues(model)];
   const pairing = correspond(sideA, sideB, readContents(reference, model));
   const namesA = givenNames(sideA.values);

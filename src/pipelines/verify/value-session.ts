@@ -1,12 +1,15 @@
 import { loadModel } from '../../calibration/graph-session.ts';
+import { MbertError } from '../../errors.ts';
 import { onnxModel } from '../../exporters/onnx/model.ts';
 import { minimumOpset, onnx } from '../../exporters/onnx.ts';
 import type { Graph, Node } from '../../graph.ts';
 import type { RuntimeSession } from '../../runtimes/runtime.ts';
 import type { Tensor } from '../../tensor.ts';
 
-/** Loads a graph into ONNX Runtime with these values as its outputs; integers as the numbers that they stand for. */
-export function loadValues(graph: Graph, nodes: readonly Node[]): Promise<RuntimeSession> {
+/** Loads a graph into ONNX Runtime with these values as its outputs; integers as the numbers that they stand for. Throws UNSUPPORTED. */
+export async function loadValues(graph: Graph, nodes: readonly Node[]): Promise<RuntimeSession> {
+  const wide = graph.nodes().find(({ type }) => type.quant !== undefined && type.dtype === 'i64');
+  if (wide) throw new MbertError('UNSUPPORTED', `${wide.name}: ONNX has no numbers stored as 64-bit integers`);
   const outputs = nodes.map((node, i) => ({
     name: valueName(i),
     node: node.type.quant ? graph.add('dequantize', [node]) : node,

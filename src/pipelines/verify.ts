@@ -118,13 +118,14 @@ async function measure(model: Side, reference: Side | undefined, options: Verify
       });
     }
     const progress = (step: string) => (done: number, total: number) => options.progress?.(step, done, total);
+    // First, as a map that does not fit is told at once.
+    const transfer = reference
+      ? await transferOf(model, reference, { shape, inputs, task, options, progress: progress('knowledge transfer') })
+      : null;
     const found = await compareOutputs(first, second, { task, shape, inputs, progress: progress('running') });
     const { layers, problem } = reference
       ? await tryLayers(reference, model, { shape, inputs, progress: progress('comparing layers') })
       : { layers: null, problem: [] };
-    const transfer = reference
-      ? await transferOf(model, reference, { shape, inputs, task, options, progress: progress('knowledge transfer') })
-      : null;
     const drop = second ? dropOf(found, maxDrop) : null;
     return {
       model: describeSide(model, first),

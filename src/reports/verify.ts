@@ -46,16 +46,21 @@ function modelText({ path, architecture, runtime, ran }: VerifiedModel): string 
   return `${path}: ${architecture}${how}`;
 }
 
-function outputsText({ outputs, agreement, task }: VerifyResult): string {
+function outputsText(result: VerifyResult): string {
+  const { outputs, agreement } = result;
   const rows = outputs.map(({ name, modelName, maxAbsError, sqnrDb, agreement: share }) => [
     name === modelName ? name : `${name} / ${modelName}`,
     maxAbsError === null ? 'NaN' : maxAbsError.toExponential(1),
     maxAbsError === null ? '' : decibel(sqnrDb),
     share === null ? '' : percent(share),
   ]);
-  const answers =
-    agreement === null ? '' : `\n${task === 'features' ? 'mean cosine' : 'equal answers'}  ${percent(agreement)}`;
+  const answers = agreement === null ? '' : `\n${agreementName(result)}  ${percent(agreement)}`;
   return `${table([['output', 'max error', 'SQNR', 'argmax'], ...rows])}${answers}`;
+}
+
+function agreementName({ task, outputs }: VerifyResult): string {
+  if (task === 'features') return 'mean cosine';
+  return outputs.every(({ agreement }) => agreement === null) ? 'correlation of answers' : 'equal answers';
 }
 
 function metricsText({ samples, model, against, note }: TaskMetrics): string {
@@ -89,7 +94,6 @@ function layersText({ samples, compared, scale, layers, parting }: LayerComparis
   return lines.join('\n');
 }
 
-/** Heads of one layer are told by their mean and their worst: MobileBERT has 4, BERT 12. */
 function transferText({ samples, tokens, layers, logitsKl }: TransferLosses): string {
   const rows = layers.map(({ student, teacher, featureMapMse, featureMapPower, attentionKl }) => [
     `${student}`,

@@ -43,6 +43,7 @@ export async function compareOutputs(
   const sums = pairs.map((pair) => new OutputSums(pair, task));
   const comparison = new Comparison();
   const predictions = { model: [] as Prediction[], reference: [] as Prediction[] };
+  const answers = { model: [] as number[], reference: [] as number[] };
   const broken = new Set<string>();
   for (const [i, row] of inputs.rows.entries()) {
     const run = (side: Running) => runRow(side, inputs.rows, i, shape, inputs.pad);
@@ -54,14 +55,20 @@ export async function compareOutputs(
     if (expected) {
       const answered = answerOf(task, expected, row, inputs.mask);
       comparison.add(answered, answer);
+      answers.model.push(answer.values[0] as number);
+      answers.reference.push(answered.values[0] as number);
       predictions.reference.push(predict(answered, row, expected, inputs.labels));
       for (const sum of sums) sum.add(expected, actual, row.inputIds.length);
     }
     options.progress(i + 1, inputs.rows.length);
   }
+  const outputs = sums.map((sum) => sum.result());
+  // One number is no choice: a regression agrees as far as its answers rise and fall together.
+  const isRegression = outputs.length === 1 && outputs[0]?.agreement === null;
+  const agreement = isRegression ? pearson(answers.reference, answers.model) : comparison.agreement;
   return {
-    outputs: sums.map((sum) => sum.result()),
-    agreement: reference ? comparison.agreement : null,
+    outputs,
+    agreement: reference ? agreement : null,
     metrics: inputs.labels ? metricsOf(inputs.labels, predictions.model, reference && predictions.reference) : null,
     broken: [...broken],
   };

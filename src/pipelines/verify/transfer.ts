@@ -149,7 +149,10 @@ class LayerSums {
         const start = (head * length + query) * length;
         for (let i = start; i < start + valid; i++) {
           const share = p[i] as number;
-          if (share > 0) sum += share * Math.log(share / Math.max(q[i] as number, LEAST_PROBABILITY));
+          const other = q[i] as number;
+          // p log(p/q) - p + q: what is added sums to 0, and keeps the rounding of f32 from going below it.
+          if (share > 0) sum += share * Math.log(share / Math.max(other, LEAST_PROBABILITY)) - share;
+          sum += other;
         }
       }
       this.#divergences[head] = (this.#divergences[head] as number) + sum;

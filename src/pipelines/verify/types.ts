@@ -11,8 +11,8 @@ export interface VerifyResult {
   /** Output by output, model against reference; empty without `--against`. */
   readonly outputs: readonly OutputAgreement[];
   /**
-   * The share of equal answers, 0 … 1: class, span, token class or word at [MASK]; for features the mean cosine. Null
-   * without `--against`.
+   * The share of equal answers, 0 … 1: class, span, token class or word at [MASK]; for features the mean cosine, for a
+   * regression Pearson's correlation of the answers. Null without `--against`.
    */
   readonly agreement: number | null;
   /** Task metrics; null without labels. */

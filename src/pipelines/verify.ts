@@ -1,13 +1,13 @@
 import { MbertError } from '../errors.ts';
 import type { Task } from '../models/index.ts';
-import { type LintResult, lintFile } from './lint.ts';
+import { lintFile } from './lint.ts';
 import { type Inputs, readInputs } from './verify/inputs.ts';
 import { readLayerMap } from './verify/layer-map.ts';
 import { compareLayers, type LayersOptions } from './verify/layers.ts';
 import { compareOutputs, type OutputsResult } from './verify/outputs.ts';
 import { type CommonShape, commonShape, paddedLength } from './verify/running.ts';
 import { describeSide, openSide, type RunningSide, type Side, startSide } from './verify/sides.ts';
-import type { Drop, TransferLosses, VerifyResult } from './verify/types.ts';
+import type { Drop, TransferLosses, VerifiedModel, VerifyResult } from './verify/types.ts';
 
 export interface VerifyOptions {
   /** A source of any format. */
@@ -42,13 +42,46 @@ const LEAST_GATED = 32;
 export async function verify(options: VerifyOptions): Promise<VerifyResult> {
   refuseContradictions(options);
   const lint = options.lint ? lintFile(options.model) : null;
+  const broken = lint && !lint.ok ? ['lint: the file breaks a rule'] : [];
+  const measured = hasMeasurement(options) ? await openAndMeasure(options) : NOT_MEASURED;
+  return {
+    ...measured,
+    model: measured.model ?? { path: options.model, architecture: null, runtime: null, ran: null },
+    lint,
+    failures: [...broken, ...measured.failures],
+  };
+}
+
+/** Rules alone are asked of the file's bytes: it need not even be a model that mbert can read. */
+function hasMeasurement({ against, data }: VerifyOptions): boolean {
+  return against !== undefined || data !== undefined;
+}
+
+type Measured = Omit<VerifyResult, 'lint' | 'model'> & { readonly model: VerifiedModel | null };
+
+const NOT_MEASURED: Measured = {
+  model: null,
+  against: null,
+  task: null,
+  inputs: null,
+  outputs: [],
+  agreement: null,
+  metrics: null,
+  layers: null,
+  transfer: null,
+  drop: null,
+  failures: [],
+  warnings: [],
+};
+
+async function openAndMeasure(options: VerifyOptions): Promise<Measured> {
   options.progress?.('reading');
   const model = await openSide(options.model, options.task);
   try {
-    if (options.against === undefined) return await verifySides(model, undefined, lint, options);
+    if (options.against === undefined) return await measure(model, undefined, options);
     const reference = await openSide(options.against, options.task);
     try {
-      return await verifySides(model, reference, lint, options);
+      return await measure(model, reference, options);
     } finally {
       reference.model.close();
     }
@@ -57,7 +90,8 @@ export async function verify(options: VerifyOptions): Promise<VerifyResult> {
   }
 }
 
-function refuseContradictions({ against, data, layers, maxDrop, lint }: VerifyOptions): void {
+function refuseContradictions(options: VerifyOptions): void {
+  const { against, layers, maxDrop } = options;
   const needsReference = [
     ['layers', layers],
     ['max-drop', maxDrop],
@@ -66,39 +100,12 @@ function refuseContradictions({ against, data, layers, maxDrop, lint }: VerifyOp
     if (given === undefined || against !== undefined) continue;
     throw new MbertError('USAGE', `--${flag}: needs --against SOURCE`, { hint: 'the model is compared with it' });
   }
-  if (against === undefined && data === undefined && !lint) {
+  if (!hasMeasurement(options) && !options.lint) {
     throw new MbertError('USAGE', 'verify: nothing to verify the model by', {
       hint: 'give --against SOURCE, --data FILE with labels, or --lint',
     });
   }
 }
-
-async function verifySides(
-  model: Side,
-  reference: Side | undefined,
-  lint: LintResult | null,
-  options: VerifyOptions,
-): Promise<VerifyResult> {
-  const failures = lint && !lint.ok ? ['lint: the file breaks a rule'] : [];
-  const nothing = { outputs: [], agreement: null, metrics: null, layers: null, transfer: null, drop: null };
-  if (reference === undefined && options.data === undefined) {
-    const warnings = model.model.warnings;
-    return {
-      ...nothing,
-      model: describeSide(model),
-      against: null,
-      task: model.model.task ?? null,
-      inputs: null,
-      lint,
-      failures,
-      warnings,
-    };
-  }
-  const measured = await measure(model, reference, options);
-  return { ...nothing, ...measured, lint, failures: [...failures, ...measured.failures] };
-}
-
-type Measured = Omit<VerifyResult, 'lint'>;
 
 async function measure(model: Side, reference: Side | undefined, options: VerifyOptions): Promise<Measured> {
   const running: RunningSide[] = [];
@@ -128,8 +135,8 @@ async function measure(model: Side, reference: Side | undefined, options: Verify
       : { layers: null, problem: [] };
     const drop = second ? dropOf(found, maxDrop) : null;
     return {
-      model: describeSide(model, first),
-      against: reference ? describeSide(reference, second) : null,
+      model: describeSide(first),
+      against: second ? describeSide(second) : null,
       task: task ?? null,
       inputs: { data: inputs.data, samples: inputs.rows.length, seed: inputs.seed, paddedTo: length ?? null },
       outputs: found.outputs,

@@ -42,8 +42,7 @@ function headingText({ model, against, task, inputs }: VerifyResult): string {
 }
 
 function modelText({ path, architecture, runtime, ran }: VerifiedModel): string {
-  const how = runtime === null ? '' : `, ${ran === 'file' ? '' : 'its graph '}in ${runtime}`;
-  return `${path}: ${architecture}${how}`;
+  return architecture === null ? path : `${path}: ${architecture}, ${ran === 'graph' ? 'its graph ' : ''}in ${runtime}`;
 }
 
 function outputsText(result: VerifyResult): string {

@@ -44,6 +44,9 @@ const RANDOM_LENGTH = 64;
 /** Reads `--data`, or makes sequences from a seed. Throws what the readers of samples throw. */
 export function readInputs(sides: readonly Side[], options: InputOptions): Inputs {
   const positions = Math.min(...sides.map(({ model }) => model.maxPositions));
+  if (options.length !== undefined && options.length > positions) {
+    throw new MbertError('USAGE', `--sequence-length ${options.length}: a model has ${positions} positions`);
+  }
   const vocabRows = Math.min(...sides.map((side) => side.vocabRows));
   const tokenTypes = Math.min(...sides.map((side) => side.tokenTypes));
   return options.data === undefined

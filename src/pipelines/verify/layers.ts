@@ -1,6 +1,7 @@
 import type { Graph, Node } from '../../graph.ts';
 import { readF32, type Tensor } from '../../tensor.ts';
 import { layerEnds } from '../layer-ends.ts';
+import { plainDecibels } from './decibels.ts';
 import type { Inputs } from './inputs.ts';
 import { type PairedGraphs, pairValues, type ValuePair } from './pairs.ts';
 import { type CommonShape, paddedLength, type Running, runRow } from './running.ts';
@@ -77,7 +78,7 @@ async function comparePaired(paired: PairedGraphs, reference: Side, model: Side,
   const describe = (node: Node): LayerError => ({
     name: node.name,
     modelName: (partners.get(node) as Node).name,
-    sqnrDb: finite(levels.get(node) as number),
+    sqnrDb: plainDecibels(levels.get(node) as number),
   });
   const comparison: LayerComparison = {
     samples: rows.length,
@@ -124,10 +125,6 @@ function levelsOf(pairs: readonly ValuePair[], errors: readonly ValueErrors[]) {
   return { levels, partners, scale: isRescaled ? ('up-to-scale' as const) : ('as-is' as const) };
 }
 
-function finite(decibels: number): number | null {
-  return Number.isFinite(decibels) ? decibels : null;
-}
-
 /** In the order of computing: the first value that is far while what it is made of is not, else the first that is far. */
 function findParting(
   reference: Graph,
@@ -143,7 +140,7 @@ function findParting(
     reached.set(node, level ?? before);
     // Of a NaN nothing is known but that it is not near.
     if (level === undefined || level >= NEAR_DB) continue;
-    const parting: Parting = { ...describe(node), op: node.op, before: finite(before) };
+    const parting: Parting = { ...describe(node), op: node.op, before: plainDecibels(before) };
     if (!(before - level < FALL_DB)) return parting;
     far ??= parting;
   }

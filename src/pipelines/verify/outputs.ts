@@ -13,6 +13,7 @@ import { listNames, MbertError } from '../../errors.ts';
 import type { Task } from '../../models/index.ts';
 import { readF32, type Tensor } from '../../tensor.ts';
 import { type Answer, answerOf, Comparison } from '../quantize/answers.ts';
+import { plainDecibels } from './decibels.ts';
 import type { Inputs, Labels } from './inputs.ts';
 import { type CommonShape, type Running, runRow } from './running.ts';
 import type { MetricName, OutputAgreement, TaskMetrics } from './types.ts';
@@ -137,7 +138,7 @@ class OutputSums {
     return {
       ...this.#pair,
       maxAbsError: Number.isNaN(maxAbsError) ? null : maxAbsError,
-      sqnrDb: Number.isFinite(sqnrDb) ? sqnrDb : null,
+      sqnrDb: plainDecibels(sqnrDb),
       agreement: this.#rows === 0 ? null : this.#equal / this.#rows,
     };
   }

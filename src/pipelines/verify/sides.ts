@@ -30,8 +30,8 @@ export async function openSide(path: string, task: Task | undefined): Promise<Si
   };
 }
 
-export function describeSide({ path, model }: Side, run?: Pick<RunningSide, 'runtime' | 'ran'>): VerifiedModel {
-  return { path, architecture: model.architecture, runtime: run?.runtime ?? null, ran: run?.ran ?? 'file' };
+export function describeSide({ side, runtime, ran }: RunningSide): VerifiedModel {
+  return { path: side.path, architecture: side.model.architecture, runtime, ran };
 }
 
 /** A side in its runtime. */

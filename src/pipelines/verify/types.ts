@@ -33,12 +33,12 @@ export interface VerifyResult {
 
 export interface VerifiedModel {
   readonly path: string;
-  /** The family of a checkpoint, the name of a graph. */
-  readonly architecture: string;
+  /** The family of a checkpoint, the name of a graph; null where rules were asked only, which does not read it as a graph. */
+  readonly architecture: string | null;
   /** What ran it: `onnxruntime 1.30.0`; null where nothing ran. */
   readonly runtime: string | null;
   /** `file`: the file itself ran. `graph`: what mbert read in it, written as ONNX without any pass. */
-  readonly ran: 'file' | 'graph';
+  readonly ran: 'file' | 'graph' | null;
 }
 
 /** What the models were run on. */
@@ -58,7 +58,7 @@ export interface OutputAgreement {
   readonly modelName: string;
   /** Null where one of them holds NaN, which is a failure. */
   readonly maxAbsError: number | null;
-  /** 10·log10(Σ reference² / Σ error²); null where both are equal, or one holds NaN. */
+  /** 10·log10(Σ reference² / Σ error²); null where both are equal, -200 where nothing is left of it. */
   readonly sqnrDb: number | null;
   /** The share of rows (last axis; for spans the tokens) with their largest value at the same place; null where rows have one value. */
   readonly agreement: number | null;
@@ -111,7 +111,7 @@ export interface LayerError {
   /** The node's name in the reference, and in the model. */
   readonly name: string;
   readonly modelName: string;
-  /** In dB, see `scale`; null where both are equal. */
+  /** See `scale`; null where both are equal, -200 where nothing is left of the reference, as with NaN. */
   readonly sqnrDb: number | null;
 }
 

@@ -53,7 +53,7 @@ export class ValueErrors {
       const varianceB = (bb[c] as number) - meanB * (b[c] as number);
       const together = (ab[c] as number) - meanA * (b[c] as number);
       signal += varianceA;
-      const explained = varianceB > VARIES * (bb[c] as number) ? (together * together) / varianceB : 0;
+      const explained = varianceB <= VARIES * (bb[c] as number) ? 0 : (together * together) / varianceB;
       // A NaN must stay one.
       const left = varianceA - explained;
       if (!(left <= VARIES * (aa[c] as number))) noise += left;

@@ -6,12 +6,12 @@ export function tokenInput(name: string): 'input_ids' | 'attention_mask' | 'toke
   return /type|segment/i.test(name) ? 'token_type_ids' : 'input_ids';
 }
 
-/** How many rows the table has that an input looks up: LiteRT does not check ids, and reads what lies behind the table. */
+/** How many rows the table has that an input looks up, 1 where there is none: LiteRT does not check ids, and reads what lies behind the table. */
 export function tableRows(graph: Graph, input: string): number {
   for (const node of graph.nodes()) {
     const [table, indices] = node.inputs;
     if (node.op !== 'gather' || table === undefined || indices === undefined) continue;
-    const ids = indices.op === 'reshape' ? indices.inputs[0] : indices;
+    const ids = indices.op === 'reshape' || indices.op === 'cast' ? indices.inputs[0] : indices;
     if (ids?.op === 'input' && tokenInput(ids.name) === input) return table.type.shape[0] as number;
   }
   return 1;

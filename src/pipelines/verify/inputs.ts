@@ -47,7 +47,11 @@ export function readInputs(sides: readonly Side[], options: InputOptions): Input
   if (options.length !== undefined && options.length > positions) {
     throw new MbertError('USAGE', `--sequence-length ${options.length}: a model has ${positions} positions`);
   }
-  const vocabRows = Math.min(...sides.map((side) => side.vocabRows));
+  // A graph that finds its words without a table does not say how many there are; the other one may.
+  const vocabRows = Math.min(
+    ...sides.map((side) => side.vocabRows).filter((rows) => rows > 1),
+    Number.MAX_SAFE_INTEGER,
+  );
   const tokenTypes = Math.min(...sides.map((side) => side.tokenTypes));
   return options.data === undefined
     ? randomInputs(options, { vocabRows, tokenTypes, positions })
@@ -62,7 +66,7 @@ function randomInputs(
     count: samples,
     length: length ?? Math.min(RANDOM_LENGTH, model.positions),
     seed,
-    vocabSize: model.vocabRows,
+    ...(model.vocabRows < Number.MAX_SAFE_INTEGER && { vocabSize: model.vocabRows }),
     tokenTypes: model.tokenTypes,
   });
   return { rows, labels: undefined, data: null, seed, pad: 0, mask: undefined, warnings: [] };
@@ -76,7 +80,7 @@ function dataInputs(
 ): Inputs {
   const { vocab: path, seed, samples: count, length, task } = options;
   // The smallest table is the one that ids must fit; a vocabulary may be in either.
-  const smallest = sides.find((side) => side.vocabRows === vocabRows) as Side;
+  const smallest = sides.find((side) => side.vocabRows === vocabRows) ?? (sides[0] as Side);
   const withWords = sides.find(({ model }) => model.vocabulary !== undefined) ?? smallest;
   const vocab = path === undefined ? undefined : { what: path, bytes: readWhole(path) };
   const reader = rowReader(withWords.model, smallest.graph, { maxLength: length ?? positions, vocab, seed });

@@ -129,6 +129,7 @@ async function measure(model: Side, reference: Side | undefined, options: Verify
     const transfer = reference
       ? await transferOf(model, reference, { shape, inputs, task, options, progress: progress('knowledge transfer') })
       : null;
+    const folded = transfer ? foldedStudent(model, reference as Side) : [];
     const found = await compareOutputs(first, second, { task, shape, inputs, progress: progress('running') });
     const { layers, problem } = reference
       ? await tryLayers(reference, model, { shape, inputs, progress: progress('comparing layers') })
@@ -152,6 +153,7 @@ async function measure(model: Side, reference: Side | undefined, options: Verify
           ...inputs.warnings,
           ...standIns(running),
           ...problem,
+          ...folded,
         ]),
       ],
     };
@@ -219,6 +221,13 @@ async function transferOf(
     names: { student: model.path, teacher: reference.path },
     progress,
   });
+}
+
+/** A stream whose norms were folded away has its channels in units of its own. */
+function foldedStudent(student: Side, teacher: Side): string[] {
+  const hasNorms = ({ graph }: Side) => graph.nodes().some(({ op }) => op === 'layerNorm' || op === 'noNorm');
+  if (hasNorms(student) || !hasNorms(teacher)) return [];
+  return [`${student.path}: its norms are folded, so its feature maps are in other units than the teacher's`];
 }
 
 function dropOf({ metrics, agreement }: OutputsResult, limit: number | undefined): Drop {

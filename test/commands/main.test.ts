@@ -48,7 +48,7 @@ describe('convert', () => {
     expect(code).toBe(0);
     const { results } = JSON.parse(out);
     expect(readdirSync(join(folder, 'both')).sort()).toEqual(['model.onnx', 'model.tflite']);
-    for (const { verify } of results) expect(verify).toMatchObject({ ok: true, sequences: 16 });
+    for (const { verify } of results) expect(verify).toMatchObject({ ok: true, against: 'source', sequences: 16 });
     // Task Library reads the end first where a file has no names.
     expect(results[0].outputs.map(({ name }: { name: string }) => name)).toEqual(['end_logits', 'start_logits']);
     expect(results[1].outputs.map(({ name }: { name: string }) => name)).toEqual(['start_logits', 'end_logits']);

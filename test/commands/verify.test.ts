@@ -156,6 +156,15 @@ describe('against a reference', () => {
   });
 });
 
+test('says that folded norms leave feature maps in other units', async () => {
+  await runCommand(folder, 'convert', 'fixtures/hf-seqcls', '-o', path('folded.onnx'));
+  const { code, err } = await run(path('folded.onnx'), '--against', 'fixtures/hf-seqcls', '--layers', '1:1');
+  expect(code).toBe(0);
+  expect(err).toBe(
+    "warning: <tmp>/folded.onnx: its norms are folded, so its feature maps are in other units than the teacher's\n",
+  );
+});
+
 describe('alone', () => {
   test('task metrics of labelled texts', async () => {
     const data = write('labelled.tsv', 'sentence\tlabel\na b c\t0\nd e\t1\nf g h\t2\n');

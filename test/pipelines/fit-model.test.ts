@@ -42,14 +42,16 @@ test('a converted model still answers like the original on sentences that it was
   expect(copied.agreement).toBeLessThan(0.88);
 }, 120_000);
 
-test('leaves nodes alone that --keep names', async () => {
-  const { fit } = await convertDemo({
+test('leaves nodes alone that --keep names, and verifies against what was fitted', async () => {
+  const { fit, results } = await convertDemo({
+    verify: true,
     calibrate: SENTENCES,
     samples: 20,
     keep: /encoder/,
     passes: 'layer-norm-to-no-norm',
   });
   expect(fit?.passes.map(({ rewrites }) => rewrites)).toEqual([1]);
+  expect(results[0]?.verify).toMatchObject({ ok: true, against: 'fitted graph' });
 }, 60_000);
 
 test('asks for text', async () => {

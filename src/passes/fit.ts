@@ -4,13 +4,17 @@ import { MbertError } from '../errors.ts';
 import type { Call, Graph, Node } from '../graph.ts';
 import type { Pass, PassContext, PassReport } from '../pass.ts';
 import { fitLayer, type LayerFit } from '../solve/fit-layer.ts';
+import { fitScores } from '../solve/fit-scores.ts';
 import { readF32, takeF32, tensorOf } from '../tensor.ts';
 import { vectorTensor } from './affine.ts';
 import { constantLinear } from './attention.ts';
-import { type Site, sitesOf, type Writer } from './fit-sites.ts';
+import { type QueryAndKey, queryAndKey, type Site, sitesOf, type Writer } from './fit-sites.ts';
 
 /** One sequence in five chooses the regularization; the others are fitted to. */
 const HELD_OUT = 5;
+
+/** An exponent of 10, for queries that are narrower or wider than the keys whose exponent they would take. */
+const QUERY_RIDGE = -2;
 
 /** A pass whose result is fitted to text: an op takes the place of another. */
 export interface FittedPass extends Pass {
@@ -50,7 +54,7 @@ export async function fitTogether(
   const converted = new Set(passes.map(({ converts }) => converts as string));
   const sites = sitesOf(graph, (node) => converted.has(node.op) && !context.keeps(node));
   const sweep = new Sweep(graph, context.teacher ?? copyGraph(graph), runs);
-  const counts = { activation: 0, norm: 0, linear: 0 };
+  const counts = { activation: 0, norm: 0, linear: 0, query: 0 };
   for (const [i, site] of sites.entries()) {
     await sweep.visit(site);
     counts[site.kind]++;
@@ -72,6 +76,7 @@ class Sweep {
   readonly twins = new Map<string, Node>();
   /** The exponent that was best for the last linear of the same size. */
   readonly ridges = new Map<string, number>();
+  readonly readsFirstToken: boolean;
   hasChanged = false;
 
   constructor(graph: Graph, teacher: Graph, runs: CalibrationRuns) {
@@ -80,14 +85,16 @@ class Sweep {
     this.student = new Prefix(graph, runs);
     this.teacher = new Prefix(teacher, runs);
     for (const node of teacher.nodes()) this.twins.set(node.name, node);
+    const sequence = graph.inputs[0]?.type.shape.at(-1);
+    this.readsFirstToken = graph.outputs.every(({ node }) => !node.type.shape.some((dim) => dim === sequence));
   }
 
   async visit(site: Site): Promise<void> {
     if (site.kind === 'activation') {
       this.graph.replace(site.node, () => this.graph.add('relu', site.node.inputs, {}, site.node.name));
     } else if (site.kind === 'norm') await this.convertNorm(site);
-    else if (this.hasChanged) await this.refit(site);
-    this.hasChanged ||= site.kind !== 'linear';
+    else if (this.hasChanged) await (site.kind === 'query' ? this.refitQuery(site) : this.refit(site));
+    this.hasChanged ||= site.kind === 'activation' || site.kind === 'norm';
   }
 
   private async convertNorm({ node, end, writer }: Site & { readonly kind: 'norm' }): Promise<void> {
@@ -108,12 +115,36 @@ class Sweep {
     if (fit.change) this.changeLinear(writer.linear, fit.change, fit.offset);
   }
 
+  private async refitQuery({ scores, query: queryName, key: keyName, heads, scale }: QueryAndKey): Promise<void> {
+    const { graph, student, teacher, runs } = this;
+    const linears = queryAndKey(graph, scores);
+    if (linears === null) return;
+    const [query, key] = linears;
+    const x = query.inputs[0] as Node;
+    const values = await student.compute([x, query, key], query);
+    const twins = [this.twinOf(queryName), this.twinOf(keyName)] as const;
+    const wanted = await teacher.compute(twins);
+    const matrix = (found: ReadonlyMap<Node, BatchValues>, node: Node) => runs.matrixOf(found.get(node) as BatchValues);
+    const h = matrix(values, x);
+    const fit = await fitScores(
+      {
+        h,
+        student: { q: matrix(values, query), k: matrix(values, key), heads, scale },
+        teacher: { q: matrix(wanted, twins[0]), k: matrix(wanted, twins[1]), heads, scale },
+        weights: this.weightsOf(h),
+        heldOut: heldOutOf(h),
+        ridge: this.ridges.get(`${h.columns} ${query.type.shape.at(-1)}`) ?? QUERY_RIDGE,
+      },
+      runs,
+    );
+    if (fit) this.changeLinear(query, fit.change, fit.offset);
+  }
+
   private async fit(end: Node, target: string, writer: Writer | null, hasGain: boolean): Promise<LayerFit> {
     const { student, teacher, runs } = this;
     const wanted = writer ? [writer.linear.inputs[0] as Node, ...writer.others, end] : [end];
     const values = await student.compute(wanted, end);
-    const twin = this.twins.get(target);
-    if (twin === undefined) throw new MbertError('INVALID_GRAPH', `${target}: the teacher has no such node`);
+    const twin = this.twinOf(target);
     const wantedValues = await teacher.compute([twin]);
     const z = runs.matrixOf(values.get(end) as BatchValues);
     const y = runs.matrixOf(wantedValues.get(twin) as BatchValues);
@@ -125,7 +156,7 @@ class Sweep {
         z,
         y,
         hasGain,
-        weights: new Float32Array(z.rows).fill(1),
+        weights: this.weightsOf(z),
         heldOut: heldOutOf(z),
         start: this.ridges.get(size),
       },
@@ -133,6 +164,23 @@ class Sweep {
     );
     if (fit.ridge !== undefined) this.ridges.set(size, fit.ridge);
     return fit;
+  }
+
+  private twinOf(name: string): Node {
+    const twin = this.twins.get(name);
+    if (twin === undefined) throw new MbertError('INVALID_GRAPH', `${name}: the teacher has no such node`);
+    return twin;
+  }
+
+  /** Where the answer is read from the first token, the first tokens of all sequences count as much as the others together. */
+  private weightsOf({ rows, token }: Matrix & RowPlaces): Float32Array {
+    const weights = new Float32Array(rows).fill(1);
+    if (!this.readsFirstToken) return weights;
+    let first = 0;
+    for (let row = 0; row < rows; row++) if (token[row] === 0) first++;
+    const factor = Math.max(1, (rows - first) / first);
+    for (let row = 0; row < rows; row++) if (token[row] === 0) weights[row] = factor;
+    return weights;
   }
 
   /** W + change, b + offset. */

@@ -1,5 +1,6 @@
 import type { CalibrationRuns, Matrix } from '../calibration-runs.ts';
 import { factorCholesky, solveCholesky } from './cholesky.ts';
+import { centred, meanOf, rowsWhere } from './rows.ts';
 
 /** y ≈ gain∘z + D h + offset, channel by channel of y: what z lacks is taken from h. */
 export interface LayerProblem {
@@ -50,8 +51,8 @@ export async function fitLayer(problem: LayerProblem, runs: CalibrationRuns): Pr
   const { z, y, hasGain } = problem;
   const parts = [rowsWhere(problem.heldOut, 0), rowsWhere(problem.heldOut, 1)] as const;
   const means = { z: meanOf(z, problem.weights), y: meanOf(y, problem.weights) };
-  const [zt, zh] = parts.map((rows) => centred(z, rows, means.z, problem.weights)) as [Matrix, Matrix];
-  const [yt, yh] = parts.map((rows) => centred(y, rows, means.y, problem.weights)) as [Matrix, Matrix];
+  const [zt, zh] = parts.map((rows) => centred(z, means.z, problem.weights, rows)) as [Matrix, Matrix];
+  const [yt, yh] = parts.map((rows) => centred(y, means.y, problem.weights, rows)) as [Matrix, Matrix];
   const train: Sums = { zz: columnSums(zt, zt), zy: columnSums(zt, yt), yy: columnSums(yt, yt) };
   const held: Sums = { zz: columnSums(zh, zh), zy: columnSums(zh, yh), yy: columnSums(yh, yh) };
   const all: Sums = { zz: plus(train.zz, held.zz), zy: plus(train.zy, held.zy), yy: plus(train.yy, held.yy) };
@@ -69,7 +70,7 @@ export async function fitLayer(problem: LayerProblem, runs: CalibrationRuns): Pr
 
   const { h } = problem;
   const mean = meanOf(h, problem.weights);
-  const [ht, hh] = parts.map((rows) => centred(h, rows, mean, problem.weights)) as [Matrix, Matrix];
+  const [ht, hh] = parts.map((rows) => centred(h, mean, problem.weights, rows)) as [Matrix, Matrix];
   const inTrain = await crossOf(runs, ht, zt, yt);
   const trials = trialChannels(z.columns);
   const errors = new Map<number, number>();
@@ -283,36 +284,6 @@ function plus(a: Float64Array, b: Float64Array): Float64Array {
   const result = a.slice();
   for (let i = 0; i < b.length; i++) result[i] = (result[i] as number) + (b[i] as number);
   return result;
-}
-
-function rowsWhere(flags: Uint8Array, wanted: number): Int32Array {
-  const rows: number[] = [];
-  for (let i = 0; i < flags.length; i++) if (flags[i] === wanted) rows.push(i);
-  return Int32Array.from(rows);
-}
-
-function meanOf({ values, rows, columns }: Matrix, weights: Float32Array): Float64Array {
-  const sums = new Float64Array(columns);
-  let total = 0;
-  for (let row = 0, at = 0; row < rows; row++) {
-    const weight = weights[row] as number;
-    total += weight;
-    for (let c = 0; c < columns; c++, at++) sums[c] = (sums[c] as number) + weight * (values[at] as number);
-  }
-  for (let c = 0; c < columns; c++) sums[c] = (sums[c] as number) / total;
-  return sums;
-}
-
-/** Some rows minus the mean, times the root of their weights: sums of products are then weighted sums. */
-function centred({ values, columns }: Matrix, rows: Int32Array, mean: Float64Array, weights: Float32Array): Matrix {
-  const result = new Float32Array(rows.length * columns);
-  for (let r = 0, to = 0; r < rows.length; r++) {
-    const row = rows[r] as number;
-    const scale = Math.sqrt(weights[row] as number);
-    const from = row * columns;
-    for (let c = 0; c < columns; c++, to++) result[to] = scale * ((values[from + c] as number) - (mean[c] as number));
-  }
-  return { values: result, rows: rows.length, columns };
 }
 
 function columnSums(a: Matrix, b: Matrix): Float64Array {

@@ -1,8 +1,7 @@
 import { expect, test } from 'vitest';
-import type { CalibrationRuns, Matrix } from '../../src/calibration-runs.ts';
+import type { Matrix } from '../../src/calibration-runs.ts';
 import { fitLayer, type LayerProblem } from '../../src/solve/fit-layer.ts';
-
-const ROWS = 400;
+import { at, built, noise, pick, runs } from './matrices.ts';
 
 test('finds gain, change and offset that were put in', async () => {
   const h = noise(3, 1);
@@ -60,59 +59,6 @@ function problem(given: Pick<LayerProblem, 'h' | 'z' | 'y'> & { readonly hasGain
   const { rows } = given.z;
   const heldOut = Uint8Array.from({ length: rows }, (_, row) => (row % 5 === 4 ? 1 : 0));
   return { hasGain: true, weights: new Float32Array(rows).fill(1), heldOut, ...given };
-}
-
-/** Products in plain loops; nothing here runs a graph. */
-const runs: CalibrationRuns = {
-  sequences: 0,
-  compute: () => Promise.reject(new Error('not here')),
-  matrixOf: () => {
-    throw new Error('not here');
-  },
-  async product(a, b) {
-    const result = new Float64Array(a.columns * b.columns);
-    for (let row = 0; row < a.rows; row++) {
-      for (let i = 0; i < a.columns; i++) {
-        for (let j = 0; j < b.columns; j++) {
-          result[i * b.columns + j] = (result[i * b.columns + j] as number) + at(a, row, i) * at(b, row, j);
-        }
-      }
-    }
-    return result;
-  },
-  async rowsTimes(a, b) {
-    const result = new Float32Array(a.rows * b.rows);
-    for (let i = 0; i < a.rows; i++) {
-      for (let j = 0; j < b.rows; j++) {
-        for (let k = 0; k < a.columns; k++) {
-          result[i * b.rows + j] = (result[i * b.rows + j] as number) + at(a, i, k) * at(b, j, k);
-        }
-      }
-    }
-    return result;
-  },
-};
-
-function pick(values: readonly number[], place: number): number {
-  return values[place] as number;
-}
-
-function at(matrix: Matrix, row: number, column: number): number {
-  return matrix.values[row * matrix.columns + column] as number;
-}
-
-function built(columns: number, value: (row: number, column: number) => number): Matrix {
-  const values = Float32Array.from({ length: ROWS * columns }, (_, i) => value(Math.floor(i / columns), i % columns));
-  return { values, rows: ROWS, columns };
-}
-
-/** Different seeds give unrelated values in -1 … 1. */
-function noise(columns: number, seed: number): Matrix {
-  let state = Math.imul(seed, 0x9e3779b9);
-  return built(columns, () => {
-    state = (Math.imul(state ^ (state >>> 15), 0x2c1b3c6d) + 0x297a2d39) | 0;
-    return state / 2 ** 31;
-  });
 }
 
 function rounded(values: Float64Array | undefined): number[] {

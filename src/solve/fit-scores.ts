@@ -1,0 +1,239 @@
+import type { CalibrationRuns, Matrix, RowPlaces } from '../calibration-runs.ts';
+import { factorCholesky, solveCholesky } from './cholesky.ts';
+import { centred, meanOf } from './rows.ts';
+import { curvatures, divergence, type Heads, pairsOf, type ScorePairs, type Segment, slope } from './score-pairs.ts';
+
+/** What a query's linear is to be, so that attention looks where the teacher's does. */
+export interface ScoresProblem {
+  /** What the linear reads [rows, in]. */
+  readonly h: Matrix & RowPlaces;
+  readonly student: Heads;
+  readonly teacher: Heads;
+  /** How much each query counts. */
+  readonly weights: Float32Array;
+  /** 1 for rows that only choose how far to go. */
+  readonly heldOut: Uint8Array;
+  /** The exponent of 10 that regularizes, times the mean of h's variances. */
+  readonly ridge: number;
+}
+
+export interface ScoresFit {
+  /** To be added to the weight [heads · size, in]. */
+  readonly change: Float64Array;
+  /** To be added to the bias. */
+  readonly offset: Float64Array;
+}
+
+/** Preconditioned steps: in trained models the held-out error stands still after four or five. */
+const MAX_STEPS = 6;
+
+/** A step that gains less than this on the held-out rows is the last one. */
+const LEAST_GAIN = 2e-3;
+
+/** Pairs of tokens, times heads, that are looked at: 8 bytes each. Sequences beyond these are left out. */
+const MAX_PAIRS = 1 << 23;
+
+/** Keys of some heads lie in few directions: this share of their mean curvature is added in all. */
+const LEAST_CURVATURE = 1e-3;
+
+/**
+ * Fits a query's linear to the teacher's attention instead of its queries: minimal Σ_t w_t Σ_u p_tu (e_tu - Σ p_t e_t)², the
+ * divergence of the two softmaxes to second order, e_tu being the error of the score of query t and key u. Errors in
+ * directions that no key has, or that move a whole row alike, cost nothing. The sum is quadratic in the weights; conjugate
+ * gradients solve it, preconditioned as if all queries saw the same keys. Undefined where nothing helps on held-out rows.
+ */
+export async function fitScores(problem: ScoresProblem, runs: CalibrationRuns): Promise<ScoresFit | undefined> {
+  const { h, student, weights, heldOut } = problem;
+  const pairs = pairsOf(student, problem.teacher, segmentsOf(h, student.heads));
+  const train = weights.map((weight, row) => (heldOut[row] === 1 ? 0 : weight));
+  const held = weights.map((weight, row) => (heldOut[row] === 1 ? weight : 0));
+  const mean = meanOf(h, weights);
+  const features = centred(h, mean);
+  const system = await preconditionerOf(problem, pairs, train, mean, runs);
+
+  const gradientOf = async (rows: Float32Array) => {
+    const g: Matrix = { values: rows, rows: h.rows, columns: student.q.columns };
+    return { change: await runs.product(g, features), offset: columnSum(g) };
+  };
+  const rowsOf = async ({ change, offset }: Step) => {
+    const weight = { values: Float32Array.from(change), rows: offset.length, columns: h.columns };
+    const rows = await runs.rowsTimes(features, weight);
+    for (let i = 0, c = 0; i < rows.length; i++, c = c + 1 === offset.length ? 0 : c + 1) {
+      rows[i] = (rows[i] as number) + (offset[c] as number);
+    }
+    return rows;
+  };
+
+  const found = zeroStep(student.q.columns, h.columns);
+  const moved = new Float32Array(h.rows * student.q.columns);
+  const residual = await gradientOf(slope(pairs, undefined, train));
+  scaleStep(residual, -1);
+  let preconditioned = system.solve(residual);
+  let direction = preconditioned;
+  let size = dot(residual, preconditioned);
+  let error = divergence(pairs, moved, held);
+  let best: Step | undefined;
+  for (let n = 0; n < MAX_STEPS && size > 0; n++) {
+    const rows = await rowsOf(direction);
+    const bent = await gradientOf(slope(pairs, rows, train));
+    system.addRidge(bent, direction);
+    const length = size / dot(direction, bent);
+    addStep(found, direction, length);
+    addStep(residual, bent, -length);
+    for (let i = 0; i < moved.length; i++) moved[i] = (moved[i] as number) + length * (rows[i] as number);
+    const now = divergence(pairs, moved, held);
+    if (!(now < error)) break;
+    best = copyStep(found);
+    if (now > error * (1 - LEAST_GAIN)) break;
+    error = now;
+    preconditioned = system.solve(residual);
+    const next = dot(residual, preconditioned);
+    const turned = copyStep(preconditioned);
+    addStep(turned, direction, next / size);
+    [direction, size] = [turned, next];
+  }
+  return best && { change: best.change, offset: withoutMean(best, mean) };
+}
+
+/** A change of weight [out, in], to be multiplied with centred rows, and of bias. */
+interface Step {
+  readonly change: Float64Array;
+  readonly offset: Float64Array;
+}
+
+interface Preconditioner {
+  solve(residual: Step): Step;
+  /** Adds the gradient of the regularization. */
+  addRidge(to: Step, at: Step): void;
+}
+
+/** C̄ ⊗ (HᵀH + ridge): what the quadratic form would be if all queries saw the same keys. */
+async function preconditionerOf(
+  { h, student, ridge }: ScoresProblem,
+  pairs: ScorePairs,
+  train: Float32Array,
+  mean: Float64Array,
+  runs: CalibrationRuns,
+): Promise<Preconditioner> {
+  const weighted = centred(h, mean, train);
+  const factor = await runs.product(weighted, weighted);
+  const width = h.columns;
+  let trace = 0;
+  for (let i = 0; i < width; i++) trace += factor[i * width + i] as number;
+  const penalty = (trace / width) * 10 ** ridge;
+  for (let i = 0; i < width; i++) factor[i * width + i] = (factor[i * width + i] as number) + penalty;
+  factorCholesky(factor, width);
+  const total = train.reduce((sum, weight) => sum + weight, 0);
+  const bends = curvatures(pairs, train).map(withLeastCurvature);
+  const inverses = bends.map(inverseOf);
+  return {
+    solve({ change, offset }) {
+      const sides = change.slice();
+      solveCholesky(factor, width, sides);
+      return {
+        change: byHead(inverses, sides, width),
+        offset: byHead(inverses, offset, 1).map((value) => value / total),
+      };
+    },
+    addRidge(to, { change }) {
+      const bent = byHead(bends, change, width);
+      for (let i = 0; i < bent.length; i++) to.change[i] = (to.change[i] as number) + penalty * (bent[i] as number);
+    },
+  };
+
+  function withLeastCurvature(bend: Float64Array): Float64Array {
+    const size = student.k.columns / student.heads;
+    let sum = 0;
+    for (let i = 0; i < size; i++) sum += bend[i * size + i] as number;
+    const least = (LEAST_CURVATURE * sum) / size || 1;
+    return bend.map((value, i) => (i % (size + 1) === 0 ? value + least : value));
+  }
+}
+
+function inverseOf(matrix: Float64Array): Float64Array {
+  const size = Math.sqrt(matrix.length);
+  const factor = matrix.slice();
+  factorCholesky(factor, size);
+  const inverse = matrix.map((_, i) => (i % (size + 1) === 0 ? 1 : 0));
+  solveCholesky(factor, size, inverse);
+  return inverse;
+}
+
+/** Each head's [size, size] matrix times its rows of `values` [heads · size, width]. */
+function byHead(matrices: readonly Float64Array[], values: Float64Array, width: number): Float64Array {
+  const result = new Float64Array(values.length);
+  for (const [head, matrix] of matrices.entries()) {
+    const size = Math.sqrt(matrix.length);
+    for (let i = 0; i < size; i++) {
+      const to = (head * size + i) * width;
+      for (let j = 0; j < size; j++) {
+        const factor = matrix[i * size + j] as number;
+        const from = (head * size + j) * width;
+        for (let c = 0; c < width; c++)
+          result[to + c] = (result[to + c] as number) + factor * (values[from + c] as number);
+      }
+    }
+  }
+  return result;
+}
+
+/** Rows of one sequence stand together. As many sequences as may be looked at. */
+function segmentsOf({ sequence, rows }: Matrix & RowPlaces, heads: number): Segment[] {
+  const segments: Segment[] = [];
+  let pairs = 0;
+  for (let start = 0, end = 0; start < rows; start = end) {
+    while (end < rows && sequence[end] === sequence[start]) end++;
+    const length = end - start;
+    pairs += length * length * heads;
+    if (pairs > MAX_PAIRS) break;
+    segments.push({ start, length });
+  }
+  return segments;
+}
+
+function zeroStep(channels: number, width: number): Step {
+  return { change: new Float64Array(channels * width), offset: new Float64Array(channels) };
+}
+
+function copyStep({ change, offset }: Step): Step {
+  return { change: change.slice(), offset: offset.slice() };
+}
+
+function scaleStep(step: Step, factor: number): void {
+  for (const part of [step.change, step.offset]) {
+    for (let i = 0; i < part.length; i++) part[i] = (part[i] as number) * factor;
+  }
+}
+
+function addStep(to: Step, step: Step, factor: number): void {
+  for (const part of ['change', 'offset'] as const) {
+    const [sum, values] = [to[part], step[part]];
+    for (let i = 0; i < sum.length; i++) sum[i] = (sum[i] as number) + factor * (values[i] as number);
+  }
+}
+
+function dot(a: Step, b: Step): number {
+  let sum = 0;
+  for (const part of ['change', 'offset'] as const) {
+    const [x, y] = [a[part], b[part]];
+    for (let i = 0; i < x.length; i++) sum += (x[i] as number) * (y[i] as number);
+  }
+  return sum;
+}
+
+function columnSum({ values, columns }: Matrix): Float64Array {
+  const sums = new Float64Array(columns);
+  for (let i = 0, c = 0; i < values.length; i++, c = c + 1 === columns ? 0 : c + 1) {
+    sums[c] = (sums[c] as number) + (values[i] as number);
+  }
+  return sums;
+}
+
+/** The bias for rows that are not centred. */
+function withoutMean({ change, offset }: Step, mean: Float64Array): Float64Array {
+  return offset.map((value, c) => {
+    let sum = value;
+    for (let i = 0; i < mean.length; i++) sum -= (change[c * mean.length + i] as number) * (mean[i] as number);
+    return sum;
+  });
+}

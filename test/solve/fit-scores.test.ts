@@ -1,0 +1,152 @@
+import { describe, expect, test } from 'vitest';
+import type { Matrix, RowPlaces } from '../../src/calibration-runs.ts';
+import { fitScores, type ScoresProblem } from '../../src/solve/fit-scores.ts';
+import { curvatures, divergence, type Heads, pairsOf, type Segment, slope } from '../../src/solve/score-pairs.ts';
+import { at, built, noise, ROWS, runs } from './matrices.ts';
+
+/** Two heads of two channels; eight tokens a sequence. */
+const HEADS = 2;
+const LENGTH = 8;
+const SCALE = 0.7;
+const segments: Segment[] = Array.from({ length: ROWS / LENGTH }, (_, i) => ({ start: i * LENGTH, length: LENGTH }));
+const ones = new Float32Array(ROWS).fill(1);
+const weights = Float32Array.from(ones, (_, row) => (row % LENGTH === 0 ? 3 : row % LENGTH === 5 ? 0 : 1));
+
+const headsOf = (q: Matrix, k: Matrix): Heads => ({ q, k, heads: HEADS, scale: SCALE });
+const sum = (a: Matrix, b: Matrix, factor = 1) => built(a.columns, (row, c) => at(a, row, c) + factor * at(b, row, c));
+
+describe('pairs', () => {
+  const q = noise(4, 1);
+  const k = noise(4, 2);
+  const teacher = headsOf(q, k);
+
+  test('the divergence of small errors is twice that of the two softmaxes', () => {
+    const wrong = headsOf(sum(q, noise(4, 3), 0.02), sum(k, noise(4, 4), 0.02));
+    const expected = segments.reduce((total, segment) => total + softmaxDivergence(teacher, wrong, segment), 0);
+    expect(divergence(pairsOf(wrong, teacher, segments), none(), ones) / 2 / expected).toBeCloseTo(1, 1);
+  });
+
+  test('a key that is off by the same everywhere costs nothing', () => {
+    const moved = headsOf(
+      q,
+      built(4, (row, c) => at(k, row, c) + c),
+    );
+    expect(divergence(pairsOf(moved, teacher, segments), none(), weights)).toBeLessThan(1e-6);
+  });
+
+  test('the slope is what the divergence does under small changes of the queries', () => {
+    const pairs = pairsOf(headsOf(noise(4, 5), noise(4, 6)), teacher, segments);
+    const direction = noise(4, 7).values;
+    const value = (factor: number) =>
+      divergence(
+        pairs,
+        direction.map((change) => factor * change),
+        weights,
+      );
+    const along = slope(pairs, undefined, weights).reduce((total, g, i) => total + g * (direction[i] as number), 0);
+    expect((value(0.01) - value(-0.01)) / 0.02 / 2 / along).toBeCloseTo(1, 2);
+  });
+
+  test('queries that all change alike bend the divergence by the mean curvature of their head', () => {
+    const pairs = pairsOf(teacher, teacher, segments);
+    const change = built(4, (_, c) => [0.3, -0.2, 0.1, 0.4][c] as number);
+    const bends = curvatures(pairs, weights);
+    const total = weights.reduce((all, weight) => all + weight, 0);
+    let expected = 0;
+    for (const [head, bend] of bends.entries()) {
+      for (let i = 0; i < 4; i++) {
+        expected +=
+          total * (bend[i] as number) * at(change, 0, 2 * head + (i >> 1)) * at(change, 0, 2 * head + (i % 2));
+      }
+    }
+    expect(divergence(pairs, change.values, weights)).toBeCloseTo(expected, 3);
+  });
+});
+
+describe('the linear of the queries', () => {
+  const h = noise(3, 11);
+  const wanted = built(4, (row, c) => at(h, row, c % 3) - 0.5 * at(h, row, (c + 1) % 3) + 0.1 * c);
+
+  test('makes up for keys that have another scale', async () => {
+    const k = noise(4, 12);
+    const fit = await fitScores(
+      problem({
+        h,
+        student: headsOf(
+          noiseless(4),
+          built(4, (row, c) => 2 * at(k, row, c)),
+        ),
+        teacher: headsOf(wanted, k),
+      }),
+      runs,
+    );
+    expect(Array.from(fit?.change ?? [], (value) => Number(value.toFixed(2)) + 0)).toEqual([
+      0.5, -0.25, 0, 0, 0.5, -0.25, -0.25, 0, 0.5, 0.5, -0.25, 0,
+    ]);
+    expect(Array.from(fit?.offset ?? [], (value) => Number(value.toFixed(2)) + 0)).toEqual([0, 0.05, 0.1, 0.15]);
+  });
+
+  test('does not chase what no key can see', async () => {
+    const k = built(4, (row, c) => (c === 1 ? 0 : at(noise(1, 13 + c), row, 0)));
+    const fit = await fitScores(problem({ h, student: headsOf(noiseless(4), k), teacher: headsOf(wanted, k) }), runs);
+    expect(Math.max(...Array.from(fit?.change.subarray(3, 6) ?? [1], Math.abs))).toBeLessThan(1e-3);
+    expect(fit?.change[0]).toBeCloseTo(1, 2);
+  });
+
+  test('stays as it is where nothing is wrong, or only what no linear can mend', async () => {
+    const k = noise(4, 17);
+    const same = headsOf(wanted, k);
+    expect(await fitScores(problem({ h, student: same, teacher: same }), runs)).toBeUndefined();
+    const other = problem({
+      h: noise(3, 18),
+      student: same,
+      teacher: headsOf(sum(wanted, noise(4, 19)), k),
+      ridge: -9,
+    });
+    const fit = await fitScores(other, runs);
+    expect(Math.max(0, ...Array.from(fit?.change ?? [], Math.abs))).toBeLessThan(0.2);
+  });
+});
+
+function problem(given: {
+  readonly h: Matrix;
+  readonly student: Heads;
+  readonly teacher: Heads;
+  readonly ridge?: number;
+}): ScoresProblem {
+  const sequence = Int32Array.from(ones, (_, row) => Math.floor(row / LENGTH));
+  const h: Matrix & RowPlaces = { ...given.h, sequence, token: sequence.map((_, row) => row % LENGTH) };
+  const heldOut = Uint8Array.from(sequence, (place) => (place % 5 === 4 ? 1 : 0));
+  return { weights: ones, heldOut, ridge: -6, ...given, h };
+}
+
+function none(): Float32Array {
+  return new Float32Array(ROWS * 4);
+}
+
+function noiseless(columns: number): Matrix {
+  return built(columns, () => 0);
+}
+
+/** Σ p log(p / p') over queries and heads, as softmax is defined. */
+function softmaxDivergence(teacher: Heads, student: Heads, { start, length }: Segment): number {
+  let total = 0;
+  for (let head = 0; head < HEADS; head++) {
+    for (let t = start; t < start + length; t++) {
+      const [p, other] = [teacher, student].map((heads) => probabilities(heads, head, t, start, length));
+      p?.forEach((value, u) => {
+        total += value * Math.log(value / (other?.[u] as number));
+      });
+    }
+  }
+  return total;
+}
+
+function probabilities({ q, k }: Heads, head: number, t: number, start: number, length: number): number[] {
+  const powers = Array.from({ length }, (_, u) => {
+    const products = [0, 1].map((i) => at(q, t, 2 * head + i) * at(k, start + u, 2 * head + i));
+    return Math.exp(SCALE * ((products[0] as number) + (products[1] as number)));
+  });
+  const all = powers.reduce((a, b) => a + b, 0);
+  return powers.map((power) => power / all);
+}

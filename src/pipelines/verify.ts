@@ -1,5 +1,7 @@
 import { MbertError } from '../errors.ts';
+import type { Output } from '../graph.ts';
 import type { Task } from '../models/index.ts';
+import { shapeText } from '../shape.ts';
 import { lintFile } from './lint.ts';
 import { type Inputs, readInputs } from './verify/inputs.ts';
 import { readLayerMap } from './verify/layer-map.ts';
@@ -165,9 +167,34 @@ async function measure(model: Side, reference: Side | undefined, options: Verify
 /** What the user says, what a source says, or what the shape of the first output leaves no doubt about. */
 function taskOf(sides: readonly Side[], given: Task | undefined): Task | undefined {
   const said = given ?? sides.map(({ model }) => model.task).find((task) => task !== undefined);
-  if (said !== undefined) return said;
-  const [output, ...others] = sides[0]?.graph.outputs ?? [];
+  const outputs = sides[0]?.graph.outputs ?? [];
+  if (said !== undefined && fitsTask(said, outputs)) return said;
+  if (given !== undefined) {
+    const shapes = outputs.map(({ name, node }) => `${name} ${shapeText(node.type.shape)}`).join(', ');
+    throw new MbertError('USAGE', `--task ${given}: the outputs are ${shapes}`);
+  }
+  const [output, ...others] = outputs;
   return output?.node.type.shape.length === 2 && others.length === 0 ? 'sequence-classification' : undefined;
+}
+
+/** How many axes the outputs of a task have, and names that tell them apart. */
+const OUTPUTS: { readonly [T in Task]: { readonly axes: number; readonly names?: readonly string[] } } = {
+  qa: { axes: 2, names: ['start_logits', 'end_logits'] },
+  'sequence-classification': { axes: 2 },
+  'token-classification': { axes: 3 },
+  'masked-lm': { axes: 3 },
+  'next-sentence': { axes: 2 },
+  'multiple-choice': { axes: 2 },
+  pretraining: { axes: 3, names: ['prediction_logits', 'seq_relationship_logits'] },
+  features: { axes: 3 },
+};
+
+function fitsTask(task: Task, outputs: readonly Output[]): boolean {
+  const { axes, names = [] } = OUTPUTS[task];
+  const first = outputs.find(({ name }) => name === names[0]) ?? outputs[0];
+  return (
+    first?.node.type.shape.length === axes && names.every((name) => outputs.some((output) => output.name === name))
+  );
 }
 
 function checkCounts({ rows, data }: Inputs, maxDrop: number | undefined): void {
@@ -250,9 +277,7 @@ function failuresOf({ broken }: OutputsResult, drop: Drop | null): string[] {
 
 /** A file that did not run itself is not what was verified. */
 function standIns(running: readonly RunningSide[]): string[] {
-  return running.flatMap(({ side, ran, runtime }) =>
-    ran === 'graph' && side.model.runnable !== undefined
-      ? [`${side.path}: LiteRT runs fixed shapes only here, so the graph in it ran in ${runtime}`]
-      : [],
+  return running.flatMap(({ refusal, runtime }) =>
+    refusal === undefined ? [] : [`${refusal}; the graph in it ran in ${runtime}`],
   );
 }

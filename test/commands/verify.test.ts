@@ -45,6 +45,7 @@ beforeAll(async () => {
   const convert = (...argv: string[]) => runCommand(folder, 'convert', ...argv);
   await convert(SOURCE, '-o', path('good.onnx'));
   await convert(path('damaged'), '-o', path('damaged.tflite'), '--sequence-length', '32');
+  await convert(SOURCE, '-o', path('dynamic.tflite'), '--sequence-length', 'dynamic');
   await convert(SOURCE, '-o', path('short.tflite'), '--sequence-length', '16');
 });
 
@@ -264,6 +265,16 @@ describe('refuses', () => {
       'text without a vocabulary',
       () => [path('good.onnx'), '--data', texts()],
       'is text, and the model has no vocabulary',
+    ],
+    [
+      'a dynamic TFLite file',
+      () => [path('dynamic.tflite'), '--against', SOURCE],
+      'LiteRT runs fixed shapes only here',
+    ],
+    [
+      'a task that the outputs are not of',
+      () => [path('good.onnx'), '--against', path('good.onnx'), '--task', 'qa'],
+      '--task qa: the outputs are logits [1, 3]',
     ],
     ['a model that is not there', () => [path('none.onnx'), '--against', SOURCE], 'none.onnx: '],
     ['a share above 100', () => [SOURCE, '--against', SOURCE, '--max-drop', '101'], 'it must be 0 to 100'],

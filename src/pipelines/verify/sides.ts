@@ -1,5 +1,7 @@
 import type { Graph } from '../../graph.ts';
 import type { Task } from '../../models/index.ts';
+import { dequantized } from '../../quantized.ts';
+import type { RuntimeSession } from '../../runtimes/runtime.ts';
 import { loadSource } from '../load-source.ts';
 import { openOneOfTwo } from '../model.ts';
 import type { OpenedModel } from '../opened-model.ts';
@@ -39,11 +41,29 @@ export interface RunningSide extends Running {
   readonly side: Side;
   readonly runtime: string;
   readonly ran: 'file' | 'graph';
+  readonly refusal: string | undefined;
 }
 
 /** One sequence at a time, two models beside each other: more threads would wait for one another. */
 const THREADS = 1;
 
+/** Loads a side. Outputs that are stored as integers come as the numbers that they stand for. */
 export async function startSide(side: Side): Promise<RunningSide> {
-  return { side, path: side.path, ...(await loadSource(side.model.runnable, side.graph, { threads: THREADS })) };
+  const { graph } = side;
+  const stored = graph.outputs.filter(({ node }) => node.type.quant !== undefined);
+  const real = graph.outputs.map(({ name, node }) => ({
+    name,
+    node: node.type.quant ? graph.add('dequantize', [node]) : node,
+  }));
+  const loaded = await loadSource(side.model.runnable, graph.withOutputs(real), { threads: THREADS });
+  if (loaded.ran === 'graph' || stored.length === 0) return { side, path: side.path, ...loaded };
+  const run: RuntimeSession['run'] = async (feeds, wanted) => {
+    const outputs = new Map(await loaded.session.run(feeds, wanted));
+    for (const { name, node } of stored) {
+      const tensor = outputs.get(name);
+      if (tensor && node.type.quant) outputs.set(name, dequantized(tensor, node.type.quant));
+    }
+    return outputs;
+  };
+  return { side, path: side.path, ...loaded, session: { ...loaded.session, run } };
 }

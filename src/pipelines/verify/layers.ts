@@ -1,3 +1,4 @@
+import type { TokenRow } from '../../calibration/feeds.ts';
 import type { Graph, Node } from '../../graph.ts';
 import { readF32, type Tensor } from '../../tensor.ts';
 import { layerEnds } from '../layer-ends.ts';
@@ -49,7 +50,10 @@ const EQUAL_DB = 60;
 async function comparePaired(paired: PairedGraphs, reference: Side, model: Side, options: LayersOptions) {
   const { pairs } = paired;
   const running: Running[] = [];
-  const rows = options.inputs.rows.slice(0, ROWS);
+  const { rows } = options.inputs;
+  // The longest first: one token alone does not show which values have a row for each.
+  const places = rows.slice(0, ROWS).map((_, i) => i);
+  places.sort((i, j) => (rows[j] as TokenRow).inputIds.length - (rows[i] as TokenRow).inputIds.length);
   const errors: ValueErrors[] = [];
   try {
     for (const [side, which] of [
@@ -59,17 +63,18 @@ async function comparePaired(paired: PairedGraphs, reference: Side, model: Side,
       const values = pairs.map((pair) => pair[which]);
       running.push({ path: side.path, session: await loadValues(paired[which], values) });
     }
-    for (const [i, row] of rows.entries()) {
+    for (const [done, place] of places.entries()) {
+      const { length: valid } = (rows[place] as TokenRow).inputIds;
       const [expected = [], actual = []] = await Promise.all(
-        running.map(async (each) => valuesOf(await runRow(each, rows, i, options.shape, options.inputs.pad))),
+        running.map(async (each) => valuesOf(await runRow(each, rows, place, options.shape, options.inputs.pad))),
       );
-      const length = paddedLength(options.shape) ?? row.inputIds.length;
+      const length = paddedLength(options.shape) ?? valid;
       pairs.forEach((pair, at) => {
         const [a, b] = [expected[at] as Tensor, actual[at] as Tensor];
         errors[at] ??= new ValueErrors(channelsOf(pair.reference, a, length));
-        addRows(errors[at], a, b, length, row.inputIds.length);
+        addRows(errors[at], a, b, length, valid);
       });
-      options.progress(i + 1, rows.length);
+      options.progress(done + 1, places.length);
     }
   } finally {
     for (const { session } of running) await session.close();
@@ -81,7 +86,7 @@ async function comparePaired(paired: PairedGraphs, reference: Side, model: Side,
     sqnrDb: plainDecibels(levels.get(node) as number),
   });
   const comparison: LayerComparison = {
-    samples: rows.length,
+    samples: places.length,
     compared: levels.size,
     scale,
     layers: layerEnds([...levels.keys()]).map(describe),

@@ -1,3 +1,20 @@
+import { activationTypes } from './onnx/activation-types.ts';
+import { biasScales as onnxBiasScales } from './onnx/bias-scales.ts';
+import { blockedOutputs } from './onnx/blocked-outputs.ts';
+import { externalData } from './onnx/external-data.ts';
+import { f16Overflow as onnxF16Overflow } from './onnx/f16-overflow.ts';
+import type { PredictedOnnx } from './onnx/kernels.ts';
+import { operatorVersions as onnxOperatorVersions } from './onnx/operator-versions.ts';
+import { scalarScales } from './onnx/scalar-scales.ts';
+import { scales as onnxScales } from './onnx/scales.ts';
+import { sharedRounding } from './onnx/shared-rounding.ts';
+import { unfusedBiases } from './onnx/unfused-biases.ts';
+import { unfusedInputs } from './onnx/unfused-inputs.ts';
+import { unfusedProducts } from './onnx/unfused-products.ts';
+import { unfusedWeights } from './onnx/unfused-weights.ts';
+import { weightChannels } from './onnx/weight-channels.ts';
+import { weightTypes } from './onnx/weight-types.ts';
+import { weightZeroPoints as onnxWeightZeroPoints } from './onnx/weight-zero-points.ts';
 import type { Rule } from './rule.ts';
 import { asymmetricInputs } from './tflite/asymmetric-inputs.ts';
 import { biasScales } from './tflite/bias-scales.ts';
@@ -49,4 +66,24 @@ export const tfliteRules: readonly Rule<TfliteModel>[] = [
   unusedTensors,
   canonicalForm,
   xnnpackPartitions,
+];
+
+/** Every rule for ONNX files. */
+export const onnxRules: readonly Rule<PredictedOnnx>[] = [
+  externalData,
+  onnxOperatorVersions,
+  onnxScales,
+  scalarScales,
+  onnxBiasScales,
+  onnxF16Overflow,
+  unfusedInputs,
+  unfusedWeights,
+  unfusedBiases,
+  unfusedProducts,
+  blockedOutputs,
+  weightTypes,
+  onnxWeightZeroPoints,
+  weightChannels,
+  activationTypes,
+  sharedRounding,
 ];

@@ -1,12 +1,15 @@
 import { MbertError } from '../errors.ts';
 import { openFile } from '../files.ts';
-import { tfliteRules } from '../lint/index.ts';
+import { onnxRules, tfliteRules } from '../lint/index.ts';
+import { externalData } from '../lint/onnx/external-data.ts';
+import { withPrediction } from '../lint/onnx/kernels.ts';
+import { openOnnx } from '../lint/onnx/model.ts';
 import { lint, type RuleFinding } from '../lint/rule.ts';
 import { readTfliteModel } from '../lint/tflite/model.ts';
 import { type DelegationPrediction, predictDelegation } from '../lint/tflite/xnnpack.ts';
 
 export interface LintResult {
-  readonly format: 'tflite';
+  readonly format: 'tflite' | 'onnx';
   /** How many rules were asked. */
   readonly rules: number;
   /** Errors first. */
@@ -15,19 +18,34 @@ export interface LintResult {
   readonly ok: boolean;
 }
 
-/** Rules are asked of the whole file, weights included, so it must fit into memory. */
+/** Rules for TFLite are asked of the whole file, weights included, so it must fit into memory. */
 const MAX_BYTES = 2 ** 31;
 
-/** Asks every rule of a written file. Throws UNKNOWN_FORMAT for what has no rules, MALFORMED for a broken FlatBuffer. */
+/** Asks every rule of a written file. Throws UNKNOWN_FORMAT for what has no rules, MALFORMED for a broken file. */
 export function lintFile(path: string): LintResult {
-  return lintBytes(readWhole(path), path);
+  return path.toLowerCase().endsWith('.onnx') ? lintOnnx(path) : lintBytes(readWhole(path), path);
 }
 
-/** The same for a file's bytes; `name` is what errors call it. */
+/** The same for a TFLite file's bytes; `name` is what errors call it. */
 export function lintBytes(bytes: Uint8Array, name: string): LintResult {
   const findings = lint(tfliteRules, readTfliteModel(checkFormat(bytes, name), name));
-  const ok = findings.every(({ severity }) => severity !== 'error');
-  return { format: 'tflite', rules: tfliteRules.length, findings, ok };
+  return resultOf('tflite', tfliteRules.length, findings);
+}
+
+function lintOnnx(path: string): LintResult {
+  const opened = openOnnx(path);
+  try {
+    // Rules look at weights, which are not there where their file cannot be read.
+    const isReadable = opened.model.unreadable.size === 0;
+    const findings = isReadable ? lint(onnxRules, withPrediction(opened.model)) : lint([externalData], opened.model);
+    return resultOf('onnx', onnxRules.length, findings);
+  } finally {
+    opened.close();
+  }
+}
+
+function resultOf(format: LintResult['format'], rules: number, findings: readonly RuleFinding[]): LintResult {
+  return { format, rules, findings, ok: findings.every(({ severity }) => severity !== 'error') };
 }
 
 /** Which operators of a TFLite file XNNPACK would take, and in how many partitions. Throws as `lintFile` does. */
@@ -51,7 +69,7 @@ const IDENTIFIER = { start: 4, end: 8 };
 function checkFormat(bytes: Uint8Array, name: string): Uint8Array {
   const identifier = String.fromCharCode(...bytes.subarray(IDENTIFIER.start, IDENTIFIER.end));
   if (identifier === 'TFL3') return bytes;
-  throw new MbertError('UNKNOWN_FORMAT', `${name}: there are rules for .tflite files only`, {
+  throw new MbertError('UNKNOWN_FORMAT', `${name}: there are rules for .tflite and .onnx files only`, {
     hint: 'convert it first',
   });
 }

@@ -48,7 +48,7 @@ export const onnxruntime: Runtime = {
     if (typeof model === 'string') openFile(model).close();
     const session = await createSession(ort, model, name, sessionOptions(options));
     try {
-      return openSession(ort, session, name);
+      return openSession(ort, session, name, options);
     } catch (error) {
       await session.release();
       throw error;
@@ -64,6 +64,7 @@ function sessionOptions({
   threads,
   optimizedModelPath,
   graphOptimization = true,
+  profilePath,
 }: LoadOptions): InferenceSession.SessionOptions {
   return {
     executionProviders: ['cpu'],
@@ -72,6 +73,7 @@ function sessionOptions({
     logSeverityLevel: 4,
     ...(threads === undefined ? {} : { intraOpNumThreads: threads }),
     ...(optimizedModelPath === undefined ? {} : { optimizedModelFilePath: optimizedModelPath }),
+    ...(profilePath === undefined ? {} : { enableProfiling: true, profileFilePrefix: profilePath }),
   };
 }
 
@@ -90,7 +92,7 @@ async function createSession(
   }
 }
 
-function openSession(ort: Ort, session: InferenceSession, name: string): RuntimeSession {
+function openSession(ort: Ort, session: InferenceSession, name: string, { profilePath }: LoadOptions): RuntimeSession {
   const inputs = session.inputMetadata.map((input) => describe(input, name, 'input'));
   const outputs = session.outputMetadata.map((output) => describe(output, name, 'output'));
   let isOpen = true;
@@ -107,6 +109,7 @@ function openSession(ort: Ort, session: InferenceSession, name: string): Runtime
     async close() {
       if (!isOpen) return;
       isOpen = false;
+      if (profilePath !== undefined) session.endProfiling();
       await session.release();
     },
   };

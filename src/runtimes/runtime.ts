@@ -31,6 +31,8 @@ export interface LoadOptions {
   readonly optimizedModelPath?: string;
   /** ONNX Runtime only; default true. */
   readonly graphOptimization?: boolean;
+  /** ONNX Runtime only: measures each node, and writes the times at `close` to a JSON file whose path begins with this. */
+  readonly profilePath?: string;
 }
 
 /** A real runtime. Its package is optional and imported at first use: without it, calls throw USAGE. */

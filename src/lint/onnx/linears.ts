@@ -1,0 +1,90 @@
+import type { OnnxFileNode } from '../../formats/onnx-decode.ts';
+import type { DType, Tensor } from '../../tensor.ts';
+import { type Dequantized, dequantizerOf, intOf, isLinear, type OnnxLintModel } from './model.ts';
+
+/** A product with a weight that is stored as integers. */
+export interface IntegerLinear {
+  readonly node: OnnxFileNode;
+  /** The name of the weight's integers. */
+  readonly where: string;
+  readonly weight: Tensor;
+  /** Undefined where they are not constants. */
+  readonly scale: Tensor | undefined;
+  readonly zeroPoint: Tensor | undefined;
+  /** How many outputs it has. */
+  readonly channels: number;
+  /** Blocks have scales of their own along the inputs. */
+  readonly isBlockwise: boolean;
+  /** What it multiplies with and adds; a MatMulInteger's are elsewhere. */
+  readonly x: Dequantized | undefined;
+  readonly bias: Dequantized | undefined;
+}
+
+/** Every linear of the file whose weight is integers: behind DequantizeLinear, or of a MatMulInteger. */
+export function* integerLinears(model: OnnxLintModel): Iterable<IntegerLinear> {
+  for (const node of model.nodes) {
+    if (isLinear(node)) {
+      const weight = dequantizerOf(model, node.inputs[1]);
+      if (weight?.constant !== undefined) yield dequantizedLinear(model, node, weight, weight.constant);
+    } else if (node.op === 'MatMulInteger') {
+      const [, name = '', , zeroPoint = ''] = node.inputs;
+      const weight = model.constants.get(name);
+      if (weight === undefined) continue;
+      yield {
+        node,
+        where: name,
+        weight,
+        scale: dynamicScale(model, node),
+        zeroPoint: model.constants.get(zeroPoint),
+        channels: weight.shape.at(-1) ?? 1,
+        isBlockwise: false,
+        x: undefined,
+        bias: undefined,
+      };
+    }
+  }
+}
+
+function dequantizedLinear(
+  model: OnnxLintModel,
+  node: OnnxFileNode,
+  { stored, scale, zeroPoint, block }: Dequantized,
+  weight: Tensor,
+): IntegerLinear {
+  const isTurned = intOf(node, 'transB', 0) === 1;
+  return {
+    node,
+    where: stored,
+    weight,
+    scale,
+    zeroPoint,
+    channels: weight.shape.at(isTurned ? 0 : -1) ?? 1,
+    isBlockwise: block > 0,
+    x: dequantizerOf(model, node.inputs[0]),
+    bias: dequantizerOf(model, node.inputs[2] ?? biasOf(model, node)),
+  };
+}
+
+/** MatMul has its bias in an Add behind it. */
+function biasOf(model: OnnxLintModel, node: OnnxFileNode): string | undefined {
+  const [output = ''] = node.outputs;
+  const [add, ...others] = model.readers.get(output) ?? [];
+  if (node.op !== 'MatMul' || add?.op !== 'Add' || others.length > 0) return undefined;
+  const bias = add.inputs.find((name) => name !== output);
+  return dequantizerOf(model, bias)?.constant?.dtype === 'i32' ? bias : undefined;
+}
+
+/** s_w of the Mul by s_x·s_w behind a MatMulInteger. */
+function dynamicScale(model: OnnxLintModel, node: OnnxFileNode): Tensor | undefined {
+  const [cast] = model.readers.get(node.outputs[0] ?? '') ?? [];
+  const [product] = model.readers.get(cast?.outputs[0] ?? '') ?? [];
+  for (const input of product?.inputs ?? []) {
+    for (const factor of model.makers.get(input)?.inputs ?? []) {
+      const constant = model.constants.get(factor);
+      if (model.makers.get(input)?.op === 'Mul' && constant !== undefined) return constant;
+    }
+  }
+  return undefined;
+}
+
+export const UNSIGNED: ReadonlySet<DType> = new Set(['u8', 'u16', 'u4']);

@@ -1,0 +1,127 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { listNames, MbertError } from '../../errors.ts';
+import { listFolder, openFile } from '../../files.ts';
+import type { Graph } from '../../graph.ts';
+import type { Target } from '../../passes/index.ts';
+import { type ConvertOptions, convert } from '../convert.ts';
+import { openModel } from '../model.ts';
+import type { OpenedModel } from '../opened-model.ts';
+import { tableRows } from '../verify.ts';
+
+/** A file that a runtime takes, and what mbert read in it. */
+export interface BenchModel {
+  /** What reports call it: its path, or that of the source and what it was written as. */
+  readonly name: string;
+  readonly path: string;
+  readonly format: Target;
+  /** With its external data. */
+  readonly bytes: number;
+  /** How its weights are stored; undefined where mbert cannot read the graph. */
+  readonly storage: 'f32' | 'f16' | 'integers' | undefined;
+  readonly maxPositions: number;
+  readonly vocabRows: number;
+  readonly tokenTypes: number;
+  readonly vocabulary: Uint8Array | undefined;
+  readonly lowerCase: boolean;
+}
+
+/** Every real vocabulary has as many; LiteRT does not check ids, so that larger ones need the size of the table. */
+const SMALLEST_VOCABULARY = 100;
+
+/** Opens what a runtime takes as it is; anything else is written as both formats into `folder`, default passes applied. */
+export async function openBenchModels(
+  source: string,
+  folder: string,
+  options: Pick<ConvertOptions, 'sequenceLength' | 'batch' | 'task'>,
+  warn: (warning: string) => void,
+): Promise<BenchModel[]> {
+  const format = formatOf(source);
+  if (format !== undefined) return [await describe(source, source, format, warn)];
+  const { results, warnings } = await exported(source, folder, options);
+  for (const warning of warnings) warn(warning);
+  const models: BenchModel[] = [];
+  for (const { target, files } of results) {
+    const { path } = files[0] as { readonly path: string };
+    models.push(await describe(path, `${source} as ${target}`, target, warn));
+  }
+  return models;
+}
+
+/** Only files that begin as a model does are run as they are; a folder with one in it is a source. */
+function formatOf(path: string): Target | undefined {
+  if (listFolder(path).isFolder) return undefined;
+  if (path.endsWith('.onnx')) return 'onnx';
+  return path.endsWith('.tflite') ? 'tflite' : undefined;
+}
+
+async function exported(source: string, folder: string, options: Pick<ConvertOptions, 'sequenceLength' | 'batch'>) {
+  try {
+    return await convert({ ...options, source, output: folder });
+  } catch (cause) {
+    if (!(cause instanceof MbertError) || cause.hint !== undefined) throw cause;
+    throw new MbertError(cause.code, cause.message, {
+      hint: 'bench runs .onnx and .tflite files; anything else must be a model that mbert convert writes',
+      cause,
+    });
+  }
+}
+
+async function describe(
+  path: string,
+  name: string,
+  format: Target,
+  warn: (warning: string) => void,
+): Promise<BenchModel> {
+  const bytes = sizeOf(path) + (format === 'onnx' ? externalBytes(path) : 0);
+  const common = { name, path, format, bytes };
+  let model: OpenedModel;
+  try {
+    model = await openModel(path);
+  } catch (cause) {
+    if (!(cause instanceof MbertError) || cause.code !== 'UNSUPPORTED') throw cause;
+    warn(`${cause.message}: a runtime may take it all the same; it gets token ids below ${SMALLEST_VOCABULARY}`);
+    return { ...common, ...UNREAD };
+  }
+  try {
+    const graph = model.reference();
+    const rows = tableRows(graph, 'input_ids');
+    return {
+      ...common,
+      storage: storageOf(graph),
+      maxPositions: model.maxPositions,
+      vocabRows: rows > 1 ? rows : SMALLEST_VOCABULARY,
+      tokenTypes: tableRows(graph, 'token_type_ids'),
+      vocabulary: model.vocabulary,
+      lowerCase: model.lowerCase,
+    };
+  } finally {
+    model.close();
+  }
+}
+
+const UNREAD = {
+  storage: undefined,
+  maxPositions: Number.MAX_SAFE_INTEGER,
+  vocabRows: SMALLEST_VOCABULARY,
+  tokenTypes: 1,
+  vocabulary: undefined,
+  lowerCase: true,
+} as const;
+
+function storageOf(graph: Graph): 'f32' | 'f16' | 'integers' {
+  const nodes = graph.nodes();
+  if (nodes.some(({ op, type }) => type.quant !== undefined || op === 'dynamicRound')) return 'integers';
+  return nodes.some(({ op, type }) => op === 'constant' && type.dtype === 'f16') ? 'f16' : 'f32';
+}
+
+function sizeOf(path: string): number {
+  const file = openFile(path);
+  file.close();
+  return file.size;
+}
+
+/** Where exporters put weights beside the model. */
+function externalBytes(path: string): number {
+  return ['.data', '_data'].reduce((sum, end) => sum + (existsSync(`${path}${end}`) ? sizeOf(`${path}${end}`) : 0), 0);
+}

@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { MbertError } from '../errors.ts';
 import { VERSION } from '../version.ts';
 import type { Action } from './action.ts';
+import { addBench } from './bench.ts';
 import { addConvert } from './convert.ts';
 import { addDiff } from './diff.ts';
 import { addInspect } from './inspect.ts';
@@ -58,6 +59,7 @@ Examples:
   addQuantize(command, action);
   addVerify(command, action);
   addInspect(command, action);
+  addBench(command, action);
   addPasses(command, action);
   for (const child of command.commands) child.copyInheritedSettings(command);
   return command;

@@ -4,6 +4,7 @@ import { decodeText } from '../bytes.ts';
 import { collectStatistics } from '../calibration/statistics.ts';
 import { MbertError } from '../errors.ts';
 import type { Graph } from '../graph.ts';
+import type { RuleFinding } from '../lint/rule.ts';
 import type { Target } from '../passes/index.ts';
 import { parseRecipe, recipeText } from '../quantize/recipe.ts';
 import type { Scheme } from '../quantize/settings.ts';
@@ -49,20 +50,27 @@ export async function quantize(options: QuantizeOptions): Promise<QuantizeResult
   }
 }
 
-/** Asks the lint rules of a written TFLite file; what they find joins its warnings, an error makes the answer no. */
+/** Asks the lint rules of a written file; what they find joins its warnings, an error makes the answer no. */
 function withLint(result: QuantizedFile): QuantizedFile {
   const [file] = result.files;
-  if (result.target !== 'tflite' || file === undefined) return result;
+  if (file === undefined) return result;
   const { findings } = lintFile(file.path);
   const worded = (severity: 'error' | 'warning') =>
-    findings
-      .filter((finding) => finding.severity === severity)
-      .map(({ rule, where, problem }) => `${file.path}: ${where}: ${problem} (${rule})`);
+    onePerRule(findings.filter((finding) => finding.severity === severity)).map(
+      ({ rule, where, problem, more }) =>
+        `${file.path}: ${where}: ${problem} (${rule}${more > 0 ? `, and ${more} more` : ''})`,
+    );
   return {
     ...result,
     warnings: [...result.warnings, ...worded('warning')],
     failures: [...result.failures, ...worded('error')],
   };
+}
+
+/** A form that one linear has, all linears have: the first of them is told, and how many more there are. */
+function onePerRule(findings: readonly RuleFinding[]): (RuleFinding & { readonly more: number })[] {
+  const firsts = findings.filter(({ rule }, i) => findings.findIndex((other) => other.rule === rule) === i);
+  return firsts.map((first) => ({ ...first, more: findings.filter(({ rule }) => rule === first.rule).length - 1 }));
 }
 
 function refuseContradictions(options: QuantizeOptions, format: Target | undefined): void {

@@ -32,7 +32,7 @@ test('errors come before warnings, and decide', async () => {
 });
 
 test('other files have no rules', () => {
-  const path = write('other.onnx', new Uint8Array(64));
+  const path = write('other.bin', new Uint8Array(64));
   expect(() => lintFile(path)).toThrow(expect.objectContaining({ code: 'UNKNOWN_FORMAT' }));
   expect(() => predictXnnpack(write('empty', new Uint8Array(0)))).toThrow(
     expect.objectContaining({ code: 'UNKNOWN_FORMAT' }),

@@ -138,10 +138,10 @@ function gemmOf(model: OnnxLintModel, node: OnnxFileNode, shapeOf: (value: strin
   return { isGemm: true, bias, output: add.outputs[0] ?? '' };
 }
 
-function operandProblem({ node, constant, hasZeroPoint, block, stored }: Dequantized): string | undefined {
+function operandProblem({ node, constant, zeroPoint, hasZeroPoint, block, stored }: Dequantized): string | undefined {
   if (block > 0) return 'is quantized in blocks';
   if (!hasZeroPoint) return `has no zero point: ${node.name} needs one, also where it is 0`;
-  const dtype = constant?.dtype;
+  const dtype = constant?.dtype ?? zeroPoint?.dtype;
   if (dtype !== undefined && dtype !== 'i8' && dtype !== 'u8') return `(${stored}) is ${dtype}, not 8 bits`;
   return undefined;
 }

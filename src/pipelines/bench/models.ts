@@ -1,8 +1,7 @@
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
-import { listNames, MbertError } from '../../errors.ts';
+import { MbertError } from '../../errors.ts';
 import { listFolder, openFile } from '../../files.ts';
 import type { Graph } from '../../graph.ts';
+import { openOnnx } from '../../lint/onnx/model.ts';
 import type { Target } from '../../passes/index.ts';
 import { type ConvertOptions, convert } from '../convert.ts';
 import { openModel } from '../model.ts';
@@ -73,8 +72,7 @@ async function describe(
   format: Target,
   warn: (warning: string) => void,
 ): Promise<BenchModel> {
-  const bytes = sizeOf(path) + (format === 'onnx' ? externalBytes(path) : 0);
-  const common = { name, path, format, bytes };
+  const common = { name, path, format, bytes: bytesOf(path, format) };
   let model: OpenedModel;
   try {
     model = await openModel(path);
@@ -115,13 +113,9 @@ function storageOf(graph: Graph): 'f32' | 'f16' | 'integers' {
   return nodes.some(({ op, type }) => op === 'constant' && type.dtype === 'f16') ? 'f16' : 'f32';
 }
 
-function sizeOf(path: string): number {
-  const file = openFile(path);
+/** With the files beside it that hold its weights. */
+function bytesOf(path: string, format: Target): number {
+  const file = format === 'onnx' ? openOnnx(path) : openFile(path);
   file.close();
-  return file.size;
-}
-
-/** Where exporters put weights beside the model. */
-function externalBytes(path: string): number {
-  return ['.data', '_data'].reduce((sum, end) => sum + (existsSync(`${path}${end}`) ? sizeOf(`${path}${end}`) : 0), 0);
+  return 'bytes' in file ? file.bytes : file.size;
 }

@@ -1,0 +1,142 @@
+import type { TokenRow } from '../../calibration/feeds.ts';
+import { feedsOf } from '../../calibration/feeds.ts';
+import { openSamples } from '../../calibration/open-samples.ts';
+import { randomSequences } from '../../calibration/token-sequences.ts';
+import { type NamedBytes, readWordPiece } from '../../calibration/wordpiece.ts';
+import { MbertError } from '../../errors.ts';
+import type { RuntimeSession, TensorInfo } from '../../runtimes/runtime.ts';
+import { sizeOf } from '../../shape.ts';
+import { convertTensor, type Tensor, tensorOf } from '../../tensor.ts';
+import type { BenchModel } from './models.ts';
+
+/** Where token sequences come from. */
+export interface FeedOptions {
+  readonly sequenceLength: number | undefined;
+  readonly batch: number | undefined;
+  /** Texts in place of random tokens. */
+  readonly data: string | undefined;
+  readonly vocab: NamedBytes | undefined;
+  readonly seed: number;
+}
+
+export type Feeds = ReadonlyMap<string, Tensor>;
+
+/** A loaded model that is to be timed. */
+export interface Loaded {
+  readonly model: BenchModel;
+  readonly session: RuntimeSession;
+}
+
+/** The sentence length of BERT's own training, where no file says another one. */
+const DEFAULT_LENGTH = 128;
+/** SWAG and RACE, the usual multiple-choice sets, have four. */
+const CHOICES = 4;
+
+/** The shape of each model's inputs: the file's own sizes, and what the options say where it leaves them open. */
+export function shapesOf(loaded: readonly Loaded[], options: FeedOptions): number[][] {
+  // A file that takes any length runs at that of the one beside it.
+  const fixed = loaded.map(({ session }) => session.inputs[0]?.shape.at(-1)).find((dim) => typeof dim === 'number');
+  return loaded.map(({ model, session }) => {
+    const [first, ...others] = session.inputs;
+    if (first === undefined || first.shape.length < 2 || others.some(({ shape }) => !isAlike(shape, first.shape))) {
+      throw new MbertError('UNSUPPORTED', `${model.name}: inputs: are no token sequences of one shape`, {
+        hint: 'bench feeds ids, masks and token types',
+      });
+    }
+    return first.shape.map((dim, axis) => {
+      const isLength = axis === first.shape.length - 1;
+      const wanted = isLength ? options.sequenceLength : axis === 0 ? options.batch : undefined;
+      if (typeof dim === 'number' && dim > 0)
+        return checkFixed(model, isLength ? 'sequence-length' : 'batch', dim, wanted);
+      if (!isLength) return wanted ?? (axis === 0 ? 1 : CHOICES);
+      const length = wanted ?? (fixed as number | undefined) ?? Math.min(DEFAULT_LENGTH, model.maxPositions);
+      if (length <= model.maxPositions) return length;
+      throw new MbertError('USAGE', `--sequence-length: ${length} is over the ${model.maxPositions} of ${model.name}`);
+    });
+  });
+}
+
+function isAlike(a: TensorInfo['shape'], b: TensorInfo['shape']): boolean {
+  return (
+    a.length === b.length && a.every((dim, i) => typeof dim === 'string' || typeof b[i] === 'string' || dim === b[i])
+  );
+}
+
+function checkFixed(model: BenchModel, flag: string, dim: number, wanted: number | undefined): number {
+  if (wanted === undefined || wanted === dim) return dim;
+  throw new MbertError('USAGE', `--${flag}: ${model.name} is fixed to ${dim}`, {
+    hint: 'leave the option out, or write the file once more with another size',
+  });
+}
+
+/** What each model reads in each round: the same tokens for all of them, as far as they fit. */
+export function feedsFor(
+  loaded: readonly Loaded[],
+  shapes: readonly (readonly number[])[],
+  rounds: number,
+  options: FeedOptions,
+): { readonly feeds: readonly (readonly Feeds[])[]; readonly warnings: readonly string[] } {
+  const texts = options.data === undefined ? undefined : readTexts(options.data, loaded, shapes, options);
+  const vocabSize = Math.min(...loaded.map(({ model }) => model.vocabRows));
+  const tokenTypes = Math.min(...loaded.map(({ model }) => model.tokenTypes));
+  const feeds = loaded.map(({ session }, n) =>
+    Array.from({ length: rounds }, (_, round) => {
+      const shape = shapes[n] as readonly number[];
+      const all = texts
+        ? texts.feeds(shape, typeof session.inputs[0]?.shape.at(-1) === 'number', round)
+        : randomSequences({ shape, seed: options.seed + round, vocabSize, tokenTypes });
+      return new Map(session.inputs.map((input) => [input.name, feedOf(input, all)]));
+    }),
+  );
+  return { feeds, warnings: texts?.warnings ?? [] };
+}
+
+/** Under the name and in the type that the file asks for: google-research says input_mask and segment_ids. */
+function feedOf({ name, dtype }: TensorInfo, all: Feeds): Tensor {
+  const role = /mask/i.test(name) ? 'attention_mask' : /type|segment/i.test(name) ? 'token_type_ids' : 'input_ids';
+  const ids = all.get('input_ids') as Tensor;
+  return convertTensor(/position/i.test(name) ? positionsLike(ids.shape) : (all.get(role) as Tensor), dtype);
+}
+
+function positionsLike(shape: readonly number[]): Tensor {
+  const length = shape.at(-1) ?? 1;
+  return tensorOf(
+    'i32',
+    shape,
+    Int32Array.from({ length: sizeOf(shape) }, (_, i) => i % length),
+  );
+}
+
+/** More texts than this only repeat what the first ones say of speed. */
+const MAX_TEXTS = 1024;
+
+function readTexts(
+  path: string,
+  loaded: readonly Loaded[],
+  shapes: readonly (readonly number[])[],
+  { vocab, sequenceLength }: FeedOptions,
+) {
+  const owner = loaded.find(({ model }) => model.vocabulary !== undefined)?.model;
+  const words = vocab ?? (owner?.vocabulary && { what: 'vocab.txt', bytes: owner.vocabulary });
+  const settings = new TextEncoder().encode(JSON.stringify({ do_lower_case: owner?.lowerCase ?? true }));
+  const tokenizer = words && readWordPiece(words, { what: 'tokenizer_config.json', bytes: settings });
+  const file = openSamples(path, {
+    tokenizer,
+    maxLength: Math.min(...shapes.map((shape) => shape.at(-1) as number)),
+    vocabRows: Math.min(...loaded.map(({ model }) => model.vocabRows)),
+    tokenTypes: Math.min(...loaded.map(({ model }) => model.tokenTypes)),
+  });
+  const { samples, warnings } = file.take(0, MAX_TEXTS);
+  const rows = samples.map(({ row }) => row);
+  return {
+    warnings: [...file.warnings, ...warnings],
+    /** Texts in order, round after round. A file that takes any length gets the texts as long as they are. */
+    feeds(shape: readonly number[], isFixed: boolean, round: number): Feeds {
+      const count = sizeOf(shape.slice(0, -1));
+      const taken = Array.from({ length: count }, (_, i) => rows[(round * count + i) % rows.length] as TokenRow);
+      const longest = Math.max(...taken.map(({ inputIds }) => inputIds.length));
+      const length = isFixed || sequenceLength !== undefined ? (shape.at(-1) as number) : longest;
+      return feedsOf(taken, { dtype: 'i32', shape: [...shape.slice(0, -1), length], pad: tokenizer?.pad ?? 0 });
+    },
+  };
+}

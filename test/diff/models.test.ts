@@ -65,6 +65,16 @@ const SAME_ARCHITECTURE = [
   ['onnx-qa-slim', 'onnx-qa-ts-tf5'],
   ['onnx-qa-ts', 'savedmodel-qa'],
   ['onnx-qa-slim', 'hf-qa-sharded'],
+  ['onnx-qa-slim', 'onnx-qa-dynamo-sdpa'],
+  ['onnx-qa-slim', 'onnx-qa-dynamo-static'],
+  ['onnx-qa-slim', 'onnx-qa-ts-nofold'],
+  ['onnx-qa-slim', 'onnx-qa-ts-static'],
+  ['onnx-qa-slim', 'onnx-qa-external'],
+  ['onnx-qa-slim', 'onnx-qa-floatdata'],
+  ['onnx-qa-slim', 'onnx-qa-fp16'],
+  ['savedmodel-qa', 'onnx-qa-optimum'],
+  ['tfjs-qa', 'tfjs-qa-float16'],
+  ['tfjs-qa', 'tfjs-qa-uint8'],
 ] as const;
 
 function pathOf(name: string): string {
@@ -83,6 +93,25 @@ describe('other tools', () => {
     const { counts, differences } = await diffModels({ a: pathOf(a), b: pathOf(b), level: 'raised' });
     expect(differences.filter(({ kind }) => kind === 'structure').map(differenceText)).toEqual([]);
     expect(counts.weights).toBeGreaterThan(40);
+  });
+
+  test('TF.js loses the names of outputs', async () => {
+    const { differences } = await diffModels({ a: pathOf('onnx-qa-ts'), b: pathOf('tfjs-qa') });
+    expect(differences.filter(({ kind }) => kind !== 'weights').map(differenceText)).toMatchInlineSnapshot(`
+      [
+        "output renamed: start_logits -> Identity_1",
+        "output renamed: end_logits -> Identity",
+      ]
+    `);
+  });
+
+  test("TFLite's converter folds the norm in front of attention's residual, whose bias stays", async () => {
+    const { differences } = await diffModels({ a: pathOf('savedmodel-qa'), b: pathOf('tflite-qa-float32') });
+    const left = differences.filter(({ kind }) => kind === 'structure');
+    expect(left).toMatchObject([{ change: 'rewired' }, { change: 'rewired' }]);
+    for (const { text } of left.map((each) => ({ text: differenceText(each) }))) {
+      expect(text).toMatch(/attention\/output\/dense.* \(bias\) reads arith.constant\d+, was none$/);
+    }
   });
 
   test('freezing a SavedModel loses the names of its outputs and nothing else', async () => {

@@ -9,6 +9,7 @@ export const canonicalPasses: readonly Pass[] = [
   sweep('drop-leading-ones', 'x + c [1, n]  ->  x + c [n]', dropLeadingOnes),
   sweep('merge-bias', 'linear(x, weight, bias) + c  ->  linear(x, weight) + (bias + c)', mergeBias),
   sweep('trust-mask', 'cast(cast(mask) {to: bool})  ->  cast(mask)', trustMask),
+  sweep('cast-to-f32', 'cast(mask) {to: f16}  ->  cast(mask) {to: f32}', castToF32),
 ];
 
 function sweep(name: string, summary: string, change: (graph: Graph, node: Node) => Node | null): Pass {
@@ -90,6 +91,12 @@ function trustMask(graph: Graph, node: Node): Node | null {
   if (inner.op !== 'cast' || inner.attrs.to !== 'bool') return null;
   const source = inner.inputs[0] as Node;
   return source.op === 'input' ? graph.add('cast', [source], node.attrs, node.name) : null;
+}
+
+/** A file that computes in f16 says so where integers become floats; weights tell what that costs. */
+function castToF32(graph: Graph, node: Node): Node | null {
+  if (node.op !== 'cast' || (node.attrs.to !== 'f16' && node.attrs.to !== 'bf16')) return null;
+  return graph.add('cast', node.inputs, { to: 'f32' }, node.name);
 }
 
 function isFloatConstant(node: Node): node is Constant {

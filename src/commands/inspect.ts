@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander';
 import { type InspectOptions, inspect } from '../pipelines/inspect.ts';
-import { predictXnnpack } from '../pipelines/lint.ts';
-import { delegationText } from '../reports/delegation.ts';
+import { predictOnnxRuntime, predictXnnpack } from '../pipelines/lint.ts';
+import { delegationText, kernelsText } from '../reports/delegation.ts';
 import { inspectText } from '../reports/text.ts';
 import type { Action } from './action.ts';
 import { addShapeOptions } from './options.ts';
@@ -16,7 +16,10 @@ export function addInspect(program: Command, action: Action): void {
     .option('--passes <list>', 'as in mbert convert')
     .addOption(new Option('--format <format>', 'how to print it').choices(['text', 'json']).default('text'))
     .addOption(
-      new Option('--delegate <name>', 'which operators of a .tflite file this delegate takes').choices(['xnnpack']),
+      new Option(
+        '--delegate <name>',
+        'which operators of a .tflite file XNNPACK takes, which products of an .onnx file run on integers',
+      ).choices(['xnnpack', 'onnxruntime']),
     )
     .option('--json', 'the same as --format json')
     .addHelpText(
@@ -26,6 +29,7 @@ Examples:
   $ mbert inspect ./mobilebert-sst2
   $ mbert inspect ./mobilebert-sst2 --target tflite > model.graph
   $ mbert inspect model.tflite --delegate xnnpack
+  $ mbert inspect int8.onnx --delegate onnxruntime
   $ mbert inspect ./mobilebert-sst2 --json`,
     )
     .action(
@@ -36,11 +40,16 @@ Examples:
           source: string,
           options: Omit<InspectOptions, 'source'> & {
             readonly format: string;
-            readonly delegate?: 'xnnpack';
+            readonly delegate?: 'xnnpack' | 'onnxruntime';
             readonly json?: true;
           },
         ) => {
           const asJson = options.json === true || options.format === 'json';
+          if (options.delegate === 'onnxruntime') {
+            const products = predictOnnxRuntime(source);
+            io.out(`${asJson ? JSON.stringify(products, null, 2) : kernelsText(products)}\n`);
+            return 0;
+          }
           if (options.delegate !== undefined) {
             const prediction = predictXnnpack(source);
             io.out(`${asJson ? JSON.stringify(prediction, null, 2) : delegationText(prediction)}\n`);

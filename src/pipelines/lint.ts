@@ -2,7 +2,7 @@ import { MbertError } from '../errors.ts';
 import { openFile } from '../files.ts';
 import { onnxRules, tfliteRules } from '../lint/index.ts';
 import { externalData } from '../lint/onnx/external-data.ts';
-import { withPrediction } from '../lint/onnx/kernels.ts';
+import { type Product, predictKernels, withPrediction } from '../lint/onnx/kernels.ts';
 import { openOnnx } from '../lint/onnx/model.ts';
 import { lint, type RuleFinding } from '../lint/rule.ts';
 import { readTfliteModel } from '../lint/tflite/model.ts';
@@ -51,6 +51,16 @@ function resultOf(format: LintResult['format'], rules: number, findings: readonl
 /** Which operators of a TFLite file XNNPACK would take, and in how many partitions. Throws as `lintFile` does. */
 export function predictXnnpack(path: string): DelegationPrediction {
   return predictDelegation(readTfliteModel(checkFormat(readWhole(path), path), path));
+}
+
+/** What ONNX Runtime runs each product of an ONNX file as that has integers in it. Throws what reading ONNX throws. */
+export function predictOnnxRuntime(path: string): readonly Product[] {
+  const { model, close } = openOnnx(path);
+  try {
+    return predictKernels(model);
+  } finally {
+    close();
+  }
 }
 
 function readWhole(path: string): Uint8Array {

@@ -1,5 +1,5 @@
-import type { predictXnnpack } from '../pipelines/lint.ts';
-import { table } from './text.ts';
+import type { predictOnnxRuntime, predictXnnpack } from '../pipelines/lint.ts';
+import { plural, table } from './text.ts';
 
 /** How many partitions a delegate makes, and why it leaves what it leaves. */
 export function delegationText({ partitions, operators, failures }: ReturnType<typeof predictXnnpack>): string {
@@ -20,5 +20,21 @@ export function delegationText({ partitions, operators, failures }: ReturnType<t
     lines.push(table([['left', 'count', 'why'], ...rows]));
   }
   for (const failure of failures) lines.push(`does not load: ${failure}`);
+  return lines.join('\n');
+}
+
+/** Which kernels ONNX Runtime makes of the products that have integers in them, and why of floats where it does. */
+export function kernelsText(products: ReturnType<typeof predictOnnxRuntime>): string {
+  if (products.length === 0) return 'no product has integers in it';
+  const counts = new Map<string, number>();
+  for (const { kernel } of products) counts.set(kernel, (counts.get(kernel) ?? 0) + 1);
+  const slow = products.filter(({ cause }) => cause !== undefined);
+  const lines = [
+    `ONNX Runtime makes of ${plural(products.length, 'product')}: ${[...counts].map(([kernel, count]) => `${count} ${kernel}`).join(', ')}`,
+  ];
+  if (slow.length > 0) {
+    const rows = slow.map(({ where, kernel, cause }) => [where, kernel, cause?.problem ?? '']);
+    lines.push(table([['product', 'runs as', 'why'], ...rows]));
+  }
   return lines.join('\n');
 }

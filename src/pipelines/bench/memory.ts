@@ -10,6 +10,7 @@ const LIBRARY = new URL('../../../dist/index.js', import.meta.url);
  * it imports the runtime, takes that for zero, loads the model, runs it and says how much it took at most.
  */
 const CHILD = `
+import { existsSync, readFileSync } from 'node:fs';
 import { runtimeFor } from ${JSON.stringify(LIBRARY.href)};
 let text = '';
 for await (const part of process.stdin) text += part;
@@ -23,7 +24,9 @@ const tensors = feeds.map(({ name, dtype, shape, base64 }) => {
   return [name, { dtype, shape, bytes: () => bytes }];
 });
 await session.run(new Map(tensors));
-const peak = process.resourceUsage().maxRSS * 1024;
+// Linux counts what the parent had before exec into maxRSS; its high-water mark does not.
+const status = existsSync('/proc/self/status') ? readFileSync('/proc/self/status', 'utf8') : '';
+const peak = Number(/^VmHWM:\\s*(\\d+) kB/m.exec(status)?.[1] ?? process.resourceUsage().maxRSS) * 1024;
 await session.close();
 process.stdout.write(JSON.stringify({ before, peak }));
 `;

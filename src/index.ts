@@ -24,7 +24,7 @@ export { passes, selectPasses, type Target } from './passes/index.ts';
 export { type BenchOptions, type BenchResult, type BenchRow, bench } from './pipelines/bench.ts';
 export { type ConvertedFile, type ConvertOptions, type ConvertResult, convert } from './pipelines/convert.ts';
 export { type InspectOptions, type InspectResult, inspect } from './pipelines/inspect.ts';
-export { type LintResult, lintFile } from './pipelines/lint.ts';
+export { type LintResult, lintFile, predictOnnxRuntime } from './pipelines/lint.ts';
 export { type QuantizedFile, type QuantizeOptions, type QuantizeResult, quantize } from './pipelines/quantize.ts';
 export { encoderLayers } from './pipelines/verify/encoder-layers.ts';
 export { type LayerPair, readLayerMap } from './pipelines/verify/layer-map.ts';

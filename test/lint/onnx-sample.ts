@@ -182,6 +182,17 @@ export async function realKernels(path: string, folder: string): Promise<KernelC
   });
 }
 
+/** Products of the runtime's graph that read a DequantizeLinear: a linear's input, weight or bias that did not become part of it. */
+export async function leftDequantized(path: string, folder: string): Promise<string[]> {
+  const optimizedModelPath = join(folder, 'left.onnx');
+  await (await onnxruntime.load(path, { optimizedModelPath, threads: 1 })).close();
+  return opened(optimizedModelPath, (model) =>
+    model.nodes
+      .filter(({ op }) => FLOAT_PRODUCTS.has(op) || INTEGER_KERNELS.has(op))
+      .flatMap(({ inputs }) => inputs.filter((name) => dequantizerOf(model, name) !== undefined)),
+  );
+}
+
 function count(kernels: readonly Kernel[]): KernelCounts {
   const counts: { [K in Kernel]?: number } = {};
   for (const kernel of kernels) counts[kernel] = (counts[kernel] ?? 0) + 1;

@@ -51,6 +51,14 @@ describe('a checkpoint and its exports', () => {
   });
 });
 
+test('another opset is what differs, and nothing else', async () => {
+  const { code, out } = await run('diff', path('a.onnx'), path('opset18.onnx'), '--json');
+  expect(code).toBe(1);
+  expect(JSON.parse(out).differences).toEqual([
+    { kind: 'metadata', change: 'metadata', key: 'opset', from: '17', to: '18' },
+  ]);
+});
+
 describe('reports', () => {
   test.each(['text', 'markdown', 'github'])('%s', async (format) => {
     const { code, out } = await run('diff', path('a.onnx'), path('b.onnx'), '--format', format);

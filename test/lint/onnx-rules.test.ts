@@ -14,6 +14,7 @@ import {
   predictedKernels,
   realKernels,
   staticModel,
+  toMatMul,
   withFile,
 } from './onnx-sample.ts';
 
@@ -39,27 +40,6 @@ const GOOD: KernelCounts = { QGemm: 3 };
 const ONE_LEFT: KernelCounts = { QGemm: 2, float: 1 };
 
 const SCALE = 'f32_0.007625460157207414';
-
-/** A Gemm whose weight is turned is a MatMul with the weight's columns; the bias comes behind it. */
-function toMatMul(file: OnnxChanges, linear: string, bias: string): void {
-  const [x = '', weight = ''] = file.node(linear).inputs;
-  const turned = file.node(weight);
-  const [stored = ''] = turned.inputs;
-  const { dtype, shape } = file.tensor(stored);
-  const [rows, width] = shape as [number, number];
-  const values = readF32(file.tensor(stored));
-  const columns = Array.from(values, (_, i) => values[(i % rows) * width + Math.floor(i / rows)] as number);
-  file.setTensor(stored, integers(dtype, [width, rows], columns));
-  file.changeNode(weight, { attributes: { axis: { int: 1 } } });
-  file.changeNode(linear, {
-    op: 'MatMul',
-    inputs: [x, weight],
-    outputs: [`${linear}/product`],
-    attributes: {},
-    name: `${linear}/product`,
-  });
-  file.insert(`${linear}/product`, 'Add', [`${linear}/product`, bias], linear);
-}
 
 function floatBias(file: OnnxChanges): void {
   file.setTensor('down.float', tensorOf('f32', [16], new Float32Array(16).fill(0.5)));

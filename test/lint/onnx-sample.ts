@@ -126,6 +126,27 @@ export function integers(dtype: DType, shape: readonly number[], values: ArrayLi
   return convertTensor(integerTensor('i32', all, shape), dtype);
 }
 
+/** A Gemm whose weight is turned is a MatMul with the weight's columns; the bias comes behind it. */
+export function toMatMul(file: OnnxChanges, linear: string, bias: string): void {
+  const [x = '', weight = ''] = file.node(linear).inputs;
+  const turned = file.node(weight);
+  const [stored = ''] = turned.inputs;
+  const { dtype, shape } = file.tensor(stored);
+  const [rows, width] = shape as [number, number];
+  const values = readF32(file.tensor(stored));
+  const columns = Array.from(values, (_, i) => values[(i % rows) * width + Math.floor(i / rows)] as number);
+  file.setTensor(stored, integers(dtype, [width, rows], columns));
+  file.changeNode(weight, { attributes: { axis: { int: 1 } } });
+  file.changeNode(linear, {
+    op: 'MatMul',
+    inputs: [x, weight],
+    outputs: [`${linear}/product`],
+    attributes: {},
+    name: `${linear}/product`,
+  });
+  file.insert(`${linear}/product`, 'Add', [`${linear}/product`, bias], linear);
+}
+
 /** Writes a model for as long as `use` needs it. */
 export async function withFile<T>(model: OnnxModel, use: (path: string, folder: string) => T | Promise<T>): Promise<T> {
   const folder = mkdtempSync(join(tmpdir(), 'mbert-lint-'));

@@ -89,7 +89,7 @@ function quantizedProduct(
     isLinear: isConstant,
     ...(part && { cause: { part, problem } }),
   });
-  const behind = behindOf(model, gemm.output);
+  const behind = gemm.isFlattened ? behindReshape(model, gemm.output) : behindOf(model, gemm.output);
   if (x === undefined) return weightOnly(model, gemm, weight as Dequantized, behind, result);
   const inputProblem = operandProblem(x);
   if (inputProblem !== undefined) return result('float', 'input', `its input ${a} ${inputProblem}`);
@@ -118,6 +118,8 @@ function quantizedProduct(
 /** A product as ONNX Runtime sees it: MatMul and Add of a bias become one Gemm where the shape of x is known. */
 interface Gemm {
   readonly isGemm: boolean;
+  /** Rows of tokens stand between two Reshapes, the second of them behind the product. */
+  readonly isFlattened: boolean;
   /** The empty name is none. */
   readonly bias: string;
   readonly output: string;
@@ -125,8 +127,8 @@ interface Gemm {
 
 function gemmOf(model: OnnxLintModel, node: OnnxFileNode, shapeOf: (value: string) => Shape | undefined): Gemm {
   const output = node.outputs[0] ?? '';
-  if (node.op === 'Gemm') return { isGemm: true, bias: node.inputs[2] ?? '', output };
-  const plain = { isGemm: false, bias: '', output };
+  if (node.op === 'Gemm') return { isGemm: true, isFlattened: false, bias: node.inputs[2] ?? '', output };
+  const plain = { isGemm: false, isFlattened: false, bias: '', output };
   const [add, ...others] = model.readers.get(output) ?? [];
   if (add?.op !== 'Add' || others.length > 0 || model.outputs.has(output)) return plain;
   const bias = add.inputs.find((name) => name !== output) ?? '';
@@ -135,7 +137,7 @@ function gemmOf(model: OnnxLintModel, node: OnnxFileNode, shapeOf: (value: strin
   // Rows of tokens are flattened by a Reshape, for which every size must be a number.
   const shape = shapeOf(output);
   if (shape === undefined || (shape.length !== 2 && !isStatic(shape))) return plain;
-  return { isGemm: true, bias, output: add.outputs[0] ?? '' };
+  return { isGemm: true, isFlattened: shape.length !== 2, bias, output: add.outputs[0] ?? '' };
 }
 
 function operandProblem({ node, constant, zeroPoint, hasZeroPoint, block, stored }: Dequantized): string | undefined {
@@ -179,6 +181,13 @@ function behindOf(model: OnnxLintModel, output: string): Behind {
     kind: 'blocked',
     problem: 'a QuantizeLinear and something else read its output: only a QuantizeLinear alone becomes a part of it',
   };
+}
+
+/** ONNX Runtime moves a QuantizeLinear in front of the Reshape; anything else behind it cannot get in the way. */
+function behindReshape(model: OnnxLintModel, output: string): Behind {
+  const behind = behindOf(model, output);
+  const [only] = model.readers.get(output) ?? [];
+  return behind.kind === 'quantized' && only === behind.by ? behind : FLOAT;
 }
 
 function behindRelu(model: OnnxLintModel, relu: OnnxFileNode): Behind {

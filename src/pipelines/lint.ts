@@ -7,6 +7,7 @@ import { openOnnx } from '../lint/onnx/model.ts';
 import { lint, type RuleFinding } from '../lint/rule.ts';
 import { readTfliteModel } from '../lint/tflite/model.ts';
 import { type DelegationPrediction, predictDelegation } from '../lint/tflite/xnnpack.ts';
+import { runtimeFor } from '../runtimes/index.ts';
 
 export interface LintResult {
   readonly format: 'tflite' | 'onnx';
@@ -23,7 +24,9 @@ const MAX_BYTES = 2 ** 31;
 
 /** Asks every rule of a written file. Throws UNKNOWN_FORMAT for what has no rules, MALFORMED for a broken file. */
 export function lintFile(path: string): LintResult {
-  return path.toLowerCase().endsWith('.onnx') ? lintOnnx(path) : lintBytes(readWhole(path), path);
+  // A damaged file is known by its name only; what is wrong with it is then said by the reader.
+  const isOnnx = path.endsWith('.onnx') || runtimeFor(path).name === 'onnxruntime';
+  return isOnnx ? lintOnnx(path) : lintBytes(readWhole(path), path);
 }
 
 /** The same for a TFLite file's bytes; `name` is what errors call it. */

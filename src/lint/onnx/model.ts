@@ -136,7 +136,6 @@ export interface Dequantized {
   readonly block: number;
 }
 
-/** A weight of a linear as it is stored, whatever stands between. */
 export function isLinear({ op, domain }: OnnxFileNode): boolean {
   return domain === '' && (op === 'Gemm' || op === 'MatMul');
 }

@@ -47,7 +47,7 @@ export async function openBenchModels(
   return models;
 }
 
-/** Only files that begin as a model does are run as they are; a folder with one in it is a source. */
+/** A folder with a model in it, or a file by another name, is a source that is written once more. */
 function formatOf(path: string): Target | undefined {
   if (listFolder(path).isFolder) return undefined;
   if (path.endsWith('.onnx')) return 'onnx';

@@ -12,6 +12,11 @@ export const canonicalPasses: readonly Pass[] = [
   sweep('cast-to-f32', 'cast(mask) {to: f16}  ->  cast(mask) {to: f32}', castToF32),
 ];
 
+/** Before norms are folded: what another tool has folded in part is taken back, so that both sides fold alike. */
+export const unfoldingPasses: readonly Pass[] = [
+  sweep('read-behind-norm', 'linear(x) beside noNorm(x)  ->  linear(noNorm(x))', readBehindNorm),
+];
+
 function sweep(name: string, summary: string, change: (graph: Graph, node: Node) => Node | null): Pass {
   return {
     name,
@@ -33,6 +38,44 @@ function dropZeroBias(graph: Graph, node: Node): Node | null {
   const [x, weight, bias] = node.inputs as readonly [Node, Node, Node?];
   if (bias?.op !== 'constant' || !readF32(bias.tensor).every((value) => value === 0)) return null;
   return graph.add('linear', [x, weight], node.attrs, node.name);
+}
+
+/** Below this share of the largest gain a division would make weights of noise. */
+const MIN_GAIN_SHARE = 2 ** -10;
+
+/**
+ * TensorFlow's converter folds the norm behind attention into the linear that reads it, and keeps it for the residual: W x + b =
+ * (W/g)(g∘x + c) + (b - (W/g) c).
+ */
+function readBehindNorm(graph: Graph, node: Node): Node | null {
+  if (node.op !== 'linear') return null;
+  const [x, weight, bias] = node.inputs as readonly [Node, Node, Node?];
+  const norm = [...x.users].find((user) => user.op === 'noNorm' && user.inputs[0] === x);
+  const [, gamma, beta] = norm?.inputs ?? [];
+  if (!norm || !gamma || !beta || !isFloatConstant(gamma) || !isFloatConstant(beta) || !isFloatConstant(weight))
+    return null;
+  if (bias !== undefined && !isFloatConstant(bias)) return null;
+  const [gains, offsets] = [readF32(gamma.tensor), readF32(beta.tensor)];
+  const largest = gains.reduce((most, gain) => Math.max(most, Math.abs(gain)), 0);
+  if (gains.some((gain) => Math.abs(gain) < MIN_GAIN_SHARE * largest)) return null;
+  const [rows, width] = weight.tensor.shape as readonly [number, number];
+  const values = takeF32(weight.tensor);
+  const shifts = bias ? takeF32(bias.tensor) : new Float32Array(rows);
+  for (let row = 0; row < rows; row++) {
+    let shift = shifts[row] as number;
+    for (let i = 0; i < width; i++) {
+      const value = (values[row * width + i] as number) / (gains[i] as number);
+      values[row * width + i] = value;
+      shift -= value * (offsets[i] as number);
+    }
+    shifts[row] = shift;
+  }
+  const inputs = [
+    norm,
+    graph.constant(tensorOf('f32', [rows, width], values), weight.name),
+    graph.constant(tensorOf('f32', [rows], shifts), bias?.name),
+  ];
+  return graph.add('linear', inputs, node.attrs, node.name);
 }
 
 /** A table of positions has a batch of 1 in one tool's files and none in another's. */

@@ -4,7 +4,8 @@ import { runPasses } from '../../pass.ts';
 import { selectPasses } from '../../passes/index.ts';
 import { raise } from '../../passes/raise.ts';
 import type { Dim } from '../../shape.ts';
-import { canonicalPasses } from './canonical.ts';
+import { canonicalPasses, unfoldingPasses } from './canonical.ts';
+import { forwardBias } from './forward-bias.ts';
 
 /**
  * Two graphs as meaning has them: high-level ops found, exact passes run, ids of one type, and the symbols of one side
@@ -22,8 +23,16 @@ export async function normalizeBoth(
 async function normalize(graph: Graph, sizes: Sizes, how: 'exact' | 'raise'): Promise<Graph> {
   const copy = copyGraph(graph, { bindings: sizes, indexType: 'i64' });
   await raise(copy);
-  if (how === 'exact') await runPasses(copy, [...EXACT_PASSES, ...canonicalPasses]);
+  if (how === 'exact') await runPasses(copy, [...unfoldingPasses, ...EXACT_PASSES, ...canonicalPasses]);
   return copy;
+}
+
+/**
+ * Moves biases of normalized graphs to where both have them. Not done otherwise: a weight that differs would then be told
+ * with a bias that it was multiplied with.
+ */
+export async function moveBiases(...graphs: readonly Graph[]): Promise<void> {
+  for (const graph of graphs) await runPasses(graph, [forwardBias, ...canonicalPasses]);
 }
 
 /** Every format's own form is undone or applied to both: tokens in rows, the trigram as a convolution. */

@@ -1,5 +1,4 @@
-import type { TokenRow } from '../../calibration/feeds.ts';
-import { feedsOf } from '../../calibration/feeds.ts';
+import { feedsOf, type TokenRow } from '../../calibration/feeds.ts';
 import { openSamples } from '../../calibration/open-samples.ts';
 import { randomSequences } from '../../calibration/token-sequences.ts';
 import { type NamedBytes, readWordPiece } from '../../calibration/wordpiece.ts';
@@ -7,6 +6,7 @@ import { MbertError } from '../../errors.ts';
 import type { RuntimeSession, TensorInfo } from '../../runtimes/runtime.ts';
 import { sizeOf } from '../../shape.ts';
 import { convertTensor, type Tensor, tensorOf } from '../../tensor.ts';
+import { tokenInput } from '../token-tables.ts';
 import type { BenchModel } from './models.ts';
 
 /** Where token sequences come from. */
@@ -93,9 +93,11 @@ export function feedsFor(
 
 /** Under the name and in the type that the file asks for: google-research says input_mask and segment_ids. */
 function feedOf({ name, dtype }: TensorInfo, all: Feeds): Tensor {
-  const role = /mask/i.test(name) ? 'attention_mask' : /type|segment/i.test(name) ? 'token_type_ids' : 'input_ids';
   const ids = all.get('input_ids') as Tensor;
-  return convertTensor(/position/i.test(name) ? positionsLike(ids.shape) : (all.get(role) as Tensor), dtype);
+  return convertTensor(
+    /position/i.test(name) ? positionsLike(ids.shape) : (all.get(tokenInput(name)) as Tensor),
+    dtype,
+  );
 }
 
 function positionsLike(shape: readonly number[]): Tensor {

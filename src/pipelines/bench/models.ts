@@ -6,7 +6,7 @@ import type { Target } from '../../passes/index.ts';
 import { type ConvertOptions, convert } from '../convert.ts';
 import { openModel } from '../model.ts';
 import type { OpenedModel } from '../opened-model.ts';
-import { tableRows } from '../verify.ts';
+import { tableRows } from '../token-tables.ts';
 
 /** A file that a runtime takes, and what mbert read in it. */
 export interface BenchModel {

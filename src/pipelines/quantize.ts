@@ -19,6 +19,7 @@ import { type Collect, type DecideOptions, type Decision, decide } from './quant
 import { rowReader } from './quantize/rows.ts';
 import { NO_SAMPLES, type SampleSets, takeSamples } from './quantize/samples.ts';
 import { withFolder } from './quantize/session.ts';
+import { Stopwatch } from './quantize/stopwatch.ts';
 import type { QuantizedFile, QuantizeOptions, QuantizeResult } from './quantize/types.ts';
 import { Writer } from './quantize/writer.ts';
 
@@ -109,6 +110,7 @@ interface Job {
   readonly feeds: { readonly task: OpenedModel['task']; readonly pad: number; readonly mask: number | undefined };
   /** Statistics of the calibration samples, once more the same for a twin of the graph. */
   readonly calibration: CalibrationRuns;
+  readonly stopwatch: Stopwatch;
 }
 
 async function quantizeTo(
@@ -121,11 +123,16 @@ async function quantizeTo(
   const options = given.scheme === 'f16' ? given : { ...given, passes: `${PASSES},${given.passes ?? ''}` };
   const source = model.build(format, options);
   refuseQuantized(source, options.source);
-  const { samples, feeds } = readSampleSets(model, source, format, options);
+  const stopwatch = new Stopwatch();
+  const { samples, feeds } = await stopwatch.time('calibrationMs', () =>
+    readSampleSets(model, source, format, options),
+  );
   const calibration = new CalibrationRuns(samples, feeds.pad, options);
-  const job: Job = { model, format, options, profile, samples, feeds, calibration };
+  const job: Job = { model, format, options, profile, samples, feeds, calibration, stopwatch };
   return withFolder(async (write) => {
-    const prepared = await prepare(model, format, options, calibration.collector());
+    const prepared = await stopwatch.time('calibrationMs', () =>
+      prepare(model, format, options, calibration.collector()),
+    );
     const writer = new Writer({ ...job, path, write, prepared, manifest: manifestOf(job) });
     if (options.scheme === 'f16') return writer.writeHalves();
     const decideOptions = decideOptionsOf(job, options.scheme);
@@ -207,7 +214,7 @@ class CalibrationRuns {
 }
 
 function decideOptionsOf(job: Job, scheme: Exclude<Scheme, 'f16'>): DecideOptions {
-  const { format, options, profile, samples, calibration } = job;
+  const { format, options, profile, samples, calibration, stopwatch } = job;
   const { recipe } = options;
   return {
     ...job.feeds,
@@ -227,6 +234,7 @@ function decideOptionsOf(job: Job, scheme: Exclude<Scheme, 'f16'>): DecideOption
     collect: (graph, requests) => calibration.collect(graph, requests),
     fallback: format === 'tflite' && !profile.isStrict ? 'dynamic' : 'float',
     scan: options.scan ?? true,
+    stopwatch,
     progress: (step, done, total) => options.progress?.(step, done, total),
   };
 }

@@ -1,4 +1,5 @@
 import type { Call, Graph, Node } from '../graph.ts';
+import type { OpName } from '../ops/index.ts';
 import type { Quant } from '../tensor.ts';
 import type { ActivationDType } from './qparams.ts';
 import type { RangeMethod, SettingsMap } from './settings.ts';
@@ -33,6 +34,13 @@ export interface Plan {
 
 export function isCall(node: Node): node is Call {
   return node.op !== 'input' && node.op !== 'constant';
+}
+
+/** Ops that only move numbers: their result has the scale of what they read. */
+const MOVERS: ReadonlySet<string> = new Set<OpName>(['reshape', 'transpose', 'slice', 'concat']);
+
+export function isMover(node: Node): boolean {
+  return MOVERS.has(node.op);
 }
 
 /** Every class of a plan once. */

@@ -1,8 +1,9 @@
 import { MbertError } from '../errors.ts';
+import type { Node } from '../graph.ts';
 import { absMax, type Histogram, type NodeStatistics, type Statistics } from '../statistics.ts';
 import type { Quant } from '../tensor.ts';
 import { constantRange } from './constants.ts';
-import { classesOf, type Plan, type ValueClass } from './plan.ts';
+import { classesOf, isMover, type Plan, type ValueClass } from './plan.ts';
 import { type ActivationDType, quantOf, type Range } from './qparams.ts';
 import type { RangeMethod } from './settings.ts';
 
@@ -184,9 +185,7 @@ function classRange(values: ValueClass, statistics: Statistics, method = values.
   let least = 0;
   let most = 0;
   for (const node of values.members) {
-    const found = statistics.get(node.name);
-    if (found === undefined && node.op !== 'constant') throw new Error(`${node.name} was not observed`);
-    const range = found ? chooseRange(found, method, values.dtype) : constantRange(node);
+    const range = rangeOf(node, statistics, method, values.dtype);
     if (!Number.isFinite(range.least) || !Number.isFinite(range.most)) {
       throw new MbertError('MALFORMED', `${node.name}: values reach ${range.least} to ${range.most} on the samples`, {
         hint: 'what is infinite in float has no integer; check the samples and the checkpoint',
@@ -196,4 +195,17 @@ function classRange(values: ValueClass, statistics: Statistics, method = values.
     most = Math.max(most, range.most);
   }
   return { least, most };
+}
+
+/** Where a linear turns float, what was moved out of its result gets a range of its own: that of what was observed before it moved. */
+function rangeOf(node: Node, statistics: Statistics, method: RangeMethod, dtype: ActivationDType): Range {
+  const found = statistics.get(node.name);
+  if (found) return chooseRange(found, method, dtype);
+  if (node.op === 'constant') return constantRange(node);
+  if (!isMover(node)) throw new Error(`${node.name} was not observed`);
+  const sources = node.inputs.map((input) => rangeOf(input, statistics, method, dtype));
+  return {
+    least: Math.min(...sources.map(({ least }) => least)),
+    most: Math.max(...sources.map(({ most }) => most)),
+  };
 }

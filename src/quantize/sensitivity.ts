@@ -60,6 +60,11 @@ export interface MeasuredSite extends Site {
 /** A site is kept in higher precision where it alone has this share of the noise of all that stays. */
 const TOLERATED_SHARE = 1 / 5;
 
+/** True where noise is enough, beside that of all the rest, to do something about it. */
+export function isTangible(noise: number, rest: number): boolean {
+  return noise > TOLERATED_SHARE * rest;
+}
+
 /**
  * The sites to keep in higher precision: those whose own noise is a tangible share of what all others make together, which
  * nothing can be done about. `rest` is the noise of everything but the measured sites.
@@ -68,7 +73,7 @@ export function sitesToKeep(measured: readonly MeasuredSite[], rest: number): Me
   const kept: MeasuredSite[] = [];
   let noise = rest + measured.reduce((sum, site) => sum + site.noise, 0);
   for (const site of measured.toSorted((a, b) => b.noise - a.noise)) {
-    if (site.noise <= TOLERATED_SHARE * (noise - site.noise)) break;
+    if (!isTangible(site.noise, noise - site.noise)) break;
     kept.push(site);
     noise -= site.noise;
   }

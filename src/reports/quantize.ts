@@ -1,5 +1,5 @@
 import type { QuantizedFile, QuantizeResult } from '../pipelines/quantize.ts';
-import { size, table } from './text.ts';
+import { plural, size, table } from './text.ts';
 
 const decibel = (value: number) => (Number.isFinite(value) ? `${value.toFixed(1)} dB` : 'equal');
 const percent = (share: number) => `${(100 * share).toFixed(2)} %`;
@@ -21,6 +21,7 @@ function fileText(file: QuantizedFile): string {
     ...scanLines(file),
     ...paretoLines(file),
     ...proofLines(file),
+    timesLine(file),
     ...file.failures.map((failure) => `  FAILED ${failure}`),
   ].join('\n');
 }
@@ -29,18 +30,30 @@ function indent(text: string): string[] {
   return text.split('\n').map((line) => `  ${line}`);
 }
 
+function timesLine({ times: { calibrationMs, scanMs, writingMs, proofMs } }: QuantizedFile): string {
+  const parts = { calibration: calibrationMs, scan: scanMs, writing: writingMs, proof: proofMs };
+  const worded = Object.entries(parts).map(([part, ms]) => `${part} ${(ms / 1000).toFixed(1)} s`);
+  return `  took ${worded.join(', ')}`;
+}
+
 function scanLines({ scan, target }: QuantizedFile): string[] {
   if (!scan) return [];
+  const measured = scan.sites.filter(({ sqnrDb }) => sqnrDb !== undefined);
+  const sums = { 'all of these': scan.togetherDb, 'everything else': scan.restDb };
+  const totals = Object.entries(sums).flatMap(([name, db]) => (db === undefined ? [] : [[name, decibel(db)] as const]));
+  if (measured.length === 0) {
+    const heading = `${plural(scan.sites.length, 'linear')} with outliers, none kept`;
+    return [`  ${[heading, ...totals.map(([name, db]) => `${name} ${db}`)].join(', ')}`];
+  }
   const kept = target === 'tflite' ? 'dynamic' : 'float';
-  const rows = scan.sites.map(({ name, peak, sqnrDb, kept: isKept }) => [
+  const rows = measured.map(({ name, peak, sqnrDb = 0, kept: isKept }) => [
     name,
     peak.toFixed(0),
     decibel(sqnrDb),
     isKept ? kept : '',
   ]);
   const heading = ['linears with outliers', 'max/rms', 'alone', 'kept'];
-  const rest = scan.restDb === undefined ? [] : [['everything else', '', decibel(scan.restDb), '']];
-  return indent(table([heading, ...rows, ...rest]));
+  return indent(table([heading, ...rows, ...totals.map(([name, db]) => [name, '', db, ''])]));
 }
 
 function paretoLines({ pareto }: QuantizedFile): string[] {

@@ -18,6 +18,7 @@ import type { Statistics, StatisticsRequest } from '../../statistics.ts';
 import type { SampleSets } from './samples.ts';
 import { type ScanResult, scanOutstanding } from './scan.ts';
 import type { FeedOptions } from './session.ts';
+import type { Stopwatch } from './stopwatch.ts';
 import { withTrial } from './trial.ts';
 
 export type Collect = (graph: Graph, requests: readonly StatisticsRequest[]) => Promise<Statistics>;
@@ -32,6 +33,7 @@ export interface DecideOptions extends FeedOptions {
   /** What a linear becomes that is kept in higher precision. */
   readonly fallback: NodeScheme;
   readonly scan: boolean;
+  readonly stopwatch: Stopwatch;
   readonly progress: (step: string, done?: number, total?: number) => void;
 }
 
@@ -46,20 +48,20 @@ export interface Decision {
 
 /** The form's settings, changed by the recipe and then, for nodes that no rule speaks of, by what a scan finds. */
 export async function decide(graph: Graph, options: DecideOptions): Promise<Decision> {
-  const { form, request, recipe } = options;
+  const { form, request, recipe, stopwatch } = options;
   const defaults = defaultSettings(graph, options);
   const chosen = recipe ? applyRecipe(defaults, recipe.rules, recipe.path) : defaults;
   if (recipe) refuseSchemes(chosen, request.scheme, recipe.path);
   const plan = form.plan(graph, chosen, request);
-  const statistics = await observe(plan, options);
-  const guarded = await guardRanges(plan, statistics, options);
+  const statistics = await stopwatch.time('calibrationMs', () => observe(plan, options));
+  const guarded = await stopwatch.time('scanMs', () => guardRanges(plan, statistics, options));
   const { settings } = guarded;
   const warnings = [...floatWarnings(plan, form), ...guarded.warnings];
   if (!options.scan || plan.integer.size === 0) return { graph, settings, statistics, scan: undefined, warnings };
-  const scan = await scanOutstanding(
-    trialOptions(form.plan(graph, settings, request), statistics, options),
-    statistics,
-    (done, total) => options.progress('scanning linears with outliers', done, total),
+  const scan = await stopwatch.time('scanMs', () =>
+    scanOutstanding(trialOptions(form.plan(graph, settings, request), statistics, options), statistics, (done, total) =>
+      options.progress('scanning linears with outliers', done, total),
+    ),
   );
   const free = scan.keep.filter((node) => defaults.get(node)?.scheme === chosen.get(node)?.scheme);
   return { graph, settings: withScheme(settings, free, options.fallback), statistics, scan, warnings };

@@ -1,5 +1,12 @@
 import type { Call } from '../../graph.ts';
-import { type MeasuredSite, outstandingSites, type Site, sitesOf, sitesToKeep } from '../../quantize/sensitivity.ts';
+import {
+  isTangible,
+  type MeasuredSite,
+  outstandingSites,
+  type Site,
+  sitesOf,
+  sitesToKeep,
+} from '../../quantize/sensitivity.ts';
 import type { Statistics } from '../../statistics.ts';
 import type { Trial, TrialOptions } from './trial.ts';
 import { withTrial } from './trial.ts';
@@ -9,38 +16,48 @@ export interface ScannedSite {
   readonly name: string;
   /** max |x| / rms of what it reads or writes as integers. */
   readonly peak: number;
-  /** The answers with this linear alone on integers, against none: 10·log10(Σ answer² / Σ error²). */
-  readonly sqnrDb: number;
+  /** The answers with this linear alone on integers, against none: 10·log10(Σ answer² / Σ error²). Undefined where `togetherDb` was enough. */
+  readonly sqnrDb: number | undefined;
   readonly kept: boolean;
 }
 
 export interface ScanResult {
   /** The linears whose values stand out; empty where none does, and nothing was run. */
   readonly sites: readonly ScannedSite[];
+  /** All of these on integers, against none. */
+  readonly togetherDb: number | undefined;
   /** Everything else on integers. */
   readonly restDb: number | undefined;
   readonly keep: readonly Call[];
 }
 
-/** Measures the linears whose values stand out, each on its own, and says which to keep in higher precision. */
+/**
+ * Measures the linears whose values stand out, and says which to keep in higher precision. Each is measured on its own only
+ * where all of them together are a tangible share of the noise: the noise of one is no more than that of all.
+ */
 export async function scanOutstanding(
   options: Omit<TrialOptions, 'groups'>,
   statistics: Statistics,
   progress: (done: number, total: number) => void,
 ): Promise<ScanResult> {
   const sites = outstandingSites(sitesOf(options.plan, statistics));
-  if (sites.length === 0) return { sites: [], restDb: undefined, keep: [] };
+  if (sites.length === 0) return { sites: [], togetherDb: undefined, restDb: undefined, keep: [] };
   return withTrial({ ...options, groups: sites.map(({ node }) => [node]) }, async (trial) => {
     const rest = await trial.measure([0], 'float');
-    const measured = await measureSites(trial, sites, progress);
+    const together = await trial.measure(
+      sites.map((_, i) => i + 1),
+      'weights',
+    );
+    const measured = isTangible(together.noiseRatio, rest.noiseRatio) ? await measureSites(trial, sites, progress) : [];
     const kept = sitesToKeep(measured, rest.noiseRatio);
+    const noises = new Map(measured.map(({ node, noise }) => [node, noise]));
     return {
-      sites: measured.map((site) => ({
-        name: site.node.name,
-        peak: site.peak,
-        sqnrDb: -10 * Math.log10(site.noise),
-        kept: kept.includes(site),
-      })),
+      sites: sites.map(({ node, peak }) => {
+        const noise = noises.get(node);
+        const sqnrDb = noise === undefined ? undefined : -10 * Math.log10(noise);
+        return { name: node.name, peak, sqnrDb, kept: kept.some((site) => site.node === node) };
+      }),
+      togetherDb: together.sqnrDb,
       restDb: rest.sqnrDb,
       keep: kept.map(({ node }) => node),
     };

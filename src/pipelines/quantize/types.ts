@@ -1,7 +1,8 @@
 import type { RangeMethod, Scheme } from '../../quantize/settings.ts';
 import type { ConvertedFile, ConvertOptions, ConvertResult } from '../convert.ts';
 import type { Proof } from './prove.ts';
-import type { ParetoRow, ScannedSite } from './scan.ts';
+import type { ParetoRow, ScanResult } from './scan.ts';
+import type { Times } from './stopwatch.ts';
 
 export interface QuantizeOptions extends ConvertOptions {
   readonly scheme: Scheme;
@@ -39,9 +40,10 @@ export interface QuantizedFile extends ConvertedFile {
   /** Linears by how they compute, e.g. `int8`: 134. */
   readonly linears: { readonly [scheme: string]: number };
   /** Linears whose values stand out; undefined where none does or none was looked for. */
-  readonly scan: { readonly restDb: number | undefined; readonly sites: readonly ScannedSite[] } | undefined;
+  readonly scan: Omit<ScanResult, 'keep'> | undefined;
   readonly pareto: readonly (ParetoRow & { readonly chosen: boolean })[] | undefined;
   readonly proof: Proof | undefined;
+  readonly times: Times;
   /** Why the answer is no; empty where every gate is passed. */
   readonly failures: readonly string[];
   readonly warnings: readonly string[];

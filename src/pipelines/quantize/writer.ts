@@ -10,8 +10,9 @@ import type { OpenedModel } from '../opened-model.ts';
 import { build, type Collect, type DecideOptions, type Decision, trialOptions, withScheme } from './decide.ts';
 import { compareFiles, compareLayers, type Proof, type ProofOptions } from './prove.ts';
 import type { SampleSets } from './samples.ts';
-import { type ParetoFront, scanEverySite } from './scan.ts';
+import { type ParetoFront, type ScanResult, scanEverySite } from './scan.ts';
 import type { FeedOptions } from './session.ts';
+import type { Stopwatch } from './stopwatch.ts';
 import type { QuantizedFile, QuantizeOptions } from './types.ts';
 
 export interface WriterOptions {
@@ -21,6 +22,7 @@ export interface WriterOptions {
   readonly samples: SampleSets;
   readonly feeds: FeedOptions;
   readonly calibration: { replay(): Collect | undefined };
+  readonly stopwatch: Stopwatch;
   /** The file to write. */
   readonly path: string;
   /** Writes what is thrown away afterwards. */
@@ -53,10 +55,12 @@ export class Writer {
 
   async writeHalves(): Promise<QuantizedFile> {
     const { prepared } = this.#options;
-    const written = await this.#write(prepared.graph, 'f16', this.#options.manifest);
-    const graph = this.#isTooDynamic(prepared.graph) ? await this.#fixedTwin(prepared.graph) : prepared.graph;
-    const isWritten = graph === prepared.graph;
-    const proof = await this.#prove({ float: graph, quantized: graph, isWritten }, written, 'f16');
+    const { stopwatch, manifest } = this.#options;
+    const written = await stopwatch.time('writingMs', () => this.#write(prepared.graph, 'f16', manifest));
+    const proof = await stopwatch.time('proofMs', async () => {
+      const graph = this.#isTooDynamic(prepared.graph) ? await this.#fixedTwin(prepared.graph) : prepared.graph;
+      return this.#prove({ float: graph, quantized: graph, isWritten: graph === prepared.graph }, written, 'f16');
+    });
     return this.#result(written, proof, { form: 'f16', linears: { f16: countLinears(prepared.graph) } });
   }
 
@@ -72,7 +76,7 @@ export class Writer {
   async #attempt(decision: Decision, options: DecideOptions): Promise<QuantizedFile> {
     const { request, form } = options;
     const { settings } = decision;
-    const graph = build(decision, options);
+    const { stopwatch } = this.#options;
     const kept = namesOf(settings, ({ scheme }) => scheme !== request.scheme);
     const manifest = {
       ...this.#options.manifest,
@@ -80,16 +84,21 @@ export class Writer {
       range: request.range,
       ...(kept.length > 0 && { kept }),
     };
-    const written = await this.#write(graph, 'f32', manifest);
+    const { graph, written } = await stopwatch.time('writingMs', async () => {
+      const built = build(decision, options);
+      return { graph: built, written: await this.#write(built, 'f32', manifest) };
+    });
     const hasProof = this.#options.samples.proof.length > 0;
     const proof = hasProof
-      ? await this.#prove(await this.#runnable(decision, options, graph), written, 'f32')
+      ? await stopwatch.time('proofMs', async () =>
+          this.#prove(await this.#runnable(decision, options, graph), written, 'f32'),
+        )
       : undefined;
     const { scan } = decision;
     return this.#result(written, proof, {
       form: form.name,
       linears: linearsOf(settings),
-      ...(scan && scan.sites.length > 0 && { scan: { restDb: scan.restDb, sites: scan.sites } }),
+      ...(scan && scan.sites.length > 0 && { scan: withoutNodes(scan) }),
       warnings: decision.warnings,
     });
   }
@@ -104,12 +113,14 @@ export class Writer {
     const { graph, settings, statistics } = decision;
     const plan = options.form.plan(graph, settings, options.request);
     const isFloat = options.fallback === 'float';
-    const front = await scanEverySite(
-      trialOptions(plan, statistics, options),
-      statistics,
-      // An i8 weight is a quarter of its f32.
-      ({ floatBytes }) => (isFloat ? 0.75 * floatBytes : 0),
-      (done, total) => options.progress('scanning every linear', done, total),
+    const front = await this.#options.stopwatch.time('scanMs', () =>
+      scanEverySite(
+        trialOptions(plan, statistics, options),
+        statistics,
+        // An i8 weight is a quarter of its f32.
+        ({ floatBytes }) => (isFloat ? 0.75 * floatBytes : 0),
+        (done, total) => options.progress('scanning every linear', done, total),
+      ),
     );
     const keeping = (kept: number): Decision => ({
       ...decision,
@@ -221,7 +232,7 @@ export class Writer {
     proof: Proof | undefined,
     more: Pick<QuantizedFile, 'form' | 'linears'> & Partial<QuantizedFile>,
   ): QuantizedFile {
-    const { options, samples } = this.#options;
+    const { options, samples, stopwatch } = this.#options;
     const { maxDrop, maxSize } = options;
     const size = written.files.reduce((sum, file) => sum + file.size, 0);
     const failures: string[] = [];
@@ -237,11 +248,16 @@ export class Writer {
       scan: undefined,
       pareto: undefined,
       proof,
+      times: stopwatch.times(),
       failures,
       ...more,
       warnings: [...samples.warnings, ...(more.warnings ?? [])],
     };
   }
+}
+
+function withoutNodes({ sites, togetherDb, restDb }: ScanResult): QuantizedFile['scan'] {
+  return { sites, togetherDb, restDb };
 }
 
 /** The float reference is f32 whatever the written file's floats are. */

@@ -1,13 +1,10 @@
 import type { Call, Graph, Node } from '../../graph.ts';
 import type { OpName } from '../../ops/index.ts';
-import { isCall, type Plan, type ValueClass } from '../plan.ts';
+import { isCall, isMover, type Plan, type ValueClass } from '../plan.ts';
 import { type ActivationDType, probabilityQuant } from '../qparams.ts';
 import { hasWeight, isNarrow, isTable, type Settings, type SettingsMap } from '../settings.ts';
 import type { Form, FormRequest } from './form.ts';
 import { weightSettings } from './weights-only.ts';
-
-/** Ops that only move numbers: their result has the scale of what they read. */
-const MOVERS: ReadonlySet<string> = new Set<OpName>(['reshape', 'transpose', 'slice', 'concat']);
 
 /** Sums and products of values, which are integers only between integers: else two roundings gain nothing. */
 const ELEMENTWISE: ReadonlySet<string> = new Set<OpName>(['add', 'sub', 'mul']);
@@ -103,10 +100,6 @@ function integerNodes(graph: Graph, settings: SettingsMap, integerOutputs: boole
     }
   }
   return integer;
-}
-
-function isMover(node: Node): boolean {
-  return MOVERS.has(node.op);
 }
 
 /** Values joined by movers (union-find); each class ends with one scale. */

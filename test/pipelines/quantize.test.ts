@@ -1,48 +1,76 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { openSource } from '../../src/importers/index.ts';
 import { convert } from '../../src/pipelines/convert.ts';
-import { type QuantizeOptions, quantize } from '../../src/pipelines/quantize.ts';
+import { type QuantizedFile, type QuantizeOptions, quantize } from '../../src/pipelines/quantize.ts';
 import { temporaryFolder } from './written.ts';
 
 /** Four layers with LayerNorm and GELU, trained on SST-2. */
 const DEMO = 'fixtures/mobilebert-demo';
-const TEXTS = join(DEMO, 'sst2-train-256.txt');
-const LABELLED = join(DEMO, 'sst2-dev-200.tsv');
-/** Tiny, with NoNorm and ReLU; its weights are random. */
+/** Two layers each, their weights random: with NoNorm and ReLU, with LayerNorm and GELU, and one that gives features. */
 const NO_NORM = 'fixtures/hf-seqcls';
+const LAYER_NORM = 'fixtures/bert-seqcls';
+const FEATURES = 'fixtures/hf-features';
 
 const folder = temporaryFolder();
 const at = (name: string) => join(folder, name);
 
 /** A file of lines in the temporary folder. */
-function textFile(name: string, lines: readonly string[]): string {
-  writeFileSync(at(name), `${lines.join('\n')}\n`);
+function textFile(name: string, content: readonly string[]): string {
+  writeFileSync(at(name), `${content.join('\n')}\n`);
   return at(name);
 }
 
-const lines = readFileSync(TEXTS, 'utf8').split('\n');
+const lines = readFileSync(join(DEMO, 'sst2-train-256.txt'), 'utf8').split('\n');
 let few = '';
+let many = '';
 let labelled = '';
+let short = '';
 beforeAll(() => {
-  few = textFile('few.txt', lines.slice(0, 96));
-  labelled = textFile('labelled.tsv', readFileSync(LABELLED, 'utf8').split('\n').slice(0, 41));
+  few = textFile('few.txt', lines.slice(0, 24));
+  many = textFile('many.txt', lines.slice(0, 96));
+  const sentences = readFileSync(join(DEMO, 'sst2-dev-200.tsv'), 'utf8').split('\n');
+  labelled = textFile('labelled.tsv', sentences.slice(0, 33));
+  short = textFile('short.tsv', sentences.slice(0, 9));
 });
 
-/** Quantizes the demo model at 32 tokens with 32 samples; the rest of the file proves. */
-async function quantizeDemo(output: string, options: Partial<QuantizeOptions> & Pick<QuantizeOptions, 'scheme'>) {
-  const { results } = await quantize({
-    source: DEMO,
-    output: at(output),
-    sequenceLength: 32,
-    calibrate: few,
-    samples: 32,
-    ...options,
-  });
+type Wanted = Partial<QuantizeOptions> & Pick<QuantizeOptions, 'scheme'>;
+
+async function quantizeTo(output: string, options: Wanted & Pick<QuantizeOptions, 'source'>): Promise<QuantizedFile> {
+  const { results } = await quantize({ output: at(output), ...options });
   const [result] = results;
   if (result === undefined) throw new Error('nothing was written');
   return result;
+}
+
+/** The trained model at 32 tokens, calibrated on 16 lines; labelled sentences prove. */
+function quantizeDemo(output: string, options: Wanted): Promise<QuantizedFile> {
+  const common = { sequenceLength: 32, calibrate: few, samples: 16, data: labelled };
+  return quantizeTo(output, { source: DEMO, ...common, ...options });
+}
+
+/** The tiny model at 16 tokens; what the calibration file has left proves. */
+function quantizeTiny(output: string, options: Wanted & Partial<QuantizeOptions>): Promise<QuantizedFile> {
+  return quantizeTo(output, { source: NO_NORM, sequenceLength: 16, calibrate: many, samples: 32, ...options });
+}
+
+/** Overwrites every f32 of a tensor in a safetensors file. */
+function fillTensor(path: string, name: string, value: number): void {
+  const bytes = readFileSync(path);
+  const headerBytes = Number(bytes.readBigUInt64LE(0));
+  const header = JSON.parse(bytes.toString('utf8', 8, 8 + headerBytes));
+  const [from, to] = header[name].data_offsets;
+  for (let offset = from; offset < to; offset += 4) bytes.writeFloatLE(value, 8 + headerBytes + offset);
+  writeFileSync(path, bytes);
+}
+
+/** Each scheme of the trained model once: the tests below look at the same files. */
+const made = new Map<string, Promise<QuantizedFile>>();
+function demo(output: string, scheme: QuantizeOptions['scheme'], data = labelled): Promise<QuantizedFile> {
+  const found = made.get(output) ?? quantizeDemo(output, { scheme, data });
+  made.set(output, found);
+  return found;
 }
 
 describe('every scheme', () => {
@@ -58,18 +86,20 @@ describe('every scheme', () => {
     ['int16x8.onnx', 'int16x8', 45, 'integer-gemms'],
     ['int16x8.tflite', 'int16x8', 45, 'integer-graph'],
   ] as const)('%s runs and answers as the float model does', async (output, scheme, decibels, form) => {
-    const { proof, files, form: found, failures } = await quantizeDemo(output, { scheme });
+    // LiteRT has no fast kernels for 16 bits.
+    const isSlow = output === 'int16x8.tflite';
+    const { proof, files, form: found, failures } = await demo(output, scheme, isSlow ? short : labelled);
     expect(found).toBe(form);
     expect(proof?.sqnrDb).toBeGreaterThan(decibels);
     expect(proof?.agreement).toBeGreaterThan(0.93);
-    expect(proof?.samples).toBe(32);
+    expect(proof?.samples).toBe(isSlow ? 8 : 32);
     expect(files[0]?.size).toBe(readFileSync(at(output)).byteLength);
     expect(failures).toEqual([]);
   });
 
-  test('int8 is under 28.5 % of the f32 file', async () => {
+  test('int8 is under a third of the f32 file', async () => {
     await convert({ source: DEMO, output: at('f32.onnx'), sequenceLength: 32 });
-    const { files } = await quantizeDemo('small.onnx', { scheme: 'int8' });
+    const { files } = await demo('int8.onnx', 'int8');
     // The fixture's table is small beside its biases and its float front; real models have a smaller share of these.
     expect(files[0]?.size).toBeLessThan(0.32 * readFileSync(at('f32.onnx')).byteLength);
   });
@@ -77,8 +107,7 @@ describe('every scheme', () => {
 
 describe('the proof', () => {
   test('compares each layer, and accuracy where there are labels', async () => {
-    const { proof } = await quantizeDemo('labelled.onnx', { scheme: 'int8', data: labelled });
-    expect(proof?.samples).toBe(40);
+    const { proof } = await demo('int8.onnx', 'int8');
     expect(proof?.layers.map(({ name }) => /layer\.\d/.exec(name)?.[0])).toEqual([
       'layer.0',
       'layer.1',
@@ -90,74 +119,94 @@ describe('the proof', () => {
     expect(proof?.drop).toBeCloseTo(100 * ((proof?.accuracy?.float ?? 0) - (proof?.accuracy?.quantized ?? 0)), 9);
   });
 
+  test('says what each part of the work took', async () => {
+    const { times, scan } = await demo('int8.onnx', 'int8');
+    for (const ms of Object.values(times)) expect(ms).toBeGreaterThan(0);
+    // None is worth a look of its own, and none is kept.
+    expect(scan?.togetherDb).toBeGreaterThan(60);
+    expect(scan?.sites.filter(({ sqnrDb, kept }) => sqnrDb !== undefined || kept)).toEqual([]);
+  });
+
   test('a dynamic TFLite file is proven through its fixed-length twin', async () => {
-    const { proof, inputs } = await quantizeDemo('dynamic-length.tflite', {
+    const { proof, inputs } = await quantizeTiny('dynamic-length.tflite', {
       scheme: 'int8',
       sequenceLength: 'dynamic',
     });
     expect(inputs[0]?.type).toBe('i32[1, sequence]');
-    expect(proof?.sqnrDb).toBeGreaterThan(36);
+    expect(proof?.sqnrDb).toBeGreaterThan(25);
+  });
+});
+
+describe('a gate', () => {
+  // Features agree by their cosine, so that any rounding at all is a drop.
+  const gate = (output: string, options: Partial<QuantizeOptions>) =>
+    quantizeTiny(output, { source: FEATURES, scheme: 'int8', scan: true, ...options });
+
+  test('that is not met keeps linears in higher precision, the fewest that it takes', async () => {
+    const { proof } = await gate('open.onnx', {});
+    const drop = proof?.drop ?? 0;
+    expect(drop).toBeGreaterThan(0);
+    const { failures, pareto, proof: gated, linears } = await gate('gated.onnx', { maxDrop: drop * 0.8 });
+    expect(failures).toEqual([]);
+    expect(gated?.drop).toBeLessThanOrEqual(drop * 0.8);
+    const chosen = pareto?.filter((row) => row.chosen) ?? [];
+    expect(chosen).toHaveLength(1);
+    expect(chosen[0]?.kept).toBeGreaterThan(0);
+    expect(chosen[0]?.kept).toBeLessThan(pareto?.at(-1)?.kept ?? 0);
+    expect(linears['float']).toBeGreaterThanOrEqual(chosen[0]?.kept ?? 0);
   });
 
-  test('a gate that is not met keeps more linears in higher precision, and says no where that is not enough', async () => {
-    const gated = await quantizeDemo('gated.onnx', { scheme: 'int8', maxDrop: 100, maxSize: 1000 });
-    expect(gated.failures).toEqual([expect.stringContaining('--max-size 1000')]);
-    const ruined = textFile('ruin.json', [
-      '[{"match": ".", "op": "linear", "granularity": "tensor", "range": "minmax"}]',
-    ]);
-    const { failures, pareto, proof } = await quantizeDemo('ruined.onnx', {
-      scheme: 'int8',
-      maxDrop: 0,
-      recipe: ruined,
-    });
-    if (proof && proof.drop > 0) expect(failures).toEqual([expect.stringContaining('--max-drop 0')]);
-    else expect(failures).toEqual([]);
-    if (pareto) expect(pareto.filter(({ chosen }) => chosen)).toHaveLength(1);
+  test('that no choice meets makes the answer no, and so does a size', async () => {
+    const { failures, pareto } = await gate('closed.onnx', { maxDrop: 0, maxSize: 1000 });
+    expect(failures).toEqual([expect.stringContaining('--max-drop 0: '), expect.stringContaining('--max-size 1000: ')]);
+    expect(pareto?.filter(({ chosen }) => chosen)).toHaveLength(1);
   });
 });
 
 describe('the file', () => {
   test('says how it was made, and is the same when it is made again', async () => {
-    for (const name of ['a', 'b']) await quantizeDemo(`${name}.onnx`, { scheme: 'int8' });
-    expect(readFileSync(at('a.onnx')).equals(readFileSync(at('b.onnx')))).toBe(true);
-    const text = readFileSync(at('a.onnx'), 'latin1');
+    await demo('int8.onnx', 'int8');
+    await quantizeDemo('again.onnx', { scheme: 'int8' });
+    const bytes = readFileSync(at('int8.onnx'));
+    expect(bytes.equals(readFileSync(at('again.onnx')))).toBe(true);
+    const text = bytes.toString('latin1');
     const [manifest] = /\{"scheme":"int8".*?\}\}?(?=[^"\w,:{[])/s.exec(text) ?? [];
     expect(manifest).toContain('"calibration":{"source":"few.txt","sha256":"');
-    expect(manifest).toContain('"count":32,"seed":null}');
+    expect(manifest).toContain('"count":16,"seed":null}');
     expect(manifest).not.toContain(folder);
   });
 
   test('names the nodes that a dumped recipe gives the same settings', async () => {
     const recipe = textFile('keep.json', ['[{"match": "layer\\\\.0\\\\.", "op": "linear", "keep": "float"}]']);
-    const first = await quantizeDemo('kept.onnx', { scheme: 'int8', recipe, dumpRecipe: at('dump.json') });
-    const second = await quantizeDemo('again.onnx', { scheme: 'int8', recipe: at('dump.json'), scan: false });
-    expect(first.linears['float']).toBeGreaterThan(10);
+    const first = await quantizeTiny('kept.onnx', { scheme: 'int8', recipe, dumpRecipe: at('dump.json') });
+    const second = await quantizeTiny('again.onnx', { scheme: 'int8', recipe: at('dump.json'), scan: false });
+    expect(first.linears['float']).toBeGreaterThan(5);
     expect(second.linears).toEqual(first.linears);
   });
 
-  test('of a strict target has integer softmax and mask, and says what stays float', async () => {
-    const { proof, warnings, form } = await quantizeDemo('npu.tflite', { scheme: 'int8', target: 'npu' });
-    expect(form).toBe('strict-integer-graph');
-    expect(proof?.agreement).toBeGreaterThan(0.85);
-    expect(warnings).toContainEqual(expect.stringContaining('layerNorm'));
-  });
+  test.each(['npu', 'hexagon'])(
+    'of a strict target, %s, has integer softmax and mask, and says what stays float',
+    async (target) => {
+      const { proof, warnings, form } = await quantizeTiny(`${target}.tflite`, {
+        source: LAYER_NORM,
+        scheme: 'int8',
+        target,
+      });
+      expect(form).toBe('strict-integer-graph');
+      expect(proof?.agreement).toBeGreaterThan(0.85);
+      expect(warnings).toContainEqual(expect.stringContaining('layerNorm'));
+    },
+  );
 
   test('with --io int8 has integer outputs', async () => {
-    const { outputs } = await quantizeDemo('io.tflite', { scheme: 'int8', io: 'int8', data: undefined });
-    expect(outputs).toEqual([{ name: 'logits', type: 'i8[1, 2]' }]);
+    const { outputs } = await quantizeTiny('io.tflite', { scheme: 'int8', io: 'int8' });
+    expect(outputs).toEqual([{ name: 'logits', type: expect.stringMatching(/^i8\[1, \d\]$/) }]);
   });
 
   test('of a NoNorm model has equalized streams', async () => {
-    const { results } = await quantize({
-      source: NO_NORM,
-      output: at('no-norm.onnx'),
-      scheme: 'int8',
-      calibrate: few,
-      samples: 32,
-      sequenceLength: 16,
-    });
-    expect(results[0]?.passes.find(({ name }) => name === 'equalize-streams')?.rewrites).toBeGreaterThan(0);
-    expect(results[0]?.proof?.sqnrDb).toBeGreaterThan(25);
+    const { passes, proof } = await quantizeTiny('no-norm.onnx', { scheme: 'int8' });
+    expect(passes.find(({ name }) => name === 'equalize-streams')?.rewrites).toBeGreaterThan(0);
+    expect(proof?.sqnrDb).toBeGreaterThan(25);
   });
 });
 
@@ -182,7 +231,7 @@ describe('what is refused', () => {
     ['a recipe for halves', { scheme: 'f16', recipe: 'r.json' }, 'USAGE', '--recipe: f16 has no recipes'],
     ['a missing file', { scheme: 'int8', calibrate: 'nothing.txt' }, 'NOT_FOUND', 'nothing.txt'],
   ] as const)('%s', async (_, options, code, message) => {
-    await expect(quantizeDemo('refused.onnx', options)).rejects.toMatchObject({
+    await expect(quantizeTiny('refused.onnx', options)).rejects.toMatchObject({
       code,
       message: expect.stringContaining(message),
     });
@@ -199,7 +248,7 @@ describe('what is refused', () => {
     ],
   ] as const)('%s', async (_, make, code, message) => {
     const calibrate = make();
-    await expect(quantizeDemo('refused.onnx', { scheme: 'int8', calibrate })).rejects.toMatchObject({
+    await expect(quantizeTiny('refused.onnx', { scheme: 'int8', calibrate })).rejects.toMatchObject({
       code,
       message: expect.stringContaining(message),
     });
@@ -207,20 +256,20 @@ describe('what is refused', () => {
 
   test('evaluation data that was calibrated on, unless it is allowed', async () => {
     const data = textFile('overlap.txt', [...lines.slice(100, 140), lines[3] as string]);
-    await expect(quantizeDemo('overlap.onnx', { scheme: 'dynamic', data })).rejects.toMatchObject({
+    await expect(quantizeTiny('overlap.onnx', { scheme: 'dynamic', data })).rejects.toMatchObject({
       code: 'USAGE',
       message: expect.stringContaining('1 of its 41 samples are calibration samples as well, the first is sample 41'),
     });
-    const { warnings } = await quantizeDemo('overlap.onnx', { scheme: 'dynamic', data, allowOverlap: true });
+    const { warnings } = await quantizeTiny('overlap.onnx', { scheme: 'dynamic', data, allowOverlap: true });
     expect(warnings).toContainEqual(expect.stringContaining('1 samples were calibrated on'));
     expect(readFileSync(at('overlap.onnx'), 'latin1')).toContain('"overlap":1');
   });
 
   test('labels that the model has no class for', async () => {
     const data = textFile('odd.tsv', ['sentence\tlabel', ...lines.slice(100, 140).map((line) => `${line.trim()}\t7`)]);
-    await expect(quantizeDemo('refused.onnx', { scheme: 'dynamic', data })).rejects.toMatchObject({
+    await expect(quantizeTiny('refused.onnx', { scheme: 'dynamic', data })).rejects.toMatchObject({
       code: 'MISMATCH',
-      message: expect.stringContaining("sample 1: label 7: is none of the model's 2 classes"),
+      message: expect.stringContaining("sample 1: label 7: is none of the model's 3 classes"),
     });
   });
 
@@ -232,11 +281,11 @@ describe('what is refused', () => {
       '[SEP]',
       ...Array.from({ length: 20000 }, (_, i) => `w${i}`),
     ]);
-    await expect(quantizeDemo('refused.onnx', { scheme: 'int8', vocab })).rejects.toMatchObject({ code: 'MISMATCH' });
+    await expect(quantizeTiny('refused.onnx', { scheme: 'int8', vocab })).rejects.toMatchObject({ code: 'MISMATCH' });
   });
 
   test('a source that is quantized already', async () => {
-    await quantizeDemo('source.onnx', { scheme: 'int8' });
+    await quantizeTiny('source.onnx', { scheme: 'int8' });
     const source = await openSource(at('source.onnx'));
     expect(source.yields).toBe('graph');
     await expect(
@@ -247,15 +296,26 @@ describe('what is refused', () => {
     });
   });
 
+  test('a model whose values overflow on the texts', async () => {
+    const source = at('overflowing');
+    cpSync(NO_NORM, source, { recursive: true });
+    fillTensor(join(source, 'model.safetensors'), 'mobilebert.encoder.layer.0.intermediate.dense.bias', 3e38);
+    await expect(quantizeTiny('refused.onnx', { source, scheme: 'int8' })).rejects.toMatchObject({
+      code: 'MISMATCH',
+      message: expect.stringContaining('sample 1: its values are infinite or not numbers'),
+    });
+    expect(existsSync(at('refused.onnx'))).toBe(false);
+  });
+
   test('a recipe that fits nothing', async () => {
     const recipe = textFile('nothing.json', ['[{"match": "layer\\\\.9\\\\.", "scheme": "float"}]']);
-    await expect(quantizeDemo('refused.onnx', { scheme: 'int8', recipe })).rejects.toMatchObject({ code: 'MISMATCH' });
+    await expect(quantizeTiny('refused.onnx', { scheme: 'int8', recipe })).rejects.toMatchObject({ code: 'MISMATCH' });
   });
 });
 
 test('a recipe may not mix two kinds of calibrated integers', async () => {
   const recipe = textFile('mixed.json', ['[{"match": "layer\\\\.1\\\\.", "op": "linear", "scheme": "int16x8"}]']);
-  await expect(quantizeDemo('refused.onnx', { scheme: 'int8', recipe })).rejects.toMatchObject({
+  await expect(quantizeTiny('refused.onnx', { scheme: 'int8', recipe })).rejects.toMatchObject({
     code: 'MISMATCH',
     hint: 'it may be float, dynamic, w4, int8',
   });
@@ -264,14 +324,16 @@ test('a recipe may not mix two kinds of calibrated integers', async () => {
 describe('what is warned of', () => {
   test('one line to calibrate on, and texts that are cut', async () => {
     const calibrate = textFile('one.txt', [lines.slice(0, 20).join(' ')]);
-    const { warnings } = await quantizeDemo('one.onnx', { scheme: 'int8', calibrate, scan: false });
+    const { warnings } = await quantizeTiny('one.onnx', { scheme: 'int8', calibrate, scan: false });
     expect(warnings).toContainEqual(expect.stringContaining('has one sample to calibrate on'));
-    expect(warnings).toContainEqual(expect.stringContaining('1 of 1 samples are cut to 32 tokens'));
+    expect(warnings).toContainEqual(expect.stringContaining('1 of 1 samples are cut to 16 tokens'));
   });
 
   test('a range that clips too much, which then is not used', async () => {
-    const { warnings, proof } = await quantizeDemo('clipped.onnx', { scheme: 'int8', range: 'entropy' });
-    expect(proof?.sqnrDb).toBeGreaterThan(35);
-    for (const warning of warnings) expect(warning).toMatch(/minmax is used|few.txt/);
+    const { warnings, proof } = await quantizeTiny('clipped.onnx', { scheme: 'int8', range: 'entropy' });
+    expect(warnings).toContainEqual(
+      expect.stringMatching(/--range entropy: gives .* dB on held-out samples.*minmax is used/),
+    );
+    expect(proof?.sqnrDb).toBeGreaterThan(30);
   });
 });

@@ -137,8 +137,14 @@ async function quantizeTo(
     if (options.scheme === 'f16') return writer.writeHalves();
     const decideOptions = decideOptionsOf(job, options.scheme);
     const decision = await decide(prepared.graph, decideOptions);
-    if (options.dumpRecipe !== undefined) dumpRecipe(options.dumpRecipe, decision);
-    return writer.writeDecision(decision, decideOptions);
+    const dump = (made: Decision) => {
+      if (options.dumpRecipe !== undefined) dumpRecipe(options.dumpRecipe, made);
+    };
+    // Before the model: a path that cannot be written leaves no file. A gate may then ask for other settings.
+    dump(decision);
+    const { file, decision: written } = await writer.writeDecision(decision, decideOptions);
+    if (written !== decision) dump(written);
+    return file;
   });
 }
 

@@ -146,7 +146,12 @@ describe('a gate', () => {
     const { proof } = await gate('open.onnx', {});
     const drop = proof?.drop ?? 0;
     expect(drop).toBeGreaterThan(0);
-    const { failures, pareto, proof: gated, linears } = await gate('gated.onnx', { maxDrop: drop * 0.8 });
+    const {
+      failures,
+      pareto,
+      proof: gated,
+      linears,
+    } = await gate('gated.onnx', { maxDrop: drop * 0.8, dumpRecipe: at('gated.json') });
     expect(failures).toEqual([]);
     expect(gated?.drop).toBeLessThanOrEqual(drop * 0.8);
     const chosen = pareto?.filter((row) => row.chosen) ?? [];
@@ -154,6 +159,9 @@ describe('a gate', () => {
     expect(chosen[0]?.kept).toBeGreaterThan(0);
     expect(chosen[0]?.kept).toBeLessThan(pareto?.at(-1)?.kept ?? 0);
     expect(linears['float']).toBeGreaterThanOrEqual(chosen[0]?.kept ?? 0);
+    // The recipe is that of the file, not of the first try.
+    const again = await gate('recipe.onnx', { recipe: at('gated.json'), scan: false });
+    expect(again.linears).toEqual(linears);
   });
 
   test('that no choice meets makes the answer no, and so does a size', async () => {

@@ -39,6 +39,11 @@ interface Pair {
   readonly isWritten: boolean;
 }
 
+export interface WrittenDecision {
+  readonly file: QuantizedFile;
+  readonly decision: Decision;
+}
+
 /** A dynamic TFLite file is proven through its fixed-length twin: LiteRT's WebAssembly build takes no dynamic shapes. */
 const TWIN_LENGTH = 64;
 const TWIN_CHOICES = 2;
@@ -64,12 +69,13 @@ export class Writer {
     return this.#result(written, proof, { form: 'f16', linears: { f16: countLinears(prepared.graph) } });
   }
 
-  async writeDecision(decision: Decision, options: DecideOptions): Promise<QuantizedFile> {
+  /** The file, and the decision that it was made of at last. */
+  async writeDecision(decision: Decision, options: DecideOptions): Promise<WrittenDecision> {
     const first = await this.#attempt(decision, options);
     const { maxDrop, scan } = this.#options.options;
     const isMet = maxDrop === undefined || (first.proof?.drop ?? 0) <= maxDrop;
     const isSearchable = options.form.plan(decision.graph, decision.settings, options.request).integer.size > 0;
-    if (isMet || scan === false || !isSearchable) return first;
+    if (isMet || scan === false || !isSearchable) return { file: first, decision };
     return this.#search(decision, options, first, maxDrop);
   }
 
@@ -109,7 +115,7 @@ export class Writer {
     options: DecideOptions,
     first: QuantizedFile,
     maxDrop: number,
-  ): Promise<QuantizedFile> {
+  ): Promise<WrittenDecision> {
     const { graph, settings, statistics } = decision;
     const plan = options.form.plan(graph, settings, options.request);
     const isFloat = options.fallback === 'float';
@@ -137,7 +143,7 @@ export class Writer {
     }
     if (last !== best.kept) best = { ...best, file: await this.#attempt(keeping(best.kept), options) };
     const pareto = front.rows.map((row) => ({ ...row, chosen: row.kept === best.kept }));
-    return { ...best.file, pareto };
+    return { file: { ...best.file, pareto }, decision: best.kept === 0 ? decision : keeping(best.kept) };
   }
 
   async #write(

@@ -27,8 +27,16 @@ export type { QuantizedFile, QuantizeOptions, QuantizeResult };
 
 const DEFAULT_SAMPLES = 128;
 
-/** What makes a float graph fit for integers, besides the default passes; `--passes=-name` takes one out. */
-const PASSES = 'equalize-streams,centre-norms';
+/**
+ * What makes a float graph fit for integers, besides the default passes; `--passes=-name` takes one out. Where all values
+ * are integers, linears of one input stay apart: joined ones would share a scale, which costs up to ten bits where their
+ * ranges differ and ends XNNPACK's partition at the sum that reads the small one. (The 24-layer model: 6 partitions
+ * joined, 1 apart, and 5 % faster.)
+ */
+function passesFor(format: Target, { scheme, passes = '' }: QuantizeOptions): string {
+  const isIntegerGraph = format === 'tflite' && (scheme === 'int8' || scheme === 'int16x8');
+  return `equalize-streams,centre-norms,${isIntegerGraph ? '-fuse-bottleneck,' : ''}${passes}`;
+}
 
 /** Quantizes a source to TFLite, ONNX or both, and measures what that costs. Throws MbertError; a failure leaves no file. */
 export async function quantize(options: QuantizeOptions): Promise<QuantizeResult> {
@@ -120,7 +128,7 @@ async function quantizeTo(
   given: QuantizeOptions,
 ): Promise<QuantizedFile> {
   const profile = targetNamed(given.target ?? 'cpu', format);
-  const options = given.scheme === 'f16' ? given : { ...given, passes: `${PASSES},${given.passes ?? ''}` };
+  const options = given.scheme === 'f16' ? given : { ...given, passes: passesFor(format, given) };
   const source = model.build(format, options);
   refuseQuantized(source, options.source);
   const stopwatch = new Stopwatch();

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { openSource } from '../../src/importers/index.ts';
 import { convert } from '../../src/pipelines/convert.ts';
+import { predictXnnpack } from '../../src/pipelines/lint.ts';
 import { type QuantizedFile, type QuantizeOptions, quantize } from '../../src/pipelines/quantize.ts';
 import { temporaryFolder } from './written.ts';
 
@@ -12,6 +13,8 @@ const DEMO = 'fixtures/mobilebert-demo';
 const NO_NORM = 'fixtures/hf-seqcls';
 const LAYER_NORM = 'fixtures/bert-seqcls';
 const FEATURES = 'fixtures/hf-features';
+/** Eleven layers, tiny as well. */
+const DEEP = 'fixtures/hf-qa-deep';
 
 const folder = temporaryFolder();
 const at = (name: string) => join(folder, name);
@@ -209,6 +212,16 @@ describe('the file', () => {
   test('with --io int8 has integer outputs', async () => {
     const { outputs } = await quantizeTiny('io.tflite', { scheme: 'int8', io: 'int8' });
     expect(outputs).toEqual([{ name: 'logits', type: expect.stringMatching(/^i8\[1, \d\]$/) }]);
+  });
+
+  test('of integers is one XNNPACK partition, and joins no linears whose ranges may differ', async () => {
+    const deep = { source: DEEP, scheme: 'int8', calibrate: few, samples: 16 } as const;
+    const { linears } = await quantizeTiny('deep.tflite', deep);
+    expect(predictXnnpack(at('deep.tflite')).partitions).toBe(1);
+    expect(linears).toEqual({ float: 2, int8: 11 * 15 });
+    // Three linears of each layer read what others read, and join where it is asked for.
+    const joined = await quantizeTiny('joined.tflite', { ...deep, passes: 'fuse-bottleneck' });
+    expect(joined.linears).toEqual({ float: 2, int8: 11 * 12 });
   });
 
   test('of a NoNorm model has equalized streams', async () => {

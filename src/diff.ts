@@ -3,13 +3,14 @@ import { correspond } from './diff/correspond.ts';
 import type { GraphDifference } from './diff/difference.ts';
 import { dimsOf } from './diff/dims.ts';
 import { findMoves } from './diff/moves.ts';
+import type { Pairing } from './diff/pairing.ts';
 import { comparePairs } from './diff/pairs.ts';
 import { compareInputs, compareOutputs } from './diff/ports.ts';
 import { describeChanges } from './diff/regions.ts';
 import { numberValues } from './diff/side.ts';
 import { EXACT, type Tolerance } from './diff/tolerance.ts';
 import { compareConstants, isSameConstant } from './diff/weights.ts';
-import type { Graph } from './graph.ts';
+import type { Graph, Node } from './graph.ts';
 
 export interface DiffOptions {
   /** How far apart weights may be. Default: not at all. */
@@ -28,6 +29,8 @@ export interface GraphDiff {
   readonly renamed: number;
   /** Constants in places that both graphs have; how many of them are equal, or close enough. */
   readonly constants: { readonly compared: number; readonly equal: number };
+  /** By node of b: its partner in a. */
+  readonly partners: ReadonlyMap<Node, Node>;
 }
 
 /**
@@ -61,7 +64,12 @@ export function diffGraphs(a: Graph, b: Graph, options: DiffOptions = {}): Graph
     paired: pairing.count,
     renamed: pairs.renamed,
     constants: { compared: pairs.slots.length, equal },
+    partners: partnersOf(pairing),
   };
+}
+
+function partnersOf(pairing: Pairing): Map<Node, Node> {
+  return new Map(pairing.pairs().map(([a, b]) => [pairing.b.values[b] as Node, pairing.a.values[a] as Node]));
 }
 
 const RANKS: readonly GraphDifference['kind'][] = ['structure', 'quant', 'weights'];

@@ -7,15 +7,17 @@ import { diffJson } from '../reports/diff-json.ts';
 import { diffMarkdown } from '../reports/diff-markdown.ts';
 import { diffText } from '../reports/diff-text.ts';
 import type { Action } from './action.ts';
+import { addReportOption, refuseReport, writeReport } from './report.ts';
 
 type Options = Omit<DiffModelsOptions, 'a' | 'b' | 'numeric'> & {
   readonly numeric?: 'runtime' | 'reference' | true;
   readonly format: Format;
   readonly json?: true;
   readonly all?: true;
+  readonly report?: string;
 };
 
-type Format = keyof typeof reports;
+type Format = keyof typeof reports | 'html';
 
 const reports = {
   text: (diff: ModelDiff, { all }: Options) => diffText(diff, all === true),
@@ -25,8 +27,7 @@ const reports = {
 };
 
 export function addDiff(program: Command, action: Action): void {
-  program
-    .command('diff <a> <b>')
+  addReportOption(program.command('diff <a> <b>'))
     .summary('tell what differs between two models of any formats')
     .description(
       'Compares checkpoints, model files and graph text. Each change is told once, whatever the nodes are called.',
@@ -54,8 +55,8 @@ export function addDiff(program: Command, action: Action): void {
     .option('--ignore <names>', 'a,b*: differences in nodes, tensors, outputs or metadata keys of these names', names)
     .option('--all', 'every difference, not only the first ones')
     .addOption(
-      new Option('--format <format>', 'github: annotations for a workflow')
-        .choices(Object.keys(reports))
+      new Option('--format <format>', 'github: annotations for a workflow; html: a page with the graph')
+        .choices([...Object.keys(reports), 'html'])
         .default('text'),
     )
     .option('--json', 'the same as --format json')
@@ -66,17 +67,23 @@ Examples:
   $ mbert diff ./checkpoint model.tflite
   $ mbert diff old.onnx new.onnx --fail-on structure,quant --max-size-delta 5%
   $ mbert inspect model.tflite > model.graph && mbert diff model.graph model.tflite
+  $ mbert diff old.onnx new.onnx --report diff.html
 
 Exit codes: 0 the same, 1 different, 2 cannot be compared, 70 a bug in mbert`,
     )
     .action(
       action(async (io, progress, a: string, b: string, options: Options) => {
+        const { numeric, json, report, ...rest } = options;
+        const format = json ? 'json' : options.format;
+        refuseReport(report);
         progress.step('comparing');
-        const { numeric, ...rest } = options;
-        const diff = await diffModels({ ...rest, a, b, numeric: numeric === true ? 'runtime' : numeric });
+        const outline = format === 'html' || report !== undefined;
+        const diff = await diffModels({ ...rest, a, b, numeric: numeric === true ? 'runtime' : numeric, outline });
         progress.clear();
         for (const warning of diff.warnings) io.err(`warning: ${warning}\n`);
-        io.out(`${reports[options.json ? 'json' : options.format](diff, options)}\n`);
+        const page = outline ? (await import('../reports/diff-html.ts')).diffHtml(diff, options.all === true) : '';
+        if (report !== undefined) await writeReport(report, page);
+        io.out(format === 'html' ? page : `${reports[format](diff, options)}\n`);
         return diff.same ? 0 : 1;
       }),
     );

@@ -9,6 +9,7 @@ import { compareFacts } from './diff/facts.ts';
 import { matchesAny, thingsOf } from './diff/ignored.ts';
 import { moveBiases, normalizeBoth } from './diff/normalize.ts';
 import type { NumericResult } from './diff/numeric.ts';
+import { type DiffOutline, outlineBoth } from './diff/outline.ts';
 import { type DiffSide, openSide } from './diff/sides.ts';
 
 export interface DiffModelsOptions {
@@ -29,6 +30,8 @@ export interface DiffModelsOptions {
   readonly maxSizeDelta?: SizeLimit | undefined;
   /** The kinds of differences that make the answer "different". Default: all. */
   readonly failOn?: readonly Kind[] | undefined;
+  /** Adds both graphs as plain data, for a picture. */
+  readonly outline?: boolean | undefined;
 }
 
 export type SizeLimit = { readonly bytes: number } | { readonly share: number };
@@ -64,6 +67,8 @@ export interface ModelDiff {
   readonly constants: GraphDiff['constants'];
   readonly numeric: NumericResult | null;
   readonly warnings: readonly string[];
+  /** Where it was asked for. */
+  readonly outline?: DiffOutline;
 }
 
 /** Compares two models of any formats, or with graph text. Throws MbertError where they cannot be compared. */
@@ -120,6 +125,7 @@ async function compareSides(a: DiffSide, b: DiffSide, options: DiffModelsOptions
     constants: found.constants,
     numeric,
     warnings: [...a.warnings, ...b.warnings],
+    ...(options.outline && { outline: outlineBoth(graphs.a, graphs.b, found.partners, differences) }),
   };
 }
 

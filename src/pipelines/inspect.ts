@@ -1,3 +1,5 @@
+import type { Graph } from '../graph.ts';
+import { openSource } from '../importers/index.ts';
 import { runPasses } from '../pass.ts';
 import { selectPasses, type Target } from '../passes/index.ts';
 import { sizeOf } from '../shape.ts';
@@ -5,12 +7,15 @@ import { byteLength } from '../tensor.ts';
 import { graphText } from '../text.ts';
 import { openModel } from './model.ts';
 import type { ShapeOptions } from './opened-model.ts';
+import { type GraphOutline, outlineOf } from './outline.ts';
 
 export interface InspectOptions extends ShapeOptions {
   readonly source: string;
   /** The graph as it is written for this target, passes run. Default: as the source has it. */
   readonly target?: Target | undefined;
   readonly passes?: string | undefined;
+  /** Adds the graph as plain data with the ranges of its weights, for a picture. */
+  readonly outline?: boolean | undefined;
 }
 
 export interface InspectResult {
@@ -28,6 +33,8 @@ export interface InspectResult {
     readonly outputs: readonly string[];
   };
   readonly warnings: readonly string[];
+  /** Where it was asked for. A file's graph is as stored there, before high-level ops are found. */
+  readonly outline?: GraphOutline;
 }
 
 /** The canonical text of a model's graph with counts of what is in it. */
@@ -63,9 +70,25 @@ export async function inspect(options: InspectOptions): Promise<InspectResult> {
         outputs: graph.outputs.map(({ name }) => name),
       },
       warnings: model.warnings,
+      ...(options.outline && { outline: await storedOutline(graph, options) }),
     };
   } finally {
     model.close();
+  }
+}
+
+/** What `raise` makes of quantized files has floats in places: a picture is to show how they are stored. */
+async function storedOutline(graph: Graph, { source, target, passes }: InspectOptions): Promise<GraphOutline> {
+  if (target !== undefined || passes !== undefined) return outlineOf(graph, { ranges: true });
+  const opened = await openSource(source);
+  if (opened.yields !== 'graph') {
+    opened.checkpoint.close();
+    return outlineOf(graph, { ranges: true });
+  }
+  try {
+    return outlineOf(opened.graph, { ranges: true });
+  } finally {
+    opened.close();
   }
 }
 

@@ -4,7 +4,7 @@ import type { ModelDiff } from '../pipelines/diff.ts';
 const MAX_DIFFERENCES = 200;
 
 /** The comparison as docs/diff.md describes it. */
-export function diffJson({ differences, ...diff }: ModelDiff, all: boolean): string {
+export function diffJson({ differences, outline: _, ...diff }: ModelDiff, all: boolean): string {
   const shown = all ? differences : differences.slice(0, MAX_DIFFERENCES);
   return JSON.stringify({ ...diff, omitted: differences.length - shown.length, differences: shown }, null, 2);
 }

@@ -1,0 +1,114 @@
+import type { GraphOutline, OutlineWeight } from '../../pipelines/outline.ts';
+import { chart } from './charts.ts';
+import { groupNodes, type NodeGroup } from './layers.ts';
+import type { Markup } from './markup.ts';
+import { byteUnit } from './numbers.ts';
+
+/** What weights take in each layer, by how they are stored. */
+export function sizeChart(outline: GraphOutline, title = 'Size by layer'): Markup {
+  const groups = groupNodes(outline.nodes);
+  const byGroup = weightsByGroup(outline, groups);
+  const storages = new Map<string, number>();
+  for (const { storage, bytes } of byGroup.flat()) storages.set(storage, (storages.get(storage) ?? 0) + bytes);
+  const names = [...storages].sort(([, a], [, b]) => b - a).map(([storage]) => storage);
+  const sums = byGroup.map((weights) => weights.reduce((sum, { bytes }) => sum + bytes, 0));
+  const unit = byteUnit(Math.max(0, ...sums));
+  return chart({
+    title,
+    note: 'Bytes of all weights as stored; one that several layers read counts in the first.',
+    xTitle: 'layer',
+    labels: layerLabels(groups.map(({ title: name }) => name)),
+    yTitle: `weights (${unit.name})`,
+    kind: 'bars',
+    series: names.map((storage) => ({
+      name: storage,
+      values: byGroup.map((weights) =>
+        weights.reduce((sum, weight) => sum + (weight.storage === storage ? weight.bytes / unit.size : 0), 0),
+      ),
+    })),
+  });
+}
+
+/** Sizes of both sides beside each other: layers by name. */
+export function sizeComparison(a: GraphOutline, b: GraphOutline): Markup {
+  const [ofA, ofB] = [sizesByTitle(a), sizesByTitle(b)];
+  const titles = [...new Set([...ofA.keys(), ...ofB.keys()])];
+  // What only a has stands where it does in a, not behind everything.
+  const places = new Map([...ofA.keys()].map((title, i) => [title, i]));
+  const ordered = titles.toSorted((x, y) => (places.get(x) ?? titles.length) - (places.get(y) ?? titles.length));
+  const changed = ordered.some((title) => ofA.get(title) !== ofB.get(title));
+  const unit = byteUnit(Math.max(...ofA.values(), ...ofB.values()));
+  const values = (sizes: ReadonlyMap<string, number>) => ordered.map((title) => (sizes.get(title) ?? 0) / unit.size);
+  return chart({
+    title: 'Size by layer',
+    note: changed
+      ? 'Bytes of the weights that each layer is the first to read.'
+      : 'Every layer has the same size in both.',
+    xTitle: 'layer',
+    labels: layerLabels(ordered),
+    yTitle: `weights (${unit.name})`,
+    kind: 'ranges',
+    series: [
+      { name: 'a', values: values(ofA), from: ordered.map(() => 0) },
+      { name: 'b', values: values(ofB), from: ordered.map(() => 0) },
+    ],
+  });
+}
+
+function sizesByTitle(outline: GraphOutline): Map<string, number> {
+  const groups = groupNodes(outline.nodes);
+  const weights = weightsByGroup(outline, groups);
+  return new Map(groups.map(({ title }, i) => [title, (weights[i] ?? []).reduce((sum, { bytes }) => sum + bytes, 0)]));
+}
+
+/** Least and largest weight of each layer's matrices; undefined where ranges are not known. */
+export function weightRangeChart(outline: GraphOutline): Markup {
+  const groups = groupNodes(outline.nodes);
+  const byGroup = weightsByGroup(outline, groups).map((weights) =>
+    weights.filter(({ type, range }) => range !== undefined && type.includes(',')),
+  );
+  const most = (ranges: readonly OutlineWeight[]) => Math.max(...ranges.map(({ range }) => range?.[1] ?? 0));
+  const least = (ranges: readonly OutlineWeight[]) => Math.min(...ranges.map(({ range }) => range?.[0] ?? 0));
+  return chart({
+    title: 'Weight ranges by layer',
+    note: 'From the least to the largest value of all matrices and tables of a layer, as real numbers.',
+    xTitle: 'layer',
+    labels: layerLabels(groups.map(({ title }) => title)),
+    yTitle: 'weight value',
+    kind: 'ranges',
+    series: [
+      {
+        name: 'weights',
+        from: byGroup.map((weights) => (weights.length > 0 ? least(weights) : null)),
+        values: byGroup.map((weights) => (weights.length > 0 ? most(weights) : null)),
+      },
+    ],
+  });
+}
+
+/** Each weight in the group that reads it first. */
+function weightsByGroup({ nodes, weights }: GraphOutline, groups: readonly NodeGroup[]): OutlineWeight[][] {
+  const known = new Set<number>();
+  return groups.map((group) => {
+    const found: OutlineWeight[] = [];
+    for (const node of group.nodes) {
+      for (const place of nodes[node]?.weights ?? []) {
+        if (known.has(place)) continue;
+        known.add(place);
+        found.push(weights[place] as OutlineWeight);
+      }
+    }
+    return found;
+  });
+}
+
+/** `3` for `encoder.layer.3` where most are layers; a short word for others. */
+export function layerLabels(titles: readonly string[]): string[] {
+  return titles.map((title) => {
+    if (title === 'inputs and embeddings') return 'emb';
+    return (
+      /[._/](\d+)$/.exec(title)?.[1] ??
+      title.replace(/^.*[._/](\d+) of a$/, '$1 of a').replace(/^part (\d+) of.*/, '$1')
+    );
+  });
+}

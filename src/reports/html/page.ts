@@ -1,0 +1,97 @@
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { VERSION } from '../../version.ts';
+import { html, type Markup } from './markup.ts';
+import { STYLE } from './style.ts';
+
+export interface Page {
+  readonly title: string;
+  /** One line under the title. */
+  readonly lead: Markup | string;
+  readonly verdict?: { readonly isGood: boolean; readonly text: string };
+  readonly sections: readonly Section[];
+}
+
+export interface Section {
+  readonly title: string;
+  readonly body: Markup;
+}
+
+/** Run as they are: no names of a model get into them. */
+const SCRIPTS = ['tables.js', 'picture.js'].map((name) =>
+  readFileSync(new URL(`page/${name}`, import.meta.url), 'utf8'),
+);
+
+/**
+ * A page in one file that asks for nothing from elsewhere. Its policy allows these scripts and this style by their
+ * hashes only, so that what a model's author wrote into a name could not run even where it was not escaped.
+ */
+export function pageHtml({ title, lead, verdict, sections }: Page): string {
+  const filled = sections.filter(({ body }) => body.markup.trim() !== '');
+  const policy = [
+    "default-src 'none'",
+    `script-src ${SCRIPTS.map(sourceHash).join(' ')}`,
+    `style-src ${sourceHash(STYLE)}`,
+    "base-uri 'none'",
+    "form-action 'none'",
+  ].join('; ');
+  const badge = verdict && html`<p class="${verdict.isGood ? 'verdict good' : 'verdict bad'}">${verdict.text}</p>`;
+  return html`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="${policy}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta name="generator" content="mbert ${VERSION}">
+<title>${title}</title>
+<style>${{ markup: STYLE }}</style>
+</head>
+<body>
+<header><p class="product">mbert</p><h1>${title}</h1><p class="lead">${lead}</p>${badge ?? null}
+<nav aria-label="Sections"><ul>${filled.map(({ title: name }) => html`<li><a href="#${anchorOf(name)}">${name}</a></li>`)}</ul></nav></header>
+<main>${filled.map(
+    ({ title: name, body }) => html`<section id="${anchorOf(name)}"><h2>${name}</h2>${body}</section>
+`,
+  )}</main>
+<footer>mbert ${VERSION}</footer>
+${SCRIPTS.map(
+  (script) => html`<script type="module">${{ markup: script }}</script>
+`,
+)}</body>
+</html>
+`.markup;
+}
+
+/** A heading's place in the page. */
+function anchorOf(title: string): string {
+  return title.toLowerCase().replace(/[^a-z0-9]+/g, '-');
+}
+
+function sourceHash(source: string): string {
+  return `'sha256-${createHash('sha256').update(source).digest('base64')}'`;
+}
+
+/** What is to be seen first: a number with what it is of. */
+export interface Tile {
+  readonly label: string;
+  readonly value: string;
+  readonly note?: string;
+  readonly tone?: 'good' | 'bad';
+}
+
+export function tiles(items: readonly Tile[]): Markup {
+  return html`<ul class="tiles">${items.map(
+    ({ label, value, note, tone }) =>
+      html`<li class="${tone === undefined ? 'tile' : `tile ${tone}`}"><span class="label">${label}</span><span class="value">${value}</span>${note === undefined ? null : html`<span class="of">${note}</span>`}</li>`,
+  )}</ul>`;
+}
+
+export function charts(items: readonly Markup[]): Markup {
+  const made = items.filter(({ markup }) => markup !== '');
+  return made.length === 0 ? html`` : html`<div class="charts">${made}</div>`;
+}
+
+export function code(text: string): Markup {
+  return html`<code>${text}</code>`;
+}

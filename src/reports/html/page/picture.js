@@ -1,0 +1,314 @@
+// Draws the graph: a column of boxes, one a layer, that open and show their nodes.
+
+/**
+ * @typedef {{ title: string, summary: string, marked: number, states: string[], layout: number | null,
+ *   nodes: [op: string, label: string, name: string, type: string, details: [string, string][]][],
+ *   ports: [label: string, name: string][] }} Group
+ * @typedef {{ width: number, height: number, boxes: [number, number, number][], edges: [string, string][] }} Layout
+ * @typedef {{ symbols: { [state: string]: string }, groups: Group[], layouts: Layout[] }} Picture
+ */
+
+const HEAD_HEIGHT = 62;
+const HEAD_WIDTH = 560;
+const GAP = 18;
+const NODE_HEIGHT = 40;
+const SVG = 'http://www.w3.org/2000/svg';
+
+for (const element of document.querySelectorAll('[data-picture]')) showPicture(/** @type {HTMLElement} */ (element));
+
+/** @param {HTMLElement} element */
+function showPicture(element) {
+  /** @type {Picture} */
+  const picture = JSON.parse(element.querySelector('script')?.textContent ?? '');
+  const canvas = /** @type {HTMLElement} */ (element.querySelector('.canvas'));
+  const chosen = /** @type {HTMLElement} */ (element.querySelector('.chosen'));
+  /** @type {Set<number>} */
+  const open = new Set();
+  const firstMarked = picture.groups.findIndex(({ marked, layout }) => marked > 0 && layout !== null);
+  if (firstMarked >= 0) open.add(firstMarked);
+  let zoom = 1;
+  let width = 0;
+  let height = 0;
+  /** @type {SVGElement | undefined} */
+  let svg;
+
+  function draw() {
+    width = HEAD_WIDTH;
+    for (const g of open) width = Math.max(width, layoutOf(g).width + 2);
+    svg = make('svg', { class: 'graph', role: 'group' });
+    const defs = add(svg, 'defs', {});
+    for (const state of ['same', 'added', 'removed']) {
+      const marker = add(defs, 'marker', {
+        id: `arrow-${state}`,
+        viewBox: '0 0 8 8',
+        refX: 7,
+        refY: 4,
+        markerWidth: 7,
+        markerHeight: 7,
+        orient: 'auto-start-reverse',
+      });
+      add(marker, 'path', { d: 'M0 0.5L8 4L0 7.5z', class: `arrow e-${state}` });
+    }
+    let y = 1;
+    for (const [g, group] of picture.groups.entries()) {
+      if (g > 0) {
+        add(svg, 'path', {
+          d: `M${width / 2} ${y - GAP}V${y - 2}`,
+          class: 'edge e-same',
+          'marker-end': 'url(#arrow-same)',
+        });
+      }
+      y += drawGroup(svg, group, g, y) + GAP;
+    }
+    height = y - GAP + 1;
+    svg.setAttribute('viewBox', `0 0 ${width} ${height}`);
+    canvas.replaceChildren(svg);
+    resize();
+  }
+
+  /** @param {number} g */
+  function layoutOf(g) {
+    return /** @type {Layout} */ (picture.layouts[picture.groups[g]?.layout ?? -1]);
+  }
+
+  /** @type {(parent: SVGElement, group: Group, g: number, y: number) => number} */
+  function drawGroup(parent, group, g, y) {
+    const isOpen = open.has(g);
+    const layout = isOpen ? layoutOf(g) : undefined;
+    const boxWidth = Math.max(HEAD_WIDTH - 2, layout?.width ?? 0);
+    const x = (width - boxWidth) / 2;
+    const boxHeight = HEAD_HEIGHT + (layout?.height ?? 0);
+    const box = add(parent, 'g', {
+      transform: `translate(${x} ${y})`,
+      class: group.marked > 0 ? 'group marked' : 'group',
+    });
+    add(box, 'rect', { width: boxWidth, height: boxHeight, rx: 9, class: 'frame' });
+    const head = add(box, 'g', { class: 'head', 'data-group': g });
+    add(head, 'rect', { width: boxWidth, height: HEAD_HEIGHT, rx: 9, class: 'grip' });
+    if (group.layout !== null) {
+      add(head, 'path', { d: isOpen ? 'M14 15l5 7l5-7z' : 'M15 14l7 5l-7 5z', class: 'twist' });
+      asButton(head, `${group.title}, ${group.summary}`, () => toggle(g));
+      head.setAttribute('aria-expanded', String(isOpen));
+    }
+    addText(head, 34, 24, cutStart(group.title, 34), 'title');
+    addText(head, boxWidth - 14, 24, group.summary, 'summary');
+    drawStrip(head, group, boxWidth);
+    if (layout) drawNodes(box, group, layout, (boxWidth - layout.width) / 2);
+    return boxHeight;
+  }
+
+  /** One cell for each node of a layer: where its marks are shows before it is open. @type {(parent: SVGElement, group: Group, boxWidth: number) => void} */
+  function drawStrip(parent, group, boxWidth) {
+    const room = boxWidth - 28;
+    const step = Math.min(14, room / group.states.length);
+    for (const [i, state] of group.states.entries()) {
+      add(parent, 'rect', {
+        x: 14 + i * step,
+        y: 38,
+        width: Math.max(0.5, step - (step > 3 ? 1.5 : 0)),
+        height: 12,
+        rx: step > 5 ? 2 : 0,
+        class: `cell s-${state}`,
+      });
+    }
+  }
+
+  /** @type {(box: SVGElement, group: Group, layout: Layout, x: number) => void} */
+  function drawNodes(box, group, layout, x) {
+    const inside = add(box, 'g', { transform: `translate(${x} ${HEAD_HEIGHT - 6})` });
+    for (const [d, state] of layout.edges) {
+      add(inside, 'path', { d, class: `edge e-${state}`, 'marker-end': `url(#arrow-${state})` });
+    }
+    for (const [i, [op, label, name, type, details]] of group.nodes.entries()) {
+      const [left, top, boxWidth] = layout.boxes[i] ?? [0, 0, 0];
+      const state = group.states[i] ?? '';
+      const node = add(inside, 'g', { transform: `translate(${left} ${top})`, class: 'node', 'data-name': name });
+      add(node, 'rect', { width: boxWidth, height: NODE_HEIGHT, rx: 6, class: `box s-${state}` });
+      const letters = Math.floor((boxWidth - 14) / 6.7);
+      addText(node, 9, 16, cutStart(op, letters - 2), 'op');
+      addText(node, 9, 32, cutStart(label, letters), 'label');
+      addText(node, boxWidth - 8, 16, picture.symbols[state] ?? '', 'symbol');
+      asButton(node, `${op} ${name}`, () => choose(node, op, name, type, details));
+    }
+    for (const [i, [label, name]] of group.ports.entries()) {
+      const [left, top, boxWidth] = layout.boxes[group.nodes.length + i] ?? [0, 0, 0];
+      const port = add(inside, 'g', { transform: `translate(${left} ${top})`, class: 'port' });
+      add(port, 'rect', { y: 7, width: boxWidth, height: NODE_HEIGHT - 14, rx: 13, class: 'pill' });
+      addText(port, boxWidth / 2, 24, cutEnd(label, 28), 'label middle');
+      add(port, 'title', {}).textContent = name;
+    }
+  }
+
+  /** @param {number} g */
+  function toggle(g) {
+    if (!open.delete(g)) open.add(g);
+    draw();
+    /** @type {SVGElement | null} */ (canvas.querySelector(`[data-group="${g}"]`))?.focus();
+  }
+
+  /** @type {(node: SVGElement, op: string, name: string, type: string, details: [string, string][]) => void} */
+  function choose(node, op, name, type, details) {
+    for (const other of canvas.querySelectorAll('.node.is-chosen')) other.classList.remove('is-chosen');
+    node.classList.add('is-chosen');
+    const list = document.createElement('dl');
+    for (const [term, text] of [['name', name], ['op', op], ['result', type], ...details]) {
+      list.append(textElement('dt', term ?? ''), textElement('dd', text ?? ''));
+    }
+    chosen.replaceChildren(list);
+  }
+
+  function resize() {
+    svg?.setAttribute('width', String(Math.round(width * zoom)));
+    svg?.setAttribute('height', String(Math.round(height * zoom)));
+  }
+
+  /** Around the middle of what is seen. @param {number} factor */
+  function zoomBy(factor) {
+    const next = Math.min(3, Math.max(0.15, zoom * factor));
+    const [x, y] = [canvas.scrollLeft + canvas.clientWidth / 2, canvas.scrollTop + canvas.clientHeight / 2];
+    const change = next / zoom;
+    zoom = next;
+    resize();
+    canvas.scrollTo(x * change - canvas.clientWidth / 2, y * change - canvas.clientHeight / 2);
+  }
+
+  function fitWidth() {
+    zoom = Math.min(1, (canvas.clientWidth - 24) / width);
+    resize();
+    canvas.scrollLeft = 0;
+  }
+
+  const actions = {
+    in: () => zoomBy(1.25),
+    out: () => zoomBy(0.8),
+    fit: fitWidth,
+    close() {
+      open.clear();
+      draw();
+      fitWidth();
+    },
+    marked() {
+      for (const [g, { marked, layout }] of picture.groups.entries()) if (marked > 0 && layout !== null) open.add(g);
+      draw();
+      fitWidth();
+    },
+  };
+  for (const button of element.querySelectorAll('button[data-do]')) {
+    const action = /** @type {keyof typeof actions} */ (button.getAttribute('data-do'));
+    button.addEventListener('click', () => actions[action]());
+  }
+  canvas.addEventListener('keydown', (event) => {
+    if (event.target !== canvas) return;
+    if (event.key === '+' || event.key === '=') zoomBy(1.25);
+    else if (event.key === '-') zoomBy(0.8);
+    else if (event.key === '0') fitWidth();
+  });
+  canvas.addEventListener(
+    'wheel',
+    (event) => {
+      if (!event.ctrlKey && !event.metaKey) return;
+      event.preventDefault();
+      zoomBy(Math.exp(-event.deltaY / 300));
+    },
+    { passive: false },
+  );
+  drag(canvas);
+
+  /** Opens the first layer with a node of such a name and goes there. @param {string} wanted */
+  function find(wanted) {
+    const text = wanted.toLowerCase();
+    for (const [g, { nodes }] of picture.groups.entries()) {
+      const at = nodes.findIndex(([, , name]) => name.toLowerCase().includes(text));
+      if (at < 0) continue;
+      open.add(g);
+      draw();
+      const name = nodes[at]?.[2];
+      const node = [...canvas.querySelectorAll('.node')].find((each) => each.getAttribute('data-name') === name);
+      node?.scrollIntoView({ block: 'center', inline: 'center' });
+      node?.dispatchEvent(new MouseEvent('click'));
+      return;
+    }
+    chosen.replaceChildren(textElement('p', 'No node that is drawn has such a name.'));
+  }
+  const field = /** @type {HTMLInputElement | null} */ (element.querySelector('[data-find]'));
+  field?.addEventListener('keydown', (event) => {
+    if (event.key === 'Enter' && field.value.trim() !== '') find(field.value.trim());
+  });
+
+  draw();
+  fitWidth();
+  const first = canvas.querySelector('.node .box:not(.s-same)');
+  if (open.size > 0 && first) canvas.scrollTop = scrollOf(first, canvas);
+}
+
+/** Where to scroll to, to have an element a third below the top. @type {(element: Element, canvas: Element) => number} */
+function scrollOf(element, canvas) {
+  const top = element.getBoundingClientRect().top - canvas.getBoundingClientRect().top;
+  return Math.max(0, top - canvas.clientHeight / 3);
+}
+
+/** Dragging with the mouse moves the picture; fingers scroll by themselves. @param {HTMLElement} canvas */
+function drag(canvas) {
+  /** @type {{ x: number, y: number, left: number, top: number } | undefined} */
+  let start;
+  canvas.addEventListener('pointerdown', (event) => {
+    if (event.pointerType !== 'mouse' || event.button !== 0) return;
+    start = { x: event.clientX, y: event.clientY, left: canvas.scrollLeft, top: canvas.scrollTop };
+  });
+  window.addEventListener('pointermove', (event) => {
+    if (!start) return;
+    canvas.scrollTo(start.left - (event.clientX - start.x), start.top - (event.clientY - start.y));
+  });
+  window.addEventListener('pointerup', () => {
+    start = undefined;
+  });
+}
+
+/** @type {(element: SVGElement, label: string, act: () => void) => void} */
+function asButton(element, label, act) {
+  element.setAttribute('role', 'button');
+  element.setAttribute('tabindex', '0');
+  element.setAttribute('aria-label', label);
+  element.addEventListener('click', act);
+  element.addEventListener('keydown', (event) => {
+    if (event.key !== 'Enter' && event.key !== ' ') return;
+    event.preventDefault();
+    act();
+  });
+}
+
+/** @type {(name: string, attributes: { [name: string]: string | number }) => SVGElement} */
+function make(name, attributes) {
+  const element = document.createElementNS(SVG, name);
+  for (const [attribute, value] of Object.entries(attributes)) element.setAttribute(attribute, String(value));
+  return /** @type {SVGElement} */ (element);
+}
+
+/** @type {(parent: SVGElement, name: string, attributes: { [name: string]: string | number }) => SVGElement} */
+function add(parent, name, attributes) {
+  const element = make(name, attributes);
+  parent.append(element);
+  return element;
+}
+
+/** @type {(parent: SVGElement, x: number, y: number, text: string, kind: string) => void} */
+function addText(parent, x, y, text, kind) {
+  if (text !== '') add(parent, 'text', { x, y, class: kind }).textContent = text;
+}
+
+/** @type {(name: string, text: string) => HTMLElement} */
+function textElement(name, text) {
+  const element = document.createElement(name);
+  element.textContent = text;
+  return element;
+}
+
+/** The end of a name says most. @type {(text: string, letters: number) => string} */
+function cutStart(text, letters) {
+  return text.length > letters ? `…${text.slice(text.length - letters + 1)}` : text;
+}
+
+/** @type {(text: string, letters: number) => string} */
+function cutEnd(text, letters) {
+  return text.length > letters ? `${text.slice(0, letters - 1)}…` : text;
+}

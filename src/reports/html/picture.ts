@@ -1,0 +1,190 @@
+import { plural, size } from '../text.ts';
+import { groupNodes, type NodeGroup } from './layers.ts';
+import { type Layout, layOut } from './layout.ts';
+import { html, jsonMarkup, type Markup, NOTHING } from './markup.ts';
+import type { PictureNode, StateMeaning } from './picture-nodes.ts';
+
+/** What the page's script draws. */
+interface PictureData {
+  /** By state: the letter that stands for it. */
+  readonly symbols: { readonly [state: string]: string };
+  readonly groups: readonly GroupData[];
+  readonly layouts: readonly Layout[];
+}
+
+interface GroupData {
+  readonly title: string;
+  /** `62 nodes, 1.7 MB of weights` */
+  readonly summary: string;
+  /** How many nodes do not have the last state, which is the one that nothing is said of. */
+  readonly marked: number;
+  /** By node: the state. */
+  readonly states: readonly string[];
+  /** Place in `layouts`; null where the graph has too many nodes to draw all. The rest is empty then. */
+  readonly layout: number | null;
+  /** What each box says, and what is told of a chosen node. */
+  readonly nodes: readonly NodeData[];
+  /** Values that come from other groups, then those that go there: label and whole name. */
+  readonly ports: readonly (readonly [string, string])[];
+}
+
+type NodeData = readonly [op: string, label: string, name: string, type: string, details: PictureNode['details']];
+
+export interface PictureOptions {
+  /** By state: what it means. In order; the last one is that of a node of which there is nothing to say. */
+  readonly states: { readonly [state: string]: StateMeaning };
+  /** What is counted in the title of a group, as `change`. Undefined where states are no findings. */
+  readonly finding?: string | undefined;
+}
+
+/** Laying out ten thousand nodes takes seconds, and the page would get too large. */
+const MOST_DRAWN_NODES = 6000;
+
+/** The graph as boxes of layers that open: a place for the page's script, the data for it, and a legend. */
+export function picture(nodes: readonly PictureNode[], { states, finding }: PictureOptions): Markup {
+  if (nodes.length === 0) return NOTHING;
+  const data = pictureData(nodes, states, finding);
+  const used = new Set(nodes.map(({ state }) => state));
+  const legend = Object.entries(states).filter(([state]) => used.has(state));
+  const hidden = data.groups.filter(({ layout }) => layout === null).length;
+  return html`<div class="picture" data-picture>
+<div class="toolbar" role="toolbar" aria-label="Graph">
+<button type="button" data-do="out" aria-label="Zoom out">−</button><button type="button" data-do="in" aria-label="Zoom in">+</button><button type="button" data-do="fit">Fit width</button><button type="button" data-do="close">Close all</button>${
+    finding === undefined ? null : html`<button type="button" data-do="marked">Open layers with ${finding}s</button>`
+  }
+<input type="search" data-find placeholder="Find a node" aria-label="Find a node by name">
+</div>
+<ul class="legend">${legend.map(([state, { symbol, meaning }]) => html`<li><span class="${`swatch s-${state}`}">${symbol}</span>${meaning}</li>`)}</ul>
+<div class="stage"><div class="canvas" tabindex="0" role="region" aria-label="Graph, layer by layer"></div>
+<aside class="chosen" aria-live="polite"><p class="hint">Open a layer to see its nodes; choose a node to read about it. Ctrl and the wheel zoom.</p></aside></div>
+${hidden === 0 ? null : html`<p class="note">${plural(hidden, 'box')} of ${data.groups.length} cannot be opened: the picture shows ${MOST_DRAWN_NODES} nodes at most.</p>`}
+<noscript><p class="note">The picture needs JavaScript. The tables do not.</p></noscript>
+<script type="application/json">${jsonMarkup(data)}</script>
+</div>`;
+}
+
+function pictureData(
+  nodes: readonly PictureNode[],
+  states: PictureOptions['states'],
+  finding: string | undefined,
+): PictureData {
+  const neutral = Object.keys(states).at(-1) as string;
+  const groups = groupNodes(
+    nodes.map(({ name, inputs, layer }) => ({ name, layer, inputs: inputs.map((i) => i.node) })),
+  );
+  const groupOf = new Map(groups.flatMap((group, i) => group.nodes.map((node) => [node, i] as const)));
+  const readers = readersOf(nodes);
+  const drawn = choose(groups, (node) => nodes[node]?.state !== neutral);
+  const layouts: Layout[] = [];
+  const known = new Map<string, number>();
+  const place = (request: Parameters<typeof layOut>[0]) => {
+    const key = JSON.stringify(request);
+    const found = known.get(key) ?? layouts.push(layOut(request)) - 1;
+    known.set(key, found);
+    return found;
+  };
+  const data = groups.map((group, g): GroupData => {
+    const members = group.nodes.map((node) => nodes[node] as PictureNode);
+    const ofNodes = members.map(({ state }) => state);
+    const marked = finding === undefined ? 0 : ofNodes.filter((state) => state !== neutral).length;
+    const bytes = members.reduce((sum, node) => sum + node.bytes, 0);
+    const summary = [
+      plural(members.length, 'node'),
+      ...(bytes > 0 ? [`${size(bytes)} of weights`] : []),
+      ...(marked > 0 ? [plural(marked, finding as string)] : []),
+    ].join(' · ');
+    const common = { title: group.title, summary, marked, states: ofNodes };
+    if (!drawn.has(g)) return { ...common, layout: null, nodes: [], ports: [] };
+    const { request, ports } = requestOf(nodes, group, g, { groups, groupOf, readers });
+    const texts = members.map(
+      ({ op, name, type, details }): NodeData => [op, labelOf(name, group.prefix), name, type, details],
+    );
+    return { ...common, layout: place(request), nodes: texts, ports };
+  });
+  const symbols = Object.fromEntries(Object.entries(states).map(([state, { symbol }]) => [state, symbol]));
+  return { symbols, groups: data, layouts };
+}
+
+/** The groups to draw where there are too many nodes for all: those with marks first. */
+function choose(groups: readonly NodeGroup[], isMarked: (node: number) => boolean): Set<number> {
+  const order = [...groups.keys()].sort(
+    (a, b) => Number(groups[b]?.nodes.some(isMarked)) - Number(groups[a]?.nodes.some(isMarked)) || a - b,
+  );
+  const drawn = new Set<number>();
+  let left = MOST_DRAWN_NODES;
+  for (const g of order) {
+    const count = groups[g]?.nodes.length ?? 0;
+    if (count > left) continue;
+    left -= count;
+    drawn.add(g);
+  }
+  return drawn;
+}
+
+function readersOf(nodes: readonly PictureNode[]): readonly (readonly number[])[] {
+  const readers = nodes.map((): number[] => []);
+  for (const [i, { inputs }] of nodes.entries()) for (const { node } of inputs) readers[node]?.push(i);
+  return readers;
+}
+
+interface Surroundings {
+  readonly groups: readonly NodeGroup[];
+  readonly groupOf: ReadonlyMap<number, number>;
+  readonly readers: readonly (readonly number[])[];
+}
+
+const PORT_WIDTH = 200;
+
+/** Boxes and edges of a group; values from and to other groups have boxes of their own. */
+function requestOf(nodes: readonly PictureNode[], group: NodeGroup, g: number, around: Surroundings) {
+  const at = new Map(group.nodes.map((node, i) => [node, i]));
+  const widths = group.nodes.map((node) => widthOf(nodes[node] as PictureNode, group.prefix));
+  const edges: Parameters<typeof layOut>[0]['edges'][number][] = [];
+  const ports: [string, string][] = [];
+  const entries = new Map<number, number>();
+  const addPort = (label: string, name: string) => {
+    widths.push(PORT_WIDTH);
+    return group.nodes.length + ports.push([label, name]) - 1;
+  };
+  for (const [to, node] of group.nodes.entries()) {
+    for (const { node: input, state } of nodes[node]?.inputs ?? []) {
+      let from = at.get(input) ?? entries.get(input);
+      if (from === undefined) {
+        const source = around.groups[around.groupOf.get(input) ?? -1];
+        const name = nodes[input]?.name ?? '';
+        from = addPort(`from ${labelOf(name, source?.prefix ?? '')}`, `${name}, in ${source?.title}`);
+        entries.set(input, from);
+      }
+      edges.push({ from, to, state });
+    }
+  }
+  for (const [from, node] of group.nodes.entries()) {
+    const targets = new Set((around.readers[node] ?? []).map((reader) => around.groupOf.get(reader) as number));
+    targets.delete(g);
+    if (targets.size === 0) continue;
+    const titles = [...targets].map((target) => around.groups[target]?.title ?? '');
+    const label = titles.length === 1 ? `to ${shortTitle(titles[0] as string)}` : `to ${titles.length} other boxes`;
+    edges.push({ from, to: addPort(label, `read in ${titles.join(', ')}`), state: 'same' });
+  }
+  return { request: { widths, edges }, ports };
+}
+
+/** `layer.3` of `mobilebert.encoder.layer.3`. */
+export function shortTitle(title: string): string {
+  return /[^./]+[._/]\d+$/.exec(title)?.[0] ?? title;
+}
+
+/** The name without the layer's, which the box around it says. */
+function labelOf(name: string, prefix: string): string {
+  return prefix !== '' && name.startsWith(prefix) && name.length > prefix.length + 1
+    ? name.slice(prefix.length + 1)
+    : name;
+}
+
+const [LEAST_WIDTH, MOST_WIDTH] = [104, 212];
+
+/** Of 11 px monospace letters, rounded so that layers whose names are alike are laid out once. */
+function widthOf({ op, name }: PictureNode, prefix: string): number {
+  const letters = Math.max(op.length * 1.1, labelOf(name, prefix).length);
+  return Math.min(MOST_WIDTH, Math.max(LEAST_WIDTH, 12 * Math.ceil((letters * 6.7 + 18) / 12)));
+}

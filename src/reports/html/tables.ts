@@ -1,0 +1,54 @@
+import { html, type Markup } from './markup.ts';
+
+/** What a cell shows; a number to sort by where the text is not it. */
+export type Cell = string | Markup | { readonly text: string; readonly value: number | null };
+
+export interface SortableTable {
+  /** For those who hear the page. */
+  readonly caption: string;
+  readonly headings: readonly string[];
+  readonly rows: readonly (readonly Cell[])[];
+  /** How many rows there are in all, where not all are given. */
+  readonly total?: number;
+}
+
+/** Shorter tables need no field to look for rows. */
+const FEWEST_TO_FILTER = 12;
+
+/** A browser shows this many rows without a delay. */
+export const MOST_ROWS = 1000;
+
+/** A table that sorts by any column. Numbers are to the right. */
+export function sortableTable({ caption, headings, rows, total = rows.length }: SortableTable): Markup {
+  const shown = rows.slice(0, MOST_ROWS);
+  const numeric = headings.map((_, i) => shown.length > 0 && shown.every((row) => isNumeric(row[i])));
+  const classOf = (i: number) => (numeric[i] ? html` class="number"` : null);
+  const rest = total - shown.length;
+  return html`<div class="table">${
+    rows.length < FEWEST_TO_FILTER
+      ? null
+      : html`<input type="search" data-filter placeholder="Filter" aria-label="${`Filter ${caption}`}">`
+  }
+<div class="scroll" tabindex="0" role="region" aria-label="${caption}"><table data-sorts><caption>${caption}</caption>
+<thead><tr>${headings.map((heading, i) => html`<th scope="col"${classOf(i)}><button type="button">${heading}</button></th>`)}</tr></thead>
+<tbody>${shown.map((row) => html`<tr>${row.map((cell, i) => html`<td${classOf(i)}${sortValue(cell)}>${contentOf(cell)}</td>`)}</tr>`)}</tbody></table></div>
+${rest > 0 ? html`<p class="note">and ${rest} more</p>` : null}</div>`;
+}
+
+/** A number with its unit, sorted by the number; nothing where it was not measured. */
+export function numberCell(value: number | null | undefined, text: (value: number) => string): Cell {
+  return value === null || value === undefined ? { text: '–', value: null } : { text: text(value), value };
+}
+
+function isNumeric(cell: Cell | undefined): boolean {
+  return typeof cell === 'object' && 'value' in cell;
+}
+
+function contentOf(cell: Cell): string | Markup {
+  return typeof cell === 'object' && 'value' in cell ? cell.text : cell;
+}
+
+function sortValue(cell: Cell): Markup | null {
+  if (typeof cell !== 'object' || !('value' in cell) || cell.value === null || Number.isNaN(cell.value)) return null;
+  return html` data-value="${cell.value}"`;
+}

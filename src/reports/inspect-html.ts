@@ -1,0 +1,73 @@
+import type { InspectResult } from '../pipelines/inspect.ts';
+import { sizeChart, weightRangeChart } from './html/layer-charts.ts';
+import { html, type Markup, NOTHING } from './html/markup.ts';
+import { digits } from './html/numbers.ts';
+import { charts, code, pageHtml, tiles } from './html/page.ts';
+import { picture } from './html/picture.ts';
+import { STORAGE_STATES, storageNodes } from './html/picture-nodes.ts';
+import { numberCell, sortableTable } from './html/tables.ts';
+import { size } from './text.ts';
+
+/** A model's graph and weights as a page. */
+export function inspectHtml({
+  source,
+  summary,
+  outline,
+  warnings,
+}: InspectResult & { readonly source: string }): string {
+  const { architecture, task, parameters, bytes, dtypes, ops, inputs, outputs } = summary;
+  const nodes = Object.values(ops).reduce((sum, count) => sum + count, 0);
+  return pageHtml({
+    title: `${architecture}${task ? `, ${task}` : ''}`,
+    lead: code(source),
+    sections: [
+      {
+        title: 'Summary',
+        body: html`${tiles([
+          { label: 'parameters', value: `${(parameters / 1e6).toFixed(2)} M` },
+          { label: 'weights', value: size(bytes), note: dtypes.join(', ') },
+          { label: 'nodes', value: String(nodes), note: `${Object.keys(ops).length} kinds` },
+          { label: 'inputs', value: String(inputs.length), note: inputs.join(', ') },
+          { label: 'outputs', value: String(outputs.length), note: outputs.join(', ') },
+        ])}${warningsList(warnings)}`,
+      },
+      {
+        title: 'Graph',
+        body: outline ? picture(storageNodes(outline), { states: STORAGE_STATES }) : NOTHING,
+      },
+      { title: 'Layers', body: outline ? charts([sizeChart(outline), weightRangeChart(outline)]) : NOTHING },
+      { title: 'Weights', body: outline ? weightsTable(outline) : NOTHING },
+      {
+        title: 'Operations',
+        body: sortableTable({
+          caption: 'Operations',
+          headings: ['op', 'nodes'],
+          rows: Object.entries(ops).map(([op, count]) => [code(op), numberCell(count, String)]),
+        }),
+      },
+    ],
+  });
+}
+
+export function warningsList(warnings: readonly string[]): Markup {
+  return warnings.length === 0
+    ? NOTHING
+    : html`<ul class="note">${warnings.map((warning) => html`<li>${warning}</li>`)}</ul>`;
+}
+
+/** The largest first. */
+export function weightsTable({ weights }: NonNullable<InspectResult['outline']>): Markup {
+  const rows = weights.toSorted((a, b) => b.bytes - a.bytes);
+  return sortableTable({
+    caption: 'Weights',
+    headings: ['name', 'type', 'stored as', 'size', 'least', 'largest'],
+    rows: rows.map(({ name, type, storage, bytes, range }) => [
+      code(name),
+      type,
+      storage,
+      numberCell(bytes, size),
+      numberCell(range?.[0], digits),
+      numberCell(range?.[1], digits),
+    ]),
+  });
+}

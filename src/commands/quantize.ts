@@ -1,14 +1,21 @@
 import { type Command, Option } from 'commander';
-import { type QuantizeOptions, quantize } from '../pipelines/quantize.ts';
+import { type QuantizeOptions, type QuantizeResult, quantize } from '../pipelines/quantize.ts';
 import { RANGE_METHODS, SCHEMES } from '../quantize/settings.ts';
 import { targets } from '../quantize/targets.ts';
 import { quantizeText } from '../reports/quantize.ts';
 import type { Action } from './action.ts';
 import { addOutputOptions, byteSize, integer, percentage, positiveInteger } from './options.ts';
+import { addReportOption, refuseReport, writeReport } from './report.ts';
+
+type Options = Omit<QuantizeOptions, 'source' | 'outline'> & {
+  readonly format: 'text' | 'json' | 'html';
+  readonly json?: true;
+  readonly report?: string;
+};
 
 export function addQuantize(program: Command, action: Action): void {
   const names = targets.map(({ name }) => name);
-  addOutputOptions(program.command('quantize <source>'))
+  addReportOption(addOutputOptions(program.command('quantize <source>')))
     .summary('write a model with integer or half weights, and measure what that costs')
     .description(
       'Writes a model quantized after training. Runs the float and the quantized model on texts that were not calibrated on, and prints how far their answers differ.',
@@ -31,7 +38,12 @@ export function addQuantize(program: Command, action: Action): void {
     .option('--no-scan', 'keep no linear in higher precision by measurement')
     .option('--allow-overlap', 'measure on texts that were calibrated on, and say so in the file')
     .addOption(new Option('--io <dtype>', 'TFLite: the outputs').choices(['f32', 'int8']).default('f32'))
-    .option('--json', 'print the result as JSON')
+    .addOption(
+      new Option('--format <format>', 'how to print the result; html: a page with graph and plots')
+        .choices(['text', 'json', 'html'])
+        .default('text'),
+    )
+    .option('--json', 'the same as --format json')
     .addHelpText(
       'after',
       `
@@ -39,6 +51,7 @@ Examples:
   $ mbert quantize ./mobilebert-sst2 -o model.onnx --scheme int8 --calibrate texts.txt
   $ mbert quantize ./mobilebert-sst2 -o model.tflite --scheme dynamic
   $ mbert quantize ./checkpoint -o models/ --scheme int8 --calibrate train.txt --data dev.tsv --max-drop 0.5
+  $ mbert quantize ./checkpoint -o int8.onnx --scheme int8 --calibrate train.txt --report int8.html
   $ mbert quantize ./checkpoint -o npu.tflite --scheme int8 --target npu --calibrate texts.txt --sequence-length 64
 
 Targets:
@@ -47,15 +60,25 @@ ${targets.map(({ name, summary }) => `  ${name.padEnd(8)} ${summary}`).join('\n'
 Exit codes: 0 done, 1 more was lost than --max-drop or --max-size allow, 2 wrong input or usage, 70 a bug in mbert`,
     )
     .action(
-      action(
-        async (io, progress, source: string, options: Omit<QuantizeOptions, 'source'> & { readonly json?: true }) => {
-          const result = await quantize({ ...options, source, progress: progress.step });
-          progress.clear();
-          const warnings = [...result.warnings, ...new Set(result.results.flatMap((file) => file.warnings))];
-          for (const warning of warnings) io.err(`warning: ${warning}\n`);
-          io.out(`${options.json ? JSON.stringify(result, null, 2) : quantizeText(result)}\n`);
-          return result.results.every(({ failures }) => failures.length === 0) ? 0 : 1;
-        },
-      ),
+      action(async (io, progress, source: string, options: Options) => {
+        const { report } = options;
+        const format = options.json ? 'json' : options.format;
+        refuseReport(report);
+        const outline = format === 'html' || report !== undefined;
+        const result = await quantize({ ...options, source, outline, progress: progress.step });
+        progress.clear();
+        const warnings = [...result.warnings, ...new Set(result.results.flatMap((file) => file.warnings))];
+        for (const warning of warnings) io.err(`warning: ${warning}\n`);
+        const page = outline ? (await import('../reports/quantize-html.ts')).quantizeHtml(result) : '';
+        if (report !== undefined) await writeReport(report, page);
+        io.out(format === 'html' ? page : `${format === 'json' ? jsonText(result) : quantizeText(result)}\n`);
+        return result.results.every(({ failures }) => failures.length === 0) ? 0 : 1;
+      }),
     );
+}
+
+/** Without the graph: that is for pictures. */
+function jsonText(result: QuantizeResult): string {
+  const results = result.results.map(({ outline: _, ...file }) => file);
+  return JSON.stringify({ ...result, results }, null, 2);
 }

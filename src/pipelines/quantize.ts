@@ -1,21 +1,22 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { decodeText } from '../bytes.ts';
-import { collectStatistics } from '../calibration/statistics.ts';
 import { MbertError } from '../errors.ts';
 import type { Graph } from '../graph.ts';
+import { openSource } from '../importers/index.ts';
 import type { RuleFinding } from '../lint/rule.ts';
 import type { Target } from '../passes/index.ts';
 import { parseRecipe, recipeText } from '../quantize/recipe.ts';
 import type { Scheme } from '../quantize/settings.ts';
 import { formFor, granularityFor, type TargetProfile, targetNamed } from '../quantize/targets.ts';
-import type { Statistics, StatisticsRequest } from '../statistics.ts';
 import { classReader } from './class-labels.ts';
 import { prepare, readWhole, refuseMisplaced } from './convert.ts';
 import { lintFile } from './lint.ts';
 import { openModel, targetOf } from './model.ts';
 import { defaultLength, type OpenedModel } from './opened-model.ts';
-import { type Collect, type DecideOptions, type Decision, decide } from './quantize/decide.ts';
+import { outlineOf } from './outline.ts';
+import { CalibrationRuns } from './quantize/calibration-runs.ts';
+import { type DecideOptions, type Decision, decide } from './quantize/decide.ts';
 import { rowReader } from './quantize/rows.ts';
 import { NO_SAMPLES, type SampleSets, takeSamples } from './quantize/samples.ts';
 import { withFolder } from './quantize/session.ts';
@@ -51,11 +52,26 @@ export async function quantize(options: QuantizeOptions): Promise<QuantizeResult
         ? (['tflite', 'onnx'] as const).map((each) => ({ format: each, path: join(options.output, `model.${each}`) }))
         : [{ format, path: options.output }];
     const results: QuantizedFile[] = [];
-    for (const plan of plans) results.push(withLint(await quantizeTo(model, plan.format, plan.path, options)));
+    for (const plan of plans) {
+      const written = withLint(await quantizeTo(model, plan.format, plan.path, options));
+      results.push(options.outline ? await withOutline(written) : written);
+    }
     const { architecture, task, warnings, unused } = model;
     return { source: options.source, architecture, task, results, warnings, unused };
   } finally {
     model.close();
+  }
+}
+
+/** Reads the written file back: a picture is to show what is in it, not what was meant. */
+async function withOutline(result: QuantizedFile): Promise<QuantizedFile> {
+  const [file] = result.files;
+  const source = file && (await openSource(file.path));
+  if (source?.yields !== 'graph') return result;
+  try {
+    return { ...result, outline: outlineOf(source.graph, { ranges: true }) };
+  } finally {
+    source.close();
   }
 }
 
@@ -152,7 +168,7 @@ async function quantizeTo(
     dump(decision);
     const { file, decision: written } = await writer.writeDecision(decision, decideOptions);
     if (written !== decision) dump(written);
-    return file;
+    return options.outline ? { ...file, channels: calibration.channelRanges() } : file;
   });
 }
 
@@ -187,44 +203,6 @@ function refuseQuantized(graph: Graph, source: string): void {
   throw new MbertError('UNSUPPORTED', `${source}: ${found.name}: is quantized already`, {
     hint: 'quantize the float model that it was made of',
   });
-}
-
-/** Runs the calibration samples; a twin of a graph that was calibrated before gets the same numbers. */
-class CalibrationRuns {
-  readonly #samples: SampleSets;
-  readonly #pad: number;
-  readonly #options: QuantizeOptions;
-  readonly #done: Statistics[] = [];
-
-  constructor(samples: SampleSets, pad: number, options: QuantizeOptions) {
-    this.#samples = samples;
-    this.#pad = pad;
-    this.#options = options;
-  }
-
-  /** What passes ask; undefined without samples, so that they do without. */
-  collector(): Collect | undefined {
-    if (this.#samples.calibration.length === 0) return undefined;
-    return (graph, requests) => this.collect(graph, requests);
-  }
-
-  /** Answers in the order in which the first graph was asked. */
-  replay(): Collect | undefined {
-    if (this.#samples.calibration.length === 0) return undefined;
-    let next = 0;
-    return async (graph, requests) => this.#done[next++] ?? this.collect(graph, requests);
-  }
-
-  async collect(graph: Graph, requests: readonly StatisticsRequest[]): Promise<Statistics> {
-    const { sequenceLength } = this.#options;
-    const found = await collectStatistics(graph, requests, this.#samples.calibration, {
-      pad: this.#pad,
-      ...(typeof sequenceLength === 'number' && { length: sequenceLength }),
-      progress: (done, total) => this.#options.progress?.('calibrating', done, total),
-    });
-    this.#done.push(found);
-    return found;
-  }
 }
 
 function decideOptionsOf(job: Job, scheme: Exclude<Scheme, 'f16'>): DecideOptions {

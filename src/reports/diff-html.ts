@@ -124,6 +124,8 @@ function weightChart(differences: readonly Difference[]): Markup {
     const layer = layerOf(difference.tensor.b) ?? 'others';
     byLayer.set(layer, Math.min(byLayer.get(layer) ?? Number.POSITIVE_INFINITY, difference.error.sqnrDb));
   }
+  // One point is in the table already.
+  if (byLayer.size < 2) return NOTHING;
   const layers = [...byLayer].sort(([x], [y]) => x.localeCompare(y, 'en', { numeric: true }));
   return chart({
     title: 'Changed weights by layer',
@@ -155,7 +157,8 @@ function numericTable({ numeric }: ModelDiff): Markup {
 
 function opsTable(a: SideSummary, b: SideSummary): Markup {
   const ops = [...new Set([...Object.keys(a.ops), ...Object.keys(b.ops)])];
-  return sortableTable({
+  const isChanged = ops.some((op) => a.ops[op] !== b.ops[op]);
+  const table = sortableTable({
     caption: 'Operations',
     headings: ['op', 'in a', 'in b', 'change'],
     rows: ops.map((op) => {
@@ -168,4 +171,7 @@ function opsTable(a: SideSummary, b: SideSummary): Markup {
       ];
     }),
   });
+  return isChanged
+    ? table
+    : html`<details><summary>${plural(ops.length, 'kind')}, as many of each in both</summary>${table}</details>`;
 }

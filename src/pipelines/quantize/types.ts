@@ -1,5 +1,6 @@
 import type { RangeMethod, Scheme } from '../../quantize/settings.ts';
 import type { ConvertedFile, ConvertOptions, ConvertResult } from '../convert.ts';
+import type { GraphOutline } from '../outline.ts';
 import type { Proof } from './prove.ts';
 import type { ParetoRow, ScanResult } from './scan.ts';
 import type { Times } from './stopwatch.ts';
@@ -30,6 +31,8 @@ export interface QuantizeOptions extends ConvertOptions {
   readonly allowOverlap?: boolean | undefined;
   /** int8: outputs stay integers. TFLite only. */
   readonly io?: 'f32' | 'int8' | undefined;
+  /** Adds what a picture and plots need: the written graph as plain data, ranges of channels. */
+  readonly outline?: boolean | undefined;
 }
 
 /** One written quantized model. */
@@ -37,6 +40,8 @@ export interface QuantizedFile extends ConvertedFile {
   readonly scheme: Scheme;
   /** The form's name; `f16` for stored halves. */
   readonly form: string;
+  /** Of all weights before they were quantized. */
+  readonly floatBytes: number;
   /** Linears by how they compute, e.g. `int8`: 134. */
   readonly linears: { readonly [scheme: string]: number };
   /** Linears whose values stand out; undefined where none does or none was looked for. */
@@ -47,6 +52,23 @@ export interface QuantizedFile extends ConvertedFile {
   /** Why the answer is no; empty where every gate is passed. */
   readonly failures: readonly string[];
   readonly warnings: readonly string[];
+  /** The graph as it is in the file, where it was asked for. */
+  readonly outline?: GraphOutline;
+  /** Of residual streams and whatever else was calibrated by channel; where it was asked for and there are samples. */
+  readonly channels?: readonly ChannelRanges[];
+}
+
+/** How far the ranges of a value's channels are apart, before and after passes that equalize them. */
+export interface ChannelRanges {
+  readonly name: string;
+  readonly before: Spread;
+  readonly after: Spread;
+}
+
+/** Of max - min of each channel, over the calibration samples. */
+export interface Spread {
+  readonly median: number;
+  readonly largest: number;
 }
 
 export interface QuantizeResult extends Omit<ConvertResult, 'results'> {

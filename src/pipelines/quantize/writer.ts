@@ -251,6 +251,7 @@ export class Writer {
     return {
       ...written,
       scheme: options.scheme,
+      floatBytes: constantBytes(this.#options.prepared.graph),
       scan: undefined,
       pareto: undefined,
       proof,

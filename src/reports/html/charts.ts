@@ -1,4 +1,4 @@
-import { scaleLinear, scaleLog } from 'd3-scale';
+import { AREA, figure, INNER, linearScale, logScale, round, type Scale, xAxis, xTick, Y_RANGE, yAxis } from './axes.ts';
 import { html, join, type Markup, NOTHING } from './markup.ts';
 import { digits } from './numbers.ts';
 import { numberCell, sortableTable } from './tables.ts';
@@ -7,7 +7,7 @@ import { numberCell, sortableTable } from './tables.ts';
 export interface Series {
   readonly name: string;
   readonly values: readonly (number | null)[];
-  /** Lowest ends, for `ranges`. */
+  /** Lowest ends, for `ranges`; default 0. */
   readonly from?: readonly (number | null)[];
   readonly state?: string;
 }
@@ -19,6 +19,8 @@ export interface Chart {
   /** What the places on the x axis are, as `layer`. */
   readonly xTitle: string;
   readonly labels: readonly string[];
+  /** What the places are called in the table of numbers, where labels are too short to say it. */
+  readonly names?: readonly string[];
   /** With its unit, as `SQNR (dB)`. */
   readonly yTitle: string;
   /** `bars` are stacked; `ranges` go from `from` to the value; `lines` are dots that are joined. */
@@ -27,15 +29,11 @@ export interface Chart {
   readonly series: readonly Series[];
 }
 
-const WIDTH = 620;
-const HEIGHT = 250;
-const AREA = { left: 58, right: 12, top: 12, bottom: 52 };
-const INNER = { width: WIDTH - AREA.left - AREA.right, height: HEIGHT - AREA.top - AREA.bottom };
-
 /** Labels have this much room, else every second, third, … is left out. */
 const LABEL_WIDTH = 26;
 /** Longer labels than this are turned. */
 const FLAT_LETTERS = 4;
+const MOST_LETTERS = 12;
 
 /** A plot over places on the x axis, with a legend where there is more than one series, and its numbers as a table. */
 export function chart(options: Chart): Markup {
@@ -51,16 +49,13 @@ export function chart(options: Chart): Markup {
       : options.kind === 'ranges'
         ? ranges(options, y, x, step)
         : lines(options, y, x);
-  return html`<figure class="chart"><figcaption><h3>${title}</h3>${note === undefined ? null : html`<p>${note}</p>`}</figcaption>
-${series.length < 2 ? null : legend(series)}
-<div class="scroll"><svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${`${title}: the numbers are in the table below`}">
-${yAxis(options.yTitle, y)}${xAxis(options, x, step)}${marks}</svg></div>
-${numbersTable(options)}</figure>`;
-}
-
-interface Scale {
-  (value: number): number;
-  readonly ticks: readonly number[];
+  return figure({
+    title,
+    note,
+    legend: series.length < 2 ? undefined : legend(series),
+    marks: html`${yAxis(options.yTitle, y)}${xAxis(options.xTitle, labelTicks(labels, x, step))}${marks}`,
+    table: numbersTable(options),
+  });
 }
 
 /** Bars start at zero; other marks at what shows them best. */
@@ -69,55 +64,29 @@ function yScale({ kind, scale = 'linear', series, labels }: Chart): Scale {
   const values = series.flatMap((each) => [...each.values, ...(each.from ?? [])]).filter((value) => value !== null);
   const all = kind === 'bars' ? [0, ...sums] : kind === 'ranges' && scale === 'linear' ? [0, ...values] : values;
   const [least, most] = [Math.min(...all), Math.max(...all)];
-  const range: [number, number] = [AREA.top + INNER.height, AREA.top];
-  if (scale === 'log') {
-    const made = scaleLog()
-      .domain([least / 1.1, most * 1.1])
-      .range(range)
-      .nice();
-    const ticks = made.ticks(5);
-    return Object.assign((value: number) => made(value), {
-      ticks: ticks.length > 8 ? ticks.filter((tick) => /^1(e|0*$)|^0\.0*1$/.test(String(tick))) : ticks,
-    });
-  }
-  const pad = kind === 'lines' ? Math.max((most - least) * 0.08, Math.abs(most) * 0.01, 1e-9) : most === least ? 1 : 0;
-  const made = scaleLinear()
-    .domain([least - (kind === 'lines' ? pad : 0), most + pad])
-    .range(range)
-    .nice(5);
-  return Object.assign((value: number) => made(value), { ticks: made.ticks(5) });
+  if (scale === 'log') return logScale([least, most], Y_RANGE);
+  if (kind !== 'lines') return linearScale([least, most === least ? most + 1 : most], Y_RANGE);
+  const pad = Math.max((most - least) * 0.08, Math.abs(most) * 0.01, 1e-9);
+  return linearScale([least - pad, most + pad], Y_RANGE);
 }
 
-function yAxis(title: string, y: Scale): Markup {
-  const ticks = y.ticks.map((tick) => {
-    const at = round(y(tick));
-    return html`<line class="grid" x1="${AREA.left}" x2="${WIDTH - AREA.right}" y1="${at}" y2="${at}"/><text class="tick" x="${AREA.left - 6}" y="${at + 4}" text-anchor="end">${digits(tick)}</text>`;
-  });
-  const middle = AREA.top + INNER.height / 2;
-  return html`${ticks}<text class="axis" transform="translate(13 ${middle}) rotate(-90)" text-anchor="middle">${title}</text>`;
-}
-
-function xAxis({ labels, xTitle }: Chart, x: (i: number) => number, step: number): Markup {
+function labelTicks(labels: readonly string[], x: (i: number) => number, step: number): Markup[] {
   const every = Math.ceil(LABEL_WIDTH / step);
   const isTurned = labels.some((label) => label.length > FLAT_LETTERS && label.length * 7 > step * every);
-  const base = AREA.top + INNER.height;
-  const ticks = labels.map((label, i) => {
+  return labels.map((label, i) => {
     if (i % every !== 0) return NOTHING;
-    const text = label.length > 12 ? `${label.slice(0, 11)}…` : label;
-    const place = isTurned
-      ? html`transform="translate(${round(x(i)) + 4} ${base + 14}) rotate(-32)" text-anchor="end"`
-      : html`x="${round(x(i))}" y="${base + 16}" text-anchor="middle"`;
-    return html`<text class="tick" ${place}>${text}</text>`;
+    const text = label.length > MOST_LETTERS ? `${label.slice(0, MOST_LETTERS - 1)}…` : label;
+    if (!isTurned) return xTick(x(i), text);
+    return html`<text class="tick" transform="translate(${round(x(i)) + 4} ${AREA.top + INNER.height + 14}) rotate(-32)" text-anchor="end">${text}</text>`;
   });
-  return html`<line class="base" x1="${AREA.left}" x2="${WIDTH - AREA.right}" y1="${base}" y2="${base}"/>${ticks}<text class="axis" x="${AREA.left + INNER.width / 2}" y="${HEIGHT - 6}" text-anchor="middle">${xTitle}</text>`;
 }
 
 function classOf({ state }: Series, place: number): string {
   return state === undefined ? `c${place}` : `s-${state}`;
 }
 
-function tip({ labels, xTitle, yTitle }: Chart, i: number, name: string, text: string): Markup {
-  return html`<title>${`${xTitle} ${labels[i]}, ${name}: ${text} · ${yTitle}`}</title>`;
+function tip({ labels, names, xTitle, yTitle }: Chart, i: number, name: string, text: string): Markup {
+  return html`<title>${`${names?.[i] ?? `${xTitle} ${labels[i]}`}, ${name}: ${text} · ${yTitle}`}</title>`;
 }
 
 function bars(options: Chart, y: Scale, x: (i: number) => number, step: number): Markup {
@@ -144,11 +113,11 @@ function ranges(options: Chart, y: Scale, x: (i: number) => number, step: number
   return join(
     options.series.flatMap((series, place) =>
       series.values.map((value, i) => {
-        const from = series.from?.[i];
-        if (value === null || from === null || from === undefined) return NOTHING;
+        const from = series.from ? (series.from[i] ?? null) : 0;
+        if (value === null || from === null) return NOTHING;
         const left = x(i) + (place - count / 2) * width + 0.1 * width;
         const [top, bottom] = [y(Math.max(value, from)), y(Math.min(value, from))];
-        return html`<rect class="mark ${classOf(series, place)}" x="${round(left)}" y="${round(top)}" width="${round(0.8 * width)}" height="${round(Math.max(1, bottom - top))}" rx="1.5">${tip(options, i, series.name, `${digits(from)} to ${digits(value)}`)}</rect>`;
+        return html`<rect class="mark ${classOf(series, place)}" x="${round(left)}" y="${round(top)}" width="${round(0.8 * width)}" height="${round(Math.max(1, bottom - top))}" rx="1.5">${tip(options, i, series.name, series.from ? `${digits(from)} to ${digits(value)}` : digits(value))}</rect>`;
       }),
     ),
   );
@@ -172,24 +141,22 @@ function legend(series: readonly Series[]): Markup {
   return html`<ul class="legend">${series.map((each, i) => html`<li><span class="swatch ${classOf(each, i)}"></span>${each.name}</li>`)}</ul>`;
 }
 
-function numbersTable({ title, labels, xTitle, yTitle, series }: Chart): Markup {
+function numbersTable({ title, labels, names, xTitle, yTitle, series }: Chart): Markup {
   const isAlone = series.length === 1 && series[0]?.from === undefined;
   const headings = [
     xTitle,
+    ...(names ? ['name'] : []),
     ...series.flatMap(({ name, from }) =>
       from ? [`${name}, least`, `${name}, most`] : [isAlone ? yTitle : `${name}: ${yTitle}`],
     ),
   ];
   const rows = labels.map((label, i) => [
     label,
+    ...(names ? [names[i] ?? ''] : []),
     ...series.flatMap(({ values, from }) => [
       ...(from ? [numberCell(from[i], digits)] : []),
       numberCell(values[i], digits),
     ]),
   ]);
-  return html`<details><summary>Numbers</summary>${sortableTable({ caption: title, headings, rows })}</details>`;
-}
-
-function round(value: number): number {
-  return Math.round(10 * value) / 10;
+  return sortableTable({ caption: title, headings, rows });
 }

@@ -47,11 +47,11 @@ export function sizeComparison(a: GraphOutline, b: GraphOutline): Markup {
     xTitle: 'layer',
     labels: layerLabels(ordered),
     yTitle: `weights (${unit.name})`,
-    kind: 'ranges',
-    series: [
-      { name: 'a', values: values(ofA), from: ordered.map(() => 0) },
-      { name: 'b', values: values(ofB), from: ordered.map(() => 0) },
-    ],
+    kind: changed ? 'ranges' : 'bars',
+    series: (changed ? [ofA, ofB] : [ofA]).map((sizes, i) => ({
+      name: changed ? (i === 0 ? 'a' : 'b') : 'both',
+      values: values(sizes),
+    })),
   });
 }
 
@@ -64,14 +64,16 @@ function sizesByTitle(outline: GraphOutline): Map<string, number> {
 /** Least and largest weight of each layer's matrices; undefined where ranges are not known. */
 export function weightRangeChart(outline: GraphOutline): Markup {
   const groups = groupNodes(outline.nodes);
+  const readByGather = outline.nodes.flatMap(({ op, weights }) => (op === 'gather' ? weights : []));
+  const tables = new Set(readByGather.map((place) => outline.weights[place]));
   const byGroup = weightsByGroup(outline, groups).map((weights) =>
-    weights.filter(({ type, range }) => range !== undefined && type.includes(',')),
+    weights.filter((weight) => weight.range !== undefined && weight.type.includes(',') && !tables.has(weight)),
   );
   const most = (ranges: readonly OutlineWeight[]) => Math.max(...ranges.map(({ range }) => range?.[1] ?? 0));
   const least = (ranges: readonly OutlineWeight[]) => Math.min(...ranges.map(({ range }) => range?.[0] ?? 0));
   return chart({
     title: 'Weight ranges by layer',
-    note: 'From the least to the largest value of all matrices and tables of a layer, as real numbers.',
+    note: 'From the least to the largest value of all matrices of a layer, as real numbers. Tables of embeddings are left out.',
     xTitle: 'layer',
     labels: layerLabels(groups.map(({ title }) => title)),
     yTitle: 'weight value',

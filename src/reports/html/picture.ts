@@ -2,7 +2,7 @@ import { plural, size } from '../text.ts';
 import { groupNodes, type NodeGroup } from './layers.ts';
 import { type Layout, layOut } from './layout.ts';
 import { html, jsonMarkup, type Markup, NOTHING } from './markup.ts';
-import type { PictureNode, StateMeaning } from './picture-nodes.ts';
+import type { EdgeState, PictureNode, StateMeaning } from './picture-nodes.ts';
 
 /** What the page's script draws. */
 interface PictureData {
@@ -10,10 +10,14 @@ interface PictureData {
   readonly symbols: { readonly [state: string]: string };
   readonly groups: readonly GroupData[];
   readonly layouts: readonly Layout[];
+  /** Between groups: from, to, and how it is drawn. What many read is left out, as a mask. */
+  readonly links: readonly (readonly [from: number, to: number, state: EdgeState])[];
 }
 
 interface GroupData {
   readonly title: string;
+  /** `layer.3` */
+  readonly short: string;
   /** `62 nodes, 1.7 MB of weights` */
   readonly summary: string;
   /** How many nodes do not have the last state, which is the one that nothing is said of. */
@@ -55,7 +59,7 @@ export function picture(nodes: readonly PictureNode[], { states, finding }: Pict
 <input type="search" data-find placeholder="Find a node" aria-label="Find a node by name">
 </div>
 <ul class="legend">${legend.map(([state, { symbol, meaning }]) => html`<li><span class="${`swatch s-${state}`}">${symbol}</span>${meaning}</li>`)}</ul>
-<div class="stage"><div class="canvas" tabindex="0" role="region" aria-label="Graph, layer by layer"></div>
+<div class="stage"><ol class="map" aria-label="Layers"></ol><div class="canvas" tabindex="0" role="region" aria-label="Graph, layer by layer"></div>
 <aside class="chosen" aria-live="polite"><p class="hint">Open a layer to see its nodes; choose a node to read about it. Ctrl and the wheel zoom.</p></aside></div>
 ${hidden === 0 ? null : html`<p class="note">${plural(hidden, 'box')} of ${data.groups.length} cannot be opened: the picture shows ${MOST_DRAWN_NODES} nodes at most.</p>`}
 <noscript><p class="note">The picture needs JavaScript. The tables do not.</p></noscript>
@@ -93,7 +97,7 @@ function pictureData(
       ...(bytes > 0 ? [`${size(bytes)} of weights`] : []),
       ...(marked > 0 ? [plural(marked, finding as string)] : []),
     ].join(' · ');
-    const common = { title: group.title, summary, marked, states: ofNodes };
+    const common = { title: group.title, short: shortTitle(group.title), summary, marked, states: ofNodes };
     if (!drawn.has(g)) return { ...common, layout: null, nodes: [], ports: [] };
     const { request, ports } = requestOf(nodes, group, g, { groups, groupOf, readers });
     const texts = members.map(
@@ -102,7 +106,29 @@ function pictureData(
     return { ...common, layout: place(request), nodes: texts, ports };
   });
   const symbols = Object.fromEntries(Object.entries(states).map(([state, { symbol }]) => [state, symbol]));
-  return { symbols, groups: data, layouts };
+  return { symbols, groups: data, layouts, links: linksOf(nodes, groupOf) };
+}
+
+/** What more groups than this read is no way through the graph but something that all of them look at. */
+const MOST_READERS = 3;
+
+function linksOf(nodes: readonly PictureNode[], groupOf: ReadonlyMap<number, number>): PictureData['links'] {
+  const byTarget = new Map<string, { readonly from: number; readonly to: number; readonly states: Set<EdgeState> }>();
+  const targets = new Map<number, Set<number>>();
+  for (const [i, { inputs }] of nodes.entries()) {
+    const to = groupOf.get(i) as number;
+    for (const { node, state } of inputs) {
+      const from = groupOf.get(node) as number;
+      if (from === to) continue;
+      const link = byTarget.get(`${from} ${to}`) ?? { from, to, states: new Set<EdgeState>() };
+      byTarget.set(`${from} ${to}`, link);
+      link.states.add(state);
+      targets.set(from, (targets.get(from) ?? new Set()).add(to));
+    }
+  }
+  return [...byTarget.values()]
+    .filter(({ from, to }) => to === from + 1 || (targets.get(from)?.size ?? 0) <= MOST_READERS)
+    .map(({ from, to, states }) => [from, to, states.size === 1 ? ([...states][0] as EdgeState) : 'same'] as const);
 }
 
 /** The groups to draw where there are too many nodes for all: those with marks first. */

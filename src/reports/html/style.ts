@@ -53,13 +53,14 @@ footer { color: var(--soft); margin-top: 22px; font-size: 13px; }
 .scroll { overflow: auto; max-height: 520px; }
 table { border-collapse: collapse; width: 100%; font-size: 13.5px; font-variant-numeric: tabular-nums; }
 caption { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
-th { position: sticky; top: 0; background: var(--card); text-align: left; padding: 0; border-bottom: 1px solid var(--line); white-space: nowrap; }
-th button { all: unset; display: block; width: 100%; box-sizing: border-box; padding: 6px 10px 6px 0; cursor: pointer; font-weight: 600; color: var(--soft); }
+th { position: sticky; top: 0; background: var(--card); text-align: left; padding: 6px 10px 6px 0; font-weight: 600; color: var(--soft); border-bottom: 1px solid var(--line); white-space: nowrap; }
+th button { all: unset; display: block; width: 100%; box-sizing: border-box; cursor: pointer; }
 th button:hover { color: var(--ink); }
-th button::after { content: "\\2009↕"; opacity: 0.35; }
+th button::after { content: "\\2009↕"; opacity: 0.3; }
 th[aria-sort="ascending"] button::after { content: "\\2009↑"; opacity: 1; }
 th[aria-sort="descending"] button::after { content: "\\2009↓"; opacity: 1; }
-td { padding: 5px 10px 5px 0; border-bottom: 1px solid var(--line); vertical-align: top; overflow-wrap: anywhere; min-width: 56px; }
+td { padding: 5px 10px 5px 0; border-bottom: 1px solid var(--line); vertical-align: top; overflow-wrap: break-word; min-width: 56px; }
+td.wide { overflow-wrap: anywhere; }
 tbody tr:hover { background: var(--hover); }
 th.number, td.number { text-align: right; white-space: nowrap; }
 th.number button { text-align: right; }
@@ -74,7 +75,7 @@ input[type="search"], .toolbar button { font: inherit; font-size: 13.5px; color:
 .legend li { display: flex; align-items: center; gap: 6px; }
 .swatch { width: 16px; height: 16px; border-radius: 4px; border: 1.5px solid var(--same); background: var(--same-back); display: inline-flex; align-items: center; justify-content: center; font: 700 11px/1 ui-monospace, monospace; color: var(--ink); }
 .kind { display: inline-block; padding: 0 8px; border-radius: 999px; font-size: 12.5px; border: 1px solid; white-space: nowrap; }
-.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 520px), 1fr)); gap: 26px; }
+.charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 520px), 1fr)); gap: 26px; }
 .chart { margin: 0; min-width: 0; }
 .chart .scroll { margin-top: 6px; max-height: none; }
 .chart svg { display: block; width: 100%; min-width: 480px; height: auto; }
@@ -85,8 +86,17 @@ summary { cursor: pointer; color: var(--soft); }
 .grid { stroke: var(--line); stroke-width: 0.7; }
 .base { stroke: var(--soft); }
 .line { fill: none !important; stroke-width: 1.8; }
+.ring { fill: none; stroke: var(--c1); stroke-width: 2.2; }
 .mark { stroke: var(--card); stroke-width: 0.8; }
-.stage { display: grid; grid-template-columns: minmax(0, 1fr) minmax(230px, 320px); gap: 16px; }
+.stage { display: grid; grid-template-columns: 190px minmax(0, 1fr) minmax(210px, 270px); gap: 14px; }
+.map { list-style: none; margin: 0; padding: 0; overflow: auto; max-height: min(74vh, 780px); }
+.map button { all: unset; box-sizing: border-box; display: grid; grid-template-columns: 1fr auto; gap: 1px 6px; width: 100%; padding: 3px 8px; border-radius: 6px; font-size: 12.5px; color: var(--soft); cursor: pointer; }
+.map button:hover { background: var(--hover); }
+.map button:focus-visible { outline: 2px solid var(--link); outline-offset: -2px; }
+.map button[aria-expanded="true"] { background: var(--hover); color: var(--ink); }
+.map .marked { color: var(--ink); font-weight: 650; }
+.map .count { font-weight: 650; font-variant-numeric: tabular-nums; }
+.map svg { grid-column: 1 / -1; display: block; width: 100%; height: 7px; }
 .canvas { height: min(74vh, 780px); overflow: auto; border: 1px solid var(--line); border-radius: 10px; background: var(--page); padding: 12px; cursor: grab; }
 .canvas:active { cursor: grabbing; }
 .graph { display: block; margin: 0 auto; }
@@ -116,6 +126,7 @@ summary { cursor: pointer; color: var(--soft); }
 .pill { fill: transparent; stroke: var(--line); }
 .edge { fill: none; stroke-width: 1.2; }
 .edge.e-removed { stroke-dasharray: 5 3; }
+.link { stroke-width: 1.6; }
 .e-same { stroke: var(--same); } .e-added { stroke: var(--added); } .e-removed { stroke: var(--removed); }
 .arrow { stroke: none; } .arrow.e-same { fill: var(--same); } .arrow.e-added { fill: var(--added); } .arrow.e-removed { fill: var(--removed); }
 ${states()}
@@ -125,7 +136,9 @@ ${series()}
   h1 { font-size: 21px; }
   section { padding: 14px 12px; border-radius: 10px; }
   .stage { grid-template-columns: minmax(0, 1fr); }
+  .map { display: grid; grid-template-columns: repeat(auto-fill, minmax(150px, 1fr)); max-height: 190px; }
   .canvas { height: 62vh; padding: 6px; }
+  .wide { min-width: 240px; }
   .tiles { grid-template-columns: repeat(auto-fill, minmax(132px, 1fr)); gap: 8px; }
   .tile { padding: 8px 10px; }
   .tile .value { font-size: 19px; }

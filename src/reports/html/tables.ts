@@ -15,6 +15,12 @@ export interface SortableTable {
 /** Shorter tables need no field to look for rows. */
 const FEWEST_TO_FILTER = 12;
 
+/** And still shorter ones no sorting. */
+const FEWEST_TO_SORT = 3;
+
+/** Longer texts keep some width on a phone, where the table scrolls. */
+const LONG_LETTERS = 30;
+
 /** A browser shows this many rows without a delay. */
 export const MOST_ROWS = 1000;
 
@@ -22,15 +28,17 @@ export const MOST_ROWS = 1000;
 export function sortableTable({ caption, headings, rows, total = rows.length }: SortableTable): Markup {
   const shown = rows.slice(0, MOST_ROWS);
   const numeric = headings.map((_, i) => shown.length > 0 && shown.every((row) => isNumeric(row[i])));
-  const classOf = (i: number) => (numeric[i] ? html` class="number"` : null);
+  const wide = headings.map((_, i) => shown.some((row) => isLong(row[i])));
+  const classOf = (i: number) => (numeric[i] ? html` class="number"` : wide[i] ? html` class="wide"` : null);
+  const sorts = rows.length >= FEWEST_TO_SORT;
   const rest = total - shown.length;
   return html`<div class="table">${
     rows.length < FEWEST_TO_FILTER
       ? null
       : html`<input type="search" data-filter placeholder="Filter" aria-label="${`Filter ${caption}`}">`
   }
-<div class="scroll" tabindex="0" role="region" aria-label="${caption}"><table data-sorts><caption>${caption}</caption>
-<thead><tr>${headings.map((heading, i) => html`<th scope="col"${classOf(i)}><button type="button">${heading}</button></th>`)}</tr></thead>
+<div class="scroll" tabindex="0" role="region" aria-label="${caption}"><table${sorts ? html` data-sorts` : null}><caption>${caption}</caption>
+<thead><tr>${headings.map((heading, i) => html`<th scope="col"${classOf(i)}>${sorts && heading !== '' ? html`<button type="button">${heading}</button>` : heading}</th>`)}</tr></thead>
 <tbody>${shown.map((row) => html`<tr>${row.map((cell, i) => html`<td${classOf(i)}${sortValue(cell)}>${contentOf(cell)}</td>`)}</tr>`)}</tbody></table></div>
 ${rest > 0 ? html`<p class="note">and ${rest} more</p>` : null}</div>`;
 }
@@ -46,6 +54,11 @@ function isNumeric(cell: Cell | undefined): boolean {
 
 function contentOf(cell: Cell): string | Markup {
   return typeof cell === 'object' && 'value' in cell ? cell.text : cell;
+}
+
+function isLong(cell: Cell | undefined): boolean {
+  if (typeof cell === 'string') return cell.length > LONG_LETTERS;
+  return cell !== undefined && 'markup' in cell && cell.markup.replace(/<[^>]*>/g, '').length > LONG_LETTERS;
 }
 
 function sortValue(cell: Cell): Markup | null {

@@ -1,17 +1,21 @@
 // Draws the graph: a column of boxes, one a layer, that open and show their nodes.
 
 /**
- * @typedef {{ title: string, summary: string, marked: number, states: string[], layout: number | null,
+ * @typedef {{ title: string, short: string, summary: string, marked: number, states: string[], layout: number | null,
  *   nodes: [op: string, label: string, name: string, type: string, details: [string, string][]][],
  *   ports: [label: string, name: string][] }} Group
  * @typedef {{ width: number, height: number, boxes: [number, number, number][], edges: [string, string][] }} Layout
- * @typedef {{ symbols: { [state: string]: string }, groups: Group[], layouts: Layout[] }} Picture
+ * @typedef {{ symbols: { [state: string]: string }, groups: Group[], layouts: Layout[],
+ *   links: [from: number, to: number, state: string][] }} Picture
  */
 
 const HEAD_HEIGHT = 62;
 const HEAD_WIDTH = 560;
 const GAP = 18;
+/** Links past other boxes run beside each other, in as many lanes. */
+const LANES = 5;
 const NODE_HEIGHT = 40;
+const LEAST_ZOOM = 0.7;
 const SVG = 'http://www.w3.org/2000/svg';
 
 for (const element of document.querySelectorAll('[data-picture]')) showPicture(/** @type {HTMLElement} */ (element));
@@ -26,6 +30,8 @@ function showPicture(element) {
   const open = new Set();
   const firstMarked = picture.groups.findIndex(({ marked, layout }) => marked > 0 && layout !== null);
   if (firstMarked >= 0) open.add(firstMarked);
+  const mapButtons = picture.groups.map((group, g) => mapButton(group, () => goTo(g)));
+  element.querySelector('.map')?.append(...mapButtons.map(listItem));
   let zoom = 1;
   let width = 0;
   let height = 0;
@@ -49,20 +55,35 @@ function showPicture(element) {
       });
       add(marker, 'path', { d: 'M0 0.5L8 4L0 7.5z', class: `arrow e-${state}` });
     }
+    const far = picture.links.filter(([from, to]) => to !== from + 1);
+    const margin = far.length > 0 ? 14 + 9 * Math.min(far.length, LANES) : 0;
+    const inner = width;
+    width += 2 * margin;
+    /** @type {{ top: number, bottom: number, right: number }[]} */
+    const boxes = [];
     let y = 1;
     for (const [g, group] of picture.groups.entries()) {
-      if (g > 0) {
-        add(svg, 'path', {
-          d: `M${width / 2} ${y - GAP}V${y - 2}`,
-          class: 'edge e-same',
-          'marker-end': 'url(#arrow-same)',
-        });
-      }
-      y += drawGroup(svg, group, g, y) + GAP;
+      const boxHeight = drawGroup(svg, group, g, y);
+      const boxWidth = open.has(g) ? Math.max(HEAD_WIDTH - 2, layoutOf(g).width) : HEAD_WIDTH - 2;
+      boxes.push({ top: y, bottom: y + boxHeight, right: (width + boxWidth) / 2 });
+      y += boxHeight + GAP;
+    }
+    let lane = 0;
+    for (const [from, to, state] of picture.links) {
+      const [a, b] = [boxes[from], boxes[to]];
+      if (!a || !b) continue;
+      const x = (width + inner) / 2 + 8 + 9 * (lane % LANES);
+      const d =
+        to === from + 1
+          ? `M${width / 2} ${a.bottom}V${b.top - 1}`
+          : `M${a.right} ${a.bottom - 12}C${x + 8} ${a.bottom - 12} ${x} ${a.bottom - 4} ${x} ${a.bottom + 14}V${b.top + 4}C${x} ${b.top + 20} ${x + 4} ${b.top + 22} ${b.right + 2} ${b.top + 22}`;
+      if (to !== from + 1) lane++;
+      add(svg, 'path', { d, class: `edge link e-${state}`, 'marker-end': `url(#arrow-${state})` });
     }
     height = y - GAP + 1;
     svg.setAttribute('viewBox', `0 0 ${width} ${height}`);
     canvas.replaceChildren(svg);
+    for (const [g, button] of mapButtons.entries()) button.setAttribute('aria-expanded', String(open.has(g)));
     resize();
   }
 
@@ -144,6 +165,15 @@ function showPicture(element) {
     if (!open.delete(g)) open.add(g);
     draw();
     /** @type {SVGElement | null} */ (canvas.querySelector(`[data-group="${g}"]`))?.focus();
+  }
+
+  /** @param {number} g */
+  function goTo(g) {
+    const wasOpen = open.has(g);
+    if (picture.groups[g]?.layout !== null) open.add(g);
+    if (!wasOpen) draw();
+    const head = canvas.querySelector(`[data-group="${g}"]`);
+    if (head) canvas.scrollTop += head.getBoundingClientRect().top - canvas.getBoundingClientRect().top - 8;
   }
 
   /** @type {(node: SVGElement, op: string, name: string, type: string, details: [string, string][]) => void} */
@@ -237,8 +267,46 @@ function showPicture(element) {
 
   draw();
   fitWidth();
-  const first = canvas.querySelector('.node .box:not(.s-same)');
-  if (open.size > 0 && first) canvas.scrollTop = scrollOf(first, canvas);
+  // Small letters on a phone say nothing: better to scroll.
+  if (zoom < LEAST_ZOOM) {
+    zoom = LEAST_ZOOM;
+    resize();
+    canvas.scrollLeft = (canvas.scrollWidth - canvas.clientWidth) / 2;
+  }
+  if (firstMarked >= 0) {
+    const box = canvas.querySelector('.node .box:not(.s-same)');
+    if (box) canvas.scrollTop = scrollOf(box, canvas);
+    box?.parentElement?.dispatchEvent(new MouseEvent('click'));
+  }
+}
+
+/** A layer's line in the list beside the picture. @type {(group: Group, act: () => void) => HTMLButtonElement} */
+function mapButton(group, act) {
+  const button = document.createElement('button');
+  button.type = 'button';
+  if (group.marked > 0) button.className = 'marked';
+  button.append(textElement('span', cutStart(group.short, 22)));
+  const count = textElement('span', group.marked > 0 ? String(group.marked) : '');
+  count.className = 'count';
+  const strip = make('svg', {
+    viewBox: `0 0 ${group.states.length} 1`,
+    preserveAspectRatio: 'none',
+    'aria-hidden': 'true',
+  });
+  for (const [i, state] of group.states.entries()) {
+    add(strip, 'rect', { x: i, width: state === 'same' ? 1 : 1.02, height: 1, class: `cell s-${state}` });
+  }
+  button.append(count, strip);
+  button.title = `${group.title}: ${group.summary}`;
+  button.addEventListener('click', act);
+  return button;
+}
+
+/** @param {Node} child */
+function listItem(child) {
+  const item = document.createElement('li');
+  item.append(child);
+  return item;
 }
 
 /** Where to scroll to, to have an element a third below the top. @type {(element: Element, canvas: Element) => number} */

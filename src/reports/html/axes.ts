@@ -1,0 +1,75 @@
+import { scaleLinear, scaleLog } from 'd3-scale';
+import { html, type Markup } from './markup.ts';
+import { digits } from './numbers.ts';
+
+export const WIDTH = 620;
+export const HEIGHT = 250;
+export const AREA = { left: 58, right: 12, top: 12, bottom: 52 };
+export const INNER = { width: WIDTH - AREA.left - AREA.right, height: HEIGHT - AREA.top - AREA.bottom };
+
+/** Maps a value to a place in the drawing. */
+export interface Scale {
+  (value: number): number;
+  readonly ticks: readonly number[];
+}
+
+const TICKS = 5;
+
+export function linearScale(domain: readonly [number, number], range: readonly [number, number]): Scale {
+  const made = scaleLinear().domain(domain).range(range).nice(TICKS);
+  return Object.assign((value: number) => made(value), { ticks: made.ticks(TICKS) });
+}
+
+/** More labels than this do not fit. */
+const MOST_TICKS = 8;
+
+export function logScale([least, most]: readonly [number, number], range: readonly [number, number]): Scale {
+  const made = scaleLog()
+    .domain([least / 1.1, most * 1.1])
+    .range(range)
+    .nice();
+  const ticks = made.ticks(TICKS);
+  const powers = ticks.filter((tick) => Number.isInteger(Math.log10(tick)));
+  return Object.assign((value: number) => made(value), { ticks: ticks.length > MOST_TICKS ? powers : ticks });
+}
+
+export const Y_RANGE = [AREA.top + INNER.height, AREA.top] as const;
+export const X_RANGE = [AREA.left, AREA.left + INNER.width] as const;
+
+export function yAxis(title: string, y: Scale): Markup {
+  const ticks = y.ticks.map((tick) => {
+    const at = round(y(tick));
+    return html`<line class="grid" x1="${AREA.left}" x2="${WIDTH - AREA.right}" y1="${at}" y2="${at}"/><text class="tick" x="${AREA.left - 6}" y="${at + 4}" text-anchor="end">${digits(tick)}</text>`;
+  });
+  const middle = AREA.top + INNER.height / 2;
+  return html`${ticks}<text class="axis" transform="translate(13 ${middle}) rotate(-90)" text-anchor="middle">${title}</text>`;
+}
+
+/** The line below, what is said at it, and the title. */
+export function xAxis(title: string, ticks: readonly Markup[]): Markup {
+  const base = AREA.top + INNER.height;
+  return html`<line class="base" x1="${AREA.left}" x2="${WIDTH - AREA.right}" y1="${base}" y2="${base}"/>${ticks}<text class="axis" x="${AREA.left + INNER.width / 2}" y="${HEIGHT - 6}" text-anchor="middle">${title}</text>`;
+}
+
+export function xTick(x: number, text: string): Markup {
+  return html`<text class="tick" x="${round(x)}" y="${AREA.top + INNER.height + 16}" text-anchor="middle">${text}</text>`;
+}
+
+export function figure(parts: {
+  readonly title: string;
+  readonly note?: string | undefined;
+  readonly legend?: Markup | undefined;
+  readonly marks: Markup;
+  readonly table: Markup;
+}): Markup {
+  const { title, note, legend, marks, table } = parts;
+  return html`<figure class="chart"><figcaption><h3>${title}</h3>${note === undefined ? null : html`<p>${note}</p>`}</figcaption>
+${legend ?? null}
+<div class="scroll"><svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${`${title}: the numbers are in the table below`}">
+${marks}</svg></div>
+<details><summary>Numbers</summary>${table}</details></figure>`;
+}
+
+export function round(value: number): number {
+  return Math.round(10 * value) / 10;
+}

@@ -1,0 +1,67 @@
+import { figure, linearScale, round, X_RANGE, xAxis, xTick, Y_RANGE, yAxis } from './axes.ts';
+import { html, type Markup, NOTHING } from './markup.ts';
+import { digits } from './numbers.ts';
+import { numberCell, sortableTable } from './tables.ts';
+
+interface Axis<P> {
+  /** With its unit. */
+  readonly title: string;
+  of(point: P): number;
+}
+
+export interface Scatter<P> {
+  readonly title: string;
+  readonly note: string;
+  readonly x: Axis<P>;
+  readonly y: Axis<P>;
+  readonly points: readonly P[];
+  labelOf(point: P): string;
+  isChosen(point: P): boolean;
+  /** Further columns of the table of numbers. */
+  readonly more: readonly (Axis<P> & { text(value: number): string })[];
+}
+
+/** Points between two numbers each, joined in the order of x. */
+export function scatter<P>({ title, note, x, y, points, labelOf, isChosen, more }: Scatter<P>): Markup {
+  const known = points.filter((point) => Number.isFinite(x.of(point)) && Number.isFinite(y.of(point)));
+  if (known.length === 0) return NOTHING;
+  const [xScale, yScale] = [
+    linearScale(padded(known.map(x.of)), X_RANGE),
+    linearScale(padded(known.map(y.of)), Y_RANGE),
+  ];
+  const at = (point: P) => [round(xScale(x.of(point))), round(yScale(y.of(point)))] as const;
+  const line = known
+    .toSorted((a, b) => x.of(a) - x.of(b))
+    .map((point) => at(point).join(' '))
+    .join('L');
+  const dots = known.map((point) => {
+    const [cx, cy] = at(point);
+    const ring = isChosen(point) ? html`<circle class="ring" cx="${cx}" cy="${cy}" r="8"/>` : null;
+    return html`${ring}<circle class="mark c0" cx="${cx}" cy="${cy}" r="4.5"><title>${`${labelOf(point)}: ${digits(x.of(point))} ${x.title}, ${digits(y.of(point))} ${y.title}`}</title></circle><text class="tick" x="${cx}" y="${cy - 10}" text-anchor="middle">${labelOf(point)}</text>`;
+  });
+  return figure({
+    title,
+    note,
+    marks: html`${yAxis(y.title, yScale)}${xAxis(
+      x.title,
+      xScale.ticks.map((tick) => xTick(xScale(tick), digits(tick))),
+    )}<path class="line c0" d="M${line}"/>${dots}`,
+    table: sortableTable({
+      caption: title,
+      headings: [...more.map((column) => column.title), x.title, y.title, ''],
+      rows: points.map((point) => [
+        ...more.map((column) => numberCell(column.of(point), column.text)),
+        numberCell(x.of(point), digits),
+        numberCell(y.of(point), digits),
+        isChosen(point) ? 'chosen' : '',
+      ]),
+    }),
+  });
+}
+
+/** Room around the outermost points, also where there is one only. */
+function padded(values: readonly number[]): [number, number] {
+  const [least, most] = [Math.min(...values), Math.max(...values)];
+  const pad = (most - least) * 0.08 || Math.abs(most) * 0.1 || 1;
+  return [least - pad, most + pad];
+}

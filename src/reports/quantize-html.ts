@@ -1,0 +1,202 @@
+import { layerOf } from '../layer-names.ts';
+import type { QuantizedFile, QuantizeResult } from '../pipelines/quantize.ts';
+import { chart } from './html/charts.ts';
+import { layerLabels, sizeChart, weightRangeChart } from './html/layer-charts.ts';
+import { html, type Markup, NOTHING } from './html/markup.ts';
+import { decibels, percents } from './html/numbers.ts';
+import { charts, code, pageHtml, type Section, type Tile, tiles } from './html/page.ts';
+import { picture } from './html/picture.ts';
+import { STORAGE_STATES, storageNodes } from './html/picture-nodes.ts';
+import { scatter } from './html/scatter.ts';
+import { numberCell, sortableTable } from './html/tables.ts';
+import { warningsList, weightsTable } from './inspect-html.ts';
+import { size } from './text.ts';
+
+/** What was written, what it costs and what it looks like, as a page; two files have their sections one behind the other. */
+export function quantizeHtml({ source, architecture, task, results, warnings }: QuantizeResult): string {
+  const failures = results.flatMap((file) => file.failures);
+  const schemes = [...new Set(results.map(({ scheme }) => scheme))].join(', ');
+  const sections = results.flatMap((file) => {
+    const suffix = results.length > 1 ? `, ${file.target}` : '';
+    return sectionsOf(file).map(({ title, body }) => ({ title: `${title}${suffix}`, body }));
+  });
+  return pageHtml({
+    title: `${architecture}${task ? `, ${task}` : ''}: ${schemes}`,
+    lead: html`from ${code(source)}`,
+    verdict: verdictOf(results),
+    sections: [
+      ...(failures.length > 0
+        ? [
+            {
+              title: 'Failures',
+              body: html`<ul class="failures">${failures.map((failure) => html`<li>${failure}</li>`)}</ul>`,
+            },
+          ]
+        : []),
+      ...sections,
+      {
+        title: 'Warnings',
+        body: warningsList([...new Set([...warnings, ...results.flatMap((file) => file.warnings)])]),
+      },
+    ],
+  });
+}
+
+function verdictOf(results: readonly QuantizedFile[]): { readonly isGood: boolean; readonly text: string } {
+  const failed = results.filter(({ failures }) => failures.length > 0).length;
+  if (failed > 0) return { isGood: false, text: `failed: ${failed} of ${results.length} files` };
+  return { isGood: true, text: results.every(({ proof }) => proof) ? 'written and measured' : 'written, not measured' };
+}
+
+function sectionsOf(file: QuantizedFile): Section[] {
+  const { outline, proof, scan } = file;
+  return [
+    { title: 'Summary', body: html`${tiles(tilesOf(file))}${filesTable(file)}` },
+    {
+      title: 'Accuracy',
+      body: charts([layerChart(proof?.layers ?? []), paretoChart(file), channelChart(file)]),
+    },
+    { title: 'Linears with outliers', body: scan ? scanTable(file) : NOTHING },
+    { title: 'Graph', body: outline ? picture(storageNodes(outline), { states: STORAGE_STATES }) : NOTHING },
+    { title: 'Layers', body: outline ? charts([sizeChart(outline), weightRangeChart(outline)]) : NOTHING },
+    { title: 'Weights', body: outline ? weightsTable(outline) : NOTHING },
+    { title: 'Passes', body: passesTable(file) },
+  ];
+}
+
+function tilesOf({ files, floatBytes, linears, proof, scheme, form, outline }: QuantizedFile): Tile[] {
+  const bytes = files.reduce((sum, file) => sum + file.size, 0);
+  const stored = outline?.weights.reduce((sum, weight) => sum + weight.bytes, 0);
+  const counts = Object.entries(linears).map(([how, count]) => `${count} ${how}`);
+  const measured: Tile[] = proof
+    ? [
+        { label: 'SQNR', value: decibels(proof.sqnrDb), note: `${proof.samples} samples, ${proof.runtime}` },
+        { label: 'agreement', value: percents(proof.agreement), note: 'with the float model' },
+        ...(proof.accuracy
+          ? [
+              {
+                label: 'accuracy',
+                value: percents(proof.accuracy.quantized),
+                note: `float: ${percents(proof.accuracy.float)}`,
+              },
+            ]
+          : []),
+      ]
+    : [];
+  return [
+    { label: 'file', value: size(bytes), note: scheme === form ? scheme : `${scheme}, ${form}` },
+    ...(stored === undefined
+      ? []
+      : [
+          {
+            label: 'weights',
+            value: size(stored),
+            note: `${percents(stored / floatBytes)} of ${size(floatBytes)} before`,
+          },
+        ]),
+    ...measured,
+    {
+      label: 'linears',
+      value: String(Object.values(linears).reduce((sum, count) => sum + count, 0)),
+      note: counts.join(', '),
+    },
+  ];
+}
+
+function filesTable({ files, inputs, outputs }: QuantizedFile): Markup {
+  const named = (items: QuantizedFile['inputs']) =>
+    items.map(({ name, type }) => html`<div>${code(`${name} ${type}`)}</div>`);
+  return sortableTable({
+    caption: 'Files',
+    headings: ['file', 'size', 'inputs', 'outputs'],
+    rows: files.map(({ path, size: bytes }, i) => [
+      code(path),
+      numberCell(bytes, size),
+      html`${i === 0 ? named(inputs) : ''}`,
+      html`${i === 0 ? named(outputs) : ''}`,
+    ]),
+  });
+}
+
+function layerChart(layers: readonly { readonly name: string; readonly sqnrDb: number }[]): Markup {
+  return chart({
+    title: 'SQNR by layer',
+    note: 'Hidden state behind each layer against the float model, 10·log₁₀(Σx² / Σerror²), on eight of the samples.',
+    xTitle: 'layer',
+    labels: layerLabels(layers.map(({ name }) => layerOf(name) ?? name)),
+    yTitle: 'SQNR (dB)',
+    kind: 'lines',
+    series: [{ name: 'SQNR', values: layers.map(({ sqnrDb }) => (Number.isFinite(sqnrDb) ? sqnrDb : null)) }],
+  });
+}
+
+function paretoChart({ pareto }: QuantizedFile): Markup {
+  if (!pareto) return NOTHING;
+  return scatter({
+    title: 'Linears kept in higher precision',
+    note: 'What keeping more of them costs and brings on the trial samples; the ring is what was chosen.',
+    x: { title: 'bytes added (MB)', of: ({ addedBytes }) => addedBytes / 1e6 },
+    y: { title: 'SQNR (dB)', of: ({ sqnrDb }) => sqnrDb },
+    points: pareto,
+    labelOf: ({ kept }) => String(kept),
+    isChosen: ({ chosen }) => chosen,
+    more: [
+      { title: 'linears kept', of: ({ kept }) => kept, text: String },
+      { title: 'agreement', of: ({ agreement }) => agreement, text: percents },
+    ],
+  });
+}
+
+function scanTable({ scan, target }: QuantizedFile): Markup {
+  if (!scan) return NOTHING;
+  const kept = target === 'tflite' ? 'dynamic' : 'float';
+  const rows = scan.sites.map(({ name, peak, sqnrDb, kept: isKept }) => [
+    code(name),
+    numberCell(peak, (value) => value.toFixed(1)),
+    numberCell(sqnrDb, decibels),
+    isKept ? kept : '',
+  ]);
+  const rest =
+    scan.restDb === undefined ? null : html`<p class="note">Everything else on integers: ${decibels(scan.restDb)}.</p>`;
+  return html`${sortableTable({
+    caption: 'Linears whose values stand out',
+    headings: ['linear', 'max / rms', 'SQNR alone', 'kept as'],
+    rows,
+  })}${rest}`;
+}
+
+/** Where one scale must serve all channels, the largest decides what is left for the others. */
+function channelChart({ channels }: QuantizedFile): Markup {
+  const ratio = ({ largest, median }: { readonly largest: number; readonly median: number }) => largest / median;
+  // What no pass has scaled is the same before and after, and there is nothing to see.
+  const known = (channels ?? []).filter(
+    ({ before, after }) => before.median > 0 && after.median > 0 && Math.abs(ratio(before) / ratio(after) - 1) > 0.01,
+  );
+  return chart({
+    title: 'Largest channel against the median one',
+    note: 'max − min of the widest channel over that of the median channel, on the calibration samples, before passes that equalize and when ranges were chosen. 1 is best.',
+    xTitle: 'value, in graph order',
+    labels: known.map((_, i) => String(i + 1)),
+    yTitle: 'ratio (log)',
+    scale: 'log',
+    kind: 'lines',
+    series: [
+      { name: 'before', values: known.map(({ before }) => ratio(before)) },
+      { name: 'after', values: known.map(({ after }) => ratio(after)) },
+    ],
+    names: known.map(({ name }) => name),
+  });
+}
+
+function passesTable({ passes }: QuantizedFile): Markup {
+  const ran = passes.filter(({ rewrites, declined }) => rewrites > 0 || declined.length > 0);
+  return sortableTable({
+    caption: 'Passes',
+    headings: ['pass', 'rewrites', 'left alone'],
+    rows: ran.map(({ name, rewrites, declined }) => [
+      code(name),
+      numberCell(rewrites, String),
+      html`${declined.map((reason) => html`<div>${reason}</div>`)}`,
+    ]),
+  });
+}

@@ -1,6 +1,7 @@
-import type { Difference } from '../diff/difference.ts';
+import type { Difference, ValueError } from '../diff/difference.ts';
 import { layerOf } from '../layer-names.ts';
 import type { ModelDiff, SideSummary } from '../pipelines/diff.ts';
+import { groupDifferences } from './diff-groups.ts';
 import { KIND_TITLES, verdictText } from './diff-text.ts';
 import { differenceText, number, percent } from './diff-words.ts';
 import { chart } from './html/charts.ts';
@@ -83,24 +84,46 @@ function sidesTable(a: SideSummary, b: SideSummary): Markup {
   });
 }
 
+/** As in a terminal, differences that are alike are one row. */
 function differencesTable({ differences }: ModelDiff, all: boolean): Markup {
   if (differences.length === 0) return html`<p>None.</p>`;
-  const shown = all ? differences : differences.slice(0, MOST_ROWS);
+  const groups = groupDifferences(differences);
+  const shown = all ? groups : groups.slice(0, MOST_ROWS);
+  const errors = shown.map(({ first }) => ('error' in first ? first.error : null));
+  const columns = ERROR_COLUMNS.filter(({ of }) => errors.some((error) => error && of(error) !== null));
   return sortableTable({
     caption: 'Differences',
-    headings: ['kind', 'what', 'max error', 'relative', 'SQNR'],
-    rows: shown.map((difference) => {
-      const error = 'error' in difference ? difference.error : null;
-      return [
-        html`<span class="kind s-${STATES[difference.kind]}">${KIND_TITLES[difference.kind]}</span>`,
-        differenceText(difference),
-        numberCell(error?.maxAbs, number),
-        numberCell(error?.relative, percent),
-        numberCell(error?.sqnrDb, decibels),
-      ];
-    }),
-    total: differences.length,
+    headings: ['kind', 'what', 'places', ...columns.map(({ heading }) => heading)],
+    rows: shown.map(({ first, others }, i) => [
+      html`<span class="kind s-${STATES[first.kind]}">${KIND_TITLES[first.kind]}</span>`,
+      html`${differenceText(first)}${othersList(others, all)}`,
+      numberCell(1 + others.length, String),
+      ...columns.map(({ of, text }) => numberCell(errors[i] && of(errors[i]), text)),
+    ]),
+    total: groups.length,
   });
+}
+
+const ERROR_COLUMNS: readonly {
+  readonly heading: string;
+  of(error: ValueError): number | null;
+  text(value: number): string;
+}[] = [
+  { heading: 'max error', of: ({ maxAbs }) => maxAbs, text: number },
+  { heading: 'relative', of: ({ relative }) => relative, text: percent },
+  { heading: 'SQNR', of: ({ sqnrDb }) => sqnrDb, text: decibels },
+];
+
+/** Names of layers are alike: without `all` this many are listed. */
+const MOST_OTHERS = 100;
+
+function othersList(others: readonly string[], all: boolean): Markup | null {
+  if (others.length === 0) return null;
+  const shown = all ? others : others.slice(0, MOST_OTHERS);
+  const rest = others.length - shown.length;
+  return html`<details><summary>the same in ${others.length} more</summary><ul>${shown.map((place) => html`<li>${code(place)}</li>`)}${
+    rest > 0 ? html`<li>and ${rest} more</li>` : null
+  }</ul></details>`;
 }
 
 const STATES = {
@@ -157,19 +180,22 @@ function numericTable({ numeric }: ModelDiff): Markup {
 
 function opsTable(a: SideSummary, b: SideSummary): Markup {
   const ops = [...new Set([...Object.keys(a.ops), ...Object.keys(b.ops)])];
-  const isChanged = ops.some((op) => a.ops[op] !== b.ops[op]);
+  const change = (op: string) => Math.abs((b.ops[op] ?? 0) - (a.ops[op] ?? 0));
+  const isChanged = ops.some((op) => change(op) > 0);
   const table = sortableTable({
     caption: 'Operations',
     headings: ['op', 'in a', 'in b', 'change'],
-    rows: ops.map((op) => {
-      const [inA, inB] = [a.ops[op] ?? 0, b.ops[op] ?? 0];
-      return [
-        code(op),
-        numberCell(inA, String),
-        numberCell(inB, String),
-        numberCell(inB - inA, (change) => (change === 0 ? '0' : `${change > 0 ? '+' : '−'}${Math.abs(change)}`)),
-      ];
-    }),
+    rows: ops
+      .toSorted((x, y) => change(y) - change(x))
+      .map((op) => {
+        const [inA, inB] = [a.ops[op] ?? 0, b.ops[op] ?? 0];
+        return [
+          code(op),
+          numberCell(inA, String),
+          numberCell(inB, String),
+          numberCell(inB - inA, (delta) => (delta === 0 ? '0' : `${delta > 0 ? '+' : '−'}${Math.abs(delta)}`)),
+        ];
+      }),
   });
   return isChanged
     ? table

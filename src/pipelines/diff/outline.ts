@@ -91,7 +91,8 @@ function thingsOf(difference: Difference): { readonly a: Things; readonly b: Thi
     case 'added':
     case 'removed':
     case 'replaced': {
-      const readers = ofReaders(difference.readers);
+      // Those who read what was replaced are as they were: what is new is in front of them.
+      const readers = ofReaders(difference.change === 'replaced' ? [] : difference.readers);
       return withNodes(readers, namesIn(difference.a), namesIn(difference.b));
     }
     case 'rewired':

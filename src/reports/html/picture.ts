@@ -197,7 +197,7 @@ function requestOf(nodes: readonly PictureNode[], group: NodeGroup, g: number, a
 
 /** `layer.3` of `mobilebert.encoder.layer.3`. */
 export function shortTitle(title: string): string {
-  return /[^./]+[._/]\d+$/.exec(title)?.[0] ?? title;
+  return /[^./]+[._/]\d+(?: of a)?$/.exec(title)?.[0] ?? title;
 }
 
 /** The name without the layer's, which the box around it says. */

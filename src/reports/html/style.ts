@@ -80,6 +80,7 @@ input[type="search"], .toolbar button { font: inherit; font-size: 13.5px; color:
 .chart .scroll { margin-top: 6px; max-height: none; }
 .chart svg { display: block; width: 100%; min-width: 480px; height: auto; }
 .chart details { margin-top: 4px; font-size: 13px; }
+td ul { margin: 4px 0; padding-left: 18px; }
 summary { cursor: pointer; color: var(--soft); }
 .tick { font-size: 11px; fill: var(--soft); }
 .axis { font-size: 12px; fill: var(--soft); }

@@ -77,8 +77,8 @@ Exit codes: 0 done, 1 more was lost than --max-drop or --max-size allow, 2 wrong
     );
 }
 
-/** Without the graph: that is for pictures. */
+/** Without the graphs: those are for pictures. */
 function jsonText(result: QuantizeResult): string {
-  const results = result.results.map(({ outline: _, ...file }) => file);
+  const results = result.results.map(({ outline: _, sourceOutline: __, ...file }) => file);
   return JSON.stringify({ ...result, results }, null, 2);
 }

@@ -168,7 +168,8 @@ async function quantizeTo(
     dump(decision);
     const { file, decision: written } = await writer.writeDecision(decision, decideOptions);
     if (written !== decision) dump(written);
-    return options.outline ? { ...file, channels: calibration.channelRanges() } : file;
+    if (!options.outline) return file;
+    return { ...file, channels: calibration.channelRanges(), sourceOutline: outlineOf(source, { ranges: true }) };
   });
 }
 

@@ -2,7 +2,7 @@ import type { InspectResult } from '../pipelines/inspect.ts';
 import { sizeChart, weightRangeChart } from './html/layer-charts.ts';
 import { html, type Markup, NOTHING } from './html/markup.ts';
 import { digits } from './html/numbers.ts';
-import { charts, code, pageHtml, tiles } from './html/page.ts';
+import { charts, code, pageHtml, tiles, warningsList } from './html/page.ts';
 import { picture } from './html/picture.ts';
 import { STORAGE_STATES, storageNodes } from './html/picture-nodes.ts';
 import { numberCell, sortableTable } from './html/tables.ts';
@@ -35,7 +35,10 @@ export function inspectHtml({
         title: 'Graph',
         body: outline ? picture(storageNodes(outline), { states: STORAGE_STATES }) : NOTHING,
       },
-      { title: 'Layers', body: outline ? charts([sizeChart(outline), weightRangeChart(outline)]) : NOTHING },
+      {
+        title: 'Layers',
+        body: outline ? charts([sizeChart(outline), weightRangeChart([{ name: 'weights', outline }])]) : NOTHING,
+      },
       { title: 'Weights', body: outline ? weightsTable(outline) : NOTHING },
       {
         title: 'Operations',
@@ -47,12 +50,6 @@ export function inspectHtml({
       },
     ],
   });
-}
-
-export function warningsList(warnings: readonly string[]): Markup {
-  return warnings.length === 0
-    ? NOTHING
-    : html`<ul class="note">${warnings.map((warning) => html`<li>${warning}</li>`)}</ul>`;
 }
 
 /** The largest first. */

@@ -1,15 +1,16 @@
 import { layerOf } from '../layer-names.ts';
+import type { GraphOutline } from '../pipelines/outline.ts';
 import type { QuantizedFile, QuantizeResult } from '../pipelines/quantize.ts';
 import { chart } from './html/charts.ts';
 import { layerLabels, sizeChart, weightRangeChart } from './html/layer-charts.ts';
 import { html, type Markup, NOTHING } from './html/markup.ts';
 import { decibels, percents } from './html/numbers.ts';
-import { charts, code, pageHtml, type Section, type Tile, tiles } from './html/page.ts';
+import { charts, code, failuresList, pageHtml, type Section, type Tile, tiles, warningsList } from './html/page.ts';
 import { picture } from './html/picture.ts';
 import { STORAGE_STATES, storageNodes } from './html/picture-nodes.ts';
 import { scatter } from './html/scatter.ts';
 import { numberCell, sortableTable } from './html/tables.ts';
-import { warningsList, weightsTable } from './inspect-html.ts';
+import { weightsTable } from './inspect-html.ts';
 import { size } from './text.ts';
 
 /** What was written, what it costs and what it looks like, as a page; two files have their sections one behind the other. */
@@ -25,14 +26,7 @@ export function quantizeHtml({ source, architecture, task, results, warnings }: 
     lead: html`from ${code(source)}`,
     verdict: verdictOf(results),
     sections: [
-      ...(failures.length > 0
-        ? [
-            {
-              title: 'Failures',
-              body: html`<ul class="failures">${failures.map((failure) => html`<li>${failure}</li>`)}</ul>`,
-            },
-          ]
-        : []),
+      { title: 'Failures', body: failuresList(failures) },
       ...sections,
       {
         title: 'Warnings',
@@ -58,7 +52,7 @@ function sectionsOf(file: QuantizedFile): Section[] {
     },
     { title: 'Linears with outliers', body: scan ? scanTable(file) : NOTHING },
     { title: 'Graph', body: outline ? picture(storageNodes(outline), { states: STORAGE_STATES }) : NOTHING },
-    { title: 'Layers', body: outline ? charts([sizeChart(outline), weightRangeChart(outline)]) : NOTHING },
+    { title: 'Layers', body: outline ? charts([sizeChart(outline), rangeChart(file, outline)]) : NOTHING },
     { title: 'Weights', body: outline ? weightsTable(outline) : NOTHING },
     { title: 'Passes', body: passesTable(file) },
   ];
@@ -186,6 +180,14 @@ function channelChart({ channels }: QuantizedFile): Markup {
     ],
     names: known.map(({ name }) => name),
   });
+}
+
+/** Norms that were folded and channels that were scaled change the range of weights. */
+function rangeChart({ sourceOutline }: QuantizedFile, outline: GraphOutline): Markup {
+  return weightRangeChart([
+    ...(sourceOutline ? [{ name: 'in the source', outline: sourceOutline }] : []),
+    { name: 'as written', outline },
+  ]);
 }
 
 function passesTable({ passes }: QuantizedFile): Markup {

@@ -54,6 +54,8 @@ export interface QuantizedFile extends ConvertedFile {
   readonly warnings: readonly string[];
   /** The graph as it is in the file, where it was asked for. */
   readonly outline?: GraphOutline;
+  /** The graph before any pass, where it was asked for. */
+  readonly sourceOutline?: GraphOutline;
   /** Of residual streams and whatever else was calibrated by channel; where it was asked for and there are samples. */
   readonly channels?: readonly ChannelRanges[];
 }

@@ -23,11 +23,8 @@ export function linearScale(domain: readonly [number, number], range: readonly [
 /** More labels than this do not fit. */
 const MOST_TICKS = 8;
 
-export function logScale([least, most]: readonly [number, number], range: readonly [number, number]): Scale {
-  const made = scaleLog()
-    .domain([least / 1.1, most * 1.1])
-    .range(range)
-    .nice();
+export function logScale(domain: readonly [number, number], range: readonly [number, number]): Scale {
+  const made = scaleLog().domain(domain).range(range).nice();
   const ticks = made.ticks(TICKS);
   const powers = ticks.filter((tick) => Number.isInteger(Math.log10(tick)));
   return Object.assign((value: number) => made(value), { ticks: ticks.length > MOST_TICKS ? powers : ticks });

@@ -61,31 +61,41 @@ function sizesByTitle(outline: GraphOutline): Map<string, number> {
   return new Map(groups.map(({ title }, i) => [title, (weights[i] ?? []).reduce((sum, { bytes }) => sum + bytes, 0)]));
 }
 
-/** Least and largest weight of each layer's matrices; undefined where ranges are not known. */
-export function weightRangeChart(outline: GraphOutline): Markup {
-  const groups = groupNodes(outline.nodes);
-  const readByGather = outline.nodes.flatMap(({ op, weights }) => (op === 'gather' ? weights : []));
-  const tables = new Set(readByGather.map((place) => outline.weights[place]));
-  const byGroup = weightsByGroup(outline, groups).map((weights) =>
-    weights.filter((weight) => weight.range !== undefined && weight.type.includes(',') && !tables.has(weight)),
-  );
-  const most = (ranges: readonly OutlineWeight[]) => Math.max(...ranges.map(({ range }) => range?.[1] ?? 0));
-  const least = (ranges: readonly OutlineWeight[]) => Math.min(...ranges.map(({ range }) => range?.[0] ?? 0));
+/** Least and largest weight of each layer's matrices, in one graph or in several of the same layers. */
+export function weightRangeChart(graphs: readonly { readonly name: string; readonly outline: GraphOutline }[]): Markup {
+  const ranges = graphs.map(({ outline }) => rangesByTitle(outline));
+  const titles = [...new Set(ranges.flatMap((byTitle) => [...byTitle.keys()]))];
   return chart({
     title: 'Weight ranges by layer',
     note: 'From the least to the largest value of all matrices of a layer, as real numbers. Tables of embeddings are left out.',
     xTitle: 'layer',
-    labels: layerLabels(groups.map(({ title }) => title)),
+    labels: layerLabels(titles),
     yTitle: 'weight value',
     kind: 'ranges',
-    series: [
-      {
-        name: 'weights',
-        from: byGroup.map((weights) => (weights.length > 0 ? least(weights) : null)),
-        values: byGroup.map((weights) => (weights.length > 0 ? most(weights) : null)),
-      },
-    ],
+    series: graphs.map(({ name }, i) => ({
+      name,
+      from: titles.map((title) => ranges[i]?.get(title)?.[0] ?? null),
+      values: titles.map((title) => ranges[i]?.get(title)?.[1] ?? null),
+    })),
   });
+}
+
+function rangesByTitle(outline: GraphOutline): Map<string, readonly [number, number]> {
+  const groups = groupNodes(outline.nodes);
+  const readByGather = outline.nodes.flatMap(({ op, weights }) => (op === 'gather' ? weights : []));
+  const tables = new Set(readByGather.map((place) => outline.weights[place]));
+  const found = new Map<string, readonly [number, number]>();
+  for (const [i, weights] of weightsByGroup(outline, groups).entries()) {
+    const ranges = weights
+      .filter((weight) => weight.type.includes(',') && !tables.has(weight))
+      .flatMap(({ range }) => (range ? [range] : []));
+    if (ranges.length === 0) continue;
+    found.set(groups[i]?.title ?? '', [
+      Math.min(...ranges.map(([least]) => least)),
+      Math.max(...ranges.map(([, most]) => most)),
+    ]);
+  }
+  return found;
 }
 
 /** Each weight in the group that reads it first. */

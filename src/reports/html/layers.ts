@@ -29,7 +29,10 @@ const FEWEST_NODES = 40;
 export function groupNodes(nodes: readonly Groupable[]): NodeGroup[] {
   const layers = nodes.map(({ name, layer }) => layer ?? layerOf(name));
   const order = layersInOrder(layers);
-  if (order.length === 0) return cut(nodes, places(nodes.length), Math.max(FEWEST_NODES, nodes.length / PARTS), 'part');
+  if (order.length === 0) {
+    const size = Math.min(MOST_NODES / 2, Math.max(FEWEST_NODES, nodes.length / PARTS));
+    return cut(nodes, places(nodes.length), size, 'part');
+  }
   const groups: number[][] = [[], ...order.map(() => []), []];
   const group: number[] = [];
   for (const [i, { name, inputs }] of nodes.entries()) {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { VERSION } from '../../version.ts';
-import { html, type Markup } from './markup.ts';
+import { html, type Markup, NOTHING } from './markup.ts';
 import { STYLE } from './style.ts';
 
 export interface Page {
@@ -89,9 +89,22 @@ export function tiles(items: readonly Tile[]): Markup {
 
 export function charts(items: readonly Markup[]): Markup {
   const made = items.filter(({ markup }) => markup !== '');
-  return made.length === 0 ? html`` : html`<div class="charts">${made}</div>`;
+  return made.length === 0 ? NOTHING : html`<div class="charts">${made}</div>`;
 }
 
 export function code(text: string): Markup {
   return html`<code>${text}</code>`;
+}
+
+/** Why the answer is no. */
+export function failuresList(failures: readonly string[]): Markup {
+  return failures.length === 0
+    ? NOTHING
+    : html`<ul class="failures">${failures.map((failure) => html`<li>${failure}</li>`)}</ul>`;
+}
+
+export function warningsList(warnings: readonly string[]): Markup {
+  return warnings.length === 0
+    ? NOTHING
+    : html`<ul class="note">${warnings.map((warning) => html`<li>${warning}</li>`)}</ul>`;
 }

@@ -41,9 +41,11 @@ nav ul { display: flex; flex-wrap: wrap; gap: 4px 18px; list-style: none; paddin
 section { background: var(--card); border: 1px solid var(--line); border-radius: 12px; padding: 18px 20px 20px; margin-top: 18px; min-width: 0; }
 footer { color: var(--soft); margin-top: 22px; font-size: 13px; }
 .note, figcaption p, .hint { color: var(--soft); font-size: 13px; }
+.note { margin: 4px 0 10px; }
+.table:last-child .note, section > .note:last-child { margin-bottom: 0; }
 .failures { margin: 0 0 14px; padding: 10px 14px 10px 30px; border-radius: 8px; color: var(--bad); background: var(--bad-back); }
 .tiles { display: grid; grid-template-columns: repeat(auto-fill, minmax(158px, 1fr)); gap: 12px; list-style: none; margin: 0 0 16px; padding: 0; }
-.tile { border: 1px solid var(--line); border-radius: 10px; padding: 10px 14px; display: flex; flex-direction: column; }
+.tile { border: 1px solid var(--line); border-radius: 10px; padding: 10px 14px; display: flex; flex-direction: column; min-width: 0; overflow-wrap: anywhere; }
 .tile .label { font: inherit; font-size: 13px; color: var(--soft); }
 .tile .value { font-size: 23px; font-weight: 650; font-variant-numeric: tabular-nums; }
 .tile .of { font-size: 12.5px; color: var(--soft); }

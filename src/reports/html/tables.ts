@@ -24,9 +24,11 @@ const LONG_LETTERS = 30;
 /** A browser shows this many rows without a delay. */
 export const MOST_ROWS = 1000;
 
-/** A table that sorts by any column. Numbers are to the right. */
-export function sortableTable({ caption, headings, rows, total = rows.length }: SortableTable): Markup {
-  const shown = rows.slice(0, MOST_ROWS);
+/** A table that sorts by any column. Numbers are to the right; a column with nothing in it is left out. */
+export function sortableTable({ caption, headings: all, rows, total = rows.length }: SortableTable): Markup {
+  const used = all.map((_, i) => i).filter((i) => rows.some((row) => !isEmpty(row[i])));
+  const headings = used.map((i) => all[i] as string);
+  const shown = rows.slice(0, MOST_ROWS).map((row) => used.map((i) => row[i] as Cell));
   const numeric = headings.map((_, i) => shown.length > 0 && shown.every((row) => isNumeric(row[i])));
   const wide = headings.map((_, i) => shown.some((row) => isLong(row[i])));
   const classOf = (i: number) => (numeric[i] ? html` class="number"` : wide[i] ? html` class="wide"` : null);
@@ -54,6 +56,11 @@ function isNumeric(cell: Cell | undefined): boolean {
 
 function contentOf(cell: Cell): string | Markup {
   return typeof cell === 'object' && 'value' in cell ? cell.text : cell;
+}
+
+function isEmpty(cell: Cell | undefined): boolean {
+  if (typeof cell !== 'object') return !cell;
+  return 'markup' in cell ? cell.markup === '' : cell.value === null;
 }
 
 function isLong(cell: Cell | undefined): boolean {

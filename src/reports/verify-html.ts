@@ -1,0 +1,223 @@
+import { layerOf } from '../layer-names.ts';
+import type { LintResult } from '../pipelines/lint.ts';
+import {
+  type LayerComparison,
+  METRICS,
+  type MetricName,
+  type TaskMetrics,
+  type TransferLosses,
+  type VerifiedModel,
+  type VerifyResult,
+} from '../pipelines/verify/types.ts';
+import { chart } from './html/charts.ts';
+import { layerLabels } from './html/layer-charts.ts';
+import { html, type Markup, NOTHING } from './html/markup.ts';
+import { digits, percents } from './html/numbers.ts';
+import { charts, code, failuresList, pageHtml, type Tile, tiles, warningsList } from './html/page.ts';
+import { type Cell, numberCell, sortableTable } from './html/tables.ts';
+import { plural } from './text.ts';
+
+/** What `mbert verify` found, as a page. */
+export function verifyHtml(result: VerifyResult): string {
+  const { model, against, layers, transfer, metrics, lint, failures, warnings } = result;
+  const isGood = failures.length === 0;
+  return pageHtml({
+    title: against ? 'Model against its reference' : 'Model evaluated',
+    lead: against ? html`${code(model.path)} against ${code(against.path)}` : code(model.path),
+    verdict: { isGood, text: isGood ? 'ok' : `failed: ${plural(failures.length, 'gate')}` },
+    sections: [
+      { title: 'Failures', body: failuresList(failures) },
+      { title: 'Summary', body: html`${tiles(tilesOf(result))}${modelsTable(result)}` },
+      { title: 'Metrics', body: metrics ? metricsTable(metrics) : NOTHING },
+      { title: 'Outputs', body: outputsTable(result) },
+      { title: 'Layers', body: layers ? layersBody(layers) : NOTHING },
+      { title: 'Knowledge transfer', body: transfer ? transferBody(transfer) : NOTHING },
+      { title: 'Lint', body: lint ? lintBody(lint) : NOTHING },
+      { title: 'Warnings', body: warningsList(warnings) },
+    ],
+  });
+}
+
+function tilesOf({ inputs, outputs, agreement, task, metrics, drop, layers }: VerifyResult): Tile[] {
+  const sqnr = outputs.map(({ sqnrDb }) => sqnrDb).filter((value) => value !== null);
+  const found: Tile[] = [];
+  if (inputs) {
+    const padding = inputs.paddedTo === null ? 'unpadded' : `padded to ${inputs.paddedTo} tokens`;
+    found.push({
+      label: inputs.data === null ? 'token sequences' : 'samples',
+      value: String(inputs.samples),
+      note: padding,
+    });
+  }
+  if (sqnr.length > 0) found.push({ label: 'lowest SQNR of an output', value: `${Math.min(...sqnr).toFixed(1)} dB` });
+  if (agreement !== null) {
+    found.push({ label: task === 'features' ? 'mean cosine' : 'equal answers', value: percents(agreement) });
+  }
+  if (metrics) {
+    const { primary, model, against } = metrics;
+    found.push({
+      label: METRICS[primary].title,
+      value: metricText(primary, model[primary]),
+      ...(against && { note: `reference: ${metricText(primary, against[primary])}` }),
+    });
+  }
+  if (drop) {
+    const of = drop.of === 'agreement' ? 'agreement' : METRICS[drop.of].title;
+    const tone = drop.limit === null ? undefined : drop.points > drop.limit ? 'bad' : 'good';
+    found.push({
+      label: `${of} lost`,
+      value: `${drop.points.toFixed(2).replace('-', '−')} points`,
+      ...(drop.limit !== null && { note: `${drop.limit} may be` }),
+      ...(tone && { tone }),
+    });
+  }
+  if (layers?.parting) found.push({ label: 'the models part at', value: layers.parting.op, note: layers.parting.name });
+  return found;
+}
+
+function metricText(name: MetricName, value: number | undefined): string {
+  if (value === undefined) return '–';
+  return METRICS[name].isShare ? percents(value) : value.toFixed(4);
+}
+
+function modelsTable({ model, against, inputs, task }: VerifyResult): Markup {
+  const row = (role: string, { path, architecture, runtime, ran }: VerifiedModel): Cell[] => [
+    role,
+    code(path),
+    architecture,
+    runtime ?? '',
+    runtime === null ? '' : ran === 'file' ? 'the file' : 'its graph, as ONNX',
+  ];
+  const table = sortableTable({
+    caption: 'Models',
+    headings: ['', 'model', 'architecture', 'runtime', 'what ran'],
+    rows: [row('model', model), ...(against ? [row('reference', against)] : [])],
+  });
+  const text = inputs && (inputs.data === null ? `token sequences of seed ${inputs.seed}` : `texts of ${inputs.data}`);
+  const parts = [...(task ? [`task: ${task}`] : []), ...(text ? [`on ${text}`] : [])];
+  return html`${table}<p class="note">${parts.join(', ')}</p>`;
+}
+
+function metricsTable({ samples, model, against, note }: TaskMetrics): Markup {
+  const cell = (name: MetricName, of: TaskMetrics['model'] | null): Cell =>
+    numberCell(of?.[name], (value) => metricText(name, value));
+  const table = sortableTable({
+    caption: 'Metrics',
+    headings: ['metric', 'reference', 'model'],
+    rows: (Object.keys(model) as MetricName[]).map((name) => [
+      METRICS[name].title,
+      cell(name, against),
+      cell(name, model),
+    ]),
+  });
+  return html`${table}<p class="note">${plural(samples, 'label')}${note === null ? '' : `, ${note}`}</p>`;
+}
+
+/** Null is either "equal" or "not a number": the error tells which. */
+function sqnrCell(sqnrDb: number | null, isEqual: boolean): Cell {
+  if (sqnrDb !== null) return numberCell(sqnrDb, (value) => `${value.toFixed(1)} dB`);
+  return { text: isEqual ? 'equal' : '–', value: isEqual ? Number.MAX_VALUE : null };
+}
+
+function outputsTable({ outputs }: VerifyResult): Markup {
+  if (outputs.length === 0) return NOTHING;
+  return sortableTable({
+    caption: 'Outputs',
+    headings: ['output', 'in the model', 'max error', 'SQNR', 'largest at the same place'],
+    rows: outputs.map(({ name, modelName, maxAbsError, sqnrDb, agreement }) => [
+      code(name),
+      name === modelName ? '' : code(modelName),
+      maxAbsError === null ? { text: 'NaN', value: null } : numberCell(maxAbsError, digits),
+      sqnrCell(sqnrDb, maxAbsError === 0),
+      numberCell(agreement, percents),
+    ]),
+  });
+}
+
+function layersBody({ samples, compared, scale, layers, parting }: LayerComparison): Markup {
+  const how = scale === 'as-is' ? '' : ', each channel up to one factor and one offset';
+  const plot = chart({
+    title: 'SQNR by layer',
+    note: 'The end of each layer against the reference, 10·log₁₀(Σx² / Σerror²). Equal layers have no point.',
+    xTitle: 'layer',
+    labels: layerLabels(layers.map(({ name }) => layerOf(name) ?? name)),
+    names: layers.map(({ name }) => name),
+    yTitle: 'SQNR (dB)',
+    kind: 'lines',
+    series: [{ name: 'SQNR', values: layers.map(({ sqnrDb }) => sqnrDb) }],
+  });
+  const db = (value: number | null) => (value === null ? 'equal' : `${value.toFixed(1)} dB`);
+  const verdict = parting
+    ? html`<p>The models part at ${parting.op} ${code(parting.name)}${
+        parting.name === parting.modelName ? '' : html` (${code(parting.modelName)} in the model)`
+      }: ${db(parting.sqnrDb)}; what it reads: ${db(parting.before)}.</p>`
+    : html`<p>No inner value is far from the reference.</p>`;
+  return html`${verdict}<p class="note">${plural(compared, 'inner value')} compared on ${plural(samples, 'sample')}${how}.</p>${charts([plot])}`;
+}
+
+/** The paper's losses: Sun et al. 2020, section 3.3. */
+function transferBody({ samples, tokens, layers, logitsKl }: TransferLosses): Markup {
+  const labels = layers.map(({ student, teacher }) => (student === teacher ? `${student}` : `${student}:${teacher}`));
+  const heads = Math.max(0, ...layers.map(({ attentionKl }) => attentionKl.length));
+  const common = {
+    xTitle: layers.every(({ student, teacher }) => student === teacher) ? 'layer' : 'student:teacher layer',
+    labels,
+    kind: 'lines',
+    scale: 'log',
+  } as const;
+  const positive = (value: number | undefined) => (value !== undefined && value > 0 ? value : null);
+  const mse = chart({
+    ...common,
+    title: 'Feature map transfer',
+    note: "Mean squared distance from the teacher's hidden state, in proportion to the mean square of that.",
+    yTitle: 'MSE / power (log)',
+    series: [
+      {
+        name: 'MSE / power',
+        values: layers.map(({ featureMapMse, featureMapPower }) => positive(featureMapMse / featureMapPower)),
+      },
+    ],
+  });
+  const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
+  const kl = chart({
+    ...common,
+    title: 'Attention transfer',
+    note: 'KL(teacher ‖ student) of the attention of the heads of a layer.',
+    yTitle: 'KL (nats, log)',
+    series: [
+      { name: 'mean of the heads', values: layers.map(({ attentionKl }) => positive(mean(attentionKl))) },
+      ...(heads > 1
+        ? [{ name: 'worst head', values: layers.map(({ attentionKl }) => positive(Math.max(...attentionKl))) }]
+        : []),
+    ],
+  });
+  const headings = [
+    'student',
+    'teacher',
+    'feature MSE',
+    'power',
+    ...Array.from({ length: heads }, (_, i) => `KL head ${i}`),
+  ];
+  const table = sortableTable({
+    caption: 'Knowledge transfer losses',
+    headings,
+    rows: layers.map(({ student, teacher, featureMapMse, featureMapPower, attentionKl }) => [
+      numberCell(student, String),
+      numberCell(teacher, String),
+      numberCell(featureMapMse, digits),
+      numberCell(featureMapPower, digits),
+      ...Array.from({ length: heads }, (_, i) => numberCell(attentionKl[i], digits)),
+    ]),
+  });
+  const logits = logitsKl === null ? '' : ` KL of the answers: ${digits(logitsKl)} nats.`;
+  return html`<p class="note">On ${plural(samples, 'sample')}, ${plural(tokens, 'token')}. KL in nats.${logits}</p>${charts([mse, kl])}${table}`;
+}
+
+function lintBody({ rules, findings }: LintResult): Markup {
+  if (findings.length === 0) return html`<p>${plural(rules, 'rule')}, no findings.</p>`;
+  return sortableTable({
+    caption: 'Findings',
+    headings: ['severity', 'rule', 'where', 'problem'],
+    rows: findings.map(({ severity, rule, where, problem }) => [severity, code(rule), code(where), problem]),
+  });
+}

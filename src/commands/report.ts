@@ -1,5 +1,5 @@
-import { statSync } from 'node:fs';
-import { basename, dirname } from 'node:path';
+import { existsSync, statSync } from 'node:fs';
+import { basename, dirname, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { MbertError } from '../errors.ts';
 import { writeFiles } from '../files.ts';
@@ -12,9 +12,12 @@ export function addReportOption(command: Command): Command {
 /** Before the work, so that a long run does not end with a page that cannot be written. */
 export function refuseReport(path: string | undefined): void {
   if (path === undefined) return;
-  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) {
+  if (existsSync(path) && statSync(path).isDirectory()) {
     throw new MbertError('USAGE', `--report: ${path} is a folder`, { hint: 'name a file, as report.html' });
   }
+  let parent = dirname(resolve(path));
+  while (!existsSync(parent)) parent = dirname(parent);
+  if (!statSync(parent).isDirectory()) throw new MbertError('USAGE', `--report: ${path}: ${parent} is not a folder`);
 }
 
 /** The page appears under its name when it is complete. */

@@ -97,7 +97,7 @@ function differencesTable({ differences }: ModelDiff, all: boolean): Markup {
     rows: shown.map(({ first, others }, i) => [
       html`<span class="kind s-${STATES[first.kind]}">${KIND_TITLES[first.kind]}</span>`,
       html`${differenceText(first)}${othersList(others, all)}`,
-      numberCell(1 + others.length, String),
+      numberCell(groups.some((group) => group.others.length > 0) ? 1 + others.length : null, String),
       ...columns.map(({ of, text }) => numberCell(errors[i] && of(errors[i]), text)),
     ]),
     total: groups.length,

@@ -29,6 +29,9 @@ export interface Chart {
   readonly series: readonly Series[];
 }
 
+/** The style sheet has `c0` to `c5`. */
+const COLOURS = 6;
+
 /** Labels have this much room, else every second, third, … is left out. */
 const LABEL_WIDTH = 26;
 /** Longer labels than this are turned. */
@@ -82,7 +85,7 @@ function labelTicks(labels: readonly string[], x: (i: number) => number, step: n
 }
 
 function classOf({ state }: Series, place: number): string {
-  return state === undefined ? `c${place}` : `s-${state}`;
+  return state === undefined ? `c${place % COLOURS}` : `s-${state}`;
 }
 
 function tip({ labels, names, xTitle, yTitle }: Chart, i: number, name: string, text: string): Markup {

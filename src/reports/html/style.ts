@@ -58,9 +58,9 @@ caption { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-pa
 th { position: sticky; top: 0; background: var(--card); text-align: left; padding: 6px 10px 6px 0; font-weight: 600; color: var(--soft); border-bottom: 1px solid var(--line); white-space: nowrap; }
 th button { all: unset; display: block; width: 100%; box-sizing: border-box; cursor: pointer; }
 th button:hover { color: var(--ink); }
-th button::after { content: "\\2009↕"; opacity: 0.3; }
-th[aria-sort="ascending"] button::after { content: "\\2009↑"; opacity: 1; }
-th[aria-sort="descending"] button::after { content: "\\2009↓"; opacity: 1; }
+th button::after { content: "\\2009↕"; content: "\\2009↕" / ""; opacity: 0.3; }
+th[aria-sort="ascending"] button::after { content: "\\2009↑"; content: "\\2009↑" / ""; opacity: 1; }
+th[aria-sort="descending"] button::after { content: "\\2009↓"; content: "\\2009↓" / ""; opacity: 1; }
 td { padding: 5px 10px 5px 0; border-bottom: 1px solid var(--line); vertical-align: top; overflow-wrap: break-word; min-width: 56px; }
 td.wide { overflow-wrap: anywhere; }
 tbody tr:hover { background: var(--hover); }

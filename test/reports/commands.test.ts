@@ -1,0 +1,133 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { runCommand } from '../commands/run.ts';
+import { changedCheckpoint } from '../diff/checkpoints.ts';
+import { temporaryFolder } from '../pipelines/written.ts';
+import { pictureOf, problemsOf, structureOf } from './pages.ts';
+
+const SOURCE = 'fixtures/hf-seqcls';
+const NUDGED = 'mobilebert.encoder.layer.1.attention.self.query.weight';
+
+const folder = temporaryFolder();
+const run = (...argv: string[]) => runCommand(folder, ...argv);
+const path = (name: string) => join(folder, name);
+const read = (name: string) => readFileSync(path(name), 'utf8');
+
+beforeAll(() => {
+  changedCheckpoint(SOURCE, path('nudged'), (name, values) => {
+    if (name === NUDGED) values[3] = (values[3] as number) + 0.25;
+  });
+});
+
+test('diff writes the page beside its answer, and the exit code is the answer', async () => {
+  const { code, out } = await run('diff', SOURCE, path('nudged'), '--report', path('diff.html'));
+  expect(code).toBe(1);
+  expect(out).toContain('different: weights 1');
+  const page = read('diff.html');
+  expect(problemsOf(page)).toEqual([]);
+  expect(structureOf(page)).toMatchSnapshot();
+  const marked = pictureOf(page).groups.flatMap(({ nodes, states }) => nodes.filter((_, i) => states[i] === 'weights'));
+  expect(marked.map(([op, , name]) => [op, name])).toEqual([['linear', NUDGED.replace('.weight', '')]]);
+  expect(marked[0]?.[4].at(-1)?.[1]).toMatch(/1 of \d+ differ, max error 0\.25/);
+});
+
+test('diff --format html prints the page, and JSON has no graph in it', async () => {
+  const { out } = await run('diff', SOURCE, path('nudged'), '--format', 'html');
+  expect(out.startsWith('<!doctype html>')).toBe(true);
+  const json = await run('diff', SOURCE, path('nudged'), '--json', '--report', path('again.html'));
+  expect(Object.keys(JSON.parse(json.out))).not.toContain('outline');
+  expect(read('again.html')).toBe(out.replaceAll('<tmp>', folder));
+});
+
+test('inspect', async () => {
+  const { code, out } = await run('inspect', SOURCE, '--target', 'tflite', '--format', 'html');
+  expect(code).toBe(0);
+  expect(problemsOf(out)).toEqual([]);
+  expect(structureOf(out)).toMatchSnapshot();
+});
+
+test('inspect of a written file shows what is stored in it', async () => {
+  await run('quantize', SOURCE, '-o', path('dynamic.onnx'), '--scheme', 'dynamic', '--report', path('dynamic.html'));
+  expect(problemsOf(read('dynamic.html'))).toEqual([]);
+  expect(read('dynamic.html')).toContain('written, not measured');
+  await run('inspect', path('dynamic.onnx'), '--report', path('inspect.html'), '--json');
+  for (const name of ['dynamic.html', 'inspect.html']) {
+    const { groups } = pictureOf(read(name));
+    const linears = groups.flatMap(({ nodes, states }) =>
+      nodes.flatMap(([op], i) => (op === 'linear' ? [states[i]] : [])),
+    );
+    expect(linears.filter((state) => state === 'stored').length, name).toBeGreaterThan(10);
+  }
+});
+
+test('quantize has proof, channel ranges before and after, and both sizes', async () => {
+  const texts = 'fixtures/mobilebert-demo/sst2-train-256.txt';
+  const flags = ['--calibrate', texts, '--samples', '24', '--sequence-length', '16', '--vocab', `${SOURCE}/vocab.txt`];
+  const { code, err } = await run(
+    'quantize',
+    SOURCE,
+    '-o',
+    path('int8.onnx'),
+    '--scheme',
+    'int8',
+    ...flags,
+    '--report',
+    path('int8.html'),
+  );
+  expect({ code, err }).toEqual({ code: 0, err: expect.any(String) });
+  const page = read('int8.html');
+  expect(problemsOf(page)).toEqual([]);
+  expect(structureOf(page)).toMatchSnapshot();
+  const { out } = await run('quantize', SOURCE, '-o', path('int8.onnx'), '--scheme', 'int8', ...flags, '--json');
+  expect(Object.keys(JSON.parse(out).results[0])).not.toContain('outline');
+});
+
+test('verify', async () => {
+  await run('convert', SOURCE, '-o', path('model.onnx'));
+  const { code } = await run(
+    'verify',
+    path('model.onnx'),
+    '--against',
+    path('nudged'),
+    '--layers',
+    '1:1',
+    '--samples',
+    '4',
+    '--report',
+    path('verify.html'),
+  );
+  expect(code).toBe(0);
+  expect(problemsOf(read('verify.html'))).toEqual([]);
+  expect(structureOf(read('verify.html'))).toMatchSnapshot();
+});
+
+describe('a page that cannot be written', () => {
+  test('a folder is refused before any work', async () => {
+    mkdirSync(path('folder'));
+    const { code, err } = await run(
+      'quantize',
+      SOURCE,
+      '-o',
+      path('none.onnx'),
+      '--scheme',
+      'dynamic',
+      '--report',
+      path('folder'),
+    );
+    expect({ code, err }).toEqual({
+      code: 2,
+      err: '--report: <tmp>/folder is a folder\nhint: name a file, as report.html\n',
+    });
+    expect(existsSync(path('none.onnx'))).toBe(false);
+  });
+
+  test('below a file', async () => {
+    const { code, err } = await run('inspect', SOURCE, '--report', path('diff.html/page.html'));
+    expect({ code, err }).toEqual({
+      code: 2,
+      err: '--report: <tmp>/diff.html/page.html: <tmp>/diff.html is not a folder\n',
+    });
+    expect(readdirSync(folder).filter((name) => name.endsWith('.tmp'))).toEqual([]);
+  });
+});

@@ -242,7 +242,7 @@ describe('what cannot be compared is exit code 2', () => {
     ['an unknown kind', [SOURCE, SOURCE, '--fail-on', 'weight']],
     ['a negative tolerance', [SOURCE, SOURCE, '--atol', '-1']],
     ['a size without a unit that is known', [SOURCE, SOURCE, '--max-size-delta', '5 bananas']],
-    ['an unknown format', [SOURCE, SOURCE, '--format', 'html']],
+    ['an unknown format', [SOURCE, SOURCE, '--format', 'pdf']],
     ['outputs that cannot be paired', [SOURCE, 'fixtures/hf-pretraining', '--numeric']],
   ])('%s', async (_, argv) => {
     writeFileSync(path('source.graph'), (await run('inspect', SOURCE)).out);

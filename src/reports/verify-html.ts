@@ -1,5 +1,6 @@
 import { layerOf } from '../layer-names.ts';
 import type { LintResult } from '../pipelines/lint.ts';
+import { LEAST_DB } from '../pipelines/verify/decibels.ts';
 import {
   type LayerComparison,
   METRICS,
@@ -16,6 +17,7 @@ import { digits, percents } from './html/numbers.ts';
 import { charts, code, failuresList, pageHtml, type Tile, tiles, warningsList } from './html/page.ts';
 import { type Cell, numberCell, sortableTable } from './html/tables.ts';
 import { plural } from './text.ts';
+import { agreementName } from './verify.ts';
 
 /** What `mbert verify` found, as a page. */
 export function verifyHtml(result: VerifyResult): string {
@@ -38,7 +40,8 @@ export function verifyHtml(result: VerifyResult): string {
   });
 }
 
-function tilesOf({ inputs, outputs, agreement, task, metrics, drop, layers }: VerifyResult): Tile[] {
+function tilesOf(result: VerifyResult): Tile[] {
+  const { inputs, outputs, agreement, metrics, drop, layers } = result;
   const sqnr = outputs.map(({ sqnrDb }) => sqnrDb).filter((value) => value !== null);
   const found: Tile[] = [];
   if (inputs) {
@@ -51,7 +54,7 @@ function tilesOf({ inputs, outputs, agreement, task, metrics, drop, layers }: Ve
   }
   if (sqnr.length > 0) found.push({ label: 'lowest SQNR of an output', value: `${Math.min(...sqnr).toFixed(1)} dB` });
   if (agreement !== null) {
-    found.push({ label: task === 'features' ? 'mean cosine' : 'equal answers', value: percents(agreement) });
+    found.push({ label: agreementName(result), value: percents(agreement) });
   }
   if (metrics) {
     const { primary, model, against } = metrics;
@@ -84,9 +87,9 @@ function modelsTable({ model, against, inputs, task }: VerifyResult): Markup {
   const row = (role: string, { path, architecture, runtime, ran }: VerifiedModel): Cell[] => [
     role,
     code(path),
-    architecture,
+    architecture ?? '',
     runtime ?? '',
-    runtime === null ? '' : ran === 'file' ? 'the file' : 'its graph, as ONNX',
+    ran === null ? '' : ran === 'file' ? 'the file' : 'its graph, as ONNX',
   ];
   const table = sortableTable({
     caption: 'Models',
@@ -138,13 +141,13 @@ function layersBody({ samples, compared, scale, layers, parting }: LayerComparis
   const how = scale === 'as-is' ? '' : ', each channel up to one factor and one offset';
   const plot = chart({
     title: 'SQNR by layer',
-    note: 'The end of each layer against the reference, 10·log₁₀(Σx² / Σerror²). Equal layers have no point.',
+    note: 'The end of each layer against the reference, 10·log₁₀(Σx² / Σerror²). Layers that are equal, or of which nothing is left, have no point.',
     xTitle: 'layer',
     labels: layerLabels(layers.map(({ name }) => layerOf(name) ?? name)),
     names: layers.map(({ name }) => name),
     yTitle: 'SQNR (dB)',
     kind: 'lines',
-    series: [{ name: 'SQNR', values: layers.map(({ sqnrDb }) => sqnrDb) }],
+    series: [{ name: 'SQNR', values: layers.map(({ sqnrDb }) => (sqnrDb === LEAST_DB ? null : sqnrDb)) }],
   });
   const db = (value: number | null) => (value === null ? 'equal' : `${value.toFixed(1)} dB`);
   const verdict = parting

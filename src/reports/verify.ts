@@ -57,7 +57,8 @@ function outputsText(result: VerifyResult): string {
   return `${table([['output', 'max error', 'SQNR', 'argmax'], ...rows])}${answers}`;
 }
 
-function agreementName({ task, outputs }: VerifyResult): string {
+/** What `agreement` is a share of, or what stands in its place. */
+export function agreementName({ task, outputs }: VerifyResult): string {
   if (task === 'features') return 'mean cosine';
   return outputs.every(({ agreement }) => agreement === null) ? 'correlation of answers' : 'equal answers';
 }

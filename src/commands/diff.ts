@@ -1,33 +1,21 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { KINDS, type Kind } from '../diff/difference.ts';
 import { TASKS } from '../models/index.ts';
-import { type DiffModelsOptions, diffModels, type ModelDiff, type SizeLimit } from '../pipelines/diff.ts';
+import { type DiffModelsOptions, diffModels, type SizeLimit } from '../pipelines/diff.ts';
 import { diffGithub } from '../reports/diff-github.ts';
 import { diffJson } from '../reports/diff-json.ts';
 import { diffMarkdown } from '../reports/diff-markdown.ts';
 import { diffText } from '../reports/diff-text.ts';
 import type { Action } from './action.ts';
-import { addReportOption, refuseReport, writeReport } from './report.ts';
+import { addReportOptions, printResult, type ReportOptions, wantsPage } from './report.ts';
 
 type Options = Omit<DiffModelsOptions, 'a' | 'b' | 'numeric'> & {
   readonly numeric?: 'runtime' | 'reference' | true;
-  readonly format: Format;
-  readonly json?: true;
   readonly all?: true;
-  readonly report?: string;
-};
-
-type Format = keyof typeof reports | 'html';
-
-const reports = {
-  text: (diff: ModelDiff, { all }: Options) => diffText(diff, all === true),
-  json: (diff: ModelDiff, { all }: Options) => diffJson(diff, all === true),
-  markdown: (diff: ModelDiff, { all }: Options) => diffMarkdown(diff, all === true),
-  github: (diff: ModelDiff, { failOn }: Options) => diffGithub(diff, new Set(failOn ?? KINDS)),
-};
+} & ReportOptions<'text' | 'json' | 'markdown' | 'github' | 'html'>;
 
 export function addDiff(program: Command, action: Action): void {
-  addReportOption(program.command('diff <a> <b>'))
+  addReportOptions(program.command('diff <a> <b>'), ['markdown', 'github'], 'github: annotations for a workflow; ')
     .summary('tell what differs between two models of any formats')
     .description(
       'Compares checkpoints, model files and graph text. Each change is told once, whatever the nodes are called.',
@@ -54,12 +42,6 @@ export function addDiff(program: Command, action: Action): void {
     .option('--max-size-delta <size>', 'how much the size may change, as 5%, 200kB or 1MB (default: any)', sizeLimit)
     .option('--ignore <names>', 'a,b*: differences in nodes, tensors, outputs or metadata keys of these names', names)
     .option('--all', 'every difference, not only the first ones')
-    .addOption(
-      new Option('--format <format>', 'github: annotations for a workflow; html: a page with the graph')
-        .choices([...Object.keys(reports), 'html'])
-        .default('text'),
-    )
-    .option('--json', 'the same as --format json')
     .addHelpText(
       'after',
       `
@@ -73,17 +55,27 @@ Exit codes: 0 the same, 1 different, 2 cannot be compared, 70 a bug in mbert`,
     )
     .action(
       action(async (io, progress, a: string, b: string, options: Options) => {
-        const { numeric, json, report, ...rest } = options;
-        const format = json ? 'json' : options.format;
-        refuseReport(report);
+        const { numeric, failOn, ...rest } = options;
+        const all = options.all === true;
+        const outline = wantsPage(options);
         progress.step('comparing');
-        const outline = format === 'html' || report !== undefined;
-        const diff = await diffModels({ ...rest, a, b, numeric: numeric === true ? 'runtime' : numeric, outline });
+        const diff = await diffModels({
+          ...rest,
+          a,
+          b,
+          failOn,
+          numeric: numeric === true ? 'runtime' : numeric,
+          outline,
+        });
         progress.clear();
         for (const warning of diff.warnings) io.err(`warning: ${warning}\n`);
-        const page = outline ? (await import('../reports/diff-html.ts')).diffHtml(diff, options.all === true) : '';
-        if (report !== undefined) await writeReport(report, page);
-        io.out(format === 'html' ? page : `${reports[format](diff, options)}\n`);
+        await printResult(io, options, {
+          text: () => diffText(diff, all),
+          json: () => diffJson(diff, all),
+          markdown: () => diffMarkdown(diff, all),
+          github: () => diffGithub(diff, new Set(failOn ?? KINDS)),
+          html: async () => (await import('../reports/diff-html.ts')).diffHtml(diff, all),
+        });
         return diff.same ? 0 : 1;
       }),
     );

@@ -1,14 +1,15 @@
 import { type Command, Option } from 'commander';
+import { MbertError } from '../errors.ts';
 import { type InspectOptions, inspect } from '../pipelines/inspect.ts';
 import { predictOnnxRuntime, predictXnnpack } from '../pipelines/lint.ts';
 import { delegationText, kernelsText } from '../reports/delegation.ts';
 import { inspectText } from '../reports/text.ts';
 import type { Action } from './action.ts';
 import { addShapeOptions } from './options.ts';
-import { addReportOption, refuseReport, writeReport } from './report.ts';
+import { addReportOptions, printResult, type ReportOptions, wantsPage } from './report.ts';
 
 export function addInspect(program: Command, action: Action): void {
-  addReportOption(addShapeOptions(program.command('inspect <model>')))
+  addReportOptions(addShapeOptions(program.command('inspect <model>')))
     .summary('print the graph of a model and what is in it')
     .description('Prints the canonical text of the graph: stable, so that it can be committed and compared.')
     .addOption(
@@ -16,17 +17,11 @@ export function addInspect(program: Command, action: Action): void {
     )
     .option('--passes <list>', 'as in mbert convert')
     .addOption(
-      new Option('--format <format>', 'html: a page with the graph, sizes and weights')
-        .choices(['text', 'json', 'html'])
-        .default('text'),
-    )
-    .addOption(
       new Option(
         '--delegate <name>',
         'which operators of a .tflite file XNNPACK takes, which products of an .onnx file run on integers',
       ).choices(['xnnpack', 'onnxruntime']),
     )
-    .option('--json', 'the same as --format json')
     .addHelpText(
       'after',
       `
@@ -44,35 +39,34 @@ Examples:
           io,
           progress,
           source: string,
-          options: Omit<InspectOptions, 'source'> & {
-            readonly format: string;
-            readonly delegate?: 'xnnpack' | 'onnxruntime';
-            readonly json?: true;
-            readonly report?: string;
-          },
+          options: Omit<InspectOptions, 'source'> &
+            ReportOptions & { readonly delegate?: 'xnnpack' | 'onnxruntime' },
         ) => {
-          const asJson = options.json === true || options.format === 'json';
-          if (options.delegate === 'onnxruntime') {
-            const products = predictOnnxRuntime(source);
-            io.out(`${asJson ? JSON.stringify(products, null, 2) : kernelsText(products)}\n`);
-            return 0;
-          }
+          const outline = wantsPage(options);
           if (options.delegate !== undefined) {
-            const prediction = predictXnnpack(source);
-            io.out(`${asJson ? JSON.stringify(prediction, null, 2) : delegationText(prediction)}\n`);
+            if (outline)
+              throw new MbertError('USAGE', '--delegate: has no page', { hint: 'leave --report or --delegate out' });
+            const asJson = options.json === true || options.format === 'json';
+            const print = (found: object, text: string) =>
+              io.out(`${asJson ? JSON.stringify(found, null, 2) : text}\n`);
+            if (options.delegate === 'onnxruntime') {
+              const products = predictOnnxRuntime(source);
+              print(products, kernelsText(products));
+            } else {
+              const prediction = predictXnnpack(source);
+              print(prediction, delegationText(prediction));
+            }
             return 0;
           }
-          const { report } = options;
-          refuseReport(report);
-          const asHtml = options.format === 'html' && !asJson;
-          const result = await inspect({ ...options, source, outline: asHtml || report !== undefined });
+          const result = await inspect({ ...options, source, outline });
           progress.clear();
           for (const warning of result.warnings) io.err(`warning: ${warning}\n`);
-          const { outline, ...data } = result;
-          const page = outline ? (await import('../reports/inspect-html.ts')).inspectHtml({ ...result, source }) : '';
-          if (report !== undefined) await writeReport(report, page);
-          if (asHtml) io.out(page);
-          else io.out(`${asJson ? JSON.stringify(data, null, 2) : inspectText(result)}\n`);
+          await printResult(io, options, {
+            text: () => inspectText(result),
+            // The graph as data is for pictures: its text is there.
+            json: () => JSON.stringify({ ...result, outline: undefined }, null, 2),
+            html: async () => (await import('../reports/inspect-html.ts')).inspectHtml({ ...result, source }),
+          });
           return 0;
         },
       ),

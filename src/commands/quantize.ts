@@ -5,17 +5,11 @@ import { targets } from '../quantize/targets.ts';
 import { quantizeText } from '../reports/quantize.ts';
 import type { Action } from './action.ts';
 import { addOutputOptions, byteSize, integer, percentage, positiveInteger } from './options.ts';
-import { addReportOption, refuseReport, writeReport } from './report.ts';
-
-type Options = Omit<QuantizeOptions, 'source' | 'outline'> & {
-  readonly format: 'text' | 'json' | 'html';
-  readonly json?: true;
-  readonly report?: string;
-};
+import { addReportOptions, printResult, type ReportOptions, wantsPage } from './report.ts';
 
 export function addQuantize(program: Command, action: Action): void {
   const names = targets.map(({ name }) => name);
-  addReportOption(addOutputOptions(program.command('quantize <source>')))
+  addReportOptions(addOutputOptions(program.command('quantize <source>')))
     .summary('write a model with integer or half weights, and measure what that costs')
     .description(
       'Writes a model quantized after training. Runs the float and the quantized model on texts that were not calibrated on, and prints how far their answers differ.',
@@ -38,12 +32,6 @@ export function addQuantize(program: Command, action: Action): void {
     .option('--no-scan', 'keep no linear in higher precision by measurement')
     .option('--allow-overlap', 'measure on texts that were calibrated on, and say so in the file')
     .addOption(new Option('--io <dtype>', 'TFLite: the outputs').choices(['f32', 'int8']).default('f32'))
-    .addOption(
-      new Option('--format <format>', 'how to print the result; html: a page with graph and plots')
-        .choices(['text', 'json', 'html'])
-        .default('text'),
-    )
-    .option('--json', 'the same as --format json')
     .addHelpText(
       'after',
       `
@@ -60,18 +48,17 @@ ${targets.map(({ name, summary }) => `  ${name.padEnd(8)} ${summary}`).join('\n'
 Exit codes: 0 done, 1 more was lost than --max-drop or --max-size allow, 2 wrong input or usage, 70 a bug in mbert`,
     )
     .action(
-      action(async (io, progress, source: string, options: Options) => {
-        const { report } = options;
-        const format = options.json ? 'json' : options.format;
-        refuseReport(report);
-        const outline = format === 'html' || report !== undefined;
+      action(async (io, progress, source: string, options: Omit<QuantizeOptions, 'source'> & ReportOptions) => {
+        const outline = wantsPage(options);
         const result = await quantize({ ...options, source, outline, progress: progress.step });
         progress.clear();
         const warnings = [...result.warnings, ...new Set(result.results.flatMap((file) => file.warnings))];
         for (const warning of warnings) io.err(`warning: ${warning}\n`);
-        const page = outline ? (await import('../reports/quantize-html.ts')).quantizeHtml(result) : '';
-        if (report !== undefined) await writeReport(report, page);
-        io.out(format === 'html' ? page : `${format === 'json' ? jsonText(result) : quantizeText(result)}\n`);
+        await printResult(io, options, {
+          text: () => quantizeText(result),
+          json: () => jsonText(result),
+          html: async () => (await import('../reports/quantize-html.ts')).quantizeHtml(result),
+        });
         return result.results.every(({ failures }) => failures.length === 0) ? 0 : 1;
       }),
     );

@@ -1,27 +1,61 @@
 import { existsSync, statSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { MbertError } from '../errors.ts';
 import { writeFiles } from '../files.ts';
+import type { Io } from './io.ts';
 
-/** Of commands whose result can be looked at. */
-export function addReportOption(command: Command): Command {
-  return command.option('--report <file>', 'write an HTML page besides: the graph, tables and plots in one file');
+/** How a command prints its result, and where it writes the page. */
+export interface ReportOptions<F extends string = 'text' | 'json' | 'html'> {
+  readonly format: F;
+  readonly json?: true;
+  readonly report?: string;
 }
 
-/** Before the work, so that a long run does not end with a page that cannot be written. */
-export function refuseReport(path: string | undefined): void {
-  if (path === undefined) return;
-  if (existsSync(path) && statSync(path).isDirectory()) {
-    throw new MbertError('USAGE', `--report: ${path} is a folder`, { hint: 'name a file, as report.html' });
+/** Of commands whose result can be looked at. `more` are formats besides text, json and html, with what is said of them. */
+export function addReportOptions(command: Command, more: readonly string[] = [], note = ''): Command {
+  const html = 'html: a page with tables, plots and, where there is one, the graph';
+  return command
+    .addOption(
+      new Option('--format <format>', `how to print the result; ${note}${html}`)
+        .choices(['text', 'json', ...more, 'html'])
+        .default('text'),
+    )
+    .option('--json', 'the same as --format json')
+    .option('--report <file>', 'write the HTML page besides, in one file');
+}
+
+/** Whether a page is to be made; one that cannot be written is refused. */
+export function wantsPage(options: ReportOptions<string>): boolean {
+  refuseReport(options);
+  return options.report !== undefined || (options.format === 'html' && options.json === undefined);
+}
+
+/** A long run does not end with a page that cannot be written. */
+export function refuseReport({ report }: ReportOptions<string>): void {
+  if (report === undefined) return;
+  if (existsSync(report) && statSync(report).isDirectory()) {
+    throw new MbertError('USAGE', `--report: ${report} is a folder`, { hint: 'name a file, as report.html' });
   }
-  let parent = dirname(resolve(path));
+  let parent = dirname(resolve(report));
   while (!existsSync(parent)) parent = dirname(parent);
-  if (!statSync(parent).isDirectory()) throw new MbertError('USAGE', `--report: ${path}: ${parent} is not a folder`);
+  if (!statSync(parent).isDirectory()) throw new MbertError('USAGE', `--report: ${report}: ${parent} is not a folder`);
+}
+
+/** Writes the page where one was asked for, and prints the result in the form that was. */
+export async function printResult<F extends string>(
+  io: Io,
+  { format, json, report }: ReportOptions<F>,
+  forms: { readonly [K in F | 'json' | 'html']: () => string | Promise<string> },
+): Promise<void> {
+  if (report !== undefined) await writePage(report, await forms.html());
+  const chosen = json ? 'json' : format;
+  const text = await forms[chosen]();
+  io.out(chosen === 'html' ? text : `${text}\n`);
 }
 
 /** The page appears under its name when it is complete. */
-export async function writeReport(path: string, page: string): Promise<void> {
+async function writePage(path: string, page: string): Promise<void> {
   async function* chunks() {
     yield new TextEncoder().encode(page);
   }

@@ -4,16 +4,10 @@ import { type VerifyOptions, verify } from '../pipelines/verify.ts';
 import { verifyResultText } from '../reports/verify.ts';
 import type { Action } from './action.ts';
 import { integer, percentage, positiveInteger } from './options.ts';
-import { addReportOption, refuseReport, writeReport } from './report.ts';
-
-type Options = Omit<VerifyOptions, 'model'> & {
-  readonly format: 'text' | 'json' | 'html';
-  readonly json?: true;
-  readonly report?: string;
-};
+import { addReportOptions, printResult, type ReportOptions, refuseReport } from './report.ts';
 
 export function addVerify(program: Command, action: Action): void {
-  addReportOption(program.command('verify <model>'))
+  addReportOptions(program.command('verify <model>'))
     .summary('compare a model with a reference in the real runtimes, or evaluate it')
     .description(
       'Runs a model of any format beside a reference of any format and tells how far outputs, layers and task metrics are apart, and where they part.',
@@ -35,12 +29,6 @@ export function addVerify(program: Command, action: Action): void {
     )
     .option('--max-drop <points>', 'accuracy (or agreement) that may be lost; more is exit 1', percentage)
     .option('--lint', 'ask the lint rules of the file; errors are exit 1')
-    .addOption(
-      new Option('--format <format>', 'how to print the result; html: a page with plots')
-        .choices(['text', 'json', 'html'])
-        .default('text'),
-    )
-    .option('--json', 'the same as --format json')
     .addHelpText(
       'after',
       `
@@ -55,21 +43,16 @@ Examples:
 Exit codes: 0 done, 1 --max-drop or --lint says no, 2 wrong input or usage, 70 a bug in mbert`,
     )
     .action(
-      action(async (io, progress, model: string, options: Options) => {
-        const { report } = options;
-        const format = options.json ? 'json' : options.format;
-        refuseReport(report);
+      action(async (io, progress, model: string, options: Omit<VerifyOptions, 'model'> & ReportOptions) => {
+        refuseReport(options);
         const result = await verify({ ...options, model, progress: progress.step });
         progress.clear();
         for (const warning of result.warnings) io.err(`warning: ${warning}\n`);
-        const isPage = format === 'html' || report !== undefined;
-        const page = isPage ? (await import('../reports/verify-html.ts')).verifyHtml(result) : '';
-        if (report !== undefined) await writeReport(report, page);
-        io.out(
-          format === 'html'
-            ? page
-            : `${format === 'json' ? JSON.stringify(result, null, 2) : verifyResultText(result)}\n`,
-        );
+        await printResult(io, options, {
+          text: () => verifyResultText(result),
+          json: () => JSON.stringify(result, null, 2),
+          html: async () => (await import('../reports/verify-html.ts')).verifyHtml(result),
+        });
         return result.failures.length === 0 ? 0 : 1;
       }),
     );

@@ -11,6 +11,9 @@ export interface PassReport {
   readonly declined: readonly string[];
 }
 
+/** How wide a split embedding's table becomes: so many columns, or as few as keep this share (0 … 1) of its energy. */
+export type EmbeddingRank = number | { readonly share: number };
+
 /** What a pass may ask of its caller. */
 export interface PassContext {
   /** True where the user wants this node left alone (`--keep`). */
@@ -21,6 +24,10 @@ export interface PassContext {
   readonly runs?: CalibrationRuns;
   /** The model as it was before any pass changed its function: what fitting passes aim at. Default: the pass's own graph. */
   readonly teacher?: Graph;
+  /** How often each token id occurs in the calibration text. Absent where there is none. */
+  readonly tokenCounts?: Float64Array | undefined;
+  /** For split-embedding. */
+  readonly embeddingRank?: EmbeddingRank | undefined;
 }
 
 export interface Pass {

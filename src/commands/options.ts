@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { TASKS } from '../models/index.ts';
+import type { EmbeddingRank } from '../pass.ts';
 
 export function positiveInteger(text: string): number {
   const value = Number(text);
@@ -27,6 +28,15 @@ export function byteSize(text: string): number {
   const factor = UNITS[(unit ?? '').toUpperCase()];
   if (digits === undefined || factor === undefined) throw new InvalidArgumentError('it must be a size such as 8MB.');
   return Math.floor(Number(digits) * factor);
+}
+
+/** `128` columns, or `95%` of the table's energy. */
+export function embeddingRank(text: string): EmbeddingRank {
+  const [, percent] = /^(\d+(?:\.\d+)?) ?%$/.exec(text.trim()) ?? [];
+  if (percent === undefined) return positiveInteger(text);
+  const share = Number(percent) / 100;
+  if (!(share > 0 && share <= 1)) throw new InvalidArgumentError('it must be columns, as 128, or a share, as 95%.');
+  return { share };
 }
 
 function integerOrDynamic(text: string): number | 'dynamic' {
@@ -63,6 +73,11 @@ export function addOutputOptions(command: Command): Command {
     .addOption(new Option('--dtype <dtype>', 'how weights are stored').choices(['f32', 'f16']).default('f32'))
     .option('--passes <list>', 'a,b adds passes, -c takes one out, none starts empty; see mbert passes')
     .option('--keep <regex>', 'passes leave nodes with such names alone', regularExpression)
+    .option(
+      '--embedding-rank <n|share%>',
+      'split-embedding: columns of the narrow table, or 95% of its energy (default: 128)',
+      embeddingRank,
+    )
     .addOption(
       new Option('--mask <how>', 'attention mask: as the source computes it, or with all padding excluded')
         .choices(['faithful', 'strict'])

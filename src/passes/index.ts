@@ -17,6 +17,7 @@ import { layerNormToNoNorm } from './layer-norm-to-no-norm.ts';
 import { moveValueBias } from './move-value-bias.ts';
 import { shareConstants } from './share-constants.ts';
 import { signIntegers } from './sign-integers.ts';
+import { splitEmbedding } from './split-embedding.ts';
 import { trigramToConvolution } from './trigram-to-convolution.ts';
 
 export type Target = 'onnx' | 'tflite';
@@ -31,6 +32,7 @@ interface PassEntry {
 export const passes: readonly PassEntry[] = [
   { pass: foldConstants, runs: 'always' },
   { pass: fuseLinear, runs: 'always' },
+  { pass: splitEmbedding, runs: 'asked' },
   { pass: geluToRelu, runs: 'asked' },
   { pass: layerNormToNoNorm, runs: 'asked' },
   { pass: foldAttentionScale, runs: 'always' },
@@ -52,6 +54,9 @@ export const passes: readonly PassEntry[] = [
 
 /** Passes that change the function and are fitted to text for it, all of them in one sweep. */
 export const fittedPasses: readonly FittedPass[] = [geluToRelu, layerNormToNoNorm];
+
+/** Passes that change the function: they run once for a model, whatever files are made of it, and what they cost is measured. */
+export const changingPasses: readonly Pass[] = [splitEmbedding, ...fittedPasses];
 
 /**
  * The passes for a target, as `--passes` asks: `a,b` adds to the default ones, `-a` takes one out, `none` starts empty.

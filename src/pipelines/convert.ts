@@ -1,14 +1,16 @@
 import { basename, dirname, join } from 'node:path';
-import { MbertError } from '../errors.ts';
+import { listNames, MbertError } from '../errors.ts';
 import { type OutputFile, openFile, writeFiles } from '../files.ts';
 import type { Graph, Node } from '../graph.ts';
 import type { Task } from '../models/index.ts';
-import { type Pass, type PassReport, runPasses } from '../pass.ts';
-import { fittedPasses, selectPasses, type Target } from '../passes/index.ts';
+import { type EmbeddingRank, type Pass, type PassReport, runPasses } from '../pass.ts';
+import { changingPasses, selectPasses, type Target } from '../passes/index.ts';
+import { splitEmbedding } from '../passes/split-embedding.ts';
 import type { Statistics, StatisticsRequest } from '../statistics.ts';
 import { constantBytes } from '../text.ts';
 import { VERSION } from '../version.ts';
-import type { FitReport } from './fit-model.ts';
+import type { SpeedResult } from './fit/speed.ts';
+import type { FitReport } from './fit/types.ts';
 import { openModel, targetOf } from './model.ts';
 import { defaultLength, type OpenedModel, type ShapeOptions } from './opened-model.ts';
 import type { WrittenVerification } from './verify-written.ts';
@@ -35,12 +37,21 @@ export interface ConvertOptions extends ShapeOptions {
   readonly vocab?: string | undefined;
   /** ONNX only: weights in a file beside the model. Default: only above 2 GiB. */
   readonly externalData?: boolean | undefined;
-  /** A file of texts, for passes that are fitted to text. */
+  /** A file of texts, for passes that change the function. */
   readonly calibrate?: string | undefined;
   /** How many of its texts, from the first one. Default 768. */
   readonly samples?: number | undefined;
   /** Shuffles the texts first. */
   readonly seed?: number | undefined;
+  /** Held-out texts, with labels or without; default: what the calibration file has left. */
+  readonly data?: string | undefined;
+  readonly allowOverlap?: boolean | undefined;
+  /** Percentage points of accuracy or agreement that passes which change the function may cost. */
+  readonly maxDrop?: number | undefined;
+  /** For the pass split-embedding. Default 128 columns. */
+  readonly embeddingRank?: EmbeddingRank | undefined;
+  /** Told what passes that change the function cost, before anything is written. */
+  readonly changed?: ((report: FitReport) => void) | undefined;
   /** Runs source and result and compares them. */
   readonly verify?: boolean | undefined;
   /** Told what is being done, with the bytes written so far and in all. */
@@ -63,6 +74,8 @@ export interface ConvertedFile {
     readonly declined: readonly string[];
   }[];
   readonly verify?: WrittenVerification;
+  /** Where passes have changed the function: the file beside one of the original, as `--verify` measures it. */
+  readonly speed?: SpeedResult;
 }
 
 export interface ConvertResult {
@@ -81,16 +94,19 @@ export interface ConvertResult {
 export async function convert(options: ConvertOptions): Promise<ConvertResult> {
   const target = targetOf(options.output);
   refuseMisplaced(options, target);
+  refuseWithoutChange(options, target);
   options.progress?.('reading');
   const opened = await openModel(options.source, options);
   try {
-    const { model, report: fit } = await withFittedPasses(opened, target, options);
     const plans =
       target === undefined
         ? (['tflite', 'onnx'] as const).map((each) => ({ target: each, path: join(options.output, `model.${each}`) }))
         : [{ target, path: options.output }];
+    const targets = plans.map(({ target: each }) => each);
+    const { model, report: fit } = await withChangingPasses(opened, targets, options);
     const results: ConvertedFile[] = [];
-    for (const plan of plans) results.push(await convertTo(model, plan.target, plan.path, options, fit));
+    for (const plan of plans)
+      results.push(await convertTo({ model, original: opened, fit }, plan.target, plan.path, options));
     const { architecture, task, unused } = model;
     const warnings = [...model.warnings, ...(fit?.warnings ?? [])];
     return { source: options.source, architecture, task, results, warnings, unused, ...(fit && { fit }) };
@@ -99,19 +115,56 @@ export async function convert(options: ConvertOptions): Promise<ConvertResult> {
   }
 }
 
-/** Fits the model where a pass is asked for that needs it: it changes the function, so never by itself. */
-async function withFittedPasses(
+/** Changes the model where a pass is asked for that changes the function: never by itself, and once for all that is written. */
+export async function withChangingPasses(
   model: OpenedModel,
-  target: Target | undefined,
+  targets: readonly Target[],
   options: ConvertOptions,
 ): Promise<{ readonly model: OpenedModel; readonly report?: FitReport }> {
-  const asked = new Set<Pass>(selectPasses(options.passes, target ?? 'onnx'));
-  const passes = fittedPasses.filter((pass) => asked.has(pass));
+  const asked = new Set<Pass>(selectPasses(options.passes, targets[0] ?? 'onnx'));
+  const passes = changingPasses.filter((pass) => asked.has(pass));
   if (passes.length === 0) return { model };
-  const { calibrate, samples, seed, keep, vocab: path, progress } = options;
+  const { calibrate, samples, seed, data, allowOverlap, maxDrop, embeddingRank, keep, vocab: path, progress } = options;
   const vocab = path === undefined ? undefined : { what: path, bytes: readWhole(path) };
   const { fitModel } = await import('./fit-model.ts');
-  return fitModel(model, { passes, calibrate, samples, seed, keep, vocab, progress });
+  const changed = await fitModel(model, {
+    passes,
+    targets,
+    calibrate,
+    samples,
+    seed,
+    data,
+    allowOverlap,
+    maxDrop,
+    embeddingRank,
+    keep,
+    vocab,
+    progress,
+  });
+  options.changed?.(changed.report);
+  return changed;
+}
+
+/** Flags that say something of passes which change the function, where none is asked for. */
+function refuseWithoutChange(options: ConvertOptions, target: Target | undefined): void {
+  const asked = new Set<Pass>(selectPasses(options.passes, target ?? 'onnx'));
+  const names = changingPasses.map(({ name }) => name);
+  const refuse = (flag: string, given: unknown, wanted: readonly Pass[]) => {
+    if (given === undefined || given === false || wanted.some((pass) => asked.has(pass))) return;
+    throw new MbertError('USAGE', `--${flag}: no pass is asked for that changes the function`, {
+      hint: `name one with --passes: ${listNames(names)}; mbert quantize has a --${flag} of its own`,
+    });
+  };
+  refuse('calibrate', options.calibrate, changingPasses);
+  refuse('data', options.data, changingPasses);
+  refuse('max-drop', options.maxDrop, changingPasses);
+  refuseRank(options, asked);
+}
+
+/** A rank is for one pass only. */
+export function refuseRank({ embeddingRank }: ConvertOptions, asked: ReadonlySet<Pass>): void {
+  if (embeddingRank === undefined || asked.has(splitEmbedding)) return;
+  throw new MbertError('USAGE', '--embedding-rank: is for --passes split-embedding');
 }
 
 export function refuseMisplaced(options: ConvertOptions, target: Target | undefined): void {
@@ -125,12 +178,18 @@ export function refuseMisplaced(options: ConvertOptions, target: Target | undefi
   only('external-data', 'onnx', options.externalData);
 }
 
+/** A model with what passes have done to its function, if any, and as it was before. */
+interface Changed {
+  readonly model: OpenedModel;
+  readonly original: OpenedModel;
+  readonly fit: FitReport | undefined;
+}
+
 async function convertTo(
-  model: OpenedModel,
+  { model, original, fit }: Changed,
   target: Target,
   path: string,
   options: ConvertOptions,
-  fit: FitReport | undefined,
 ): Promise<ConvertedFile> {
   const { graph, reports, nodesBefore } = await prepare(model, target, options);
   const total = constantBytes(graph);
@@ -140,6 +199,7 @@ async function convertTo(
     withProgress(chunks, (done) => options.progress?.(`writing ${basename(path)}`, done, total)),
   );
   const verify = options.verify ? await verifyWritten(model, target, path, options) : undefined;
+  const speed = options.verify && fit ? await measureSpeed(original, model, target, path, options) : undefined;
   return {
     target,
     files,
@@ -152,12 +212,19 @@ async function convertTo(
     nodesAfter: countCalls(graph),
     passes: reports,
     ...(verify && { verify }),
+    ...(speed && { speed }),
   };
 }
 
 /** What the file says of the text that it was fitted to. */
-function fitManifest({ passes, calibration, heldOut }: FitReport): string {
-  return JSON.stringify({ passes: passes.map(({ name, rewrites }) => ({ name, rewrites })), calibration, heldOut });
+function fitManifest({ passes, kept, embeddings, calibration, heldOut }: FitReport): string {
+  return JSON.stringify({
+    passes: passes.map(({ name, rewrites }) => ({ name, rewrites })),
+    ...(kept.length > 0 && { kept }),
+    ...(embeddings.length > 0 && { embeddings }),
+    calibration,
+    heldOut,
+  });
 }
 
 export interface Prepared {
@@ -307,6 +374,46 @@ export async function* withProgress(
 const TWIN_LENGTH = 64;
 const TWIN_CHOICES = 2;
 
+/** Shapes for a twin of a file that LiteRT's WebAssembly build would not take; undefined where it takes the file. */
+function fixedShapes(model: OpenedModel, target: Target, options: ConvertOptions): ShapeOptions | undefined {
+  const { batch = 1, choices } = options;
+  const sequenceLength = options.sequenceLength ?? defaultLength(target, model.task, model.maxPositions);
+  if (target !== 'tflite' || ![batch, sequenceLength, choices].includes('dynamic')) return undefined;
+  return {
+    batch: batch === 'dynamic' ? 1 : batch,
+    sequenceLength: sequenceLength === 'dynamic' ? Math.min(TWIN_LENGTH, model.maxPositions) : sequenceLength,
+    choices: choices === 'dynamic' ? TWIN_CHOICES : choices,
+  };
+}
+
+async function writeInMemory(
+  model: OpenedModel,
+  target: Target,
+  path: string,
+  options: ConvertOptions,
+): Promise<Uint8Array> {
+  const { graph } = await prepare(model, target, options);
+  return collect(exportGraph(model, graph, target, basename(path), { ...options, externalData: false }));
+}
+
+/** The written file beside one of the original that differs in the changed function only. */
+async function measureSpeed(
+  original: OpenedModel,
+  model: OpenedModel,
+  target: Target,
+  path: string,
+  options: ConvertOptions,
+): Promise<SpeedResult> {
+  options.progress?.('timing');
+  const without = changingPasses.map(({ name }) => `-${name}`);
+  const shapes = fixedShapes(model, target, options);
+  const plain = { ...options, ...shapes, passes: [options.passes ?? '', ...without].join() };
+  const before = await writeInMemory(original, target, path, plain);
+  const after = shapes ? await writeInMemory(model, target, path, { ...options, ...shapes }) : path;
+  const { compareSpeed } = await import('./fit/speed.ts');
+  return compareSpeed(before, after, { reference: original.reference(), maxPositions: original.maxPositions });
+}
+
 async function verifyWritten(
   model: OpenedModel,
   target: Target,
@@ -314,24 +421,8 @@ async function verifyWritten(
   options: ConvertOptions,
 ): Promise<WrittenVerification> {
   options.progress?.('verifying');
-  const shapes = {
-    batch: options.batch ?? 1,
-    sequenceLength: options.sequenceLength ?? defaultLength(target, model.task, model.maxPositions),
-    choices: options.choices,
-  };
-  const isDynamic = Object.values(shapes).includes('dynamic');
-  let written: string | Uint8Array = path;
-  if (target === 'tflite' && isDynamic) {
-    const fixed = {
-      ...options,
-      batch: shapes.batch === 'dynamic' ? 1 : shapes.batch,
-      sequenceLength:
-        shapes.sequenceLength === 'dynamic' ? Math.min(TWIN_LENGTH, model.maxPositions) : shapes.sequenceLength,
-      choices: shapes.choices === 'dynamic' ? TWIN_CHOICES : shapes.choices,
-    };
-    const { graph } = await prepare(model, target, fixed);
-    written = await collect(exportGraph(model, graph, target, basename(path), fixed));
-  }
+  const fixed = fixedShapes(model, target, options);
+  const written = fixed ? await writeInMemory(model, target, path, { ...options, ...fixed }) : path;
   const reference = model.reference();
   const softmax = options.softmax && target === 'tflite' ? 'probability' : undefined;
   if (softmax) addSoftmax(reference, model.task);

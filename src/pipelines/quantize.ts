@@ -18,7 +18,7 @@ import { outlineOf } from './outline.ts';
 import { CalibrationRuns } from './quantize/calibration-runs.ts';
 import { type DecideOptions, type Decision, decide } from './quantize/decide.ts';
 import { rowReader } from './quantize/rows.ts';
-import { NO_SAMPLES, type SampleSets, takeSamples } from './quantize/samples.ts';
+import { classReader, NO_SAMPLES, type SampleSets, takeSamples } from './quantize/samples.ts';
 import { withFolder } from './quantize/session.ts';
 import { Stopwatch } from './quantize/stopwatch.ts';
 import type { QuantizedFile, QuantizeOptions, QuantizeResult } from './quantize/types.ts';

@@ -4,8 +4,9 @@ import type { Graph } from '../graph.ts';
 import { runtimeFor } from '../runtimes/index.ts';
 import type { RuntimeSession } from '../runtimes/runtime.ts';
 import { readF32, type Tensor } from '../tensor.ts';
+import { tokenInput } from '../token-inputs.ts';
 import { loadSource } from './load-source.ts';
-import { tableRows, tokenInput } from './token-tables.ts';
+import { tableRows } from './token-tables.ts';
 
 export interface VerifyOptions {
   /** The source's graph with no pass applied; batch and sequence symbolic, so that it takes what the file takes. */

@@ -1,4 +1,5 @@
 import type { ConvertedFile, ConvertResult } from '../pipelines/convert.ts';
+import type { SpeedResult } from '../pipelines/fit/speed.ts';
 import type { InspectResult } from '../pipelines/inspect.ts';
 import type { WrittenVerification } from '../pipelines/verify-written.ts';
 
@@ -26,22 +27,13 @@ export function plural(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }
 
-export function convertText({ architecture, task, results, fit }: ConvertResult): string {
+export function convertText({ architecture, task, results }: ConvertResult): string {
   const heading = task ? `${architecture}, ${task}` : architecture;
-  return [fit ? `${heading}\n${fitText(fit)}` : heading, ...results.map(convertedText)].join('\n\n');
+  return [heading, ...results.map(convertedText)].join('\n\n');
 }
 
-/** What was changed, on what text, and what it costs: the only line that says that the model is another one now. */
-function fitText({ passes, calibration, heldOut }: NonNullable<ConvertResult['fit']>): string {
-  const counts = passes.map(({ name, rewrites }) => `${name} ${rewrites}`).join(', ');
-  const cost = heldOut
-    ? `agrees with the original on ${(100 * heldOut.agreement).toFixed(2)} % of ${plural(heldOut.samples, 'held-out text')}, ${heldOut.sqnrDb.toFixed(1)} dB`
-    : 'not measured: no texts are left';
-  const fittedTo = calibration ? `, to ${plural(calibration.count, 'text')} of ${calibration.source}` : '';
-  return `  fitted   ${counts}${fittedTo}\n  cost     ${cost}`;
-}
-
-function convertedText({ files, inputs, outputs, nodesBefore, nodesAfter, passes, verify }: ConvertedFile): string {
+function convertedText(file: ConvertedFile): string {
+  const { files, inputs, outputs, nodesBefore, nodesAfter, passes, verify, speed } = file;
   const lines = files.map(({ path, size: bytes }) => `${path}  ${size(bytes)}`);
   lines.push(`  inputs   ${inputs.map(({ name, type }) => `${name} ${type}`).join(', ')}`);
   lines.push(`  outputs  ${outputs.map(({ name, type }) => `${name} ${type}`).join(', ')}`);
@@ -55,6 +47,7 @@ function convertedText({ files, inputs, outputs, nodesBefore, nodesAfter, passes
         .split('\n')
         .map((line) => `  ${line}`),
     );
+  if (speed) lines.push(`  ${speedText(speed)}`);
   return lines.join('\n');
 }
 
@@ -68,6 +61,12 @@ export function verifyText({ ok, against, runtime, sequences, outputs }: Written
   ]);
   const heading = `verified ${ok ? 'ok' : 'FAILED'} against the ${against} in ${runtime}, ${plural(sequences, 'sequence')}`;
   return `${heading}\n${table([['output', 'max error', 'limit', 'SQNR', 'argmax'], ...rows])}`;
+}
+
+function speedText({ runtime, shape, rounds, speedup, quartiles }: SpeedResult): string {
+  const [low, high] = quartiles.map((ratio) => ratio.toFixed(2));
+  const how = `${rounds} runs in turns, CPU time of 1 thread, inputs [${shape.join(', ')}], quartiles ${low} to ${high}`;
+  return `speed    ${speedup.toFixed(2)} times the original's in ${runtime} (${how})`;
 }
 
 /** The graph's text behind a summary in comment lines, which `parseGraph` passes over. */

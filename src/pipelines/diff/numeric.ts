@@ -6,6 +6,7 @@ import { listNames, MbertError } from '../../errors.ts';
 import type { Graph } from '../../graph.ts';
 import { type Dim, shapeText } from '../../shape.ts';
 import { readF32, type Tensor } from '../../tensor.ts';
+import { tokenInput } from '../../token-inputs.ts';
 import { openRunner, type Runner } from './runners.ts';
 import type { DiffSide } from './sides.ts';
 
@@ -96,12 +97,7 @@ function pairOutputs(a: Runner, b: Runner): Names[] {
 
 /** Tokens, mask and types under the names that a model has for them. */
 function feedsOf({ inputs }: Runner, feeds: ReadonlyMap<string, Tensor>): Map<string, Tensor> {
-  return new Map(inputs.map(({ name }) => [name, feeds.get(roleOf(name)) as Tensor]));
-}
-
-function roleOf(input: string): string {
-  if (/mask/i.test(input)) return 'attention_mask';
-  return /type|segment/i.test(input) ? 'token_type_ids' : 'input_ids';
+  return new Map(inputs.map(({ name }) => [name, feeds.get(tokenInput(name)) as Tensor]));
 }
 
 /** How many rows the embedding has: LiteRT does not check ids, and reads what lies behind the table. */
@@ -112,7 +108,7 @@ function tableRows(graph: Graph): number {
     if (node.op !== 'gather' || table === undefined || indices === undefined) continue;
     const ids = indices.op === 'reshape' || indices.op === 'cast' ? indices.inputs[0] : indices;
     const size = table.type.shape[0];
-    if (ids?.op === 'input' && roleOf(ids.name) === 'input_ids' && typeof size === 'number')
+    if (ids?.op === 'input' && tokenInput(ids.name) === 'input_ids' && typeof size === 'number')
       rows = Math.min(rows, size);
   }
   return Number.isFinite(rows) ? rows : SMALLEST_VOCABULARY;

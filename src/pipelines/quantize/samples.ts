@@ -2,6 +2,7 @@ import type { TokenRow } from '../../calibration/feeds.ts';
 import { manifestOf, type SampleFile, type SampleManifest, type TokenSample } from '../../calibration/open-samples.ts';
 import { findOverlap } from '../../calibration/overlap.ts';
 import { MbertError } from '../../errors.ts';
+import type { Graph } from '../../graph.ts';
 import type { RowReader } from './rows.ts';
 
 /** What is measured on which samples. */
@@ -145,4 +146,17 @@ function labelsOf(
     if (label === undefined) throw new MbertError('MISMATCH', `${what}: has no label, the first one has`);
     return classOf(label, what);
   });
+}
+
+/** Labels are class numbers or, where the model names its classes, names. */
+export function classReader(graph: Graph, names: readonly string[] | undefined) {
+  const classes = graph.outputs[0]?.node.type.shape.at(-1) as number;
+  return (label: number | string, what: string): number => {
+    if (typeof label === 'number' && Number.isInteger(label) && label >= 0 && label < classes) return label;
+    const place = names?.indexOf(String(label)) ?? -1;
+    if (place >= 0) return place;
+    throw new MbertError('MISMATCH', `${what}: label ${label}: is none of the model's ${classes} classes`, {
+      hint: `they are 0 to ${classes - 1}${names ? `, or ${names.join(', ')}` : ''}`,
+    });
+  };
 }

@@ -3,7 +3,7 @@ import { MbertError } from '../../errors.ts';
 import type { RuntimeSession } from '../../runtimes/runtime.ts';
 import { shapeText, sizeOf } from '../../shape.ts';
 import type { Tensor } from '../../tensor.ts';
-import { tokenInput } from '../token-tables.ts';
+import { tokenInput } from '../../token-inputs.ts';
 
 /** A loaded model, and what errors call it. */
 export interface Running {

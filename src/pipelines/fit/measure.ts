@@ -1,0 +1,59 @@
+import { copyGraph } from '../../copy-graph.ts';
+import { onnx } from '../../exporters/onnx.ts';
+import type { Graph } from '../../graph.ts';
+import { countOperations } from '../../operations.ts';
+import { runPasses } from '../../pass.ts';
+import { selectPasses, type Target } from '../../passes/index.ts';
+import { compareFiles } from '../quantize/prove.ts';
+import type { SampleSets } from '../quantize/samples.ts';
+import { type FeedOptions, withFolder } from '../quantize/session.ts';
+import type { HeldOut, Operations } from './types.ts';
+
+export interface MeasureOptions extends FeedOptions {
+  readonly samples: SampleSets;
+  readonly progress: (done: number, total: number) => void;
+}
+
+/** Original and changed graph in ONNX Runtime, on texts that were not fitted to; undefined where there are none. */
+export function measureHeldOut(
+  original: Graph,
+  changed: Graph,
+  { samples, progress, ...feeds }: MeasureOptions,
+): Promise<HeldOut | undefined> {
+  const { proof, labels } = samples;
+  if (proof.length === 0) return Promise.resolve(undefined);
+  return withFolder(async (write) => {
+    const options = { ...onnx.defaults, name: 'model.onnx' };
+    const [a, b] = [await write(onnx.write(original, options)), await write(onnx.write(changed, options))];
+    const found = await compareFiles(a, b, original, { ...feeds, rows: proof, labels, progress });
+    const { agreement, sqnrDb, accuracy, drop } = found;
+    return {
+      samples: proof.length,
+      agreement,
+      sqnrDb,
+      accuracy: accuracy && { original: accuracy.float, changed: accuracy.quantized },
+      drop,
+    };
+  });
+}
+
+/** A sequence that is as long as a sentence, where the model fixes none. */
+const SEQUENCE = 64;
+
+/** What the passes by default leave of both graphs, counted. */
+export async function compareOperations(
+  original: Graph,
+  changed: Graph,
+  { target, maxPositions }: { readonly target: Target; readonly maxPositions: number },
+): Promise<Operations> {
+  const fixed = original.inputs[0]?.type.shape.at(-1);
+  const sequence = typeof fixed === 'number' ? fixed : Math.min(SEQUENCE, maxPositions);
+  const count = async (graph: Graph) => {
+    const copy = copyGraph(graph, { bindings: typeof fixed === 'string' ? { [fixed]: sequence } : {} });
+    await runPasses(copy, selectPasses(undefined, target));
+    const { multiplyAdds, others } = countOperations(copy, {}, target);
+    return multiplyAdds + others;
+  };
+  const [before, after] = [await count(original), await count(changed)];
+  return { target, sequence, original: before, changed: after, speedup: before / after };
+}

@@ -1,0 +1,83 @@
+import type { NamedBytes } from '../../calibration/wordpiece.ts';
+import type { EmbeddingRank, Pass } from '../../pass.ts';
+import type { Target } from '../../passes/index.ts';
+import type { SplitEmbedding } from '../../passes/split-embedding.ts';
+import type { SampleSets } from '../quantize/samples.ts';
+
+export interface FitOptions {
+  /** Passes that change the function. */
+  readonly passes: readonly Pass[];
+  /** What will be written: operations are counted for these. */
+  readonly targets: readonly Target[];
+  /** A file of texts as the model will see them; labels are not looked at. Passes that are fitted need one. */
+  readonly calibrate: string | undefined;
+  /** How many of its texts, from the first one. */
+  readonly samples: number | undefined;
+  readonly seed: number | undefined;
+  /** Held-out texts, with labels or without; default: what the calibration file has left. */
+  readonly data: string | undefined;
+  readonly allowOverlap: boolean | undefined;
+  /** Percentage points of accuracy or agreement that may be lost. */
+  readonly maxDrop: number | undefined;
+  readonly embeddingRank: EmbeddingRank | undefined;
+  readonly keep: RegExp | undefined;
+  readonly vocab: NamedBytes | undefined;
+  readonly progress: ((step: string, done?: number, total?: number) => void) | undefined;
+}
+
+/** What passes that change the function have changed, and what that costs and brings. */
+export interface FitReport {
+  readonly passes: readonly {
+    readonly name: string;
+    readonly rewrites: number;
+    readonly declined: readonly string[];
+  }[];
+  /** Linears whose weights were fitted anew. */
+  readonly refitted: number;
+  readonly embeddings: readonly SplitEmbedding[];
+  /** Norms and activations that --max-drop left as they are. */
+  readonly kept: readonly string[];
+  readonly calibration: SampleSets['manifest'];
+  /** The changed model beside the original, on texts that it was not fitted to; undefined where there are none. */
+  readonly heldOut: HeldOut | undefined;
+  readonly operations: readonly Operations[];
+  /** What was tried to hold --max-drop; undefined where the first try did, or no limit was given. */
+  readonly pareto: readonly FitRow[] | undefined;
+  /** Why the answer is no; empty where --max-drop holds. */
+  readonly failures: readonly string[];
+  readonly warnings: readonly string[];
+}
+
+export interface HeldOut {
+  readonly samples: number;
+  /** The share of equal answers, 0 … 1; for features the mean cosine. */
+  readonly agreement: number;
+  readonly sqnrDb: number;
+  /** With labels: the share of right answers, 0 … 1. */
+  readonly accuracy: { readonly original: number; readonly changed: number } | undefined;
+  /** What --max-drop limits, in percentage points: of accuracy with labels, else of agreement. */
+  readonly drop: number;
+}
+
+/** What one run takes, in multiply-adds of a matrix product: see `countOperations`. Default passes have run on both. */
+export interface Operations {
+  readonly target: Target;
+  /** Tokens of the sequence that was counted for. */
+  readonly sequence: number;
+  readonly original: number;
+  readonly changed: number;
+  /** original / changed. */
+  readonly speedup: number;
+}
+
+/** One try to hold --max-drop. */
+export interface FitRow {
+  /** How many norms and activations stay as they are. */
+  readonly kept: number;
+  readonly norms: number;
+  readonly activations: number;
+  /** By counting, for the first target. */
+  readonly speedup: number;
+  readonly heldOut: HeldOut;
+  readonly chosen: boolean;
+}

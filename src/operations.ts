@@ -1,3 +1,4 @@
+import { MbertError } from './errors.ts';
 import type { Graph, Node } from './graph.ts';
 import type { OpName } from './ops/index.ts';
 import { type Bindings, bindDim, type Shape, sizeOf } from './shape.ts';
@@ -30,7 +31,7 @@ export interface OperationCount {
   readonly others: number;
 }
 
-/** Counts what a run of a graph takes, for sizes of its symbols. An estimate of time: it knows nothing of caches and fused kernels. */
+/** Counts what a run of a graph takes, for sizes of all its symbols. An estimate of time: it knows nothing of caches and fused kernels. */
 export function countOperations(graph: Graph, bindings: Bindings, runtime: 'onnx' | 'tflite'): OperationCount {
   let multiplyAdds = 0;
   let others = 0;
@@ -52,7 +53,13 @@ function termsOf(node: Node): number | string {
   return sizeOf((weight?.type.shape.slice(1) ?? []) as readonly number[]);
 }
 
-/** A symbol that is not bound counts as 1. */
+/** Throws where a symbol is not bound: a size that is left out would be a wrong answer. */
 function numbersOf(shape: Shape, bindings: Bindings): number {
-  return sizeOf(shape.map((dim) => bindDim(dim, bindings) ?? 1));
+  return sizeOf(
+    shape.map((dim) => {
+      const size = bindDim(dim, bindings);
+      if (size === null) throw new MbertError('MISMATCH', `operations cannot be counted: ${dim} has no size`);
+      return size;
+    }),
+  );
 }

@@ -46,10 +46,15 @@ export async function compareOperations(
   changed: Graph,
   { target, maxPositions }: { readonly target: Target; readonly maxPositions: number },
 ): Promise<Operations> {
-  const fixed = original.inputs[0]?.type.shape.at(-1);
+  const { shape = [] } = original.inputs[0]?.type ?? {};
+  const fixed = shape.at(-1);
   const sequence = typeof fixed === 'number' ? fixed : Math.min(SEQUENCE, maxPositions);
+  const bindings: Record<string, number> = {};
+  for (const [axis, dim] of shape.entries()) {
+    if (typeof dim === 'string') bindings[dim] = axis === shape.length - 1 ? sequence : 1;
+  }
   const count = async (graph: Graph) => {
-    const copy = copyGraph(graph, { bindings: typeof fixed === 'string' ? { [fixed]: sequence } : {} });
+    const copy = copyGraph(graph, { bindings });
     await runPasses(copy, selectPasses(undefined, target));
     const { multiplyAdds, others } = countOperations(copy, {}, target);
     return multiplyAdds + others;

@@ -2,6 +2,7 @@ import { type Command, Option } from 'commander';
 import { type QuantizeOptions, type QuantizeResult, quantize } from '../pipelines/quantize.ts';
 import { RANGE_METHODS, SCHEMES } from '../quantize/settings.ts';
 import { targets } from '../quantize/targets.ts';
+import { fitText } from '../reports/fit.ts';
 import { quantizeText } from '../reports/quantize.ts';
 import type { Action } from './action.ts';
 import { addOutputOptions, byteSize, integer, percentage, positiveInteger } from './options.ts';
@@ -21,7 +22,11 @@ export function addQuantize(program: Command, action: Action): void {
     )
     .addOption(new Option('--target <name>', 'where it will run').choices(names).default('cpu'))
     .option('--calibrate <file>', 'texts as the model will see them: lines, TSV or JSONL')
-    .option('--samples <n>', 'how many of them to calibrate on', positiveInteger, 128)
+    .option(
+      '--samples <n>',
+      'how many of them to calibrate on (default: 128; 768 for passes that are fitted)',
+      positiveInteger,
+    )
     .option('--seed <n>', 'shuffle them first', integer)
     .option('--data <file>', 'held-out texts, with labels or without (default: the rest of --calibrate)')
     .addOption(new Option('--range <method>', 'how the range of a value is chosen').choices(RANGE_METHODS))
@@ -40,6 +45,7 @@ Examples:
   $ mbert quantize ./mobilebert-sst2 -o model.tflite --scheme dynamic
   $ mbert quantize ./checkpoint -o models/ --scheme int8 --calibrate train.txt --data dev.tsv --max-drop 0.5
   $ mbert quantize ./checkpoint -o int8.onnx --scheme int8 --calibrate train.txt --report int8.html
+  $ mbert quantize ./minilm -o fast.onnx --scheme int8 --passes layer-norm-to-no-norm,gelu-to-relu --calibrate texts.txt
   $ mbert quantize ./checkpoint -o npu.tflite --scheme int8 --target npu --calibrate texts.txt --sequence-length 64
 
 Targets:
@@ -50,7 +56,11 @@ Exit codes: 0 done, 1 more was lost than --max-drop or --max-size allow, 2 wrong
     .action(
       action(async (io, progress, source: string, options: Omit<QuantizeOptions, 'source'> & ReportOptions) => {
         const outline = wantsPage(options);
-        const result = await quantize({ ...options, source, outline, progress: progress.step });
+        const changed: QuantizeOptions['changed'] = (report) => {
+          progress.clear();
+          if (options.format === 'text' && !options.json) io.out(`${fitText(report)}\n\n`);
+        };
+        const result = await quantize({ ...options, source, outline, changed, progress: progress.step });
         progress.clear();
         const warnings = [...result.warnings, ...new Set(result.results.flatMap((file) => file.warnings))];
         for (const warning of warnings) io.err(`warning: ${warning}\n`);
@@ -59,7 +69,8 @@ Exit codes: 0 done, 1 more was lost than --max-drop or --max-size allow, 2 wrong
           json: () => jsonText(result),
           html: async () => (await import('../reports/quantize-html.ts')).quantizeHtml(result),
         });
-        return result.results.every(({ failures }) => failures.length === 0) ? 0 : 1;
+        const failures = [...(result.fit?.failures ?? []), ...result.results.flatMap((file) => file.failures)];
+        return failures.length === 0 ? 0 : 1;
       }),
     );
 }

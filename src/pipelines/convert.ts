@@ -158,12 +158,12 @@ function refuseWithoutChange(options: ConvertOptions, target: Target | undefined
   refuse('calibrate', options.calibrate, changingPasses);
   refuse('data', options.data, changingPasses);
   refuse('max-drop', options.maxDrop, changingPasses);
-  refuseRank(options, asked);
+  refuseRank(options, target);
 }
 
 /** A rank is for one pass only. */
-export function refuseRank({ embeddingRank }: ConvertOptions, asked: ReadonlySet<Pass>): void {
-  if (embeddingRank === undefined || asked.has(splitEmbedding)) return;
+export function refuseRank({ embeddingRank, passes }: ConvertOptions, target: Target | undefined): void {
+  if (embeddingRank === undefined || selectPasses(passes, target ?? 'onnx').includes(splitEmbedding)) return;
   throw new MbertError('USAGE', '--embedding-rank: is for --passes split-embedding');
 }
 
@@ -193,7 +193,7 @@ async function convertTo(
 ): Promise<ConvertedFile> {
   const { graph, reports, nodesBefore } = await prepare(model, target, options);
   const total = constantBytes(graph);
-  const chunks = exportGraph(model, graph, target, basename(path), options, fit && { 'mbert.fit': fitManifest(fit) });
+  const chunks = exportGraph(model, graph, target, basename(path), options, fitProperties(fit));
   const files = await writeFiles(
     dirname(path),
     withProgress(chunks, (done) => options.progress?.(`writing ${basename(path)}`, done, total)),
@@ -216,15 +216,18 @@ async function convertTo(
   };
 }
 
-/** What the file says of the text that it was fitted to. */
-function fitManifest({ passes, kept, embeddings, calibration, heldOut }: FitReport): string {
-  return JSON.stringify({
+/** What a file says of what was changed in it, and to what text that was fitted. */
+export function fitProperties(fit: FitReport | undefined): { readonly [key: string]: string } {
+  if (fit === undefined) return {};
+  const { passes, kept, embeddings, calibration, heldOut } = fit;
+  const manifest = {
     passes: passes.map(({ name, rewrites }) => ({ name, rewrites })),
     ...(kept.length > 0 && { kept }),
     ...(embeddings.length > 0 && { embeddings }),
     calibration,
     heldOut,
-  });
+  };
+  return { 'mbert.fit': JSON.stringify(manifest) };
 }
 
 export interface Prepared {

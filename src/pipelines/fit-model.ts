@@ -11,13 +11,14 @@ import { fittedPasses, type Target } from '../passes/index.ts';
 import { splitEmbedding, splitEmbeddings } from '../passes/split-embedding.ts';
 import type { Dim } from '../shape.ts';
 import { verifyGraph } from '../verify-graph.ts';
+import { classReader } from './class-labels.ts';
 import { compareOperations, type MeasureOptions, measureHeldOut } from './fit/measure.ts';
 import { nextKept } from './fit/search.ts';
 import { rankSites, type SensitiveSite } from './fit/sensitivity.ts';
 import type { FitOptions, FitReport, FitRow, HeldOut, Operations } from './fit/types.ts';
 import type { OpenedModel, ShapeOptions } from './opened-model.ts';
 import { type RowReader, rowReader } from './quantize/rows.ts';
-import { classReader, NO_SAMPLES, type SampleSets, takeSamples } from './quantize/samples.ts';
+import { NO_SAMPLES, type SampleSets, takeSamples } from './quantize/samples.ts';
 import type { FeedOptions } from './quantize/session.ts';
 
 export type { FitOptions, FitReport };
@@ -115,7 +116,10 @@ function readSamples(
     data,
     allowOverlap: options.allowOverlap ?? false,
     isGated: options.maxDrop !== undefined,
-    classOf: model.task === 'sequence-classification' ? classReader(graph, model.labels) : undefined,
+    classOf:
+      model.task === 'sequence-classification'
+        ? classReader(graph.outputs[0]?.node.type.shape.at(-1) as number, model.labels)
+        : undefined,
   });
   return { reader, samples };
 }

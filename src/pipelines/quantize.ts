@@ -10,7 +10,8 @@ import { parseRecipe, recipeText } from '../quantize/recipe.ts';
 import type { Scheme } from '../quantize/settings.ts';
 import { formFor, granularityFor, type TargetProfile, targetNamed } from '../quantize/targets.ts';
 import { classReader } from './class-labels.ts';
-import { prepare, readWhole, refuseMisplaced } from './convert.ts';
+import { prepare, readWhole, refuseMisplaced, refuseRank, withChangingPasses } from './convert.ts';
+import type { FitReport } from './fit/types.ts';
 import { lintFile } from './lint.ts';
 import { openModel, targetOf } from './model.ts';
 import { defaultLength, type OpenedModel } from './opened-model.ts';
@@ -18,7 +19,7 @@ import { outlineOf } from './outline.ts';
 import { CalibrationRuns } from './quantize/calibration-runs.ts';
 import { type DecideOptions, type Decision, decide } from './quantize/decide.ts';
 import { rowReader } from './quantize/rows.ts';
-import { classReader, NO_SAMPLES, type SampleSets, takeSamples } from './quantize/samples.ts';
+import { NO_SAMPLES, type SampleSets, takeSamples } from './quantize/samples.ts';
 import { withFolder } from './quantize/session.ts';
 import { Stopwatch } from './quantize/stopwatch.ts';
 import type { QuantizedFile, QuantizeOptions, QuantizeResult } from './quantize/types.ts';
@@ -44,23 +45,39 @@ export async function quantize(options: QuantizeOptions): Promise<QuantizeResult
   const format = targetOf(options.output);
   refuseMisplaced(options, format);
   refuseContradictions(options, format);
+  refuseRank(options, format);
   options.progress?.('reading');
-  const model = await openModel(options.source, options);
+  const opened = await openModel(options.source, options);
   try {
     const plans =
       format === undefined
         ? (['tflite', 'onnx'] as const).map((each) => ({ format: each, path: join(options.output, `model.${each}`) }))
         : [{ format, path: options.output }];
+    const targets = plans.map(({ format: each }) => each);
+    const { model, report: fit } = await withChangingPasses(opened, targets, options);
+    const left = fit ? { ...options, maxDrop: dropLeft(options.maxDrop, fit) } : options;
     const results: QuantizedFile[] = [];
     for (const plan of plans) {
-      const written = withLint(await quantizeTo(model, plan.format, plan.path, options));
+      const written = withLint(await quantizeTo({ model, fit }, plan.format, plan.path, left));
       results.push(options.outline ? await withOutline(written) : written);
     }
-    const { architecture, task, warnings, unused } = model;
-    return { source: options.source, architecture, task, results, warnings, unused };
+    const { architecture, task, unused } = model;
+    const warnings = [...model.warnings, ...(fit?.warnings ?? []), ...dropWarnings(options.maxDrop, fit)];
+    return { source: options.source, architecture, task, results, warnings, unused, ...(fit && { fit }) };
   } finally {
-    model.close();
+    opened.close();
   }
+}
+
+/** What --max-drop leaves for integers: losses of one step after the other add up. Where nothing is left the answer is no already. */
+function dropLeft(maxDrop: number | undefined, { heldOut, failures }: FitReport): number | undefined {
+  return maxDrop === undefined || failures.length > 0 ? undefined : maxDrop - (heldOut?.drop ?? 0);
+}
+
+function dropWarnings(maxDrop: number | undefined, fit: FitReport | undefined): string[] {
+  const left = fit && dropLeft(maxDrop, fit);
+  if (left === undefined || left === maxDrop) return [];
+  return [`--max-drop ${maxDrop}: ${left.toFixed(2)} points are left for quantization`];
 }
 
 /** Reads the written file back: a picture is to show what is in it, not what was meant. */
@@ -124,9 +141,14 @@ function refuseContradictions(options: QuantizeOptions, format: Target | undefin
   }
 }
 
-/** What all steps of one file share. */
-interface Job {
+/** What is quantized, and what passes have done to its function before. */
+interface Subject {
   readonly model: OpenedModel;
+  readonly fit: FitReport | undefined;
+}
+
+/** What all steps of one file share. */
+interface Job extends Subject {
   readonly format: Target;
   readonly options: QuantizeOptions;
   readonly profile: TargetProfile;
@@ -138,7 +160,7 @@ interface Job {
 }
 
 async function quantizeTo(
-  model: OpenedModel,
+  { model, fit }: Subject,
   format: Target,
   path: string,
   given: QuantizeOptions,
@@ -149,10 +171,10 @@ async function quantizeTo(
   refuseQuantized(source, options.source);
   const stopwatch = new Stopwatch();
   const { samples, feeds } = await stopwatch.time('calibrationMs', () =>
-    readSampleSets(model, source, format, options),
+    readSampleSets({ model, fit }, source, format, options),
   );
   const calibration = new CalibrationRuns(samples, feeds.pad, options);
-  const job: Job = { model, format, options, profile, samples, feeds, calibration, stopwatch };
+  const job: Job = { model, fit, format, options, profile, samples, feeds, calibration, stopwatch };
   return withFolder(async (write) => {
     const prepared = await stopwatch.time('calibrationMs', () =>
       prepare(model, format, options, calibration.collector()),
@@ -173,7 +195,7 @@ async function quantizeTo(
   });
 }
 
-function readSampleSets(model: OpenedModel, graph: Graph, format: Target, options: QuantizeOptions) {
+function readSampleSets({ model, fit }: Subject, graph: Graph, format: Target, options: QuantizeOptions) {
   const { calibrate, data, seed } = options;
   const { task, maxPositions } = model;
   if (calibrate === undefined && data === undefined) {
@@ -190,6 +212,7 @@ function readSampleSets(model: OpenedModel, graph: Graph, format: Target, option
     data,
     allowOverlap: options.allowOverlap ?? false,
     isGated: options.maxDrop !== undefined,
+    used: fit?.calibration?.count,
     classOf:
       task === 'sequence-classification'
         ? classReader(graph.outputs[0]?.node.type.shape.at(-1) as number, model.labels)

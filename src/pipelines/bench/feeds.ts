@@ -6,7 +6,7 @@ import { MbertError } from '../../errors.ts';
 import type { RuntimeSession, TensorInfo } from '../../runtimes/runtime.ts';
 import { sizeOf } from '../../shape.ts';
 import { convertTensor, type Tensor, tensorOf } from '../../tensor.ts';
-import { tokenInput } from '../token-tables.ts';
+import { tokenInput } from '../../token-inputs.ts';
 import type { BenchModel } from './models.ts';
 
 /** Where token sequences come from. */

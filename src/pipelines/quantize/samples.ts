@@ -2,7 +2,6 @@ import type { TokenRow } from '../../calibration/feeds.ts';
 import { manifestOf, type SampleFile, type SampleManifest, type TokenSample } from '../../calibration/open-samples.ts';
 import { findOverlap } from '../../calibration/overlap.ts';
 import { MbertError } from '../../errors.ts';
-import type { Graph } from '../../graph.ts';
 import type { RowReader } from './rows.ts';
 
 /** What is measured on which samples. */
@@ -38,6 +37,8 @@ export interface SampleOptions {
   readonly allowOverlap: boolean;
   /** A gate needs enough samples. */
   readonly isGated: boolean;
+  /** How many of the file's first samples an earlier step was fitted to: they prove nothing. */
+  readonly used?: number | undefined;
   /** Reads labels; undefined where the task has none that files hold. */
   readonly classOf?: ((label: number | string, what: string) => number) | undefined;
 }
@@ -57,7 +58,7 @@ export function takeSamples(reader: RowReader, options: SampleOptions): SampleSe
   const data = options.data === undefined ? undefined : reader.open(options.data);
   const warnings = [...(source?.warnings ?? []), ...(data?.warnings ?? [])];
   const calibration = source ? calibrationOf(source, options.samples, warnings) : [];
-  const rest = source ? heldOut(source, calibration) : [];
+  const rest = source ? heldOut(source, Math.max(calibration.length, options.used ?? 0)) : [];
   const evaluation = data?.take(0, data.count);
   if (evaluation) warnings.push(...evaluation.warnings);
   const overlap = data && evaluation ? overlapOf(data, calibration, evaluation.samples, options.allowOverlap) : 0;
@@ -96,10 +97,10 @@ function calibrationOf(source: SampleFile, count: number, warnings: string[]): r
   return samples;
 }
 
-/** What comes after the calibration samples and is none of them, once each. */
-function heldOut(source: SampleFile, calibration: readonly TokenSample[]): readonly TokenSample[] {
-  const { samples } = source.take(calibration.length, 2 * (TRIAL_SAMPLES + MOST_PROOF));
-  const seen = new Set(calibration.map(keyOf));
+/** What comes after the first `used` samples and is none of them, once each. */
+function heldOut(source: SampleFile, used: number): readonly TokenSample[] {
+  const { samples } = source.take(used, 2 * (TRIAL_SAMPLES + MOST_PROOF));
+  const seen = new Set(source.take(0, used).samples.map(keyOf));
   const rest: TokenSample[] = [];
   for (const sample of samples) {
     if (!seen.has(keyOf(sample))) rest.push(sample);
@@ -146,17 +147,4 @@ function labelsOf(
     if (label === undefined) throw new MbertError('MISMATCH', `${what}: has no label, the first one has`);
     return classOf(label, what);
   });
-}
-
-/** Labels are class numbers or, where the model names its classes, names. */
-export function classReader(graph: Graph, names: readonly string[] | undefined) {
-  const classes = graph.outputs[0]?.node.type.shape.at(-1) as number;
-  return (label: number | string, what: string): number => {
-    if (typeof label === 'number' && Number.isInteger(label) && label >= 0 && label < classes) return label;
-    const place = names?.indexOf(String(label)) ?? -1;
-    if (place >= 0) return place;
-    throw new MbertError('MISMATCH', `${what}: label ${label}: is none of the model's ${classes} classes`, {
-      hint: `they are 0 to ${classes - 1}${names ? `, or ${names.join(', ')}` : ''}`,
-    });
-  };
 }

@@ -5,7 +5,16 @@ import type { Target } from '../../passes/index.ts';
 import { hasWeight, type SettingsMap } from '../../quantize/settings.ts';
 import { isStatic } from '../../shape.ts';
 import { constantBytes } from '../../text.ts';
-import { type ConvertedFile, countCalls, exportGraph, type Prepared, prepare, withProgress } from '../convert.ts';
+import {
+  type ConvertedFile,
+  countCalls,
+  exportGraph,
+  fitProperties,
+  type Prepared,
+  prepare,
+  withProgress,
+} from '../convert.ts';
+import type { FitReport } from '../fit/types.ts';
 import type { OpenedModel } from '../opened-model.ts';
 import { build, type Collect, type DecideOptions, type Decision, trialOptions, withScheme } from './decide.ts';
 import { compareFiles, compareLayers, type Proof, type ProofOptions } from './prove.ts';
@@ -29,6 +38,8 @@ export interface WriterOptions {
   readonly write: (files: AsyncIterable<OutputFile>) => Promise<string>;
   readonly prepared: Prepared;
   readonly manifest: { readonly [key: string]: unknown };
+  /** What passes have done to the model's function before. */
+  readonly fit: FitReport | undefined;
 }
 
 /** A quantized graph beside the float one that it was made of, in the shapes that can be run here. */
@@ -151,9 +162,13 @@ export class Writer {
     dtype: 'f32' | 'f16',
     manifest: { readonly [key: string]: unknown },
   ): Promise<ConvertedFile> {
-    const { model, format, options, path, prepared } = this.#options;
+    const { model, format, options, path, prepared, fit } = this.#options;
     const name = basename(path);
-    const more = { 'mbert.dtype': options.scheme, 'mbert.quantization': JSON.stringify(manifest) };
+    const more = {
+      ...fitProperties(fit),
+      'mbert.dtype': options.scheme,
+      'mbert.quantization': JSON.stringify(manifest),
+    };
     const chunks = exportGraph(model, graph, format, name, { ...options, dtype: dtypeOf(dtype, options) }, more);
     const total = constantBytes(graph);
     const files = await writeFiles(

@@ -1,10 +1,8 @@
 import { openRuns } from '../calibration/token-batches.ts';
-import type { CalibrationRuns } from '../calibration-runs.ts';
 import { copyGraph } from '../copy-graph.ts';
 import { MbertError } from '../errors.ts';
 import type { Graph, Node } from '../graph.ts';
 import { runPasses } from '../pass.ts';
-import { fitTogether } from '../passes/fit.ts';
 import { foldConstants } from '../passes/fold-constants.ts';
 import { fuseLinear } from '../passes/fuse-linear.ts';
 import { fittedPasses, type Target } from '../passes/index.ts';
@@ -12,14 +10,12 @@ import { splitEmbedding, splitEmbeddings } from '../passes/split-embedding.ts';
 import type { Dim } from '../shape.ts';
 import { verifyGraph } from '../verify-graph.ts';
 import { classReader } from './class-labels.ts';
-import { compareOperations, type MeasureOptions, measureHeldOut } from './fit/measure.ts';
-import { nextKept } from './fit/search.ts';
-import { rankSites, type SensitiveSite } from './fit/sensitivity.ts';
-import type { FitOptions, FitReport, FitRow, HeldOut, Operations } from './fit/types.ts';
+import { measureTransfer } from './fit/transfer.ts';
+import { fitWithin, type Measured, measureTry } from './fit/try.ts';
+import type { FitOptions, FitReport, HeldOut } from './fit/types.ts';
 import type { OpenedModel, ShapeOptions } from './opened-model.ts';
 import { type RowReader, rowReader } from './quantize/rows.ts';
 import { NO_SAMPLES, type SampleSets, takeSamples } from './quantize/samples.ts';
-import type { FeedOptions } from './quantize/session.ts';
 
 export type { FitOptions, FitReport };
 
@@ -46,16 +42,16 @@ export async function fitModel(
   }
   const graph = model.reference();
   await runPasses(graph, [foldConstants, fuseLinear]);
-  const teacher = copyGraph(graph);
+  const original = copyGraph(graph);
   const { reader, samples } = readSamples(model, graph, options);
   const feeds = { task: model.task, pad: reader?.tokenizer.pad ?? 0, mask: reader?.tokenizer.mask };
   const splits = options.passes.includes(splitEmbedding) ? split(graph, samples, options) : undefined;
-  const measured: Measured = { teacher, maxPositions: model.maxPositions, options, samples, feeds };
-  const found =
+  const measured: Measured = { original, maxPositions: model.maxPositions, options, samples, feeds };
+  const { chosen, pareto } =
     fitted.length > 0
-      ? await withRuns(teacher, samples, feeds.pad, (runs) => search(graph, { ...measured, fitted, runs }))
-      : { chosen: await tried(graph, [], [], measured), pareto: undefined };
-  const { chosen } = found;
+      ? await fitGraph(graph, measured, fitted)
+      : { chosen: await measureTry(graph, [], [], measured), pareto: undefined };
+  const transfer = fitted.length > 0 ? await measureTransfer(original, chosen.graph, samples, feeds) : undefined;
   return {
     model: changedModel(model, chosen.graph, names),
     report: {
@@ -68,30 +64,13 @@ export async function fitModel(
       kept: chosen.kept,
       calibration: samples.manifest,
       heldOut: chosen.heldOut,
+      transfer: typeof transfer === 'string' ? undefined : transfer,
       operations: chosen.operations,
-      pareto: found.pareto,
+      pareto,
       failures: failuresOf(chosen.heldOut, options.maxDrop),
-      warnings: samples.warnings,
+      warnings: [...samples.warnings, ...(typeof transfer === 'string' ? [transfer] : [])],
     },
   };
-}
-
-/** What every try needs to be measured. */
-interface Measured {
-  /** The original. */
-  readonly teacher: Graph;
-  readonly maxPositions: number;
-  readonly options: FitOptions;
-  readonly samples: SampleSets;
-  readonly feeds: FeedOptions;
-}
-
-interface Try {
-  readonly graph: Graph;
-  readonly kept: readonly string[];
-  readonly passes: FitReport['passes'];
-  readonly heldOut: HeldOut | undefined;
-  readonly operations: readonly Operations[];
 }
 
 function readSamples(
@@ -143,112 +122,20 @@ function countTokens(rows: SampleSets['calibration']): Float64Array {
   return counts;
 }
 
-async function withRuns<T>(
-  graph: Graph,
-  { calibration }: SampleSets,
-  pad: number,
-  work: (runs: CalibrationRuns) => Promise<T>,
-): Promise<T> {
+/** So many texts are enough for a gain and an offset of one norm. */
+const FEW_TEXTS = 64;
+
+async function fitGraph(graph: Graph, measured: Measured, fitted: typeof fittedPasses) {
+  const { original, samples, feeds } = measured;
   // Hundreds of small sessions: the solver takes longer than they, and waiting threads would take its core.
-  const runs = await openRuns(graph, calibration, { pad, threads: 1 });
+  const runsOn = (rows: SampleSets['calibration']) => openRuns(original, rows, { pad: feeds.pad, threads: 1 });
+  const runs = await runsOn(samples.calibration);
   try {
-    return await work(runs);
+    const fewRuns = () => runsOn(samples.calibration.slice(0, FEW_TEXTS));
+    return await fitWithin(graph, { ...measured, fitted, runs, fewRuns });
   } finally {
     await runs.close();
   }
-}
-
-interface Search extends Measured {
-  readonly fitted: typeof fittedPasses;
-  readonly runs: CalibrationRuns;
-}
-
-/** Fits everything; where that loses more than --max-drop allows, fits again with more and more of the most sensitive sites kept. */
-async function search(
-  graph: Graph,
-  job: Search,
-): Promise<{ readonly chosen: Try; readonly pareto: readonly FitRow[] | undefined }> {
-  const { maxDrop } = job.options;
-  const first = await fitKeeping(graph, [], job);
-  if (maxDrop === undefined || dropOf(first) <= maxDrop) return { chosen: first, pareto: undefined };
-  const sites = await rank(job);
-  const tries = [first];
-  const known = () => tries.map((each) => ({ kept: each.kept.length, drop: dropOf(each) }));
-  for (let kept = nextKept(sites, known(), maxDrop); kept !== null; kept = nextKept(sites, known(), maxDrop)) {
-    tries.push(await fitKeeping(graph, sites.slice(0, kept), job, tries.length + 1));
-  }
-  const holding = tries.filter((each) => dropOf(each) <= maxDrop);
-  const chosen = holding.length > 0 ? least(holding, (each) => each.kept.length) : least(tries, dropOf);
-  const isNorm = new Set(sites.filter(({ op }) => op === 'layerNorm').map(({ name }) => name));
-  const pareto = tries
-    .toSorted((a, b) => a.kept.length - b.kept.length)
-    .map((each) => {
-      const norms = each.kept.filter((name) => isNorm.has(name)).length;
-      return {
-        kept: each.kept.length,
-        norms,
-        activations: each.kept.length - norms,
-        speedup: each.operations[0]?.speedup ?? 1,
-        heldOut: each.heldOut as HeldOut,
-        chosen: each === chosen,
-      };
-    });
-  return { chosen, pareto };
-}
-
-function dropOf({ heldOut }: Try): number {
-  return heldOut?.drop ?? 0;
-}
-
-function least<T>(values: readonly T[], of: (value: T) => number): T {
-  return values.reduce((best, value) => (of(value) < of(best) ? value : best));
-}
-
-async function fitKeeping(graph: Graph, sites: readonly SensitiveSite[], job: Search, count = 1): Promise<Try> {
-  const { options, fitted, runs, teacher } = job;
-  const kept = new Set(sites.map(({ name }) => name));
-  const keeps = (node: Node) => kept.has(node.name) || (options.keep?.test(node.name) ?? false);
-  const student = copyGraph(graph);
-  const step = count === 1 ? 'fitting' : `fitting, try ${count}, ${kept.size} kept`;
-  const progress = (done: number, total: number) => options.progress?.(step, done, total);
-  const passes = await fitTogether(student, fitted, { keeps, runs, teacher }, progress);
-  student.prune();
-  verifyGraph(student, fitted.map(({ name }) => name).join(' and '));
-  return tried(student, [...kept], passes, job);
-}
-
-async function tried(
-  graph: Graph,
-  kept: readonly string[],
-  passes: FitReport['passes'],
-  { teacher, maxPositions, options, samples, feeds }: Measured,
-): Promise<Try> {
-  const measure: MeasureOptions = {
-    ...feeds,
-    samples,
-    progress: (done, total) => options.progress?.('comparing with the original', done, total),
-  };
-  const heldOut = await measureHeldOut(teacher, graph, measure);
-  const operations = [];
-  for (const target of options.targets)
-    operations.push(await compareOperations(teacher, graph, { target, maxPositions }));
-  return { graph, kept, passes, heldOut, operations };
-}
-
-/** So many texts fit a gain and an offset, and so many more tell what the answers lose. */
-const RANKING_TEXTS = 64;
-
-function rank({ teacher, samples, feeds, fitted, options }: Search): Promise<SensitiveSite[]> {
-  const converted = new Set<string>(fitted.map(({ converts }) => converts));
-  const candidates = (node: Node) => converted.has(node.op) && !(options.keep?.test(node.name) ?? false);
-  const some = { ...samples, calibration: samples.calibration.slice(0, RANKING_TEXTS) };
-  return withRuns(teacher, some, feeds.pad, (runs) =>
-    rankSites(teacher, candidates, runs, {
-      ...feeds,
-      rows: samples.trial,
-      progress: (done, total) => options.progress?.('scanning norms and activations', done, total),
-    }),
-  );
 }
 
 /** Linears that have other weights than before, those that are new left out. */

@@ -1,4 +1,5 @@
-import type { FitReport, FitRow, HeldOut } from '../pipelines/fit/types.ts';
+import type { FitReport, FitRow, HeldOut, Transfer } from '../pipelines/fit/types.ts';
+import type { LayerLosses } from '../pipelines/verify/types.ts';
 import { plural, size, table } from './text.ts';
 
 const percent = (share: number) => `${(100 * share).toFixed(2)} %`;
@@ -21,6 +22,7 @@ export function fitText(report: FitReport): string {
     lines.push(`           error of its rows ${error}`);
   }
   lines.push(`  cost     ${costText(report.heldOut)}`);
+  if (report.transfer) lines.push(...indented(transferText(report.transfer)));
   for (const { target, sequence, speedup } of operations) {
     lines.push(
       `  gain     ${speedup.toFixed(2)} times the speed, by counting operations for ${target}, ${sequence} tokens`,
@@ -35,6 +37,25 @@ export function fitText(report: FitReport): string {
     );
   lines.push(...failures.map((failure) => `  FAILED   ${failure}`));
   return lines.join('\n');
+}
+
+function indented(text: string): string[] {
+  return text.split('\n').map((line) => `           ${line}`);
+}
+
+/** Layer by layer, as replaced and as fitted: the error of feature maps in proportion, and attention's divergence over heads. */
+function transferText({ before, after }: Transfer): string {
+  const share = ({ featureMapMse, featureMapPower }: LayerLosses) => percent(featureMapMse / featureMapPower);
+  const divergence = ({ attentionKl }: LayerLosses) =>
+    (attentionKl.reduce((sum, value) => sum + value, 0) / attentionKl.length).toFixed(4);
+  const rows = after.layers.map((layer, i) => {
+    const first = before.layers[i] as LayerLosses;
+    return [String(layer.student), share(first), share(layer), divergence(first), divergence(layer)];
+  });
+  const heading = ['layer', 'feature MSE copied', 'fitted', 'attention KL copied', 'fitted'];
+  const answers = [before, after].map(({ logitsKl }) => logitsKl?.toFixed(4));
+  const last = answers[0] === undefined ? '' : `\nlogits KL ${answers.join(' -> ')} nats`;
+  return `knowledge transfer on ${plural(after.samples, 'held-out text')}:\n${table([heading, ...rows])}${last}`;
 }
 
 function costText(heldOut: HeldOut | undefined): string {

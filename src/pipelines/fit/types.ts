@@ -3,6 +3,7 @@ import type { EmbeddingRank, Pass } from '../../pass.ts';
 import type { Target } from '../../passes/index.ts';
 import type { SplitEmbedding } from '../../passes/split-embedding.ts';
 import type { SampleSets } from '../quantize/samples.ts';
+import type { TransferLosses } from '../verify/types.ts';
 
 export interface FitOptions {
   /** Passes that change the function. */
@@ -40,12 +41,20 @@ export interface FitReport {
   readonly calibration: SampleSets['manifest'];
   /** The changed model beside the original, on texts that it was not fitted to; undefined where there are none. */
   readonly heldOut: HeldOut | undefined;
+  /** The losses of layer-wise knowledge transfer, on a few of those texts; undefined where nothing was fitted or no layers were found. */
+  readonly transfer: Transfer | undefined;
   readonly operations: readonly Operations[];
   /** What was tried to hold --max-drop; undefined where the first try did, or no limit was given. */
   readonly pareto: readonly FitRow[] | undefined;
   /** Why the answer is no; empty where --max-drop holds. */
   readonly failures: readonly string[];
   readonly warnings: readonly string[];
+}
+
+/** Against the original: with norms and activations replaced as such, and as fitted. */
+export interface Transfer {
+  readonly before: TransferLosses;
+  readonly after: TransferLosses;
 }
 
 export interface HeldOut {

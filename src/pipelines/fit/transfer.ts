@@ -1,0 +1,49 @@
+import { copyGraph } from '../../copy-graph.ts';
+import { MbertError } from '../../errors.ts';
+import type { Graph } from '../../graph.ts';
+import type { SampleSets } from '../quantize/samples.ts';
+import type { FeedOptions } from '../quantize/session.ts';
+import { encoderLayers } from '../verify/encoder-layers.ts';
+import { transferLosses } from '../verify/transfer.ts';
+import type { Transfer } from './types.ts';
+
+/**
+ * MobileBERT's losses of knowledge transfer between the original and what was fitted to it, layer by layer on held-out
+ * texts, and what they were before: with gamma and beta copied and relu for gelu. Undefined without texts. A string says
+ * why a graph has no such losses.
+ */
+export async function measureTransfer(
+  original: Graph,
+  fitted: Graph,
+  { trial }: SampleSets,
+  { task, pad }: FeedOptions,
+): Promise<Transfer | string | undefined> {
+  if (trial.length === 0) return undefined;
+  const losses = async (student: Graph) => {
+    const map = encoderLayers(original, 'the original').map((_, layer) => ({ student: layer, teacher: layer }));
+    return transferLosses(original, student, trial, map, {
+      task,
+      pad,
+      names: { student: 'fitted', teacher: 'original' },
+    });
+  };
+  try {
+    return { before: await losses(withoutFitting(original, fitted)), after: await losses(fitted) };
+  } catch (cause) {
+    if (!(cause instanceof MbertError) || (cause.code !== 'UNSUPPORTED' && cause.code !== 'MISMATCH')) throw cause;
+    return `knowledge transfer is not measured: ${cause.message}`;
+  }
+}
+
+/** The original with what was replaced in the fitted graph replaced as such. */
+function withoutFitting(original: Graph, fitted: Graph): Graph {
+  const graph = copyGraph(original);
+  const ops = new Map(fitted.nodes().map(({ name, op }) => [name, op]));
+  for (const node of graph.nodes()) {
+    const now = ops.get(node.name);
+    if (node.op === 'layerNorm' && now === 'noNorm')
+      graph.replace(node, () => graph.add('noNorm', node.inputs, {}, node.name));
+    if (node.op === 'gelu' && now === 'relu') graph.replace(node, () => graph.add('relu', node.inputs, {}, node.name));
+  }
+  return graph;
+}

@@ -8,6 +8,7 @@ import type { Graph } from '../../src/graph.ts';
 import { geluToRelu } from '../../src/passes/gelu-to-relu.ts';
 import { layerNormToNoNorm } from '../../src/passes/layer-norm-to-no-norm.ts';
 import { type ConvertResult, convert } from '../../src/pipelines/convert.ts';
+import type { FitReport } from '../../src/pipelines/fit/types.ts';
 import { openModel } from '../../src/pipelines/model.ts';
 import { compareFiles } from '../../src/pipelines/quantize/prove.ts';
 import { rowReader } from '../../src/pipelines/quantize/rows.ts';
@@ -40,7 +41,7 @@ test('a converted model still answers like the original on sentences that it was
   const copied = await agreementOf(withoutFitting);
   expect(copied.sqnrDb).toBeLessThan(4);
   expect(copied.agreement).toBeLessThan(0.88);
-}, 120_000);
+}, 240_000);
 
 test('leaves nodes alone that --keep names, and verifies against what was fitted', async () => {
   const { fit, results } = await convertDemo({
@@ -52,7 +53,46 @@ test('leaves nodes alone that --keep names, and verifies against what was fitted
   });
   expect(fit?.passes.map(({ rewrites }) => rewrites)).toEqual([1]);
   expect(results[0]?.verify).toMatchObject({ ok: true, against: 'fitted graph' });
-}, 60_000);
+}, 240_000);
+
+test('leaves activations alone that --keep names', async () => {
+  const { fit } = await convertDemo({
+    calibrate: SENTENCES,
+    samples: 20,
+    keep: /layer\.[0-2]/,
+    passes: 'gelu-to-relu',
+  });
+  expect(fit?.passes).toMatchObject([{ name: 'gelu-to-relu', rewrites: 4 }]);
+  expect(fit?.refitted).toBeGreaterThan(0);
+}, 240_000);
+
+test('keeps the most sensitive norms and activations until the limit holds', async () => {
+  const told: FitReport[] = [];
+  const { fit, results } = await convertDemo({
+    calibrate: join(DEMO, 'sst2-train-256.txt'),
+    samples: 60,
+    // Two layers are converted, so that a fit takes seconds.
+    keep: /layer\.[01]|embeddings/,
+    maxDrop: 0.7,
+    changed: (report) => told.push(report),
+  });
+  expect(told).toEqual([fit]);
+  const rows = fit?.pareto ?? [];
+  expect(rows.length).toBeGreaterThan(1);
+  expect(rows[0]).toMatchObject({ kept: 0, norms: 0, activations: 0, chosen: false });
+  expect(rows[0]?.heldOut.drop).toBeGreaterThan(0.7);
+  for (const { kept, norms, activations } of rows) expect(norms + activations).toBe(kept);
+  const chosen = rows.find((row) => row.chosen);
+  expect(fit?.kept.length).toBe(chosen?.kept);
+  expect(fit?.heldOut).toEqual(chosen?.heldOut);
+  expect(chosen?.heldOut.drop).toBeLessThanOrEqual(0.7);
+  expect(chosen?.speedup).toBeLessThan(rows[0]?.speedup as number);
+  expect(fit?.failures).toEqual([]);
+  // The file has what was chosen, and says so.
+  const converted = fit?.passes.reduce((sum, { rewrites }) => sum + rewrites, 0) as number;
+  expect(converted + (fit?.kept.length ?? 0)).toBe(16 + 8);
+  expect(readFileSync(results[0]?.files[0]?.path as string).includes(fit?.kept[0] as string)).toBe(true);
+}, 240_000);
 
 test('asks for text', async () => {
   await expect(convertDemo({})).rejects.toMatchObject({ code: 'USAGE' });

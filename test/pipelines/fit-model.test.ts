@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -68,24 +68,28 @@ test('leaves activations alone that --keep names', async () => {
 
 test('keeps the most sensitive norms and activations until the limit holds', async () => {
   const told: FitReport[] = [];
+  const data = join(folder, 'unlabelled.txt');
+  const lines = readFileSync(SENTENCES, 'utf8').split('\n').slice(1, 101);
+  writeFileSync(data, lines.map((line) => line.split('\t', 1)[0]).join('\n'));
   const { fit, results } = await convertDemo({
     calibrate: join(DEMO, 'sst2-train-256.txt'),
-    samples: 60,
+    samples: 40,
+    data,
     // Two layers are converted, so that a fit takes seconds.
     keep: /layer\.[01]|embeddings/,
-    maxDrop: 0.7,
+    maxDrop: 1.5,
     changed: (report) => told.push(report),
   });
   expect(told).toEqual([fit]);
   const rows = fit?.pareto ?? [];
   expect(rows.length).toBeGreaterThan(1);
   expect(rows[0]).toMatchObject({ kept: 0, norms: 0, activations: 0, chosen: false });
-  expect(rows[0]?.heldOut.drop).toBeGreaterThan(0.7);
+  expect(rows[0]?.heldOut.drop).toBeGreaterThan(1.5);
   for (const { kept, norms, activations } of rows) expect(norms + activations).toBe(kept);
   const chosen = rows.find((row) => row.chosen);
   expect(fit?.kept.length).toBe(chosen?.kept);
   expect(fit?.heldOut).toEqual(chosen?.heldOut);
-  expect(chosen?.heldOut.drop).toBeLessThanOrEqual(0.7);
+  expect(chosen?.heldOut.drop).toBeLessThanOrEqual(1.5);
   expect(chosen?.speedup).toBeLessThan(rows[0]?.speedup as number);
   expect(fit?.failures).toEqual([]);
   // The file has what was chosen, and says so.

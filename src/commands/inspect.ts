@@ -39,8 +39,7 @@ Examples:
           io,
           progress,
           source: string,
-          options: Omit<InspectOptions, 'source'> &
-            ReportOptions & { readonly delegate?: 'xnnpack' | 'onnxruntime' },
+          options: Omit<InspectOptions, 'source'> & ReportOptions & { readonly delegate?: 'xnnpack' | 'onnxruntime' },
         ) => {
           const outline = wantsPage(options);
           if (options.delegate !== undefined) {

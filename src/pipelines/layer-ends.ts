@@ -1,5 +1,4 @@
 import type { Node } from '../graph.ts';
-import { layerOf } from '../layer-names.ts';
 
 /** Values that end a layer, as sums and norms do. */
 const LAYER_ENDS: ReadonlySet<string> = new Set(['add', 'layerNorm', 'noNorm']);

@@ -11,7 +11,7 @@ export function layerEnds(nodes: readonly Node[]): Node[] {
   const ends = nodes.filter((node) => LAYER_ENDS.has(node.op) && isHidden(node));
   const byLayer = new Map<string, Node>();
   for (const node of ends) {
-    const layer = /^.*?\blayer[._]+\d+\b/.exec(node.name)?.[0];
+    const layer = layerOf(node.name);
     if (layer !== undefined) byLayer.set(layer, node);
   }
   if (byLayer.size > 0) return [...byLayer.values()];

@@ -11,11 +11,11 @@ import { STORAGE_STATES, storageNodes } from './html/picture-nodes.ts';
 import { scatter } from './html/scatter.ts';
 import { numberCell, sortableTable } from './html/tables.ts';
 import { weightsTable } from './inspect-html.ts';
-import { size } from './text.ts';
+import { plural, size } from './text.ts';
 
 /** What was written, what it costs and what it looks like, as a page; two files have their sections one behind the other. */
-export function quantizeHtml({ source, architecture, task, results, warnings }: QuantizeResult): string {
-  const failures = results.flatMap((file) => file.failures);
+export function quantizeHtml({ source, architecture, task, results, warnings, fit }: QuantizeResult): string {
+  const failures = [...(fit?.failures ?? []), ...results.flatMap((file) => file.failures)];
   const schemes = [...new Set(results.map(({ scheme }) => scheme))].join(', ');
   const sections = results.flatMap((file) => {
     const suffix = results.length > 1 ? `, ${file.target}` : '';
@@ -24,7 +24,7 @@ export function quantizeHtml({ source, architecture, task, results, warnings }: 
   return pageHtml({
     title: `${architecture}${task ? `, ${task}` : ''}: ${schemes}`,
     lead: html`from ${code(source)}`,
-    verdict: verdictOf(results),
+    verdict: verdictOf(results, failures),
     sections: [
       { title: 'Failures', body: failuresList(failures) },
       ...sections,
@@ -36,9 +36,8 @@ export function quantizeHtml({ source, architecture, task, results, warnings }: 
   });
 }
 
-function verdictOf(results: readonly QuantizedFile[]): { readonly isGood: boolean; readonly text: string } {
-  const failed = results.filter(({ failures }) => failures.length > 0).length;
-  if (failed > 0) return { isGood: false, text: `failed: ${failed} of ${results.length} files` };
+function verdictOf(results: readonly QuantizedFile[], failures: readonly string[]) {
+  if (failures.length > 0) return { isGood: false, text: `failed: ${plural(failures.length, 'limit')}` };
   return { isGood: true, text: results.every(({ proof }) => proof) ? 'written and measured' : 'written, not measured' };
 }
 

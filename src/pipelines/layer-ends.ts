@@ -1,4 +1,5 @@
 import type { Node } from '../graph.ts';
+import { layerOf } from '../layer-names.ts';
 
 /** Values that end a layer, as sums and norms do. */
 const LAYER_ENDS: ReadonlySet<string> = new Set(['add', 'layerNorm', 'noNorm']);

@@ -1,6 +1,6 @@
 // What quantization costs and brings on labelled sentences, in the real runtimes, against our own f32 file of the same format:
 //   node bench/quantize.js TRAIN.txt DEV.tsv MODEL_FOLDER... [--forms onnx:int8,onnx:dynamic,tflite:int8,tflite:dynamic]
-//     [--sequence-length 64] [--passes LIST] [--unpadded]
+//     [--sequence-length 64] [--passes LIST] [--no-scan] [--unpadded]
 // Calibration: the first 128 lines of TRAIN. --unpadded runs dynamic ONNX files on sentences as long as they are.
 import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -15,6 +15,7 @@ const { values, positionals } = parseArgs({
     forms: { type: 'string', default: 'onnx:int8,onnx:dynamic,tflite:int8,tflite:dynamic' },
     'sequence-length': { type: 'string', default: '64' },
     passes: { type: 'string' },
+    'no-scan': { type: 'boolean', default: false },
     unpadded: { type: 'boolean', default: false },
   },
 });
@@ -101,6 +102,7 @@ for (const model of models) {
           scheme,
           calibrate: train,
           ...shapes,
+          scan: !values['no-scan'],
           ...(values.passes !== undefined && { passes: values.passes }),
         });
         seconds.push((performance.now() - start) / 1000);

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -68,33 +68,29 @@ test('leaves activations alone that --keep names', async () => {
 
 test('keeps the most sensitive norms and activations until the limit holds', async () => {
   const told: FitReport[] = [];
-  const data = join(folder, 'unlabelled.txt');
-  const lines = readFileSync(SENTENCES, 'utf8').split('\n').slice(1, 101);
-  writeFileSync(data, lines.map((line) => line.split('\t', 1)[0]).join('\n'));
   const { fit, results } = await convertDemo({
+    // Small, so that seven fits take seconds, and of random weights, so that its answers change easily.
+    source: 'fixtures/hf-qa-layernorm-gelu',
     calibrate: join(DEMO, 'sst2-train-256.txt'),
-    samples: 40,
-    data,
-    // Two layers are converted, so that a fit takes seconds.
-    keep: /layer\.[01]|embeddings/,
-    maxDrop: 1.5,
+    samples: 60,
+    maxDrop: 6,
     changed: (report) => told.push(report),
   });
   expect(told).toEqual([fit]);
   const rows = fit?.pareto ?? [];
   expect(rows.length).toBeGreaterThan(1);
   expect(rows[0]).toMatchObject({ kept: 0, norms: 0, activations: 0, chosen: false });
-  expect(rows[0]?.heldOut.drop).toBeGreaterThan(1.5);
+  expect(rows[0]?.heldOut.drop).toBeGreaterThan(6);
   for (const { kept, norms, activations } of rows) expect(norms + activations).toBe(kept);
   const chosen = rows.find((row) => row.chosen);
   expect(fit?.kept.length).toBe(chosen?.kept);
   expect(fit?.heldOut).toEqual(chosen?.heldOut);
-  expect(chosen?.heldOut.drop).toBeLessThanOrEqual(1.5);
+  expect(chosen?.heldOut.drop).toBeLessThanOrEqual(6);
   expect(chosen?.speedup).toBeLessThan(rows[0]?.speedup as number);
   expect(fit?.failures).toEqual([]);
   // The file has what was chosen, and says so.
   const converted = fit?.passes.reduce((sum, { rewrites }) => sum + rewrites, 0) as number;
-  expect(converted + (fit?.kept.length ?? 0)).toBe(16 + 8);
+  expect(converted + (fit?.kept.length ?? 0)).toBe(17 + 8);
   expect(readFileSync(results[0]?.files[0]?.path as string).includes(fit?.kept[0] as string)).toBe(true);
 }, 240_000);
 

@@ -1,0 +1,110 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { temporaryFolder } from '../pipelines/written.ts';
+import { runCommand } from './run.ts';
+
+const folder = temporaryFolder();
+const MODEL = 'fixtures/hf-qa-layernorm-gelu';
+const TEXTS = 'fixtures/mobilebert-demo/sst2-train-256.txt';
+const PASSES = 'layer-norm-to-no-norm,gelu-to-relu';
+
+test.each([
+  ['texts that nothing is fitted to', ['--calibrate', TEXTS], /--calibrate: no pass is asked for/],
+  ['a limit on nothing', ['--max-drop', '1'], /--max-drop: no pass is asked for/],
+  ['data for nothing', ['--data', TEXTS], /--data: no pass is asked for/],
+  ['a rank without split-embedding', ['--embedding-rank', '8'], /--embedding-rank: is for --passes split-embedding/],
+  ['a rank of zero', ['--passes', 'split-embedding', '--embedding-rank', '0'], /must be a positive integer/],
+  [
+    'a share above all',
+    ['--passes', 'split-embedding', '--embedding-rank', '120%'],
+    /must be columns, as 128, or a share/,
+  ],
+  ['passes without the text that they are fitted to', ['--passes', PASSES], /needs --calibrate FILE/],
+  ['a limit without texts', ['--passes', 'split-embedding', '--max-drop', '1'], /needs samples to measure on/],
+  [
+    'too few texts for a limit',
+    ['--passes', PASSES, '--calibrate', TEXTS, '--samples', '250', '--max-drop', '1'],
+    /6 samples are left for the proof, 32 are the least/,
+  ],
+  [
+    'texts that were fitted to as data',
+    ['--passes', PASSES, '--calibrate', TEXTS, '--samples', '50', '--data', TEXTS],
+    /50 of its 256 samples are calibration samples as well/,
+  ],
+])('convert refuses %s', async (_, flags, problem) => {
+  const output = join(folder, 'refused', 'x.onnx');
+  const { code, out, err } = await runCommand(folder, 'convert', MODEL, '-o', output, ...flags);
+  expect({ code, out }).toEqual({ code: 2, out: '' });
+  expect(err).toMatch(problem);
+  expect(existsSync(join(folder, 'refused'))).toBe(false);
+});
+
+test('convert says what a change costs first, and exits with 1 where that is too much', async () => {
+  const output = join(folder, 'split.onnx');
+  const flags = ['--passes', 'split-embedding', '--embedding-rank', '2', '--calibrate', TEXTS, '--samples', '60'];
+  const { code, out } = await runCommand(
+    folder,
+    'convert',
+    MODEL,
+    '-o',
+    output,
+    ...flags,
+    '--max-drop',
+    '0',
+    '--verify',
+  );
+  expect(code).toBe(1);
+  const lines = out.split('\n');
+  const lineWith = (text: string) => lines.findIndex((line) => line.includes(text));
+  expect(lineWith('changed  split-embedding 1')).toBe(0);
+  expect(out).toMatch(/\d+x32 -> \d+x2 and 2x32/);
+  expect(lineWith('FAILED   --max-drop 0: agreement fell by')).toBeGreaterThan(0);
+  expect(lineWith('<tmp>/split.onnx')).toBeGreaterThan(lineWith('FAILED'));
+  expect(lineWith('verified ok against the fitted graph')).toBeGreaterThan(lineWith('<tmp>/split.onnx'));
+  expect(lineWith("times the original's in onnxruntime")).toBeGreaterThan(lineWith('<tmp>/split.onnx'));
+  expect(existsSync(output)).toBe(true);
+});
+
+test('convert splits without text, says so, and prints nothing but data with --json', async () => {
+  const output = join(folder, 'split.tflite');
+  const flags = ['--passes', 'split-embedding', '--embedding-rank', '50%', '--json'];
+  const { code, out } = await runCommand(folder, 'convert', MODEL, '-o', output, ...flags, '--verify');
+  const { fit, results } = JSON.parse(out);
+  expect(code).toBe(0);
+  expect(fit.embeddings).toHaveLength(1);
+  expect(fit.embeddings[0].relativeError).toBeCloseTo(fit.embeddings[0].uniformError, 6);
+  expect(fit).not.toHaveProperty('heldOut');
+  expect(fit.operations).toMatchObject([{ target: 'tflite', sequence: 64 }]);
+  expect(results[0].verify.ok).toBe(true);
+  expect(results[0].speed.speedup).toBeGreaterThan(0);
+});
+
+test.each(['onnx', 'tflite'])('quantize fits first and proves on texts that neither step used: %s', async (format) => {
+  const output = join(folder, `int8.${format}`);
+  const flags = ['--scheme', 'int8', '--calibrate', TEXTS, '--samples', '60', '--sequence-length', '32', '--no-scan'];
+  const passes = `${PASSES},split-embedding`;
+  const { code, out, err } = await runCommand(
+    folder,
+    'quantize',
+    MODEL,
+    '-o',
+    output,
+    ...flags,
+    '--passes',
+    passes,
+    '--embedding-rank',
+    '12',
+    '--json',
+  );
+  expect(code, err).toBe(0);
+  const { fit, results } = JSON.parse(out);
+  expect(fit.passes.map(({ name, rewrites }: { name: string; rewrites: number }) => [name, rewrites])).toEqual([
+    ['split-embedding', 1],
+    ['gelu-to-relu', 8],
+    ['layer-norm-to-no-norm', 17],
+  ]);
+  expect(results[0].proof.sqnrDb).toBeGreaterThan(20);
+  const bytes = readFileSync(output);
+  for (const property of ['mbert.fit', 'mbert.quantization']) expect(bytes.includes(property)).toBe(true);
+});

@@ -29,6 +29,8 @@ export async function loadModel(model: OnnxModel, threads?: number): Promise<Run
     await writeFiles(folder, streamOf(encodeOnnx(model, { fileName: FILE_NAME })));
     const session = await onnxruntime.load(join(folder, FILE_NAME), {
       name: model.graphName,
+      // Our own arithmetic takes turns with the runtime's.
+      spinning: false,
       ...(threads !== undefined && { threads }),
     });
     return {

@@ -3,6 +3,7 @@ import { copyGraph } from '../copy-graph.ts';
 import { MbertError } from '../errors.ts';
 import type { Call, Graph, Node } from '../graph.ts';
 import type { Pass, PassContext, PassReport } from '../pass.ts';
+import { type Features, featuresOf } from '../solve/features.ts';
 import { fitLayer, type LayerFit } from '../solve/fit-layer.ts';
 import { fitScores } from '../solve/fit-scores.ts';
 import { readF32, takeF32, tensorOf } from '../tensor.ts';
@@ -12,6 +13,9 @@ import { type QueryAndKey, queryAndKey, type Site, sitesOf, type Writer } from '
 
 /** One sequence in five chooses the regularization; the others are fitted to. */
 const HELD_OUT = 5;
+
+/** A layer's input and what its queries read: so many values are read by linears in turns. */
+const PREPARED = 2;
 
 /** An exponent of 10, for queries that are narrower or wider than the keys whose exponent they would take. */
 const QUERY_RIDGE = -2;
@@ -76,7 +80,8 @@ class Sweep {
   readonly twins = new Map<string, Node>();
   /** The exponent that was best for the last linear of the same size. */
   readonly ridges = new Map<string, number>();
-  readonly readsFirstToken: boolean;
+  /** The last values that linears read. */
+  readonly prepared: { readonly node: Node; readonly features: Features }[] = [];
   hasChanged = false;
 
   constructor(graph: Graph, teacher: Graph, runs: CalibrationRuns) {
@@ -85,8 +90,6 @@ class Sweep {
     this.student = new Prefix(graph, runs);
     this.teacher = new Prefix(teacher, runs);
     for (const node of teacher.nodes()) this.twins.set(node.name, node);
-    const sequence = graph.inputs[0]?.type.shape.at(-1);
-    this.readsFirstToken = graph.outputs.every(({ node }) => !node.type.shape.some((dim) => dim === sequence));
   }
 
   async visit(site: Site): Promise<void> {
@@ -126,14 +129,14 @@ class Sweep {
     const wanted = await teacher.compute(twins);
     const matrix = (found: ReadonlyMap<Node, BatchValues>, node: Node) => runs.matrixOf(found.get(node) as BatchValues);
     const h = matrix(values, x);
+    const features = await this.featuresOf(x, h);
     const fit = await fitScores(
       {
-        h,
+        features,
+        places: h,
         student: { q: matrix(values, query), k: matrix(values, key), heads, scale },
         teacher: { q: matrix(wanted, twins[0]), k: matrix(wanted, twins[1]), heads, scale },
-        weights: this.weightsOf(h),
-        heldOut: heldOutOf(h),
-        ridge: this.ridges.get(`${h.columns} ${query.type.shape.at(-1)}`) ?? QUERY_RIDGE,
+        ridge: this.ridges.get(`${features.h.columns} ${query.type.shape.at(-1)}`) ?? QUERY_RIDGE,
       },
       runs,
     );
@@ -148,15 +151,15 @@ class Sweep {
     const wantedValues = await teacher.compute([twin]);
     const z = runs.matrixOf(values.get(end) as BatchValues);
     const y = runs.matrixOf(wantedValues.get(twin) as BatchValues);
-    const h = writer ? runs.matrixOf(values.get(writer.linear.inputs[0] as Node) as BatchValues) : undefined;
-    const size = `${h?.columns} ${z.columns}`;
+    const x = writer?.linear.inputs[0];
+    const features = x && (await this.featuresOf(x, runs.matrixOf(values.get(x) as BatchValues)));
+    const size = `${features?.h.columns} ${z.columns}`;
     const fit = await fitLayer(
       {
-        h,
+        features,
         z,
         y,
         hasGain,
-        weights: this.weightsOf(z),
         heldOut: heldOutOf(z),
         start: this.ridges.get(size),
       },
@@ -166,21 +169,20 @@ class Sweep {
     return fit;
   }
 
+  /** Several linears read one value: the products of its columns are for all of them. */
+  private async featuresOf(node: Node, h: Matrix & RowPlaces): Promise<Features> {
+    const known = this.prepared.find((each) => each.node === node);
+    if (known) return known.features;
+    const features = await featuresOf(h, heldOutOf(h), this.runs);
+    this.prepared.unshift({ node, features });
+    this.prepared.length = Math.min(this.prepared.length, PREPARED);
+    return features;
+  }
+
   private twinOf(name: string): Node {
     const twin = this.twins.get(name);
     if (twin === undefined) throw new MbertError('INVALID_GRAPH', `${name}: the teacher has no such node`);
     return twin;
-  }
-
-  /** Where the answer is read from the first token, the first tokens of all sequences count as much as the others together. */
-  private weightsOf({ rows, token }: Matrix & RowPlaces): Float32Array {
-    const weights = new Float32Array(rows).fill(1);
-    if (!this.readsFirstToken) return weights;
-    let first = 0;
-    for (let row = 0; row < rows; row++) if (token[row] === 0) first++;
-    const factor = Math.max(1, (rows - first) / first);
-    for (let row = 0; row < rows; row++) if (token[row] === 0) weights[row] = factor;
-    return weights;
   }
 
   /** W + change, b + offset. */

@@ -127,8 +127,7 @@ const FEW_TEXTS = 64;
 
 async function fitGraph(graph: Graph, measured: Measured, fitted: typeof fittedPasses) {
   const { original, samples, feeds } = measured;
-  // Hundreds of small sessions: the solver takes longer than they, and waiting threads would take its core.
-  const runsOn = (rows: SampleSets['calibration']) => openRuns(original, rows, { pad: feeds.pad, threads: 1 });
+  const runsOn = (rows: SampleSets['calibration']) => openRuns(original, rows, { pad: feeds.pad });
   const runs = await runsOn(samples.calibration);
   try {
     const fewRuns = () => runsOn(samples.calibration.slice(0, FEW_TEXTS));

@@ -62,6 +62,7 @@ function importOrt(): Promise<Ort> {
 
 function sessionOptions({
   threads,
+  spinning = true,
   optimizedModelPath,
   graphOptimization = true,
   profilePath,
@@ -72,6 +73,7 @@ function sessionOptions({
     // Only fatal ones: what goes wrong is thrown as well, and the log would print it a second time.
     logSeverityLevel: 4,
     ...(threads === undefined ? {} : { intraOpNumThreads: threads }),
+    ...(spinning ? {} : { extra: { session: { intra_op: { allow_spinning: '0' } } } }),
     ...(optimizedModelPath === undefined ? {} : { optimizedModelFilePath: optimizedModelPath }),
     ...(profilePath === undefined ? {} : { enableProfiling: true, profileFilePrefix: profilePath }),
   };

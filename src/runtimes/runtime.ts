@@ -27,6 +27,8 @@ export interface LoadOptions {
   readonly name?: string;
   /** ONNX Runtime only; LiteRT in WebAssembly has one thread. Default: as many as there are cores. */
   readonly threads?: number;
+  /** ONNX Runtime only: false lets threads sleep that wait for work, so that a core is free between runs. Default: true. */
+  readonly spinning?: boolean;
   /** ONNX Runtime only: writes the graph as the runtime optimized it. */
   readonly optimizedModelPath?: string;
   /** ONNX Runtime only; default true. */

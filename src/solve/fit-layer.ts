@@ -1,19 +1,18 @@
 import type { CalibrationRuns, Matrix } from '../calibration-runs.ts';
-import { factorCholesky, solveCholesky } from './cholesky.ts';
-import { centred, meanOf, rowsWhere } from './rows.ts';
+import { solveCholesky } from './cholesky.ts';
+import type { Features } from './features.ts';
+import { centred, meanOf, plus, rowsWhere } from './rows.ts';
 
 /** y ≈ gain∘z + D h + offset, channel by channel of y: what z lacks is taken from h. */
 export interface LayerProblem {
-  /** What the linear reads [rows, in]; undefined where only gain and offset are fitted. */
-  readonly h: Matrix | undefined;
+  /** What the linear reads [rows, in], with the same rows held out; undefined where only gain and offset are fitted. */
+  readonly features: Features | undefined;
   /** What there is [rows, out]. */
   readonly z: Matrix;
   /** What is wanted [rows, out]. */
   readonly y: Matrix;
   /** False where gain stays 1. */
   readonly hasGain: boolean;
-  /** How much each row counts. */
-  readonly weights: Float32Array;
   /** 1 for rows that only choose the regularization. */
   readonly heldOut: Uint8Array;
   /** Where the search for the regularization starts: an exponent of 10. */
@@ -48,13 +47,13 @@ const MIN_GAIN_TO_MEDIAN = 1 / 50;
 
 /** Ridge least squares for gain, D and offset at once; the regularization of D is the one that is best on held-out rows. */
 export async function fitLayer(problem: LayerProblem, runs: CalibrationRuns): Promise<LayerFit> {
-  const { z, y, hasGain } = problem;
+  const { z, y, hasGain, features } = problem;
   const parts = [rowsWhere(problem.heldOut, 0), rowsWhere(problem.heldOut, 1)] as const;
-  const means = { z: meanOf(z, problem.weights), y: meanOf(y, problem.weights) };
-  const [zt, zh] = parts.map((rows) => centred(z, means.z, problem.weights, rows)) as [Matrix, Matrix];
-  const [yt, yh] = parts.map((rows) => centred(y, means.y, problem.weights, rows)) as [Matrix, Matrix];
-  const train: Sums = { zz: columnSums(zt, zt), zy: columnSums(zt, yt), yy: columnSums(yt, yt) };
-  const held: Sums = { zz: columnSums(zh, zh), zy: columnSums(zh, yh), yy: columnSums(yh, yh) };
+  const means = { z: meanOf(z), y: meanOf(y) };
+  const [zt, zh] = parts.map((rows) => centred(z, means.z, rows)) as [Matrix, Matrix];
+  const [yt, yh] = parts.map((rows) => centred(y, means.y, rows)) as [Matrix, Matrix];
+  const train = sumsOf(zt, yt);
+  const held = sumsOf(zh, yh);
   const all: Sums = { zz: plus(train.zz, held.zz), zy: plus(train.zy, held.zy), yy: plus(train.yy, held.yy) };
   const aloneOf = (sums: Sums) => (hasGain ? gainAlone(sums) : new Float64Array(z.columns).fill(1));
   const errorBefore = heldError(held.yy, all.yy, zh, yh, aloneOf(train), undefined, undefined);
@@ -66,23 +65,21 @@ export async function fitLayer(problem: LayerProblem, runs: CalibrationRuns): Pr
     errorBefore,
     errorAfter: errorBefore,
   };
-  if (problem.h === undefined || zh.rows === 0) return plain;
+  if (features === undefined || zh.rows === 0) return plain;
 
-  const { h } = problem;
-  const mean = meanOf(h, problem.weights);
-  const [ht, hh] = parts.map((rows) => centred(h, mean, problem.weights, rows)) as [Matrix, Matrix];
-  const inTrain = await crossOf(runs, ht, zt, yt);
+  const inTrain = await crossOf(runs, features.train, zt, yt);
   const trials = trialChannels(z.columns);
   const errors = new Map<number, number>();
   const errorAt = async (exponent: number): Promise<number> => {
     if (exponent < MIN_EXPONENT || exponent > MAX_EXPONENT) return Number.POSITIVE_INFINITY;
     const found = errors.get(exponent);
     if (found !== undefined) return found;
-    const { gain, change } = solve(pick(inTrain, trials), pickSums(train, trials), exponent, hasGain);
-    const predicted = await runs.rowsTimes(hh, {
+    const factor = features.factorOf('train', exponent);
+    const { gain, change } = solve(factor, pick(inTrain, trials), pickSums(train, trials), hasGain);
+    const predicted = await runs.rowsTimes(features.held, {
       values: Float32Array.from(change),
       rows: trials.length,
-      columns: h.columns,
+      columns: features.h.columns,
     });
     const error = heldError(held.yy, all.yy, zh, yh, gain, predicted, trials);
     errors.set(exponent, error);
@@ -93,18 +90,13 @@ export async function fitLayer(problem: LayerProblem, runs: CalibrationRuns): Pr
   const trialBefore = heldError(held.yy, all.yy, zh, yh, picked(aloneOf(train), trials), undefined, trials);
   if (!(errorAfter < trialBefore)) return plain;
 
-  const inHeld = await crossOf(runs, hh, zh, yh);
-  const joined = {
-    size: h.columns,
-    hh: plus(inTrain.hh, inHeld.hh),
-    hz: plus(inTrain.hz, inHeld.hz),
-    hy: plus(inTrain.hy, inHeld.hy),
-  };
-  const { gain, change } = solve(joined, all, exponent, hasGain);
+  const inHeld = await crossOf(runs, features.held, zh, yh);
+  const joined = { size: inTrain.size, hz: plus(inTrain.hz, inHeld.hz), hy: plus(inTrain.hy, inHeld.hy) };
+  const { gain, change } = solve(features.factorOf('all', exponent), joined, all, hasGain);
   return {
     gain,
     change,
-    offset: offsetOf(means, gain, change, mean),
+    offset: offsetOf(means, gain, change, features.mean),
     ridge: exponent,
     errorBefore: trialBefore,
     errorAfter,
@@ -118,17 +110,15 @@ interface Sums {
   readonly yy: Float64Array;
 }
 
-/** hᵀh [in, in], zᵀh and yᵀh [out, in]. */
+/** zᵀh and yᵀh [out, in]. */
 interface Cross {
   readonly size: number;
-  readonly hh: Float64Array;
   readonly hz: Float64Array;
   readonly hy: Float64Array;
 }
 
 async function crossOf(runs: CalibrationRuns, h: Matrix, z: Matrix, y: Matrix): Promise<Cross> {
-  const [hh, hz, hy] = [await runs.product(h, h), await runs.product(z, h), await runs.product(y, h)];
-  return { size: h.columns, hh, hz, hy };
+  return { size: h.columns, hz: await runs.product(z, h), hy: await runs.product(y, h) };
 }
 
 /**
@@ -136,18 +126,12 @@ async function crossOf(runs: CalibrationRuns, h: Matrix, z: Matrix, y: Matrix): 
  * is left is a quadratic in g alone.
  */
 function solve(
-  { size, hh, hz, hy }: Cross,
+  factor: Float64Array,
+  { size, hz, hy }: Cross,
   { zz, zy }: Sums,
-  exponent: number,
   hasGain: boolean,
 ): { readonly gain: Float64Array; readonly change: Float64Array } {
   const channels = zz.length;
-  const factor = hh.slice();
-  let trace = 0;
-  for (let i = 0; i < size; i++) trace += hh[i * size + i] as number;
-  const ridge = (trace / size) * 10 ** exponent;
-  for (let i = 0; i < size; i++) factor[i * size + i] = (hh[i * size + i] as number) + ridge;
-  factorCholesky(factor, size);
   const sides = new Float64Array(2 * channels * size);
   sides.set(hy);
   sides.set(hz, channels * size);
@@ -258,7 +242,7 @@ function trialChannels(channels: number): Int32Array {
   return Int32Array.from({ length: count }, (_, i) => Math.floor((i * channels) / count));
 }
 
-function pick({ size, hh, hz, hy }: Cross, channels: Int32Array): Cross {
+function pick({ size, hz, hy }: Cross, channels: Int32Array): Cross {
   const rows = (values: Float64Array) => {
     const result = new Float64Array(channels.length * size);
     for (let i = 0; i < channels.length; i++) {
@@ -267,7 +251,7 @@ function pick({ size, hh, hz, hy }: Cross, channels: Int32Array): Cross {
     }
     return result;
   };
-  return { size, hh, hz: rows(hz), hy: rows(hy) };
+  return { size, hz: rows(hz), hy: rows(hy) };
 }
 
 function pickSums({ zz, zy, yy }: Sums, channels: Int32Array): Sums {
@@ -280,17 +264,20 @@ function picked(values: Float64Array, channels: Int32Array): Float64Array {
   return result;
 }
 
-function plus(a: Float64Array, b: Float64Array): Float64Array {
-  const result = a.slice();
-  for (let i = 0; i < b.length; i++) result[i] = (result[i] as number) + (b[i] as number);
-  return result;
-}
-
-function columnSums(a: Matrix, b: Matrix): Float64Array {
-  const sums = new Float64Array(a.columns);
-  for (let row = 0, at = 0; row < a.rows; row++) {
-    for (let c = 0; c < a.columns; c++, at++)
-      sums[c] = (sums[c] as number) + (a.values[at] as number) * (b.values[at] as number);
+/** One pass over both: sums over rows for each channel. */
+function sumsOf(z: Matrix, y: Matrix): Sums {
+  const { columns } = z;
+  const zz = new Float64Array(columns);
+  const zy = new Float64Array(columns);
+  const yy = new Float64Array(columns);
+  for (let row = 0, at = 0; row < z.rows; row++) {
+    for (let c = 0; c < columns; c++, at++) {
+      const a = z.values[at] as number;
+      const b = y.values[at] as number;
+      zz[c] = (zz[c] as number) + a * a;
+      zy[c] = (zy[c] as number) + a * b;
+      yy[c] = (yy[c] as number) + b * b;
+    }
   }
-  return sums;
+  return { zz, zy, yy };
 }

@@ -1,19 +1,18 @@
 import type { CalibrationRuns, Matrix, RowPlaces } from '../calibration-runs.ts';
 import { factorCholesky, solveCholesky } from './cholesky.ts';
-import { centred, meanOf } from './rows.ts';
+import type { Features } from './features.ts';
+import { centred } from './rows.ts';
 import { curvatures, divergence, type Heads, pairsOf, type ScorePairs, type Segment, slope } from './score-pairs.ts';
 
 /** What a query's linear is to be, so that attention looks where the teacher's does. */
 export interface ScoresProblem {
-  /** What the linear reads [rows, in]. */
-  readonly h: Matrix & RowPlaces;
+  /** What the linear reads [rows, in]; rows that are held out choose how far to go. */
+  readonly features: Features;
+  /** Where the rows stand. */
+  readonly places: RowPlaces;
   readonly student: Heads;
   readonly teacher: Heads;
-  /** How much each query counts. */
-  readonly weights: Float32Array;
-  /** 1 for rows that only choose how far to go. */
-  readonly heldOut: Uint8Array;
-  /** The exponent of 10 that regularizes, times the mean of h's variances. */
+  /** The exponent of 10 that regularizes. */
   readonly ridge: number;
 }
 
@@ -28,7 +27,7 @@ export interface ScoresFit {
 const MAX_STEPS = 6;
 
 /** A step that gains less than this on the held-out rows is the last one. */
-const LEAST_GAIN = 2e-3;
+const LEAST_GAIN = 1e-2;
 
 /** Pairs of tokens, times heads, that are looked at: 8 bytes each. Sequences beyond these are left out. */
 const MAX_PAIRS = 1 << 23;
@@ -43,13 +42,13 @@ const LEAST_CURVATURE = 1e-3;
  * gradients solve it, preconditioned as if all queries saw the same keys. Undefined where nothing helps on held-out rows.
  */
 export async function fitScores(problem: ScoresProblem, runs: CalibrationRuns): Promise<ScoresFit | undefined> {
-  const { h, student, weights, heldOut } = problem;
-  const pairs = pairsOf(student, problem.teacher, segmentsOf(h, student.heads));
-  const train = weights.map((weight, row) => (heldOut[row] === 1 ? 0 : weight));
-  const held = weights.map((weight, row) => (heldOut[row] === 1 ? weight : 0));
-  const mean = meanOf(h, weights);
+  const { student } = problem;
+  const { h, mean, heldOut } = problem.features;
+  const pairs = pairsOf(student, problem.teacher, segmentsOf(problem.places, student.heads));
+  const train = Float32Array.from(heldOut, (flag) => 1 - flag);
+  const held = Float32Array.from(heldOut);
   const features = centred(h, mean);
-  const system = await preconditionerOf(problem, pairs, train, mean, runs);
+  const system = preconditionerOf(problem, pairs, train);
 
   const gradientOf = async (rows: Float32Array) => {
     const g: Matrix = { values: rows, rows: h.rows, columns: student.q.columns };
@@ -108,21 +107,14 @@ interface Preconditioner {
 }
 
 /** C̄ ⊗ (HᵀH + ridge): what the quadratic form would be if all queries saw the same keys. */
-async function preconditionerOf(
-  { h, student, ridge }: ScoresProblem,
+function preconditionerOf(
+  { features, student, ridge }: ScoresProblem,
   pairs: ScorePairs,
   train: Float32Array,
-  mean: Float64Array,
-  runs: CalibrationRuns,
-): Promise<Preconditioner> {
-  const weighted = centred(h, mean, train);
-  const factor = await runs.product(weighted, weighted);
-  const width = h.columns;
-  let trace = 0;
-  for (let i = 0; i < width; i++) trace += factor[i * width + i] as number;
-  const penalty = (trace / width) * 10 ** ridge;
-  for (let i = 0; i < width; i++) factor[i * width + i] = (factor[i * width + i] as number) + penalty;
-  factorCholesky(factor, width);
+): Preconditioner {
+  const width = features.h.columns;
+  const factor = features.factorOf('train', ridge);
+  const penalty = features.ridgeOf('train', ridge);
   const total = train.reduce((sum, weight) => sum + weight, 0);
   const bends = curvatures(pairs, train).map(withLeastCurvature);
   const inverses = bends.map(inverseOf);
@@ -178,7 +170,8 @@ function byHead(matrices: readonly Float64Array[], values: Float64Array, width: 
 }
 
 /** Rows of one sequence stand together. As many sequences as may be looked at. */
-function segmentsOf({ sequence, rows }: Matrix & RowPlaces, heads: number): Segment[] {
+function segmentsOf({ sequence }: RowPlaces, heads: number): Segment[] {
+  const rows = sequence.length;
   const segments: Segment[] = [];
   let pairs = 0;
   for (let start = 0, end = 0; start < rows; start = end) {

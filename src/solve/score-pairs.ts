@@ -75,7 +75,7 @@ export function divergence(pairs: ScorePairs, change: Float32Array, weights: Flo
  */
 export function slope(pairs: ScorePairs, change: Float32Array | undefined, weights: Float32Array): Float32Array {
   const { k, scale, probabilities, heads } = pairs;
-  const { columns } = k;
+  const { columns, values: keys } = k;
   const size = columns / heads;
   const result = new Float32Array(k.rows * columns);
   const row = new Float32Array(longest(pairs.segments));
@@ -90,7 +90,7 @@ export function slope(pairs: ScorePairs, change: Float32Array | undefined, weigh
       const factor = scale * weight * (probabilities[at + u] as number) * ((values[u] as number) - mean);
       const from = (segment.start + u) * columns + head * size;
       for (let i = 0; i < size; i++) {
-        result[to + i] = (result[to + i] as number) + factor * (k.values[from + i] as number);
+        result[to + i] = (result[to + i] as number) + factor * (keys[from + i] as number);
       }
     }
   });

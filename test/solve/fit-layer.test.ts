@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Matrix } from '../../src/calibration-runs.ts';
+import { featuresOf } from '../../src/solve/features.ts';
 import { fitLayer, type LayerProblem } from '../../src/solve/fit-layer.ts';
 import { at, built, noise, pick, runs } from './matrices.ts';
 
@@ -7,7 +8,7 @@ test('finds gain, change and offset that were put in', async () => {
   const h = noise(3, 1);
   const z = noise(2, 2);
   const y = built(2, (row, c) => pick([2, -0.5], c) * at(z, row, c) + pick([0.3, -0.7], c) * at(h, row, 1) + c);
-  const { gain, change, offset, errorAfter } = await fitLayer(problem({ h, z, y }), runs);
+  const { gain, change, offset, errorAfter } = await fitLayer(await problem({ h, z, y }), runs);
   expect(rounded(gain)).toEqual([2, -0.5]);
   expect(rounded(change)).toEqual([0, 0.3, 0, 0, -0.7, 0]);
   expect(rounded(offset)).toEqual([0, 1]);
@@ -18,7 +19,7 @@ test('leaves the gain at 1 where it is not wanted', async () => {
   const h = noise(2, 3);
   const z = noise(1, 4);
   const y = built(1, (row) => 3 * at(z, row, 0) + at(h, row, 0));
-  expect(Array.from((await fitLayer(problem({ h, z, y, hasGain: false }), runs)).gain)).toEqual([1]);
+  expect(Array.from((await fitLayer(await problem({ h, z, y, hasGain: false }), runs)).gain)).toEqual([1]);
 });
 
 test('changes nothing by what only looks related on the rows that are fitted to', async () => {
@@ -30,7 +31,7 @@ test('changes nothing by what only looks related on the rows that are fitted to'
     rows: 80,
     values: matrix.values.slice(0, 80 * matrix.columns),
   });
-  const fit = await fitLayer(problem({ h: short(h), z: short(z), y: short(y) }), runs);
+  const fit = await fitLayer(await problem({ h: short(h), z: short(z), y: short(y) }), runs);
   expect(fit.errorAfter).toBeLessThanOrEqual(fit.errorBefore);
   expect(Math.max(...Array.from(fit.change ?? [0], Math.abs))).toBeLessThan(0.02);
 });
@@ -40,7 +41,7 @@ test('a constant channel of h gets no weight, one of z keeps its gain, a repeate
   const h = built(3, (row, c) => (c === 0 ? 5 : at(source, row, 0)));
   const z = built(2, (row, c) => (c === 0 ? 7 : at(source, row, 0) ** 2));
   const y = built(2, (row, c) => (c === 0 ? 1 : 0) + at(source, row, 0) + at(z, row, 1));
-  const { gain, change, offset } = await fitLayer(problem({ h, z, y }), runs);
+  const { gain, change, offset } = await fitLayer(await problem({ h, z, y }), runs);
   expect(Array.from(gain).every(Number.isFinite)).toBe(true);
   expect(Array.from(offset).every(Number.isFinite)).toBe(true);
   const [constant, first, second] = rounded(change);
@@ -51,14 +52,21 @@ test('a constant channel of h gets no weight, one of z keeps its gain, a repeate
 test('without a linear only gain and offset are fitted', async () => {
   const z = noise(1, 9);
   const y = built(1, (row) => 4 * at(z, row, 0) - 3);
-  const fit = await fitLayer(problem({ h: undefined, z, y }), runs);
+  const fit = await fitLayer(await problem({ h: undefined, z, y }), runs);
   expect([rounded(fit.gain), rounded(fit.offset), fit.change]).toEqual([[4], [-3], undefined]);
 });
 
-function problem(given: Pick<LayerProblem, 'h' | 'z' | 'y'> & { readonly hasGain?: boolean }): LayerProblem {
-  const { rows } = given.z;
-  const heldOut = Uint8Array.from({ length: rows }, (_, row) => (row % 5 === 4 ? 1 : 0));
-  return { hasGain: true, weights: new Float32Array(rows).fill(1), heldOut, ...given };
+async function problem({
+  h,
+  z,
+  y,
+  hasGain = true,
+}: Pick<LayerProblem, 'z' | 'y'> & {
+  readonly h: Matrix | undefined;
+  readonly hasGain?: boolean;
+}): Promise<LayerProblem> {
+  const heldOut = Uint8Array.from({ length: z.rows }, (_, row) => (row % 5 === 4 ? 1 : 0));
+  return { features: h && (await featuresOf(h, heldOut, runs)), z, y, hasGain, heldOut };
 }
 
 function rounded(values: Float64Array | undefined): number[] {

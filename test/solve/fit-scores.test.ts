@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import type { Matrix, RowPlaces } from '../../src/calibration-runs.ts';
+import type { Matrix } from '../../src/calibration-runs.ts';
+import { featuresOf } from '../../src/solve/features.ts';
 import { fitScores, type ScoresProblem } from '../../src/solve/fit-scores.ts';
 import { curvatures, divergence, type Heads, pairsOf, type Segment, slope } from '../../src/solve/score-pairs.ts';
 import { at, built, noise, ROWS, runs } from './matrices.ts';
@@ -70,7 +71,7 @@ describe('the linear of the queries', () => {
   test('makes up for keys that have another scale', async () => {
     const k = noise(4, 12);
     const fit = await fitScores(
-      problem({
+      await problem({
         h,
         student: headsOf(
           noiseless(4),
@@ -88,7 +89,10 @@ describe('the linear of the queries', () => {
 
   test('does not chase what no key can see', async () => {
     const k = built(4, (row, c) => (c === 1 ? 0 : at(noise(1, 13 + c), row, 0)));
-    const fit = await fitScores(problem({ h, student: headsOf(noiseless(4), k), teacher: headsOf(wanted, k) }), runs);
+    const fit = await fitScores(
+      await problem({ h, student: headsOf(noiseless(4), k), teacher: headsOf(wanted, k) }),
+      runs,
+    );
     expect(Math.max(...Array.from(fit?.change.subarray(3, 6) ?? [1], Math.abs))).toBeLessThan(1e-3);
     expect(fit?.change[0]).toBeCloseTo(1, 2);
   });
@@ -96,8 +100,8 @@ describe('the linear of the queries', () => {
   test('stays as it is where nothing is wrong, or only what no linear can mend', async () => {
     const k = noise(4, 17);
     const same = headsOf(wanted, k);
-    expect(await fitScores(problem({ h, student: same, teacher: same }), runs)).toBeUndefined();
-    const other = problem({
+    expect(await fitScores(await problem({ h, student: same, teacher: same }), runs)).toBeUndefined();
+    const other = await problem({
       h: noise(3, 18),
       student: same,
       teacher: headsOf(sum(wanted, noise(4, 19)), k),
@@ -108,16 +112,17 @@ describe('the linear of the queries', () => {
   });
 });
 
-function problem(given: {
+async function problem(given: {
   readonly h: Matrix;
   readonly student: Heads;
   readonly teacher: Heads;
   readonly ridge?: number;
-}): ScoresProblem {
+}): Promise<ScoresProblem> {
+  const { h, student, teacher, ridge = -6 } = given;
   const sequence = Int32Array.from(ones, (_, row) => Math.floor(row / LENGTH));
-  const h: Matrix & RowPlaces = { ...given.h, sequence, token: sequence.map((_, row) => row % LENGTH) };
   const heldOut = Uint8Array.from(sequence, (place) => (place % 5 === 4 ? 1 : 0));
-  return { weights: ones, heldOut, ridge: -6, ...given, h };
+  const places = { sequence, token: sequence.map((_, row) => row % LENGTH) };
+  return { features: await featuresOf(h, heldOut, runs), places, student, teacher, ridge };
 }
 
 function none(): Float32Array {

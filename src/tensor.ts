@@ -298,3 +298,14 @@ export function transposed(tensor: Tensor): Tensor {
     return target;
   });
 }
+
+/** One behind the other. */
+export function joinF32(parts: readonly Float32Array[]): Float32Array {
+  const values = new Float32Array(parts.reduce((size, part) => size + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    values.set(part, at);
+    at += part.length;
+  }
+  return values;
+}

@@ -3,7 +3,7 @@ import { randomSequences } from '../calibration/token-sequences.ts';
 import type { Graph } from '../graph.ts';
 import { runtimeFor } from '../runtimes/index.ts';
 import type { RuntimeSession } from '../runtimes/runtime.ts';
-import { readF32, type Tensor } from '../tensor.ts';
+import { joinF32, readF32, type Tensor } from '../tensor.ts';
 import { tokenInput } from '../token-inputs.ts';
 import { loadSource } from './load-source.ts';
 import { tableRows } from './token-tables.ts';
@@ -105,8 +105,8 @@ class Comparison {
   }
 
   result(precision: keyof typeof LIMITS): OutputComparison {
-    const reference = joined(this.#wanted);
-    const values = joined(this.#got);
+    const reference = joinF32(this.#wanted);
+    const values = joinF32(this.#got);
     let largest = 0;
     for (const value of reference) largest = Math.max(largest, Math.abs(value));
     const { absolute, relative } = LIMITS[precision];
@@ -147,16 +147,6 @@ function precisionOf({ reference, source, dtype }: VerifyOptions): keyof typeof 
   return source !== undefined && nodes.some(({ op, type }) => op === 'constant' && type.dtype === 'f16')
     ? 'f16'
     : dtype;
-}
-
-function joined(parts: readonly Float32Array[]): Float32Array {
-  const values = new Float32Array(parts.reduce((size, part) => size + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    values.set(part, at);
-    at += part.length;
-  }
-  return values;
 }
 
 /** Token sequences in the shapes that the file takes; what it leaves open varies from run to run. */

@@ -5,7 +5,7 @@ import { limitOf, type Tolerance } from '../../diff/tolerance.ts';
 import { listNames, MbertError } from '../../errors.ts';
 import type { Graph } from '../../graph.ts';
 import { type Dim, shapeText } from '../../shape.ts';
-import { readF32, type Tensor } from '../../tensor.ts';
+import { joinF32, readF32, type Tensor } from '../../tensor.ts';
 import { tokenInput } from '../../token-inputs.ts';
 import { openRunner, type Runner } from './runners.ts';
 import type { DiffSide } from './sides.ts';
@@ -147,7 +147,7 @@ class OutputValues {
   }
 
   result(tolerance: Tolerance): OutputResult {
-    const [a, b] = [joined(this.#a), joined(this.#b)];
+    const [a, b] = [joinF32(this.#a), joinF32(this.#b)];
     let largest = 0;
     for (const value of a) largest = Math.max(largest, Math.abs(value));
     for (const value of b) largest = Math.max(largest, Math.abs(value));
@@ -170,14 +170,4 @@ class OutputValues {
 
 function finite(value: number): number | null {
   return Number.isFinite(value) ? value : null;
-}
-
-function joined(parts: readonly Float32Array[]): Float32Array {
-  const values = new Float32Array(parts.reduce((size, part) => size + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    values.set(part, at);
-    at += part.length;
-  }
-  return values;
 }

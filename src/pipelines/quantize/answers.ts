@@ -1,7 +1,7 @@
 import type { TokenRow } from '../../calibration/feeds.ts';
 import { argmaxRows } from '../../calibration/metrics.ts';
 import type { Task } from '../../models/index.ts';
-import { readF32, type Tensor } from '../../tensor.ts';
+import { joinF32, readF32, type Tensor } from '../../tensor.ts';
 
 /** What a model says of one sequence. */
 export interface Answer {
@@ -25,13 +25,13 @@ const READERS: { readonly [T in Task]: Reader } = {
     const start = tokens(outputs.get('start_logits') as Tensor, 0, valid);
     const end = tokens(outputs.get('end_logits') as Tensor, 0, valid);
     const choices = [start, end].flatMap((logits) => Array.from(argmaxRows(logits, valid)));
-    return { values: joined([start, end]), choices: [(choices[0] as number) * valid + (choices[1] as number)] };
+    return { values: joinF32([start, end]), choices: [(choices[0] as number) * valid + (choices[1] as number)] };
   },
   'masked-lm': (outputs, valid, masks) => atMasks(first(outputs), valid, masks),
   pretraining(outputs, valid, masks) {
     const words = atMasks(outputs.get('prediction_logits') as Tensor, valid, masks);
     const order = oneChoice(outputs.get('seq_relationship_logits') as Tensor);
-    return { values: joined([words.values, order.values]), choices: [...words.choices, ...order.choices] };
+    return { values: joinF32([words.values, order.values]), choices: [...words.choices, ...order.choices] };
   },
   features: (outputs, valid) => ({ values: tokens(first(outputs), 0, valid), choices: [] }),
 };
@@ -72,18 +72,8 @@ function tokens(tensor: Tensor, from: number, to: number): Float32Array {
 /** The scores of all words where one is to be guessed; of the first token where none is. */
 function atMasks(scores: Tensor, valid: number, masks: readonly number[]): Answer {
   const places = masks.filter((place) => place < valid);
-  const values = joined((places.length > 0 ? places : [0]).map((place) => tokens(scores, place, place + 1)));
+  const values = joinF32((places.length > 0 ? places : [0]).map((place) => tokens(scores, place, place + 1)));
   return choicePerRow(values, width(scores));
-}
-
-function joined(parts: readonly Float32Array[]): Float32Array {
-  const values = new Float32Array(parts.reduce((size, part) => size + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    values.set(part, at);
-    at += part.length;
-  }
-  return values;
 }
 
 /** Two models' answers to the same sequences, compared as they come. */

@@ -23,8 +23,6 @@ export interface RebuildOptions {
   readonly quants: ReadonlyMap<ValueClass, TensorQuant>;
   /** Default: each weight to its nearest integer. */
   readonly roundWeight?: WeightRounding;
-  /** By node name: biases in place of the graph's own. */
-  readonly biases?: ReadonlyMap<string, Float32Array>;
   /** Outputs stay integers where their nodes are stored so. */
   readonly integerOutputs?: boolean;
 }
@@ -74,7 +72,7 @@ class Rebuilder {
       if (hasWeight(node) && place === 1) return this.#weight(node, input, settings);
       if (isTable(node) && place === 0) return this.#table(node, input, settings);
     }
-    if (hasWeight(node) && place === 2) return this.#bias(node, input);
+    if (hasWeight(node) && place === 2) return this.#float(input);
     const readsIntegers = this.#plan.integer.has(node) && place === 0;
     return readsIntegers || this.#readsIntegers(node) ? this.#integer(input) : this.#float(input);
   }
@@ -160,17 +158,7 @@ class Rebuilder {
     const [x, , bias] = node.inputs as readonly [Node, Node, Node?];
     const values = this.#plan.stored.get(x) ?? this.#plan.copies.get(x);
     if (!this.#plan.integer.has(node) || !values || bias?.op !== 'constant') return undefined;
-    const biases = this.#options.biases?.get(node.name) ?? readF32(bias.tensor);
     const { scale } = this.#quantOf(values);
-    return Float64Array.from(biases, (value) => Math.abs(value) / (scale * MOST_BIAS));
-  }
-
-  #bias(node: Call, bias: Node): Node {
-    const corrected = this.#options.biases?.get(node.name);
-    if (!corrected || bias.op !== 'constant') return this.#float(bias);
-    return this.#graph.constant(
-      { dtype: 'f32', shape: bias.tensor.shape, bytes: () => new Uint8Array(corrected.buffer) },
-      bias.name,
-    );
+    return Float64Array.from(readF32(bias.tensor), (value) => Math.abs(value) / (scale * MOST_BIAS));
   }
 }

@@ -165,7 +165,7 @@ export function build(
   decision: Decision,
   { form, request }: DecideOptions,
   graph: Graph = decision.graph,
-  more: Pick<RebuildOptions, 'roundWeight' | 'biases'> = {},
+  more: Pick<RebuildOptions, 'roundWeight'> = {},
 ): Graph {
   const byName = new Map([...decision.settings].map(([node, settings]) => [node.name, settings]));
   const settings = new Map<Call, Settings>();

@@ -71,6 +71,9 @@ export async function fitTogether(
   }));
 }
 
+/** Features that know which tokens their rows are. */
+type PlacedFeatures = Features & { readonly h: RowPlaces };
+
 class Sweep {
   readonly graph: Graph;
   readonly runs: CalibrationRuns;
@@ -81,7 +84,7 @@ class Sweep {
   /** The exponent that was best for the last linear of the same size. */
   readonly ridges = new Map<string, number>();
   /** The last values that linears read. */
-  readonly prepared: { readonly node: Node; readonly features: Features }[] = [];
+  readonly prepared: { readonly node: Node; readonly features: PlacedFeatures }[] = [];
   hasChanged = false;
 
   constructor(graph: Graph, teacher: Graph, runs: CalibrationRuns) {
@@ -128,12 +131,11 @@ class Sweep {
     const twins = [this.twinOf(queryName), this.twinOf(keyName)] as const;
     const wanted = await teacher.compute(twins);
     const matrix = (found: ReadonlyMap<Node, BatchValues>, node: Node) => runs.matrixOf(found.get(node) as BatchValues);
-    const h = matrix(values, x);
-    const features = await this.featuresOf(x, h);
+    const features = await this.featuresOf(x, values.get(x) as BatchValues);
     const fit = await fitScores(
       {
         features,
-        places: h,
+        places: features.h,
         student: { q: matrix(values, query), k: matrix(values, key), heads, scale },
         teacher: { q: matrix(wanted, twins[0]), k: matrix(wanted, twins[1]), heads, scale },
         ridge: this.ridges.get(`${features.h.columns} ${query.type.shape.at(-1)}`) ?? QUERY_RIDGE,
@@ -152,7 +154,7 @@ class Sweep {
     const z = runs.matrixOf(values.get(end) as BatchValues);
     const y = runs.matrixOf(wantedValues.get(twin) as BatchValues);
     const x = writer?.linear.inputs[0];
-    const features = x && (await this.featuresOf(x, runs.matrixOf(values.get(x) as BatchValues)));
+    const features = x && (await this.featuresOf(x, values.get(x) as BatchValues));
     const size = `${features?.h.columns} ${z.columns}`;
     const fit = await fitLayer(
       {
@@ -170,10 +172,11 @@ class Sweep {
   }
 
   /** Several linears read one value: the products of its columns are for all of them. */
-  private async featuresOf(node: Node, h: Matrix & RowPlaces): Promise<Features> {
+  private async featuresOf(node: Node, values: BatchValues): Promise<PlacedFeatures> {
     const known = this.prepared.find((each) => each.node === node);
     if (known) return known.features;
-    const features = await featuresOf(h, heldOutOf(h), this.runs);
+    const h = this.runs.matrixOf(values);
+    const features = { ...(await featuresOf(h, heldOutOf(h), this.runs)), h };
     this.prepared.unshift({ node, features });
     this.prepared.length = Math.min(this.prepared.length, PREPARED);
     return features;

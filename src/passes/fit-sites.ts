@@ -8,9 +8,14 @@ export type Site =
   /** gelu becomes relu; what reads it makes up for it. */
   | { readonly kind: 'activation'; readonly node: Call<'gelu'> }
   /** A layerNorm becomes a noNorm; the linear that writes its input is fitted with it. */
-  | { readonly kind: 'norm'; readonly node: Call<'layerNorm'>; readonly end: Node; readonly writer: Writer | null }
+  | {
+      readonly kind: 'norm';
+      readonly node: Call<'layerNorm'>;
+      readonly end: Node;
+      readonly writer: Call<'linear'> | null;
+    }
   /** A linear, up to the sum that its result goes into. */
-  | { readonly kind: 'linear'; readonly end: Node; readonly writer: Writer }
+  | { readonly kind: 'linear'; readonly end: Node; readonly writer: Call<'linear'> }
   /** The linear of attention's queries, once its keys are what they will be. */
   | ({ readonly kind: 'query' } & QueryAndKey);
 
@@ -21,12 +26,6 @@ export interface QueryAndKey {
   readonly key: string;
   readonly heads: number;
   readonly scale: number;
-}
-
-export interface Writer {
-  readonly linear: Call<'linear'>;
-  /** What is added to its result on the way to the site's end. */
-  readonly others: readonly Node[];
 }
 
 /** All sites in the order in which values are computed. */
@@ -112,19 +111,32 @@ function goesOn(graph: Graph, node: Node, converts: (node: Node) => boolean): bo
 }
 
 /** The linear whose result is `end`, or is added to others to give it. */
-function writerOf(graph: Graph, end: Node): Writer | null {
-  const others: Node[] = [];
+function writerOf(graph: Graph, end: Node): Call<'linear'> | null {
   let node = end;
   for (;;) {
     const linear = constantLinear(node);
-    if (linear) return linear.node.attrs.activation === 'none' ? { linear: linear.node, others } : null;
-    if (node.op !== 'add') return null;
-    const [a, b] = node.inputs as readonly [Node, Node];
-    const next = [a, b].find((operand) => leadsToLinear(graph, operand));
+    if (linear) return linear.node.attrs.activation === 'none' ? linear.node : null;
+    const next = node.op === 'add' ? node.inputs.find((operand) => leadsToLinear(graph, operand)) : undefined;
     if (next === undefined) return null;
-    others.push(next === a ? b : a);
     node = next;
   }
+}
+
+/** What is added to a writer's result on the way to its site's end, as the graph now is. */
+export function addedTo(writer: Node, end: Node): Node[] {
+  const others: Node[] = [];
+  let node = end;
+  while (node !== writer) {
+    const next = node.inputs.find((input) => isSumWith(input, writer));
+    if (next === undefined) break;
+    others.push(...node.inputs.filter((input) => input !== next));
+    node = next;
+  }
+  return others;
+}
+
+function isSumWith(node: Node, part: Node): boolean {
+  return node === part || (node.op === 'add' && node.inputs.some((input) => isSumWith(input, part)));
 }
 
 function leadsToLinear(graph: Graph, node: Node): boolean {

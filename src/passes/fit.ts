@@ -1,4 +1,4 @@
-import type { BatchValues, CalibrationRuns, Matrix, RowPlaces } from '../calibration-runs.ts';
+import type { BatchValues, CalibrationRuns } from '../calibration-runs.ts';
 import { copyGraph } from '../copy-graph.ts';
 import { MbertError } from '../errors.ts';
 import type { Call, Graph, Node } from '../graph.ts';
@@ -9,10 +9,7 @@ import { fitScores } from '../solve/fit-scores.ts';
 import { readF32, takeF32, tensorOf } from '../tensor.ts';
 import { vectorTensor } from './affine.ts';
 import { constantLinear } from './attention.ts';
-import { type QueryAndKey, queryAndKey, type Site, sitesOf, type Writer } from './fit-sites.ts';
-
-/** One sequence in five chooses the regularization; the others are fitted to. */
-const HELD_OUT = 5;
+import { addedTo, type QueryAndKey, queryAndKey, type Site, sitesOf } from './fit-sites.ts';
 
 /** A layer's input and what its queries read: so many values are read by linears in turns. */
 const PREPARED = 2;
@@ -71,9 +68,6 @@ export async function fitTogether(
   }));
 }
 
-/** Features that know which tokens their rows are. */
-type PlacedFeatures = Features & { readonly h: RowPlaces };
-
 class Sweep {
   readonly graph: Graph;
   readonly runs: CalibrationRuns;
@@ -84,7 +78,7 @@ class Sweep {
   /** The exponent that was best for the last linear of the same size. */
   readonly ridges = new Map<string, number>();
   /** The last values that linears read. */
-  readonly prepared: { readonly node: Node; readonly features: PlacedFeatures }[] = [];
+  readonly prepared: { readonly node: Node; readonly features: Features }[] = [];
   hasChanged = false;
 
   constructor(graph: Graph, teacher: Graph, runs: CalibrationRuns) {
@@ -106,7 +100,7 @@ class Sweep {
   private async convertNorm({ node, end, writer }: Site & { readonly kind: 'norm' }): Promise<void> {
     const fit = await this.fit(end, node.name, writer, true);
     const change = fit.change && divided(fit.change, fit.gain);
-    if (writer) this.changeLinear(writer.linear, change, undefined);
+    if (writer) this.changeLinear(writer, change, undefined);
     const { graph } = this;
     const [x, gamma, beta] = node.inputs as readonly [Node, Node, Node];
     graph.replace(node, () => {
@@ -118,7 +112,7 @@ class Sweep {
 
   private async refit({ end, writer }: Site & { readonly kind: 'linear' }): Promise<void> {
     const fit = await this.fit(end, end.name, writer, false);
-    if (fit.change) this.changeLinear(writer.linear, fit.change, fit.offset);
+    if (fit.change) this.changeLinear(writer, fit.change, fit.offset);
   }
 
   private async refitQuery({ scores, query: queryName, key: keyName, heads, scale }: QueryAndKey): Promise<void> {
@@ -135,7 +129,6 @@ class Sweep {
     const fit = await fitScores(
       {
         features,
-        places: features.h,
         student: { q: matrix(values, query), k: matrix(values, key), heads, scale },
         teacher: { q: matrix(wanted, twins[0]), k: matrix(wanted, twins[1]), heads, scale },
         ridge: this.ridges.get(`${features.h.columns} ${query.type.shape.at(-1)}`) ?? QUERY_RIDGE,
@@ -145,15 +138,16 @@ class Sweep {
     if (fit) this.changeLinear(query, fit.change, fit.offset);
   }
 
-  private async fit(end: Node, target: string, writer: Writer | null, hasGain: boolean): Promise<LayerFit> {
+  private async fit(end: Node, target: string, writer: Call<'linear'> | null, hasGain: boolean): Promise<LayerFit> {
     const { student, teacher, runs } = this;
-    const wanted = writer ? [writer.linear.inputs[0] as Node, ...writer.others, end] : [end];
+    // What is added is kept: it is read again further on.
+    const wanted = writer ? [writer.inputs[0] as Node, ...addedTo(writer, end), end] : [end];
     const values = await student.compute(wanted, end);
     const twin = this.twinOf(target);
     const wantedValues = await teacher.compute([twin]);
     const z = runs.matrixOf(values.get(end) as BatchValues);
     const y = runs.matrixOf(wantedValues.get(twin) as BatchValues);
-    const x = writer?.linear.inputs[0];
+    const x = writer?.inputs[0];
     const features = x && (await this.featuresOf(x, values.get(x) as BatchValues));
     const size = `${features?.h.columns} ${z.columns}`;
     const fit = await fitLayer(
@@ -162,7 +156,6 @@ class Sweep {
         z,
         y,
         hasGain,
-        heldOut: heldOutOf(z),
         start: this.ridges.get(size),
       },
       runs,
@@ -172,11 +165,10 @@ class Sweep {
   }
 
   /** Several linears read one value: the products of its columns are for all of them. */
-  private async featuresOf(node: Node, values: BatchValues): Promise<PlacedFeatures> {
+  private async featuresOf(node: Node, values: BatchValues): Promise<Features> {
     const known = this.prepared.find((each) => each.node === node);
     if (known) return known.features;
-    const h = this.runs.matrixOf(values);
-    const features = { ...(await featuresOf(h, heldOutOf(h), this.runs)), h };
+    const features = await featuresOf(this.runs.matrixOf(values), this.runs);
     this.prepared.unshift({ node, features });
     this.prepared.length = Math.min(this.prepared.length, PREPARED);
     return features;
@@ -243,12 +235,6 @@ class Prefix {
     }
     this.#known = needed;
   }
-}
-
-function heldOutOf({ sequence, rows }: Matrix & RowPlaces): Uint8Array {
-  const flags = new Uint8Array(rows);
-  for (let row = 0; row < rows; row++) flags[row] = (sequence[row] as number) % HELD_OUT === HELD_OUT - 1 ? 1 : 0;
-  return flags;
 }
 
 /** Each row of D [out, in] divided by its channel's gain. */

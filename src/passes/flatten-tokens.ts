@@ -1,34 +1,8 @@
 import type { Call, Graph, Node } from '../graph.ts';
 import type { Attrs } from '../op.ts';
-import type { OpName } from '../ops/index.ts';
 import type { Pass } from '../pass.ts';
-import { axisOf, product, type Shape, sameShape } from '../shape.ts';
-
-/**
- * Ops that treat every token alike. `x`: the first input holds tokens, the others are parameters. `all`: any input may.
- * `last-axis`: like `all`, as long as the op works along the last axis.
- */
-const TOKEN_WISE: { readonly [O in OpName]?: 'x' | 'all' | 'last-axis' } = {
-  linear: 'x',
-  layerNorm: 'x',
-  noNorm: 'x',
-  add: 'all',
-  sub: 'all',
-  mul: 'all',
-  div: 'all',
-  relu: 'all',
-  gelu: 'all',
-  tanh: 'all',
-  sigmoid: 'all',
-  erf: 'all',
-  dynamicRound: 'all',
-  sqrt: 'all',
-  rsqrt: 'all',
-  cast: 'all',
-  slice: 'last-axis',
-  concat: 'last-axis',
-  softmax: 'last-axis',
-};
+import { product, type Shape, sameShape } from '../shape.ts';
+import { isAlongChannels, isParameter, isTokenWise } from '../token-wise.ts';
 
 /**
  * Computes on [batch*sequence, hidden] what is computed for each token of [batch, sequence, hidden]: a linear then is
@@ -70,7 +44,7 @@ function flattened(graph: Graph, node: Call): Node | null {
     if (saved === 0 || added > saved) return null;
   }
   const inputs = operands.map((operand, i) => reshaped(graph, node.inputs[i] as Node, operand?.shape as Shape));
-  const attrs: Attrs = TOKEN_WISE[node.op] === 'last-axis' ? { ...node.attrs, axis: -1 } : node.attrs;
+  const attrs: Attrs = isAlongChannels(node) ? { ...node.attrs, axis: -1 } : node.attrs;
   const flat = graph.add(node.op, inputs, attrs, node.name);
   return graph.add('reshape', [flat], { shape: node.type.shape });
 }
@@ -86,13 +60,6 @@ function isHalfInteger(node: Call): boolean {
   return x.op === 'dequantize' || x.type.quant !== undefined;
 }
 
-function isTokenWise(node: Call): boolean {
-  const kind = TOKEN_WISE[node.op];
-  if (kind !== 'last-axis') return kind !== undefined;
-  const rank = node.type.shape.length;
-  return axisOf((node.attrs as { readonly axis: number }).axis, rank) === rank - 1;
-}
-
 /** The shape in which a flat node reads its input. */
 interface Operand {
   readonly shape: Shape;
@@ -103,7 +70,7 @@ interface Operand {
 function operandOf(node: Call, input: Node, index: number): Operand | null {
   const { shape } = input.type;
   const lead = shape.slice(0, -1);
-  if (TOKEN_WISE[node.op] === 'x' && index > 0) return { shape, cost: 0 };
+  if (isParameter(node, index)) return { shape, cost: 0 };
   if (shape.length === node.type.shape.length && sameShape(lead, node.type.shape.slice(0, -1))) {
     const flat = flatShape(shape);
     if (input.op === 'reshape') return { shape: flat, cost: -1 };

@@ -1,4 +1,4 @@
-import { openRuns } from '../calibration/token-batches.ts';
+import { openRuns } from '../calibration/token-runs.ts';
 import { copyGraph } from '../copy-graph.ts';
 import { MbertError } from '../errors.ts';
 import type { Graph, Node } from '../graph.ts';

@@ -74,51 +74,85 @@ export function solveCholesky(factor: Float64Array, size: number, sides: Float64
   // [size, columns]: a row of all sides side by side, so that one number of the factor serves all of them in turn.
   const rows = transposed(sides, count, size);
   const upper = transposed(factor, size, size);
-  for (let row = 0; row < size; row++) {
-    subtractRows(rows, count, row, factor, row * size, 0, row);
+  // Two rows at a time share what they read of the others.
+  for (let row = 0; row < size; row += 2) {
+    const next = row + 1 < size ? row + 1 : row;
+    if (next > row) subtractRows(rows, count, row, next, factor, size, 0, row);
+    else subtractFrom(rows, count, row, factor, size, 0, row);
     divideRow(rows, count, row, factor[row * size + row] as number);
+    if (next === row) break;
+    subtractFrom(rows, count, next, factor, size, row, next);
+    divideRow(rows, count, next, factor[next * size + next] as number);
   }
-  for (let row = size - 1; row >= 0; row--) {
-    subtractRows(rows, count, row, upper, row * size, row + 1, size);
+  for (let row = size - 1; row >= 0; row -= 2) {
+    const next = row > 0 ? row - 1 : row;
+    if (next < row) subtractRows(rows, count, row, next, upper, size, row + 1, size);
+    else subtractFrom(rows, count, row, upper, size, row + 1, size);
     divideRow(rows, count, row, factor[row * size + row] as number);
+    if (next === row) break;
+    subtractFrom(rows, count, next, upper, size, row, row + 1);
+    divideRow(rows, count, next, factor[next * size + next] as number);
   }
   sides.set(transposed(rows, size, count));
 }
 
-/** X[row] -= Σ factor[at + i] X[i] for from ≤ i < to, four at a time. */
+/** X[row] -= Σ factor[row, i] X[i] for from ≤ i < to, and the same for another row: four at a time. */
 function subtractRows(
   x: Float64Array,
   count: number,
   row: number,
+  other: number,
   factor: Float64Array,
-  at: number,
+  size: number,
   from: number,
   to: number,
 ): void {
   const target = row * count;
+  const second = other * count;
+  const at = row * size;
+  const below = other * size;
   let i = from;
   for (; i + 3 < to; i += 4) {
-    const a = factor[at + i] as number;
-    const b = factor[at + i + 1] as number;
-    const c = factor[at + i + 2] as number;
-    const d = factor[at + i + 3] as number;
+    const a0 = factor[at + i] as number;
+    const a1 = factor[at + i + 1] as number;
+    const a2 = factor[at + i + 2] as number;
+    const a3 = factor[at + i + 3] as number;
+    const b0 = factor[below + i] as number;
+    const b1 = factor[below + i + 1] as number;
+    const b2 = factor[below + i + 2] as number;
+    const b3 = factor[below + i + 3] as number;
     const x0 = i * count;
     const x1 = x0 + count;
     const x2 = x1 + count;
     const x3 = x2 + count;
     for (let s = 0; s < count; s++) {
-      x[target + s] =
-        (x[target + s] as number) -
-        a * (x[x0 + s] as number) -
-        b * (x[x1 + s] as number) -
-        c * (x[x2 + s] as number) -
-        d * (x[x3 + s] as number);
+      const y0 = x[x0 + s] as number;
+      const y1 = x[x1 + s] as number;
+      const y2 = x[x2 + s] as number;
+      const y3 = x[x3 + s] as number;
+      x[target + s] = (x[target + s] as number) - a0 * y0 - a1 * y1 - a2 * y2 - a3 * y3;
+      x[second + s] = (x[second + s] as number) - b0 * y0 - b1 * y1 - b2 * y2 - b3 * y3;
     }
   }
-  for (; i < to; i++) {
-    const a = factor[at + i] as number;
-    const x0 = i * count;
-    for (let s = 0; s < count; s++) x[target + s] = (x[target + s] as number) - a * (x[x0 + s] as number);
+  subtractFrom(x, count, row, factor, size, i, to);
+  subtractFrom(x, count, other, factor, size, i, to);
+}
+
+/** X[row] -= Σ factor[row, i] X[i] for from ≤ i < to. */
+function subtractFrom(
+  x: Float64Array,
+  count: number,
+  row: number,
+  factor: Float64Array,
+  size: number,
+  from: number,
+  to: number,
+): void {
+  const target = row * count;
+  for (let i = from; i < to; i++) {
+    const a = factor[row * size + i] as number;
+    const source = i * count;
+    for (let s = 0; s < count; s++) x[target + s] = (x[target + s] as number) - a * (x[source + s] as number);
   }
 }
 

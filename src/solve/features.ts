@@ -1,30 +1,24 @@
-import type { CalibrationRuns, Matrix } from '../calibration-runs.ts';
+import type { CalibrationRuns, TextMatrix } from '../calibration-runs.ts';
 import { factorCholesky } from './cholesky.ts';
-import { centred, meanOf, plus, rowsWhere } from './rows.ts';
+import { meanOf, plus, rowsBetween } from './rows.ts';
 
 /** Rows that are fitted to, or those with the ones held out. */
 export type Part = 'train' | 'all';
 
 /** What a linear reads, prepared once for all linears that read it. */
 export interface Features {
-  /** [rows, size] */
-  readonly h: Matrix;
-  readonly mean: Float64Array;
-  /** Rows that are fitted to and rows that are held out, less the mean of both. */
-  readonly train: Matrix;
-  readonly held: Matrix;
-  /** 1 for rows that are held out. */
-  readonly heldOut: Uint8Array;
+  /** [rows, size] less its mean. */
+  readonly h: TextMatrix & { readonly mean: Float32Array };
   /** 10^exponent times the mean of the variances. */
   ridgeOf(part: Part, exponent: number): number;
   /** The Cholesky factor of hᵀh + ridge. */
   factorOf(part: Part, exponent: number): Float64Array;
 }
 
-export async function featuresOf(h: Matrix, heldOut: Uint8Array, runs: CalibrationRuns): Promise<Features> {
-  const mean = meanOf(h);
-  const train = centred(h, mean, rowsWhere(heldOut, 0));
-  const held = centred(h, mean, rowsWhere(heldOut, 1));
+export async function featuresOf(matrix: TextMatrix, runs: Pick<CalibrationRuns, 'product'>): Promise<Features> {
+  const h = { ...matrix, mean: meanOf(matrix) };
+  const train = rowsBetween(h, 0, h.fitted);
+  const held = rowsBetween(h, h.fitted, h.rows);
   const inTrain = await runs.product(train, train);
   const grams = { train: inTrain, all: plus(inTrain, await runs.product(held, held)) };
   const size = h.columns;
@@ -36,10 +30,6 @@ export async function featuresOf(h: Matrix, heldOut: Uint8Array, runs: Calibrati
   };
   return {
     h,
-    mean,
-    train,
-    held,
-    heldOut,
     ridgeOf,
     factorOf(part, exponent) {
       const key = `${part} ${exponent}`;

@@ -1,20 +1,18 @@
-import type { CalibrationRuns, Matrix } from '../calibration-runs.ts';
+import type { CalibrationRuns, Matrix, TextMatrix } from '../calibration-runs.ts';
 import { solveCholesky } from './cholesky.ts';
 import type { Features } from './features.ts';
-import { centred, meanOf, plus, rowsWhere } from './rows.ts';
+import { meanOf, plus, rowsBetween, type Sums, sumsOf } from './rows.ts';
 
 /** y ≈ gain∘z + D h + offset, channel by channel of y: what z lacks is taken from h. */
 export interface LayerProblem {
-  /** What the linear reads [rows, in], with the same rows held out; undefined where only gain and offset are fitted. */
+  /** What the linear reads [rows, in]; undefined where only gain and offset are fitted. */
   readonly features: Features | undefined;
-  /** What there is [rows, out]. */
-  readonly z: Matrix;
+  /** What there is [rows, out]. Rows that are not fitted to choose the regularization. */
+  readonly z: TextMatrix;
   /** What is wanted [rows, out]. */
   readonly y: Matrix;
   /** False where gain stays 1. */
   readonly hasGain: boolean;
-  /** 1 for rows that only choose the regularization. */
-  readonly heldOut: Uint8Array;
   /** Where the search for the regularization starts: an exponent of 10. */
   readonly start?: number | undefined;
 }
@@ -46,20 +44,23 @@ const GAIN_RIDGE = 1e-3;
 const MIN_GAIN_TO_MEDIAN = 1 / 50;
 
 /** Ridge least squares for gain, D and offset at once; the regularization of D is the one that is best on held-out rows. */
-export async function fitLayer(problem: LayerProblem, runs: CalibrationRuns): Promise<LayerFit> {
-  const { z, y, hasGain, features } = problem;
-  const parts = [rowsWhere(problem.heldOut, 0), rowsWhere(problem.heldOut, 1)] as const;
-  const means = { z: meanOf(z), y: meanOf(y) };
-  const [zt, zh] = parts.map((rows) => centred(z, means.z, rows)) as [Matrix, Matrix];
-  const [yt, yh] = parts.map((rows) => centred(y, means.y, rows)) as [Matrix, Matrix];
+export async function fitLayer(
+  problem: LayerProblem,
+  runs: Pick<CalibrationRuns, 'product' | 'rowsTimes'>,
+): Promise<LayerFit> {
+  const { hasGain, features } = problem;
+  const { fitted } = problem.z;
+  const [z, y] = [withMean(problem.z), withMean(problem.y)];
+  const [zt, zh] = partsOf(z, fitted);
+  const [yt, yh] = partsOf(y, fitted);
   const train = sumsOf(zt, yt);
   const held = sumsOf(zh, yh);
   const all: Sums = { zz: plus(train.zz, held.zz), zy: plus(train.zy, held.zy), yy: plus(train.yy, held.yy) };
   const aloneOf = (sums: Sums) => (hasGain ? gainAlone(sums) : new Float64Array(z.columns).fill(1));
-  const errorBefore = heldError(held.yy, all.yy, zh, yh, aloneOf(train), undefined, undefined);
+  const errorBefore = errorOf(held, all, aloneOf(train));
   const plain: LayerFit = {
     gain: aloneOf(all),
-    offset: offsetOf(means, aloneOf(all)),
+    offset: offsetOf(z.mean, y.mean, aloneOf(all)),
     change: undefined,
     ridge: undefined,
     errorBefore,
@@ -67,7 +68,8 @@ export async function fitLayer(problem: LayerProblem, runs: CalibrationRuns): Pr
   };
   if (features === undefined || zh.rows === 0) return plain;
 
-  const inTrain = await crossOf(runs, features.train, zt, yt);
+  const [ht, hh] = partsOf(features.h, fitted);
+  const inTrain = await crossOf(runs, ht, zt, yt);
   const trials = trialChannels(z.columns);
   const errors = new Map<number, number>();
   const errorAt = async (exponent: number): Promise<number> => {
@@ -76,38 +78,31 @@ export async function fitLayer(problem: LayerProblem, runs: CalibrationRuns): Pr
     if (found !== undefined) return found;
     const factor = features.factorOf('train', exponent);
     const { gain, change } = solve(factor, pick(inTrain, trials), pickSums(train, trials), hasGain);
-    const predicted = await runs.rowsTimes(features.held, {
+    const predicted = await runs.rowsTimes(hh, {
       values: Float32Array.from(change),
       rows: trials.length,
       columns: features.h.columns,
     });
-    const error = heldError(held.yy, all.yy, zh, yh, gain, predicted, trials);
+    const error = heldError(held, all, { z: zh, y: yh }, gain, predicted, trials);
     errors.set(exponent, error);
     return error;
   };
   const exponent = await lowest(errorAt, problem.start ?? FIRST_EXPONENT);
   const errorAfter = (await errorAt(exponent)) as number;
-  const trialBefore = heldError(held.yy, all.yy, zh, yh, picked(aloneOf(train), trials), undefined, trials);
+  const trialBefore = errorOf(pickSums(held, trials), pickSums(all, trials), picked(aloneOf(train), trials));
   if (!(errorAfter < trialBefore)) return plain;
 
-  const inHeld = await crossOf(runs, features.held, zh, yh);
+  const inHeld = await crossOf(runs, hh, zh, yh);
   const joined = { size: inTrain.size, hz: plus(inTrain.hz, inHeld.hz), hy: plus(inTrain.hy, inHeld.hy) };
   const { gain, change } = solve(features.factorOf('all', exponent), joined, all, hasGain);
   return {
     gain,
     change,
-    offset: offsetOf(means, gain, change, features.mean),
+    offset: offsetOf(z.mean, y.mean, gain, change, features.h.mean),
     ridge: exponent,
     errorBefore: trialBefore,
     errorAfter,
   };
-}
-
-/** Sums over rows, one for each channel. */
-interface Sums {
-  readonly zz: Float64Array;
-  readonly zy: Float64Array;
-  readonly yy: Float64Array;
 }
 
 /** zᵀh and yᵀh [out, in]. */
@@ -117,7 +112,23 @@ interface Cross {
   readonly hy: Float64Array;
 }
 
-async function crossOf(runs: CalibrationRuns, h: Matrix, z: Matrix, y: Matrix): Promise<Cross> {
+/** A matrix whose mean products take off. */
+type Centred = Matrix & { readonly mean: Float32Array };
+
+function withMean(matrix: Matrix): Centred {
+  return { ...matrix, mean: meanOf(matrix) };
+}
+
+/** Rows that are fitted to, and the others. */
+function partsOf(matrix: Centred, fitted: number): readonly [Centred, Centred] {
+  const { mean } = matrix;
+  return [
+    { ...rowsBetween(matrix, 0, fitted), mean },
+    { ...rowsBetween(matrix, fitted, matrix.rows), mean },
+  ];
+}
+
+async function crossOf(runs: Pick<CalibrationRuns, 'product'>, h: Matrix, z: Matrix, y: Matrix): Promise<Cross> {
   return { size: h.columns, hz: await runs.product(z, h), hy: await runs.product(y, h) };
 }
 
@@ -132,27 +143,30 @@ function solve(
   hasGain: boolean,
 ): { readonly gain: Float64Array; readonly change: Float64Array } {
   const channels = zz.length;
+  if (!hasGain) {
+    const change = hy.map((value, i) => value - (hz[i] as number));
+    solveCholesky(factor, size, change);
+    return { gain: new Float64Array(channels).fill(1), change };
+  }
   const sides = new Float64Array(2 * channels * size);
   sides.set(hy);
   sides.set(hz, channels * size);
   solveCholesky(factor, size, sides);
   const change = sides.subarray(0, channels * size);
   const fromZ = sides.subarray(channels * size);
-  const gain = new Float64Array(channels).fill(1);
-  if (hasGain) {
-    for (let c = 0; c < channels; c++) {
-      const [own, cross] = [zz[c] as number, zy[c] as number];
-      let left = own;
-      let wanted = cross;
-      for (let i = c * size; i < (c + 1) * size; i++) {
-        left -= (hz[i] as number) * (fromZ[i] as number);
-        wanted -= (hz[i] as number) * (change[i] as number);
-      }
-      const kept = GAIN_RIDGE * own;
-      gain[c] = own > 0 ? (wanted + GAIN_RIDGE * cross) / (Math.max(left, 0) + kept) : 1;
+  const gain = new Float64Array(channels);
+  for (let c = 0; c < channels; c++) {
+    const [own, cross] = [zz[c] as number, zy[c] as number];
+    let left = own;
+    let wanted = cross;
+    for (let i = c * size; i < (c + 1) * size; i++) {
+      left -= (hz[i] as number) * (fromZ[i] as number);
+      wanted -= (hz[i] as number) * (change[i] as number);
     }
-    limitGains(gain);
+    const kept = GAIN_RIDGE * own;
+    gain[c] = own > 0 ? (wanted + GAIN_RIDGE * cross) / (Math.max(left, 0) + kept) : 1;
   }
+  limitGains(gain);
   for (let c = 0; c < channels; c++) {
     for (let i = c * size; i < (c + 1) * size; i++) {
       change[i] = (change[i] as number) - (gain[c] as number) * (fromZ[i] as number);
@@ -179,13 +193,14 @@ function gainAlone({ zz, zy }: Sums): Float64Array {
 }
 
 function offsetOf(
-  means: { readonly z: Float64Array; readonly y: Float64Array },
+  meanZ: Float32Array,
+  meanY: Float32Array,
   gain: Float64Array,
   change?: Float64Array,
-  mean?: Float64Array,
+  mean?: Float32Array,
 ): Float64Array {
-  return means.y.map((wanted, c) => {
-    let offset = wanted - (gain[c] as number) * (means.z[c] as number);
+  return Float64Array.from(meanY, (wanted, c) => {
+    let offset = wanted - (gain[c] as number) * (meanZ[c] as number);
     if (change && mean) {
       const at = c * mean.length;
       for (let i = 0; i < mean.length; i++) offset -= (change[at + i] as number) * (mean[i] as number);
@@ -204,34 +219,52 @@ async function lowest(valueAt: (x: number) => Promise<number>, start: number): P
   return best;
 }
 
-/** Σ (y - gain z - predicted)² of held-out rows over Σ y² of all, each channel by itself, then their mean. `channels` says which of y's there are. */
+/** Σ (y - gain z)² of held-out rows over Σ y², each channel by itself, then their mean. */
+function errorOf(held: Sums, all: Sums, gain: Float64Array): number {
+  const errors = gain.map((g, c) => {
+    const [zz, zy, yy] = [held.zz[c] as number, held.zy[c] as number, held.yy[c] as number];
+    return Math.max(0, yy - 2 * g * zy + g * g * zz);
+  });
+  return meanShare(errors, held, all);
+}
+
+/** The same for y - gain z - predicted [rows, trials], where `trials` are the channels of z and y that are looked at. */
 function heldError(
-  held: Float64Array,
-  all: Float64Array,
-  z: Matrix,
-  y: Matrix,
+  held: Sums,
+  all: Sums,
+  { z, y }: { readonly z: Centred; readonly y: Centred },
   gain: Float64Array,
-  predicted: Float32Array | undefined,
-  channels: Int32Array | undefined,
+  predicted: Float32Array,
+  trials: Int32Array,
 ): number {
-  const count = gain.length;
+  const count = trials.length;
   const errors = new Float64Array(count);
-  for (let row = 0; row < z.rows; row++) {
-    for (let i = 0; i < count; i++) {
-      const at = row * z.columns + (channels ? (channels[i] as number) : i);
+  // y - mean - gain (z - mean) = y - gain z - constant
+  const constants = gain.map(
+    (g, i) => (y.mean[trials[i] as number] as number) - g * (z.mean[trials[i] as number] as number),
+  );
+  for (let row = 0, at = 0; row < z.rows; row++) {
+    const from = row * z.columns;
+    for (let i = 0; i < count; i++, at++) {
+      const place = from + (trials[i] as number);
       const error =
-        (y.values[at] as number) -
-        (gain[i] as number) * (z.values[at] as number) -
-        (predicted ? (predicted[row * count + i] as number) : 0);
+        (y.values[place] as number) -
+        (gain[i] as number) * (z.values[place] as number) -
+        (constants[i] as number) -
+        (predicted[at] as number);
       errors[i] = (errors[i] as number) + error * error;
     }
   }
+  return meanShare(errors, pickSums(held, trials), pickSums(all, trials));
+}
+
+/** Channels that do not vary say nothing. */
+function meanShare(errors: Float64Array, held: Sums, all: Sums): number {
   let sum = 0;
   let used = 0;
-  for (let i = 0; i < count; i++) {
-    const c = channels ? (channels[i] as number) : i;
-    if (!((all[c] as number) > 0) || !((held[c] as number) > 0)) continue;
-    sum += (errors[i] as number) / (held[c] as number);
+  for (let c = 0; c < errors.length; c++) {
+    if (!((all.yy[c] as number) > 0) || !((held.yy[c] as number) > 0)) continue;
+    sum += (errors[c] as number) / (held.yy[c] as number);
     used++;
   }
   return used === 0 ? 0 : sum / used;
@@ -262,22 +295,4 @@ function picked(values: Float64Array, channels: Int32Array): Float64Array {
   const result = new Float64Array(channels.length);
   for (let i = 0; i < channels.length; i++) result[i] = values[channels[i] as number] as number;
   return result;
-}
-
-/** One pass over both: sums over rows for each channel. */
-function sumsOf(z: Matrix, y: Matrix): Sums {
-  const { columns } = z;
-  const zz = new Float64Array(columns);
-  const zy = new Float64Array(columns);
-  const yy = new Float64Array(columns);
-  for (let row = 0, at = 0; row < z.rows; row++) {
-    for (let c = 0; c < columns; c++, at++) {
-      const a = z.values[at] as number;
-      const b = y.values[at] as number;
-      zz[c] = (zz[c] as number) + a * a;
-      zy[c] = (zy[c] as number) + a * b;
-      yy[c] = (yy[c] as number) + b * b;
-    }
-  }
-  return { zz, zy, yy };
 }

@@ -1,15 +1,12 @@
-import type { CalibrationRuns, Matrix, RowPlaces } from '../calibration-runs.ts';
+import type { CalibrationRuns, Heads, Matrix, ScorePairs, Segment, TextMatrix } from '../calibration-runs.ts';
 import { factorCholesky, solveCholesky } from './cholesky.ts';
 import type { Features } from './features.ts';
-import { centred } from './rows.ts';
-import { curvatures, divergence, type Heads, pairsOf, type ScorePairs, type Segment, slope } from './score-pairs.ts';
+import { rowsBetween } from './rows.ts';
 
 /** What a query's linear is to be, so that attention looks where the teacher's does. */
 export interface ScoresProblem {
-  /** What the linear reads [rows, in]; rows that are held out choose how far to go. */
+  /** What the linear reads [rows, in]; rows that are not fitted to choose how far to go. */
   readonly features: Features;
-  /** Where the rows stand. */
-  readonly places: RowPlaces;
   readonly student: Heads;
   readonly teacher: Heads;
   /** The exponent of 10 that regularizes. */
@@ -23,13 +20,15 @@ export interface ScoresFit {
   readonly offset: Float64Array;
 }
 
+type ScoresRuns = Pick<CalibrationRuns, 'product' | 'rowsTimes' | 'scorePairs'>;
+
 /** Preconditioned steps: in trained models the held-out error stands still after four or five. */
 const MAX_STEPS = 6;
 
 /** A step that gains less than this on the held-out rows is the last one. */
 const LEAST_GAIN = 1e-2;
 
-/** Pairs of tokens, times heads, that are looked at: 8 bytes each. Sequences beyond these are left out. */
+/** Pairs of tokens, times heads, that are looked at: 8 bytes each. */
 const MAX_PAIRS = 1 << 23;
 
 /** Keys of some heads lie in few directions: this share of their mean curvature is added in all. */
@@ -41,46 +40,55 @@ const LEAST_CURVATURE = 1e-3;
  * directions that no key has, or that move a whole row alike, cost nothing. The sum is quadratic in the weights; conjugate
  * gradients solve it, preconditioned as if all queries saw the same keys. Undefined where nothing helps on held-out rows.
  */
-export async function fitScores(problem: ScoresProblem, runs: CalibrationRuns): Promise<ScoresFit | undefined> {
-  const { student } = problem;
-  const { h, mean, heldOut } = problem.features;
-  const pairs = pairsOf(student, problem.teacher, segmentsOf(problem.places, student.heads));
-  const train = Float32Array.from(heldOut, (flag) => 1 - flag);
-  const held = Float32Array.from(heldOut);
-  const features = centred(h, mean);
-  const system = preconditionerOf(problem, pairs, train);
+export async function fitScores(problem: ScoresProblem, runs: ScoresRuns): Promise<ScoresFit | undefined> {
+  const { student, teacher, features } = problem;
+  const pairs = await runs.scorePairs(student, teacher, segmentsOf(features.h, student.heads));
+  try {
+    return await descend(problem, pairs, runs);
+  } finally {
+    await pairs.close();
+  }
+}
 
-  const gradientOf = async (rows: Float32Array) => {
-    const g: Matrix = { values: rows, rows: h.rows, columns: student.q.columns };
-    return { change: await runs.product(g, features), offset: columnSum(g) };
+async function descend(problem: ScoresProblem, pairs: ScorePairs, runs: ScoresRuns): Promise<ScoresFit | undefined> {
+  const { h } = problem.features;
+  const { columns } = problem.student.q;
+  const train = new Float32Array(h.rows).fill(1, 0, h.fitted);
+  const held = new Float32Array(h.rows).fill(1, h.fitted);
+  const system = preconditionerOf(problem, (await pairs.curvatures(train)).map(withLeastCurvature));
+
+  const gradientOf = async (values: Float32Array) => {
+    // The others are zero.
+    const g = rowsBetween({ values, rows: h.rows, columns }, 0, h.fitted);
+    return { change: await runs.product(g, rowsBetween(h, 0, h.fitted)), offset: columnSum(g) };
   };
   const rowsOf = async ({ change, offset }: Step) => {
-    const weight = { values: Float32Array.from(change), rows: offset.length, columns: h.columns };
-    const rows = await runs.rowsTimes(features, weight);
-    for (let i = 0, c = 0; i < rows.length; i++, c = c + 1 === offset.length ? 0 : c + 1) {
+    const weight = { values: Float32Array.from(change), rows: columns, columns: h.columns };
+    const rows = await runs.rowsTimes(h, weight);
+    for (let i = 0, c = 0; i < rows.length; i++, c = c + 1 === columns ? 0 : c + 1) {
       rows[i] = (rows[i] as number) + (offset[c] as number);
     }
     return rows;
   };
 
-  const found = zeroStep(student.q.columns, h.columns);
-  const moved = new Float32Array(h.rows * student.q.columns);
-  const residual = await gradientOf(slope(pairs, undefined, train));
+  const found = zeroStep(columns, h.columns);
+  const moved = new Float32Array(h.rows * columns);
+  const residual = await gradientOf(await pairs.slope(undefined, train));
   scaleStep(residual, -1);
   let preconditioned = system.solve(residual);
   let direction = preconditioned;
   let size = dot(residual, preconditioned);
-  let error = divergence(pairs, moved, held);
+  let error = await pairs.divergence(moved, held);
   let best: Step | undefined;
   for (let n = 0; n < MAX_STEPS && size > 0; n++) {
     const rows = await rowsOf(direction);
-    const bent = await gradientOf(slope(pairs, rows, train));
+    const bent = await gradientOf(await pairs.slope(rows, train));
     system.addRidge(bent, direction);
     const length = size / dot(direction, bent);
     addStep(found, direction, length);
     addStep(residual, bent, -length);
     for (let i = 0; i < moved.length; i++) moved[i] = (moved[i] as number) + length * (rows[i] as number);
-    const now = divergence(pairs, moved, held);
+    const now = await pairs.divergence(moved, held);
     if (!(now < error)) break;
     best = copyStep(found);
     if (now > error * (1 - LEAST_GAIN)) break;
@@ -91,7 +99,7 @@ export async function fitScores(problem: ScoresProblem, runs: CalibrationRuns): 
     addStep(turned, direction, next / size);
     [direction, size] = [turned, next];
   }
-  return best && { change: best.change, offset: withoutMean(best, mean) };
+  return best && { change: best.change, offset: withoutMean(best, h.mean) };
 }
 
 /** A change of weight [out, in], to be multiplied with centred rows, and of bias. */
@@ -106,17 +114,11 @@ interface Preconditioner {
   addRidge(to: Step, at: Step): void;
 }
 
-/** C̄ ⊗ (HᵀH + ridge): what the quadratic form would be if all queries saw the same keys. */
-function preconditionerOf(
-  { features, student, ridge }: ScoresProblem,
-  pairs: ScorePairs,
-  train: Float32Array,
-): Preconditioner {
+/** C̄ ⊗ (HᵀH + ridge): what the quadratic form would be if all queries saw the same keys. `bends` are each head's C̄. */
+function preconditionerOf({ features, ridge }: ScoresProblem, bends: readonly Float64Array[]): Preconditioner {
   const width = features.h.columns;
   const factor = features.factorOf('train', ridge);
   const penalty = features.ridgeOf('train', ridge);
-  const total = train.reduce((sum, weight) => sum + weight, 0);
-  const bends = curvatures(pairs, train).map(withLeastCurvature);
   const inverses = bends.map(inverseOf);
   return {
     solve({ change, offset }) {
@@ -124,7 +126,7 @@ function preconditionerOf(
       solveCholesky(factor, width, sides);
       return {
         change: byHead(inverses, sides, width),
-        offset: byHead(inverses, offset, 1).map((value) => value / total),
+        offset: byHead(inverses, offset, 1).map((value) => value / features.h.fitted),
       };
     },
     addRidge(to, { change }) {
@@ -132,14 +134,14 @@ function preconditionerOf(
       for (let i = 0; i < bent.length; i++) to.change[i] = (to.change[i] as number) + penalty * (bent[i] as number);
     },
   };
+}
 
-  function withLeastCurvature(bend: Float64Array): Float64Array {
-    const size = student.k.columns / student.heads;
-    let sum = 0;
-    for (let i = 0; i < size; i++) sum += bend[i * size + i] as number;
-    const least = (LEAST_CURVATURE * sum) / size || 1;
-    return bend.map((value, i) => (i % (size + 1) === 0 ? value + least : value));
-  }
+function withLeastCurvature(bend: Float64Array): Float64Array {
+  const size = Math.sqrt(bend.length);
+  let sum = 0;
+  for (let i = 0; i < size; i++) sum += bend[i * size + i] as number;
+  const least = (LEAST_CURVATURE * sum) / size || 1;
+  return bend.map((value, i) => (i % (size + 1) === 0 ? value + least : value));
 }
 
 function inverseOf(matrix: Float64Array): Float64Array {
@@ -169,8 +171,8 @@ function byHead(matrices: readonly Float64Array[], values: Float64Array, width: 
   return result;
 }
 
-/** Rows of one sequence stand together. As many sequences as may be looked at. */
-function segmentsOf({ sequence }: RowPlaces, heads: number): Segment[] {
+/** Rows of one sequence stand together. Where there are too many pairs every second sequence is looked at, or every third. */
+function segmentsOf({ sequence }: TextMatrix, heads: number): Segment[] {
   const rows = sequence.length;
   const segments: Segment[] = [];
   let pairs = 0;
@@ -178,10 +180,10 @@ function segmentsOf({ sequence }: RowPlaces, heads: number): Segment[] {
     while (end < rows && sequence[end] === sequence[start]) end++;
     const length = end - start;
     pairs += length * length * heads;
-    if (pairs > MAX_PAIRS) break;
     segments.push({ start, length });
   }
-  return segments;
+  const step = Math.ceil(pairs / MAX_PAIRS);
+  return segments.filter((_, i) => i % step === 0);
 }
 
 function zeroStep(channels: number, width: number): Step {
@@ -223,7 +225,7 @@ function columnSum({ values, columns }: Matrix): Float64Array {
 }
 
 /** The bias for rows that are not centred. */
-function withoutMean({ change, offset }: Step, mean: Float64Array): Float64Array {
+function withoutMean({ change, offset }: Step, mean: Float32Array): Float64Array {
   return offset.map((value, c) => {
     let sum = value;
     for (let i = 0; i < mean.length; i++) sum -= (change[c * mean.length + i] as number) * (mean[i] as number);

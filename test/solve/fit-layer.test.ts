@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { Matrix } from '../../src/calibration-runs.ts';
+import type { TextMatrix } from '../../src/calibration-runs.ts';
 import { featuresOf } from '../../src/solve/features.ts';
 import { fitLayer, type LayerProblem } from '../../src/solve/fit-layer.ts';
 import { at, built, noise, pick, runs } from './matrices.ts';
@@ -26,14 +26,15 @@ test('changes nothing by what only looks related on the rows that are fitted to'
   const h = noise(60, 5);
   const z = noise(1, 6);
   const y = built(1, (row) => at(z, row, 0) + at(noise(1, 7), row, 0) * 0.1);
-  const short = (matrix: Matrix): Matrix => ({
+  const short = (matrix: TextMatrix): TextMatrix => ({
     ...matrix,
     rows: 80,
+    fitted: 64,
     values: matrix.values.slice(0, 80 * matrix.columns),
   });
   const fit = await fitLayer(await problem({ h: short(h), z: short(z), y: short(y) }), runs);
   expect(fit.errorAfter).toBeLessThanOrEqual(fit.errorBefore);
-  expect(Math.max(...Array.from(fit.change ?? [0], Math.abs))).toBeLessThan(0.02);
+  expect(Math.max(...Array.from(fit.change ?? [0], Math.abs))).toBeLessThan(0.03);
 });
 
 test('a constant channel of h gets no weight, one of z keeps its gain, a repeated one shares', async () => {
@@ -62,11 +63,10 @@ async function problem({
   y,
   hasGain = true,
 }: Pick<LayerProblem, 'z' | 'y'> & {
-  readonly h: Matrix | undefined;
+  readonly h: TextMatrix | undefined;
   readonly hasGain?: boolean;
 }): Promise<LayerProblem> {
-  const heldOut = Uint8Array.from({ length: z.rows }, (_, row) => (row % 5 === 4 ? 1 : 0));
-  return { features: h && (await featuresOf(h, heldOut, runs)), z, y, hasGain, heldOut };
+  return { features: h && (await featuresOf(h, runs)), z, y, hasGain };
 }
 
 function rounded(values: Float64Array | undefined): number[] {

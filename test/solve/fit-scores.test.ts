@@ -1,17 +1,27 @@
-import { describe, expect, test } from 'vitest';
-import type { Matrix } from '../../src/calibration-runs.ts';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { openScorePairs } from '../../src/calibration/score-pairs.ts';
+import type { Heads, Matrix, ScorePairs, Segment, TextMatrix } from '../../src/calibration-runs.ts';
 import { featuresOf } from '../../src/solve/features.ts';
 import { fitScores, type ScoresProblem } from '../../src/solve/fit-scores.ts';
-import { curvatures, divergence, type Heads, pairsOf, type Segment, slope } from '../../src/solve/score-pairs.ts';
-import { at, built, noise, ROWS, runs } from './matrices.ts';
+import { at, built, LENGTH, noise, runs as products, ROWS } from './matrices.ts';
 
-/** Two heads of two channels; eight tokens a sequence. */
+/** Two heads of two channels. */
 const HEADS = 2;
-const LENGTH = 8;
 const SCALE = 0.7;
 const segments: Segment[] = Array.from({ length: ROWS / LENGTH }, (_, i) => ({ start: i * LENGTH, length: LENGTH }));
 const ones = new Float32Array(ROWS).fill(1);
 const weights = Float32Array.from(ones, (_, row) => (row % LENGTH === 0 ? 3 : row % LENGTH === 5 ? 0 : 1));
+
+const runs = {
+  ...products,
+  scorePairs: (student: Heads, teacher: Heads, some: readonly Segment[]) => openScorePairs(student, teacher, some, 1),
+};
+
+async function pairsOf(student: Heads, teacher: Heads, some = segments): Promise<ScorePairs> {
+  const pairs = await runs.scorePairs(student, teacher, some);
+  onTestFinished(() => pairs.close());
+  return pairs;
+}
 
 const headsOf = (q: Matrix, k: Matrix): Heads => ({ q, k, heads: HEADS, scale: SCALE });
 const sum = (a: Matrix, b: Matrix, factor = 1) => built(a.columns, (row, c) => at(a, row, c) + factor * at(b, row, c));
@@ -21,37 +31,39 @@ describe('pairs', () => {
   const k = noise(4, 2);
   const teacher = headsOf(q, k);
 
-  test('the divergence of small errors is twice that of the two softmaxes', () => {
+  test('the divergence of small errors is twice that of the two softmaxes', async () => {
     const wrong = headsOf(sum(q, noise(4, 3), 0.02), sum(k, noise(4, 4), 0.02));
     const expected = segments.reduce((total, segment) => total + softmaxDivergence(teacher, wrong, segment), 0);
-    expect(divergence(pairsOf(wrong, teacher, segments), none(), ones) / 2 / expected).toBeCloseTo(1, 1);
+    const pairs = await pairsOf(wrong, teacher);
+    expect((await pairs.divergence(none(), ones)) / 2 / expected).toBeCloseTo(1, 1);
   });
 
-  test('a key that is off by the same everywhere costs nothing', () => {
+  test('a key that is off by the same everywhere costs nothing', async () => {
     const moved = headsOf(
       q,
       built(4, (row, c) => at(k, row, c) + c),
     );
-    expect(divergence(pairsOf(moved, teacher, segments), none(), weights)).toBeLessThan(1e-6);
+    const pairs = await pairsOf(moved, teacher);
+    expect(await pairs.divergence(none(), weights)).toBeLessThan(1e-6);
   });
 
-  test('the slope is what the divergence does under small changes of the queries', () => {
-    const pairs = pairsOf(headsOf(noise(4, 5), noise(4, 6)), teacher, segments);
+  test('the slope is what the divergence does under small changes of the queries', async () => {
+    const pairs = await pairsOf(headsOf(noise(4, 5), noise(4, 6)), teacher);
     const direction = noise(4, 7).values;
     const value = (factor: number) =>
-      divergence(
-        pairs,
+      pairs.divergence(
         direction.map((change) => factor * change),
         weights,
       );
-    const along = slope(pairs, undefined, weights).reduce((total, g, i) => total + g * (direction[i] as number), 0);
-    expect((value(0.01) - value(-0.01)) / 0.02 / 2 / along).toBeCloseTo(1, 2);
+    const slope = await pairs.slope(undefined, weights);
+    const along = slope.reduce((total, g, i) => total + g * (direction[i] as number), 0);
+    expect(((await value(0.01)) - (await value(-0.01))) / 0.02 / 2 / along).toBeCloseTo(1, 2);
   });
 
-  test('queries that all change alike bend the divergence by the mean curvature of their head', () => {
-    const pairs = pairsOf(teacher, teacher, segments);
+  test('queries that all change alike bend the divergence by the mean curvature of their head', async () => {
+    const pairs = await pairsOf(teacher, teacher);
     const change = built(4, (_, c) => [0.3, -0.2, 0.1, 0.4][c] as number);
-    const bends = curvatures(pairs, weights);
+    const bends = await pairs.curvatures(weights);
     const total = weights.reduce((all, weight) => all + weight, 0);
     let expected = 0;
     for (const [head, bend] of bends.entries()) {
@@ -60,7 +72,7 @@ describe('pairs', () => {
           total * (bend[i] as number) * at(change, 0, 2 * head + (i >> 1)) * at(change, 0, 2 * head + (i % 2));
       }
     }
-    expect(divergence(pairs, change.values, weights)).toBeCloseTo(expected, 3);
+    expect(await pairs.divergence(change.values, weights)).toBeCloseTo(expected, 3);
   });
 });
 
@@ -113,16 +125,13 @@ describe('the linear of the queries', () => {
 });
 
 async function problem(given: {
-  readonly h: Matrix;
+  readonly h: TextMatrix;
   readonly student: Heads;
   readonly teacher: Heads;
   readonly ridge?: number;
 }): Promise<ScoresProblem> {
   const { h, student, teacher, ridge = -6 } = given;
-  const sequence = Int32Array.from(ones, (_, row) => Math.floor(row / LENGTH));
-  const heldOut = Uint8Array.from(sequence, (place) => (place % 5 === 4 ? 1 : 0));
-  const places = { sequence, token: sequence.map((_, row) => row % LENGTH) };
-  return { features: await featuresOf(h, heldOut, runs), places, student, teacher, ridge };
+  return { features: await featuresOf(h, runs), student, teacher, ridge };
 }
 
 function none(): Float32Array {

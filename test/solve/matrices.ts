@@ -1,14 +1,15 @@
-import type { CalibrationRuns, Matrix } from '../../src/calibration-runs.ts';
+import type { CalibrationRuns, Matrix, TextMatrix } from '../../src/calibration-runs.ts';
 
 export const ROWS = 400;
 
-/** Products in plain loops; nothing here runs a graph. */
-export const runs: CalibrationRuns = {
-  sequences: 0,
-  compute: () => Promise.reject(new Error('not here')),
-  matrixOf: () => {
-    throw new Error('not here');
-  },
+/** Rows of one sequence. */
+export const LENGTH = 8;
+
+/** One sequence in five is held out. */
+const FITTED = (ROWS * 4) / 5;
+
+/** Products in plain loops. */
+export const runs: Pick<CalibrationRuns, 'product' | 'rowsTimes'> = {
   async product(a, b) {
     const result = new Float64Array(a.columns * b.columns);
     for (let row = 0; row < a.rows; row++) {
@@ -37,17 +38,19 @@ export function pick(values: readonly number[], place: number): number {
   return values[place] as number;
 }
 
-export function at(matrix: Matrix, row: number, column: number): number {
-  return matrix.values[row * matrix.columns + column] as number;
+/** What products read there. */
+export function at({ values, columns, mean }: Matrix, row: number, column: number): number {
+  return (values[row * columns + column] as number) - (mean?.[column] ?? 0);
 }
 
-export function built(columns: number, value: (row: number, column: number) => number): Matrix {
+export function built(columns: number, value: (row: number, column: number) => number): TextMatrix {
   const values = Float32Array.from({ length: ROWS * columns }, (_, i) => value(Math.floor(i / columns), i % columns));
-  return { values, rows: ROWS, columns };
+  const sequence = Int32Array.from({ length: ROWS }, (_, row) => Math.floor(row / LENGTH));
+  return { values, rows: ROWS, columns, sequence, fitted: FITTED };
 }
 
 /** Different seeds give unrelated values in -1 … 1. */
-export function noise(columns: number, seed: number): Matrix {
+export function noise(columns: number, seed: number): TextMatrix {
   let state = Math.imul(seed, 0x9e3779b9);
   return built(columns, () => {
     state = (Math.imul(state ^ (state >>> 15), 0x2c1b3c6d) + 0x297a2d39) | 0;

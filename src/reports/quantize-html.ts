@@ -1,6 +1,7 @@
 import { layerOf } from '../layer-names.ts';
 import type { GraphOutline } from '../pipelines/outline.ts';
 import type { QuantizedFile, QuantizeResult } from '../pipelines/quantize.ts';
+import { fitBody } from './fit-html.ts';
 import { chart } from './html/charts.ts';
 import { layerLabels, sizeChart, weightRangeChart } from './html/layer-charts.ts';
 import { html, type Markup, NOTHING } from './html/markup.ts';
@@ -27,6 +28,7 @@ export function quantizeHtml({ source, architecture, task, results, warnings, fi
     verdict: verdictOf(results, failures),
     sections: [
       { title: 'Failures', body: failuresList(failures) },
+      { title: 'Replaced before', body: fit ? fitBody(fit) : NOTHING },
       ...sections,
       {
         title: 'Warnings',
@@ -167,7 +169,7 @@ function channelChart({ channels }: QuantizedFile): Markup {
   );
   return chart({
     title: 'Largest channel against the median one',
-    note: 'max − min of the widest channel over that of the median channel, on the calibration samples, before passes that equalize and when ranges were chosen. 1 is best.',
+    note: 'max − min of the widest channel over that of the median channel, on the first calibration samples before passes that equalize, on all of them when ranges were chosen. 1 is best.',
     xTitle: 'value, in graph order',
     labels: known.map((_, i) => String(i + 1)),
     yTitle: 'ratio (log)',

@@ -83,6 +83,21 @@ test('quantize has proof, channel ranges before and after, and both sizes', asyn
   expect(Object.keys(JSON.parse(out).results[0])).not.toContain('outline');
 });
 
+test('quantize tells what passes before it have replaced, and what that cost', async () => {
+  const texts = 'fixtures/mobilebert-demo/sst2-train-256.txt';
+  const source = 'fixtures/hf-qa-layernorm-gelu';
+  const passes = ['--passes', 'layer-norm-to-no-norm,gelu-to-relu', '--calibrate', texts, '--samples', '60'];
+  const argv = ['quantize', source, '-o', path('replaced.onnx'), '--scheme', 'int8', ...passes, '--max-drop', '10'];
+  await run(...argv, '--report', path('replaced.html'));
+  const page = read('replaced.html');
+  expect(problemsOf(page)).toEqual([]);
+  const structure = structureOf(page);
+  const from = structure.indexOf('h2 Replaced before');
+  expect(structure.slice(from, structure.indexOf('h2 Summary'))).toMatchSnapshot();
+  expect(page).toMatch(/linears fitted anew, to 60 texts of/);
+  expect(page).toMatch(/agreement with the original[\s\S]*\d+ held-out texts/);
+});
+
 test('verify', async () => {
   await run('convert', SOURCE, '-o', path('model.onnx'));
   const { code } = await run(

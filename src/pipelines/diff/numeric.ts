@@ -3,10 +3,10 @@ import { randomSequences } from '../../calibration/token-sequences.ts';
 import type { Names, NumericDifference } from '../../diff/difference.ts';
 import { limitOf, type Tolerance } from '../../diff/tolerance.ts';
 import { listNames, MbertError } from '../../errors.ts';
-import type { Graph } from '../../graph.ts';
 import { type Dim, shapeText } from '../../shape.ts';
 import { joinF32, readF32, type Tensor } from '../../tensor.ts';
 import { tokenInput } from '../../token-inputs.ts';
+import { tableRows } from '../token-tables.ts';
 import { openRunner, type Runner } from './runners.ts';
 import type { DiffSide } from './sides.ts';
 
@@ -46,7 +46,9 @@ export async function compareOutputs(
     for (const side of [a, b]) runners.push(await openRunner(side, how));
     const [x, y] = runners as [Runner, Runner];
     const tolerance = { absolute: atol ?? ROUNDING.absolute, relative: rtol ?? ROUNDING.relative };
-    const { outputs, sequences } = await runBoth(x, y, Math.min(tableRows(a.graph), tableRows(b.graph)), tolerance);
+    const [rowsOfA, rowsOfB] = [a, b].map(({ graph }) => tableRows(graph, 'input_ids', SMALLEST_VOCABULARY));
+    const vocabSize = Math.min(rowsOfA as number, rowsOfB as number);
+    const { outputs, sequences } = await runBoth(x, y, vocabSize, tolerance);
     return { a: x.name, b: y.name, sequences, outputs };
   } finally {
     for (const runner of runners) await runner.close();
@@ -98,20 +100,6 @@ function pairOutputs(a: Runner, b: Runner): Names[] {
 /** Tokens, mask and types under the names that a model has for them. */
 function feedsOf({ inputs }: Runner, feeds: ReadonlyMap<string, Tensor>): Map<string, Tensor> {
   return new Map(inputs.map(({ name }) => [name, feeds.get(tokenInput(name)) as Tensor]));
-}
-
-/** How many rows the embedding has: LiteRT does not check ids, and reads what lies behind the table. */
-function tableRows(graph: Graph): number {
-  let rows = Number.POSITIVE_INFINITY;
-  for (const node of graph.nodes()) {
-    const [table, indices] = node.inputs;
-    if (node.op !== 'gather' || table === undefined || indices === undefined) continue;
-    const ids = indices.op === 'reshape' || indices.op === 'cast' ? indices.inputs[0] : indices;
-    const size = table.type.shape[0];
-    if (ids?.op === 'input' && tokenInput(ids.name) === 'input_ids' && typeof size === 'number')
-      rows = Math.min(rows, size);
-  }
-  return Number.isFinite(rows) ? rows : SMALLEST_VOCABULARY;
 }
 
 /** Every real vocabulary has as many. */

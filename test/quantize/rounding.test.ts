@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Call, Graph } from '../../src/graph.ts';
-import { quantizeCompensated, tableGram } from '../../src/quantize/rounding.ts';
+import { compensationOf, quantizeCompensated } from '../../src/quantize/compensation.ts';
+import { tableGram } from '../../src/quantize/rounding.ts';
 import { quantizeWeight } from '../../src/quantize/weights.ts';
 import { dequantized } from '../../src/quantized.ts';
 import { readF32, type Tensor } from '../../src/tensor.ts';
@@ -44,7 +45,11 @@ describe('quantizeCompensated', () => {
     const weight = randomTensor({ dtype: 'f32', shape: [20, 32] }, 1);
     const gram = narrowGram(32);
     const nearest = weightedError(weight, quantizeWeight(weight, { dtype }) as never, gram);
-    const compensated = weightedError(weight, quantizeCompensated(weight, { dtype }, gram) as never, gram);
+    const compensated = weightedError(
+      weight,
+      quantizeCompensated(weight, { dtype }, compensationOf(gram)) as never,
+      gram,
+    );
     expect(compensated).toBeLessThan(nearest / 4);
   });
 
@@ -52,14 +57,14 @@ describe('quantizeCompensated', () => {
     const weight = randomTensor({ dtype: 'f32', shape: [5, 8] }, 2);
     const identity = Float64Array.from({ length: 64 }, (_, i) => (i % 9 === 0 ? 1 : 0));
     const stored = ({ tensor }: { readonly tensor: Tensor }) => tensor.bytes();
-    expect(stored(quantizeCompensated(weight, { dtype: 'i8' }, identity))).toEqual(
+    expect(stored(quantizeCompensated(weight, { dtype: 'i8' }, compensationOf(identity)))).toEqual(
       stored(quantizeWeight(weight, { dtype: 'i8' })),
     );
   });
 
   test('a Gram matrix of zeros is no reason to fail', () => {
     const weight = randomTensor({ dtype: 'f32', shape: [2, 4] }, 3);
-    const { tensor } = quantizeCompensated(weight, { dtype: 'i8' }, new Float64Array(16));
+    const { tensor } = quantizeCompensated(weight, { dtype: 'i8' }, compensationOf(new Float64Array(16)));
     expect(tensor.bytes()).toEqual(quantizeWeight(weight, { dtype: 'i8' }).tensor.bytes());
   });
 });

@@ -1,7 +1,8 @@
 import { type Command, Option } from 'commander';
 import { type QuantizeOptions, type QuantizeResult, quantize } from '../pipelines/quantize.ts';
-import { RANGE_METHODS, SCHEMES } from '../quantize/settings.ts';
+import { RANGE_METHODS, ROUNDINGS, SCHEMES } from '../quantize/settings.ts';
 import { targets } from '../quantize/targets.ts';
+import { GRANULARITIES } from '../quantize/weights.ts';
 import { fitText } from '../reports/fit.ts';
 import { quantizeText } from '../reports/quantize.ts';
 import type { Action } from './action.ts';
@@ -30,6 +31,22 @@ export function addQuantize(program: Command, action: Action): void {
     .option('--seed <n>', 'shuffle them first', integer)
     .option('--data <file>', 'held-out texts, with labels or without (default: the rest of --calibrate)')
     .addOption(new Option('--range <method>', 'how the range of a value is chosen').choices(RANGE_METHODS))
+    .addOption(
+      new Option(
+        '--granularity <scales>',
+        'scales of a weight: one, one per output channel, or one per 32 neighbours (w4) (default: what the target runs fastest)',
+      ).choices(GRANULARITIES),
+    )
+    .addOption(
+      new Option(
+        '--rounding <how>',
+        'gptq lets the errors of a weight make up for one another; it is used where held-out texts are better for it (default: gptq for w4 with --calibrate, else nearest)',
+      ).choices(ROUNDINGS),
+    )
+    .option(
+      '--bias-correction',
+      'take what rounding does to the mean of outputs out of biases, where held-out texts are better for it',
+    )
     .option('--recipe <file>', 'JSON rules for single nodes: [{ "match": "layer\\\\.0\\\\.", "scheme": "float" }]')
     .option('--dump-recipe <file>', 'write the settings of every node as a recipe')
     .option('--max-drop <points>', 'accuracy (or agreement) that may be lost; more is exit 1', percentage)
@@ -46,6 +63,8 @@ Examples:
   $ mbert quantize ./checkpoint -o models/ --scheme int8 --calibrate train.txt --data dev.tsv --max-drop 0.5
   $ mbert quantize ./checkpoint -o int8.onnx --scheme int8 --calibrate train.txt --report int8.html
   $ mbert quantize ./minilm -o fast.onnx --scheme int8 --passes layer-norm-to-no-norm,gelu-to-relu --calibrate texts.txt
+  $ mbert quantize ./checkpoint -o w4.onnx --scheme w4 --calibrate texts.txt
+  $ mbert quantize ./checkpoint -o w4.tflite --scheme w4 --granularity block --rounding gptq --calibrate texts.txt
   $ mbert quantize ./checkpoint -o npu.tflite --scheme int8 --target npu --calibrate texts.txt --sequence-length 64
 
 Targets:

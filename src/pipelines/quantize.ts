@@ -17,7 +17,8 @@ import { openModel, targetOf } from './model.ts';
 import { defaultLength, type OpenedModel } from './opened-model.ts';
 import { outlineOf } from './outline.ts';
 import { CalibrationRuns } from './quantize/calibration-runs.ts';
-import { type DecideOptions, type Decision, decide } from './quantize/decide.ts';
+import { decide } from './quantize/decide.ts';
+import type { DecideOptions, Decision } from './quantize/decision.ts';
 import { rowReader } from './quantize/rows.ts';
 import { NO_SAMPLES, type SampleSets, takeSamples } from './quantize/samples.ts';
 import { withFolder } from './quantize/session.ts';
@@ -122,6 +123,17 @@ function refuseContradictions(options: QuantizeOptions, format: Target | undefin
       hint: 'a hundred lines of text as the model will see it; --scheme dynamic needs none',
     });
   }
+  for (const [flag, isGiven] of [
+    ['rounding gptq', options.rounding === 'gptq'],
+    ['bias-correction', options.biasCorrection === true],
+  ] as const) {
+    if (!isGiven) continue;
+    if (options.scheme === 'f16') throw new MbertError('USAGE', `--${flag}: f16 has no integers`);
+    if (options.calibrate !== undefined) continue;
+    throw new MbertError('USAGE', `--${flag}: needs --calibrate FILE`, {
+      hint: 'two hundred lines of text as the model will see it: some to learn from, some to check on',
+    });
+  }
   if (options.maxDrop !== undefined && options.calibrate === undefined && options.data === undefined) {
     throw new MbertError('USAGE', '--max-drop: needs samples to measure on', {
       hint: 'give --data FILE or --calibrate FILE',
@@ -138,6 +150,9 @@ function refuseContradictions(options: QuantizeOptions, format: Target | undefin
     ['dump-recipe', options.dumpRecipe],
   ] as const) {
     if (given !== undefined && options.scheme === 'f16') throw new MbertError('USAGE', `--${flag}: f16 has no recipes`);
+  }
+  if (options.granularity !== undefined && options.scheme === 'f16') {
+    throw new MbertError('USAGE', '--granularity: f16 has no scales');
   }
 }
 
@@ -232,22 +247,24 @@ function refuseQuantized(graph: Graph, source: string): void {
 function decideOptionsOf(job: Job, scheme: Exclude<Scheme, 'f16'>): DecideOptions {
   const { format, options, profile, samples, calibration, stopwatch } = job;
   const { recipe } = options;
+  const rules = recipe === undefined ? [] : parseRecipe(decodeText(readWhole(recipe), recipe), recipe);
   return {
     ...job.feeds,
     form: formFor(scheme, format, profile),
     request: {
       scheme,
-      granularity: granularityFor(scheme, format, profile),
+      granularity: granularityFor(scheme, format, profile, options.granularity),
+      rounding: options.rounding ?? (scheme === 'w4' && options.calibrate !== undefined ? 'gptq' : 'nearest'),
       range: options.range ?? 'minmax',
       integerOutputs: options.io === 'int8',
     },
-    recipe:
-      recipe === undefined
-        ? undefined
-        : { path: recipe, rules: parseRecipe(decodeText(readWhole(recipe), recipe), recipe) },
+    recipe: recipe === undefined ? undefined : { path: recipe, rules },
     keep: options.keep,
     samples,
     collect: (graph, requests) => calibration.collect(graph, requests),
+    collectApart: calibration.apart(),
+    biasCorrection: options.biasCorrection ?? false,
+    isRoundingAsked: options.rounding === 'gptq' || rules.some(({ settings }) => settings.rounding === 'gptq'),
     fallback: format === 'tflite' && !profile.isStrict ? 'dynamic' : 'float',
     scan: options.scan ?? true,
     stopwatch,

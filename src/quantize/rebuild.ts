@@ -2,9 +2,10 @@ import { type Call, type Constant, Graph, type Node } from '../graph.ts';
 import type { Attrs } from '../op.ts';
 import { storedRange } from '../quantized.ts';
 import { type Quant, readF32, scalarTensor } from '../tensor.ts';
+import { correctedBias } from './bias.ts';
 import { isCall, type Plan, type ValueClass } from './plan.ts';
-import { hasWeight, isTable, type Settings } from './settings.ts';
-import { fitsBlocks, type Granularity, type QuantizedWeight, quantizeWeight, type WeightDType } from './weights.ts';
+import { hasWeight, isTable } from './settings.ts';
+import { fitsBlocks, type QuantizedWeight, quantizeWeight, type WeightOptions } from './weights.ts';
 
 type TensorQuant = Quant & { readonly per: 'tensor' };
 
@@ -12,19 +13,45 @@ type TensorQuant = Quant & { readonly per: 'tensor' };
 const MOST_BIAS = 2 ** 30;
 
 /** Turns a weight or table into stored integers; what GPTQ and others replace. */
-export type WeightRounding = (
-  node: Call,
-  weight: Constant,
-  options: { readonly dtype: WeightDType; readonly granularity: Granularity; readonly leastScales?: Float64Array },
-) => QuantizedWeight;
+export type WeightRounding = (node: Call, weight: Constant, options: WeightOptions) => QuantizedWeight;
+
+/** The mean of each channel that a linear reads, where its bias is to make up for what rounding its weight does to the mean. */
+export type MeanOf = (node: Call) => Float64Array | undefined;
 
 export interface RebuildOptions {
   /** Scale and zero point of each class of the plan. */
   readonly quants: ReadonlyMap<ValueClass, TensorQuant>;
   /** Default: each weight to its nearest integer. */
   readonly roundWeight?: WeightRounding;
+  /** Default: biases stay as they are. */
+  readonly meanOf?: MeanOf;
   /** Outputs stay integers where their nodes are stored so. */
   readonly integerOutputs?: boolean;
+}
+
+/** How a weight or table of a plan is to be rounded; undefined where it stays float. */
+export function weightOptionsOf(
+  plan: Plan,
+  quants: RebuildOptions['quants'],
+  node: Call,
+  weight: Constant,
+): WeightOptions | undefined {
+  const settings = plan.settings.get(node);
+  if (settings === undefined || settings.scheme === 'float') return undefined;
+  const isInBlocks = settings.granularity === 'block' && hasWeight(node) && fitsBlocks(weight.tensor.shape);
+  const granularity = settings.granularity === 'block' && !isInBlocks ? 'channel' : settings.granularity;
+  const leastScales = hasWeight(node) ? leastScalesOf(plan, quants, node) : undefined;
+  return { dtype: settings.scheme === 'w4' ? 'i4' : 'i8', granularity, ...(leastScales && { leastScales }) };
+}
+
+/** The smallest weight scales that keep an int32 bias in its range, or undefined where every scale will do. */
+function leastScalesOf(plan: Plan, quants: RebuildOptions['quants'], node: Call): Float64Array | undefined {
+  const [x, , bias] = node.inputs as readonly [Node, Node, Node?];
+  const values = plan.stored.get(x) ?? plan.copies.get(x);
+  if (!plan.integer.has(node) || !values || bias?.op !== 'constant') return undefined;
+  const quant = quants.get(values);
+  if (!quant) throw new Error(`no range is given for ${x.name}`);
+  return Float64Array.from(readF32(bias.tensor), (value) => Math.abs(value) / (quant.scale * MOST_BIAS));
 }
 
 /** A new graph that stores and computes as the plan says; the plan's own stays as it is. */
@@ -59,6 +86,8 @@ class Rebuilder {
 
   #call(node: Call): Node {
     const inputs = node.inputs.map((input, i) => this.#operand(node, input, i));
+    const bias = this.#correctedBias(node, inputs[1]);
+    if (bias) inputs[2] = bias;
     const made = this.#graph.add(node.op, inputs, node.attrs as Attrs, node.name);
     const stored = this.#plan.stored.get(node);
     if (stored)
@@ -67,11 +96,10 @@ class Rebuilder {
   }
 
   #operand(node: Call, input: Node, place: number): Node {
-    const settings = this.#plan.settings.get(node);
-    if (settings && settings.scheme !== 'float' && input.op === 'constant') {
-      if (hasWeight(node) && place === 1) return this.#weight(node, input, settings);
-      if (isTable(node) && place === 0) return this.#table(node, input, settings);
-    }
+    const isNumbers = (hasWeight(node) && place === 1) || (isTable(node) && place === 0);
+    const options =
+      isNumbers && input.op === 'constant' ? weightOptionsOf(this.#plan, this.#options.quants, node, input) : undefined;
+    if (options) return this.#stored(node, input as Constant, options);
     if (hasWeight(node) && place === 2) return this.#float(input);
     const readsIntegers = this.#plan.integer.has(node) && place === 0;
     return readsIntegers || this.#readsIntegers(node) ? this.#integer(input) : this.#float(input);
@@ -129,36 +157,28 @@ class Rebuilder {
     return made;
   }
 
-  #weight(node: Call, weight: Constant, { scheme, granularity }: Settings): Node {
-    const dtype = scheme === 'w4' ? 'i4' : 'i8';
-    const leastScales = this.#leastScales(node);
-    return this.#stored(node, weight, dtype, granularity, leastScales);
-  }
-
-  #table(node: Call, table: Constant, { scheme, granularity }: Settings): Node {
-    return this.#stored(node, table, scheme === 'w4' ? 'i4' : 'i8', granularity === 'block' ? 'channel' : granularity);
-  }
-
   /** The weight that several nodes share is stored once, as the first of them wants it. */
-  #stored(node: Call, weight: Constant, dtype: WeightDType, wanted: Granularity, leastScales?: Float64Array): Node {
-    const granularity = wanted === 'block' && !fitsBlocks(weight.tensor.shape) ? 'channel' : wanted;
-    const key = `${weight.name} ${dtype} ${granularity}`;
+  #stored(node: Call, weight: Constant, options: WeightOptions): Constant {
+    const key = `${weight.name} ${options.dtype} ${options.granularity}`;
     const known = this.#weights.get(key);
-    if (known && !leastScales) return known;
-    const options = { dtype, granularity, ...(leastScales && { leastScales }) };
+    if (known && !options.leastScales) return known;
     const { tensor, quant } =
       this.#options.roundWeight?.(node, weight, options) ?? quantizeWeight(weight.tensor, options);
     const made = this.#graph.constant(tensor, weight.name, quant);
-    if (!leastScales) this.#weights.set(key, made);
+    if (!options.leastScales) this.#weights.set(key, made);
     return made;
   }
 
-  /** The smallest weight scales that keep an int32 bias in its range, or undefined where every scale will do. */
-  #leastScales(node: Call): Float64Array | undefined {
-    const [x, , bias] = node.inputs as readonly [Node, Node, Node?];
-    const values = this.#plan.stored.get(x) ?? this.#plan.copies.get(x);
-    if (!this.#plan.integer.has(node) || !values || bias?.op !== 'constant') return undefined;
-    const { scale } = this.#quantOf(values);
-    return Float64Array.from(readF32(bias.tensor), (value) => Math.abs(value) / (scale * MOST_BIAS));
+  /** Undefined where the bias stays as it is, or there is none. */
+  #correctedBias(node: Call, stored: Node | undefined): Node | undefined {
+    const [, weight, bias] = node.inputs;
+    if (node.op !== 'linear' || weight?.op !== 'constant' || stored?.op !== 'constant' || !stored.type.quant)
+      return undefined;
+    if (bias !== undefined && bias.op !== 'constant') return undefined;
+    const mean = this.#options.meanOf?.(node);
+    if (!mean) return undefined;
+    const rounded = { tensor: stored.tensor, quant: stored.type.quant };
+    const tensor = correctedBias(weight.tensor, rounded, bias?.tensor, mean);
+    return this.#graph.constant(tensor, bias?.name ?? `${node.name}.bias`);
   }
 }

@@ -2,7 +2,8 @@ import { MbertError, nearest } from '../errors.ts';
 import { isObject, type JsonValue, jsonText, parseJson } from '../formats/json.ts';
 import type { Call } from '../graph.ts';
 import { ops } from '../ops/index.ts';
-import { NODE_SCHEMES, RANGE_METHODS, type Settings, type SettingsMap } from './settings.ts';
+import { NODE_SCHEMES, RANGE_METHODS, ROUNDINGS, type Settings, type SettingsMap } from './settings.ts';
+import { GRANULARITIES } from './weights.ts';
 
 /** Changes the settings of the nodes whose name fits; the last rule that speaks of a setting wins. */
 export interface RecipeRule {
@@ -12,13 +13,12 @@ export interface RecipeRule {
   readonly settings: Partial<Settings>;
 }
 
-const GRANULARITIES = ['tensor', 'channel', 'block'] as const;
-
 /** The settings that a rule may name, each with its values. `keep: float` says the same as `scheme: float`. */
 const VALUES: { readonly [key: string]: readonly string[] } = {
   keep: ['float'],
   scheme: NODE_SCHEMES,
   granularity: GRANULARITIES,
+  rounding: ROUNDINGS,
   range: RANGE_METHODS,
 };
 
@@ -94,11 +94,12 @@ export function applyRecipe(defaults: SettingsMap, rules: readonly RecipeRule[],
 
 /** The settings as a recipe, a rule for each node: read again, it gives the same settings. */
 export function recipeText(settings: SettingsMap): string {
-  const rules = [...settings].map(([node, { scheme, granularity, range }]) => ({
+  const rules = [...settings].map(([node, { scheme, granularity, rounding, range }]) => ({
     match: `^${node.name.replaceAll(/[.*+?^${}()|[\]\\/]/g, '\\$&')}$`,
     op: node.op,
     scheme,
     ...((hasStoredNumbers(node) && scheme !== 'float' && { granularity }) || {}),
+    ...(node.op === 'linear' && scheme !== 'float' && { rounding }),
     ...((scheme === 'int8' || scheme === 'int16x8') && node.op !== 'gather' && { range }),
   }));
   return `[\n${rules.map((rule) => `  ${JSON.stringify(rule)}`).join(',\n')}\n]\n`;

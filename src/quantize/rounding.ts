@@ -4,7 +4,7 @@ import { readF32 } from '../tensor.ts';
 import { compensationOf, quantizeCompensated } from './compensation.ts';
 import type { WeightRounding } from './rebuild.ts';
 import { hasWeight, isTable } from './settings.ts';
-import { quantizeWeight } from './weights.ts';
+import { type QuantizedWeight, quantizeWeight } from './weights.ts';
 
 /**
  * Σ Wᵀ W over the linears that read a table's rows with nothing but moves between, as MobileBERT's trigram front: the error
@@ -65,12 +65,14 @@ function addProducts(gram: Float64Array, width: number, node: Call<'linear' | 'c
   }
 }
 
-/** Rounds tables that only linears read so that these linears' results are right, and every other weight to the nearest. */
-export function roundForReaders(graph: Graph): WeightRounding {
+/** Rounds tables that only linears read so that these linears' results are right, and other weights as `others` says, or to the nearest. */
+export function roundForReaders(
+  graph: Graph,
+  others: (...given: Parameters<WeightRounding>) => QuantizedWeight | undefined = () => undefined,
+): WeightRounding {
   return (node, weight, options) => {
     const gram = isTable(node) ? tableGram(graph, node) : undefined;
-    return gram
-      ? quantizeCompensated(weight.tensor, options, compensationOf(gram))
-      : quantizeWeight(weight.tensor, options);
+    if (gram) return quantizeCompensated(weight.tensor, options, compensationOf(gram));
+    return others(node, weight, options) ?? quantizeWeight(weight.tensor, options);
   };
 }

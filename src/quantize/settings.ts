@@ -17,10 +17,19 @@ export type NodeScheme = (typeof NODE_SCHEMES)[number];
 export const RANGE_METHODS = ['minmax', 'percentile', 'mse', 'entropy'] as const;
 export type RangeMethod = (typeof RANGE_METHODS)[number];
 
+/**
+ * How a linear's weight becomes integers: each element to the nearest, or so that errors make up for one another where the
+ * calibration samples say that they meet. Other weights and tables have no choice.
+ */
+export const ROUNDINGS = ['nearest', 'gptq'] as const;
+export type Rounding = (typeof ROUNDINGS)[number];
+
 export interface Settings {
   readonly scheme: NodeScheme;
   /** Of the weight or table. */
   readonly granularity: Granularity;
+  /** Of a linear's weight. */
+  readonly rounding: Rounding;
   /** Of what the node reads as calibrated integers. */
   readonly range: RangeMethod;
 }
@@ -31,6 +40,11 @@ export type SettingsMap = ReadonlyMap<Call, Settings>;
 /** Ops that multiply by a constant weight, which is their second input. */
 export function hasWeight(node: Node): node is Call<'linear' | 'conv1d'> {
   return (node.op === 'linear' || node.op === 'conv1d') && node.inputs[1]?.op === 'constant';
+}
+
+/** A linear whose weight is rounded with the samples in view. */
+export function isCompensated(node: Node, settings: Settings | undefined): node is Call<'linear'> {
+  return node.op === 'linear' && hasWeight(node) && settings?.scheme !== 'float' && settings?.rounding === 'gptq';
 }
 
 /** A look-up of rows in a constant table. */

@@ -2,10 +2,11 @@ import { type Call, type Constant, Graph, type Node } from '../graph.ts';
 import type { Attrs } from '../op.ts';
 import { dequantized } from '../quantized.ts';
 import { computedTensor, type Quant, readF32 } from '../tensor.ts';
+import { correctedBias } from './bias.ts';
 import { isCall, type Plan, type ValueClass } from './plan.ts';
-import type { WeightRounding } from './rebuild.ts';
+import { type MeanOf, type WeightRounding, weightOptionsOf } from './rebuild.ts';
 import { hasWeight, isTable } from './settings.ts';
-import { fitsBlocks, quantizeWeight } from './weights.ts';
+import { type QuantizedWeight, quantizeWeight, type WeightOptions } from './weights.ts';
 
 /** The further input of a switched graph: f32 [groups], 1 where a group's values are rounded, 0 where they are not. */
 export const SWITCHES = 'switches';
@@ -16,6 +17,7 @@ export interface SwitchedOptions {
   readonly groupOf: (node: Node) => number;
   readonly groups: number;
   readonly roundWeight?: WeightRounding;
+  readonly meanOf?: MeanOf;
 }
 
 /**
@@ -53,6 +55,8 @@ class Switchboard {
 
   #call(node: Call): Node {
     const inputs = node.inputs.map((input, place) => this.#operand(node, input, place));
+    const bias = this.#correctedBias(node);
+    if (bias) inputs[2] = bias;
     const made = this.#graph.add(node.op, inputs, node.attrs as Attrs, node.name);
     const stored = this.#plan.stored.get(node);
     // What only moves stored values has their rounding already.
@@ -63,27 +67,39 @@ class Switchboard {
   }
 
   #operand(node: Call, input: Node, place: number): Node {
-    const settings = this.#plan.settings.get(node);
     const isNumbers = (hasWeight(node) && place === 1) || (isTable(node) && place === 0);
-    if (settings && settings.scheme !== 'float' && input.op === 'constant' && isNumbers)
-      return this.#weight(node, input);
+    const options = isNumbers && input.op === 'constant' ? this.#optionsOf(node, input) : undefined;
+    if (options) return this.#weight(node, input as Constant, options);
     const value = this.#value(input);
     const copy = this.#plan.copies.get(input);
     const reads = this.#plan.integer.has(node) && (place === 0 || !hasWeight(node));
     return copy && reads ? this.#blend(value, copy, this.#options.groupOf(node)) : value;
   }
 
+  #optionsOf(node: Call, weight: Constant): WeightOptions | undefined {
+    return weightOptionsOf(this.#plan, this.#options.quants, node, weight);
+  }
+
   /** The weight as it will be after rounding, in f32. */
-  #weight(node: Call, weight: Constant): Node {
-    const { scheme, granularity } = this.#plan.settings.get(node) ?? { scheme: 'float', granularity: 'channel' };
-    const options = {
-      dtype: scheme === 'w4' ? 'i4' : 'i8',
-      granularity: granularity === 'block' && !fitsBlocks(weight.tensor.shape) ? 'channel' : granularity,
-    } as const;
-    const { tensor, quant } =
-      this.#options.roundWeight?.(node, weight, options) ?? quantizeWeight(weight.tensor, options);
+  #weight(node: Call, weight: Constant, options: WeightOptions): Node {
+    const { tensor, quant } = this.#rounded(node, weight, options);
     const rounded = computedTensor('f32', tensor.shape, () => readF32(dequantized(tensor, quant)));
     return this.#graph.constant(rounded, weight.name);
+  }
+
+  #rounded(node: Call, weight: Constant, options: WeightOptions): QuantizedWeight {
+    return this.#options.roundWeight?.(node, weight, options) ?? quantizeWeight(weight.tensor, options);
+  }
+
+  #correctedBias(node: Call): Node | undefined {
+    const [, weight, bias] = node.inputs;
+    if (node.op !== 'linear' || weight?.op !== 'constant' || (bias !== undefined && bias.op !== 'constant'))
+      return undefined;
+    const options = this.#optionsOf(node, weight);
+    const mean = options && this.#options.meanOf?.(node);
+    if (!mean) return undefined;
+    const tensor = correctedBias(weight.tensor, this.#rounded(node, weight, options), bias?.tensor, mean);
+    return this.#graph.constant(tensor, bias?.name ?? `${node.name}.bias`);
   }
 
   #value(node: Node): Node {

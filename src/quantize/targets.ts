@@ -67,7 +67,21 @@ export function formFor(scheme: Exclude<Scheme, 'f16'>, format: 'onnx' | 'tflite
   return format === 'onnx' ? integerGemms : integerGraph;
 }
 
-/** How many scales weights get: 4-bit ones in blocks where the runtime is fast on them, which XNNPACK in WebAssembly is not. */
-export function granularityFor(scheme: Scheme, format: 'onnx' | 'tflite', target: TargetProfile): Granularity {
+/** How many scales weights get where nobody says: 4-bit ones in blocks where the runtime is fast on them, which XNNPACK in WebAssembly is not. */
+export function granularityFor(
+  scheme: Scheme,
+  format: 'onnx' | 'tflite',
+  target: TargetProfile,
+  asked: Granularity | undefined,
+): Granularity {
+  if (asked === 'block' && scheme !== 'w4') {
+    throw new MbertError('USAGE', `--granularity block: is for --scheme w4, not ${scheme}`, {
+      hint: 'runtimes have kernels for blocks of 4 bits only',
+    });
+  }
+  if (asked !== undefined && asked !== 'tensor' && target.granularity === 'tensor') {
+    throw new MbertError('USAGE', `--granularity ${asked}: ${target.name} takes one scale per weight`);
+  }
+  if (asked !== undefined) return asked;
   return scheme === 'w4' && format === 'onnx' ? 'block' : target.granularity;
 }

@@ -4,7 +4,8 @@ import { type Quant, readF32, type Tensor, tensorOf } from '../tensor.ts';
 export type WeightDType = 'i8' | 'i4';
 
 /** How many scales a weight has: one, one per index of its first axis, or one per 32 neighbours of a row. */
-export type Granularity = 'tensor' | 'channel' | 'block';
+export const GRANULARITIES = ['tensor', 'channel', 'block'] as const;
+export type Granularity = (typeof GRANULARITIES)[number];
 
 /** Weights use a range that can be negated: -128 and -8 are never written. */
 export const LARGEST = { i8: 127, i4: 7 } as const;

@@ -15,7 +15,13 @@ import { graphText } from '../../src/text.ts';
 import { verifyGraph } from '../../src/verify-graph.ts';
 import { graphOf, randomTensor } from '../core.ts';
 
-const int8: FormRequest = { scheme: 'int8', granularity: 'channel', range: 'minmax', integerOutputs: false };
+const int8: FormRequest = {
+  scheme: 'int8',
+  granularity: 'channel',
+  rounding: 'nearest',
+  range: 'minmax',
+  integerOutputs: false,
+};
 
 /** A feed-forward block on a residual stream, and a head with two outputs. */
 const FFN = `graph ffn (ids: i32[1, 8])

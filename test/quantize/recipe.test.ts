@@ -9,7 +9,7 @@ const graph = graphOf(`graph g (x: f32[2, 4])
   a.1 = linear(a.0, w1 f32[4, 4] #3)
   sum = add(a.0, a.1)
 return y: sum`);
-const int8: Settings = { scheme: 'int8', granularity: 'channel', range: 'minmax' };
+const int8: Settings = { scheme: 'int8', granularity: 'channel', rounding: 'nearest', range: 'minmax' };
 const defaults = new Map(
   graph
     .nodes()

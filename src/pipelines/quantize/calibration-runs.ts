@@ -2,9 +2,10 @@ import type { TokenRow } from '../../calibration/feeds.ts';
 import { collectStatistics } from '../../calibration/statistics.ts';
 import type { Graph } from '../../graph.ts';
 import type { ChannelStatistics, Statistics, StatisticsRequest } from '../../statistics.ts';
-import type { Collect } from './decide.ts';
 import type { SampleSets } from './samples.ts';
 import type { ChannelRanges, QuantizeOptions, Spread } from './types.ts';
+
+export type Collect = (graph: Graph, requests: readonly StatisticsRequest[]) => Promise<Statistics>;
 
 /**
  * Passes ask how large channels are beside each other, which so many samples, of so many tokens together, tell as well as
@@ -32,7 +33,7 @@ export class CalibrationRuns {
   collector(): Collect | undefined {
     if (this.#samples.calibration.length === 0) return undefined;
     const first = firstOf(this.#samples.calibration);
-    return (graph, requests) => this.#run(graph, requests, first);
+    return (graph, requests) => this.#remembered(graph, requests, first);
   }
 
   /** Answers in the order in which the first graph was asked. */
@@ -43,17 +44,16 @@ export class CalibrationRuns {
   }
 
   collect(graph: Graph, requests: readonly StatisticsRequest[]): Promise<Statistics> {
-    return this.#run(graph, requests, this.#samples.calibration);
+    return this.#remembered(graph, requests, this.#samples.calibration);
   }
 
-  async #run(graph: Graph, requests: readonly StatisticsRequest[], samples: readonly TokenRow[]): Promise<Statistics> {
-    const { sequenceLength } = this.#options;
+  async #remembered(
+    graph: Graph,
+    requests: readonly StatisticsRequest[],
+    rows: readonly TokenRow[],
+  ): Promise<Statistics> {
     const wanted = this.#options.outline ? requests.map((request) => this.#again(request)) : requests;
-    const found = await collectStatistics(graph, wanted, samples, {
-      pad: this.#pad,
-      ...(typeof sequenceLength === 'number' && { length: sequenceLength }),
-      progress: (done, total) => this.#options.progress?.('calibrating', done, total),
-    });
+    const found = await this.#run(graph, wanted, rows);
     this.#done.push(found);
     for (const [name, { channels }] of found) {
       if (!channels) continue;
@@ -62,6 +62,22 @@ export class CalibrationRuns {
       else this.#spreads.set(name, { before: spreadOf(channels), after: undefined });
     }
     return found;
+  }
+
+  /** Calibration samples that no trial runs on: a trial can judge what they say. Nothing is remembered of them. */
+  apart(): { readonly collect: Collect; readonly count: number } {
+    const trial = new Set(this.#samples.trial);
+    const rows = this.#samples.calibration.filter((row) => !trial.has(row));
+    return { collect: (graph, requests) => this.#run(graph, requests, rows), count: rows.length };
+  }
+
+  #run(graph: Graph, requests: readonly StatisticsRequest[], rows: readonly TokenRow[]): Promise<Statistics> {
+    const { sequenceLength } = this.#options;
+    return collectStatistics(graph, requests, rows, {
+      pad: this.#pad,
+      ...(typeof sequenceLength === 'number' && { length: sequenceLength }),
+      progress: (done, total) => this.#options.progress?.('calibrating', done, total),
+    });
   }
 
   /** Once a node's channels were looked at they are looked at again: passes between two runs change them. */

@@ -1,70 +1,57 @@
 import { MbertError } from '../../errors.ts';
 import type { Call, Graph, Node } from '../../graph.ts';
-import type { Form, FormRequest } from '../../quantize/forms/form.ts';
+import type { Form } from '../../quantize/forms/form.ts';
 import { classesOf, isCall, observedNodes, type Plan } from '../../quantize/plan.ts';
-import { chooseQuants, needsHistogram } from '../../quantize/ranges.ts';
-import { type RebuildOptions, rebuild } from '../../quantize/rebuild.ts';
-import { applyRecipe, type RecipeRule } from '../../quantize/recipe.ts';
-import { roundForReaders } from '../../quantize/rounding.ts';
+import { needsHistogram } from '../../quantize/ranges.ts';
+import { applyRecipe } from '../../quantize/recipe.ts';
 import {
   hasWeight,
+  isCompensated,
   isTable,
-  type NodeScheme,
   type Scheme,
   type Settings,
   type SettingsMap,
 } from '../../quantize/settings.ts';
-import type { Statistics, StatisticsRequest } from '../../statistics.ts';
-import type { SampleSets } from './samples.ts';
-import { type ScanResult, scanOutstanding } from './scan.ts';
-import type { FeedOptions } from './session.ts';
-import type { Stopwatch } from './stopwatch.ts';
-import { withTrial } from './trial.ts';
-
-export type Collect = (graph: Graph, requests: readonly StatisticsRequest[]) => Promise<Statistics>;
-
-export interface DecideOptions extends FeedOptions {
-  readonly form: Form;
-  readonly request: FormRequest;
-  readonly recipe: { readonly path: string; readonly rules: readonly RecipeRule[] } | undefined;
-  readonly keep: RegExp | undefined;
-  readonly samples: SampleSets;
-  readonly collect: Collect;
-  /** What a linear becomes that is kept in higher precision. */
-  readonly fallback: NodeScheme;
-  readonly scan: boolean;
-  readonly stopwatch: Stopwatch;
-  readonly progress: (step: string, done?: number, total?: number) => void;
-}
-
-/** How every node of a float graph will be stored, and what is known of its values. */
-export interface Decision {
-  readonly graph: Graph;
-  readonly settings: SettingsMap;
-  readonly statistics: Statistics;
-  readonly scan: ScanResult | undefined;
-  readonly warnings: readonly string[];
-}
+import type { Statistics } from '../../statistics.ts';
+import { chooseRoundings, withNearest } from './choose-rounding.ts';
+import { CompensatedWeights } from './compensated-weights.ts';
+import { type DecideOptions, type Decision, type KnownValues, trialDb, trialOptions, withScheme } from './decision.ts';
+import { scanOutstanding } from './scan.ts';
 
 /** The form's settings, changed by the recipe and then, for nodes that no rule speaks of, by what a scan finds. */
 export async function decide(graph: Graph, options: DecideOptions): Promise<Decision> {
   const { form, request, recipe, stopwatch } = options;
   const defaults = defaultSettings(graph, options);
   const chosen = recipe ? applyRecipe(defaults, recipe.rules, recipe.path) : defaults;
-  if (recipe) refuseSchemes(chosen, request.scheme, recipe.path);
+  if (recipe) refuseSettings(chosen, options, recipe.path);
   const plan = form.plan(graph, chosen, request);
   const statistics = await stopwatch.time('calibrationMs', () => observe(plan, options));
-  const guarded = await stopwatch.time('scanMs', () => guardRanges(plan, statistics, options));
-  const { settings } = guarded;
-  const warnings = [...floatWarnings(plan, form), ...guarded.warnings];
-  if (!options.scan || plan.integer.size === 0) return { graph, settings, statistics, scan: undefined, warnings };
+  const weights = new CompensatedWeights(options.collectApart.collect);
+  const guarded = await stopwatch.time('scanMs', () => guardRanges(plan, { statistics, weights }, options));
+  const rounded = await chooseRoundings(
+    form.plan(graph, guarded.settings, request),
+    { statistics, weights, means: undefined },
+    options,
+  );
+  const { settings } = rounded;
+  const warnings = [...floatWarnings(plan, form), ...guarded.warnings, ...rounded.warnings];
+  const decision: Decision = { ...rounded, graph, scan: undefined, warnings };
+  if (!options.scan || plan.integer.size === 0) return decision;
   const scan = await stopwatch.time('scanMs', () =>
-    scanOutstanding(trialOptions(form.plan(graph, settings, request), statistics, options), statistics, (done, total) =>
+    scanOutstanding(trialOptions(form.plan(graph, settings, request), decision, options), statistics, (done, total) =>
       options.progress('scanning linears with outliers', done, total),
     ),
   );
   const free = scan.keep.filter((node) => defaults.get(node)?.scheme === chosen.get(node)?.scheme);
-  return { graph, settings: withScheme(settings, free, options.fallback), statistics, scan, warnings };
+  return { ...decision, settings: withScheme(settings, free, options.fallback), scan };
+}
+
+function refuseSettings(settings: SettingsMap, { request, samples }: DecideOptions, path: string): void {
+  refuseSchemes(settings, request.scheme, path);
+  const compensated = [...settings].find(([node, each]) => isCompensated(node, each))?.[0];
+  if (compensated && samples.calibration.length === 0) {
+    throw new MbertError('USAGE', `${path}: ${compensated.name}: rounding gptq needs --calibrate FILE`);
+  }
 }
 
 /** One file has one kind of calibrated integers; a table is stored in any way, and what has no weight computes or does not. */
@@ -101,13 +88,6 @@ function defaultSettings(graph: Graph, { form, request, keep }: DecideOptions): 
   return settings;
 }
 
-/** The settings with these nodes in another scheme. */
-export function withScheme(settings: SettingsMap, nodes: readonly Call[], scheme: NodeScheme): Map<Call, Settings> {
-  const changed = new Map(settings);
-  for (const node of nodes) changed.set(node, { ...(settings.get(node) as Settings), scheme });
-  return changed;
-}
-
 async function observe(plan: Plan, { collect }: DecideOptions): Promise<Statistics> {
   const nodes = observedNodes(plan);
   if (nodes.length === 0) return new Map();
@@ -120,36 +100,20 @@ async function observe(plan: Plan, { collect }: DecideOptions): Promise<Statisti
   );
 }
 
-export function trialOptions(plan: Plan, statistics: Statistics, options: DecideOptions) {
-  return {
-    plan,
-    quants: chooseQuants(plan, statistics),
-    roundWeight: roundForReaders(plan.graph),
-    rows: options.samples.trial,
-    task: options.task,
-    pad: options.pad,
-    mask: options.mask,
-  };
-}
-
 /** A clipped range that loses this much against the whole one was a bad choice. */
 const TOLERATED_LOSS_DB = 0.5;
 
 /** Ranges that clip must stand a trial against those that do not: a wrong calibrator ruins a BERT without a word. */
-async function guardRanges(plan: Plan, statistics: Statistics, options: DecideOptions) {
+async function guardRanges(plan: Plan, known: Omit<KnownValues, 'means'>, options: DecideOptions) {
   const clipped = [...plan.settings].filter(([node, { range }]) => plan.integer.has(node) && range !== 'minmax');
   if (clipped.length === 0) return { settings: plan.settings, warnings: [] };
   const whole = new Map(plan.settings);
   for (const [node, settings] of clipped) whole.set(node, { ...settings, range: 'minmax' });
-  const plans = [plan, options.form.plan(plan.graph, whole, options.request)];
   const found: number[] = [];
-  for (const each of plans) {
+  for (const settings of [plan.settings, whole]) {
     options.progress('trying the ranges');
-    found.push(
-      await withTrial({ ...trialOptions(each, statistics, options), groups: [] }, async (trial) => {
-        return (await trial.measure([0], 'float')).sqnrDb;
-      }),
-    );
+    const each = options.form.plan(plan.graph, withNearest(settings), options.request);
+    found.push(await trialDb(each, { ...known, means: undefined }, options));
   }
   const [clippedDb = 0, wholeDb = 0] = found;
   if (clippedDb >= wholeDb - TOLERATED_LOSS_DB) return { settings: plan.settings, warnings: [] };
@@ -158,26 +122,4 @@ async function guardRanges(plan: Plan, statistics: Statistics, options: DecideOp
     `--range ${methods}: gives ${clippedDb.toFixed(1)} dB on held-out samples, minmax ${wholeDb.toFixed(1)} dB: ` +
     'minmax is used';
   return { settings: whole, warnings: [warning] };
-}
-
-/** The quantized graph that a decision makes of its float graph, or of a twin with the same names. */
-export function build(
-  decision: Decision,
-  { form, request }: DecideOptions,
-  graph: Graph = decision.graph,
-  more: Pick<RebuildOptions, 'roundWeight'> = {},
-): Graph {
-  const byName = new Map([...decision.settings].map(([node, settings]) => [node.name, settings]));
-  const settings = new Map<Call, Settings>();
-  for (const node of graph.nodes()) {
-    const found = byName.get(node.name);
-    if (found && isCall(node)) settings.set(node, found);
-  }
-  const plan = form.plan(graph, settings, request);
-  return rebuild(plan, {
-    quants: chooseQuants(plan, decision.statistics),
-    roundWeight: roundForReaders(graph),
-    integerOutputs: request.integerOutputs,
-    ...more,
-  });
 }

@@ -1,6 +1,8 @@
-import type { RangeMethod, Scheme } from '../../quantize/settings.ts';
+import type { RangeMethod, Rounding, Scheme } from '../../quantize/settings.ts';
+import type { Granularity } from '../../quantize/weights.ts';
 import type { ConvertedFile, ConvertOptions, ConvertResult } from '../convert.ts';
 import type { GraphOutline } from '../outline.ts';
+import type { BiasTrial, RoundingTrial } from './decision.ts';
 import type { Proof } from './prove.ts';
 import type { ParetoRow, ScanResult } from './scan.ts';
 import type { Times } from './stopwatch.ts';
@@ -18,6 +20,12 @@ export interface QuantizeOptions extends ConvertOptions {
   /** Held-out texts, with labels or without; default: what the calibration file has left. */
   readonly data?: string | undefined;
   readonly range?: RangeMethod | undefined;
+  /** How many scales a weight has; default: what the target runs fastest. `block` is for w4. */
+  readonly granularity?: Granularity | undefined;
+  /** How weights become integers. Default: `gptq` for w4 with `calibrate`, used where held-out texts say that it is better. */
+  readonly rounding?: Rounding | undefined;
+  /** Biases make up for what rounding does to the mean of each output, where held-out texts say that this is better. */
+  readonly biasCorrection?: boolean | undefined;
   /** A JSON file of rules, see `parseRecipe`. */
   readonly recipe?: string | undefined;
   /** Where to write the settings of every node as a recipe. */
@@ -46,6 +54,10 @@ export interface QuantizedFile extends ConvertedFile {
   readonly linears: { readonly [scheme: string]: number };
   /** Linears whose values stand out; undefined where none does or none was looked for. */
   readonly scan: Omit<ScanResult, 'keep'> | undefined;
+  /** What compensated rounding was worth, where it was tried. */
+  readonly rounding: RoundingTrial | undefined;
+  /** What corrected biases were worth, where they were tried. */
+  readonly biasCorrection: BiasTrial | undefined;
   readonly pareto: readonly (ParetoRow & { readonly chosen: boolean })[] | undefined;
   readonly proof: Proof | undefined;
   readonly times: Times;

@@ -16,7 +16,8 @@ import {
 } from '../convert.ts';
 import type { FitReport } from '../fit/types.ts';
 import type { OpenedModel } from '../opened-model.ts';
-import { build, type Collect, type DecideOptions, type Decision, trialOptions, withScheme } from './decide.ts';
+import type { Collect } from './calibration-runs.ts';
+import { build, type DecideOptions, type Decision, trialOptions, withScheme } from './decision.ts';
 import { compareFiles, compareLayers, type Proof, type ProofOptions } from './prove.ts';
 import type { SampleSets } from './samples.ts';
 import { type ParetoFront, type ScanResult, scanEverySite } from './scan.ts';
@@ -99,10 +100,12 @@ export class Writer {
       ...this.#options.manifest,
       form: form.name,
       range: request.range,
+      ...(decision.rounding && { rounding: decision.rounding.used }),
+      ...(decision.biasCorrection && { biasCorrection: decision.biasCorrection.used }),
       ...(kept.length > 0 && { kept }),
     };
     const { graph, written } = await stopwatch.time('writingMs', async () => {
-      const built = build(decision, options);
+      const built = await build(decision, options);
       return { graph: built, written: await this.#write(built, 'f32', manifest) };
     });
     const hasProof = this.#options.samples.proof.length > 0;
@@ -111,11 +114,13 @@ export class Writer {
           this.#prove(await this.#runnable(decision, options, graph), written, 'f32'),
         )
       : undefined;
-    const { scan } = decision;
+    const { scan, rounding, biasCorrection } = decision;
     return this.#result(written, proof, {
       form: form.name,
       linears: linearsOf(settings),
       ...(scan && scan.sites.length > 0 && { scan: withoutNodes(scan) }),
+      rounding,
+      biasCorrection,
       warnings: decision.warnings,
     });
   }
@@ -132,7 +137,7 @@ export class Writer {
     const isFloat = options.fallback === 'float';
     const front = await this.#options.stopwatch.time('scanMs', () =>
       scanEverySite(
-        trialOptions(plan, statistics, options),
+        trialOptions(plan, decision, options),
         statistics,
         // An i8 weight is a quarter of its f32.
         ({ floatBytes }) => (isFloat ? 0.75 * floatBytes : 0),
@@ -200,7 +205,7 @@ export class Writer {
     if (!isDynamic && !isMute) return { float, quantized, isWritten: true };
     const twin = isDynamic ? await this.#fixedTwin(float) : float;
     const request = { ...options.request, integerOutputs: false };
-    return { float: twin, quantized: build(decision, { ...options, request }, twin), isWritten: false };
+    return { float: twin, quantized: await build(decision, { ...options, request }, twin), isWritten: false };
   }
 
   #isTooDynamic({ inputs }: Graph): boolean {
@@ -268,6 +273,8 @@ export class Writer {
       scheme: options.scheme,
       floatBytes: constantBytes(this.#options.prepared.graph),
       scan: undefined,
+      rounding: undefined,
+      biasCorrection: undefined,
       pareto: undefined,
       proof,
       times: stopwatch.times(),

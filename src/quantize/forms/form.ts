@@ -1,6 +1,6 @@
 import type { Call, Graph } from '../../graph.ts';
 import type { Plan } from '../plan.ts';
-import type { RangeMethod, Scheme, Settings, SettingsMap } from '../settings.ts';
+import type { RangeMethod, Rounding, Scheme, Settings, SettingsMap } from '../settings.ts';
 import type { Granularity } from '../weights.ts';
 
 /** What is asked of a form. */
@@ -8,6 +8,7 @@ export interface FormRequest {
   readonly scheme: Scheme;
   /** Of weights, where the scheme leaves a choice. */
   readonly granularity: Granularity;
+  readonly rounding: Rounding;
   readonly range: RangeMethod;
   /** The graph's outputs stay integers. */
   readonly integerOutputs: boolean;

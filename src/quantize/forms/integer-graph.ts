@@ -34,8 +34,8 @@ export const strictIntegerGraph: Form = {
 
 function settingsOf(node: Call, request: FormRequest, isStrict: boolean): Settings | undefined {
   const scheme = request.scheme === 'int16x8' ? 'int16x8' : 'int8';
-  const { granularity, range } = request;
-  const all: Settings = { scheme, granularity, range };
+  const { granularity, rounding, range } = request;
+  const all: Settings = { scheme, granularity, rounding, range };
   if (isTable(node)) return weightSettings(node, 'dynamic', request);
   if (hasWeight(node)) {
     if (isStrict || (request.integerOutputs && isNarrow(node))) return all;

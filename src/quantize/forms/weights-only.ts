@@ -4,11 +4,11 @@ import type { Form, FormRequest } from './form.ts';
 
 /** Settings of a node with a weight or table; undefined for others. Narrow heads and the front stay float. */
 export function weightSettings(node: Call, scheme: NodeScheme, request: FormRequest): Settings | undefined {
-  const { granularity, range } = request;
+  const { granularity, rounding, range } = request;
   if (!isTable(node) && !hasWeight(node)) return undefined;
   const kept = isNarrow(node) || isFront(node);
   const perRow = isTable(node) && granularity === 'block' ? 'channel' : granularity;
-  return { scheme: kept ? 'float' : scheme, granularity: perRow, range };
+  return { scheme: kept ? 'float' : scheme, granularity: perRow, rounding, range };
 }
 
 /**

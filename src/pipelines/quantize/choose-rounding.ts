@@ -1,0 +1,119 @@
+import type { Call } from '../../graph.ts';
+import type { Plan } from '../../quantize/plan.ts';
+import { chooseQuants } from '../../quantize/ranges.ts';
+import { hasWeight, isCompensated, type Settings, type SettingsMap } from '../../quantize/settings.ts';
+import type { Statistics } from '../../statistics.ts';
+import type { CompensatedWeights } from './compensated-weights.ts';
+import { type BiasTrial, type DecideOptions, type KnownValues, type RoundingTrial, trialDb } from './decision.ts';
+
+/** How weights are rounded at last, with what was measured. */
+export interface ChosenRoundings extends KnownValues {
+  readonly settings: SettingsMap;
+  readonly rounding: RoundingTrial | undefined;
+  readonly biasCorrection: BiasTrial | undefined;
+  readonly warnings: readonly string[];
+}
+
+/** Fewer samples say nothing of how hundreds of channels go together. */
+const LEAST_SAMPLES = 16;
+
+/**
+ * Compensated rounding and bias correction fit a model to the calibration samples. Each is used only where samples that
+ * they have not seen say that it is better: behind ranges that clip, a corrected bias took a BERT from 25 dB to 5.
+ */
+export async function chooseRoundings(
+  plan: Plan,
+  known: KnownValues,
+  options: DecideOptions,
+): Promise<ChosenRoundings> {
+  const plain: ChosenRoundings = {
+    ...known,
+    settings: withNearest(plan.settings),
+    rounding: undefined,
+    biasCorrection: undefined,
+    warnings: [],
+  };
+  const isCompensating = [...plan.settings].some(([node, settings]) => isCompensated(node, settings));
+  if (!isCompensating && !options.biasCorrection) return plain;
+  const { count } = options.collectApart;
+  if (count < LEAST_SAMPLES) {
+    const asked = [...(options.isRoundingAsked ? ['--rounding gptq'] : []), ...biasFlag(options)];
+    const problem = `is not used, as ${count} samples are left to fit to besides those that judge it`;
+    const warnings = asked.map((flag) => `${flag}: ${problem}: give --calibrate a file with more lines`);
+    return { ...plain, warnings };
+  }
+  const rounded = isCompensating ? await chooseRounding(plan, options, plain) : plain;
+  return options.biasCorrection ? chooseBias(plan, options, rounded) : rounded;
+}
+
+function biasFlag({ biasCorrection }: DecideOptions): string[] {
+  return biasCorrection ? ['--bias-correction'] : [];
+}
+
+/** Every weight to the nearest integers. */
+export function withNearest(settings: SettingsMap): SettingsMap {
+  const changed = new Map<Call, Settings>(settings);
+  for (const [node, each] of settings) changed.set(node, { ...each, rounding: 'nearest' });
+  return changed;
+}
+
+async function chooseRounding(plan: Plan, options: DecideOptions, plain: ChosenRoundings): Promise<ChosenRoundings> {
+  const { weights, statistics } = plain;
+  await options.stopwatch.time('calibrationMs', () => weights.prepare(plan, chooseQuants(plan, statistics)));
+  const gptqDb = await measured(plan, options, { ...plain, settings: plan.settings });
+  const nearestDb = await measured(plan, options, plain);
+  const isBetter = gptqDb > nearestDb;
+  const rounding: RoundingTrial = {
+    used: isBetter ? 'gptq' : 'nearest',
+    samples: options.samples.trial.length,
+    gptqDb,
+    nearestDb,
+  };
+  if (isBetter) return { ...plain, settings: plan.settings, rounding, warnings: wideWarnings(weights) };
+  const warning =
+    `--rounding gptq: gives ${gptqDb.toFixed(1)} dB on held-out samples, nearest ${nearestDb.toFixed(1)} dB: ` +
+    'nearest is used';
+  return { ...plain, rounding, warnings: options.isRoundingAsked ? [warning] : [] };
+}
+
+function wideWarnings({ tooWide }: CompensatedWeights): string[] {
+  const [first] = tooWide;
+  if (first === undefined) return [];
+  const more = tooWide.size > 1 ? ` and ${tooWide.size - 1} more` : '';
+  return [`--rounding gptq: ${first}${more}: what it reads is too wide, so that it is rounded to the nearest`];
+}
+
+async function chooseBias(plan: Plan, options: DecideOptions, plain: ChosenRoundings): Promise<ChosenRoundings> {
+  const means = await options.stopwatch.time('calibrationMs', () => meansOf(plan, options));
+  const correctedDb = await measured(plan, options, { ...plain, means });
+  // What the last trial said of the same weights.
+  const { rounding } = plain;
+  const plainDb = rounding ? Math.max(rounding.gptqDb, rounding.nearestDb) : await measured(plan, options, plain);
+  const used = correctedDb > plainDb;
+  const biasCorrection: BiasTrial = { used, samples: options.samples.trial.length, correctedDb, plainDb };
+  if (used) return { ...plain, means, biasCorrection };
+  const warning =
+    `--bias-correction: gives ${correctedDb.toFixed(1)} dB on held-out samples, ${plainDb.toFixed(1)} dB without: ` +
+    'biases stay as they are';
+  return { ...plain, biasCorrection, warnings: [...plain.warnings, warning] };
+}
+
+/** The channels of what every linear reads whose weight is rounded. */
+function meansOf({ graph, settings }: Plan, { collectApart }: DecideOptions): Promise<Statistics> {
+  const read = new Set(
+    [...settings].flatMap(([node, { scheme }]) => {
+      const isRounded = node.op === 'linear' && hasWeight(node) && scheme !== 'float';
+      return isRounded ? node.inputs.slice(0, 1) : [];
+    }),
+  );
+  return collectApart.collect(
+    graph,
+    [...read].map((node) => ({ node, channels: true })),
+  );
+}
+
+function measured({ graph }: Plan, options: DecideOptions, chosen: ChosenRoundings): Promise<number> {
+  const plan = options.form.plan(graph, chosen.settings, options.request);
+  options.progress('trying the rounding');
+  return options.stopwatch.time('scanMs', () => trialDb(plan, chosen, options));
+}

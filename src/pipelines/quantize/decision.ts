@@ -1,0 +1,134 @@
+import type { Call, Graph } from '../../graph.ts';
+import type { Form, FormRequest } from '../../quantize/forms/form.ts';
+import { isCall, type Plan } from '../../quantize/plan.ts';
+import { chooseQuants } from '../../quantize/ranges.ts';
+import { type MeanOf, rebuild, type WeightRounding } from '../../quantize/rebuild.ts';
+import type { RecipeRule } from '../../quantize/recipe.ts';
+import { roundForReaders } from '../../quantize/rounding.ts';
+import {
+  isCompensated,
+  type NodeScheme,
+  type Rounding,
+  type Settings,
+  type SettingsMap,
+} from '../../quantize/settings.ts';
+import type { Statistics } from '../../statistics.ts';
+import type { Collect } from './calibration-runs.ts';
+import type { CompensatedWeights } from './compensated-weights.ts';
+import type { SampleSets } from './samples.ts';
+import type { ScanResult } from './scan.ts';
+import type { FeedOptions } from './session.ts';
+import type { Stopwatch } from './stopwatch.ts';
+import { withTrial } from './trial.ts';
+
+/** What compensated rounding was worth on the trial samples: 10·log10(Σ answer² / Σ error²) of the answers. */
+export interface RoundingTrial {
+  readonly used: Rounding;
+  readonly samples: number;
+  readonly gptqDb: number;
+  readonly nearestDb: number;
+}
+
+/** The same of corrected biases. */
+export interface BiasTrial {
+  readonly used: boolean;
+  readonly samples: number;
+  readonly correctedDb: number;
+  readonly plainDb: number;
+}
+
+export interface DecideOptions extends FeedOptions {
+  readonly form: Form;
+  readonly request: FormRequest;
+  readonly recipe: { readonly path: string; readonly rules: readonly RecipeRule[] } | undefined;
+  readonly keep: RegExp | undefined;
+  readonly samples: SampleSets;
+  readonly collect: Collect;
+  /** From calibration samples that no trial runs on; what is found is not remembered. */
+  readonly collectApart: { readonly collect: Collect; readonly count: number };
+  readonly biasCorrection: boolean;
+  /** False where compensated rounding is the default and nobody named it. */
+  readonly isRoundingAsked: boolean;
+  /** What a linear becomes that is kept in higher precision. */
+  readonly fallback: NodeScheme;
+  readonly scan: boolean;
+  readonly stopwatch: Stopwatch;
+  readonly progress: (step: string, done?: number, total?: number) => void;
+}
+
+/** What the samples say of single weights. */
+export interface Roundings {
+  readonly weights: CompensatedWeights;
+  /** Of what linears read, where their biases make up for rounding. */
+  readonly means: Statistics | undefined;
+}
+
+/** What calibration found. */
+export interface KnownValues extends Roundings {
+  readonly statistics: Statistics;
+}
+
+/** How every node of a float graph will be stored, and what is known of its values. */
+export interface Decision extends KnownValues {
+  readonly graph: Graph;
+  readonly settings: SettingsMap;
+  /** Undefined where it was not tried. */
+  readonly rounding: RoundingTrial | undefined;
+  readonly biasCorrection: BiasTrial | undefined;
+  readonly scan: ScanResult | undefined;
+  readonly warnings: readonly string[];
+}
+
+/** The settings with these nodes in another scheme. */
+export function withScheme(settings: SettingsMap, nodes: readonly Call[], scheme: NodeScheme): Map<Call, Settings> {
+  const changed = new Map(settings);
+  for (const node of nodes) changed.set(node, { ...(settings.get(node) as Settings), scheme });
+  return changed;
+}
+
+/** How a plan's weights become integers, and its biases make up for that. */
+function roundingOptions({ graph, settings }: Plan, { weights, means }: Roundings) {
+  const roundWeight: WeightRounding = roundForReaders(graph, (node, _, options) =>
+    isCompensated(node, settings.get(node)) ? weights.get(node, options) : undefined,
+  );
+  const meanOf: MeanOf = ({ inputs: [x] }) => x && means?.get(x.name)?.channels?.mean;
+  return { roundWeight, ...(means && { meanOf }) };
+}
+
+export function trialOptions(plan: Plan, known: KnownValues, options: DecideOptions) {
+  return {
+    plan,
+    quants: chooseQuants(plan, known.statistics),
+    ...roundingOptions(plan, known),
+    rows: options.samples.trial,
+    task: options.task,
+    pad: options.pad,
+    mask: options.mask,
+  };
+}
+
+/** Everything that a plan rounds against the float model, on the trial samples. */
+export function trialDb(plan: Plan, known: KnownValues, options: DecideOptions): Promise<number> {
+  return withTrial({ ...trialOptions(plan, known, options), groups: [] }, async (trial) => {
+    return (await trial.measure([0], 'float')).sqnrDb;
+  });
+}
+
+/** The quantized graph that a decision makes of its float graph, or of a twin with the same names. */
+export async function build(
+  decision: Decision,
+  { form, request }: DecideOptions,
+  graph: Graph = decision.graph,
+): Promise<Graph> {
+  const byName = new Map([...decision.settings].map(([node, settings]) => [node.name, settings]));
+  const settings = new Map<Call, Settings>();
+  for (const node of graph.nodes()) {
+    const found = byName.get(node.name);
+    if (found && isCall(node)) settings.set(node, found);
+  }
+  const plan = form.plan(graph, settings, request);
+  const quants = chooseQuants(plan, decision.statistics);
+  await decision.weights.prepare(plan, quants);
+  const { integerOutputs } = request;
+  return rebuild(plan, { quants, integerOutputs, ...roundingOptions(plan, decision) });
+}

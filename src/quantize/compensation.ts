@@ -7,24 +7,41 @@ const DAMPING = 0.01;
 
 /**
  * A Gram matrix G = Σ x xᵀ of what multiplies the rows of a weight, ready to round any number of rows: G + damping·I =
- * U D Uᵀ with U unit upper triangular and D diagonal.
+ * U D Uᵀ with U unit upper triangular and D diagonal, rows and columns in the order in which elements are rounded.
  */
 export interface Compensation {
   readonly width: number;
   readonly damping: number;
+  /** The columns of a weight, the first to be rounded first. */
+  readonly order: Int32Array;
   /** Row k holds column k of U above its diagonal: [width, width], of which the lower triangle means something. */
   readonly shares: Float64Array;
   /** D */
   readonly pivots: Float64Array;
 }
 
-/** A Cholesky factor runs from the first column to the last; U from the last to the first, so G is turned around both ways. */
-export function compensationOf(gram: Float64Array): Compensation {
+/** Rounded last, the columns that matter least make up for all others: 1 to 3 dB of the answers at 4 bits, measured. */
+export function largestFirst(gram: Float64Array): Int32Array {
   const width = Math.sqrt(gram.length);
+  const energy = (i: number) => gram[i * width + i] as number;
+  return columns(width).sort((a, b) => energy(b) - energy(a) || a - b);
+}
+
+function columns(width: number): Int32Array {
+  return Int32Array.from({ length: width }, (_, i) => i);
+}
+
+/** A Cholesky factor runs from the first column to the last; U from the last to the first, so G is turned around both ways. */
+export function compensationOf(gram: Float64Array, order = columns(Math.sqrt(gram.length))): Compensation {
+  const width = order.length;
   let trace = 0;
   for (let i = 0; i < width; i++) trace += gram[i * width + i] as number;
   const damping = (DAMPING * trace) / width || 1;
-  const factor = gram.toReversed();
+  const factor = new Float64Array(width * width);
+  for (let i = 0; i < width; i++) {
+    const from = (order[width - 1 - i] as number) * width;
+    for (let j = 0; j < width; j++) factor[i * width + j] = gram[from + (order[width - 1 - j] as number)] as number;
+  }
   for (let i = 0; i < width; i++) factor[i * width + i] = (factor[i * width + i] as number) + damping;
   factorCholesky(factor, width);
   const pivots = new Float64Array(width);
@@ -37,7 +54,7 @@ export function compensationOf(gram: Float64Array): Compensation {
     }
   }
   turn(factor, width);
-  return { width, damping, shares: factor, pivots };
+  return { width, order, damping, shares: factor, pivots };
 }
 
 /** Element [row, column] goes to [width - 1 - column, width - 1 - row]: what was column k from the right is row k. */
@@ -106,7 +123,7 @@ function lossesOf(
 
 /** Asks for the error of every element, those of a row in order, with what it is to make up for; adds up eᵀ G e of each row. */
 function sweep(
-  { width, damping, shares, pivots }: Compensation,
+  { width, order, damping, shares, pivots }: Compensation,
   size: number,
   errorOf: (at: number, share: number) => number,
 ): Float64Array {
@@ -124,7 +141,7 @@ function sweep(
         addShares(shares, k * width, errors, strip, k, sums);
         for (let row = 0; row < count; row++) {
           const share = sums[row] as number;
-          const error = errorOf((first + row) * width + k, share);
+          const error = errorOf((first + row) * width + (order[k] as number), share);
           const left = error + share;
           errors[strip + k * SIDE_BY_SIDE + row] = error;
           losses[first + row] =

@@ -1,5 +1,5 @@
 import type { Call, Constant, Node } from '../../graph.ts';
-import { compensationOf, quantizeByGram } from '../../quantize/compensation.ts';
+import { compensationOf, largestFirst, quantizeByGram } from '../../quantize/compensation.ts';
 import type { Plan } from '../../quantize/plan.ts';
 import { type RebuildOptions, weightOptionsOf } from '../../quantize/rebuild.ts';
 import { isCompensated } from '../../quantize/settings.ts';
@@ -52,7 +52,7 @@ export class CompensatedWeights {
       );
       for (const x of group) {
         const { gram } = found.get(x.name) as NodeStatistics & { readonly gram: Gram };
-        const compensation = compensationOf(gram.products);
+        const compensation = compensationOf(gram.products, largestFirst(gram.products));
         for (const { node, weight, options } of wanted.get(x) ?? []) {
           const rounded = quantizeByGram(weight.tensor, options, compensation);
           this.#add(node, options, rounded);

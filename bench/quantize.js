@@ -1,7 +1,8 @@
 // What quantization costs and brings on labelled sentences, in the real runtimes, against our own f32 file of the same format:
 //   node bench/quantize.js TRAIN.txt DEV.tsv MODEL_FOLDER... [--forms onnx:int8,onnx:dynamic,tflite:int8,tflite:dynamic]
 //     [--sequence-length 64] [--passes LIST] [--no-scan] [--unpadded]
-// Calibration: the first 128 lines of TRAIN. --unpadded runs dynamic ONNX files on sentences as long as they are.
+// A form may go on with a granularity, a rounding and bias: onnx:w4:channel:gptq, tflite:w4:block:nearest, onnx:int8:bias.
+// Calibration: the first 128 lines of TRAIN; the next 32 judge roundings, up to 256 more are the command's own proof. --unpadded runs dynamic ONNX files on sentences as long as they are.
 import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
@@ -23,6 +24,13 @@ const [train, dev, ...models] = positionals;
 if (train === undefined || dev === undefined || models.length === 0) {
   throw new Error('usage: node bench/quantize.js TRAIN.txt DEV.tsv MODEL_FOLDER... [--forms FORMAT:SCHEME,...]');
 }
+/** What a form says behind its scheme. @type {(words: readonly string[]) => Partial<import('../dist/index.js').QuantizeOptions>} */
+function optionsOf(words) {
+  const granularity = /** @type {const} */ (['tensor', 'channel', 'block']).find((each) => words.includes(each));
+  const rounding = /** @type {const} */ (['nearest', 'gptq']).find((each) => words.includes(each));
+  return { granularity, rounding, biasCorrection: words.includes('bias') };
+}
+
 const length = values.unpadded ? undefined : Number(values['sequence-length']);
 const samples = readSamples(dev);
 const labels = samples.map(({ label }) => Number(label));
@@ -93,14 +101,18 @@ for (const model of models) {
       const paths = [float];
       const seconds = [0];
       const forms = ['f32'];
-      for (const scheme of /** @type {import('../dist/index.js').QuantizeOptions['scheme'][]} */ (schemes)) {
-        const path = join(folder, `${scheme}.${format}`);
+      for (const form of schemes) {
+        const [scheme, ...words] = /** @type {[import('../dist/index.js').QuantizeOptions['scheme'], ...string[]]} */ (
+          form.split(':')
+        );
+        const path = join(folder, `${[scheme, ...words].join(' ')}.${format}`);
         const start = performance.now();
         const { results } = await quantize({
           source: model,
           output: path,
           scheme,
           calibrate: train,
+          ...optionsOf(words),
           ...shapes,
           scan: !values['no-scan'],
           ...(values.passes !== undefined && { passes: values.passes }),
@@ -108,6 +120,15 @@ for (const model of models) {
         seconds.push((performance.now() - start) / 1000);
         paths.push(path);
         const linears = Object.entries(results[0]?.linears ?? {}).map(([how, count]) => `${count} ${how}`);
+        const { rounding, biasCorrection } = results[0] ?? {};
+        if (rounding)
+          linears.push(`${rounding.used} (${rounding.gptqDb.toFixed(1)}, nearest ${rounding.nearestDb.toFixed(1)})`);
+        if (biasCorrection) {
+          const { used, correctedDb, plainDb } = biasCorrection;
+          linears.push(
+            `biases ${used ? 'corrected' : 'left'} (${correctedDb.toFixed(1)}, as they were ${plainDb.toFixed(1)})`,
+          );
+        }
         forms.push(linears.join(', '));
       }
       const measured = await measure(paths, model);

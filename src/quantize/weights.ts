@@ -1,5 +1,5 @@
 import { sizeOf } from '../shape.ts';
-import { type Quant, readF32, type Tensor, tensorOf } from '../tensor.ts';
+import { convertTensor, type Quant, readF32, type Tensor, tensorOf } from '../tensor.ts';
 
 export type WeightDType = 'i8' | 'i4';
 
@@ -34,9 +34,19 @@ export function quantizeWeight(weight: Tensor, options: WeightOptions): Quantize
   const { dtype, granularity = 'channel' } = options;
   const values = readF32(weight);
   const groups = groupsOf(weight.shape, granularity);
-  const scales = weightScales(values, groups, options);
+  const found = weightScales(values, groups, options);
+  const scales = granularity === 'block' ? halved(found) : found;
   const stored = roundToScales(values, groups.size, scales, LARGEST[dtype]);
   return { tensor: packIntegers(dtype, weight.shape, stored), quant: quantOf(granularity, scales) };
+}
+
+/** The least positive f16. */
+const LEAST_HALF = 2 ** -24;
+
+/** TFLite holds scales of blocks as f16: integers are chosen for the scales that they will have, in every format the same. */
+function halved(scales: Float32Array): Float32Array {
+  const halves = readF32(convertTensor(tensorOf('f32', [scales.length], scales), 'f16'));
+  return halves.map((scale) => Math.max(scale, LEAST_HALF));
 }
 
 function quantOf(granularity: Granularity, scales: Float32Array): Quant {

@@ -12,6 +12,7 @@ import { STORAGE_STATES, storageNodes } from './html/picture-nodes.ts';
 import { scatter } from './html/scatter.ts';
 import { numberCell, sortableTable } from './html/tables.ts';
 import { weightsTable } from './inspect-html.ts';
+import { roundingsOf } from './quantize.ts';
 import { plural, size } from './text.ts';
 
 /** What was written, what it costs and what it looks like, as a page; two files have their sections one behind the other. */
@@ -59,7 +60,8 @@ function sectionsOf(file: QuantizedFile): Section[] {
   ];
 }
 
-function tilesOf({ files, floatBytes, linears, proof, scheme, form, outline }: QuantizedFile): Tile[] {
+function tilesOf(file: QuantizedFile): Tile[] {
+  const { files, floatBytes, linears, proof, scheme, form, outline } = file;
   const bytes = files.reduce((sum, file) => sum + file.size, 0);
   const stored = outline?.weights.reduce((sum, weight) => sum + weight.bytes, 0);
   const counts = Object.entries(linears).map(([how, count]) => `${count} ${how}`);
@@ -90,6 +92,11 @@ function tilesOf({ files, floatBytes, linears, proof, scheme, form, outline }: Q
           },
         ]),
     ...measured,
+    ...roundingsOf(file).map(({ what, used, other, usedDb, otherDb, samples }) => ({
+      label: what,
+      value: used,
+      note: `${decibels(usedDb)} on ${plural(samples, 'trial sample')}, ${other} ${decibels(otherDb)}`,
+    })),
     {
       label: 'linears',
       value: String(Object.values(linears).reduce((sum, count) => sum + count, 0)),

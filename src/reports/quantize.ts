@@ -18,6 +18,7 @@ function fileText(file: QuantizedFile): string {
     ...files.map(({ path, size: bytes }) => `${path}  ${size(bytes)}`),
     `  ${scheme === form ? scheme : `${scheme}, ${form}`}; linears: ${counts.join(', ')}`,
     ...declined,
+    ...roundingLines(file),
     ...scanLines(file),
     ...paretoLines(file),
     ...proofLines(file),
@@ -34,6 +35,31 @@ function timesLine({ times: { calibrationMs, scanMs, writingMs, proofMs } }: Qua
   const parts = { calibration: calibrationMs, scan: scanMs, writing: writingMs, proof: proofMs };
   const worded = Object.entries(parts).map(([part, ms]) => `${part} ${(ms / 1000).toFixed(1)} s`);
   return `  took ${worded.join(', ')}`;
+}
+
+function roundingLines(file: QuantizedFile): string[] {
+  return roundingsOf(file).map(
+    ({ what, used, samples, usedDb, otherDb, other }) =>
+      `  ${what}: ${used} (${decibel(usedDb)} on ${plural(samples, 'trial sample')}; ${other} ${decibel(otherDb)})`,
+  );
+}
+
+/** What was tried of a weight's rounding, which of the two was taken, and what each was worth. */
+export function roundingsOf({ rounding, biasCorrection }: QuantizedFile) {
+  const rows: { what: string; used: string; other: string; samples: number; usedDb: number; otherDb: number }[] = [];
+  if (rounding) {
+    const { used, samples, gptqDb, nearestDb } = rounding;
+    const isUsed = used === 'gptq';
+    const [usedDb, otherDb] = isUsed ? [gptqDb, nearestDb] : [nearestDb, gptqDb];
+    rows.push({ what: 'rounding', used, other: isUsed ? 'nearest' : 'gptq', samples, usedDb, otherDb });
+  }
+  if (biasCorrection) {
+    const { used, samples, correctedDb, plainDb } = biasCorrection;
+    const [usedDb, otherDb] = used ? [correctedDb, plainDb] : [plainDb, correctedDb];
+    const [name, other] = used ? ['corrected', 'as they were'] : ['as they were', 'corrected'];
+    rows.push({ what: 'biases', used: name, other, samples, usedDb, otherDb });
+  }
+  return rows;
 }
 
 function scanLines({ scan, target }: QuantizedFile): string[] {

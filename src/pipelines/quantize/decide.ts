@@ -48,6 +48,12 @@ export async function decide(graph: Graph, options: DecideOptions): Promise<Deci
 
 function refuseSettings(settings: SettingsMap, { request, samples }: DecideOptions, path: string): void {
   refuseSchemes(settings, request.scheme, path);
+  for (const [node, { scheme, granularity }] of settings) {
+    if (!hasWeight(node) || granularity !== 'block' || scheme === 'w4' || scheme === 'float') continue;
+    throw new MbertError('MISMATCH', `${path}: ${node.name}: is ${scheme} in blocks, which are for w4`, {
+      hint: 'granularity may be channel or tensor there',
+    });
+  }
   const compensated = [...settings].find(([node, each]) => isCompensated(node, each))?.[0];
   if (compensated && samples.calibration.length === 0) {
     throw new MbertError('USAGE', `${path}: ${compensated.name}: rounding gptq needs --calibrate FILE`);

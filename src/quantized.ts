@@ -1,4 +1,4 @@
-import { aroundAxis } from './shape.ts';
+import { aroundAxis, type Shape } from './shape.ts';
 import { arrayOf, type DType, type Quant, readF32, type Tensor, type TensorType, tensorOf } from './tensor.ts';
 
 /** The type of the numbers that a value stands for: storage as integers does not change what ops compute. */
@@ -80,4 +80,23 @@ export function rounded(real: Tensor, dtype: DType, quant: Quant): Tensor {
 export function roundToEven(value: number): number {
   const whole = Math.round(value);
   return whole - value === 0.5 && whole % 2 !== 0 ? whole - 1 : whole;
+}
+
+/** How a matrix is quantized once it is turned. */
+export function transposedQuant(shape: Shape, quant: Quant): Quant {
+  if (quant.per === 'tensor') return quant;
+  const along = quant.axis < 0 ? quant.axis + 2 : quant.axis;
+  const axis = 1 - along;
+  if (quant.per === 'channel') return { ...quant, axis };
+  const [rows, columns] = shape.map((size, i) =>
+    i === along ? Math.ceil((size as number) / quant.size) : (size as number),
+  ) as [number, number];
+  const order = new Int32Array(rows * columns);
+  for (let r = 0, i = 0; r < rows; r++) for (let c = 0; c < columns; c++) order[c * rows + r] = i++;
+  return {
+    ...quant,
+    axis,
+    scales: Float32Array.from(order, (at) => quant.scales[at] as number),
+    ...(quant.zeroPoints && { zeroPoints: order.map((at) => quant.zeroPoints?.[at] as number) }),
+  };
 }

@@ -37,7 +37,7 @@ describe('a recipe', () => {
     expect(applyRecipe(defaults, parseRecipe(text, 'dump'), 'dump')).toEqual(settings);
     expect(text).toMatchInlineSnapshot(`
       "[
-        {"match":"^a\\\\.0$","op":"linear","scheme":"int8","granularity":"tensor","range":"mse"},
+        {"match":"^a\\\\.0$","op":"linear","scheme":"int8","granularity":"tensor","rounding":"nearest","range":"mse"},
         {"match":"^a\\\\.1$","op":"linear","scheme":"float"},
         {"match":"^sum$","op":"add","scheme":"int8","range":"minmax"}
       ]
@@ -48,7 +48,7 @@ describe('a recipe', () => {
   test.each([
     ['{}', 'MALFORMED', 'is an object, not a list of rules'],
     ['[1]', 'MALFORMED', 'rule 1: is 1, not an object'],
-    ['[{"match": "a"}]', 'MALFORMED', 'rule 1: sets none of keep, scheme, granularity, range'],
+    ['[{"match": "a"}]', 'MALFORMED', 'rule 1: sets none of keep, scheme, granularity, rounding, range'],
     ['[{"scheme": "float"}]', 'MALFORMED', 'rule 1: has no match, a regular expression on node names'],
     ['[{"match": "(", "scheme": "float"}]', 'MALFORMED', 'rule 1: match is no regular expression'],
     ['[{"match": "a", "op": "linaer", "scheme": "float"}]', 'MALFORMED', 'rule 1: op: "linaer" is unknown'],

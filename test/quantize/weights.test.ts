@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { quantizeWeight } from '../../src/quantize/weights.ts';
 import { dequantized } from '../../src/quantized.ts';
-import { readF32, readIntegers, tensorOf } from '../../src/tensor.ts';
+import { convertTensor, readF32, readIntegers, tensorOf } from '../../src/tensor.ts';
 import { randomTensor } from '../core.ts';
 
 const weight = (shape: readonly number[], values: readonly number[]) =>
@@ -34,7 +34,18 @@ describe('quantizeWeight', () => {
     expect(tensor.bytes()).toHaveLength(32);
     expect(tensor.bytes()[0]).toBe(0x09 | (0x0a << 4));
     const back = readF32(dequantized(tensor, quant));
-    expect(Math.max(...back.map((value, i) => Math.abs(value - (values[i] as number))))).toBeLessThan(1e-6);
+    // Half a unit of f16's last place in seven steps of 1/100.
+    expect(Math.max(...back.map((value, i) => Math.abs(value - (values[i] as number))))).toBeLessThan(7 * 2 ** -18);
+  });
+
+  test('gives blocks scales that f16 holds, also where all of a block is next to nothing', () => {
+    const values = readF32(randomTensor({ dtype: 'f32', shape: [1, 96] }, 4)).map((value, i) =>
+      i < 32 ? value : i < 64 ? value * 1e-6 : value * 1e-12,
+    );
+    const { quant } = quantizeWeight(tensorOf('f32', [1, 96], values), { dtype: 'i4', granularity: 'block' });
+    const scales = quant.per === 'block' ? quant.scales : new Float32Array();
+    expect(readF32(convertTensor(tensorOf('f32', [3], scales), 'f16'))).toEqual(scales);
+    expect(Math.min(...scales)).toBe(2 ** -24);
   });
 
   test('is off by half a step at most', () => {

@@ -1,10 +1,10 @@
 import { ONNX_DTYPES } from '../../formats/onnx.ts';
 import type { Call, Constant, Node } from '../../graph.ts';
-import { roundToEven } from '../../quantized.ts';
+import { roundToEven, transposedQuant } from '../../quantized.ts';
 import { type Quant, readF32, tensorOf } from '../../tensor.ts';
 import type { OnnxBuilder, Step, Stored } from './builder.ts';
 import { targetOf } from './shapes.ts';
-import { transposedIntegers, transposedQuant } from './transpose.ts';
+import { transposedIntegers } from './transpose.ts';
 
 const TURN = { perm: { ints: [1, 0] } };
 
@@ -125,7 +125,11 @@ function isSymmetric({ type: { quant } }: Constant): boolean {
 export function packedSteps(node: Call<'linear'>, weight: Constant, out: OnnxBuilder): Step[] {
   const [x, , bias] = node.inputs as readonly [Node, Node, Node?];
   const columns = out.fusions.isReadOnce(weight)
-    ? out.constant(weight.name, transposedIntegers(weight.tensor), transposedQuant(weight.type))
+    ? out.constant(
+        weight.name,
+        transposedIntegers(weight.tensor),
+        transposedQuant(weight.tensor.shape, weight.type.quant as Quant),
+      )
     : out.step(node, 'columns', 'Transpose', [out.value(weight)], TURN);
   const factors = [out.value(x), columns];
   const addend = bias ? [out.value(bias)] : [];

@@ -1,4 +1,4 @@
-import { computedTensor, DTYPES, type Quant, type Tensor, type TensorType } from '../../tensor.ts';
+import { computedTensor, DTYPES, type Tensor } from '../../tensor.ts';
 
 /** The transpose of a matrix of stored 8-bit or 4-bit integers, computed on demand. */
 export function transposedIntegers(tensor: Tensor): Tensor {
@@ -12,24 +12,6 @@ export function transposedIntegers(tensor: Tensor): Tensor {
     }
     return isPacked ? packNibbles(target) : target;
   });
-}
-
-/** How a matrix is quantized once it is turned. */
-export function transposedQuant({ shape, quant }: TensorType): Quant | undefined {
-  if (quant === undefined || quant.per === 'tensor') return quant;
-  const axis = 1 - quant.axis;
-  if (quant.per === 'channel') return { ...quant, axis };
-  const [rows, columns] = shape.map((size, i) =>
-    i === quant.axis ? Math.ceil((size as number) / quant.size) : (size as number),
-  ) as [number, number];
-  const order = new Int32Array(rows * columns);
-  for (let r = 0, i = 0; r < rows; r++) for (let c = 0; c < columns; c++) order[c * rows + r] = i++;
-  return {
-    ...quant,
-    axis,
-    scales: Float32Array.from(order, (at) => quant.scales[at] as number),
-    ...(quant.zeroPoints && { zeroPoints: order.map((at) => quant.zeroPoints?.[at] as number) }),
-  };
 }
 
 /** The low half of a byte comes first, in ONNX as in our tensors; signs are not extended. */

@@ -1,4 +1,5 @@
-import { type DType, type Quant, readF32, type Tensor, tensorOf } from '../../tensor.ts';
+import { transposedQuant } from '../../quantized.ts';
+import { type DType, readF32, type Tensor, tensorOf } from '../../tensor.ts';
 import { type GraphImport, notExpressible, sameSizes } from './context.ts';
 import { expanded } from './elementwise.ts';
 import {
@@ -172,13 +173,8 @@ function turnedList(elements: readonly Size[], shape: readonly number[], dtype: 
 
 /** A constant matrix turned, its quantization with it. */
 export function turnedTensor({ tensor, name, quant }: Value & { kind: 'tensor' }): Value & { kind: 'tensor' } {
-  const turned = quant && turnedQuant(quant);
+  const turned = quant && transposedQuant(tensor.shape, quant);
   return { kind: 'tensor', tensor: transposedTensor(tensor), name, ...(turned && { quant: turned }) };
-}
-
-function turnedQuant(quant: Quant): Quant {
-  if (quant.per === 'channel') return { ...quant, axis: 1 - (quant.axis < 0 ? quant.axis + 2 : quant.axis) };
-  return quant.per === 'tensor' ? quant : notExpressible('a transpose of a weight quantized in blocks');
 }
 
 export const expand: Reader = (operation) => {

@@ -29,12 +29,16 @@ interface Rounded {
 /** The integers of linears that are rounded by the Gram matrix of what they read, by the linear's name. */
 export class CompensatedWeights {
   readonly #collect: Collect;
+  readonly #groupBytes: number;
+  readonly #mostWidth: number;
   readonly #rounded = new Map<string, Rounded[]>();
   readonly #tooWide = new Set<string>();
 
   /** `collect` is asked for Gram matrices only, and must not keep them. */
-  constructor(collect: Collect) {
+  constructor(collect: Collect, { groupBytes = GROUP_BYTES, mostWidth = MOST_WIDTH } = {}) {
     this.#collect = collect;
+    this.#groupBytes = groupBytes;
+    this.#mostWidth = mostWidth;
   }
 
   /** Linears that keep plain rounding because what they read is too wide. */
@@ -45,7 +49,7 @@ export class CompensatedWeights {
   /** Rounds what the plan wants rounded in this way and was not before; `get` then has it. */
   async prepare(plan: Plan, quants: RebuildOptions['quants']): Promise<void> {
     const wanted = this.#wanted(plan, quants);
-    for (const group of groupsOf([...wanted.keys()])) {
+    for (const group of groupsOf([...wanted.keys()], this.#groupBytes)) {
       const found = await this.#collect(
         plan.graph,
         group.map((node) => ({ node, gram: true })),
@@ -69,7 +73,7 @@ export class CompensatedWeights {
       const [x, weight] = node.inputs as readonly [Node, Constant];
       const options = weightOptionsOf(plan, quants, node, weight);
       if (!options || this.#find(node, options)) continue;
-      if ((weight.tensor.shape[1] as number) > MOST_WIDTH) this.#tooWide.add(node.name);
+      if ((weight.tensor.shape[1] as number) > this.#mostWidth) this.#tooWide.add(node.name);
       else wanted.set(x, [...(wanted.get(x) ?? []), { node, weight, options }]);
     }
     return wanted;
@@ -104,12 +108,12 @@ function areEqual(a: Float64Array | undefined, b: Float64Array | undefined): boo
 }
 
 /** In order, as many at once as fit; one alone always does. */
-function groupsOf(nodes: readonly Node[]): Node[][] {
+function groupsOf(nodes: readonly Node[], most: number): Node[][] {
   const groups: Node[][] = [];
   let bytes = Number.POSITIVE_INFINITY;
   for (const node of nodes) {
     const own = gramBytes(node.type.shape.at(-1) as number);
-    if (bytes + own > GROUP_BYTES) {
+    if (bytes + own > most) {
       groups.push([]);
       bytes = 0;
     }

@@ -27,23 +27,23 @@ export async function decide(graph: Graph, options: DecideOptions): Promise<Deci
   const plan = form.plan(graph, chosen, request);
   const statistics = await stopwatch.time('calibrationMs', () => observe(plan, options));
   const weights = new CompensatedWeights(options.collectApart.collect);
-  const guarded = await stopwatch.time('scanMs', () => guardRanges(plan, { statistics, weights }, options));
-  const rounded = await chooseRoundings(
-    form.plan(graph, guarded.settings, request),
-    { statistics, weights, means: undefined },
-    options,
-  );
-  const { settings } = rounded;
+  const known = { statistics, weights, means: undefined };
+  const guarded = await stopwatch.time('scanMs', () => guardRanges(plan, known, options));
+  const scan = await stopwatch.time('scanMs', () => scanned(plan, guarded.settings, known, options));
+  const free = (scan?.keep ?? []).filter((node) => defaults.get(node)?.scheme === chosen.get(node)?.scheme);
+  const kept = withScheme(guarded.settings, free, options.fallback);
+  // After the scan: the noise of what stays float now would drown what a rounding is worth.
+  const rounded = await chooseRoundings(form.plan(graph, kept, request), known, options);
   const warnings = [...floatWarnings(plan, form), ...guarded.warnings, ...rounded.warnings];
-  const decision: Decision = { ...rounded, graph, scan: undefined, warnings };
-  if (!options.scan || plan.integer.size === 0) return decision;
-  const scan = await stopwatch.time('scanMs', () =>
-    scanOutstanding(trialOptions(form.plan(graph, settings, request), decision, options), statistics, (done, total) =>
-      options.progress('scanning linears with outliers', done, total),
-    ),
+  return { ...rounded, graph, scan, warnings };
+}
+
+async function scanned(plan: Plan, settings: SettingsMap, known: KnownValues, options: DecideOptions) {
+  if (!options.scan || plan.integer.size === 0) return undefined;
+  const plain = options.form.plan(plan.graph, withNearest(settings), options.request);
+  return scanOutstanding(trialOptions(plain, known, options), known.statistics, (done, total) =>
+    options.progress('scanning linears with outliers', done, total),
   );
-  const free = scan.keep.filter((node) => defaults.get(node)?.scheme === chosen.get(node)?.scheme);
-  return { ...decision, settings: withScheme(settings, free, options.fallback), scan };
 }
 
 function refuseSettings(settings: SettingsMap, { request, samples }: DecideOptions, path: string): void {
@@ -110,7 +110,7 @@ async function observe(plan: Plan, { collect }: DecideOptions): Promise<Statisti
 const TOLERATED_LOSS_DB = 0.5;
 
 /** Ranges that clip must stand a trial against those that do not: a wrong calibrator ruins a BERT without a word. */
-async function guardRanges(plan: Plan, known: Omit<KnownValues, 'means'>, options: DecideOptions) {
+async function guardRanges(plan: Plan, known: KnownValues, options: DecideOptions) {
   const clipped = [...plan.settings].filter(([node, { range }]) => plan.integer.has(node) && range !== 'minmax');
   if (clipped.length === 0) return { settings: plan.settings, warnings: [] };
   const whole = new Map(plan.settings);
@@ -119,7 +119,7 @@ async function guardRanges(plan: Plan, known: Omit<KnownValues, 'means'>, option
   for (const settings of [plan.settings, whole]) {
     options.progress('trying the ranges');
     const each = options.form.plan(plan.graph, withNearest(settings), options.request);
-    found.push(await trialDb(each, { ...known, means: undefined }, options));
+    found.push(await trialDb(each, known, options));
   }
   const [clippedDb = 0, wholeDb = 0] = found;
   if (clippedDb >= wholeDb - TOLERATED_LOSS_DB) return { settings: plan.settings, warnings: [] };

@@ -66,9 +66,13 @@ function groupsOf(
   return { count: total / BLOCK_SIZE, size: BLOCK_SIZE };
 }
 
+/** LiteRT's own kernel ignores the scales of blocks in fewer rows. */
+const LEAST_BLOCK_ROWS = 4;
+
 /** True where a weight can have a scale per block. */
 export function fitsBlocks(shape: readonly number[]): boolean {
-  return shape.length === 2 && (shape[1] as number) % BLOCK_SIZE === 0;
+  const [rows = 0, columns = 0] = shape;
+  return shape.length === 2 && rows >= LEAST_BLOCK_ROWS && columns % BLOCK_SIZE === 0;
 }
 
 /** One scale per group, never 0: a group of zeros takes the mean of the others. */

@@ -1,11 +1,22 @@
 import { describe, expect, test } from 'vitest';
-import { quantizeWeight } from '../../src/quantize/weights.ts';
+import { fitsBlocks, quantizeWeight } from '../../src/quantize/weights.ts';
 import { dequantized } from '../../src/quantized.ts';
 import { convertTensor, readF32, readIntegers, tensorOf } from '../../src/tensor.ts';
 import { randomTensor } from '../core.ts';
 
 const weight = (shape: readonly number[], values: readonly number[]) =>
   tensorOf('f32', shape, Float32Array.from(values));
+
+test('blocks are for matrices of whole blocks, and of rows enough for LiteRT', () => {
+  const shapes = [
+    [4, 32],
+    [4, 48],
+    [3, 32],
+    [4, 3, 32],
+    [64, 96],
+  ];
+  expect(shapes.map(fitsBlocks)).toEqual([true, false, false, false, true]);
+});
 
 describe('quantizeWeight', () => {
   test('gives each channel a scale that maps its largest magnitude to 127', () => {

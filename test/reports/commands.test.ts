@@ -98,6 +98,43 @@ test('quantize tells what passes before it have replaced, and what that cost', a
   expect(page).toMatch(/agreement with the original[\s\S]*\d+ held-out texts/);
 });
 
+test('quantize says in every report which rounding was taken, and what both were worth', async () => {
+  const flags = [
+    '--calibrate',
+    'fixtures/mobilebert-demo/sst2-train-256.txt',
+    '--samples',
+    '24',
+    '--sequence-length',
+    '16',
+  ];
+  const what = [
+    'quantize',
+    SOURCE,
+    '-o',
+    path('w4.onnx'),
+    '--scheme',
+    'w4',
+    '--granularity',
+    'channel',
+    '--bias-correction',
+  ];
+  const { code, out, err } = await run(...what, ...flags, '--report', path('w4.html'));
+  expect({ code, err }).toEqual({ code: 0, err: expect.any(String) });
+  expect(out).toMatch(/^ {2}rounding: (gptq|nearest) \([\d.]+ dB on 32 trial samples; (gptq|nearest) [\d.]+ dB\)$/m);
+  expect(out).toMatch(/^ {2}biases: (corrected|as they were) \([\d.]+ dB on 32 trial samples; /m);
+  expect(problemsOf(read('w4.html'))).toEqual([]);
+  for (const label of ['rounding', 'biases']) expect(read('w4.html')).toContain(label);
+  const json = await run(...what, ...flags, '--json');
+  const [{ rounding, biasCorrection }] = JSON.parse(json.out).results;
+  expect(rounding).toEqual({
+    used: expect.any(String),
+    samples: 32,
+    gptqDb: expect.any(Number),
+    nearestDb: expect.any(Number),
+  });
+  expect(Object.keys(biasCorrection)).toEqual(['used', 'samples', 'correctedDb', 'plainDb']);
+});
+
 test('verify', async () => {
   await run('convert', SOURCE, '-o', path('model.onnx'));
   const { code } = await run(

@@ -83,12 +83,12 @@ const BLOCK = 32;
  * rounded from w_k + Σ_{i<k} U_ik e_i. These are the integers of GPTQ (Frantar et al., arXiv 2210.17323) in the form of
  * Chee et al., arXiv 2307.13304, which needs no inverse.
  */
-export function roundCompensated(
+function roundCompensated(
   values: Float32Array,
   scales: Float32Array,
   compensation: Compensation,
   largest: number,
-): Rounding {
+): RoundedRows {
   const groupSize = values.length / scales.length;
   const stored = new Int8Array(values.length);
   const losses = sweep(compensation, values.length, (at, share) => {
@@ -102,7 +102,7 @@ export function roundCompensated(
 }
 
 /** Integers, and eᵀ G e of each row. */
-export interface Rounding {
+interface RoundedRows {
   readonly stored: Int8Array;
   readonly losses: Float64Array;
 }

@@ -314,6 +314,19 @@ describe('compensated rounding', () => {
     }
   });
 
+  test.each(['int8', 'int16x8'] as const)(
+    'and corrected biases leave an %s TFLite file in its form',
+    async (scheme) => {
+      const output = `all.${scheme}.tflite`;
+      const options = { scheme, rounding: 'gptq', biasCorrection: true, data: short } as const;
+      const { rounding, biasCorrection, failures, proof } = await quantizeTiny(output, options);
+      expect([rounding?.samples, biasCorrection?.samples]).toEqual([32, 32]);
+      expect(failures).toEqual([]);
+      expect(proof?.sqnrDb).toBeGreaterThan(25);
+      if (scheme === 'int8') expect(predictXnnpack(at(output)).partitions).toBe(1);
+    },
+  );
+
   test('a recipe gives single linears another rounding', async () => {
     const recipe = textFile('rounding.json', ['[{"match": "layer.0", "op": "linear", "rounding": "nearest"}]']);
     const options = { scheme: 'w4', data: short } as const;

@@ -56,16 +56,12 @@ export interface DecideOptions extends FeedOptions {
   readonly progress: (step: string, done?: number, total?: number) => void;
 }
 
-/** What the samples say of single weights. */
-export interface Roundings {
+/** What the samples say. */
+export interface KnownValues {
+  readonly statistics: Statistics;
   readonly weights: CompensatedWeights;
   /** Of what linears read, where their biases make up for rounding. */
   readonly means: Statistics | undefined;
-}
-
-/** What calibration found. */
-export interface KnownValues extends Roundings {
-  readonly statistics: Statistics;
 }
 
 /** How every node of a float graph will be stored, and what is known of its values. */
@@ -87,7 +83,7 @@ export function withScheme(settings: SettingsMap, nodes: readonly Call[], scheme
 }
 
 /** How a plan's weights become integers, and its biases make up for that. */
-function roundingOptions({ graph, settings }: Plan, { weights, means }: Roundings) {
+function roundingOptions({ graph, settings }: Plan, { weights, means }: KnownValues) {
   const roundWeight: WeightRounding = roundForReaders(graph, (node, _, options) =>
     isCompensated(node, settings.get(node)) ? weights.get(node, options) : undefined,
   );

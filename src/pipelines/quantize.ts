@@ -7,7 +7,7 @@ import { openSource } from '../importers/index.ts';
 import type { RuleFinding } from '../lint/rule.ts';
 import type { Target } from '../passes/index.ts';
 import { parseRecipe, recipeText } from '../quantize/recipe.ts';
-import type { Scheme } from '../quantize/settings.ts';
+import type { NodeScheme, Scheme } from '../quantize/settings.ts';
 import { formFor, granularityFor, type TargetProfile, targetNamed } from '../quantize/targets.ts';
 import { classReader } from './class-labels.ts';
 import { prepare, readWhole, refuseMisplaced, refuseRank, withChangingPasses } from './convert.ts';
@@ -265,11 +265,17 @@ function decideOptionsOf(job: Job, scheme: Exclude<Scheme, 'f16'>): DecideOption
     collectApart: calibration.apart(),
     biasCorrection: options.biasCorrection ?? false,
     isRoundingAsked: options.rounding === 'gptq' || rules.some(({ settings }) => settings.rounding === 'gptq'),
-    fallback: format === 'tflite' && !profile.isStrict ? 'dynamic' : 'float',
+    fallback: fallbackFor(format, profile),
     scan: options.scan ?? true,
     stopwatch,
     progress: (step, done, total) => options.progress?.(step, done, total),
   };
+}
+
+/** In ONNX the range of each run is one for the whole tensor, and no better than a calibrated one where values stand out. */
+function fallbackFor(format: Target, { isStrict }: TargetProfile): NodeScheme {
+  if (isStrict) return 'float';
+  return format === 'onnx' ? 'w8' : 'dynamic';
 }
 
 function dumpRecipe(path: string, { settings }: Decision): void {

@@ -99,7 +99,11 @@ class Rebuilder {
     const isNumbers = (hasWeight(node) && place === 1) || (isTable(node) && place === 0);
     const options =
       isNumbers && input.op === 'constant' ? weightOptionsOf(this.#plan, this.#options.quants, node, input) : undefined;
-    if (options) return this.#stored(node, input as Constant, options);
+    if (options) {
+      const stored = this.#stored(node, input as Constant, options);
+      const isOnlyStored = this.#plan.settings.get(node)?.scheme === 'w8' && hasWeight(node);
+      return isOnlyStored ? this.#real(stored) : stored;
+    }
     if (hasWeight(node) && place === 2) return this.#float(input);
     const readsIntegers = this.#plan.integer.has(node) && place === 0;
     return readsIntegers || this.#readsIntegers(node) ? this.#integer(input) : this.#float(input);
@@ -146,6 +150,15 @@ class Rebuilder {
     const least = this.#graph.constant(scalarTensor(scale * (storedRange(copy.dtype)[0] - zeroPoint)));
     const above = this.#graph.add('relu', [this.#graph.add('sub', [this.#value(node), least])]);
     return this.#graph.add('add', [above, least], {}, `${node.name}.clamped`);
+  }
+
+  /** A stored weight as the floats that it stands for. */
+  #real(stored: Constant): Node {
+    const known = this.#floats.get(stored);
+    if (known) return known;
+    const real = this.#graph.add('dequantize', [stored], {}, `${stored.name}.real`);
+    this.#floats.set(stored, real);
+    return real;
   }
 
   #value(node: Node): Node {

@@ -58,7 +58,7 @@ export interface MeasuredSite extends Site {
 }
 
 /** A site is kept in higher precision where it alone has this share of the noise of all that stays. */
-const TOLERATED_SHARE = 1 / 5;
+const TOLERATED_SHARE = 1 / 7;
 
 /** True where noise is enough, beside that of all the rest, to do something about it. */
 export function isTangible(noise: number, rest: number): boolean {

@@ -8,10 +8,10 @@ export type Scheme = (typeof SCHEMES)[number];
 
 /**
  * How one node is computed. `float`: as it was. `dynamic`: integer weights, the runtime finds the activation's range in each
- * run. `w4`: 4-bit weights, float activations. `int8`, `int16x8`: calibrated integer activations, 8-bit weights.
+ * run. `w8`, `w4`: 8-bit and 4-bit weights, float activations. `int8`, `int16x8`: calibrated integer activations, 8-bit weights.
  * A table is only stored: `w4` with 4 bits, every other but `float` with 8.
  */
-export const NODE_SCHEMES = ['float', 'dynamic', 'w4', 'int8', 'int16x8'] as const;
+export const NODE_SCHEMES = ['float', 'dynamic', 'w8', 'w4', 'int8', 'int16x8'] as const;
 export type NodeScheme = (typeof NODE_SCHEMES)[number];
 
 export const RANGE_METHODS = ['minmax', 'percentile', 'mse', 'entropy'] as const;

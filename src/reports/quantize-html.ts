@@ -149,14 +149,13 @@ function paretoChart({ pareto }: QuantizedFile): Markup {
   });
 }
 
-function scanTable({ scan, target }: QuantizedFile): Markup {
+function scanTable({ scan }: QuantizedFile): Markup {
   if (!scan) return NOTHING;
-  const kept = target === 'tflite' ? 'dynamic' : 'float';
   const rows = scan.sites.map(({ name, peak, sqnrDb, kept: isKept }) => [
     code(name),
     numberCell(peak, (value) => value.toFixed(1)),
     numberCell(sqnrDb, decibels),
-    isKept ? kept : '',
+    isKept ? scan.keptAs : '',
   ]);
   const rest =
     scan.restDb === undefined ? null : html`<p class="note">Everything else on integers: ${decibels(scan.restDb)}.</p>`;

@@ -62,7 +62,7 @@ export function roundingsOf({ rounding, biasCorrection }: QuantizedFile) {
   return rows;
 }
 
-function scanLines({ scan, target }: QuantizedFile): string[] {
+function scanLines({ scan }: QuantizedFile): string[] {
   if (!scan) return [];
   const measured = scan.sites.filter(({ sqnrDb }) => sqnrDb !== undefined);
   const sums = { 'all of these': scan.togetherDb, 'everything else': scan.restDb };
@@ -71,12 +71,11 @@ function scanLines({ scan, target }: QuantizedFile): string[] {
     const heading = `${plural(scan.sites.length, 'linear')} with outliers, none kept`;
     return [`  ${[heading, ...totals.map(([name, db]) => `${name} ${db}`)].join(', ')}`];
   }
-  const kept = target === 'tflite' ? 'dynamic' : 'float';
   const rows = measured.map(({ name, peak, sqnrDb = 0, kept: isKept }) => [
     name,
     peak.toFixed(0),
     decibel(sqnrDb),
-    isKept ? kept : '',
+    isKept ? scan.keptAs : '',
   ]);
   const heading = ['linears with outliers', 'max/rms', 'alone', 'kept'];
   return indent(table([heading, ...rows, ...totals.map(([name, db]) => [name, '', db, ''])]));

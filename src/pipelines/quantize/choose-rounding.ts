@@ -4,7 +4,14 @@ import { chooseQuants } from '../../quantize/ranges.ts';
 import { hasWeight, isCompensated, type Settings, type SettingsMap } from '../../quantize/settings.ts';
 import type { Statistics } from '../../statistics.ts';
 import type { CompensatedWeights } from './compensated-weights.ts';
-import { type BiasTrial, type DecideOptions, type KnownValues, type RoundingTrial, trialDb } from './decision.ts';
+import {
+  type BiasTrial,
+  type DecideOptions,
+  type KnownValues,
+  LEAST_SAMPLES,
+  type RoundingTrial,
+  trialDb,
+} from './decision.ts';
 
 /** How weights are rounded at last, with what was measured. */
 export interface ChosenRoundings extends KnownValues {
@@ -13,9 +20,6 @@ export interface ChosenRoundings extends KnownValues {
   readonly biasCorrection: BiasTrial | undefined;
   readonly warnings: readonly string[];
 }
-
-/** Fewer samples say nothing of how hundreds of channels go together. */
-const LEAST_SAMPLES = 16;
 
 /**
  * Compensated rounding and bias correction fit a model to the calibration samples. Each is used only where samples that

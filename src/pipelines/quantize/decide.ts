@@ -15,7 +15,7 @@ import {
 import type { Statistics } from '../../statistics.ts';
 import { chooseRoundings, withNearest } from './choose-rounding.ts';
 import { CompensatedWeights } from './compensated-weights.ts';
-import { type DecideOptions, type Decision, type KnownValues, trialDb, trialOptions, withScheme } from './decision.ts';
+import { type DecideOptions, type Decision, type KnownValues, trialDb, trialOptions, withKept } from './decision.ts';
 import { scanOutstanding } from './scan.ts';
 
 /** The form's settings, changed by the recipe and then, for nodes that no rule speaks of, by what a scan finds. */
@@ -31,7 +31,7 @@ export async function decide(graph: Graph, options: DecideOptions): Promise<Deci
   const guarded = await stopwatch.time('scanMs', () => guardRanges(plan, known, options));
   const scan = await stopwatch.time('scanMs', () => scanned(plan, guarded.settings, known, options));
   const free = (scan?.keep ?? []).filter((node) => defaults.get(node)?.scheme === chosen.get(node)?.scheme);
-  const kept = withScheme(guarded.settings, free, options.fallback);
+  const kept = withKept(guarded.settings, free, options);
   // After the scan: the noise of what stays float now would drown what a rounding is worth.
   const rounded = await chooseRoundings(form.plan(graph, kept, request), known, options);
   const warnings = [...floatWarnings(plan, form), ...guarded.warnings, ...rounded.warnings];
@@ -65,9 +65,9 @@ function refuseSchemes(settings: SettingsMap, scheme: Scheme, path: string): voi
   const isCalibrated = scheme === 'int8' || scheme === 'int16x8';
   for (const [node, { scheme: chosen }] of settings) {
     if (isTable(node) || chosen === 'float' || (isCalibrated && chosen === scheme)) continue;
-    if (hasWeight(node) && (chosen === 'dynamic' || chosen === 'w4')) continue;
+    if (hasWeight(node) && (chosen === 'dynamic' || chosen === 'w8' || chosen === 'w4')) continue;
     throw new MbertError('MISMATCH', `${path}: ${node.name}: is ${chosen} in a file of --scheme ${scheme}`, {
-      hint: `it may be ${['float', ...(hasWeight(node) ? ['dynamic', 'w4'] : []), ...(isCalibrated ? [scheme] : [])].join(', ')}`,
+      hint: `it may be ${['float', ...(hasWeight(node) ? ['dynamic', 'w8', 'w4'] : []), ...(isCalibrated ? [scheme] : [])].join(', ')}`,
     });
   }
 }

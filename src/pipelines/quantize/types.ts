@@ -1,4 +1,4 @@
-import type { RangeMethod, Rounding, Scheme } from '../../quantize/settings.ts';
+import type { NodeScheme, RangeMethod, Rounding, Scheme } from '../../quantize/settings.ts';
 import type { Granularity } from '../../quantize/weights.ts';
 import type { ConvertedFile, ConvertOptions, ConvertResult } from '../convert.ts';
 import type { GraphOutline } from '../outline.ts';
@@ -53,7 +53,7 @@ export interface QuantizedFile extends ConvertedFile {
   /** Linears by how they compute, e.g. `int8`: 134. */
   readonly linears: { readonly [scheme: string]: number };
   /** Linears whose values stand out; undefined where none does or none was looked for. */
-  readonly scan: Omit<ScanResult, 'keep'> | undefined;
+  readonly scan: (Omit<ScanResult, 'keep'> & { readonly keptAs: NodeScheme }) | undefined;
   /** What compensated rounding was worth, where it was tried. */
   readonly rounding: RoundingTrial | undefined;
   /** What corrected biases were worth, where they were tried. */

@@ -17,7 +17,7 @@ import {
 import type { FitReport } from '../fit/types.ts';
 import type { OpenedModel } from '../opened-model.ts';
 import type { Collect } from './calibration-runs.ts';
-import { build, type DecideOptions, type Decision, trialOptions, withScheme } from './decision.ts';
+import { build, type DecideOptions, type Decision, trialOptions, withKept } from './decision.ts';
 import { compareFiles, compareLayers, type Proof, type ProofOptions } from './prove.ts';
 import type { SampleSets } from './samples.ts';
 import { type ParetoFront, type ScanResult, scanEverySite } from './scan.ts';
@@ -118,7 +118,7 @@ export class Writer {
     return this.#result(written, proof, {
       form: form.name,
       linears: linearsOf(settings),
-      ...(scan && scan.sites.length > 0 && { scan: withoutNodes(scan) }),
+      ...(scan && scan.sites.length > 0 && { scan: { ...withoutNodes(scan), keptAs: options.fallback } }),
       rounding,
       biasCorrection,
       warnings: decision.warnings,
@@ -146,7 +146,7 @@ export class Writer {
     );
     const keeping = (kept: number): Decision => ({
       ...decision,
-      settings: withScheme(settings, front.order.slice(0, kept), options.fallback),
+      settings: withKept(settings, front.order.slice(0, kept), options),
     });
     const dropOf = ({ proof }: QuantizedFile) => proof?.drop ?? 0;
     let best = { file: first, kept: 0 };
@@ -285,7 +285,7 @@ export class Writer {
   }
 }
 
-function withoutNodes({ sites, togetherDb, restDb }: ScanResult): QuantizedFile['scan'] {
+function withoutNodes({ sites, togetherDb, restDb }: ScanResult): Omit<ScanResult, 'keep'> {
   return { sites, togetherDb, restDb };
 }
 

@@ -3,8 +3,9 @@ import type { Pass, PassContext, PassReport } from '../pass.ts';
 import type { PerChannel } from './affine.ts';
 import { applyGauges } from './apply-gauges.ts';
 import { moveValueBias } from './move-value-bias.ts';
+import { balancedScale, type StreamReader } from './stream-balance.ts';
 import { type Offsets, planOffsets } from './stream-offsets.ts';
-import { guessSizes, scaleOf } from './stream-scales.ts';
+import { clampedScale, guessSizes, scaleOf } from './stream-scales.ts';
 import { findStreams, type Role, type Stream } from './streams.ts';
 
 /** Where a stream's values are computed that a linear reads, there or further down. */
@@ -22,6 +23,8 @@ function pointsOf({ values }: Stream, roles: ReadonlyMap<Node, Role>): Node[] {
 interface Measured {
   readonly centre: PerChannel | undefined;
   size(offset: PerChannel | undefined): PerChannel;
+  /** The mean square of each channel, the offset taken off; undefined where nothing was run. */
+  power(offset: PerChannel | undefined): PerChannel | undefined;
 }
 
 /** By running the calibration samples, or where there are none by what the weights suggest. */
@@ -32,15 +35,20 @@ async function measure(graph: Graph, points: readonly Node[], context: PassConte
   for (const node of points) {
     const guess = guesses?.get(node);
     const found = statistics?.get(node.name)?.channels;
-    if (guess) measured.set(node, { centre: undefined, size: () => guess });
+    if (guess) measured.set(node, { centre: undefined, size: () => guess, power: () => undefined });
     if (!found) continue;
-    const { min, max } = found;
+    const { min, max, mean, rms } = found;
     measured.set(node, {
       centre: max.map((most, c) => (most + (min[c] as number)) / 2),
       size: (offset) =>
         max.map((most, c) =>
           Math.max(Math.abs(most - (offset?.[c] ?? 0)), Math.abs((offset?.[c] ?? 0) - (min[c] as number))),
         ),
+      power: (offset) =>
+        rms.map((value, c) => {
+          const off = offset?.[c] ?? 0;
+          return Math.max(0, value * value - 2 * off * (mean[c] as number) + off * off);
+        }),
     });
   }
   return measured;
@@ -62,7 +70,8 @@ async function run(graph: Graph, context: PassContext): Promise<PassReport> {
   const scales = new Map<Node, PerChannel>();
   for (const { stream, points } of free) {
     const sizes = points.map((node) => measured.get(node)?.size(offsets.values.get(node)));
-    const { scale, clamped } = scaleOf(sizes.filter((size) => size !== undefined));
+    const ranges = scaleOf(sizes.filter((size) => size !== undefined));
+    const { scale, clamped } = clampedScale(balancedScale(ranges, readersOf(points, roles, measured, offsets)));
     for (const node of stream.values) scales.set(node, scale);
     if (clamped.length > 0) {
       declined.push(
@@ -74,6 +83,31 @@ async function run(graph: Graph, context: PassContext): Promise<PassReport> {
   // Keys need no care: drop-key-bias comes later.
   if (offsets.values.size > 0) await moveValueBias.run(graph, context);
   return { rewrites: free.length, declined };
+}
+
+/** Linears that read a stream's values as such, or moved. */
+function readersOf(
+  points: readonly Node[],
+  roles: ReadonlyMap<Node, Role>,
+  measured: ReadonlyMap<Node, Measured>,
+  offsets: Offsets,
+): StreamReader[] {
+  const readers: StreamReader[] = [];
+  const visit = (node: Node, size: PerChannel, power: PerChannel): void => {
+    for (const user of node.users) {
+      const relation = roles.get(user)?.inputs[user.inputs.indexOf(node)];
+      const weight = user.op === 'linear' && relation === 'absorbed' ? user.inputs[1] : undefined;
+      if (weight?.op === 'constant') readers.push({ weight: weight.tensor, size, power });
+      else if (relation === 'same' && user.op !== 'add') visit(user, size, power);
+    }
+  };
+  for (const node of points) {
+    const offset = offsets.values.get(node);
+    const found = measured.get(node);
+    const power = found?.power(offset);
+    if (found && power) visit(node, found.size(offset), power);
+  }
+  return readers;
 }
 
 function centre(
@@ -104,7 +138,8 @@ function obstaclesOf(streams: readonly Stream[]): string[] {
 /**
  * A residual stream x may be stored as x̂ with x = D∘x̂ + e: what writes it divides by D, what reads it multiplies, and
  * each point has an e of its own. D is chosen so that all channels have about the same range, D[channel] = geometric
- * mean over the stream's points of size[channel] / mean size; e is the middle of a channel's range. Values as large in
+ * mean over the stream's points of size[channel] / mean size, or nearer to what weights want, where the calibration samples
+ * say that this leaves less noise (`balancedScale`); e is the middle of a channel's range. Values as large in
  * one channel as in all others together, which published models have, then cost integer forms nothing. Exact up to f32
  * rounding; an exposed stream is restored by one mul and add. Without calibration samples sizes are guessed from the
  * weights, and nothing is centred.

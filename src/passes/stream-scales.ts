@@ -11,9 +11,9 @@ const MAX_SCALE_TO_MEDIAN = 2 ** 30;
 /**
  * D[channel] = geometric mean over points of size[channel] / mean over channels of size: with it every channel of a
  * stream has about the same size. A channel of size 0 at a point (dead) leaves that point out; one that is dead
- * everywhere gets the median. `clamped` are channels that stand out by more than 2^30.
+ * everywhere gets the median.
  */
-export function scaleOf(points: readonly PerChannel[]): { readonly scale: PerChannel; readonly clamped: number[] } {
+export function scaleOf(points: readonly PerChannel[]): PerChannel {
   const channels = points[0]?.length ?? 0;
   const logs = new Float64Array(channels);
   const counts = new Float64Array(channels);
@@ -29,14 +29,16 @@ export function scaleOf(points: readonly PerChannel[]): { readonly scale: PerCha
   const scale = logs.map((log, c) => Math.exp(log / (counts[c] as number)));
   const live = scale.filter((value) => !Number.isNaN(value)).sort();
   const median = live[live.length >> 1] ?? 1;
-  const clamped: number[] = [];
-  for (let c = 0; c < channels; c++) {
-    const value = scale[c] as number;
-    const near = Math.min(median * MAX_SCALE_TO_MEDIAN, Math.max(median / MAX_SCALE_TO_MEDIAN, value));
-    if (near !== value && !Number.isNaN(value)) clamped.push(c);
-    scale[c] = Number.isNaN(value) ? median : near;
-  }
-  return { scale, clamped };
+  return scale.map((value) => (Number.isNaN(value) ? median : value));
+}
+
+/** Scales within what f32 allows; `clamped` are channels that stand out by more than 2^30. */
+export function clampedScale(scale: PerChannel): { readonly scale: PerChannel; readonly clamped: number[] } {
+  const median = scale.slice().sort()[scale.length >> 1] ?? 1;
+  const near = scale.map((value) =>
+    Math.min(median * MAX_SCALE_TO_MEDIAN, Math.max(median / MAX_SCALE_TO_MEDIAN, value)),
+  );
+  return { scale: near, clamped: [...near.keys()].filter((c) => near[c] !== scale[c]) };
 }
 
 /**

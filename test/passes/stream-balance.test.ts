@@ -1,0 +1,103 @@
+import { describe, expect, test } from 'vitest';
+import { balancedScale } from '../../src/passes/stream-balance.ts';
+import { tensorOf } from '../../src/tensor.ts';
+
+const CHANNELS = 24;
+const OUTPUTS = 40;
+const TOKENS = 200;
+
+function noise(count: number, seed: number): Float32Array {
+  let state = Math.imul(seed, 0x9e3779b9) | 1;
+  return Float32Array.from({ length: count }, () => {
+    state = (Math.imul(state ^ (state >>> 15), 0x2c1b3c6d) + 0x297a2d39) | 0;
+    return state / 2 ** 31;
+  });
+}
+
+/** Values of a stream: channel 3 is 60 times as large as the others, in all tokens or in every hundredth. */
+function streamOf(isRare: boolean): Float32Array {
+  return noise(TOKENS * CHANNELS, 1).map((value, i) => {
+    const [token, channel] = [Math.floor(i / CHANNELS), i % CHANNELS];
+    return channel === 3 && (!isRare || token % 100 === 0) ? 60 * value : value;
+  });
+}
+
+const weight = noise(OUTPUTS * CHANNELS, 2);
+
+function readerOf(values: Float32Array) {
+  const size = new Float64Array(CHANNELS);
+  const power = new Float64Array(CHANNELS);
+  values.forEach((value, i) => {
+    const c = i % CHANNELS;
+    size[c] = Math.max(size[c] as number, Math.abs(value));
+    power[c] = (power[c] as number) + (value * value) / TOKENS;
+  });
+  return { weight: tensorOf('f32', [OUTPUTS, CHANNELS], weight), size, power };
+}
+
+/** Σ error² / Σ result² of the linear when the stream is stored as x / scale in 8 bits, and its weight by rows. */
+function measuredNoise(values: Float32Array, scale: Float64Array): number {
+  const stored = values.map((value, i) => value / (scale[i % CHANNELS] as number));
+  const scaled = weight.map((value, i) => value * (scale[i % CHANNELS] as number));
+  const step = stored.reduce((most, value) => Math.max(most, Math.abs(value)), 0) / 127;
+  let [error, signal] = [0, 0];
+  for (let row = 0; row < OUTPUTS; row++) {
+    const own = scaled.subarray(row * CHANNELS, (row + 1) * CHANNELS);
+    const rowStep = own.reduce((most, value) => Math.max(most, Math.abs(value)), 0) / 127;
+    for (let token = 0; token < TOKENS; token++) {
+      let [real, rounded] = [0, 0];
+      own.forEach((value, c) => {
+        const x = stored[token * CHANNELS + c] as number;
+        real += value * x;
+        rounded += Math.round(value / rowStep) * rowStep * Math.round(x / step) * step;
+      });
+      error += (real - rounded) ** 2;
+      signal += real ** 2;
+    }
+  }
+  return error / signal;
+}
+
+describe('scales of a stream', () => {
+  const columns = new Float64Array(CHANNELS).fill(1);
+
+  test('follow the ranges where a channel is large in every token', () => {
+    const values = streamOf(false);
+    const reader = readerOf(values);
+    const scale = balancedScale(reader.size, [reader]);
+    expect((scale[3] as number) / (scale[4] as number)).toBeGreaterThan(20);
+    expect(measuredNoise(values, scale)).toBeLessThan(measuredNoise(values, columns) / 5);
+  });
+
+  test('lie between ranges and weights where few tokens make a channel large', () => {
+    const values = streamOf(true);
+    const reader = readerOf(values);
+    const chosen = measuredNoise(values, balancedScale(reader.size, [reader]));
+    expect(chosen).toBeLessThan(measuredNoise(values, reader.size) / 1.5);
+    expect(chosen).toBeLessThan(measuredNoise(values, columns) / 1.5);
+  });
+
+  test('are the ranges where nothing is known of readers', () => {
+    const ranges = Float64Array.of(1, 5, 0.2);
+    expect(balancedScale(ranges, [])).toEqual(ranges);
+  });
+
+  test('grow with the stream, whatever scale the results of its readers have', () => {
+    const values = streamOf(true);
+    const reader = readerOf(values);
+    const factors = Float64Array.from({ length: CHANNELS }, (_, c) => 2 ** ((c % 7) - 3));
+    const scaled = {
+      weight: tensorOf(
+        'f32',
+        [OUTPUTS, CHANNELS],
+        weight.map((value, i) => (value / (factors[i % CHANNELS] as number)) * 2 ** (Math.floor(i / CHANNELS) % 5)),
+      ),
+      size: reader.size.map((size, c) => size * (factors[c] as number)),
+      power: reader.power.map((power, c) => power * (factors[c] as number) ** 2),
+    };
+    const found = balancedScale(scaled.size, [scaled]);
+    balancedScale(reader.size, [reader]).forEach((value, c) => {
+      expect((found[c] as number) / (value * (factors[c] as number))).toBeCloseTo(1, 4);
+    });
+  });
+});

@@ -6,7 +6,7 @@ import { readF32, type Tensor, tensorOf } from '../tensor.ts';
 import { loadModel } from './graph-session.ts';
 
 /** Rows of a product that are summed in f32, before the sums are added up in f64. */
-const PRODUCT_ROWS = 2048;
+const PRODUCT_ROWS = 4096;
 
 /** Products of matrices in ONNX Runtime. */
 export interface Products {

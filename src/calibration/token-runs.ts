@@ -12,7 +12,7 @@ import { openScorePairs } from './score-pairs.ts';
 import { type Batch, batchesOf, type TextBatches } from './token-batches.ts';
 
 /** Tokens of a run where batches do not matter. */
-const CHUNK_TOKENS = 2048;
+const CHUNK_TOKENS = 4096;
 
 export interface RunsOptions {
   /** The id of padding. */

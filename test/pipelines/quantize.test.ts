@@ -162,7 +162,7 @@ describe('a gate', () => {
     expect(chosen).toHaveLength(1);
     expect(chosen[0]?.kept).toBeGreaterThan(0);
     expect(chosen[0]?.kept).toBeLessThan(pareto?.at(-1)?.kept ?? 0);
-    expect(linears['float']).toBeGreaterThanOrEqual(chosen[0]?.kept ?? 0);
+    expect(linears['w8']).toBeGreaterThanOrEqual(chosen[0]?.kept ?? 0);
     // The recipe is that of the file, not of the first try.
     const again = await gate('recipe.onnx', { recipe: at('gated.json'), scan: false });
     expect(again.linears).toEqual(linears);
@@ -533,7 +533,7 @@ test('a recipe may not mix two kinds of calibrated integers', async () => {
   const recipe = textFile('mixed.json', ['[{"match": "layer\\\\.1\\\\.", "op": "linear", "scheme": "int16x8"}]']);
   await expect(quantizeTiny('refused.onnx', { scheme: 'int8', recipe })).rejects.toMatchObject({
     code: 'MISMATCH',
-    hint: 'it may be float, dynamic, w4, int8',
+    hint: 'it may be float, dynamic, w8, w4, int8',
   });
 });
 

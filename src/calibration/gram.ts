@@ -1,28 +1,20 @@
-import { onnx } from '../exporters/onnx.ts';
-import type { OnnxModel } from '../formats/onnx.ts';
 import type { RuntimeSession } from '../runtimes/runtime.ts';
 import type { Gram } from '../statistics.ts';
 import { readF32, type Tensor, tensorOf } from '../tensor.ts';
 import { loadModel } from './graph-session.ts';
+import { modelOfNodes } from './products.ts';
 
 /** Long enough that adding up the products costs less than computing them, short enough to be held for every node. */
 const CHUNK_ROWS = 512;
 
 /** xᵀ x for x [rows, channels]. */
-const PRODUCT: OnnxModel = {
-  irVersion: 8,
-  opset: onnx.defaults.opset,
-  producerName: '',
-  producerVersion: '',
-  properties: {},
-  graphName: 'gram',
+const PRODUCT = modelOfNodes('gram', {
   inputs: [{ name: 'x', dtype: 'f32', shape: ['rows', 'channels'] }],
   outputs: [{ name: 'products', dtype: 'f32', shape: ['channels', 'channels'] }],
   nodes: [
     { name: 'products', op: 'Gemm', inputs: ['x', 'x'], outputs: ['products'], attributes: { transA: { int: 1 } } },
   ],
-  initializers: [],
-};
+});
 
 /** A session that multiplies for every `GramSum`. */
 export function loadGramProduct(threads: number | undefined): Promise<RuntimeSession> {

@@ -36,7 +36,6 @@ export async function openRuns(
   const runner = new Runner(text, threads);
   const [tokens, sequences] = [rowPlaces(text, ({ valid }) => valid), rowPlaces(text, () => 1)];
   return {
-    sequences: rows.length,
     compute: (part, wanted, known) => runner.compute(part, wanted, known),
     matrixOf: (values) => matrixOf(values, text, tokens, sequences),
     product: products.product,

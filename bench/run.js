@@ -14,12 +14,17 @@ const SEQUENCE_LENGTH = 128;
 const CONVERSIONS = 5;
 const ROUNDS = 20;
 
-/** Converts in a process of its own, so that start-up counts and memory is this conversion's alone. */
+/**
+ * Converts in a process of its own, so that start-up counts and memory is this conversion's alone: Linux has the peak of the
+ * program in VmHWM, maxRSS may be that of the parent before.
+ */
 const CHILD = `
+  import { existsSync, readFileSync } from 'node:fs';
   import { main } from ${JSON.stringify(new URL('../dist/commands/main.js', import.meta.url).href)};
   const code = await main(process.argv.slice(1), { out() {}, err: (text) => process.stderr.write(text), isTerminal: false });
   if (code !== 0) process.exit(code);
-  console.log(process.resourceUsage().maxRSS);
+  const status = existsSync('/proc/self/status') ? readFileSync('/proc/self/status', 'utf8') : '';
+  console.log(/VmHWM:\\s+(\\d+)/.exec(status)?.[1] ?? process.resourceUsage().maxRSS);
 `;
 
 /** @type {(source: string, output: string, ...options: string[]) => { seconds: number; megabytes: number }} */

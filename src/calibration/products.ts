@@ -2,6 +2,7 @@ import type { Matrix } from '../calibration-runs.ts';
 import { onnx } from '../exporters/onnx.ts';
 import type { OnnxModel, OnnxNode, OnnxValue } from '../formats/onnx.ts';
 import type { RuntimeSession } from '../runtimes/runtime.ts';
+import { rowsBetween } from '../solve/rows.ts';
 import { readF32, type Tensor, tensorOf } from '../tensor.ts';
 import { loadModel } from './graph-session.ts';
 
@@ -91,13 +92,8 @@ async function sumOfProducts(session: RuntimeSession, a: Matrix, b: Matrix): Pro
   const sums = new Float64Array(a.columns * b.columns);
   for (let from = 0; from < a.rows; from += PRODUCT_ROWS) {
     const to = Math.min(from + PRODUCT_ROWS, a.rows);
-    const products = await run(session, rowsOf(a, from, to), rowsOf(b, from, to));
+    const products = await run(session, rowsBetween(a, from, to), rowsBetween(b, from, to));
     for (let i = 0; i < sums.length; i++) sums[i] = (sums[i] as number) + (products[i] as number);
   }
   return sums;
-}
-
-function rowsOf(matrix: Matrix, from: number, to: number): Matrix {
-  const { values, columns } = matrix;
-  return { ...matrix, values: values.subarray(from * columns, to * columns), rows: to - from };
 }

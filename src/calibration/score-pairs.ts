@@ -185,7 +185,7 @@ class ScoreModels {
 
   /** The teacher's attention p, and the errors of the student's scores. */
   pairs(teacherScale: number): OnnxModel {
-    const graph = this.#graph();
+    const graph = new ScoreGraph();
     const wanted = this.#scores(graph, 'teacher/q', 'teacher/k', teacherScale);
     graph.emit('Softmax', [wanted], 'p', { axis: { int: -1 } });
     graph.emit('Sub', [this.#scores(graph, 'q', 'k', this.#scale), wanted], 'errors');
@@ -193,7 +193,7 @@ class ScoreModels {
   }
 
   divergence(): OnnxModel {
-    const graph = this.#graph();
+    const graph = new ScoreGraph();
     const errors = graph.emit('Add', [this.#scores(graph, 'change', 'k', this.#scale), 'errors']);
     const off = this.#lessMean(graph, errors);
     const weighted = graph.emit('Mul', [graph.emit('Mul', [off, off]), 'p']);
@@ -203,20 +203,20 @@ class ScoreModels {
   }
 
   slope(): OnnxModel {
-    const graph = this.#graph();
+    const graph = new ScoreGraph();
     this.#slopeOf(graph, this.#scores(graph, 'change', 'k', this.#scale));
     return graph.model(['change', 'k', 'p', 'weights'], ['slope']);
   }
 
   slopeOfErrors(): OnnxModel {
-    const graph = this.#graph();
+    const graph = new ScoreGraph();
     this.#slopeOf(graph, 'errors');
     return graph.model(['errors', 'k', 'p', 'weights'], ['slope']);
   }
 
   /** [heads, size, size]: Σ w p k kᵀ over all pairs, less Σ w m mᵀ over all queries, m being the mean key that p sees. */
   curvatures(): OnnxModel {
-    const graph = this.#graph();
+    const graph = new ScoreGraph();
     const keys = this.#byHead(graph, 'k');
     const seen = graph.emit('MatMul', ['p', keys]);
     // How often each key is looked at by all queries together: pᵀ w.
@@ -235,10 +235,6 @@ class ScoreModels {
       keepdims: { int: 0 },
     });
     return graph.model(['k', 'p', 'weights'], ['curvatures']);
-  }
-
-  #graph(): ScoreGraph {
-    return new ScoreGraph();
   }
 
   #byHead(graph: ScoreGraph, tokens: string, perm: readonly number[] = [0, 2, 1, 3]): string {

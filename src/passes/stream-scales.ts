@@ -9,11 +9,10 @@ import type { PerChannel } from './affine.ts';
 const MAX_SCALE_TO_MEDIAN = 2 ** 30;
 
 /**
- * D[channel] = geometric mean over points of size[channel] / mean over channels of size: with it every channel of a
- * stream has about the same size. A channel of size 0 at a point (dead) leaves that point out; one that is dead
- * everywhere gets the median.
+ * Of each channel the geometric mean over points of size[channel] / mean over channels of size. A channel of size 0 at a
+ * point (dead) leaves that point out; NaN for one that is dead everywhere.
  */
-export function scaleOf(points: readonly PerChannel[]): PerChannel {
+export function meanShares(points: readonly PerChannel[]): PerChannel {
   const channels = points[0]?.length ?? 0;
   const logs = new Float64Array(channels);
   const counts = new Float64Array(channels);
@@ -26,7 +25,12 @@ export function scaleOf(points: readonly PerChannel[]): PerChannel {
       counts[c] = (counts[c] as number) + 1;
     }
   }
-  const scale = logs.map((log, c) => Math.exp(log / (counts[c] as number)));
+  return logs.map((log, c) => Math.exp(log / (counts[c] as number)));
+}
+
+/** D[channel], with which every channel of a stream has about the same size; one that is dead everywhere gets the median. */
+export function scaleOf(points: readonly PerChannel[]): PerChannel {
+  const scale = meanShares(points);
   const live = scale.filter((value) => !Number.isNaN(value)).sort();
   const median = live[live.length >> 1] ?? 1;
   return scale.map((value) => (Number.isNaN(value) ? median : value));

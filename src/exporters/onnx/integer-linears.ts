@@ -3,6 +3,7 @@ import type { Call, Constant, Node } from '../../graph.ts';
 import { roundToEven, transposedQuant } from '../../quantized.ts';
 import { type Quant, readF32, tensorOf } from '../../tensor.ts';
 import type { OnnxBuilder, Step, Stored } from './builder.ts';
+import { isSymmetric } from './quantization.ts';
 import { targetOf } from './shapes.ts';
 import { transposedIntegers } from './transpose.ts';
 
@@ -111,11 +112,6 @@ function turned(weight: Constant, out: OnnxBuilder): { readonly columns: string;
   const stored = out.stored(weight);
   const columns = out.once(`${stored.name}/columns`, (key) => out.emit(key, 'Transpose', [stored.name], TURN));
   return { columns, stored };
-}
-
-function isSymmetric({ type: { quant } }: Constant): boolean {
-  if (quant?.per === 'tensor') return quant.zeroPoint === 0;
-  return quant?.zeroPoints?.every((zeroPoint) => zeroPoint === 0) ?? true;
 }
 
 /**

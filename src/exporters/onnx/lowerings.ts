@@ -2,11 +2,11 @@ import { ONNX_DTYPES } from '../../formats/onnx.ts';
 import type { Call, Node } from '../../graph.ts';
 import { computedType } from '../../op.ts';
 import type { OpName } from '../../ops/index.ts';
-import type { Quant } from '../../tensor.ts';
 import type { OnnxBuilder } from './builder.ts';
 import { dynamicRound } from './integer-linears.ts';
 import { linear, relu } from './linears.ts';
 import { conv1d, matmul, residualAdd } from './products.ts';
+import { hasIntegerWeight, isSymmetric } from './quantization.ts';
 import { expand, pad, reshape, shift } from './shapes.ts';
 import { gather, slice } from './tables.ts';
 import { gelu, layerNorm, mean, noNorm } from './values.ts';
@@ -72,27 +72,22 @@ function quantize(node: Call<'quantize'>, out: OnnxBuilder): void {
   else out.result(node, 'Identity', [real]);
 }
 
-function isSymmetricByRow(quant: Quant): boolean {
-  if (quant.per === 'tensor') return quant.zeroPoint === 0;
-  return quant.per === 'channel' && quant.axis === 0 && quant.zeroPoints === undefined;
-}
-
 /**
  * Symmetric integers of a constant are cast and scaled: ONNX Runtime 1.30 does that once, when it loads the file, where it
  * would run DequantizeLinear each time, or round the weight of a Gemm anew.
  */
 function dequantize(node: Call<'dequantize'>, out: OnnxBuilder): void {
   const x = node.inputs[0] as Node;
-  const { quant, shape } = x.type;
-  if (x.op !== 'constant' || quant === undefined || !isSymmetricByRow(quant)) {
+  if (!hasIntegerWeight(x) || !isSymmetric(x)) {
     out.result(node, 'Identity', [out.value(x)]);
     return;
   }
   const stored = out.stored(x);
   const integers = out.step(node, 'integers', 'Cast', [stored.name], { to: { int: ONNX_DTYPES.f32 } });
-  const axes = shape.slice(1).map((_, i) => i + 1);
+  const axes = x.type.shape.slice(1).map((_, i) => i + 1);
   const scales = out.scaleOf(stored);
-  const columns = quant.per === 'tensor' ? scales : out.step(node, 'scales', 'Unsqueeze', [scales, out.integers(axes)]);
+  const columns =
+    x.type.quant?.per === 'tensor' ? scales : out.step(node, 'scales', 'Unsqueeze', [scales, out.integers(axes)]);
   out.result(node, 'Mul', [integers, columns]);
 }
 

@@ -50,6 +50,12 @@ export function hasIntegerWeight(weight: Node): weight is Constant {
   return quant.per === 'tensor' || (quant.per === 'channel' && quant.axis === 0);
 }
 
+/** A constant whose integers stand for multiples of their scales. */
+export function isSymmetric({ type: { quant } }: Constant): boolean {
+  if (quant?.per === 'tensor') return quant.zeroPoint === 0;
+  return quant?.zeroPoints?.every((zeroPoint) => zeroPoint === 0) ?? true;
+}
+
 /** A weight in 4 bits. */
 export function isPackedWeight(weight: Node): weight is Constant {
   return weight.op === 'constant' && weight.type.quant !== undefined && DTYPES[weight.type.dtype] === 4;

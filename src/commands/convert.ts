@@ -33,6 +33,7 @@ Examples:
   $ mbert convert ./checkpoint -o raw.onnx --passes none
   $ mbert convert ./minilm -o fast.tflite --passes layer-norm-to-no-norm,gelu-to-relu --calibrate texts.txt --verify
   $ mbert convert ./minilm -o fast.onnx --passes layer-norm-to-no-norm --calibrate train.txt --data dev.tsv --max-drop 1
+  $ mbert convert ./mobilebert-ln -o fast.tflite --passes layer-norm-to-no-norm,gelu-to-relu --calibrate texts.txt --distill 1000
   $ mbert convert ./minilm -o small.onnx --passes split-embedding --embedding-rank 128 --calibrate texts.txt
 
 Exit codes: 0 done, 1 --verify found a difference or --max-drop was passed, 2 wrong input or usage, 70 a bug in mbert`,

@@ -78,6 +78,11 @@ export function addOutputOptions(command: Command): Command {
       'split-embedding: columns of the narrow table, or 95% of its energy (default: 128)',
       embeddingRank,
     )
+    .option(
+      '--distill <steps>',
+      'train behind passes that change the function: steps of 32 texts towards the original, 500 and more',
+      positiveInteger,
+    )
     .addOption(
       new Option('--mask <how>', 'attention mask: as the source computes it, or with all padding excluded')
         .choices(['faithful', 'strict'])

@@ -50,6 +50,8 @@ export interface ConvertOptions extends ShapeOptions {
   readonly maxDrop?: number | undefined;
   /** For the pass split-embedding. Default 128 columns. */
   readonly embeddingRank?: EmbeddingRank | undefined;
+  /** Steps of training that follow passes which change the function. Default none. */
+  readonly distill?: number | undefined;
   /** Told what passes that change the function cost, before anything is written. */
   readonly changed?: ((report: FitReport) => void) | undefined;
   /** Runs source and result and compares them. */
@@ -125,6 +127,7 @@ export async function withChangingPasses(
   const passes = changingPasses.filter((pass) => asked.has(pass));
   if (passes.length === 0) return { model };
   const { calibrate, samples, seed, data, allowOverlap, maxDrop, embeddingRank, keep, vocab: path, progress } = options;
+  const { distill } = options;
   const vocab = path === undefined ? undefined : { what: path, bytes: readWhole(path) };
   const { fitModel } = await import('./fit-model.ts');
   const changed = await fitModel(model, {
@@ -137,6 +140,7 @@ export async function withChangingPasses(
     allowOverlap,
     maxDrop,
     embeddingRank,
+    distill,
     keep,
     vocab,
     progress,
@@ -158,13 +162,18 @@ function refuseWithoutChange(options: ConvertOptions, target: Target | undefined
   refuse('calibrate', options.calibrate, changingPasses);
   refuse('data', options.data, changingPasses);
   refuse('max-drop', options.maxDrop, changingPasses);
-  refuseRank(options, target);
+  refuseUnused(options, target);
 }
 
-/** A rank is for one pass only. */
-export function refuseRank({ embeddingRank, passes }: ConvertOptions, target: Target | undefined): void {
-  if (embeddingRank === undefined || selectPasses(passes, target ?? 'onnx').includes(splitEmbedding)) return;
-  throw new MbertError('USAGE', '--embedding-rank: is for --passes split-embedding');
+/** Flags of passes that are not asked for. */
+export function refuseUnused({ embeddingRank, distill, passes }: ConvertOptions, target: Target | undefined): void {
+  const asked = selectPasses(passes, target ?? 'onnx');
+  if (embeddingRank !== undefined && !asked.includes(splitEmbedding))
+    throw new MbertError('USAGE', '--embedding-rank: is for --passes split-embedding');
+  if (distill === undefined || changingPasses.some((pass) => asked.includes(pass))) return;
+  throw new MbertError('USAGE', '--distill: no pass is asked for that changes the function', {
+    hint: `name one with --passes: ${listNames(changingPasses.map(({ name }) => name))}`,
+  });
 }
 
 export function refuseMisplaced(options: ConvertOptions, target: Target | undefined): void {
@@ -219,11 +228,12 @@ async function convertTo(
 /** What a file says of what was changed in it, and to what text that was fitted. */
 export function fitProperties(fit: FitReport | undefined): { readonly [key: string]: string } {
   if (fit === undefined) return {};
-  const { passes, kept, embeddings, calibration, heldOut } = fit;
+  const { passes, kept, embeddings, distillation, calibration, heldOut } = fit;
   const manifest = {
     passes: passes.map(({ name, rewrites }) => ({ name, rewrites })),
     ...(kept.length > 0 && { kept }),
     ...(embeddings.length > 0 && { embeddings }),
+    ...(distillation && { distillation }),
     calibration,
     heldOut,
   };

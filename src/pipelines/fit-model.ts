@@ -10,6 +10,7 @@ import { splitEmbedding, splitEmbeddings } from '../passes/split-embedding.ts';
 import type { Dim } from '../shape.ts';
 import { verifyGraph } from '../verify-graph.ts';
 import { classReader } from './class-labels.ts';
+import { refuseUntrainable } from './fit/distill.ts';
 import { measureTransfer } from './fit/transfer.ts';
 import { fitWithin, type Measured, measureTry } from './fit/try.ts';
 import type { FitOptions, FitReport, HeldOut } from './fit/types.ts';
@@ -35,18 +36,20 @@ export async function fitModel(
 ): Promise<{ readonly model: OpenedModel; readonly report: FitReport }> {
   const names = options.passes.map(({ name }) => name);
   const fitted = fittedPasses.filter((pass) => options.passes.includes(pass));
-  if (fitted.length > 0 && options.calibrate === undefined) {
-    throw new MbertError('USAGE', `--passes ${names.join(',')}: needs --calibrate FILE`, {
+  if ((fitted.length > 0 || options.distill !== undefined) && options.calibrate === undefined) {
+    const flag = fitted.length > 0 ? `--passes ${names.join(',')}` : '--distill';
+    throw new MbertError('USAGE', `${flag}: needs --calibrate FILE`, {
       hint: 'some hundred lines of text as the model will see it, without labels',
     });
   }
   const graph = model.reference();
+  if (options.distill !== undefined) refuseUntrainable(graph);
   await runPasses(graph, [foldConstants, fuseLinear]);
   const original = copyGraph(graph);
-  const { reader, samples } = readSamples(model, graph, options);
+  const { reader, samples, maxLength } = readSamples(model, graph, options);
   const feeds = { task: model.task, pad: reader?.tokenizer.pad ?? 0, mask: reader?.tokenizer.mask };
   const splits = options.passes.includes(splitEmbedding) ? split(graph, samples, options) : undefined;
-  const measured: Measured = { original, maxPositions: model.maxPositions, options, samples, feeds };
+  const measured: Measured = { original, maxPositions: model.maxPositions, maxLength, options, samples, feeds };
   const { chosen, pareto } =
     fitted.length > 0
       ? await fitGraph(graph, measured, fitted)
@@ -62,6 +65,7 @@ export async function fitModel(
       refitted: countRefitted(graph, chosen.graph),
       embeddings: splits?.splits ?? [],
       kept: chosen.kept,
+      distillation: chosen.distillation,
       calibration: samples.manifest,
       heldOut: chosen.heldOut,
       transfer: typeof transfer === 'string' ? undefined : transfer,
@@ -77,16 +81,16 @@ function readSamples(
   model: OpenedModel,
   graph: Graph,
   options: FitOptions,
-): { readonly reader: RowReader | undefined; readonly samples: SampleSets } {
+): { readonly reader: RowReader | undefined; readonly samples: SampleSets; readonly maxLength: number } {
+  const fixed = graph.inputs[0]?.type.shape.at(-1);
+  const maxLength = typeof fixed === 'number' ? fixed : Math.min(model.maxPositions, MAX_LENGTH);
   const { calibrate, data, vocab, seed } = options;
   if (calibrate === undefined && data === undefined) {
-    if (options.maxDrop === undefined) return { reader: undefined, samples: NO_SAMPLES };
+    if (options.maxDrop === undefined) return { reader: undefined, samples: NO_SAMPLES, maxLength };
     throw new MbertError('USAGE', '--max-drop: needs samples to measure on', {
       hint: 'give --data FILE or --calibrate FILE',
     });
   }
-  const fixed = graph.inputs[0]?.type.shape.at(-1);
-  const maxLength = typeof fixed === 'number' ? fixed : Math.min(model.maxPositions, MAX_LENGTH);
   const reader = rowReader(model, graph, { maxLength, vocab, seed });
   const samples = takeSamples(reader, {
     calibrate,
@@ -100,7 +104,7 @@ function readSamples(
         ? classReader(graph.outputs[0]?.node.type.shape.at(-1) as number, model.labels)
         : undefined,
   });
-  return { reader, samples };
+  return { reader, samples, maxLength };
 }
 
 function split(graph: Graph, { calibration }: SampleSets, { keep, embeddingRank }: FitOptions) {

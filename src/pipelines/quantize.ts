@@ -10,7 +10,7 @@ import { parseRecipe, recipeText } from '../quantize/recipe.ts';
 import type { NodeScheme, Scheme } from '../quantize/settings.ts';
 import { formFor, granularityFor, type TargetProfile, targetNamed } from '../quantize/targets.ts';
 import { classReader } from './class-labels.ts';
-import { prepare, readWhole, refuseMisplaced, refuseRank, withChangingPasses } from './convert.ts';
+import { prepare, readWhole, refuseMisplaced, refuseUnused, withChangingPasses } from './convert.ts';
 import type { FitReport } from './fit/types.ts';
 import { lintFile } from './lint.ts';
 import { openModel, targetOf } from './model.ts';
@@ -46,7 +46,7 @@ export async function quantize(options: QuantizeOptions): Promise<QuantizeResult
   const format = targetOf(options.output);
   refuseMisplaced(options, format);
   refuseContradictions(options, format);
-  refuseRank(options, format);
+  refuseUnused(options, format);
   options.progress?.('reading');
   const opened = await openModel(options.source, options);
   try {

@@ -1,5 +1,6 @@
 import type { FitReport, FitRow, Transfer } from '../pipelines/fit/types.ts';
 import type { LayerLosses } from '../pipelines/verify/types.ts';
+import { distillationText } from './fit.ts';
 import { chart } from './html/charts.ts';
 import { html, type Markup, NOTHING } from './html/markup.ts';
 import { decibels, percents } from './html/numbers.ts';
@@ -9,14 +10,15 @@ import { plural } from './text.ts';
 
 /** What passes changed that change the function, what it costs and what it brings. */
 export function fitBody(report: FitReport): Markup {
-  const { passes, refitted, calibration, transfer, pareto, kept } = report;
+  const { passes, refitted, distillation, calibration, transfer, pareto, kept } = report;
   const counts = passes.map(({ name, rewrites }) => `${name} ${rewrites}`);
   if (refitted > 0) counts.push(`${plural(refitted, 'linear')} fitted anew`);
   const text = calibration
     ? html`, to ${plural(calibration.count, 'text')} of ${code(calibration.source)}`
     : html`, to no text`;
   const names = kept.length > 0 ? html`<p class="note">Kept as they are: ${kept.join(', ')}.</p>` : NOTHING;
-  return html`<p class="note">${counts.join(', ')}${text}.</p>${tiles(tilesOf(report))}${names}${charts([
+  const trained = distillation ? html`<p class="note">Trained: ${distillationText(distillation)}.</p>` : NOTHING;
+  return html`<p class="note">${counts.join(', ')}${text}.</p>${trained}${tiles(tilesOf(report))}${names}${charts([
     ...(transfer ? transferCharts(transfer) : []),
     pareto ? paretoChart(pareto) : NOTHING,
   ])}`;

@@ -1,4 +1,4 @@
-import type { FitReport, FitRow, HeldOut, Transfer } from '../pipelines/fit/types.ts';
+import type { Distillation, FitReport, FitRow, HeldOut, Transfer } from '../pipelines/fit/types.ts';
 import type { LayerLosses } from '../pipelines/verify/types.ts';
 import { plural, size, table } from './text.ts';
 
@@ -21,6 +21,7 @@ export function fitText(report: FitReport): string {
     lines.push(`           ${name}: ${shape.join('x')} -> ${shape[0]}x${rank} and ${rank}x${shape[1]}, ${sizes}`);
     lines.push(`           error of its rows ${error}`);
   }
+  if (report.distillation) lines.push(`  trained  ${distillationText(report.distillation)}`);
   lines.push(`  cost     ${costText(report.heldOut)}`);
   if (report.transfer) lines.push(...indented(transferText(report.transfer)));
   for (const { target, sequence, speedup } of operations) {
@@ -56,6 +57,14 @@ function transferText({ before, after }: Transfer): string {
   const answers = [before, after].map(({ logitsKl }) => logitsKl?.toFixed(4));
   const last = answers[0] === undefined ? '' : `\nlogits KL ${answers.join(' -> ')} nats`;
   return `knowledge transfer on ${plural(after.samples, 'held-out text')}:\n${table([heading, ...rows])}${last}`;
+}
+
+/** What training was worth; where it was not, that it was left. */
+export function distillationText({ steps, batch, trial, isKept }: Distillation): string {
+  const what = `${plural(steps, 'step')} of ${batch} texts`;
+  if (trial === undefined) return `${what}, not measured: there are no held-out texts`;
+  const worth = `${decibel(trial.before)} -> ${decibel(trial.after)} on ${plural(trial.samples, 'held-out text')}`;
+  return `${what}: ${worth}${isKept ? '' : ', so the fit is taken without it; more steps may help'}`;
 }
 
 function costText(heldOut: HeldOut | undefined): string {

@@ -20,6 +20,9 @@ test.each([
     ['--passes', 'split-embedding', '--embedding-rank', '120%'],
     /must be columns, as 128, or a share/,
   ],
+  ['training for nothing', ['--distill', '5'], /--distill: no pass is asked for/],
+  ['no steps of training', ['--passes', PASSES, '--distill', '0'], /must be a positive integer/],
+  ['training without texts', ['--passes', 'split-embedding', '--distill', '5'], /--distill: needs --calibrate FILE/],
   ['passes without the text that they are fitted to', ['--passes', PASSES], /needs --calibrate FILE/],
   ['a limit without texts', ['--passes', 'split-embedding', '--max-drop', '1'], /needs samples to measure on/],
   [

@@ -6,15 +6,18 @@ import type { fittedPasses } from '../../passes/index.ts';
 import { verifyGraph } from '../../verify-graph.ts';
 import type { SampleSets } from '../quantize/samples.ts';
 import type { FeedOptions } from '../quantize/session.ts';
+import { distill } from './distill.ts';
 import { compareOperations, measureHeldOut } from './measure.ts';
 import { nextKept } from './search.ts';
 import { rankSites, type SensitiveSite } from './sensitivity.ts';
-import type { FitOptions, FitReport, FitRow, HeldOut, Operations } from './types.ts';
+import type { Distillation, FitOptions, FitReport, FitRow, HeldOut, Operations } from './types.ts';
 
 /** What a changed graph is measured by. */
 export interface Measured {
   readonly original: Graph;
   readonly maxPositions: number;
+  /** Of a text, in tokens. */
+  readonly maxLength: number;
   readonly options: FitOptions;
   readonly samples: SampleSets;
   readonly feeds: FeedOptions;
@@ -26,6 +29,7 @@ export interface Try {
   /** Norms and activations that stayed, the most sensitive first. */
   readonly kept: readonly string[];
   readonly passes: FitReport['passes'];
+  readonly distillation: Distillation | undefined;
   readonly heldOut: HeldOut | undefined;
   readonly operations: readonly Operations[];
 }
@@ -99,20 +103,33 @@ function isKept(node: Node, { keep }: FitOptions): boolean {
   return keep?.test(node.name) ?? false;
 }
 
-/** Measures a changed graph. */
+/** Trains a changed graph where that is asked for, and measures it. */
 export async function measureTry(
-  graph: Graph,
+  changed: Graph,
   kept: readonly string[],
   passes: FitReport['passes'],
-  { original, maxPositions, options, samples, feeds }: Measured,
+  { original, maxPositions, maxLength, options, samples, feeds }: Measured,
 ): Promise<Try> {
+  const { steps, seed } = { steps: options.distill, seed: options.seed };
+  const trained =
+    steps === undefined
+      ? undefined
+      : await distill(original, changed, {
+          ...feeds,
+          samples,
+          steps,
+          seed,
+          maxLength,
+          progress: (done, total) => options.progress?.('distilling', done, total),
+        });
+  const graph = trained?.graph ?? changed;
   const progress = (done: number, total: number) => options.progress?.('comparing with the original', done, total);
   const heldOut = await measureHeldOut(original, graph, { ...feeds, samples, progress });
   const operations: Operations[] = [];
   for (const target of options.targets) {
     operations.push(await compareOperations(original, graph, { target, maxPositions }));
   }
-  return { graph, kept, passes, heldOut, operations };
+  return { graph, kept, passes, distillation: trained?.distillation, heldOut, operations };
 }
 
 async function rank({ original, samples, feeds, fitted, options, fewRuns }: FitJob): Promise<SensitiveSite[]> {

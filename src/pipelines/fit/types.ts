@@ -21,6 +21,8 @@ export interface FitOptions {
   /** Percentage points of accuracy or agreement that may be lost. */
   readonly maxDrop: number | undefined;
   readonly embeddingRank: EmbeddingRank | undefined;
+  /** Steps of training behind the fit; undefined: none. */
+  readonly distill: number | undefined;
   readonly keep: RegExp | undefined;
   readonly vocab: NamedBytes | undefined;
   readonly progress: ((step: string, done?: number, total?: number) => void) | undefined;
@@ -38,6 +40,7 @@ export interface FitReport {
   readonly embeddings: readonly SplitEmbedding[];
   /** Norms and activations that --max-drop left as they are. */
   readonly kept: readonly string[];
+  readonly distillation: Distillation | undefined;
   readonly calibration: SampleSets['manifest'];
   /** The changed model beside the original, on texts that it was not fitted to; undefined where there are none. */
   readonly heldOut: HeldOut | undefined;
@@ -55,6 +58,17 @@ export interface FitReport {
 export interface Transfer {
   readonly before: TransferLosses;
   readonly after: TransferLosses;
+}
+
+/** Training behind the fit. */
+export interface Distillation {
+  readonly steps: number;
+  /** Texts of a step. */
+  readonly batch: number;
+  /** SQNR of the answers in dB against the original, on held-out texts; undefined where there are none. */
+  readonly trial: { readonly samples: number; readonly before: number; readonly after: number } | undefined;
+  /** False where held-out texts were better off before. */
+  readonly isKept: boolean;
 }
 
 export interface HeldOut {

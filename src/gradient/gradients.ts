@@ -1,0 +1,55 @@
+import { MbertError } from '../errors.ts';
+import type { Call, Graph, Node } from '../graph.ts';
+import type { Shape } from '../shape.ts';
+import { GradientBuilder } from './builder.ts';
+import { type InputGradient, type Rule, rules } from './rules.ts';
+
+/**
+ * Reverse-mode differentiation: adds to a graph the gradient of Σ seed∘value by each of the `wanted` nodes. `seeds` are
+ * the loss's own gradients by some values; `count` gives a scalar f32 node with how many elements some axes have. Nodes
+ * that no seed depends on are left out. Throws UNSUPPORTED where an op between has no gradient.
+ */
+export function addGradients(
+  graph: Graph,
+  seeds: ReadonlyMap<Node, Node>,
+  wanted: readonly Node[],
+  count: (axes: Shape) => Node,
+): Map<Node, Node> {
+  const build = new GradientBuilder(graph, count);
+  const order = graph.withOutputs([...seeds.keys()].map((node, i) => ({ name: String(i), node }))).nodes();
+  const active = new Set<Node>(wanted);
+  for (const node of order) if (node.inputs.some((input) => active.has(input))) active.add(node);
+  const gradients = new Map<Node, Node>();
+  const accumulate = (node: Node, gradient: Node) => {
+    const known = gradients.get(node);
+    gradients.set(node, known ? build.plus(known, gradient) : gradient);
+  };
+  for (const node of order.toReversed()) {
+    if (!active.has(node)) continue;
+    const seed = seeds.get(node);
+    if (seed) accumulate(node, seed);
+    const dy = gradients.get(node);
+    if (dy === undefined || node.op === 'input' || node.op === 'constant') continue;
+    for (const [i, gradient] of gradientsOf(node, dy, build).entries()) {
+      const input = node.inputs[i] as Node;
+      if (active.has(input)) accumulate(input, (gradient ?? withoutGradient(node))());
+    }
+  }
+  return new Map(
+    wanted.flatMap((node) => {
+      const gradient = gradients.get(node);
+      return gradient ? [[node, gradient] as const] : [];
+    }),
+  );
+}
+
+function gradientsOf(node: Call, dy: Node, build: GradientBuilder): readonly InputGradient[] {
+  const rule = rules[node.op] as Rule<typeof node.op> | undefined;
+  return rule ? rule(node as never, dy, build) : node.inputs.map(() => null);
+}
+
+function withoutGradient(node: Call): never {
+  throw new MbertError('UNSUPPORTED', `${node.name}: ${node.op} has no gradient`, {
+    hint: 'without --distill the model is fitted in closed form only',
+  });
+}

@@ -1,0 +1,106 @@
+import { GradientBuilder } from '../../gradient/builder.ts';
+import type { Graph, Input, Node } from '../../graph.ts';
+import { invalid } from '../../op.ts';
+import { product, type Shape, sameShape } from '../../shape.ts';
+import type { OutputKind } from '../verify/logits-kl.ts';
+
+/** The same value in both networks. */
+export interface Pair {
+  readonly teacher: Node;
+  readonly student: Node;
+}
+
+/** Of the squared error of answers beside their divergence, which hardly tells sure answers from very sure ones. */
+const SQUARED_ERROR = 0.1;
+
+/** What teacher and student differ by, as the gradients of it by the student's values: what `addGradients` starts from. */
+export class Distances {
+  readonly seeds = new Map<Node, Node>();
+  readonly sizes = new Map<string, Input>();
+  readonly #build: GradientBuilder;
+  readonly #batch: Shape;
+  /** 1 for a token, 0 for padding: [batch, sequence]. */
+  readonly #mask: Node;
+  readonly #valid: Node;
+
+  /** `tokens` are the graph's inputs, `attention_mask` among them. */
+  constructor(graph: Graph, tokens: readonly Input[]) {
+    this.#build = new GradientBuilder(graph, (axes) => this.count(axes));
+    const mask = tokens.find(({ name }) => name === 'attention_mask');
+    if (mask === undefined) invalid(`${graph.name} has no input attention_mask`);
+    this.#batch = mask.type.shape;
+    this.#mask = graph.add('cast', [mask], { to: 'f32' });
+    this.#valid = this.#sum(this.#mask);
+  }
+
+  /** How many elements these axes have, as a scalar f32. */
+  readonly count = (axes: Shape): Node => {
+    let found: Node | undefined;
+    for (const part of String(product(axes)).split('*')) {
+      const factor = /^\d+$/.test(part) ? this.#build.scalar(Number(part)) : this.#sizeOf(part);
+      found = found ? this.#build.times(found, factor) : factor;
+    }
+    return found as Node;
+  };
+
+  /** weight · Σ (s - t)² / Σ t² over tokens without padding; over sequences, where values belong to a whole one. */
+  addFeatures({ teacher, student }: Pair, weight: number): void {
+    const build = this.#build;
+    const { shape } = student.type;
+    const mask = shape[0] === this.#batch[0] && shape.length < 3 ? build.scalar(1) : this.#maskFor(shape);
+    const difference = build.times(build.minus(student, teacher), mask);
+    const known = build.times(teacher, mask);
+    const power = this.#sum(build.times(known, known));
+    this.#add(student, build.add('div', [build.times(difference, 2 * weight), power]));
+  }
+
+  /** weight · KL(t ‖ s), a mean over heads and tokens without padding; [batch, heads, sequence, sequence]. */
+  addAttention({ teacher, student }: Pair, weight: number): void {
+    const scores = student.inputs[0] as Node;
+    const [batch, heads, sequence] = student.type.shape;
+    const isByHead = student.type.shape.length === 4 && typeof heads === 'number';
+    if (student.op !== 'softmax' || !isByHead || !sameShape([batch, sequence] as Shape, this.#batch)) return;
+    const build = this.#build;
+    const mask = build.reshape(this.#mask, [batch, 1, sequence, 1] as Shape);
+    const difference = build.times(build.times(build.minus(student, teacher), mask), weight / heads);
+    this.#add(scores, build.add('div', [difference, this.#valid]));
+  }
+
+  /** KL(t ‖ s) of softmax and a part of the squared error, a mean over distributions. */
+  addAnswers({ teacher, student }: Pair, kind: OutputKind): void {
+    const build = this.#build;
+    const { shape } = student.type;
+    const distributions = kind === 'token-choices' ? this.#valid : this.count(shape.slice(0, 1));
+    const softmax = (node: Node) => build.add('softmax', [node], { axis: -1 });
+    const width = kind === 'span' ? build.add('div', [this.#valid, distributions]) : this.count(shape.slice(-1));
+    const squared = build.add('div', [build.times(build.minus(student, teacher), 2 * SQUARED_ERROR), width]);
+    const both = build.plus(build.minus(softmax(student), softmax(teacher)), squared);
+    const masked = kind === 'choice' ? both : build.times(both, kind === 'span' ? this.#mask : this.#maskFor(shape));
+    this.#add(student, build.add('div', [masked, distributions]));
+  }
+
+  #add(node: Node, gradient: Node): void {
+    const known = this.seeds.get(node);
+    this.seeds.set(node, known ? this.#build.plus(known, gradient) : gradient);
+  }
+
+  #sizeOf(symbol: string): Node {
+    const known = this.sizes.get(symbol);
+    if (known) return known;
+    const input = this.#build.graph.input(`size.${symbol}`, { dtype: 'f32', shape: [] });
+    this.sizes.set(symbol, input);
+    return input;
+  }
+
+  /** Of all elements, as [1]. */
+  #sum(x: Node): Node {
+    const flat = this.#build.reshape(x, [1, product(x.type.shape)]);
+    const mean = this.#build.add('mean', [flat], { axis: -1, keepDims: false });
+    return this.#build.times(mean, this.count(x.type.shape));
+  }
+
+  /** The mask beside values of tokens, [batch, sequence, channels] or [batch*sequence, channels]. */
+  #maskFor(shape: Shape): Node {
+    return this.#build.reshape(this.#mask, [...shape.slice(0, -1), 1]);
+  }
+}

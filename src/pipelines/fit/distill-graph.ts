@@ -1,0 +1,129 @@
+import { copyGraph, copyNode } from '../../copy-graph.ts';
+import { MbertError } from '../../errors.ts';
+import { addGradients } from '../../gradient/gradients.ts';
+import { type Constant, Graph, type Input, type Node } from '../../graph.ts';
+import type { Task } from '../../models/index.ts';
+import { runPasses } from '../../pass.ts';
+import { flattenTokens } from '../../passes/flatten-tokens.ts';
+import { type Dim, sameShape } from '../../shape.ts';
+import type { Tensor } from '../../tensor.ts';
+import { type EncoderLayer, encoderLayers } from '../verify/encoder-layers.ts';
+import { outputKinds } from '../verify/logits-kl.ts';
+import { Distances, type Pair } from './distances.ts';
+
+/** One step of distillation: the gradients of the student's parameters, for a batch of texts. */
+export interface DistillGraph {
+  readonly graph: Graph;
+  /** The fitted graph's constants that are trained. */
+  readonly parameters: readonly Trained[];
+  /** Scalar inputs that want the size of an axis, by its symbol. */
+  readonly sizes: ReadonlyMap<string, Input>;
+  /** The symbol that means the number of sequences; another one is their length. */
+  readonly batch: Dim | undefined;
+}
+
+export interface Trained {
+  readonly constant: Constant;
+  /** Takes the parameter's present values. */
+  readonly input: Input;
+  readonly gradient: Node;
+}
+
+/**
+ * Teacher and student side by side on the same tokens, and the gradients of their distance by the student's weights, biases
+ * and norms: the losses of MobileBERT's knowledge transfer (Sun et al. 2020, section 3.3), which are each layer's output
+ * and attention, all layers at once, and the answers. Both graphs have the same inputs; layers are paired by name. Throws
+ * UNSUPPORTED for an op that has no gradient.
+ */
+export async function distillGraph(original: Graph, fitted: Graph, task: Task | undefined): Promise<DistillGraph> {
+  const [teacher, student] = [copyGraph(original), copyGraph(fitted)];
+  for (const each of [teacher, student]) await runPasses(each, [flattenTokens]);
+  const graph = new Graph('distill');
+  const tokens = original.inputs.map(({ name, type }) => graph.input(name, type));
+  const parameters = trainedIn(student);
+  const inputs = new Map(parameters.map((each) => [each, graph.input(`${each.name}.now`, asF32(each.tensor))]));
+  const shared = new Map<Tensor, Node>();
+  const [ofTeacher, ofStudent] = [teacher, student].map((each) => copyInto(graph, each, tokens, inputs, shared)) as [
+    ReadonlyMap<Node, Node>,
+    ReadonlyMap<Node, Node>,
+  ];
+  const pairOf = (a: Node, b: Node): Pair => ({
+    teacher: ofTeacher.get(a) as Node,
+    student: ofStudent.get(b) as Node,
+  });
+  const [byTeacher, byStudent] = [byName(teacher), byName(student)];
+  const named = (name: string): Pair => {
+    const [a, b] = [byTeacher.get(name), byStudent.get(name)];
+    if (a === undefined || b === undefined || !sameShape(a.type.shape, b.type.shape)) {
+      throw new MbertError('INVALID_GRAPH', `${name}: is not in both, the original and what was fitted to it`);
+    }
+    return pairOf(a, b);
+  };
+  const distances = new Distances(graph, tokens);
+  const layers = layersOf(original);
+  for (const { attention, output } of layers) {
+    distances.addAttention(named(attention.name), 1 / layers.length);
+    distances.addFeatures(named(output.name), 1 / layers.length);
+  }
+  const answers = outputKinds(teacher, student, task);
+  for (const { teacher: a, student: b, kind } of answers) distances.addAnswers(pairOf(a, b), kind);
+  for (const [i, { node }] of teacher.outputs.entries()) {
+    const isAnswer = answers.some((answer) => answer.teacher === node);
+    if (!isAnswer) distances.addFeatures(pairOf(node, student.outputs[i]?.node as Node), 1);
+  }
+  const gradients = addGradients(graph, distances.seeds, [...inputs.values()], distances.count);
+  const constants = byName(fitted);
+  const trained = [...inputs].map(([{ name }, input]) => ({
+    constant: constants.get(name) as Constant,
+    input,
+    gradient: gradients.get(input) as Node,
+  }));
+  return { graph, parameters: trained, sizes: distances.sizes, batch: tokens[0]?.type.shape[0] };
+}
+
+/** Weights and biases of linears and the parameters of norms, where nothing else reads them. */
+function trainedIn(graph: Graph): Constant[] {
+  const isTrained = (node: Node, reader: Node) =>
+    (reader.op === 'linear' || reader.op === 'noNorm' || reader.op === 'layerNorm') && reader.inputs.indexOf(node) > 0;
+  return graph
+    .nodes()
+    .filter((node) => node.op === 'constant')
+    .filter((node) => !node.type.quant && [...node.users].every((reader) => isTrained(node, reader)));
+}
+
+function asF32({ shape }: Tensor) {
+  return { dtype: 'f32', shape } as const;
+}
+
+function byName(graph: Graph): ReadonlyMap<string, Node> {
+  return new Map(graph.nodes().map((node) => [node.name, node]));
+}
+
+/** All nodes of a graph, over other inputs and parameters. Constants of one tensor are one. */
+function copyInto(
+  graph: Graph,
+  source: Graph,
+  tokens: readonly Input[],
+  parameters: ReadonlyMap<Node, Input>,
+  shared: Map<Tensor, Node>,
+): ReadonlyMap<Node, Node> {
+  const copies = new Map<Node, Node>(source.inputs.map((input, i) => [input, tokens[i] as Node]));
+  for (const node of source.nodes()) {
+    if (copies.has(node)) continue;
+    const known = parameters.get(node) ?? (node.op === 'constant' && !node.type.quant && shared.get(node.tensor));
+    const copy = known || copyNode(graph, node, copies, {});
+    if (copy.op === 'constant') shared.set(copy.tensor, copy);
+    copies.set(node, copy);
+  }
+  return copies;
+}
+
+/** None where a model's layers are not to be told apart: then only the answers count. */
+function layersOf(original: Graph): readonly EncoderLayer[] {
+  try {
+    return encoderLayers(original, original.name);
+  } catch (cause) {
+    if (!(cause instanceof MbertError) || cause.code !== 'UNSUPPORTED') throw cause;
+    return [];
+  }
+}

@@ -1,0 +1,85 @@
+import type { TokenRow } from '../../calibration/feeds.ts';
+import { randomNumbers } from '../../calibration/token-sequences.ts';
+
+/** This share of sequences is not as the text has it: joined with another one, and with other words in it. */
+const CHANGED = 0.5;
+
+/** In those, this share of the words is replaced by any that the text has. */
+const REPLACED = 0.2;
+
+/** So many batches are drawn at once and cut by length, so that little is padded. */
+const POOL = 16;
+
+export interface DistillTexts {
+  readonly size: number;
+  readonly count: number;
+  readonly seed: number;
+  /** Of a sequence, in tokens. */
+  readonly maxLength: number;
+}
+
+/**
+ * Batches of sequences to distill on. A few hundred texts alone would be learnt by heart; the teacher has an answer to
+ * any text, so half of them are new ones: two joined, some of their words replaced. Same options, same batches.
+ */
+export function* distillBatches(
+  rows: readonly TokenRow[],
+  { size, count, seed, maxLength }: DistillTexts,
+): Generator<readonly TokenRow[]> {
+  const random = randomNumbers(seed);
+  const below = (limit: number) => Math.floor(random() * limit);
+  const draw = () => rows[below(rows.length)] as TokenRow;
+  const words = wordsOf(rows);
+  const next = () => {
+    const row = draw();
+    if (random() >= CHANGED) return row;
+    return withOtherWords(joined(row, draw(), maxLength), words, random);
+  };
+  for (let made = 0; made < count; made += POOL) {
+    const batches = Math.min(POOL, count - made);
+    const pool = Array.from({ length: batches * size }, next).sort((a, b) => a.inputIds.length - b.inputIds.length);
+    const order = Array.from({ length: batches }, (_, i) => i);
+    for (let i = order.length - 1; i > 0; i--) {
+      const j = below(i + 1);
+      [order[i], order[j]] = [order[j] as number, order[i] as number];
+    }
+    for (const at of order) yield pool.slice(at * size, (at + 1) * size);
+  }
+}
+
+/** The rows, and each joined with the next one: what a student is worth on texts of their length and on longer ones. */
+export function withJoined(rows: readonly TokenRow[], maxLength: number): TokenRow[] {
+  return [...rows, ...rows.slice(1).map((next, i) => joined(rows[i] as TokenRow, next, maxLength))];
+}
+
+/** Token ids that stand between the first and the last token of a sequence, each once; separators are none. */
+function wordsOf(rows: readonly TokenRow[]): number[] {
+  const found = new Set<number>();
+  for (const { inputIds } of rows) for (const id of inputIds.slice(1, -1)) found.add(id);
+  for (const { inputIds } of rows) for (const id of frame(inputIds)) found.delete(id);
+  return [...found].sort((a, b) => a - b);
+}
+
+/** [CLS] and [SEP], whatever a vocabulary calls them. */
+function frame(ids: readonly number[]): readonly number[] {
+  return [ids[0] as number, ids.at(-1) as number];
+}
+
+/** Two single texts as one; a pair of texts stays as it is. */
+function joined(a: TokenRow, b: TokenRow, maxLength: number): TokenRow {
+  const isPair = (row: TokenRow) => row.tokenTypeIds.some((type) => type !== 0);
+  if (isPair(a) || isPair(b) || a.inputIds.length < 3 || b.inputIds.length < 3) return a;
+  const [, end] = frame(a.inputIds) as readonly [number, number];
+  const inputIds = [...a.inputIds.slice(0, -1), ...b.inputIds.slice(1, -1)].slice(0, maxLength - 1);
+  inputIds.push(end);
+  return { inputIds, tokenTypeIds: inputIds.map(() => 0) };
+}
+
+function withOtherWords(row: TokenRow, words: readonly number[], random: () => number): TokenRow {
+  if (words.length === 0) return row;
+  const special = frame(row.inputIds);
+  const inputIds = row.inputIds.map((id) =>
+    special.includes(id) || random() >= REPLACED ? id : (words[Math.floor(random() * words.length)] as number),
+  );
+  return { ...row, inputIds };
+}

@@ -1,0 +1,104 @@
+import { loadModel, modelOf, tokenInputsOf } from '../../calibration/graph-session.ts';
+import { copyGraph } from '../../copy-graph.ts';
+import { MbertError } from '../../errors.ts';
+import type { Graph } from '../../graph.ts';
+import { shapeText } from '../../shape.ts';
+import { Adam } from '../../solve/adam.ts';
+import { takeF32, tensorOf } from '../../tensor.ts';
+import type { SampleSets } from '../quantize/samples.ts';
+import type { FeedOptions } from '../quantize/session.ts';
+import { distillGraph } from './distill-graph.ts';
+import { distillBatches, withJoined } from './distill-texts.ts';
+import { GradientRuns } from './gradient-runs.ts';
+import { measureHeldOut } from './measure.ts';
+import type { Distillation } from './types.ts';
+
+/** Texts of one step: fewer are a poor guess of the gradient, more take as much longer. */
+const BATCH = 32;
+
+/** What a weight moves in a step, at most: more undoes at first what was fitted in closed form. */
+const RATE = 2e-4;
+
+/** The share of steps in which the rate rises. It falls to 0 along a cosine afterwards. */
+const WARM_UP = 0.05;
+
+export interface DistillOptions extends FeedOptions {
+  readonly samples: SampleSets;
+  readonly steps: number;
+  readonly seed: number | undefined;
+  /** Of a text, in tokens. */
+  readonly maxLength: number;
+  readonly progress: (done: number, total: number) => void;
+}
+
+/**
+ * Trains a fitted graph further, by gradient descent towards the original on the calibration texts and on new ones made of
+ * them. What comes out is kept where it is nearer to the original than before on held-out texts, single and joined, or
+ * where there are none. Nothing is trained where passes have changed nothing.
+ * Throws UNSUPPORTED where an op has no gradient.
+ */
+export async function distill(
+  original: Graph,
+  fitted: Graph,
+  options: DistillOptions,
+): Promise<{ readonly graph: Graph; readonly distillation: Distillation | undefined }> {
+  const { samples, steps, maxLength } = options;
+  const onTrial = { ...samples, proof: withJoined(samples.trial, maxLength), labels: undefined };
+  const error = (graph: Graph) =>
+    measureHeldOut(original, graph, { ...options, samples: onTrial, progress: () => undefined });
+  const before = await error(fitted);
+  if (before?.sqnrDb === Number.POSITIVE_INFINITY) return { graph: fitted, distillation: undefined };
+  const trained = await train(original, fitted, options);
+  const after = await error(trained);
+  const isKept = before === undefined || after === undefined || after.sqnrDb > before.sqnrDb;
+  const trial = before && after && { samples: before.samples, before: before.sqnrDb, after: after.sqnrDb };
+  return { graph: isKept ? trained : fitted, distillation: { steps, batch: BATCH, trial, isKept } };
+}
+
+/** Throws UNSUPPORTED for a graph that takes one sequence at a time, or does not know padding. */
+export function refuseUntrainable(graph: Graph): void {
+  const { shape, names } = tokenInputsOf(graph);
+  const refuse = (problem: string) => {
+    const hint = '--distill takes checkpoints, and .onnx files of any batch size with an attention_mask';
+    throw new MbertError('UNSUPPORTED', `${graph.name}: ${problem}`, { hint });
+  };
+  if (typeof shape[0] === 'number' || shape.length !== 2)
+    refuse(`takes inputs ${shapeText(shape)}, too few to learn from`);
+  if (!names.includes('attention_mask')) refuse('has no input attention_mask');
+}
+
+async function train(original: Graph, fitted: Graph, options: DistillOptions): Promise<Graph> {
+  const { samples, steps, seed = 0, maxLength, progress } = options;
+  const step = await distillGraph(original, fitted, options.task);
+  const values = step.parameters.map(({ constant }) => takeF32(constant.tensor));
+  const adam = new Adam(values);
+  const session = await loadModel(
+    modelOf(
+      step.graph,
+      step.parameters.map(({ gradient }) => gradient),
+    ),
+  );
+  const runs = new GradientRuns(session, step, values, options.pad);
+  try {
+    let done = 0;
+    for (const rows of distillBatches(samples.calibration, { size: BATCH, count: steps, seed, maxLength })) {
+      adam.step(await runs.gradients(rows), rateAt(done, steps));
+      progress(++done, steps);
+    }
+  } finally {
+    await session.close();
+  }
+  const graph = copyGraph(fitted);
+  const nodes = new Map(graph.nodes().map((node) => [node.name, node]));
+  for (const [i, { constant }] of step.parameters.entries()) {
+    const node = nodes.get(constant.name);
+    const tensor = tensorOf('f32', constant.tensor.shape, values[i] as Float32Array);
+    if (node) graph.replace(node, () => graph.constant(tensor, constant.name));
+  }
+  return graph;
+}
+
+function rateAt(step: number, steps: number): number {
+  const rising = Math.min(1, (step + 1) / (WARM_UP * steps));
+  return RATE * rising * 0.5 * (1 + Math.cos((Math.PI * step) / steps));
+}

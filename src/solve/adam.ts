@@ -1,0 +1,50 @@
+/** Of the running means of gradients and of their squares. 0.98 forgets within some dozen steps, as short runs need. */
+const BETAS = [0.9, 0.98] as const;
+
+/** Keeps channels that have had no gradient from being divided by zero. */
+const EPSILON = 1e-8;
+
+/** Gradients that are together longer than this are shortened to it: one odd batch must not throw the weights about. */
+const LONGEST = 1;
+
+/** Adam (Kingma and Ba 2015, algorithm 1) over arrays that it changes in place. */
+export class Adam {
+  readonly #parameters: readonly Float32Array[];
+  readonly #means: readonly Float32Array[];
+  readonly #squares: readonly Float32Array[];
+  #steps = 0;
+
+  constructor(parameters: readonly Float32Array[]) {
+    this.#parameters = parameters;
+    this.#means = parameters.map(({ length }) => new Float32Array(length));
+    this.#squares = parameters.map(({ length }) => new Float32Array(length));
+  }
+
+  /** Moves each value by about `rate` against its gradient; `gradients` are as the parameters. */
+  step(gradients: readonly Float32Array[], rate: number): void {
+    this.#steps++;
+    const norm = Math.sqrt(gradients.reduce((sum, gradient) => sum + sumOfSquares(gradient), 0));
+    const clip = norm > LONGEST ? LONGEST / norm : 1;
+    const [first, second] = BETAS;
+    const correction = Math.sqrt(1 - second ** this.#steps) / (1 - first ** this.#steps);
+    for (const [i, parameter] of this.#parameters.entries()) {
+      const gradient = gradients[i] as Float32Array;
+      const mean = this.#means[i] as Float32Array;
+      const square = this.#squares[i] as Float32Array;
+      for (let k = 0; k < parameter.length; k++) {
+        const g = (gradient[k] as number) * clip;
+        const m = first * (mean[k] as number) + (1 - first) * g;
+        const v = second * (square[k] as number) + (1 - second) * g * g;
+        mean[k] = m;
+        square[k] = v;
+        parameter[k] = (parameter[k] as number) - (rate * correction * m) / (Math.sqrt(v) + EPSILON);
+      }
+    }
+  }
+}
+
+function sumOfSquares(values: Float32Array): number {
+  let sum = 0;
+  for (let i = 0; i < values.length; i++) sum += (values[i] as number) * (values[i] as number);
+  return sum;
+}

@@ -69,6 +69,41 @@ test('convert says what a change costs first, and exits with 1 where that is too
   expect(existsSync(output)).toBe(true);
 });
 
+test('convert says what training was worth, and writes that into the file', async () => {
+  const output = join(folder, 'trained.onnx');
+  const flags = ['--passes', PASSES, '--calibrate', TEXTS, '--samples', '60', '--distill', '60'];
+  const source = 'fixtures/distilbert-qa';
+  const { code, out } = await runCommand(folder, 'convert', source, '-o', output, ...flags, '--verify');
+  expect(code).toBe(0);
+  expect(out).toMatch(/^ {2}trained {2}60 steps of 32 texts: [\d.]+ dB -> [\d.]+ dB on 63 held-out texts$/m);
+  expect(out).toContain('verified ok against the fitted graph');
+  expect(readFileSync(output).includes('"distillation":{"steps":60,"batch":32')).toBe(true);
+});
+
+test('quantize trains as well, and its page says so', async () => {
+  const source = 'fixtures/hf-qa-nonorm-gelu';
+  const page = join(folder, 'page.html');
+  const flags = ['--scheme', 'int8', '--passes', 'gelu-to-relu', '--calibrate', TEXTS, '--samples', '60'];
+  const output = join(folder, 'trained-int8.onnx');
+  const { code, out } = await runCommand(
+    folder,
+    'quantize',
+    source,
+    '-o',
+    output,
+    ...flags,
+    '--distill',
+    '2',
+    '--report',
+    page,
+  );
+  expect(code).toBe(0);
+  expect(out).toMatch(/trained {2}2 steps of 32 texts: .*, so the fit is taken without it; more steps may help/);
+  expect(readFileSync(page, 'utf8')).toMatch(
+    /Trained: 2 steps of 32 texts: [\d.]+ dB .* [\d.]+ dB on 63 held-out texts/,
+  );
+});
+
 test('convert splits without text, says so, and prints nothing but data with --json', async () => {
   const output = join(folder, 'split.tflite');
   const flags = ['--passes', 'split-embedding', '--embedding-rank', '50%', '--json'];

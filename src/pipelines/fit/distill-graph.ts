@@ -5,7 +5,7 @@ import { type Constant, Graph, type Input, type Node } from '../../graph.ts';
 import type { Task } from '../../models/index.ts';
 import { runPasses } from '../../pass.ts';
 import { flattenTokens } from '../../passes/flatten-tokens.ts';
-import { type Dim, sameShape } from '../../shape.ts';
+import { type Dim, sameShape, sizeOf } from '../../shape.ts';
 import type { Tensor } from '../../tensor.ts';
 import { type EncoderLayer, encoderLayers } from '../verify/encoder-layers.ts';
 import { outputKinds } from '../verify/logits-kl.ts';
@@ -18,6 +18,8 @@ export interface DistillGraph {
   readonly parameters: readonly Trained[];
   /** Scalar inputs that want the size of an axis, by its symbol. */
   readonly sizes: ReadonlyMap<string, Input>;
+  /** Values of all nodes for one token. */
+  readonly valuesPerToken: number;
   /** The symbol that means the number of sequences; another one is their length. */
   readonly batch: Dim | undefined;
 }
@@ -78,7 +80,24 @@ export async function distillGraph(original: Graph, fitted: Graph, task: Task | 
     input,
     gradient: gradients.get(input) as Node,
   }));
-  return { graph, parameters: trained, sizes: distances.sizes, batch: tokens[0]?.type.shape[0] };
+  return {
+    graph,
+    parameters: trained,
+    sizes: distances.sizes,
+    valuesPerToken: valuesPerToken(graph, trained),
+    batch: tokens[0]?.type.shape[0],
+  };
+}
+
+function valuesPerToken(graph: Graph, trained: readonly Trained[]): number {
+  let count = 0;
+  for (const { op, type } of graph
+    .withOutputs(trained.map(({ gradient }) => ({ name: gradient.name, node: gradient })))
+    .nodes()) {
+    const sizes = type.shape.filter((dim) => typeof dim === 'number');
+    if (op !== 'input' && op !== 'constant' && sizes.length < type.shape.length) count += sizeOf(sizes);
+  }
+  return count;
 }
 
 /** Weights and biases of linears and the parameters of norms, where nothing else reads them. */

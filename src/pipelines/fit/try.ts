@@ -108,28 +108,24 @@ export async function measureTry(
   changed: Graph,
   kept: readonly string[],
   passes: FitReport['passes'],
-  { original, maxPositions, maxLength, options, samples, feeds }: Measured,
+  measured: Measured,
 ): Promise<Try> {
-  const { steps, seed } = { steps: options.distill, seed: options.seed };
-  const trained =
-    steps === undefined
-      ? undefined
-      : await distill(original, changed, {
-          ...feeds,
-          samples,
-          steps,
-          seed,
-          maxLength,
-          progress: (done, total) => options.progress?.('distilling', done, total),
-        });
-  const graph = trained?.graph ?? changed;
+  const { original, maxPositions, options, samples, feeds } = measured;
+  const { graph, distillation } = await withTraining(changed, measured);
   const progress = (done: number, total: number) => options.progress?.('comparing with the original', done, total);
   const heldOut = await measureHeldOut(original, graph, { ...feeds, samples, progress });
   const operations: Operations[] = [];
   for (const target of options.targets) {
     operations.push(await compareOperations(original, graph, { target, maxPositions }));
   }
-  return { graph, kept, passes, distillation: trained?.distillation, heldOut, operations };
+  return { graph, kept, passes, distillation, heldOut, operations };
+}
+
+async function withTraining(graph: Graph, { original, maxLength, options, samples, feeds }: Measured) {
+  const { distill: steps, seed } = options;
+  if (steps === undefined) return { graph, distillation: undefined };
+  const progress = (done: number, total: number) => options.progress?.('distilling', done, total);
+  return distill(original, graph, { ...feeds, samples, steps, seed, maxLength, progress });
 }
 
 async function rank({ original, samples, feeds, fitted, options, fewRuns }: FitJob): Promise<SensitiveSite[]> {

@@ -1,14 +1,14 @@
 // What replacing LayerNorm and GELU costs, on labelled sentences without padding, in ONNX Runtime:
-//   node bench/no-norm.js MODEL_FOLDER CALIBRATION.txt LABELLED.tsv [samples=768]
+//   node bench/no-norm.js MODEL_FOLDER CALIBRATION.txt LABELLED.tsv [samples=768] [steps of --distill]
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { convert, encodeSample, readF32, readSamples, readWordPiece, runtimeFor } from '../dist/index.js';
 import { table } from './table.js';
 
-const [model, calibrate, labelled, count = '768'] = process.argv.slice(2);
+const [model, calibrate, labelled, count = '768', steps] = process.argv.slice(2);
 if (model === undefined || calibrate === undefined || labelled === undefined)
-  throw new Error('usage: node bench/no-norm.js MODEL_FOLDER CALIBRATION.txt LABELLED.tsv [samples]');
+  throw new Error('usage: node bench/no-norm.js MODEL_FOLDER CALIBRATION.txt LABELLED.tsv [samples] [steps]');
 const named = (/** @type {string} */ name) => ({ what: name, bytes: readFileSync(join(model, name)) });
 const tokenizer = readWordPiece(named('vocab.txt'), named('tokenizer_config.json'));
 const sentences = readSamples(labelled);
@@ -52,11 +52,14 @@ try {
   await convert({ source: model, output: path });
   const original = await logitsOf(path);
   const rows = [['original', ...compared(original, original), '-']];
-  for (const passes of ['layer-norm-to-no-norm', 'gelu-to-relu', 'layer-norm-to-no-norm,gelu-to-relu']) {
+  const both = 'layer-norm-to-no-norm,gelu-to-relu';
+  const trained = steps === undefined ? [] : [{ passes: both, distill: Number(steps) }];
+  for (const run of [{ passes: 'layer-norm-to-no-norm' }, { passes: 'gelu-to-relu' }, { passes: both }, ...trained]) {
     const start = performance.now();
-    await convert({ source: model, output: path, passes, calibrate, samples: Number(count) });
+    await convert({ source: model, output: path, calibrate, samples: Number(count), ...run });
     const seconds = ((performance.now() - start) / 1000).toFixed(0);
-    rows.push([passes, ...compared(original, await logitsOf(path)), seconds]);
+    const what = 'distill' in run ? `${run.passes}, ${run.distill} steps` : run.passes;
+    rows.push([what, ...compared(original, await logitsOf(path)), seconds]);
   }
   console.log(table([['passes', 'accuracy %', 'agrees %', 'logits dB', 'seconds'], ...rows]));
   console.log(`peak memory ${(process.resourceUsage().maxRSS / 1000).toFixed(0)} MB`);

@@ -7,37 +7,44 @@ const EPSILON = 1e-8;
 /** Gradients that are together longer than this are shortened to it: one odd batch must not throw the weights about. */
 const LONGEST = 1;
 
+export interface Parameter {
+  readonly values: Float32Array;
+  /** What the rate of a step is multiplied by. */
+  readonly rate: number;
+}
+
 /** Adam (Kingma and Ba 2015, algorithm 1) over arrays that it changes in place. */
 export class Adam {
-  readonly #parameters: readonly Float32Array[];
+  readonly #parameters: readonly Parameter[];
   readonly #means: readonly Float32Array[];
   readonly #squares: readonly Float32Array[];
   #steps = 0;
 
-  constructor(parameters: readonly Float32Array[]) {
+  constructor(parameters: readonly Parameter[]) {
     this.#parameters = parameters;
-    this.#means = parameters.map(({ length }) => new Float32Array(length));
-    this.#squares = parameters.map(({ length }) => new Float32Array(length));
+    this.#means = parameters.map(({ values }) => new Float32Array(values.length));
+    this.#squares = parameters.map(({ values }) => new Float32Array(values.length));
   }
 
-  /** Moves each value by about `rate` against its gradient; `gradients` are as the parameters. */
+  /** Moves each value by about its rate against its gradient; `gradients` are as the parameters. */
   step(gradients: readonly Float32Array[], rate: number): void {
     this.#steps++;
     const norm = Math.sqrt(gradients.reduce((sum, gradient) => sum + sumOfSquares(gradient), 0));
     const clip = norm > LONGEST ? LONGEST / norm : 1;
     const [first, second] = BETAS;
     const correction = Math.sqrt(1 - second ** this.#steps) / (1 - first ** this.#steps);
-    for (const [i, parameter] of this.#parameters.entries()) {
+    for (const [i, { values, rate: factor }] of this.#parameters.entries()) {
       const gradient = gradients[i] as Float32Array;
       const mean = this.#means[i] as Float32Array;
       const square = this.#squares[i] as Float32Array;
-      for (let k = 0; k < parameter.length; k++) {
+      const step = rate * factor * correction;
+      for (let k = 0; k < values.length; k++) {
         const g = (gradient[k] as number) * clip;
         const m = first * (mean[k] as number) + (1 - first) * g;
         const v = second * (square[k] as number) + (1 - second) * g * g;
         mean[k] = m;
         square[k] = v;
-        parameter[k] = (parameter[k] as number) - (rate * correction * m) / (Math.sqrt(v) + EPSILON);
+        values[k] = (values[k] as number) - (step * m) / (Math.sqrt(v) + EPSILON);
       }
     }
   }

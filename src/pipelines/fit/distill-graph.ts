@@ -38,62 +38,76 @@ export interface Trained {
  * UNSUPPORTED for an op that has no gradient.
  */
 export async function distillGraph(original: Graph, fitted: Graph, task: Task | undefined): Promise<DistillGraph> {
-  const [teacher, student] = [copyGraph(original), copyGraph(fitted)];
-  for (const each of [teacher, student]) await runPasses(each, [flattenTokens]);
   const graph = new Graph('distill');
   const tokens = original.inputs.map(({ name, type }) => graph.input(name, type));
-  const parameters = trainedIn(student);
-  const inputs = new Map(parameters.map((each) => [each, graph.input(`${each.name}.now`, asF32(each.tensor))]));
+  const [teacher, student] = [copyGraph(original), copyGraph(fitted)];
+  for (const each of [teacher, student]) await runPasses(each, [flattenTokens]);
+  const inputs = new Map(
+    trainedIn(student).map((each) => [
+      each,
+      graph.input(`${each.name}.now`, { dtype: 'f32', shape: each.tensor.shape }),
+    ]),
+  );
   const shared = new Map<Tensor, Node>();
-  const [ofTeacher, ofStudent] = [teacher, student].map((each) => copyInto(graph, each, tokens, inputs, shared)) as [
-    ReadonlyMap<Node, Node>,
-    ReadonlyMap<Node, Node>,
-  ];
-  const pairOf = (a: Node, b: Node): Pair => ({
-    teacher: ofTeacher.get(a) as Node,
-    student: ofStudent.get(b) as Node,
-  });
-  const [byTeacher, byStudent] = [byName(teacher), byName(student)];
-  const named = (name: string): Pair => {
-    const [a, b] = [byTeacher.get(name), byStudent.get(name)];
-    if (a === undefined || b === undefined || !sameShape(a.type.shape, b.type.shape)) {
-      throw new MbertError('INVALID_GRAPH', `${name}: is not in both, the original and what was fitted to it`);
-    }
-    return pairOf(a, b);
-  };
   const distances = new Distances(graph, tokens);
-  const layers = layersOf(original);
-  for (const { attention, output } of layers) {
-    distances.addAttention(named(attention.name), 1 / layers.length);
-    distances.addFeatures(named(output.name), 1 / layers.length);
-  }
-  const answers = outputKinds(teacher, student, task);
-  for (const { teacher: a, student: b, kind } of answers) distances.addAnswers(pairOf(a, b), kind);
-  for (const [i, { node }] of teacher.outputs.entries()) {
-    const isAnswer = answers.some((answer) => answer.teacher === node);
-    if (!isAnswer) distances.addFeatures(pairOf(node, student.outputs[i]?.node as Node), 1);
-  }
+  addDistances(distances, layersOf(original), task, {
+    teacher: { source: teacher, copies: copyInto(graph, teacher, tokens, inputs, shared) },
+    student: { source: student, copies: copyInto(graph, student, tokens, inputs, shared) },
+  });
   const gradients = addGradients(graph, distances.seeds, [...inputs.values()], distances.count);
   const constants = byName(fitted);
-  const trained = [...inputs].map(([{ name }, input]) => ({
+  const parameters = [...inputs].map(([{ name }, input]) => ({
     constant: constants.get(name) as Constant,
     input,
     gradient: gradients.get(input) as Node,
   }));
   return {
     graph,
-    parameters: trained,
+    parameters,
     sizes: distances.sizes,
-    valuesPerToken: valuesPerToken(graph, trained),
+    valuesPerToken: valuesPerToken(graph, parameters),
     batch: tokens[0]?.type.shape[0],
   };
 }
 
-function valuesPerToken(graph: Graph, trained: readonly Trained[]): number {
+/** A graph and its nodes' copies in the graph of both. */
+interface Side {
+  readonly source: Graph;
+  readonly copies: ReadonlyMap<Node, Node>;
+}
+
+function addDistances(
+  distances: Distances,
+  layers: readonly EncoderLayer[],
+  task: Task | undefined,
+  { teacher, student }: { readonly teacher: Side; readonly student: Side },
+): void {
+  const pairOf = (a: Node, b: Node): Pair => ({
+    teacher: teacher.copies.get(a) as Node,
+    student: student.copies.get(b) as Node,
+  });
+  const [inTeacher, inStudent] = [byName(teacher.source), byName(student.source)];
+  const named = ({ name }: Node): Pair => {
+    const [a, b] = [inTeacher.get(name), inStudent.get(name)];
+    if (a && b && sameShape(a.type.shape, b.type.shape)) return pairOf(a, b);
+    throw new MbertError('INVALID_GRAPH', `${name}: is not in both, the original and what was fitted to it`);
+  };
+  for (const { attention, output } of layers) {
+    distances.addAttention(named(attention), 1 / layers.length);
+    distances.addFeatures(named(output), 1 / layers.length);
+  }
+  const answers = outputKinds(teacher.source, student.source, task);
+  for (const { teacher: a, student: b, kind } of answers) distances.addAnswers(pairOf(a, b), kind);
+  for (const [i, { node }] of teacher.source.outputs.entries()) {
+    if (answers.some((answer) => answer.teacher === node)) continue;
+    distances.addFeatures(pairOf(node, student.source.outputs[i]?.node as Node), 1);
+  }
+}
+
+function valuesPerToken(graph: Graph, parameters: readonly Trained[]): number {
+  const outputs = parameters.map(({ gradient }) => ({ name: gradient.name, node: gradient }));
   let count = 0;
-  for (const { op, type } of graph
-    .withOutputs(trained.map(({ gradient }) => ({ name: gradient.name, node: gradient })))
-    .nodes()) {
+  for (const { op, type } of graph.withOutputs(outputs).nodes()) {
     const sizes = type.shape.filter((dim) => typeof dim === 'number');
     if (op !== 'input' && op !== 'constant' && sizes.length < type.shape.length) count += sizeOf(sizes);
   }
@@ -108,10 +122,6 @@ function trainedIn(graph: Graph): Constant[] {
     .nodes()
     .filter((node) => node.op === 'constant')
     .filter((node) => !node.type.quant && [...node.users].every((reader) => isTrained(node, reader)));
-}
-
-function asF32({ shape }: Tensor) {
-  return { dtype: 'f32', shape } as const;
 }
 
 function byName(graph: Graph): ReadonlyMap<string, Node> {

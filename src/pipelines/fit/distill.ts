@@ -1,7 +1,7 @@
 import { loadModel, modelOf, tokenInputsOf } from '../../calibration/graph-session.ts';
 import { copyGraph } from '../../copy-graph.ts';
 import { MbertError } from '../../errors.ts';
-import type { Graph } from '../../graph.ts';
+import type { Constant, Graph } from '../../graph.ts';
 import { shapeText } from '../../shape.ts';
 import { Adam } from '../../solve/adam.ts';
 import { takeF32, tensorOf } from '../../tensor.ts';
@@ -16,8 +16,9 @@ import type { Distillation } from './types.ts';
 /** Texts of one step: fewer are a poor guess of the gradient, more take as much longer. */
 const BATCH = 32;
 
-/** What a weight moves in a step, at most: more undoes at first what was fitted in closed form. */
-const RATE = 2e-4;
+/** What a bias moves in a step, at most, and a weight of one of so many inputs: more undoes at first what was fitted. */
+const RATE = 8e-5;
+const INPUTS = 256;
 
 /** The share of steps in which the rate rises. It falls to 0 along a cosine afterwards. */
 const WARM_UP = 0.05;
@@ -71,7 +72,9 @@ async function train(original: Graph, fitted: Graph, options: DistillOptions): P
   const { samples, steps, seed = 0, maxLength, progress } = options;
   const step = await distillGraph(original, fitted, options.task);
   const values = step.parameters.map(({ constant }) => takeF32(constant.tensor));
-  const adam = new Adam(values);
+  const adam = new Adam(
+    step.parameters.map(({ constant }, i) => ({ values: values[i] as Float32Array, rate: relativeRate(constant) })),
+  );
   const session = await loadModel(
     modelOf(
       step.graph,
@@ -96,6 +99,11 @@ async function train(original: Graph, fitted: Graph, options: DistillOptions): P
     if (node) graph.replace(node, () => graph.constant(tensor, constant.name));
   }
   return graph;
+}
+
+/** A step moves all weights of a row; what that does to their sum grows with how many they are. */
+function relativeRate({ tensor: { shape } }: Constant): number {
+  return shape.length === 2 ? INPUTS / (shape[1] as number) : 1;
 }
 
 function rateAt(step: number, steps: number): number {

@@ -8,7 +8,7 @@ import type { TokenRow } from './feeds.ts';
 import { parseSamples, type Sample } from './samples.ts';
 import { looksLikeSquad, parseSquad } from './squad.ts';
 import { npzRows, type PaddedRow, type PaddedRows, tfrecordRows } from './token-files.ts';
-import { randomNumbers } from './token-sequences.ts';
+import { randomNumbers, shuffled } from './token-sequences.ts';
 import type { Texts, WordPiece } from './wordpiece.ts';
 
 /** A sequence to calibrate or evaluate on. */
@@ -93,7 +93,7 @@ export function openSamples(path: string, options: SampleOptions): SampleFile {
       ? { count: rows.count, read: (i: number) => fromPadded(rows.read(i), path, i, options), warnings: [] }
       : fromText(bytes, path, options);
     if (count === 0) throw new MbertError('MALFORMED', `${path}: holds no samples`);
-    const order = options.seed === undefined ? undefined : shuffled(count, options.seed);
+    const order = options.seed === undefined ? undefined : shuffled(count, randomNumbers(options.seed));
     return {
       path,
       count,
@@ -227,15 +227,4 @@ function takenWarnings(path: string, encoded: readonly Encoded[], { tokenizer, m
     );
   }
   return warnings;
-}
-
-/** Places in an order that the seed decides (Fisher and Yates). */
-function shuffled(count: number, seed: number): Uint32Array {
-  const order = Uint32Array.from({ length: count }, (_, i) => i);
-  const random = randomNumbers(seed);
-  for (let i = count - 1; i > 0; i--) {
-    const j = Math.floor(random() * (i + 1));
-    [order[i], order[j]] = [order[j] as number, order[i] as number];
-  }
-  return order;
 }

@@ -60,3 +60,13 @@ export function randomNumbers(seed: number): () => number {
     return ((bits ^ (bits >>> 16)) >>> 0) / 2 ** 32;
   };
 }
+
+/** Places 0 … count - 1 in a random order (Fisher and Yates). */
+export function shuffled(count: number, random: () => number): Uint32Array {
+  const order = Uint32Array.from({ length: count }, (_, i) => i);
+  for (let i = count - 1; i > 0; i--) {
+    const j = Math.floor(random() * (i + 1));
+    [order[i], order[j]] = [order[j] as number, order[i] as number];
+  }
+  return order;
+}

@@ -1,5 +1,5 @@
 import type { TokenRow } from '../../calibration/feeds.ts';
-import { randomNumbers } from '../../calibration/token-sequences.ts';
+import { randomNumbers, shuffled } from '../../calibration/token-sequences.ts';
 
 /** This share of sequences is not as the text has it: joined with another one, and with other words in it. */
 const CHANGED = 0.5;
@@ -38,12 +38,7 @@ export function* distillBatches(
   for (let made = 0; made < count; made += POOL) {
     const batches = Math.min(POOL, count - made);
     const pool = Array.from({ length: batches * size }, next).sort((a, b) => a.inputIds.length - b.inputIds.length);
-    const order = Array.from({ length: batches }, (_, i) => i);
-    for (let i = order.length - 1; i > 0; i--) {
-      const j = below(i + 1);
-      [order[i], order[j]] = [order[j] as number, order[i] as number];
-    }
-    for (const at of order) yield pool.slice(at * size, (at + 1) * size);
+    for (const at of shuffled(batches, random)) yield pool.slice(at * size, (at + 1) * size);
   }
 }
 

@@ -49,6 +49,12 @@ export class GradientBuilder {
     return this.add('mean', [x], { axis, keepDims: true });
   }
 
+  /** A value may be read in several places: their gradients add up. */
+  accumulate(sums: Map<Node, Node>, node: Node, gradient: Node): void {
+    const known = sums.get(node);
+    sums.set(node, known ? this.plus(known, gradient) : gradient);
+  }
+
   /** Summed over the axes that broadcasting had put before `shape`. Throws INVALID_GRAPH where it had done more. */
   summedTo(x: Node, shape: Shape): Node {
     const from = x.type.shape;

@@ -20,19 +20,15 @@ export function addGradients(
   const active = new Set<Node>(wanted);
   for (const node of order) if (node.inputs.some((input) => active.has(input))) active.add(node);
   const gradients = new Map<Node, Node>();
-  const accumulate = (node: Node, gradient: Node) => {
-    const known = gradients.get(node);
-    gradients.set(node, known ? build.plus(known, gradient) : gradient);
-  };
   for (const node of order.toReversed()) {
     if (!active.has(node)) continue;
     const seed = seeds.get(node);
-    if (seed) accumulate(node, seed);
+    if (seed) build.accumulate(gradients, node, seed);
     const dy = gradients.get(node);
     if (dy === undefined || node.op === 'input' || node.op === 'constant') continue;
     for (const [i, gradient] of gradientsOf(node, dy, build).entries()) {
       const input = node.inputs[i] as Node;
-      if (active.has(input)) accumulate(input, (gradient ?? withoutGradient(node))());
+      if (active.has(input)) build.accumulate(gradients, input, (gradient ?? withoutGradient(node))());
     }
   }
   return new Map(

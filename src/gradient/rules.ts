@@ -11,7 +11,7 @@ export type Rule<O extends OpName> = (node: Call<O>, dy: Node, build: GradientBu
 
 /** By op; one without a row has no gradient. */
 export const rules: { readonly [O in OpName]?: Rule<O> } = {
-  add: (node, dy, build) => both(node, (input) => build.summedTo(dy, input.type.shape)),
+  add: ({ inputs }, dy, build) => inputs.map((input) => () => build.summedTo(dy, input.type.shape)),
 
   sub({ inputs: [a, b] }, dy, build) {
     return [
@@ -154,10 +154,6 @@ export const rules: { readonly [O in OpName]?: Rule<O> } = {
 
   cast: (node, dy) => [node.type.dtype === 'f32' ? () => dy : null],
 };
-
-function both(node: Call, gradient: (input: Node) => Node): InputGradient[] {
-  return node.inputs.map((input) => () => gradient(input));
-}
 
 /** By a product: ONNX Runtime 1.30 takes ten times as long for a Where. */
 function whereAboveZero(y: Node, dy: Node, build: GradientBuilder): Node {

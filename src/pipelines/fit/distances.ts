@@ -51,7 +51,7 @@ export class Distances {
     const difference = build.times(build.minus(student, teacher), mask);
     const known = build.times(teacher, mask);
     const power = this.#sum(build.times(known, known));
-    this.#add(student, build.add('div', [build.times(difference, 2 * weight), power]));
+    build.accumulate(this.seeds, student, build.add('div', [build.times(difference, 2 * weight), power]));
   }
 
   /** weight · KL(t ‖ s), a mean over heads and tokens without padding; [batch, heads, sequence, sequence]. */
@@ -63,7 +63,7 @@ export class Distances {
     const build = this.#build;
     const mask = build.reshape(this.#mask, [batch, 1, sequence, 1] as Shape);
     const difference = build.times(build.times(build.minus(student, teacher), mask), weight / heads);
-    this.#add(scores, build.add('div', [difference, this.#valid]));
+    build.accumulate(this.seeds, scores, build.add('div', [difference, this.#valid]));
   }
 
   /** KL(t ‖ s) of softmax and a part of the squared error, a mean over distributions. */
@@ -76,12 +76,7 @@ export class Distances {
     const squared = build.add('div', [build.times(build.minus(student, teacher), 2 * SQUARED_ERROR), width]);
     const both = build.plus(build.minus(softmax(student), softmax(teacher)), squared);
     const masked = kind === 'choice' ? both : build.times(both, kind === 'span' ? this.#mask : this.#maskFor(shape));
-    this.#add(student, build.add('div', [masked, distributions]));
-  }
-
-  #add(node: Node, gradient: Node): void {
-    const known = this.seeds.get(node);
-    this.seeds.set(node, known ? this.#build.plus(known, gradient) : gradient);
+    build.accumulate(this.seeds, student, build.add('div', [masked, distributions]));
   }
 
   #sizeOf(symbol: string): Node {

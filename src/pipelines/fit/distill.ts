@@ -1,7 +1,7 @@
 import { loadModel, modelOf, tokenInputsOf } from '../../calibration/graph-session.ts';
 import { copyGraph } from '../../copy-graph.ts';
 import { MbertError } from '../../errors.ts';
-import type { Constant, Graph } from '../../graph.ts';
+import type { Constant, Graph, Node } from '../../graph.ts';
 import { shapeText } from '../../shape.ts';
 import { Adam } from '../../solve/adam.ts';
 import { takeF32, tensorOf } from '../../tensor.ts';
@@ -94,9 +94,8 @@ async function train(original: Graph, fitted: Graph, options: DistillOptions): P
   const graph = copyGraph(fitted);
   const nodes = new Map(graph.nodes().map((node) => [node.name, node]));
   for (const [i, { constant }] of step.parameters.entries()) {
-    const node = nodes.get(constant.name);
     const tensor = tensorOf('f32', constant.tensor.shape, values[i] as Float32Array);
-    if (node) graph.replace(node, () => graph.constant(tensor, constant.name));
+    graph.replace(nodes.get(constant.name) as Node, () => graph.constant(tensor, constant.name));
   }
   return graph;
 }

@@ -1,8 +1,8 @@
-import type { Graph } from '../src/graph.ts';
-import { type Pass, runPasses } from '../src/pass.ts';
-import { sizeOf } from '../src/shape.ts';
-import { convertTensor, type Tensor, type TensorType, tensorOf } from '../src/tensor.ts';
-import { type ConstantSource, graphText, parseGraph } from '../src/text.ts';
+import type { Graph } from '../src/ir/graph.ts';
+import { type Pass, runPasses } from '../src/ir/pass.ts';
+import { sizeOf } from '../src/ir/shape.ts';
+import { convertTensor, type Tensor, type TensorType, tensorOf } from '../src/ir/tensor.ts';
+import { type ConstantSource, graphText, parseGraph } from '../src/ir/text.ts';
 
 /** A small seeded generator (mulberry32), uniform in [0, 1). */
 export function random(seed: number): () => number {

@@ -1,7 +1,7 @@
-import { evaluate } from '../src/evaluate.ts';
-import { Graph, type Node } from '../src/graph.ts';
-import type { OpName } from '../src/ops/index.ts';
-import { type Quant, readF32, type Tensor } from '../src/tensor.ts';
+import { evaluate } from '../src/ir/evaluate.ts';
+import { Graph, type Node } from '../src/ir/graph.ts';
+import type { OpName } from '../src/ir/ops/index.ts';
+import { type Quant, readF32, type Tensor } from '../src/ir/tensor.ts';
 import { storeIntegers, storeWeight } from './quantize-by-hand.ts';
 
 type TensorQuant = Quant & { readonly per: 'tensor' };

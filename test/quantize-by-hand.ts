@@ -1,7 +1,7 @@
-import type { Constant, Graph } from '../src/graph.ts';
-import { rounded } from '../src/quantized.ts';
-import { aroundAxis } from '../src/shape.ts';
-import { type DType, type Quant, readF32, type Tensor, tensorOf } from '../src/tensor.ts';
+import type { Constant, Graph } from '../src/ir/graph.ts';
+import { rounded } from '../src/ir/quantized.ts';
+import { aroundAxis } from '../src/ir/shape.ts';
+import { type DType, type Quant, readF32, type Tensor, tensorOf } from '../src/ir/tensor.ts';
 
 export type WeightStorage = 'i8 per channel' | 'i8 per tensor' | 'i4 per channel' | 'i4 per tensor' | 'i4 per block';
 

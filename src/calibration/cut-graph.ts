@@ -1,5 +1,5 @@
-import { copyNode } from '../copy-graph.ts';
-import { Graph, type Node } from '../graph.ts';
+import { copyNode } from '../ir/copy-graph.ts';
+import { Graph, type Node } from '../ir/graph.ts';
 
 /** A part of a graph. */
 export interface CutGraph {

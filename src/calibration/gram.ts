@@ -1,6 +1,6 @@
+import type { Gram } from '../ir/statistics.ts';
+import { readF32, type Tensor, tensorOf } from '../ir/tensor.ts';
 import type { RuntimeSession } from '../runtimes/runtime.ts';
-import type { Gram } from '../statistics.ts';
-import { readF32, type Tensor, tensorOf } from '../tensor.ts';
 import { loadModel } from './graph-session.ts';
 import { modelOfNodes } from './products.ts';
 

@@ -4,15 +4,15 @@ import { join } from 'node:path';
 import { listNames, MbertError } from '../errors.ts';
 import { onnxModel } from '../exporters/onnx/model.ts';
 import { onnx } from '../exporters/onnx.ts';
-import { writeFiles } from '../files.ts';
 import type { OnnxModel } from '../formats/onnx.ts';
 import { encodeOnnx } from '../formats/onnx-encode.ts';
-import type { Graph, Input, Node } from '../graph.ts';
+import { writeFiles } from '../io/files.ts';
+import type { Graph, Input, Node } from '../ir/graph.ts';
+import { type Bindings, bindDim, type Shape, sameShape, sizeOf } from '../ir/shape.ts';
+import type { Tensor } from '../ir/tensor.ts';
 import { onnxruntime } from '../runtimes/onnxruntime.ts';
 import type { RuntimeSession } from '../runtimes/runtime.ts';
-import { type Bindings, bindDim, type Shape, sameShape, sizeOf } from '../shape.ts';
-import type { Tensor } from '../tensor.ts';
-import { feedsOf, type TokenRow } from './feeds.ts';
+import { feedsOf, type TokenRow } from '../samples/feeds.ts';
 
 const FILE_NAME = 'calibration.onnx';
 

@@ -1,4 +1,4 @@
-import type { Histogram } from '../statistics.ts';
+import type { Histogram } from '../ir/statistics.ts';
 
 /** A bin is 1/16 of an 8-bit step or less, so a threshold between bins is as good as any. */
 const BINS = 8192;

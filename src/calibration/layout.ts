@@ -1,7 +1,7 @@
 import { MbertError } from '../errors.ts';
-import type { Node } from '../graph.ts';
-import { isFloat } from '../op.ts';
-import { bindDim, type Dim, product, type Shape, shapeText, sizeOf } from '../shape.ts';
+import type { Node } from '../ir/graph.ts';
+import { isFloat } from '../ir/op.ts';
+import { bindDim, type Dim, product, type Shape, shapeText, sizeOf } from '../ir/shape.ts';
 import type { TokenInputs } from './graph-session.ts';
 
 /** Where the valid part of a value lies: behind it are padding and, in a batch, copies of the one sequence. */

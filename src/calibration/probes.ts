@@ -1,7 +1,7 @@
 import type { OnnxInitializer, OnnxModel, OnnxNode, OnnxValue } from '../formats/onnx.ts';
-import type { Graph } from '../graph.ts';
-import type { StatisticsRequest } from '../statistics.ts';
-import { integerTensor } from '../tensor.ts';
+import type { Graph } from '../ir/graph.ts';
+import type { StatisticsRequest } from '../ir/statistics.ts';
+import { integerTensor } from '../ir/tensor.ts';
 import { modelOf, type TokenInputs } from './graph-session.ts';
 import { type Layout, layoutOf } from './layout.ts';
 

@@ -1,9 +1,9 @@
-import type { Matrix } from '../calibration-runs.ts';
 import { onnx } from '../exporters/onnx.ts';
 import type { OnnxModel, OnnxNode, OnnxValue } from '../formats/onnx.ts';
+import { readF32, type Tensor, tensorOf } from '../ir/tensor.ts';
+import type { Matrix } from '../ir/text-runs.ts';
 import type { RuntimeSession } from '../runtimes/runtime.ts';
 import { rowsBetween } from '../solve/rows.ts';
-import { readF32, type Tensor, tensorOf } from '../tensor.ts';
 import { loadModel } from './graph-session.ts';
 
 /** Rows of a product that are summed in f32, before the sums are added up in f64. */

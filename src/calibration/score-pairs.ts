@@ -1,7 +1,7 @@
-import type { Heads, ScorePairs, Segment } from '../calibration-runs.ts';
 import type { OnnxModel, OnnxNode, OnnxValue } from '../formats/onnx.ts';
+import { integerTensor, readF32, scalarTensor, type Tensor, tensorOf } from '../ir/tensor.ts';
+import type { Heads, ScorePairs, Segment } from '../ir/text-runs.ts';
 import type { RuntimeSession } from '../runtimes/runtime.ts';
-import { integerTensor, readF32, scalarTensor, type Tensor, tensorOf } from '../tensor.ts';
 import { loadModel } from './graph-session.ts';
 import { modelOfNodes } from './products.ts';
 

@@ -1,9 +1,9 @@
 import { MbertError } from '../errors.ts';
-import type { Graph, Node } from '../graph.ts';
+import type { Graph, Node } from '../ir/graph.ts';
+import type { NodeStatistics, Statistics, StatisticsRequest } from '../ir/statistics.ts';
+import { integerTensor, readF32, type Tensor } from '../ir/tensor.ts';
 import type { RuntimeSession } from '../runtimes/runtime.ts';
-import type { NodeStatistics, Statistics, StatisticsRequest } from '../statistics.ts';
-import { integerTensor, readF32, type Tensor } from '../tensor.ts';
-import type { TokenRow } from './feeds.ts';
+import type { TokenRow } from '../samples/feeds.ts';
 import { GramSum, loadGramProduct } from './gram.ts';
 import { loadModel, sampleFeeds, tokenInputsOf } from './graph-session.ts';
 import { StreamingHistogram } from './histogram.ts';

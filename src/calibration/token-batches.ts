@@ -1,6 +1,6 @@
 import { MbertError } from '../errors.ts';
-import type { Tensor } from '../tensor.ts';
-import { feedsOf, type TokenRow } from './feeds.ts';
+import type { Tensor } from '../ir/tensor.ts';
+import { feedsOf, type TokenRow } from '../samples/feeds.ts';
 import type { TokenInputs } from './graph-session.ts';
 
 /** Enough tokens to keep the cores busy, few enough that a batch's values stay small. */

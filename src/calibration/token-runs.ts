@@ -1,11 +1,11 @@
-import type { BatchValues, CalibrationRuns, TextMatrix } from '../calibration-runs.ts';
-import type { Call, Graph, Node } from '../graph.ts';
+import type { Call, Graph, Node } from '../ir/graph.ts';
+import { type Shape, sameShape, sizeOf } from '../ir/shape.ts';
+import { readF32, type Tensor, tensorOf } from '../ir/tensor.ts';
+import type { BatchValues, CalibrationRuns, TextMatrix } from '../ir/text-runs.ts';
+import { isParameter, isTokenWise } from '../ir/token-wise.ts';
 import type { RuntimeSession } from '../runtimes/runtime.ts';
-import { type Shape, sameShape, sizeOf } from '../shape.ts';
-import { readF32, type Tensor, tensorOf } from '../tensor.ts';
-import { isParameter, isTokenWise } from '../token-wise.ts';
+import type { TokenRow } from '../samples/feeds.ts';
 import { cutGraph } from './cut-graph.ts';
-import type { TokenRow } from './feeds.ts';
 import { loadModel, modelOf, tokenInputsOf } from './graph-session.ts';
 import { openProducts } from './products.ts';
 import { openScorePairs } from './score-pairs.ts';

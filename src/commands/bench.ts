@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
 import { TASKS } from '../models/index.ts';
-import { type BenchOptions, bench } from '../pipelines/bench.ts';
+import { type BenchOptions, bench } from '../pipelines/bench/bench.ts';
 import { benchText, benchWarnings } from '../reports/bench.ts';
 import type { Action } from './action.ts';
 import { integer, positiveInteger } from './options.ts';

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { type ConvertOptions, convert } from '../pipelines/convert.ts';
+import { type ConvertOptions, convert } from '../pipelines/convert/convert.ts';
 import { fitText } from '../reports/fit.ts';
 import { convertText } from '../reports/text.ts';
 import type { Action } from './action.ts';

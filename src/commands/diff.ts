@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { KINDS, type Kind } from '../diff/difference.ts';
 import { TASKS } from '../models/index.ts';
-import { type DiffModelsOptions, diffModels, type SizeLimit } from '../pipelines/diff.ts';
+import { type DiffModelsOptions, diffModels, type SizeLimit } from '../pipelines/diff/diff-models.ts';
 import { diffGithub } from '../reports/diff-github.ts';
 import { diffJson } from '../reports/diff-json.ts';
 import { diffMarkdown } from '../reports/diff-markdown.ts';

@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander';
 import { MbertError } from '../errors.ts';
-import { type InspectOptions, inspect } from '../pipelines/inspect.ts';
-import { predictOnnxRuntime, predictXnnpack } from '../pipelines/lint.ts';
+import { predictOnnxRuntime, predictXnnpack } from '../lint/lint-file.ts';
+import { type InspectOptions, inspect } from '../pipelines/inspect/inspect.ts';
 import { delegationText, kernelsText } from '../reports/delegation.ts';
 import { inspectText } from '../reports/text.ts';
 import type { Action } from './action.ts';

@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { EmbeddingRank } from '../ir/pass.ts';
 import { TASKS } from '../models/index.ts';
-import type { EmbeddingRank } from '../pass.ts';
 
 export function positiveInteger(text: string): number {
   const value = Number(text);

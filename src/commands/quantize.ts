@@ -1,8 +1,8 @@
 import { type Command, Option } from 'commander';
-import { type QuantizeOptions, type QuantizeResult, quantize } from '../pipelines/quantize.ts';
-import { RANGE_METHODS, ROUNDINGS, SCHEMES } from '../quantize/settings.ts';
-import { targets } from '../quantize/targets.ts';
-import { GRANULARITIES } from '../quantize/weights.ts';
+import { type QuantizeOptions, type QuantizeResult, quantize } from '../pipelines/quantize/quantize.ts';
+import { RANGE_METHODS, ROUNDINGS, SCHEMES } from '../quantization/settings.ts';
+import { targets } from '../quantization/targets.ts';
+import { GRANULARITIES } from '../quantization/weights.ts';
 import { fitText } from '../reports/fit.ts';
 import { quantizeText } from '../reports/quantize.ts';
 import type { Action } from './action.ts';

@@ -2,7 +2,7 @@ import { existsSync, statSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import { MbertError } from '../errors.ts';
-import { writeFiles } from '../files.ts';
+import { writeFiles } from '../io/files.ts';
 import type { Io } from './io.ts';
 
 /** How a command prints its result, and where it writes the page. */

@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
 import { TASKS } from '../models/index.ts';
-import { type VerifyOptions, verify } from '../pipelines/verify.ts';
+import { type VerifyOptions, verify } from '../pipelines/verify/verify.ts';
 import { verifyResultText } from '../reports/verify.ts';
 import type { Action } from './action.ts';
 import { integer, percentage, positiveInteger } from './options.ts';

@@ -1,5 +1,5 @@
-import type { Node } from '../graph.ts';
-import { opDef } from '../ops/index.ts';
+import type { Node } from '../ir/graph.ts';
+import { opDef } from '../ir/ops/index.ts';
 import type { Contents } from './contents.ts';
 import type { Pairing } from './pairing.ts';
 import type { Value } from './side.ts';

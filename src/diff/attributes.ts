@@ -1,5 +1,5 @@
-import type { Attr } from '../op.ts';
-import { axisOf, type Dim } from '../shape.ts';
+import type { Attr } from '../ir/op.ts';
+import { axisOf, type Dim } from '../ir/shape.ts';
 import type { AttributesDifference, AttrValue } from './difference.ts';
 import type { Dims } from './dims.ts';
 import { attrsOf, opName, type Value } from './side.ts';

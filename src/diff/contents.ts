@@ -1,7 +1,7 @@
-import { digest, FINGERPRINT_DIGITS, knownFingerprint } from '../fingerprint.ts';
-import type { Constant, Graph } from '../graph.ts';
-import { shapeText } from '../shape.ts';
-import type { Quant, Tensor } from '../tensor.ts';
+import { digest, FINGERPRINT_DIGITS, knownFingerprint } from '../ir/fingerprint.ts';
+import type { Constant, Graph } from '../ir/graph.ts';
+import { shapeText } from '../ir/shape.ts';
+import type { Quant, Tensor } from '../ir/tensor.ts';
 
 /** Tells constants with the same content by keys; reads and hashes each tensor once. */
 export interface Contents {

@@ -1,5 +1,5 @@
-import type { Node } from '../graph.ts';
-import { shapeText, sizeOf } from '../shape.ts';
+import type { Node } from '../ir/graph.ts';
+import { shapeText, sizeOf } from '../ir/shape.ts';
 import { type Classes, classesOf, combined, downClasses, Interner, neighbourhoods, upClasses } from './classes.ts';
 import type { Contents } from './contents.ts';
 import { findGivenNames } from './names.ts';

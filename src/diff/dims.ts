@@ -1,4 +1,4 @@
-import { type Dim, product, type Shape } from '../shape.ts';
+import { type Dim, product, type Shape } from '../ir/shape.ts';
 
 /**
  * Explains what follows from other input shapes: where an input went from [1, 128] to [1, 384], a reshape to

@@ -1,4 +1,4 @@
-import type { Constant, Node } from '../graph.ts';
+import type { Constant, Node } from '../ir/graph.ts';
 import { alignInputs, isSameValue, type Read } from './align.ts';
 import { compareAttributes } from './attributes.ts';
 import type { Contents } from './contents.ts';

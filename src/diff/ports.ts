@@ -1,6 +1,6 @@
-import type { Graph, Input, Node, Output } from '../graph.ts';
-import { type Dim, shapeText } from '../shape.ts';
-import type { TensorType } from '../tensor.ts';
+import type { Graph, Input, Node, Output } from '../ir/graph.ts';
+import { type Dim, shapeText } from '../ir/shape.ts';
+import type { TensorType } from '../ir/tensor.ts';
 import { isSameValue } from './align.ts';
 import type { InputTypeDifference, PortDifference, PortNamesDifference } from './difference.ts';
 import type { Pairing } from './pairing.ts';

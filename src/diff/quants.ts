@@ -1,5 +1,5 @@
-import type { Constant } from '../graph.ts';
-import type { Quant, TensorType } from '../tensor.ts';
+import type { Constant } from '../ir/graph.ts';
+import type { Quant, TensorType } from '../ir/tensor.ts';
 import type { Contents } from './contents.ts';
 import type { QuantDifference } from './difference.ts';
 import { stepSizes } from './values.ts';

@@ -1,4 +1,4 @@
-import type { Node } from '../graph.ts';
+import type { Node } from '../ir/graph.ts';
 import type { Names, NodeRef, NodesDifference, PortDifference, Reader, RewiredDifference } from './difference.ts';
 import type { Pairing } from './pairing.ts';
 import { opName, type Value } from './side.ts';

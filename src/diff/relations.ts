@@ -1,4 +1,4 @@
-import { sizeOf } from '../shape.ts';
+import { sizeOf } from '../ir/shape.ts';
 import type { WeightDifference } from './difference.ts';
 import type { Comparison } from './values.ts';
 

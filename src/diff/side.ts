@@ -1,6 +1,6 @@
-import type { Call, Constant, Graph, Input, Node } from '../graph.ts';
-import type { Attrs } from '../op.ts';
-import { opDef } from '../ops/index.ts';
+import type { Call, Constant, Graph, Input, Node } from '../ir/graph.ts';
+import type { Attrs } from '../ir/op.ts';
+import { opDef } from '../ir/ops/index.ts';
 
 /** What the two graphs' nodes are matched by: constants are not nodes here but what fills a slot of a call. */
 export type Value = Input | Call;

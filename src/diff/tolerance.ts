@@ -1,4 +1,4 @@
-import type { DType } from '../tensor.ts';
+import type { DType } from '../ir/tensor.ts';
 
 /** How far values may be apart and count as equal: |a - b| <= absolute + relative · max(max |a|, max |b|) of their tensor. */
 export interface Tolerance {

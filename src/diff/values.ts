@@ -1,5 +1,5 @@
-import { aroundAxis } from '../shape.ts';
-import { arrayOf, type Quant, readF32, type Tensor } from '../tensor.ts';
+import { aroundAxis } from '../ir/shape.ts';
+import { arrayOf, type Quant, readF32, type Tensor } from '../ir/tensor.ts';
 import type { ValueError } from './difference.ts';
 
 /** The real numbers that a constant stands for, as f32; possibly a view of shared memory. */

@@ -1,6 +1,6 @@
-import type { Constant } from '../graph.ts';
-import { isFloat } from '../op.ts';
-import { sameShape, shapeText } from '../shape.ts';
+import type { Constant } from '../ir/graph.ts';
+import { isFloat } from '../ir/op.ts';
+import { sameShape, shapeText } from '../ir/shape.ts';
 import { type Contents, isFingerprinted } from './contents.ts';
 import type { Names, QuantDifference, WeightDifference } from './difference.ts';
 import type { Dims } from './dims.ts';

@@ -1,5 +1,5 @@
-import type { OutputFile } from '../files.ts';
-import type { Graph } from '../graph.ts';
+import type { OutputFile } from '../io/files.ts';
+import type { Graph } from '../ir/graph.ts';
 
 /** Writes a graph in a file format. It touches no disk: the files it yields come in chunks. */
 export interface Exporter<Options extends object = object> {

@@ -2,7 +2,7 @@ import { MbertError } from '../errors.ts';
 import { encodeTflite } from '../formats/tflite/file.ts';
 import type { Metadata } from '../formats/tflite/generated/model.ts';
 import type { Draft } from '../formats/tflite/table.ts';
-import type { Graph } from '../graph.ts';
+import type { Graph } from '../ir/graph.ts';
 import type { Exporter } from './exporter.ts';
 import { TfliteBuilder } from './tflite/builder.ts';
 import { lower } from './tflite/lowerings.ts';

@@ -1,6 +1,6 @@
 import { MbertError } from '../errors.ts';
-import { sizeOf } from '../shape.ts';
-import { byteLength, computedTensor, type DType, type Tensor, tensorOf } from '../tensor.ts';
+import { sizeOf } from '../ir/shape.ts';
+import { byteLength, computedTensor, type DType, type Tensor, tensorOf } from '../ir/tensor.ts';
 import type { ProtoMessage } from './protobuf.ts';
 
 /**

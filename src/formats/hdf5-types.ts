@@ -1,6 +1,6 @@
-import type { ByteReader } from '../bytes.ts';
 import { MbertError } from '../errors.ts';
-import type { DType } from '../tensor.ts';
+import type { ByteReader } from '../io/bytes.ts';
+import type { DType } from '../ir/tensor.ts';
 
 /** HDF5 allows 32 dimensions. */
 const MAX_RANK = 32;

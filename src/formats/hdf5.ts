@@ -1,8 +1,8 @@
-import { ByteReader } from '../bytes.ts';
 import { MbertError } from '../errors.ts';
-import type { ModelFile } from '../files.ts';
-import { shapeText } from '../shape.ts';
-import { byteLength, type DType, type Tensor } from '../tensor.ts';
+import { ByteReader } from '../io/bytes.ts';
+import type { ModelFile } from '../io/files.ts';
+import { shapeText } from '../ir/shape.ts';
+import { byteLength, type DType, type Tensor } from '../ir/tensor.ts';
 import { describeType, readDataspace } from './hdf5-types.ts';
 
 /** HDF5 File Format Specification 3.0, https://docs.hdfgroup.org/documentation/hdf5/latest/_f_m_t3.html */

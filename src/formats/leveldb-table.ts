@@ -1,5 +1,5 @@
-import { ByteReader } from '../bytes.ts';
 import { MbertError } from '../errors.ts';
+import { ByteReader } from '../io/bytes.ts';
 import { maskedCrc32c } from './crc32c.ts';
 
 /** Two block handles padded to 40 bytes, then the magic number. */

@@ -1,7 +1,7 @@
-import { ByteReader } from '../bytes.ts';
 import { MbertError } from '../errors.ts';
-import { sizeOf } from '../shape.ts';
-import { byteLength, type DType, type Tensor } from '../tensor.ts';
+import { ByteReader } from '../io/bytes.ts';
+import { sizeOf } from '../ir/shape.ts';
+import { byteLength, type DType, type Tensor } from '../ir/tensor.ts';
 
 /** numpy's array file, format 1.0 to 3.0: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html */
 const MAGIC = Uint8Array.of(0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59);

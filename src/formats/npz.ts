@@ -1,7 +1,7 @@
 import { inflateRawSync } from 'node:zlib';
 import { MbertError } from '../errors.ts';
-import type { ModelFile } from '../files.ts';
-import type { Tensor } from '../tensor.ts';
+import type { ModelFile } from '../io/files.ts';
+import type { Tensor } from '../ir/tensor.ts';
 import { readNpy } from './npy.ts';
 import { type ArchiveEntry, readArchive } from './zip-directory.ts';
 

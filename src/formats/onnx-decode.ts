@@ -1,6 +1,6 @@
 import { MbertError } from '../errors.ts';
-import type { ModelFile } from '../files.ts';
-import type { DType, Tensor } from '../tensor.ts';
+import type { ModelFile } from '../io/files.ts';
+import type { DType, Tensor } from '../ir/tensor.ts';
 import { type ExternalFiles, ONNX_DTYPE_OF, readOnnxTensor } from './onnx-tensor.ts';
 import { ProtoMessage } from './protobuf.ts';
 

@@ -1,7 +1,7 @@
 import onnxProto from 'onnx-proto';
 import { MbertError } from '../errors.ts';
-import type { OutputFile } from '../files.ts';
-import { byteLength, type Tensor } from '../tensor.ts';
+import type { OutputFile } from '../io/files.ts';
+import { byteLength, type Tensor } from '../ir/tensor.ts';
 import {
   ONNX_DTYPES,
   type OnnxAttribute,

@@ -1,7 +1,7 @@
 import { MbertError } from '../errors.ts';
-import type { ModelFile } from '../files.ts';
-import { shapeText, sizeOf } from '../shape.ts';
-import { byteLength, type DType, type Tensor, tensorOf } from '../tensor.ts';
+import type { ModelFile } from '../io/files.ts';
+import { shapeText, sizeOf } from '../ir/shape.ts';
+import { byteLength, type DType, type Tensor, tensorOf } from '../ir/tensor.ts';
 import { ONNX_DTYPES } from './onnx.ts';
 import type { ProtoMessage } from './protobuf.ts';
 

@@ -1,5 +1,5 @@
-import type { Shape } from '../shape.ts';
-import type { DType, Tensor } from '../tensor.ts';
+import type { Shape } from '../ir/shape.ts';
+import type { DType, Tensor } from '../ir/tensor.ts';
 
 /** An attribute of an ONNX node, tagged with its kind because 1 the integer and 1 the float are stored differently. */
 export type OnnxAttribute =

@@ -1,5 +1,5 @@
-import type { ByteReader } from '../bytes.ts';
 import { MbertError } from '../errors.ts';
+import type { ByteReader } from '../io/bytes.ts';
 
 /** What a pickle can hold here. Lists and tuples are arrays, dictionaries are maps. */
 export type PickleValue = null | boolean | number | bigint | string | object;

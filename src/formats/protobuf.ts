@@ -1,5 +1,5 @@
-import { decodeText } from '../bytes.ts';
 import { MbertError } from '../errors.ts';
+import { decodeText } from '../io/bytes.ts';
 
 const VARINT = 0;
 const FIXED64 = 1;

@@ -1,8 +1,8 @@
-import { decodeText } from '../bytes.ts';
 import { listNames, MbertError } from '../errors.ts';
-import type { ModelFile } from '../files.ts';
-import { shapeText } from '../shape.ts';
-import { byteLength, type DType, type Tensor } from '../tensor.ts';
+import { decodeText } from '../io/bytes.ts';
+import type { ModelFile } from '../io/files.ts';
+import { shapeText } from '../ir/shape.ts';
+import { byteLength, type DType, type Tensor } from '../ir/tensor.ts';
 import { isObject, type JsonObject, type JsonValue, jsonText, parseJson } from './json.ts';
 
 /**

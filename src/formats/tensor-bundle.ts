@@ -1,8 +1,8 @@
-import { decodeText } from '../bytes.ts';
 import { MbertError } from '../errors.ts';
-import type { ModelFile } from '../files.ts';
-import { shapeText } from '../shape.ts';
-import { byteLength, type DType, type Tensor } from '../tensor.ts';
+import { decodeText } from '../io/bytes.ts';
+import type { ModelFile } from '../io/files.ts';
+import { shapeText } from '../ir/shape.ts';
+import { byteLength, type DType, type Tensor } from '../ir/tensor.ts';
 import { maskedCrc32c } from './crc32c.ts';
 import { endsTable, readTable } from './leveldb-table.ts';
 import { ProtoMessage } from './protobuf.ts';

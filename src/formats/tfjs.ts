@@ -1,7 +1,7 @@
 import { MbertError } from '../errors.ts';
-import type { ModelFile } from '../files.ts';
-import { sizeOf } from '../shape.ts';
-import { arrayOf, byteLength, computedTensor, type DType, type Tensor } from '../tensor.ts';
+import type { ModelFile } from '../io/files.ts';
+import { sizeOf } from '../ir/shape.ts';
+import { arrayOf, byteLength, computedTensor, type DType, type Tensor } from '../ir/tensor.ts';
 import { TF_TYPES, type TfAttributes, type TfGraph, type TfNode, type TfShape } from './graphdef.ts';
 import { isObject, type JsonObject, type JsonValue, jsonText } from './json.ts';
 

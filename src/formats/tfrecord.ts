@@ -1,6 +1,6 @@
 import { gunzipSync, inflateSync } from 'node:zlib';
-import { ByteReader } from '../bytes.ts';
 import { MbertError } from '../errors.ts';
+import { ByteReader } from '../io/bytes.ts';
 import { maskedCrc32c } from './crc32c.ts';
 import { ProtoMessage } from './protobuf.ts';
 

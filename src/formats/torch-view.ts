@@ -1,5 +1,5 @@
-import { shapeText, sizeOf } from '../shape.ts';
-import { computedTensor, DTYPES, type DType, type Tensor } from '../tensor.ts';
+import { shapeText, sizeOf } from '../ir/shape.ts';
+import { computedTensor, DTYPES, type DType, type Tensor } from '../ir/tensor.ts';
 
 /** A run of elements that tensors share. */
 export interface TorchStorage {

@@ -1,8 +1,8 @@
 import { inflateRawSync } from 'node:zlib';
-import { ByteReader } from '../bytes.ts';
 import { MbertError } from '../errors.ts';
-import type { ModelFile } from '../files.ts';
-import type { Tensor } from '../tensor.ts';
+import { ByteReader } from '../io/bytes.ts';
+import type { ModelFile } from '../io/files.ts';
+import type { Tensor } from '../ir/tensor.ts';
 import type { PickleValue } from './pickle.ts';
 import { findStateDict, readTorchPickle } from './torch-pickle.ts';
 import { type ReadStorage, storageBytes, type TorchStorage, viewProblem, viewTensor } from './torch-view.ts';

@@ -1,6 +1,6 @@
-import { ByteReader } from '../bytes.ts';
 import { MbertError } from '../errors.ts';
-import type { ModelFile } from '../files.ts';
+import { ByteReader } from '../io/bytes.ts';
+import type { ModelFile } from '../io/files.ts';
 
 /** Signatures and sizes of PKWARE's APPNOTE 6.3.10, sections 4.3.7, 4.3.12, 4.3.14 to 4.3.16. */
 const LOCAL = { signature: 0x04034b50, bytes: 30 } as const;

@@ -1,8 +1,8 @@
-import type { Call, Graph, Node } from '../graph.ts';
-import { invalid } from '../op.ts';
-import type { AttrsOf, OpName } from '../ops/index.ts';
-import { product, type Shape, sameShape, shapeText } from '../shape.ts';
-import { scalarTensor } from '../tensor.ts';
+import type { Call, Graph, Node } from '../ir/graph.ts';
+import { invalid } from '../ir/op.ts';
+import type { AttrsOf, OpName } from '../ir/ops/index.ts';
+import { product, type Shape, sameShape, shapeText } from '../ir/shape.ts';
+import { scalarTensor } from '../ir/tensor.ts';
 
 /** What rules build gradients with: nodes of the graph that is differentiated. */
 export class GradientBuilder {

@@ -1,6 +1,6 @@
 import { MbertError } from '../errors.ts';
-import type { Call, Graph, Node } from '../graph.ts';
-import type { Shape } from '../shape.ts';
+import type { Call, Graph, Node } from '../ir/graph.ts';
+import type { Shape } from '../ir/shape.ts';
 import { GradientBuilder } from './builder.ts';
 import { type InputGradient, type Rule, rules } from './rules.ts';
 

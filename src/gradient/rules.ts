@@ -1,6 +1,6 @@
-import type { Call, Node } from '../graph.ts';
-import type { OpName } from '../ops/index.ts';
-import { axisOf, type Dim, sameShape } from '../shape.ts';
+import type { Call, Node } from '../ir/graph.ts';
+import type { OpName } from '../ir/ops/index.ts';
+import { axisOf, type Dim, sameShape } from '../ir/shape.ts';
 import type { GradientBuilder } from './builder.ts';
 
 /** Of one input: what its gradient is, given that of the result. Null: the op does not depend on it smoothly. */

@@ -1,5 +1,5 @@
-import { invalid } from '../op.ts';
-import { type Dim, isStatic, product, type Shape, shapeText } from '../shape.ts';
+import { invalid } from '../ir/op.ts';
+import { type Dim, isStatic, product, type Shape, shapeText } from '../ir/shape.ts';
 
 /** a / b where that is a whole number or a product of symbols for every size that the symbols may have, else null. */
 export function divideDims(a: Dim, b: Dim): Dim | null {

@@ -1,5 +1,5 @@
 import { MbertError } from '../errors.ts';
-import type { ModelFile } from '../files.ts';
+import type { ModelFile } from '../io/files.ts';
 import type { GraphSource } from './importer.ts';
 
 type Read = Omit<GraphSource, 'yields' | 'path' | 'close'>;

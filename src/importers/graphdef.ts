@@ -1,9 +1,9 @@
 import { basename } from 'node:path';
 import { MbertError } from '../errors.ts';
-import type { ModelFile } from '../files.ts';
 import { readGraph } from '../formats/graphdef.ts';
 import { ProtoMessage } from '../formats/protobuf.ts';
-import type { Graph } from '../graph.ts';
+import type { ModelFile } from '../io/files.ts';
+import type { Graph } from '../ir/graph.ts';
 import { graphSource } from './graph-source.ts';
 import type { Importer } from './importer.ts';
 import { importTfGraph, type TfConstant } from './tensorflow/import.ts';

@@ -1,9 +1,9 @@
-import { decodeText } from '../bytes.ts';
-import type { Checkpoint, Origin } from '../checkpoint.ts';
 import { MbertError } from '../errors.ts';
-import { type ModelFile, siblingPath } from '../files.ts';
+import type { Checkpoint, Origin } from '../formats/checkpoint.ts';
 import { isObject, type JsonObject, jsonText, parseJson } from '../formats/json.ts';
-import type { Tensor } from '../tensor.ts';
+import { decodeText } from '../io/bytes.ts';
+import { type ModelFile, siblingPath } from '../io/files.ts';
+import type { Tensor } from '../ir/tensor.ts';
 
 /** The largest vocabulary in use (a million words of many scripts) is below 20 MB; configs are a few KB. */
 const MAX_SIDE_FILE_BYTES = 64 * 2 ** 20;

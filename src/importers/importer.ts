@@ -1,6 +1,6 @@
-import type { Checkpoint } from '../checkpoint.ts';
-import type { ModelFile } from '../files.ts';
-import type { Graph } from '../graph.ts';
+import type { Checkpoint } from '../formats/checkpoint.ts';
+import type { ModelFile } from '../io/files.ts';
+import type { Graph } from '../ir/graph.ts';
 
 /** Weights, from which models/ builds the graph. */
 export interface CheckpointSource {

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { MbertError } from '../errors.ts';
-import { listFolder, type ModelFile, openFile } from '../files.ts';
+import { listFolder, type ModelFile, openFile } from '../io/files.ts';
 import { graphdef } from './graphdef.ts';
 import { HEAD_BYTES, type Importer, type Source } from './importer.ts';
 import { kerasH5 } from './keras-h5.ts';

@@ -1,5 +1,5 @@
 import { isHdf5, readHdf5 } from '../formats/hdf5.ts';
-import type { Tensor } from '../tensor.ts';
+import type { Tensor } from '../ir/tensor.ts';
 import { checkpointBeside } from './hugging-face.ts';
 import type { Importer } from './importer.ts';
 

@@ -1,5 +1,5 @@
-import type { ModelFile } from '../files.ts';
 import { decodeOnnx, type OnnxFile } from '../formats/onnx-decode.ts';
+import type { ModelFile } from '../io/files.ts';
 import { graphSource } from './graph-source.ts';
 import { readSideFile } from './hugging-face.ts';
 import type { Importer } from './importer.ts';

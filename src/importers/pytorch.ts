@@ -1,6 +1,6 @@
-import type { ModelFile } from '../files.ts';
 import { mayBeTorch, readTorch } from '../formats/torch.ts';
-import type { Tensor } from '../tensor.ts';
+import type { ModelFile } from '../io/files.ts';
+import type { Tensor } from '../ir/tensor.ts';
 import { checkpointBeside } from './hugging-face.ts';
 import type { Importer } from './importer.ts';
 import { readShards } from './shards.ts';

@@ -1,5 +1,5 @@
-import type { ModelFile } from '../files.ts';
 import { isSafetensors, readSafetensors } from '../formats/safetensors.ts';
+import type { ModelFile } from '../io/files.ts';
 import { checkpointBeside } from './hugging-face.ts';
 import type { Importer } from './importer.ts';
 import { readShards } from './shards.ts';

@@ -1,10 +1,10 @@
 import { dirname, join } from 'node:path';
 import { listNames, MbertError } from '../errors.ts';
-import { type ModelFile, openFile } from '../files.ts';
 import { readSavedModel, type TfMetaGraph, type TfSignature } from '../formats/saved-model.ts';
 import { readTensorBundle } from '../formats/tensor-bundle.ts';
-import type { Graph } from '../graph.ts';
-import type { Tensor } from '../tensor.ts';
+import { type ModelFile, openFile } from '../io/files.ts';
+import type { Graph } from '../ir/graph.ts';
+import type { Tensor } from '../ir/tensor.ts';
 import { graphSource } from './graph-source.ts';
 import type { Importer } from './importer.ts';
 import { importTfGraph, type TfConstant } from './tensorflow/import.ts';

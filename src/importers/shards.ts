@@ -1,8 +1,8 @@
-import { decodeText } from '../bytes.ts';
 import { MbertError } from '../errors.ts';
-import { type ModelFile, siblingPath } from '../files.ts';
 import { isObject, jsonText, parseJson } from '../formats/json.ts';
-import type { Tensor } from '../tensor.ts';
+import { decodeText } from '../io/bytes.ts';
+import { type ModelFile, siblingPath } from '../io/files.ts';
+import type { Tensor } from '../ir/tensor.ts';
 
 /** An index of the largest public models is 100 KB. */
 const MAX_INDEX_BYTES = 64 * 2 ** 20;

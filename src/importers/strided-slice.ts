@@ -1,4 +1,4 @@
-import type { Dim, Shape } from '../shape.ts';
+import type { Dim, Shape } from '../ir/shape.ts';
 
 /** TensorFlow's masks: bit i speaks of entry i of begin, end and strides. */
 export interface SliceMasks {

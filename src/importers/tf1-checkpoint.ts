@@ -1,7 +1,7 @@
 import { MbertError } from '../errors.ts';
-import { type ModelFile, siblingPath } from '../files.ts';
 import { bundleIndexName, isBundleIndex, readTensorBundle } from '../formats/tensor-bundle.ts';
-import type { Tensor } from '../tensor.ts';
+import { type ModelFile, siblingPath } from '../io/files.ts';
+import type { Tensor } from '../ir/tensor.ts';
 import { checkpointBeside } from './hugging-face.ts';
 import type { Importer } from './importer.ts';
 

@@ -1,10 +1,10 @@
-import { decodeText } from '../bytes.ts';
 import { MbertError } from '../errors.ts';
-import { type ModelFile, siblingPath } from '../files.ts';
 import { parseJson } from '../formats/json.ts';
 import { readTfjsModel, readTfjsWeights, type TfBinding, type TfjsModel } from '../formats/tfjs.ts';
-import type { Graph } from '../graph.ts';
-import type { Tensor } from '../tensor.ts';
+import { decodeText } from '../io/bytes.ts';
+import { type ModelFile, siblingPath } from '../io/files.ts';
+import type { Graph } from '../ir/graph.ts';
+import type { Tensor } from '../ir/tensor.ts';
 import { graphSource } from './graph-source.ts';
 import type { Importer } from './importer.ts';
 import { importTfGraph, type TfConstant, type TfPort } from './tensorflow/import.ts';

@@ -1,8 +1,8 @@
 import { MbertError } from '../errors.ts';
-import type { ModelFile } from '../files.ts';
 import { decodeFlatbuffer } from '../formats/tflite/decode.ts';
 import { type Model, modelRoot, type SignatureDef, type SubGraph } from '../formats/tflite/generated/model.ts';
-import type { Graph } from '../graph.ts';
+import type { ModelFile } from '../io/files.ts';
+import type { Graph } from '../ir/graph.ts';
 import { graphSource } from './graph-source.ts';
 import type { Importer } from './importer.ts';
 import { type Port, SubgraphReader } from './tflite/graph.ts';

@@ -1,5 +1,5 @@
-import type { Origin } from '../checkpoint.ts';
-import type { Node } from '../graph.ts';
+import type { Origin } from '../formats/checkpoint.ts';
+import type { Node } from '../ir/graph.ts';
 import type { Builder, MaskStyle } from './builder.ts';
 import type { CountClaim, SizeClaim } from './claims.ts';
 import type { ConfigReader } from './config.ts';

@@ -1,5 +1,5 @@
-import type { Origin } from '../checkpoint.ts';
-import type { Node } from '../graph.ts';
+import type { Origin } from '../formats/checkpoint.ts';
+import type { Node } from '../ir/graph.ts';
 import type { Architecture } from './architecture.ts';
 import {
   ACTIVATIONS,

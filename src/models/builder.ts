@@ -1,7 +1,7 @@
-import type { Call, Constant, Graph, Node } from '../graph.ts';
-import type { AttrsOf, OpName } from '../ops/index.ts';
-import { type Dim, product } from '../shape.ts';
-import { scalarTensor } from '../tensor.ts';
+import type { Call, Constant, Graph, Node } from '../ir/graph.ts';
+import type { AttrsOf, OpName } from '../ir/ops/index.ts';
+import { type Dim, product } from '../ir/shape.ts';
+import { scalarTensor } from '../ir/tensor.ts';
 import { type Range, readRange, roundToRange, roundWeight } from './fake-quant.ts';
 import type { Weights } from './weights.ts';
 

@@ -1,5 +1,5 @@
 import { listNames } from '../errors.ts';
-import { shapeText } from '../shape.ts';
+import { shapeText } from '../ir/shape.ts';
 import { type Problem, type Size, throwProblems } from './config.ts';
 import type { NamedCheckpoint } from './names/index.ts';
 

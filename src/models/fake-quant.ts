@@ -1,5 +1,5 @@
-import type { Graph, Node } from '../graph.ts';
-import { computedTensor, type Quant, readF32, type Tensor } from '../tensor.ts';
+import type { Graph, Node } from '../ir/graph.ts';
+import { computedTensor, type Quant, readF32, type Tensor } from '../ir/tensor.ts';
 import type { Weights } from './weights.ts';
 
 /** What quantization-aware training keeps of a value, under `name.min` and `name.max`. */

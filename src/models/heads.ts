@@ -1,5 +1,5 @@
-import type { Node } from '../graph.ts';
-import type { Dim } from '../shape.ts';
+import type { Node } from '../ir/graph.ts';
+import type { Dim } from '../ir/shape.ts';
 import type { Architecture, Model } from './architecture.ts';
 import { add, type Builder, linear } from './builder.ts';
 import type { Weights } from './weights.ts';

@@ -1,8 +1,8 @@
-import type { Checkpoint } from '../checkpoint.ts';
 import { MbertError } from '../errors.ts';
+import type { Checkpoint } from '../formats/checkpoint.ts';
 import { jsonText } from '../formats/json.ts';
-import { Graph } from '../graph.ts';
-import { type Dim, product } from '../shape.ts';
+import { Graph } from '../ir/graph.ts';
+import { type Dim, product } from '../ir/shape.ts';
 import type { Architecture, Model } from './architecture.ts';
 import { bert } from './bert.ts';
 import { attentionMask, type Builder, joinChoices, type MaskStyle } from './builder.ts';

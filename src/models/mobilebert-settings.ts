@@ -1,4 +1,4 @@
-import type { Origin } from '../checkpoint.ts';
+import type { Origin } from '../formats/checkpoint.ts';
 import { ACTIVATIONS, type Activation, GOOGLE_ACTIVATIONS } from './builder.ts';
 import type { ConfigReader, Size } from './config.ts';
 

@@ -1,4 +1,4 @@
-import type { Node } from '../graph.ts';
+import type { Node } from '../ir/graph.ts';
 import type { Architecture, Model } from './architecture.ts';
 import {
   activate,

@@ -1,5 +1,5 @@
 import { MbertError } from '../errors.ts';
-import { arrayOf, type Tensor } from '../tensor.ts';
+import { arrayOf, type Tensor } from '../ir/tensor.ts';
 
 /** The tensor, refused at its first reading where a value is NaN or infinite; `what` names it. */
 export function finiteTensor(what: string, tensor: Tensor): Tensor {

@@ -1,7 +1,7 @@
 import { listNames, MbertError, nearest } from '../errors.ts';
-import { isFloat } from '../op.ts';
-import { sameShape, shapeText, sizeOf } from '../shape.ts';
-import { convertTensor, type Tensor } from '../tensor.ts';
+import { isFloat } from '../ir/op.ts';
+import { sameShape, shapeText, sizeOf } from '../ir/shape.ts';
+import { convertTensor, type Tensor } from '../ir/tensor.ts';
 import { type Problem, throwProblems } from './config.ts';
 import type { NamedCheckpoint } from './names/index.ts';
 import { finiteTensor, isZero } from './values.ts';

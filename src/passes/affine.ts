@@ -1,5 +1,5 @@
-import { sizeOf } from '../shape.ts';
-import { readF32, type Tensor, takeF32, tensorOf } from '../tensor.ts';
+import { sizeOf } from '../ir/shape.ts';
+import { readF32, type Tensor, takeF32, tensorOf } from '../ir/tensor.ts';
 
 /** A factor or an addend per channel, in f64 because products of many of them meet in one weight. */
 export type PerChannel = Float64Array;

@@ -1,5 +1,5 @@
-import type { Call, Constant, Graph, Node } from '../graph.ts';
-import { sameShape } from '../shape.ts';
+import type { Call, Constant, Graph, Node } from '../ir/graph.ts';
+import { sameShape } from '../ir/shape.ts';
 
 /** A linear whose weight and bias are constants. */
 export interface ConstantLinear {

@@ -1,6 +1,6 @@
-import type { Graph, Node } from '../graph.ts';
-import type { Pass, PassContext, PassReport } from '../pass.ts';
-import type { Statistics } from '../statistics.ts';
+import type { Graph, Node } from '../ir/graph.ts';
+import type { Pass, PassContext, PassReport } from '../ir/pass.ts';
+import type { Statistics } from '../ir/statistics.ts';
 import { type PerChannel, perChannel, sum, timesVector, vectorTensor } from './affine.ts';
 import { type ConstantLinear, constantLinear, contextOf, hasOneUse, projectionOf } from './attention.ts';
 import { scoresOf } from './drop-key-bias.ts';

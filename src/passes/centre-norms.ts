@@ -1,6 +1,6 @@
-import type { Call, Graph, Node } from '../graph.ts';
-import type { Pass, PassContext } from '../pass.ts';
-import { axisOf } from '../shape.ts';
+import type { Call, Graph, Node } from '../ir/graph.ts';
+import type { Pass, PassContext } from '../ir/pass.ts';
+import { axisOf } from '../ir/shape.ts';
 import { type PerChannel, perChannel, sum, timesVector, vectorTensor } from './affine.ts';
 import { constantLinear, hasOneUse } from './attention.ts';
 import { moveValueBias } from './move-value-bias.ts';

@@ -1,7 +1,7 @@
-import type { Call, Graph, Node } from '../graph.ts';
-import { scalarOf } from '../match.ts';
-import type { Pass } from '../pass.ts';
-import { axisOf } from '../shape.ts';
+import type { Call, Graph, Node } from '../ir/graph.ts';
+import { scalarOf } from '../ir/match.ts';
+import type { Pass } from '../ir/pass.ts';
+import { axisOf } from '../ir/shape.ts';
 import { hasOneUse, projectionOf, rebuildPath } from './attention.ts';
 
 /** From softmax back to the scores, through a mask that is added and a factor that is one number; or why that is not so. */

@@ -1,13 +1,13 @@
-import type { Graph, Node } from '../graph.ts';
-import type { Pass } from '../pass.ts';
-import type { ChannelStatistics } from '../statistics.ts';
-import { absMax } from '../statistics.ts';
-import { readF32 } from '../tensor.ts';
+import type { Graph, Node } from '../ir/graph.ts';
+import type { Pass } from '../ir/pass.ts';
+import type { ChannelStatistics } from '../ir/statistics.ts';
+import { absMax } from '../ir/statistics.ts';
+import { readF32 } from '../ir/tensor.ts';
 import { type PerChannel, reciprocal } from './affine.ts';
-import { applyGauges } from './apply-gauges.ts';
 import { constantLinear, contextOf, projectionOf } from './attention.ts';
-import { guessSizes } from './stream-scales.ts';
-import { rolesOf } from './streams.ts';
+import { applyGauges } from './streams/apply-gauges.ts';
+import { guessSizes } from './streams/stream-scales.ts';
+import { rolesOf } from './streams/streams.ts';
 
 /** A value whose channels may have any positive scale s, because what follows undoes it. */
 interface Pair {

@@ -1,12 +1,12 @@
-import type { Graph, Node } from '../graph.ts';
-import type { Pass, PassContext, PassReport } from '../pass.ts';
+import type { Graph, Node } from '../ir/graph.ts';
+import type { Pass, PassContext, PassReport } from '../ir/pass.ts';
 import type { PerChannel } from './affine.ts';
-import { applyGauges } from './apply-gauges.ts';
 import { moveValueBias } from './move-value-bias.ts';
-import { balancedScale, type StreamReader } from './stream-balance.ts';
-import { type Offsets, planOffsets } from './stream-offsets.ts';
-import { clampedScale, guessSizes, scaleOf } from './stream-scales.ts';
-import { findStreams, type Role, type Stream } from './streams.ts';
+import { applyGauges } from './streams/apply-gauges.ts';
+import { balancedScale, type StreamReader } from './streams/stream-balance.ts';
+import { type Offsets, planOffsets } from './streams/stream-offsets.ts';
+import { clampedScale, guessSizes, scaleOf } from './streams/stream-scales.ts';
+import { findStreams, type Role, type Stream } from './streams/streams.ts';
 
 /** Where a stream's values are computed that a linear reads, there or further down. */
 function pointsOf({ values }: Stream, roles: ReadonlyMap<Node, Role>): Node[] {

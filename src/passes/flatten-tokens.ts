@@ -1,8 +1,8 @@
-import type { Call, Graph, Node } from '../graph.ts';
-import type { Attrs } from '../op.ts';
-import type { Pass } from '../pass.ts';
-import { product, type Shape, sameShape } from '../shape.ts';
-import { isAlongChannels, isParameter, isTokenWise } from '../token-wise.ts';
+import type { Call, Graph, Node } from '../ir/graph.ts';
+import type { Attrs } from '../ir/op.ts';
+import type { Pass } from '../ir/pass.ts';
+import { product, type Shape, sameShape } from '../ir/shape.ts';
+import { isAlongChannels, isParameter, isTokenWise } from '../ir/token-wise.ts';
 
 /**
  * Computes on [batch*sequence, hidden] what is computed for each token of [batch, sequence, hidden]: a linear then is

@@ -1,7 +1,7 @@
-import type { Graph, Node } from '../graph.ts';
-import { scalarOf } from '../match.ts';
-import type { Pass } from '../pass.ts';
-import { readF32 } from '../tensor.ts';
+import type { Graph, Node } from '../ir/graph.ts';
+import { scalarOf } from '../ir/match.ts';
+import type { Pass } from '../ir/pass.ts';
+import { readF32 } from '../ir/tensor.ts';
 import { scaledRows, vectorTensor } from './affine.ts';
 import { type ConstantLinear, hasOneUse, projectionOf, rebuildPath } from './attention.ts';
 

@@ -1,8 +1,8 @@
-import { evaluateNode } from '../evaluate.ts';
-import type { Call, Constant } from '../graph.ts';
-import { opDef } from '../ops/index.ts';
-import type { Pass } from '../pass.ts';
-import { isStatic, sizeOf } from '../shape.ts';
+import { evaluateNode } from '../ir/evaluate.ts';
+import type { Call, Constant } from '../ir/graph.ts';
+import { opDef } from '../ir/ops/index.ts';
+import type { Pass } from '../ir/pass.ts';
+import { isStatic, sizeOf } from '../ir/shape.ts';
 
 /** A repeated or padded constant may be of any size, also of one that no memory holds; up to this one it is computed. */
 const MAX_GROWN_ELEMENTS = 1 << 20;

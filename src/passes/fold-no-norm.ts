@@ -1,7 +1,6 @@
-import type { Call, Graph, Node } from '../graph.ts';
-import type { Pass, PassContext, PassReport } from '../pass.ts';
-import type { Tensor } from '../tensor.ts';
-import { absorbIntoWriters } from './absorb-norm.ts';
+import type { Call, Graph, Node } from '../ir/graph.ts';
+import type { Pass, PassContext, PassReport } from '../ir/pass.ts';
+import type { Tensor } from '../ir/tensor.ts';
 import {
   absorbColumns,
   type PerChannel,
@@ -14,6 +13,7 @@ import {
   vectorTensor,
 } from './affine.ts';
 import { type ConstantLinear, constantLinear, contextOf, contextWithoutBias, hasOneUse } from './attention.ts';
+import { absorbIntoWriters } from './streams/absorb-norm.ts';
 
 /** A value as scale∘base + offset per channel of its last axis; null stands for ones and zeros. */
 interface Gauge {

@@ -1,6 +1,6 @@
-import type { Graph, Node } from '../graph.ts';
-import type { Pass } from '../pass.ts';
-import { computedTensor, readF32, type Tensor } from '../tensor.ts';
+import type { Graph, Node } from '../ir/graph.ts';
+import type { Pass } from '../ir/pass.ts';
+import { computedTensor, readF32, type Tensor } from '../ir/tensor.ts';
 import { type ConstantLinear, constantLinear } from './attention.ts';
 
 /** [a; b; …] along the first axis, made when it is written: the parts are not held twice. */

@@ -1,5 +1,5 @@
-import type { Call, Graph, Node } from '../graph.ts';
-import type { Pass } from '../pass.ts';
+import type { Call, Graph, Node } from '../ir/graph.ts';
+import type { Pass } from '../ir/pass.ts';
 import { constantLinear, hasOneUse } from './attention.ts';
 
 /** relu(linear(x)) in one node, where nothing else reads the linear. */

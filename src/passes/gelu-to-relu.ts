@@ -1,4 +1,4 @@
-import { fittedPass } from './fit.ts';
+import { fittedPass } from './fit/fit.ts';
 
 /**
  * Puts relu in the place of every gelu; the linears behind are fitted to what the original gives on calibration text.

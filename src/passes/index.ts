@@ -1,11 +1,11 @@
 import { MbertError, nearest } from '../errors.ts';
-import type { Pass } from '../pass.ts';
+import type { Pass } from '../ir/pass.ts';
 import { centreAttention } from './centre-attention.ts';
 import { centreNorms } from './centre-norms.ts';
 import { dropKeyBias } from './drop-key-bias.ts';
 import { equalizeLinears, equalizeQueryKey, equalizeValueOutput } from './equalize-pairs.ts';
 import { equalizeStreams } from './equalize-streams.ts';
-import type { FittedPass } from './fit.ts';
+import type { FittedPass } from './fit/fit.ts';
 import { flattenTokens } from './flatten-tokens.ts';
 import { foldAttentionScale } from './fold-attention-scale.ts';
 import { foldConstants } from './fold-constants.ts';

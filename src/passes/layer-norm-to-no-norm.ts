@@ -1,4 +1,4 @@
-import { fittedPass } from './fit.ts';
+import { fittedPass } from './fit/fit.ts';
 
 /**
  * Puts y = g∘x + c in the place of every layer norm, as MobileBERT's paper does, but without training: g, c and the

@@ -1,4 +1,4 @@
-import type { Pass } from '../pass.ts';
+import type { Pass } from '../ir/pass.ts';
 import { perChannel, sum, timesVector, vectorTensor } from './affine.ts';
 import { constantLinear, contextOf, contextWithoutBias, hasOneUse } from './attention.ts';
 

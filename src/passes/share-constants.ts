@@ -1,6 +1,6 @@
-import type { Constant } from '../graph.ts';
-import type { Pass } from '../pass.ts';
-import { byteLength, type Tensor } from '../tensor.ts';
+import type { Constant } from '../ir/graph.ts';
+import type { Pass } from '../ir/pass.ts';
+import { byteLength, type Tensor } from '../ir/tensor.ts';
 
 /** Above this only constants over the same tensor are shared: comparing weights by value would read them all again. */
 const MAX_COMPARED_BYTES = 16_384;

@@ -1,6 +1,6 @@
-import type { Graph, Node } from '../graph.ts';
-import type { Pass } from '../pass.ts';
-import { arrayOf, type Quant, type Tensor, type TensorType, tensorOf } from '../tensor.ts';
+import type { Graph, Node } from '../ir/graph.ts';
+import type { Pass } from '../ir/pass.ts';
+import { arrayOf, type Quant, type Tensor, type TensorType, tensorOf } from '../ir/tensor.ts';
 
 /** Half of the range of an unsigned type: what both the stored numbers and the zero points go down by. */
 const SHIFTS = { u8: 128, u16: 32768 } as const;

@@ -1,8 +1,8 @@
-import type { Call, Constant, Graph, Node } from '../graph.ts';
-import type { Pass, PassContext, PassReport } from '../pass.ts';
+import type { Call, Constant, Graph, Node } from '../ir/graph.ts';
+import type { Pass, PassContext, PassReport } from '../ir/pass.ts';
+import { readF32, type Tensor, tensorOf } from '../ir/tensor.ts';
+import { tokenInput } from '../ir/token-inputs.ts';
 import { principalAxes } from '../solve/principal-axes.ts';
-import { readF32, type Tensor, tensorOf } from '../tensor.ts';
-import { tokenInput } from '../token-inputs.ts';
 import { vectorTensor } from './affine.ts';
 
 /** MobileBERT's own word table has 128 columns. */

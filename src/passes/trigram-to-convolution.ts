@@ -1,7 +1,7 @@
-import type { Node } from '../graph.ts';
-import type { Pass } from '../pass.ts';
-import { axisOf } from '../shape.ts';
-import { computedTensor, readF32, type Tensor } from '../tensor.ts';
+import type { Node } from '../ir/graph.ts';
+import type { Pass } from '../ir/pass.ts';
+import { axisOf } from '../ir/shape.ts';
+import { computedTensor, readF32, type Tensor } from '../ir/tensor.ts';
 import { constantLinear } from './attention.ts';
 
 /** What each part of a trigram reads: the token itself (0) or a neighbour (1 next, -1 previous). */

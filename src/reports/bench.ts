@@ -1,4 +1,4 @@
-import type { BenchResult, BenchRow } from '../pipelines/bench.ts';
+import type { BenchResult, BenchRow } from '../pipelines/bench/bench.ts';
 import { size, table } from './text.ts';
 
 const ms = (value: number) => (value >= 100 ? value.toFixed(0) : value.toFixed(value >= 10 ? 1 : 2));

@@ -1,4 +1,4 @@
-import type { predictOnnxRuntime, predictXnnpack } from '../pipelines/lint.ts';
+import type { predictOnnxRuntime, predictXnnpack } from '../lint/lint-file.ts';
 import { plural, table } from './text.ts';
 
 /** How many partitions a delegate makes, and why it leaves what it leaves. */

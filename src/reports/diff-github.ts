@@ -1,5 +1,5 @@
 import type { Kind } from '../diff/difference.ts';
-import type { ModelDiff } from '../pipelines/diff.ts';
+import type { ModelDiff } from '../pipelines/diff/diff-models.ts';
 import { groupDifferences } from './diff-groups.ts';
 import { KIND_TITLES, verdictText } from './diff-text.ts';
 import { differenceText } from './diff-words.ts';

@@ -1,6 +1,6 @@
 import type { Difference, ValueError } from '../diff/difference.ts';
-import { layerOf } from '../layer-names.ts';
-import type { ModelDiff, SideSummary } from '../pipelines/diff.ts';
+import { layerOf } from '../ir/layer-names.ts';
+import type { ModelDiff, SideSummary } from '../pipelines/diff/diff-models.ts';
 import { groupDifferences } from './diff-groups.ts';
 import { KIND_TITLES, verdictText } from './diff-text.ts';
 import { differenceText, number, percent } from './diff-words.ts';

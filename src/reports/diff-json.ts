@@ -1,4 +1,4 @@
-import type { ModelDiff } from '../pipelines/diff.ts';
+import type { ModelDiff } from '../pipelines/diff/diff-models.ts';
 
 /** How many differences are listed without `--all`; the counts are always of all. */
 const MAX_DIFFERENCES = 200;

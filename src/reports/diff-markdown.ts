@@ -1,4 +1,4 @@
-import type { ModelDiff, SideSummary } from '../pipelines/diff.ts';
+import type { ModelDiff, SideSummary } from '../pipelines/diff/diff-models.ts';
 import { sectionsOf, verdictText } from './diff-text.ts';
 import { number, percent } from './diff-words.ts';
 import { size } from './text.ts';

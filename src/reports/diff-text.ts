@@ -1,6 +1,6 @@
 import type { Kind } from '../diff/difference.ts';
 import { listNames } from '../errors.ts';
-import type { ModelDiff, SideSummary } from '../pipelines/diff.ts';
+import type { ModelDiff, SideSummary } from '../pipelines/diff/diff-models.ts';
 import { groupDifferences } from './diff-groups.ts';
 import { differenceText, number, percent } from './diff-words.ts';
 import { plural, size, table } from './text.ts';

@@ -1,4 +1,4 @@
-import type { InspectResult } from '../pipelines/inspect.ts';
+import type { InspectResult } from '../pipelines/inspect/inspect.ts';
 import { sizeChart, weightRangeChart } from './html/layer-charts.ts';
 import { html, type Markup, NOTHING } from './html/markup.ts';
 import { digits } from './html/numbers.ts';

@@ -1,6 +1,6 @@
-import { layerOf } from '../layer-names.ts';
-import type { GraphOutline } from '../pipelines/outline.ts';
-import type { QuantizedFile, QuantizeResult } from '../pipelines/quantize.ts';
+import { layerOf } from '../ir/layer-names.ts';
+import type { GraphOutline } from '../opened/outline.ts';
+import type { QuantizedFile, QuantizeResult } from '../pipelines/quantize/quantize.ts';
 import { fitBody } from './fit-html.ts';
 import { chart } from './html/charts.ts';
 import { layerLabels, sizeChart, weightRangeChart } from './html/layer-charts.ts';

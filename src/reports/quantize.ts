@@ -1,4 +1,4 @@
-import type { QuantizedFile, QuantizeResult } from '../pipelines/quantize.ts';
+import type { QuantizedFile, QuantizeResult } from '../pipelines/quantize/quantize.ts';
 import { plural, size, table } from './text.ts';
 
 const decibel = (value: number) => (Number.isFinite(value) ? `${value.toFixed(1)} dB` : 'equal');

@@ -1,7 +1,7 @@
-import type { ConvertedFile, ConvertResult } from '../pipelines/convert.ts';
-import type { SpeedResult } from '../pipelines/fit/speed.ts';
-import type { InspectResult } from '../pipelines/inspect.ts';
-import type { WrittenVerification } from '../pipelines/verify-written.ts';
+import type { ConvertedFile, ConvertResult } from '../pipelines/convert/convert.ts';
+import type { WrittenVerification } from '../pipelines/convert/verify-written.ts';
+import type { SpeedResult } from '../pipelines/evaluate/compare-speed.ts';
+import type { InspectResult } from '../pipelines/inspect/inspect.ts';
 
 /** Columns side by side, each as wide as its widest cell; numbers to the right. */
 export function table(rows: readonly (readonly string[])[]): string {

@@ -1,5 +1,5 @@
-import { layerOf } from '../layer-names.ts';
-import type { LintResult } from '../pipelines/lint.ts';
+import { layerOf } from '../ir/layer-names.ts';
+import type { LintResult } from '../lint/lint-file.ts';
 import { LEAST_DB } from '../pipelines/verify/decibels.ts';
 import {
   type LayerComparison,

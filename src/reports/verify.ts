@@ -1,4 +1,4 @@
-import type { LintResult } from '../pipelines/lint.ts';
+import type { LintResult } from '../lint/lint-file.ts';
 import {
   type LayerComparison,
   METRICS,

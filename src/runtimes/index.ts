@@ -1,5 +1,5 @@
 import { MbertError } from '../errors.ts';
-import { openFile } from '../files.ts';
+import { openFile } from '../io/files.ts';
 import { litert } from './litert.ts';
 import { onnxruntime } from './onnxruntime.ts';
 import { modelName, type Runtime } from './runtime.ts';

@@ -1,7 +1,7 @@
 import type { CompiledModel, Tensor as LiteRtTensor } from '@litertjs/core';
 import { MbertError } from '../errors.ts';
-import { openFile } from '../files.ts';
-import { arrayOf, type Tensor } from '../tensor.ts';
+import { openFile } from '../io/files.ts';
+import { arrayOf, type Tensor } from '../ir/tensor.ts';
 import { type LiteRt, loadLiteRt } from './litert-loader.ts';
 import {
   firstLine,

@@ -1,7 +1,7 @@
 import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import { MbertError } from '../errors.ts';
-import { openFile } from '../files.ts';
-import { arrayOf, type DType, type Tensor } from '../tensor.ts';
+import { openFile } from '../io/files.ts';
+import { arrayOf, type DType, type Tensor } from '../ir/tensor.ts';
 import {
   firstLine,
   fitFeeds,

@@ -1,6 +1,6 @@
 import { MbertError, nearest } from '../errors.ts';
-import { type Shape, shapeText } from '../shape.ts';
-import { convertTensor, type DType, type Tensor } from '../tensor.ts';
+import { type Shape, shapeText } from '../ir/shape.ts';
+import { convertTensor, type DType, type Tensor } from '../ir/tensor.ts';
 
 /** An input or output as the loaded model declares it; symbols are the model's own names. */
 export interface TensorInfo {

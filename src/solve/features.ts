@@ -1,4 +1,4 @@
-import type { CalibrationRuns, TextMatrix } from '../calibration-runs.ts';
+import type { CalibrationRuns, TextMatrix } from '../ir/text-runs.ts';
 import { factorCholesky } from './cholesky.ts';
 import { meanOf, plus, rowsBetween } from './rows.ts';
 

@@ -1,4 +1,4 @@
-import type { CalibrationRuns, Matrix, TextMatrix } from '../calibration-runs.ts';
+import type { CalibrationRuns, Matrix, TextMatrix } from '../ir/text-runs.ts';
 import { solveCholesky } from './cholesky.ts';
 import type { Features } from './features.ts';
 import { meanOf, plus, rowsBetween, type Sums, sumsOf } from './rows.ts';

@@ -1,4 +1,4 @@
-import type { CalibrationRuns, Heads, Matrix, ScorePairs, Segment, TextMatrix } from '../calibration-runs.ts';
+import type { CalibrationRuns, Heads, Matrix, ScorePairs, Segment, TextMatrix } from '../ir/text-runs.ts';
 import { factorCholesky, solveCholesky } from './cholesky.ts';
 import type { Features } from './features.ts';
 import { rowsBetween } from './rows.ts';

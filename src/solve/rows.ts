@@ -1,4 +1,4 @@
-import type { Matrix } from '../calibration-runs.ts';
+import type { Matrix } from '../ir/text-runs.ts';
 
 /** The mean of each column, in the f32 that products take off. */
 export function meanOf({ values, rows, columns }: Matrix): Float32Array {

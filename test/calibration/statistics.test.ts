@@ -1,14 +1,14 @@
 import { afterAll, describe, expect, test } from 'vitest';
-import { feedsOf, type TokenRow } from '../../src/calibration/feeds.ts';
 import { collectStatistics } from '../../src/calibration/statistics.ts';
-import type { Checkpoint } from '../../src/checkpoint.ts';
-import { evaluate } from '../../src/evaluate.ts';
-import type { Graph, Node } from '../../src/graph.ts';
+import type { Checkpoint } from '../../src/formats/checkpoint.ts';
+import { evaluate } from '../../src/ir/evaluate.ts';
+import type { Graph, Node } from '../../src/ir/graph.ts';
+import { runPasses } from '../../src/ir/pass.ts';
+import type { NodeStatistics } from '../../src/ir/statistics.ts';
+import { readF32, type Tensor } from '../../src/ir/tensor.ts';
 import { buildModel } from '../../src/models/index.ts';
-import { runPasses } from '../../src/pass.ts';
 import { selectPasses } from '../../src/passes/index.ts';
-import type { NodeStatistics } from '../../src/statistics.ts';
-import { readF32, type Tensor } from '../../src/tensor.ts';
+import { feedsOf, type TokenRow } from '../../src/samples/feeds.ts';
 import { graphOf } from '../core.ts';
 import { openCheckpoint } from '../models/corpus.ts';
 

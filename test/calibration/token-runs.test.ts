@@ -1,11 +1,11 @@
 import { afterAll, describe, expect, onTestFinished, test } from 'vitest';
-import { feedsOf, type TokenRow } from '../../src/calibration/feeds.ts';
 import { openRuns } from '../../src/calibration/token-runs.ts';
-import type { CalibrationRuns, TextMatrix } from '../../src/calibration-runs.ts';
-import { evaluate } from '../../src/evaluate.ts';
-import type { Graph, Node } from '../../src/graph.ts';
+import { evaluate } from '../../src/ir/evaluate.ts';
+import type { Graph, Node } from '../../src/ir/graph.ts';
+import { readF32, type Tensor } from '../../src/ir/tensor.ts';
+import type { CalibrationRuns, TextMatrix } from '../../src/ir/text-runs.ts';
 import { buildModel } from '../../src/models/index.ts';
-import { readF32, type Tensor } from '../../src/tensor.ts';
+import { feedsOf, type TokenRow } from '../../src/samples/feeds.ts';
 import { openCheckpoint } from '../models/corpus.ts';
 
 const checkpoint = await openCheckpoint('mini-qa');

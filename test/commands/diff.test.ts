@@ -1,7 +1,7 @@
 import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { diffGraphs } from '../../src/diff.ts';
+import { diffGraphs } from '../../src/diff/diff-graphs.ts';
 import { CHANGES } from '../diff/changes.ts';
 import { changedCheckpoint } from '../diff/checkpoints.ts';
 import { problemsOf, type Schema } from '../diff/json-schema.ts';

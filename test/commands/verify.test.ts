@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { writeNpy } from '../../src/formats/npy.ts';
 import { storedZip } from '../../src/formats/zip-stored.ts';
-import { integerTensor } from '../../src/tensor.ts';
+import { integerTensor } from '../../src/ir/tensor.ts';
 import { changedCheckpoint } from '../diff/checkpoints.ts';
 import { Changes, goodFile, strictFile } from '../lint/sample.ts';
 import { temporaryFolder } from '../pipelines/written.ts';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { diffGraphs } from '../../src/diff.ts';
+import { diffGraphs } from '../../src/diff/diff-graphs.ts';
 import { differenceText } from '../../src/reports/diff-words.ts';
 import { CHANGES } from './changes.ts';
 

@@ -1,5 +1,5 @@
-import type { Constant, Graph, Node } from '../../src/graph.ts';
-import { convertTensor, type Quant, type Tensor, tensorOf } from '../../src/tensor.ts';
+import type { Constant, Graph, Node } from '../../src/ir/graph.ts';
+import { convertTensor, type Quant, type Tensor, tensorOf } from '../../src/ir/tensor.ts';
 import { graphOf } from '../core.ts';
 import { bertText, bertWith, edited } from './layers.ts';
 

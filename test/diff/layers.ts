@@ -1,6 +1,6 @@
-import type { Graph } from '../../src/graph.ts';
-import { takeF32, tensorOf } from '../../src/tensor.ts';
-import { parseGraph } from '../../src/text.ts';
+import type { Graph } from '../../src/ir/graph.ts';
+import { takeF32, tensorOf } from '../../src/ir/tensor.ts';
+import { parseGraph } from '../../src/ir/text.ts';
 import { randomTensor } from '../core.ts';
 
 /** What may be said of one layer in place of the usual. */

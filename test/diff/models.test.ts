@@ -1,11 +1,11 @@
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { diffGraphs } from '../../src/diff.ts';
-import { convert } from '../../src/pipelines/convert.ts';
+import { diffGraphs } from '../../src/diff/diff-graphs.ts';
+import { graphText, parseGraph } from '../../src/ir/text.ts';
+import { convert } from '../../src/pipelines/convert/convert.ts';
+import { diffModels } from '../../src/pipelines/diff/diff-models.ts';
 import { openSide } from '../../src/pipelines/diff/sides.ts';
-import { diffModels } from '../../src/pipelines/diff.ts';
 import { differenceText } from '../../src/reports/diff-words.ts';
-import { graphText, parseGraph } from '../../src/text.ts';
 import { ONNX_FIXTURES, unpack } from '../importers/onnx/fixtures.ts';
 import { CASES, modelPath } from '../importers/tensorflow/cases.ts';
 import { temporaryFolder } from '../pipelines/written.ts';

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { diffGraphs } from '../../src/diff/diff-graphs.ts';
 import type { GraphDifference } from '../../src/diff/difference.ts';
-import { diffGraphs } from '../../src/diff.ts';
-import type { Graph } from '../../src/graph.ts';
-import { graphText, parseGraph } from '../../src/text.ts';
+import type { Graph } from '../../src/ir/graph.ts';
+import { graphText, parseGraph } from '../../src/ir/text.ts';
 import { graphOf } from '../core.ts';
 import { CHANGES, EDITS } from './changes.ts';
 import { bertText, edited } from './layers.ts';

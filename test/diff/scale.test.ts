@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { diffGraphs } from '../../src/diff.ts';
-import { Graph, type Node } from '../../src/graph.ts';
-import type { OpName } from '../../src/ops/index.ts';
+import { diffGraphs } from '../../src/diff/diff-graphs.ts';
+import { Graph, type Node } from '../../src/ir/graph.ts';
+import type { OpName } from '../../src/ir/ops/index.ts';
 import { random, randomTensor } from '../core.ts';
 
 const LAYERS = 700;

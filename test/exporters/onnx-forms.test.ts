@@ -3,13 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import onnxProto from 'onnx-proto';
 import { afterAll, describe, expect, test } from 'vitest';
-import { evaluate } from '../../src/evaluate.ts';
 import { onnxModel } from '../../src/exporters/onnx/model.ts';
 import { onnx } from '../../src/exporters/onnx.ts';
-import { writeFiles } from '../../src/files.ts';
-import { Graph } from '../../src/graph.ts';
+import { writeFiles } from '../../src/io/files.ts';
+import { evaluate } from '../../src/ir/evaluate.ts';
+import { Graph } from '../../src/ir/graph.ts';
+import { readF32, type Tensor, tensorOf } from '../../src/ir/tensor.ts';
 import { onnxruntime } from '../../src/runtimes/onnxruntime.ts';
-import { readF32, type Tensor, tensorOf } from '../../src/tensor.ts';
 import { graphOf, randomTensor } from '../core.ts';
 import { expectAgreement, feedsOf, onnxBytes, onnxText, runOnnx } from './onnx-lab.ts';
 

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { lowerings } from '../../src/exporters/onnx/lowerings.ts';
 import { onnxModel } from '../../src/exporters/onnx/model.ts';
 import { onnx } from '../../src/exporters/onnx.ts';
-import { ops } from '../../src/ops/index.ts';
+import { ops } from '../../src/ir/ops/index.ts';
 import { graphOf } from '../core.ts';
 import { graphs } from './onnx-graphs.ts';
 import { expectAgreement } from './onnx-lab.ts';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { runPasses } from '../../src/pass.ts';
+import { runPasses } from '../../src/ir/pass.ts';
 import { selectPasses } from '../../src/passes/index.ts';
 import { graphOf } from '../core.ts';
 import { MOBILEBERT_LAYER } from '../passes/sample-graphs.ts';

@@ -1,15 +1,15 @@
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, test } from 'vitest';
-import { randomSequences } from '../../src/calibration/token-sequences.ts';
-import { evaluate, evaluateNode } from '../../src/evaluate.ts';
 import { minimumOpset } from '../../src/exporters/onnx.ts';
-import type { Call, Constant, Graph, Node } from '../../src/graph.ts';
-import { runPasses } from '../../src/pass.ts';
+import { evaluate, evaluateNode } from '../../src/ir/evaluate.ts';
+import type { Call, Constant, Graph, Node } from '../../src/ir/graph.ts';
+import { runPasses } from '../../src/ir/pass.ts';
+import { dequantized } from '../../src/ir/quantized.ts';
+import { convertTensor, readF32, type Tensor } from '../../src/ir/tensor.ts';
+import { constantBytes } from '../../src/ir/text.ts';
+import { openModel } from '../../src/opened/open-model.ts';
 import { selectPasses } from '../../src/passes/index.ts';
-import { openModel } from '../../src/pipelines/model.ts';
-import { dequantized } from '../../src/quantized.ts';
-import { convertTensor, readF32, type Tensor } from '../../src/tensor.ts';
-import { constantBytes } from '../../src/text.ts';
+import { randomSequences } from '../../src/samples/token-sequences.ts';
 import { optimized, runOnnx } from './onnx-lab.ts';
 import {
   linearsOf,

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { evaluate } from '../../src/evaluate.ts';
 import { onnxModel } from '../../src/exporters/onnx/model.ts';
 import { minimumOpset, onnx } from '../../src/exporters/onnx.ts';
-import { Graph, type Node } from '../../src/graph.ts';
-import { isFloat } from '../../src/op.ts';
-import { readF32, type Tensor, type TensorType, tensorOf } from '../../src/tensor.ts';
+import { evaluate } from '../../src/ir/evaluate.ts';
+import { Graph, type Node } from '../../src/ir/graph.ts';
+import { isFloat } from '../../src/ir/op.ts';
+import { readF32, type Tensor, type TensorType, tensorOf } from '../../src/ir/tensor.ts';
 import { graphOf } from '../core.ts';
 import { graphs } from './onnx-graphs.ts';
 import { expectAgreement, feedsOf, onnxBytes, onnxText, optimized, runOnnx } from './onnx-lab.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { onnxModel } from '../../src/exporters/onnx/model.ts';
 import { minimumOpset, onnx } from '../../src/exporters/onnx.ts';
-import type { Graph } from '../../src/graph.ts';
+import type { Graph } from '../../src/ir/graph.ts';
 import { graphOf } from '../core.ts';
 import { expectAgreement, onnxBytes, optimized, writtenNodes } from './onnx-lab.ts';
 import { constantOf, quantizeRows, quantizeTables, withRows, withZeroPoints } from './quantize-by-hand.ts';

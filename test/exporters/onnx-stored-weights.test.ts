@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { Graph } from '../../src/graph.ts';
-import { type Quant, tensorOf } from '../../src/tensor.ts';
+import { Graph } from '../../src/ir/graph.ts';
+import { type Quant, tensorOf } from '../../src/ir/tensor.ts';
 import { randomTensor } from '../core.ts';
 import { expectAgreement, onnxBytes, optimized } from './onnx-lab.ts';
 

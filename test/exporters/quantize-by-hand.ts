@@ -1,8 +1,8 @@
 import { expect } from 'vitest';
-import { evaluate } from '../../src/evaluate.ts';
-import type { Call, Constant, Graph, Node } from '../../src/graph.ts';
-import { roundToEven } from '../../src/quantized.ts';
-import { type Quant, readF32, type Tensor, type TensorType, tensorOf } from '../../src/tensor.ts';
+import { evaluate } from '../../src/ir/evaluate.ts';
+import type { Call, Constant, Graph, Node } from '../../src/ir/graph.ts';
+import { roundToEven } from '../../src/ir/quantized.ts';
+import { type Quant, readF32, type Tensor, type TensorType, tensorOf } from '../../src/ir/tensor.ts';
 import { graphOf } from '../core.ts';
 
 type Feeds = readonly ReadonlyMap<string, Tensor>[];

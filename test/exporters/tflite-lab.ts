@@ -2,7 +2,7 @@ import { type TfliteOptions, tflite } from '../../src/exporters/tflite.ts';
 import { decodeFlatbuffer } from '../../src/formats/tflite/decode.ts';
 import { encodeFlatbuffer } from '../../src/formats/tflite/encode.ts';
 import { type Model, modelRoot, type Tensor as TfliteTensor } from '../../src/formats/tflite/generated/model.ts';
-import type { Graph } from '../../src/graph.ts';
+import type { Graph } from '../../src/ir/graph.ts';
 import { graphOf } from '../core.ts';
 
 export async function bytesOf(graph: Graph, options: Partial<TfliteOptions> = {}): Promise<Uint8Array> {

@@ -1,11 +1,11 @@
 import { expect } from 'vitest';
-import { evaluate } from '../../src/evaluate.ts';
 import type { TfliteOptions } from '../../src/exporters/tflite.ts';
 import { decodeFlatbuffer } from '../../src/formats/tflite/decode.ts';
 import { type Model, modelRoot } from '../../src/formats/tflite/generated/model.ts';
-import type { Graph } from '../../src/graph.ts';
+import { evaluate } from '../../src/ir/evaluate.ts';
+import type { Graph } from '../../src/ir/graph.ts';
+import { readF32, type Tensor, type TensorType } from '../../src/ir/tensor.ts';
 import { litert } from '../../src/runtimes/litert.ts';
-import { readF32, type Tensor, type TensorType } from '../../src/tensor.ts';
 import { graphOf, randomTensor } from '../core.ts';
 import { bytesOf } from './tflite-lab.ts';
 

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { evaluate } from '../../src/evaluate.ts';
-import type { Constant } from '../../src/graph.ts';
+import { evaluate } from '../../src/ir/evaluate.ts';
+import type { Constant } from '../../src/ir/graph.ts';
+import { type Quant, readF32, type Tensor } from '../../src/ir/tensor.ts';
 import { litert } from '../../src/runtimes/litert.ts';
-import { type Quant, readF32, type Tensor } from '../../src/tensor.ts';
 import { graphOf, randomTensor } from '../core.ts';
 import { quantizeWeights, storeWeight, type WeightStorage } from '../quantize-by-hand.ts';
 import { bytesOf, fixLength, listing } from './tflite-lab.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { Node } from '../../src/graph.ts';
+import type { Node } from '../../src/ir/graph.ts';
 import { graphOf } from '../core.ts';
 import { quantizeWeights } from '../quantize-by-hand.ts';
 import { bytesOf } from './tflite-lab.ts';

@@ -1,13 +1,13 @@
 import { describe, expect, test } from 'vitest';
-import { evaluate } from '../../src/evaluate.ts';
 import type { TfliteOptions } from '../../src/exporters/tflite.ts';
 import { decodeFlatbuffer } from '../../src/formats/tflite/decode.ts';
 import { modelMetadataRoot } from '../../src/formats/tflite/generated/metadata.ts';
 import { modelRoot } from '../../src/formats/tflite/generated/model.ts';
-import type { Graph } from '../../src/graph.ts';
+import { evaluate } from '../../src/ir/evaluate.ts';
+import type { Graph } from '../../src/ir/graph.ts';
+import { sizeOf } from '../../src/ir/shape.ts';
+import { convertTensor, readF32, type Tensor, type TensorType, tensorOf } from '../../src/ir/tensor.ts';
 import { litert } from '../../src/runtimes/litert.ts';
-import { sizeOf } from '../../src/shape.ts';
-import { convertTensor, readF32, type Tensor, type TensorType, tensorOf } from '../../src/tensor.ts';
 import { graphOf, randomTensor } from '../core.ts';
 import { bytesOf, fixLength, listing, modelOf } from './tflite-lab.ts';
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { readHdf5 } from '../../src/formats/hdf5.ts';
-import { readF32, type Tensor } from '../../src/tensor.ts';
+import { readF32, type Tensor } from '../../src/ir/tensor.ts';
 import {
   contiguous,
   dataset,

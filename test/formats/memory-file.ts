@@ -1,5 +1,5 @@
 import { MbertError } from '../../src/errors.ts';
-import { type ModelFile, siblingPath } from '../../src/files.ts';
+import { type ModelFile, siblingPath } from '../../src/io/files.ts';
 
 /** A file that exists in memory only, beside others. */
 export function memoryFile(

@@ -5,7 +5,7 @@ import { MbertError } from '../../src/errors.ts';
 import { readHdf5 } from '../../src/formats/hdf5.ts';
 import { readTensorBundle } from '../../src/formats/tensor-bundle.ts';
 import { readTorch } from '../../src/formats/torch.ts';
-import { byteLength, type Tensor } from '../../src/tensor.ts';
+import { byteLength, type Tensor } from '../../src/ir/tensor.ts';
 import { block, entry, header, type Pair, sealed, table } from './bundle-files.ts';
 import { damage, EDITS, RUNS } from './damage.ts';
 import { dataset, type H5Object, h5File } from './hdf5-files.ts';

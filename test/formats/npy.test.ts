@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { readNpy, writeNpy } from '../../src/formats/npy.ts';
-import { type DType, integerTensor, readF32, readIntegers, type Tensor, tensorOf } from '../../src/tensor.ts';
+import { type DType, integerTensor, readF32, readIntegers, type Tensor, tensorOf } from '../../src/ir/tensor.ts';
 
 const fixture = (path: string) => readFileSync(new URL(`../../fixtures/${path}`, import.meta.url));
 

@@ -2,9 +2,9 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { openFile } from '../../src/files.ts';
 import { readNpz } from '../../src/formats/npz.ts';
-import { readIntegers, type Tensor } from '../../src/tensor.ts';
+import { openFile } from '../../src/io/files.ts';
+import { readIntegers, type Tensor } from '../../src/ir/tensor.ts';
 
 function arraysOf(bytes: Uint8Array): [string, Tensor][] {
   const folder = mkdtempSync(join(tmpdir(), 'mbert-'));

@@ -2,7 +2,7 @@ import onnxProto from 'onnx-proto';
 import { describe, expect, test } from 'vitest';
 import { ONNX_DTYPES } from '../../src/formats/onnx.ts';
 import { decodeOnnx, type OnnxFile } from '../../src/formats/onnx-decode.ts';
-import { type DType, readF32, readIntegers, type Tensor } from '../../src/tensor.ts';
+import { type DType, readF32, readIntegers, type Tensor } from '../../src/ir/tensor.ts';
 import { encodeModel } from '../importers/onnx/model.ts';
 import { memoryFile } from './memory-file.ts';
 

@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import onnxProto from 'onnx-proto';
 import * as ort from 'onnxruntime-node';
 import { afterAll, describe, expect, test } from 'vitest';
-import { type OutputFile, writeFiles } from '../../src/files.ts';
 import type { OnnxInitializer, OnnxModel } from '../../src/formats/onnx.ts';
 import { encodeOnnx } from '../../src/formats/onnx-encode.ts';
-import { integerTensor, type Tensor, tensorOf } from '../../src/tensor.ts';
+import { type OutputFile, writeFiles } from '../../src/io/files.ts';
+import { integerTensor, type Tensor, tensorOf } from '../../src/ir/tensor.ts';
 
 const { onnx } = onnxProto;
 const folder = mkdtempSync(join(tmpdir(), 'mbert-onnx-'));

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { ByteReader } from '../../src/bytes.ts';
 import { type PickleFunction, type PickleRules, readPickle } from '../../src/formats/pickle.ts';
+import { ByteReader } from '../../src/io/bytes.ts';
 import { pack } from './memory-file.ts';
 import { global, type Picklable, pickle } from './pickler.ts';
 

@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import type { ModelFile } from '../../src/files.ts';
 import {
   bundleIndexName,
   isBundleIndex,
   readTensorBundle,
   type TensorBundle,
 } from '../../src/formats/tensor-bundle.ts';
-import { readIntegers } from '../../src/tensor.ts';
+import type { ModelFile } from '../../src/io/files.ts';
+import { readIntegers } from '../../src/ir/tensor.ts';
 import { block, entry, header, indexOf, type Pair, sealed, table } from './bundle-files.ts';
 import { memoryFile, pack } from './memory-file.ts';
 

@@ -2,7 +2,7 @@ import { deflateRawSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { readTorch } from '../../src/formats/torch.ts';
 import { storedZip } from '../../src/formats/zip-stored.ts';
-import { readF32, readIntegers, type Tensor } from '../../src/tensor.ts';
+import { readF32, readIntegers, type Tensor } from '../../src/ir/tensor.ts';
 import { memoryFile } from './memory-file.ts';
 import { global, type Picklable, pickle } from './pickler.ts';
 import { storage, tensor, torchLegacy, torchZip } from './torch-files.ts';

@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import { randomNumbers } from '../../src/calibration/token-sequences.ts';
 import { MbertError } from '../../src/errors.ts';
-import { evaluate } from '../../src/evaluate.ts';
 import { addGradients } from '../../src/gradient/gradients.ts';
-import type { Graph, Node } from '../../src/graph.ts';
-import { bindDim, product, type Shape, sizeOf } from '../../src/shape.ts';
-import { readF32, scalarTensor, type Tensor, tensorOf } from '../../src/tensor.ts';
-import { parseGraph } from '../../src/text.ts';
+import { evaluate } from '../../src/ir/evaluate.ts';
+import type { Graph, Node } from '../../src/ir/graph.ts';
+import { bindDim, product, type Shape, sizeOf } from '../../src/ir/shape.ts';
+import { readF32, scalarTensor, type Tensor, tensorOf } from '../../src/ir/tensor.ts';
+import { parseGraph } from '../../src/ir/text.ts';
+import { randomNumbers } from '../../src/samples/token-sequences.ts';
 
 const SIZES: { readonly [symbol: string]: number } = { batch: 2, sequence: 3 };
 

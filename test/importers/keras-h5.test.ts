@@ -1,7 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { verifyGraph } from '../../src/ir/verify-graph.ts';
 import { buildModel } from '../../src/models/index.ts';
-import { verifyGraph } from '../../src/verify-graph.ts';
 import { badCase } from '../bad-case.ts';
 import { differences, openCheckpoint } from '../models/corpus.ts';
 import { type BadRow, expectAnswer } from './answers.ts';

@@ -1,4 +1,4 @@
-import type { Checkpoint } from '../../src/checkpoint.ts';
+import type { Checkpoint } from '../../src/formats/checkpoint.ts';
 import { openSource } from '../../src/importers/index.ts';
 
 /** Opens a source that holds weights. */

@@ -1,8 +1,8 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { pytorch } from '../../src/importers/pytorch.ts';
+import { verifyGraph } from '../../src/ir/verify-graph.ts';
 import { buildModel } from '../../src/models/index.ts';
-import { verifyGraph } from '../../src/verify-graph.ts';
 import { badCase } from '../bad-case.ts';
 import { differences, openCheckpoint } from '../models/corpus.ts';
 import { type BadRow, expectAnswer } from './answers.ts';

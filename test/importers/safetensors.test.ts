@@ -2,8 +2,8 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { openFile } from '../../src/files.ts';
 import { readSafetensors } from '../../src/formats/safetensors.ts';
+import { openFile } from '../../src/io/files.ts';
 import { openWeights } from './open.ts';
 
 let folder = '';

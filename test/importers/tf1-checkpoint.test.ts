@@ -2,11 +2,11 @@ import { cpSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { Constant } from '../../src/graph.ts';
 import { tf1Checkpoint } from '../../src/importers/tf1-checkpoint.ts';
+import type { Constant } from '../../src/ir/graph.ts';
+import { readF32, type Tensor } from '../../src/ir/tensor.ts';
+import { verifyGraph } from '../../src/ir/verify-graph.ts';
 import { buildModel } from '../../src/models/index.ts';
-import { readF32, type Tensor } from '../../src/tensor.ts';
-import { verifyGraph } from '../../src/verify-graph.ts';
 import { badCase } from '../bad-case.ts';
 import { changed, differences, openCheckpoint, readManifest, zeros } from '../models/corpus.ts';
 import { type BadRow, expectAnswer } from './answers.ts';

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
+import type { Dim } from '../../src/ir/shape.ts';
+import { tensorOf } from '../../src/ir/tensor.ts';
 import { onnxRules } from '../../src/lint/index.ts';
 import { lint } from '../../src/lint/rule.ts';
-import type { Dim } from '../../src/shape.ts';
-import { tensorOf } from '../../src/tensor.ts';
 import {
   type KernelCounts,
   OnnxChanges,

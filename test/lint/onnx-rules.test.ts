@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
+import { readF32, type Tensor, tensorOf } from '../../src/ir/tensor.ts';
 import { onnxRules } from '../../src/lint/index.ts';
 import { lint, type RuleFinding } from '../../src/lint/rule.ts';
 import { onnxruntime } from '../../src/runtimes/onnxruntime.ts';
-import { readF32, type Tensor, tensorOf } from '../../src/tensor.ts';
 import { randomTensor } from '../core.ts';
 import {
   dynamicModel,

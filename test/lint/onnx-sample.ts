@@ -5,11 +5,11 @@ import { onnxModel } from '../../src/exporters/onnx/model.ts';
 import { onnx } from '../../src/exporters/onnx.ts';
 import type { OnnxModel, OnnxNode } from '../../src/formats/onnx.ts';
 import { encodeOnnx } from '../../src/formats/onnx-encode.ts';
+import { sizeOf } from '../../src/ir/shape.ts';
+import { convertTensor, type DType, integerTensor, readF32, type Tensor, tensorOf } from '../../src/ir/tensor.ts';
 import { type Kernel, type PredictedOnnx, withPrediction } from '../../src/lint/onnx/kernels.ts';
 import { dequantizerOf, openOnnx } from '../../src/lint/onnx/model.ts';
 import { onnxruntime } from '../../src/runtimes/onnxruntime.ts';
-import { sizeOf } from '../../src/shape.ts';
-import { convertTensor, type DType, integerTensor, readF32, type Tensor, tensorOf } from '../../src/tensor.ts';
 import { graphOf, randomTensor } from '../core.ts';
 import { quantizeDynamic, quantizeStatic } from '../exporters/quantize-by-hand.ts';
 

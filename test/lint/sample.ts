@@ -8,8 +8,8 @@ import {
   type QuantizationParameters,
   type Tensor as TfliteTensor,
 } from '../../src/formats/tflite/generated/model.ts';
-import type { Graph } from '../../src/graph.ts';
-import type { TensorType } from '../../src/tensor.ts';
+import type { Graph } from '../../src/ir/graph.ts';
+import type { TensorType } from '../../src/ir/tensor.ts';
 import { graphOf, randomTensor } from '../core.ts';
 import { bytesOf } from '../exporters/tflite-lab.ts';
 import { toInt8 } from '../int8-by-hand.ts';

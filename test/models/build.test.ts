@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import type { Checkpoint } from '../../src/checkpoint.ts';
+import type { Checkpoint } from '../../src/formats/checkpoint.ts';
+import { graphText, typeText } from '../../src/ir/text.ts';
+import { verifyGraph } from '../../src/ir/verify-graph.ts';
 import { buildModel, describeModel, type Task } from '../../src/models/index.ts';
-import { graphText, typeText } from '../../src/text.ts';
-import { verifyGraph } from '../../src/verify-graph.ts';
 import { changed, openCheckpoint } from './corpus.ts';
 
 const DYNAMIC = { batch: 'batch', sequenceLength: 'sequence', indexType: 'i64' } as const;

@@ -1,12 +1,12 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import type { Checkpoint } from '../../src/checkpoint.ts';
-import { evaluate } from '../../src/evaluate.ts';
+import type { Checkpoint } from '../../src/formats/checkpoint.ts';
 import type { JsonValue } from '../../src/formats/json.ts';
 import { readNpy } from '../../src/formats/npy.ts';
-import type { Graph } from '../../src/graph.ts';
 import { openSource } from '../../src/importers/index.ts';
-import { sizeOf } from '../../src/shape.ts';
-import { convertTensor, integerTensor, readF32, type Tensor, tensorOf } from '../../src/tensor.ts';
+import { evaluate } from '../../src/ir/evaluate.ts';
+import type { Graph } from '../../src/ir/graph.ts';
+import { sizeOf } from '../../src/ir/shape.ts';
+import { convertTensor, integerTensor, readF32, type Tensor, tensorOf } from '../../src/ir/tensor.ts';
 import { unpacked } from '../unpacked.ts';
 
 /** What a fixture's manifest says that tests need. */

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import type { Checkpoint, Origin } from '../../src/checkpoint.ts';
+import type { Checkpoint, Origin } from '../../src/formats/checkpoint.ts';
 import type { JsonValue } from '../../src/formats/json.ts';
+import { readF32, tensorOf } from '../../src/ir/tensor.ts';
 import { underTorchNames } from '../../src/models/names/index.ts';
-import { readF32, tensorOf } from '../../src/tensor.ts';
 
 function checkpoint(
   origin: Origin,

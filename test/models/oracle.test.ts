@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import type { Checkpoint } from '../../src/checkpoint.ts';
+import type { Checkpoint } from '../../src/formats/checkpoint.ts';
+import { type Tensor, transposed } from '../../src/ir/tensor.ts';
+import { verifyGraph } from '../../src/ir/verify-graph.ts';
 import { buildModel } from '../../src/models/index.ts';
-import { type Tensor, transposed } from '../../src/tensor.ts';
-import { verifyGraph } from '../../src/verify-graph.ts';
 import { CHECKPOINTS, differences, openCheckpoint, readManifest } from './corpus.ts';
 
 const DYNAMIC = { batch: 'batch', sequenceLength: 'sequence', indexType: 'i64' } as const;

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
+import { convertTensor, readF32, type Tensor, tensorOf } from '../../src/ir/tensor.ts';
 import { buildModel } from '../../src/models/index.ts';
 import { underTorchNames } from '../../src/models/names/index.ts';
 import { finiteTensor, isZero } from '../../src/models/values.ts';
 import { openWeights } from '../../src/models/weights.ts';
-import { convertTensor, readF32, type Tensor, tensorOf } from '../../src/tensor.ts';
 import { changed, openCheckpoint, zeros } from './corpus.ts';
 
 const DYNAMIC = { batch: 'batch', sequenceLength: 'sequence', indexType: 'i64' } as const;

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import type { TokenRow } from '../../src/calibration/feeds.ts';
 import { collectStatistics } from '../../src/calibration/statistics.ts';
+import { type PassContext, runPasses } from '../../src/ir/pass.ts';
 import { buildModel } from '../../src/models/index.ts';
-import { type PassContext, runPasses } from '../../src/pass.ts';
 import { selectPasses } from '../../src/passes/index.ts';
+import type { TokenRow } from '../../src/samples/feeds.ts';
 import { CHECKPOINTS, differences, openCheckpoint } from '../models/corpus.ts';
 
 const EQUALIZE = [

@@ -1,12 +1,12 @@
 import { expect, test } from 'vitest';
-import { evaluate } from '../../src/evaluate.ts';
-import type { Constant, Graph, Node } from '../../src/graph.ts';
-import { type PassContext, runPasses } from '../../src/pass.ts';
+import { evaluate } from '../../src/ir/evaluate.ts';
+import type { Constant, Graph, Node } from '../../src/ir/graph.ts';
+import { type PassContext, runPasses } from '../../src/ir/pass.ts';
+import type { NodeStatistics } from '../../src/ir/statistics.ts';
+import { readF32, type Tensor } from '../../src/ir/tensor.ts';
 import { centreAttention } from '../../src/passes/centre-attention.ts';
 import { equalizeLinears, equalizeQueryKey, equalizeValueOutput } from '../../src/passes/equalize-pairs.ts';
 import { selectPasses } from '../../src/passes/index.ts';
-import type { NodeStatistics } from '../../src/statistics.ts';
-import { readF32, type Tensor } from '../../src/tensor.ts';
 import { graphOf, randomTensor } from '../core.ts';
 import { MOBILEBERT_LAYER } from './sample-graphs.ts';
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { keepNothing } from '../../src/pass.ts';
+import { keepNothing } from '../../src/ir/pass.ts';
+import { graphText } from '../../src/ir/text.ts';
 import { flattenTokens } from '../../src/passes/flatten-tokens.ts';
-import { graphText } from '../../src/text.ts';
 import { after, graphOf } from '../core.ts';
 import { MOBILEBERT_LAYER } from './sample-graphs.ts';
 

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
-import { evaluate } from '../../src/evaluate.ts';
-import type { Graph } from '../../src/graph.ts';
-import { runPasses } from '../../src/pass.ts';
+import { evaluate } from '../../src/ir/evaluate.ts';
+import type { Graph } from '../../src/ir/graph.ts';
+import { runPasses } from '../../src/ir/pass.ts';
+import { readF32, type Tensor } from '../../src/ir/tensor.ts';
 import { foldNoNorm } from '../../src/passes/fold-no-norm.ts';
-import { readF32, type Tensor } from '../../src/tensor.ts';
 import { after, graphOf, randomTensor } from '../core.ts';
 import { MOBILEBERT_LAYER } from './sample-graphs.ts';
 

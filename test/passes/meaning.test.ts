@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
-import { evaluate } from '../../src/evaluate.ts';
-import type { Graph } from '../../src/graph.ts';
-import { runPasses } from '../../src/pass.ts';
+import { evaluate } from '../../src/ir/evaluate.ts';
+import type { Graph } from '../../src/ir/graph.ts';
+import { runPasses } from '../../src/ir/pass.ts';
+import { readF32, type Tensor } from '../../src/ir/tensor.ts';
 import { passes, selectPasses } from '../../src/passes/index.ts';
-import { readF32, type Tensor } from '../../src/tensor.ts';
 import { graphOf, randomTensor } from '../core.ts';
 import { SAMPLE_GRAPHS } from './sample-graphs.ts';
 

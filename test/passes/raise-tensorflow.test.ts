@@ -1,14 +1,14 @@
 import { describe, expect, test } from 'vitest';
-import { evaluate } from '../../src/evaluate.ts';
-import type { Graph } from '../../src/graph.ts';
-import { type Pass, runPasses } from '../../src/pass.ts';
-import { raiseExpand } from '../../src/passes/raise-expand.ts';
-import { raiseNeutral } from '../../src/passes/raise-neutral.ts';
-import { raiseReshape } from '../../src/passes/raise-reshape.ts';
-import { raiseSoftmaxOffset } from '../../src/passes/raise-softmax-offset.ts';
-import { raiseSums } from '../../src/passes/raise-sums.ts';
-import { readF32, type Tensor } from '../../src/tensor.ts';
-import { graphText } from '../../src/text.ts';
+import { evaluate } from '../../src/ir/evaluate.ts';
+import type { Graph } from '../../src/ir/graph.ts';
+import { type Pass, runPasses } from '../../src/ir/pass.ts';
+import { readF32, type Tensor } from '../../src/ir/tensor.ts';
+import { graphText } from '../../src/ir/text.ts';
+import { raiseExpand } from '../../src/passes/raise/expand.ts';
+import { raiseNeutral } from '../../src/passes/raise/neutral.ts';
+import { raiseReshape } from '../../src/passes/raise/reshape.ts';
+import { raiseSoftmaxOffset } from '../../src/passes/raise/softmax-offset.ts';
+import { raiseSums } from '../../src/passes/raise/sums.ts';
 import { graphOf, randomTensor } from '../core.ts';
 
 const SIZES: { readonly [symbol: string]: number } = { batch: 2, sequence: 3 };

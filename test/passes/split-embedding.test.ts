@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
-import { evaluate } from '../../src/evaluate.ts';
-import type { PassContext } from '../../src/pass.ts';
-import { runPasses } from '../../src/pass.ts';
+import { evaluate } from '../../src/ir/evaluate.ts';
+import type { PassContext } from '../../src/ir/pass.ts';
+import { runPasses } from '../../src/ir/pass.ts';
+import { readF32, type Tensor, tensorOf } from '../../src/ir/tensor.ts';
+import { graphText } from '../../src/ir/text.ts';
+import { verifyGraph } from '../../src/ir/verify-graph.ts';
 import { splitEmbedding, splitEmbeddings, tokenWeights } from '../../src/passes/split-embedding.ts';
-import { readF32, type Tensor, tensorOf } from '../../src/tensor.ts';
-import { graphText } from '../../src/text.ts';
-import { verifyGraph } from '../../src/verify-graph.ts';
 import { graphOf } from '../core.ts';
 
 const WORDS = `graph g (input_ids: i64[1, 40])

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { balancedScale } from '../../src/passes/stream-balance.ts';
-import { tensorOf } from '../../src/tensor.ts';
+import { tensorOf } from '../../src/ir/tensor.ts';
+import { balancedScale } from '../../src/passes/streams/stream-balance.ts';
 
 const CHANNELS = 24;
 const OUTPUTS = 40;

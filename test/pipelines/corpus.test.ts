@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { sqnr } from '../../src/calibration/metrics.ts';
-import { convert } from '../../src/pipelines/convert.ts';
+import { readF32, type Tensor } from '../../src/ir/tensor.ts';
+import { sqnr } from '../../src/metrics/metrics.ts';
+import { convert } from '../../src/pipelines/convert/convert.ts';
 import { runtimeFor } from '../../src/runtimes/index.ts';
-import { readF32, type Tensor } from '../../src/tensor.ts';
 import { CHECKPOINTS, fixture, readArray, readManifest } from '../models/corpus.ts';
 import { temporaryFolder } from './written.ts';
 

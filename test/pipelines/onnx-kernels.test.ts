@@ -1,8 +1,8 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { lintFile, predictOnnxRuntime } from '../../src/pipelines/lint.ts';
-import { type QuantizeOptions, quantize } from '../../src/pipelines/quantize.ts';
+import { lintFile, predictOnnxRuntime } from '../../src/lint/lint-file.ts';
+import { type QuantizeOptions, quantize } from '../../src/pipelines/quantize/quantize.ts';
 import { type KernelCounts, leftDequantized, realKernels } from '../lint/onnx-sample.ts';
 import { unpacked } from '../unpacked.ts';
 import { temporaryFolder } from './written.ts';

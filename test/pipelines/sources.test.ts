@@ -1,10 +1,10 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { convert } from '../../src/pipelines/convert.ts';
+import { readF32, type Tensor } from '../../src/ir/tensor.ts';
+import { convert } from '../../src/pipelines/convert/convert.ts';
 import { runtimeFor } from '../../src/runtimes/index.ts';
 import type { RuntimeSession } from '../../src/runtimes/runtime.ts';
-import { readF32, type Tensor } from '../../src/tensor.ts';
 import { ONNX_FIXTURES, unpack } from '../importers/onnx/fixtures.ts';
 import { CASES, modelPath } from '../importers/tensorflow/cases.ts';
 import { fixture, type Manifest, readArray, readManifest } from '../models/corpus.ts';

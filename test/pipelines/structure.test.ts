@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { convert } from '../../src/pipelines/convert.ts';
-import { inspect } from '../../src/pipelines/inspect.ts';
+import { convert } from '../../src/pipelines/convert/convert.ts';
+import { inspect } from '../../src/pipelines/inspect/inspect.ts';
 import { fixture } from '../models/corpus.ts';
 import { countOperators, temporaryFolder } from './written.ts';
 

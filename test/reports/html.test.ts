@@ -1,16 +1,16 @@
 import { describe, expect, test } from 'vitest';
-import { diffGraphs } from '../../src/diff.ts';
-import { Graph } from '../../src/graph.ts';
+import { diffGraphs } from '../../src/diff/diff-graphs.ts';
+import { Graph } from '../../src/ir/graph.ts';
+import { tensorOf } from '../../src/ir/tensor.ts';
+import { outlineOf } from '../../src/opened/outline.ts';
+import type { ModelDiff } from '../../src/pipelines/diff/diff-models.ts';
 import { outlineBoth } from '../../src/pipelines/diff/outline.ts';
-import type { ModelDiff } from '../../src/pipelines/diff.ts';
-import { outlineOf } from '../../src/pipelines/outline.ts';
 import { diffHtml } from '../../src/reports/diff-html.ts';
 import { groupNodes } from '../../src/reports/html/layers.ts';
 import { BOX_HEIGHT, layOut } from '../../src/reports/html/layout.ts';
 import { html, jsonMarkup } from '../../src/reports/html/markup.ts';
 import { sortableTable } from '../../src/reports/html/tables.ts';
 import { inspectHtml } from '../../src/reports/inspect-html.ts';
-import { tensorOf } from '../../src/tensor.ts';
 import { CHANGES } from '../diff/changes.ts';
 import { pictureOf, problemsOf } from './pages.ts';
 

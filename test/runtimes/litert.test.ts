@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { convertTensor, integerTensor, readF32, readIntegers, type Tensor, tensorOf } from '../../src/ir/tensor.ts';
 import { litert } from '../../src/runtimes/litert.ts';
-import { convertTensor, integerTensor, readF32, readIntegers, type Tensor, tensorOf } from '../../src/tensor.ts';
 import { largestError, readOracle, row } from './oracle.ts';
 import { reluModel } from './tiny-tflite.ts';
 

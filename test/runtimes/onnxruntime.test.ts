@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import onnxProto from 'onnx-proto';
 import { describe, expect, test } from 'vitest';
+import { convertTensor, type DType, integerTensor, type Tensor, tensorOf } from '../../src/ir/tensor.ts';
 import { onnxruntime } from '../../src/runtimes/onnxruntime.ts';
-import { convertTensor, type DType, integerTensor, type Tensor, tensorOf } from '../../src/tensor.ts';
 import { largestError, readOracle, row } from './oracle.ts';
 
 const oracle = readOracle('mini-onnx-qa');

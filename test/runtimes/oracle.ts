@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { readNpy } from '../../src/formats/npy.ts';
-import { DTYPES, readF32, type Tensor } from '../../src/tensor.ts';
+import { DTYPES, readF32, type Tensor } from '../../src/ir/tensor.ts';
 
 interface Manifest {
   readonly inputs: { readonly [name: string]: { readonly file: string } };

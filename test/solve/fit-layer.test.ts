@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { TextMatrix } from '../../src/calibration-runs.ts';
+import type { TextMatrix } from '../../src/ir/text-runs.ts';
 import { featuresOf } from '../../src/solve/features.ts';
 import { fitLayer, type LayerProblem } from '../../src/solve/fit-layer.ts';
 import { at, built, noise, pick, runs } from './matrices.ts';

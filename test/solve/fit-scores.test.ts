@@ -1,6 +1,6 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { openScorePairs } from '../../src/calibration/score-pairs.ts';
-import type { Heads, Matrix, ScorePairs, Segment, TextMatrix } from '../../src/calibration-runs.ts';
+import type { Heads, Matrix, ScorePairs, Segment, TextMatrix } from '../../src/ir/text-runs.ts';
 import { featuresOf } from '../../src/solve/features.ts';
 import { fitScores, type ScoresProblem } from '../../src/solve/fit-scores.ts';
 import { at, built, LENGTH, noise, runs as products, ROWS } from './matrices.ts';

@@ -1,4 +1,4 @@
-import type { CalibrationRuns, Matrix, TextMatrix } from '../../src/calibration-runs.ts';
+import type { CalibrationRuns, Matrix, TextMatrix } from '../../src/ir/text-runs.ts';
 
 export const ROWS = 400;
 

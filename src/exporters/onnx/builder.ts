@@ -1,8 +1,8 @@
 import { MbertError } from '../../errors.ts';
 import { ONNX_DTYPES, type OnnxAttribute, type OnnxInitializer, type OnnxNode } from '../../formats/onnx.ts';
-import type { Constant, Graph, Node } from '../../graph.ts';
-import { computedType, isFloat } from '../../op.ts';
-import { type Dim, sizeOf } from '../../shape.ts';
+import type { Constant, Graph, Node } from '../../ir/graph.ts';
+import { computedType, isFloat } from '../../ir/op.ts';
+import { type Dim, sizeOf } from '../../ir/shape.ts';
 import {
   arrayOf,
   convertTensor,
@@ -11,7 +11,7 @@ import {
   scalarTensor,
   type Tensor,
   type TensorType,
-} from '../../tensor.ts';
+} from '../../ir/tensor.ts';
 import { type Fusions, findFusions } from './fusions.ts';
 import { axisOfQuant, refuseToQuantize, scaleTensor, zeroPointTensor } from './quantization.ts';
 

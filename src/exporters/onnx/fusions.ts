@@ -1,5 +1,5 @@
-import type { Call, Graph, Node } from '../../graph.ts';
-import { sameShape } from '../../shape.ts';
+import type { Call, Graph, Node } from '../../ir/graph.ts';
+import { sameShape } from '../../ir/shape.ts';
 import { hasIntegerWeight } from './quantization.ts';
 
 /** Where one ONNX node stands for several nodes of the graph. Decided before anything is written. */

@@ -1,7 +1,7 @@
 import { ONNX_DTYPES } from '../../formats/onnx.ts';
-import type { Call, Constant, Node } from '../../graph.ts';
-import { roundToEven, transposedQuant } from '../../quantized.ts';
-import { type Quant, readF32, tensorOf } from '../../tensor.ts';
+import type { Call, Constant, Node } from '../../ir/graph.ts';
+import { roundToEven, transposedQuant } from '../../ir/quantized.ts';
+import { type Quant, readF32, tensorOf } from '../../ir/tensor.ts';
 import type { OnnxBuilder, Step, Stored } from './builder.ts';
 import { isSymmetric } from './quantization.ts';
 import { targetOf } from './shapes.ts';

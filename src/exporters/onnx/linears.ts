@@ -1,6 +1,6 @@
-import type { Call, Node } from '../../graph.ts';
-import { storedRange } from '../../quantized.ts';
-import { type TensorType, transposed } from '../../tensor.ts';
+import type { Call, Node } from '../../ir/graph.ts';
+import { storedRange } from '../../ir/quantized.ts';
+import { type TensorType, transposed } from '../../ir/tensor.ts';
 import type { OnnxBuilder, Step } from './builder.ts';
 import { dynamicSteps, integerSteps, packedSteps } from './integer-linears.ts';
 import { hasIntegerWeight, isPackedWeight } from './quantization.ts';

@@ -1,7 +1,7 @@
 import { ONNX_DTYPES } from '../../formats/onnx.ts';
-import type { Call, Node } from '../../graph.ts';
-import { computedType } from '../../op.ts';
-import type { OpName } from '../../ops/index.ts';
+import type { Call, Node } from '../../ir/graph.ts';
+import { computedType } from '../../ir/op.ts';
+import type { OpName } from '../../ir/ops/index.ts';
 import type { OnnxBuilder } from './builder.ts';
 import { dynamicRound } from './integer-linears.ts';
 import { linear, relu } from './linears.ts';

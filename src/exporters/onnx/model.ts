@@ -1,9 +1,9 @@
 import { MbertError } from '../../errors.ts';
 import type { OnnxModel, OnnxValue } from '../../formats/onnx.ts';
-import type { Call, Graph, Node } from '../../graph.ts';
-import { computedType } from '../../op.ts';
-import { foreignText } from '../../ops/foreign.ts';
-import type { DType, TensorType } from '../../tensor.ts';
+import type { Call, Graph, Node } from '../../ir/graph.ts';
+import { computedType } from '../../ir/op.ts';
+import { foreignText } from '../../ir/ops/foreign.ts';
+import type { DType, TensorType } from '../../ir/tensor.ts';
 import { OnnxBuilder } from './builder.ts';
 import { lowerings } from './lowerings.ts';
 import { refuseOldOpset } from './quantization.ts';

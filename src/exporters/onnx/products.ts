@@ -1,4 +1,4 @@
-import type { Call, Node } from '../../graph.ts';
+import type { Call, Node } from '../../ir/graph.ts';
 import type { OnnxBuilder } from './builder.ts';
 
 /** add(x Wᵀ, residual) = Gemm(x, W, C = residual): one pass over the output instead of two. */

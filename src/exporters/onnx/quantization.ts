@@ -1,8 +1,8 @@
 import { MbertError } from '../../errors.ts';
 import type { OnnxNode } from '../../formats/onnx.ts';
-import type { Constant, Graph, Node } from '../../graph.ts';
-import { storedRange } from '../../quantized.ts';
-import { isStatic, type Shape, sizeOf } from '../../shape.ts';
+import type { Constant, Graph, Node } from '../../ir/graph.ts';
+import { storedRange } from '../../ir/quantized.ts';
+import { isStatic, type Shape, sizeOf } from '../../ir/shape.ts';
 import {
   convertTensor,
   DTYPES,
@@ -12,7 +12,7 @@ import {
   type Tensor,
   type TensorType,
   tensorOf,
-} from '../../tensor.ts';
+} from '../../ir/tensor.ts';
 
 import { packNibbles } from './transpose.ts';
 

@@ -1,5 +1,5 @@
-import type { Call, Node } from '../../graph.ts';
-import { isStatic, type Shape } from '../../shape.ts';
+import type { Call, Node } from '../../ir/graph.ts';
+import { isStatic, type Shape } from '../../ir/shape.ts';
 import type { OnnxBuilder } from './builder.ts';
 
 /** ONNX's "to the end of the axis", whatever its size (operator Slice). */

@@ -1,8 +1,8 @@
 import { ONNX_DTYPES } from '../../formats/onnx.ts';
-import type { Call, Node } from '../../graph.ts';
-import { isFloat } from '../../op.ts';
-import { axisOf } from '../../shape.ts';
-import { DTYPES } from '../../tensor.ts';
+import type { Call, Node } from '../../ir/graph.ts';
+import { isFloat } from '../../ir/op.ts';
+import { axisOf } from '../../ir/shape.ts';
+import { DTYPES } from '../../ir/tensor.ts';
 import type { OnnxBuilder, Stored } from './builder.ts';
 
 /** Picks from the constant of this name along the axis in question, and names what it picked. */

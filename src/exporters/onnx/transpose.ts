@@ -1,4 +1,4 @@
-import { computedTensor, DTYPES, type Tensor } from '../../tensor.ts';
+import { computedTensor, DTYPES, type Tensor } from '../../ir/tensor.ts';
 
 /** The transpose of a matrix of stored 8-bit or 4-bit integers, computed on demand. */
 export function transposedIntegers(tensor: Tensor): Tensor {

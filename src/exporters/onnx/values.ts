@@ -1,4 +1,4 @@
-import type { Call, Node } from '../../graph.ts';
+import type { Call, Node } from '../../ir/graph.ts';
 import type { OnnxBuilder } from './builder.ts';
 
 /** Opsets since which an op is ONNX's own. */

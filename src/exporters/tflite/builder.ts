@@ -7,9 +7,9 @@ import {
   type Tensor as TfliteTensor,
 } from '../../formats/tflite/generated/model.ts';
 import type { Draft } from '../../formats/tflite/table.ts';
-import type { Graph, Input, Node } from '../../graph.ts';
-import { computedType, isFloat } from '../../op.ts';
-import { type Dim, isStatic, sizeOf } from '../../shape.ts';
+import type { Graph, Input, Node } from '../../ir/graph.ts';
+import { computedType, isFloat } from '../../ir/op.ts';
+import { type Dim, isStatic, sizeOf } from '../../ir/shape.ts';
 import {
   arrayOf,
   byteLength,
@@ -22,7 +22,7 @@ import {
   type Tensor,
   type TensorType,
   tensorOf,
-} from '../../tensor.ts';
+} from '../../ir/tensor.ts';
 import { blockScales, quantizationOf } from './quantization.ts';
 import { type Builtin, type Form, isNewer, releaseOf, versionOf } from './versions.ts';
 

@@ -1,9 +1,9 @@
 import { MbertError } from '../../errors.ts';
-import type { Call, Node } from '../../graph.ts';
-import { foreignText } from '../../ops/foreign.ts';
-import type { OpName } from '../../ops/index.ts';
-import { axisOf, type Dim, product } from '../../shape.ts';
-import type { DType } from '../../tensor.ts';
+import type { Call, Node } from '../../ir/graph.ts';
+import { foreignText } from '../../ir/ops/foreign.ts';
+import type { OpName } from '../../ir/ops/index.ts';
+import { axisOf, type Dim, product } from '../../ir/shape.ts';
+import type { DType } from '../../ir/tensor.ts';
 import { type Options, type Result, type TfliteBuilder, TYPES } from './builder.ts';
 import { inputOf, operand, operands } from './operands.ts';
 import { lowerConv1d, lowerLinear } from './products.ts';

@@ -7,7 +7,7 @@ import {
 } from '../../formats/tflite/generated/metadata.ts';
 import type { Draft } from '../../formats/tflite/table.ts';
 import type { ZipEntry } from '../../formats/zip-stored.ts';
-import type { Graph } from '../../graph.ts';
+import type { Graph } from '../../ir/graph.ts';
 
 /** What the file says of itself beyond its graph. */
 export interface TfliteMetadata {

@@ -1,4 +1,4 @@
-import type { Node } from '../../graph.ts';
+import type { Node } from '../../ir/graph.ts';
 import type { TfliteBuilder } from './builder.ts';
 
 export function inputOf(node: Node, at: number): Node {

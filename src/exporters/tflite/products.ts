@@ -1,9 +1,9 @@
 import { MbertError } from '../../errors.ts';
 import type { ActivationFunctionType } from '../../formats/tflite/generated/model.ts';
-import type { Call, Constant, Node } from '../../graph.ts';
-import { dequantized, roundToEven } from '../../quantized.ts';
-import type { Dim, Shape } from '../../shape.ts';
-import { type Quant, readF32, type Tensor, tensorOf } from '../../tensor.ts';
+import type { Call, Constant, Node } from '../../ir/graph.ts';
+import { dequantized, roundToEven } from '../../ir/quantized.ts';
+import type { Dim, Shape } from '../../ir/shape.ts';
+import { type Quant, readF32, type Tensor, tensorOf } from '../../ir/tensor.ts';
 import type { Result, TfliteBuilder } from './builder.ts';
 import { reshape } from './shapes.ts';
 

@@ -1,8 +1,8 @@
 import { MbertError } from '../../errors.ts';
 import type { QuantizationParameters } from '../../formats/tflite/generated/model.ts';
 import type { Draft } from '../../formats/tflite/table.ts';
-import { axisOf, shapeText, sizeOf } from '../../shape.ts';
-import { convertTensor, type Quant, readF32, type Tensor, type TensorType, tensorOf } from '../../tensor.ts';
+import { axisOf, shapeText, sizeOf } from '../../ir/shape.ts';
+import { convertTensor, type Quant, readF32, type Tensor, type TensorType, tensorOf } from '../../ir/tensor.ts';
 
 /** Scales below f32's normal numbers make XNNPACK refuse the tensor. */
 const MIN_SCALE = 2 ** -126;

@@ -1,6 +1,6 @@
 import { MbertError } from '../../errors.ts';
-import type { Node } from '../../graph.ts';
-import { isStatic, type Shape, shapeText } from '../../shape.ts';
+import type { Node } from '../../ir/graph.ts';
+import { isStatic, type Shape, shapeText } from '../../ir/shape.ts';
 import type { Result, TfliteBuilder } from './builder.ts';
 
 /** A float value on the way to a node's. */

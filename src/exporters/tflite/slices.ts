@@ -1,6 +1,6 @@
 import { MbertError } from '../../errors.ts';
-import type { Call, Node } from '../../graph.ts';
-import { axisOf, type Dim, isStatic, type Shape, shapeText, sizeOf } from '../../shape.ts';
+import type { Call, Node } from '../../ir/graph.ts';
+import { axisOf, type Dim, isStatic, type Shape, shapeText, sizeOf } from '../../ir/shape.ts';
 import type { Result, TfliteBuilder } from './builder.ts';
 import { operand } from './operands.ts';
 import { reshape } from './shapes.ts';

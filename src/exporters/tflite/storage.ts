@@ -1,10 +1,10 @@
 import { MbertError } from '../../errors.ts';
-import type { Node } from '../../graph.ts';
-import { isFloat } from '../../op.ts';
-import type { OpName } from '../../ops/index.ts';
-import { axisOf } from '../../shape.ts';
-import type { DType, TensorType } from '../../tensor.ts';
-import { typeText } from '../../text.ts';
+import type { Node } from '../../ir/graph.ts';
+import { isFloat } from '../../ir/op.ts';
+import type { OpName } from '../../ir/ops/index.ts';
+import { axisOf } from '../../ir/shape.ts';
+import type { DType, TensorType } from '../../ir/tensor.ts';
+import { typeText } from '../../ir/text.ts';
 
 /** Says what is wrong with how a node and its inputs are stored, or null. */
 type Check = (node: Node) => string | null;

@@ -1,6 +1,6 @@
 import type { builtinOperatorValues, Operator } from '../../formats/tflite/generated/model.ts';
 import type { Draft } from '../../formats/tflite/table.ts';
-import type { TensorType } from '../../tensor.ts';
+import type { TensorType } from '../../ir/tensor.ts';
 
 export type Builtin = keyof typeof builtinOperatorValues;
 

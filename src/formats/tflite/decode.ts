@@ -1,5 +1,5 @@
-import { decodeText } from '../../bytes.ts';
 import { MbertError } from '../../errors.ts';
+import { decodeText } from '../../io/bytes.ts';
 import { type EnumValues, type Field, type Root, SCALAR_BYTES, type Scalar, type Table } from './table.ts';
 
 /** The limit of the FlatBuffers verifier that TFLite runs; a 24-layer model has about 5,000 tables. */

@@ -1,10 +1,10 @@
 import { MbertError } from '../../errors.ts';
-import { evaluateNode } from '../../evaluate.ts';
 import type { OnnxFileNode } from '../../formats/onnx-decode.ts';
-import type { Constant, Graph, Node } from '../../graph.ts';
-import { type AttrsOf, type OpName, opDef } from '../../ops/index.ts';
-import { isStatic, type Shape, shapeText, sizeOf } from '../../shape.ts';
-import { type DType, scalarTensor, type Tensor } from '../../tensor.ts';
+import { evaluateNode } from '../../ir/evaluate.ts';
+import type { Constant, Graph, Node } from '../../ir/graph.ts';
+import { type AttrsOf, type OpName, opDef } from '../../ir/ops/index.ts';
+import { isStatic, type Shape, shapeText, sizeOf } from '../../ir/shape.ts';
+import { type DType, scalarTensor, type Tensor } from '../../ir/tensor.ts';
 import { numberOf, type Size, sameSize, sizeOfDim } from './sizes.ts';
 import {
   asList,

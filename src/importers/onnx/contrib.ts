@@ -1,4 +1,4 @@
-import { scalarTensor, shortestDecimal } from '../../tensor.ts';
+import { scalarTensor, shortestDecimal } from '../../ir/tensor.ts';
 import { notExpressible } from './context.ts';
 import { floatOf, inputOf, intOf, knownShape, type Operation, type Reader } from './operation.ts';
 import { product } from './products.ts';

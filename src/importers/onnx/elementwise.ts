@@ -1,8 +1,8 @@
 import { ONNX_DTYPE_OF } from '../../formats/onnx-tensor.ts';
-import { isFloat } from '../../op.ts';
-import type { OpName } from '../../ops/index.ts';
-import { sizeOf } from '../../shape.ts';
-import { convertTensor, type DType, readF32, tensorOf } from '../../tensor.ts';
+import { isFloat } from '../../ir/op.ts';
+import type { OpName } from '../../ir/ops/index.ts';
+import { sizeOf } from '../../ir/shape.ts';
+import { convertTensor, type DType, readF32, tensorOf } from '../../ir/tensor.ts';
 import { type GraphImport, notExpressible, sameSizes } from './context.ts';
 import { integerResult } from './integers.ts';
 import { inputOf, intOf, knownShape, type Operation, type Reader } from './operation.ts';

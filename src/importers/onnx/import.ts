@@ -6,12 +6,12 @@ import type {
   OnnxFunction,
   OnnxValueInfo,
 } from '../../formats/onnx-decode.ts';
-import { Graph } from '../../graph.ts';
-import type { Attr } from '../../op.ts';
-import { UNKNOWN_SHAPE } from '../../ops/foreign.ts';
-import type { Dim, Shape } from '../../shape.ts';
-import { shapeText } from '../../shape.ts';
-import type { DType } from '../../tensor.ts';
+import { Graph } from '../../ir/graph.ts';
+import type { Attr } from '../../ir/op.ts';
+import { UNKNOWN_SHAPE } from '../../ir/ops/foreign.ts';
+import type { Dim, Shape } from '../../ir/shape.ts';
+import { shapeText } from '../../ir/shape.ts';
+import type { DType } from '../../ir/tensor.ts';
 import { GraphImport, NotExpressible, SameSymbol } from './context.ts';
 import type { Operation, Reader } from './operation.ts';
 import { readers } from './readers.ts';

@@ -1,5 +1,5 @@
-import { sizeOf } from '../../shape.ts';
-import { readF32, readIntegers } from '../../tensor.ts';
+import { sizeOf } from '../../ir/shape.ts';
+import { readF32, readIntegers } from '../../ir/tensor.ts';
 import { type GraphImport, notExpressible, sameSizes } from './context.ts';
 import { inputOf, intOf, knownAxis, knownShape, knownSizes, type Operation, type Reader } from './operation.ts';
 import { reshaped } from './shapes.ts';

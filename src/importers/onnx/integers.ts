@@ -1,4 +1,4 @@
-import type { DType } from '../../tensor.ts';
+import type { DType } from '../../ir/tensor.ts';
 import {
   addSizes,
   constantSize,

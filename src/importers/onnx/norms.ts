@@ -1,5 +1,5 @@
-import { sizeOf } from '../../shape.ts';
-import { scalarTensor, shortestDecimal, type Tensor, tensorOf } from '../../tensor.ts';
+import { sizeOf } from '../../ir/shape.ts';
+import { scalarTensor, shortestDecimal, type Tensor, tensorOf } from '../../ir/tensor.ts';
 import { notExpressible } from './context.ts';
 import {
   floatOf,

@@ -1,6 +1,6 @@
 import type { OnnxFileNode } from '../../formats/onnx-decode.ts';
-import { axisOf } from '../../shape.ts';
-import type { Tensor } from '../../tensor.ts';
+import { axisOf } from '../../ir/shape.ts';
+import type { Tensor } from '../../ir/tensor.ts';
 import { type GraphImport, notExpressible } from './context.ts';
 import { numberOf, type Size } from './sizes.ts';
 import { asList, shapeOf, type Value } from './values.ts';

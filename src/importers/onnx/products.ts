@@ -1,5 +1,5 @@
-import { sizeOf } from '../../shape.ts';
-import { computedTensor, readF32, scalarTensor, type Tensor } from '../../tensor.ts';
+import { sizeOf } from '../../ir/shape.ts';
+import { computedTensor, readF32, scalarTensor, type Tensor } from '../../ir/tensor.ts';
 import { type GraphImport, notExpressible, sameSizes } from './context.ts';
 import { expanded } from './elementwise.ts';
 import { floatOf, inputOf, intOf, knownShape, type Operation, type Reader } from './operation.ts';

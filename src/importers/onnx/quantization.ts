@@ -1,8 +1,8 @@
 import { ONNX_DTYPE_OF } from '../../formats/onnx-tensor.ts';
-import type { Node } from '../../graph.ts';
-import { isFloat } from '../../op.ts';
-import { dequantized, roundToEven, storedRange } from '../../quantized.ts';
-import { sizeOf } from '../../shape.ts';
+import type { Node } from '../../ir/graph.ts';
+import { isFloat } from '../../ir/op.ts';
+import { dequantized, roundToEven, storedRange } from '../../ir/quantized.ts';
+import { sizeOf } from '../../ir/shape.ts';
 import {
   convertTensor,
   type DType,
@@ -12,7 +12,7 @@ import {
   scalarTensor,
   type Tensor,
   tensorOf,
-} from '../../tensor.ts';
+} from '../../ir/tensor.ts';
 import { type GraphImport, notExpressible } from './context.ts';
 import { binary } from './elementwise.ts';
 import { floatOf, inputOf, intOf, knownAxis, type Operation, type Reader } from './operation.ts';

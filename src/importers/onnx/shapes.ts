@@ -1,5 +1,5 @@
-import { transposedQuant } from '../../quantized.ts';
-import { type DType, readF32, type Tensor, tensorOf } from '../../tensor.ts';
+import { transposedQuant } from '../../ir/quantized.ts';
+import { type DType, readF32, type Tensor, tensorOf } from '../../ir/tensor.ts';
 import { type GraphImport, notExpressible, sameSizes } from './context.ts';
 import { expanded } from './elementwise.ts';
 import {

@@ -1,4 +1,4 @@
-import { type Dim, product } from '../../shape.ts';
+import { type Dim, product } from '../../ir/shape.ts';
 
 /**
  * A whole number that may depend on the sizes of the inputs: a sum of products of symbols, by product (`''` is the

@@ -1,4 +1,4 @@
-import { arrayOf, computedTensor, type Tensor } from '../../tensor.ts';
+import { arrayOf, computedTensor, type Tensor } from '../../ir/tensor.ts';
 
 /** Turned tensors and what they were turned from, both ways: turned twice, a weight is itself again. */
 const turned = new WeakMap<Tensor, Tensor>();

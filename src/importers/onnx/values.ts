@@ -1,6 +1,6 @@
-import type { Node } from '../../graph.ts';
-import { isStatic, sizeOf } from '../../shape.ts';
-import { type DType, integerTensor, type Quant, readIntegers, type Tensor } from '../../tensor.ts';
+import type { Node } from '../../ir/graph.ts';
+import { isStatic, sizeOf } from '../../ir/shape.ts';
+import { type DType, integerTensor, type Quant, readIntegers, type Tensor } from '../../ir/tensor.ts';
 import {
   addSizes,
   constantSize,

@@ -1,10 +1,10 @@
 import { dtypeOf } from '../../formats/graphdef.ts';
-import type { Call, Constant, Graph, Node } from '../../graph.ts';
-import { scalarOf } from '../../match.ts';
-import { invalid } from '../../op.ts';
-import type { AttrsOf, OpName } from '../../ops/index.ts';
-import { type Dim, isStatic, type Shape, sizeOf } from '../../shape.ts';
-import { type DType, integerTensor, readIntegers, type Tensor, transposed } from '../../tensor.ts';
+import type { Call, Constant, Graph, Node } from '../../ir/graph.ts';
+import { scalarOf } from '../../ir/match.ts';
+import { invalid } from '../../ir/op.ts';
+import type { AttrsOf, OpName } from '../../ir/ops/index.ts';
+import { type Dim, isStatic, type Shape, sizeOf } from '../../ir/shape.ts';
+import { type DType, integerTensor, readIntegers, type Tensor, transposed } from '../../ir/tensor.ts';
 import type { FlatNode, FlatValue } from './inline.ts';
 
 /**

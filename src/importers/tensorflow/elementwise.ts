@@ -1,7 +1,7 @@
-import type { Node } from '../../graph.ts';
-import type { Comparison } from '../../ops/compare.ts';
-import { axisOf } from '../../shape.ts';
-import { scalarTensor } from '../../tensor.ts';
+import type { Node } from '../../ir/graph.ts';
+import type { Comparison } from '../../ir/ops/compare.ts';
+import { axisOf } from '../../ir/shape.ts';
+import { scalarTensor } from '../../ir/tensor.ts';
 import { dtypeAttribute, type TfBuilder, type Value } from './builder.ts';
 import type { FlatNode } from './inline.ts';
 import type { Lowering } from './shapes.ts';

@@ -1,8 +1,8 @@
 import { MbertError } from '../../errors.ts';
 import { dtypeOf, type TfGraph, type TfNode, type TfShape, type TfType } from '../../formats/graphdef.ts';
-import { Graph, type Node } from '../../graph.ts';
-import type { Dim, Shape } from '../../shape.ts';
-import type { DType, Tensor } from '../../tensor.ts';
+import { Graph, type Node } from '../../ir/graph.ts';
+import type { Dim, Shape } from '../../ir/shape.ts';
+import type { DType, Tensor } from '../../ir/tensor.ts';
 import { TfBuilder, type Value } from './builder.ts';
 import { dataInputs, type FlatNode, type FlatValue, Inliner } from './inline.ts';
 import { lowerNode } from './lower.ts';

@@ -1,4 +1,4 @@
-import { type Dim, isStatic, product, sizeOf } from '../../shape.ts';
+import { type Dim, isStatic, product, sizeOf } from '../../ir/shape.ts';
 import { divideDims } from '../dims.ts';
 import { planStridedSlice } from '../strided-slice.ts';
 import { dtypeAttribute, type TfBuilder, type Value } from './builder.ts';

@@ -1,8 +1,8 @@
 import { dtypeOf } from '../../formats/graphdef.ts';
-import type { Attr } from '../../op.ts';
-import { UNKNOWN_SHAPE } from '../../ops/foreign.ts';
-import type { Shape } from '../../shape.ts';
-import type { DType } from '../../tensor.ts';
+import type { Attr } from '../../ir/op.ts';
+import { UNKNOWN_SHAPE } from '../../ir/ops/foreign.ts';
+import type { Shape } from '../../ir/shape.ts';
+import type { DType } from '../../ir/tensor.ts';
 import type { TfBuilder, Value } from './builder.ts';
 import { elementwiseLowerings } from './elementwise.ts';
 import type { FlatNode } from './inline.ts';

@@ -1,5 +1,5 @@
-import type { Node } from '../../graph.ts';
-import { product } from '../../shape.ts';
+import type { Node } from '../../ir/graph.ts';
+import { product } from '../../ir/shape.ts';
 import type { TfBuilder, Value } from './builder.ts';
 import type { FlatNode } from './inline.ts';
 import type { Lowering } from './shapes.ts';

@@ -1,4 +1,4 @@
-import type { Quant } from '../../tensor.ts';
+import type { Quant } from '../../ir/tensor.ts';
 import type { TfBuilder, Value } from './builder.ts';
 import type { FlatNode } from './inline.ts';
 import type { Lowering } from './shapes.ts';

@@ -1,5 +1,5 @@
-import type { Node } from '../../graph.ts';
-import { axisOf, type Dim, isStatic, product, type Shape, sameShape } from '../../shape.ts';
+import type { Node } from '../../ir/graph.ts';
+import { axisOf, type Dim, isStatic, product, type Shape, sameShape } from '../../ir/shape.ts';
 import { reshapeTarget } from '../dims.ts';
 import { planStridedSlice, type SlicePlan } from '../strided-slice.ts';
 import { integers, type TfBuilder, type Value } from './builder.ts';

@@ -1,7 +1,7 @@
 import type { TfAttributes, TfShape, TfType } from '../../formats/graphdef.ts';
 import type { TensorType } from '../../formats/tflite/generated/model.ts';
-import type { Attr } from '../../op.ts';
-import type { DType } from '../../tensor.ts';
+import type { Attr } from '../../ir/op.ts';
+import type { DType } from '../../ir/tensor.ts';
 
 /** TFLite's types as mbert's and as TensorFlow's. Texts, resources and complex numbers have no mbert type. */
 const TYPES: { readonly [T in TensorType]?: { readonly dtype: DType; readonly type: TfType } } = {

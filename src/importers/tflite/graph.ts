@@ -1,5 +1,4 @@
 import { MbertError } from '../../errors.ts';
-import type { ModelFile } from '../../files.ts';
 import {
   type Buffer,
   builtinOperatorValues,
@@ -8,9 +7,10 @@ import {
   type SubGraph,
   type Tensor as TfliteTensor,
 } from '../../formats/tflite/generated/model.ts';
-import { Graph, type Node } from '../../graph.ts';
-import { type Dim, isStatic, type Shape, sameShape, shapeText } from '../../shape.ts';
-import { byteLength, type DType, type Quant, type Tensor } from '../../tensor.ts';
+import type { ModelFile } from '../../io/files.ts';
+import { Graph, type Node } from '../../ir/graph.ts';
+import { type Dim, isStatic, type Shape, sameShape, shapeText } from '../../ir/shape.ts';
+import { byteLength, type DType, type Quant, type Tensor } from '../../ir/tensor.ts';
 import { TfBuilder, type Value } from '../tensorflow/builder.ts';
 import type { FlatNode, FlatValue } from '../tensorflow/inline.ts';
 import { lowerNode } from '../tensorflow/lower.ts';

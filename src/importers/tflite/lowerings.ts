@@ -1,6 +1,6 @@
-import type { Node } from '../../graph.ts';
-import { type Dim, product, type Shape } from '../../shape.ts';
-import { scalarTensor } from '../../tensor.ts';
+import type { Node } from '../../ir/graph.ts';
+import { type Dim, product, type Shape } from '../../ir/shape.ts';
+import { scalarTensor } from '../../ir/tensor.ts';
 import { divideDims, reshapeTarget } from '../dims.ts';
 import { dtypeAttribute, type TfBuilder, type Value } from '../tensorflow/builder.ts';
 import type { FlatNode } from '../tensorflow/inline.ts';

@@ -1,11 +1,11 @@
 import { inflateRawSync } from 'node:zlib';
-import { decodeText } from '../../bytes.ts';
 import { MbertError } from '../../errors.ts';
-import type { ModelFile } from '../../files.ts';
 import { decodeFlatbuffer } from '../../formats/tflite/decode.ts';
 import { type ModelMetadata, modelMetadataRoot } from '../../formats/tflite/generated/metadata.ts';
 import type { Model } from '../../formats/tflite/generated/model.ts';
 import { type ArchiveEntry, readArchive } from '../../formats/zip-directory.ts';
+import { decodeText } from '../../io/bytes.ts';
+import type { ModelFile } from '../../io/files.ts';
 
 /** What a TFLite file says of its texts. */
 export interface TextMetadata {

@@ -1,5 +1,5 @@
 import type { BuiltinOperator } from '../../formats/tflite/generated/model.ts';
-import type { Attr } from '../../op.ts';
+import type { Attr } from '../../ir/op.ts';
 
 /** The options of an operator by their names in the schema. */
 export type Options = { readonly [name: string]: unknown };

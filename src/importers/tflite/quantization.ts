@@ -1,5 +1,5 @@
 import type { QuantizationParameters } from '../../formats/tflite/generated/model.ts';
-import { type Quant, readF32, type Tensor } from '../../tensor.ts';
+import { type Quant, readF32, type Tensor } from '../../ir/tensor.ts';
 
 /** The scales of blockwise weights lie in a tensor of their own. */
 export type TensorAt = (index: number) => Tensor;

@@ -1,4 +1,4 @@
-import { readF32, type Tensor } from '../../tensor.ts';
+import { readF32, type Tensor } from '../../ir/tensor.ts';
 import type { Rule } from '../rule.ts';
 import { intOf, type OnnxLintModel } from './model.ts';
 

@@ -1,8 +1,8 @@
 import { MbertError } from '../../errors.ts';
 import type { OnnxFileNode } from '../../formats/onnx-decode.ts';
 import { importOnnx } from '../../importers/onnx/import.ts';
-import { isStatic, type Shape } from '../../shape.ts';
-import type { DType } from '../../tensor.ts';
+import { isStatic, type Shape } from '../../ir/shape.ts';
+import type { DType } from '../../ir/tensor.ts';
 import type { Finding } from '../rule.ts';
 import { type Dequantized, dequantizerOf, floatOf, isLinear, numbersOf, type OnnxLintModel } from './model.ts';
 

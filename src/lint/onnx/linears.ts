@@ -1,5 +1,5 @@
 import type { OnnxFileNode } from '../../formats/onnx-decode.ts';
-import type { DType, Tensor } from '../../tensor.ts';
+import type { DType, Tensor } from '../../ir/tensor.ts';
 import { type Dequantized, dequantizerOf, intOf, isLinear, type OnnxLintModel } from './model.ts';
 
 /** A product with a weight that is stored as integers. */

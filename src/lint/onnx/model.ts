@@ -1,8 +1,8 @@
 import { dirname, join } from 'node:path';
 import { MbertError } from '../../errors.ts';
-import { type ModelFile, openFile } from '../../files.ts';
 import { decodeOnnx, type OnnxFile, type OnnxFileNode } from '../../formats/onnx-decode.ts';
-import { readF32, type Tensor } from '../../tensor.ts';
+import { type ModelFile, openFile } from '../../io/files.ts';
+import { readF32, type Tensor } from '../../ir/tensor.ts';
 
 /** A written ONNX file as rules see it. Only the main graph: functions are a few exporters' way to spell norms. */
 export interface OnnxLintModel {

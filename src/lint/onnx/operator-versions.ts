@@ -1,5 +1,5 @@
 import type { OnnxFileNode } from '../../formats/onnx-decode.ts';
-import type { DType } from '../../tensor.ts';
+import type { DType } from '../../ir/tensor.ts';
 import type { Rule } from '../rule.ts';
 import { intOf, type OnnxLintModel } from './model.ts';
 

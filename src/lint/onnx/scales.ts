@@ -1,4 +1,4 @@
-import { sizeOf } from '../../shape.ts';
+import { sizeOf } from '../../ir/shape.ts';
 import type { Finding, Rule } from '../rule.ts';
 import { intOf, numbersOf, type OnnxLintModel } from './model.ts';
 

@@ -1,4 +1,4 @@
-import { sizeOf } from '../../shape.ts';
+import { sizeOf } from '../../ir/shape.ts';
 import type { Rule } from '../rule.ts';
 import { integerLinears } from './linears.ts';
 import type { OnnxLintModel } from './model.ts';

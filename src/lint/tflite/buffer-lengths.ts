@@ -1,4 +1,4 @@
-import { byteLength } from '../../tensor.ts';
+import { byteLength } from '../../ir/tensor.ts';
 import type { Rule } from '../rule.ts';
 import { dtypeOf, type TfliteModel, tensorsOf } from './model.ts';
 

@@ -8,7 +8,7 @@ import {
   type SubGraph,
   type TensorType,
 } from '../../formats/tflite/generated/model.ts';
-import type { DType } from '../../tensor.ts';
+import type { DType } from '../../ir/tensor.ts';
 
 /** A tensor of a written file with what rules ask of it. */
 export interface LintTensor {

@@ -1,5 +1,5 @@
 import { type Form, minimalVersion } from '../../exporters/tflite/versions.ts';
-import type { Quant, TensorType } from '../../tensor.ts';
+import type { Quant, TensorType } from '../../ir/tensor.ts';
 import type { Rule } from '../rule.ts';
 import { dtypeOf, type LintOperator, type LintTensor, operatorsOf, type TfliteModel } from './model.ts';
 

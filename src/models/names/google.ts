@@ -1,4 +1,4 @@
-import type { Checkpoint } from '../../checkpoint.ts';
+import type { Checkpoint } from '../../formats/checkpoint.ts';
 import type { JsonObject, JsonValue } from '../../formats/json.ts';
 import { type NamedCheckpoint, type NameRow, dense as plainDense, renameTensors } from './table.ts';
 

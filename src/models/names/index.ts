@@ -1,4 +1,4 @@
-import type { Checkpoint, Origin } from '../../checkpoint.ts';
+import type { Checkpoint, Origin } from '../../formats/checkpoint.ts';
 import { nameGoogle } from './google.ts';
 import { nameKeras } from './keras.ts';
 import type { NamedCheckpoint } from './table.ts';

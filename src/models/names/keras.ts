@@ -1,5 +1,5 @@
-import type { Checkpoint } from '../../checkpoint.ts';
-import type { Tensor } from '../../tensor.ts';
+import type { Checkpoint } from '../../formats/checkpoint.ts';
+import type { Tensor } from '../../ir/tensor.ts';
 import { type NamedCheckpoint, turned } from './table.ts';
 
 /** What the last part of a Keras weight's path is called in PyTorch. */

@@ -1,5 +1,5 @@
-import type { Checkpoint } from '../../checkpoint.ts';
-import { type Tensor, transposed } from '../../tensor.ts';
+import type { Checkpoint } from '../../formats/checkpoint.ts';
+import { type Tensor, transposed } from '../../ir/tensor.ts';
 
 /** One weight as a framework calls it and as transformers' PyTorch module does; `*` stands for the number of a block. */
 export interface NameRow {

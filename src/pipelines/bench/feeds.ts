@@ -1,12 +1,12 @@
-import { feedsOf, type TokenRow } from '../../calibration/feeds.ts';
-import { openSamples } from '../../calibration/open-samples.ts';
-import { randomSequences } from '../../calibration/token-sequences.ts';
-import { type NamedBytes, readWordPiece } from '../../calibration/wordpiece.ts';
 import { MbertError } from '../../errors.ts';
+import { sizeOf } from '../../ir/shape.ts';
+import { convertTensor, type Tensor, tensorOf } from '../../ir/tensor.ts';
+import { tokenInput } from '../../ir/token-inputs.ts';
 import type { RuntimeSession, TensorInfo } from '../../runtimes/runtime.ts';
-import { sizeOf } from '../../shape.ts';
-import { convertTensor, type Tensor, tensorOf } from '../../tensor.ts';
-import { tokenInput } from '../../token-inputs.ts';
+import { feedsOf, type TokenRow } from '../../samples/feeds.ts';
+import { openSamples } from '../../samples/open-samples.ts';
+import { randomSequences } from '../../samples/token-sequences.ts';
+import { type NamedBytes, readWordPiece } from '../../samples/wordpiece.ts';
 import type { BenchModel } from './models.ts';
 
 /** Where token sequences come from. */

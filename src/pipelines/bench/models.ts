@@ -1,12 +1,12 @@
 import { MbertError } from '../../errors.ts';
-import { listFolder, openFile } from '../../files.ts';
-import type { Graph } from '../../graph.ts';
+import { listFolder, openFile } from '../../io/files.ts';
+import type { Graph } from '../../ir/graph.ts';
 import { openOnnx } from '../../lint/onnx/model.ts';
+import { openModel } from '../../opened/open-model.ts';
+import type { OpenedModel } from '../../opened/opened-model.ts';
+import { tableRows } from '../../opened/token-tables.ts';
 import type { Target } from '../../passes/index.ts';
-import { type ConvertOptions, convert } from '../convert.ts';
-import { openModel } from '../model.ts';
-import type { OpenedModel } from '../opened-model.ts';
-import { tableRows } from '../token-tables.ts';
+import { type ConvertOptions, convert } from '../convert/convert.ts';
 
 /** A file that a runtime takes, and what mbert read in it. */
 export interface BenchModel {

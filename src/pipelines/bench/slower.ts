@@ -1,10 +1,10 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { lintFile } from '../../lint/lint-file.ts';
 import { openOnnx } from '../../lint/onnx/model.ts';
 import type { RuleFinding } from '../../lint/rule.ts';
 import { onnxruntime } from '../../runtimes/onnxruntime.ts';
-import { lintFile } from '../lint.ts';
 import type { BenchModel } from './models.ts';
 
 /** Below this many tokens a run is overhead more than arithmetic. */

@@ -1,12 +1,12 @@
-import { argmaxAgreement, maxAbsError, sqnr } from '../../calibration/metrics.ts';
-import { randomSequences } from '../../calibration/token-sequences.ts';
 import type { Names, NumericDifference } from '../../diff/difference.ts';
 import { limitOf, type Tolerance } from '../../diff/tolerance.ts';
 import { listNames, MbertError } from '../../errors.ts';
-import { type Dim, shapeText } from '../../shape.ts';
-import { joinF32, readF32, type Tensor } from '../../tensor.ts';
-import { tokenInput } from '../../token-inputs.ts';
-import { tableRows } from '../token-tables.ts';
+import { type Dim, shapeText } from '../../ir/shape.ts';
+import { joinF32, readF32, type Tensor } from '../../ir/tensor.ts';
+import { tokenInput } from '../../ir/token-inputs.ts';
+import { argmaxAgreement, maxAbsError, sqnr } from '../../metrics/metrics.ts';
+import { tableRows } from '../../opened/token-tables.ts';
+import { randomSequences } from '../../samples/token-sequences.ts';
 import { openRunner, type Runner } from './runners.ts';
 import type { DiffSide } from './sides.ts';
 

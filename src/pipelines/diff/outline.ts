@@ -1,6 +1,6 @@
 import type { Difference, Names, Reader } from '../../diff/difference.ts';
-import type { Graph, Node } from '../../graph.ts';
-import { type GraphOutline, outlineOf } from '../outline.ts';
+import type { Graph, Node } from '../../ir/graph.ts';
+import { type GraphOutline, outlineOf } from '../../opened/outline.ts';
 
 /** Two compared graphs as plain data, with what is the same in both and where they differ. */
 export interface DiffOutline {

@@ -1,15 +1,15 @@
 import { loadModel } from '../../calibration/graph-session.ts';
-import { copyGraph } from '../../copy-graph.ts';
 import { MbertError } from '../../errors.ts';
-import { evaluate } from '../../evaluate.ts';
 import { onnxModel } from '../../exporters/onnx/model.ts';
 import { minimumOpset, onnx } from '../../exporters/onnx.ts';
-import type { Graph } from '../../graph.ts';
-import { raise } from '../../passes/raise.ts';
+import { copyGraph } from '../../ir/copy-graph.ts';
+import { evaluate } from '../../ir/evaluate.ts';
+import type { Graph } from '../../ir/graph.ts';
+import { convertTensor, type Tensor } from '../../ir/tensor.ts';
+import { raise } from '../../passes/raise/raise.ts';
 import { runtimeFor } from '../../runtimes/index.ts';
 import { onnxruntime } from '../../runtimes/onnxruntime.ts';
 import type { RuntimeSession, TensorInfo } from '../../runtimes/runtime.ts';
-import { convertTensor, type Tensor } from '../../tensor.ts';
 import type { DiffSide } from './sides.ts';
 
 /** A model that runs. */

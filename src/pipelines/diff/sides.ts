@@ -1,15 +1,15 @@
 import { statSync } from 'node:fs';
 import { extname } from 'node:path';
-import { decodeText } from '../../bytes.ts';
 import { MbertError } from '../../errors.ts';
-import { listFolder, openFile } from '../../files.ts';
-import { digest, FINGERPRINT_DIGITS } from '../../fingerprint.ts';
-import type { Graph } from '../../graph.ts';
 import type { GraphSource } from '../../importers/importer.ts';
 import { openSource } from '../../importers/index.ts';
+import { decodeText } from '../../io/bytes.ts';
+import { listFolder, openFile } from '../../io/files.ts';
+import { digest, FINGERPRINT_DIGITS } from '../../ir/fingerprint.ts';
+import type { Graph } from '../../ir/graph.ts';
+import { parseGraph } from '../../ir/text.ts';
 import type { Task } from '../../models/index.ts';
-import { parseGraph } from '../../text.ts';
-import { fromCheckpoint } from '../checkpoint-model.ts';
+import { fromCheckpoint } from '../../opened/checkpoint-model.ts';
 
 /** One of two models to compare. */
 export interface DiffSide {

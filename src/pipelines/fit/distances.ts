@@ -1,8 +1,8 @@
 import { GradientBuilder } from '../../gradient/builder.ts';
-import type { Graph, Input, Node } from '../../graph.ts';
-import { invalid } from '../../op.ts';
-import { product, type Shape, sameShape } from '../../shape.ts';
-import type { OutputKind } from '../verify/logits-kl.ts';
+import type { Graph, Input, Node } from '../../ir/graph.ts';
+import { invalid } from '../../ir/op.ts';
+import { product, type Shape, sameShape } from '../../ir/shape.ts';
+import type { OutputKind } from '../evaluate/logits-kl.ts';
 
 /** The same value in both networks. */
 export interface Pair {

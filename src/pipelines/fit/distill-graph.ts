@@ -1,14 +1,14 @@
-import { copyGraph, copyNode } from '../../copy-graph.ts';
 import { MbertError } from '../../errors.ts';
 import { addGradients } from '../../gradient/gradients.ts';
-import { type Constant, Graph, type Input, type Node } from '../../graph.ts';
+import { copyGraph, copyNode } from '../../ir/copy-graph.ts';
+import { type Constant, Graph, type Input, type Node } from '../../ir/graph.ts';
+import { runPasses } from '../../ir/pass.ts';
+import { type Dim, sameShape, sizeOf } from '../../ir/shape.ts';
+import type { Tensor } from '../../ir/tensor.ts';
 import type { Task } from '../../models/index.ts';
-import { runPasses } from '../../pass.ts';
 import { flattenTokens } from '../../passes/flatten-tokens.ts';
-import { type Dim, sameShape, sizeOf } from '../../shape.ts';
-import type { Tensor } from '../../tensor.ts';
-import { type EncoderLayer, encoderLayers } from '../verify/encoder-layers.ts';
-import { outputKinds } from '../verify/logits-kl.ts';
+import { type EncoderLayer, encoderLayers } from '../evaluate/encoder-layers.ts';
+import { outputKinds } from '../evaluate/logits-kl.ts';
 import { Distances, type Pair } from './distances.ts';
 
 /** One step of distillation: the gradients of the student's parameters, for a batch of texts. */

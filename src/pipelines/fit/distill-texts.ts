@@ -1,5 +1,5 @@
-import type { TokenRow } from '../../calibration/feeds.ts';
-import { randomNumbers, shuffled } from '../../calibration/token-sequences.ts';
+import type { TokenRow } from '../../samples/feeds.ts';
+import { randomNumbers, shuffled } from '../../samples/token-sequences.ts';
 
 /** This share of sequences is not as the text has it: joined with another one, and with other words in it. */
 const CHANGED = 0.5;

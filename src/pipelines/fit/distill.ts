@@ -1,12 +1,12 @@
 import { loadModel, modelOf, tokenInputsOf } from '../../calibration/graph-session.ts';
-import { copyGraph } from '../../copy-graph.ts';
 import { MbertError } from '../../errors.ts';
-import type { Constant, Graph, Node } from '../../graph.ts';
-import { shapeText } from '../../shape.ts';
+import { copyGraph } from '../../ir/copy-graph.ts';
+import type { Constant, Graph, Node } from '../../ir/graph.ts';
+import { shapeText } from '../../ir/shape.ts';
+import { takeF32, tensorOf } from '../../ir/tensor.ts';
 import { Adam } from '../../solve/adam.ts';
-import { takeF32, tensorOf } from '../../tensor.ts';
-import type { SampleSets } from '../quantize/samples.ts';
-import type { FeedOptions } from '../quantize/session.ts';
+import type { FeedOptions } from '../evaluate/loaded-model.ts';
+import type { SampleSets } from '../evaluate/sample-sets.ts';
 import { distillGraph } from './distill-graph.ts';
 import { distillBatches, withJoined } from './distill-texts.ts';
 import { GradientRuns } from './gradient-runs.ts';

@@ -1,6 +1,6 @@
-import { feedsOf, type TokenRow } from '../../calibration/feeds.ts';
+import { readF32, scalarTensor, type Tensor, tensorOf } from '../../ir/tensor.ts';
 import type { RuntimeSession } from '../../runtimes/runtime.ts';
-import { readF32, scalarTensor, type Tensor, tensorOf } from '../../tensor.ts';
+import { feedsOf, type TokenRow } from '../../samples/feeds.ts';
 import type { DistillGraph } from './distill-graph.ts';
 
 /**

@@ -1,12 +1,12 @@
-import { copyGraph } from '../../copy-graph.ts';
 import { onnx } from '../../exporters/onnx.ts';
-import type { Graph } from '../../graph.ts';
-import { countOperations } from '../../operations.ts';
-import { runPasses } from '../../pass.ts';
+import { copyGraph } from '../../ir/copy-graph.ts';
+import type { Graph } from '../../ir/graph.ts';
+import { countOperations } from '../../ir/operation-costs.ts';
+import { runPasses } from '../../ir/pass.ts';
 import { selectPasses, type Target } from '../../passes/index.ts';
-import { compareFiles } from '../quantize/prove.ts';
-import type { SampleSets } from '../quantize/samples.ts';
-import { type FeedOptions, withFolder } from '../quantize/session.ts';
+import { compareFiles } from '../evaluate/compare-files.ts';
+import { type FeedOptions, withFolder } from '../evaluate/loaded-model.ts';
+import type { SampleSets } from '../evaluate/sample-sets.ts';
 import type { HeldOut, Operations } from './types.ts';
 
 export interface MeasureOptions extends FeedOptions {

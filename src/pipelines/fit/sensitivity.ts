@@ -1,11 +1,11 @@
-import type { TokenRow } from '../../calibration/feeds.ts';
-import type { BatchValues, CalibrationRuns, Matrix } from '../../calibration-runs.ts';
-import { copyGraph } from '../../copy-graph.ts';
 import { onnx } from '../../exporters/onnx.ts';
-import type { Call, Graph, Node } from '../../graph.ts';
-import { tensorOf } from '../../tensor.ts';
-import { Comparison } from '../quantize/answers.ts';
-import { type FeedOptions, loadModel, withFolder } from '../quantize/session.ts';
+import { copyGraph } from '../../ir/copy-graph.ts';
+import type { Call, Graph, Node } from '../../ir/graph.ts';
+import { tensorOf } from '../../ir/tensor.ts';
+import type { BatchValues, CalibrationRuns, Matrix } from '../../ir/text-runs.ts';
+import type { TokenRow } from '../../samples/feeds.ts';
+import { Comparison } from '../evaluate/answers.ts';
+import { type FeedOptions, loadModel, withFolder } from '../evaluate/loaded-model.ts';
 
 /** A norm or an activation that could stay as it is. */
 export interface SensitiveSite {

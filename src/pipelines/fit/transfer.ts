@@ -1,10 +1,10 @@
-import { copyGraph } from '../../copy-graph.ts';
 import { MbertError } from '../../errors.ts';
-import type { Graph } from '../../graph.ts';
-import type { SampleSets } from '../quantize/samples.ts';
-import type { FeedOptions } from '../quantize/session.ts';
-import { encoderLayers } from '../verify/encoder-layers.ts';
-import { transferLosses } from '../verify/transfer.ts';
+import { copyGraph } from '../../ir/copy-graph.ts';
+import type { Graph } from '../../ir/graph.ts';
+import { encoderLayers } from '../evaluate/encoder-layers.ts';
+import type { FeedOptions } from '../evaluate/loaded-model.ts';
+import type { SampleSets } from '../evaluate/sample-sets.ts';
+import { transferLosses } from '../evaluate/transfer.ts';
 import type { Transfer } from './types.ts';
 
 /**

@@ -1,11 +1,11 @@
-import type { CalibrationRuns } from '../../calibration-runs.ts';
-import { copyGraph } from '../../copy-graph.ts';
-import type { Graph, Node } from '../../graph.ts';
-import { fitTogether } from '../../passes/fit.ts';
+import { copyGraph } from '../../ir/copy-graph.ts';
+import type { Graph, Node } from '../../ir/graph.ts';
+import type { CalibrationRuns } from '../../ir/text-runs.ts';
+import { verifyGraph } from '../../ir/verify-graph.ts';
+import { fitTogether } from '../../passes/fit/fit.ts';
 import type { fittedPasses } from '../../passes/index.ts';
-import { verifyGraph } from '../../verify-graph.ts';
-import type { SampleSets } from '../quantize/samples.ts';
-import type { FeedOptions } from '../quantize/session.ts';
+import type { FeedOptions } from '../evaluate/loaded-model.ts';
+import type { SampleSets } from '../evaluate/sample-sets.ts';
 import { distill } from './distill.ts';
 import { compareOperations, measureHeldOut } from './measure.ts';
 import { nextKept } from './search.ts';

@@ -1,8 +1,8 @@
-import type { NamedBytes } from '../../calibration/wordpiece.ts';
-import type { EmbeddingRank, Pass } from '../../pass.ts';
+import type { EmbeddingRank, Pass } from '../../ir/pass.ts';
 import type { Target } from '../../passes/index.ts';
 import type { SplitEmbedding } from '../../passes/split-embedding.ts';
-import type { SampleSets } from '../quantize/samples.ts';
+import type { NamedBytes } from '../../samples/wordpiece.ts';
+import type { SampleSets } from '../evaluate/sample-sets.ts';
 import type { TransferLosses } from '../verify/types.ts';
 
 export interface FitOptions {

@@ -1,8 +1,8 @@
-import type { TokenRow } from '../../calibration/feeds.ts';
 import { collectStatistics } from '../../calibration/statistics.ts';
-import type { Graph } from '../../graph.ts';
-import type { ChannelStatistics, Statistics, StatisticsRequest } from '../../statistics.ts';
-import type { SampleSets } from './samples.ts';
+import type { Graph } from '../../ir/graph.ts';
+import type { ChannelStatistics, Statistics, StatisticsRequest } from '../../ir/statistics.ts';
+import type { TokenRow } from '../../samples/feeds.ts';
+import type { SampleSets } from '../evaluate/sample-sets.ts';
 import type { ChannelRanges, QuantizeOptions, Spread } from './types.ts';
 
 export type Collect = (graph: Graph, requests: readonly StatisticsRequest[]) => Promise<Statistics>;

@@ -1,8 +1,8 @@
-import type { Call } from '../../graph.ts';
-import type { Plan } from '../../quantize/plan.ts';
-import { chooseQuants } from '../../quantize/ranges.ts';
-import { hasWeight, isCompensated, type Settings, type SettingsMap } from '../../quantize/settings.ts';
-import type { Statistics } from '../../statistics.ts';
+import type { Call } from '../../ir/graph.ts';
+import type { Statistics } from '../../ir/statistics.ts';
+import type { Plan } from '../../quantization/plan.ts';
+import { chooseQuants } from '../../quantization/ranges.ts';
+import { hasWeight, isCompensated, type Settings, type SettingsMap } from '../../quantization/settings.ts';
 import type { CompensatedWeights } from './compensated-weights.ts';
 import {
   type BiasTrial,

@@ -1,10 +1,10 @@
-import type { Call, Constant, Node } from '../../graph.ts';
-import { compensationOf, largestFirst, quantizeByGram } from '../../quantize/compensation.ts';
-import type { Plan } from '../../quantize/plan.ts';
-import { type RebuildOptions, weightOptionsOf } from '../../quantize/rebuild.ts';
-import { isCompensated } from '../../quantize/settings.ts';
-import type { QuantizedWeight, WeightOptions } from '../../quantize/weights.ts';
-import type { Gram, NodeStatistics } from '../../statistics.ts';
+import type { Call, Constant, Node } from '../../ir/graph.ts';
+import type { Gram, NodeStatistics } from '../../ir/statistics.ts';
+import { compensationOf, largestFirst, quantizeByGram } from '../../quantization/compensation.ts';
+import type { Plan } from '../../quantization/plan.ts';
+import { type RebuildOptions, weightOptionsOf } from '../../quantization/rebuild.ts';
+import { isCompensated } from '../../quantization/settings.ts';
+import type { QuantizedWeight, WeightOptions } from '../../quantization/weights.ts';
 import type { Collect } from './calibration-runs.ts';
 
 /** The feed-forward width of BERT large. Its Gram matrix and the factor take 134 MB each, and 7 seconds of Cholesky. */

@@ -1,9 +1,10 @@
 import { MbertError } from '../../errors.ts';
-import type { Call, Graph, Node } from '../../graph.ts';
-import type { Form } from '../../quantize/forms/form.ts';
-import { classesOf, isCall, observedNodes, type Plan } from '../../quantize/plan.ts';
-import { needsHistogram } from '../../quantize/ranges.ts';
-import { applyRecipe } from '../../quantize/recipe.ts';
+import type { Call, Graph, Node } from '../../ir/graph.ts';
+import type { Statistics } from '../../ir/statistics.ts';
+import type { Form } from '../../quantization/forms/form.ts';
+import { classesOf, isCall, observedNodes, type Plan } from '../../quantization/plan.ts';
+import { needsHistogram } from '../../quantization/ranges.ts';
+import { applyRecipe } from '../../quantization/recipe.ts';
 import {
   hasWeight,
   isCompensated,
@@ -11,8 +12,7 @@ import {
   type Scheme,
   type Settings,
   type SettingsMap,
-} from '../../quantize/settings.ts';
-import type { Statistics } from '../../statistics.ts';
+} from '../../quantization/settings.ts';
 import { chooseRoundings, withNearest } from './choose-rounding.ts';
 import { CompensatedWeights } from './compensated-weights.ts';
 import { type DecideOptions, type Decision, type KnownValues, trialDb, trialOptions, withKept } from './decision.ts';

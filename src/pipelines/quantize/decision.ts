@@ -1,24 +1,24 @@
-import type { Call, Graph } from '../../graph.ts';
-import type { Form, FormRequest } from '../../quantize/forms/form.ts';
-import { isCall, type Plan } from '../../quantize/plan.ts';
-import { chooseQuants } from '../../quantize/ranges.ts';
-import { type MeanOf, rebuild, type WeightRounding } from '../../quantize/rebuild.ts';
-import type { RecipeRule } from '../../quantize/recipe.ts';
-import { roundForReaders } from '../../quantize/rounding.ts';
+import type { Call, Graph } from '../../ir/graph.ts';
+import type { Statistics } from '../../ir/statistics.ts';
+import type { Form, FormRequest } from '../../quantization/forms/form.ts';
+import { isCall, type Plan } from '../../quantization/plan.ts';
+import { chooseQuants } from '../../quantization/ranges.ts';
+import { type MeanOf, rebuild, type WeightRounding } from '../../quantization/rebuild.ts';
+import type { RecipeRule } from '../../quantization/recipe.ts';
+import { roundForReaders } from '../../quantization/rounding.ts';
 import {
   isCompensated,
   type NodeScheme,
   type Rounding,
   type Settings,
   type SettingsMap,
-} from '../../quantize/settings.ts';
-import type { Statistics } from '../../statistics.ts';
+} from '../../quantization/settings.ts';
+import type { FeedOptions } from '../evaluate/loaded-model.ts';
+import type { SampleSets } from '../evaluate/sample-sets.ts';
+import type { Stopwatch } from '../evaluate/stopwatch.ts';
 import type { Collect } from './calibration-runs.ts';
 import type { CompensatedWeights } from './compensated-weights.ts';
-import type { SampleSets } from './samples.ts';
 import type { ScanResult } from './scan.ts';
-import type { FeedOptions } from './session.ts';
-import type { Stopwatch } from './stopwatch.ts';
 import { withTrial } from './trial.ts';
 
 /** What compensated rounding was worth on the trial samples: 10·log10(Σ answer² / Σ error²) of the answers. */

@@ -1,4 +1,5 @@
-import type { Call } from '../../graph.ts';
+import type { Call } from '../../ir/graph.ts';
+import type { Statistics } from '../../ir/statistics.ts';
 import {
   isTangible,
   type MeasuredSite,
@@ -6,8 +7,7 @@ import {
   type Site,
   sitesOf,
   sitesToKeep,
-} from '../../quantize/sensitivity.ts';
-import type { Statistics } from '../../statistics.ts';
+} from '../../quantization/sensitivity.ts';
 import type { Trial, TrialOptions } from './trial.ts';
 import { withTrial } from './trial.ts';
 

@@ -1,12 +1,12 @@
-import type { TokenRow } from '../../calibration/feeds.ts';
 import { minimumOpset, onnx } from '../../exporters/onnx.ts';
-import type { Graph, Node } from '../../graph.ts';
-import type { Plan, ValueClass } from '../../quantize/plan.ts';
-import type { WeightRounding } from '../../quantize/rebuild.ts';
-import { SWITCHES, switchedGraph } from '../../quantize/switched-graph.ts';
-import { type Quant, tensorOf } from '../../tensor.ts';
-import { type Answer, Comparison } from './answers.ts';
-import { type FeedOptions, type LoadedModel, loadModel, withFolder } from './session.ts';
+import type { Graph, Node } from '../../ir/graph.ts';
+import { type Quant, tensorOf } from '../../ir/tensor.ts';
+import type { Plan, ValueClass } from '../../quantization/plan.ts';
+import type { WeightRounding } from '../../quantization/rebuild.ts';
+import { SWITCHES, switchedGraph } from '../../quantization/switched-graph.ts';
+import type { TokenRow } from '../../samples/feeds.ts';
+import { type Answer, Comparison } from '../evaluate/answers.ts';
+import { type FeedOptions, type LoadedModel, loadModel, withFolder } from '../evaluate/loaded-model.ts';
 
 export interface TrialOptions extends FeedOptions {
   readonly plan: Plan;

@@ -1,11 +1,11 @@
-import type { NodeScheme, RangeMethod, Rounding, Scheme } from '../../quantize/settings.ts';
-import type { Granularity } from '../../quantize/weights.ts';
-import type { ConvertedFile, ConvertOptions, ConvertResult } from '../convert.ts';
-import type { GraphOutline } from '../outline.ts';
+import type { GraphOutline } from '../../opened/outline.ts';
+import type { NodeScheme, RangeMethod, Rounding, Scheme } from '../../quantization/settings.ts';
+import type { Granularity } from '../../quantization/weights.ts';
+import type { ConvertedFile, ConvertOptions, ConvertResult } from '../convert/convert.ts';
+import type { Proof } from '../evaluate/compare-files.ts';
+import type { Times } from '../evaluate/stopwatch.ts';
 import type { BiasTrial, RoundingTrial } from './decision.ts';
-import type { Proof } from './prove.ts';
 import type { ParetoRow, ScanResult } from './scan.ts';
-import type { Times } from './stopwatch.ts';
 
 export interface QuantizeOptions extends ConvertOptions {
   readonly scheme: Scheme;

@@ -1,10 +1,11 @@
 import { basename, dirname } from 'node:path';
-import { type OutputFile, writeFiles } from '../../files.ts';
-import type { Graph } from '../../graph.ts';
+import { type OutputFile, writeFiles } from '../../io/files.ts';
+import type { Graph } from '../../ir/graph.ts';
+import { isStatic } from '../../ir/shape.ts';
+import { constantBytes } from '../../ir/text.ts';
+import type { OpenedModel } from '../../opened/opened-model.ts';
 import type { Target } from '../../passes/index.ts';
-import { hasWeight, type SettingsMap } from '../../quantize/settings.ts';
-import { isStatic } from '../../shape.ts';
-import { constantBytes } from '../../text.ts';
+import { hasWeight, type SettingsMap } from '../../quantization/settings.ts';
 import {
   type ConvertedFile,
   countCalls,
@@ -13,16 +14,15 @@ import {
   type Prepared,
   prepare,
   withProgress,
-} from '../convert.ts';
+} from '../convert/convert.ts';
+import { compareFiles, compareLayers, type Proof, type ProofOptions } from '../evaluate/compare-files.ts';
+import type { FeedOptions } from '../evaluate/loaded-model.ts';
+import type { SampleSets } from '../evaluate/sample-sets.ts';
+import type { Stopwatch } from '../evaluate/stopwatch.ts';
 import type { FitReport } from '../fit/types.ts';
-import type { OpenedModel } from '../opened-model.ts';
 import type { Collect } from './calibration-runs.ts';
 import { build, type DecideOptions, type Decision, trialOptions, withKept } from './decision.ts';
-import { compareFiles, compareLayers, type Proof, type ProofOptions } from './prove.ts';
-import type { SampleSets } from './samples.ts';
 import { type ParetoFront, type ScanResult, scanEverySite } from './scan.ts';
-import type { FeedOptions } from './session.ts';
-import type { Stopwatch } from './stopwatch.ts';
 import type { QuantizedFile, QuantizeOptions } from './types.ts';
 
 export interface WriterOptions {

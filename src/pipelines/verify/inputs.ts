@@ -1,12 +1,12 @@
-import type { TokenRow } from '../../calibration/feeds.ts';
-import type { TokenSample } from '../../calibration/open-samples.ts';
-import type { Span } from '../../calibration/task-metrics.ts';
-import { randomRows } from '../../calibration/token-sequences.ts';
 import { MbertError } from '../../errors.ts';
+import type { Span } from '../../metrics/task-metrics.ts';
 import type { Task } from '../../models/index.ts';
-import { classReader } from '../class-labels.ts';
-import { readWhole } from '../convert.ts';
-import { rowReader } from '../quantize/rows.ts';
+import { classReader } from '../../opened/class-labels.ts';
+import type { TokenRow } from '../../samples/feeds.ts';
+import type { TokenSample } from '../../samples/open-samples.ts';
+import { randomRows } from '../../samples/token-sequences.ts';
+import { readWhole } from '../convert/convert.ts';
+import { rowReader } from '../evaluate/row-reader.ts';
 import type { Side } from './sides.ts';
 
 /** What the models are run on. */

@@ -1,15 +1,15 @@
-import type { TokenRow } from '../../calibration/feeds.ts';
-import type { Graph, Node } from '../../graph.ts';
-import { readF32, type Tensor } from '../../tensor.ts';
-import { layerEnds } from '../layer-ends.ts';
+import type { Graph, Node } from '../../ir/graph.ts';
+import { readF32, type Tensor } from '../../ir/tensor.ts';
+import { layerEnds } from '../../opened/layer-ends.ts';
+import type { TokenRow } from '../../samples/feeds.ts';
+import { type CommonShape, paddedLength, type Running, runRow } from '../evaluate/running.ts';
+import { loadValues, valuesOf } from '../evaluate/value-session.ts';
 import { plainDecibels } from './decibels.ts';
 import type { Inputs } from './inputs.ts';
 import { type PairedGraphs, pairValues, type ValuePair } from './pairs.ts';
-import { type CommonShape, paddedLength, type Running, runRow } from './running.ts';
 import type { Side } from './sides.ts';
 import type { LayerComparison, LayerError, Parting } from './types.ts';
 import { ValueErrors } from './value-errors.ts';
-import { loadValues, valuesOf } from './value-session.ts';
 
 export interface LayersOptions {
   readonly shape: CommonShape;

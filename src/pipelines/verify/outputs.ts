@@ -1,6 +1,7 @@
-import { ErrorSums } from '../../calibration/error-sums.ts';
-import type { TokenRow } from '../../calibration/feeds.ts';
-import { argmaxRows } from '../../calibration/metrics.ts';
+import { listNames, MbertError } from '../../errors.ts';
+import { readF32, type Tensor } from '../../ir/tensor.ts';
+import { ErrorSums } from '../../metrics/error-sums.ts';
+import { argmaxRows } from '../../metrics/metrics.ts';
 import {
   bestSpan,
   classificationMetrics,
@@ -8,14 +9,13 @@ import {
   type Span,
   spanMetrics,
   spearman,
-} from '../../calibration/task-metrics.ts';
-import { listNames, MbertError } from '../../errors.ts';
+} from '../../metrics/task-metrics.ts';
 import type { Task } from '../../models/index.ts';
-import { readF32, type Tensor } from '../../tensor.ts';
-import { type Answer, answerOf, Comparison } from '../quantize/answers.ts';
+import type { TokenRow } from '../../samples/feeds.ts';
+import { type Answer, answerOf, Comparison } from '../evaluate/answers.ts';
+import { type CommonShape, type Running, runRow } from '../evaluate/running.ts';
 import { plainDecibels } from './decibels.ts';
 import type { Inputs, Labels } from './inputs.ts';
-import { type CommonShape, type Running, runRow } from './running.ts';
 import type { MetricName, OutputAgreement, TaskMetrics } from './types.ts';
 
 export interface OutputsOptions {

@@ -2,10 +2,10 @@ import { readContents } from '../../diff/contents.ts';
 import { correspond } from '../../diff/correspond.ts';
 import { findGivenNames } from '../../diff/names.ts';
 import { numberValues, opName, type Value } from '../../diff/side.ts';
-import type { Graph, Node } from '../../graph.ts';
-import { type Attrs, isFloat } from '../../op.ts';
-import { realType } from '../../quantized.ts';
-import { normalizeBoth } from '../diff/normalize.ts';
+import type { Graph, Node } from '../../ir/graph.ts';
+import { type Attrs, isFloat } from '../../ir/op.ts';
+import { realType } from '../../ir/quantized.ts';
+import { normalizeBoth } from '../../passes/canonical/normalize.ts';
 
 /** A value that both graphs compute. */
 export interface ValuePair {

@@ -1,12 +1,12 @@
-import type { Graph } from '../../graph.ts';
+import type { Graph } from '../../ir/graph.ts';
+import { dequantized } from '../../ir/quantized.ts';
 import type { Task } from '../../models/index.ts';
-import { dequantized } from '../../quantized.ts';
+import { loadSource } from '../../opened/load-source.ts';
+import { openOneOfTwo } from '../../opened/open-model.ts';
+import type { OpenedModel } from '../../opened/opened-model.ts';
+import { tableRows } from '../../opened/token-tables.ts';
 import type { RuntimeSession } from '../../runtimes/runtime.ts';
-import { loadSource } from '../load-source.ts';
-import { openOneOfTwo } from '../model.ts';
-import type { OpenedModel } from '../opened-model.ts';
-import { tableRows } from '../token-tables.ts';
-import type { Running } from './running.ts';
+import type { Running } from '../evaluate/running.ts';
 import type { VerifiedModel } from './types.ts';
 
 /** One of the models that are verified. */

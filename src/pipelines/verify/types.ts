@@ -1,5 +1,5 @@
+import type { LintResult } from '../../lint/lint-file.ts';
 import type { Task } from '../../models/index.ts';
-import type { LintResult } from '../lint.ts';
 
 /** What `mbert verify` found. Plain data: `--json` prints it as it is, with null for what was not measured. */
 export interface VerifyResult {

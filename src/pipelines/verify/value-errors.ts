@@ -1,4 +1,4 @@
-import { ErrorSums } from '../../calibration/error-sums.ts';
+import { ErrorSums } from '../../metrics/error-sums.ts';
 
 /** Channels whose values do not vary give no noise; this share of their power is rounding. */
 const VARIES = 1e-12;

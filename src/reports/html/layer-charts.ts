@@ -1,4 +1,4 @@
-import type { GraphOutline, OutlineWeight } from '../../pipelines/outline.ts';
+import type { GraphOutline, OutlineWeight } from '../../opened/outline.ts';
 import { chart } from './charts.ts';
 import { groupNodes, type NodeGroup } from './layers.ts';
 import type { Markup } from './markup.ts';

@@ -1,6 +1,6 @@
-import { layerOf } from '../../layer-names.ts';
+import { layerOf } from '../../ir/layer-names.ts';
+import type { GraphOutline, OutlineNode, OutlineWeight } from '../../opened/outline.ts';
 import type { DiffOutline } from '../../pipelines/diff/outline.ts';
-import type { GraphOutline, OutlineNode, OutlineWeight } from '../../pipelines/outline.ts';
 import { size } from '../text.ts';
 
 /** A node as a picture shows it. */

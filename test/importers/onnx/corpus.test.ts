@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import { evaluate } from '../../../src/evaluate.ts';
-import type { Graph } from '../../../src/graph.ts';
-import { runPasses } from '../../../src/pass.ts';
+import { evaluate } from '../../../src/ir/evaluate.ts';
+import type { Graph } from '../../../src/ir/graph.ts';
+import { runPasses } from '../../../src/ir/pass.ts';
+import { readF32, type Tensor } from '../../../src/ir/tensor.ts';
 import { selectPasses } from '../../../src/passes/index.ts';
-import { raise } from '../../../src/passes/raise.ts';
+import { raise } from '../../../src/passes/raise/raise.ts';
 import { onnxruntime } from '../../../src/runtimes/onnxruntime.ts';
-import { readF32, type Tensor } from '../../../src/tensor.ts';
 import { onnxBytes } from '../../exporters/onnx-lab.ts';
 import { readArray, readManifest } from '../../models/corpus.ts';
 import { row } from '../../runtimes/oracle.ts';

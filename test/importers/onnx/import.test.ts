@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { onnxModel } from '../../../src/exporters/onnx/model.ts';
 import { onnx } from '../../../src/exporters/onnx.ts';
-import type { Graph } from '../../../src/graph.ts';
-import { tensorOf } from '../../../src/tensor.ts';
-import { graphText } from '../../../src/text.ts';
-import { verifyGraph } from '../../../src/verify-graph.ts';
+import type { Graph } from '../../../src/ir/graph.ts';
+import { tensorOf } from '../../../src/ir/tensor.ts';
+import { graphText } from '../../../src/ir/text.ts';
+import { verifyGraph } from '../../../src/ir/verify-graph.ts';
 import { encodeModel, importBytes, type ModelProto, type ModelSpec, modelProto, nodeProto } from './model.ts';
 
 const X = { dtype: 'f32', shape: ['batch', 4] } as const;

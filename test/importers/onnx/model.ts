@@ -1,10 +1,10 @@
 import onnxProto from 'onnx-proto';
 import { ONNX_DTYPES } from '../../../src/formats/onnx.ts';
 import { decodeOnnx } from '../../../src/formats/onnx-decode.ts';
-import type { Graph } from '../../../src/graph.ts';
 import { importOnnx } from '../../../src/importers/onnx/import.ts';
-import type { Shape } from '../../../src/shape.ts';
-import type { DType, Tensor } from '../../../src/tensor.ts';
+import type { Graph } from '../../../src/ir/graph.ts';
+import type { Shape } from '../../../src/ir/shape.ts';
+import type { DType, Tensor } from '../../../src/ir/tensor.ts';
 import { memoryFile } from '../../formats/memory-file.ts';
 
 const { onnx } = onnxProto;

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import { evaluate } from '../../../src/evaluate.ts';
+import { evaluate } from '../../../src/ir/evaluate.ts';
+import { bindDim, type Shape } from '../../../src/ir/shape.ts';
+import { convertTensor, type DType, integerTensor, readF32, type Tensor, tensorOf } from '../../../src/ir/tensor.ts';
 import { onnxruntime } from '../../../src/runtimes/onnxruntime.ts';
-import { bindDim, type Shape } from '../../../src/shape.ts';
-import { convertTensor, type DType, integerTensor, readF32, type Tensor, tensorOf } from '../../../src/tensor.ts';
 import { randomTensor } from '../../core.ts';
 import { type AttributeSpec, encodeModel, importBytes, modelProto, type NodeSpec } from './model.ts';
 

@@ -1,4 +1,4 @@
-import { tensorOf } from '../../../src/tensor.ts';
+import { tensorOf } from '../../../src/ir/tensor.ts';
 import { agreesWithOnnxRuntime, bytesOf, floats, IDS, scalar } from './operator-rows.ts';
 
 agreesWithOnnxRuntime([

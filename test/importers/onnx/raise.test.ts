@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import type { Graph } from '../../../src/graph.ts';
+import type { Graph } from '../../../src/ir/graph.ts';
+import { runPasses } from '../../../src/ir/pass.ts';
 import { buildModel } from '../../../src/models/index.ts';
-import { runPasses } from '../../../src/pass.ts';
 import { selectPasses } from '../../../src/passes/index.ts';
-import { raise } from '../../../src/passes/raise.ts';
+import { raise } from '../../../src/passes/raise/raise.ts';
 import { randomTensor } from '../../core.ts';
 import { openCheckpoint } from '../../models/corpus.ts';
 import { importFixture, ONNX_FIXTURES } from './fixtures.ts';

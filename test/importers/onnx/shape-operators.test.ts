@@ -1,4 +1,4 @@
-import { integerTensor, tensorOf } from '../../../src/tensor.ts';
+import { integerTensor, tensorOf } from '../../../src/ir/tensor.ts';
 import { agreesWithOnnxRuntime, floats, IDS, int, ints, scalar, X } from './operator-rows.ts';
 
 agreesWithOnnxRuntime([

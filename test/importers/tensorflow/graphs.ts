@@ -1,7 +1,7 @@
 import type { TfAttributes, TfFunction, TfNode, TfTensor } from '../../../src/formats/graphdef.ts';
-import type { Graph } from '../../../src/graph.ts';
 import { importTfGraph, type TfPort } from '../../../src/importers/tensorflow/import.ts';
-import { integerTensor, type Tensor, tensorOf } from '../../../src/tensor.ts';
+import type { Graph } from '../../../src/ir/graph.ts';
+import { integerTensor, type Tensor, tensorOf } from '../../../src/ir/tensor.ts';
 
 /** types.proto */
 export const FLOAT = 1;

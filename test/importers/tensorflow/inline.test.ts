@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { MbertError } from '../../../src/errors.ts';
-import type { Graph } from '../../../src/graph.ts';
-import { graphText } from '../../../src/text.ts';
+import type { Graph } from '../../../src/ir/graph.ts';
+import { graphText } from '../../../src/ir/text.ts';
 import { floats, importNodes, node, type Options, placeholder, tfFunction } from './graphs.ts';
 
 const X = placeholder('x', [2]);

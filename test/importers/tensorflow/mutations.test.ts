@@ -12,7 +12,7 @@ import type { GraphSource, Importer } from '../../../src/importers/importer.ts';
 import { savedModel } from '../../../src/importers/saved-model.ts';
 import { tfjs } from '../../../src/importers/tfjs.ts';
 import { tflite } from '../../../src/importers/tflite.ts';
-import { byteLength } from '../../../src/tensor.ts';
+import { byteLength } from '../../../src/ir/tensor.ts';
 import { graphOf } from '../../core.ts';
 import { bytesOf } from '../../exporters/tflite-lab.ts';
 import { damage, EDITS, RUNS } from '../../formats/damage.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { TfNode } from '../../../src/formats/graphdef.ts';
-import { graphText } from '../../../src/text.ts';
+import { graphText } from '../../../src/ir/text.ts';
 import { FLOAT, floats, INT32, importNodes, integers, node, placeholder } from './graphs.ts';
 
 const X = placeholder('x', [2, 3, 4]);

@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import type { Checkpoint } from '../../../src/checkpoint.ts';
+import type { Checkpoint } from '../../../src/formats/checkpoint.ts';
 import type { JsonValue } from '../../../src/formats/json.ts';
-import type { Graph } from '../../../src/graph.ts';
+import type { Graph } from '../../../src/ir/graph.ts';
+import { runPasses } from '../../../src/ir/pass.ts';
 import { buildModel } from '../../../src/models/index.ts';
-import { runPasses } from '../../../src/pass.ts';
 import { selectPasses } from '../../../src/passes/index.ts';
-import { raise } from '../../../src/passes/raise.ts';
+import { raise } from '../../../src/passes/raise/raise.ts';
 import { openCheckpoint } from '../../models/corpus.ts';
 import { CASES, openCase } from './cases.ts';
 

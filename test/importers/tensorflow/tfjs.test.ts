@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { MbertError } from '../../../src/errors.ts';
 import { parseJson } from '../../../src/formats/json.ts';
 import { readTfjsModel, readTfjsWeights } from '../../../src/formats/tfjs.ts';
-import { readF32, readIntegers } from '../../../src/tensor.ts';
+import { readF32, readIntegers } from '../../../src/ir/tensor.ts';
 import { memoryFile } from '../../formats/memory-file.ts';
 import { modelPath, openGraph, temporaryFolder } from './cases.ts';
 

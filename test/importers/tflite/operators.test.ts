@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { graphText } from '../../../src/text.ts';
+import { graphText } from '../../../src/ir/text.ts';
 import { importBytes, modelOf, type OperatorRow, type TensorRow } from './models.ts';
 
 type Tensors = { readonly [name: string]: TensorRow };

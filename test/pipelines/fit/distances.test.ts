@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
-import { randomNumbers } from '../../../src/calibration/token-sequences.ts';
-import { evaluate } from '../../../src/evaluate.ts';
-import type { Graph, Node } from '../../../src/graph.ts';
+import { evaluate } from '../../../src/ir/evaluate.ts';
+import type { Graph, Node } from '../../../src/ir/graph.ts';
+import { sizeOf } from '../../../src/ir/shape.ts';
+import { readF32, scalarTensor, type Tensor, tensorOf } from '../../../src/ir/tensor.ts';
+import { parseGraph } from '../../../src/ir/text.ts';
 import { Distances, type Pair } from '../../../src/pipelines/fit/distances.ts';
-import { sizeOf } from '../../../src/shape.ts';
-import { readF32, scalarTensor, type Tensor, tensorOf } from '../../../src/tensor.ts';
-import { parseGraph } from '../../../src/text.ts';
+import { randomNumbers } from '../../../src/samples/token-sequences.ts';
 
 const [BATCH, SEQUENCE] = [2, 3];
 /** The second sequence has a token of padding. */

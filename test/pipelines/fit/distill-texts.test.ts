@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import type { TokenRow } from '../../../src/calibration/feeds.ts';
 import { distillBatches, withJoined } from '../../../src/pipelines/fit/distill-texts.ts';
+import type { TokenRow } from '../../../src/samples/feeds.ts';
 
 const [CLS, SEP] = [101, 102];
 

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { type ConvertOptions, convert } from '../../../src/pipelines/convert.ts';
+import { type ConvertOptions, convert } from '../../../src/pipelines/convert/convert.ts';
 import { temporaryFolder } from '../written.ts';
 
 const DEMO = 'fixtures/mobilebert-demo';

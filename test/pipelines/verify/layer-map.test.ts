@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { readLayerMap } from '../../../src/pipelines/verify/layer-map.ts';
+import { readLayerMap } from '../../../src/pipelines/evaluate/layer-map.ts';
 import { temporaryFolder } from '../written.ts';
 
 const folder = temporaryFolder();

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
+import { parseGraph } from '../../../src/ir/text.ts';
 import { pairValues } from '../../../src/pipelines/verify/pairs.ts';
-import { parseGraph } from '../../../src/text.ts';
 
 const SOURCE = `graph g (x: f32[1, 2])
   up = linear(x, w f32[3, 2] {1, 2, 3, 4, 5, 6}, b f32[3] {1, 1, 1})

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import type { Graph } from '../../../src/graph.ts';
-import { openModel } from '../../../src/pipelines/model.ts';
-import { encoderLayers } from '../../../src/pipelines/verify/encoder-layers.ts';
-import { transferLosses } from '../../../src/pipelines/verify/transfer.ts';
-import { parseGraph } from '../../../src/text.ts';
+import type { Graph } from '../../../src/ir/graph.ts';
+import { parseGraph } from '../../../src/ir/text.ts';
+import { openModel } from '../../../src/opened/open-model.ts';
+import { encoderLayers } from '../../../src/pipelines/evaluate/encoder-layers.ts';
+import { transferLosses } from '../../../src/pipelines/evaluate/transfer.ts';
 import { unpacked } from '../../unpacked.ts';
 
 const ROWS = [

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import type { TokenRow } from '../../../src/calibration/feeds.ts';
+import { type DType, type Tensor, tensorOf } from '../../../src/ir/tensor.ts';
+import { commonShape, type Running } from '../../../src/pipelines/evaluate/running.ts';
 import { compareOutputs } from '../../../src/pipelines/verify/outputs.ts';
-import { commonShape, type Running } from '../../../src/pipelines/verify/running.ts';
-import { verify } from '../../../src/pipelines/verify.ts';
-import { type DType, type Tensor, tensorOf } from '../../../src/tensor.ts';
+import { verify } from '../../../src/pipelines/verify/verify.ts';
+import type { TokenRow } from '../../../src/samples/feeds.ts';
 import { unpacked } from '../../unpacked.ts';
 
 describe('files of other tools', () => {

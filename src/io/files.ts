@@ -1,0 +1,169 @@
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
+import { basename, dirname, join, resolve, sep } from 'node:path';
+import { MbertError } from '../errors.ts';
+
+/** A readable file of known size. Reads are ranges, because Node has no mmap and `readFileSync` ends at 2 GiB. */
+export interface ModelFile {
+  readonly path: string;
+  readonly size: number;
+  /** Fresh bytes that the caller owns. */
+  read(offset: number, length: number): Uint8Array;
+  /** A file beside this one; a name that leaves the folder is refused. */
+  sibling(name: string): ModelFile;
+  close(): void;
+}
+
+/** Linux reads at most 0x7ffff000 bytes a call; 1 GiB is below every platform's limit. */
+const MAX_READ_BYTES = 2 ** 30;
+
+/** Opens a regular file for range reads; the descriptor stays open until `close`. */
+export function openFile(path: string): ModelFile {
+  let descriptor: number;
+  let size: number;
+  try {
+    const stats = statSync(path);
+    if (!stats.isFile()) throw new MbertError('USAGE', `${path}: is not a file`);
+    size = stats.size;
+    descriptor = openSync(path, 'r');
+  } catch (cause) {
+    throw fileError(path, 'cannot be read', cause);
+  }
+  return {
+    path,
+    size,
+    read(offset, length) {
+      if (
+        !Number.isSafeInteger(offset) ||
+        !Number.isSafeInteger(length) ||
+        offset < 0 ||
+        length < 0 ||
+        offset + length > size
+      ) {
+        throw new MbertError(
+          'MALFORMED',
+          `${path}: bytes ${offset} to ${offset + length} lie outside its ${size} bytes`,
+        );
+      }
+      // The slow kind has memory of its own, aligned for any typed array; all of it is overwritten, so it need not be zeroed.
+      const bytes = new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
+      for (let done = 0; done < length; ) {
+        const count = readSync(descriptor, bytes, done, Math.min(length - done, MAX_READ_BYTES), offset + done);
+        if (count === 0) throw new MbertError('MALFORMED', `${path}: ended while it was read`);
+        done += count;
+      }
+      return bytes;
+    },
+    sibling: (name) => openFile(siblingPath(path, name)),
+    close: () => closeSync(descriptor),
+  };
+}
+
+/** The path of `name` beside `path`. A name with a folder or drive in it would leave the model's folder. */
+export function siblingPath(path: string, name: string): string {
+  if (name === '' || name === '.' || name === '..' || /[/\\\0]/.test(name) || /^[A-Za-z]:/.test(name)) {
+    throw new MbertError('MALFORMED', `${path}: file name "${name}" leaves the model's folder`, {
+      hint: 'parts of a model must lie beside it',
+    });
+  }
+  return join(dirname(path), name);
+}
+
+/** The files of a folder, sorted; a file's own name where `path` is one. */
+export function listFolder(path: string): { readonly isFolder: boolean; readonly names: readonly string[] } {
+  try {
+    if (!statSync(path).isDirectory()) return { isFolder: false, names: [basename(path)] };
+    return { isFolder: true, names: readdirSync(path).sort() };
+  } catch (cause) {
+    throw fileError(path, 'cannot be read', cause);
+  }
+}
+
+/** One file to write: its bytes come in chunks so that no whole file is ever held. */
+export interface OutputFile {
+  readonly name: string;
+  readonly chunks: AsyncIterable<Uint8Array>;
+}
+
+/**
+ * Writes files into `folder` under temporary names and renames them together at the end, so that a failure leaves
+ * nothing behind. Returns the written paths with their sizes.
+ */
+export async function writeFiles(
+  folder: string,
+  files: AsyncIterable<OutputFile>,
+): Promise<{ path: string; size: number }[]> {
+  const done: { temporary: string; path: string; size: number }[] = [];
+  const madeFolder = makeFolder(folder);
+  try {
+    for await (const { name, chunks } of files) {
+      const path = join(folder, name);
+      const file = { temporary: `${path}.${process.pid}.tmp`, path, size: 0 };
+      const descriptor = openSync(file.temporary, 'wx');
+      done.push(file);
+      try {
+        for await (const chunk of chunks) {
+          for (let at = 0; at < chunk.byteLength; ) at += writeSync(descriptor, chunk, at);
+          file.size += chunk.byteLength;
+        }
+      } finally {
+        closeSync(descriptor);
+      }
+    }
+    for (const { temporary, path } of done) replaceFile(temporary, path);
+  } catch (cause) {
+    for (const { temporary } of done) rmSync(temporary, { force: true });
+    if (madeFolder !== undefined) rmSync(madeFolder, { recursive: true, force: true });
+    if (cause instanceof MbertError || !isSystemError(cause)) throw cause;
+    throw fileError(folder, 'cannot be written', cause);
+  }
+  return done.map(({ path, size }) => ({ path, size }));
+}
+
+function replaceFile(temporary: string, path: string): void {
+  try {
+    renameSync(temporary, path);
+  } catch (cause) {
+    throw fileError(path, 'cannot be written', cause);
+  }
+}
+
+/** Makes the folder and returns the topmost one it had to make, so that a failure can take it away again. */
+function makeFolder(folder: string): string | undefined {
+  try {
+    return mkdirSync(resolve(folder) + sep, { recursive: true });
+  } catch (cause) {
+    throw fileError(folder, 'cannot be written', cause);
+  }
+}
+
+function isSystemError(cause: unknown): cause is NodeJS.ErrnoException {
+  return cause instanceof Error && 'syscall' in cause;
+}
+
+const REASONS: { readonly [code: string]: string } = {
+  ENOENT: 'does not exist',
+  EACCES: 'permission denied',
+  EPERM: 'permission denied',
+  ENOTDIR: 'a part of the path is not a folder',
+  EEXIST: 'exists already',
+  EISDIR: 'is a folder',
+  ENOSPC: 'the disk is full',
+  EROFS: 'the disk is read-only',
+};
+
+function fileError(path: string, problem: string, cause: unknown): MbertError {
+  if (cause instanceof MbertError) return cause;
+  const code = isSystemError(cause) ? (cause.code ?? '') : '';
+  const reason = REASONS[code] ?? (cause instanceof Error ? cause.message : String(cause));
+  return new MbertError(code === 'ENOENT' ? 'NOT_FOUND' : 'USAGE', `${path}: ${problem}: ${reason}`, { cause });
+}

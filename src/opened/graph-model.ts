@@ -1,0 +1,110 @@
+import { MbertError } from '../errors.ts';
+import type { GraphSource } from '../importers/importer.ts';
+import { copyGraph } from '../ir/copy-graph.ts';
+import type { Graph } from '../ir/graph.ts';
+import type { Dim } from '../ir/shape.ts';
+import type { Task } from '../models/index.ts';
+import type { Target } from '../passes/index.ts';
+import { raise } from '../passes/raise/raise.ts';
+import { defaultLength, type OpenedModel, type OpenOptions, type ShapeOptions } from './opened-model.ts';
+
+/** A model that came as a graph: inputs, outputs and their order are the source's. */
+export async function fromGraph(source: GraphSource, options: OpenOptions): Promise<OpenedModel> {
+  const { graph, path } = source;
+  for (const [flag, given] of [
+    ['task', options.task],
+    ['mask', options.mask === 'strict' || undefined],
+  ] as const) {
+    if (given !== undefined) throw new MbertError('USAGE', `--${flag}: is for checkpoints, ${path} is a graph already`);
+  }
+  const reports = options.raise === false ? [] : await raise(graph);
+  const task = taskOf(graph);
+  const maxPositions = positionsOf(graph);
+  return {
+    build(target, shapes = {}) {
+      refuseInt16(source);
+      return copyGraph(graph, {
+        bindings: bindings(source, target, shapes, defaultLength(target, task, maxPositions)),
+        indexType: target === 'tflite' ? 'i32' : undefined,
+      });
+    },
+    reference: () => copyGraph(graph),
+    task,
+    architecture: graph.name,
+    maxPositions,
+    labels: source.labels,
+    vocabulary: source.vocabulary,
+    lowerCase: true,
+    runnable: isRunnable(path) ? path : undefined,
+    warnings: reports.flatMap(({ pass, declined }) => declined.map((reason) => `${path}: ${pass.name} left ${reason}`)),
+    unused: [],
+    close: source.close,
+  };
+}
+
+/**
+ * TensorFlow's converter writes 16-bit activations whose files compute one thing in its own interpreter and another in
+ * LiteRT (measured: logits 6.4 apart), so there is no answer to be faithful to.
+ */
+function refuseInt16({ graph, path }: GraphSource): void {
+  const node = graph
+    .nodes()
+    .find(({ op, type }) => op !== 'constant' && type.dtype === 'i16' && type.quant !== undefined);
+  if (node === undefined) return;
+  throw new MbertError('UNSUPPORTED', `${path}: ${node.name}: activations of 16 bits differ from runtime to runtime`, {
+    hint: 'convert the float model that this file was made from',
+  });
+}
+
+/** Of the formats that hold graphs, the runtimes take two. */
+function isRunnable(path: string): boolean {
+  return /\.(onnx|tflite)$/i.test(path);
+}
+
+/** What the names of the outputs tell: only question answering has ones of its own. */
+function taskOf(graph: Graph): Task | undefined {
+  const names = new Set(graph.outputs.map(({ name }) => name));
+  return names.has('start_logits') && names.has('end_logits') ? 'qa' : undefined;
+}
+
+/** The rows of the position table, which is cut to a run's length; a model of fixed length takes that. */
+function positionsOf(graph: Graph): number {
+  for (const node of graph.nodes()) {
+    if (node.op === 'slice' && typeof node.attrs.end === 'string' && node.inputs[0]?.op === 'constant') {
+      return node.inputs[0].tensor.shape[0] ?? 0;
+    }
+  }
+  const length = graph.inputs[0]?.type.shape.at(-1);
+  return typeof length === 'number' ? length : Number.MAX_SAFE_INTEGER;
+}
+
+/**
+ * What the symbols of the source become. ONNX keeps what the user does not fix; TFLite gets batch 1 and the default
+ * length, as phones want fixed shapes. A size that the source has fixed cannot be changed.
+ */
+function bindings(
+  source: GraphSource,
+  target: Target,
+  shapes: ShapeOptions,
+  length: number | 'dynamic',
+): Record<string, number> {
+  const shape = source.graph.inputs[0]?.type.shape ?? [];
+  const bound: Record<string, number> = {};
+  const bind = (
+    flag: string,
+    dim: Dim | undefined,
+    given: number | 'dynamic' | undefined,
+    fallback: number | 'dynamic',
+  ) => {
+    if (typeof dim === 'string') {
+      const size = given ?? fallback;
+      if (size !== 'dynamic') bound[dim] = size;
+    } else if (given !== undefined && given !== dim) {
+      throw new MbertError('USAGE', `--${flag}: ${source.path} is fixed to ${dim}`);
+    }
+  };
+  bind('sequence-length', shape.at(-1), shapes.sequenceLength, length);
+  if (shape.length > 1) bind('batch', shape[0], shapes.batch, target === 'tflite' ? 1 : 'dynamic');
+  if (shape.length > 2) bind('choices', shape[1], shapes.choices, 'dynamic');
+  return bound;
+}

@@ -1,0 +1,52 @@
+import { loadModel } from '../calibration/graph-session.ts';
+import { MbertError } from '../errors.ts';
+import { onnxModel } from '../exporters/onnx/model.ts';
+import { minimumOpset, onnx } from '../exporters/onnx.ts';
+import type { Graph } from '../ir/graph.ts';
+import { runtimeFor } from '../runtimes/index.ts';
+import { onnxruntime } from '../runtimes/onnxruntime.ts';
+import type { RuntimeSession } from '../runtimes/runtime.ts';
+
+/** A source in a real runtime. */
+export interface LoadedSource {
+  readonly session: RuntimeSession;
+  /** `onnxruntime 1.30.0` */
+  readonly runtime: string;
+  /** Whether the file itself runs, or the graph that was read from the source, written as ONNX without any pass. */
+  readonly ran: 'file' | 'graph';
+  /** Why a file that a runtime takes did not run itself. */
+  readonly refusal: string | undefined;
+}
+
+/** Loads the file itself where a runtime takes it (`runnable`), otherwise its graph. */
+export async function loadSource(
+  runnable: string | undefined,
+  graph: Graph,
+  options: { readonly threads?: number } = {},
+): Promise<LoadedSource> {
+  if (runnable === undefined) return { ...(await loadGraph(graph, options)), refusal: undefined };
+  const runtime = runtimeFor(runnable);
+  try {
+    const session = await runtime.load(runnable, options);
+    return { session, runtime: `${runtime.name} ${await runtime.version()}`, ran: 'file', refusal: undefined };
+  } catch (cause) {
+    // LiteRT's WebAssembly build takes fixed shapes and float outputs only: for others the graph read from them stands in.
+    if (!isUnsupported(cause)) throw cause;
+    try {
+      return { ...(await loadGraph(graph, options)), refusal: cause.message };
+    } catch (other) {
+      // The first refusal is the one that says what to do.
+      throw isUnsupported(other) ? cause : other;
+    }
+  }
+}
+
+function isUnsupported(cause: unknown): cause is MbertError {
+  return cause instanceof MbertError && cause.code === 'UNSUPPORTED';
+}
+
+async function loadGraph(graph: Graph, { threads }: { readonly threads?: number }) {
+  const model = onnxModel(graph, { ...onnx.defaults, opset: Math.max(onnx.defaults.opset, minimumOpset(graph)) });
+  const session = await loadModel(model, threads);
+  return { session, runtime: `onnxruntime ${await onnxruntime.version()}`, ran: 'graph' as const };
+}

@@ -1,0 +1,19 @@
+import type { Graph } from '../ir/graph.ts';
+import { tokenInput } from '../ir/token-inputs.ts';
+
+/**
+ * How many rows the smallest table has that an input looks up, `otherwise` where there is none: LiteRT does not check ids,
+ * and reads what lies behind the table.
+ */
+export function tableRows(graph: Graph, input: string, otherwise = 1): number {
+  let rows = Number.POSITIVE_INFINITY;
+  for (const node of graph.nodes()) {
+    const [table, indices] = node.inputs;
+    if (node.op !== 'gather' || table === undefined || indices === undefined) continue;
+    const ids = indices.op === 'reshape' || indices.op === 'cast' ? indices.inputs[0] : indices;
+    if (ids?.op !== 'input' || tokenInput(ids.name) !== input) continue;
+    const [size] = table.type.shape;
+    if (typeof size === 'number') rows = Math.min(rows, size);
+  }
+  return Number.isFinite(rows) ? rows : otherwise;
+}

@@ -1,0 +1,244 @@
+import { MbertError } from '../../errors.ts';
+import { copyGraph } from '../../ir/copy-graph.ts';
+import type { Call, Graph, Node } from '../../ir/graph.ts';
+import type { Pass, PassContext, PassReport } from '../../ir/pass.ts';
+import { readF32, takeF32, tensorOf } from '../../ir/tensor.ts';
+import type { BatchValues, CalibrationRuns } from '../../ir/text-runs.ts';
+import { type Features, featuresOf } from '../../solve/features.ts';
+import { fitLayer, type LayerFit } from '../../solve/fit-layer.ts';
+import { fitScores } from '../../solve/fit-scores.ts';
+import { vectorTensor } from '../affine.ts';
+import { constantLinear } from '../attention.ts';
+import { addedTo, type QueryAndKey, queryAndKey, type Site, sitesOf } from './fit-sites.ts';
+
+/** A layer's input and what its queries read: so many values are read by linears in turns. */
+const PREPARED = 2;
+
+/** An exponent of 10, for queries that are narrower or wider than the keys whose exponent they would take. */
+const QUERY_RIDGE = -2;
+
+/** A pass whose result is fitted to text: an op takes the place of another. */
+export interface FittedPass extends Pass {
+  readonly converts: 'layerNorm' | 'gelu';
+}
+
+/** A fitted pass by what it converts. */
+export function fittedPass(pass: Omit<FittedPass, 'run' | 'keeps'>): FittedPass {
+  const made: FittedPass = {
+    ...pass,
+    keeps: 'shapes',
+    async run(graph, context) {
+      const [report] = await fitTogether(graph, [made], context);
+      return report as PassReport;
+    },
+  };
+  return made;
+}
+
+/**
+ * Runs passes in one sweep over the nodes, in the order in which values are computed. At each node that is converted,
+ * and at each linear behind one, a linear is fitted so that the converted network, run up to there, gives what the teacher
+ * has at the same place: later layers make up for the errors of earlier ones. Throws USAGE without text to fit to.
+ */
+export async function fitTogether(
+  graph: Graph,
+  passes: readonly FittedPass[],
+  context: PassContext,
+  progress: (done: number, total: number) => void = () => undefined,
+): Promise<(PassReport & { readonly name: string })[]> {
+  const { runs } = context;
+  if (runs === undefined) {
+    throw new MbertError('USAGE', `${passes[0]?.name}: is fitted to text, and there is none here`, {
+      hint: 'mbert convert --passes LIST --calibrate FILE fits the model; other commands take what it writes',
+    });
+  }
+  const converted = new Set(passes.map(({ converts }) => converts as string));
+  const sites = sitesOf(graph, (node) => converted.has(node.op) && !context.keeps(node));
+  const sweep = new Sweep(graph, context.teacher ?? copyGraph(graph), runs);
+  const counts = { activation: 0, norm: 0, linear: 0, query: 0 };
+  for (const [i, site] of sites.entries()) {
+    await sweep.visit(site);
+    counts[site.kind]++;
+    progress(i + 1, sites.length);
+  }
+  return passes.map(({ name, converts }) => ({
+    name,
+    rewrites: converts === 'gelu' ? counts.activation : counts.norm,
+    declined: [],
+  }));
+}
+
+class Sweep {
+  readonly graph: Graph;
+  readonly runs: CalibrationRuns;
+  readonly student: Prefix;
+  readonly teacher: Prefix;
+  /** The teacher's nodes by the names that the student's had at first. */
+  readonly twins = new Map<string, Node>();
+  /** The exponent that was best for the last linear of the same size. */
+  readonly ridges = new Map<string, number>();
+  /** The last values that linears read. */
+  readonly prepared: { readonly node: Node; readonly features: Features }[] = [];
+  hasChanged = false;
+
+  constructor(graph: Graph, teacher: Graph, runs: CalibrationRuns) {
+    this.graph = graph;
+    this.runs = runs;
+    this.student = new Prefix(graph, runs);
+    this.teacher = new Prefix(teacher, runs);
+    for (const node of teacher.nodes()) this.twins.set(node.name, node);
+  }
+
+  async visit(site: Site): Promise<void> {
+    if (site.kind === 'activation') {
+      this.graph.replace(site.node, () => this.graph.add('relu', site.node.inputs, {}, site.node.name));
+    } else if (site.kind === 'norm') await this.convertNorm(site);
+    else if (this.hasChanged) await (site.kind === 'query' ? this.refitQuery(site) : this.refit(site));
+    this.hasChanged ||= site.kind === 'activation' || site.kind === 'norm';
+  }
+
+  private async convertNorm({ node, end, writer }: Site & { readonly kind: 'norm' }): Promise<void> {
+    const fit = await this.fit(end, node.name, writer, true);
+    const change = fit.change && divided(fit.change, fit.gain);
+    if (writer) this.changeLinear(writer, change, undefined);
+    const { graph } = this;
+    const [x, gamma, beta] = node.inputs as readonly [Node, Node, Node];
+    graph.replace(node, () => {
+      const gain = graph.constant(vectorTensor(fit.gain), gamma.name);
+      const offset = graph.constant(vectorTensor(fit.offset), beta.name);
+      return graph.add('noNorm', [x, gain, offset], {}, node.name);
+    });
+  }
+
+  private async refit({ end, writer }: Site & { readonly kind: 'linear' }): Promise<void> {
+    const fit = await this.fit(end, end.name, writer, false);
+    if (fit.change) this.changeLinear(writer, fit.change, fit.offset);
+  }
+
+  private async refitQuery({ scores, query: queryName, key: keyName, heads, scale }: QueryAndKey): Promise<void> {
+    const { graph, student, teacher, runs } = this;
+    const linears = queryAndKey(graph, scores);
+    if (linears === null) return;
+    const [query, key] = linears;
+    const x = query.inputs[0] as Node;
+    const values = await student.compute([x, query, key], query);
+    const twins = [this.twinOf(queryName), this.twinOf(keyName)] as const;
+    const wanted = await teacher.compute(twins);
+    const matrix = (found: ReadonlyMap<Node, BatchValues>, node: Node) => runs.matrixOf(found.get(node) as BatchValues);
+    const features = await this.featuresOf(x, values.get(x) as BatchValues);
+    const fit = await fitScores(
+      {
+        features,
+        student: { q: matrix(values, query), k: matrix(values, key), heads, scale },
+        teacher: { q: matrix(wanted, twins[0]), k: matrix(wanted, twins[1]), heads, scale },
+        ridge: this.ridges.get(`${features.h.columns} ${query.type.shape.at(-1)}`) ?? QUERY_RIDGE,
+      },
+      runs,
+    );
+    if (fit) this.changeLinear(query, fit.change, fit.offset);
+  }
+
+  private async fit(end: Node, target: string, writer: Call<'linear'> | null, hasGain: boolean): Promise<LayerFit> {
+    const { student, teacher, runs } = this;
+    // What is added is kept: it is read again further on.
+    const wanted = writer ? [writer.inputs[0] as Node, ...addedTo(writer, end), end] : [end];
+    const values = await student.compute(wanted, end);
+    const twin = this.twinOf(target);
+    const wantedValues = await teacher.compute([twin]);
+    const z = runs.matrixOf(values.get(end) as BatchValues);
+    const y = runs.matrixOf(wantedValues.get(twin) as BatchValues);
+    const x = writer?.inputs[0];
+    const features = x && (await this.featuresOf(x, values.get(x) as BatchValues));
+    const size = `${features?.h.columns} ${z.columns}`;
+    const fit = await fitLayer(
+      {
+        features,
+        z,
+        y,
+        hasGain,
+        start: this.ridges.get(size),
+      },
+      runs,
+    );
+    if (fit.ridge !== undefined) this.ridges.set(size, fit.ridge);
+    return fit;
+  }
+
+  /** Several linears read one value: the products of its columns are for all of them. */
+  private async featuresOf(node: Node, values: BatchValues): Promise<Features> {
+    const known = this.prepared.find((each) => each.node === node);
+    if (known) return known.features;
+    const features = await featuresOf(this.runs.matrixOf(values), this.runs);
+    this.prepared.unshift({ node, features });
+    this.prepared.length = Math.min(this.prepared.length, PREPARED);
+    return features;
+  }
+
+  private twinOf(name: string): Node {
+    const twin = this.twins.get(name);
+    if (twin === undefined) throw new MbertError('INVALID_GRAPH', `${name}: the teacher has no such node`);
+    return twin;
+  }
+
+  /** W + change, b + offset. */
+  private changeLinear(node: Call<'linear'>, change: Float64Array | undefined, offset: Float64Array | undefined): void {
+    const linear = constantLinear(node);
+    if (!linear || change === undefined) return;
+    const { graph } = this;
+    const weight = takeF32(linear.weight.tensor);
+    for (let i = 0; i < weight.length; i++) weight[i] = (weight[i] as number) + (change[i] as number);
+    const bias = linear.bias ? readF32(linear.bias.tensor) : new Float32Array(linear.weight.tensor.shape[0] as number);
+    const moved = bias.map((value, i) => value + (offset ? (offset[i] as number) : 0));
+    graph.replace(node, () => {
+      const inputs = [
+        linear.x,
+        graph.constant(tensorOf('f32', linear.weight.tensor.shape, weight), linear.weight.name),
+      ];
+      if (linear.bias || offset) {
+        inputs.push(graph.constant(tensorOf('f32', [moved.length], moved), linear.bias?.name ?? `${node.name}.bias`));
+      }
+      return graph.add('linear', inputs, node.attrs, node.name);
+    });
+  }
+}
+
+/** A graph that is run on the text piece by piece: values that later nodes need are kept, others forgotten. */
+class Prefix {
+  readonly #graph: Graph;
+  readonly #runs: CalibrationRuns;
+  #known = new Map<Node, BatchValues>();
+
+  constructor(graph: Graph, runs: CalibrationRuns) {
+    this.#graph = graph;
+    this.#runs = runs;
+  }
+
+  /** All wanted values; `passing` is about to change and so not kept. */
+  async compute(wanted: readonly Node[], passing?: Node): Promise<Map<Node, BatchValues>> {
+    this.#forget();
+    const values = await this.#runs.compute(this.#graph, wanted, this.#known);
+    for (const [node, value] of values) if (node !== passing && node.type.dtype === 'f32') this.#known.set(node, value);
+    return values;
+  }
+
+  /** What no path from an output back meets first is not needed any more. */
+  #forget(): void {
+    const needed = new Map<Node, BatchValues>();
+    const seen = new Set<Node>();
+    const stack = this.#graph.outputs.map(({ node }) => node);
+    for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
+      if (seen.has(node)) continue;
+      seen.add(node);
+      const value = this.#known.get(node);
+      if (value) needed.set(node, value);
+      else stack.push(...node.inputs);
+    }
+    this.#known = needed;
+  }
+}
+
+/** Each row of D [out, in] divided by its channel's gain. */
+function divided(change: Float64Array, gain: Float64Array): Float64Array {
+  const width = change.length / gain.length;
+  return change.map((value, i) => value / (gain[Math.floor(i / width)] as number));
+}

@@ -1,8 +1,0 @@
-import type { Node } from '../graph.ts';
-
-const PARAMETER = /^(.+)[./](?:bias|beta|weight|gamma|kernel)$/;
-
-/** The module that a parameter belongs to, `layer.0.dense` for `layer.0.dense.bias`; exporters name values after steps in it. */
-export function moduleOf(parameter: Node, otherwise: string): string {
-  return PARAMETER.exec(parameter.name)?.[1] ?? otherwise;
-}

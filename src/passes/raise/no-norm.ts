@@ -1,0 +1,34 @@
+import type { Constant } from '../../ir/graph.ts';
+import { any, op, type Pattern, weight } from '../../ir/match.ts';
+import { rewrite } from '../../ir/pass.ts';
+import { sizeOf } from '../../ir/shape.ts';
+import { hasOneUse } from '../attention.ts';
+import { perChannelConstant } from './linear.ts';
+import { moduleOf } from './names.ts';
+
+/** A constant with one number for each channel of what is bound as x, and no axes that x does not have. */
+function perChannel<const N extends string>(name: N): Pattern<{ readonly [K in N]: Constant }> {
+  const constant = weight(name);
+  return function* (node, bound) {
+    const x = bound['x'];
+    if (node.op !== 'constant' || x === undefined || x.op === 'constant') return;
+    const { shape } = node.tensor;
+    const channels = x.type.shape.at(-1);
+    const fits = shape.at(-1) === channels && sizeOf(shape) === channels && shape.length <= x.type.shape.length;
+    if (fits) yield* constant(node, bound);
+  };
+}
+
+/** After raise-layer-norm, whose last two steps look alike. */
+export const raiseNoNorm = rewrite({
+  name: 'raise-no-norm',
+  summary: 'x * gamma + beta, one number a channel  ->  noNorm(x, gamma, beta)',
+  keeps: 'values',
+  pattern: op('add', [op('mul', [any('x'), perChannel('gamma')]), perChannel('beta')]),
+  replace(graph, { x, gamma, beta }, root) {
+    const product = root.inputs.find((input) => input.op === 'mul');
+    if (!product || !hasOneUse(graph, product)) return 'the product has other uses';
+    const [g, c] = [perChannelConstant(graph, gamma), perChannelConstant(graph, beta)];
+    return graph.add('noNorm', [x, g, c], {}, moduleOf(c, root.name));
+  },
+});

@@ -1,0 +1,50 @@
+import type { Node } from '../../ir/graph.ts';
+import { any, op, scalar } from '../../ir/match.ts';
+import { rewrite } from '../../ir/pass.ts';
+import { readF32 } from '../../ir/tensor.ts';
+
+/** How far back scores are looked through: a mask is a handful of ops. */
+const MAX_DEPTH = 16;
+
+/** Sums and products that attention computes; their results are finite as long as activations are. */
+const COMPUTED: ReadonlySet<Node['op']> = new Set(['linear', 'matmul', 'layerNorm', 'noNorm', 'softmax', 'gather']);
+
+/** Ops whose results are finite where their inputs are. */
+const KEEPS_FINITE: ReadonlySet<Node['op']> = new Set([
+  'add',
+  'sub',
+  'mul',
+  'cast',
+  'where',
+  'and',
+  'or',
+  'not',
+  'compare',
+  'minimum',
+  'maximum',
+  'reshape',
+  'transpose',
+  'expand',
+  'slice',
+  'concat',
+]);
+
+/** True where no infinite constant goes into the value, and no mask that is itself an input. */
+function staysFinite(node: Node, depth = 0): boolean {
+  if (node.op === 'constant') return node.type.quant !== undefined || readF32(node.tensor).every(Number.isFinite);
+  if (node.op === 'input') return node.type.dtype !== 'f32';
+  if (COMPUTED.has(node.op)) return true;
+  return KEEPS_FINITE.has(node.op) && depth < MAX_DEPTH && node.inputs.every((input) => staysFinite(input, depth + 1));
+}
+
+/** softmax gives NaN only for a row that is -inf throughout; with a finite mask there is none. */
+export const raiseSoftmax = rewrite({
+  name: 'raise-softmax',
+  summary: 'where(isNan(softmax(x)), 0, softmax(x))  ->  softmax(x)',
+  keeps: 'values',
+  pattern: op('where', [op('isNan', [any('softmax')]), scalar(0), any('softmax')]),
+  replace(_, { softmax }) {
+    if (softmax.op !== 'softmax') return 'what it guards is no softmax';
+    return staysFinite(softmax.inputs[0] as Node) ? softmax : 'its mask may be -inf for a whole row';
+  },
+});

@@ -1,0 +1,27 @@
+import type { Node } from '../../ir/graph.ts';
+import type { Pass } from '../../ir/pass.ts';
+import { dequantized } from '../../ir/quantized.ts';
+import { computedTensor, readF32 } from '../../ir/tensor.ts';
+
+/** Integer kernels read weights as they are stored: their results are quantized as well. */
+function isForIntegers(node: Node): boolean {
+  return [...node.users].every((user) => user.type.quant !== undefined);
+}
+
+/** Passes compute with weights, so those are read as the real numbers that they stand for. */
+export const raiseStoredConstants: Pass = {
+  name: 'raise-stored-constants',
+  summary: 'constant i8 with scales  ->  the f32 constant it stands for',
+  keeps: 'bits',
+  run(graph, context) {
+    let rewrites = 0;
+    for (const node of graph.nodes()) {
+      const { quant } = node.type;
+      if (node.op !== 'constant' || !quant || isForIntegers(node) || context.keeps(node)) continue;
+      const { tensor, name } = node;
+      const real = computedTensor('f32', tensor.shape, () => readF32(dequantized(tensor, quant)));
+      if (graph.replace(node, () => graph.constant(real, name))) rewrites++;
+    }
+    return { rewrites, declined: [] };
+  },
+};

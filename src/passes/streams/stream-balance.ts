@@ -1,0 +1,100 @@
+import { type Tensor, takeF32 } from '../../ir/tensor.ts';
+import type { PerChannel } from '../affine.ts';
+import { meanShares } from './stream-scales.ts';
+
+/** A linear that reads a residual stream, and what the stream's channels are there, their offsets taken off. */
+export interface StreamReader {
+  /** [out, channels] */
+  readonly weight: Tensor;
+  /** The largest magnitude of each channel. */
+  readonly size: PerChannel;
+  /** The mean square of each channel. */
+  readonly power: PerChannel;
+}
+
+/** From channels that are all as large down to weights whose columns are, in steps of an eighth. */
+const STEPS = 8;
+
+/**
+ * Scales of channels between two ends: `ranges`, with which all channels are as large, so that none wastes the steps of the
+ * others; and the reciprocal of the columns that read them, with which no weight does. Where channels stand out by few
+ * tokens, as those of a BERT without its LayerNorm, the first makes columns stand out that hardly anything uses (a MiniLM's
+ * fitted file: 17.6 dB there, 20.1 dB as chosen). Both ends scale with the stream, so that what lies between them does.
+ * Chosen is what leaves the least noise behind the readers when values get 8 bits per tensor and weights 8 bits per row.
+ */
+export function balancedScale(ranges: PerChannel, readers: readonly StreamReader[]): PerChannel {
+  if (readers.length === 0) return ranges;
+  const prepared = readers.map(prepare);
+  // A column that nobody reads may be as large as any.
+  const columns = meanShares(prepared.map(({ squares }) => squares.map(Math.sqrt))).map((share) => share || 1);
+  let best = ranges;
+  let least = Number.POSITIVE_INFINITY;
+  for (let step = STEPS; step >= 0; step--) {
+    const share = step / STEPS;
+    const scale = asLarge(ranges, (range, c) => range ** share * (columns[c] as number) ** (share - 1));
+    let noise = 0;
+    for (const reader of prepared) noise += noiseBehind(reader, scale);
+    if (!(noise < least)) continue;
+    least = noise;
+    best = scale;
+  }
+  return best;
+}
+
+/** Other scales that leave a stream as large as `ranges` on average. */
+function asLarge(ranges: PerChannel, scaleOf: (range: number, channel: number) => number): PerChannel {
+  const scale = ranges.map(scaleOf);
+  const size = ranges.reduce((sum, range, c) => sum + range / (scale[c] as number), 0) / ranges.length;
+  return scale.map((value) => value * size);
+}
+
+interface Prepared extends StreamReader {
+  /** The weight, each row divided by what its result is in rms if channels are independent: rows have scales of their own. */
+  readonly values: Float32Array;
+  /** Of each column: the sum of squares. */
+  readonly squares: PerChannel;
+  readonly rows: number;
+}
+
+function prepare(reader: StreamReader): Prepared {
+  const values = takeF32(reader.weight);
+  const { power } = reader;
+  const width = power.length;
+  const squares = new Float64Array(width);
+  for (let from = 0; from < values.length; from += width) {
+    let result = 0;
+    for (let c = 0; c < width; c++) result += (values[from + c] as number) ** 2 * (power[c] as number);
+    const factor = result > 0 ? 1 / Math.sqrt(result) : 0;
+    for (let c = 0; c < width; c++) {
+      const value = (values[from + c] as number) * factor;
+      values[from + c] = value;
+      squares[c] = (squares[c] as number) + value * value;
+    }
+  }
+  return { ...reader, values, squares, rows: values.length / width };
+}
+
+/** Mean over the rows, in proportion to their results: 255 steps over the largest channel, 127 for the largest weight of a row, rounding errors step²/12. */
+function noiseBehind({ values, squares, size, power, rows }: Prepared, scale: PerChannel): number {
+  const width = scale.length;
+  let largest = 0;
+  let fromValues = 0;
+  let scaledPower = 0;
+  for (let c = 0; c < width; c++) {
+    const factor = scale[c] as number;
+    largest = Math.max(largest, (size[c] as number) / factor);
+    fromValues += (squares[c] as number) * factor * factor;
+    scaledPower += (power[c] as number) / (factor * factor);
+  }
+  let rowSquares = 0;
+  for (let from = 0; from < values.length; from += width) {
+    let most = 0;
+    for (let c = 0; c < width; c++) {
+      const magnitude = Math.abs(values[from + c] as number) * (scale[c] as number);
+      if (magnitude > most) most = magnitude;
+    }
+    rowSquares += most * most;
+  }
+  const valueStep = (2 * largest) / 255;
+  return (fromValues * valueStep ** 2 + (scaledPower * rowSquares) / 127 ** 2) / (12 * rows);
+}

@@ -1,0 +1,162 @@
+import type { Call, Graph, Node } from '../../ir/graph.ts';
+import { type PerChannel, perChannel, sum } from '../affine.ts';
+import { hasOneUse } from '../attention.ts';
+import type { Role } from './streams.ts';
+
+/** What is taken off the channels of values: real = stored + offset, before any scale. */
+export interface Offsets {
+  /** By node; absent where values stay what they are. */
+  readonly values: ReadonlyMap<Node, PerChannel>;
+  /** Of the constant side of a sum, by the sum. */
+  readonly constants: ReadonlyMap<Node, PerChannel>;
+}
+
+/**
+ * Offsets that give as many nodes of `centres` as can be their centre: what the sides of a sum lack, one of them takes up
+ * in its bias or table. Only nodes of `restored` may leave the graph with an offset. Null where some sum can have none
+ * and has it nevertheless.
+ */
+export function planOffsets(
+  graph: Graph,
+  roles: ReadonlyMap<Node, Role>,
+  centres: ReadonlyMap<Node, PerChannel>,
+  restored: ReadonlySet<Node>,
+): Offsets | null {
+  const planner = new Planner(graph, roles, centres, restored);
+  for (const node of graph.nodes()) {
+    if (!planner.visit(node)) return null;
+  }
+  return { values: planner.values, constants: planner.constants };
+}
+
+class Planner {
+  readonly graph: Graph;
+  readonly roles: ReadonlyMap<Node, Role>;
+  readonly centres: ReadonlyMap<Node, PerChannel>;
+  readonly restored: ReadonlySet<Node>;
+  readonly values = new Map<Node, PerChannel>();
+  readonly constants = new Map<Node, PerChannel>();
+  readonly #bare = new Map<Node, boolean>();
+
+  constructor(
+    graph: Graph,
+    roles: ReadonlyMap<Node, Role>,
+    centres: ReadonlyMap<Node, PerChannel>,
+    restored: ReadonlySet<Node>,
+  ) {
+    this.graph = graph;
+    this.roles = roles;
+    this.centres = centres;
+    this.restored = restored;
+  }
+
+  /** False where the node must be free of an offset but is not. */
+  visit(node: Node): boolean {
+    const role = this.roles.get(node);
+    if (role === undefined || role.result === 'fixed') return true;
+    const x = node.inputs[0] as Node;
+    if (node.op === 'add') return this.visitSum(node);
+    if (node.op === 'mul') {
+      const [value, factor] = role.inputs[0] === 'absorbed' ? [x, node.inputs[1]] : [node.inputs[1], x];
+      const offset = value && this.values.get(value);
+      if (offset && factor?.op === 'constant') this.set(node, timesFactor(offset, perChannel(factor.tensor)));
+    } else if (role.result === 'same') this.set(node, this.values.get(x) ?? null);
+    else if (canChoose(node)) this.set(node, this.wish(node));
+    return true;
+  }
+
+  private visitSum(node: Call<'add'>): boolean {
+    let offset: PerChannel | null = null;
+    for (const input of node.inputs) offset = sum(offset, this.values.get(input) ?? null);
+    const wish = this.wish(node);
+    const side = node.inputs.find((input) => this.isAdjustable(input));
+    if (side === undefined || (wish === null && !this.mustBeBare(node))) {
+      this.set(node, offset);
+      return offset === null || !this.mustBeBare(node);
+    }
+    const missing = difference(wish, offset);
+    if (side.op === 'constant') {
+      if (missing) this.constants.set(node, missing);
+    } else this.set(side, sum(this.values.get(side) ?? null, missing));
+    this.set(node, wish);
+    return true;
+  }
+
+  /** The offset that would be best, null for none. */
+  private wish(node: Node): PerChannel | null {
+    return this.mustBeBare(node) ? null : (this.centres.get(node) ?? null);
+  }
+
+  /** A side that nothing else reads and whose own constants shift it. */
+  private isAdjustable(side: Node): boolean {
+    if (side.op === 'constant') return true;
+    const isFree = this.roles.get(side)?.result === 'free' && canChoose(side);
+    return isFree && hasOneUse(this.graph, side) && !this.centres.has(side);
+  }
+
+  /** True where a reader needs the node without an offset. */
+  private mustBeBare(node: Node): boolean {
+    const known = this.#bare.get(node);
+    if (known !== undefined) return known;
+    const isExposed = this.graph.outputs.some((output) => output.node === node) && !this.restored.has(node);
+    const bare = isExposed || [...node.users].some((user) => this.needsBare(user, node));
+    this.#bare.set(node, bare);
+    return bare;
+  }
+
+  private needsBare(user: Node, node: Node): boolean {
+    const relation = this.roles.get(user)?.inputs[user.inputs.indexOf(node)] ?? 'fixed';
+    switch (user.op) {
+      case 'add':
+        return relation === 'fixed';
+      case 'mul':
+        return relation === 'fixed' || !this.carriesOffset(user);
+      case 'linear':
+      case 'noNorm':
+        return relation === 'fixed';
+      case 'reshape':
+      case 'slice':
+      case 'transpose':
+      case 'gather':
+        return relation === 'fixed' || this.mustBeBare(user);
+      default:
+        // A shift pads with zeros, which the offset would turn into something else.
+        return true;
+    }
+  }
+
+  /** k (x + e) = k x + k e, and what the product is added to can take up k e. */
+  private carriesOffset(product: Node): boolean {
+    if (this.graph.outputs.some((output) => output.node === product)) return false;
+    return [...product.users].every(
+      (user) =>
+        user.op === 'add' &&
+        this.roles.get(user)?.result === 'same' &&
+        user.inputs.some((side) => side !== product && this.isAdjustable(side)),
+    );
+  }
+
+  private set(node: Node, offset: PerChannel | null): void {
+    if (offset) this.values.set(node, offset);
+  }
+}
+
+/** A bias, beta or table can hold any offset; behind a relu it is too late, and a product has nothing to add. */
+function canChoose(node: Node): boolean {
+  if (node.op === 'mul') return false;
+  return node.op !== 'linear' || node.attrs.activation === 'none';
+}
+
+function difference(a: PerChannel | null, b: PerChannel | null): PerChannel | null {
+  return b
+    ? sum(
+        a,
+        b.map((value) => -value),
+      )
+    : a;
+}
+
+/** A factor for each channel, or one for all. */
+function timesFactor(offset: PerChannel, factor: PerChannel): PerChannel {
+  return offset.map((value, c) => value * (factor[factor.length === 1 ? 0 : c] as number));
+}

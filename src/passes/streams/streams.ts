@@ -1,0 +1,174 @@
+import type { Call, Graph, Node } from '../../ir/graph.ts';
+import type { PassContext } from '../../ir/pass.ts';
+import { axisOf, sizeOf } from '../../ir/shape.ts';
+
+/**
+ * What an op has to do with the scale of channels (last axis).
+ * same: result and input have one scale, as the sides of a sum. absorbed: constants of the op take up the input's scale.
+ * parameter: a constant or indices. fixed: the op needs the real values.
+ */
+export type Relation = 'same' | 'absorbed' | 'parameter' | 'fixed';
+
+export interface Role {
+  readonly inputs: readonly Relation[];
+  /** same: that of the inputs. free: constants of the op can give it any. fixed: the op decides. */
+  readonly result: 'same' | 'free' | 'fixed';
+}
+
+/** Residual streams and what belongs to them: values that must have one scale per channel, and may have any. */
+export interface Stream {
+  readonly channels: number;
+  /** Inputs before users. */
+  readonly values: readonly Node[];
+  /** Why its scale cannot be chosen, if so. */
+  readonly obstacle: string | undefined;
+}
+
+/** The roles of all nodes of a graph and its streams: what sums join, and linears read. */
+export function findStreams(
+  graph: Graph,
+  context: PassContext,
+): { readonly roles: ReadonlyMap<Node, Role>; readonly streams: readonly Stream[] } {
+  const roles = rolesOf(graph, context);
+  const groups = new Groups();
+  const obstacles = new Map<Node, string>();
+  const read = new Set<Node>();
+  const summed = new Set<Node>();
+  for (const [node, role] of roles) {
+    groups.add(node);
+    const op = context.keeps(node) ? `a ${node.op} that is kept` : node.op;
+    if (role.result === 'fixed') obstacles.set(node, `${op} writes it`);
+    node.inputs.forEach((input, i) => {
+      if (role.inputs[i] === 'same') groups.join(input, node);
+      if (role.inputs[i] === 'fixed') obstacles.set(input, `${op} reads it`);
+      if (role.inputs[i] === 'absorbed' && node.op === 'linear') read.add(input);
+    });
+    if (node.op === 'add' && role.inputs.every((relation) => relation === 'same')) summed.add(node);
+  }
+  const streams: Stream[] = [];
+  for (const values of groups.all()) {
+    const channels = values[0]?.type.shape.at(-1);
+    const isStream = values.some((node) => summed.has(node)) && values.some((node) => read.has(node));
+    if (typeof channels !== 'number' || !isStream) continue;
+    const blocked = values.find((node) => obstacles.has(node));
+    streams.push({ channels, values, obstacle: blocked && obstacles.get(blocked) });
+  }
+  return { roles, streams };
+}
+
+/** The roles of all nodes but constants, inputs before users. What the user wants left alone is fixed. */
+export function rolesOf(graph: Graph, context: PassContext): ReadonlyMap<Node, Role> {
+  const roles = new Map<Node, Role>();
+  for (const node of graph.nodes()) {
+    if (node.op !== 'constant') roles.set(node, context.keeps(node) ? fixedRole(node) : roleOf(node));
+  }
+  return roles;
+}
+
+/** Sets of nodes that grow together. */
+class Groups {
+  readonly #members = new Map<Node, Node[]>();
+
+  add(node: Node): void {
+    this.#members.set(node, [node]);
+  }
+
+  /** The smaller set moves into the larger one, so that all joins together stay cheap. */
+  join(a: Node, b: Node): void {
+    const [first, second] = [this.#members.get(a), this.#members.get(b)];
+    if (first === undefined || second === undefined || first === second) return;
+    const [large, small] = first.length < second.length ? [second, first] : [first, second];
+    for (const node of small) this.#members.set(node, large);
+    large.push(...small);
+  }
+
+  /** The sets and their nodes in the order in which nodes were added. */
+  all(): Node[][] {
+    const ordered = new Map<Node[], Node[]>();
+    for (const [node, members] of this.#members) {
+      const list = ordered.get(members);
+      if (list) list.push(node);
+      else ordered.set(members, [node]);
+    }
+    return [...ordered.values()];
+  }
+}
+
+function roleOf(node: Node): Role {
+  switch (node.op) {
+    case 'add':
+      return sumRole(node);
+    case 'linear':
+    case 'conv1d':
+    case 'noNorm':
+    case 'mul':
+      return affineRole(node);
+    case 'gather':
+    case 'reshape':
+    case 'slice':
+    case 'shift':
+    case 'transpose':
+    case 'concat':
+      return moveRole(node);
+    default:
+      return fixedRole(node);
+  }
+}
+
+function fixedRole(node: Node): Role {
+  return { inputs: node.inputs.map((input) => (input.op === 'constant' ? 'parameter' : 'fixed')), result: 'fixed' };
+}
+
+/** Every side has the result's channels; at most one is constant. */
+function sumRole(node: Call<'add'>): Role {
+  const channels = node.type.shape.at(-1);
+  const constants = node.inputs.filter(({ op }) => op === 'constant').length;
+  const fits = node.inputs.every(({ type }) => type.shape.at(-1) === channels);
+  if (!fits || constants > 1) return fixedRole(node);
+  return { inputs: node.inputs.map(({ op }) => (op === 'constant' ? 'parameter' : 'same')), result: 'same' };
+}
+
+/** The op multiplies channels by constants of its own, and may add others. */
+function affineRole(node: Call<'linear' | 'conv1d' | 'noNorm' | 'mul'>): Role {
+  const [a, b] = node.inputs as readonly [Node, Node];
+  const constants = node.inputs.map(({ op }) => op === 'constant');
+  if (node.op === 'mul') {
+    const [x, factor] = b.op === 'constant' ? [a, b] : [b, a];
+    const channels = node.type.shape.at(-1);
+    const isVector = factor.op === 'constant' && [1, channels].includes(sizeOf(factor.tensor.shape));
+    if (x.op === 'constant' || !isVector || x.type.shape.at(-1) !== channels) return fixedRole(node);
+    return { inputs: constants.map((isConstant) => (isConstant ? 'parameter' : 'absorbed')), result: 'free' };
+  }
+  if (constants[0] || !constants.slice(1).every((isConstant) => isConstant)) return fixedRole(node);
+  // Zeros pad what a convolution reads, so that it cannot absorb an offset.
+  if (node.op === 'conv1d') return { ...fixedRole(node), result: 'free' };
+  return { inputs: constants.map((isConstant) => (isConstant ? 'parameter' : 'absorbed')), result: 'free' };
+}
+
+/** The op moves tokens about and leaves each one's channels together; what it moves may be a constant. */
+function moveRole(node: Call): Role {
+  const moved = node.op === 'concat' ? node.inputs : node.inputs.slice(0, 1);
+  const isConstant = moved.every(({ op }) => op === 'constant');
+  const isMixed = !isConstant && moved.some(({ op }) => op === 'constant');
+  if (isMixed || !keepsChannels(node)) return fixedRole(node);
+  const inputs = node.inputs.map((_, i) => (i < moved.length && !isConstant ? 'same' : 'parameter'));
+  return { inputs, result: isConstant ? 'free' : 'same' };
+}
+
+function keepsChannels(node: Call): boolean {
+  const shape = (node.inputs[0] as Node).type.shape;
+  if (shape.length < 2 && node.op !== 'reshape') return false;
+  switch (node.op) {
+    case 'reshape':
+      return shape.at(-1) === node.type.shape.at(-1);
+    case 'transpose':
+      return node.attrs.permutation.at(-1) === shape.length - 1;
+    case 'gather':
+    case 'slice':
+    case 'shift':
+    case 'concat':
+      return axisOf(node.attrs.axis, shape.length) !== shape.length - 1;
+    default:
+      return false;
+  }
+}

@@ -1,0 +1,197 @@
+import { diffGraphs, type GraphDiff } from '../../diff/diff-graphs.ts';
+import type { Difference, Kind, SizeDifference } from '../../diff/difference.ts';
+import { MbertError } from '../../errors.ts';
+import type { Graph } from '../../ir/graph.ts';
+import { constantBytes } from '../../ir/text.ts';
+import type { Task } from '../../models/index.ts';
+import { moveBiases, normalizeBoth } from '../../passes/canonical/normalize.ts';
+import { raise } from '../../passes/raise/raise.ts';
+import { compareFacts } from './facts.ts';
+import { matchesAny, thingsOf } from './ignored.ts';
+import type { NumericResult } from './numeric.ts';
+import { type DiffOutline, outlineBoth } from './outline.ts';
+import { type DiffSide, openSide } from './sides.ts';
+
+export interface DiffModelsOptions {
+  readonly a: string;
+  readonly b: string;
+  /** As stored, or by meaning. Default: as stored for two sources of one format, by meaning for others. */
+  readonly level?: 'raw' | 'raised' | undefined;
+  /** Of checkpoints. */
+  readonly task?: Task | undefined;
+  /** Weights and outputs: |a - b| <= atol + rtol · largest. Default 0 as stored, f32 rounding by meaning. */
+  readonly atol?: number | undefined;
+  readonly rtol?: number | undefined;
+  /** Runs both on seeded token sequences: in the real runtimes, or by the ops' reference semantics, which is slow. */
+  readonly numeric?: 'runtime' | 'reference' | undefined;
+  /** Differences in things with these names do not count; `*` stands for anything. */
+  readonly ignore?: readonly string[] | undefined;
+  /** By how much sizes may differ: bytes, or a share of a's. Without it size is told, not judged. */
+  readonly maxSizeDelta?: SizeLimit | undefined;
+  /** The kinds of differences that make the answer "different". Default: all. */
+  readonly failOn?: readonly Kind[] | undefined;
+  /** Adds both graphs as plain data, for a picture. */
+  readonly outline?: boolean | undefined;
+}
+
+export type SizeLimit = { readonly bytes: number } | { readonly share: number };
+
+export interface SideSummary {
+  readonly path: string;
+  readonly format: string;
+  /** Constants not counted. */
+  readonly nodes: number;
+  /** How many nodes of each op there are, most frequent first. */
+  readonly ops: { readonly [op: string]: number };
+  /** Of all constants. */
+  readonly weightBytes: number;
+  /** Null for a folder. */
+  readonly fileBytes: number | null;
+}
+
+export interface ModelDiff {
+  readonly a: SideSummary;
+  readonly b: SideSummary;
+  /** `text`: as `mbert inspect` prints it, which is what graph text is compared with. */
+  readonly level: 'raw' | 'raised' | 'text';
+  /** No difference of a kind that counts. */
+  readonly same: boolean;
+  /** How many differences of each kind there are. */
+  readonly counts: { readonly [K in Kind]: number };
+  readonly differences: readonly Difference[];
+  /** How many were found but are to be ignored. */
+  readonly ignored: number;
+  /** Nodes with a partner, and how many of those have another name there. */
+  readonly paired: number;
+  readonly renamed: number;
+  readonly constants: GraphDiff['constants'];
+  readonly numeric: NumericResult | null;
+  readonly warnings: readonly string[];
+  /** Where it was asked for. */
+  readonly outline?: DiffOutline;
+}
+
+/** Compares two models of any formats, or with graph text. Throws MbertError where they cannot be compared. */
+export async function diffModels(options: DiffModelsOptions): Promise<ModelDiff> {
+  const a = await openSide(options.a, options.task);
+  try {
+    const b = await openSide(options.b, options.task);
+    try {
+      return await compareSides(a, b, options);
+    } finally {
+      b.close();
+    }
+  } finally {
+    a.close();
+  }
+}
+
+/** Folding multiplies up to some hundred gains: 2^-24 of rounding each, and some of it cancels. */
+const ROUNDING = 1e-5;
+
+async function compareSides(a: DiffSide, b: DiffSide, options: DiffModelsOptions): Promise<ModelDiff> {
+  const level = levelOf(a, b, options.level);
+  const graphs = await graphsOf(a, b, level);
+  const isRaised = level === 'raised';
+  const tolerance = { absolute: options.atol ?? 0, relative: options.rtol ?? (isRaised ? ROUNDING : 0) };
+  const compare = () => diffGraphs(graphs.a, graphs.b, { tolerance, order: !isRaised, dtype: !isRaised });
+  let found = compare();
+  if (isRaised && found.differences.some(isBiasElsewhere)) {
+    await moveBiases(graphs.a, graphs.b);
+    const moved = compare();
+    if (moved.differences.length < found.differences.length) found = moved;
+  }
+  const summaries = { a: summaryOf(a, graphs.a), b: summaryOf(b, graphs.b) };
+  const numeric = options.numeric ? await runBoth(a, b, options.numeric, options) : null;
+  const all: Difference[] = [
+    ...found.differences,
+    ...compareFacts(a, b, isRaised ? 'raised' : 'raw'),
+    ...compareSizes(summaries.a, summaries.b, options.maxSizeDelta),
+    ...(numeric?.outputs ?? []).filter(({ isWithin }) => !isWithin).map(({ difference }) => difference),
+  ];
+  const ignores = matchesAny(options.ignore ?? []);
+  const differences = all.filter((difference) => !thingsOf(difference).every((names) => names.some(ignores)));
+  const counts = countKinds(differences);
+  const failing = options.failOn ?? Object.keys(counts);
+  return {
+    ...summaries,
+    level,
+    same: failing.every((kind) => counts[kind as Kind] === 0),
+    counts,
+    differences,
+    ignored: all.length - differences.length,
+    paired: found.paired,
+    renamed: found.renamed,
+    constants: found.constants,
+    numeric,
+    warnings: [...a.warnings, ...b.warnings],
+    ...(options.outline && { outline: outlineBoth(graphs.a, graphs.b, found.partners, differences) }),
+  };
+}
+
+/** One side has a bias where the other has none. */
+function isBiasElsewhere(difference: Difference): boolean {
+  return (
+    difference.kind === 'structure' &&
+    difference.change === 'rewired' &&
+    difference.readers.every(({ input }) => input === 'bias')
+  );
+}
+
+/** The runtimes are loaded only where something is run. */
+async function runBoth(a: DiffSide, b: DiffSide, how: 'runtime' | 'reference', options: DiffModelsOptions) {
+  const { compareOutputs } = await import('./numeric.ts');
+  return compareOutputs(a, b, how, options);
+}
+
+function levelOf(a: DiffSide, b: DiffSide, wanted: 'raw' | 'raised' | undefined): ModelDiff['level'] {
+  const text = [a, b].find(({ format }) => format === 'text');
+  if (text === undefined) return wanted ?? (a.format === b.format ? 'raw' : 'raised');
+  if (wanted !== 'raised') return 'text';
+  throw new MbertError('USAGE', `--level raised: ${text.path} is graph text, which has no weights to fold`, {
+    hint: 'compare the models, or leave --level out',
+  });
+}
+
+async function graphsOf(a: DiffSide, b: DiffSide, level: ModelDiff['level']): Promise<{ a: Graph; b: Graph }> {
+  if (level === 'raised') return normalizeBoth(a.reference, b.reference);
+  if (level === 'raw') return { a: a.graph, b: b.graph };
+  // Graph text was printed by `inspect`, which finds high-level ops first; in a checkpoint's graph there are only such.
+  for (const { format, graph } of [a, b]) if (format !== 'text' && format !== 'checkpoint') await raise(graph);
+  return { a: a.graph, b: b.graph };
+}
+
+function summaryOf({ path, format, fileBytes }: DiffSide, graph: Graph): SideSummary {
+  const ops = new Map<string, number>();
+  let nodes = 0;
+  for (const { op } of graph.nodes()) {
+    if (op === 'input' || op === 'constant') continue;
+    nodes++;
+    ops.set(op, (ops.get(op) ?? 0) + 1);
+  }
+  const byCount = [...ops].sort(([nameA, x], [nameB, y]) => y - x || (nameA < nameB ? -1 : 1));
+  return {
+    path,
+    format,
+    nodes,
+    ops: Object.fromEntries(byCount),
+    weightBytes: constantBytes(graph),
+    fileBytes: fileBytes ?? null,
+  };
+}
+
+/** Files are compared as files; where one side is a folder or text, what the weights take. */
+function compareSizes(a: SideSummary, b: SideSummary, limit: SizeLimit | undefined): SizeDifference[] {
+  if (limit === undefined) return [];
+  const areFiles = [a, b].every(({ fileBytes, format }) => fileBytes !== null && format !== 'text');
+  const [fromBytes, toBytes] = [a, b].map((side) => (areFiles ? side.fileBytes : side.weightBytes)) as [number, number];
+  const limitBytes = 'bytes' in limit ? limit.bytes : limit.share * fromBytes;
+  if (Math.abs(toBytes - fromBytes) <= limitBytes) return [];
+  return [{ kind: 'size', change: 'size', fromBytes, toBytes, limitBytes }];
+}
+
+function countKinds(differences: readonly Difference[]): Record<Kind, number> {
+  const counts: Record<Kind, number> = { structure: 0, weights: 0, quant: 0, metadata: 0, size: 0, numeric: 0 };
+  for (const { kind } of differences) counts[kind]++;
+  return counts;
+}

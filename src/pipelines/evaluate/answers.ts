@@ -1,0 +1,125 @@
+import { joinF32, readF32, type Tensor } from '../../ir/tensor.ts';
+import { argmaxRows } from '../../metrics/metrics.ts';
+import type { Task } from '../../models/index.ts';
+import type { TokenRow } from '../../samples/feeds.ts';
+
+/** What a model says of one sequence. */
+export interface Answer {
+  /** The outputs of valid tokens, padding and further rows of a batch left out. */
+  readonly values: Float32Array;
+  /** What the values mean as choices: a class, a span, a class a token. Empty where a model gives features. */
+  readonly choices: readonly number[];
+}
+
+type Outputs = ReadonlyMap<string, Tensor>;
+
+/** How the outputs of a task are read. `masks` are the places of [MASK]. */
+type Reader = (outputs: Outputs, valid: number, masks: readonly number[]) => Answer;
+
+const READERS: { readonly [T in Task]: Reader } = {
+  'sequence-classification': (outputs) => oneChoice(first(outputs)),
+  'next-sentence': (outputs) => oneChoice(first(outputs)),
+  'multiple-choice': (outputs) => oneChoice(first(outputs)),
+  'token-classification': (outputs, valid) => choicePerRow(tokens(first(outputs), 0, valid), width(first(outputs))),
+  qa(outputs, valid) {
+    const start = tokens(outputs.get('start_logits') as Tensor, 0, valid);
+    const end = tokens(outputs.get('end_logits') as Tensor, 0, valid);
+    const choices = [start, end].flatMap((logits) => Array.from(argmaxRows(logits, valid)));
+    return { values: joinF32([start, end]), choices: [(choices[0] as number) * valid + (choices[1] as number)] };
+  },
+  'masked-lm': (outputs, valid, masks) => atMasks(first(outputs), valid, masks),
+  pretraining(outputs, valid, masks) {
+    const words = atMasks(outputs.get('prediction_logits') as Tensor, valid, masks);
+    const order = oneChoice(outputs.get('seq_relationship_logits') as Tensor);
+    return { values: joinF32([words.values, order.values]), choices: [...words.choices, ...order.choices] };
+  },
+  features: (outputs, valid) => ({ values: tokens(first(outputs), 0, valid), choices: [] }),
+};
+
+/** A model's answer to a sequence whose padding, if any, is at the end. */
+export function answerOf(task: Task | undefined, outputs: Outputs, row: TokenRow, mask: number | undefined): Answer {
+  const valid = row.inputIds.length;
+  const masks = row.inputIds.flatMap((id, i) => (id === mask ? [i] : []));
+  if (task !== undefined) return READERS[task](outputs, valid, masks);
+  // A graph that does not say what it is for: two axes are one choice, three are features of tokens.
+  const output = first(outputs);
+  return output.shape.length === 2 ? oneChoice(output) : READERS.features(outputs, valid, masks);
+}
+
+function first(outputs: Outputs): Tensor {
+  return outputs.values().next().value as Tensor;
+}
+
+function width(tensor: Tensor): number {
+  return tensor.shape.at(-1) as number;
+}
+
+/** The first row of [batch, classes]. */
+function oneChoice(logits: Tensor): Answer {
+  return choicePerRow(readF32(logits).slice(0, width(logits)), width(logits));
+}
+
+function choicePerRow(values: Float32Array, classes: number): Answer {
+  return { values, choices: Array.from(argmaxRows(values, classes)) };
+}
+
+/** The values of some tokens of the first sequence in [batch, sequence, ...]. */
+function tokens(tensor: Tensor, from: number, to: number): Float32Array {
+  const size = tensor.shape.slice(2).reduce((product, dim) => product * dim, 1);
+  return readF32(tensor).slice(from * size, to * size);
+}
+
+/** The scores of all words where one is to be guessed; of the first token where none is. */
+function atMasks(scores: Tensor, valid: number, masks: readonly number[]): Answer {
+  const places = masks.filter((place) => place < valid);
+  const values = joinF32((places.length > 0 ? places : [0]).map((place) => tokens(scores, place, place + 1)));
+  return choicePerRow(values, width(scores));
+}
+
+/** Two models' answers to the same sequences, compared as they come. */
+export class Comparison {
+  rows = 0;
+  #signal = 0;
+  #noise = 0;
+  #choices = 0;
+  #equal = 0;
+  #cosines = 0;
+
+  add(reference: Answer, actual: Answer): void {
+    let signal = 0;
+    let noise = 0;
+    let product = 0;
+    let power = 0;
+    for (let i = 0; i < reference.values.length; i++) {
+      const value = reference.values[i] as number;
+      const other = actual.values[i] as number;
+      signal += value * value;
+      power += other * other;
+      product += value * other;
+      noise += (value - other) * (value - other);
+    }
+    this.rows++;
+    this.#signal += signal;
+    this.#noise += noise;
+    this.#cosines += product / Math.sqrt(signal * power);
+    reference.choices.forEach((choice, i) => {
+      this.#choices++;
+      if (choice >= 0 && choice === actual.choices[i]) this.#equal++;
+    });
+  }
+
+  /** Σ error² / Σ reference². */
+  get noiseRatio(): number {
+    return this.#noise / this.#signal;
+  }
+
+  /** 10·log10(Σ reference² / Σ error²). */
+  get sqnrDb(): number {
+    return -10 * Math.log10(this.noiseRatio);
+  }
+
+  /** The share of equal choices, 0 … 1; for features the mean cosine. */
+  get agreement(): number {
+    return this.#choices > 0 ? this.#equal / this.#choices : this.#cosines / this.rows;
+  }
+}

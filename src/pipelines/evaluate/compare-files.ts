@@ -1,0 +1,130 @@
+import type { Graph, Node } from '../../ir/graph.ts';
+import { readF32, type Tensor } from '../../ir/tensor.ts';
+import { ErrorSums } from '../../metrics/error-sums.ts';
+import { layerEnds } from '../../opened/layer-ends.ts';
+import type { TokenRow } from '../../samples/feeds.ts';
+import { Comparison } from './answers.ts';
+import { type FeedOptions, type LoadedModel, loadModel } from './loaded-model.ts';
+
+/** What a quantized model is worth beside the float one, measured in the runtime that will run it. */
+export interface Proof {
+  readonly runtime: string;
+  readonly samples: number;
+  /** 10·log10(Σ answer² / Σ error²) over all outputs of valid tokens. */
+  readonly sqnrDb: number;
+  /** The share of equal answers, 0 … 1: class, span, token class or word; for features the mean cosine. */
+  readonly agreement: number;
+  /** With labels: the share of right answers, 0 … 1. */
+  readonly accuracy: { readonly float: number; readonly quantized: number } | undefined;
+  /** What --max-drop limits, in percentage points: of accuracy with labels, else of agreement. */
+  readonly drop: number;
+  readonly layers: readonly LayerProof[];
+}
+
+export interface LayerProof {
+  readonly name: string;
+  readonly sqnrDb: number;
+}
+
+export interface ProofOptions extends FeedOptions {
+  readonly rows: readonly TokenRow[];
+  readonly labels: readonly number[] | undefined;
+  readonly progress: (done: number, total: number) => void;
+}
+
+/** Runs both files on held-out rows. */
+export async function compareFiles(
+  floatPath: string,
+  quantizedPath: string,
+  graph: Graph,
+  options: ProofOptions,
+): Promise<Omit<Proof, 'layers'>> {
+  const float = await loadModel(floatPath, graph, options);
+  const quantized = await loadModel(quantizedPath, graph, options).catch(async (cause: unknown) => {
+    await float.close();
+    throw cause;
+  });
+  try {
+    return await compareModels(float, quantized, options);
+  } finally {
+    await float.close();
+    await quantized.close();
+  }
+}
+
+async function compareModels(
+  float: LoadedModel,
+  quantized: LoadedModel,
+  { rows, labels, progress }: ProofOptions,
+): Promise<Omit<Proof, 'layers'>> {
+  const comparison = new Comparison();
+  let floatRight = 0;
+  let quantizedRight = 0;
+  for (const [i, row] of rows.entries()) {
+    const [expected, actual] = await Promise.all([float.answer(row), quantized.answer(row)]);
+    comparison.add(expected, actual);
+    if (labels) {
+      if (expected.choices[0] === labels[i]) floatRight++;
+      if (actual.choices[0] === labels[i]) quantizedRight++;
+    }
+    progress(i + 1, rows.length);
+  }
+  const { sqnrDb, agreement } = comparison;
+  const accuracy = labels && { float: floatRight / rows.length, quantized: quantizedRight / rows.length };
+  const drop = 100 * (accuracy ? accuracy.float - accuracy.quantized : 1 - agreement);
+  return { runtime: quantized.runtime, samples: rows.length, sqnrDb, agreement, accuracy, drop };
+}
+
+/** Rows that the hidden states are compared on: they have hundreds of values a token. */
+const LAYER_ROWS = 8;
+
+/** The two graphs whose layers are compared, and how their files are written. */
+export interface LayerSource {
+  readonly float: Graph;
+  readonly quantized: Graph;
+  write(graph: Graph): Promise<string>;
+}
+
+/** How far each layer's hidden state is from the float model's, on a few rows. */
+export async function compareLayers(source: LayerSource, options: ProofOptions): Promise<LayerProof[]> {
+  const layers = layersOf(source.float, source.quantized);
+  if (layers.length === 0) return [];
+  const paths = [await writeLayers(source, 'float', layers), await writeLayers(source, 'quantized', layers)];
+  const models: LoadedModel[] = [];
+  try {
+    for (const path of paths) models.push(await loadModel(path, source.float, options));
+    const sums = layers.map(() => new ErrorSums());
+    for (const row of options.rows.slice(0, LAYER_ROWS)) {
+      const [expected, actual] = await Promise.all(models.map((model) => model.outputs(row)));
+      layers.forEach((name, i) => {
+        add(sums[i] as ErrorSums, expected?.get(name), actual?.get(name), row);
+      });
+    }
+    return layers.map((name, i) => ({ name, sqnrDb: sums[i]?.sqnrDb ?? Number.NaN }));
+  } finally {
+    for (const model of models) await model.close();
+  }
+}
+
+/** The ends of layers that both graphs have, in order. */
+function layersOf(float: Graph, quantized: Graph): string[] {
+  const both = new Set(quantized.nodes().map(({ name }) => name));
+  return layerEnds(float.nodes().filter(({ name }) => both.has(name))).map(({ name }) => name);
+}
+
+function writeLayers(source: LayerSource, which: 'float' | 'quantized', layers: readonly string[]): Promise<string> {
+  const graph = source[which];
+  const byName = new Map(graph.nodes().map((node) => [node.name, node]));
+  const outputs = layers.map((name) => {
+    const node = byName.get(name) as Node;
+    return { name, node: node.type.quant ? graph.add('dequantize', [node]) : node };
+  });
+  return source.write(graph.withOutputs(outputs));
+}
+
+/** Padding is behind the row's tokens. */
+function add(sum: ErrorSums, expected: Tensor | undefined, actual: Tensor | undefined, row: TokenRow): void {
+  if (!expected || !actual) return;
+  const count = row.inputIds.length * (expected.shape.at(-1) as number);
+  sum.add(readF32(expected), readF32(actual), 0, count);
+}

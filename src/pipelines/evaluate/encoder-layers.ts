@@ -1,0 +1,88 @@
+import { MbertError } from '../../errors.ts';
+import type { Graph, Node } from '../../ir/graph.ts';
+
+/** A transformer layer in a graph of any source, found by what it computes. */
+export interface EncoderLayer {
+  /** Attention's probabilities [..., heads, sequence, sequence]. */
+  readonly attention: Node;
+  /** The layer's feature map [..., sequence, hidden]: its last sum, or the norm of it. */
+  readonly output: Node;
+}
+
+/** What may stand between attention's probabilities and the product with the values. */
+const PASS_ON: ReadonlySet<string> = new Set(['cast', 'quantize', 'dequantize', 'where', 'mul', 'reshape']);
+
+/**
+ * The layers in order: each begins with an attention, and ends with the last sum of two computed values, or the norm of
+ * one, that the next attention reads. Throws UNSUPPORTED for a graph without attention.
+ */
+export function encoderLayers(graph: Graph, path: string): EncoderLayer[] {
+  const nodes = graph.nodes();
+  const attentions = nodes.filter((node) => node.op === 'softmax' && feedsMatmul(node));
+  if (attentions.length === 0) {
+    throw new MbertError('UNSUPPORTED', `${path}: has no attention: no softmax that a matmul reads`, {
+      hint: 'mbert inspect shows what was found in it',
+    });
+  }
+  // For each node the number of attentions that it depends on: all of them are in a chain.
+  const depths = new Map<Node, number>();
+  for (const node of nodes) {
+    const depth = Math.max(0, ...node.inputs.map((input) => depths.get(input) ?? 0));
+    depths.set(node, depth + (attentions.includes(node) ? 1 : 0));
+  }
+  return attentions.map((attention, i) => {
+    const depth = depths.get(attention) as number;
+    const next = attentions[i + 1];
+    const needed = next && ancestorsOf(next);
+    const ends = nodes.filter(
+      (node) => depths.get(node) === depth && isFeatureMap(node) && (needed === undefined || needed.has(node)),
+    );
+    const output = ends.at(-1);
+    if (depth !== i + 1 || output === undefined) {
+      throw new MbertError('UNSUPPORTED', `${path}: ${attention.name}: no layer ends behind this attention`);
+    }
+    return { attention, output };
+  });
+}
+
+function feedsMatmul(node: Node): boolean {
+  for (const user of node.users) {
+    if (user.op === 'matmul' || (PASS_ON.has(user.op) && feedsMatmul(user))) return true;
+  }
+  return false;
+}
+
+function ancestorsOf(node: Node): ReadonlySet<Node> {
+  const found = new Set<Node>();
+  const stack = [...node.inputs];
+  for (let next = stack.pop(); next !== undefined; next = stack.pop()) {
+    if (found.has(next)) continue;
+    found.add(next);
+    stack.push(...next.inputs);
+  }
+  return found;
+}
+
+/** A sum of two streams, or the norm of one: not a bias, not a bottleneck's norm, not a head's. */
+function isFeatureMap(node: Node): boolean {
+  const [first, second] = node.inputs;
+  if (node.op === 'add') return isHidden(node) && isComputed(first) && isComputed(second);
+  return (node.op === 'layerNorm' || node.op === 'noNorm') && isHidden(node) && throughStorage(first)?.op === 'add';
+}
+
+/** [batch, sequence, hidden] or [sequence, hidden]; what is pooled has one row. */
+function isHidden({ type: { shape } }: Node): boolean {
+  return shape.length === 3 || (shape.length === 2 && shape[0] !== 1);
+}
+
+function isComputed(node: Node | undefined): boolean {
+  return node !== undefined && node.op !== 'constant';
+}
+
+/** What a value was before it was stored as integers or in another shape. */
+function throughStorage(node: Node | undefined): Node | undefined {
+  let found = node;
+  while (found && (found.op === 'quantize' || found.op === 'dequantize' || found.op === 'reshape'))
+    found = found.inputs[0];
+  return found;
+}

@@ -1,0 +1,59 @@
+import { MbertError } from '../../errors.ts';
+import { isObject, jsonText, parseJson } from '../../formats/json.ts';
+import { decodeText } from '../../io/bytes.ts';
+import { readWhole } from '../convert/convert.ts';
+
+/** Which layer of the teacher a layer of the student is taught by, counted from 0. */
+export interface LayerPair {
+  readonly student: number;
+  readonly teacher: number;
+}
+
+/**
+ * `N:M`: the last of every N layers of the student by the last of every M of the teacher, so that both end together;
+ * otherwise the path of a JSON object { "student layer": teacher layer }. Throws USAGE or MISMATCH where the models have
+ * no such layers.
+ */
+export function readLayerMap(how: string, students: number, teachers: number): LayerPair[] {
+  const [, n, m] = /^(\d+):(\d+)$/.exec(how) ?? [];
+  if (n !== undefined && m !== undefined) return strides(how, Number(n), Number(m), students, teachers);
+  return readMapFile(how, students, teachers);
+}
+
+function strides(how: string, n: number, m: number, students: number, teachers: number): LayerPair[] {
+  if (n < 1 || m < 1) throw new MbertError('USAGE', `--layers ${how}: both numbers must be 1 or more`);
+  if (students % n !== 0 || teachers % m !== 0 || students / n !== teachers / m) {
+    throw new MbertError('MISMATCH', `--layers ${how}: the student has ${students} layers, the teacher ${teachers}`, {
+      hint: `N layers of the student for M of the teacher, as ${suggestion(students, teachers)}; or a JSON file {"0": 1, ...}`,
+    });
+  }
+  return Array.from({ length: students / n }, (_, i) => ({ student: n * (i + 1) - 1, teacher: m * (i + 1) - 1 }));
+}
+
+function suggestion(students: number, teachers: number): string {
+  let [a, b] = [students, teachers];
+  while (b !== 0) [a, b] = [b, a % b];
+  return `${students / a}:${teachers / a}`;
+}
+
+function readMapFile(path: string, students: number, teachers: number): LayerPair[] {
+  const json = parseJson(decodeText(readWhole(path), path), path);
+  if (!isObject(json)) {
+    throw new MbertError('MALFORMED', `${path}: is ${jsonText(json)}, not an object`, {
+      hint: 'a layer map is {"student layer": teacher layer}, as {"0": 1, "1": 3}',
+    });
+  }
+  const pairs = [...json].map(([key, value]): LayerPair => {
+    const student = /^\d+$/.test(key) ? Number(key) : -1;
+    if (student < 0 || student >= students) {
+      throw new MbertError('MISMATCH', `${path}: layer "${key}": the student has layers 0 to ${students - 1}`);
+    }
+    if (typeof value !== 'number' || !Number.isInteger(value) || value < 0 || value >= teachers) {
+      const problem = `is taught by ${jsonText(value)}, the teacher has layers 0 to ${teachers - 1}`;
+      throw new MbertError('MISMATCH', `${path}: layer "${key}": ${problem}`);
+    }
+    return { student, teacher: value };
+  });
+  if (pairs.length === 0) throw new MbertError('MALFORMED', `${path}: names no layer`);
+  return pairs.sort((a, b) => a.student - b.student);
+}

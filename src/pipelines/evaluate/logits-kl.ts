@@ -1,0 +1,66 @@
+import type { Graph, Node } from '../../ir/graph.ts';
+import { readF32, type Tensor } from '../../ir/tensor.ts';
+import type { Task } from '../../models/index.ts';
+
+/** Which values of an output are one distribution: a row of [batch, classes], each token's row, or the tokens themselves. */
+export type OutputKind = 'choice' | 'token-choices' | 'span';
+
+/** Outputs of one name and width that are logits of both. */
+export function outputKinds(
+  teacher: Graph,
+  student: Graph,
+  task: Task | undefined,
+): { readonly teacher: Node; readonly student: Node; readonly kind: OutputKind }[] {
+  return teacher.outputs.flatMap(({ name, node }) => {
+    const other = student.outputs.find((output) => output.name === name)?.node;
+    const kind = kindOf(node, task);
+    const isAlike = other?.type.shape.length === node.type.shape.length;
+    if (other === undefined || kind === undefined || !isAlike) return [];
+    const width = node.type.shape.at(-1);
+    if (kind !== 'span' && (width !== other.type.shape.at(-1) || width === 1)) return [];
+    return [{ teacher: node, student: other, kind }];
+  });
+}
+
+function kindOf({ type }: Node, task: Task | undefined): OutputKind | undefined {
+  if (task === 'features') return undefined;
+  if (type.shape.length === 2) return task === 'qa' ? 'span' : 'choice';
+  return task !== undefined && task !== 'qa' && type.shape.length === 3 ? 'token-choices' : undefined;
+}
+
+/** KL(teacher ‖ student) of softmax of logits, in nats, averaged over distributions. */
+export class LogitsKl {
+  readonly #kind: OutputKind;
+  #sum = 0;
+  #count = 0;
+
+  constructor(kind: OutputKind) {
+    this.#kind = kind;
+  }
+
+  /** The first sequence of each, without its padding. */
+  add(teacher: Tensor, student: Tensor, valid: number): void {
+    const [a, b] = [readF32(teacher), readF32(student)];
+    const width = this.#kind === 'span' ? valid : (teacher.shape.at(-1) as number);
+    const rows = this.#kind === 'token-choices' ? valid : 1;
+    for (let row = 0; row < rows; row++) {
+      this.#sum += divergence(a.subarray(row * width, (row + 1) * width), b.subarray(row * width, (row + 1) * width));
+      this.#count++;
+    }
+  }
+
+  get mean(): number {
+    return this.#sum / this.#count;
+  }
+}
+
+function divergence(teacher: Float32Array, student: Float32Array): number {
+  const [p, q] = [logSoftmax(teacher), logSoftmax(student)];
+  return p.reduce((sum, logP, i) => sum + Math.exp(logP) * (logP - (q[i] as number)), 0);
+}
+
+function logSoftmax(logits: Float32Array): Float64Array {
+  const largest = logits.reduce((a, b) => Math.max(a, b));
+  const sum = logits.reduce((total, value) => total + Math.exp(value - largest), 0);
+  return Float64Array.from(logits, (value) => value - largest - Math.log(sum));
+}

@@ -1,0 +1,82 @@
+import { MbertError } from '../../errors.ts';
+import { shapeText, sizeOf } from '../../ir/shape.ts';
+import type { Tensor } from '../../ir/tensor.ts';
+import { tokenInput } from '../../ir/token-inputs.ts';
+import type { RuntimeSession } from '../../runtimes/runtime.ts';
+import { feedsOf, type TokenRow } from '../../samples/feeds.ts';
+
+/** A loaded model, and what errors call it. */
+export interface Running {
+  readonly path: string;
+  readonly session: RuntimeSession;
+}
+
+/** The sizes that all models take: [batch, ..., sequence], with undefined for what they leave open. */
+export type CommonShape = readonly (number | undefined)[];
+
+/** A choice between one thing is none. */
+const DYNAMIC_CHOICES = 2;
+
+/**
+ * What both models take. `length` is the user's. Throws MISMATCH where no input fits both, or not of this length.
+ * Batches are each model's own: only the first sequence of one is looked at.
+ */
+export function commonShape(running: readonly Running[], length: number | undefined): CommonShape {
+  const shapes = running.map(({ session }) => session.inputs[0]?.shape ?? []);
+  const [first = [], second = first] = shapes;
+  const fail = () => {
+    const both = running.map(({ path }, i) => `${path} takes ${shapeText(shapes[i] ?? [])}`).join(', ');
+    throw new MbertError('MISMATCH', `${both}: no input fits ${running.length > 1 ? 'both' : 'it'}`, {
+      hint: "models that pad to different lengths give different answers: convert one of them to the other one's length",
+    });
+  };
+  if (first.length < 2 || first.length !== second.length) fail();
+  const common = first.map((dim, axis) => {
+    const sizes = [dim, second[axis]].filter((size): size is number => typeof size === 'number' && size > 0);
+    if (axis > 0 && new Set(sizes).size > 1) fail();
+    return sizes[0];
+  });
+  const fixed = common.at(-1);
+  if (length !== undefined && fixed !== undefined && length !== fixed) {
+    throw new MbertError('USAGE', `--sequence-length ${length}: the model is fixed to ${fixed}`);
+  }
+  return [...common.slice(0, -1), fixed ?? length];
+}
+
+/** The length that sequences are padded to; undefined where each is as long as it is. */
+export function paddedLength(shape: CommonShape): number | undefined {
+  return shape.at(-1);
+}
+
+/**
+ * Runs a model on one of the rows; where a model takes choices, on as many rows from this one on. Everything else of a
+ * batch repeats it.
+ */
+export async function runRow(
+  { session, path }: Running,
+  rows: readonly TokenRow[],
+  place: number,
+  shape: CommonShape,
+  pad: number,
+): Promise<ReadonlyMap<string, Tensor>> {
+  const choices = shape.length > 2 ? (shape[1] ?? DYNAMIC_CHOICES) : 1;
+  const own = session.inputs[0]?.shape[0];
+  const batch = typeof own === 'number' && own > 0 ? own : 1;
+  const leading = shape.length > 2 ? [batch, choices] : [batch];
+  const slots = Array.from(
+    { length: sizeOf(leading) },
+    (_, slot) => rows[(place + (slot % choices)) % rows.length] as TokenRow,
+  );
+  const length = paddedLength(shape) ?? Math.max(...slots.map(({ inputIds }) => inputIds.length));
+  const feeds = feedsOf(slots, { dtype: 'i64', shape: [...leading, length], pad });
+  const given = new Map<string, Tensor>();
+  for (const { name } of session.inputs) {
+    const role = tokenInput(name);
+    given.set(name, feeds.get(role) as Tensor);
+  }
+  if (new Set(given.values()).size < given.size) {
+    const names = session.inputs.map(({ name }) => name).join(', ');
+    throw new MbertError('UNSUPPORTED', `${path}: inputs ${names}: are not token ids, mask and token types`);
+  }
+  return session.run(given);
+}

@@ -1,0 +1,150 @@
+import { MbertError } from '../../errors.ts';
+import type { TokenRow } from '../../samples/feeds.ts';
+import { manifestOf, type SampleFile, type SampleManifest, type TokenSample } from '../../samples/open-samples.ts';
+import { findOverlap } from '../../samples/overlap.ts';
+import type { RowReader } from './row-reader.ts';
+
+/** What is measured on which samples. */
+export interface SampleSets {
+  readonly calibration: readonly TokenRow[];
+  /** A few that were not calibrated on, to choose between forms by. */
+  readonly trial: readonly TokenRow[];
+  /** What the proof runs on: neither of the above, as far as there is more. */
+  readonly proof: readonly TokenRow[];
+  /** The class of each proof sample, where they have labels and the task is to find it. */
+  readonly labels: readonly number[] | undefined;
+  readonly manifest: SampleManifest | undefined;
+  /** Evaluation samples that were calibrated on, where that is allowed. */
+  readonly overlap: number;
+  readonly warnings: readonly string[];
+}
+
+export const NO_SAMPLES: SampleSets = {
+  calibration: [],
+  trial: [],
+  proof: [],
+  labels: undefined,
+  manifest: undefined,
+  overlap: 0,
+  warnings: [],
+};
+
+export interface SampleOptions {
+  readonly calibrate: string | undefined;
+  readonly samples: number;
+  readonly seed: number | undefined;
+  readonly data: string | undefined;
+  readonly allowOverlap: boolean;
+  /** A gate needs enough samples. */
+  readonly isGated: boolean;
+  /** How many of the file's first samples an earlier step was fitted to: they prove nothing. */
+  readonly used?: number | undefined;
+  /** Reads labels; undefined where the task has none that files hold. */
+  readonly classOf?: ((label: number | string, what: string) => number) | undefined;
+}
+
+/** What a scan looks at: enough to tell 1 dB, few enough to take seconds. */
+const TRIAL_SAMPLES = 32;
+/** Fewer held-out samples than this say nothing of half a point. */
+const LEAST_PROOF = 32;
+/** Where the calibration file goes on for ever, this many of its samples are proof enough. */
+const MOST_PROOF = 256;
+/** Ranges of fewer samples are too narrow for what comes later. */
+const FEW_SAMPLES = 16;
+
+/** Opens and parts the samples as the command's flags say. Throws USAGE and what readers throw. */
+export function takeSamples(reader: RowReader, options: SampleOptions): SampleSets {
+  const source = options.calibrate === undefined ? undefined : reader.open(options.calibrate);
+  const data = options.data === undefined ? undefined : reader.open(options.data);
+  const warnings = [...(source?.warnings ?? []), ...(data?.warnings ?? [])];
+  const calibration = source ? calibrationOf(source, options.samples, warnings) : [];
+  const rest = source ? heldOut(source, Math.max(calibration.length, options.used ?? 0)) : [];
+  const evaluation = data?.take(0, data.count);
+  if (evaluation) warnings.push(...evaluation.warnings);
+  const overlap = data && evaluation ? overlapOf(data, calibration, evaluation.samples, options.allowOverlap) : 0;
+  if (overlap > 0) warnings.push(`${data?.path}: ${overlap} samples were calibrated on: the proof is too good`);
+  const left = rest.length >= TRIAL_SAMPLES + LEAST_PROOF ? rest.slice(TRIAL_SAMPLES) : rest;
+  const proof = evaluation?.samples ?? left.slice(0, MOST_PROOF);
+  checkProof(proof.length, data?.path ?? source?.path, options.isGated, warnings);
+  return {
+    calibration: calibration.map(rowOf),
+    trial: (rest.length > 0 ? rest.slice(0, TRIAL_SAMPLES) : calibration.slice(-TRIAL_SAMPLES)).map(rowOf),
+    proof: proof.map(rowOf),
+    labels: data && labelsOf(data, proof, options.classOf),
+    manifest: source && manifestOf(source, calibration.length, options.seed),
+    overlap,
+    warnings: [...new Set(warnings)],
+  };
+}
+
+function rowOf({ row }: TokenSample): TokenRow {
+  return row;
+}
+
+function calibrationOf(source: SampleFile, count: number, warnings: string[]): readonly TokenSample[] {
+  const { samples, warnings: found } = source.take(0, count);
+  warnings.push(...found);
+  if (samples.length < Math.min(count, FEW_SAMPLES)) {
+    const few = samples.length === 1 ? 'one sample' : `${samples.length} samples`;
+    warnings.push(`${source.path}: has ${few} to calibrate on: other texts will leave the ranges of so few`);
+  }
+  // [CLS] and [SEP] alone, as text makes that holds nothing the tokenizer knows.
+  if (samples.every(({ row }) => row.inputIds.length < 3)) {
+    throw new MbertError('USAGE', `${source.path}: no sample has a token besides [CLS] and [SEP]`, {
+      hint: 'calibration needs text as the model will see it',
+    });
+  }
+  return samples;
+}
+
+/** What comes after the first `used` samples and is none of them, once each. */
+function heldOut(source: SampleFile, used: number): readonly TokenSample[] {
+  const { samples } = source.take(used, 2 * (TRIAL_SAMPLES + MOST_PROOF));
+  const seen = new Set(source.take(0, used).samples.map(keyOf));
+  const rest: TokenSample[] = [];
+  for (const sample of samples) {
+    if (!seen.has(keyOf(sample))) rest.push(sample);
+    seen.add(keyOf(sample));
+  }
+  return rest;
+}
+
+function keyOf({ row: { inputIds, tokenTypeIds } }: TokenSample): string {
+  return `${inputIds.join()} ${tokenTypeIds.indexOf(1)}`;
+}
+
+function overlapOf(
+  { path }: SampleFile,
+  calibration: readonly TokenSample[],
+  evaluation: readonly TokenSample[],
+  isAllowed: boolean,
+): number {
+  const overlap = findOverlap(calibration, evaluation);
+  if (overlap === null) return 0;
+  if (isAllowed) return overlap.count;
+  const problem = `${overlap.count} of its ${evaluation.length} samples are calibration samples as well`;
+  throw new MbertError('USAGE', `${path}: ${problem}, the first is sample ${overlap.first + 1}`, {
+    hint: 'calibrate on other text, or say --allow-overlap and read the result with that in mind',
+  });
+}
+
+function checkProof(count: number, path: string | undefined, isGated: boolean, warnings: string[]): void {
+  if (count >= LEAST_PROOF || path === undefined) return;
+  const problem = `${path}: ${count} samples are left for the proof, ${LEAST_PROOF} are the least`;
+  const hint = 'give --data FILE, or a calibration file with more than --samples';
+  if (isGated) throw new MbertError('USAGE', problem, { hint });
+  warnings.push(`${problem}: ${hint}`);
+}
+
+function labelsOf(
+  { path }: SampleFile,
+  samples: readonly TokenSample[],
+  classOf: SampleOptions['classOf'],
+): readonly number[] | undefined {
+  if (classOf === undefined || samples[0]?.label === undefined) return undefined;
+  return samples.map(({ label }, i) => {
+    const what = `${path}: sample ${i + 1}`;
+    if (label === undefined) throw new MbertError('MISMATCH', `${what}: has no label, the first one has`);
+    return classOf(label, what);
+  });
+}

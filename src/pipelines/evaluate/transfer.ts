@@ -1,0 +1,175 @@
+import { MbertError } from '../../errors.ts';
+import type { Graph } from '../../ir/graph.ts';
+import { readF32, type Tensor } from '../../ir/tensor.ts';
+import type { Task } from '../../models/index.ts';
+import type { TokenRow } from '../../samples/feeds.ts';
+import type { LayerLosses, TransferLosses } from '../verify/types.ts';
+import { type EncoderLayer, encoderLayers } from './encoder-layers.ts';
+import type { LayerPair } from './layer-map.ts';
+import { LogitsKl, outputKinds } from './logits-kl.ts';
+import { commonShape, paddedLength, type Running, runRow } from './running.ts';
+import { loadValues, valuesOf } from './value-session.ts';
+
+export interface TransferOptions {
+  /** The id of padding, for models of a fixed length. */
+  readonly pad: number;
+  /** What the outputs mean; undefined: two axes are a choice, more are features. */
+  readonly task: Task | undefined;
+  /** To pad to where both models take any length. Default: no padding. */
+  readonly length?: number | undefined;
+  /** What errors call the models. */
+  readonly names?: { readonly student: string; readonly teacher: string };
+  readonly progress?: (done: number, total: number) => void;
+}
+
+/**
+ * MobileBERT's losses of layer-wise knowledge transfer on token rows: the mean squared error of feature maps, and the
+ * divergence KL(teacher ‖ student) of each head's attention, averaged over tokens without padding (Sun et al. 2020,
+ * section 3.3); and the divergence of the answers. Both graphs take the same token inputs and run in ONNX Runtime.
+ * Throws MISMATCH where paired layers differ in width or heads, UNSUPPORTED for a graph without attention.
+ */
+export async function transferLosses(
+  teacher: Graph,
+  student: Graph,
+  rows: readonly TokenRow[],
+  map: readonly LayerPair[],
+  options: TransferOptions,
+): Promise<TransferLosses> {
+  const { names = { student: 'student', teacher: 'teacher' } } = options;
+  const layers = {
+    teacher: encoderLayers(teacher, names.teacher),
+    student: encoderLayers(student, names.student),
+  };
+  const sums = map.map((pair) => new LayerSums(pair, layers, names));
+  const outputs = outputKinds(teacher, student, options.task);
+  const wanted = (side: 'teacher' | 'student') => [
+    ...map.flatMap((pair) => {
+      const { output, attention } = layers[side][pair[side]] as EncoderLayer;
+      return [output, attention];
+    }),
+    ...outputs.map((output) => output[side]),
+  ];
+  const kl = outputs.map(({ kind }) => new LogitsKl(kind));
+  const running: Running[] = [];
+  let tokens = 0;
+  try {
+    running.push({ path: names.teacher, session: await loadValues(teacher, wanted('teacher')) });
+    running.push({ path: names.student, session: await loadValues(student, wanted('student')) });
+    const shape = commonShape(running, options.length);
+    for (const [i, row] of rows.entries()) {
+      const [fromTeacher = [], fromStudent = []] = await Promise.all(
+        running.map(async (each) => valuesOf(await runRow(each, rows, i, shape, options.pad))),
+      );
+      const size = { valid: row.inputIds.length, length: paddedLength(shape) ?? row.inputIds.length };
+      sums.forEach((sum, at) => {
+        const [from, to] = [2 * at, 2 * at + 2];
+        sum.add(fromTeacher.slice(from, to), fromStudent.slice(from, to), size);
+      });
+      kl.forEach((sum, at) => {
+        const place = 2 * sums.length + at;
+        sum.add(fromTeacher[place] as Tensor, fromStudent[place] as Tensor, size.valid);
+      });
+      tokens += size.valid;
+      options.progress?.(i + 1, rows.length);
+    }
+  } finally {
+    for (const { session } of running) await session.close();
+  }
+  const divergences = kl.map(({ mean }) => mean);
+  const logitsKl = divergences.length === 0 ? null : divergences.reduce((sum, value) => sum + value, 0);
+  return { samples: rows.length, tokens, layers: sums.map((sum) => sum.result()), logitsKl };
+}
+
+interface RowSize {
+  /** Tokens without padding, and with it. */
+  readonly valid: number;
+  readonly length: number;
+}
+
+/** A probability of 0 counts as the smallest normal number of f32, so that one of them does not make the loss infinite. */
+const LEAST_PROBABILITY = 2 ** -126;
+
+/** The losses of one pair of layers. */
+class LayerSums {
+  readonly #pair: LayerPair;
+  readonly #what: string;
+  #error = 0;
+  #power = 0;
+  #values = 0;
+  #tokens = 0;
+  #divergences: Float64Array | undefined;
+
+  constructor(
+    pair: LayerPair,
+    layers: { readonly [S in 'teacher' | 'student']: readonly EncoderLayer[] },
+    names: { readonly student: string; readonly teacher: string },
+  ) {
+    const [student, teacher] = [layers.student[pair.student], layers.teacher[pair.teacher]];
+    this.#pair = pair;
+    this.#what = `layer ${pair.student} of ${names.student} and layer ${pair.teacher} of ${names.teacher}`;
+    if (student === undefined || teacher === undefined) {
+      const counts = `they have ${layers.student.length} and ${layers.teacher.length}`;
+      throw new MbertError('MISMATCH', `${this.#what}: ${counts} layers`);
+    }
+    const widths = [student, teacher].map(({ output }) => output.type.shape.at(-1));
+    if (widths[0] === widths[1]) return;
+    throw new MbertError('MISMATCH', `${this.#what}: have ${widths[0]} and ${widths[1]} channels`, {
+      hint: 'feature maps are compared channel by channel: the models need one hidden size',
+    });
+  }
+
+  /** Feature map and attention of both. */
+  add(teacher: readonly Tensor[], student: readonly Tensor[], size: RowSize): void {
+    const [map, attention] = teacher as [Tensor, Tensor];
+    const [otherMap, otherAttention] = student as [Tensor, Tensor];
+    const count = size.valid * (map.shape.at(-1) as number);
+    const [a, b] = [readF32(map), readF32(otherMap)];
+    for (let i = 0; i < count; i++) {
+      const error = (a[i] as number) - (b[i] as number);
+      this.#error += error * error;
+      this.#power += (a[i] as number) ** 2;
+    }
+    this.#values += count;
+    this.#tokens += size.valid;
+    this.#addAttention(attention, otherAttention, size);
+  }
+
+  #addAttention(teacher: Tensor, student: Tensor, { valid, length }: RowSize): void {
+    const [heads, otherHeads] = [headsOf(teacher), headsOf(student)];
+    if (heads !== otherHeads) {
+      throw new MbertError('MISMATCH', `${this.#what}: have ${otherHeads} and ${heads} attention heads`, {
+        hint: 'attention is compared head by head',
+      });
+    }
+    this.#divergences ??= new Float64Array(heads);
+    const [p, q] = [readF32(teacher), readF32(student)];
+    for (let head = 0; head < heads; head++) {
+      let sum = 0;
+      for (let query = 0; query < valid; query++) {
+        const start = (head * length + query) * length;
+        for (let i = start; i < start + valid; i++) {
+          const share = p[i] as number;
+          const other = q[i] as number;
+          // p log(p/q) - p + q: what is added sums to 0, and keeps the rounding of f32 from going below it.
+          if (share > 0) sum += share * Math.log(share / Math.max(other, LEAST_PROBABILITY)) - share;
+          sum += other;
+        }
+      }
+      this.#divergences[head] = (this.#divergences[head] as number) + sum;
+    }
+  }
+
+  result(): LayerLosses {
+    return {
+      ...this.#pair,
+      featureMapMse: this.#error / this.#values,
+      featureMapPower: this.#power / this.#values,
+      attentionKl: Array.from(this.#divergences ?? [], (sum) => sum / this.#tokens),
+    };
+  }
+}
+
+/** Of [batch, heads, sequence, sequence], or [heads, sequence, sequence] where a format has no batch of 1. */
+function headsOf({ shape }: Tensor): number {
+  return shape.at(-3) as number;
+}

@@ -1,0 +1,191 @@
+import { openRuns } from '../../calibration/token-runs.ts';
+import { MbertError } from '../../errors.ts';
+import { copyGraph } from '../../ir/copy-graph.ts';
+import type { Graph, Node } from '../../ir/graph.ts';
+import { runPasses } from '../../ir/pass.ts';
+import type { Dim } from '../../ir/shape.ts';
+import { verifyGraph } from '../../ir/verify-graph.ts';
+import { classReader } from '../../opened/class-labels.ts';
+import type { OpenedModel, ShapeOptions } from '../../opened/opened-model.ts';
+import { foldConstants } from '../../passes/fold-constants.ts';
+import { fuseLinear } from '../../passes/fuse-linear.ts';
+import { fittedPasses, type Target } from '../../passes/index.ts';
+import { splitEmbedding, splitEmbeddings } from '../../passes/split-embedding.ts';
+import { type RowReader, rowReader } from '../evaluate/row-reader.ts';
+import { NO_SAMPLES, type SampleSets, takeSamples } from '../evaluate/sample-sets.ts';
+import { refuseUntrainable } from './distill.ts';
+import { measureTransfer } from './transfer.ts';
+import { fitWithin, type Measured, measureTry } from './try.ts';
+import type { FitOptions, FitReport, HeldOut } from './types.ts';
+
+export type { FitOptions, FitReport };
+
+/** Enough for the regularization to let go of the original weights; more text fits better and takes longer. */
+export const DEFAULT_FIT_SAMPLES = 768;
+
+/** Longer texts tell a layer nothing new, and attention's values grow with the square. */
+const MAX_LENGTH = 128;
+
+/**
+ * A model whose graphs have the passes applied that change its function, once, whatever targets and shapes they are built
+ * for. Throws USAGE where a pass is fitted to text and there is none, UNSUPPORTED for models that take several sequences at once.
+ */
+export async function fitModel(
+  model: OpenedModel,
+  options: FitOptions,
+): Promise<{ readonly model: OpenedModel; readonly report: FitReport }> {
+  const names = options.passes.map(({ name }) => name);
+  const fitted = fittedPasses.filter((pass) => options.passes.includes(pass));
+  if ((fitted.length > 0 || options.distill !== undefined) && options.calibrate === undefined) {
+    const flag = fitted.length > 0 ? `--passes ${names.join(',')}` : '--distill';
+    throw new MbertError('USAGE', `${flag}: needs --calibrate FILE`, {
+      hint: 'some hundred lines of text as the model will see it, without labels',
+    });
+  }
+  const graph = model.reference();
+  if (options.distill !== undefined) refuseUntrainable(graph);
+  await runPasses(graph, [foldConstants, fuseLinear]);
+  const original = copyGraph(graph);
+  const { reader, samples, maxLength } = readSamples(model, graph, options);
+  const feeds = { task: model.task, pad: reader?.tokenizer.pad ?? 0, mask: reader?.tokenizer.mask };
+  const splits = options.passes.includes(splitEmbedding) ? split(graph, samples, options) : undefined;
+  const measured: Measured = { original, maxPositions: model.maxPositions, maxLength, options, samples, feeds };
+  const { chosen, pareto } =
+    fitted.length > 0
+      ? await fitGraph(graph, measured, fitted)
+      : { chosen: await measureTry(graph, [], [], measured), pareto: undefined };
+  const transfer = fitted.length > 0 ? await measureTransfer(original, chosen.graph, samples, feeds) : undefined;
+  return {
+    model: changedModel(model, chosen.graph, names),
+    report: {
+      passes: [
+        ...(splits ? [{ name: splitEmbedding.name, rewrites: splits.rewrites, declined: splits.declined }] : []),
+        ...chosen.passes,
+      ],
+      refitted: countRefitted(graph, chosen.graph),
+      embeddings: splits?.splits ?? [],
+      kept: chosen.kept,
+      distillation: chosen.distillation,
+      calibration: samples.manifest,
+      heldOut: chosen.heldOut,
+      transfer: typeof transfer === 'string' ? undefined : transfer,
+      operations: chosen.operations,
+      pareto,
+      failures: failuresOf(chosen.heldOut, options.maxDrop),
+      warnings: [...samples.warnings, ...(typeof transfer === 'string' ? [transfer] : [])],
+    },
+  };
+}
+
+function readSamples(
+  model: OpenedModel,
+  graph: Graph,
+  options: FitOptions,
+): { readonly reader: RowReader | undefined; readonly samples: SampleSets; readonly maxLength: number } {
+  const fixed = graph.inputs[0]?.type.shape.at(-1);
+  const maxLength = typeof fixed === 'number' ? fixed : Math.min(model.maxPositions, MAX_LENGTH);
+  const { calibrate, data, vocab, seed } = options;
+  if (calibrate === undefined && data === undefined) {
+    if (options.maxDrop === undefined) return { reader: undefined, samples: NO_SAMPLES, maxLength };
+    throw new MbertError('USAGE', '--max-drop: needs samples to measure on', {
+      hint: 'give --data FILE or --calibrate FILE',
+    });
+  }
+  const reader = rowReader(model, graph, { maxLength, vocab, seed });
+  const samples = takeSamples(reader, {
+    calibrate,
+    samples: options.samples ?? DEFAULT_FIT_SAMPLES,
+    seed,
+    data,
+    allowOverlap: options.allowOverlap ?? false,
+    isGated: options.maxDrop !== undefined,
+    classOf:
+      model.task === 'sequence-classification'
+        ? classReader(graph.outputs[0]?.node.type.shape.at(-1) as number, model.labels)
+        : undefined,
+  });
+  return { reader, samples, maxLength };
+}
+
+function split(graph: Graph, { calibration }: SampleSets, { keep, embeddingRank }: FitOptions) {
+  const context = {
+    keeps: (node: Node) => keep?.test(node.name) ?? false,
+    tokenCounts: calibration.length > 0 ? countTokens(calibration) : undefined,
+    embeddingRank,
+  };
+  const report = splitEmbeddings(graph, context);
+  graph.prune();
+  verifyGraph(graph, splitEmbedding.name);
+  return report;
+}
+
+function countTokens(rows: SampleSets['calibration']): Float64Array {
+  const largest = rows.reduce((most, { inputIds }) => inputIds.reduce((a, b) => Math.max(a, b), most), 0);
+  const counts = new Float64Array(largest + 1);
+  for (const { inputIds } of rows) for (const id of inputIds) counts[id] = (counts[id] as number) + 1;
+  return counts;
+}
+
+/** So many texts are enough for a gain and an offset of one norm. */
+const FEW_TEXTS = 64;
+
+async function fitGraph(graph: Graph, measured: Measured, fitted: typeof fittedPasses) {
+  const { original, samples, feeds } = measured;
+  const runsOn = (rows: SampleSets['calibration']) => openRuns(original, rows, { pad: feeds.pad });
+  const runs = await runsOn(samples.calibration);
+  try {
+    const fewRuns = () => runsOn(samples.calibration.slice(0, FEW_TEXTS));
+    return await fitWithin(graph, { ...measured, fitted, runs, fewRuns });
+  } finally {
+    await runs.close();
+  }
+}
+
+/** Linears that have other weights than before, those that are new left out. */
+function countRefitted(before: Graph, after: Graph): number {
+  const weightOf = (node: Node) => {
+    const weight = node.op === 'linear' ? node.inputs[1] : undefined;
+    return weight?.op === 'constant' ? weight.tensor : undefined;
+  };
+  const weights = new Map(before.nodes().map((node) => [node.name, weightOf(node)]));
+  return after.nodes().filter((node) => {
+    const was = weights.get(node.name);
+    return was !== undefined && weightOf(node) !== was;
+  }).length;
+}
+
+function failuresOf(heldOut: HeldOut | undefined, maxDrop: number | undefined): string[] {
+  if (maxDrop === undefined || heldOut === undefined || heldOut.drop <= maxDrop) return [];
+  const what = heldOut.accuracy ? 'accuracy' : 'agreement';
+  return [`--max-drop ${maxDrop}: ${what} fell by ${heldOut.drop.toFixed(2)} points`];
+}
+
+/** The same model over another graph of the same inputs and outputs. */
+function changedModel(model: OpenedModel, graph: Graph, applied: readonly string[]): OpenedModel {
+  return {
+    ...model,
+    build(target: Target, shapes?: ShapeOptions) {
+      const like = model.build(target, shapes);
+      const indexType = like.inputs[0]?.type.dtype;
+      return copyGraph(graph, {
+        bindings: bindingsTo(graph, like),
+        indexType: indexType === 'i32' || indexType === 'i64' ? indexType : undefined,
+      });
+    },
+    reference: () => copyGraph(graph),
+    applied,
+    runnable: undefined,
+  };
+}
+
+/** What the symbols of a graph's inputs are in another graph. */
+function bindingsTo(graph: Graph, like: Graph): Record<string, Dim> {
+  const bindings: Record<string, Dim> = {};
+  for (const [i, { type }] of graph.inputs.entries()) {
+    for (const [axis, dim] of type.shape.entries()) {
+      const wanted = like.inputs[i]?.type.shape[axis];
+      if (typeof dim === 'string' && wanted !== undefined) bindings[dim] = wanted;
+    }
+  }
+  return bindings;
+}

@@ -1,0 +1,97 @@
+import { openSource } from '../../importers/index.ts';
+import type { Graph } from '../../ir/graph.ts';
+import { runPasses } from '../../ir/pass.ts';
+import { sizeOf } from '../../ir/shape.ts';
+import { byteLength } from '../../ir/tensor.ts';
+import { graphText } from '../../ir/text.ts';
+import { openModel } from '../../opened/open-model.ts';
+import type { ShapeOptions } from '../../opened/opened-model.ts';
+import { type GraphOutline, outlineOf } from '../../opened/outline.ts';
+import { selectPasses, type Target } from '../../passes/index.ts';
+
+export interface InspectOptions extends ShapeOptions {
+  readonly source: string;
+  /** The graph as it is written for this target, passes run. Default: as the source has it. */
+  readonly target?: Target | undefined;
+  readonly passes?: string | undefined;
+  /** Adds the graph as plain data with the ranges of its weights, for a picture. */
+  readonly outline?: boolean | undefined;
+}
+
+export interface InspectResult {
+  readonly text: string;
+  readonly summary: {
+    readonly architecture: string;
+    readonly task: string | undefined;
+    readonly parameters: number;
+    readonly bytes: number;
+    /** Of the weights, most frequent first. */
+    readonly dtypes: readonly string[];
+    /** How many nodes of each op there are, most frequent first. */
+    readonly ops: { readonly [op: string]: number };
+    readonly inputs: readonly string[];
+    readonly outputs: readonly string[];
+  };
+  readonly warnings: readonly string[];
+  /** Where it was asked for. A file's graph is as stored there, before high-level ops are found. */
+  readonly outline?: GraphOutline;
+}
+
+/** The canonical text of a model's graph with counts of what is in it. */
+export async function inspect(options: InspectOptions): Promise<InspectResult> {
+  const model = await openModel(options.source, options);
+  try {
+    const graph = model.build(options.target ?? 'onnx', options);
+    if (options.target !== undefined || options.passes !== undefined) {
+      await runPasses(graph, selectPasses(options.passes, options.target ?? 'onnx'));
+    }
+    const ops = new Map<string, number>();
+    const dtypes = new Map<string, number>();
+    let parameters = 0;
+    let bytes = 0;
+    for (const node of graph.nodes()) {
+      if (node.op === 'constant') {
+        const { dtype, shape } = node.tensor;
+        parameters += sizeOf(shape);
+        bytes += byteLength(dtype, shape);
+        dtypes.set(dtype, (dtypes.get(dtype) ?? 0) + byteLength(dtype, shape));
+      } else if (node.op !== 'input') ops.set(node.op, (ops.get(node.op) ?? 0) + 1);
+    }
+    return {
+      text: graphText(graph),
+      summary: {
+        architecture: model.architecture,
+        task: model.task,
+        parameters,
+        bytes,
+        dtypes: byCount(dtypes).map(([dtype]) => dtype),
+        ops: Object.fromEntries(byCount(ops)),
+        inputs: graph.inputs.map(({ name }) => name),
+        outputs: graph.outputs.map(({ name }) => name),
+      },
+      warnings: model.warnings,
+      ...(options.outline && { outline: await storedOutline(graph, options) }),
+    };
+  } finally {
+    model.close();
+  }
+}
+
+/** What `raise` makes of quantized files has floats in places: a picture is to show how they are stored. */
+async function storedOutline(graph: Graph, { source, target, passes }: InspectOptions): Promise<GraphOutline> {
+  if (target !== undefined || passes !== undefined) return outlineOf(graph, { ranges: true });
+  const opened = await openSource(source);
+  if (opened.yields !== 'graph') {
+    opened.checkpoint.close();
+    return outlineOf(graph, { ranges: true });
+  }
+  try {
+    return outlineOf(opened.graph, { ranges: true });
+  } finally {
+    opened.close();
+  }
+}
+
+function byCount(counts: ReadonlyMap<string, number>): [string, number][] {
+  return [...counts].sort(([nameA, a], [nameB, b]) => b - a || (nameA < nameB ? -1 : 1));
+}

@@ -1,0 +1,41 @@
+import { storedRange } from '../ir/quantized.ts';
+import type { Quant } from '../ir/tensor.ts';
+
+/** Real values that must be told apart; both ends are finite and least ≤ most. */
+export interface Range {
+  readonly least: number;
+  readonly most: number;
+}
+
+export type ActivationDType = 'i8' | 'u8' | 'i16';
+
+/** Scales below f32's normal numbers lose digits, and TFLite's integer multipliers need s_x·s_w/s_y to be a normal number. */
+const LEAST_SCALE = 2 ** -60;
+
+/**
+ * Scale and zero point per tensor for values in a range. Zero is always representable, so that padding and ReLU stay
+ * exact. `symmetric` puts the zero point at 0 (what XNNPACK wants of a right operand); i16 always has it there.
+ */
+export function quantOf(range: Range, dtype: ActivationDType, symmetric = false): Quant & { readonly per: 'tensor' } {
+  const least = Math.min(0, range.least);
+  const most = Math.max(0, range.most);
+  const [low, high] = storedRange(dtype);
+  if (symmetric || dtype === 'i16') {
+    const scale = Math.max(-least, most) / high;
+    return { per: 'tensor', scale: positive(scale), zeroPoint: 0 };
+  }
+  const scale = positive((most - least) / (high - low));
+  const zeroPoint = Math.min(high, Math.max(low, Math.round(low - least / scale)));
+  return { per: 'tensor', scale, zeroPoint };
+}
+
+/** A scale as f32, which is what files hold; values that are all zero get 1. */
+function positive(scale: number): number {
+  return scale < LEAST_SCALE ? 1 : Math.fround(scale);
+}
+
+/** What softmax gives, in the one form that TFLite allows: 1/256 and the least integer; i16 is symmetric. */
+export function probabilityQuant(dtype: ActivationDType): Quant & { readonly per: 'tensor' } {
+  if (dtype === 'i16') return { per: 'tensor', scale: 1 / 32768, zeroPoint: 0 };
+  return { per: 'tensor', scale: 1 / 256, zeroPoint: storedRange(dtype)[0] };
+}

@@ -1,0 +1,145 @@
+import { type Call, type Constant, Graph, type Node } from '../ir/graph.ts';
+import type { Attrs } from '../ir/op.ts';
+import { dequantized } from '../ir/quantized.ts';
+import { computedTensor, type Quant, readF32 } from '../ir/tensor.ts';
+import { correctedBias } from './bias.ts';
+import { isCall, type Plan, type ValueClass } from './plan.ts';
+import { type MeanOf, type WeightRounding, weightOptionsOf } from './rebuild.ts';
+import { hasWeight, isTable } from './settings.ts';
+import { type QuantizedWeight, quantizeWeight, type WeightOptions } from './weights.ts';
+
+/** The further input of a switched graph: f32 [groups], 1 where a group's values are rounded, 0 where they are not. */
+export const SWITCHES = 'switches';
+
+export interface SwitchedOptions {
+  readonly quants: ReadonlyMap<ValueClass, Quant & { readonly per: 'tensor' }>;
+  /** Which switch rules what a node reads and writes as integers. */
+  readonly groupOf: (node: Node) => number;
+  readonly groups: number;
+  readonly roundWeight?: WeightRounding;
+  readonly meanOf?: MeanOf;
+}
+
+/**
+ * A float graph that computes what the plan's integers would: weights are rounded, and each value v that the plan stores as
+ * integers is v + switch·(rounded(v) - v). So one loaded model measures every subset of the plan.
+ */
+export function switchedGraph(plan: Plan, options: SwitchedOptions): Graph {
+  return new Switchboard(plan, options).run();
+}
+
+class Switchboard {
+  readonly #plan: Plan;
+  readonly #options: SwitchedOptions;
+  readonly #graph: Graph;
+  readonly #made = new Map<Node, Node>();
+  readonly #errors = new Map<Node, Node>();
+  readonly #blends = new Map<string, Node>();
+  readonly #switches: Node;
+  readonly #parts = new Map<number, Node>();
+
+  constructor(plan: Plan, options: SwitchedOptions) {
+    this.#plan = plan;
+    this.#options = options;
+    this.#graph = new Graph(plan.graph.name);
+    for (const input of plan.graph.inputs) this.#made.set(input, this.#graph.input(input.name, input.type));
+    this.#switches = this.#graph.input(SWITCHES, { dtype: 'f32', shape: [options.groups] });
+  }
+
+  run(): Graph {
+    const { graph } = this.#plan;
+    for (const node of graph.nodes()) if (isCall(node)) this.#made.set(node, this.#call(node));
+    for (const { name, node } of graph.outputs) this.#graph.output(name, this.#value(node));
+    return this.#graph;
+  }
+
+  #call(node: Call): Node {
+    const inputs = node.inputs.map((input, place) => this.#operand(node, input, place));
+    const bias = this.#correctedBias(node);
+    if (bias) inputs[2] = bias;
+    const made = this.#graph.add(node.op, inputs, node.attrs as Attrs, node.name);
+    const stored = this.#plan.stored.get(node);
+    // What only moves stored values has their rounding already.
+    const isRounded = node.inputs.some((input) => this.#plan.stored.get(input) === stored);
+    return stored && !isRounded
+      ? this.#blend(made, stored, this.#options.groupOf(this.#plan.storedFor.get(node) ?? node))
+      : made;
+  }
+
+  #operand(node: Call, input: Node, place: number): Node {
+    const isNumbers = (hasWeight(node) && place === 1) || (isTable(node) && place === 0);
+    const options = isNumbers && input.op === 'constant' ? this.#optionsOf(node, input) : undefined;
+    if (options) return this.#weight(node, input as Constant, options);
+    const value = this.#value(input);
+    const copy = this.#plan.copies.get(input);
+    const reads = this.#plan.integer.has(node) && (place === 0 || !hasWeight(node));
+    return copy && reads ? this.#blend(value, copy, this.#options.groupOf(node)) : value;
+  }
+
+  #optionsOf(node: Call, weight: Constant): WeightOptions | undefined {
+    return weightOptionsOf(this.#plan, this.#options.quants, node, weight);
+  }
+
+  /** The weight as it will be after rounding, in f32. */
+  #weight(node: Call, weight: Constant, options: WeightOptions): Node {
+    const { tensor, quant } = this.#rounded(node, weight, options);
+    const rounded = computedTensor('f32', tensor.shape, () => readF32(dequantized(tensor, quant)));
+    return this.#graph.constant(rounded, weight.name);
+  }
+
+  #rounded(node: Call, weight: Constant, options: WeightOptions): QuantizedWeight {
+    return this.#options.roundWeight?.(node, weight, options) ?? quantizeWeight(weight.tensor, options);
+  }
+
+  #correctedBias(node: Call): Node | undefined {
+    const [, weight, bias] = node.inputs;
+    if (node.op !== 'linear' || weight?.op !== 'constant' || (bias !== undefined && bias.op !== 'constant'))
+      return undefined;
+    const options = this.#optionsOf(node, weight);
+    const mean = options && this.#options.meanOf?.(node);
+    if (!mean) return undefined;
+    const tensor = correctedBias(weight.tensor, this.#rounded(node, weight, options), bias?.tensor, mean);
+    return this.#graph.constant(tensor, bias?.name ?? `${node.name}.bias`);
+  }
+
+  #value(node: Node): Node {
+    const known = this.#made.get(node);
+    if (known) return known;
+    const { tensor, name } = node as Constant;
+    const made = this.#graph.constant(tensor, name);
+    this.#made.set(node, made);
+    return made;
+  }
+
+  #blend(value: Node, values: ValueClass, group: number): Node {
+    const key = `${group} ${value.name}`;
+    const known = this.#blends.get(key);
+    if (known) return known;
+    const graph = this.#graph;
+    const made = graph.add('add', [value, graph.add('mul', [this.#error(value, values), this.#switch(group)])]);
+    this.#blends.set(key, made);
+    return made;
+  }
+
+  /** rounded(v) - v */
+  #error(value: Node, values: ValueClass): Node {
+    const known = this.#errors.get(value);
+    if (known) return known;
+    const graph = this.#graph;
+    const stored = graph.add('quantize', [value]);
+    const quant = this.#options.quants.get(values);
+    if (!quant) throw new Error(`no range is given for ${value.name}`);
+    graph.setType(stored, { dtype: values.dtype, shape: value.type.shape, quant });
+    const error = graph.add('sub', [graph.add('dequantize', [stored]), value]);
+    this.#errors.set(value, error);
+    return error;
+  }
+
+  #switch(group: number): Node {
+    const known = this.#parts.get(group);
+    if (known) return known;
+    const part = this.#graph.add('slice', [this.#switches], { axis: 0, start: group, end: group + 1 });
+    this.#parts.set(group, part);
+    return part;
+  }
+}

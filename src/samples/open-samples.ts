@@ -1,0 +1,230 @@
+import { createHash } from 'node:crypto';
+import { basename } from 'node:path';
+import { MbertError } from '../errors.ts';
+import { openTfrecord } from '../formats/tfrecord.ts';
+import { decodeText } from '../io/bytes.ts';
+import { type ModelFile, openFile } from '../io/files.ts';
+import type { TokenRow } from './feeds.ts';
+import { parseSamples, type Sample } from './samples.ts';
+import { looksLikeSquad, parseSquad } from './squad.ts';
+import { npzRows, type PaddedRow, type PaddedRows, tfrecordRows } from './token-files.ts';
+import { randomNumbers, shuffled } from './token-sequences.ts';
+import type { Texts, WordPiece } from './wordpiece.ts';
+
+/** A sequence to calibrate or evaluate on. */
+export interface TokenSample {
+  /** Without padding. */
+  readonly row: TokenRow;
+  readonly label: number | string | undefined;
+  /** The first and the last token of a question's answer, where the file has them; [0, 0] is [CLS]: no answer. */
+  readonly span?: readonly [start: number, end: number] | undefined;
+  /** What it was made from; files of tokens have none. */
+  readonly texts: Texts | undefined;
+}
+
+export interface SampleOptions {
+  /** The model's own; files of tokens need none. */
+  readonly tokenizer: WordPiece | undefined;
+  /** What is longer is cut: the sequence length of the model. */
+  readonly maxLength: number;
+  /** The rows of the model's word embeddings. */
+  readonly vocabRows: number;
+  /** The rows of its token type embeddings; 1 makes second texts look like first ones. */
+  readonly tokenTypes: number;
+  /** Shuffles; without it samples come in file order. */
+  readonly seed?: number;
+}
+
+/** A file of samples. They are encoded when they are taken, so that a few of many cost little. */
+export interface SampleFile {
+  readonly path: string;
+  /** All samples that it holds. */
+  readonly count: number;
+  readonly sha256: string;
+  /** What a user should know, worded `file: part: problem`. */
+  readonly warnings: readonly string[];
+  /** Up to `count` samples from place `start` on: none behind the end. */
+  take(start: number, count: number): TakenSamples;
+}
+
+export interface TakenSamples {
+  readonly samples: readonly TokenSample[];
+  /** How many were longer than the model takes. */
+  readonly truncated: number;
+  /** As in SampleFile. */
+  readonly warnings: readonly string[];
+}
+
+/** What a written model says of the samples that it was calibrated on. */
+export interface SampleManifest {
+  /** The file's name without its folder. */
+  readonly source: string;
+  readonly sha256: string;
+  /** The first so many samples, of the file or of its shuffled order. */
+  readonly count: number;
+  readonly seed: number | null;
+}
+
+/** `PK\3\4`, how a zip archive with something in it begins. */
+const ZIP_MAGIC = [0x50, 0x4b, 3, 4];
+
+/** Everything is held in memory; the largest text sets for calibration are below 100 MB. */
+const MAX_FILE_BYTES = 2 ** 29;
+
+/** More than this share of unknown words, and the text is in another language, or the vocabulary is another model's. */
+const MAX_UNKNOWN = 0.2;
+
+/**
+ * Opens samples of any format, told by content: zip (.npz), TFRecord with or without compression, SQuAD's JSON, else
+ * lines of text, columns or JSON objects (see `parseSamples`). Throws USAGE where text is given without a tokenizer,
+ * MALFORMED for what cannot be read, MISMATCH where the vocabulary is larger than the model's embeddings.
+ */
+export function openSamples(path: string, options: SampleOptions): SampleFile {
+  const file = openFile(path);
+  try {
+    if (file.size > MAX_FILE_BYTES) {
+      throw new MbertError('UNSUPPORTED', `${path}: ${file.size} bytes of samples are over ${MAX_FILE_BYTES}`, {
+        hint: 'give a part of the file: some hundred samples are enough',
+      });
+    }
+    const bytes = file.read(0, file.size);
+    const rows = tokenRows(file, bytes);
+    const { count, read, warnings } = rows
+      ? { count: rows.count, read: (i: number) => fromPadded(rows.read(i), path, i, options), warnings: [] }
+      : fromText(bytes, path, options);
+    if (count === 0) throw new MbertError('MALFORMED', `${path}: holds no samples`);
+    const order = options.seed === undefined ? undefined : shuffled(count, randomNumbers(options.seed));
+    return {
+      path,
+      count,
+      sha256: createHash('sha256').update(bytes).digest('hex'),
+      warnings,
+      take(start, wanted) {
+        const end = Math.min(count, start + wanted);
+        const encoded: Encoded[] = [];
+        for (let i = start; i < end; i++) encoded.push(read(order ? (order[i] as number) : i));
+        const truncated = encoded.filter(({ isCut }) => isCut).length;
+        return {
+          samples: encoded.map(({ sample }) => sample),
+          truncated,
+          warnings: takenWarnings(path, encoded, options),
+        };
+      },
+    };
+  } finally {
+    file.close();
+  }
+}
+
+/** What to write into a model that was calibrated on the first `count` samples of a file. */
+export function manifestOf({ path, sha256 }: SampleFile, count: number, seed: number | undefined): SampleManifest {
+  return { source: basename(path), sha256, count, seed: seed ?? null };
+}
+
+interface Encoded {
+  readonly sample: TokenSample;
+  readonly isCut: boolean;
+}
+
+function tokenRows(file: ModelFile, bytes: Uint8Array): PaddedRows | undefined {
+  if (ZIP_MAGIC.every((byte, i) => bytes[i] === byte)) return npzRows(file);
+  const records = openTfrecord(bytes, file.path);
+  return records && tfrecordRows(records, file.path);
+}
+
+function fromText(bytes: Uint8Array, path: string, options: SampleOptions) {
+  const { tokenizer, vocabRows, maxLength } = options;
+  const text = decodeText(bytes, path);
+  const samples = looksLikeSquad(text) ? parseSquad(text, path) : parseSamples(text, path);
+  if (tokenizer === undefined) {
+    throw new MbertError('USAGE', `${path}: is text, and the model has no vocabulary to read it with`, {
+      hint: 'name one with --vocab, or give token ids as .npz or TFRecord',
+    });
+  }
+  const { vocabSize } = tokenizer;
+  if (vocabSize > vocabRows) {
+    throw new MbertError('MISMATCH', `vocabulary: has ${vocabSize} tokens, the model's embeddings ${vocabRows} rows`, {
+      hint: 'it is the vocabulary of another model',
+    });
+  }
+  // Tables are often padded to a multiple of 128; a vocabulary that lacks more belongs to another model.
+  const lacking = vocabRows - vocabSize;
+  const warnings =
+    lacking < 128 ? [] : [`vocabulary: has ${vocabSize} tokens, the model's embeddings ${vocabRows} rows`];
+  return {
+    count: samples.length,
+    warnings,
+    read: (i: number) => fromTexts(samples[i] as Sample, tokenizer, maxLength, options.tokenTypes),
+  };
+}
+
+function fromTexts({ texts, label }: Sample, tokenizer: WordPiece, maxLength: number, tokenTypes: number): Encoded {
+  const whole = tokenizer.encode(texts);
+  const isCut = whole.inputIds.length > maxLength;
+  const row = isCut ? tokenizer.encode(texts, maxLength) : whole;
+  return { isCut, sample: { row: tokenTypes > 1 ? row : withoutTypes(row), label, texts } };
+}
+
+function withoutTypes({ inputIds }: TokenRow): TokenRow {
+  return { inputIds, tokenTypeIds: inputIds.map(() => 0) };
+}
+
+/** A padded row without its padding, checked against the model. */
+function fromPadded(
+  { inputIds, mask, tokenTypeIds, label, span }: PaddedRow,
+  path: string,
+  index: number,
+  options: SampleOptions,
+): Encoded {
+  const fail = (code: 'MALFORMED' | 'MISMATCH', problem: string): never => {
+    throw new MbertError(code, `${path}: sample ${index + 1}: ${problem}`);
+  };
+  const pad = options.tokenizer?.pad ?? 0;
+  const valid = (mask ? mask.findLastIndex((value) => value !== 0) : inputIds.findLastIndex((id) => id !== pad)) + 1;
+  if (valid === 0) fail('MALFORMED', 'is all padding');
+  if (mask?.slice(0, valid).includes(0)) fail('MALFORMED', 'has padding before its last token');
+  const ids = inputIds.slice(0, valid);
+  const types = tokenTypeIds?.slice(0, valid) ?? ids.map(() => 0);
+  const odd = ids.find((id) => !(id >= 0 && id < options.vocabRows));
+  if (odd !== undefined) fail('MISMATCH', `token ${odd} is none of the model's ${options.vocabRows}`);
+  const oddType = types.find((type) => !(type >= 0 && type < options.tokenTypes));
+  if (oddType !== undefined) fail('MISMATCH', `token type ${oddType} is none of the model's ${options.tokenTypes}`);
+  const isCut = valid > options.maxLength;
+  return {
+    isCut,
+    sample: {
+      row: isCut
+        ? { inputIds: cut(ids, options.maxLength), tokenTypeIds: cut(types, options.maxLength) }
+        : { inputIds: ids, tokenTypeIds: types },
+      label,
+      // As in google-research/bert's features, an answer that was cut off is none.
+      span: isCut && span && span[1] >= options.maxLength - 1 ? [0, 0] : span,
+      texts: undefined,
+    },
+  };
+}
+
+/** The last token is [SEP], which the model knows every sequence to end with. */
+function cut(values: readonly number[], length: number): number[] {
+  return [...values.slice(0, length - 1), values.at(-1) as number];
+}
+
+function takenWarnings(path: string, encoded: readonly Encoded[], { tokenizer, maxLength }: SampleOptions): string[] {
+  const warnings: string[] = [];
+  const cutCount = encoded.filter(({ isCut }) => isCut).length;
+  if (cutCount > 0) warnings.push(`${path}: ${cutCount} of ${encoded.length} samples are cut to ${maxLength} tokens`);
+  let tokens = 0;
+  let unknown = 0;
+  for (const { sample } of encoded) {
+    if (sample.texts === undefined) continue;
+    tokens += sample.row.inputIds.length;
+    unknown += sample.row.inputIds.filter((id) => id === tokenizer?.unknown).length;
+  }
+  if (unknown > tokens * MAX_UNKNOWN) {
+    const share = Math.round((100 * unknown) / tokens);
+    warnings.push(
+      `${path}: ${share} % of its words are not in the vocabulary: is it the model's own, and the text its language?`,
+    );
+  }
+  return warnings;
+}

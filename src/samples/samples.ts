@@ -1,0 +1,131 @@
+import { MbertError } from '../errors.ts';
+import { isObject, jsonText, parseJson } from '../formats/json.ts';
+import { decodeText } from '../io/bytes.ts';
+import { openFile } from '../io/files.ts';
+import type { Tensor } from '../ir/tensor.ts';
+import { feedsOf } from './feeds.ts';
+import type { Texts, WordPiece } from './wordpiece.ts';
+
+/** One text or pair of texts, with its label where the file has labels. */
+export interface Sample {
+  readonly texts: Texts;
+  readonly label?: number | string;
+}
+
+/** The text columns that data sets have, pairs first: a row with question and sentence is a pair. */
+const COLUMNS = [
+  ['sentence1', 'sentence2'],
+  ['question1', 'question2'],
+  ['question', 'context'],
+  ['question', 'sentence'],
+  ['premise', 'hypothesis'],
+  ['sentence'],
+  ['text'],
+] as const;
+
+const HINT = `text columns are ${COLUMNS.map((names) => names.join(' and ')).join(', or ')}; label is optional`;
+
+/** Half of the longest string that V8 makes. */
+const MAX_TEXT_BYTES = 2 ** 28;
+
+/** Reads a file of samples, see `parseSamples`. */
+export function readSamples(path: string): Sample[] {
+  const file = openFile(path);
+  try {
+    if (file.size > MAX_TEXT_BYTES)
+      throw new MbertError('UNSUPPORTED', `${path}: ${file.size} bytes are over ${MAX_TEXT_BYTES}`);
+    return parseSamples(decodeText(file.read(0, file.size), path), path);
+  } finally {
+    file.close();
+  }
+}
+
+/**
+ * Samples in file order from one of three formats, told by the first line that is not empty: a JSON object a line; tab
+ * separated columns under a header that names a text column (no quoting, as in GLUE); else one text a line. Empty lines
+ * do not count. Throws MALFORMED for bad rows, as `file: line N: problem`.
+ */
+export function parseSamples(text: string, what: string): Sample[] {
+  const lines = text.split(/\r\n|\n|\r/).map((line, i): Line => ({ text: line, what: `${what}: line ${i + 1}` }));
+  const [first, ...rest] = lines.filter((line) => line.text.trim() !== '');
+  if (first === undefined) throw new MbertError('MALFORMED', `${what}: holds no samples`);
+  const samples = parseLines(first, rest);
+  if (samples.length === 0) throw new MbertError('MALFORMED', `${what}: holds no samples`);
+  return samples;
+}
+
+/** `input_ids`, `attention_mask` and `token_type_ids` [1, sequence] of one sample: `length` cuts and pads, without it `maxLength` cuts. */
+export function encodeSample(
+  { texts }: Sample,
+  tokenizer: WordPiece,
+  options: { readonly dtype: 'i32' | 'i64'; readonly length?: number; readonly maxLength?: number },
+): Map<string, Tensor> {
+  const row = tokenizer.encode(texts, options.length ?? options.maxLength);
+  const shape = [1, options.length ?? row.inputIds.length];
+  return feedsOf([row], { dtype: options.dtype, shape, pad: tokenizer.pad });
+}
+
+interface Line {
+  readonly text: string;
+  /** File and number. */
+  readonly what: string;
+}
+
+function parseLines(first: Line, rest: readonly Line[]): Sample[] {
+  if (first.text.trimStart().startsWith('{')) return sameLabels([first, ...rest], parseJsonRow);
+  const header = first.text.split('\t');
+  if (findColumns((name) => header.includes(name)) !== undefined) {
+    return sameLabels(rest, (line) => parseTabRow(line, header));
+  }
+  if (header.length === 1) return [first, ...rest].map((line) => ({ texts: [line.text] }));
+  throw new MbertError('MALFORMED', `${first.what}: is a header without a text column`, { hint: HINT });
+}
+
+/** All rows with a label or none: with some, a metric would be of an unknown part of the data. */
+function sameLabels(lines: readonly Line[], parse: (line: Line) => Sample): Sample[] {
+  const samples = lines.map(parse);
+  const isLabelled = samples[0]?.label !== undefined;
+  const odd = samples.findIndex(({ label }) => (label !== undefined) !== isLabelled);
+  if (odd < 0) return samples;
+  const problem = isLabelled ? 'has no label, others have' : 'has a label, others have none';
+  throw new MbertError('MALFORMED', `${lines[odd]?.what}: ${problem}`);
+}
+
+function parseTabRow({ text, what }: Line, header: readonly string[]): Sample {
+  const cells = text.split('\t');
+  if (cells.length !== header.length) {
+    throw new MbertError('MALFORMED', `${what}: has ${cells.length} columns, the header has ${header.length}`);
+  }
+  const row = new Map(header.map((name, i) => [name, cells[i] ?? '']));
+  const label = row.get('label');
+  if (label === '') throw new MbertError('MALFORMED', `${what}: label is empty`);
+  const texts = textsOf((name) => row.get(name), what);
+  if (label === undefined) return { texts };
+  return { texts, label: /^-?\d+(\.\d+)?$/.test(label) ? Number(label) : label };
+}
+
+function parseJsonRow({ text, what }: Line): Sample {
+  const row = parseJson(text, what);
+  if (!isObject(row)) throw new MbertError('MALFORMED', `${what}: is ${jsonText(row)}, not an object`);
+  const texts = textsOf((name) => row.get(name), what);
+  const label = row.get('label');
+  if (label === undefined) return { texts };
+  if (typeof label === 'number' || typeof label === 'string') return { texts, label };
+  throw new MbertError('MALFORMED', `${what}: label is ${jsonText(label)}, not a number or text`);
+}
+
+function textsOf(get: (column: string) => unknown, what: string): Texts {
+  const names = findColumns((name) => get(name) !== undefined);
+  if (names === undefined) throw new MbertError('MALFORMED', `${what}: has no text`, { hint: HINT });
+  const texts = names.map((name) => {
+    const text = get(name);
+    if (typeof text === 'string' && text.trim() !== '') return text;
+    throw new MbertError('MALFORMED', `${what}: ${name} is ${typeof text === 'string' ? 'empty' : 'no text'}`);
+  });
+  const [a = '', b] = texts;
+  return b === undefined ? [a] : [a, b];
+}
+
+function findColumns(has: (name: string) => boolean): readonly string[] | undefined {
+  return COLUMNS.find((names) => names.every(has));
+}

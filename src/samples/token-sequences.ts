@@ -1,0 +1,72 @@
+import { MbertError } from '../errors.ts';
+import { sizeOf } from '../ir/shape.ts';
+import type { Tensor } from '../ir/tensor.ts';
+import { feedsOf, type TokenRow } from './feeds.ts';
+
+export interface SequenceOptions {
+  /** [..., sequence] */
+  readonly shape: readonly number[];
+  readonly seed: number;
+  /** Ids lie in 1 … vocabSize - 1. Default 100, which every real vocabulary has; a model's own size tests more of it. */
+  readonly vocabSize?: number;
+  /** How many token types the model has; default 2. */
+  readonly tokenTypes?: number;
+  /** Default i32; the runtimes convert. */
+  readonly dtype?: 'i32' | 'i64';
+}
+
+/** BERT's [PAD]: the trigram front reads its embedding, so padding must have the real id. */
+const PAD = 0;
+
+/** One row in four has no padding. The length of the others is uniform in 1 … sequence. */
+const FULL_ROWS = 0.25;
+
+/**
+ * Random feeds `input_ids`, `attention_mask` and `token_type_ids` of `shape`: each row has its own length with padding
+ * behind it, and a first part of token type 0 before a second of type 1. Same options, same feeds, on every machine.
+ */
+export function randomSequences(options: SequenceOptions): Map<string, Tensor> {
+  const { shape, dtype = 'i32' } = options;
+  const rows = randomRows({ ...options, count: sizeOf(shape.slice(0, -1)), length: shape.at(-1) ?? 0 });
+  return feedsOf(rows, { dtype, shape, pad: PAD });
+}
+
+/** The rows of `randomSequences` without their padding: `count` of up to `length` tokens. */
+export function randomRows(
+  options: Omit<SequenceOptions, 'shape' | 'dtype'> & { readonly count: number; readonly length: number },
+): TokenRow[] {
+  const { count, length, seed, vocabSize = 100, tokenTypes = 2 } = options;
+  if (vocabSize < 2) throw new MbertError('UNSUPPORTED', `a vocabulary of ${vocabSize} has no token beside [PAD]`);
+  const random = randomNumbers(seed);
+  const below = (limit: number) => Math.floor(random() * limit);
+  const rows: TokenRow[] = [];
+  for (let i = 0; i < count; i++) {
+    const valid = random() < FULL_ROWS ? length : 1 + below(length);
+    const first = 1 + below(valid);
+    const inputIds = Array.from({ length: valid }, () => 1 + below(vocabSize - 1));
+    const tokenTypeIds = new Array<number>(valid).fill(0).fill(tokenTypes > 1 ? 1 : 0, first);
+    rows.push({ inputIds, tokenTypeIds });
+  }
+  return rows;
+}
+
+/** Uniform in [0, 1) with 32 bits: splitmix32, the finalizer of MurmurHash3 over a counter that steps by 2^32 / golden ratio. */
+export function randomNumbers(seed: number): () => number {
+  let state = seed | 0;
+  return () => {
+    state = (state + 0x9e3779b9) | 0;
+    let bits = Math.imul(state ^ (state >>> 16), 0x85ebca6b);
+    bits = Math.imul(bits ^ (bits >>> 13), 0xc2b2ae35);
+    return ((bits ^ (bits >>> 16)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** Places 0 … count - 1 in a random order (Fisher and Yates). */
+export function shuffled(count: number, random: () => number): Uint32Array {
+  const order = Uint32Array.from({ length: count }, (_, i) => i);
+  for (let i = count - 1; i > 0; i--) {
+    const j = Math.floor(random() * (i + 1));
+    [order[i], order[j]] = [order[j] as number, order[i] as number];
+  }
+  return order;
+}

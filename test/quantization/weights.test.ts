@@ -1,0 +1,94 @@
+import { describe, expect, test } from 'vitest';
+import { dequantized } from '../../src/ir/quantized.ts';
+import { convertTensor, readF32, readIntegers, tensorOf } from '../../src/ir/tensor.ts';
+import { fitsBlocks, quantizeWeight } from '../../src/quantization/weights.ts';
+import { randomTensor } from '../core.ts';
+
+const weight = (shape: readonly number[], values: readonly number[]) =>
+  tensorOf('f32', shape, Float32Array.from(values));
+
+test('blocks are for matrices of whole blocks, and of rows enough for LiteRT', () => {
+  const shapes = [
+    [4, 32],
+    [4, 48],
+    [3, 32],
+    [4, 3, 32],
+    [64, 96],
+  ];
+  expect(shapes.map(fitsBlocks)).toEqual([true, false, false, false, true]);
+});
+
+describe('quantizeWeight', () => {
+  test('gives each channel a scale that maps its largest magnitude to 127', () => {
+    const { tensor, quant } = quantizeWeight(weight([2, 3], [1.27, -0.5, 0.02, 0.1, -0.254, 0]), { dtype: 'i8' });
+    expect(readIntegers(tensor)).toEqual([127, -50, 2, 50, -127, 0]);
+    expect(quant).toMatchObject({ per: 'channel', axis: 0 });
+    expect(quant.per === 'channel' && Array.from(quant.scales, (scale) => scale.toPrecision(3))).toEqual([
+      '0.0100',
+      '0.00200',
+    ]);
+  });
+
+  test('gives a whole tensor one scale where the target has no other', () => {
+    const { tensor, quant } = quantizeWeight(weight([2, 2], [1.27, -0.5, 0.02, 0.1]), {
+      dtype: 'i8',
+      granularity: 'tensor',
+    });
+    expect(readIntegers(tensor)).toEqual([127, -50, 2, 10]);
+    expect(quant).toEqual({ per: 'tensor', scale: Math.fround(0.01), zeroPoint: 0 });
+  });
+
+  test('gives every 32 neighbours of a row a scale, and packs two 4-bit integers into a byte, the first one low', () => {
+    const values = Float32Array.from({ length: 64 }, (_, i) => (i < 32 ? (i % 15) - 7 : ((i % 15) - 7) / 100));
+    const { tensor, quant } = quantizeWeight(tensorOf('f32', [1, 64], values), { dtype: 'i4', granularity: 'block' });
+    expect(quant).toMatchObject({ per: 'block', axis: 1, size: 32 });
+    expect(tensor.bytes()).toHaveLength(32);
+    expect(tensor.bytes()[0]).toBe(0x09 | (0x0a << 4));
+    const back = readF32(dequantized(tensor, quant));
+    // Half a unit of f16's last place in seven steps of 1/100.
+    expect(Math.max(...back.map((value, i) => Math.abs(value - (values[i] as number))))).toBeLessThan(7 * 2 ** -18);
+  });
+
+  test('gives blocks scales that f16 holds, also where all of a block is next to nothing', () => {
+    const values = readF32(randomTensor({ dtype: 'f32', shape: [1, 96] }, 4)).map((value, i) =>
+      i < 32 ? value : i < 64 ? value * 1e-6 : value * 1e-12,
+    );
+    const { quant } = quantizeWeight(tensorOf('f32', [1, 96], values), { dtype: 'i4', granularity: 'block' });
+    const scales = quant.per === 'block' ? quant.scales : new Float32Array();
+    expect(readF32(convertTensor(tensorOf('f32', [3], scales), 'f16'))).toEqual(scales);
+    expect(Math.min(...scales)).toBe(2 ** -24);
+  });
+
+  test('is off by half a step at most', () => {
+    const real = randomTensor({ dtype: 'f32', shape: [7, 33] }, 3);
+    const { tensor, quant } = quantizeWeight(real, { dtype: 'i8' });
+    const back = readF32(dequantized(tensor, quant));
+    const scales = quant.per === 'channel' ? quant.scales : new Float32Array();
+    readF32(real).forEach((value, i) => {
+      expect(Math.abs(value - (back[i] as number))).toBeLessThanOrEqual(
+        (scales[Math.floor(i / 33)] as number) * 0.5001,
+      );
+    });
+  });
+
+  test('clips a lone large weight in 4 bits where that lowers the squared error', () => {
+    const values = Float32Array.from({ length: 256 }, (_, i) => Math.sin(i * 12.9898) * 0.5);
+    values[7] = 1;
+    const { quant } = quantizeWeight(tensorOf('f32', [1, 256], values), { dtype: 'i4' });
+    expect(quant.per === 'channel' && (quant.scales[0] as number) * 7).toBeLessThan(0.9);
+  });
+
+  test('stores a channel of zeros with a scale that is no zero', () => {
+    const { tensor, quant } = quantizeWeight(weight([2, 2], [0, 0, 1.27, -1.27]), { dtype: 'i8' });
+    expect(readIntegers(tensor)).toEqual([0, 0, 127, -127]);
+    expect(quant.per === 'channel' && quant.scales[0]).toBe(Math.fround(0.01));
+  });
+
+  test('keeps scales above what a large bias needs', () => {
+    const { quant } = quantizeWeight(weight([1, 2], [1e-9, -1e-9]), {
+      dtype: 'i8',
+      leastScales: Float64Array.of(1e-6),
+    });
+    expect(quant.per === 'channel' && quant.scales[0]).toBe(Math.fround(1e-6));
+  });
+});

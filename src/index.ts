@@ -33,7 +33,12 @@ export { type ConvertedFile, type ConvertOptions, type ConvertResult, convert } 
 export type { OutputComparison, WrittenVerification } from './pipelines/convert/verify-written.ts';
 export { encoderLayers } from './pipelines/evaluate/encoder-layers.ts';
 export { type LayerPair, readLayerMap } from './pipelines/evaluate/layer-map.ts';
-export { type TransferOptions, transferLosses } from './pipelines/evaluate/transfer.ts';
+export {
+  type LayerLosses,
+  type TransferLosses,
+  type TransferOptions,
+  transferLosses,
+} from './pipelines/evaluate/transfer.ts';
 export { type InspectOptions, type InspectResult, inspect } from './pipelines/inspect/inspect.ts';
 export {
   type QuantizedFile,
@@ -45,12 +50,10 @@ export type {
   Drop,
   LayerComparison,
   LayerError,
-  LayerLosses,
   MetricName,
   OutputAgreement,
   Parting,
   TaskMetrics,
-  TransferLosses,
   VerifiedModel,
   VerifyInputs,
   VerifyResult,

@@ -68,6 +68,16 @@ export function openFile(path: string): ModelFile {
   };
 }
 
+/** All bytes of a small file. */
+export function readWhole(path: string): Uint8Array {
+  const file = openFile(path);
+  try {
+    return file.read(0, file.size);
+  } finally {
+    file.close();
+  }
+}
+
 /** The path of `name` beside `path`. A name with a folder or drive in it would leave the model's folder. */
 export function siblingPath(path: string, name: string): string {
   if (name === '' || name === '.' || name === '..' || /[/\\\0]/.test(name) || /^[A-Za-z]:/.test(name)) {

@@ -1,23 +1,23 @@
 import type { Checkpoint } from '../formats/checkpoint.ts';
 import { buildModel, describeModel } from '../models/index.ts';
+import { type ShapeOptions, sizesFor } from '../options/shape.ts';
 import type { Target } from '../passes/index.ts';
-import { defaultLength, type OpenedModel, type OpenOptions, type ShapeOptions } from './opened-model.ts';
-
-/** SWAG and RACE, the usual multiple-choice sets, have four. */
-const TFLITE_CHOICES = 4;
+import type { OpenedModel, OpenOptions } from './opened-model.ts';
 
 /** A model that came as weights: its graph is built anew at each call. */
 export function fromCheckpoint(checkpoint: Checkpoint, options: OpenOptions): OpenedModel {
   const { task, maxPositions, architecture, labels } = describeModel(checkpoint, options.task);
-  const build = (target: Target, shapes: ShapeOptions = {}) =>
-    buildModel(checkpoint, {
+  const build = (target: Target, shape: ShapeOptions = {}) => {
+    const { batch, sequenceLength, choices } = sizesFor(target, { task, maxPositions }, shape);
+    return buildModel(checkpoint, {
       task,
       mask: options.mask,
-      batch: dimension(shapes.batch ?? 1, 'batch'),
-      sequenceLength: dimension(shapes.sequenceLength ?? defaultLength(target, task, maxPositions), 'sequence'),
-      choices: dimension(shapes.choices ?? (target === 'onnx' ? 'dynamic' : TFLITE_CHOICES), 'choices'),
+      batch: dimension(batch, 'batch'),
+      sequenceLength: dimension(sequenceLength, 'sequence'),
+      choices: dimension(choices, 'choices'),
       indexType: target === 'onnx' ? 'i64' : 'i32',
     });
+  };
   // Built once to find every missing weight before anything is written; building reads no weight.
   const { warnings, unused } = build('onnx');
   return {

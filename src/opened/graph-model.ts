@@ -4,9 +4,10 @@ import { copyGraph } from '../ir/copy-graph.ts';
 import type { Graph } from '../ir/graph.ts';
 import type { Dim } from '../ir/shape.ts';
 import type { Task } from '../models/index.ts';
+import { type ShapeOptions, type Size, sizesFor } from '../options/shape.ts';
 import type { Target } from '../passes/index.ts';
 import { raise } from '../passes/raise/raise.ts';
-import { defaultLength, type OpenedModel, type OpenOptions, type ShapeOptions } from './opened-model.ts';
+import type { OpenedModel, OpenOptions } from './opened-model.ts';
 
 /** A model that came as a graph: inputs, outputs and their order are the source's. */
 export async function fromGraph(source: GraphSource, options: OpenOptions): Promise<OpenedModel> {
@@ -24,7 +25,7 @@ export async function fromGraph(source: GraphSource, options: OpenOptions): Prom
     build(target, shapes = {}) {
       refuseInt16(source);
       return copyGraph(graph, {
-        bindings: bindings(source, target, shapes, defaultLength(target, task, maxPositions)),
+        bindings: bindings(source, target, shapes, sizesFor(target, { task, maxPositions }, shapes).sequenceLength),
         indexType: target === 'tflite' ? 'i32' : undefined,
       });
     },
@@ -82,20 +83,10 @@ function positionsOf(graph: Graph): number {
  * What the symbols of the source become. ONNX keeps what the user does not fix; TFLite gets batch 1 and the default
  * length, as phones want fixed shapes. A size that the source has fixed cannot be changed.
  */
-function bindings(
-  source: GraphSource,
-  target: Target,
-  shapes: ShapeOptions,
-  length: number | 'dynamic',
-): Record<string, number> {
+function bindings(source: GraphSource, target: Target, shapes: ShapeOptions, length: Size): Record<string, number> {
   const shape = source.graph.inputs[0]?.type.shape ?? [];
   const bound: Record<string, number> = {};
-  const bind = (
-    flag: string,
-    dim: Dim | undefined,
-    given: number | 'dynamic' | undefined,
-    fallback: number | 'dynamic',
-  ) => {
+  const bind = (flag: string, dim: Dim | undefined, given: Size | undefined, fallback: Size) => {
     if (typeof dim === 'string') {
       const size = given ?? fallback;
       if (size !== 'dynamic') bound[dim] = size;

@@ -1,23 +1,10 @@
 import type { Graph } from '../ir/graph.ts';
 import type { Task } from '../models/index.ts';
+import type { ModelOptions } from '../options/model.ts';
+import type { ShapeOptions } from '../options/shape.ts';
 import type { Target } from '../passes/index.ts';
 
-/** How a source becomes a graph: what the user may fix of its shapes. */
-export interface ShapeOptions {
-  readonly task?: Task | undefined;
-  /** Default: dynamic for ONNX, for TFLite 384 (question answering) or 128, at most the model's own maximum. */
-  readonly sequenceLength?: number | 'dynamic' | undefined;
-  /** Default 1. */
-  readonly batch?: number | 'dynamic' | undefined;
-  /** Multiple choice only. Default: dynamic for ONNX, 4 for TFLite. */
-  readonly choices?: number | 'dynamic' | undefined;
-}
-
-export interface OpenOptions {
-  /** Checkpoints only: a graph has the head that it has. */
-  readonly task?: Task | undefined;
-  /** Checkpoints only. Default: faithful, as the source's own code masks. */
-  readonly mask?: 'faithful' | 'strict' | undefined;
+export interface OpenOptions extends ModelOptions {
   /** Graphs only. Default true: high-level ops are found in them. */
   readonly raise?: boolean | undefined;
 }
@@ -44,14 +31,4 @@ export interface OpenedModel {
   readonly warnings: readonly string[];
   readonly unused: readonly string[];
   close(): void;
-}
-
-/** Question answering gets the length that Task Library fixes; 128 is what BERT's sentence tasks were trained with. */
-const QA_LENGTH = 384;
-const SENTENCE_LENGTH = 128;
-
-/** What `--sequence-length` is by default. */
-export function defaultLength(target: Target, task: Task | undefined, maxPositions: number): number | 'dynamic' {
-  if (target === 'onnx') return 'dynamic';
-  return Math.min(task === 'qa' ? QA_LENGTH : SENTENCE_LENGTH, maxPositions);
 }

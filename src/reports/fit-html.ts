@@ -1,5 +1,5 @@
+import type { LayerLosses } from '../pipelines/evaluate/transfer.ts';
 import type { FitReport, FitRow, Transfer } from '../pipelines/fit/types.ts';
-import type { LayerLosses } from '../pipelines/verify/types.ts';
 import { distillationText } from './fit.ts';
 import { chart } from './html/charts.ts';
 import { html, type Markup, NOTHING } from './html/markup.ts';

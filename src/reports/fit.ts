@@ -1,5 +1,5 @@
+import type { LayerLosses } from '../pipelines/evaluate/transfer.ts';
 import type { Distillation, FitReport, FitRow, HeldOut, Transfer } from '../pipelines/fit/types.ts';
-import type { LayerLosses } from '../pipelines/verify/types.ts';
 import { plural, size, table } from './text.ts';
 
 const percent = (share: number) => `${(100 * share).toFixed(2)} %`;

@@ -1,12 +1,12 @@
 import { layerOf } from '../ir/layer-names.ts';
 import type { LintResult } from '../lint/lint-file.ts';
+import type { TransferLosses } from '../pipelines/evaluate/transfer.ts';
 import { LEAST_DB } from '../pipelines/verify/decibels.ts';
 import {
   type LayerComparison,
   METRICS,
   type MetricName,
   type TaskMetrics,
-  type TransferLosses,
   type VerifiedModel,
   type VerifyResult,
 } from '../pipelines/verify/types.ts';

@@ -1,10 +1,10 @@
 import type { LintResult } from '../lint/lint-file.ts';
+import type { TransferLosses } from '../pipelines/evaluate/transfer.ts';
 import {
   type LayerComparison,
   METRICS,
   type MetricName,
   type TaskMetrics,
-  type TransferLosses,
   type VerifiedModel,
   type VerifyResult,
 } from '../pipelines/verify/types.ts';

@@ -2,11 +2,12 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MbertError } from '../../errors.ts';
+import { readWhole } from '../../io/files.ts';
 import { sizeOf } from '../../ir/shape.ts';
-import type { Task } from '../../models/index.ts';
+import type { ModelOptions } from '../../options/model.ts';
+import { type Run, type RunOptions, startRun } from '../../options/run.ts';
 import { runtimeFor } from '../../runtimes/index.ts';
 import type { RuntimeSession } from '../../runtimes/runtime.ts';
-import { readWhole } from '../convert/convert.ts';
 import { type FeedOptions, type Feeds, feedsFor, type Loaded, shapesOf } from './feeds.ts';
 import { peakMemoryOf } from './memory.ts';
 import { type BenchModel, openBenchModels } from './models.ts';
@@ -14,7 +15,7 @@ import { type Profile, profileOf } from './profile.ts';
 import { reasonsFor } from './slower.ts';
 import { type Spread, spreadOf } from './spread.ts';
 
-export interface BenchOptions {
+export interface BenchOptions extends Pick<ModelOptions, 'task'>, RunOptions {
   /** .onnx and .tflite files run as they are; other sources are written as both formats first. */
   readonly models: readonly string[];
   /** What the others are compared with. Default: the first of `models`. */
@@ -33,13 +34,10 @@ export interface BenchOptions {
   readonly data?: string | undefined;
   readonly vocab?: string | undefined;
   readonly seed?: number | undefined;
-  /** Checkpoints only. */
-  readonly task?: Task | undefined;
   /** Where the time goes inside, as far as the runtime tells. */
   readonly profile?: boolean | undefined;
   /** Measures memory in a process for each model. Default true. */
   readonly memory?: boolean | undefined;
-  readonly progress?: ((step: string, done?: number, total?: number) => void) | undefined;
 }
 
 export interface BenchRow {
@@ -83,45 +81,49 @@ const PROFILED_RUNS = 10;
 export async function bench(options: BenchOptions): Promise<BenchResult> {
   const sources = options.against === undefined ? options.models : [options.against, ...options.models];
   if (sources.length === 0) throw new MbertError('USAGE', 'bench: there is no model to time');
+  const run = startRun(options);
   const folder = mkdtempSync(join(tmpdir(), 'mbert-bench-'));
   const warnings: string[] = [];
   try {
     const models: BenchModel[] = [];
     for (const [i, source] of sources.entries()) {
-      options.progress?.(`reading ${source}`);
-      const sizes = { sequenceLength: options.sequenceLength, batch: options.batch, task: options.task };
-      models.push(...(await openBenchModels(source, join(folder, `${i}`), sizes, (warning) => warnings.push(warning))));
+      run.progress(`reading ${source}`);
+      const { task, sequenceLength, batch } = options;
+      const wanted = { task, shape: { sequenceLength, batch } };
+      models.push(
+        ...(await openBenchModels(source, join(folder, `${i}`), wanted, (warning) => warnings.push(warning))),
+      );
     }
-    return await benchModels(models, options, warnings);
+    return await benchModels(models, options, run, warnings);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-async function benchModels(models: readonly BenchModel[], options: BenchOptions, warnings: string[]) {
+async function benchModels(models: readonly BenchModel[], options: BenchOptions, run: Run, warnings: string[]) {
   const { runs = RUNS, warmup = WARMUP, threads = 1 } = options;
   const sessions: RuntimeSession[] = [];
   try {
-    const loads = await loadAll(models, threads, sessions, options);
+    const loads = await loadAll(models, threads, sessions, run);
     const loaded: Loaded[] = models.map((model, i) => ({ model, session: sessions[i] as RuntimeSession }));
     const feedOptions: FeedOptions = {
       sequenceLength: options.sequenceLength,
       batch: options.batch,
       data: options.data,
-      vocab: options.vocab === undefined ? undefined : { what: options.vocab, bytes: readWhole(options.vocab) },
+      vocabulary: options.vocab === undefined ? undefined : { what: options.vocab, bytes: readWhole(options.vocab) },
       seed: options.seed ?? 1,
     };
     const shapes = shapesOf(loaded, feedOptions);
     const { feeds, warnings: found } = feedsFor(loaded, shapes, warmup + runs, feedOptions);
     warnings.push(...found, ...unequalWork(loaded, shapes));
-    const times = await runAll(loaded, feeds, warmup, options);
+    const times = await runAll(loaded, feeds, warmup, run);
     const measure = threads === 1 ? 'cpu' : 'wall';
     const first = times[0]?.[measure].median as number;
     const rows: BenchRow[] = [];
     for (const [i, { model, session }] of loaded.entries()) {
       const { cpu, wall } = times[i] as Times;
       const shape = shapes[i] as number[];
-      options.progress?.(`measuring ${model.name}`);
+      run.progress(`measuring ${model.name}`);
       rows.push({
         model: model.name,
         format: model.format,
@@ -161,12 +163,12 @@ async function loadAll(
   models: readonly BenchModel[],
   threads: number,
   sessions: RuntimeSession[],
-  { progress }: BenchOptions,
+  { progress }: Run,
 ): Promise<number[][]> {
   const loads: number[][] = models.map(() => []);
   for (let round = 0; round < LOADS; round++) {
     for (const [i, { path, name }] of models.entries()) {
-      progress?.(`loading ${name}`);
+      progress(`loading ${name}`);
       const runtime = runtimeFor(path);
       // The runtime itself is loaded once, and is not the model's.
       await runtime.version();
@@ -190,13 +192,13 @@ async function runAll(
   loaded: readonly Loaded[],
   feeds: readonly (readonly Feeds[])[],
   warmup: number,
-  { progress }: BenchOptions,
+  { progress }: Run,
 ): Promise<Times[]> {
   const rounds = feeds[0]?.length ?? 0;
   const cpu: number[][] = loaded.map(() => []);
   const wall: number[][] = loaded.map(() => []);
   for (let round = 0; round < rounds; round++) {
-    progress?.('running', round, rounds);
+    progress('running', round, rounds);
     for (let turn = 0; turn < loaded.length; turn++) {
       // Who comes first changes from round to round: it finds what its neighbour left in the caches.
       const i = (round + turn) % loaded.length;

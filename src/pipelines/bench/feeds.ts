@@ -15,7 +15,7 @@ export interface FeedOptions {
   readonly batch: number | undefined;
   /** Texts in place of random tokens. */
   readonly data: string | undefined;
-  readonly vocab: NamedBytes | undefined;
+  readonly vocabulary: NamedBytes | undefined;
   readonly seed: number;
 }
 
@@ -116,10 +116,10 @@ function readTexts(
   path: string,
   loaded: readonly Loaded[],
   shapes: readonly (readonly number[])[],
-  { vocab, sequenceLength }: FeedOptions,
+  { vocabulary, sequenceLength }: FeedOptions,
 ) {
   const owner = loaded.find(({ model }) => model.vocabulary !== undefined)?.model;
-  const words = vocab ?? (owner?.vocabulary && { what: 'vocab.txt', bytes: owner.vocabulary });
+  const words = vocabulary ?? (owner?.vocabulary && { what: 'vocab.txt', bytes: owner.vocabulary });
   const settings = new TextEncoder().encode(JSON.stringify({ do_lower_case: owner?.lowerCase ?? true }));
   const tokenizer = words && readWordPiece(words, { what: 'tokenizer_config.json', bytes: settings });
   const file = openSamples(path, {

@@ -2,11 +2,18 @@ import { MbertError } from '../../errors.ts';
 import { listFolder, openFile } from '../../io/files.ts';
 import type { Graph } from '../../ir/graph.ts';
 import { openOnnx } from '../../lint/onnx/model.ts';
+import type { Task } from '../../models/index.ts';
 import { openModel } from '../../opened/open-model.ts';
 import type { OpenedModel } from '../../opened/opened-model.ts';
 import { tableRows } from '../../opened/token-tables.ts';
+import { passChoice } from '../../options/passes.ts';
+import { startRun } from '../../options/run.ts';
+import type { ShapeOptions } from '../../options/shape.ts';
+import { writingOf } from '../../options/writing.ts';
 import type { Target } from '../../passes/index.ts';
-import { type ConvertOptions, convert } from '../convert/convert.ts';
+import { writePlans } from '../write/plans.ts';
+import { prepare } from '../write/prepare.ts';
+import { type WrittenFile, writeModel } from '../write/write-model.ts';
 
 /** A file that a runtime takes, and what mbert read in it. */
 export interface BenchModel {
@@ -28,19 +35,23 @@ export interface BenchModel {
 /** Every real vocabulary has as many; LiteRT does not check ids, so that larger ones need the size of the table. */
 const SMALLEST_VOCABULARY = 100;
 
+/** What to make of sources that no runtime takes as they are. */
+export interface Wanted {
+  readonly task: Task | undefined;
+  readonly shape: ShapeOptions;
+}
+
 /** Opens what a runtime takes as it is; anything else is written as both formats into `folder`, default passes applied. */
 export async function openBenchModels(
   source: string,
   folder: string,
-  options: Pick<ConvertOptions, 'sequenceLength' | 'batch' | 'task'>,
+  wanted: Wanted,
   warn: (warning: string) => void,
 ): Promise<BenchModel[]> {
   const format = formatOf(source);
   if (format !== undefined) return [await describe(source, source, format, warn)];
-  const { results, warnings } = await exported(source, folder, options);
-  for (const warning of warnings) warn(warning);
   const models: BenchModel[] = [];
-  for (const { target, files } of results) {
+  for (const { target, files } of await written(source, folder, wanted, warn)) {
     const { path } = files[0] as { readonly path: string };
     models.push(await describe(path, `${source} as ${target}`, target, warn));
   }
@@ -54,9 +65,27 @@ function formatOf(path: string): Target | undefined {
   return path.endsWith('.tflite') ? 'tflite' : undefined;
 }
 
-async function exported(source: string, folder: string, options: Pick<ConvertOptions, 'sequenceLength' | 'batch'>) {
+/** Writes a source as both formats, as `convert` does by default. */
+async function written(
+  source: string,
+  folder: string,
+  { task, shape }: Wanted,
+  warn: (warning: string) => void,
+): Promise<WrittenFile[]> {
+  const [run, passes, writing] = [startRun({}), passChoice({}), writingOf({}, folder, undefined)];
   try {
-    return await convert({ ...options, source, output: folder });
+    const model = await openModel(source, { task });
+    try {
+      const files: WrittenFile[] = [];
+      for (const plan of writePlans(folder)) {
+        const prepared = await prepare(model, plan.target, { shape, passes, softmax: writing.softmax, run });
+        files.push(await writeModel(model, prepared, { plan, writing, properties: {}, run }));
+      }
+      for (const warning of model.warnings) warn(warning);
+      return files;
+    } finally {
+      model.close();
+    }
   } catch (cause) {
     if (!(cause instanceof MbertError) || cause.hint !== undefined) throw cause;
     throw new MbertError(cause.code, cause.message, {

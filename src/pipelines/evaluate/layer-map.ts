@@ -1,7 +1,7 @@
 import { MbertError } from '../../errors.ts';
 import { isObject, jsonText, parseJson } from '../../formats/json.ts';
 import { decodeText } from '../../io/bytes.ts';
-import { readWhole } from '../convert/convert.ts';
+import { readWhole } from '../../io/files.ts';
 
 /** Which layer of the teacher a layer of the student is taught by, counted from 0. */
 export interface LayerPair {

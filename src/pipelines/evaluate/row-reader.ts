@@ -17,10 +17,14 @@ export interface RowReader {
 export function rowReader(
   model: OpenedModel,
   graph: Graph,
-  options: { readonly maxLength: number; readonly vocab: NamedBytes | undefined; readonly seed?: number | undefined },
+  options: {
+    readonly maxLength: number;
+    readonly vocabulary: NamedBytes | undefined;
+    readonly seed?: number | undefined;
+  },
 ): RowReader {
-  const { maxLength, vocab, seed } = options;
-  const bytes = vocab ?? (model.vocabulary && { what: 'vocab.txt', bytes: model.vocabulary });
+  const { maxLength, vocabulary, seed } = options;
+  const bytes = vocabulary ?? (model.vocabulary && { what: 'vocab.txt', bytes: model.vocabulary });
   const settings = new TextEncoder().encode(JSON.stringify({ do_lower_case: model.lowerCase }));
   const tokenizer = bytes && readWordPiece(bytes, { what: 'tokenizer_config.json', bytes: settings });
   const common = {

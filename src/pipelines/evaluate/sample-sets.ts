@@ -1,4 +1,6 @@
 import { MbertError } from '../../errors.ts';
+import type { ClassReader } from '../../opened/class-labels.ts';
+import type { Evidence } from '../../options/evidence.ts';
 import type { TokenRow } from '../../samples/feeds.ts';
 import { manifestOf, type SampleFile, type SampleManifest, type TokenSample } from '../../samples/open-samples.ts';
 import { findOverlap } from '../../samples/overlap.ts';
@@ -29,18 +31,12 @@ export const NO_SAMPLES: SampleSets = {
   warnings: [],
 };
 
-export interface SampleOptions {
-  readonly calibrate: string | undefined;
-  readonly samples: number;
-  readonly seed: number | undefined;
-  readonly data: string | undefined;
-  readonly allowOverlap: boolean;
-  /** A gate needs enough samples. */
-  readonly isGated: boolean;
+export interface SampleSetOptions {
+  readonly evidence: Evidence;
   /** How many of the file's first samples an earlier step was fitted to: they prove nothing. */
   readonly used?: number | undefined;
   /** Reads labels; undefined where the task has none that files hold. */
-  readonly classOf?: ((label: number | string, what: string) => number) | undefined;
+  readonly classOf: ClassReader | undefined;
 }
 
 /** What a scan looks at: enough to tell 1 dB, few enough to take seconds. */
@@ -53,25 +49,25 @@ const MOST_PROOF = 256;
 const FEW_SAMPLES = 16;
 
 /** Opens and parts the samples as the command's flags say. Throws USAGE and what readers throw. */
-export function takeSamples(reader: RowReader, options: SampleOptions): SampleSets {
-  const source = options.calibrate === undefined ? undefined : reader.open(options.calibrate);
-  const data = options.data === undefined ? undefined : reader.open(options.data);
+export function takeSamples(reader: RowReader, { evidence, used = 0, classOf }: SampleSetOptions): SampleSets {
+  const source = evidence.calibrate === undefined ? undefined : reader.open(evidence.calibrate);
+  const data = evidence.data === undefined ? undefined : reader.open(evidence.data);
   const warnings = [...(source?.warnings ?? []), ...(data?.warnings ?? [])];
-  const calibration = source ? calibrationOf(source, options.samples, warnings) : [];
-  const rest = source ? heldOut(source, Math.max(calibration.length, options.used ?? 0)) : [];
+  const calibration = source ? calibrationOf(source, evidence.samples, warnings) : [];
+  const rest = source ? heldOut(source, Math.max(calibration.length, used)) : [];
   const evaluation = data?.take(0, data.count);
   if (evaluation) warnings.push(...evaluation.warnings);
-  const overlap = data && evaluation ? overlapOf(data, calibration, evaluation.samples, options.allowOverlap) : 0;
+  const overlap = data && evaluation ? overlapOf(data, calibration, evaluation.samples, evidence.allowOverlap) : 0;
   if (overlap > 0) warnings.push(`${data?.path}: ${overlap} samples were calibrated on: the proof is too good`);
   const left = rest.length >= TRIAL_SAMPLES + LEAST_PROOF ? rest.slice(TRIAL_SAMPLES) : rest;
   const proof = evaluation?.samples ?? left.slice(0, MOST_PROOF);
-  checkProof(proof.length, data?.path ?? source?.path, options.isGated, warnings);
+  checkProof(proof.length, data?.path ?? source?.path, evidence.maxDrop !== undefined, warnings);
   return {
     calibration: calibration.map(rowOf),
     trial: (rest.length > 0 ? rest.slice(0, TRIAL_SAMPLES) : calibration.slice(-TRIAL_SAMPLES)).map(rowOf),
     proof: proof.map(rowOf),
-    labels: data && labelsOf(data, proof, options.classOf),
-    manifest: source && manifestOf(source, calibration.length, options.seed),
+    labels: data && labelsOf(data, proof, classOf),
+    manifest: source && manifestOf(source, calibration.length, evidence.seed),
     overlap,
     warnings: [...new Set(warnings)],
   };
@@ -139,7 +135,7 @@ function checkProof(count: number, path: string | undefined, isGated: boolean, w
 function labelsOf(
   { path }: SampleFile,
   samples: readonly TokenSample[],
-  classOf: SampleOptions['classOf'],
+  classOf: ClassReader | undefined,
 ): readonly number[] | undefined {
   if (classOf === undefined || samples[0]?.label === undefined) return undefined;
   return samples.map(({ label }, i) => {

@@ -3,12 +3,32 @@ import type { Graph } from '../../ir/graph.ts';
 import { readF32, type Tensor } from '../../ir/tensor.ts';
 import type { Task } from '../../models/index.ts';
 import type { TokenRow } from '../../samples/feeds.ts';
-import type { LayerLosses, TransferLosses } from '../verify/types.ts';
 import { type EncoderLayer, encoderLayers } from './encoder-layers.ts';
 import type { LayerPair } from './layer-map.ts';
 import { LogitsKl, outputKinds } from './logits-kl.ts';
 import { commonShape, paddedLength, type Running, runRow } from './running.ts';
 import { loadValues, valuesOf } from './value-session.ts';
+
+/** MobileBERT's layer-wise knowledge transfer losses (Sun et al. 2020, section 3.3), averaged over tokens of the text. */
+export interface TransferLosses {
+  readonly samples: number;
+  readonly tokens: number;
+  readonly layers: readonly LayerLosses[];
+  /** KL(teacher ‖ student) in nats of the answers' distributions, averaged over rows; null for regressions and features. */
+  readonly logitsKl: number | null;
+}
+
+export interface LayerLosses {
+  /** Counted from 0. */
+  readonly student: number;
+  readonly teacher: number;
+  /** Mean over tokens and channels of (teacher - student)² at the layer's end. */
+  readonly featureMapMse: number;
+  /** Mean square of the teacher's, to see the error in proportion. */
+  readonly featureMapPower: number;
+  /** Mean over tokens of KL(teacher ‖ student) of the attention of each head, in nats. */
+  readonly attentionKl: readonly number[];
+}
 
 export interface TransferOptions {
   /** The id of padding, for models of a fixed length. */

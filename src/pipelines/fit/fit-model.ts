@@ -5,23 +5,26 @@ import type { Graph, Node } from '../../ir/graph.ts';
 import { runPasses } from '../../ir/pass.ts';
 import type { Dim } from '../../ir/shape.ts';
 import { verifyGraph } from '../../ir/verify-graph.ts';
-import { classReader } from '../../opened/class-labels.ts';
-import type { OpenedModel, ShapeOptions } from '../../opened/opened-model.ts';
+import { classReaderOf } from '../../opened/class-labels.ts';
+import type { OpenedModel } from '../../opened/opened-model.ts';
+import { type Evidence, evidenceOf } from '../../options/evidence.ts';
+import type { PassChoice } from '../../options/passes.ts';
+import type { ShapeOptions } from '../../options/shape.ts';
 import { foldConstants } from '../../passes/fold-constants.ts';
 import { fuseLinear } from '../../passes/fuse-linear.ts';
 import { fittedPasses, type Target } from '../../passes/index.ts';
 import { splitEmbedding, splitEmbeddings } from '../../passes/split-embedding.ts';
+import type { NamedBytes } from '../../samples/wordpiece.ts';
 import { type RowReader, rowReader } from '../evaluate/row-reader.ts';
 import { NO_SAMPLES, type SampleSets, takeSamples } from '../evaluate/sample-sets.ts';
+import { type FitSubject, fitWithin, measureCandidate } from './candidates.ts';
+import type { ChangeOptions } from './change-function.ts';
 import { refuseUntrainable } from './distill.ts';
 import { measureTransfer } from './transfer.ts';
-import { fitWithin, type Measured, measureTry } from './try.ts';
-import type { FitOptions, FitReport, HeldOut } from './types.ts';
-
-export type { FitOptions, FitReport };
+import type { FitReport, HeldOut } from './types.ts';
 
 /** Enough for the regularization to let go of the original weights; more text fits better and takes longer. */
-export const DEFAULT_FIT_SAMPLES = 768;
+const DEFAULT_FIT_SAMPLES = 768;
 
 /** Longer texts tell a layer nothing new, and attention's values grow with the square. */
 const MAX_LENGTH = 128;
@@ -32,32 +35,35 @@ const MAX_LENGTH = 128;
  */
 export async function fitModel(
   model: OpenedModel,
-  options: FitOptions,
-): Promise<{ readonly model: OpenedModel; readonly report: FitReport }> {
-  const names = options.passes.map(({ name }) => name);
-  const fitted = fittedPasses.filter((pass) => options.passes.includes(pass));
-  if ((fitted.length > 0 || options.distill !== undefined) && options.calibrate === undefined) {
+  options: ChangeOptions,
+): Promise<{ readonly model: OpenedModel; readonly fit: FitReport }> {
+  const { passes, targets, vocabulary, run } = options;
+  const evidence = evidenceOf(options.evidence, DEFAULT_FIT_SAMPLES);
+  const names = passes.changing.map(({ name }) => name);
+  const fitted = fittedPasses.filter((pass) => passes.changing.includes(pass));
+  if ((fitted.length > 0 || passes.distill !== undefined) && evidence.calibrate === undefined) {
     const flag = fitted.length > 0 ? `--passes ${names.join(',')}` : '--distill';
     throw new MbertError('USAGE', `${flag}: needs --calibrate FILE`, {
       hint: 'some hundred lines of text as the model will see it, without labels',
     });
   }
   const graph = model.reference();
-  if (options.distill !== undefined) refuseUntrainable(graph);
+  if (passes.distill !== undefined) refuseUntrainable(graph);
   await runPasses(graph, [foldConstants, fuseLinear]);
   const original = copyGraph(graph);
-  const { reader, samples, maxLength } = readSamples(model, graph, options);
+  const { reader, samples, maxLength } = readSamples(model, graph, evidence, vocabulary);
   const feeds = { task: model.task, pad: reader?.tokenizer.pad ?? 0, mask: reader?.tokenizer.mask };
-  const splits = options.passes.includes(splitEmbedding) ? split(graph, samples, options) : undefined;
-  const measured: Measured = { original, maxPositions: model.maxPositions, maxLength, options, samples, feeds };
+  const splits = passes.changing.includes(splitEmbedding) ? split(graph, samples, passes) : undefined;
+  const { maxPositions } = model;
+  const subject: FitSubject = { original, maxPositions, maxLength, passes, targets, evidence, run, samples, feeds };
   const { chosen, pareto } =
     fitted.length > 0
-      ? await fitGraph(graph, measured, fitted)
-      : { chosen: await measureTry(graph, [], [], measured), pareto: undefined };
+      ? await fitGraph(graph, subject, fitted)
+      : { chosen: await measureCandidate(graph, [], [], subject), pareto: undefined };
   const transfer = fitted.length > 0 ? await measureTransfer(original, chosen.graph, samples, feeds) : undefined;
   return {
     model: changedModel(model, chosen.graph, names),
-    report: {
+    fit: {
       passes: [
         ...(splits ? [{ name: splitEmbedding.name, rewrites: splits.rewrites, declined: splits.declined }] : []),
         ...chosen.passes,
@@ -71,7 +77,7 @@ export async function fitModel(
       transfer: typeof transfer === 'string' ? undefined : transfer,
       operations: chosen.operations,
       pareto,
-      failures: failuresOf(chosen.heldOut, options.maxDrop),
+      failures: failuresOf(chosen.heldOut, evidence.maxDrop),
       warnings: [...samples.warnings, ...(typeof transfer === 'string' ? [transfer] : [])],
     },
   };
@@ -80,40 +86,25 @@ export async function fitModel(
 function readSamples(
   model: OpenedModel,
   graph: Graph,
-  options: FitOptions,
+  evidence: Evidence,
+  vocabulary: NamedBytes | undefined,
 ): { readonly reader: RowReader | undefined; readonly samples: SampleSets; readonly maxLength: number } {
   const fixed = graph.inputs[0]?.type.shape.at(-1);
   const maxLength = typeof fixed === 'number' ? fixed : Math.min(model.maxPositions, MAX_LENGTH);
-  const { calibrate, data, vocab, seed } = options;
-  if (calibrate === undefined && data === undefined) {
-    if (options.maxDrop === undefined) return { reader: undefined, samples: NO_SAMPLES, maxLength };
+  if (evidence.calibrate === undefined && evidence.data === undefined) {
+    if (evidence.maxDrop === undefined) return { reader: undefined, samples: NO_SAMPLES, maxLength };
     throw new MbertError('USAGE', '--max-drop: needs samples to measure on', {
       hint: 'give --data FILE or --calibrate FILE',
     });
   }
-  const reader = rowReader(model, graph, { maxLength, vocab, seed });
-  const samples = takeSamples(reader, {
-    calibrate,
-    samples: options.samples ?? DEFAULT_FIT_SAMPLES,
-    seed,
-    data,
-    allowOverlap: options.allowOverlap ?? false,
-    isGated: options.maxDrop !== undefined,
-    classOf:
-      model.task === 'sequence-classification'
-        ? classReader(graph.outputs[0]?.node.type.shape.at(-1) as number, model.labels)
-        : undefined,
-  });
+  const reader = rowReader(model, graph, { maxLength, vocabulary, seed: evidence.seed });
+  const samples = takeSamples(reader, { evidence, classOf: classReaderOf(model, graph) });
   return { reader, samples, maxLength };
 }
 
-function split(graph: Graph, { calibration }: SampleSets, { keep, embeddingRank }: FitOptions) {
-  const context = {
-    keeps: (node: Node) => keep?.test(node.name) ?? false,
-    tokenCounts: calibration.length > 0 ? countTokens(calibration) : undefined,
-    embeddingRank,
-  };
-  const report = splitEmbeddings(graph, context);
+function split(graph: Graph, { calibration }: SampleSets, { keeps, embeddingRank }: PassChoice) {
+  const tokenCounts = calibration.length > 0 ? countTokens(calibration) : undefined;
+  const report = splitEmbeddings(graph, { keeps, tokenCounts, embeddingRank });
   graph.prune();
   verifyGraph(graph, splitEmbedding.name);
   return report;
@@ -129,13 +120,13 @@ function countTokens(rows: SampleSets['calibration']): Float64Array {
 /** So many texts are enough for a gain and an offset of one norm. */
 const FEW_TEXTS = 64;
 
-async function fitGraph(graph: Graph, measured: Measured, fitted: typeof fittedPasses) {
-  const { original, samples, feeds } = measured;
+async function fitGraph(graph: Graph, subject: FitSubject, fitted: typeof fittedPasses) {
+  const { original, samples, feeds } = subject;
   const runsOn = (rows: SampleSets['calibration']) => openRuns(original, rows, { pad: feeds.pad });
   const runs = await runsOn(samples.calibration);
   try {
     const fewRuns = () => runsOn(samples.calibration.slice(0, FEW_TEXTS));
-    return await fitWithin(graph, { ...measured, fitted, runs, fewRuns });
+    return await fitWithin(graph, { ...subject, fitted, runs, fewRuns });
   } finally {
     await runs.close();
   }

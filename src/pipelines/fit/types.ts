@@ -1,32 +1,7 @@
-import type { EmbeddingRank, Pass } from '../../ir/pass.ts';
 import type { Target } from '../../passes/index.ts';
 import type { SplitEmbedding } from '../../passes/split-embedding.ts';
-import type { NamedBytes } from '../../samples/wordpiece.ts';
 import type { SampleSets } from '../evaluate/sample-sets.ts';
-import type { TransferLosses } from '../verify/types.ts';
-
-export interface FitOptions {
-  /** Passes that change the function. */
-  readonly passes: readonly Pass[];
-  /** What will be written: operations are counted for these. */
-  readonly targets: readonly Target[];
-  /** A file of texts as the model will see them; labels are not looked at. Passes that are fitted need one. */
-  readonly calibrate: string | undefined;
-  /** How many of its texts, from the first one. */
-  readonly samples: number | undefined;
-  readonly seed: number | undefined;
-  /** Held-out texts, with labels or without; default: what the calibration file has left. */
-  readonly data: string | undefined;
-  readonly allowOverlap: boolean | undefined;
-  /** Percentage points of accuracy or agreement that may be lost. */
-  readonly maxDrop: number | undefined;
-  readonly embeddingRank: EmbeddingRank | undefined;
-  /** Steps of training behind the fit; undefined: none. */
-  readonly distill: number | undefined;
-  readonly keep: RegExp | undefined;
-  readonly vocab: NamedBytes | undefined;
-  readonly progress: ((step: string, done?: number, total?: number) => void) | undefined;
-}
+import type { TransferLosses } from '../evaluate/transfer.ts';
 
 /** What passes that change the function have changed, and what that costs and brings. */
 export interface FitReport {

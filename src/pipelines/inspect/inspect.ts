@@ -5,15 +5,16 @@ import { sizeOf } from '../../ir/shape.ts';
 import { byteLength } from '../../ir/tensor.ts';
 import { graphText } from '../../ir/text.ts';
 import { openModel } from '../../opened/open-model.ts';
-import type { ShapeOptions } from '../../opened/opened-model.ts';
 import { type GraphOutline, outlineOf } from '../../opened/outline.ts';
+import type { ModelOptions } from '../../options/model.ts';
+import type { PassOptions } from '../../options/passes.ts';
+import type { ShapeOptions } from '../../options/shape.ts';
 import { selectPasses, type Target } from '../../passes/index.ts';
 
-export interface InspectOptions extends ShapeOptions {
+export interface InspectOptions extends Pick<ModelOptions, 'task'>, ShapeOptions, Pick<PassOptions, 'passes'> {
   readonly source: string;
   /** The graph as it is written for this target, passes run. Default: as the source has it. */
   readonly target?: Target | undefined;
-  readonly passes?: string | undefined;
   /** Adds the graph as plain data with the ranges of its weights, for a picture. */
   readonly outline?: boolean | undefined;
 }

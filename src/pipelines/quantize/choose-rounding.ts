@@ -8,7 +8,7 @@ import {
   type BiasTrial,
   type DecideOptions,
   type KnownValues,
-  LEAST_SAMPLES,
+  LEAST_FITTED_SAMPLES,
   type RoundingTrial,
   trialDb,
 } from './decision.ts';
@@ -40,7 +40,7 @@ export async function chooseRoundings(
   const isCompensating = [...plan.settings].some(([node, settings]) => isCompensated(node, settings));
   if (!isCompensating && !options.biasCorrection) return plain;
   const { count } = options.collectApart;
-  if (count < LEAST_SAMPLES) {
+  if (count < LEAST_FITTED_SAMPLES) {
     const asked = [...(options.isRoundingAsked ? ['--rounding gptq'] : []), ...biasFlag(options)];
     const problem = `is not used, as ${count} samples are left to fit to besides those that judge it`;
     const warnings = asked.map((flag) => `${flag}: ${problem}: give --calibrate a file with more lines`);
@@ -63,7 +63,7 @@ export function withNearest(settings: SettingsMap): SettingsMap {
 
 async function chooseRounding(plan: Plan, options: DecideOptions, plain: ChosenRoundings): Promise<ChosenRoundings> {
   const { weights, statistics } = plain;
-  await options.stopwatch.time('calibrationMs', () => weights.prepare(plan, chooseQuants(plan, statistics)));
+  await options.run.stopwatch.time('calibrationMs', () => weights.prepare(plan, chooseQuants(plan, statistics)));
   const gptqDb = await measured(plan, options, { ...plain, settings: plan.settings });
   const nearestDb = await measured(plan, options, plain);
   const isBetter = gptqDb > nearestDb;
@@ -88,7 +88,7 @@ function wideWarnings({ tooWide }: CompensatedWeights): string[] {
 }
 
 async function chooseBias(plan: Plan, options: DecideOptions, plain: ChosenRoundings): Promise<ChosenRoundings> {
-  const means = await options.stopwatch.time('calibrationMs', () => meansOf(plan, options));
+  const means = await options.run.stopwatch.time('calibrationMs', () => meansOf(plan, options));
   const correctedDb = await measured(plan, options, { ...plain, means });
   // What the last trial said of the same weights.
   const { rounding } = plain;
@@ -118,6 +118,6 @@ function meansOf({ graph, settings }: Plan, { collectApart }: DecideOptions): Pr
 
 function measured({ graph }: Plan, options: DecideOptions, chosen: ChosenRoundings): Promise<number> {
   const plan = options.form.plan(graph, chosen.settings, options.request);
-  options.progress('trying the rounding');
-  return options.stopwatch.time('scanMs', () => trialDb(plan, chosen, options));
+  options.run.progress('trying the rounding');
+  return options.run.stopwatch.time('scanMs', () => trialDb(plan, chosen, options));
 }

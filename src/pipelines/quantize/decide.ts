@@ -1,6 +1,7 @@
 import { MbertError } from '../../errors.ts';
 import type { Call, Graph, Node } from '../../ir/graph.ts';
 import type { Statistics } from '../../ir/statistics.ts';
+import { within } from '../../options/run.ts';
 import type { Form } from '../../quantization/forms/form.ts';
 import { classesOf, isCall, observedNodes, type Plan } from '../../quantization/plan.ts';
 import { needsHistogram } from '../../quantization/ranges.ts';
@@ -20,7 +21,8 @@ import { scanOutstanding } from './scan.ts';
 
 /** The form's settings, changed by the recipe and then, for nodes that no rule speaks of, by what a scan finds. */
 export async function decide(graph: Graph, options: DecideOptions): Promise<Decision> {
-  const { form, request, recipe, stopwatch } = options;
+  const { form, request, recipe, run } = options;
+  const { stopwatch } = run;
   const defaults = defaultSettings(graph, options);
   const chosen = recipe ? applyRecipe(defaults, recipe.rules, recipe.path) : defaults;
   if (recipe) refuseSettings(chosen, options, recipe.path);
@@ -41,9 +43,8 @@ export async function decide(graph: Graph, options: DecideOptions): Promise<Deci
 async function scanned(plan: Plan, settings: SettingsMap, known: KnownValues, options: DecideOptions) {
   if (!options.scan || plan.integer.size === 0) return undefined;
   const plain = options.form.plan(plan.graph, withNearest(settings), options.request);
-  return scanOutstanding(trialOptions(plain, known, options), known.statistics, (done, total) =>
-    options.progress('scanning linears with outliers', done, total),
-  );
+  const progress = within(options.run, 'scanning linears with outliers');
+  return scanOutstanding(trialOptions(plain, known, options), known.statistics, progress);
 }
 
 function refuseSettings(settings: SettingsMap, { request, samples }: DecideOptions, path: string): void {
@@ -84,12 +85,12 @@ function floatWarnings({ graph }: Plan, form: Form): string[] {
   });
 }
 
-function defaultSettings(graph: Graph, { form, request, keep }: DecideOptions): Map<Call, Settings> {
+function defaultSettings(graph: Graph, { form, request, keeps }: DecideOptions): Map<Call, Settings> {
   const settings = new Map<Call, Settings>();
   for (const node of graph.nodes()) {
     const found = isCall(node) ? form.settingsOf(node, request) : undefined;
     if (!found || !isCall(node)) continue;
-    settings.set(node, keep?.test(node.name) ? { ...found, scheme: 'float' } : found);
+    settings.set(node, keeps(node) ? { ...found, scheme: 'float' } : found);
   }
   return settings;
 }
@@ -117,7 +118,7 @@ async function guardRanges(plan: Plan, known: KnownValues, options: DecideOption
   for (const [node, settings] of clipped) whole.set(node, { ...settings, range: 'minmax' });
   const found: number[] = [];
   for (const settings of [plan.settings, whole]) {
-    options.progress('trying the ranges');
+    options.run.progress('trying the ranges');
     const each = options.form.plan(plan.graph, withNearest(settings), options.request);
     found.push(await trialDb(each, known, options));
   }

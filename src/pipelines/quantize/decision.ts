@@ -1,5 +1,6 @@
-import type { Call, Graph } from '../../ir/graph.ts';
+import type { Call, Graph, Node } from '../../ir/graph.ts';
 import type { Statistics } from '../../ir/statistics.ts';
+import type { Run } from '../../options/run.ts';
 import type { Form, FormRequest } from '../../quantization/forms/form.ts';
 import { isCall, type Plan } from '../../quantization/plan.ts';
 import { chooseQuants } from '../../quantization/ranges.ts';
@@ -15,7 +16,6 @@ import {
 } from '../../quantization/settings.ts';
 import type { FeedOptions } from '../evaluate/loaded-model.ts';
 import type { SampleSets } from '../evaluate/sample-sets.ts';
-import type { Stopwatch } from '../evaluate/stopwatch.ts';
 import type { Collect } from './calibration-runs.ts';
 import type { CompensatedWeights } from './compensated-weights.ts';
 import type { ScanResult } from './scan.ts';
@@ -37,14 +37,17 @@ export interface BiasTrial {
   readonly plainDb: number;
 }
 
-export interface DecideOptions extends FeedOptions {
+/** What a decision is made by. */
+export interface DecideOptions {
   readonly form: Form;
   readonly request: FormRequest;
   readonly recipe: { readonly path: string; readonly rules: readonly RecipeRule[] } | undefined;
-  readonly keep: RegExp | undefined;
+  /** True for nodes that the user wants left as they are (`--keep`). */
+  readonly keeps: (node: Node) => boolean;
   readonly samples: SampleSets;
+  readonly feeds: FeedOptions;
   readonly collect: Collect;
-  /** From calibration samples that no trial runs on; what is found is not remembered. */
+  /** Statistics of calibration samples that no trial runs on, and how many there are; nothing of them is remembered. */
   readonly collectApart: { readonly collect: Collect; readonly count: number };
   readonly biasCorrection: boolean;
   /** False where compensated rounding is the default and nobody named it. */
@@ -52,12 +55,11 @@ export interface DecideOptions extends FeedOptions {
   /** What a linear becomes that is kept in higher precision. */
   readonly fallback: NodeScheme;
   readonly scan: boolean;
-  readonly stopwatch: Stopwatch;
-  readonly progress: (step: string, done?: number, total?: number) => void;
+  readonly run: Run;
 }
 
 /** Fewer samples say nothing of how hundreds of channels go together. */
-export const LEAST_SAMPLES = 16;
+export const LEAST_FITTED_SAMPLES = 16;
 
 /** What the samples say. */
 export interface KnownValues {
@@ -87,7 +89,7 @@ export function withKept(
   nodes: readonly Call[],
   { fallback, collectApart }: Pick<DecideOptions, 'fallback' | 'collectApart'>,
 ): Map<Call, Settings> {
-  const isFitted = fallback === 'w8' && collectApart.count >= LEAST_SAMPLES;
+  const isFitted = fallback === 'w8' && collectApart.count >= LEAST_FITTED_SAMPLES;
   const changed = new Map(settings);
   for (const node of nodes) {
     const known = settings.get(node) as Settings;
@@ -110,10 +112,8 @@ export function trialOptions(plan: Plan, known: KnownValues, options: DecideOpti
     plan,
     quants: chooseQuants(plan, known.statistics),
     ...roundingOptions(plan, known),
+    ...options.feeds,
     rows: options.samples.trial,
-    task: options.task,
-    pad: options.pad,
-    mask: options.mask,
   };
 }
 

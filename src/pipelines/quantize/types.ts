@@ -1,54 +1,49 @@
 import type { GraphOutline } from '../../opened/outline.ts';
-import type { NodeScheme, RangeMethod, Rounding, Scheme } from '../../quantization/settings.ts';
-import type { Granularity } from '../../quantization/weights.ts';
-import type { ConvertedFile, ConvertOptions, ConvertResult } from '../convert/convert.ts';
+import type { EvidenceOptions } from '../../options/evidence.ts';
+import type { ModelOptions } from '../../options/model.ts';
+import type { PassOptions } from '../../options/passes.ts';
+import type { QuantizationOptions } from '../../options/quantization.ts';
+import type { RunOptions } from '../../options/run.ts';
+import type { ShapeOptions } from '../../options/shape.ts';
+import type { Times } from '../../options/stopwatch.ts';
+import type { WritingOptions } from '../../options/writing.ts';
+import type { NodeScheme, Scheme } from '../../quantization/settings.ts';
 import type { Proof } from '../evaluate/compare-files.ts';
-import type { Times } from '../evaluate/stopwatch.ts';
+import type { FitReport } from '../fit/types.ts';
+import type { WrittenResult } from '../fit/written-result.ts';
+import type { WrittenFile } from '../write/write-model.ts';
+import type { ChannelRanges } from './calibration-runs.ts';
 import type { BiasTrial, RoundingTrial } from './decision.ts';
 import type { ParetoRow, ScanResult } from './scan.ts';
 
-export interface QuantizeOptions extends ConvertOptions {
-  readonly scheme: Scheme;
-  /** Where it will run; default cpu. */
-  readonly target?: string | undefined;
-  /** A file of texts; int8 and int16x8 need one. */
-  readonly calibrate?: string | undefined;
-  /** How many of its texts, from the first one; default 128. */
-  readonly samples?: number | undefined;
-  /** Shuffles the texts first. */
-  readonly seed?: number | undefined;
-  /** Held-out texts, with labels or without; default: what the calibration file has left. */
-  readonly data?: string | undefined;
-  readonly range?: RangeMethod | undefined;
-  /** How many scales a weight has; default: what the target runs fastest. `block` is for w4. */
-  readonly granularity?: Granularity | undefined;
-  /** How weights become integers. Default: `gptq` for w4 with `calibrate`, used where held-out texts say that it is better. */
-  readonly rounding?: Rounding | undefined;
-  /** Biases make up for what rounding does to the mean of each output, where held-out texts say that this is better. */
-  readonly biasCorrection?: boolean | undefined;
-  /** A JSON file of rules, see `parseRecipe`. */
-  readonly recipe?: string | undefined;
+export interface QuantizeOptions
+  extends ModelOptions,
+    ShapeOptions,
+    PassOptions,
+    WritingOptions,
+    EvidenceOptions,
+    QuantizationOptions,
+    RunOptions {
+  /** A checkpoint, model file or folder of any known format. */
+  readonly source: string;
+  /** A .tflite or .onnx file, or a folder that gets one of each. */
+  readonly output: string;
   /** Where to write the settings of every node as a recipe. */
   readonly dumpRecipe?: string | undefined;
-  /** Percentage points of accuracy or agreement that may be lost. */
-  readonly maxDrop?: number | undefined;
   /** Bytes that the file may have. */
   readonly maxSize?: number | undefined;
-  /** False: no linear is kept in higher precision by measurement. */
-  readonly scan?: boolean | undefined;
-  readonly allowOverlap?: boolean | undefined;
-  /** int8: outputs stay integers. TFLite only. */
-  readonly io?: 'f32' | 'int8' | undefined;
   /** Adds what a picture and plots need: the written graph as plain data, ranges of channels. */
   readonly outline?: boolean | undefined;
+  /** Hears what passes that change the function cost, before anything is written. */
+  readonly changed?: ((report: FitReport) => void) | undefined;
 }
 
 /** One written quantized model. */
-export interface QuantizedFile extends ConvertedFile {
+export interface QuantizedFile extends WrittenFile {
   readonly scheme: Scheme;
   /** The form's name; `f16` for stored halves. */
   readonly form: string;
-  /** Of all weights before they were quantized. */
+  /** Bytes of all weights before they were quantized. */
   readonly floatBytes: number;
   /** Linears by how they compute, e.g. `int8`: 134. */
   readonly linears: { readonly [scheme: string]: number };
@@ -68,23 +63,8 @@ export interface QuantizedFile extends ConvertedFile {
   readonly outline?: GraphOutline;
   /** The graph before any pass, where it was asked for. */
   readonly sourceOutline?: GraphOutline;
-  /** Of residual streams and whatever else was calibrated by channel; where it was asked for and there are samples. */
+  /** Ranges of residual streams and whatever else was calibrated by channel; where it was asked for and there are samples. */
   readonly channels?: readonly ChannelRanges[];
 }
 
-/** How far the ranges of a value's channels are apart, before and after passes that equalize them. */
-export interface ChannelRanges {
-  readonly name: string;
-  readonly before: Spread;
-  readonly after: Spread;
-}
-
-/** Of max - min of each channel, over the calibration samples. */
-export interface Spread {
-  readonly median: number;
-  readonly largest: number;
-}
-
-export interface QuantizeResult extends Omit<ConvertResult, 'results'> {
-  readonly results: readonly QuantizedFile[];
-}
+export type QuantizeResult = WrittenResult<QuantizedFile>;

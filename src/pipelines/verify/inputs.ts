@@ -1,11 +1,11 @@
 import { MbertError } from '../../errors.ts';
+import { readWhole } from '../../io/files.ts';
 import type { Span } from '../../metrics/task-metrics.ts';
 import type { Task } from '../../models/index.ts';
 import { classReader } from '../../opened/class-labels.ts';
 import type { TokenRow } from '../../samples/feeds.ts';
 import type { TokenSample } from '../../samples/open-samples.ts';
 import { randomRows } from '../../samples/token-sequences.ts';
-import { readWhole } from '../convert/convert.ts';
 import { rowReader } from '../evaluate/row-reader.ts';
 import type { Side } from './sides.ts';
 
@@ -82,8 +82,8 @@ function dataInputs(
   // The smallest table is the one that ids must fit; a vocabulary may be in either.
   const smallest = sides.find((side) => side.vocabRows === vocabRows) ?? (sides[0] as Side);
   const withWords = sides.find(({ model }) => model.vocabulary !== undefined) ?? smallest;
-  const vocab = path === undefined ? undefined : { what: path, bytes: readWhole(path) };
-  const reader = rowReader(withWords.model, smallest.graph, { maxLength: length ?? positions, vocab, seed });
+  const vocabulary = path === undefined ? undefined : { what: path, bytes: readWhole(path) };
+  const reader = rowReader(withWords.model, smallest.graph, { maxLength: length ?? positions, vocabulary, seed });
   const file = reader.open(data);
   const { samples, warnings } = file.take(0, count ?? file.count);
   return {

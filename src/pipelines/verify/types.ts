@@ -1,5 +1,6 @@
 import type { LintResult } from '../../lint/lint-file.ts';
 import type { Task } from '../../models/index.ts';
+import type { TransferLosses } from '../evaluate/transfer.ts';
 
 /** What `mbert verify` found. Plain data: `--json` prints it as it is, with null for what was not measured. */
 export interface VerifyResult {
@@ -128,25 +129,4 @@ export interface Drop {
   readonly of: MetricName | 'agreement';
   /** `--max-drop`; null where there is no gate. */
   readonly limit: number | null;
-}
-
-/** MobileBERT's layer-wise knowledge transfer losses (Sun et al. 2020, section 3.3), averaged over tokens of the text. */
-export interface TransferLosses {
-  readonly samples: number;
-  readonly tokens: number;
-  readonly layers: readonly LayerLosses[];
-  /** KL(teacher ‖ student) in nats of the answers' distributions, averaged over rows; null for regressions and features. */
-  readonly logitsKl: number | null;
-}
-
-export interface LayerLosses {
-  /** Counted from 0. */
-  readonly student: number;
-  readonly teacher: number;
-  /** Mean over tokens and channels of (teacher - student)² at the layer's end. */
-  readonly featureMapMse: number;
-  /** Mean square of the teacher's, to see the error in proportion. */
-  readonly featureMapPower: number;
-  /** Mean over tokens of KL(teacher ‖ student) of the attention of each head, in nats. */
-  readonly attentionKl: readonly number[];
 }

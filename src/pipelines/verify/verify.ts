@@ -3,15 +3,17 @@ import type { Output } from '../../ir/graph.ts';
 import { shapeText } from '../../ir/shape.ts';
 import { lintFile } from '../../lint/lint-file.ts';
 import type { Task } from '../../models/index.ts';
+import { type Run, type RunOptions, startRun, within } from '../../options/run.ts';
 import { readLayerMap } from '../evaluate/layer-map.ts';
 import { type CommonShape, commonShape, paddedLength } from '../evaluate/running.ts';
+import type { TransferLosses } from '../evaluate/transfer.ts';
 import { type Inputs, readInputs } from './inputs.ts';
 import { compareLayers, type LayersOptions } from './layers.ts';
 import { compareOutputs, type OutputsResult } from './outputs.ts';
 import { describeSide, openSide, type RunningSide, type Side, startSide } from './sides.ts';
-import type { Drop, TransferLosses, VerifiedModel, VerifyResult } from './types.ts';
+import type { Drop, VerifiedModel, VerifyResult } from './types.ts';
 
-export interface VerifyOptions {
+export interface VerifyOptions extends RunOptions {
   /** A source of any format. */
   readonly model: string;
   /** The reference: a source of any format. Without it the model is evaluated alone, on labelled `data`. */
@@ -34,7 +36,6 @@ export interface VerifyOptions {
   readonly maxDrop?: number | undefined;
   /** Ask the lint rules of the file. */
   readonly lint?: boolean | undefined;
-  readonly progress?: ((step: string, done?: number, total?: number) => void) | undefined;
 }
 
 /** Fewer samples than this say nothing of a point. */
@@ -43,9 +44,10 @@ const LEAST_GATED = 32;
 /** Compares a model with a reference, or evaluates it. Throws MbertError for what cannot be opened or compared. */
 export async function verify(options: VerifyOptions): Promise<VerifyResult> {
   refuseContradictions(options);
+  const run = startRun(options);
   const lint = options.lint ? lintFile(options.model) : null;
   const broken = lint && !lint.ok ? ['lint: the file breaks a rule'] : [];
-  const measured = hasMeasurement(options) ? await openAndMeasure(options) : NOT_MEASURED;
+  const measured = hasMeasurement(options) ? await openAndMeasure(options, run) : NOT_MEASURED;
   return {
     ...measured,
     model: measured.model ?? { path: options.model, architecture: null, runtime: null, ran: null },
@@ -59,9 +61,9 @@ function hasMeasurement({ against, data }: VerifyOptions): boolean {
   return against !== undefined || data !== undefined;
 }
 
-type Measured = Omit<VerifyResult, 'lint' | 'model'> & { readonly model: VerifiedModel | null };
+type Measurement = Omit<VerifyResult, 'lint' | 'model'> & { readonly model: VerifiedModel | null };
 
-const NOT_MEASURED: Measured = {
+const NOT_MEASURED: Measurement = {
   model: null,
   against: null,
   task: null,
@@ -76,14 +78,14 @@ const NOT_MEASURED: Measured = {
   warnings: [],
 };
 
-async function openAndMeasure(options: VerifyOptions): Promise<Measured> {
-  options.progress?.('reading');
+async function openAndMeasure(options: VerifyOptions, run: Run): Promise<Measurement> {
+  run.progress('reading');
   const model = await openSide(options.model, options.task);
   try {
-    if (options.against === undefined) return await measure(model, undefined, options);
+    if (options.against === undefined) return await measure(model, undefined, options, run);
     const reference = await openSide(options.against, options.task);
     try {
-      return await measure(model, reference, options);
+      return await measure(model, reference, options, run);
     } finally {
       reference.model.close();
     }
@@ -109,7 +111,12 @@ function refuseContradictions(options: VerifyOptions): void {
   }
 }
 
-async function measure(model: Side, reference: Side | undefined, options: VerifyOptions): Promise<Measured> {
+async function measure(
+  model: Side,
+  reference: Side | undefined,
+  options: VerifyOptions,
+  run: Run,
+): Promise<Measurement> {
   const running: RunningSide[] = [];
   try {
     for (const side of reference ? [model, reference] : [model]) running.push(await startSide(side));
@@ -126,15 +133,14 @@ async function measure(model: Side, reference: Side | undefined, options: Verify
         hint: 'give --against SOURCE to compare with another model',
       });
     }
-    const progress = (step: string) => (done: number, total: number) => options.progress?.(step, done, total);
     // First, as a map that does not fit is told at once.
     const transfer = reference
-      ? await transferOf(model, reference, { shape, inputs, task, options, progress: progress('knowledge transfer') })
+      ? await transferOf(model, reference, { shape, inputs, task, map: options.layers, run })
       : null;
     const folded = transfer ? foldedStudent(model, reference as Side) : [];
-    const found = await compareOutputs(first, second, { task, shape, inputs, progress: progress('running') });
+    const found = await compareOutputs(first, second, { task, shape, inputs, progress: within(run, 'running') });
     const { layers, problem } = reference
-      ? await tryLayers(reference, model, { shape, inputs, progress: progress('comparing layers') })
+      ? await tryLayers(reference, model, { shape, inputs, progress: within(run, 'comparing layers') })
       : { layers: null, problem: [] };
     const drop = second ? dropOf(found, maxDrop) : null;
     return {
@@ -218,35 +224,32 @@ async function tryLayers(reference: Side, model: Side, options: LayersOptions) {
   }
 }
 
+interface TransferRequest {
+  readonly shape: CommonShape;
+  readonly inputs: Inputs;
+  readonly task: Task | undefined;
+  /** `--layers`; undefined: no losses are asked for. */
+  readonly map: string | undefined;
+  readonly run: Run;
+}
+
 async function transferOf(
   model: Side,
   reference: Side,
-  {
-    shape,
-    inputs,
-    task,
-    options,
-    progress,
-  }: {
-    readonly shape: CommonShape;
-    readonly inputs: Inputs;
-    readonly task: Task | undefined;
-    readonly options: VerifyOptions;
-    readonly progress: (done: number, total: number) => void;
-  },
+  { shape, inputs, task, map: how, run }: TransferRequest,
 ): Promise<TransferLosses | null> {
-  if (options.layers === undefined) return null;
+  if (how === undefined) return null;
   const { encoderLayers } = await import('../evaluate/encoder-layers.ts');
   const { transferLosses } = await import('../evaluate/transfer.ts');
   const students = encoderLayers(model.graph, model.path).length;
   const teachers = encoderLayers(reference.graph, reference.path).length;
-  const map = readLayerMap(options.layers, students, teachers);
+  const map = readLayerMap(how, students, teachers);
   return transferLosses(reference.graph, model.graph, inputs.rows, map, {
     pad: inputs.pad,
     task,
     length: paddedLength(shape),
     names: { student: model.path, teacher: reference.path },
-    progress,
+    progress: within(run, 'knowledge transfer'),
   });
 }
 

@@ -110,7 +110,7 @@ test('a profile has every kernel of the model', async () => {
 
 describe('why integers may be slow', () => {
   async function reasons(path: string, tokens: number): Promise<string[]> {
-    const [model] = await openBenchModels(path, folder, {}, () => {});
+    const [model] = await openBenchModels(path, folder, { task: undefined, shape: {} }, () => {});
     return model ? reasonsFor(model, tokens) : [];
   }
 

@@ -2,29 +2,35 @@ import { copyGraph } from '../../ir/copy-graph.ts';
 import type { Graph, Node } from '../../ir/graph.ts';
 import type { CalibrationRuns } from '../../ir/text-runs.ts';
 import { verifyGraph } from '../../ir/verify-graph.ts';
+import type { Evidence } from '../../options/evidence.ts';
+import type { PassChoice } from '../../options/passes.ts';
+import { type Run, within } from '../../options/run.ts';
 import { fitTogether } from '../../passes/fit/fit.ts';
-import type { fittedPasses } from '../../passes/index.ts';
+import type { fittedPasses, Target } from '../../passes/index.ts';
 import type { FeedOptions } from '../evaluate/loaded-model.ts';
 import type { SampleSets } from '../evaluate/sample-sets.ts';
 import { distill } from './distill.ts';
 import { compareOperations, measureHeldOut } from './measure.ts';
 import { nextKept } from './search.ts';
 import { rankSites, type SensitiveSite } from './sensitivity.ts';
-import type { Distillation, FitOptions, FitReport, FitRow, HeldOut, Operations } from './types.ts';
+import type { Distillation, FitReport, FitRow, HeldOut, Operations } from './types.ts';
 
-/** What a changed graph is measured by. */
-export interface Measured {
+/** What changed graphs are made of and measured by. */
+export interface FitSubject {
   readonly original: Graph;
   readonly maxPositions: number;
-  /** Of a text, in tokens. */
+  /** Tokens of a text, at most. */
   readonly maxLength: number;
-  readonly options: FitOptions;
+  readonly passes: PassChoice;
+  readonly targets: readonly Target[];
+  readonly evidence: Evidence;
+  readonly run: Run;
   readonly samples: SampleSets;
   readonly feeds: FeedOptions;
 }
 
 /** A changed graph with what it costs and brings. */
-export interface Try {
+export interface Candidate {
   readonly graph: Graph;
   /** Norms and activations that stayed, the most sensitive first. */
   readonly kept: readonly string[];
@@ -34,11 +40,11 @@ export interface Try {
   readonly operations: readonly Operations[];
 }
 
-export interface FitJob extends Measured {
+export interface FitJob extends FitSubject {
   readonly fitted: typeof fittedPasses;
-  /** On the calibration texts. */
+  /** Runs on the calibration texts. */
   readonly runs: CalibrationRuns;
-  /** On a few of them. */
+  /** Opens runs on a few of them. */
   readonly fewRuns: () => Promise<CalibrationRuns & { close(): Promise<void> }>;
 }
 
@@ -46,22 +52,22 @@ export interface FitJob extends Measured {
 export async function fitWithin(
   graph: Graph,
   job: FitJob,
-): Promise<{ readonly chosen: Try; readonly pareto: readonly FitRow[] | undefined }> {
-  const { maxDrop } = job.options;
+): Promise<{ readonly chosen: Candidate; readonly pareto: readonly FitRow[] | undefined }> {
+  const { maxDrop } = job.evidence;
   const first = await fitKeeping(graph, [], job, 1);
   if (maxDrop === undefined || dropOf(first) <= maxDrop) return { chosen: first, pareto: undefined };
   const sites = await rank(job);
-  const tries = [first];
-  const known = () => tries.map((each) => ({ kept: each.kept.length, drop: dropOf(each) }));
-  for (let kept = nextKept(sites, known(), maxDrop); kept !== null; kept = nextKept(sites, known(), maxDrop)) {
-    tries.push(await fitKeeping(graph, sites.slice(0, kept), job, tries.length + 1));
+  const candidates = [first];
+  const tried = () => candidates.map((each) => ({ kept: each.kept.length, drop: dropOf(each) }));
+  for (let kept = nextKept(sites, tried(), maxDrop); kept !== null; kept = nextKept(sites, tried(), maxDrop)) {
+    candidates.push(await fitKeeping(graph, sites.slice(0, kept), job, candidates.length + 1));
   }
-  const holding = tries.filter((each) => dropOf(each) <= maxDrop);
-  const chosen = holding.length > 0 ? least(holding, (each) => each.kept.length) : least(tries, dropOf);
-  return { chosen, pareto: rowsOf(tries, chosen, sites) };
+  const holding = candidates.filter((each) => dropOf(each) <= maxDrop);
+  const chosen = holding.length > 0 ? least(holding, (each) => each.kept.length) : least(candidates, dropOf);
+  return { chosen, pareto: rowsOf(candidates, chosen, sites) };
 }
 
-function dropOf({ heldOut }: Try): number {
+function dropOf({ heldOut }: Candidate): number {
   return heldOut?.drop ?? 0;
 }
 
@@ -69,9 +75,9 @@ function least<T>(values: readonly T[], of: (value: T) => number): T {
   return values.reduce((best, value) => (of(value) < of(best) ? value : best));
 }
 
-function rowsOf(tries: readonly Try[], chosen: Try, sites: readonly SensitiveSite[]): FitRow[] {
+function rowsOf(candidates: readonly Candidate[], chosen: Candidate, sites: readonly SensitiveSite[]): FitRow[] {
   const norms = new Set(sites.filter(({ op }) => op === 'layerNorm').map(({ name }) => name));
-  return tries
+  return candidates
     .toSorted((a, b) => a.kept.length - b.kept.length)
     .map((each) => {
       const normCount = each.kept.filter((name) => norms.has(name)).length;
@@ -86,57 +92,59 @@ function rowsOf(tries: readonly Try[], chosen: Try, sites: readonly SensitiveSit
     });
 }
 
-async function fitKeeping(graph: Graph, sites: readonly SensitiveSite[], job: FitJob, count: number): Promise<Try> {
-  const { options, fitted, runs, original } = job;
+async function fitKeeping(
+  graph: Graph,
+  sites: readonly SensitiveSite[],
+  job: FitJob,
+  count: number,
+): Promise<Candidate> {
+  const { passes: choice, run, fitted, runs, original } = job;
   const kept = new Set(sites.map(({ name }) => name));
-  const keeps = (node: Node) => kept.has(node.name) || isKept(node, options);
+  const keeps = (node: Node) => kept.has(node.name) || choice.keeps(node);
   const student = copyGraph(graph);
   const step = count === 1 ? 'fitting' : `fitting, try ${count}, ${kept.size} kept`;
-  const progress = (done: number, total: number) => options.progress?.(step, done, total);
-  const passes = await fitTogether(student, fitted, { keeps, runs, teacher: original }, progress);
+  const passes = await fitTogether(student, fitted, { keeps, runs, teacher: original }, within(run, step));
   student.prune();
   verifyGraph(student, fitted.map(({ name }) => name).join(' and '));
-  return measureTry(student, [...kept], passes, job);
-}
-
-function isKept(node: Node, { keep }: FitOptions): boolean {
-  return keep?.test(node.name) ?? false;
+  return measureCandidate(student, [...kept], passes, job);
 }
 
 /** Trains a changed graph where that is asked for, and measures it. */
-export async function measureTry(
+export async function measureCandidate(
   changed: Graph,
   kept: readonly string[],
   passes: FitReport['passes'],
-  measured: Measured,
-): Promise<Try> {
-  const { original, maxPositions, options, samples, feeds } = measured;
-  const { graph, distillation } = await withTraining(changed, measured);
-  const progress = (done: number, total: number) => options.progress?.('comparing with the original', done, total);
+  subject: FitSubject,
+): Promise<Candidate> {
+  const { original, maxPositions, targets, run, samples, feeds } = subject;
+  const { graph, distillation } = await withTraining(changed, subject);
+  const progress = within(run, 'comparing with the original');
   const heldOut = await measureHeldOut(original, graph, { ...feeds, samples, progress });
   const operations: Operations[] = [];
-  for (const target of options.targets) {
+  for (const target of targets) {
     operations.push(await compareOperations(original, graph, { target, maxPositions }));
   }
   return { graph, kept, passes, distillation, heldOut, operations };
 }
 
-async function withTraining(graph: Graph, { original, maxLength, options, samples, feeds }: Measured) {
-  const { distill: steps, seed } = options;
+async function withTraining(graph: Graph, subject: FitSubject) {
+  const { original, maxLength, passes, evidence, run, samples, feeds } = subject;
+  const { distill: steps } = passes;
   if (steps === undefined) return { graph, distillation: undefined };
-  const progress = (done: number, total: number) => options.progress?.('distilling', done, total);
+  const { seed } = evidence;
+  const progress = within(run, 'distilling');
   return distill(original, graph, { ...feeds, samples, steps, seed, maxLength, progress });
 }
 
-async function rank({ original, samples, feeds, fitted, options, fewRuns }: FitJob): Promise<SensitiveSite[]> {
+async function rank({ original, samples, feeds, fitted, passes, run, fewRuns }: FitJob): Promise<SensitiveSite[]> {
   const converted = new Set<string>(fitted.map(({ converts }) => converts));
-  const candidates = (node: Node) => converted.has(node.op) && !isKept(node, options);
+  const candidates = (node: Node) => converted.has(node.op) && !passes.keeps(node);
   const runs = await fewRuns();
   try {
     return await rankSites(original, candidates, runs, {
       ...feeds,
       rows: samples.trial,
-      progress: (done, total) => options.progress?.('scanning norms and activations', done, total),
+      progress: within(run, 'scanning norms and activations'),
     });
   } finally {
     await runs.close();

@@ -1,0 +1,59 @@
+import { listNames, MbertError } from '../errors.ts';
+import type { Node } from '../ir/graph.ts';
+import type { EmbeddingRank, Pass } from '../ir/pass.ts';
+import { changingPasses, selectPasses, type Target } from '../passes/index.ts';
+import { splitEmbedding } from '../passes/split-embedding.ts';
+
+/** Which passes run, and what they may do. */
+export interface PassOptions {
+  /** Adds to or takes from the default passes: `a,b` adds, `-c` takes out, `none` starts empty. */
+  readonly passes?: string | undefined;
+  /** Passes leave nodes alone whose name matches. */
+  readonly keep?: RegExp | undefined;
+  /** Width of the table that split-embedding makes. Default 128 columns. */
+  readonly embeddingRank?: EmbeddingRank | undefined;
+  /** Steps of training behind passes that change the function. Default none. */
+  readonly distill?: number | undefined;
+}
+
+/** Passes as the user chose them. */
+export interface PassChoice {
+  /** The passes for a target, in the order in which they run. */
+  select(target: Target): readonly Pass[];
+  /** Passes that change the function and were asked for by name. */
+  readonly changing: readonly Pass[];
+  /** The same choice with a list put before or behind the user's: what is said last counts. */
+  before(list: string): PassChoice;
+  behind(list: string): PassChoice;
+  keeps(node: Node): boolean;
+  readonly embeddingRank: EmbeddingRank | undefined;
+  readonly distill: number | undefined;
+}
+
+/** Throws USAGE for an unknown pass, and for options of passes that were not asked for. */
+export function passChoice({ passes = '', keep, embeddingRank, distill }: PassOptions): PassChoice {
+  // No pass that changes the function runs by default, so each target gives the same ones.
+  const asked = selectPasses(passes, 'onnx');
+  const changing = changingPasses.filter((pass) => asked.includes(pass));
+  if (embeddingRank !== undefined && !changing.includes(splitEmbedding))
+    throw new MbertError('USAGE', '--embedding-rank: is for --passes split-embedding');
+  if (distill !== undefined && changing.length === 0) throw noChangingPass('distill');
+  const choose = (list: string): PassChoice => ({
+    select: (target) => selectPasses(list, target),
+    changing,
+    before: (more) => choose(`${more},${list}`),
+    behind: (more) => choose(`${list},${more}`),
+    keeps: (node) => keep?.test(node.name) ?? false,
+    embeddingRank,
+    distill,
+  });
+  return choose(passes);
+}
+
+/** The refusal of a flag that speaks of passes which change the function, where none is asked for. */
+export function noChangingPass(flag: string, more = ''): MbertError {
+  const names = listNames(changingPasses.map(({ name }) => name));
+  return new MbertError('USAGE', `--${flag}: no pass is asked for that changes the function`, {
+    hint: `name one with --passes: ${names}${more}`,
+  });
+}

@@ -1,0 +1,43 @@
+import type { Task } from '../models/index.ts';
+import type { Target } from '../passes/index.ts';
+
+/** A fixed size, or any size at run time. */
+export type Size = number | 'dynamic';
+
+/** What of a model's input shape [batch, sequence] or [batch, choices, sequence] is fixed. */
+export interface ShapeOptions {
+  /** Tokens. Default: dynamic for ONNX, for TFLite 384 (question answering) or 128, at most the model's own maximum. */
+  readonly sequenceLength?: Size | undefined;
+  /** Sequences in a run. Default 1. */
+  readonly batch?: Size | undefined;
+  /** Multiple choice only: answers to a question. Default: dynamic for ONNX, 4 for TFLite. */
+  readonly choices?: Size | undefined;
+}
+
+/** Sizes of a model's inputs, defaults filled in. */
+export interface Sizes {
+  readonly sequenceLength: Size;
+  readonly batch: Size;
+  readonly choices: Size;
+}
+
+/** Question answering gets the length that Task Library fixes; 128 is what BERT's sentence tasks were trained with. */
+const QA_LENGTH = 384;
+const SENTENCE_LENGTH = 128;
+
+/** SWAG and RACE, the usual multiple-choice sets, have four. */
+const TFLITE_CHOICES = 4;
+
+/** Fills in the defaults for a target format and a model. */
+export function sizesFor(
+  target: Target,
+  { task, maxPositions }: { readonly task: Task | undefined; readonly maxPositions: number },
+  { sequenceLength, batch, choices }: ShapeOptions,
+): Sizes {
+  const fixedLength = Math.min(task === 'qa' ? QA_LENGTH : SENTENCE_LENGTH, maxPositions);
+  return {
+    sequenceLength: sequenceLength ?? (target === 'onnx' ? 'dynamic' : fixedLength),
+    batch: batch ?? 1,
+    choices: choices ?? (target === 'onnx' ? 'dynamic' : TFLITE_CHOICES),
+  };
+}

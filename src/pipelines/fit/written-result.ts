@@ -1,0 +1,27 @@
+import type { Task } from '../../models/index.ts';
+import type { WrittenFile } from '../write/write-model.ts';
+import type { ChangedModel } from './change-function.ts';
+import type { FitReport } from './types.ts';
+
+/** What was made of a source. */
+export interface WrittenResult<F extends WrittenFile> {
+  readonly source: string;
+  readonly architecture: string;
+  readonly task: Task | undefined;
+  readonly results: readonly F[];
+  readonly warnings: readonly string[];
+  /** Weights of the source that the model does not use. */
+  readonly unused: readonly string[];
+  /** What passes that are fitted to text have changed, and what that costs. */
+  readonly fit?: FitReport;
+}
+
+export function writtenResult<F extends WrittenFile>(
+  source: string,
+  { model, fit }: ChangedModel,
+  results: readonly F[],
+): WrittenResult<F> {
+  const { architecture, task, unused } = model;
+  const warnings = [...model.warnings, ...(fit?.warnings ?? [])];
+  return { source, architecture, task, results, warnings, unused, ...(fit && { fit }) };
+}

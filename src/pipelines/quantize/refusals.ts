@@ -1,0 +1,62 @@
+import { MbertError } from '../../errors.ts';
+import type { Graph } from '../../ir/graph.ts';
+import type { Target } from '../../passes/index.ts';
+import type { QuantizeOptions } from './types.ts';
+
+/** Throws USAGE for options that contradict each other. `format` is undefined where both formats are written. */
+export function refuseContradictions(options: QuantizeOptions, format: Target | undefined): void {
+  const { scheme, calibrate } = options;
+  const isCalibrated = scheme === 'int8' || scheme === 'int16x8';
+  if (isCalibrated && calibrate === undefined) {
+    throw new MbertError('USAGE', `--scheme ${scheme}: needs --calibrate FILE`, {
+      hint: 'a hundred lines of text as the model will see it; --scheme dynamic needs none',
+    });
+  }
+  refuseUncalibrated(options);
+  if (options.maxDrop !== undefined && calibrate === undefined && options.data === undefined) {
+    throw new MbertError('USAGE', '--max-drop: needs samples to measure on', {
+      hint: 'give --data FILE or --calibrate FILE',
+    });
+  }
+  if (options.dumpRecipe !== undefined && format === undefined) {
+    throw new MbertError('USAGE', `--dump-recipe: is for one file, ${options.output} gets two`);
+  }
+  if (options.io === 'int8' && (format !== 'tflite' || !isCalibrated)) {
+    throw new MbertError('USAGE', '--io int8: is for .tflite files of --scheme int8 or int16x8');
+  }
+  if (scheme === 'f16') refuseForHalves(options);
+}
+
+/** Rounding with the samples in view needs samples. */
+function refuseUncalibrated({ scheme, rounding, biasCorrection, calibrate }: QuantizeOptions): void {
+  for (const [flag, isGiven] of [
+    ['rounding gptq', rounding === 'gptq'],
+    ['bias-correction', biasCorrection === true],
+  ] as const) {
+    if (!isGiven) continue;
+    if (scheme === 'f16') throw new MbertError('USAGE', `--${flag}: f16 has no integers`);
+    if (calibrate !== undefined) continue;
+    throw new MbertError('USAGE', `--${flag}: needs --calibrate FILE`, {
+      hint: 'two hundred lines of text as the model will see it: some to learn from, some to check on',
+    });
+  }
+}
+
+function refuseForHalves({ recipe, dumpRecipe, granularity }: QuantizeOptions): void {
+  for (const [flag, given] of [
+    ['recipe', recipe],
+    ['dump-recipe', dumpRecipe],
+  ] as const) {
+    if (given !== undefined) throw new MbertError('USAGE', `--${flag}: f16 has no recipes`);
+  }
+  if (granularity !== undefined) throw new MbertError('USAGE', '--granularity: f16 has no scales');
+}
+
+/** Throws UNSUPPORTED for a source with integers in it. */
+export function refuseQuantized(graph: Graph, source: string): void {
+  const stored = graph.nodes().find((node) => node.type.quant || node.op === 'dynamicRound');
+  if (!stored) return;
+  throw new MbertError('UNSUPPORTED', `${source}: ${stored.name}: is quantized already`, {
+    hint: 'quantize the float model that it was made of',
+  });
+}

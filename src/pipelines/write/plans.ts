@@ -1,0 +1,26 @@
+import { join } from 'node:path';
+import { MbertError } from '../../errors.ts';
+import type { Target } from '../../passes/index.ts';
+
+/** One file to write. */
+export interface WritePlan {
+  readonly target: Target;
+  readonly path: string;
+}
+
+/** The file that `--output` names, or one of each format in the folder that it names. Throws USAGE for another extension. */
+export function writePlans(output: string): readonly WritePlan[] {
+  const target = targetOf(output);
+  if (target !== undefined) return [{ target, path: output }];
+  return (['tflite', 'onnx'] as const).map((each) => ({ target: each, path: join(output, `model.${each}`) }));
+}
+
+/** The format by a file name's extension, undefined for a folder. Throws USAGE for another extension. */
+export function targetOf(path: string): Target | undefined {
+  const extension = /\.([^./\\]+)$/.exec(path)?.[1]?.toLowerCase();
+  if (extension === 'onnx' || extension === 'tflite') return extension;
+  if (extension === undefined || path.endsWith('/')) return undefined;
+  throw new MbertError('USAGE', `${path}: mbert writes .tflite and .onnx files, not .${extension}`, {
+    hint: 'name a folder to get both',
+  });
+}

@@ -1,0 +1,83 @@
+import { basename, dirname } from 'node:path';
+import { type OutputFile, writeFiles } from '../../io/files.ts';
+import type { Graph } from '../../ir/graph.ts';
+import { shapeText } from '../../ir/shape.ts';
+import type { TensorType } from '../../ir/tensor.ts';
+import { constantBytes } from '../../ir/text.ts';
+import type { OpenedModel } from '../../opened/opened-model.ts';
+import type { Run } from '../../options/run.ts';
+import type { Writing } from '../../options/writing.ts';
+import type { Target } from '../../passes/index.ts';
+import { exportGraph, type Properties } from './export-graph.ts';
+import type { WritePlan } from './plans.ts';
+import { countCalls, type PassSummary, type Prepared } from './prepare.ts';
+
+/** One written model. */
+export interface WrittenFile {
+  readonly target: Target;
+  /** The model first, then external data if any. */
+  readonly files: readonly { readonly path: string; readonly size: number }[];
+  readonly inputs: readonly { readonly name: string; readonly type: string }[];
+  readonly outputs: readonly { readonly name: string; readonly type: string }[];
+  /** Nodes before and after the passes, constants not counted. */
+  readonly nodesBefore: number;
+  readonly nodesAfter: number;
+  readonly passes: readonly PassSummary[];
+}
+
+export interface WriteOptions {
+  readonly plan: WritePlan;
+  readonly writing: Writing;
+  /** What the file says of itself besides what every file says. */
+  readonly properties: Properties;
+  readonly run: Run;
+  /** The graph to write. Default: the prepared one. */
+  readonly graph?: Graph;
+}
+
+/** Writes a prepared model and says what was written. Throws MbertError; a failure leaves no file. */
+export async function writeModel(
+  model: OpenedModel,
+  prepared: Prepared,
+  { plan: { target, path }, writing, properties, run, graph = prepared.graph }: WriteOptions,
+): Promise<WrittenFile> {
+  const name = basename(path);
+  const total = constantBytes(graph);
+  const chunks = exportGraph(model, graph, { target, name, writing, properties });
+  const files = await writeFiles(
+    dirname(path),
+    withProgress(chunks, (done) => run.progress(`writing ${name}`, done, total)),
+  );
+  return {
+    target,
+    files,
+    inputs: graph.inputs.map((input) => ({ name: input.name, type: typeText(input.type) })),
+    outputs: graph.outputs.map((output) => ({ name: output.name, type: typeText(output.node.type) })),
+    nodesBefore: prepared.nodesBefore,
+    nodesAfter: countCalls(graph),
+    passes: prepared.reports,
+  };
+}
+
+function typeText({ dtype, shape }: TensorType): string {
+  return `${dtype}${shapeText(shape)}`;
+}
+
+async function* withProgress(
+  files: AsyncIterable<OutputFile>,
+  report: (done: number) => void,
+): AsyncIterable<OutputFile> {
+  let done = 0;
+  for await (const { name, chunks } of files) {
+    yield {
+      name,
+      chunks: (async function* () {
+        for await (const chunk of chunks) {
+          yield chunk;
+          done += chunk.byteLength;
+          report(done);
+        }
+      })(),
+    };
+  }
+}

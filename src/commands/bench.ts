@@ -1,61 +1,51 @@
-import { type Command, Option } from 'commander';
-import { TASKS } from '../models/index.ts';
 import { type BenchOptions, bench } from '../pipelines/bench/bench.ts';
 import { benchText, benchWarnings } from '../reports/bench.ts';
-import type { Action } from './action.ts';
-import { integer, positiveInteger } from './options.ts';
+import { type CommandSpec, saying } from './command.ts';
+import * as flags from './flags.ts';
+import { warn } from './io.ts';
+import { nonNegativeInteger, positiveInteger } from './parsers.ts';
 
-export function addBench(program: Command, action: Action): void {
-  program
-    .command('bench <model...>')
-    .summary('time models beside each other in the real runtimes')
-    .description(
-      'Runs models in turns on the same tokens: ONNX in ONNX Runtime, TFLite in LiteRT. Other sources are written as both first.',
-    )
-    .option('--against <model>', 'compare with this one (default: the first)')
-    .option(
-      '--sequence-length <n>',
-      'of files that take any (default: that of a file that does not, else 128)',
-      positiveInteger,
-    )
-    .option('--batch <n>', 'sequences in a run (default: 1)', positiveInteger)
-    .option('--runs <n>', 'runs of each that are timed', positiveInteger, 30)
-    .option('--warmup <n>', 'runs before them', nonNegative, 3)
-    .option('--threads <n>', 'ONNX Runtime; LiteRT in WebAssembly has one', positiveInteger, 1)
-    .option(
-      '--data <file>',
+export const command: CommandSpec<Omit<BenchOptions, 'models'> & { readonly json?: true }> = {
+  description:
+    'Runs models in turns on the same tokens: ONNX in ONNX Runtime, TFLite in LiteRT. Other sources are written as both first.',
+  flags: [
+    { flags: '--against <model>', says: 'compare with this one (default: the first)' },
+    {
+      flags: '--sequence-length <n>',
+      says: 'tokens, for files that take any number (default: that of a file that does not, else 128)',
+      parse: positiveInteger,
+    },
+    { flags: '--batch <n>', says: 'sequences in a run (default: 1)', parse: positiveInteger },
+    { flags: '--runs <n>', says: 'runs of each that are timed', parse: positiveInteger, default: 30 },
+    { flags: '--warmup <n>', says: 'runs before them', parse: nonNegativeInteger, default: 3 },
+    {
+      flags: '--threads <n>',
+      says: 'ONNX Runtime; LiteRT in WebAssembly has one',
+      parse: positiveInteger,
+      default: 1,
+    },
+    saying(
+      flags.data,
       'texts to run on, read with the vocabulary of the first model that has one (default: random tokens)',
-    )
-    .option('--vocab <file>', 'vocab.txt in place of that')
-    .option('--seed <n>', 'of the random tokens', integer, 1)
-    .addOption(new Option('--task <task>', 'which head to build from checkpoints').choices(TASKS))
-    .option('--profile', 'ONNX: time by op, and the most expensive nodes')
-    .option('--no-memory', 'do not start a process for each model to measure its memory')
-    .option('--json', 'print the result as JSON')
-    .addHelpText(
-      'after',
-      `
-Examples:
-  $ mbert bench model.onnx model.int8.onnx
-  $ mbert bench int8.tflite dynamic.tflite --against f32.tflite --runs 50
-  $ mbert bench ./mobilebert-sst2 --sequence-length 64
-  $ mbert bench model.int8.onnx --profile --data texts.txt
-
-Exit codes: 0 done, 2 wrong input or usage, 70 a bug in mbert`,
-    )
-    .action(
-      action(
-        async (io, progress, models: string[], options: Omit<BenchOptions, 'models'> & { readonly json?: true }) => {
-          const result = await bench({ ...options, models, progress: progress.step });
-          progress.clear();
-          for (const warning of benchWarnings(result, options.profile === true)) io.err(`warning: ${warning}\n`);
-          io.out(`${options.json ? JSON.stringify(result, null, 2) : benchText(result)}\n`);
-          return 0;
-        },
-      ),
-    );
-}
-
-function nonNegative(text: string): number {
-  return text.trim() === '0' ? 0 : positiveInteger(text);
-}
+    ),
+    saying(flags.vocab, 'vocab.txt in place of that'),
+    { ...saying(flags.seed, 'which random tokens'), default: 1 },
+    saying(flags.task, 'which head to build from checkpoints'),
+    { flags: '--profile', says: 'ONNX: time by op, and the most expensive nodes' },
+    { flags: '--no-memory', says: 'do not start a process for each model to measure its memory' },
+    flags.json,
+  ],
+  examples: [
+    'model.onnx model.int8.onnx',
+    'int8.tflite dynamic.tflite --against f32.tflite --runs 50',
+    './mobilebert-sst2 --sequence-length 64',
+    'model.int8.onnx --profile --data texts.txt',
+  ],
+  async run({ io, progress, args, options }) {
+    const result = await bench({ ...options, models: args, progress: progress.step });
+    progress.clear();
+    warn(io, benchWarnings(result, options.profile === true));
+    io.out(`${options.json ? JSON.stringify(result, null, 2) : benchText(result)}\n`);
+    return 0;
+  },
+};

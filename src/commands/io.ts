@@ -14,8 +14,14 @@ export const processIo: Io = {
   isTerminal: process.stderr.isTTY === true,
 };
 
-/** One line on the terminal that says what is being done; nothing where there is no terminal. */
-export function showProgress(io: Io): { step(step: string, done?: number, total?: number): void; clear(): void } {
+/** One line on the terminal that says what is being done. */
+export interface ProgressLine {
+  step(step: string, done?: number, total?: number): void;
+  clear(): void;
+}
+
+/** Shows progress on a terminal, and nothing where there is none. */
+export function showProgress(io: Io): ProgressLine {
   let shown = '';
   const show = (line: string) => {
     if (!io.isTerminal || line === shown) return;
@@ -33,4 +39,9 @@ export function showProgress(io: Io): { step(step: string, done?: number, total?
       shown = '';
     },
   };
+}
+
+/** Prints warnings, one a line. */
+export function warn(io: Io, warnings: Iterable<string>): void {
+  for (const warning of warnings) io.err(`warning: ${warning}\n`);
 }

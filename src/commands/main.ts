@@ -1,15 +1,57 @@
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, Option } from 'commander';
 import { MbertError } from '../errors.ts';
 import { VERSION } from '../version.ts';
-import type { Action } from './action.ts';
-import { addBench } from './bench.ts';
-import { addConvert } from './convert.ts';
-import { addDiff } from './diff.ts';
-import { addInspect } from './inspect.ts';
+import type { CommandSpec, Flag } from './command.ts';
 import { type Io, processIo, showProgress } from './io.ts';
-import { addPasses } from './passes.ts';
-import { addQuantize } from './quantize.ts';
-import { addVerify } from './verify.ts';
+
+/** A command as the overview shows it; what it takes and does is loaded when it is called. */
+interface CommandEntry {
+  readonly name: string;
+  /** Positional arguments, as commander reads them. */
+  readonly args: string;
+  readonly summary: string;
+  load(): Promise<{ readonly command: CommandSpec }>;
+}
+
+export const commands: readonly CommandEntry[] = [
+  {
+    name: 'convert',
+    args: '<source>',
+    summary: 'write a checkpoint or model as TFLite or ONNX',
+    load: () => import('./convert.ts'),
+  },
+  {
+    name: 'diff',
+    args: '<a> <b>',
+    summary: 'tell what differs between two models of any formats',
+    load: () => import('./diff.ts'),
+  },
+  {
+    name: 'quantize',
+    args: '<source>',
+    summary: 'write a model with integer or half weights, and measure what that costs',
+    load: () => import('./quantize.ts'),
+  },
+  {
+    name: 'verify',
+    args: '<model>',
+    summary: 'compare a model with a reference in the real runtimes, or evaluate it',
+    load: () => import('./verify.ts'),
+  },
+  {
+    name: 'inspect',
+    args: '<model>',
+    summary: 'print the graph of a model and what is in it',
+    load: () => import('./inspect.ts'),
+  },
+  {
+    name: 'bench',
+    args: '<model...>',
+    summary: 'time models beside each other in the real runtimes',
+    load: () => import('./bench.ts'),
+  },
+  { name: 'passes', args: '', summary: 'list the passes', load: () => import('./passes.ts') },
+];
 
 const WRONG_INPUT = 2;
 /** EX_SOFTWARE of sysexits.h. */
@@ -19,13 +61,19 @@ const BUG = 70;
 export async function main(argv: readonly string[], io: Io = processIo): Promise<number> {
   const progress = showProgress(io);
   let code = 0;
-  const action: Action =
-    (run) =>
-    async (...args) => {
-      code = await run(io, progress, ...args);
-    };
   try {
-    await program(io, action).parseAsync(argv, { from: 'user' });
+    const overview = programOf(io);
+    for (const { name, args, summary, load } of commands) {
+      const child = overview.command(`${name} ${args}`).summary(summary).copyInheritedSettings(overview);
+      // Of all commands only the one that is called is loaded, as most of a start is reading code.
+      if (!isNamed(argv, name)) continue;
+      const { command } = await load();
+      describe(child, name, command).action(async (...given: unknown[]) => {
+        // Commander gives the arguments, then the options, then itself.
+        code = await command.run({ io, progress, args: given.slice(0, -2).flat() as string[], options: child.opts() });
+      });
+    }
+    await overview.parseAsync(argv, { from: 'user' });
     return code;
   } catch (cause) {
     progress.clear();
@@ -39,8 +87,13 @@ export async function main(argv: readonly string[], io: Io = processIo): Promise
   }
 }
 
-function program(io: Io, action: Action): Command {
-  const command = new Command('mbert')
+/** `mbert diff …` and `mbert help diff`. */
+function isNamed([first, second]: readonly string[], name: string): boolean {
+  return first === name || (first === 'help' && second === name);
+}
+
+function programOf(io: Io): Command {
+  return new Command('mbert')
     .description('Turns BERT-class checkpoints, MobileBERT first, into small, fast, correct models for phones.')
     .version(VERSION)
     .exitOverride()
@@ -54,13 +107,28 @@ Examples:
   $ mbert quantize ./mobilebert-sst2 -o model.onnx --scheme int8 --calibrate texts.txt
   $ mbert inspect ./mobilebert-sst2`,
     );
-  addConvert(command, action);
-  addDiff(command, action);
-  addQuantize(command, action);
-  addVerify(command, action);
-  addInspect(command, action);
-  addBench(command, action);
-  addPasses(command, action);
-  for (const child of command.commands) child.copyInheritedSettings(command);
-  return command;
+}
+
+function describe(
+  child: Command,
+  name: string,
+  { description, flags, examples, notes, exitOne }: CommandSpec,
+): Command {
+  child.description(description);
+  for (const flag of flags) child.addOption(optionOf(flag));
+  const parts = [
+    ...(examples.length > 0 ? [['Examples:', ...examples.map((line) => `  $ mbert ${name} ${line}`)]] : []),
+    ...(notes ? [notes] : []),
+    [`Exit codes: 0 done, ${exitOne ? `1 ${exitOne}, ` : ''}2 wrong input or usage, 70 a bug in mbert`],
+  ];
+  return child.addHelpText('after', parts.map((lines) => `\n${lines.join('\n')}`).join('\n'));
+}
+
+function optionOf({ flags, says, choices, parse, default: value, preset, isRequired }: Flag): Option {
+  const option = new Option(flags, says);
+  if (choices) option.choices(choices);
+  if (parse) option.argParser(parse);
+  if (value !== undefined) option.default(value);
+  if (preset !== undefined) option.preset(preset);
+  return isRequired ? option.makeOptionMandatory() : option;
 }

@@ -1,6 +1,5 @@
 import { existsSync, statSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
-import { type Command, Option } from 'commander';
 import { MbertError } from '../errors.ts';
 import { writeFiles } from '../io/files.ts';
 import type { Io } from './io.ts';
@@ -10,19 +9,6 @@ export interface ReportOptions<F extends string = 'text' | 'json' | 'html'> {
   readonly format: F;
   readonly json?: true;
   readonly report?: string;
-}
-
-/** Of commands whose result can be looked at. `more` are formats besides text, json and html, with what is said of them. */
-export function addReportOptions(command: Command, more: readonly string[] = [], note = ''): Command {
-  const html = 'html: a page with tables, plots and, where there is one, the graph';
-  return command
-    .addOption(
-      new Option('--format <format>', `how to print the result; ${note}${html}`)
-        .choices(['text', 'json', ...more, 'html'])
-        .default('text'),
-    )
-    .option('--json', 'the same as --format json')
-    .option('--report <file>', 'write the HTML page besides, in one file');
 }
 
 /** Whether a page is to be made; one that cannot be written is refused. */

@@ -1,0 +1,44 @@
+import type { Io, ProgressLine } from './io.ts';
+
+/** One option of a command: what the command line, its help and the docs know of it. */
+export interface Flag {
+  /** As commander reads it: `--opset <n>`. */
+  readonly flags: string;
+  /** One line for the help. */
+  readonly says: string;
+  readonly choices?: readonly string[];
+  /** Turns the text into a value; throws commander's InvalidArgumentError. */
+  readonly parse?: (text: string) => unknown;
+  /** What is used without the flag, where the help is to show it. */
+  readonly default?: string | number;
+  /** What the flag means without a value. */
+  readonly preset?: string;
+  readonly isRequired?: boolean;
+}
+
+/** What a command takes and does. `O` has a field for each flag. */
+export interface CommandSpec<O extends object = object> {
+  readonly description: string;
+  readonly flags: readonly Flag[];
+  /** Command lines of a real use, without `mbert` and the command's name. */
+  readonly examples: readonly string[];
+  /** What exit code 1 means, where the command has it. */
+  readonly exitOne?: string;
+  /** Lines that follow the examples in the help. */
+  readonly notes?: readonly string[];
+  /** Does what the command line says and returns the exit code. */
+  run(call: Call<O>): Promise<number>;
+}
+
+/** One call of a command. */
+export interface Call<O extends object> {
+  readonly io: Io;
+  readonly progress: ProgressLine;
+  readonly args: readonly string[];
+  readonly options: O;
+}
+
+/** The same flag with other words in the help. */
+export function saying(flag: Flag, says: string): Flag {
+  return { ...flag, says };
+}

@@ -1,0 +1,173 @@
+import { TASKS } from '../models/index.ts';
+import { RANGE_METHODS, ROUNDINGS, SCHEMES } from '../quantization/settings.ts';
+import { targets } from '../quantization/targets.ts';
+import { GRANULARITIES } from '../quantization/weights.ts';
+import { type Flag, saying } from './command.ts';
+import {
+  byteSize,
+  embeddingRank,
+  integer,
+  integerOrDynamic,
+  percentage,
+  positiveInteger,
+  regularExpression,
+} from './parsers.ts';
+
+export const task: Flag = {
+  flags: '--task <task>',
+  says: 'which head to build (default: what the checkpoint says)',
+  choices: TASKS,
+};
+
+export const sequenceLength: Flag = {
+  flags: '--sequence-length <n|dynamic>',
+  says: 'default: dynamic for ONNX; for TFLite 384 (qa) or 128',
+  parse: integerOrDynamic,
+};
+
+export const batch: Flag = {
+  flags: '--batch <n|dynamic>',
+  says: 'sequences in a run (default: 1)',
+  parse: integerOrDynamic,
+};
+
+/** How a source becomes a graph. */
+export const shapeFlags: readonly Flag[] = [
+  task,
+  sequenceLength,
+  batch,
+  {
+    flags: '--choices <n|dynamic>',
+    says: 'multiple choice: choices of a question (default: dynamic, 4 for TFLite)',
+    parse: integerOrDynamic,
+  },
+];
+
+export const passes: Flag = {
+  flags: '--passes <list>',
+  says: 'a,b adds passes, -c takes one out, none starts empty; see mbert passes',
+};
+
+/** Which passes run, and what they may do. */
+export const passFlags: readonly Flag[] = [
+  passes,
+  { flags: '--keep <regex>', says: 'passes leave nodes with such names alone', parse: regularExpression },
+  {
+    flags: '--embedding-rank <n|share%>',
+    says: 'split-embedding: columns of the narrow table, or 95% of its energy (default: 128)',
+    parse: embeddingRank,
+  },
+  {
+    flags: '--distill <steps>',
+    says: 'train behind passes that change the function: steps of 32 texts towards the original, 500 and more',
+    parse: positiveInteger,
+  },
+];
+
+export const vocab: Flag = { flags: '--vocab <file>', says: "vocab.txt in place of the model's own" };
+
+/** How a file is written, and what it carries. */
+export const writingFlags: readonly Flag[] = [
+  { flags: '-o, --output <path>', says: 'a .tflite or .onnx file, or a folder for one of each', isRequired: true },
+  { flags: '--dtype <dtype>', says: 'how weights are stored', choices: ['f32', 'f16'], default: 'f32' },
+  {
+    flags: '--mask <how>',
+    says: 'attention mask: as the source computes it, or with all padding excluded',
+    choices: ['faithful', 'strict'],
+    default: 'faithful',
+  },
+  { flags: '--softmax', says: 'TFLite classification: output probabilities in place of logits' },
+  { flags: '--opset <n>', says: 'ONNX: operator set, 13 to 23 (default: 17)', parse: positiveInteger },
+  { flags: '--external-data', says: 'ONNX: weights in a file beside the model (default: above 2 GB)' },
+  {
+    flags: '--min-runtime <version>',
+    says: 'TFLite: the oldest TensorFlow release that must load the file, as 2.14',
+  },
+  { flags: '--labels <file>', says: "class names, one a line, in place of the model's own" },
+  vocab,
+];
+
+export const samples: Flag = {
+  flags: '--samples <n>',
+  says: 'how many of them, from the first one (default: 128; 768 for passes that are fitted)',
+  parse: positiveInteger,
+};
+
+export const seed: Flag = { flags: '--seed <n>', says: 'shuffle them first', parse: integer };
+
+export const data: Flag = {
+  flags: '--data <file>',
+  says: 'held-out texts, with labels or without (default: the rest of --calibrate)',
+};
+
+export const maxDrop: Flag = {
+  flags: '--max-drop <points>',
+  says: 'accuracy (or agreement) that may be lost; more is exit 1',
+  parse: percentage,
+};
+
+/** Texts that a model is calibrated on and measured on. */
+export const evidenceFlags: readonly Flag[] = [
+  { flags: '--calibrate <file>', says: 'texts as the model will see them: lines, TSV or JSONL' },
+  samples,
+  seed,
+  data,
+  maxDrop,
+  { flags: '--allow-overlap', says: 'measure on texts that were calibrated on, and say so in the file' },
+];
+
+/** How weights and activations become integers. */
+export const quantizationFlags: readonly Flag[] = [
+  {
+    flags: '--scheme <scheme>',
+    says: 'int8 and int16x8 are calibrated; dynamic, w4 and f16 need no texts',
+    choices: SCHEMES,
+    isRequired: true,
+  },
+  {
+    flags: '--target <name>',
+    says: 'where it will run',
+    choices: targets.map(({ name }) => name),
+    default: 'cpu',
+  },
+  { flags: '--range <method>', says: 'how the range of a value is chosen', choices: RANGE_METHODS },
+  {
+    flags: '--granularity <scales>',
+    says: 'scales of a weight: one, one per output channel, or one per 32 neighbours (w4) (default: what the target runs fastest)',
+    choices: GRANULARITIES,
+  },
+  {
+    flags: '--rounding <how>',
+    says: 'gptq lets the errors of a weight make up for one another; it is used where held-out texts are better for it (default: gptq for w4 with --calibrate, else nearest)',
+    choices: ROUNDINGS,
+  },
+  {
+    flags: '--bias-correction',
+    says: 'take what rounding does to the mean of outputs out of biases, where held-out texts are better for it',
+  },
+  {
+    flags: '--recipe <file>',
+    says: 'JSON rules for single nodes: [{ "match": "layer\\\\.0\\\\.", "scheme": "float" }]',
+  },
+  { flags: '--dump-recipe <file>', says: 'write the settings of every node as a recipe' },
+  { flags: '--max-size <size>', says: 'as 8MB; a larger file is exit 1', parse: byteSize },
+  { flags: '--no-scan', says: 'keep no linear in higher precision by measurement' },
+  { flags: '--io <dtype>', says: 'TFLite: the outputs', choices: ['f32', 'int8'], default: 'f32' },
+];
+
+export const json: Flag = { flags: '--json', says: 'print the result as JSON' };
+
+/** How a result is printed; `more` are formats besides text, json and html, with what is said of them. */
+export function reportFlags(more: readonly string[] = [], note = ''): readonly Flag[] {
+  const html = 'html: a page with tables, plots and, where there is one, the graph';
+  return [
+    {
+      flags: '--format <format>',
+      says: `how to print the result; ${note}${html}`,
+      choices: ['text', 'json', ...more, 'html'],
+      default: 'text',
+    },
+    saying(json, 'the same as --format json'),
+    { flags: '--report <file>', says: 'write the HTML page besides, in one file' },
+  ];
+}

@@ -1,0 +1,74 @@
+import { InvalidArgumentError } from 'commander';
+import type { EmbeddingRank } from '../ir/pass.ts';
+
+export function positiveInteger(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < 1) throw new InvalidArgumentError('it must be a positive integer.');
+  return value;
+}
+
+export function nonNegativeInteger(text: string): number {
+  return text.trim() === '0' ? 0 : positiveInteger(text);
+}
+
+export function integer(text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !Number.isSafeInteger(value)) throw new InvalidArgumentError('it must be an integer.');
+  return value;
+}
+
+export function percentage(text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !(value >= 0 && value <= 100)) throw new InvalidArgumentError('it must be 0 to 100.');
+  return value;
+}
+
+const UNITS: { readonly [unit: string]: number } = { '': 1, B: 1, KB: 1e3, MB: 1e6, GB: 1e9 };
+
+/** `8MB`, `8.5 mb` or bytes. */
+export function byteSize(text: string): number {
+  const [, digits, unit] = /^(\d+(?:\.\d+)?) ?([kmg]?b)?$/i.exec(text.trim()) ?? [];
+  const factor = UNITS[(unit ?? '').toUpperCase()];
+  if (digits === undefined || factor === undefined) throw new InvalidArgumentError('it must be a size such as 8MB.');
+  return Math.floor(Number(digits) * factor);
+}
+
+/** `128` columns, or `95%` of the table's energy. */
+export function embeddingRank(text: string): EmbeddingRank {
+  const [, percent] = /^(\d+(?:\.\d+)?) ?%$/.exec(text.trim()) ?? [];
+  if (percent === undefined) return positiveInteger(text);
+  const share = Number(percent) / 100;
+  if (!(share > 0 && share <= 1)) throw new InvalidArgumentError('it must be columns, as 128, or a share, as 95%.');
+  return { share };
+}
+
+/** A size, or `dynamic` for any at run time. */
+export function integerOrDynamic(text: string): number | 'dynamic' {
+  return text === 'dynamic' ? 'dynamic' : positiveInteger(text);
+}
+
+export function regularExpression(text: string): RegExp {
+  try {
+    return new RegExp(text);
+  } catch (cause) {
+    throw new InvalidArgumentError(
+      `it must be a regular expression: ${cause instanceof Error ? cause.message : cause}`,
+    );
+  }
+}
+
+export function nonNegative(text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !(value >= 0) || value === Number.POSITIVE_INFINITY) {
+    throw new InvalidArgumentError('it must be a number that is not negative.');
+  }
+  return value;
+}
+
+/** `a,b`. */
+export function names(text: string): string[] {
+  return text
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '');
+}

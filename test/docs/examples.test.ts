@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import type { OpDef } from '../../src/ir/op.ts';
@@ -8,15 +8,12 @@ import { readF32, type Tensor, tensorOf } from '../../src/ir/tensor.ts';
 import { graphText } from '../../src/ir/text.ts';
 import { lintFile } from '../../src/lint/lint-file.ts';
 import { graphOf } from '../core.ts';
+import { pages } from './pages.ts';
 
 // In the project, so that TypeScript finds its settings and packages.
 mkdirSync('.tmp', { recursive: true });
 const folder = mkdtempSync(resolve('.tmp/docs-'));
 afterAll(() => rmSync(folder, { recursive: true }));
-
-const pages = ['README.md', ...readdirSync('docs').map((name) => `docs/${name}`)].filter((name) =>
-  name.endsWith('.md'),
-);
 
 /** Every TypeScript block of the pages: what its first line names as its file, else page and number, by its text. */
 const examples = new Map<string, string>();

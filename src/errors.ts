@@ -1,12 +1,14 @@
-/** What went wrong, for programs; the message is for people. */
-export type ErrorCode =
-  | 'USAGE'
-  | 'NOT_FOUND'
-  | 'UNKNOWN_FORMAT'
-  | 'MALFORMED'
-  | 'UNSUPPORTED'
-  | 'INVALID_GRAPH'
-  | 'MISMATCH';
+/** Codes of errors, for programs, with what each means; the message is for people. */
+export const ERROR_CODES = {
+  USAGE: 'the command line or the options of a call make no sense',
+  NOT_FOUND: 'a file is not there or cannot be read',
+  UNKNOWN_FORMAT: 'no importer or rule knows what the bytes are',
+  MALFORMED: 'a file is damaged or contradicts itself',
+  UNSUPPORTED: 'a file is sound, but mbert or the format to write has no way to say what it holds',
+  INVALID_GRAPH: 'a graph breaks the rules of the IR; at the command line that is a bug in mbert',
+  MISMATCH: 'two things that belong together do not fit: models, a model and data, a recipe and a scheme',
+} as const;
+export type ErrorCode = keyof typeof ERROR_CODES;
 
 /** An answer to the user, worded `file: part: problem`. Anything else that is thrown is a bug in mbert. */
 export class MbertError extends Error {

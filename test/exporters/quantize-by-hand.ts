@@ -8,7 +8,7 @@ import { graphOf } from '../core.ts';
 type Feeds = readonly ReadonlyMap<string, Tensor>[];
 
 /** Rows of a matrix as integers of `-most` to `most`, a scale each; with `block`, each that many elements of a row. */
-export function quantizedRows(tensor: Tensor, most: number, block?: number): { tensor: Tensor; quant: Quant } {
+function quantizedRows(tensor: Tensor, most: number, block?: number): { tensor: Tensor; quant: Quant } {
   const [rows, width] = tensor.shape as readonly [number, number];
   const size = block ?? width;
   const blocks = Math.ceil(width / size);

@@ -44,7 +44,7 @@ export function table(blocks: readonly Uint8Array[]): Uint8Array {
 }
 
 /** A field of protobuf: a number as a varint, bytes with their length; `fixed` as four bytes. */
-export function field(number: number, value: number | Uint8Array, fixed = false): Uint8Array {
+function field(number: number, value: number | Uint8Array, fixed = false): Uint8Array {
   if (fixed) return pack(varint(number * 8 + 5), [4, value as number]);
   if (typeof value === 'number') return pack(varint(number * 8), varint(value));
   return pack(varint(number * 8 + 2), varint(value.length), value);

@@ -101,7 +101,7 @@ export function h5File(root: ReadonlyMap<string, H5Object>): Uint8Array {
 }
 
 /** `elsewhere` counts messages that a continuation holds. */
-export function objectHeader(messages: readonly Message[], elsewhere = 0): Uint8Array {
+function objectHeader(messages: readonly Message[], elsewhere = 0): Uint8Array {
   const body = pack(
     ...messages.map(([type, bytes, flags = 0]) => {
       const padded = pack(bytes, new Uint8Array((8 - (bytes.length % 8)) % 8));

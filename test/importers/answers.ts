@@ -6,7 +6,7 @@ import { buildModel } from '../../src/models/index.ts';
 const OPTIONS = { batch: 'batch', sequenceLength: 'sequence', indexType: 'i64' } as const;
 
 /** Opens, builds and reads every weight, as an exporter does. Returns the warnings. */
-export async function load(path: string): Promise<readonly string[]> {
+async function load(path: string): Promise<readonly string[]> {
   const source = await openSource(path);
   if (source.yields !== 'checkpoint') throw new Error(`${path} holds no weights`);
   const { checkpoint } = source;

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 
 /** A page without its own scripts and style: what a model's names can get into. */
-export function contentOf(page: string): string {
+function contentOf(page: string): string {
   return page.replace(/<script type="module">[\s\S]*?<\/script>/g, '').replace(/<style>[\s\S]*?<\/style>/, '');
 }
 

@@ -76,7 +76,7 @@ function openBeside(file: ModelFile, location: string, unreadable: Map<string, s
 }
 
 /** The rules' view of a decoded file. */
-export function readOnnxModel(file: OnnxFile, unreadable: ReadonlyMap<string, string> = new Map()): OnnxLintModel {
+function readOnnxModel(file: OnnxFile, unreadable: ReadonlyMap<string, string>): OnnxLintModel {
   const { nodes, initializers, outputs } = file.graph;
   const constants = new Map(initializers);
   const makers = new Map<string, OnnxFileNode>();

@@ -6,7 +6,6 @@ import { integerTensor, type Tensor, tensorOf } from '../../../src/ir/tensor.ts'
 /** types.proto */
 export const FLOAT = 1;
 export const INT32 = 3;
-export const INT64 = 9;
 
 type Value = number | boolean | string | Tensor | readonly number[] | readonly string[];
 
@@ -15,7 +14,7 @@ export interface Attributes {
   readonly [name: string]: Value;
 }
 
-export function attributes(values: Attributes): TfAttributes {
+function attributes(values: Attributes): TfAttributes {
   const list = <T>(name: string) => (Array.isArray(values[name]) ? (values[name] as readonly T[]) : []);
   return {
     names: Object.keys(values),

@@ -1,0 +1,98 @@
+// Writes the tables of docs/ that come from code: `npm run docs`. A test fails where they are out of date.
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+/** @typedef {{ readonly name: string; readonly summary: string }} Rule */
+/** @typedef {{ readonly name: string; readonly summary: string; readonly keeps: string }} Pass */
+/** @typedef {{ readonly output: string | { readonly scale: number; readonly zeroPoint: number } }} Int8Rule */
+/** @typedef {{ readonly inputs: readonly string[]; readonly attrs: object; readonly int8?: Int8Rule }} Op */
+
+const RUNS = { always: 'always', onnx: 'for ONNX', tflite: 'for TFLite', asked: 'when asked for' };
+
+/**
+ * The tables by the names that pages call them.
+ * @param {{
+ *   readonly passes: readonly { readonly pass: Pass; readonly runs: keyof typeof RUNS }[];
+ *   readonly onnxRules: readonly Rule[];
+ *   readonly tfliteRules: readonly Rule[];
+ *   readonly errorCodes: { readonly [code: string]: string };
+ *   readonly ops: { readonly [name: string]: Op };
+ * }} code
+ * @returns {ReadonlyMap<string, string>}
+ */
+export function tablesOf({ passes, onnxRules, tfliteRules, errorCodes, ops }) {
+  return new Map([
+    ['passes', table(['pass', 'before → after', 'keeps', 'runs'], passes.map(passRow))],
+    ['onnx-rules', rulesTable(onnxRules)],
+    ['tflite-rules', rulesTable(tfliteRules)],
+    ['error-codes', table(['code', 'meaning'], Object.entries(errorCodes).map(namedRow))],
+    ['ops', table(['op', 'inputs', 'attributes', 'int8 output'], Object.entries(ops).map(opRow))],
+  ]);
+}
+
+/**
+ * @param {readonly string[]} head
+ * @param {readonly (readonly string[])[]} rows
+ */
+function table(head, rows) {
+  const lines = [head, head.map(() => '---'), ...rows];
+  return lines.map((cells) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`).join('\n');
+}
+
+/** @param {readonly Rule[]} rules */
+function rulesTable(rules) {
+  const rows = rules.map(({ name, summary }) => namedRow([name, summary]));
+  return table(['rule', 'what must hold, and what happens otherwise'], rows);
+}
+
+/** @param {readonly [string, string]} entry */
+function namedRow([name, meaning]) {
+  return [`\`${name}\``, meaning];
+}
+
+/** @param {{ readonly pass: Pass; readonly runs: keyof typeof RUNS }} entry */
+function passRow({ pass: { name, summary, keeps }, runs }) {
+  return [`\`${name}\``, summary, keeps, RUNS[runs]];
+}
+
+/** @param {readonly [string, Op]} entry */
+function opRow([name, { inputs, attrs, int8 }]) {
+  const defaults = Object.entries(attrs).map(([key, value]) => `${key} = ${JSON.stringify(value)}`);
+  return [`\`${name}\``, inputs.join(', '), defaults.join(', '), int8Text(int8)];
+}
+
+/** @param {Int8Rule | undefined} rule */
+function int8Text(rule) {
+  if (rule === undefined) return 'not quantized';
+  if (typeof rule.output === 'string') return rule.output.replaceAll('-', ' ');
+  return `scale 1/${1 / rule.output.scale}, zero point ${rule.output.zeroPoint}`;
+}
+
+/**
+ * A page with what stands between `<!-- table: name -->` and `<!-- end -->` made anew.
+ * @param {string} page
+ * @param {ReadonlyMap<string, string>} tables
+ */
+export function withTables(page, tables) {
+  return page.replaceAll(/(<!-- table: (.+) -->\n)[\s\S]*?(<!-- end -->)/g, (_, start, name, end) => {
+    const text = tables.get(name);
+    if (text === undefined) throw new Error(`there is no table "${name}"`);
+    return `${start}${text}\n${end}`;
+  });
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const [{ passes }, { onnxRules, tfliteRules }, { ERROR_CODES }, { ops }] = await Promise.all([
+    import('../dist/passes/index.js'),
+    import('../dist/lint/index.js'),
+    import('../dist/errors.js'),
+    import('../dist/ir/ops/index.js'),
+  ]);
+  const tables = tablesOf({ passes, onnxRules, tfliteRules, errorCodes: ERROR_CODES, ops });
+  for (const name of readdirSync('docs')) {
+    if (!name.endsWith('.md')) continue;
+    const page = readFileSync(`docs/${name}`, 'utf8');
+    const current = withTables(page, tables);
+    if (current !== page) writeFileSync(`docs/${name}`, current);
+  }
+}

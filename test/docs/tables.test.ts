@@ -1,0 +1,47 @@
+import { readFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { tablesOf, withTables } from '../../scripts/docs-tables.js';
+import { ERROR_CODES } from '../../src/errors.ts';
+import { ops } from '../../src/ir/ops/index.ts';
+import { onnxRules, tfliteRules } from '../../src/lint/index.ts';
+import { passes } from '../../src/passes/index.ts';
+import { pages } from './pages.ts';
+
+const tables = tablesOf({ passes, onnxRules, tfliteRules, errorCodes: ERROR_CODES, ops });
+
+test.each(pages)('the tables of %s are what the code says', (name) => {
+  const page = readFileSync(name, 'utf8');
+  expect(page, 'run npm run docs').toBe(withTables(page, tables));
+});
+
+test('every table is on a page', () => {
+  const text = pages.map((name) => readFileSync(name, 'utf8')).join('\n');
+  const shown = [...text.matchAll(/<!-- table: (.+) -->/g)].map(([, name]) => name);
+  expect(shown.sort()).toEqual([...tables.keys()].sort());
+});
+
+test('a table takes the place of what stands between its markers', () => {
+  const page = 'Before.\n<!-- table: a -->\nold\n<!-- end -->\nBetween.\n<!-- table: b -->\n<!-- end -->\nBehind.\n';
+  const made = withTables(page, new Map(Object.entries({ a: '| $& |', b: '| 2 |' })));
+  expect(made).toBe(
+    'Before.\n<!-- table: a -->\n| $& |\n<!-- end -->\nBetween.\n<!-- table: b -->\n| 2 |\n<!-- end -->\nBehind.\n',
+  );
+});
+
+test('a page cannot ask for a table that there is not', () => {
+  expect(() => withTables('<!-- table: pases -->\n<!-- end -->', tables)).toThrow('there is no table "pases"');
+});
+
+test('what a table would break on is escaped, and optional inputs, defaults and scales are told', () => {
+  const made = tablesOf({
+    passes: [],
+    onnxRules: [{ name: 'ends', summary: 'a | b' }],
+    tfliteRules: [],
+    errorCodes: {},
+    ops: {
+      softmax: { inputs: ['x', 'mask?'], attrs: { axis: -1 }, int8: { output: { scale: 1 / 256, zeroPoint: -128 } } },
+    },
+  });
+  expect(made.get('onnx-rules')).toContain('| `ends` | a \\| b |');
+  expect(made.get('ops')).toContain('| `softmax` | x, mask? | axis = -1 | scale 1/256, zero point -128 |');
+});

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 /** @typedef {{ readonly name: string; readonly summary: string }} Rule */
 /** @typedef {{ readonly name: string; readonly summary: string; readonly keeps: string }} Pass */
 /** @typedef {{ readonly output: string | { readonly scale: number; readonly zeroPoint: number } }} Int8Rule */
+/** @typedef {{ readonly flags: string; readonly says: string; readonly choices?: readonly string[]; readonly default?: string | number; readonly isRequired?: boolean }} Flag */
 /** @typedef {{ readonly inputs: readonly string[]; readonly attrs: object; readonly int8?: Int8Rule }} Op */
 
 const RUNS = { always: 'always', onnx: 'for ONNX', tflite: 'for TFLite', asked: 'when asked for' };
@@ -17,16 +18,21 @@ const RUNS = { always: 'always', onnx: 'for ONNX', tflite: 'for TFLite', asked: 
  *   readonly tfliteRules: readonly Rule[];
  *   readonly errorCodes: { readonly [code: string]: string };
  *   readonly ops: { readonly [name: string]: Op };
+ *   readonly commands: readonly { readonly name: string; readonly flags: readonly Flag[] }[];
  * }} code
  * @returns {ReadonlyMap<string, string>}
  */
-export function tablesOf({ passes, onnxRules, tfliteRules, errorCodes, ops }) {
+export function tablesOf({ passes, onnxRules, tfliteRules, errorCodes, ops, commands }) {
   return new Map([
     ['passes', table(['pass', 'before → after', 'keeps', 'runs'], passes.map(passRow))],
     ['onnx-rules', rulesTable(onnxRules)],
     ['tflite-rules', rulesTable(tfliteRules)],
     ['error-codes', table(['code', 'meaning'], Object.entries(errorCodes).map(namedRow))],
     ['ops', table(['op', 'inputs', 'attributes', 'int8 output'], Object.entries(ops).map(opRow))],
+    ...commands.map(
+      ({ name, flags }) =>
+        /** @type {[string, string]} */ ([`mbert ${name}`, table(['flag', 'meaning'], flags.map(flagRow))]),
+    ),
   ]);
 }
 
@@ -61,6 +67,16 @@ function opRow([name, { inputs, attrs, int8 }]) {
   return [`\`${name}\``, inputs.join(', '), defaults.join(', '), int8Text(int8)];
 }
 
+/** @param {Flag} flag */
+function flagRow({ flags, says, choices, default: value, isRequired }) {
+  const more = [
+    ...(isRequired ? ['required'] : []),
+    ...(choices ? [choices.map((choice) => `\`${choice}\``).join(', ')] : []),
+    ...(value === undefined ? [] : [`default \`${value}\``]),
+  ];
+  return [`\`${flags}\``, more.length > 0 ? `${says} (${more.join('; ')})` : says];
+}
+
 /** @param {Int8Rule | undefined} rule */
 function int8Text(rule) {
   if (rule === undefined) return 'not quantized';
@@ -82,13 +98,21 @@ export function withTables(page, tables) {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const [{ passes }, { onnxRules, tfliteRules }, { ERROR_CODES }, { ops }] = await Promise.all([
+  const [{ passes }, { onnxRules, tfliteRules }, { ERROR_CODES }, { ops }, { commandsWithFlags }] = await Promise.all([
     import('../dist/passes/index.js'),
     import('../dist/lint/index.js'),
     import('../dist/errors.js'),
     import('../dist/ir/ops/index.js'),
+    import('../dist/commands/main.js'),
   ]);
-  const tables = tablesOf({ passes, onnxRules, tfliteRules, errorCodes: ERROR_CODES, ops });
+  const tables = tablesOf({
+    passes,
+    onnxRules,
+    tfliteRules,
+    errorCodes: ERROR_CODES,
+    ops,
+    commands: await commandsWithFlags(),
+  });
   for (const name of readdirSync('docs')) {
     if (!name.endsWith('.md')) continue;
     const page = readFileSync(`docs/${name}`, 'utf8');

@@ -13,7 +13,7 @@ interface CommandEntry {
   load(): Promise<{ readonly command: CommandSpec }>;
 }
 
-export const commands: readonly CommandEntry[] = [
+const commands: readonly CommandEntry[] = [
   {
     name: 'convert',
     args: '<source>',
@@ -52,6 +52,11 @@ export const commands: readonly CommandEntry[] = [
   },
   { name: 'passes', args: '', summary: 'list the passes', load: () => import('./passes.ts') },
 ];
+
+/** Every command with its flags, for the docs. */
+export function commandsWithFlags(): Promise<{ readonly name: string; readonly flags: readonly Flag[] }[]> {
+  return Promise.all(commands.map(async ({ name, load }) => ({ name, flags: (await load()).command.flags })));
+}
 
 const WRONG_INPUT = 2;
 /** EX_SOFTWARE of sysexits.h. */

@@ -1,13 +1,21 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { tablesOf, withTables } from '../../scripts/docs-tables.js';
+import { commandsWithFlags } from '../../src/commands/main.ts';
 import { ERROR_CODES } from '../../src/errors.ts';
 import { ops } from '../../src/ir/ops/index.ts';
 import { onnxRules, tfliteRules } from '../../src/lint/index.ts';
 import { passes } from '../../src/passes/index.ts';
 import { pages } from './pages.ts';
 
-const tables = tablesOf({ passes, onnxRules, tfliteRules, errorCodes: ERROR_CODES, ops });
+const tables = tablesOf({
+  passes,
+  onnxRules,
+  tfliteRules,
+  errorCodes: ERROR_CODES,
+  ops,
+  commands: await commandsWithFlags(),
+});
 
 test.each(pages)('the tables of %s are what the code says', (name) => {
   const page = readFileSync(name, 'utf8');
@@ -32,16 +40,29 @@ test('a page cannot ask for a table that there is not', () => {
   expect(() => withTables('<!-- table: pases -->\n<!-- end -->', tables)).toThrow('there is no table "pases"');
 });
 
-test('what a table would break on is escaped, and optional inputs, defaults and scales are told', () => {
+test('what a table would break on is escaped, and optional inputs, defaults, choices and scales are told', () => {
   const made = tablesOf({
     passes: [],
     onnxRules: [{ name: 'ends', summary: 'a | b' }],
     tfliteRules: [],
     errorCodes: {},
+    commands: [
+      {
+        name: 'convert',
+        flags: [
+          { flags: '--dtype <dtype>', says: 'how weights are stored', choices: ['f32', 'f16'], default: 'f32' },
+          { flags: '-o, --output <path>', says: 'where to', isRequired: true },
+        ],
+      },
+    ],
     ops: {
       softmax: { inputs: ['x', 'mask?'], attrs: { axis: -1 }, int8: { output: { scale: 1 / 256, zeroPoint: -128 } } },
     },
   });
   expect(made.get('onnx-rules')).toContain('| `ends` | a \\| b |');
+  expect(made.get('mbert convert')).toContain(
+    '| `--dtype <dtype>` | how weights are stored (`f32`, `f16`; default `f32`) |',
+  );
+  expect(made.get('mbert convert')).toContain('| `-o, --output <path>` | where to (required) |');
   expect(made.get('ops')).toContain('| `softmax` | x, mask? | axis = -1 | scale 1/256, zero point -128 |');
 });

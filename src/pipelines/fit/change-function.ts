@@ -1,27 +1,5 @@
 import type { OpenedModel } from '../../opened/opened-model.ts';
-import type { EvidenceOptions } from '../../options/evidence.ts';
-import type { PassChoice } from '../../options/passes.ts';
-import type { Run } from '../../options/run.ts';
-import type { Target } from '../../passes/index.ts';
-import type { NamedBytes } from '../../samples/wordpiece.ts';
-import type { FitReport } from './types.ts';
-
-/** A model as passes that change its function left it. */
-export interface ChangedModel {
-  readonly model: OpenedModel;
-  /** What was changed and what that costs; undefined where no such pass was asked for. */
-  readonly fit: FitReport | undefined;
-}
-
-export interface ChangeOptions {
-  readonly passes: PassChoice;
-  /** What will be written: operations are counted for these. */
-  readonly targets: readonly Target[];
-  readonly evidence: EvidenceOptions;
-  /** In place of the model's own. */
-  readonly vocabulary: NamedBytes | undefined;
-  readonly run: Run;
-}
+import type { ChangedModel, ChangeOptions, FitReport } from './types.ts';
 
 /** Runs passes that change the function where some are asked for: never by themselves, and once for all that is written. */
 export async function changeFunction(model: OpenedModel, options: ChangeOptions): Promise<ChangedModel> {

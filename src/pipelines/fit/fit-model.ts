@@ -18,10 +18,9 @@ import type { NamedBytes } from '../../samples/wordpiece.ts';
 import { type RowReader, rowReader } from '../evaluate/row-reader.ts';
 import { NO_SAMPLES, type SampleSets, takeSamples } from '../evaluate/sample-sets.ts';
 import { type FitSubject, fitWithin, measureCandidate } from './candidates.ts';
-import type { ChangeOptions } from './change-function.ts';
 import { refuseUntrainable } from './distill.ts';
 import { measureTransfer } from './transfer.ts';
-import type { FitReport, HeldOut } from './types.ts';
+import type { ChangeOptions, FitReport, HeldOut } from './types.ts';
 
 /** Enough for the regularization to let go of the original weights; more text fits better and takes longer. */
 const DEFAULT_FIT_SAMPLES = 768;

@@ -1,7 +1,29 @@
+import type { OpenedModel } from '../../opened/opened-model.ts';
+import type { EvidenceOptions } from '../../options/evidence.ts';
+import type { PassChoice } from '../../options/passes.ts';
+import type { Run } from '../../options/run.ts';
 import type { Target } from '../../passes/index.ts';
 import type { SplitEmbedding } from '../../passes/split-embedding.ts';
+import type { NamedBytes } from '../../samples/wordpiece.ts';
 import type { SampleSets } from '../evaluate/sample-sets.ts';
 import type { TransferLosses } from '../evaluate/transfer.ts';
+
+/** A model as passes that change its function left it. */
+export interface ChangedModel {
+  readonly model: OpenedModel;
+  /** What was changed and what that costs; undefined where no such pass was asked for. */
+  readonly fit: FitReport | undefined;
+}
+
+export interface ChangeOptions {
+  readonly passes: PassChoice;
+  /** What will be written: operations are counted for these. */
+  readonly targets: readonly Target[];
+  readonly evidence: EvidenceOptions;
+  /** In place of the model's own. */
+  readonly vocabulary: NamedBytes | undefined;
+  readonly run: Run;
+}
 
 /** What passes that change the function have changed, and what that costs and brings. */
 export interface FitReport {

@@ -1,7 +1,6 @@
 import type { Task } from '../../models/index.ts';
 import type { WrittenFile } from '../write/write-model.ts';
-import type { ChangedModel } from './change-function.ts';
-import type { FitReport } from './types.ts';
+import type { ChangedModel, FitReport } from './types.ts';
 
 /** What was made of a source. */
 export interface WrittenResult<F extends WrittenFile> {

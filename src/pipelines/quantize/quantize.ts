@@ -19,8 +19,8 @@ import { formFor, granularityFor, type TargetProfile, targetNamed } from '../../
 import { withFolder } from '../evaluate/loaded-model.ts';
 import { rowReader } from '../evaluate/row-reader.ts';
 import { NO_SAMPLES, takeSamples } from '../evaluate/sample-sets.ts';
-import { type ChangedModel, changeFunction } from '../fit/change-function.ts';
-import type { FitReport } from '../fit/types.ts';
+import { changeFunction } from '../fit/change-function.ts';
+import type { ChangedModel, FitReport } from '../fit/types.ts';
 import { writtenResult } from '../fit/written-result.ts';
 import { targetOf, type WritePlan, writePlans } from '../write/plans.ts';
 import { prepare } from '../write/prepare.ts';

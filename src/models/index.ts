@@ -72,7 +72,7 @@ export function buildModel(source: Checkpoint, options: BuildOptions): BuiltMode
   const graph = new Graph(architecture.modelType);
   const choices = task === 'multiple-choice' ? (options.choices ?? 'choices') : undefined;
   const mask = options.mask === 'strict' ? 'added' : model.mask;
-  const builder = openBuilder(graph, weights, architecture, mask, choices, options);
+  const builder = openBuilder(graph, weights, { ...options, ...architecture, mask, choices });
   const hidden = model.encode(builder, scope);
   const encoderProblems = weights.problemCount();
   const headWarnings: string[] = [];
@@ -154,14 +154,16 @@ function checkLength(sequenceLength: Dim, maxPositions: number): void {
   );
 }
 
-function openBuilder(
-  graph: Graph,
-  weights: Weights,
-  { takesTokenTypes }: Architecture,
-  mask: MaskStyle,
-  choices: Dim | undefined,
-  { batch, sequenceLength, indexType }: BuildOptions,
-): Builder {
+/** What a model takes. */
+interface ModelInputs extends Pick<BuildOptions, 'batch' | 'sequenceLength' | 'indexType'> {
+  readonly takesTokenTypes: boolean;
+  readonly mask: MaskStyle;
+  /** Answers to a question, where the model chooses between them. */
+  readonly choices: Dim | undefined;
+}
+
+function openBuilder(graph: Graph, weights: Weights, inputs: ModelInputs): Builder {
+  const { batch, sequenceLength, indexType, takesTokenTypes, mask, choices } = inputs;
   const lead = choices === undefined ? [batch] : [batch, choices];
   const input = (name: string) => {
     const node = graph.input(name, { dtype: indexType, shape: [...lead, sequenceLength] });

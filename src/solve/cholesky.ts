@@ -73,40 +73,44 @@ export function solveCholesky(factor: Float64Array, size: number, sides: Float64
   const count = sides.length / size;
   // [size, columns]: a row of all sides side by side, so that one number of the factor serves all of them in turn.
   const rows = transposed(sides, count, size);
-  const upper = transposed(factor, size, size);
+  const forward: Substitution = { x: rows, count, factor, size };
+  const backward: Substitution = { ...forward, factor: transposed(factor, size, size) };
   // Two rows at a time share what they read of the others.
   for (let row = 0; row < size; row += 2) {
     const next = row + 1 < size ? row + 1 : row;
-    if (next > row) subtractRows(rows, count, row, next, factor, size, 0, row);
-    else subtractFrom(rows, count, row, factor, size, 0, row);
+    if (next > row) subtractRows(forward, row, next, [0, row]);
+    else subtractFrom(forward, row, [0, row]);
     divideRow(rows, count, row, factor[row * size + row] as number);
     if (next === row) break;
-    subtractFrom(rows, count, next, factor, size, row, next);
+    subtractFrom(forward, next, [row, next]);
     divideRow(rows, count, next, factor[next * size + next] as number);
   }
   for (let row = size - 1; row >= 0; row -= 2) {
     const next = row > 0 ? row - 1 : row;
-    if (next < row) subtractRows(rows, count, row, next, upper, size, row + 1, size);
-    else subtractFrom(rows, count, row, upper, size, row + 1, size);
+    if (next < row) subtractRows(backward, row, next, [row + 1, size]);
+    else subtractFrom(backward, row, [row + 1, size]);
     divideRow(rows, count, row, factor[row * size + row] as number);
     if (next === row) break;
-    subtractFrom(rows, count, next, upper, size, row, row + 1);
+    subtractFrom(backward, next, [row, row + 1]);
     divideRow(rows, count, next, factor[next * size + next] as number);
   }
   sides.set(transposed(rows, size, count));
 }
 
-/** X[row] -= Σ factor[row, i] X[i] for from ≤ i < to, and the same for another row: four at a time. */
-function subtractRows(
-  x: Float64Array,
-  count: number,
-  row: number,
-  other: number,
-  factor: Float64Array,
-  size: number,
-  from: number,
-  to: number,
-): void {
+/** Unknowns X [size, count] and the triangle [size, size] that they are solved by. */
+interface Substitution {
+  readonly x: Float64Array;
+  readonly count: number;
+  readonly factor: Float64Array;
+  readonly size: number;
+}
+
+/** Indices from ≤ i < to. */
+type Span = readonly [from: number, to: number];
+
+/** X[row] -= Σ factor[row, i] X[i] over a span, and the same for another row: four at a time. */
+function subtractRows(part: Substitution, row: number, other: number, [from, to]: Span): void {
+  const { x, count, factor, size } = part;
   const target = row * count;
   const second = other * count;
   const at = row * size;
@@ -134,20 +138,12 @@ function subtractRows(
       x[second + s] = (x[second + s] as number) - b0 * y0 - b1 * y1 - b2 * y2 - b3 * y3;
     }
   }
-  subtractFrom(x, count, row, factor, size, i, to);
-  subtractFrom(x, count, other, factor, size, i, to);
+  subtractFrom(part, row, [i, to]);
+  subtractFrom(part, other, [i, to]);
 }
 
-/** X[row] -= Σ factor[row, i] X[i] for from ≤ i < to. */
-function subtractFrom(
-  x: Float64Array,
-  count: number,
-  row: number,
-  factor: Float64Array,
-  size: number,
-  from: number,
-  to: number,
-): void {
+/** X[row] -= Σ factor[row, i] X[i] over a span. */
+function subtractFrom({ x, count, factor, size }: Substitution, row: number, [from, to]: Span): void {
   const target = row * count;
   for (let i = from; i < to; i++) {
     const a = factor[row * size + i] as number;

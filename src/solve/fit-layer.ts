@@ -83,7 +83,8 @@ export async function fitLayer(
       rows: trials.length,
       columns: features.h.columns,
     });
-    const error = heldError(held, all, { z: zh, y: yh }, gain, predicted, trials);
+    const squares = squaredErrors(zh, yh, { channels: trials, gain, predicted });
+    const error = meanShare(squares, pickSums(held, trials), pickSums(all, trials));
     errors.set(exponent, error);
     return error;
   };
@@ -228,25 +229,27 @@ function errorOf(held: Sums, all: Sums, gain: Float64Array): number {
   return meanShare(errors, held, all);
 }
 
-/** The same for y - gain z - predicted [rows, trials], where `trials` are the channels of z and y that are looked at. */
-function heldError(
-  held: Sums,
-  all: Sums,
-  { z, y }: { readonly z: Centred; readonly y: Centred },
-  gain: Float64Array,
-  predicted: Float32Array,
-  trials: Int32Array,
-): number {
-  const count = trials.length;
+/** What a fit says of some channels. */
+interface Prediction {
+  readonly channels: Int32Array;
+  /** One gain for each of these channels. */
+  readonly gain: Float64Array;
+  /** [rows, these channels] */
+  readonly predicted: Float32Array;
+}
+
+/** Σ (y - gain z - predicted)² of each predicted channel, means taken off. */
+function squaredErrors(z: Centred, y: Centred, { channels, gain, predicted }: Prediction): Float64Array {
+  const count = channels.length;
   const errors = new Float64Array(count);
   // y - mean - gain (z - mean) = y - gain z - constant
   const constants = gain.map(
-    (g, i) => (y.mean[trials[i] as number] as number) - g * (z.mean[trials[i] as number] as number),
+    (g, i) => (y.mean[channels[i] as number] as number) - g * (z.mean[channels[i] as number] as number),
   );
   for (let row = 0, at = 0; row < z.rows; row++) {
     const from = row * z.columns;
     for (let i = 0; i < count; i++, at++) {
-      const place = from + (trials[i] as number);
+      const place = from + (channels[i] as number);
       const error =
         (y.values[place] as number) -
         (gain[i] as number) * (z.values[place] as number) -
@@ -255,7 +258,7 @@ function heldError(
       errors[i] = (errors[i] as number) + error * error;
     }
   }
-  return meanShare(errors, pickSums(held, trials), pickSums(all, trials));
+  return errors;
 }
 
 /** Channels that do not vary say nothing. */

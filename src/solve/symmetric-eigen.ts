@@ -16,8 +16,9 @@ const MAX_STEPS = 60;
  * 10·size³ operations. Only the lower triangle is read. Throws INVALID_GRAPH where the matrix has infinities or NaN.
  */
 export function symmetricEigen(matrix: Float64Array, size: number): Eigen {
-  const { diagonal, beside, vectors } = tridiagonal(matrix, size);
-  for (let first = 0; first < size; first++) isolate(diagonal, beside, vectors, size, first);
+  const form = tridiagonal(matrix, size);
+  const { diagonal, vectors } = form;
+  for (let first = 0; first < size; first++) isolate(form, first);
   const order = Array.from({ length: size }, (_, i) => i).sort(
     (a, b) => (diagonal[b] as number) - (diagonal[a] as number),
   );
@@ -57,7 +58,7 @@ function tridiagonal(matrix: Float64Array, size: number): Tridiagonal {
     beside[k] = head > 0 ? -norm : norm;
     v[k + 1] = head - (beside[k] as number);
     scale(v, k + 1, 1 / normOf(v, k + 1));
-    timesLower(a, size, k + 1, v, w);
+    timesLower(a, k + 1, v, w);
     let along = 0;
     for (let i = k + 1; i < size; i++) along += (v[i] as number) * (w[i] as number);
     for (let i = k + 1; i < size; i++) w[i] = (w[i] as number) - along * (v[i] as number);
@@ -86,7 +87,8 @@ function scale(values: Float64Array, from: number, factor: number): void {
 }
 
 /** w = A v on rows and columns from `from` on; each entry of the lower triangle is read once and stands for two. */
-function timesLower(a: Float64Array, size: number, from: number, v: Float64Array, w: Float64Array): void {
+function timesLower(a: Float64Array, from: number, v: Float64Array, w: Float64Array): void {
+  const size = v.length;
   w.fill(0);
   for (let i = from; i < size; i++) {
     const at = i * size;
@@ -120,26 +122,20 @@ function productOf(reflections: Float64Array, size: number): Float64Array {
 }
 
 /** QL steps on the block that begins at `first` until that is a block of its own. */
-function isolate(
-  diagonal: Float64Array,
-  beside: Float64Array,
-  vectors: Float64Array,
-  size: number,
-  first: number,
-): void {
+function isolate(form: Tridiagonal, first: number): void {
   for (let step = 0; ; step++) {
-    const last = endOfBlock(diagonal, beside, size, first);
+    const last = endOfBlock(form, first);
     if (last === first) return;
     if (step === MAX_STEPS)
       throw new MbertError('INVALID_GRAPH', 'eigenvalues: no convergence: the matrix is not finite');
-    stepQl(diagonal, beside, vectors, size, first, last);
+    stepQl(form, first, last);
   }
 }
 
 /** The last index of the block from `first` on: behind it the subdiagonal is rounding noise. */
-function endOfBlock(diagonal: Float64Array, beside: Float64Array, size: number, first: number): number {
+function endOfBlock({ diagonal, beside }: Tridiagonal, first: number): number {
   let last = first;
-  for (; last < size - 1; last++) {
+  for (; last < diagonal.length - 1; last++) {
     const around = Math.abs(diagonal[last] as number) + Math.abs(diagonal[last + 1] as number);
     if (Math.abs(beside[last] as number) <= Number.EPSILON * around) break;
   }
@@ -147,14 +143,9 @@ function endOfBlock(diagonal: Float64Array, beside: Float64Array, size: number, 
 }
 
 /** One implicit QL step with Wilkinson's shift on the block first … last: rotations chase the bulge from its end to its start. */
-function stepQl(
-  diagonal: Float64Array,
-  beside: Float64Array,
-  vectors: Float64Array,
-  size: number,
-  first: number,
-  last: number,
-): void {
+function stepQl({ diagonal, beside, vectors }: Tridiagonal, first: number, last: number): void {
+  const size = diagonal.length;
+  const vector = (i: number) => vectors.subarray(i * size, (i + 1) * size);
   const start = diagonal[first] as number;
   const below = beside[first] as number;
   const half = ((diagonal[first + 1] as number) - start) / (2 * below);
@@ -179,19 +170,19 @@ function stepQl(
     taken = sine * mixed;
     diagonal[i + 1] = moved + taken;
     g = cosine * mixed - b;
-    rotate(vectors, i * size, (i + 1) * size, size, cosine, sine);
+    rotate(vector(i), vector(i + 1), cosine, sine);
   }
   diagonal[first] = (diagonal[first] as number) - taken;
   beside[first] = g;
   beside[last] = 0;
 }
 
-/** Rows x at `a` and y at `b` become c x - s y and s x + c y. */
-function rotate(rows: Float64Array, a: number, b: number, size: number, cosine: number, sine: number): void {
-  for (let i = 0; i < size; i++) {
-    const x = rows[a + i] as number;
-    const y = rows[b + i] as number;
-    rows[b + i] = sine * x + cosine * y;
-    rows[a + i] = cosine * x - sine * y;
+/** Rows x and y become c x - s y and s x + c y. */
+function rotate(xs: Float64Array, ys: Float64Array, cosine: number, sine: number): void {
+  for (let i = 0; i < xs.length; i++) {
+    const x = xs[i] as number;
+    const y = ys[i] as number;
+    ys[i] = sine * x + cosine * y;
+    xs[i] = cosine * x - sine * y;
   }
 }

@@ -4,9 +4,10 @@ import { fileURLToPath } from 'node:url';
 
 /** @typedef {{ readonly name: string; readonly summary: string }} Rule */
 /** @typedef {{ readonly name: string; readonly summary: string; readonly keeps: string }} Pass */
-/** @typedef {{ readonly output: string | { readonly scale: number; readonly zeroPoint: number } }} Int8Rule */
+/** @typedef {{ readonly scale: number; readonly zeroPoint: number }} Steps */
+/** @typedef {'calibrated' | { readonly i8: Steps; readonly i16: Steps }} Int8Rule */
 /** @typedef {{ readonly flags: string; readonly says: string; readonly choices?: readonly string[]; readonly default?: string | number; readonly isRequired?: boolean }} Flag */
-/** @typedef {{ readonly inputs: readonly string[]; readonly attrs: object; readonly int8?: Int8Rule }} Op */
+/** @typedef {{ readonly inputs: readonly string[]; readonly attrs: object; readonly tokens: string; readonly stream: string; readonly moves?: object; readonly int8?: Int8Rule }} Op */
 
 const RUNS = { always: 'always', onnx: 'for ONNX', tflite: 'for TFLite', asked: 'when asked for' };
 
@@ -28,7 +29,7 @@ export function tablesOf({ passes, onnxRules, tfliteRules, errorCodes, ops, comm
     ['onnx-rules', rulesTable(onnxRules)],
     ['tflite-rules', rulesTable(tfliteRules)],
     ['error-codes', table(['code', 'meaning'], Object.entries(errorCodes).map(namedRow))],
-    ['ops', table(['op', 'inputs', 'attributes', 'int8 output'], Object.entries(ops).map(opRow))],
+    ['ops', table(['op', 'inputs', 'attributes', 'tokens', 'stream', 'int8 output'], Object.entries(ops).map(opRow))],
     ...commands.map(
       ({ name, flags }) =>
         /** @type {[string, string]} */ ([`mbert ${name}`, table(['flag', 'meaning'], flags.map(flagRow))]),
@@ -62,9 +63,16 @@ function passRow({ pass: { name, summary, keeps }, runs }) {
 }
 
 /** @param {readonly [string, Op]} entry */
-function opRow([name, { inputs, attrs, int8 }]) {
+function opRow([name, { inputs, attrs, tokens, stream, moves, int8 }]) {
   const defaults = Object.entries(attrs).map(([key, value]) => `${key} = ${JSON.stringify(value)}`);
-  return [`\`${name}\``, inputs.join(', '), defaults.join(', '), int8Text(int8)];
+  return [
+    `\`${name}\``,
+    inputs.join(', '),
+    defaults.join(', '),
+    tokens,
+    stream,
+    moves ? 'as its input' : int8Text(int8),
+  ];
 }
 
 /** @param {Flag} flag */
@@ -80,8 +88,8 @@ function flagRow({ flags, says, choices, default: value, isRequired }) {
 /** @param {Int8Rule | undefined} rule */
 function int8Text(rule) {
   if (rule === undefined) return 'not quantized';
-  if (typeof rule.output === 'string') return rule.output.replaceAll('-', ' ');
-  return `scale 1/${1 / rule.output.scale}, zero point ${rule.output.zeroPoint}`;
+  if (rule === 'calibrated') return rule;
+  return `scale 1/${1 / rule.i8.scale}, zero point ${rule.i8.zeroPoint}`;
 }
 
 /**

@@ -2,7 +2,7 @@ import { MbertError } from '../errors.ts';
 import type { Call, Graph, Node } from '../ir/graph.ts';
 import type { Shape } from '../ir/shape.ts';
 import { GradientBuilder } from './builder.ts';
-import { type InputGradient, type Rule, rules } from './rules.ts';
+import { type InputGradient, type Rule, refused, rules } from './rules.ts';
 
 /**
  * Reverse-mode differentiation: adds to a graph the gradient of Σ seed∘value by each of the `wanted` nodes. `seeds` are
@@ -44,8 +44,10 @@ function gradientsOf(node: Call, dy: Node, build: GradientBuilder): readonly Inp
   return rule ? rule(node as never, dy, build) : node.inputs.map(() => null);
 }
 
+/** A rule may have one for some inputs or forms of an op only. */
 function withoutGradient(node: Call): never {
-  throw new MbertError('UNSUPPORTED', `${node.name}: ${node.op} has no gradient`, {
+  const reason = refused[node.op] ?? 'not in this form';
+  throw new MbertError('UNSUPPORTED', `${node.name}: ${node.op} has no gradient: ${reason}`, {
     hint: 'without --distill the model is fitted in closed form only',
   });
 }

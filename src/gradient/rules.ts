@@ -9,7 +9,7 @@ export type InputGradient = (() => Node) | null;
 /** The gradients of an op's inputs, in order, for the gradient `dy` of its result. Only those that are needed are called. */
 export type Rule<O extends OpName> = (node: Call<O>, dy: Node, build: GradientBuilder) => readonly InputGradient[];
 
-/** By op; one without a row has no gradient. */
+/** Partial, so that a new op compiles before it can be trained. */
 export const rules: { readonly [O in OpName]?: Rule<O> } = {
   add: ({ inputs }, dy, build) => inputs.map((input) => () => build.summedTo(dy, input.type.shape)),
 
@@ -153,6 +153,36 @@ export const rules: { readonly [O in OpName]?: Rule<O> } = {
   },
 
   cast: (node, dy) => [node.type.dtype === 'f32' ? () => dy : null],
+};
+
+const NO_NUMBERS = 'its result is true or false';
+const NO_RULE = 'no rule is written for it';
+const ROUNDS = 'its result goes in steps';
+const UNKNOWN = 'what it computes is not known';
+
+/** Ops without a rule, each with the reason. */
+export const refused: { readonly [O in OpName]?: string } = {
+  and: NO_NUMBERS,
+  compare: NO_NUMBERS,
+  conv1d: NO_RULE,
+  dequantize: 'it reads stored integers',
+  dynamicRound: ROUNDS,
+  erf: NO_RULE,
+  expand: NO_RULE,
+  foreign: UNKNOWN,
+  gather: 'tables are not trained',
+  isNan: NO_NUMBERS,
+  maximum: NO_RULE,
+  mean: NO_RULE,
+  minimum: NO_RULE,
+  not: NO_NUMBERS,
+  or: NO_NUMBERS,
+  pad: NO_RULE,
+  pick: UNKNOWN,
+  quantize: ROUNDS,
+  rsqrt: NO_RULE,
+  sigmoid: NO_RULE,
+  sqrt: NO_RULE,
 };
 
 /** By a product: ONNX Runtime 1.30 takes ten times as long for a Where. */

@@ -1,5 +1,5 @@
 import { MbertError } from '../errors.ts';
-import type { Bindings, Shape } from './shape.ts';
+import type { Bindings, Dim, Shape } from './shape.ts';
 import type { DType, Tensor, TensorType } from './tensor.ts';
 
 export type Attr = number | boolean | string | readonly number[] | Shape;
@@ -14,10 +14,47 @@ export type Named<I extends readonly string[], T> = {
   readonly [N in I[number] as N extends `${infer K}...` ? K : never]: readonly T[];
 };
 
-/** Where the int8 output's scale comes from. Ops with a `weight` also get it per channel, and `bias` as i32. */
-export type Int8Rule =
-  | { readonly output: 'calibrated' | 'same-as-input' }
-  | { readonly output: { readonly scale: number; readonly zeroPoint: number } };
+/** A scale and a zero point: real = scale·(stored - zeroPoint). */
+export interface Steps {
+  readonly scale: number;
+  readonly zeroPoint: number;
+}
+
+/**
+ * Where an integer result's scale comes from. `calibrated`: from the values that it takes. Two pairs of numbers: TFLite's
+ * kernels give these, whatever they read (ai.google.dev/edge/litert/models/quantization_spec; its kernels for i16).
+ */
+export type Int8Rule = 'calibrated' | { readonly i8: Steps; readonly i16: Steps };
+
+/**
+ * How an op treats tokens, the rows of values [..., channels]. `elementwise`: any input may hold them, broadcasting.
+ * `first-input`: each token of the first input by itself, the other inputs are parameters for all. `along-axis`: each
+ * token by itself where the op's axis is the last one; any input may hold them. `mixed`: nothing may rely on either.
+ */
+export type TokenRule = 'elementwise' | 'first-input' | 'along-axis' | 'mixed';
+
+/**
+ * What may be done to the scale of channels (last axis) around an op: its place in a residual stream. `sum`: all sides
+ * and the result have one scale. `affine`: constants of the op take up the scale of what it reads, and give its result
+ * any. `moved`: the result has the scale of what is moved. `fixed`: the op needs and gives the real values.
+ */
+export type StreamRule = 'sum' | 'affine' | 'moved' | 'fixed';
+
+/** How an op that computes nothing moves elements. */
+export interface Movement<A extends Attrs = Attrs> {
+  /** True where each token's channels (last axis) stay together and in order; `x` is the shape of what is moved. */
+  keepsChannels(x: Shape, attrs: A): boolean;
+}
+
+/**
+ * What an op costs for each number that it gives, in multiply-adds of a matrix product that take as long: measured on one
+ * thread with 64 rows of 128 and 512 numbers, forty of the op in a row, in ONNX Runtime 1.30 and in LiteRT 2.5's
+ * WebAssembly build (whose products are slower, so that everything else counts less). Rounded: machines differ.
+ */
+export interface Cost {
+  readonly onnx: number;
+  readonly tflite: number;
+}
 
 /** Everything the project knows of an op, in one place. */
 export interface OpDef<I extends readonly string[] = readonly string[], A extends Attrs = Attrs> {
@@ -26,8 +63,19 @@ export interface OpDef<I extends readonly string[] = readonly string[], A extend
   /** Every attribute with its default. */
   readonly attrs: A;
   readonly commutative?: boolean;
-  /** Absent: stays float. */
+  readonly tokens: TokenRule;
+  readonly stream: StreamRule;
+  /**
+   * Set where each element of the result is one of the first input's, or of all inputs' where that is `xs...`, or a zero.
+   * The result is stored as what is moved is: with its scale, its zero point.
+   */
+  readonly moves?: Movement<A>;
+  /** Absent: no runtime computes the op on integers, or it moves them. */
   readonly int8?: Int8Rule;
+  /** Absent: that of an op that reads and writes each number once. */
+  readonly cost?: Cost;
+  /** How many products each number of the result is the sum of. Absent: the op is no matrix product. */
+  terms?(inputs: Named<I, TensorType>): Dim;
   /** The output's type; throws INVALID_GRAPH where the inputs do not fit. */
   infer(inputs: Named<I, TensorType>, attrs: A): TensorType;
   /** The float reference semantics, exact to f32. Absent where the op is only carried, never computed. */

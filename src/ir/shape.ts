@@ -54,6 +54,12 @@ export function axisOf(axis: number, rank: number): number | null {
   return Number.isInteger(at) && at >= 0 && at < rank ? at : null;
 }
 
+/** True for an axis that is not the last one. */
+export function isBeforeLast(axis: number, { length: rank }: Shape): boolean {
+  const at = axisOf(axis, rank);
+  return at !== null && at < rank - 1;
+}
+
 /** Elements before, along and after an axis: an axis op works on `outer` blocks of `length` rows of `inner` elements. */
 export function aroundAxis(shape: readonly number[], axis: number): { outer: number; length: number; inner: number } {
   return { outer: sizeOf(shape.slice(0, axis)), length: shape[axis] as number, inner: sizeOf(shape.slice(axis + 1)) };

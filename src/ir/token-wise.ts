@@ -1,47 +1,33 @@
-import type { Call } from './graph.ts';
-import type { OpName } from './ops/index.ts';
+import type { Call, Node } from './graph.ts';
+import type { Attrs } from './op.ts';
+import { opDef } from './ops/index.ts';
 import { axisOf } from './shape.ts';
-
-/**
- * Ops that treat every token alike. `x`: the first input holds tokens, the others are parameters. `all`: any input may.
- * `last-axis`: like `all`, as long as the op works along the last axis.
- */
-const TOKEN_WISE: { readonly [O in OpName]?: 'x' | 'all' | 'last-axis' } = {
-  linear: 'x',
-  layerNorm: 'x',
-  noNorm: 'x',
-  add: 'all',
-  sub: 'all',
-  mul: 'all',
-  div: 'all',
-  relu: 'all',
-  gelu: 'all',
-  tanh: 'all',
-  sigmoid: 'all',
-  erf: 'all',
-  dynamicRound: 'all',
-  sqrt: 'all',
-  rsqrt: 'all',
-  cast: 'all',
-  slice: 'last-axis',
-  concat: 'last-axis',
-  softmax: 'last-axis',
-};
 
 /** True for an op that computes each token [..., channels] of its result from the same token of what it reads. */
 export function isTokenWise(node: Call): boolean {
-  const kind = TOKEN_WISE[node.op];
-  if (kind !== 'last-axis') return kind !== undefined;
+  const { tokens } = opDef(node.op);
+  if (tokens !== 'along-axis') return tokens !== 'mixed';
   const rank = node.type.shape.length;
   return axisOf((node.attrs as { readonly axis: number }).axis, rank) === rank - 1;
 }
 
 /** True for one that works along an axis, which is the last one. */
 export function isAlongChannels(node: Call): boolean {
-  return TOKEN_WISE[node.op] === 'last-axis';
+  return opDef(node.op).tokens === 'along-axis';
 }
 
 /** True where the input holds the same numbers for all tokens by what the op is. */
 export function isParameter(node: Call, index: number): boolean {
-  return TOKEN_WISE[node.op] === 'x' && index > 0;
+  return opDef(node.op).tokens === 'first-input' && index > 0;
+}
+
+/** True for an op that moves tokens about and leaves the channels of each together. */
+export function keepsChannels(node: Call): boolean {
+  const [x] = node.inputs;
+  return x !== undefined && opDef(node.op).moves?.keepsChannels(x.type.shape, node.attrs as Attrs) === true;
+}
+
+/** True for a value with channels for each token, [batch, tokens, channels] or [tokens, channels]; what is pooled has one row. */
+export function isHidden({ type: { shape } }: Node): boolean {
+  return shape.length === 3 || (shape.length === 2 && shape[0] !== 1);
 }

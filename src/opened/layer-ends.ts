@@ -1,5 +1,6 @@
 import type { Node } from '../ir/graph.ts';
 import { layerOf } from '../ir/layer-names.ts';
+import { isHidden } from '../ir/token-wise.ts';
 
 /** Values that end a layer, as sums and norms do. */
 const LAYER_ENDS: ReadonlySet<string> = new Set(['add', 'layerNorm', 'noNorm']);
@@ -18,9 +19,4 @@ export function layerEnds(nodes: readonly Node[]): Node[] {
   if (byLayer.size > 0) return [...byLayer.values()];
   const stride = Math.ceil(ends.length / MOST_UNNAMED);
   return ends.filter((_, i) => (ends.length - 1 - i) % stride === 0);
-}
-
-/** A value with channels for each token, [batch, tokens, channels] or [tokens, channels]; what is pooled has one row. */
-function isHidden({ type: { shape } }: Node): boolean {
-  return shape.length === 3 || (shape.length === 2 && shape[0] !== 1);
 }

@@ -4,6 +4,12 @@ import { readF32, type Tensor, takeF32, tensorOf } from '../ir/tensor.ts';
 /** A factor or an addend per channel, in f64 because products of many of them meet in one weight. */
 export type PerChannel = Float64Array;
 
+/** How a value's channels are stored: real = scale∘stored + offset, where null stands for ones and zeros. */
+export interface Gauge {
+  readonly scale: PerChannel | null;
+  readonly offset: PerChannel | null;
+}
+
 /** diag(rows) W for W [out, in]. With `inPlace` the tensor's own memory is changed: it must have no other reader. */
 export function scaledRows(weight: Tensor, rows: PerChannel, inPlace = false): Tensor {
   const [out, width] = weight.shape as readonly [number, number];

@@ -1,6 +1,6 @@
 import type { Call, Graph, Node } from '../ir/graph.ts';
 import type { Pass, PassContext } from '../ir/pass.ts';
-import { axisOf } from '../ir/shape.ts';
+import { keepsChannels } from '../ir/token-wise.ts';
 import { type PerChannel, perChannel, sum, timesVector, vectorTensor } from './affine.ts';
 import { constantLinear, hasOneUse } from './attention.ts';
 import { moveValueBias } from './move-value-bias.ts';
@@ -21,7 +21,7 @@ function readersOf(graph: Graph, norm: Node): Readers | string {
     for (const user of at.users) {
       const writer = user.op === 'add' ? user.inputs.find((input) => input !== at) : undefined;
       const linear = constantLinear(user) ?? (writer && constantLinear(writer));
-      if (movesTokens(user, at)) stack.push(user);
+      if (movesTokens(user)) stack.push(user);
       else if (user.op === 'linear' && linear) reading.push(user);
       else if (linear && hasOneUse(graph, linear.node) && linear.node.attrs.activation === 'none')
         beside.push(linear.node);
@@ -32,10 +32,8 @@ function readersOf(graph: Graph, norm: Node): Readers | string {
 }
 
 /** A reshape or slice that leaves the channels as they are. */
-function movesTokens(node: Node, x: Node): boolean {
-  const rank = x.type.shape.length;
-  if (node.op === 'slice') return axisOf(node.attrs.axis, rank) !== rank - 1;
-  return node.op === 'reshape' && node.type.shape.at(-1) === x.type.shape.at(-1);
+function movesTokens(node: Node): boolean {
+  return (node.op === 'slice' || node.op === 'reshape') && keepsChannels(node);
 }
 
 async function run(graph: Graph, context: PassContext) {

@@ -1,5 +1,6 @@
 import type { Call, Graph, Node } from '../ir/graph.ts';
 import type { Attrs } from '../ir/op.ts';
+import type { OpName } from '../ir/ops/index.ts';
 import type { Pass } from '../ir/pass.ts';
 import { product, type Shape, sameShape } from '../ir/shape.ts';
 import { isAlongChannels, isParameter, isTokenWise } from '../ir/token-wise.ts';
@@ -35,7 +36,7 @@ function merged(graph: Graph, node: Call<'reshape'>): Node | null {
 
 /** The node computed on flat tokens and shaped back, or null where that cannot be or does not pay. */
 function flattened(graph: Graph, node: Call): Node | null {
-  if (node.type.shape.length < 3 || !isTokenWise(node) || isHalfInteger(node)) return null;
+  if (node.type.shape.length < 3 || !isFlattened(node) || isHalfInteger(node)) return null;
   const operands = node.inputs.map((input, i) => operandOf(node, input, i));
   if (operands.includes(null)) return null;
   if (node.op !== 'linear') {
@@ -47,6 +48,28 @@ function flattened(graph: Graph, node: Call): Node | null {
   const attrs: Attrs = isAlongChannels(node) ? { ...node.attrs, axis: -1 } : node.attrs;
   const flat = graph.add(node.op, inputs, attrs, node.name);
   return graph.add('reshape', [flat], { shape: node.type.shape });
+}
+
+/**
+ * Left as they are: masks, which are one small value for all layers, and what stores values, which exporters look for where
+ * it stands.
+ */
+const LEFT: ReadonlySet<OpName> = new Set([
+  'and',
+  'compare',
+  'dequantize',
+  'isNan',
+  'maximum',
+  'minimum',
+  'not',
+  'or',
+  'quantize',
+  'where',
+]);
+
+/** A dynamicRound looks at all tokens, in whatever shape. */
+function isFlattened(node: Call): boolean {
+  return node.op === 'dynamicRound' || (isTokenWise(node) && !LEFT.has(node.op));
 }
 
 /**

@@ -1,8 +1,10 @@
 import type { Call, Graph, Node } from '../ir/graph.ts';
 import type { Pass, PassContext, PassReport } from '../ir/pass.ts';
 import type { Tensor } from '../ir/tensor.ts';
+import { keepsChannels } from '../ir/token-wise.ts';
 import {
   absorbColumns,
+  type Gauge,
   type PerChannel,
   perChannel,
   reciprocal,
@@ -15,11 +17,9 @@ import {
 import { type ConstantLinear, constantLinear, contextOf, contextWithoutBias, hasOneUse } from './attention.ts';
 import { absorbIntoWriters } from './streams/absorb-norm.ts';
 
-/** A value as scale∘base + offset per channel of its last axis; null stands for ones and zeros. */
-interface Gauge {
+/** A value as its gauge over another node. */
+interface Gauged extends Gauge {
   readonly base: Node;
-  readonly scale: PerChannel | null;
-  readonly offset: PerChannel | null;
 }
 
 /** Writers divide by the stream's scale: a gamma this far below the median of its norm keeps an explicit mul instead. */
@@ -31,7 +31,7 @@ const MAX_SCALE = 2 ** 40;
 class Sweep {
   readonly graph: Graph;
   readonly context: PassContext;
-  readonly gauges = new Map<Node, Gauge>();
+  readonly gauges = new Map<Node, Gauged>();
   readonly declined: string[] = [];
   /** Tensors that this sweep made for one linear alone, and so may change again. */
   readonly owned = new WeakSet<Tensor>();
@@ -112,7 +112,7 @@ class Sweep {
   }
 
   /** A stream without a gauge still takes the writer's bias as its offset where a foldable norm follows. */
-  private startOfStream(node: Call<'add'>, stream: Node): Gauge | null {
+  private startOfStream(node: Call<'add'>, stream: Node): Gauged | null {
     const [user] = node.users;
     if (user?.op !== 'noNorm' || user.inputs[1]?.op !== 'constant' || this.context.keeps(user)) return null;
     if (stream.type.shape.at(-1) !== node.type.shape.at(-1) || !hasOneUse(this.graph, node)) return null;
@@ -160,9 +160,7 @@ class Sweep {
     if (!gauge || (node.op !== 'slice' && node.op !== 'reshape')) return false;
     // An output is restored anyway: cutting the restored value is one mul and add less than restoring the cut.
     if (this.graph.outputs.some((output) => output.node === x)) return false;
-    const channels = x.type.shape.at(-1);
-    if (node.type.shape.at(-1) !== channels) return false;
-    if (node.op === 'slice' && (node.attrs.axis === -1 || node.attrs.axis === x.type.shape.length - 1)) return false;
+    if (!keepsChannels(node)) return false;
     const base =
       node.op === 'slice'
         ? this.graph.add('slice', [gauge.base], node.attrs, node.name)

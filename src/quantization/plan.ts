@@ -1,5 +1,5 @@
 import type { Call, Graph, Node } from '../ir/graph.ts';
-import type { OpName } from '../ir/ops/index.ts';
+import { type OpName, opDef } from '../ir/ops/index.ts';
 import type { Quant } from '../ir/tensor.ts';
 import type { ActivationDType } from './qparams.ts';
 import type { RangeMethod, SettingsMap } from './settings.ts';
@@ -36,11 +36,12 @@ export function isCall(node: Node): node is Call {
   return node.op !== 'input' && node.op !== 'constant';
 }
 
-/** Ops that only move numbers: their result has the scale of what they read. */
-const MOVERS: ReadonlySet<string> = new Set<OpName>(['reshape', 'transpose', 'slice', 'concat']);
+/** Moves that stay float: look-ups, which make floats of integer rows, and what only stands before the first product. */
+const FLOAT_MOVES: ReadonlySet<OpName> = new Set(['gather', 'shift', 'pad', 'expand']);
 
+/** True for a node that hands on the integers of what it reads: its result has the same scale. */
 export function isMover(node: Node): boolean {
-  return MOVERS.has(node.op);
+  return isCall(node) && opDef(node.op).moves !== undefined && !FLOAT_MOVES.has(node.op);
 }
 
 /** Every class of a plan once. */

@@ -1,3 +1,4 @@
+import { type OpName, opDef } from '../ir/ops/index.ts';
 import { storedRange } from '../ir/quantized.ts';
 import type { Quant } from '../ir/tensor.ts';
 
@@ -34,8 +35,8 @@ function positive(scale: number): number {
   return scale < LEAST_SCALE ? 1 : Math.fround(scale);
 }
 
-/** What softmax gives, in the one form that TFLite allows: 1/256 and the least integer; i16 is symmetric. */
-export function probabilityQuant(dtype: ActivationDType): Quant & { readonly per: 'tensor' } {
-  if (dtype === 'i16') return { per: 'tensor', scale: 1 / 32768, zeroPoint: 0 };
-  return { per: 'tensor', scale: 1 / 256, zeroPoint: storedRange(dtype)[0] };
+/** What an op gives, whatever it reads; undefined where its values decide. */
+export function fixedQuant(op: OpName, dtype: 'i8' | 'i16'): (Quant & { readonly per: 'tensor' }) | undefined {
+  const { int8 } = opDef(op);
+  return typeof int8 === 'object' ? { per: 'tensor', ...int8[dtype] } : undefined;
 }

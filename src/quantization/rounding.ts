@@ -1,6 +1,7 @@
 import type { Call, Graph, Node } from '../ir/graph.ts';
 import { aroundAxis, axisOf } from '../ir/shape.ts';
 import { readF32 } from '../ir/tensor.ts';
+import { keepsChannels } from '../ir/token-wise.ts';
 import { compensationOf, quantizeCompensated } from './compensation.ts';
 import type { WeightRounding } from './rebuild.ts';
 import { hasWeight, isTable } from './settings.ts';
@@ -21,7 +22,7 @@ export function tableGram(graph: Graph, table: Call<'gather'>): Float64Array | u
     for (const user of at.node.users) {
       if (!live.has(user)) continue;
       if (hasWeight(user) && user.inputs[0] === at.node) addProducts(gram, width, user, at.column);
-      else if (user.op === 'shift' || (user.op === 'reshape' && keepsChannels(user))) {
+      else if ((user.op === 'shift' || user.op === 'reshape') && keepsChannels(user)) {
         stack.push({ node: user, column: at.column });
       } else if (
         user.op === 'concat' &&
@@ -32,10 +33,6 @@ export function tableGram(graph: Graph, table: Call<'gather'>): Float64Array | u
     }
   }
   return gram;
-}
-
-function keepsChannels(node: Call<'reshape'>): boolean {
-  return node.type.shape.at(-1) === node.inputs[0]?.type.shape.at(-1);
 }
 
 /** Where the columns of a part begin in a concatenation, once for each time that it is there. */

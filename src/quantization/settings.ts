@@ -1,5 +1,5 @@
 import type { Call, Node } from '../ir/graph.ts';
-import type { OpName } from '../ir/ops/index.ts';
+import { opDef } from '../ir/ops/index.ts';
 import type { Granularity } from './weights.ts';
 
 /** What a whole model is asked for. */
@@ -65,8 +65,6 @@ export function isNarrow(node: Call): boolean {
   return numbers !== undefined && (numbers.type.shape[0] as number) < LEAST_ROWS;
 }
 
-const TOKEN_MOVERS: ReadonlySet<OpName> = new Set(['reshape', 'shift', 'concat', 'slice', 'transpose', 'pad']);
-
 /**
  * True for the linear or convolution that reads embeddings with nothing but moves between, as MobileBERT's trigram front.
  * A table quantized per row, then again per tensor, is the largest error of an int8 MobileBERT.
@@ -76,7 +74,7 @@ export function isFront(node: Call): boolean {
   const stack: Node[] = [node.inputs[0] as Node];
   for (let at = stack.pop(); at !== undefined; at = stack.pop()) {
     if (isTable(at)) continue;
-    if (at.op === 'input' || at.op === 'constant' || !TOKEN_MOVERS.has(at.op)) return false;
+    if (at.op === 'input' || at.op === 'constant' || opDef(at.op).moves === undefined) return false;
     stack.push(...at.inputs);
   }
   return true;

@@ -56,7 +56,13 @@ test('what a table would break on is escaped, and optional inputs, defaults, cho
       },
     ],
     ops: {
-      softmax: { inputs: ['x', 'mask?'], attrs: { axis: -1 }, int8: { output: { scale: 1 / 256, zeroPoint: -128 } } },
+      softmax: {
+        inputs: ['x', 'mask?'],
+        attrs: { axis: -1 },
+        tokens: 'along-axis',
+        stream: 'fixed',
+        int8: { i8: { scale: 1 / 256, zeroPoint: -128 }, i16: { scale: 2 ** -15, zeroPoint: 0 } },
+      },
     },
   });
   expect(made.get('onnx-rules')).toContain('| `ends` | a \\| b |');
@@ -64,5 +70,7 @@ test('what a table would break on is escaped, and optional inputs, defaults, cho
     '| `--dtype <dtype>` | how weights are stored (`f32`, `f16`; default `f32`) |',
   );
   expect(made.get('mbert convert')).toContain('| `-o, --output <path>` | where to (required) |');
-  expect(made.get('ops')).toContain('| `softmax` | x, mask? | axis = -1 | scale 1/256, zero point -128 |');
+  expect(made.get('ops')).toContain(
+    '| `softmax` | x, mask? | axis = -1 | along-axis | fixed | scale 1/256, zero point -128 |',
+  );
 });

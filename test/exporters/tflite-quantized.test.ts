@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import { lowerings } from '../../src/exporters/tflite/lowerings.ts';
 import type { Node } from '../../src/ir/graph.ts';
+import { type OpName, opDef } from '../../src/ir/ops/index.ts';
 import { graphOf } from '../core.ts';
 import { quantizeWeights } from '../quantize-by-hand.ts';
 import { bytesOf } from './tflite-lab.ts';
@@ -48,6 +50,18 @@ const MOVES: readonly (readonly [string, string])[] = [
     'f = add(x, w i8[8] q(0.25, 1) #1) e = sub(f, x) y = quantize(e)  i8[2, 3, 8] q(0.25, 0)',
   ],
 ];
+
+test('every op that has an integer kernel is here, but for linears and convolutions, which have a file of their own', () => {
+  const tried = new Set(
+    [...OPS, ...MOVES].flatMap(([, body]) =>
+      around(body)
+        .nodes()
+        .map(({ op }) => op as string),
+    ),
+  );
+  const integer = (Object.keys(lowerings) as OpName[]).filter((op) => opDef(op).int8 ?? opDef(op).moves);
+  expect(integer.filter((op) => !tried.has(op))).toEqual(['linear', 'conv1d']);
+});
 
 describe('LiteRT computes in integers what the evaluator rounds to them', () => {
   test.each(OPS)('%s, within one step', async (_, body) => {

@@ -398,7 +398,6 @@ describe('metadata', () => {
 
 describe('refuses', () => {
   test.each([
-    ['an op without a lowering', 'graph g (x: f32[2]) y = erf(x) return o: y', 'y: tflite has no lowering for erf'],
     ['i64 inputs', 'graph g (ids: i64[2]) y = cast(ids) {to: f32} return o: y', 'ids: tflite takes i32 ids, not i64'],
     [
       'two sizes that only the run knows',

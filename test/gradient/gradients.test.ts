@@ -1,12 +1,14 @@
 import { describe, expect, test } from 'vitest';
 import { MbertError } from '../../src/errors.ts';
 import { addGradients } from '../../src/gradient/gradients.ts';
+import { refused, rules } from '../../src/gradient/rules.ts';
 import { evaluate } from '../../src/ir/evaluate.ts';
 import type { Graph, Node } from '../../src/ir/graph.ts';
 import { bindDim, product, type Shape, sizeOf } from '../../src/ir/shape.ts';
 import { readF32, scalarTensor, type Tensor, tensorOf } from '../../src/ir/tensor.ts';
 import { parseGraph } from '../../src/ir/text.ts';
 import { randomNumbers } from '../../src/samples/token-sequences.ts';
+import { undecided } from '../undecided.ts';
 
 const SIZES: { readonly [symbol: string]: number } = { batch: 2, sequence: 3 };
 
@@ -39,6 +41,7 @@ const CASES: readonly (readonly [string, string, string])[] = [
   ['concat', 'a: f32[batch, 2], b: f32[batch, 3]', 'y = concat(a, b)'],
   ['shift', 'x: f32[batch, sequence, 4]', 'y = shift(x) {axis: 1, offset: 1}'],
   ['where', 'm: bool[batch, 3], a: f32[batch, 3], b: f32[3]', 'y = where(m, a, b)'],
+  ['cast of floats', 'x: f32[batch, 3]', 'y = cast(x) {to: f32}'],
   ['a value that is read twice', 'x: f32[batch, 3]', 'h = tanh(x)\n  y = mul(h, h)'],
 ];
 
@@ -69,6 +72,18 @@ describe('the gradient by finite differences', () => {
   }
 });
 
+test('every op has a rule or is refused, and every rule is tried here', () => {
+  expect(undecided('the gradient rules', rules, refused)).toEqual([]);
+  const tried = new Set(CASES.flatMap(([, inputs, body]) => opsIn(`graph g (${inputs}) ${body} return y: y`)));
+  expect(Object.keys(rules).filter((op) => !tried.has(op))).toEqual([]);
+});
+
+function opsIn(text: string): string[] {
+  return parseGraph(text)
+    .nodes()
+    .map(({ op }) => op);
+}
+
 test('several values of a graph may be seeds, and what none depends on has no gradient', () => {
   const graph = parseGraph(`graph g (x: f32[2], unread: f32[2])
   a = tanh(x)
@@ -95,8 +110,13 @@ return a: a, b: b
 });
 
 test.each([
-  ['an op without a rule', 'y = maximum(x, x)', 'y: maximum has no gradient'],
-  ['a matmul that broadcasts', 'h = reshape(x) {shape: [1, 2, 2]}\n  y = matmul(h, b)', 'y: matmul has no gradient'],
+  ['an op without a rule', 'y = maximum(x, x)', 'y: maximum has no gradient: no rule is written for it'],
+  ['an op that rounds', 'y = dynamicRound(x)', 'y: dynamicRound has no gradient: its result goes in steps'],
+  [
+    'a matmul that broadcasts',
+    'h = reshape(x) {shape: [1, 2, 2]}\n  y = matmul(h, b)',
+    'y: matmul has no gradient: not in this form',
+  ],
 ])('refuses %s', (_, body, message) => {
   const graph = parseGraph(`graph g (x: f32[2, 2], b: f32[3, 2, 2])\n  ${body}\nreturn y: y\n`);
   const y = graph.outputs[0]?.node as Node;

@@ -14,6 +14,14 @@ test('counts products by their sums, and other ops by the numbers that they give
   expect(others).toBe(2 * 5 * 16 * 38);
 });
 
+test('counts a convolution by its taps, and what only names a value not at all', () => {
+  const graph = graphOf(`graph g (x: f32[1, 4, 8])
+  y = conv1d(x, w f32[16, 3, 8] #1)  f32[1, 4, 16]
+  z = reshape(y) {shape: [4, 16]}
+return out: z`);
+  expect(countOperations(graph, {}, 'onnx')).toEqual({ multiplyAdds: 4 * 16 * 3 * 8, others: 0 });
+});
+
 test('a norm costs more than what it folds into, in both runtimes', () => {
   const costOf = (op: string, runtime: 'onnx' | 'tflite') =>
     countOperations(

@@ -2,10 +2,10 @@ import { MbertError } from '../../errors.ts';
 import type { OnnxModel, OnnxValue } from '../../formats/onnx.ts';
 import type { Call, Graph, Node } from '../../ir/graph.ts';
 import { computedType } from '../../ir/op.ts';
-import { foreignText } from '../../ir/ops/foreign.ts';
 import type { DType, TensorType } from '../../ir/tensor.ts';
+import { refuse } from '../refusal.ts';
 import { OnnxBuilder } from './builder.ts';
-import { lowerings } from './lowerings.ts';
+import { lowerings, refused } from './lowerings.ts';
 import { refuseOldOpset } from './quantization.ts';
 
 /** The IR version that came with each opset (github.com/onnx/onnx, docs/Versioning.md). */
@@ -74,11 +74,6 @@ function outsideType({ dtype, quant }: TensorType): DType {
 function lower(node: Node, out: OnnxBuilder): void {
   if (node.op === 'input' || node.op === 'constant' || out.fusions.absorbed.has(node)) return;
   const row = lowerings[node.op] as ((node: Call, out: OnnxBuilder) => void) | undefined;
-  if (!row) {
-    const op = node.op === 'foreign' ? foreignText(node.attrs) : node.op;
-    throw new MbertError('UNSUPPORTED', `${node.name}: onnx has no lowering for ${op}`, {
-      hint: 'docs/adding.md says how an exporter learns an op',
-    });
-  }
+  if (!row) refuse(node, 'onnx', refused);
   row(node, out);
 }

@@ -1,9 +1,9 @@
 import { MbertError } from '../../errors.ts';
 import type { Call, Node } from '../../ir/graph.ts';
-import { foreignText } from '../../ir/ops/foreign.ts';
 import type { OpName } from '../../ir/ops/index.ts';
 import { axisOf, type Dim, product } from '../../ir/shape.ts';
 import type { DType } from '../../ir/tensor.ts';
+import { type Refusals, refuse } from '../refusal.ts';
 import { type Options, type Result, type TfliteBuilder, TYPES } from './builder.ts';
 import { inputOf, operand, operands } from './operands.ts';
 import { lowerConv1d, lowerLinear } from './products.ts';
@@ -15,8 +15,8 @@ import type { Builtin } from './versions.ts';
 /** Emits the operators of a node and returns the tensor that holds its value. */
 type Lowering<O extends OpName> = (node: Call<O>, out: TfliteBuilder) => number;
 
-/** Partial, so that a new op compiles before this exporter knows it. TFLite has no ERF: only GELU as a whole. */
-const lowerings: { readonly [O in OpName]?: Lowering<O> } = {
+/** Partial, so that a new op compiles before this exporter knows it. */
+export const lowerings: { readonly [O in OpName]?: Lowering<O> } = {
   add: (node, out) => out.op('ADD', operands(node, out), node, { kind: 'AddOptions', value: scales(node) }),
   sub: (node, out) => out.op('SUB', operands(node, out), node, { kind: 'SubOptions', value: scales(node) }),
   mul: (node, out) => out.op('MUL', operands(node, out), node, { kind: 'MulOptions', value: {} }),
@@ -65,16 +65,30 @@ const lowerings: { readonly [O in OpName]?: Lowering<O> } = {
   shift: lowerShift,
 };
 
+const NO_BUILTIN = 'no builtin operator computes it; mbert passes lists what may rewrite it';
+const NOT_WRITTEN = 'mbert writes no operator for it; mbert passes lists what may rewrite it';
+
+/** TFLite has no ERF, only GELU as a whole. Most others are in what exporters make masks of, which passes rewrite. */
+export const refused: Refusals = {
+  and: NOT_WRITTEN,
+  compare: NOT_WRITTEN,
+  erf: NO_BUILTIN,
+  expand: NOT_WRITTEN,
+  foreign: NO_BUILTIN,
+  isNan: NO_BUILTIN,
+  maximum: NOT_WRITTEN,
+  minimum: NOT_WRITTEN,
+  not: NOT_WRITTEN,
+  or: NOT_WRITTEN,
+  pick: NO_BUILTIN,
+  where: NOT_WRITTEN,
+};
+
 /** Lowers one node and everything that goes with it; `out.value` knows it afterwards. */
 export function lower(node: Node, out: TfliteBuilder): void {
   if (node.op === 'input' || node.op === 'constant' || out.has(node)) return;
   const lowering = lowerings[node.op] as Lowering<OpName> | undefined;
-  if (lowering === undefined) {
-    const op = node.op === 'foreign' ? foreignText(node.attrs) : node.op;
-    throw new MbertError('UNSUPPORTED', `${node.name}: tflite has no lowering for ${op}`, {
-      hint: 'no builtin operator computes it; mbert passes lists what may rewrite it',
-    });
-  }
+  if (lowering === undefined) refuse(node, 'tflite', refused);
   checkStorage(node);
   out.define(node, lowering(node as Call, out));
 }

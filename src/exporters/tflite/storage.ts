@@ -1,7 +1,7 @@
 import { MbertError } from '../../errors.ts';
-import type { Node } from '../../ir/graph.ts';
-import { isFloat } from '../../ir/op.ts';
-import type { OpName } from '../../ir/ops/index.ts';
+import type { Call, Node } from '../../ir/graph.ts';
+import { isFloat, type Steps } from '../../ir/op.ts';
+import { type OpName, opDef } from '../../ir/ops/index.ts';
 import { axisOf } from '../../ir/shape.ts';
 import type { DType, TensorType } from '../../ir/tensor.ts';
 import { typeText } from '../../ir/text.ts';
@@ -9,37 +9,28 @@ import { typeText } from '../../ir/text.ts';
 /** Says what is wrong with how a node and its inputs are stored, or null. */
 type Check = (node: Node) => string | null;
 
-/**
- * The ops that have integer kernels, and what these ask of the types. All others compute in floats. Kernels that only move
- * values copy the integers, so scale and zero point stay; softmax, tanh and sigmoid have fixed ones.
- */
+/** What kernels ask of the types that read tables and weights, or change how a value is stored. */
 const checks: { readonly [O in OpName]?: Check } = {
-  add: alike,
-  sub: alike,
-  mul: alike,
-  relu: alike,
-  gelu: alike,
-  mean: alike,
-  tanh: fixed({ i8: { scale: 1 / 128, zeroPoint: 0 }, i16: { scale: 1 / 32768, zeroPoint: 0 } }),
-  sigmoid: fixed({ i8: { scale: 1 / 256, zeroPoint: -128 }, i16: { scale: 1 / 32768, zeroPoint: 0 } }),
-  softmax: fixed({ i8: { scale: 1 / 256, zeroPoint: -128 }, i16: { scale: 1 / 32768, zeroPoint: 0 } }),
-  reshape: unchanged,
-  transpose: unchanged,
-  slice: unchanged,
-  shift: unchanged,
-  pad: unchanged,
-  concat: unchanged,
   gather: looksUp,
   linear: weighs,
   conv1d: weighs,
-  matmul: alike,
   quantize: quantizes,
   dequantize: dequantizes,
 };
 
+/** Of all others: kernels that only move values copy the integers, so scale and zero point stay; some have fixed ones. */
+function checkOf(op: OpName): Check {
+  const { moves, int8 } = opDef(op);
+  const own = checks[op];
+  if (own) return own;
+  if (moves) return unchanged;
+  if (int8 === undefined) return floats;
+  return int8 === 'calibrated' ? alike : fixed(int8);
+}
+
 /** Throws UNSUPPORTED where tflite has no kernel for the way in which a node and its inputs are stored. */
-export function checkStorage(node: Node): void {
-  const problem = storedAs(node.type) ?? (checks[node.op as OpName] ?? floats)(node);
+export function checkStorage(node: Call): void {
+  const problem = storedAs(node.type) ?? checkOf(node.op)(node);
   if (problem !== null) {
     throw new MbertError('UNSUPPORTED', `${node.name}: tflite ${node.op}: ${problem}`, {
       hint: 'a quantize or dequantize between the two, or another type, makes it expressible',
@@ -98,7 +89,7 @@ function moves(node: Node, inputs: readonly Node[]): string | null {
   return `only moves values, so ${typeText(node.type)} cannot come from ${bad.name}, ${typeText(bad.type)}`;
 }
 
-function fixed(wanted: { readonly [D in DType]?: { readonly scale: number; readonly zeroPoint: number } }): Check {
+function fixed(wanted: { readonly [D in DType]?: Steps }): Check {
   return (node) => {
     const { dtype, quant } = node.type;
     const problem = alike(node);

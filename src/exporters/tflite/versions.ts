@@ -2,8 +2,6 @@ import type { builtinOperatorValues, Operator } from '../../formats/tflite/gener
 import type { Draft } from '../../formats/tflite/table.ts';
 import type { TensorType } from '../../ir/tensor.ts';
 
-export type Builtin = keyof typeof builtinOperatorValues;
-
 /** What an operator's version depends on. */
 export interface Form {
   readonly inputs: readonly TensorType[];
@@ -41,7 +39,7 @@ function broadcastsHighRank(form: Form): boolean {
 }
 
 /** The operators that mbert writes: rules as in TFLite's op_version.cc, releases as in its runtime_version.cc (August 2026). */
-const table: { readonly [O in Builtin]?: Versions } = {
+const table = {
   ADD: {
     of: (form) => (is(form, 'i64') ? 4 : is(form, 'i16') ? (hasFreeScales(form) ? 3 : 1) : is(form, 'i8') ? 2 : 1),
     releases: { 1: '1.5.0', 2: '1.14.0', 3: '2.4.0', 4: '2.6.0' },
@@ -142,7 +140,10 @@ const table: { readonly [O in Builtin]?: Versions } = {
     },
     releases: { 1: '1.6.0', 2: '1.14.0', 4: '2.3.0', 5: '2.4.0', 6: '2.12.0', 7: '2.14.4' },
   },
-};
+} satisfies { readonly [O in keyof typeof builtinOperatorValues]?: Versions };
+
+/** The operators that lowerings may write: those whose versions are known. */
+export type Builtin = keyof typeof table;
 
 /** Per channel under f32 is known from version 12 on; before, kernels took the first scale for all. */
 function fullyConnected(form: Form): number {
@@ -204,9 +205,7 @@ export function releaseOf(code: Builtin, version: number, form: Form): string {
 }
 
 function row(code: Builtin): Versions {
-  const versions = table[code];
-  if (versions === undefined) throw new Error(`no versions are known for ${code}`);
-  return versions;
+  return table[code];
 }
 
 /** Whether one release comes after another; what a shorter number leaves out is 0. */

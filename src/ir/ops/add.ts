@@ -1,4 +1,4 @@
 import { binaryOp } from './elementwise.ts';
 
 /** a + b, broadcasting. */
-export const add = binaryOp('add', true, (a, b) => a + b);
+export const add = binaryOp('add', { commutative: true, stream: 'sum', int8: 'calibrated' }, (a, b) => a + b);

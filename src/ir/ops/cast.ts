@@ -6,6 +6,8 @@ import { numbersOf, resultTensor } from './elementwise.ts';
 export const cast = defineOp({
   inputs: ['x'],
   attrs: { to: 'f32' as DType },
+  tokens: 'elementwise',
+  stream: 'fixed',
   infer: ({ x }, { to }) => ({ dtype: computedType(to), shape: x.shape }),
   evaluate: ({ x }, { to }) => resultTensor(computedType(to), x.shape, Float64Array.from(numbersOf(x))),
 });

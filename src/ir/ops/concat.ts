@@ -1,5 +1,5 @@
 import { defineOp, invalid } from '../op.ts';
-import { axisOf, type Dim, type Shape, sameShape, shapeText } from '../shape.ts';
+import { axisOf, type Dim, isBeforeLast, type Shape, sameShape, shapeText } from '../shape.ts';
 import type { Tensor, TensorType } from '../tensor.ts';
 
 function concatShape(shapes: readonly Shape[], axis: number): Shape {
@@ -22,7 +22,9 @@ function concatShape(shapes: readonly Shape[], axis: number): Shape {
 export const concat = defineOp({
   inputs: ['xs...'],
   attrs: { axis: -1 as number },
-  int8: { output: 'same-as-input' },
+  tokens: 'along-axis',
+  stream: 'moved',
+  moves: { keepsChannels: (x, { axis }) => isBeforeLast(axis, x) },
   infer({ xs }, { axis }): TensorType {
     return {
       dtype: (xs[0] as TensorType).dtype,

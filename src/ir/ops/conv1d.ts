@@ -1,5 +1,5 @@
 import { defineOp, invalid, isFloat } from '../op.ts';
-import { sameShape, shapeText } from '../shape.ts';
+import { product, sameShape, shapeText } from '../shape.ts';
 import { readF32, tensorOf } from '../tensor.ts';
 
 /**
@@ -9,7 +9,10 @@ import { readF32, tensorOf } from '../tensor.ts';
 export const conv1d = defineOp({
   inputs: ['x', 'weight', 'bias?'],
   attrs: {},
-  int8: { output: 'calibrated' },
+  tokens: 'mixed',
+  stream: 'affine',
+  int8: 'calibrated',
+  terms: ({ weight }) => product(weight.shape.slice(1)),
   infer({ x, weight, bias }) {
     const [out, width, channels] = weight.shape;
     const fits = x.shape.length === 3 && weight.shape.length === 3 && x.shape[2] === channels;

@@ -1,4 +1,4 @@
 import { binaryOp } from './elementwise.ts';
 
 /** a / b, broadcasting. */
-export const div = binaryOp('div', false, (a, b) => a / b);
+export const div = binaryOp('div', { commutative: false, stream: 'fixed' }, (a, b) => a / b);

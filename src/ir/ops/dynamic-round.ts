@@ -11,6 +11,8 @@ const STEPS = 255;
 export const dynamicRound = defineOp({
   inputs: ['x'],
   attrs: {},
+  tokens: 'mixed',
+  stream: 'fixed',
   infer({ x }) {
     if (!isFloat(x.dtype)) invalid(`dynamicRound of ${x.dtype}, takes floats`);
     return { dtype: 'f32', shape: x.shape };

@@ -44,17 +44,20 @@ export function broadcastIndices(from: readonly number[], shape: readonly number
   return indices;
 }
 
+/** What ops that compute element by element differ in, besides what they compute. */
+type Facts = Pick<OpDef, 'stream' | 'int8' | 'cost'>;
+
 /** A binary op that broadcasts as numpy does. */
 export function binaryOp(
   name: string,
-  commutative: boolean,
+  facts: Facts & { readonly commutative: boolean },
   compute: (a: number, b: number) => number,
 ): OpDef<readonly ['a', 'b'], { readonly [name: string]: never }> {
   return defineOp({
     inputs: ['a', 'b'] as const,
     attrs: {} as { readonly [name: string]: never },
-    commutative,
-    int8: { output: 'calibrated' },
+    tokens: 'elementwise',
+    ...facts,
     infer({ a, b }) {
       const shape = broadcast(a.shape, b.shape);
       if (!shape) invalid(`${name} cannot broadcast ${shapeText(a.shape)} with ${shapeText(b.shape)}`);
@@ -80,14 +83,14 @@ export function binaryOp(
 /** A unary op on floats. */
 export function unaryOp<A extends { readonly [name: string]: boolean }>(
   name: string,
-  attrs: A,
+  { attrs, ...facts }: Facts & { readonly attrs: A },
   compute: (x: number, attrs: A) => number,
-  int8?: OpDef['int8'],
 ): OpDef<readonly ['x'], A> {
   return defineOp({
     inputs: ['x'] as const,
     attrs,
-    ...(int8 && { int8 }),
+    tokens: 'elementwise',
+    ...facts,
     infer({ x }) {
       if (!isFloat(x.dtype)) invalid(`${name} of ${x.dtype}, takes floats`);
       return { dtype: 'f32', shape: x.shape };

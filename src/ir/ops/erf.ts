@@ -22,4 +22,4 @@ export function erfOf(x: number): number {
   return Math.sign(x) * (1 - Math.exp(-z * z) / Math.sqrt(Math.PI) / (z + fraction));
 }
 
-export const erf = unaryOp('erf', {}, erfOf);
+export const erf = unaryOp('erf', { attrs: {}, stream: 'fixed' }, erfOf);

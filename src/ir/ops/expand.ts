@@ -7,7 +7,10 @@ import { pickElements } from './strides.ts';
 export const expand = defineOp({
   inputs: ['x'],
   attrs: { shape: [] as Shape },
-  int8: { output: 'same-as-input' },
+  tokens: 'mixed',
+  stream: 'fixed',
+  moves: { keepsChannels: (x, { shape }) => x.length > 0 && x.at(-1) === shape.at(-1) },
+  cost: { onnx: 0, tflite: 0 },
   infer({ x }, { shape }) {
     const joined = broadcast(x.shape, shape);
     if (!joined || !sameShape(joined, shape)) invalid(`expand of ${shapeText(x.shape)} to ${shapeText(shape)}`);

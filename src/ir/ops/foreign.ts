@@ -12,6 +12,8 @@ export const UNKNOWN_SHAPE: Shape = ['?'];
 export const foreign = defineOp({
   inputs: ['xs...'],
   attrs: { op: '', outputDtype: 'f32', outputShape: UNKNOWN_SHAPE } as Attrs,
+  tokens: 'mixed',
+  stream: 'fixed',
   infer: (_, attrs) => ({ dtype: attrs['outputDtype'] as DType, shape: attrs['outputShape'] as Shape }),
 });
 

@@ -1,5 +1,5 @@
 import { computedType, defineOp, invalid, isFloat } from '../op.ts';
-import { aroundAxis, axisOf, shapeText, sizeOf } from '../shape.ts';
+import { aroundAxis, axisOf, isBeforeLast, shapeText, sizeOf } from '../shape.ts';
 import { convertTensor, readIntegers } from '../tensor.ts';
 import { pickElements } from './strides.ts';
 
@@ -7,7 +7,9 @@ import { pickElements } from './strides.ts';
 export const gather = defineOp({
   inputs: ['x', 'indices'],
   attrs: { axis: 0 as number },
-  int8: { output: 'same-as-input' },
+  tokens: 'mixed',
+  stream: 'moved',
+  moves: { keepsChannels: (x, { axis }) => isBeforeLast(axis, x) },
   infer({ x, indices }, { axis }) {
     const at = axisOf(axis, x.shape.length);
     if (at === null || isFloat(indices.dtype))

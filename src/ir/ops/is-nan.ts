@@ -5,6 +5,8 @@ import { readF32, tensorOf } from '../tensor.ts';
 export const isNan = defineOp({
   inputs: ['x'],
   attrs: {},
+  tokens: 'elementwise',
+  stream: 'fixed',
   infer({ x }) {
     if (!isFloat(x.dtype)) invalid(`isNan of ${x.dtype}, takes floats`);
     return { dtype: 'bool', shape: x.shape };

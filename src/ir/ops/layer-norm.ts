@@ -6,6 +6,9 @@ import { inferNorm } from './norm.ts';
 export const layerNorm = defineOp({
   inputs: ['x', 'gamma', 'beta'],
   attrs: { epsilon: 1e-12 as number },
+  tokens: 'first-input',
+  stream: 'fixed',
+  cost: { onnx: 35, tflite: 13 },
   infer: inferNorm,
   evaluate({ x, gamma, beta }, { epsilon }) {
     const source = readF32(x);

@@ -1,12 +1,15 @@
 import { defineOp, invalid, isFloat } from '../op.ts';
-import { sameShape, shapeText, sizeOf } from '../shape.ts';
+import { type Dim, sameShape, shapeText, sizeOf } from '../shape.ts';
 import { readF32, tensorOf } from '../tensor.ts';
 
 /** activation(x Wᵀ + b) on the last axis: x [..., in], weight [out, in], bias [out]; activation `none` or `relu`. */
 export const linear = defineOp({
   inputs: ['x', 'weight', 'bias?'],
   attrs: { activation: 'none' as 'none' | 'relu' },
-  int8: { output: 'calibrated' },
+  tokens: 'first-input',
+  stream: 'affine',
+  int8: 'calibrated',
+  terms: ({ weight }) => weight.shape[1] as Dim,
   infer({ x, weight, bias }) {
     const [out, width] = weight.shape;
     if (!isFloat(x.dtype) || !isFloat(weight.dtype)) invalid(`linear of ${x.dtype} and ${weight.dtype}, takes floats`);

@@ -13,6 +13,8 @@ export function booleanOp<A extends { readonly [name: string]: string }>(
     inputs: ['a', 'b'] as const,
     attrs,
     commutative,
+    tokens: 'elementwise',
+    stream: 'fixed',
     infer({ a, b }) {
       const shape = broadcast(a.shape, b.shape);
       if (!shape) invalid(`${name} cannot broadcast ${shapeText(a.shape)} with ${shapeText(b.shape)}`);

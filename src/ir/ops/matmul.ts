@@ -1,12 +1,15 @@
 import { defineOp, invalid, isFloat } from '../op.ts';
-import { broadcast, shapeText, sizeOf } from '../shape.ts';
+import { broadcast, type Dim, shapeText, sizeOf } from '../shape.ts';
 import { readF32, tensorOf } from '../tensor.ts';
 
 /** a b, or a bᵀ with `transposeB`, on the last two axes; leading axes are equal. a [..., n, k], b [..., k, m] or [..., m, k]. */
 export const matmul = defineOp({
   inputs: ['a', 'b'],
   attrs: { transposeB: false as boolean },
-  int8: { output: 'calibrated' },
+  tokens: 'mixed',
+  stream: 'fixed',
+  int8: 'calibrated',
+  terms: ({ a }) => a.shape.at(-1) as Dim,
   infer({ a, b }, { transposeB }) {
     const [rows, inner] = a.shape.slice(-2);
     const [columns, innerB] = transposeB ? b.shape.slice(-2) : b.shape.slice(-2).reverse();

@@ -1,4 +1,4 @@
 import { binaryOp } from './elementwise.ts';
 
 /** The larger of a and b, broadcasting. */
-export const maximum = binaryOp('maximum', true, (a, b) => Math.max(a, b));
+export const maximum = binaryOp('maximum', { commutative: true, stream: 'fixed' }, (a, b) => Math.max(a, b));

@@ -6,7 +6,9 @@ import { readF32, tensorOf } from '../tensor.ts';
 export const mean = defineOp({
   inputs: ['x'],
   attrs: { axis: -1 as number, keepDims: true as boolean },
-  int8: { output: 'calibrated' },
+  tokens: 'mixed',
+  stream: 'fixed',
+  int8: 'calibrated',
   infer({ x }, { axis, keepDims }) {
     const at = axisOf(axis, x.shape.length);
     if (!isFloat(x.dtype) || at === null) invalid(`mean of axis ${axis} of ${x.dtype}${shapeText(x.shape)}`);

@@ -1,4 +1,8 @@
 import { binaryOp } from './elementwise.ts';
 
 /** a * b, broadcasting. */
-export const mul = binaryOp('mul', true, (a, b) => a * b);
+export const mul = binaryOp(
+  'mul',
+  { commutative: true, stream: 'affine', int8: 'calibrated', cost: { onnx: 15, tflite: 4 } },
+  (a, b) => a * b,
+);

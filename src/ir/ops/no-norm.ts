@@ -6,7 +6,9 @@ import { inferNorm } from './norm.ts';
 export const noNorm = defineOp({
   inputs: ['x', 'gamma', 'beta'],
   attrs: {},
-  int8: { output: 'calibrated' },
+  tokens: 'first-input',
+  stream: 'affine',
+  cost: { onnx: 30, tflite: 6 },
   infer: inferNorm,
   evaluate({ x, gamma, beta }) {
     const source = readF32(x);

@@ -5,6 +5,8 @@ import { tensorOf } from '../tensor.ts';
 export const not = defineOp({
   inputs: ['x'],
   attrs: {},
+  tokens: 'elementwise',
+  stream: 'fixed',
   infer({ x }) {
     if (x.dtype !== 'bool') invalid(`not of ${x.dtype}, takes bool`);
     return { dtype: 'bool', shape: x.shape };

@@ -6,7 +6,9 @@ import { pickElements } from './strides.ts';
 export const pad = defineOp({
   inputs: ['x'],
   attrs: { before: [] as readonly number[], after: [] as readonly number[] },
-  int8: { output: 'same-as-input' },
+  tokens: 'mixed',
+  stream: 'fixed',
+  moves: { keepsChannels: (_, { before, after }) => before.at(-1) === 0 && after.at(-1) === 0 },
   infer({ x }, { before, after }) {
     const counts = [...before, ...after];
     if (

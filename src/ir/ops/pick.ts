@@ -6,5 +6,7 @@ import { UNKNOWN_SHAPE } from './foreign.ts';
 export const pick = defineOp({
   inputs: ['x'],
   attrs: { index: 0 as number, outputDtype: 'f32' as DType, outputShape: UNKNOWN_SHAPE },
+  tokens: 'mixed',
+  stream: 'fixed',
   infer: (_, { outputDtype, outputShape }) => ({ dtype: outputDtype, shape: outputShape }),
 });

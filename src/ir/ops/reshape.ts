@@ -5,7 +5,10 @@ import { bindDim, product, type Shape, shapeText } from '../shape.ts';
 export const reshape = defineOp({
   inputs: ['x'],
   attrs: { shape: [] as Shape },
-  int8: { output: 'same-as-input' },
+  tokens: 'mixed',
+  stream: 'moved',
+  moves: { keepsChannels: (x, { shape }) => x.length > 0 && x.at(-1) === shape.at(-1) },
+  cost: { onnx: 0, tflite: 0 },
   infer({ x }, { shape }) {
     if (product(x.shape) !== product(shape)) invalid(`reshape of ${shapeText(x.shape)} to ${shapeText(shape)}`);
     return { ...x, shape };

@@ -1,12 +1,14 @@
 import { defineOp, invalid } from '../op.ts';
-import { aroundAxis, axisOf, shapeText } from '../shape.ts';
+import { aroundAxis, axisOf, isBeforeLast, shapeText } from '../shape.ts';
 import { pickElements } from './strides.ts';
 
 /** y[t] = x[t + offset] along an axis, zero where that is outside: the trigram's neighbours. */
 export const shift = defineOp({
   inputs: ['x'],
   attrs: { axis: 1 as number, offset: 0 as number },
-  int8: { output: 'same-as-input' },
+  tokens: 'mixed',
+  stream: 'moved',
+  moves: { keepsChannels: (x, { axis }) => isBeforeLast(axis, x) },
   infer({ x }, { axis, offset }) {
     if (axisOf(axis, x.shape.length) === null || !Number.isInteger(offset)) {
       invalid(`shift by ${offset} along axis ${axis} of ${shapeText(x.shape)}`);

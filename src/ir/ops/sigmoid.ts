@@ -1,6 +1,5 @@
 import { unaryOp } from './elementwise.ts';
+import { SHARES } from './softmax.ts';
 
-/** 1 / (1 + e^-x); the int8 output's scale is fixed by the TFLite int8 specification. */
-export const sigmoid = unaryOp('sigmoid', {}, (x) => 1 / (1 + Math.exp(-x)), {
-  output: { scale: 1 / 256, zeroPoint: -128 },
-});
+/** 1 / (1 + e^-x). */
+export const sigmoid = unaryOp('sigmoid', { attrs: {}, stream: 'fixed', int8: SHARES }, (x) => 1 / (1 + Math.exp(-x)));

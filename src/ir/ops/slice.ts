@@ -1,12 +1,14 @@
 import { defineOp, invalid } from '../op.ts';
-import { aroundAxis, axisOf, bindDim, type Dim, type Shape, shapeText } from '../shape.ts';
+import { aroundAxis, axisOf, bindDim, type Dim, isBeforeLast, type Shape, shapeText } from '../shape.ts';
 import { pickElements } from './strides.ts';
 
 /** Elements start to end (exclusive) of one axis. A symbolic end, with start 0, cuts a table to the run's length. */
 export const slice = defineOp({
   inputs: ['x'],
   attrs: { axis: 0 as number, start: 0 as number, end: 0 as Dim },
-  int8: { output: 'same-as-input' },
+  tokens: 'along-axis',
+  stream: 'moved',
+  moves: { keepsChannels: (x, { axis }) => isBeforeLast(axis, x) },
   infer({ x }, { axis, start, end }) {
     const at = axisOf(axis, x.shape.length);
     const size = at === null ? undefined : x.shape[at];

@@ -1,12 +1,21 @@
-import { defineOp, invalid, isFloat } from '../op.ts';
+import { defineOp, type Int8Rule, invalid, isFloat } from '../op.ts';
 import { aroundAxis, axisOf, shapeText } from '../shape.ts';
 import { readF32, tensorOf } from '../tensor.ts';
 
-/** e^x / Σ e^x along an axis. The int8 output's scale is fixed by the TFLite int8 specification. */
+/** What is between 0 and 1: 256 steps from the least integer on; i16 is symmetric and uses half of its range. */
+export const SHARES = {
+  i8: { scale: 1 / 256, zeroPoint: -128 },
+  i16: { scale: 1 / 32768, zeroPoint: 0 },
+} as const satisfies Int8Rule;
+
+/** e^x / Σ e^x along an axis. */
 export const softmax = defineOp({
   inputs: ['x'],
   attrs: { axis: -1 as number },
-  int8: { output: { scale: 1 / 256, zeroPoint: -128 } },
+  tokens: 'along-axis',
+  stream: 'fixed',
+  int8: SHARES,
+  cost: { onnx: 25, tflite: 13 },
   infer({ x }, { axis }) {
     if (!isFloat(x.dtype) || axisOf(axis, x.shape.length) === null)
       invalid(`softmax of axis ${axis} of ${x.dtype}${shapeText(x.shape)}`);

@@ -1,3 +1,3 @@
 import { unaryOp } from './elementwise.ts';
 
-export const sqrt = unaryOp('sqrt', {}, (x) => Math.sqrt(x));
+export const sqrt = unaryOp('sqrt', { attrs: {}, stream: 'fixed' }, (x) => Math.sqrt(x));

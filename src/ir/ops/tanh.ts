@@ -1,4 +1,12 @@
 import { unaryOp } from './elementwise.ts';
 
-/** The int8 output's scale is fixed by the TFLite int8 specification. */
-export const tanh = unaryOp('tanh', {}, (x) => Math.tanh(x), { output: { scale: 1 / 128, zeroPoint: 0 } });
+export const tanh = unaryOp(
+  'tanh',
+  {
+    attrs: {},
+    stream: 'fixed',
+    int8: { i8: { scale: 1 / 128, zeroPoint: 0 }, i16: { scale: 1 / 32768, zeroPoint: 0 } },
+    cost: { onnx: 23, tflite: 17 },
+  },
+  (x) => Math.tanh(x),
+);

@@ -6,7 +6,9 @@ import { pickElements } from './strides.ts';
 export const transpose = defineOp({
   inputs: ['x'],
   attrs: { permutation: [] as readonly number[] },
-  int8: { output: 'same-as-input' },
+  tokens: 'mixed',
+  stream: 'moved',
+  moves: { keepsChannels: (x, { permutation }) => x.length > 1 && permutation.at(-1) === x.length - 1 },
   infer({ x }, { permutation }) {
     const sorted = [...permutation].sort((a, b) => a - b);
     if (sorted.length !== x.shape.length || sorted.some((axis, i) => axis !== i)) {

@@ -11,6 +11,8 @@ function shapeOf(condition: Shape, a: Shape, b: Shape): Shape | null {
 export const where = defineOp({
   inputs: ['condition', 'a', 'b'],
   attrs: {},
+  tokens: 'elementwise',
+  stream: 'fixed',
   infer({ condition, a, b }) {
     const shape = shapeOf(condition.shape, a.shape, b.shape);
     const dtype = computedType(a.dtype);

@@ -1,7 +1,10 @@
 import type { Rule } from '../rule.ts';
 import { operatorsOf, type TfliteModel } from './model.ts';
 
-/** What the kernels write, whatever the file says. */
+/**
+ * What the kernels write, whatever the file says. The specification's own numbers, not those that ops state and files are
+ * written with: a mistake there would be one that this rule finds.
+ */
 const WANTED: { readonly [code: string]: { readonly [type: string]: readonly [scale: number, zeroPoint: number] } } = {
   SOFTMAX: { INT8: [1 / 256, -128], INT16: [1 / 32768, 0] },
   LOGISTIC: { INT8: [1 / 256, -128], INT16: [1 / 32768, 0] },

@@ -1,6 +1,9 @@
 import type { Call, Graph, Node } from '../../ir/graph.ts';
+import type { Attrs } from '../../ir/op.ts';
+import { opDef } from '../../ir/ops/index.ts';
 import type { Pass, PassContext } from '../../ir/pass.ts';
 import { axisOf, product, type Shape, sameShape } from '../../ir/shape.ts';
+import { keepsChannels } from '../../ir/token-wise.ts';
 
 /** What takes a node's place, or null. */
 type Rule = (graph: Graph, node: Call) => Node | null;
@@ -103,35 +106,19 @@ function hoist(graph: Graph, node: Call): Node | null {
   return graph.add('linear', [flat, ...weights], linear.attrs, linear.name);
 }
 
-/** Whether the reshape leaves the last axis as it is. */
-function keepsChannels(reshape: Node): boolean {
-  const [x] = reshape.inputs as readonly [Node];
-  return reshape.op === 'reshape' && x.type.shape.length > 0 && x.type.shape.at(-1) === reshape.type.shape.at(-1);
-}
-
 /** The op keeps its name; the reshape behind it will mostly meet another and go. */
 function reshaped(graph: Graph, made: Node, { name, shape }: { readonly name: string; readonly shape: Shape }): Node {
   return graph.add('reshape', [made], { shape }, `${name}.shape`);
 }
 
-/** f(reshape(x)) for what reads the last axis only. */
+/** f(reshape(x)) for what computes each token by itself. */
 function sinkChannels(graph: Graph, node: Call): Node | null {
   const [flat, ...others] = node.inputs;
-  if (flat === undefined || !keepsChannels(flat)) return null;
-  const inputs = [flat.inputs[0] as Node, ...others];
+  if (opDef(node.op).tokens !== 'first-input' || flat?.op !== 'reshape' || !keepsChannels(flat)) return null;
   // Adding a node of this name takes it from the old one.
   const { name } = node;
-  const { shape } = node.type;
-  switch (node.op) {
-    case 'linear':
-      return reshaped(graph, graph.add('linear', inputs, node.attrs, name), { name, shape });
-    case 'layerNorm':
-      return reshaped(graph, graph.add('layerNorm', inputs, node.attrs, name), { name, shape });
-    case 'noNorm':
-      return reshaped(graph, graph.add('noNorm', inputs, node.attrs, name), { name, shape });
-    default:
-      return null;
-  }
+  const made = graph.add(node.op, [flat.inputs[0] as Node, ...others], node.attrs as Attrs, name);
+  return reshaped(graph, made, { name, shape: node.type.shape });
 }
 
 const UNARY = ['cast', 'erf', 'gelu', 'relu', 'rsqrt', 'sigmoid', 'sqrt', 'tanh'] as const;

@@ -2,6 +2,7 @@ import type { Call, Constant, Graph, Node } from '../../ir/graph.ts';
 import {
   absorbColumns,
   affineTable,
+  type Gauge,
   type PerChannel,
   perChannel,
   reciprocal,
@@ -13,12 +14,6 @@ import {
 } from '../affine.ts';
 import type { Offsets } from './stream-offsets.ts';
 import type { Role } from './streams.ts';
-
-/** real = scale∘stored + offset, where null stands for ones and zeros. */
-interface Gauge {
-  readonly scale: PerChannel | null;
-  readonly offset: PerChannel | null;
-}
 
 /**
  * Stores every node of `scales` as (value - offset) / scale: constants around them change, nothing else. A node that is

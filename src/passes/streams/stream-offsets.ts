@@ -1,7 +1,7 @@
 import type { Call, Graph, Node } from '../../ir/graph.ts';
 import { type PerChannel, perChannel, sum } from '../affine.ts';
 import { hasOneUse } from '../attention.ts';
-import type { Role } from './streams.ts';
+import { type Role, streamRule } from './streams.ts';
 
 /** What is taken off the channels of values: real = stored + offset, before any scale. */
 export interface Offsets {
@@ -106,23 +106,12 @@ class Planner {
 
   private needsBare(user: Node, node: Node): boolean {
     const relation = this.roles.get(user)?.inputs[user.inputs.indexOf(node)] ?? 'fixed';
-    switch (user.op) {
-      case 'add':
-        return relation === 'fixed';
-      case 'mul':
-        return relation === 'fixed' || !this.carriesOffset(user);
-      case 'linear':
-      case 'noNorm':
-        return relation === 'fixed';
-      case 'reshape':
-      case 'slice':
-      case 'transpose':
-      case 'gather':
-        return relation === 'fixed' || this.mustBeBare(user);
-      default:
-        // A shift pads with zeros, which the offset would turn into something else.
-        return true;
-    }
+    const rule = streamRule(user);
+    if (relation === 'fixed' || rule === 'fixed') return true;
+    if (user.op === 'mul') return !this.carriesOffset(user);
+    if (rule !== 'moved') return false;
+    // A shift pads with zeros, which the offset would turn into something else; parts of a concat have offsets of their own.
+    return user.op === 'shift' || user.op === 'concat' || this.mustBeBare(user);
   }
 
   /** k (x + e) = k x + k e, and what the product is added to can take up k e. */

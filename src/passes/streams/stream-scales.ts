@@ -1,6 +1,7 @@
 import type { Graph, Node } from '../../ir/graph.ts';
 import { readF32, type Tensor } from '../../ir/tensor.ts';
 import type { PerChannel } from '../affine.ts';
+import { streamRule } from './streams.ts';
 
 /**
  * Weights keep far inside f32 within this distance from the median scale; published MobileBERT states stand out by
@@ -67,12 +68,6 @@ function guessSquares(node: Node, of: (input: Node) => PerChannel | undefined): 
   switch (node.op) {
     case 'constant':
       return columnSquares(node.tensor);
-    case 'gather':
-    case 'slice':
-    case 'reshape':
-    case 'shift':
-    case 'transpose':
-      return first?.length === node.type.shape.at(-1) ? first : undefined;
     case 'concat':
       return joined(node.inputs.map(of), node.type.shape.at(-1) as number);
     case 'linear':
@@ -95,7 +90,7 @@ function guessSquares(node: Node, of: (input: Node) => PerChannel | undefined): 
       );
     }
     default:
-      return undefined;
+      return streamRule(node) === 'moved' && first?.length === node.type.shape.at(-1) ? first : undefined;
   }
 }
 

@@ -1,6 +1,9 @@
 import type { Call, Graph, Node } from '../../ir/graph.ts';
+import type { StreamRule } from '../../ir/op.ts';
+import { opDef } from '../../ir/ops/index.ts';
 import type { PassContext } from '../../ir/pass.ts';
-import { axisOf, sizeOf } from '../../ir/shape.ts';
+import { sizeOf } from '../../ir/shape.ts';
+import { keepsChannels } from '../../ir/token-wise.ts';
 
 /**
  * What an op has to do with the scale of channels (last axis).
@@ -94,33 +97,28 @@ class Groups {
   }
 }
 
-function roleOf(node: Node): Role {
-  switch (node.op) {
-    case 'add':
-      return sumRole(node);
-    case 'linear':
-    case 'conv1d':
-    case 'noNorm':
-    case 'mul':
-      return affineRole(node);
-    case 'gather':
-    case 'reshape':
-    case 'slice':
-    case 'shift':
-    case 'transpose':
-    case 'concat':
-      return moveRole(node);
-    default:
-      return fixedRole(node);
-  }
+/** The op's place in a residual stream; what nothing computes is as it is. */
+export function streamRule(node: Node): StreamRule {
+  return node.op === 'input' || node.op === 'constant' ? 'fixed' : opDef(node.op).stream;
 }
+
+function roleOf(node: Node): Role {
+  return ROLES[streamRule(node)](node as Call);
+}
+
+const ROLES: { readonly [R in StreamRule]: (node: Call) => Role } = {
+  sum: sumRole,
+  affine: affineRole,
+  moved: moveRole,
+  fixed: fixedRole,
+};
 
 function fixedRole(node: Node): Role {
   return { inputs: node.inputs.map((input) => (input.op === 'constant' ? 'parameter' : 'fixed')), result: 'fixed' };
 }
 
 /** Every side has the result's channels; at most one is constant. */
-function sumRole(node: Call<'add'>): Role {
+function sumRole(node: Call): Role {
   const channels = node.type.shape.at(-1);
   const constants = node.inputs.filter(({ op }) => op === 'constant').length;
   const fits = node.inputs.every(({ type }) => type.shape.at(-1) === channels);
@@ -129,7 +127,7 @@ function sumRole(node: Call<'add'>): Role {
 }
 
 /** The op multiplies channels by constants of its own, and may add others. */
-function affineRole(node: Call<'linear' | 'conv1d' | 'noNorm' | 'mul'>): Role {
+function affineRole(node: Call): Role {
   const [a, b] = node.inputs as readonly [Node, Node];
   const constants = node.inputs.map(({ op }) => op === 'constant');
   if (node.op === 'mul') {
@@ -153,22 +151,4 @@ function moveRole(node: Call): Role {
   if (isMixed || !keepsChannels(node)) return fixedRole(node);
   const inputs = node.inputs.map((_, i) => (i < moved.length && !isConstant ? 'same' : 'parameter'));
   return { inputs, result: isConstant ? 'free' : 'same' };
-}
-
-function keepsChannels(node: Call): boolean {
-  const shape = (node.inputs[0] as Node).type.shape;
-  if (shape.length < 2 && node.op !== 'reshape') return false;
-  switch (node.op) {
-    case 'reshape':
-      return shape.at(-1) === node.type.shape.at(-1);
-    case 'transpose':
-      return node.attrs.permutation.at(-1) === shape.length - 1;
-    case 'gather':
-    case 'slice':
-    case 'shift':
-    case 'concat':
-      return axisOf(node.attrs.axis, shape.length) !== shape.length - 1;
-    default:
-      return false;
-  }
 }

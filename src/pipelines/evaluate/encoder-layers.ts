@@ -1,5 +1,6 @@
 import { MbertError } from '../../errors.ts';
 import type { Graph, Node } from '../../ir/graph.ts';
+import { isHidden } from '../../ir/token-wise.ts';
 
 /** A transformer layer in a graph of any source, found by what it computes. */
 export interface EncoderLayer {
@@ -68,11 +69,6 @@ function isFeatureMap(node: Node): boolean {
   const [first, second] = node.inputs;
   if (node.op === 'add') return isHidden(node) && isComputed(first) && isComputed(second);
   return (node.op === 'layerNorm' || node.op === 'noNorm') && isHidden(node) && throughStorage(first)?.op === 'add';
-}
-
-/** [batch, sequence, hidden] or [sequence, hidden]; what is pooled has one row. */
-function isHidden({ type: { shape } }: Node): boolean {
-  return shape.length === 3 || (shape.length === 2 && shape[0] !== 1);
 }
 
 function isComputed(node: Node | undefined): boolean {

@@ -5,6 +5,7 @@ import { type Constant, Graph, type Input, type Node } from '../../ir/graph.ts';
 import { runPasses } from '../../ir/pass.ts';
 import { type Dim, sameShape, sizeOf } from '../../ir/shape.ts';
 import type { Tensor } from '../../ir/tensor.ts';
+import { isParameter } from '../../ir/token-wise.ts';
 import type { Task } from '../../models/index.ts';
 import { flattenTokens } from '../../passes/flatten-tokens.ts';
 import { type EncoderLayer, encoderLayers } from '../evaluate/encoder-layers.ts';
@@ -117,7 +118,7 @@ function valuesPerToken(graph: Graph, parameters: readonly Trained[]): number {
 /** Weights and biases of linears and the parameters of norms, where nothing else reads them. */
 function trainedIn(graph: Graph): Constant[] {
   const isTrained = (node: Node, reader: Node) =>
-    (reader.op === 'linear' || reader.op === 'noNorm' || reader.op === 'layerNorm') && reader.inputs.indexOf(node) > 0;
+    reader.op !== 'input' && reader.op !== 'constant' && isParameter(reader, reader.inputs.indexOf(node));
   return graph
     .nodes()
     .filter((node) => node.op === 'constant')

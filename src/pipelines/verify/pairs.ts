@@ -4,6 +4,7 @@ import { findGivenNames } from '../../diff/names.ts';
 import { numberValues, opName, type Value } from '../../diff/side.ts';
 import type { Graph, Node } from '../../ir/graph.ts';
 import { type Attrs, isFloat } from '../../ir/op.ts';
+import { opDef } from '../../ir/ops/index.ts';
 import { realType } from '../../ir/quantized.ts';
 import { normalizeBoth } from '../../passes/canonical/normalize.ts';
 
@@ -21,23 +22,13 @@ export interface PairedGraphs {
   readonly pairs: readonly ValuePair[];
 }
 
-/** Ops that only move values; what they move is compared where it is computed. */
-const MOVES: ReadonlySet<string> = new Set([
-  'cast',
-  'concat',
-  'dequantize',
-  'dynamicRound',
-  'expand',
-  'foreign',
-  'gather',
-  'pad',
-  'pick',
-  'quantize',
-  'reshape',
-  'shift',
-  'slice',
-  'transpose',
-]);
+/** Ops that only store values in another way, and those of which nothing is known. */
+const STORES: ReadonlySet<string> = new Set(['cast', 'dequantize', 'dynamicRound', 'foreign', 'pick', 'quantize']);
+
+/** False for what only moves or stores a value: that is compared where it is computed. */
+function isComputed(value: Value): boolean {
+  return value.op === 'input' || !(STORES.has(value.op) || opDef(value.op).moves);
+}
 
 /**
  * Pairs the values of two graphs: by the names that their makers gave, otherwise as `mbert diff` does. A pair has one
@@ -73,7 +64,7 @@ function pairAlike(reference: Graph, model: Graph): PairedGraphs {
     pairs.push({ reference: a, model: b });
   };
   for (const [i, value] of sideA.values.entries()) {
-    if (value.op === 'input' || MOVES.has(value.op)) continue;
+    if (value.op === 'input' || !isComputed(value)) continue;
     const named = namesA.has(value.name) ? namesB.get(value.name) : undefined;
     if (named !== undefined && isComparable(value, named)) consider(value, named);
     else {
@@ -92,7 +83,7 @@ function givenNames(values: readonly Value[]): ReadonlyMap<string, Value> {
 }
 
 function isComparable(a: Value, b: Value): boolean {
-  if (opName(a) !== opName(b) || MOVES.has(a.op)) return false;
+  if (opName(a) !== opName(b) || !isComputed(a)) return false;
   const [from, to] = [realType(a.type), realType(b.type)];
   // A linear with its activation computes something else than one without.
   const activation = (value: Value) => (value.op === 'input' ? undefined : (value.attrs as Attrs)['activation']);

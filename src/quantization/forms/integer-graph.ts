@@ -1,16 +1,13 @@
 import type { Call, Graph, Node } from '../../ir/graph.ts';
 import type { OpName } from '../../ir/ops/index.ts';
 import { isCall, isMover, type Plan, type ValueClass } from '../plan.ts';
-import { type ActivationDType, probabilityQuant } from '../qparams.ts';
+import { fixedQuant } from '../qparams.ts';
 import { hasWeight, isNarrow, isTable, type Settings, type SettingsMap } from '../settings.ts';
 import type { Form, FormRequest } from './form.ts';
 import { weightSettings } from './weights-only.ts';
 
 /** Sums and products of values, which are integers only between integers: else two roundings gain nothing. */
 const ELEMENTWISE: ReadonlySet<string> = new Set<OpName>(['add', 'sub', 'mul']);
-
-/** TFLite fixes what these give, whatever they read. */
-const FIXED = { softmax: 'probability' } as const;
 
 /**
  * Everything between the embeddings and the head in integers, but softmax and the mask, which XNNPACK has in float only:
@@ -104,13 +101,13 @@ function integerNodes(graph: Graph, settings: SettingsMap, integerOutputs: boole
 
 /** Values joined by movers (union-find); each class ends with one scale. */
 class Classes {
-  readonly #dtype: ActivationDType;
+  readonly #dtype: 'i8' | 'i16';
   readonly #request: FormRequest;
   readonly #settings: SettingsMap;
   readonly #parents = new Map<Node, Node>();
   readonly #classes = new Map<Node, ValueClass>();
 
-  constructor(dtype: ActivationDType, request: FormRequest, settings: SettingsMap) {
+  constructor(dtype: 'i8' | 'i16', request: FormRequest, settings: SettingsMap) {
     this.#dtype = dtype;
     this.#request = request;
     this.#settings = settings;
@@ -122,12 +119,14 @@ class Classes {
     const known = this.#classes.get(root);
     if (known) return known;
     const method = this.#settings.get(node as Call)?.range ?? this.#request.range;
+    // Of the ops whose scale is fixed, the form has only this one in integers.
+    const fixed = node.op === 'softmax' ? fixedQuant(node.op, this.#dtype) : undefined;
     const values: ValueClass = {
       dtype: this.#dtype,
       members: [node],
       symmetric: false,
       method,
-      ...(node.op in FIXED && { fixed: probabilityQuant(this.#dtype) }),
+      ...(fixed && { fixed }),
     };
     this.#classes.set(root, values);
     return values;

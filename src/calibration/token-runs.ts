@@ -1,7 +1,7 @@
 import type { Call, Graph, Node } from '../ir/graph.ts';
 import { type Shape, sameShape, sizeOf } from '../ir/shape.ts';
 import { readF32, type Tensor, tensorOf } from '../ir/tensor.ts';
-import type { BatchValues, CalibrationRuns, TextMatrix } from '../ir/text-runs.ts';
+import type { BatchValues, TextMatrix, TextRuns } from '../ir/text-runs.ts';
 import { isParameter, isTokenWise } from '../ir/token-wise.ts';
 import type { RuntimeSession } from '../runtimes/runtime.ts';
 import type { TokenRow } from '../samples/feeds.ts';
@@ -30,7 +30,7 @@ export async function openRuns(
   graph: Graph,
   rows: readonly TokenRow[],
   { pad, threads }: RunsOptions,
-): Promise<CalibrationRuns & { close(): Promise<void> }> {
+): Promise<TextRuns & { close(): Promise<void> }> {
   const text = batchesOf(tokenInputsOf(graph), rows, pad);
   const products = await openProducts(threads);
   const runner = new Runner(text, threads);

@@ -1,7 +1,7 @@
 import type { Graph, Node } from './graph.ts';
 import { match, type Pattern } from './match.ts';
 import type { Statistics, StatisticsRequest } from './statistics.ts';
-import type { CalibrationRuns } from './text-runs.ts';
+import type { TextRuns } from './text-runs.ts';
 import { verifyGraph } from './verify-graph.ts';
 
 export interface PassReport {
@@ -21,7 +21,7 @@ export interface PassContext {
   /** Runs the graph as it is now on the calibration samples. Absent where there are none. */
   statistics?(requests: readonly StatisticsRequest[]): Promise<Statistics>;
   /** Runs any part of a graph on the calibration samples. Absent where there are none. */
-  readonly runs?: CalibrationRuns;
+  readonly runs?: TextRuns;
   /** The model as it was before any pass changed its function: what fitting passes aim at. Default: the pass's own graph. */
   readonly teacher?: Graph;
   /** How often each token id occurs in the calibration text. Absent where there is none. */

@@ -64,7 +64,7 @@ export interface ScorePairs {
 }
 
 /** Runs graphs on the calibration text, part by part: what fitting one layer after the other needs. */
-export interface CalibrationRuns {
+export interface TextRuns {
   /** The wanted nodes' values; what they need is computed from the text or from `known` values, whichever is nearer. */
   compute(
     graph: Graph,

@@ -1,5 +1,5 @@
 import type { Node } from '../ir/graph.ts';
-import { layerOf } from '../ir/layer-names.ts';
+import { layerOf } from '../ir/names.ts';
 import { isHidden } from '../ir/token-wise.ts';
 
 /** Values that end a layer, as sums and norms do. */

@@ -1,5 +1,5 @@
 import type { Graph } from '../ir/graph.ts';
-import { tokenInput } from '../ir/token-inputs.ts';
+import { tokenInput } from '../ir/names.ts';
 
 /**
  * How many rows the smallest table has that an input looks up, `otherwise` where there is none: LiteRT does not check ids,

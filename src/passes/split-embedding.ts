@@ -1,7 +1,7 @@
 import type { Call, Constant, Graph, Node } from '../ir/graph.ts';
+import { tokenInput } from '../ir/names.ts';
 import type { Pass, PassContext, PassReport } from '../ir/pass.ts';
 import { readF32, type Tensor, tensorOf } from '../ir/tensor.ts';
-import { tokenInput } from '../ir/token-inputs.ts';
 import { principalAxes } from '../solve/principal-axes.ts';
 import { vectorTensor } from './affine.ts';
 

@@ -1,5 +1,5 @@
 import type { Difference, ValueError } from '../diff/difference.ts';
-import { layerOf } from '../ir/layer-names.ts';
+import { layerOf } from '../ir/names.ts';
 import type { ModelDiff, SideSummary } from '../pipelines/diff/diff-models.ts';
 import { groupDifferences } from './diff-groups.ts';
 import { KIND_TITLES, verdictText } from './diff-text.ts';

@@ -1,4 +1,4 @@
-import { layerOf } from '../ir/layer-names.ts';
+import { layerOf } from '../ir/names.ts';
 import type { GraphOutline } from '../opened/outline.ts';
 import type { QuantizedFile, QuantizeResult } from '../pipelines/quantize/quantize.ts';
 import { fitBody } from './fit-html.ts';

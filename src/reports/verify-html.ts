@@ -1,4 +1,4 @@
-import { layerOf } from '../ir/layer-names.ts';
+import { layerOf } from '../ir/names.ts';
 import type { LintResult } from '../lint/lint-file.ts';
 import type { TransferLosses } from '../pipelines/evaluate/transfer.ts';
 import { LEAST_DB } from '../pipelines/verify/decibels.ts';

@@ -1,4 +1,4 @@
-import type { CalibrationRuns, TextMatrix } from '../ir/text-runs.ts';
+import type { TextMatrix, TextRuns } from '../ir/text-runs.ts';
 import { factorCholesky } from './cholesky.ts';
 import { meanOf, plus, rowsBetween } from './rows.ts';
 
@@ -15,7 +15,7 @@ export interface Features {
   factorOf(part: Part, exponent: number): Float64Array;
 }
 
-export async function featuresOf(matrix: TextMatrix, runs: Pick<CalibrationRuns, 'product'>): Promise<Features> {
+export async function featuresOf(matrix: TextMatrix, runs: Pick<TextRuns, 'product'>): Promise<Features> {
   const h = { ...matrix, mean: meanOf(matrix) };
   const train = rowsBetween(h, 0, h.fitted);
   const held = rowsBetween(h, h.fitted, h.rows);

@@ -1,4 +1,4 @@
-import type { CalibrationRuns, Matrix, TextMatrix } from '../ir/text-runs.ts';
+import type { Matrix, TextMatrix, TextRuns } from '../ir/text-runs.ts';
 import { solveCholesky } from './cholesky.ts';
 import type { Features } from './features.ts';
 import { meanOf, plus, rowsBetween, type Sums, sumsOf } from './rows.ts';
@@ -46,7 +46,7 @@ const MIN_GAIN_TO_MEDIAN = 1 / 50;
 /** Ridge least squares for gain, D and offset at once; the regularization of D is the one that is best on held-out rows. */
 export async function fitLayer(
   problem: LayerProblem,
-  runs: Pick<CalibrationRuns, 'product' | 'rowsTimes'>,
+  runs: Pick<TextRuns, 'product' | 'rowsTimes'>,
 ): Promise<LayerFit> {
   const { hasGain, features } = problem;
   const { fitted } = problem.z;
@@ -129,7 +129,7 @@ function partsOf(matrix: Centred, fitted: number): readonly [Centred, Centred] {
   ];
 }
 
-async function crossOf(runs: Pick<CalibrationRuns, 'product'>, h: Matrix, z: Matrix, y: Matrix): Promise<Cross> {
+async function crossOf(runs: Pick<TextRuns, 'product'>, h: Matrix, z: Matrix, y: Matrix): Promise<Cross> {
   return { size: h.columns, hz: await runs.product(z, h), hy: await runs.product(y, h) };
 }
 

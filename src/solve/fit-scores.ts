@@ -1,4 +1,4 @@
-import type { CalibrationRuns, Heads, Matrix, ScorePairs, Segment, TextMatrix } from '../ir/text-runs.ts';
+import type { Heads, Matrix, ScorePairs, Segment, TextMatrix, TextRuns } from '../ir/text-runs.ts';
 import { factorCholesky, solveCholesky } from './cholesky.ts';
 import type { Features } from './features.ts';
 import { rowsBetween } from './rows.ts';
@@ -20,7 +20,7 @@ export interface ScoresFit {
   readonly offset: Float64Array;
 }
 
-type ScoresRuns = Pick<CalibrationRuns, 'product' | 'rowsTimes' | 'scorePairs'>;
+type ScoresRuns = Pick<TextRuns, 'product' | 'rowsTimes' | 'scorePairs'>;
 
 /** Preconditioned steps: in trained models the held-out error stands still after four or five. */
 const MAX_STEPS = 6;

@@ -3,7 +3,7 @@ import { openRuns } from '../../src/calibration/token-runs.ts';
 import { evaluate } from '../../src/ir/evaluate.ts';
 import type { Graph, Node } from '../../src/ir/graph.ts';
 import { readF32, type Tensor } from '../../src/ir/tensor.ts';
-import type { CalibrationRuns, TextMatrix } from '../../src/ir/text-runs.ts';
+import type { TextMatrix, TextRuns } from '../../src/ir/text-runs.ts';
 import { buildModel } from '../../src/models/index.ts';
 import { feedsOf, type TokenRow } from '../../src/samples/feeds.ts';
 import { openCheckpoint } from '../models/corpus.ts';
@@ -36,7 +36,7 @@ function graphOf({ batch, sequenceLength }: Shape): Graph {
   return buildModel(checkpoint, { task: 'qa', batch, sequenceLength, choices: 'choices', indexType: 'i64' }).graph;
 }
 
-async function open(graph: Graph): Promise<CalibrationRuns> {
+async function open(graph: Graph): Promise<TextRuns> {
   const runs = await openRuns(graph, ROWS, { pad: PAD, threads: 1 });
   onTestFinished(() => runs.close());
   return runs;

@@ -1,4 +1,4 @@
-import type { CalibrationRuns, Matrix, TextMatrix } from '../../src/ir/text-runs.ts';
+import type { Matrix, TextMatrix, TextRuns } from '../../src/ir/text-runs.ts';
 
 export const ROWS = 400;
 
@@ -9,7 +9,7 @@ export const LENGTH = 8;
 const FITTED = (ROWS * 4) / 5;
 
 /** Products in plain loops. */
-export const runs: Pick<CalibrationRuns, 'product' | 'rowsTimes'> = {
+export const runs: Pick<TextRuns, 'product' | 'rowsTimes'> = {
   async product(a, b) {
     const result = new Float64Array(a.columns * b.columns);
     for (let row = 0; row < a.rows; row++) {

@@ -3,7 +3,7 @@ import { copyGraph } from '../../ir/copy-graph.ts';
 import type { Call, Graph, Node } from '../../ir/graph.ts';
 import type { Pass, PassContext, PassReport } from '../../ir/pass.ts';
 import { readF32, takeF32, tensorOf } from '../../ir/tensor.ts';
-import type { BatchValues, CalibrationRuns } from '../../ir/text-runs.ts';
+import type { BatchValues, TextRuns } from '../../ir/text-runs.ts';
 import { type Features, featuresOf } from '../../solve/features.ts';
 import { fitLayer, type LayerFit } from '../../solve/fit-layer.ts';
 import { fitScores } from '../../solve/fit-scores.ts';
@@ -70,7 +70,7 @@ export async function fitTogether(
 
 class Sweep {
   readonly graph: Graph;
-  readonly runs: CalibrationRuns;
+  readonly runs: TextRuns;
   readonly student: Prefix;
   readonly teacher: Prefix;
   /** The teacher's nodes by the names that the student's had at first. */
@@ -81,7 +81,7 @@ class Sweep {
   readonly prepared: { readonly node: Node; readonly features: Features }[] = [];
   hasChanged = false;
 
-  constructor(graph: Graph, teacher: Graph, runs: CalibrationRuns) {
+  constructor(graph: Graph, teacher: Graph, runs: TextRuns) {
     this.graph = graph;
     this.runs = runs;
     this.student = new Prefix(graph, runs);
@@ -205,10 +205,10 @@ class Sweep {
 /** A graph that is run on the text piece by piece: values that later nodes need are kept, others forgotten. */
 class Prefix {
   readonly #graph: Graph;
-  readonly #runs: CalibrationRuns;
+  readonly #runs: TextRuns;
   #known = new Map<Node, BatchValues>();
 
-  constructor(graph: Graph, runs: CalibrationRuns) {
+  constructor(graph: Graph, runs: TextRuns) {
     this.#graph = graph;
     this.#runs = runs;
   }

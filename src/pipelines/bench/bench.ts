@@ -8,7 +8,7 @@ import type { ModelOptions } from '../../options/model.ts';
 import { type Run, type RunOptions, startRun } from '../../options/run.ts';
 import { runtimeFor } from '../../runtimes/index.ts';
 import type { RuntimeSession } from '../../runtimes/runtime.ts';
-import { type FeedOptions, type Feeds, feedsFor, type Loaded, shapesOf } from './feeds.ts';
+import { type BenchFeedOptions, type Feeds, feedsFor, type Loaded, shapesOf } from './feeds.ts';
 import { peakMemoryOf } from './memory.ts';
 import { type BenchModel, openBenchModels } from './models.ts';
 import { type Profile, profileOf } from './profile.ts';
@@ -106,7 +106,7 @@ async function benchModels(models: readonly BenchModel[], options: BenchOptions,
   try {
     const loads = await loadAll(models, threads, sessions, run);
     const loaded: Loaded[] = models.map((model, i) => ({ model, session: sessions[i] as RuntimeSession }));
-    const feedOptions: FeedOptions = {
+    const feedOptions: BenchFeedOptions = {
       sequenceLength: options.sequenceLength,
       batch: options.batch,
       data: options.data,

@@ -1,7 +1,7 @@
 import { MbertError } from '../../errors.ts';
+import { tokenInput } from '../../ir/names.ts';
 import { sizeOf } from '../../ir/shape.ts';
 import { convertTensor, type Tensor, tensorOf } from '../../ir/tensor.ts';
-import { tokenInput } from '../../ir/token-inputs.ts';
 import type { RuntimeSession, TensorInfo } from '../../runtimes/runtime.ts';
 import { feedsOf, type TokenRow } from '../../samples/feeds.ts';
 import { openSamples } from '../../samples/open-samples.ts';
@@ -10,7 +10,7 @@ import { type NamedBytes, readWordPiece } from '../../samples/wordpiece.ts';
 import type { BenchModel } from './models.ts';
 
 /** Where token sequences come from. */
-export interface FeedOptions {
+export interface BenchFeedOptions {
   readonly sequenceLength: number | undefined;
   readonly batch: number | undefined;
   /** Texts in place of random tokens. */
@@ -33,7 +33,7 @@ const DEFAULT_LENGTH = 128;
 const CHOICES = 4;
 
 /** The shape of each model's inputs: the file's own sizes, and what the options say where it leaves them open. */
-export function shapesOf(loaded: readonly Loaded[], options: FeedOptions): number[][] {
+export function shapesOf(loaded: readonly Loaded[], options: BenchFeedOptions): number[][] {
   // A file that takes any length runs at that of the one beside it.
   const fixed = loaded.map(({ session }) => session.inputs[0]?.shape.at(-1)).find((dim) => typeof dim === 'number');
   return loaded.map(({ model, session }) => {
@@ -74,7 +74,7 @@ export function feedsFor(
   loaded: readonly Loaded[],
   shapes: readonly (readonly number[])[],
   rounds: number,
-  options: FeedOptions,
+  options: BenchFeedOptions,
 ): { readonly feeds: readonly (readonly Feeds[])[]; readonly warnings: readonly string[] } {
   const texts = options.data === undefined ? undefined : readTexts(options.data, loaded, shapes, options);
   const vocabSize = Math.min(...loaded.map(({ model }) => model.vocabRows));
@@ -116,7 +116,7 @@ function readTexts(
   path: string,
   loaded: readonly Loaded[],
   shapes: readonly (readonly number[])[],
-  { vocabulary, sequenceLength }: FeedOptions,
+  { vocabulary, sequenceLength }: BenchFeedOptions,
 ) {
   const owner = loaded.find(({ model }) => model.vocabulary !== undefined)?.model;
   const words = vocabulary ?? (owner?.vocabulary && { what: 'vocab.txt', bytes: owner.vocabulary });

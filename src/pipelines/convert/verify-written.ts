@@ -1,6 +1,6 @@
 import type { Graph } from '../../ir/graph.ts';
+import { tokenInput } from '../../ir/names.ts';
 import { joinF32, readF32, type Tensor } from '../../ir/tensor.ts';
-import { tokenInput } from '../../ir/token-inputs.ts';
 import { argmaxAgreement, maxAbsError, sqnr } from '../../metrics/metrics.ts';
 import { loadSource } from '../../opened/load-source.ts';
 import { tableRows } from '../../opened/token-tables.ts';

@@ -1,9 +1,9 @@
 import type { Names, NumericDifference } from '../../diff/difference.ts';
 import { limitOf, type Tolerance } from '../../diff/tolerance.ts';
 import { listNames, MbertError } from '../../errors.ts';
+import { tokenInput } from '../../ir/names.ts';
 import { type Dim, shapeText } from '../../ir/shape.ts';
 import { joinF32, readF32, type Tensor } from '../../ir/tensor.ts';
-import { tokenInput } from '../../ir/token-inputs.ts';
 import { argmaxAgreement, maxAbsError, sqnr } from '../../metrics/metrics.ts';
 import { tableRows } from '../../opened/token-tables.ts';
 import { randomSequences } from '../../samples/token-sequences.ts';

@@ -1,6 +1,6 @@
 import type { Graph } from '../../ir/graph.ts';
+import { tokenInput } from '../../ir/names.ts';
 import type { Tensor } from '../../ir/tensor.ts';
-import { tokenInput } from '../../ir/token-inputs.ts';
 import { tableRows } from '../../opened/token-tables.ts';
 import { runtimeFor } from '../../runtimes/index.ts';
 import type { RuntimeSession } from '../../runtimes/runtime.ts';

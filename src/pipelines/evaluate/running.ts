@@ -1,7 +1,7 @@
 import { MbertError } from '../../errors.ts';
+import { tokenInput } from '../../ir/names.ts';
 import { shapeText, sizeOf } from '../../ir/shape.ts';
 import type { Tensor } from '../../ir/tensor.ts';
-import { tokenInput } from '../../ir/token-inputs.ts';
 import type { RuntimeSession } from '../../runtimes/runtime.ts';
 import { feedsOf, type TokenRow } from '../../samples/feeds.ts';
 

@@ -1,6 +1,6 @@
 import { copyGraph } from '../../ir/copy-graph.ts';
 import type { Graph, Node } from '../../ir/graph.ts';
-import type { CalibrationRuns } from '../../ir/text-runs.ts';
+import type { TextRuns } from '../../ir/text-runs.ts';
 import { verifyGraph } from '../../ir/verify-graph.ts';
 import type { Evidence } from '../../options/evidence.ts';
 import type { PassChoice } from '../../options/passes.ts';
@@ -43,9 +43,9 @@ export interface Candidate {
 export interface FitJob extends FitSubject {
   readonly fitted: typeof fittedPasses;
   /** Runs on the calibration texts. */
-  readonly runs: CalibrationRuns;
+  readonly runs: TextRuns;
   /** Opens runs on a few of them. */
-  readonly fewRuns: () => Promise<CalibrationRuns & { close(): Promise<void> }>;
+  readonly fewRuns: () => Promise<TextRuns & { close(): Promise<void> }>;
 }
 
 /** Fits everything; where that loses more than --max-drop allows, again with more and more of the most sensitive sites kept. */

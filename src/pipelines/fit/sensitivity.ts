@@ -2,7 +2,7 @@ import { onnx } from '../../exporters/onnx.ts';
 import { copyGraph } from '../../ir/copy-graph.ts';
 import type { Call, Graph, Node } from '../../ir/graph.ts';
 import { tensorOf } from '../../ir/tensor.ts';
-import type { BatchValues, CalibrationRuns, Matrix } from '../../ir/text-runs.ts';
+import type { BatchValues, Matrix, TextRuns } from '../../ir/text-runs.ts';
 import type { TokenRow } from '../../samples/feeds.ts';
 import { Comparison } from '../evaluate/answers.ts';
 import { type FeedOptions, loadModel, withFolder } from '../evaluate/loaded-model.ts';
@@ -26,7 +26,7 @@ const CHUNK = 16;
 export async function rankSites(
   teacher: Graph,
   candidates: (node: Node) => boolean,
-  runs: CalibrationRuns,
+  runs: TextRuns,
   options: FeedOptions & {
     readonly rows: readonly TokenRow[];
     readonly progress: (done: number, total: number) => void;
@@ -80,7 +80,7 @@ interface ChannelFit {
   readonly offset: Float32Array;
 }
 
-async function fitChannels(graph: Graph, sites: readonly Call[], runs: CalibrationRuns): Promise<ChannelFit[]> {
+async function fitChannels(graph: Graph, sites: readonly Call[], runs: TextRuns): Promise<ChannelFit[]> {
   const fits: ChannelFit[] = [];
   for (let from = 0; from < sites.length; from += CHUNK) {
     const part = sites.slice(from, from + CHUNK);

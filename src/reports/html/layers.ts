@@ -1,4 +1,4 @@
-import { layerOf } from '../../ir/layer-names.ts';
+import { layerOf } from '../../ir/names.ts';
 
 /** What grouping needs to know of a node; inputs are places of earlier nodes, or of later ones where a graph was merged. */
 export interface Groupable {

@@ -1,4 +1,4 @@
-import { layerOf } from '../../ir/layer-names.ts';
+import { layerOf } from '../../ir/names.ts';
 import type { GraphOutline, OutlineNode, OutlineWeight } from '../../opened/outline.ts';
 import type { DiffOutline } from '../../pipelines/diff/outline.ts';
 import { size } from '../text.ts';

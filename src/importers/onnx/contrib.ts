@@ -5,9 +5,9 @@ import { product } from './products.ts';
 import { turnedTensor } from './shapes.ts';
 import type { Value } from './values.ts';
 
-/** Operators of ONNX Runtime's own, which its optimizer writes (github.com/microsoft/onnxruntime, docs/ContribOperators.md). */
+// Operators of ONNX Runtime's own, which its optimizer writes (github.com/microsoft/onnxruntime, docs/ContribOperators.md).
 
-/** gelu(x + bias). */
+/** Reads gelu(x + bias). */
 export function biasGelu(tanh: boolean): Reader {
   return ({ to, inputs, name, ...rest }) => {
     const operation: Operation = { to, inputs, name, ...rest };
@@ -18,7 +18,7 @@ export function biasGelu(tanh: boolean): Reader {
   };
 }
 
-/** layerNorm(x + skip + bias); the fourth output is that sum. */
+/** Reads layerNorm(x + skip + bias); the fourth output is that sum. */
 export const skipLayerNormalization: Reader = (operation) => {
   const { to, inputs, name, node } = operation;
   const bias = inputs[4];
@@ -35,7 +35,7 @@ export const skipLayerNormalization: Reader = (operation) => {
   return node.outputs.length > 3 ? [norm, norm, norm, sum] : norm;
 };
 
-/** alpha a b, with the last two axes of either turned. */
+/** Reads alpha a b, with the last two axes of either turned where their attributes say so. */
 export const fusedMatMul: Reader = (operation) => {
   const { to, name } = operation;
   if (intOf(operation, 'transBatchA', 0) !== 0 || intOf(operation, 'transBatchB', 0) !== 0)

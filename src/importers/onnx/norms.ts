@@ -16,10 +16,10 @@ import { reshaped } from './shapes.ts';
 import { numberOf, ONE, type Size } from './sizes.ts';
 import type { Value } from './values.ts';
 
-/** ONNX's default, LayerNormalization-17. */
+/** Default epsilon of LayerNormalization-17. */
 const EPSILON = 1e-5;
 
-/** Over the last axis; a scale or bias that is left out is ones or zeros. */
+/** Reads LayerNormalization over the last axis; a bias that is left out is zeros. */
 export const layerNormalization: Reader = (operation) => {
   const { to, inputs, name } = operation;
   const x = inputOf(operation, 0);
@@ -41,7 +41,7 @@ function zerosLike(width: Size, name: string): Value {
   return { kind: 'tensor', tensor: tensorOf('f32', [size], new Float32Array(size)), name };
 }
 
-/** Before operator set 13 softmax went over all axes from `axis` on, as if they were one. */
+/** Reads Softmax, which before operator set 13 went over all axes from `axis` on, as if they were one. */
 export const softmax: Reader = (operation) => {
   const { to, opset, name } = operation;
   const x = inputOf(operation, 0);
@@ -56,7 +56,7 @@ export const gelu: Reader = (operation) => {
   return operation.to.elementwise('gelu', [inputOf(operation, 0)], { tanh }, operation.name);
 };
 
-/** Axes are an attribute before operator set 18; without any it is the mean of all. */
+/** Reads ReduceMean, whose axes are an attribute before operator set 18; without any it is the mean of all. */
 export const reduceMean: Reader = (operation) => {
   const { to, name } = operation;
   let x = inputOf(operation, 0);
@@ -75,7 +75,7 @@ export const reduceMean: Reader = (operation) => {
   );
 };
 
-/** Σ x = n · mean x, where n is known. */
+/** Reads Σ x as n · mean x, where n is known. */
 export const reduceSum: Reader = (operation) => {
   const { to, name } = operation;
   const shape = knownShape(inputOf(operation, 0));

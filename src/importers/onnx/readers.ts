@@ -50,7 +50,7 @@ import {
   unsqueeze,
 } from './shapes.ts';
 
-/** How each operator is read, by domain and name; one without a row is carried along as foreign. */
+/** Readers of operators by domain and name; one without a row is carried along as foreign. */
 export const readers: { readonly [domain: string]: { readonly [op: string]: Reader } } = {
   '': {
     Add: binary('add'),

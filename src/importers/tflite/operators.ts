@@ -1,11 +1,11 @@
 import type { BuiltinOperator } from '../../formats/tflite/generated/model.ts';
 import type { Attr } from '../../ir/op.ts';
 
-/** The options of an operator by their names in the schema. */
+/** Options of an operator by their names in the schema. */
 export type Options = { readonly [name: string]: unknown };
 
 /** A TFLite operator said in TensorFlow's words: its op, and its attributes from the options. */
-export interface Translation {
+interface Translation {
   readonly op: string;
   readonly attributes?: (options: Options) => { readonly [name: string]: Attr | undefined };
 }
@@ -21,7 +21,7 @@ const STRIDED_SLICE: Translation = {
   }),
 };
 
-/** TFLite's operators are TensorFlow's with shorter names, but for those with a lowering of their own. */
+/** TFLite's operators in TensorFlow's words; those with a lowering of their own keep their name. */
 export const translations: { readonly [B in BuiltinOperator]?: Translation } = {
   ADD: { op: 'AddV2' },
   ADD_N: { op: 'AddN' },
@@ -93,7 +93,7 @@ function integer(options: Options, name: string): number {
   return typeof value === 'number' ? value : 0;
 }
 
-/** Options of plain kinds, under the schema's names. */
+/** Options of plain kinds as attributes, under the schema's names. */
 export function plain(options: Options): { readonly [name: string]: Attr | undefined } {
   const attributes: Record<string, Attr> = {};
   for (const [name, value] of Object.entries(options)) {

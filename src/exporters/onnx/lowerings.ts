@@ -11,10 +11,8 @@ import { expand, pad, reshape, shift } from './shapes.ts';
 import { gather, slice } from './tables.ts';
 import { gelu, layerNorm, mean, noNorm } from './values.ts';
 
-/** How each op is written; an op without a row is refused by name. */
-export type Lowerings = { readonly [O in OpName]?: (node: Call<O>, out: OnnxBuilder) => void };
-
-export const lowerings: Lowerings = {
+/** Writers of ops; one without a row is refused by name. */
+export const lowerings: { readonly [O in OpName]?: (node: Call<O>, out: OnnxBuilder) => void } = {
   add: (node, out) => (out.fusions.residuals.has(node) ? residualAdd(node, out) : all('Add')(node, out)),
   and: all('And'),
   cast: (node, out) =>
@@ -65,7 +63,7 @@ const COMPARISONS = {
   greaterOrEqual: 'GreaterOrEqual',
 } as const;
 
-/** The quantized type does all of it; a copy that stays f32 is no copy. */
+/** Writes QuantizeLinear, for which the quantized type does all; a copy that stays f32 is no copy. */
 function quantize(node: Call<'quantize'>, out: OnnxBuilder): void {
   const real = out.value(node.inputs[0] as Node);
   if (node.type.quant) out.quantize(node, real);
@@ -73,8 +71,8 @@ function quantize(node: Call<'quantize'>, out: OnnxBuilder): void {
 }
 
 /**
- * Symmetric integers of a constant are cast and scaled: ONNX Runtime 1.30 does that once, when it loads the file, where it
- * would run DequantizeLinear each time, or round the weight of a Gemm anew.
+ * Writes a cast and a product for symmetric integers of a constant: ONNX Runtime 1.30 does that once, when it loads the
+ * file, where it would run DequantizeLinear each time, or round the weight of a Gemm anew.
  */
 function dequantize(node: Call<'dequantize'>, out: OnnxBuilder): void {
   const x = node.inputs[0] as Node;
@@ -91,7 +89,7 @@ function dequantize(node: Call<'dequantize'>, out: OnnxBuilder): void {
   out.result(node, 'Mul', [integers, columns]);
 }
 
-/** An op that ONNX has under the same inputs. */
+/** Writes an op that ONNX has under the same inputs. */
 function all(op: string): (node: Call, out: OnnxBuilder) => void {
   return (node, out) => out.result(node, op, values(node, out));
 }

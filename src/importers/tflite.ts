@@ -1,5 +1,5 @@
 import { malformed } from '../errors.ts';
-import { decodeFlatbuffer } from '../formats/tflite/decode.ts';
+import { decodeFlatbuffer, hasIdentifier } from '../formats/tflite/decode.ts';
 import { type Model, modelRoot, type SignatureDef, type SubGraph } from '../formats/tflite/generated/model.ts';
 import type { ModelFile } from '../io/files.ts';
 import type { Graph } from '../ir/graph.ts';
@@ -22,14 +22,9 @@ export const tflite: Importer = {
   name: 'tflite',
   find: (names) => findFile(names, [NAME], (name) => name.endsWith(EXTENSION)),
   // A damaged file is known by its name only; what is wrong with it is then said by the reader.
-  detect: (head, file) => isTflite(head) || file.path.endsWith(EXTENSION),
+  detect: (head, file) => hasIdentifier(head, modelRoot) || file.path.endsWith(EXTENSION),
   read: async (file) => graphSource(file, () => readTflite(file)),
 };
-
-/** True for a FlatBuffer with TFLite's identifier, which follows the offset of the root. */
-function isTflite(head: Uint8Array): boolean {
-  return String.fromCharCode(...head.subarray(4, 8)) === modelRoot.identifier;
-}
 
 /**
  * Reads the graph of a TFLite model with what its metadata holds. Quantization is kept as types. Weights behind the

@@ -68,6 +68,16 @@ export function openFile(path: string): ModelFile {
   };
 }
 
+/** Opens a file for as long as `use` runs. */
+export function withFile<T>(path: string, use: (file: ModelFile) => T): T {
+  const file = openFile(path);
+  try {
+    return use(file);
+  } finally {
+    file.close();
+  }
+}
+
 /** The path of `name` beside `path`. A name with a folder or drive in it would leave the model's folder. */
 export function siblingPath(path: string, name: string): string {
   if (name === '' || name === '.' || name === '..' || /[/\\\0]/.test(name) || /^[A-Za-z]:/.test(name)) {

@@ -14,8 +14,8 @@ import {
   weight,
   widthOf,
 } from './builder.ts';
-import type { CountClaim, SizeClaim } from './claims.ts';
-import { decoderBias, decoderWeight } from './decoder.ts';
+import { type CountClaim, layerClaim, type SizeClaim } from './claims.ts';
+import { decoderBias, decoderWeight, transformHidden } from './decoder.ts';
 import { innerSize, readSettings, type Settings } from './mobilebert-settings.ts';
 
 /**
@@ -58,7 +58,7 @@ function sizeClaims(settings: Settings, scope: string): SizeClaim[] {
 
 function* countClaims({ layers, feedForwards }: Settings, scope: string): Iterable<CountClaim> {
   const before = `${scope}encoder.layer.`;
-  yield { size: layers, extra: 0, block: 'encoder layer', within: '', before, marker: 'attention.' };
+  yield layerClaim(layers, before);
   for (let n = 0; n < layers.value; n++) {
     yield {
       size: feedForwards,
@@ -95,7 +95,7 @@ function embeddings(builder: Builder, settings: Settings, name: string): Node {
   return norm(builder, settings, `${name}.LayerNorm`, sum, settings.epsilons.bare);
 }
 
-/** Each token with its neighbours, [next, current, previous], as one vector; then from there to the hidden size. */
+/** Joins each token with its neighbours, [next, current, previous], to one vector, and maps that to the hidden size. */
 function transformWords(builder: Builder, { trigram, hidden }: Settings, name: string, words: Node): Node {
   const transformation = `${name}.embedding_transformation`;
   if (!trigram && widthOf(words) === hidden.value) {
@@ -115,22 +115,18 @@ function layer(builder: Builder, settings: Settings, name: string, x: Node): Nod
   let y = attention(builder, settings, `${name}.attention`, inputs);
   for (let n = 0; n < settings.feedForwards.value - 1; n++) {
     const network = `${name}.ffn.${n}`;
-    y = normedSum(builder, settings, `${network}.output`, feedForward(builder, settings, network, y), y);
+    const out = feedForward(builder, settings, network, y);
+    y = normedSum(builder, settings, `${network}.output`, { x: out, residual: y });
   }
-  const inner = normedSum(
-    builder,
-    settings,
-    `${name}.output`,
-    feedForward(builder, settings, name, y),
-    y,
-    settings.epsilons.bare,
-  );
+  const out = feedForward(builder, settings, name, y);
+  const epsilon = settings.epsilons.bare;
+  const inner = normedSum(builder, settings, `${name}.output`, { x: out, residual: y, epsilon });
   if (!settings.useBottleneck) return inner;
   const wide = linear(builder, `${name}.output.bottleneck.dense`, inner, settings.hidden.value);
-  return normedSum(builder, settings, `${name}.output.bottleneck`, wide, x);
+  return normedSum(builder, settings, `${name}.output.bottleneck`, { x: wide, residual: x });
 }
 
-/** What the four readers inside a layer see. */
+/** Inputs of the four readers inside a layer. */
 interface LayerInputs {
   readonly query: Node;
   readonly key: Node;
@@ -164,16 +160,11 @@ function attention(builder: Builder, settings: Settings, name: string, inputs: L
     value: linear(builder, `${name}.self.value`, inputs.value, inner),
     heads: settings.heads,
   });
-  return normedSum(
-    builder,
-    settings,
-    `${name}.output`,
-    linear(builder, `${name}.output.dense`, mixed, inner),
-    inputs.residual,
-  );
+  const out = linear(builder, `${name}.output.dense`, mixed, inner);
+  return normedSum(builder, settings, `${name}.output`, { x: out, residual: inputs.residual });
 }
 
-/** output.dense(act(intermediate.dense(x))). */
+/** Adds output.dense(act(intermediate.dense(x))). */
 function feedForward(builder: Builder, settings: Settings, name: string, x: Node): Node {
   const wide = linear(builder, `${name}.intermediate.dense`, x, settings.intermediate.value);
   return linear(
@@ -184,15 +175,15 @@ function feedForward(builder: Builder, settings: Settings, name: string, x: Node
   );
 }
 
-/** norm(x + residual) under `name.LayerNorm`. */
-function normedSum(
-  builder: Builder,
-  settings: Settings,
-  name: string,
-  x: Node,
-  residual: Node,
-  epsilon?: number,
-): Node {
+interface Sum {
+  readonly x: Node;
+  readonly residual: Node;
+  /** Epsilon of the norm. Default: `settings.epsilons.norm`. */
+  readonly epsilon?: number;
+}
+
+/** Adds norm(x + residual) under `name.LayerNorm`. */
+function normedSum(builder: Builder, settings: Settings, name: string, { x, residual, epsilon }: Sum): Node {
   const sum = add(builder, `${name}.residual`, 'add', [x, residual]);
   return norm(builder, settings, `${name}.LayerNorm`, sum, epsilon);
 }
@@ -204,16 +195,15 @@ function pool(builder: Builder, { poolerActivation }: Settings, scope: string, h
 }
 
 /**
- * Scores h · [decoderᵀ; dense] + bias: the words' embeddings [vocabulary, embedding] reach only the first part of the
- * hidden vector, `dense` [hidden - embedding, vocabulary] the rest. The transform's LayerNorm is one in NoNorm models, too.
+ * Adds scores h · [decoderᵀ; dense] + bias: the words' embeddings [vocabulary, embedding] reach only the first part of
+ * the hidden vector, `dense` [hidden - embedding, vocabulary] the rest. The transform's LayerNorm is one in NoNorm
+ * models, too.
  */
 function predict(builder: Builder, settings: Settings, scope: string, hidden: Node): Node {
   const name = 'cls.predictions';
   const { activation, epsilons, isTied } = settings;
   const [words, width] = [settings.vocabulary.value, settings.embedding.value];
-  const dense = linear(builder, `${name}.transform.dense`, hidden, widthOf(hidden));
-  const act = activate(builder, `${name}.transform`, dense, activation);
-  const x = layerNorm(builder, `${name}.transform.LayerNorm`, act, epsilons.head);
+  const x = transformHidden(builder, name, hidden, { activation, epsilon: epsilons.head });
   const decoder = decoderWeight(builder, `${name}.decoder`, { isTied, scope }, [words, width]);
   const rest = settings.hidden.value - width;
   const matrix = joinDecoder(builder, name, decoder, [rest, words]);

@@ -27,10 +27,14 @@ export function decodeFlatbuffer<T extends object>(root: Root<T>, bytes: Uint8Ar
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const budget = Math.max(MAX_BYTES_PER_BYTE * bytes.byteLength, 4096);
   const source: Source = { bytes, view, what, tablesLeft: MAX_TABLES, bytesLeft: budget };
-  const identifier = String.fromCharCode(...bytes.subarray(4, 8));
-  if (bytes.byteLength < 8 || identifier !== root.identifier)
+  if (bytes.byteLength < 8 || !hasIdentifier(bytes, root))
     fail(source, 'header', `has no identifier ${root.identifier}`);
   return readTable(source, root.table, view.getUint32(0, true)) as T;
+}
+
+/** True for bytes that begin a FlatBuffer of this root: its identifier follows the offset of the root table. */
+export function hasIdentifier(head: Uint8Array, root: Root<object>): boolean {
+  return String.fromCharCode(...head.subarray(4, 8)) === root.identifier;
 }
 
 function readTable(source: Source, table: Table<object>, at: number): object {

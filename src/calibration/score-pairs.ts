@@ -173,10 +173,7 @@ function tokensOf(values: Float32Array, columns: number, { start, count, length 
   return tensorOf('f32', [count, length, columns], rows);
 }
 
-/**
- * Models of one attention's sums. Queries and keys are [count, length, heads · size], turned to [count, heads, length,
- * size].
- */
+/** Models of one attention's sums; queries and keys [count, length, heads · size] become [count, heads, length, size]. */
 class ScoreModels {
   readonly #heads: number;
   readonly #size: number;
@@ -219,10 +216,7 @@ class ScoreModels {
     return graph.model(['errors', 'k', 'p', 'weights'], ['slope']);
   }
 
-  /**
-   * Model of Σ w p k kᵀ over all pairs, less Σ w m mᵀ over all queries, m being the mean key that p sees: [heads, size,
-   * size].
-   */
+  /** Model [heads, size, size] of Σ w p k kᵀ over all pairs less Σ w m mᵀ over all queries, m being the mean key by p. */
   curvatures(): OnnxModel {
     const graph = new ScoreGraph();
     const keys = this.#byHead(graph, 'k');

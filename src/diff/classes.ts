@@ -68,10 +68,7 @@ function usesOf(side: Side, value: number, classOf: (user: number) => number): s
   return uses.sort().join(',');
 }
 
-/**
- * Classes of values from which `rounds` steps in all directions look the same: inputs and readers, their labels, and so
- * on.
- */
+/** Classes of values from which inputs and readers look the same for `rounds` steps in all directions. */
 export function neighbourhoods(side: Side, interner: Interner, labels: Classes, rounds: number): Classes {
   let classes = labels;
   for (let round = 0; round < rounds; round++) {

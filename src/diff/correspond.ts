@@ -5,13 +5,10 @@ import { Pairing } from './pairing.ts';
 import { type Allow, type Around, propagate, readsTheSame } from './propagate.ts';
 import type { Side } from './side.ts';
 
-/**
- * Steps around a value in which to look for what is unlike everywhere else: farther tells more, nearer bears more
- * changes.
- */
+/** Steps around a value in which to look for what is unlike all else: farther tells more, nearer bears more changes. */
 const ROUNDS = [3, 2, 1] as const;
 
-/** Each run pairs more, or is the last; models of one shape need one or two. */
+/** Most runs over what is left, each of which pairs more or is the last; models of one shape need one or two. */
 const MAX_RUNS = 8;
 
 /**
@@ -68,10 +65,7 @@ class Matching {
     propagate(this.pairing, pairs, this.#around, allow);
   }
 
-  /**
-   * Pairs what has a name of its own, unless pairs contradict it: after a layer has gone, names may be those that the
-   * next one had.
-   */
+  /** Pairs values by names of their own where no pair contradicts: a layer that has gone may leave its names to the next. */
   pairByNames(names: LazyClasses): void {
     const pairs = this.pairing.pairUnique(names(), (a, b) => this.pairing.mayReadTheSame(a, b));
     propagate(this.pairing, pairs, this.#around, readsTheSame);

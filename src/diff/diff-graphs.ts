@@ -15,12 +15,9 @@ import { compareConstants, isSameConstant } from './weights.ts';
 interface DiffOptions {
   /** Distance up to which weights count as equal. Default: none. */
   readonly tolerance?: Tolerance;
-  /**
-   * Whether another order of the same inputs or outputs is a difference: formats without names bind by it. Default
-   * true.
-   */
+  /** False ignores another order of the same inputs or outputs, by which formats without names bind. Default true. */
   readonly order?: boolean;
-  /** Whether another float type is a difference where it holds the same numbers. Default true. */
+  /** False ignores another float type where it holds the same numbers. Default true. */
   readonly dtype?: boolean;
 }
 

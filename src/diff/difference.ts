@@ -13,10 +13,7 @@ export interface NodeRef {
   readonly op: string;
 }
 
-/**
- * A place where a value is read: the reader's input by name, as `weight` or `bias`; `output` for an output of the
- * model.
- */
+/** A place where a value is read: the reader's input, as `weight` or `bias`, or `output` for an output of the model. */
 export interface Reader {
   readonly node: Names;
   readonly input: string;
@@ -101,11 +98,11 @@ type StructureDifference =
 
 /** Distance of b's values from a's. */
 export interface ValueError {
-  /** max |a - b|; null where it is infinite or not a number. */
+  /** Largest distance max |a - b|; null where it is infinite or not a number. */
   readonly maxAbs: number | null;
-  /** max |a - b| / max |a|; null where a is all zeros or maxAbs is null. */
+  /** Ratio max |a - b| / max |a|; null where a is all zeros or maxAbs is null. */
   readonly relative: number | null;
-  /** 10·log10(Σa² / Σ(a - b)²); null where it is infinite. */
+  /** Signal to noise, 10·log10(Σa² / Σ(a - b)²); null where it is infinite. */
   readonly sqnrDb: number | null;
   /** Number of elements that differ. */
   readonly changed: number;
@@ -116,10 +113,10 @@ export interface ValueError {
 export interface WeightDifference {
   readonly kind: 'weights';
   /**
-   * `values`: nothing simpler. `zeroed`: b is all zeros; `filled`: a is. `scaled`: b is a times `factors`. `permuted`:
-   * the same rows (along `axis`) in another order. `rounded`: b is what a gives in `bits` with a scale for each row
-   * (along `axis`), but stored as floats; `unrounded`: a is. `dtype`: a's values as far as the other type holds them.
-   * `shape`: another shape.
+   * Kind of change. `values`: nothing simpler. `zeroed`: b is all zeros; `filled`: a is. `scaled`: b is a times
+   * `factors`. `permuted`: the same rows (along `axis`) in another order. `rounded`: b is what a gives in `bits` with a
+   * scale for each row (along `axis`), but stored as floats; `unrounded`: a is. `dtype`: a's values as far as the other
+   * type holds them. `shape`: another shape.
    */
   readonly change:
     | 'values'
@@ -133,10 +130,10 @@ export interface WeightDifference {
     | 'dtype'
     | 'shape';
   readonly tensor: Names;
-  /** `f32[512, 128]` */
+  /** Type in a, as `f32[512, 128]`. */
   readonly from: string;
   readonly to: string;
-  /** Null where values cannot be compared: shapes differ, or graph text gave only a hash. */
+  /** Distance of the values; null where they cannot be compared: shapes differ, or graph text gave only a hash. */
   readonly error: ValueError | null;
   /** Least and largest factor, for `scaled`. */
   readonly factors?: readonly [number, number];
@@ -152,7 +149,7 @@ export interface WeightDifference {
 /** Constants in one another's place, as of two layers that were swapped. */
 export interface MovedDifference {
   readonly kind: 'weights';
-  /** `exchanged`: the names stayed, the values went. `moved`: any other. */
+  /** Kind of change. `exchanged`: the names stayed, the values went. `moved`: any other. */
   readonly change: 'moved' | 'exchanged';
   /** Parts by which the names differ: `layer.2` and `layer.3`. Empty where they have no such pattern. */
   readonly between: readonly string[];
@@ -163,13 +160,13 @@ export interface MovedDifference {
 export interface QuantDifference {
   readonly kind: 'quant';
   /**
-   * `scheme`: one side is not quantized. `granularity`: per tensor, channel or block. `storage`: another integer type.
-   * The first that applies of: scheme, granularity, storage, scales, zero-points.
+   * Kind of change. `scheme`: one side is not quantized. `granularity`: per tensor, channel or block. `storage`:
+   * another integer type. The first that applies of: scheme, granularity, storage, scales, zero-points.
    */
   readonly change: 'scheme' | 'granularity' | 'storage' | 'scales' | 'zero-points';
   readonly of: 'weight' | 'activation';
   readonly value: Names;
-  /** `f32`, or `i8 per channel 0, 512 scales 0.0012…0.034` */
+  /** Storage in a, as `f32` or `i8 per channel 0, 512 scales 0.0012…0.034`. */
   readonly from: string;
   readonly to: string;
   /** Error of the real values of a weight: null for activations and where only hashes are known. */

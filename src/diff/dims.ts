@@ -8,10 +8,7 @@ export interface Dims {
   explain(from: Shape, to: Shape): boolean;
 }
 
-/**
- * Most pairs that are combined: batch, sequence and choices are all that models have, and each more doubles the
- * combinations.
- */
+/** Most pairs that are combined: models have batch, sequence and choices, and each more doubles the combinations. */
 const MAX_PAIRS = 4;
 
 /** Dims that explain by `pairs`, the dimensions of the inputs that differ, a's first. */

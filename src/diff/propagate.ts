@@ -15,7 +15,7 @@ export interface Around {
  */
 const MAX_READERS = 64;
 
-/** Whether a pair may be made, with the score of what is around it. */
+/** Decides whether a pair may be made, by the score of what is around it as well. */
 export type Allow = (a: number, b: number, score: number) => boolean;
 
 /** The score of a pair all of whose inputs are pairs. */
@@ -24,10 +24,7 @@ const READS_THE_SAME = 2;
 /** Allows only pairs all of whose inputs are pairs. */
 export const readsTheSame: Allow = (_a, _b, score) => score >= READS_THE_SAME;
 
-/**
- * Pairs the neighbours of pairs: what both read at the same place, and what reads both. Ends where nothing is clear any
- * more.
- */
+/** Pairs the neighbours of pairs, what both read in one place and what reads both, until nothing is clear any more. */
 export function propagate(
   pairing: Pairing,
   from: readonly (readonly [number, number])[],

@@ -27,10 +27,7 @@ export function relate(a: Float32Array, b: Float32Array, shape: readonly number[
 /** Widths of quantized weights that were made floats again: whole multiples of a step, the largest of 4 bits or 8. */
 const BITS = [4, 8] as const;
 
-/**
- * Tells whether one side is the other rounded; each row has a step of its own, its largest value being the largest
- * whole number.
- */
+/** Tells whether one side is the other rounded, each row in steps of which its largest value is the largest number. */
 function gridRelation(a: Float32Array, b: Float32Array, shape: readonly number[]): Relation | null {
   if (shape.length < 2) return null;
   for (const bits of BITS) {
@@ -73,10 +70,7 @@ function isScaled(a: Float32Array, b: Float32Array, start: number, end: number, 
   return true;
 }
 
-/**
- * Least and largest factor where each row (first axis) is scaled by its own; null for rows of one element, which always
- * are.
- */
+/** Least and largest factor where each row (first axis) is scaled by its own; rows of one element always are: null. */
 function rowFactors(a: Float32Array, b: Float32Array, shape: readonly number[]): [number, number] | null {
   const rows = shape[0] ?? 1;
   const width = a.length / rows;

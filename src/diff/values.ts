@@ -70,7 +70,7 @@ function forEachRun(
 
 /** Facts that one pass over two equally long arrays tells. */
 export interface Comparison {
-  /** Infinite where one side is not a number. */
+  /** Largest distance; infinite where one side is not a number. */
   readonly maxAbs: number;
   readonly sqnrDb: number;
   readonly changed: number;

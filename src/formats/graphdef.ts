@@ -17,7 +17,7 @@ export interface TfGraph {
 export interface TfNode {
   readonly name: string;
   readonly op: string;
-  /** `node`, `node:1`, in functions `node:output:0`; `^node` only orders execution. */
+  /** References `node`, `node:1`, in functions `node:output:0`; `^node` only orders execution. */
   readonly inputs: readonly string[];
   readonly attributes: TfAttributes;
 }
@@ -32,13 +32,13 @@ export interface TfFunction {
   readonly returns: ReadonlyMap<string, string>;
 }
 
-/** -1 is a size known only at run time; undefined stands for a shape of unknown rank. */
+/** Shape in which -1 is a size known only at run time; undefined stands for one of unknown rank. */
 export type TfShape = readonly number[] | undefined;
 
 /** A name of a model's input or output and the value that it stands for. */
 export interface TfPort {
   readonly name: string;
-  /** `node:0`. */
+  /** Reference to the value, as `node:0`. */
   readonly value: string;
   readonly type?: TfType;
   readonly shape?: TfShape;
@@ -67,7 +67,7 @@ export interface TfAttributes {
 export interface TfTensor {
   readonly type: TfType;
   readonly shape: readonly number[];
-  /** Undefined where mbert has no such dtype. */
+  /** Numbers; undefined where mbert has no such dtype. */
   readonly tensor: Tensor | undefined;
   /** Elements of a `DT_STRING`. Throws where they are bytes that are no text. */
   texts(): readonly string[];

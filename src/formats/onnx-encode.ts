@@ -90,10 +90,7 @@ interface Layout {
   readonly size: number;
 }
 
-/**
- * Lays a model out with the graph as its last field and the initializers as the graph's: protobuf lets fields come in
- * any order.
- */
+/** Lays a model out with the graph last and in it the initializers last: protobuf lets fields come in any order. */
 function layOut(model: OnnxModel, parts: readonly Part[]): Layout {
   const modelHead = onnx.ModelProto.encode({
     irVersion: model.irVersion,
@@ -159,10 +156,7 @@ async function* dataChunks(
   }
 }
 
-/**
- * Bytes of a tensor, checked: the length in front of them is already written, so one that lies about its size must not
- * pass.
- */
+/** Bytes of a tensor, as many as it claims: their number is already written when they are asked for. */
 function checkedBytes(name: string, tensor: Tensor): Uint8Array {
   const bytes = tensor.bytes();
   const expected = byteLength(tensor.dtype, tensor.shape);

@@ -24,10 +24,7 @@ export interface PickleRules {
   persistent(id: PickleValue): PickleValue;
 }
 
-/**
- * Most opcodes: a state_dict of 1,113 tensors takes 45,000. Each makes one value at most, so that this bounds the
- * memory.
- */
+/** Most opcodes, which bounds memory, as each makes one value at most: a state_dict of 1,113 tensors takes 45,000. */
 const MAX_OPCODES = 1_000_000;
 
 /** Most values on the stack: picklers flush a container every 1,000 items, so that real ones stay below 3,000. */

@@ -35,7 +35,7 @@ const TYPE_OF_DTYPE: ReadonlyMap<DType, TfType> = new Map(
   TYPES.flatMap(([, type, dtype]) => (dtype === undefined ? [] : [[dtype, type]])),
 );
 
-/** Added to a type it makes a reference to a variable of that type. */
+/** Number that makes a type a reference to a variable of that type, when it is added. */
 const REFERENCE = 100;
 
 /** The type of a name such as `DT_FLOAT`. */

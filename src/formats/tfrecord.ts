@@ -4,10 +4,7 @@ import { ByteReader } from '../io/bytes.ts';
 import { maskedCrc32c } from './crc32c.ts';
 import { ProtoMessage } from './protobuf.ts';
 
-/**
- * Most bytes that records inflate to, which may be 1,032 times their own; SQuAD's 10,833 evaluation features take 33
- * MB.
- */
+/** Most bytes that records inflate to, up to 1,032 times their own; SQuAD's 10,833 evaluation features take 33 MB. */
 const MAX_INFLATED_BYTES = 2 ** 29;
 
 /** Size of a record's length, a u64; its masked CRC follows, then the data and the data's masked CRC. */
@@ -65,10 +62,7 @@ function beginsRecord(bytes: Uint8Array): boolean {
   return stored === maskedCrc32c(bytes.subarray(0, LENGTH_BYTES));
 }
 
-/**
- * True for zlib's header (RFC 1950): deflate with a window of 32 KiB, and a check that makes both bytes a multiple of
- * 31.
- */
+/** True for zlib's header (RFC 1950): deflate, a window of 32 KiB, a check that makes both bytes a multiple of 31. */
 function isZlib(first: number, second: number): boolean {
   return first === 0x78 && (first * 256 + second) % 31 === 0;
 }

@@ -64,10 +64,7 @@ export function readTorchPickle(reader: ByteReader, storages: Map<string, TorchS
 /** Longest key of a storage; keys are numbers, in old files addresses. */
 const MAX_KEY_LENGTH = 64;
 
-/**
- * Reads ('storage', class, key, device, length), and in old files a last part that is None or (its key, offset,
- * length).
- */
+/** Reads ('storage', class, key, device, length), and in old files a last part, None or (its key, offset, length). */
 function readStorageId(id: PickleValue): TorchStorage | undefined {
   if (!Array.isArray(id)) return undefined;
   const [tag, type, key, , wholeLength, part] = id as PickleValue[];

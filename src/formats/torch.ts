@@ -93,10 +93,7 @@ function checkOrder(file: ModelFile, entry: ArchiveEntry | undefined, open: Open
 /** Opens an entry of an archive to be read by ranges. */
 type OpenEntry = (entry: ArchiveEntry) => ReadStorage;
 
-/**
- * Opens entries of an archive. Of compressed ones, which torch does not write, the last is kept: tensors share
- * storages.
- */
+/** Opens entries of an archive. The last compressed one is kept, as tensors share storages; torch writes none. */
 function entryOpener(file: ModelFile): OpenEntry {
   let last: { readonly name: string; readonly bytes: Uint8Array } | undefined;
   return (entry) => {

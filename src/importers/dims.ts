@@ -9,10 +9,7 @@ export function axisSymbol(axis: number): string {
   return AXIS_NAMES[axis] ?? `axis${axis}`;
 }
 
-/**
- * Quotient a / b, if that is a whole number or a product of symbols for every size that the symbols may have, else
- * null.
- */
+/** Quotient a / b, if it is a whole number or a product of symbols whatever sizes the symbols have, else null. */
 export function divideDims(a: Dim, b: Dim): Dim | null {
   const left = factors(a);
   const right = factors(b);

@@ -25,10 +25,7 @@ export const savedModel: Importer = {
 /** Name that `tf.saved_model.save`, Keras and TensorFlow Serving give to the signature that is for use. */
 const SIGNATURE = 'serving_default';
 
-/**
- * Reads the graph behind the signature of a saved_model.pb. Variables read from `variables/`, whose files join
- * `opened`.
- */
+/** Reads the graph behind a saved_model.pb's signature. Variables read from `variables/`, whose files join `opened`. */
 function readSavedModelGraph(file: ModelFile, opened: ModelFile[]): Graph {
   const metaGraphs = readSavedModel(readProtobuf(file), file.path);
   const metaGraph = metaGraphs.find(({ tags }) => tags.includes('serve')) ?? (metaGraphs[0] as TfMetaGraph);

@@ -61,10 +61,7 @@ function factsOf({ description, metadata, buffers }: Model): Map<string, string>
   return facts;
 }
 
-/**
- * Inputs and outputs in the subgraph's order, by which runtimes bind them, under the signature's names, else the
- * tensors'.
- */
+/** Ports in the subgraph's order, by which runtimes bind them, under the signature's names, else the tensors'. */
 function portsOf(file: ModelFile, subgraph: SubGraph, signature: SignatureDef | undefined) {
   const named = (indices: readonly number[] | undefined, maps: SignatureDef['inputs'], kind: string): Port[] => {
     const names = new Map((maps ?? []).map(({ tensorIndex, name }) => [tensorIndex, name]));

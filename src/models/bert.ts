@@ -56,10 +56,7 @@ interface Settings {
   readonly isTied: boolean;
 }
 
-/**
- * Reads settings with the defaults of transformers' BertConfig, bert-base-uncased's; google-research/bert's differ in
- * one.
- */
+/** Reads settings with the defaults of transformers' BertConfig; those of google-research/bert differ in one. */
 function readSettings(config: ConfigReader, origin: Origin): Settings {
   const activations = origin === 'google' ? GOOGLE_ACTIVATIONS : ACTIVATIONS;
   const settings: Settings = {

@@ -39,7 +39,7 @@ export interface Builder {
   /** Number of sequences of a run: the batch, times the choices where there are several for each. */
   readonly rows: Dim;
   readonly sequence: Dim;
-  /** Integers [rows, sequence]. */
+  /** Ids of tokens, [rows, sequence]. */
   readonly tokenIds: Node;
   readonly tokenTypes: Node | undefined;
   readonly mask: AttentionMask;

@@ -1,10 +1,7 @@
 import { type ErrorCode, MbertError } from '../errors.ts';
 import { isObject, type JsonObject, type JsonValue, jsonText } from '../formats/json.ts';
 
-/**
- * Largest size: TFLite and ONNX Runtime's kernels hold a dimension in 32 bits, so that no larger model could be
- * written.
- */
+/** Largest size: kernels of TFLite and ONNX Runtime hold a dimension in 32 bits, so no larger model can be written. */
 const MAX_SIZE = 2 ** 31 - 1;
 
 /** A number that config.json claims, for the comparison with the weights. */

@@ -13,10 +13,7 @@ export function transformHidden(
   return layerNorm(builder, `${name}.transform.LayerNorm`, activated, epsilon);
 }
 
-/**
- * Matrix [vocabulary, embedding] of the decoder `name`: its own where the file has one or the config unties it, else
- * the word embeddings.
- */
+/** Matrix [vocabulary, embedding] of the decoder `name`: its own if there is one or none is shared, else the words'. */
 export function decoderWeight(
   builder: Builder,
   name: string,
@@ -28,10 +25,7 @@ export function decoderWeight(
   return weight(builder, usesOwn ? own : `${scope}embeddings.word_embeddings.weight`, shape);
 }
 
-/**
- * Bias of the decoder. transformers 5 adds decoder.bias where a file has both; earlier versions store one under both
- * names.
- */
+/** Bias of the decoder. transformers 5 prefers decoder.bias; earlier versions store one vector under both names. */
 export function decoderBias(builder: Builder, name: string, words: number): Node {
   const own = `${name}.decoder.bias`;
   if (!builder.weights.has(own)) return weight(builder, `${name}.bias`, [words]);

@@ -38,10 +38,7 @@ export interface BuildOptions {
   /** Number of choices, for multiple choice only. Default: the symbol. */
   readonly choices?: number | 'choices' | undefined;
   readonly indexType: 'i32' | 'i64';
-  /**
-   * Masking of padding: `faithful`, the default, as the source's own code does, or `strict`, so that it gets no
-   * attention.
-   */
+  /** Masking of padding: `faithful`, the default, to the source's code, or `strict`, which gives it no attention. */
   readonly mask?: 'faithful' | 'strict' | undefined;
 }
 

@@ -35,10 +35,7 @@ interface DiffSection {
   readonly lines: readonly string[];
 }
 
-/**
- * Lists each kind that has differences, with its lines; without `all` up to `MAX_GROUPS` in all and a count of the
- * rest.
- */
+/** Lists the differences of each kind that has some; without `all` up to `MAX_GROUPS` and a count of the rest. */
 export function sectionsOf({ differences, counts, constants }: ModelDiff, all: boolean): DiffSection[] {
   const sections: DiffSection[] = [];
   let left = all ? Number.POSITIVE_INFINITY : MAX_GROUPS;

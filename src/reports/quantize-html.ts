@@ -15,10 +15,7 @@ import { decibels, percents } from './numbers.ts';
 import { roundingsOf } from './quantize.ts';
 import { plural, size } from './text.ts';
 
-/**
- * Makes a page of what was written, what it costs and what it looks like; two files have their sections one behind the
- * other.
- */
+/** Makes a page of what was written, what it costs and what it looks like, with sections of its own for each file. */
 export function quantizeHtml({ source, architecture, task, results, warnings, fit }: QuantizeResult): string {
   const failures = [...(fit?.failures ?? []), ...results.flatMap((file) => file.failures)];
   const schemes = [...new Set(results.map(({ scheme }) => scheme))].join(', ');

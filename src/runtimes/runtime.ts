@@ -116,10 +116,7 @@ function unknownName(model: string, kind: string, name: string, names: readonly 
   });
 }
 
-/**
- * True for a shape that fits the declared one; a scalar is not checked, as which ONNX Runtime reports undeclared
- * shapes.
- */
+/** True for a shape that fits the declared one; an undeclared one is reported as a scalar, so any fits that. */
 function takesShape(declared: Shape, given: readonly number[]): boolean {
   if (declared.length === 0) return true;
   if (declared.length !== given.length) return false;

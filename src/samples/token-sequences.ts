@@ -7,10 +7,7 @@ export interface SequenceOptions {
   /** Shape [..., sequence]. */
   readonly shape: readonly number[];
   readonly seed: number;
-  /**
-   * Limit of ids, which lie in 1 … vocabSize - 1. Default 100, which every real vocabulary has; a model's own tests
-   * more of it.
-   */
+  /** Limit of ids, which lie in 1 … vocabSize - 1. Default 100, as every vocabulary has; a model's own tests more. */
   readonly vocabSize?: number;
   /** Number of token types that the model has; default 2. */
   readonly tokenTypes?: number;

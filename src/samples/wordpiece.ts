@@ -85,10 +85,7 @@ export function readWordPiece(vocabFile: NamedBytes, configFile?: NamedBytes): W
     {},
   );
 
-  /**
-   * Prepares a text: the library knows no Han character beyond the basic plane, and lower-cases a final sigma to
-   * another letter.
-   */
+  /** Prepares a text: the library splits no Han character of a higher plane and lower-cases a final sigma otherwise. */
   const prepare = (text: string): string => {
     const split = settings.splitHan ? text.replace(ASTRAL_HAN, ' $& ') : text;
     return lowerCase ? split.replaceAll('Σ', 'σ') : split;

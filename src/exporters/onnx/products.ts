@@ -23,10 +23,7 @@ function turned(node: Node, b: Node, out: OnnxBuilder): string {
   return out.step(node, 'transposed', 'Transpose', [out.value(source)], { perm: { ints: perm } });
 }
 
-/**
- * Writes Conv, which wants channels before positions, for x [batch, in, sequence] and the weight [out, in, width]
- * alike.
- */
+/** Writes Conv, which wants channels first, for x [batch, in, sequence] and for the weight [out, in, width]. */
 export function conv1d(node: Call<'conv1d'>, out: OnnxBuilder): void {
   const swap = { perm: { ints: [0, 2, 1] } };
   const [x, weight, bias] = node.inputs as readonly [Node, Node, Node?];

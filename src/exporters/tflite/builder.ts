@@ -43,10 +43,7 @@ export interface Result {
 const MIN_F16_ELEMENTS = 1024;
 const MAX_F16 = 65504;
 
-/**
- * Largest buffer that is compared by content, to be stored once; larger ones are by identity, so that each is read only
- * once.
- */
+/** Largest buffer of which equal contents are stored once; larger ones are compared by identity, to be read only once. */
 const MAX_COMPARED_BYTES = 4096;
 
 /**
@@ -244,10 +241,7 @@ export class TfliteBuilder {
   }
 }
 
-/**
- * Size of a dimension in the file: symbols count as 1 until the run resizes its inputs, as TensorFlow's converter
- * writes them.
- */
+/** Size of a dimension in the file: symbols are 1 until the run resizes its inputs, as in TensorFlow's converter. */
 function nominal(dim: Dim): number {
   if (typeof dim === 'number') return dim;
   return dim.split('*').reduce((size, part) => size * (/^\d+$/.test(part) ? Number(part) : 1), 1);

@@ -16,10 +16,7 @@ import type { Builtin } from './versions.ts';
 /** Emits the operators of a node and returns the tensor that holds its value. */
 type Lowering<O extends OpName> = (node: Call<O>, out: TfliteBuilder) => number;
 
-/**
- * Lowerings by op, partial so that a new op compiles before this exporter knows it. TFLite has no ERF: only GELU as a
- * whole.
- */
+/** Lowerings by op, partial so that a new op compiles at once. TFLite has no ERF: only GELU as a whole. */
 const lowerings: { readonly [O in OpName]?: Lowering<O> } = {
   add: (node, out) => out.op('ADD', operands(node, out), node, { kind: 'AddOptions', value: scales(node) }),
   sub: (node, out) => out.op('SUB', operands(node, out), node, { kind: 'SubOptions', value: scales(node) }),
@@ -114,10 +111,7 @@ function lowerSoftmax(node: Call<'softmax'>, out: TfliteBuilder): number {
   return out.op('SOFTMAX', operands(node, out), node, { kind: 'SoftmaxOptions', value: { beta: 1 } });
 }
 
-/**
- * Lowers to (x - mean) * rsqrt(mean((x - mean)²) + epsilon) * gamma + beta, which XNNPACK runs in one piece with its
- * neighbours.
- */
+/** Lowers to (x - mean) * rsqrt(mean((x - mean)²) + epsilon) * gamma + beta, which XNNPACK runs in one piece. */
 function lowerLayerNorm(node: Call<'layerNorm'>, out: TfliteBuilder): number {
   const [x, gamma, beta] = operands(node, out) as [number, number, number];
   const { shape } = node.type;

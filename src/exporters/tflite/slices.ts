@@ -49,10 +49,7 @@ function equalParts(node: Slice, x: Node, axis: number, out: TfliteBuilder): rea
   return covers && parts.includes(node) ? parts : null;
 }
 
-/**
- * Lowers all parts at once; the siblings are defined here and lowered no more. The axis comes first among SPLIT's
- * inputs.
- */
+/** Lowers all parts at once; siblings are defined here and lowered no more. The axis is SPLIT's first input. */
 function lowerSplit(node: Slice, axis: number, parts: readonly Slice[], out: TfliteBuilder): number {
   const inputs = [out.integers('axis', [axis], []), operand(node, 0, out)];
   const results = out.ops('SPLIT', inputs, parts, { kind: 'SplitOptions', value: { numSplits: parts.length } });

@@ -4,10 +4,7 @@ import { encodeFlatbuffer } from './encode.ts';
 import { type Model, modelRoot } from './generated/model.ts';
 import type { Draft } from './table.ts';
 
-/**
- * Alignment of weights, which kernels read with 16-byte vector loads; the schema asks for it, the runtimes do not
- * check.
- */
+/** Alignment of weights, which kernels read by 16-byte vector loads; the schema asks for it, runtimes do not check. */
 const ALIGNMENT = 16;
 /** Most bytes of a FlatBuffer: references are 32 bits and its verifier refuses anything from 2 GiB on. */
 const MAX_FLATBUFFER_BYTES = 2 ** 31 - 1;

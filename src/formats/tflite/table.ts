@@ -31,7 +31,7 @@ export type Field = FieldKind & { readonly name: string; readonly id: number };
 export interface Table<T extends object> {
   readonly name: string;
   readonly fields: readonly Field[];
-  /** Absent always: it ties the type to the description. */
+  /** Type of the table, never there: it ties the type to the description. */
   readonly example?: T;
 }
 

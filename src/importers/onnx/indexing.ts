@@ -262,10 +262,7 @@ function cutGrid(grid: IndexValue, axis: number, start: number, stop: Size): Ind
   return { ...grid, offset: addSizes(grid.offset, shift), shape: grid.shape.with(axis, length) };
 }
 
-/**
- * Reads Pad with zeros. Where a slice of unknown size has cut off as much, or will, it is a shift: the trigram's
- * neighbours.
- */
+/** Reads Pad with zeros, which is a shift where a slice of unknown size cuts off as much: the trigram's neighbours. */
 export const pad: Reader = (operation) => {
   const { to, inputs, name } = operation;
   const x = inputOf(operation, 0);

@@ -53,10 +53,7 @@ export function subtractSizes(a: Size, b: Size): Size {
   return addSizes(a, negateSize(b));
 }
 
-/**
- * Most factors of a product: shape arithmetic multiplies a handful; without an end a crafted file could square one
- * thirty times.
- */
+/** Most factors of a product: models multiply a handful of sizes, a crafted file could square one thirty times. */
 const MAX_FACTORS = 16;
 
 /** Product of two sizes; null where it is longer than anything that a shape needs. */

@@ -82,7 +82,7 @@ export class TfBuilder {
     return nodes;
   }
 
-  /** Input `i` as known integers, or null. */
+  /** Known integers that input `i` is, or null. */
   dims(node: FlatNode, i: number): readonly Dim[] | null {
     const value = this.input(node, i);
     return value.kind === 'integers' ? value.dims : null;

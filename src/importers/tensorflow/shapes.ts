@@ -210,10 +210,7 @@ function openCut(node: FlatNode, out: TfBuilder, x: Node): Value | null {
   return dropped < 0 || cutOff < 0 ? null : { kind: 'cut', x, axis, front: dropped, back: cutOff };
 }
 
-/**
- * Reads a shift as trigrams have it: dropped at the front and padded at the end moves x ahead, the other way round
- * back.
- */
+/** Reads a shift as trigrams have it: dropped at the front and padded at the end x moves ahead, else back. */
 function shifted(
   node: FlatNode,
   out: TfBuilder,

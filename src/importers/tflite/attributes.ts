@@ -4,10 +4,7 @@ import type { TensorType } from '../../formats/tflite/generated/model.ts';
 import { tfliteDtype } from '../../formats/tflite/types.ts';
 import type { Attr } from '../../ir/op.ts';
 
-/**
- * An operator's options as TensorFlow's attributes. The types that TensorFlow writes as attributes are its output's
- * here.
- */
+/** Options of an operator as TensorFlow's attributes; what TensorFlow writes as types are its output's here. */
 export function attributesOf(
   values: { readonly [name: string]: Attr | undefined },
   output: { readonly type: TensorType; readonly shapes: readonly TfShape[] },

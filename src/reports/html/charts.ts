@@ -38,10 +38,7 @@ const LABEL_WIDTH = 26;
 const FLAT_LETTERS = 4;
 const MOST_LETTERS = 12;
 
-/**
- * Makes a plot over places on the x axis, with a legend where there is more than one series, and its numbers as a
- * table.
- */
+/** Makes a plot over places on the x axis, with a legend for several series, and its numbers as a table. */
 export function chart(options: Chart): Markup {
   const { title, note, labels, series } = options;
   const numbers = series.flatMap(({ values, from }) => [...values, ...(from ?? [])]).filter((value) => value !== null);

@@ -25,10 +25,7 @@ const PARTS = 24;
 /** Least nodes of such a part. */
 const FEWEST_NODES = 40;
 
-/**
- * Groups nodes into layers in the order of the graph, with what comes before them and behind them. Every node is in one
- * group.
- */
+/** Groups nodes into layers in graph order, with what comes before and behind them. Every node is in one group. */
 export function groupNodes(nodes: readonly Groupable[]): NodeGroup[] {
   const layers = nodes.map(({ name, layer }) => layer ?? layerOf(name));
   const order = layersInOrder(layers);

@@ -163,10 +163,7 @@ interface Place {
   readonly place: number;
 }
 
-/**
- * Order of all nodes, inputs before users as far as both graphs agree on that: what only a has stands where its readers
- * were.
- */
+/** Order of all nodes, inputs before users where both graphs agree: what only a has stands where its readers were. */
 function mergedOrder({ a, b, partners }: DiffOutline): Place[] {
   const partnerOfA = new Map<number, number>();
   for (const [place, partner] of partners.entries()) if (partner !== null) partnerOfA.set(partner, place);

@@ -44,10 +44,7 @@ interface PictureOptions {
 /** Most nodes that are drawn: laying out ten thousand takes seconds, and the page would get too large. */
 const MOST_DRAWN_NODES = 6000;
 
-/**
- * Makes a picture of a graph as boxes of layers that open: a place for the page's script, the data for it, and a
- * legend.
- */
+/** Makes a picture of a graph as boxes of layers that open: a place for the page's script, its data, and a legend. */
 export function picture(nodes: readonly PictureNode[], { states, finding }: PictureOptions): Markup {
   if (nodes.length === 0) return NOTHING;
   const data = pictureData(nodes, states, finding);

@@ -173,7 +173,7 @@ function tokensOf(values: Float32Array, columns: number, { start, count, length 
   return tensorOf('f32', [count, length, columns], rows);
 }
 
-/** Models of one attention's sums; queries and keys [count, length, heads · size] become [count, heads, length, size]. */
+/** Models of one attention's sums; queries, keys [count, length, heads · size] become [count, heads, length, size]. */
 class ScoreModels {
   readonly #heads: number;
   readonly #size: number;
@@ -216,7 +216,7 @@ class ScoreModels {
     return graph.model(['errors', 'k', 'p', 'weights'], ['slope']);
   }
 
-  /** Model [heads, size, size] of Σ w p k kᵀ over all pairs less Σ w m mᵀ over all queries, m being the mean key by p. */
+  /** Model of Σ w p k kᵀ over pairs less Σ w m mᵀ over queries, with m the mean key by p: [heads, size, size]. */
   curvatures(): OnnxModel {
     const graph = new ScoreGraph();
     const keys = this.#byHead(graph, 'k');

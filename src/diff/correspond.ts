@@ -65,7 +65,7 @@ class Matching {
     propagate(this.pairing, pairs, this.#around, allow);
   }
 
-  /** Pairs values by names of their own where no pair contradicts: a layer that has gone may leave its names to the next. */
+  /** Pairs values by names of their own, unless pairs contradict: a layer that has gone may leave its names behind. */
   pairByNames(names: LazyClasses): void {
     const pairs = this.pairing.pairUnique(names(), (a, b) => this.pairing.mayReadTheSame(a, b));
     propagate(this.pairing, pairs, this.#around, readsTheSame);

@@ -1,6 +1,6 @@
 import { sizeOf } from '../ir/shape.ts';
 import type { WeightDifference } from './difference.ts';
-import type { Comparison } from './values.ts';
+import type { ValueComparison } from './values.ts';
 
 type Relation = Pick<WeightDifference, 'change' | 'factors' | 'axis' | 'bits'>;
 
@@ -8,7 +8,12 @@ type Relation = Pick<WeightDifference, 'change' | 'factors' | 'axis' | 'bits'>;
 const FACTOR_TOLERANCE = 2 ** -22;
 
 /** The simplest relation that turns a into b, both of `shape`. */
-export function relate(a: Float32Array, b: Float32Array, shape: readonly number[], compared: Comparison): Relation {
+export function relate(
+  a: Float32Array,
+  b: Float32Array,
+  shape: readonly number[],
+  compared: ValueComparison,
+): Relation {
   const { largestA, largestB, factor } = compared;
   if (largestB === 0) return { change: 'zeroed' };
   if (largestA === 0) return { change: 'filled' };

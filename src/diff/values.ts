@@ -69,7 +69,7 @@ function forEachRun(
 }
 
 /** Facts that one pass over two equally long arrays tells. */
-export interface Comparison {
+export interface ValueComparison {
   /** Largest distance; infinite where one side is not a number. */
   readonly maxAbs: number;
   readonly sqnrDb: number;
@@ -83,7 +83,7 @@ export interface Comparison {
   readonly sameRange: boolean;
 }
 
-export function compareValues(a: Float32Array, b: Float32Array): Comparison {
+export function compareValues(a: Float32Array, b: Float32Array): ValueComparison {
   let [maxAbs, changed, signal, noise, dot] = [0, 0, 0, 0, 0];
   let [minA, maxA, minB, maxB] = [Infinity, -Infinity, Infinity, -Infinity];
   for (let i = 0; i < a.length; i++) {
@@ -120,7 +120,7 @@ export function compareValues(a: Float32Array, b: Float32Array): Comparison {
 }
 
 /** The part of a comparison that a difference reports. */
-export function errorOf({ maxAbs, sqnrDb, changed, elements, largestA }: Comparison): ValueError {
+export function errorOf({ maxAbs, sqnrDb, changed, elements, largestA }: ValueComparison): ValueError {
   return { maxAbs: finite(maxAbs), relative: finite(maxAbs / largestA), sqnrDb: finite(sqnrDb), changed, elements };
 }
 

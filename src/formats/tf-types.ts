@@ -58,6 +58,6 @@ export function storedDtype(type: TfType): DType | undefined {
 }
 
 /** mbert's dtype of a graph's value; a reference to a variable (TF1) counts as what it refers to. */
-export function dtypeOf(type: TfType): DType | undefined {
+export function tfDtypeOf(type: TfType): DType | undefined {
   return storedDtype(type > REFERENCE ? type - REFERENCE : type);
 }

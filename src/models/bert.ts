@@ -17,7 +17,7 @@ import {
   widthOf,
 } from './builder.ts';
 import { layerClaim, type SizeClaim } from './claims.ts';
-import { type ConfigReader, refuseUnequalHeads, type Size } from './config.ts';
+import { type ClaimedSize, type ConfigReader, refuseUnequalHeads } from './config.ts';
 import { decoderBias, decoderWeight, transformHidden } from './decoder.ts';
 
 /**
@@ -44,12 +44,12 @@ export const bert: Architecture = {
 };
 
 interface Settings {
-  readonly vocabulary: Size;
-  readonly hidden: Size;
-  readonly intermediate: Size;
-  readonly layers: Size;
-  readonly positions: Size;
-  readonly tokenTypes: Size;
+  readonly vocabulary: ClaimedSize;
+  readonly hidden: ClaimedSize;
+  readonly intermediate: ClaimedSize;
+  readonly layers: ClaimedSize;
+  readonly positions: ClaimedSize;
+  readonly tokenTypes: ClaimedSize;
   readonly heads: number;
   readonly activation: Activation;
   readonly epsilon: number;

@@ -2,7 +2,7 @@ import type { Call, Constant, Graph, Node } from '../ir/graph.ts';
 import type { AttrsOf, OpName } from '../ir/ops/index.ts';
 import { type Dim, product } from '../ir/shape.ts';
 import { scalarTensor } from '../ir/tensor.ts';
-import { type Range, readRange, roundToRange, roundWeight } from './fake-quant.ts';
+import { readRange, roundToRange, roundWeight, type TrainedRange } from './fake-quant.ts';
 import type { Weights } from './weights.ts';
 
 /** Activation functions that `hidden_act` names. */
@@ -66,7 +66,7 @@ function makeConstant(
   { graph, weights, constants }: Builder,
   name: string,
   shape: readonly number[],
-  range: Range | undefined,
+  range: TrainedRange | undefined,
   isNarrow: boolean,
 ): Constant {
   const constant = constants.get(name) ?? graph.constant(roundWeight(weights.take(name, shape), range, isNarrow), name);

@@ -1,18 +1,18 @@
 import { listNames } from '../errors.ts';
 import { shapeText } from '../ir/shape.ts';
-import { type Problem, type Size, throwProblems } from './config.ts';
+import { type ClaimedSize, type Problem, throwProblems } from './config.ts';
 import type { NamedCheckpoint } from './names/index.ts';
 
 /** A number in config.json that a weight's shape shows as well. */
 export interface SizeClaim {
-  readonly size: Size;
+  readonly size: ClaimedSize;
   readonly weight: string;
   readonly axis: 0 | 1;
 }
 
 /** Number of numbered blocks (layers, feed-forward networks) that config.json announces. */
 export interface CountClaim {
-  readonly size: Size;
+  readonly size: ClaimedSize;
   /** Blocks that the config counts beyond the numbered ones: MobileBERT's last feed-forward network has no number. */
   readonly extra: number;
   /** Name of one block, and in words what it is a part of. */
@@ -25,7 +25,7 @@ export interface CountClaim {
 }
 
 /** The claim that config.json makes of an encoder's layers, whose weights begin with `before`. */
-export function layerClaim(size: Size, before: string): CountClaim {
+export function layerClaim(size: ClaimedSize, before: string): CountClaim {
   return { size, extra: 0, block: 'encoder layer', within: '', before, marker: 'attention.' };
 }
 
@@ -59,7 +59,7 @@ export function checkClaims(
   throwProblems(problems);
 }
 
-function contradiction(configPath: string, { key, value, isDefault }: Size, fact: string): Problem {
+function contradiction(configPath: string, { key, value, isDefault }: ClaimedSize, fact: string): Problem {
   const claim = isDefault ? `is absent, and its default ${value} contradicts the weights:` : `is ${value}, but`;
   return { code: 'MISMATCH', line: `${configPath}: ${key}: ${claim} ${fact}` };
 }

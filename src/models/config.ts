@@ -5,7 +5,7 @@ import { isObject, type JsonObject, type JsonValue, jsonText } from '../formats/
 const MAX_SIZE = 2 ** 31 - 1;
 
 /** A number that config.json claims, for the comparison with the weights. */
-export interface Size {
+export interface ClaimedSize {
   readonly key: string;
   readonly value: number;
   /** True where the key is absent and the value is transformers' default. */
@@ -16,7 +16,7 @@ export interface Size {
 export interface ConfigReader {
   readonly path: string;
   /** Reads a positive integer. */
-  size(key: string, fallback: number): Size;
+  size(key: string, fallback: number): ClaimedSize;
   /** Reads a positive number. */
   positive(key: string, fallback: number): number;
   flag(key: string, fallback: boolean): boolean;
@@ -79,7 +79,7 @@ function isTooLarge(value: JsonValue): boolean {
 }
 
 /** Refuses a number of heads that does not divide the width that they share. */
-export function refuseUnequalHeads(config: ConfigReader, key: string, width: Size, heads: number): void {
+export function refuseUnequalHeads(config: ConfigReader, key: string, width: ClaimedSize, heads: number): void {
   if (width.value % heads === 0) return;
   config.refuse(key, `${width.key} ${width.value} is not divisible by ${heads} heads`);
 }

@@ -16,7 +16,7 @@ import {
   widthOf,
 } from './builder.ts';
 import { layerClaim, type SizeClaim } from './claims.ts';
-import { type ConfigReader, refuseUnequalHeads, type Size } from './config.ts';
+import { type ClaimedSize, type ConfigReader, refuseUnequalHeads } from './config.ts';
 import { decoderWeight } from './decoder.ts';
 
 /**
@@ -43,11 +43,11 @@ export const distilbert: Architecture = {
 };
 
 interface Settings {
-  readonly vocabulary: Size;
-  readonly hidden: Size;
-  readonly intermediate: Size;
-  readonly layers: Size;
-  readonly positions: Size;
+  readonly vocabulary: ClaimedSize;
+  readonly hidden: ClaimedSize;
+  readonly intermediate: ClaimedSize;
+  readonly layers: ClaimedSize;
+  readonly positions: ClaimedSize;
   readonly heads: number;
   readonly activation: Activation;
   readonly isTied: boolean;

@@ -3,7 +3,7 @@ import { computedTensor, type Quant, readF32, type Tensor } from '../ir/tensor.t
 import type { Weights } from './weights.ts';
 
 /** Range of a value that quantization-aware training keeps, under `name.min` and `name.max`. */
-export interface Range {
+export interface TrainedRange {
   readonly least: number;
   readonly most: number;
 }
@@ -11,7 +11,7 @@ export interface Range {
 /**
  * Reads a range; undefined where the model was not trained so, and where what is kept is none, which `weights` reports.
  */
-export function readRange(weights: Weights, name: string): Range | undefined {
+export function readRange(weights: Weights, name: string): TrainedRange | undefined {
   if (!weights.has(`${name}.min`) && !weights.has(`${name}.max`)) return undefined;
   const problems = weights.problemCount();
   const [low, high] = [weights.take(`${name}.min`, []), weights.take(`${name}.max`, [])];
@@ -36,7 +36,7 @@ export function roundToRange(graph: Graph, weights: Weights, name: string, x: No
  * Rounds a weight to the steps of its range, of which training leaves the lowest out of a narrow one. It stays a float
  * tensor: the code of the training multiplies floats as well, and integer kernels round its products in another way.
  */
-export function roundWeight(tensor: Tensor, range: Range | undefined, isNarrow: boolean): Tensor {
+export function roundWeight(tensor: Tensor, range: TrainedRange | undefined, isNarrow: boolean): Tensor {
   if (range === undefined) return tensor;
   const lowest = isNarrow ? -127 : -128;
   const { scale, zeroPoint } = stepsOf(range, lowest);
@@ -64,7 +64,7 @@ type TensorQuant = Extract<Quant, { per: 'tensor' }>;
  * Moves a range so that 0 is one of its steps, which start at `lowest`, as Nudge does in
  * tensorflow/core/kernels/fake_quant_ops_functor.h.
  */
-function stepsOf({ least, most }: Range, lowest: number): TensorQuant {
+function stepsOf({ least, most }: TrainedRange, lowest: number): TensorQuant {
   const scale = Math.fround((most - least) / (127 - lowest));
   const zeroPoint = Math.min(127, Math.max(lowest, Math.round(lowest - least / scale)));
   return { per: 'tensor', scale, zeroPoint };

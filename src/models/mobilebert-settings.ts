@@ -1,19 +1,19 @@
 import type { Origin } from '../formats/checkpoint.ts';
 import { ACTIVATIONS, type Activation, GOOGLE_ACTIVATIONS } from './builder.ts';
-import { type ConfigReader, refuseUnequalHeads, type Size } from './config.ts';
+import { type ClaimedSize, type ConfigReader, refuseUnequalHeads } from './config.ts';
 
 /** Settings of a MobileBERT's config, whoever wrote it. */
-export interface Settings {
-  readonly vocabulary: Size;
-  readonly embedding: Size;
-  readonly hidden: Size;
+export interface MobileBertSettings {
+  readonly vocabulary: ClaimedSize;
+  readonly embedding: ClaimedSize;
+  readonly hidden: ClaimedSize;
   /** Width between the bottlenecks of a layer; wider than the hidden size in the inverted-bottleneck teacher. */
-  readonly bottleneck: Size;
-  readonly intermediate: Size;
-  readonly layers: Size;
-  readonly feedForwards: Size;
-  readonly positions: Size;
-  readonly tokenTypes: Size;
+  readonly bottleneck: ClaimedSize;
+  readonly intermediate: ClaimedSize;
+  readonly layers: ClaimedSize;
+  readonly feedForwards: ClaimedSize;
+  readonly positions: ClaimedSize;
+  readonly tokenTypes: ClaimedSize;
   readonly heads: number;
   readonly activation: Activation;
   readonly norm: 'layer' | 'none';
@@ -100,12 +100,12 @@ const NORMS: ReadonlyMap<string, Norm> = new Map([
 ]);
 const GOOGLE_NORMS: ReadonlyMap<string, Norm> = new Map([...NORMS, ['manual_layer_norm', 'manual']]);
 
-export function readSettings(config: ConfigReader, origin: Origin): Settings {
+export function readSettings(config: ConfigReader, origin: Origin): MobileBertSettings {
   const isGoogle = origin === 'google';
   const defaults = isGoogle ? GOOGLE : TRANSFORMERS;
   const hidden = config.size('hidden_size', defaults.hidden);
   const norm = config.choice('normalization_type', isGoogle ? GOOGLE_NORMS : NORMS, defaults.norm);
-  const settings: Settings = {
+  const settings: MobileBertSettings = {
     vocabulary: config.size('vocab_size', 30522),
     embedding: config.size('embedding_size', defaults.embedding ?? hidden.value),
     hidden,
@@ -141,6 +141,6 @@ function epsilonsOf(norm: Norm, origin: Origin, configured: number): Epsilons {
 }
 
 /** Width inside a layer, transformers' true_hidden_size. */
-export function innerSize({ useBottleneck, bottleneck, hidden }: Settings): Size {
+export function innerSize({ useBottleneck, bottleneck, hidden }: MobileBertSettings): ClaimedSize {
   return useBottleneck ? bottleneck : hidden;
 }

@@ -4,7 +4,7 @@ import { roundToEven, transposedQuant } from '../../ir/quantized.ts';
 import { type Quant, readF32, tensorOf } from '../../ir/tensor.ts';
 import type { OnnxBuilder, Step, Stored } from './builder.ts';
 import { isSymmetric } from './quantization.ts';
-import { targetOf } from './shapes.ts';
+import { reshapeSizes } from './shapes.ts';
 import { transposedIntegers } from './transpose.ts';
 
 const TURN = { perm: { ints: [1, 0] } };
@@ -31,7 +31,7 @@ export function integerSteps(node: Call<'linear'>, x: Node, weight: Constant, ou
   if (bias && inner === undefined) steps.push({ part: 'biased', op: 'Add', inputs: [out.value(bias)] });
   const { shape } = node.type;
   if (shape.length === 2) return steps;
-  const target = targetOf(node, shape, [-1, shape.at(-1) as number], out);
+  const target = reshapeSizes(node, shape, [-1, shape.at(-1) as number], out);
   return [...steps, { part: 'shaped', op: 'Reshape', inputs: [target] }];
 }
 

@@ -7,14 +7,14 @@ const TO_THE_END = 2 ** 31 - 1;
 
 export function reshape(node: Call<'reshape'>, out: OnnxBuilder): void {
   const x = node.inputs[0] as Node;
-  out.result(node, 'Reshape', [out.value(x), targetOf(node, node.attrs.shape, x.type.shape, out)]);
+  out.result(node, 'Reshape', [out.value(x), reshapeSizes(node, node.attrs.shape, x.type.shape, out)]);
 }
 
 /**
  * Target of a Reshape, as constants where ONNX can work out the rest: 0 copies the size at the same place of `from`, -1
  * is what is left over. Two or more unknown sizes are read from the inputs' shapes at run time.
  */
-export function targetOf(node: Node, shape: Shape, from: Shape, out: OnnxBuilder): string {
+export function reshapeSizes(node: Node, shape: Shape, from: Shape, out: OnnxBuilder): string {
   const sizes = shape.map((dim, i) => (typeof dim === 'string' && dim === from[i] ? 0 : dim));
   const rest = sizes.findLastIndex((size) => typeof size === 'string');
   return sizesOf(

@@ -26,9 +26,9 @@ import {
 } from '../../ir/tensor.ts';
 import { takeName } from '../names.ts';
 import { blockScales, quantizationOf } from './quantization.ts';
-import { type Builtin, type Form, isNewer, releaseOf, versionOf } from './versions.ts';
+import { type Builtin, isNewer, type OperatorForm, releaseOf, versionOf } from './versions.ts';
 
-export type Options = NonNullable<Draft<Operator>['builtinOptions']>;
+export type BuiltinOptions = NonNullable<Draft<Operator>['builtinOptions']>;
 
 /** A value to give a tensor to: a node, or a step of its lowering. */
 export interface Result {
@@ -43,7 +43,7 @@ export interface Result {
 const MIN_F16_ELEMENTS = 1024;
 const MAX_F16 = 65504;
 
-/** Largest buffer of which equal contents are stored once; larger ones are compared by identity, to be read only once. */
+/** Largest buffer of which equal ones are stored once; larger ones are compared by identity, to be read only once. */
 const MAX_COMPARED_BYTES = 4096;
 
 /**
@@ -161,12 +161,12 @@ export class TfliteBuilder {
   }
 
   /** Adds an operator with one result. */
-  op(code: Builtin, inputs: readonly number[], result: Result, options?: Options): number {
+  op(code: Builtin, inputs: readonly number[], result: Result, options?: BuiltinOptions): number {
     return this.ops(code, inputs, [result], options)[0] as number;
   }
 
   /** Adds an operator with several results. */
-  ops(code: Builtin, inputs: readonly number[], results: readonly Result[], options?: Options): number[] {
+  ops(code: Builtin, inputs: readonly number[], results: readonly Result[], options?: BuiltinOptions): number[] {
     const outputs = results.map((result) => this.#tensor(result, 0, computedType(result.type.dtype)));
     const types = (tensors: readonly number[]) => tensors.map((tensor) => this.typeOf(tensor));
     const opcodeIndex = this.#code(
@@ -183,7 +183,7 @@ export class TfliteBuilder {
     return this.contents.push({ byteLength: bytes.byteLength, bytes: () => bytes });
   }
 
-  #code(code: Builtin, form: Form, result: Result): number {
+  #code(code: Builtin, form: OperatorForm, result: Result): number {
     const version = versionOf(code, form);
     const release = releaseOf(code, version, form);
     if (this.#minRuntime !== undefined && isNewer(release, this.#minRuntime)) {

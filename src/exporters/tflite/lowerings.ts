@@ -5,7 +5,7 @@ import { foreignText } from '../../ir/ops/foreign.ts';
 import type { OpName } from '../../ir/ops/index.ts';
 import { axisOf, type Dim, product } from '../../ir/shape.ts';
 import type { DType } from '../../ir/tensor.ts';
-import type { Options, Result, TfliteBuilder } from './builder.ts';
+import type { BuiltinOptions, Result, TfliteBuilder } from './builder.ts';
 import { inputOf, operand, operands } from './operands.ts';
 import { lowerConv1d, lowerLinear } from './products.ts';
 import { reshape, step } from './shapes.ts';
@@ -80,9 +80,9 @@ export function lower(node: Node, out: TfliteBuilder): void {
   out.define(node, lowering(node as Call, out));
 }
 
-const ADD: Options = { kind: 'AddOptions', value: {} };
-const MUL: Options = { kind: 'MulOptions', value: {} };
-const SQUARED_DIFFERENCE: Options = { kind: 'SquaredDifferenceOptions', value: {} };
+const ADD: BuiltinOptions = { kind: 'AddOptions', value: {} };
+const MUL: BuiltinOptions = { kind: 'MulOptions', value: {} };
+const SQUARED_DIFFERENCE: BuiltinOptions = { kind: 'SquaredDifferenceOptions', value: {} };
 
 /** Options of sums: those of i16 values take any scales only where the options say so. */
 function scales(node: Node): { readonly potScaleInt16?: false } {
@@ -117,7 +117,7 @@ function lowerLayerNorm(node: Call<'layerNorm'>, out: TfliteBuilder): number {
   const { shape } = node.type;
   const last = out.integers('axes', [shape.length - 1]);
   const row = shape.with(-1, 1);
-  const keepDims: Options = { kind: 'ReducerOptions', value: { keepDims: true } };
+  const keepDims: BuiltinOptions = { kind: 'ReducerOptions', value: { keepDims: true } };
   const mean = out.op('MEAN', [x, last], step(node, 'mean', row), keepDims);
   const squares = out.op('SQUARED_DIFFERENCE', [x, mean], step(node, 'squares', shape), SQUARED_DIFFERENCE);
   const variance = out.op('MEAN', [squares, last], step(node, 'variance', row), keepDims);

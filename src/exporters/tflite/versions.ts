@@ -5,13 +5,13 @@ import type { DType, TensorType } from '../../ir/tensor.ts';
 export type Builtin = keyof typeof builtinOperatorValues;
 
 /** Types and options that an operator's version depends on. */
-export interface Form {
+export interface OperatorForm {
   readonly inputs: readonly TensorType[];
   readonly outputs: readonly TensorType[];
   readonly options: Draft<Operator>['builtinOptions'];
 }
 
-type Condition = (form: Form) => boolean;
+type Condition = (form: OperatorForm) => boolean;
 
 /** A version with the first TensorFlow release that had it, and the forms that need it; none stands for all others. */
 type Version = readonly [version: number, release: string, needs?: Condition];
@@ -216,18 +216,18 @@ const table: { readonly [O in Builtin]?: readonly Version[] } = {
 const BLOCKWISE_RELEASE = '2.19.0';
 
 /** The version to write, or null for an operator that the table does not know. */
-export function minimalVersion(code: string, form: Form): number | null {
+export function minimalVersion(code: string, form: OperatorForm): number | null {
   return Object.hasOwn(table, code) ? versionOf(code as Builtin, form) : null;
 }
 
-export function versionOf(code: Builtin, form: Form): number {
+export function versionOf(code: Builtin, form: OperatorForm): number {
   const fitting = versionsOf(code).find(([, , needs]) => needs === undefined || needs(form));
   if (fitting === undefined) throw new Error(`no version of ${code} takes every form`);
   return fitting[0];
 }
 
 /** The TensorFlow release that first knew an operator in a version and form. */
-export function releaseOf(code: Builtin, version: number, form: Form): string {
+export function releaseOf(code: Builtin, version: number, form: OperatorForm): string {
   const release = versionsOf(code).find(([number]) => number === version)?.[1];
   if (release === undefined) throw new Error(`no release is known for ${code} version ${version}`);
   const isBlock = form.inputs.some(({ quant }) => quant?.per === 'block');

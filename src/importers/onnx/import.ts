@@ -13,7 +13,7 @@ import type { Dim, Shape } from '../../ir/shape.ts';
 import { shapeText } from '../../ir/shape.ts';
 import type { DType } from '../../ir/tensor.ts';
 import { GraphImport, NotExpressible, SameSymbol } from './context.ts';
-import type { Operation, Reader } from './operation.ts';
+import type { Operation, OperatorReader } from './operation.ts';
 import { readers } from './readers.ts';
 import { nodeValue, type Value } from './values.ts';
 
@@ -166,7 +166,7 @@ class Importing {
     return this.#attempt(reader, operation, scope);
   }
 
-  #attempt(reader: Reader, operation: Operation, scope: Scope): readonly Value[] {
+  #attempt(reader: OperatorReader, operation: Operation, scope: Scope): readonly Value[] {
     try {
       const result = reader(operation);
       return Array.isArray(result) ? (result as readonly Value[]) : [result as Value];

@@ -1,7 +1,7 @@
 import { sizeOf } from '../../ir/shape.ts';
 import { readF32, readIntegers } from '../../ir/tensor.ts';
 import { type GraphImport, notExpressible, sameSizes } from './context.ts';
-import { inputOf, intOf, knownAxis, knownShape, knownSizes, type Operation, type Reader } from './operation.ts';
+import { inputOf, intOf, knownAxis, knownShape, knownSizes, type Operation, type OperatorReader } from './operation.ts';
 import { reshaped } from './shapes.ts';
 import {
   addSizes,
@@ -17,7 +17,7 @@ import {
 } from './sizes.ts';
 import { asIndex, asList, dtypeOf, type IndexValue, isInteger, listOf, type TupleValue, type Value } from './values.ts';
 
-export const gather: Reader = (operation) => {
+export const gather: OperatorReader = (operation) => {
   const x = inputOf(operation, 0);
   const indices = inputOf(operation, 1);
   const axis = knownAxis(intOf(operation, 'axis', 0), knownShape(x).length);
@@ -91,7 +91,7 @@ function runOf({ shape, offset, strides }: IndexValue, total: Size): { start: nu
 /**
  * Reads GatherND: the indices' last axis tells the element along each leading axis of x; these are taken as one axis.
  */
-export const gatherNd: Reader = (operation) => {
+export const gatherNd: OperatorReader = (operation) => {
   const { to, name } = operation;
   if (intOf(operation, 'batch_dims', 0) !== 0) notExpressible('GatherND with batch axes');
   const x = inputOf(operation, 0);
@@ -151,7 +151,7 @@ interface Cut {
   readonly step: number;
 }
 
-export const slice: Reader = (operation) => {
+export const slice: OperatorReader = (operation) => {
   const { to, name } = operation;
   const x = inputOf(operation, 0);
   const cuts = cutsOf(operation, knownShape(x));
@@ -263,7 +263,7 @@ function cutGrid(grid: IndexValue, axis: number, start: number, stop: Size): Ind
 }
 
 /** Reads Pad with zeros, which is a shift where a slice of unknown size cuts off as much: the trigram's neighbours. */
-export const pad: Reader = (operation) => {
+export const pad: OperatorReader = (operation) => {
   const { to, inputs, name } = operation;
   const x = inputOf(operation, 0);
   const rank = knownShape(x).length;

@@ -18,7 +18,7 @@ export interface Operation {
 }
 
 /** Reads a node to the values of its outputs, in order. Throws NotExpressible where the IR has no form. */
-export type Reader = (operation: Operation) => Value | readonly Value[];
+export type OperatorReader = (operation: Operation) => Value | readonly Value[];
 
 /** Value of an input that the operator cannot do without. */
 export function inputOf({ inputs, node }: Operation, i: number): Value {

@@ -2,7 +2,7 @@ import { sizeOf } from '../../ir/shape.ts';
 import { computedTensor, readF32, scalarTensor, type Tensor } from '../../ir/tensor.ts';
 import { type GraphImport, notExpressible, sameSizes } from './context.ts';
 import { expanded } from './elementwise.ts';
-import { floatOf, inputOf, intOf, knownShape, type Operation, type Reader } from './operation.ts';
+import { floatOf, inputOf, intOf, knownShape, type Operation, type OperatorReader } from './operation.ts';
 import { reshaped, turnedTensor } from './shapes.ts';
 import { constantSize, numberOf, ONE, type Size } from './sizes.ts';
 import type { TensorValue, Value } from './values.ts';
@@ -10,7 +10,7 @@ import type { TensorValue, Value } from './values.ts';
 /**
  * Reads MatMul: x W with a constant matrix is a linear, whose weight lies the other way round; others stay products.
  */
-export const matMul: Reader = (operation) =>
+export const matMul: OperatorReader = (operation) =>
   product(operation.to, inputOf(operation, 0), inputOf(operation, 1), operation.name);
 
 /** Product a b on the last two axes; the others broadcast. */
@@ -36,7 +36,7 @@ function spread(to: GraphImport, x: Value, lead: readonly Size[], name: string):
 }
 
 /** Reads Gemm, alpha A B + beta C, with A and B turned where their attributes say so. */
-export const gemm: Reader = (operation) => {
+export const gemm: OperatorReader = (operation) => {
   const { to, inputs, name } = operation;
   const [alpha, beta] = [floatOf(operation, 'alpha', 1), floatOf(operation, 'beta', 1)];
   const turnsA = intOf(operation, 'transA', 0) !== 0;
@@ -85,7 +85,7 @@ function biasOf(c: Value, out: Size): TensorValue | null {
 }
 
 /** Reads Attention, scaled and per head (operator set 23): softmax(Q Kᵀ scale + mask) V. */
-export const attention: Reader = (operation) => {
+export const attention: OperatorReader = (operation) => {
   const { to, inputs, name } = operation;
   refuseVariants(operation);
   const heads = { query: intOf(operation, 'q_num_heads', 0), key: intOf(operation, 'kv_num_heads', 0) };

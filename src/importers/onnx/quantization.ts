@@ -15,13 +15,13 @@ import {
 } from '../../ir/tensor.ts';
 import { type GraphImport, notExpressible } from './context.ts';
 import { binary } from './elementwise.ts';
-import { floatOf, inputOf, intOf, knownAxis, type Operation, type Reader } from './operation.ts';
+import { floatOf, inputOf, intOf, knownAxis, type Operation, type OperatorReader } from './operation.ts';
 import { product } from './products.ts';
 import { turnedTensor } from './shapes.ts';
 import { dtypeOf, type NodeValue, type TensorValue, type Value } from './values.ts';
 
 /** Reads QuantizeLinear: values are stored as integers from there on, with scale and zero point on their type. */
-export const quantizeLinear: Reader = (operation) => {
+export const quantizeLinear: OperatorReader = (operation) => {
   const { to, inputs, name } = operation;
   const zeroPoint = inputs[2];
   const stated = ONNX_DTYPE_OF.get(intOf(operation, 'output_dtype', 0));
@@ -65,7 +65,7 @@ function storedTensor(x: TensorValue, dtype: DType, { scale, zeroPoint }: PerTen
   return convertTensor(tensorOf('f64', x.tensor.shape, values), dtype);
 }
 
-export const dequantizeLinear: Reader = (operation) => {
+export const dequantizeLinear: OperatorReader = (operation) => {
   const { to, name } = operation;
   const x = real(operation, 0);
   return x.kind === 'node' && x.node.type.quant ? to.elementwise('dequantize', [x], {}, name) : x;
@@ -140,7 +140,7 @@ function quantOf(
 }
 
 /** Reads DynamicQuantizeLinear, which rounds x to 256 steps of its own range; the stored numbers are real already. */
-export const dynamicQuantizeLinear: Reader = (operation) => {
+export const dynamicQuantizeLinear: OperatorReader = (operation) => {
   const { to, name } = operation;
   const x = to.emit('dynamicRound', [inputOf(operation, 0)], {}, name);
   return [
@@ -151,7 +151,7 @@ export const dynamicQuantizeLinear: Reader = (operation) => {
 };
 
 /** Reads the first step of a product of dynamically quantized values with a constant weight; the scales follow it. */
-export const matMulInteger: Reader = (operation) => {
+export const matMulInteger: OperatorReader = (operation) => {
   const [, , zeroPointA, zeroPointB] = operation.inputs;
   const a = inputOf(operation, 0);
   const b = inputOf(operation, 1);
@@ -165,7 +165,7 @@ export const matMulInteger: Reader = (operation) => {
 const multiplyReal = binary('mul');
 
 /** Reads Mul, by which an integer product also gets its scales: the input's times the weight's. */
-export const multiply: Reader = (operation) => {
+export const multiply: OperatorReader = (operation) => {
   const a = inputOf(operation, 0);
   const b = inputOf(operation, 1);
   for (const [x, y] of [
@@ -184,13 +184,13 @@ export const multiply: Reader = (operation) => {
 };
 
 /** Reads QLinearMatMul of a, scale, zero point, b, scale, zero point, and scale and zero point of the result. */
-export const qLinearMatMul: Reader = (operation) => {
+export const qLinearMatMul: OperatorReader = (operation) => {
   const { to, name } = operation;
   const result = product(to, real(operation, 0), real(operation, 3), `${name}/product`);
   return storedResult(operation, result, 6);
 };
 
-export function qLinearBinary(op: 'add' | 'mul'): Reader {
+export function qLinearBinary(op: 'add' | 'mul'): OperatorReader {
   return (operation) => {
     const { to, name } = operation;
     const result = to.elementwise(op, [real(operation, 0), real(operation, 3)], {}, `${name}/${op}`);
@@ -198,26 +198,26 @@ export function qLinearBinary(op: 'add' | 'mul'): Reader {
   };
 }
 
-export const qLinearSigmoid: Reader = (operation) => {
+export const qLinearSigmoid: OperatorReader = (operation) => {
   const result = operation.to.elementwise('sigmoid', [real(operation, 0)], {}, `${operation.name}/sigmoid`);
   return storedResult(operation, result, 3);
 };
 
-export const qLinearSoftmax: Reader = (operation) => {
+export const qLinearSoftmax: OperatorReader = (operation) => {
   const axis = intOf(operation, 'axis', -1);
   const result = operation.to.emit('softmax', [real(operation, 0)], { axis }, `${operation.name}/softmax`);
   return storedResult(operation, result, 3);
 };
 
 /** Reads QLinearConcat: the result's scale and zero point come first, then three inputs for each part. */
-export const qLinearConcat: Reader = (operation) => {
+export const qLinearConcat: OperatorReader = (operation) => {
   const { to, inputs, name } = operation;
   const parts = Array.from({ length: (inputs.length - 2) / 3 }, (_, i) => real(operation, 2 + 3 * i));
   return storedResult(operation, to.emit('concat', parts, { axis: intOf(operation, 'axis', 0) }, `${name}/concat`), 0);
 };
 
 /** Reads QGemm, a Gemm whose C has the scale of the product; without a scale of its own the result stays real. */
-export const qGemm: Reader = (operation) => {
+export const qGemm: OperatorReader = (operation) => {
   const { to, inputs, name } = operation;
   if (intOf(operation, 'transA', 0) !== 0 || floatOf(operation, 'alpha', 1) !== 1)
     notExpressible('a QGemm that turns or scales');

@@ -10,7 +10,7 @@ import {
   knownShape,
   knownSizes,
   numbersOf,
-  type Reader,
+  type OperatorReader,
   tensorOfAttribute,
 } from './operation.ts';
 import {
@@ -38,7 +38,7 @@ import {
 } from './values.ts';
 
 /** Reads a constant in any of the forms that files have. */
-export const constant: Reader = (operation) => {
+export const constant: OperatorReader = (operation) => {
   const { node, name } = operation;
   const tensor = tensorOfAttribute(operation, 'value');
   if (tensor) return { kind: 'tensor', tensor, name };
@@ -55,17 +55,17 @@ function floats(values: readonly number[], shape: readonly number[], name: strin
   return { kind: 'tensor', tensor: tensorOf('f32', shape, Float32Array.from(values)), name };
 }
 
-export const shape: Reader = (operation) => {
+export const shape: OperatorReader = (operation) => {
   const sizes = knownShape(inputOf(operation, 0));
   return listOf(sizes.slice(intOf(operation, 'start', 0), intOf(operation, 'end', sizes.length)));
 };
 
-export const size: Reader = (operation) => {
+export const size: OperatorReader = (operation) => {
   const total = totalOf(knownShape(inputOf(operation, 0)));
   return listOf([total ?? notExpressible('the size of a large shape')], 'i64', []);
 };
 
-export const reshape: Reader = (operation) => {
+export const reshape: OperatorReader = (operation) => {
   const { to, name } = operation;
   const x = inputOf(operation, 0);
   const target = knownSizes(inputOf(operation, 1));
@@ -122,7 +122,7 @@ function withAxesOfOne(grid: IndexValue, target: readonly Size[]): IndexValue | 
   return next === long.length ? { ...grid, shape: target, strides } : null;
 }
 
-export const flatten: Reader = (operation) => {
+export const flatten: OperatorReader = (operation) => {
   const x = inputOf(operation, 0);
   const sizes = knownShape(x);
   const axis = intOf(operation, 'axis', 1);
@@ -133,7 +133,7 @@ export const flatten: Reader = (operation) => {
 };
 
 /** Reads Squeeze, whose axes are an attribute before operator set 13. */
-export const squeeze: Reader = (operation) => {
+export const squeeze: OperatorReader = (operation) => {
   const x = inputOf(operation, 0);
   const sizes = knownShape(x);
   const axes = numbersOf(operation, 'axes', 1)?.map((axis) => knownAxis(axis, sizes.length));
@@ -141,7 +141,7 @@ export const squeeze: Reader = (operation) => {
   return reshaped(operation.to, x, target, operation.name);
 };
 
-export const unsqueeze: Reader = (operation) => {
+export const unsqueeze: OperatorReader = (operation) => {
   const x = inputOf(operation, 0);
   const sizes = knownShape(x);
   const given = numbersOf(operation, 'axes', 1) ?? notExpressible('Unsqueeze without axes');
@@ -154,7 +154,7 @@ export const unsqueeze: Reader = (operation) => {
   return reshaped(operation.to, x, target, operation.name);
 };
 
-export const transpose: Reader = (operation) => {
+export const transpose: OperatorReader = (operation) => {
   const x = inputOf(operation, 0);
   const sizes = knownShape(x);
   const permutation = intsOf(operation, 'perm') ?? sizes.map((_, i) => sizes.length - 1 - i);
@@ -177,7 +177,7 @@ export function turnedTensor({ tensor, name, quant }: Value & { kind: 'tensor' }
   return { kind: 'tensor', tensor: transposedTensor(tensor), name, ...(turned && { quant: turned }) };
 }
 
-export const expand: Reader = (operation) => {
+export const expand: OperatorReader = (operation) => {
   const { to } = operation;
   const x = inputOf(operation, 0);
   const target = to.joinShapes(knownShape(x), knownSizes(inputOf(operation, 1)));
@@ -193,7 +193,7 @@ function repeatedTo(to: GraphImport, x: Value, target: readonly Size[]): Value {
 }
 
 /** Reads Tile along axes of size 1; others would need a copy for each. */
-export const tile: Reader = (operation) => {
+export const tile: OperatorReader = (operation) => {
   const { to } = operation;
   const x = inputOf(operation, 0);
   const sizes = knownShape(x);
@@ -207,7 +207,7 @@ export const tile: Reader = (operation) => {
   return repeatedTo(to, x, target);
 };
 
-export const constantOfShape: Reader = (operation) => {
+export const constantOfShape: OperatorReader = (operation) => {
   const sizes = knownSizes(inputOf(operation, 0));
   const value = tensorOfAttribute(operation, 'value');
   const dtype = value?.dtype ?? 'f32';
@@ -219,7 +219,7 @@ function firstNumber(tensor: Tensor): number {
   return readF32(tensor)[0] ?? 0;
 }
 
-export const range: Reader = (operation) => {
+export const range: OperatorReader = (operation) => {
   const [start, limit, step] = [0, 1, 2].map((i) => knownSizes(inputOf(operation, i))[0]) as [Size, Size, Size];
   const length = subtractSizes(limit, start);
   const [distance, stride] = [numberOf(length), numberOf(step)];
@@ -230,7 +230,7 @@ export const range: Reader = (operation) => {
   return { kind: 'index', dtype, shape: [constantSize(count)], offset: start, strides: [step] };
 };
 
-export const concat: Reader = (operation) => {
+export const concat: OperatorReader = (operation) => {
   const { to, inputs, name } = operation;
   const parts = inputs.map((_, i) => inputOf(operation, i));
   const [first, ...others] = parts;
@@ -260,7 +260,7 @@ export const concat: Reader = (operation) => {
 };
 
 /** Reads Split, whose sizes are an attribute before operator set 13; without any the parts are equal. */
-export const split: Reader = (operation) => {
+export const split: OperatorReader = (operation) => {
   const { to, node } = operation;
   const x = inputOf(operation, 0);
   const sizes = knownShape(x);
@@ -286,7 +286,7 @@ function equalParts(total: Size, count: number): number[] {
 }
 
 /** Reads the product of a shape's elements. */
-export const reduceProduct: Reader = (operation) => {
+export const reduceProduct: OperatorReader = (operation) => {
   let total: Size | null = ONE;
   for (const factor of knownSizes(inputOf(operation, 0))) total = total && multiplySizes(total, factor);
   if (intOf(operation, 'keepdims', 1) === 1) notExpressible('a product that keeps its axes');

@@ -1,4 +1,4 @@
-import { dtypeOf } from '../../formats/tf-types.ts';
+import { tfDtypeOf } from '../../formats/tf-types.ts';
 import type { Call, Constant, Graph, Node } from '../../ir/graph.ts';
 import { scalarOf } from '../../ir/match.ts';
 import { invalid } from '../../ir/op.ts';
@@ -141,7 +141,7 @@ export class TfBuilder {
 
 /** Dtype of a node's attribute, or null where mbert has no such type. */
 export function dtypeAttribute(node: FlatNode, name: string): DType | null {
-  return dtypeOf(node.attributes.type(name)) ?? null;
+  return tfDtypeOf(node.attributes.type(name)) ?? null;
 }
 
 export function integers(

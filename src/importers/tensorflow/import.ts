@@ -1,6 +1,6 @@
 import { MbertError } from '../../errors.ts';
 import type { TfGraph, TfNode, TfPort } from '../../formats/graphdef.ts';
-import { dtypeOf } from '../../formats/tf-types.ts';
+import { tfDtypeOf } from '../../formats/tf-types.ts';
 import { Graph, type Node } from '../../ir/graph.ts';
 import type { Dim, Shape } from '../../ir/shape.ts';
 import type { DType, Tensor } from '../../ir/tensor.ts';
@@ -70,7 +70,7 @@ function declareInputs(model: TfModel, inliner: Inliner, graph: Graph): Map<stri
       throw new MbertError('UNSUPPORTED', `${model.file}: input ${port.name}: is a ${node.op}, not a placeholder`);
     }
     // Training leaves counters among the inputs that no output reads; where one does, that is said then.
-    const isUsable = dtypeOf(port.type ?? node.attributes.type('dtype')) !== undefined;
+    const isUsable = tfDtypeOf(port.type ?? node.attributes.type('dtype')) !== undefined;
     if (isUsable) given.set(node.name, graph.input(port.name, inputType(model.file, node, port)));
   }
   return given;
@@ -78,12 +78,12 @@ function declareInputs(model: TfModel, inliner: Inliner, graph: Graph): Map<stri
 
 function placeholders({ nodes }: TfGraph): TfPort[] {
   return nodes
-    .filter((node) => INPUTS.has(node.op) && dtypeOf(node.attributes.type('dtype')) !== undefined)
+    .filter((node) => INPUTS.has(node.op) && tfDtypeOf(node.attributes.type('dtype')) !== undefined)
     .map(({ name }) => ({ name, value: name }));
 }
 
 function inputType(file: string, node: TfConstant, port: TfPort): { dtype: DType; shape: Shape } {
-  const dtype = dtypeOf(port.type ?? node.attributes.type('dtype'));
+  const dtype = tfDtypeOf(port.type ?? node.attributes.type('dtype'));
   if (dtype === undefined) {
     throw new MbertError('UNSUPPORTED', `${file}: input ${port.name}: takes no numbers`, {
       hint: 'export the model without its text preprocessing',

@@ -31,7 +31,7 @@ export interface Scope {
   readonly depth: number;
   readonly flat: Map<TfNode, FlatNode | 'open'>;
   readonly bodies: Map<TfNode, Scope>;
-  readonly resolved: Map<string, Source>;
+  readonly resolved: Map<string, NodeOutput>;
 }
 
 interface Reference {
@@ -40,7 +40,7 @@ interface Reference {
 }
 
 /** A value before its node is flattened. */
-export interface Source {
+export interface NodeOutput {
   readonly scope: Scope;
   readonly node: TfNode;
   readonly output: number;
@@ -102,7 +102,7 @@ export class Inliner {
   }
 
   /** Finds what a reference leads to, behind calls and identities. */
-  resolve(scope: Scope, reference: string): Source {
+  resolve(scope: Scope, reference: string): NodeOutput {
     // Every step of a chain is remembered, or a chain with readers all along it would take quadratic time.
     const steps: Reference[] = [];
     for (let at: Reference = { scope, name: reference }; ; ) {
@@ -118,7 +118,7 @@ export class Inliner {
   }
 
   /** Finds the reference that a reference stands for, or the node where it ends. */
-  #step({ scope, name: reference }: Reference): Reference | Source {
+  #step({ scope, name: reference }: Reference): Reference | NodeOutput {
     const { name, output } = parseReference(reference);
     const outer = scope.call?.values.get(name);
     if (scope.call !== undefined && outer !== undefined) return { scope: scope.call.caller, name: outer };
@@ -139,8 +139,8 @@ export class Inliner {
   flatten(scope: Scope, reference: string): FlatValue {
     const root = this.resolve(scope, reference);
     // An explicit stack: graphs are thousands of nodes deep.
-    const stack: { source: Source; inputs: Source[]; values: FlatValue[] }[] = [];
-    const enter = (source: Source) => {
+    const stack: { source: NodeOutput; inputs: NodeOutput[]; values: FlatValue[] }[] = [];
+    const enter = (source: NodeOutput) => {
       source.scope.flat.set(source.node, 'open');
       const inputs = dataInputs(source.node).map((input) => this.resolve(source.scope, input));
       stack.push({ source, inputs, values: [] });
@@ -169,7 +169,7 @@ export class Inliner {
     return { node: root.scope.flat.get(root.node) as FlatNode, output: root.output };
   }
 
-  #close({ scope, node }: Source, inputs: readonly FlatValue[]): void {
+  #close({ scope, node }: NodeOutput, inputs: readonly FlatValue[]): void {
     if (this.order.length === MAX_NODES) throw this.#malformed(`has more than ${MAX_NODES} nodes`);
     let name = node.name;
     if (this.#names.has(name)) name = `${scope.path}${node.name}`;

@@ -1,4 +1,4 @@
-import { dtypeOf } from '../../formats/tf-types.ts';
+import { tfDtypeOf } from '../../formats/tf-types.ts';
 import type { Attr } from '../../ir/op.ts';
 import { UNKNOWN_SHAPE } from '../../ir/ops/foreign.ts';
 import type { Shape } from '../../ir/shape.ts';
@@ -72,7 +72,7 @@ function foreign(node: FlatNode, out: TfBuilder): Value & { readonly kind: 'node
 const TYPE_ATTRIBUTES = ['dtype', 'DstT', 'out_type', 'Tout', 'T'];
 
 function outputType({ attributes }: FlatNode, index: number): { dtype: DType; shape: Shape } {
-  const types = TYPE_ATTRIBUTES.map((name) => dtypeOf(attributes.type(name)));
+  const types = TYPE_ATTRIBUTES.map((name) => tfDtypeOf(attributes.type(name)));
   const shape = attributes.shapes('_output_shapes')[index];
   return {
     dtype: types.find((type) => type !== undefined) ?? 'f32',

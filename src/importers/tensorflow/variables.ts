@@ -1,6 +1,6 @@
 import { MbertError } from '../../errors.ts';
 import type { TfMetaGraph } from '../../formats/saved-model.ts';
-import { dataInputs, Inliner, type Source } from './inline.ts';
+import { dataInputs, Inliner, type NodeOutput } from './inline.ts';
 
 /** Ops that assign to variables: TF2 to resources, TF1 to references. */
 const ASSIGNMENTS: ReadonlySet<string> = new Set(['Assign', 'AssignVariableOp']);
@@ -25,7 +25,7 @@ export function restoredVariables({ graph, restore }: TfMetaGraph, file: string)
 }
 
 /** Key of an output of RestoreV2, whose inputs are prefix, tensor_names, shape_and_slices. */
-function keyOf(inliner: Inliner, { scope, node: restore, output }: Source, file: string): string {
+function keyOf(inliner: Inliner, { scope, node: restore, output }: NodeOutput, file: string): string {
   const [, names, slices] = dataInputs(restore).map((input) =>
     inliner.resolve(scope, input).node.attributes.tensor('value'),
   );

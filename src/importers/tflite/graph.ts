@@ -18,7 +18,7 @@ import type { FlatNode, FlatValue } from '../tensorflow/inline.ts';
 import { lowerNode } from '../tensorflow/lower.ts';
 import { attributesOf } from './attributes.ts';
 import { activated, tfliteLowerings } from './lowerings.ts';
-import { type Options, plain, translations } from './operators.ts';
+import { type OptionValues, plain, translations } from './operators.ts';
 import { quantOf } from './quantization.ts';
 
 /** A tensor of a subgraph by its index, or by an input or output of a signature. */
@@ -104,7 +104,7 @@ export class SubgraphReader {
     return { op: translation?.op ?? '', code: builtin, values: translation?.attributes?.(options) ?? plain(options) };
   }
 
-  #lower(node: FlatNode, options: Options, outputs: readonly number[]): readonly Value[] {
+  #lower(node: FlatNode, options: OptionValues, outputs: readonly number[]): readonly Value[] {
     const activation = String(options['fusedActivationFunction'] ?? 'NONE');
     if (activation === 'NONE') return lowerNode(node, this.#out, outputs.length, tfliteLowerings);
     const [plainValue] = lowerNode({ ...node, name: `${node.name}/before` }, this.#out, 1, tfliteLowerings);
@@ -274,6 +274,6 @@ export class SubgraphReader {
   }
 }
 
-function optionsOf(operator: Operator): Options {
-  return (operator.builtinOptions?.value ?? {}) as unknown as Options;
+function optionsOf(operator: Operator): OptionValues {
+  return (operator.builtinOptions?.value ?? {}) as unknown as OptionValues;
 }

@@ -15,9 +15,6 @@ const MAX_HEADER_BYTES = 10_000;
 /** Largest rank that numpy has since 2.0. */
 const MAX_RANK = 64;
 
-/** Multiple at which the data starts: numpy pads the header. */
-const ALIGNMENT_BYTES = 64;
-
 /** Dtypes by numpy's names, where `|` means that byte order does not apply. */
 const DTYPE_OF: ReadonlyMap<string, DType> = new Map([
   ['<f8', 'f64'],
@@ -68,28 +65,6 @@ export function readNpy(bytes: Uint8Array, what: string): Tensor {
   if (length !== reader.left) reader.fail(`${dtype}[${shape}] takes ${length} bytes, ${reader.left} are there`);
   const data = reader.bytes(length);
   return { dtype, shape, bytes: () => data };
-}
-
-/** Bytes of a .npy file (format 1.0, C order) that holds a tensor. */
-export function writeNpy(tensor: Tensor): Uint8Array {
-  const descr = [...DTYPE_OF].find(([, dtype]) => dtype === tensor.dtype)?.[0];
-  if (descr === undefined) throw new MbertError('UNSUPPORTED', `.npy has no type for ${tensor.dtype}`);
-  const { shape } = tensor;
-  // Python spells a tuple of one element with a comma after it.
-  const tuple = shape.length === 1 ? `(${shape[0]},)` : `(${shape.join(', ')})`;
-  const dict = `{'descr': '${descr}', 'fortran_order': False, 'shape': ${tuple}, }`;
-  const prefixBytes = MAGIC.length + 4;
-  const dataOffset = Math.ceil((prefixBytes + dict.length + 1) / ALIGNMENT_BYTES) * ALIGNMENT_BYTES;
-  const header = `${dict.padEnd(dataOffset - prefixBytes - 1)}\n`;
-
-  const data = tensor.bytes();
-  const file = new Uint8Array(dataOffset + data.byteLength);
-  file.set(MAGIC);
-  file[MAGIC.length] = 1;
-  new DataView(file.buffer).setUint16(MAGIC.length + 2, header.length, true);
-  file.set(new TextEncoder().encode(header), prefixBytes);
-  file.set(data, dataOffset);
-  return file;
 }
 
 const STRING = `'([^'\\\\]*)'`;

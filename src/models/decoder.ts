@@ -13,7 +13,7 @@ export function transformHidden(
   return layerNorm(builder, `${name}.transform.LayerNorm`, activated, epsilon);
 }
 
-/** Matrix [vocabulary, embedding] of the decoder `name`, or the word embeddings where it is tied to them and has none. */
+/** Matrix [vocabulary, embedding] of the decoder `name`, or the word embeddings where it is tied and has none. */
 export function decoderWeight(
   builder: Builder,
   name: string,

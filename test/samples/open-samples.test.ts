@@ -2,12 +2,12 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { writeNpy } from '../../src/formats/npy.ts';
 import { storedZip } from '../../src/formats/zip-stored.ts';
 import { integerTensor, type Tensor, tensorOf } from '../../src/ir/tensor.ts';
 import { manifestOf, openSamples, type SampleFileOptions } from '../../src/samples/open-samples.ts';
 import { findOverlap } from '../../src/samples/overlap.ts';
 import { readWordPiece } from '../../src/samples/wordpiece.ts';
+import { npyFile } from '../formats/npy-file.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'mbert-samples-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -23,7 +23,7 @@ function write(name: string, bytes: string | Uint8Array): string {
 }
 
 function npz(arrays: { readonly [name: string]: Tensor }): Uint8Array {
-  const entries = Object.entries(arrays).map(([name, tensor]) => ({ name: `${name}.npy`, bytes: writeNpy(tensor) }));
+  const entries = Object.entries(arrays).map(([name, tensor]) => ({ name: `${name}.npy`, bytes: npyFile(tensor) }));
   return storedZip(entries, 0);
 }
 

@@ -5,7 +5,7 @@ import { product } from './products.ts';
 import { turnedTensor } from './shapes.ts';
 import type { Value } from './values.ts';
 
-// Operators of ONNX Runtime's own, which its optimizer writes (github.com/microsoft/onnxruntime, docs/ContribOperators.md).
+// Operators of ONNX Runtime's own that its optimizer writes: github.com/microsoft/onnxruntime, docs/ContribOperators.md.
 
 /** Reads gelu(x + bias). */
 export function biasGelu(tanh: boolean): OperatorReader {

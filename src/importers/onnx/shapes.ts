@@ -77,9 +77,9 @@ function resolved(from: readonly Size[], target: readonly Size[], zeroCopies: bo
   const sizes = target.map((dim, i) => (numberOf(dim) === 0 && zeroCopies ? (from[i] ?? dim) : dim));
   const open = sizes.findIndex((dim) => numberOf(dim) === -1);
   if (open < 0) return sizes;
-  const known = totalOf(sizes.filter((_, i) => i !== open));
+  const stated = totalOf(sizes.filter((_, i) => i !== open));
   const total = totalOf(from);
-  const left = known && total && divideSizes(total, known);
+  const left = stated && total && divideSizes(total, stated);
   return sizes.with(open, left ?? notExpressible('a reshape whose open size is no product'));
 }
 

@@ -19,7 +19,7 @@ export interface FlatValue {
 }
 
 /** A graph or the body of one call, with what its names stand for. */
-export interface Scope {
+interface Scope {
   readonly nodes: ReadonlyMap<string, TfNode>;
   /**
    * Call of a function, with the reference in the caller that each argument stands for; undefined for the main graph.

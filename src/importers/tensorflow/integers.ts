@@ -115,8 +115,8 @@ function ranged([start, limit, delta]: readonly Integers[]) {
 
 function reshaped(x: Integers | undefined, target: Integers | undefined) {
   if (x === undefined || target === undefined || !isStatic(target.dims)) return null;
-  const known = sizeOf(target.dims.filter((dim) => dim !== -1));
-  const shape = target.dims.map((dim) => (dim === -1 ? x.dims.length / known : dim));
+  const stated = sizeOf(target.dims.filter((dim) => dim !== -1));
+  const shape = target.dims.map((dim) => (dim === -1 ? x.dims.length / stated : dim));
   return sizeOf(shape) === x.dims.length ? { shape, dims: x.dims } : null;
 }
 

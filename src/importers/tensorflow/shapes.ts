@@ -134,8 +134,8 @@ function splitBySizes(node: FlatNode, out: TfBuilder): readonly Value[] | null {
   const total = along === null ? undefined : x?.type.shape[along];
   if (x === null || along === null || sizes === null || sizes.length > MAX_PARTS || typeof total !== 'number')
     return null;
-  const known = sizes.reduce((sum, size) => sum + Math.max(size, 0), 0);
-  return cut(node, out, { x, axis: along, sizes: sizes.map((size) => (size === -1 ? total - known : size)) });
+  const stated = sizes.reduce((sum, size) => sum + Math.max(size, 0), 0);
+  return cut(node, out, { x, axis: along, sizes: sizes.map((size) => (size === -1 ? total - stated : size)) });
 }
 
 function cut(

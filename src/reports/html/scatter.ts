@@ -23,18 +23,18 @@ interface Scatter<P> {
 
 /** Makes a chart of points between two numbers each, joined in the order of x. */
 export function scatter<P>({ title, note, x, y, points, labelOf, isChosen, more }: Scatter<P>): Markup {
-  const known = points.filter((point) => Number.isFinite(x.of(point)) && Number.isFinite(y.of(point)));
-  if (known.length === 0) return NOTHING;
+  const finite = points.filter((point) => Number.isFinite(x.of(point)) && Number.isFinite(y.of(point)));
+  if (finite.length === 0) return NOTHING;
   const [xScale, yScale] = [
-    linearScale(padded(known.map(x.of)), X_RANGE),
-    linearScale(padded(known.map(y.of)), Y_RANGE),
+    linearScale(padded(finite.map(x.of)), X_RANGE),
+    linearScale(padded(finite.map(y.of)), Y_RANGE),
   ];
   const at = (point: P) => [round(xScale(x.of(point))), round(yScale(y.of(point)))] as const;
-  const line = known
+  const line = finite
     .toSorted((a, b) => x.of(a) - x.of(b))
     .map((point) => at(point).join(' '))
     .join('L');
-  const dots = known.map((point) => {
+  const dots = finite.map((point) => {
     const [cx, cy] = at(point);
     const ring = isChosen(point) ? html`<circle class="ring" cx="${cx}" cy="${cy}" r="8"/>` : null;
     return html`${ring}<circle class="mark c0" cx="${cx}" cy="${cy}" r="4.5"><title>${`${labelOf(point)}: ${digits(x.of(point))} ${x.title}, ${digits(y.of(point))} ${y.title}`}</title></circle><text class="tick" x="${cx}" y="${cy - 10}" text-anchor="middle">${labelOf(point)}</text>`;

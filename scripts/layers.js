@@ -10,8 +10,8 @@ import { fileURLToPath } from 'node:url';
 const LAYERS = [
   ['errors.ts', 'version.ts', 'reports/html/page/'],
   ['io/', 'ir/', 'metrics/'],
-  ['formats/', 'solve/', 'runtimes/', 'diff/', 'gradient/'],
-  ['exporters/', 'importers/', 'models/', 'passes/', 'samples/', 'quantization/'],
+  ['formats/', 'solve/', 'diff/', 'gradient/'],
+  ['runtimes/', 'exporters/', 'importers/', 'models/', 'passes/', 'samples/', 'quantization/'],
   ['calibration/', 'lint/', 'options/'],
   ['opened/'],
   ['pipelines/evaluate/'],

@@ -24,6 +24,11 @@ export class MbertError extends Error {
   }
 }
 
+/** An error of a file, or of a part of one, that is not as its format has it. */
+export function malformed(what: string, problem: string, hint?: string): MbertError {
+  return new MbertError('MALFORMED', `${what}: ${problem}`, hint === undefined ? {} : { hint });
+}
+
 /** The candidate closest to `name`, for "did you mean": undefined if none shares most of its letters. */
 export function nearest(name: string, candidates: Iterable<string>): string | undefined {
   let best: string | undefined;

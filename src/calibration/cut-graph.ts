@@ -2,15 +2,15 @@ import { copyNode } from '../ir/copy-graph.ts';
 import { Graph, type Node } from '../ir/graph.ts';
 
 /** A part of a graph. */
-export interface CutGraph {
+interface CutGraph {
   readonly part: Graph;
-  /** The nodes that became inputs, by name. */
+  /** Nodes that became inputs, by name. */
   readonly from: ReadonlyMap<string, Node>;
 }
 
 /**
- * The part of a graph that computes the wanted nodes, each an output under its own name, from known ones, which become
- * inputs. The graph's own inputs stay, so that symbols keep their meaning.
+ * Cuts the part out of a graph that computes the wanted nodes, each an output under its own name, from known ones,
+ * which become inputs. The graph's own inputs stay, so that symbols keep their meaning.
  */
 export function cutGraph(graph: Graph, wanted: readonly Node[], known: { has(node: Node): boolean }): CutGraph {
   const part = new Graph(graph.name);

@@ -1,13 +1,16 @@
 import type { Gram } from '../ir/statistics.ts';
 import { readF32, type Tensor, tensorOf } from '../ir/tensor.ts';
 import type { RuntimeSession } from '../runtimes/runtime.ts';
-import { loadModel } from './graph-session.ts';
+import { loadOnnxModel } from './graph-session.ts';
 import { modelOfNodes } from './products.ts';
 
-/** Long enough that adding up the products costs less than computing them, short enough to be held for every node. */
+/**
+ * Rows that are multiplied at once: long enough that adding up the products costs less than computing them, short
+ * enough to be held for every node.
+ */
 const CHUNK_ROWS = 512;
 
-/** xᵀ x for x [rows, channels]. */
+/** Model of xᵀ x for x [rows, channels]. */
 const PRODUCT = modelOfNodes('gram', {
   inputs: [{ name: 'x', dtype: 'f32', shape: ['rows', 'channels'] }],
   outputs: [{ name: 'products', dtype: 'f32', shape: ['channels', 'channels'] }],
@@ -16,12 +19,12 @@ const PRODUCT = modelOfNodes('gram', {
   ],
 });
 
-/** A session that multiplies for every `GramSum`. */
+/** Loads a session that multiplies for every `GramSum`. */
 export function loadGramProduct(threads: number | undefined): Promise<RuntimeSession> {
-  return loadModel(PRODUCT, threads);
+  return loadOnnxModel(PRODUCT, threads);
 }
 
-/** Adds up x xᵀ over rows that come in small pieces. */
+/** Sum of x xᵀ over rows that come in small pieces. */
 export class GramSum {
   readonly #size: number;
   readonly #session: RuntimeSession;
@@ -36,7 +39,7 @@ export class GramSum {
     this.#products = new Float64Array(size * size);
   }
 
-  /** Rows of `size` values, one after the other. */
+  /** Adds rows of `size` values, one after the other. */
   async add(values: Float32Array): Promise<void> {
     for (let from = 0; from < values.length; ) {
       const taken = Math.min(values.length - from, this.#waiting.length - this.#count);
@@ -55,8 +58,8 @@ export class GramSum {
   async #multiply(): Promise<void> {
     const rows = this.#waiting.subarray(0, this.#count);
     const x = tensorOf('f32', [rows.length / this.#size, this.#size], rows);
-    const found = await this.#session.run(new Map([['x', x]]));
-    const products = readF32(found.get('products') as Tensor);
+    const outputs = await this.#session.run(new Map([['x', x]]));
+    const products = readF32(outputs.get('products') as Tensor);
     for (let i = 0; i < products.length; i++)
       this.#products[i] = (this.#products[i] as number) + (products[i] as number);
     this.#count = 0;

@@ -16,13 +16,13 @@ import { feedsOf, type TokenRow } from '../samples/feeds.ts';
 
 const FILE_NAME = 'calibration.onnx';
 
-/** The graph as an ONNX model whose outputs are these nodes under their own names; what they do not need is left out. */
+/** Makes an ONNX model whose outputs are nodes of a graph under their own names; what they do not need is left out. */
 export function modelOf(graph: Graph, nodes: readonly Node[]): OnnxModel {
   return onnxModel(graph.withOutputs(nodes.map((node) => ({ name: node.name, node }))), onnx.defaults);
 }
 
 /** Loads a model into ONNX Runtime by way of a temporary file, which `close` deletes. Default threads: all cores. */
-export async function loadModel(model: OnnxModel, threads?: number): Promise<RuntimeSession> {
+export async function loadOnnxModel(model: OnnxModel, threads?: number): Promise<RuntimeSession> {
   const folder = mkdtempSync(join(tmpdir(), 'mbert-calibration-'));
   const remove = () => rmSync(folder, { recursive: true, force: true });
   try {
@@ -50,21 +50,21 @@ async function* streamOf<T>(values: readonly T[]): AsyncIterable<T> {
   yield* values;
 }
 
-/** How a graph takes token sequences. */
+/** Inputs of a graph that takes token sequences. */
 export interface TokenInputs {
   readonly names: readonly string[];
   readonly dtype: 'i32' | 'i64';
-  /** Of every input: [batch, …, sequence]. */
+  /** Shape of every input, [batch, …, sequence]. */
   readonly shape: Shape;
-  /** Sequences a run takes; symbols count as 1. */
+  /** Sequences that a run takes; symbols count as 1. */
   readonly batch: number;
-  /** What the symbols of the axes before the last stand for. */
+  /** Values of the symbols of the axes before the last. */
   readonly symbols: Bindings;
 }
 
 const NAMES = ['input_ids', 'attention_mask', 'token_type_ids'];
 
-/** Throws UNSUPPORTED for a graph whose inputs are not token ids, mask and token types of one shape. */
+/** Reads a graph's inputs. Throws UNSUPPORTED where they are not token ids, mask and token types of one shape. */
 export function tokenInputsOf(graph: Graph): TokenInputs {
   const { dtype, shape } = graph.inputs[0]?.type ?? { dtype: 'i64', shape: [] };
   const fits = ({ name, type }: Input) =>
@@ -84,7 +84,7 @@ export function tokenInputsOf(graph: Graph): TokenInputs {
   return { names, dtype, shape, symbols, batch: sizeOf(leading) };
 }
 
-/** Feeds of one sequence, padded to `length`; where the graph takes a batch, every row of it is this sequence. */
+/** Makes feeds of one sequence, padded to `length`; where the graph takes a batch, every row of it is this sequence. */
 export function sampleFeeds(inputs: TokenInputs, row: TokenRow, length: number, pad: number): Map<string, Tensor> {
   const rows = new Array<TokenRow>(inputs.batch).fill(row);
   const leading = inputs.shape.slice(0, -1).map((dim) => bindDim(dim, inputs.symbols) ?? 1);

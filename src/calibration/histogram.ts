@@ -1,12 +1,12 @@
 import type { Histogram } from '../ir/statistics.ts';
 
-/** A bin is 1/16 of an 8-bit step or less, so a threshold between bins is as good as any. */
+/** Number of bins: one is 1/16 of an 8-bit step or less, so a threshold between bins is as good as any. */
 const BINS = 8192;
 
-/** Below this all values are as good as zero. */
+/** Least range; below it all values are as good as zero. */
 const MIN_LIMIT = 2 ** -100;
 
-/** Counts values without keeping them; its range doubles as larger values come, which merges neighbouring bins. */
+/** Histogram of values that are not kept; its range doubles as larger ones come, which merges neighbouring bins. */
 export class StreamingHistogram {
   #limit = 0;
   #counts = new Float64Array(BINS);

@@ -4,9 +4,9 @@ import { isFloat } from '../ir/op.ts';
 import { bindDim, type Dim, product, type Shape, shapeText, sizeOf } from '../ir/shape.ts';
 import type { TokenInputs } from './graph-session.ts';
 
-/** Where the valid part of a value lies: behind it are padding and, in a batch, copies of the one sequence. */
-export interface Layout {
-  /** The size of the last axis; 1 where that counts tokens. */
+/** Place of a value's valid part: behind it are padding and, in a batch, copies of the one sequence. */
+export interface TokenLayout {
+  /** Size of the last axis; 1 where that counts tokens. */
   readonly channels: number;
   /** Rows of channels besides tokens, e.g. one for each head. */
   readonly otherRows: number;
@@ -19,11 +19,11 @@ export interface Layout {
 }
 
 /**
- * The layout of a node in a graph that takes these inputs. A symbolic sequence shows itself in every shape. A fixed one
- * may be as long as something else is wide, so that the place of an axis decides: [tokens, channels], [batch, tokens,
+ * Layout of a node in a graph that takes these inputs. A symbolic sequence shows itself in every shape. A fixed one may
+ * be as long as something else is wide, so that the place of an axis decides: [tokens, channels], [batch, tokens,
  * channels], [batch, heads, tokens, ·] or [batch, tokens, heads, ·]. Throws UNSUPPORTED for what has no real numbers.
  */
-export function layoutOf(node: Node, inputs: TokenInputs): Layout {
+export function layoutOf(node: Node, inputs: TokenInputs): TokenLayout {
   const { type } = node;
   if (!isFloat(type.dtype) || type.quant !== undefined || type.shape.length === 0) {
     throw new MbertError('UNSUPPORTED', `${node.name}: statistics of ${type.dtype}${shapeText(type.shape)}`, {
@@ -39,7 +39,7 @@ export function layoutOf(node: Node, inputs: TokenInputs): Layout {
   const channels = sizes[last] as number;
   return { channels, otherRows: sizeOf(sizes) / channels, tokenAxes, hasBatch, isFlat };
 
-  /** A run feeds one sequence, so what else is a symbol stands for 1. */
+  /** Size of a dimension: a run feeds one sequence, so what else is a symbol stands for 1. */
   function bound(dim: Dim, { name }: Node): number {
     const size = bindDim(dim, inputs.symbols);
     if (size !== null) return size;
@@ -57,13 +57,13 @@ function tokenAxesOf(shape: Shape, node: Node, inputs: TokenInputs): number[] {
   return first === 2 && shape[3] === sequence && isScores(node) ? [2, 3] : [first];
 }
 
-/** [batch, 1, …, tokens]: broadcast over everything but the tokens that attention looks at. */
+/** True for [batch, 1, …, tokens], broadcast over everything but the tokens that attention looks at. */
 function isMask(shape: Shape, inputs: TokenInputs): boolean {
   const others = product(shape.slice(0, -1));
   return shape.at(-1) === inputs.shape.at(-1) && (others === 1 || others === inputs.batch);
 }
 
-/** [batch, heads, tokens, tokens]: a product of queries and keys or what is made of it element by element. */
+/** True for [batch, heads, tokens, tokens]: a product of queries and keys or what is made of it element by element. */
 function isScores(node: Node): boolean {
   if (node.type.shape.length !== 4) return false;
   if (node.op === 'matmul') return node.attrs.transposeB;

@@ -3,32 +3,32 @@ import type { Graph } from '../ir/graph.ts';
 import type { StatisticsRequest } from '../ir/statistics.ts';
 import { integerTensor } from '../ir/tensor.ts';
 import { modelOf, type TokenInputs } from './graph-session.ts';
-import { type Layout, layoutOf } from './layout.ts';
+import { layoutOf, type TokenLayout } from './layout.ts';
 
 /** A node that is looked at. */
-export interface Probe extends Layout {
+export interface Probe extends TokenLayout {
   readonly request: StatisticsRequest;
-  /** Where its numbers lie in the vectors of all probes: one for each channel, or one for all. */
+  /** Place of its numbers in the vectors of all probes: one for each channel, or one for all. */
   readonly offset: number;
   readonly width: number;
-  /** The output with its rows, where they are needed. */
+  /** Name of the output with its rows, where they are needed. */
   readonly rowsOutput: string | undefined;
 }
 
 /** A model that computes the statistics of one sample. */
-export interface ProbedModel {
+interface ProbedModel {
   readonly model: OnnxModel;
-  /** In the order of the requests. */
+  /** Probes in the order of the requests. */
   readonly probes: readonly Probe[];
-  /** Of all probes together. */
+  /** Width of all probes together. */
   readonly width: number;
 }
 
-/** The further input of a probed model: the number of tokens that are no padding, i64[1]. */
+/** Further input of a probed model: the number of tokens that are no padding, i64[1]. */
 export const VALID = 'calibration/valid';
 
-/** What a sample is reduced to, by the op that does it over all axes; each is one output of all probes' numbers. */
-export const REDUCTIONS = {
+/** Reductions of a sample with the op that does them over all axes; each is one output of all probes' numbers. */
+const REDUCTIONS = {
   min: 'ReduceMin',
   max: 'ReduceMax',
   sum: 'ReduceSum',
@@ -37,12 +37,14 @@ export const REDUCTIONS = {
 
 export type Reduction = keyof typeof REDUCTIONS;
 
-/** The output of a reduction. */
+/** Name of a reduction's output. */
 export function reductionOutput(reduction: Reduction): string {
   return named(reduction);
 }
 
-/** Adds to a graph's model what reduces the wanted nodes' valid rows to vectors, so that little leaves the runtime. */
+/**
+ * Adds nodes to a graph's model that reduce the wanted nodes' valid rows to vectors, so that little leaves the runtime.
+ */
 export function probedModel(graph: Graph, requests: readonly StatisticsRequest[], inputs: TokenInputs): ProbedModel {
   const base = modelOf(
     graph,
@@ -80,7 +82,7 @@ const LAST_AXIS = { axis: { int: -1 } } as const;
 
 interface Member {
   readonly request: StatisticsRequest;
-  readonly layout: Layout;
+  readonly layout: TokenLayout;
 }
 
 /** Values that are reduced side by side. */
@@ -89,12 +91,12 @@ interface Group {
   readonly isByChannel: boolean;
 }
 
-/** 64 tokens of it are a megabyte, which stays in a core's cache. */
+/** Most channels of a group: 64 tokens of them are a megabyte, which stays in a core's cache. */
 const GROUP_CHANNELS = 4096;
 
 /**
- * By channel, values of the same rows come together: hundreds of small reductions take longer than the model. A whole
- * value is reduced alone, which is three times as fast as by channel.
+ * Groups requests. By channel, values of the same rows come together: hundreds of small reductions take longer than the
+ * model. A whole value is reduced alone, which is three times as fast as by channel.
  */
 function groupsOf(requests: readonly StatisticsRequest[], inputs: TokenInputs): Group[] {
   const groups: (Group & { readonly members: Member[] })[] = [];
@@ -118,12 +120,12 @@ function groupsOf(requests: readonly StatisticsRequest[], inputs: TokenInputs): 
   return groups;
 }
 
-/** What is added to a model, all under names of its own. */
+/** Nodes and initializers that are added to a model, all under names of their own. */
 class Addition {
   readonly nodes: OnnxNode[] = [];
   readonly initializers: OnnxInitializer[] = [];
   readonly #batch: number;
-  readonly #made = new Set<string>();
+  readonly #written = new Set<string>();
   /** Reduced values [1, n] of each reduction, in the order of the probes. */
   readonly #reduced = new Map<string, string[]>();
 
@@ -131,7 +133,7 @@ class Addition {
     this.#batch = batch;
   }
 
-  /** [1, channels of all] or, for one value as a whole, [1, 1]. */
+  /** Reduces a group to [1, channels of all] or, for one value as a whole, to [1, 1]. */
   reduceGroup({ members, isByChannel }: Group): void {
     const [first, ...others] = members as readonly [Member, ...Member[]];
     const names = members.map(({ request }) => request.node.name);
@@ -149,8 +151,8 @@ class Addition {
     }
   }
 
-  /** A value as [rows, channels] without padding. */
-  validRows(part: string, value: string, { channels, tokenAxes, hasBatch, isFlat }: Layout): string {
+  /** Cuts a value to [rows, channels] without padding. */
+  validRows(part: string, value: string, { channels, tokenAxes, hasBatch, isFlat }: TokenLayout): string {
     let valid = value;
     if (isFlat) valid = this.#emit(`${part}/batch`, 'Reshape', [valid, this.#integers([this.#batch, -1, channels])]);
     const axes = hasBatch ? [0, ...tokenAxes] : tokenAxes;
@@ -165,15 +167,15 @@ class Addition {
     return this.#emit(`${part}/rows`, 'Reshape', [valid, this.#integers([-1, channels])]);
   }
 
-  /** The outputs of all reductions. */
+  /** Joins the parts of each reduction to its output. */
   joinReductions(): string[] {
     return [...this.#reduced].map(([reduction, parts]) => this.#emit(reduction, 'Concat', parts, LAST_AXIS));
   }
 
   /**
-   * Over the rows. Squares are summed behind a product, as ReduceSumSquare has no fast path along this axis in ONNX
-   * Runtime 1.30 and takes longer than the model. ReduceSum takes its axes as an input since opset 13, the others only
-   * since 18.
+   * Reduces over the rows. Squares are summed behind a product, as ReduceSumSquare has no fast path along this axis in
+   * ONNX Runtime 1.30 and takes longer than the model. ReduceSum takes its axes as an input since opset 13, the others
+   * only since 18.
    */
   #byChannel(part: string, op: string, rows: string): string {
     if (op === REDUCTIONS.squares) {
@@ -184,7 +186,7 @@ class Addition {
     return this.#emit(part, op, [rows], { axes: { ints: [0] } });
   }
 
-  /** Returns the name of the value. */
+  /** Adds a node and returns the name of its value. */
   #emit(part: string, op: string, inputs: readonly string[], attributes: OnnxNode['attributes'] = {}): string {
     const name = named(part);
     this.nodes.push({ name, op, inputs, outputs: [name], attributes });
@@ -198,8 +200,8 @@ class Addition {
   }
 
   #once(part: string, make: (part: string) => void): string {
-    if (!this.#made.has(part)) make(part);
-    this.#made.add(part);
+    if (!this.#written.has(part)) make(part);
+    this.#written.add(part);
     return named(part);
   }
 }

@@ -4,23 +4,23 @@ import { readF32, type Tensor, tensorOf } from '../ir/tensor.ts';
 import type { Matrix } from '../ir/text-runs.ts';
 import type { RuntimeSession } from '../runtimes/runtime.ts';
 import { rowsBetween } from '../solve/rows.ts';
-import { loadModel } from './graph-session.ts';
+import { loadOnnxModel } from './graph-session.ts';
 
 /** Rows of a product that are summed in f32, before the sums are added up in f64. */
 const PRODUCT_ROWS = 4096;
 
 /** Products of matrices in ONNX Runtime. */
-export interface Products {
-  /** aᵀ b */
+interface Products {
+  /** Computes aᵀ b. */
   product(a: Matrix, b: Matrix): Promise<Float64Array>;
-  /** a bᵀ */
+  /** Computes a bᵀ. */
   rowsTimes(a: Matrix, b: Matrix): Promise<Float32Array>;
   close(): Promise<void>;
 }
 
 export async function openProducts(threads: number | undefined): Promise<Products> {
-  const product = await loadModel(gemm({ transA: { int: 1 } }), threads);
-  const rowsTimes = await loadModel(gemm({ transB: { int: 1 } }), threads);
+  const product = await loadOnnxModel(gemm({ transA: { int: 1 } }), threads);
+  const rowsTimes = await loadOnnxModel(gemm({ transB: { int: 1 } }), threads);
   return {
     product: (a, b) => sumOfProducts(product, a, b),
     rowsTimes: (a, b) => run(rowsTimes, a, b),
@@ -31,7 +31,7 @@ export async function openProducts(threads: number | undefined): Promise<Product
   };
 }
 
-/** A model of this graph alone, in the opset that everything here is written in. */
+/** Makes a model of a graph alone, in the opset that everything here is written in. */
 export function modelOfNodes(
   name: string,
   { inputs, outputs, nodes }: Pick<OnnxModel, 'inputs' | 'outputs' | 'nodes'>,
@@ -51,7 +51,7 @@ export function modelOfNodes(
   };
 }
 
-/** a and b less their means, multiplied. */
+/** Model of the product of a and b, both less their means. */
 function gemm(attributes: OnnxNode['attributes']): OnnxModel {
   const f32 = (name: string, shape: OnnxValue['shape']): OnnxValue => ({ name, dtype: 'f32', shape });
   const node = (op: string, inputs: readonly string[], output: string, more: OnnxNode['attributes'] = {}) => ({
@@ -84,8 +84,8 @@ async function run(session: RuntimeSession, a: Matrix, b: Matrix): Promise<Float
     feeds.set(name, tensorOf('f32', [rows, columns], values));
     feeds.set(`${name}/mean`, tensorOf('f32', [columns], mean ?? new Float32Array(columns)));
   }
-  const found = await session.run(feeds);
-  return readF32(found.get('c') as Tensor);
+  const outputs = await session.run(feeds);
+  return readF32(outputs.get('c') as Tensor);
 }
 
 async function sumOfProducts(session: RuntimeSession, a: Matrix, b: Matrix): Promise<Float64Array> {

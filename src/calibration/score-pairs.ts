@@ -2,10 +2,10 @@ import type { OnnxModel, OnnxNode, OnnxValue } from '../formats/onnx.ts';
 import { integerTensor, readF32, scalarTensor, type Tensor, tensorOf } from '../ir/tensor.ts';
 import type { Heads, ScorePairs, Segment } from '../ir/text-runs.ts';
 import type { RuntimeSession } from '../runtimes/runtime.ts';
-import { loadModel } from './graph-session.ts';
+import { loadOnnxModel } from './graph-session.ts';
 import { modelOfNodes } from './products.ts';
 
-/** Scores that are worked on at once: 4 bytes each in some values. */
+/** Number of scores that are worked on at once, with 4 bytes each in some values. */
 const GROUP_PAIRS = 1 << 18;
 
 /** Segments of one length that follow each other. */
@@ -13,12 +13,14 @@ interface Group {
   readonly start: number;
   readonly count: number;
   readonly length: number;
-  /** [count, heads, length, length] */
+  /** The teacher's attention, [count, heads, length, length]. */
   readonly p: Tensor;
   readonly errors: Tensor;
 }
 
-/** Computes in ONNX Runtime, some segments of one length at a time. `close` frees the runtime's memory. */
+/**
+ * Opens attention's sums in ONNX Runtime, some segments of one length at a time. `close` frees the runtime's memory.
+ */
 export async function openScorePairs(
   student: Heads,
   teacher: Heads,
@@ -27,7 +29,7 @@ export async function openScorePairs(
 ): Promise<ScorePairs> {
   const sessions: RuntimeSession[] = [];
   const open = async (model: OnnxModel) => {
-    const session = await loadModel(model, threads);
+    const session = await loadOnnxModel(model, threads);
     sessions.push(session);
     return session;
   };
@@ -65,7 +67,7 @@ async function groupsOf(
     while (count < most && i + count < segments.length && isNext(segments[i + count] as Segment)) count++;
     i += count;
     const place = { start, count, length };
-    const found = await session.run(
+    const outputs = await session.run(
       new Map([
         ['q', tokensOf(student.q.values, student.q.columns, place)],
         ['k', tokensOf(student.k.values, student.k.columns, place)],
@@ -73,7 +75,7 @@ async function groupsOf(
         ['teacher/k', tokensOf(teacher.k.values, teacher.k.columns, place)],
       ]),
     );
-    groups.push({ ...place, p: found.get('p') as Tensor, errors: found.get('errors') as Tensor });
+    groups.push({ ...place, p: outputs.get('p') as Tensor, errors: outputs.get('errors') as Tensor });
   }
   return groups;
 }
@@ -103,8 +105,8 @@ class RuntimePairs implements ScorePairs {
     for (const group of this.#weighty(weights)) {
       const feeds = this.#feeds(group, weights).set('change', tokensOf(change, columns, group));
       feeds.set('errors', group.errors);
-      const found = await this.#sessions.divergence.run(feeds);
-      for (const value of readF32(found.get('divergence') as Tensor)) sum += value;
+      const outputs = await this.#sessions.divergence.run(feeds);
+      for (const value of readF32(outputs.get('divergence') as Tensor)) sum += value;
     }
     return sum;
   }
@@ -117,8 +119,8 @@ class RuntimePairs implements ScorePairs {
       if (change) feeds.set('change', tokensOf(change, columns, group));
       else feeds.set('errors', group.errors);
       const session = change ? this.#sessions.slope : this.#sessions.slopeOfErrors;
-      const found = await session.run(feeds);
-      result.set(readF32(found.get('slope') as Tensor), group.start * columns);
+      const outputs = await session.run(feeds);
+      result.set(readF32(outputs.get('slope') as Tensor), group.start * columns);
     }
     return result;
   }
@@ -129,8 +131,8 @@ class RuntimePairs implements ScorePairs {
     const sums = Array.from({ length: heads }, () => new Float64Array(size * size));
     let total = 0;
     for (const group of this.#weighty(weights)) {
-      const found = await this.#sessions.curvatures.run(this.#feeds(group, weights));
-      const values = readF32(found.get('curvatures') as Tensor);
+      const outputs = await this.#sessions.curvatures.run(this.#feeds(group, weights));
+      const values = readF32(outputs.get('curvatures') as Tensor);
       for (const [head, sum] of sums.entries()) {
         const from = head * sum.length;
         for (let i = 0; i < sum.length; i++) sum[i] = (sum[i] as number) + (values[from + i] as number);
@@ -144,7 +146,7 @@ class RuntimePairs implements ScorePairs {
     return this.#sessions.close();
   }
 
-  /** Groups of which no query counts need not be looked at. */
+  /** Groups of which some query counts; the others need not be looked at. */
   #weighty(weights: Float32Array): Group[] {
     return this.#groups.filter((group) => weightsOf(weights, group).some((weight) => weight > 0));
   }
@@ -165,13 +167,13 @@ function weightsOf(weights: Float32Array, { start, count, length }: Place): Floa
   return weights.subarray(start, start + count * length);
 }
 
-/** [count, length, columns] */
+/** A group's tokens, [count, length, columns]. */
 function tokensOf(values: Float32Array, columns: number, { start, count, length }: Place): Tensor {
   const rows = values.subarray(start * columns, (start + count * length) * columns);
   return tensorOf('f32', [count, length, columns], rows);
 }
 
-/** The models of one attention's sums. Queries and keys are [count, length, heads · size], turned to [count, heads, length, size]. */
+/** Models of one attention's sums; queries, keys [count, length, heads · size] become [count, heads, length, size]. */
 class ScoreModels {
   readonly #heads: number;
   readonly #size: number;
@@ -183,7 +185,7 @@ class ScoreModels {
     this.#scale = scale;
   }
 
-  /** The teacher's attention p, and the errors of the student's scores. */
+  /** Model of the teacher's attention p, and of the errors of the student's scores. */
   pairs(teacherScale: number): OnnxModel {
     const graph = new ScoreGraph();
     const wanted = this.#scores(graph, 'teacher/q', 'teacher/k', teacherScale);
@@ -214,7 +216,7 @@ class ScoreModels {
     return graph.model(['errors', 'k', 'p', 'weights'], ['slope']);
   }
 
-  /** [heads, size, size]: Σ w p k kᵀ over all pairs, less Σ w m mᵀ over all queries, m being the mean key that p sees. */
+  /** Model of Σ w p k kᵀ over pairs less Σ w m mᵀ over queries, with m the mean key by p: [heads, size, size]. */
   curvatures(): OnnxModel {
     const graph = new ScoreGraph();
     const keys = this.#byHead(graph, 'k');
@@ -247,7 +249,7 @@ class ScoreModels {
     return graph.emit('Mul', [products, graph.number(`scale/${keys}`, scale)]);
   }
 
-  /** Each row of values less its mean by p. */
+  /** Adds each row of values less its mean by p. */
   #lessMean(graph: ScoreGraph, values: string): string {
     const weighted = graph.emit('Mul', [values, 'p']);
     const mean = graph.emit('ReduceSum', [weighted, graph.integers('last', [-1])], undefined, { keepdims: { int: 1 } });
@@ -263,12 +265,12 @@ class ScoreModels {
   }
 }
 
-/** Nodes as they are added. */
+/** A graph of ONNX nodes as they are added. */
 class ScoreGraph {
   readonly #nodes: OnnxNode[] = [];
   readonly #constants = new Map<string, Tensor>();
 
-  /** Returns the name of the result. */
+  /** Adds a node and returns the name of its result. */
   emit(
     op: string,
     inputs: readonly string[],
@@ -305,7 +307,7 @@ class ScoreGraph {
 
 const PAIRS = ['count', 'heads', 'length', 'length'];
 
-/** Of all that is not [count, length, columns]. */
+/** Shapes of all that is not [count, length, columns]. */
 const SHAPES: { readonly [name: string]: readonly (string | number)[] } = {
   p: PAIRS,
   errors: PAIRS,

@@ -5,28 +5,28 @@ import { integerTensor, readF32, type Tensor } from '../ir/tensor.ts';
 import type { RuntimeSession } from '../runtimes/runtime.ts';
 import type { TokenRow } from '../samples/feeds.ts';
 import { GramSum, loadGramProduct } from './gram.ts';
-import { loadModel, sampleFeeds, tokenInputsOf } from './graph-session.ts';
+import { loadOnnxModel, sampleFeeds, tokenInputsOf } from './graph-session.ts';
 import { StreamingHistogram } from './histogram.ts';
 import { type Probe, probedModel, type Reduction, reductionOutput, VALID } from './probes.ts';
 
-export interface StatisticsOptions {
-  /** The id of padding. */
+interface StatisticsOptions {
+  /** Id of padding. */
   readonly pad: number;
   /**
-   * For a graph of symbolic sequence: the length that it will be used at. A shorter sample then gets one token of
-   * padding, which is all that its own tokens see of any (the trigram's neighbour). Left out: no padding.
+   * Length at which a graph of symbolic sequence will be used. A shorter sample then gets one token of padding, which
+   * is all that its own tokens see of any (the trigram's neighbour). Default: no padding.
    */
   readonly length?: number;
-  /** Default: all cores. */
+  /** Number of threads. Default: all cores. */
   readonly threads?: number;
-  /** Called after each sample. */
+  /** Hears of each sample that is done. */
   readonly progress?: (done: number, total: number) => void;
 }
 
 /**
  * Runs a float graph on samples in ONNX Runtime, one at a time, and collects what is asked for over their tokens,
- * padding left out. What is kept does not grow with the samples. Same arguments, same numbers.
- * Throws USAGE without samples, UNSUPPORTED for nodes that have no real values, MISMATCH for values that are no numbers.
+ * padding left out. What is kept does not grow with the samples. Same arguments, same numbers. Throws USAGE without
+ * samples, UNSUPPORTED for nodes that have no real values, MISMATCH for values that are no numbers.
  */
 export async function collectStatistics(
   graph: Graph,
@@ -38,7 +38,7 @@ export async function collectStatistics(
   if (requests.length === 0) return new Map();
   const inputs = tokenInputsOf(graph);
   const { model, probes, width } = probedModel(graph, merged(requests), inputs);
-  const session = await loadModel(model, options.threads);
+  const session = await loadOnnxModel(model, options.threads);
   const products = requests.some(({ gram }) => gram) ? await loadGramProduct(options.threads) : undefined;
   try {
     const totals = new Totals(width);
@@ -49,8 +49,8 @@ export async function collectStatistics(
       const length = typeof fixed === 'number' ? fixed : Math.min(valid + 1, Math.max(valid, options.length ?? 0));
       const feeds = sampleFeeds(inputs, row, length, options.pad);
       feeds.set(VALID, integerTensor('i64', [valid]));
-      const found = await session.run(feeds);
-      totals.add(found);
+      const outputs = await session.run(feeds);
+      totals.add(outputs);
       for (const collector of collectors) {
         if (!totals.isFinite(collector.probe)) {
           const { name } = collector.probe.request.node;
@@ -58,7 +58,7 @@ export async function collectStatistics(
             hint: 'the model overflows on this text: check the weights, or leave the sample out',
           });
         }
-        await collector.add(found, valid);
+        await collector.add(outputs, valid);
       }
       options.progress?.(i + 1, samples.length);
     }
@@ -71,7 +71,7 @@ export async function collectStatistics(
   }
 }
 
-/** One request a node. */
+/** Merges requests to one for each node. */
 function merged(requests: readonly StatisticsRequest[]): StatisticsRequest[] {
   const byNode = new Map<Node, StatisticsRequest>();
   for (const { node, channels, histogram, gram } of requests) {
@@ -88,7 +88,7 @@ function merged(requests: readonly StatisticsRequest[]): StatisticsRequest[] {
 
 type Vectors = { readonly [R in Reduction]: Float64Array };
 
-/** The reductions of all probes over the samples so far. */
+/** Reductions of all probes over the samples so far. */
 class Totals {
   readonly vectors: Vectors;
 
@@ -101,9 +101,9 @@ class Totals {
     };
   }
 
-  add(found: ReadonlyMap<string, Tensor>): void {
+  add(outputs: ReadonlyMap<string, Tensor>): void {
     const { min, max, sum, squares } = this.vectors;
-    const read = (reduction: Reduction) => readF32(found.get(reductionOutput(reduction)) as Tensor);
+    const read = (reduction: Reduction) => readF32(outputs.get(reductionOutput(reduction)) as Tensor);
     const [least, most, sums, squareSums] = [read('min'), read('max'), read('sum'), read('squares')];
     for (let c = 0; c < min.length; c++) {
       min[c] = Math.min(min[c] as number, least[c] as number);
@@ -113,14 +113,14 @@ class Totals {
     }
   }
 
-  /** A sum is infinite or NaN once one of its values was. */
+  /** True while no value of a probe was infinite or NaN: its sum would be, too. */
   isFinite({ offset, width }: Probe): boolean {
     for (let c = offset; c < offset + width; c++) if (!Number.isFinite(this.vectors.sum[c])) return false;
     return true;
   }
 }
 
-/** What one probe has to remember besides its totals. */
+/** State that one probe has besides its totals. */
 class Collector {
   readonly probe: Probe;
   readonly #histogram: StreamingHistogram | undefined;
@@ -134,11 +134,11 @@ class Collector {
     if (gram && products) this.#gram = new GramSum(probe.channels, products);
   }
 
-  async add(found: ReadonlyMap<string, Tensor>, valid: number): Promise<void> {
+  async add(outputs: ReadonlyMap<string, Tensor>, valid: number): Promise<void> {
     const { rowsOutput, otherRows, tokenAxes } = this.probe;
     this.#rows += otherRows * valid ** tokenAxes.length;
     if (rowsOutput === undefined) return;
-    const values = readF32(found.get(rowsOutput) as Tensor);
+    const values = readF32(outputs.get(rowsOutput) as Tensor);
     this.#histogram?.add(values);
     await this.#gram?.add(values);
   }

@@ -3,15 +3,15 @@ import type { Tensor } from '../ir/tensor.ts';
 import { feedsOf, type TokenRow } from '../samples/feeds.ts';
 import type { TokenInputs } from './graph-session.ts';
 
-/** Enough tokens to keep the cores busy, few enough that a batch's values stay small. */
+/** Most tokens of a batch: enough to keep the cores busy, few enough that a batch's values stay small. */
 const BATCH_TOKENS = 2048;
 
-/** One sequence in five chooses regularization; the others are fitted to. */
+/** Number of sequences of which the last chooses regularization; the others are fitted to. */
 const HELD_OUT = 5;
 
 /** Sequences that are run together. */
 export interface Batch {
-  /** Places in the calibration text. */
+  /** Places of the sequences in the calibration text. */
   readonly sequences: readonly number[];
   /** Tokens of each sequence without padding. */
   readonly valid: number;
@@ -21,7 +21,7 @@ export interface Batch {
 /** The calibration text in batches. */
 export interface TextBatches {
   readonly batches: readonly Batch[];
-  /** Batches before this one are fitted to. */
+  /** Number of batches that are fitted to, the first ones. */
   readonly fitted: number;
   /** Tokens of all batches without padding. */
   readonly tokens: number;
@@ -30,8 +30,8 @@ export interface TextBatches {
 }
 
 /**
- * Sequences of one length form a batch, so that nothing is padded where the graph takes any batch and any length. Those
- * that are fitted to come first, each part in order of length, then of place; a fixed batch that is not full repeats its
+ * Batches sequences of one length, so that nothing is padded where the graph takes any batch and any length. Those that
+ * are fitted to come first, each part in order of length, then of place; a fixed batch that is not full repeats its
  * first sequence.
  */
 export function batchesOf(inputs: TokenInputs, rows: readonly TokenRow[], pad: number): TextBatches {

@@ -6,7 +6,7 @@ import { isParameter, isTokenWise } from '../ir/token-wise.ts';
 import type { RuntimeSession } from '../runtimes/runtime.ts';
 import type { TokenRow } from '../samples/feeds.ts';
 import { cutGraph } from './cut-graph.ts';
-import { loadModel, modelOf, tokenInputsOf } from './graph-session.ts';
+import { loadOnnxModel, modelOf, tokenInputsOf } from './graph-session.ts';
 import { openProducts } from './products.ts';
 import { openScorePairs } from './score-pairs.ts';
 import { type Batch, batchesOf, type TextBatches } from './token-batches.ts';
@@ -14,17 +14,17 @@ import { type Batch, batchesOf, type TextBatches } from './token-batches.ts';
 /** Tokens of a run where batches do not matter. */
 const CHUNK_TOKENS = 4096;
 
-export interface RunsOptions {
-  /** The id of padding. */
+interface RunsOptions {
+  /** Id of padding. */
   readonly pad: number;
-  /** Default: all cores. */
+  /** Number of threads. Default: all cores. */
   readonly threads?: number | undefined;
 }
 
 /**
- * Runs parts of graphs that take `graph`'s inputs on token sequences, in ONNX Runtime: batch by batch, or, what treats
- * every token alike, thousands of tokens at a time. A graph of fixed shapes gets padding, which is left out of the
- * matrices. `close` frees the runtime's memory.
+ * Opens runs of parts of graphs that take `graph`'s inputs on token sequences, in ONNX Runtime: batch by batch, or,
+ * what treats every token alike, thousands of tokens at a time. A graph of fixed shapes gets padding, which is left out
+ * of the matrices. `close` frees the runtime's memory.
  */
 export async function openRuns(
   graph: Graph,
@@ -60,21 +60,21 @@ class Runner {
     known: ReadonlyMap<Node, BatchValues>,
   ): Promise<Map<Node, BatchValues>> {
     const missing = wanted.filter((node) => !known.has(node));
-    const found = missing.length > 0 ? await this.#run(graph, missing, known) : new Map<Node, BatchValues>();
-    return new Map(wanted.map((node) => [node, (known.get(node) ?? found.get(node)) as BatchValues]));
+    const computed = missing.length > 0 ? await this.#run(graph, missing, known) : new Map<Node, BatchValues>();
+    return new Map(wanted.map((node) => [node, (known.get(node) ?? computed.get(node)) as BatchValues]));
   }
 
   async #run(graph: Graph, missing: readonly Node[], known: ReadonlyMap<Node, BatchValues>) {
     const { part, from } = cutGraph(graph, missing, known);
     const given = new Map([...from].map(([name, node]) => [name, known.get(node) as BatchValues]));
     const nodes = part.outputs.map(({ node }) => node);
-    const session = await loadModel(modelOf(part, nodes), this.#threads);
+    const session = await loadOnnxModel(modelOf(part, nodes), this.#threads);
     try {
-      const found =
+      const computed =
         this.#text.isFull && isAllTokenWise(part, given)
           ? await this.#byTokens(session, nodes, given)
           : await this.#byBatches(session, nodes, given, graph.inputs[0]?.type.shape ?? []);
-      return new Map(missing.map((node) => [node, found.get(node.name) as BatchValues]));
+      return new Map(missing.map((node) => [node, computed.get(node.name) as BatchValues]));
     } finally {
       await session.close();
     }
@@ -101,9 +101,9 @@ class Runner {
       for (const { name } of session.inputs) {
         inputs.set(name, (given.get(name)?.batches[i] ?? feeds.get(name)) as Tensor);
       }
-      const found = await session.run(inputs);
+      const outputs = await session.run(inputs);
       for (const result of results) {
-        const tensor = found.get(result.name) as Tensor;
+        const tensor = outputs.get(result.name) as Tensor;
         if (result.rows === undefined) {
           result.tensors.push(tensor);
           continue;
@@ -135,8 +135,8 @@ class Runner {
         // What no node reads has to be there all the same.
         inputs.set(name, rows ? rowsOf(rows, tokens, from, count) : this.#anyTokens(name, count));
       }
-      const found = await session.run(inputs);
-      for (const { name, columns, rows } of results) rows.set(readF32(found.get(name) as Tensor), from * columns);
+      const outputs = await session.run(inputs);
+      for (const { name, columns, rows } of results) rows.set(readF32(outputs.get(name) as Tensor), from * columns);
     }
     return new Map(results.map(({ name, columns, rows }) => [name, { batches: this.#inBatches(rows, columns), rows }]));
   }
@@ -157,13 +157,13 @@ class Runner {
   }
 }
 
-/** [1, count, columns] of rows of as many columns as fit. */
+/** Takes [1, count, columns] from rows of as many columns as fit. */
 function rowsOf(rows: Float32Array, tokens: number, from: number, count: number): Tensor {
   const columns = rows.length / tokens;
   return tensorOf('f32', [1, count, columns], rows.subarray(from * columns, (from + count) * columns));
 }
 
-/** The channels of a value that has a row for each token of [batch, sequence]; undefined for others. */
+/** Number of channels of a value that has a row for each token of [batch, sequence]; undefined for others. */
 function columnsOf(shape: Shape, tokenShape: Shape): number | undefined {
   const columns = shape.at(-1);
   return sameShape(shape.slice(0, -1), tokenShape) && typeof columns === 'number' ? columns : undefined;
@@ -183,7 +183,7 @@ function isAllTokenWise(part: Graph, given: ReadonlyMap<string, BatchValues>): b
   });
 }
 
-/** What a row of a matrix stands for, for as many rows as a batch's sequences have. */
+/** Finds the sequence that each row of a matrix belongs to, for as many rows as a batch's sequences have. */
 function rowPlaces({ batches, fitted }: TextBatches, rowsOfSequence: (batch: Batch) => number) {
   const sequence = new Int32Array(
     batches.reduce((sum, batch) => sum + batch.sequences.length * rowsOfSequence(batch), 0),

@@ -2,7 +2,7 @@ import type { Node } from '../ir/graph.ts';
 import { opDef } from '../ir/ops/index.ts';
 import type { Contents } from './contents.ts';
 import type { Pairing } from './pairing.ts';
-import type { Value } from './side.ts';
+import { isUnordered, type Value } from './side.ts';
 
 /** One input of a pair: what either side reads there. */
 export interface Read {
@@ -21,8 +21,7 @@ export function isSameValue(pairing: Pairing, from: Node, to: Node): boolean {
 /** The inputs of a pair side by side; where order means nothing, what is the same stands beside each other. */
 export function alignInputs(pairing: Pairing, contents: Contents, a: Value, b: Value): Read[] {
   const from = a.inputs;
-  const isUnordered = a.op !== 'input' && opDef(a.op).commutative === true;
-  const to = isUnordered ? inOrderOf(pairing, contents, from, b.inputs) : b.inputs;
+  const to = isUnordered(a) ? inOrderOf(pairing, contents, from, b.inputs) : b.inputs;
   return Array.from({ length: Math.max(from.length, to.length) }, (_, i) => ({
     input: inputName(a, i),
     from: from[i],
@@ -42,8 +41,8 @@ function inOrderOf(pairing: Pairing, contents: Contents, from: readonly Node[], 
   return again.map((node) => node ?? left.shift()).filter((node) => node !== undefined);
 }
 
-/** `weight`, or `xs 2` of an op that takes any number. */
-export function inputName(value: Value, position: number): string {
+/** The name of an input: `weight`, or `xs 2` of an op that takes any number. */
+function inputName(value: Value, position: number): string {
   if (value.op === 'input') return '';
   const { inputs } = opDef(value.op);
   const name = inputs[Math.min(position, inputs.length - 1)] ?? '';

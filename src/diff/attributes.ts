@@ -1,10 +1,10 @@
 import type { Attr } from '../ir/op.ts';
 import { axisOf, type Dim } from '../ir/shape.ts';
-import type { AttributesDifference, AttrValue } from './difference.ts';
+import type { AttributesDifference } from './difference.ts';
 import type { Dims } from './dims.ts';
 import { attrsOf, opName, type Value } from './side.ts';
 
-/** The attributes of a pair that differ, if any do; what other input shapes explain does not count. */
+/** Attributes of a pair that differ, or null; what other input shapes explain does not count. */
 export function compareAttributes(a: Value, b: Value, dims: Dims): AttributesDifference | null {
   const from = attrsOf(a);
   const to = attrsOf(b);
@@ -18,11 +18,11 @@ export function compareAttributes(a: Value, b: Value, dims: Dims): AttributesDif
     change: 'attributes',
     node: { a: a.name, b: b.name },
     op: opName(a),
-    attributes: differing.map((name) => ({ name, from: attrValue(from[name]), to: attrValue(to[name]) })),
+    attributes: differing.map((name) => ({ name, from: from[name] ?? null, to: to[name] ?? null })),
   };
 }
 
-/** -1 is the last axis. */
+/** True for one axis counted from either end: -1 is the last one. */
 function isSameAxis(a: Value, b: Value): boolean {
   const [from, to] = [a, b].map((value) => {
     const { axis } = attrsOf(value);
@@ -30,10 +30,6 @@ function isSameAxis(a: Value, b: Value): boolean {
     return typeof axis === 'number' ? axisOf(axis, rank) : null;
   });
   return from !== null && from === to;
-}
-
-function attrValue(attr: Attr | undefined): AttrValue {
-  return attr === undefined ? null : attr;
 }
 
 function isSameAttr(a: Attr | undefined, b: Attr | undefined, dims: Dims): boolean {
@@ -44,7 +40,7 @@ function isSameAttr(a: Attr | undefined, b: Attr | undefined, dims: Dims): boole
   return isSameItem(a, b) || (isDim(a) && isDim(b) && dims.explain([a], [b]));
 }
 
-/** Formats hold epsilons as f32: 1e-12 comes back as 9.999999960041972e-13. */
+/** Equality of attributes as formats hold them: an epsilon is an f32, so 1e-12 comes back as 9.999999960041972e-13. */
 function isSameItem(a: unknown, b: unknown): boolean {
   if (typeof a !== 'number' || typeof b !== 'number') return a === b;
   const areIntegers = Number.isInteger(a) && Number.isInteger(b);

@@ -5,17 +5,22 @@ export class Interner {
   readonly #numbers = new Map<string, number>();
 
   number(text: string): number {
-    const found = this.#numbers.get(text);
-    if (found !== undefined) return found;
-    this.#numbers.set(text, this.#numbers.size);
-    return this.#numbers.size - 1;
+    const number = this.#numbers.get(text) ?? this.#numbers.size;
+    if (number === this.#numbers.size) this.#numbers.set(text, number);
+    return number;
   }
 }
 
-/** One number a value: values with the same are alike in some respect. */
+/** Numbers of a side's values, one each: values with the same number are alike in some respect. */
 export type Classes = Int32Array;
 
-/** In the place of a class: matches nothing. */
+/** Classes of both sides' values, numbered alike. */
+export interface ClassPair {
+  readonly a: Classes;
+  readonly b: Classes;
+}
+
+/** Class of values that match nothing. */
 export const NO_CLASS = -1;
 
 export function classesOf(side: Side, interner: Interner, describe: (value: Value) => string | null): Classes {
@@ -25,20 +30,16 @@ export function classesOf(side: Side, interner: Interner, describe: (value: Valu
   });
 }
 
-/** Values of one class compute the same expression, as far as the labels tell. */
+/** Classes of values that compute the same expression, as far as the labels tell. */
 export function downClasses(side: Side, interner: Interner, labels: Classes): Classes {
   const classes = new Int32Array(side.values.length);
   for (let i = 0; i < classes.length; i++) {
-    const read = (side.inputs[i] as number[]).map((input) =>
-      input === CONSTANT ? CONSTANT : (classes[input] as number),
-    );
-    if (side.unordered[i]) read.sort(ascending);
-    classes[i] = interner.number(`down ${labels[i]} ${read}`);
+    classes[i] = interner.number(`down ${labels[i]} ${readsOf(side, i, classes)}`);
   }
   return classes;
 }
 
-/** Values of one class are used in the same way all the way to the outputs; which outputs does not matter. */
+/** Classes of values that are used in the same way all the way to the outputs; which outputs does not matter. */
 export function upClasses(side: Side, interner: Interner, labels: Classes): Classes {
   const classes = new Int32Array(side.values.length);
   for (let i = classes.length - 1; i >= 0; i--) {
@@ -48,7 +49,15 @@ export function upClasses(side: Side, interner: Interner, labels: Classes): Clas
   return classes;
 }
 
-/** Readers with the position that they read at, in an order that depends on `classOf` alone. */
+/** Classes of what a value reads, in order where the order means something. */
+function readsOf(side: Side, value: number, classes: Classes): number[] {
+  const read = (side.inputs[value] as number[]).map((input) =>
+    input === CONSTANT ? CONSTANT : (classes[input] as number),
+  );
+  return side.unordered[value] ? read.sort((a, b) => a - b) : read;
+}
+
+/** Readers of a value with the position that they read at, in an order that depends on `classOf` alone. */
 function usesOf(side: Side, value: number, classOf: (user: number) => number): string {
   const users = side.users[value] as number[];
   const uses: string[] = [];
@@ -59,16 +68,13 @@ function usesOf(side: Side, value: number, classOf: (user: number) => number): s
   return uses.sort().join(',');
 }
 
-/** What `rounds` steps in all directions look like from each value: inputs and readers, their labels, and so on. */
+/** Classes of values from which inputs and readers look the same for `rounds` steps in all directions. */
 export function neighbourhoods(side: Side, interner: Interner, labels: Classes, rounds: number): Classes {
   let classes = labels;
   for (let round = 0; round < rounds; round++) {
     const before = classes;
     classes = Int32Array.from(side.values, (_, i) => {
-      const read = (side.inputs[i] as number[]).map((input) =>
-        input === CONSTANT ? CONSTANT : (before[input] as number),
-      );
-      if (side.unordered[i]) read.sort(ascending);
+      const read = readsOf(side, i, before);
       const uses = usesOf(side, i, (user) => before[user] as number);
       return interner.number(`around ${before[i]} ${read} ${side.outputs[i]} ${uses}`);
     });
@@ -76,13 +82,9 @@ export function neighbourhoods(side: Side, interner: Interner, labels: Classes, 
   return classes;
 }
 
-/** Alike in both respects. */
+/** Classes of values that are alike in both respects. */
 export function combined(interner: Interner, first: Classes, second: Classes): Classes {
   return first.map((one, i) =>
     one === NO_CLASS || second[i] === NO_CLASS ? NO_CLASS : interner.number(`both ${one} ${second[i]}`),
   );
-}
-
-function ascending(a: number, b: number): number {
-  return a - b;
 }

@@ -3,23 +3,21 @@ import type { Constant, Graph } from '../ir/graph.ts';
 import { shapeText } from '../ir/shape.ts';
 import type { Quant, Tensor } from '../ir/tensor.ts';
 
-/** Tells constants with the same content by keys; reads and hashes each tensor once. */
+/** Keys that tell constants with the same content; each tensor is read and hashed once. */
 export interface Contents {
-  /** Equal for constants of the same dtype, shape and bytes; quantization is not part of it. */
+  /** Key of constants of the same dtype, shape and bytes; quantization is not part of it. */
   key(constant: Constant): string;
-  /** Equal for quantization with the same numbers. */
+  /** Key of quantization with the same numbers. */
   quantKey(quant: Quant | undefined): string;
 }
 
-/** Where one side is graph text, both are compared by the digits that text has. */
+/** Makes keys for the constants of graphs. Where one is graph text, all have only the digits that text has. */
 export function readContents(...graphs: readonly Graph[]): Contents {
   const isShort = graphs.some((graph) => graph.nodes().some(isFingerprinted));
   const shown = (hash: string) => (isShort ? hash.slice(0, FINGERPRINT_DIGITS) : hash);
   const hashes = new Map<Tensor, string>();
   const hashOf = (tensor: Tensor) => {
-    const found = hashes.get(tensor);
-    if (found !== undefined) return found;
-    const hash = knownFingerprint(tensor) ?? shown(digest(tensor.bytes()));
+    const hash = hashes.get(tensor) ?? knownFingerprint(tensor) ?? shown(digest(tensor.bytes()));
     hashes.set(tensor, hash);
     return hash;
   };

@@ -12,30 +12,30 @@ import { numberValues } from './side.ts';
 import { EXACT, type Tolerance } from './tolerance.ts';
 import { compareConstants, isSameConstant } from './weights.ts';
 
-export interface DiffOptions {
-  /** How far apart weights may be. Default: not at all. */
+interface DiffOptions {
+  /** Distance up to which weights count as equal. Default: none. */
   readonly tolerance?: Tolerance;
-  /** Whether another order of the same inputs or outputs is a difference: formats without names bind by it. Default true. */
+  /** False ignores another order of the same inputs or outputs, by which formats without names bind. Default true. */
   readonly order?: boolean;
-  /** Whether another float type is a difference where it holds the same numbers. Default true. */
+  /** False ignores another float type where it holds the same numbers. Default true. */
   readonly dtype?: boolean;
 }
 
 export interface GraphDiff {
-  /** Structure first, then quantization, then weights, the farthest apart first. */
+  /** Differences in structure, then in quantization, then in weights, the farthest apart first. */
   readonly differences: readonly GraphDifference[];
-  /** Values with a partner, and how many of those have another name there. */
+  /** Number of values with a partner, and of those that have another name there. */
   readonly paired: number;
   readonly renamed: number;
-  /** Constants in places that both graphs have; how many of them are equal, or close enough. */
+  /** Number of constants in places that both graphs have, and of those that are equal, or close enough. */
   readonly constants: { readonly compared: number; readonly equal: number };
-  /** By node of b: its partner in a. */
+  /** Partner in a of each paired node of b. */
   readonly partners: ReadonlyMap<Node, Node>;
 }
 
 /**
- * What differs between two graphs, each change once: pairs their values by content, structure and names, then compares
- * the pairs. Names of nodes do not matter; those of inputs and outputs do. One tensor of each side is held at a time.
+ * Compares two graphs and tells each change once: pairs their values by content, structure and names, then compares the
+ * pairs. Names of nodes do not matter; those of inputs and outputs do. One tensor of each side is held at a time.
  */
 export function diffGraphs(a: Graph, b: Graph, options: DiffOptions = {}): GraphDiff {
   const { tolerance = EXACT, order = true, dtype = true } = options;
@@ -49,13 +49,12 @@ export function diffGraphs(a: Graph, b: Graph, options: DiffOptions = {}): Graph
   const changed = pairs.slots.filter((slot) => !isSameConstant(slot, contents));
   const { moved, others } = findMoves(changed, contents);
   const compared = others.map((slot) => compareConstants(slot, { contents, tolerance, dtype, dims }));
-  const ofConstants = compared.flat();
   const differences = [
     ...inputs.changes,
     ...outputs.changes,
     ...describeChanges(pairing, [...outputs.reads, ...pairs.reads], [...inputs.ports, ...outputs.ports]),
     ...pairs.differences,
-    ...ofConstants,
+    ...compared.flat(),
     ...moved,
   ];
   const equal = pairs.slots.length - changed.length + compared.filter(({ length }) => length === 0).length;
@@ -74,7 +73,7 @@ function partnersOf(pairing: Pairing): Map<Node, Node> {
 
 const RANKS: readonly GraphDifference['kind'][] = ['structure', 'quant', 'weights'];
 
-/** By kind; weights by how far they are apart, what cannot be measured first. Otherwise as found. */
+/** Orders differences by kind, those of weights by how far these are apart, with what cannot be measured first. */
 function byRank(a: GraphDifference, b: GraphDifference): number {
   return RANKS.indexOf(a.kind) - RANKS.indexOf(b.kind) || distance(b) - distance(a);
 }

@@ -1,8 +1,8 @@
-/** What differences are gated by. Inputs and outputs are structure. */
+/** Kinds by which differences are gated. Inputs and outputs are structure. */
 export const KINDS = ['structure', 'weights', 'quant', 'metadata', 'size', 'numeric'] as const;
 export type Kind = (typeof KINDS)[number];
 
-/** The same thing under its name in each graph. */
+/** Names that one thing has in the two graphs. */
 export interface Names {
   readonly a: string;
   readonly b: string;
@@ -13,11 +13,11 @@ export interface NodeRef {
   readonly op: string;
 }
 
-/** Where a value is read: the reader's input by name, as `weight` or `bias`; `output` for an output of the model. */
+/** A place where a value is read: the reader's input, as `weight` or `bias`, or `output` for an output of the model. */
 export interface Reader {
   readonly node: Names;
   readonly input: string;
-  /** What it reads in a and in b; null where that is nothing, as a bias that has gone. */
+  /** Name of the value read in a, and in b; null where there is none, as for a bias that has gone. */
   readonly from: string | null;
   readonly to: string | null;
 }
@@ -28,7 +28,7 @@ export interface NodesDifference {
   readonly change: 'added' | 'removed' | 'replaced';
   readonly a: readonly NodeRef[];
   readonly b: readonly NodeRef[];
-  /** What both sides have and what reads them, or read them. */
+  /** Nodes that both sides have and that read these, or did. */
   readonly readers: readonly Reader[];
 }
 
@@ -58,7 +58,7 @@ export interface AttributesDifference {
 }
 export type AttrValue = number | boolean | string | readonly (number | string)[] | null;
 
-export type PortChange = `${'input' | 'output'}-${'added' | 'removed'}`;
+type PortChange = `${'input' | 'output'}-${'added' | 'removed'}`;
 
 /** An input or output of the whole model. */
 export interface PortDifference {
@@ -66,12 +66,12 @@ export interface PortDifference {
   readonly change: PortChange;
   readonly name: string;
   readonly type: string;
-  /** Nodes that came or went with it, and what read them. */
+  /** Nodes that came or went with the port; `readers` are those that read them. */
   readonly nodes: readonly NodeRef[];
   readonly readers: readonly Reader[];
 }
 
-/** Input or output names: another one for the same value, or the names in another order. */
+/** Other names of inputs or outputs: another one for the same value, or the names in another order. */
 export interface PortNamesDifference {
   readonly kind: 'structure';
   readonly change: `${'input' | 'output'}-renamed` | `${'inputs' | 'outputs'}-${'swapped' | 'reordered'}`;
@@ -87,7 +87,7 @@ export interface InputTypeDifference {
   readonly to: string;
 }
 
-export type StructureDifference =
+type StructureDifference =
   | NodesDifference
   | RewiredDifference
   | OperandsDifference
@@ -96,15 +96,15 @@ export type StructureDifference =
   | PortNamesDifference
   | InputTypeDifference;
 
-/** How far b's values are from a's. */
+/** Distance of b's values from a's. */
 export interface ValueError {
-  /** max |a - b|; null where it is infinite or not a number. */
+  /** Largest distance max |a - b|; null where it is infinite or not a number. */
   readonly maxAbs: number | null;
-  /** max |a - b| / max |a|; null where a is all zeros or maxAbs is null. */
+  /** Ratio max |a - b| / max |a|; null where a is all zeros or maxAbs is null. */
   readonly relative: number | null;
-  /** 10·log10(Σa² / Σ(a - b)²); null where it is infinite. */
+  /** Signal to noise, 10·log10(Σa² / Σ(a - b)²); null where it is infinite. */
   readonly sqnrDb: number | null;
-  /** How many elements differ. */
+  /** Number of elements that differ. */
   readonly changed: number;
   readonly elements: number;
 }
@@ -113,10 +113,10 @@ export interface ValueError {
 export interface WeightDifference {
   readonly kind: 'weights';
   /**
-   * `values`: nothing simpler. `zeroed`: b is all zeros; `filled`: a is. `scaled`: b is a times `factors`. `permuted`:
-   * the same rows (along `axis`) in another order. `rounded`: b is what a gives in `bits` with a scale for each
-   * row (along `axis`), but stored as floats; `unrounded`: a is. `dtype`: a's values as far as the other type holds them. `shape`:
-   * another shape.
+   * Kind of change. `values`: nothing simpler. `zeroed`: b is all zeros; `filled`: a is. `scaled`: b is a times
+   * `factors`. `permuted`: the same rows (along `axis`) in another order. `rounded`: b is what a gives in `bits` with a
+   * scale for each row (along `axis`), but stored as floats; `unrounded`: a is. `dtype`: a's values as far as the other
+   * type holds them. `shape`: another shape.
    */
   readonly change:
     | 'values'
@@ -130,14 +130,16 @@ export interface WeightDifference {
     | 'dtype'
     | 'shape';
   readonly tensor: Names;
-  /** `f32[512, 128]` */
+  /** Type in a, as `f32[512, 128]`. */
   readonly from: string;
   readonly to: string;
-  /** Null where values cannot be compared: shapes differ, or graph text gave only a hash. */
+  /** Distance of the values; null where they cannot be compared: shapes differ, or graph text gave only a hash. */
   readonly error: ValueError | null;
   /** Least and largest factor, for `scaled`. */
   readonly factors?: readonly [number, number];
-  /** For `permuted`, `rounded` and `unrounded`, and for `scaled` where each row along it has its own factor. */
+  /**
+   * Axis of the rows, for `permuted`, `rounded` and `unrounded`, and for `scaled` where each row has its own factor.
+   */
   readonly axis?: number;
   readonly bits?: number;
   /** The values themselves where there are few. */
@@ -147,33 +149,33 @@ export interface WeightDifference {
 /** Constants in one another's place, as of two layers that were swapped. */
 export interface MovedDifference {
   readonly kind: 'weights';
-  /** `exchanged`: the names stayed, the values went. `moved`: any other. */
+  /** Kind of change. `exchanged`: the names stayed, the values went. `moved`: any other. */
   readonly change: 'moved' | 'exchanged';
-  /** What the names have apart: `layer.2` and `layer.3`. Empty where they have no such pattern. */
+  /** Parts by which the names differ: `layer.2` and `layer.3`. Empty where they have no such pattern. */
   readonly between: readonly string[];
-  /** In the place of a's `tensor`, b has the values that a's `holds` has. */
+  /** Constants of a: in the place of `tensor`, b has the values that `holds` has in a. */
   readonly tensors: readonly { readonly tensor: string; readonly holds: string }[];
 }
 
 export interface QuantDifference {
   readonly kind: 'quant';
   /**
-   * `scheme`: one side is not quantized. `granularity`: per tensor, channel or block. `storage`: another integer type.
-   * The first that applies of: scheme, granularity, storage, scales, zero-points.
+   * Kind of change. `scheme`: one side is not quantized. `granularity`: per tensor, channel or block. `storage`:
+   * another integer type. The first that applies of: scheme, granularity, storage, scales, zero-points.
    */
   readonly change: 'scheme' | 'granularity' | 'storage' | 'scales' | 'zero-points';
   readonly of: 'weight' | 'activation';
   readonly value: Names;
-  /** `f32`, or `i8 per channel 0, 512 scales 0.0012…0.034` */
+  /** Storage in a, as `f32` or `i8 per channel 0, 512 scales 0.0012…0.034`. */
   readonly from: string;
   readonly to: string;
-  /** Of the real values of a weight: null for activations and where only hashes are known. */
+  /** Error of the real values of a weight: null for activations and where only hashes are known. */
   readonly error: ValueError | null;
-  /** How many scales or zero points differ, for these two changes where they are known. */
+  /** Number of scales or zero points that differ, for these two changes where they are known. */
   readonly differing?: { readonly count: number; readonly of: number };
 }
 
-/** Something that is said of the whole model. */
+/** A fact of the whole model. */
 export interface MetadataDifference {
   readonly kind: 'metadata';
   readonly change: 'metadata';

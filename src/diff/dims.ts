@@ -8,10 +8,10 @@ export interface Dims {
   explain(from: Shape, to: Shape): boolean;
 }
 
-/** Batch, sequence and choices are all that models have; each more doubles the combinations. */
+/** Most pairs that are combined: models have batch, sequence and choices, and each more doubles the combinations. */
 const MAX_PAIRS = 4;
 
-/** `pairs` are the dimensions of the inputs that differ, a's first. */
+/** Dims that explain by `pairs`, the dimensions of the inputs that differ, a's first. */
 export function dimsOf(pairs: readonly (readonly [Dim, Dim])[]): Dims {
   const distinct = [...new Map(pairs.map((pair) => [pair.join(' '), pair])).values()].slice(0, MAX_PAIRS);
   const combinations: [Dim, Dim][] = [[1, 1]];

@@ -3,12 +3,12 @@ import type { MovedDifference } from './difference.ts';
 import type { Slot } from './weights.ts';
 
 /** Slots whose values went round among themselves, and all others. */
-export interface Moves {
+interface Moves {
   readonly moved: readonly MovedDifference[];
   readonly others: readonly Slot[];
 }
 
-/** Finds, among slots with other contents, those where b has a's content of another one of them, all the way round. */
+/** Finds slots, among those with other contents, where b has a's content of another one of them, all the way round. */
 export function findMoves(slots: readonly Slot[], contents: Contents): Moves {
   const keyOf = (constant: Slot['a']) => `${contents.key(constant)} ${contents.quantKey(constant.type.quant)}`;
   const sources = onlyOnes(slots.map(({ a }) => keyOf(a)));
@@ -46,7 +46,7 @@ function onlyOnes(texts: readonly string[]): Map<string, number> {
 
 type Group = Pick<MovedDifference, 'change' | 'between'> & { readonly tensors: { tensor: string; holds: string }[] };
 
-/** Weight and bias of the same two layers are one change. */
+/** Groups cycles of the same layers into one change, as weight and bias of two layers. */
 function groupCycles(
   slots: readonly Slot[],
   cycles: readonly (readonly number[])[],
@@ -69,7 +69,10 @@ function nameOf(slots: readonly Slot[], i: number | undefined): string {
   return slots[i ?? -1]?.a.name ?? '';
 }
 
-/** `layer.2` and `layer.3` of `layer.2.query.weight` and `layer.3.query.weight`: up to the one part that differs; sorted. */
+/**
+ * The names up to the one part that differs, sorted: `layer.2` and `layer.3` of `layer.2.query.weight` and
+ * `layer.3.query.weight`.
+ */
 function differingParts(names: readonly string[]): string[] {
   const rows = names.map((name) => name.split(/(?=[./])/));
   const first = rows[0] ?? [];

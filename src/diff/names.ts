@@ -1,4 +1,4 @@
-/** A stem that more names than this have, numbers apart, was made by counting. */
+/** Most names that a given stem has, numbers apart; a stem of more was made by counting. */
 const MAX_NUMBERED = 4;
 
 /**
@@ -14,7 +14,7 @@ export function findGivenNames(names: Iterable<string>): (name: string) => boole
   return (name) => (counts.get(stemOf(name)) ?? 0) <= MAX_NUMBERED;
 }
 
-/** Without the number at the end, or before `:0`, by which TensorFlow names outputs. */
+/** The name without the number at its end, or before the `:0` by which TensorFlow names outputs. */
 function stemOf(name: string): string {
   return name.replace(/\d+(:\d+)?$/, '');
 }

@@ -1,9 +1,9 @@
-import { type Classes, NO_CLASS } from './classes.ts';
+import { type Classes, type ClassPair, NO_CLASS } from './classes.ts';
 import type { Side } from './side.ts';
 
 const UNPAIRED = -1;
 
-/** Which values of the two graphs are the same; grows until matching is done. */
+/** The values of two graphs that are the same; grows until matching is done. */
 export class Pairing {
   readonly a: Side;
   readonly b: Side;
@@ -24,12 +24,12 @@ export class Pairing {
     return this.#left === 0;
   }
 
-  /** How many pairs there are. */
+  /** Number of pairs. */
   get count(): number {
     return Math.min(this.a.values.length, this.b.values.length) - this.#left;
   }
 
-  /** All pairs there are. */
+  /** All pairs, a's value first. */
   pairs(): [number, number][] {
     const pairs: [number, number][] = [];
     for (const [a, b] of this.#toB.entries()) if (b !== UNPAIRED) pairs.push([a, b]);
@@ -42,7 +42,7 @@ export class Pairing {
     this.#left--;
   }
 
-  /** The partner in b, or undefined. */
+  /** The partner in b of a's value, or undefined. */
   partnerOfA(a: number): number | undefined {
     const b = this.#toB[a];
     return b === undefined || b === UNPAIRED ? undefined : b;
@@ -63,37 +63,31 @@ export class Pairing {
   }
 
   /** Unpaired values by class: what a and b have of each, in order. */
-  unpairedByClass(classesA: Classes, classesB: Classes): Map<number, { readonly a: number[]; readonly b: number[] }> {
+  unpairedByClass(classes: ClassPair): Map<number, { readonly a: number[]; readonly b: number[] }> {
     const buckets = new Map<number, { readonly a: number[]; readonly b: number[] }>();
-    const collect = (classes: Classes, partners: Int32Array, side: 'a' | 'b') => {
-      for (let i = 0; i < classes.length; i++) {
-        const each = classes[i] as number;
-        if (partners[i] !== UNPAIRED || each === NO_CLASS) continue;
-        const bucket = buckets.get(each) ?? { a: [], b: [] };
-        if (bucket.a.length + bucket.b.length === 0) buckets.set(each, bucket);
+    for (const side of ['a', 'b'] as const) {
+      const partners = side === 'a' ? this.#toB : this.#toA;
+      for (const [i, label] of classes[side].entries()) {
+        if (partners[i] !== UNPAIRED || label === NO_CLASS) continue;
+        const bucket = buckets.get(label) ?? { a: [], b: [] };
+        buckets.set(label, bucket);
         bucket[side].push(i);
       }
-    };
-    collect(classesA, this.#toB, 'a');
-    collect(classesB, this.#toA, 'b');
+    }
     return buckets;
   }
 
   /** Pairs what is the only one of its class on both sides and `fits`; returns the pairs. */
-  pairUnique(
-    classesA: Classes,
-    classesB: Classes,
-    fits: (a: number, b: number) => boolean = () => true,
-  ): [number, number][] {
-    const onlyInA = onlyOnes(classesA, this.#toB);
-    const onlyInB = onlyOnes(classesB, this.#toA);
-    const made: [number, number][] = [];
-    for (const [each, a] of onlyInA.entries()) {
-      const b = onlyInB[each];
-      if (a >= 0 && b !== undefined && b >= 0 && fits(a, b)) made.push([a, b]);
+  pairUnique(classes: ClassPair, fits: (a: number, b: number) => boolean = () => true): [number, number][] {
+    const onlyInA = onlyOnes(classes.a, this.#toB);
+    const onlyInB = onlyOnes(classes.b, this.#toA);
+    const pairs: [number, number][] = [];
+    for (const [label, a] of onlyInA.entries()) {
+      const b = onlyInB[label];
+      if (a >= 0 && b !== undefined && b >= 0 && fits(a, b)) pairs.push([a, b]);
     }
-    for (const [a, b] of made) this.pair(a, b);
-    return made;
+    for (const [a, b] of pairs) this.pair(a, b);
+    return pairs;
   }
 
   /** False where one of them reads what is paired already, but not with what the other reads. */
@@ -117,15 +111,15 @@ export class Pairing {
   }
 }
 
-/** By class: the only unpaired value that has it; below 0 where there is none or more than one. */
+/** The only unpaired value of each class; below 0 where there is none or more than one. */
 function onlyOnes(classes: Classes, partners: Int32Array): Int32Array {
   const [NONE, MANY] = [-1, -2];
   let most = NO_CLASS;
-  for (const each of classes) if (each > most) most = each;
+  for (const label of classes) if (label > most) most = label;
   const only = new Int32Array(most + 1).fill(NONE);
   for (let i = 0; i < classes.length; i++) {
-    const each = classes[i] as number;
-    if (each !== NO_CLASS && partners[i] === UNPAIRED) only[each] = only[each] === NONE ? i : MANY;
+    const label = classes[i] as number;
+    if (label !== NO_CLASS && partners[i] === UNPAIRED) only[label] = only[label] === NONE ? i : MANY;
   }
   return only;
 }

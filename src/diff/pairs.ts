@@ -2,24 +2,24 @@ import type { Constant, Node } from '../ir/graph.ts';
 import { alignInputs, isSameValue, type Read } from './align.ts';
 import { compareAttributes } from './attributes.ts';
 import type { Contents } from './contents.ts';
-import type { GraphDifference, Names, OperandsDifference, QuantDifference } from './difference.ts';
+import type { GraphDifference, Names, OperandsDifference } from './difference.ts';
 import type { Dims } from './dims.ts';
 import type { Pairing } from './pairing.ts';
-import { quantChange, storageText } from './quants.ts';
+import { quantChange, quantDifference } from './quants.ts';
 import type { ChangedRead } from './regions.ts';
 import { opName, type Value } from './side.ts';
 import type { Slot } from './weights.ts';
 
-/** What pairs of values differ in, and the constants that they read in the same places. */
-export interface ComparedPairs {
+/** Differences of paired values, and the constants that they read in the same places. */
+interface ComparedPairs {
   readonly differences: readonly GraphDifference[];
   readonly reads: readonly ChangedRead[];
   readonly slots: readonly Slot[];
-  /** How many pairs have two names. */
+  /** Number of pairs with two names. */
   readonly renamed: number;
 }
 
-/** `extra`: values beside each other that are no inputs of pairs, as outputs. */
+/** Compares paired values. `extra` are values beside each other that no pair reads, as outputs. */
 export function comparePairs(
   pairing: Pairing,
   contents: Contents,
@@ -44,8 +44,8 @@ export function comparePairs(
     else reads.push(...changed.map((read) => changedRead(read, names, a, b)));
     const attributes = compareAttributes(a, b, dims);
     if (attributes) differences.push(attributes);
-    const quant = compareStorage(a, b, contents);
-    if (quant) differences.push(quant);
+    const storage = quantChange(a.type, b.type, contents);
+    if (storage) differences.push(quantDifference('activation', a, b, storage));
   }
   for (const [from, to] of extra) slots.add(from, to);
   return { differences, reads, slots: slots.list, renamed };
@@ -54,18 +54,18 @@ export function comparePairs(
 /** Pairs of constants, each once. */
 class SlotSet {
   readonly list: Slot[] = [];
-  readonly #known = new Map<Constant, Set<Constant>>();
+  readonly #partners = new Map<Constant, Set<Constant>>();
 
   add(a: Node | undefined, b: Node | undefined): void {
     if (a?.op !== 'constant' || b?.op !== 'constant') return;
-    const partners = this.#known.get(a) ?? new Set();
+    const partners = this.#partners.get(a) ?? new Set();
     if (partners.has(b)) return;
-    this.#known.set(a, partners.add(b));
+    this.#partners.set(a, partners.add(b));
     this.list.push({ a, b });
   }
 }
 
-/** All changed inputs are there still, in other places. */
+/** The difference of a pair whose changed inputs are all still there, in other places. */
 function swappedOperands(
   pairing: Pairing,
   value: Value,
@@ -90,23 +90,8 @@ function swappedOperands(
   };
 }
 
-/** With another number of inputs all of them move up: one change. */
+/** A changed input of a pair; where the pair has another number of inputs, all of them move up, which is one change. */
 function changedRead({ input, from, to }: Read, node: Names, a: Value, b: Value): ChangedRead {
   const key = a.inputs.length === b.inputs.length ? undefined : a.name;
   return { node, input, from, to, key };
-}
-
-/** How an activation is stored. */
-function compareStorage(a: Value, b: Value, contents: Contents): QuantDifference | undefined {
-  const change = quantChange(a.type, b.type, contents);
-  if (change === null) return undefined;
-  return {
-    kind: 'quant',
-    change,
-    of: 'activation',
-    value: { a: a.name, b: b.name },
-    from: storageText(a.type),
-    to: storageText(b.type),
-    error: null,
-  };
 }

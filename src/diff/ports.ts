@@ -10,11 +10,11 @@ type PortChange = PortNamesDifference | InputTypeDifference;
 
 interface Ports {
   readonly changes: readonly PortChange[];
-  /** What only one side has. */
+  /** Ports that only one side has. */
   readonly ports: readonly ChangedPort[];
 }
 
-/** `order`: whether another order of the same names is a difference. */
+/** Compares the inputs of both graphs; `order` tells whether another order of the same names is a difference. */
 export function compareInputs(
   pairing: Pairing,
   order: boolean,
@@ -51,7 +51,9 @@ export function compareInputs(
   return { changes, ports, dims };
 }
 
-/** How outputs differ; `reads` are outputs of one name that give other values, which a change behind them may explain. */
+/**
+ * Compares the outputs; `reads` are those of one name that give other values, which a change before them may explain.
+ */
 export function compareOutputs(
   pairing: Pairing,
   order: boolean,
@@ -65,24 +67,24 @@ export function compareOutputs(
   const givesSame = (x: Output) => (y: Output) => isSameValue(pairing, x.node, y.node);
   const left = new Set(to);
   const take = (fits: (output: Output) => boolean) => {
-    const found = [...left].find(fits);
-    if (found) left.delete(found);
-    return found;
+    const output = [...left].find(fits);
+    if (output) left.delete(output);
+    return output;
   };
   const pairs: [Output, Output][] = [];
   const pairUp = (rows: readonly Output[], partner: (output: Output) => Output | undefined) =>
     rows.filter((output) => {
-      const found = partner(output);
-      if (found) pairs.push([output, found]);
-      return found === undefined;
+      const other = partner(output);
+      if (other) pairs.push([output, other]);
+      return other === undefined;
     });
   const unsettled = pairUp(from, (x) => take((y) => y.name === x.name && givesSame(x)(y)));
   const renamed = pairUp(unsettled, (x) => take(givesSame(x)));
   const reads: ChangedRead[] = [];
   const removed = pairUp(renamed, (x) => {
-    const found = take((y) => y.name === x.name);
-    if (found) reads.push(outputRead(x, found));
-    return found;
+    const other = take((y) => y.name === x.name);
+    if (other) reads.push(outputRead(x, other));
+    return other;
   });
   const changes: PortChange[] = [
     ...nameChanges('output', pairs),
@@ -105,7 +107,9 @@ function port(side: 'a' | 'b', change: PortDifference['change'], name: string, n
   return { side, node, difference: { kind: 'structure', change, name, type, nodes: [], readers: [] } };
 }
 
-/** Quantized inputs are compared as values are: here only their shapes count. */
+/**
+ * The part of an input's type that counts: of quantized ones only the shape, as they are compared like other values.
+ */
 function portType(type: TensorType, other: TensorType): string {
   const isQuantized = type.quant !== undefined || other.quant !== undefined;
   return `${isQuantized ? '' : type.dtype}${shapeText(type.shape)}`;
@@ -116,7 +120,7 @@ interface Named {
 }
 type NamedPairs = readonly (readonly [Named, Named])[];
 
-/** Names that went round among the same ports are one change; each other one is a change of its own. */
+/** Changes of names: those that went round among the same ports are one, each other one is a change of its own. */
 function nameChanges(what: 'input' | 'output', pairs: NamedPairs): PortNamesDifference[] {
   const { swapped, renamed } = splitNames(pairs);
   const changes = renamed.map(([from, to]) => portNames(`${what}-renamed`, [from], [to]));
@@ -133,7 +137,7 @@ function splitNames(pairs: NamedPairs) {
   return { swapped: differing.filter(isSwapped), renamed: differing.filter((pair) => !isSwapped(pair)) };
 }
 
-/** Whether the names that both sides have come in another order. */
+/** The change, if any, in the order of the names that both sides have. */
 function orderChange(what: 'input' | 'output', pairs: NamedPairs, a: Graph, b: Graph): PortNamesDifference[] {
   const from: readonly Named[] = a[`${what}s`];
   const to: readonly Named[] = b[`${what}s`];

@@ -1,28 +1,30 @@
-import { type Classes, NO_CLASS } from './classes.ts';
+import { type Classes, type ClassPair, NO_CLASS } from './classes.ts';
 import type { Contents } from './contents.ts';
 import type { Pairing } from './pairing.ts';
 import { CONSTANT, opName, type Side } from './side.ts';
 
-/** What helps to pair what stands around pairs. */
+/** Evidence by which neighbours of pairs are paired. */
 export interface Around {
   /** Classes that tell the readers of one value apart, the coarsest first. */
-  readonly tellers: Iterable<{ readonly a: Classes; readonly b: Classes }>;
+  readonly tellers: readonly (() => ClassPair)[];
   readonly contents: Contents;
 }
 
-/** A mask has a reader in each layer: looking for agreement among more than these costs more than it tells. */
+/**
+ * Most readers among which agreement is looked for: a mask has one in each layer, and more cost more than they tell.
+ */
 const MAX_READERS = 64;
 
-/** Whether a pair may be made, with the score of what is around it. */
+/** Decides whether a pair may be made, by the score of what is around it as well. */
 export type Allow = (a: number, b: number, score: number) => boolean;
 
 /** The score of a pair all of whose inputs are pairs. */
 const READS_THE_SAME = 2;
 
-/** Only what reads the same. */
+/** Allows only pairs all of whose inputs are pairs. */
 export const readsTheSame: Allow = (_a, _b, score) => score >= READS_THE_SAME;
 
-/** Pairs what stands around pairs: what both read at the same place, and what reads both. Ends where nothing is clear any more. */
+/** Pairs the neighbours of pairs, what both read in one place and what reads both, until nothing is clear any more. */
 export function propagate(
   pairing: Pairing,
   from: readonly (readonly [number, number])[],
@@ -39,7 +41,7 @@ export function propagate(
   }
 }
 
-/** Pairs that could be made. One is made where it is the best for both of its values. */
+/** Pairs that could be made; those are that are the best for both of their values. */
 class Proposals {
   readonly #pairing: Pairing;
   readonly #contents: Contents;
@@ -115,10 +117,11 @@ function proposeReaders(
 ): void {
   let readersA = freeReaders(pairing.a, a, (user) => pairing.partnerOfA(user));
   let readersB = freeReaders(pairing.b, b, (user) => pairing.partnerOfB(user));
-  for (const { a: classesA, b: classesB } of tellers) {
+  for (const teller of tellers) {
     if (readersA.length === 0 || readersB.length === 0) return;
-    const groupsA = byPlace(pairing.a, readersA, classesA);
-    const groupsB = byPlace(pairing.b, readersB, classesB);
+    const classes = teller();
+    const groupsA = byPlace(pairing.a, readersA, classes.a);
+    const groupsB = byPlace(pairing.b, readersB, classes.b);
     for (const [place, alike] of groupsA) {
       const other = groupsB.get(place);
       if (alike.length !== 1 || other?.length !== 1) continue;
@@ -157,8 +160,8 @@ function byPlace(side: Side, uses: readonly Use[], classes: Classes): Map<string
 }
 
 /**
- * How much of what is around two values is paired with one another. What they read says what they are, so it counts
- * twice what their readers say; equal names decide between the rest.
+ * Scores how much of what is around two values is paired with one another. What they read says what they are, so it
+ * counts twice what their readers say; equal names decide between the rest.
  */
 function agreement(pairing: Pairing, contents: Contents, a: number, b: number): number {
   const sameName = pairing.a.values[a]?.name === pairing.b.values[b]?.name;
@@ -180,7 +183,7 @@ function inputAgreement(pairing: Pairing, contents: Contents, a: number, b: numb
   return agreed / most;
 }
 
-/** The same constant is as good as a pair; any other is better than a computed value. */
+/** Scores constants in one place: the same one is as good as a pair, any other is better than a computed value. */
 function constantAgreement(pairing: Pairing, contents: Contents, a: number, b: number, position: number): number {
   const x = pairing.a.values[a]?.inputs[position];
   const y = pairing.b.values[b]?.inputs[position];

@@ -1,4 +1,4 @@
-import type { Constant } from '../ir/graph.ts';
+import type { Constant, Node } from '../ir/graph.ts';
 import type { Quant, TensorType } from '../ir/tensor.ts';
 import type { Contents } from './contents.ts';
 import type { QuantDifference } from './difference.ts';
@@ -18,6 +18,19 @@ export function quantChange(a: TensorType, b: TensorType, contents: Contents): C
     : 'scales';
 }
 
+/** The difference in how two values are stored; how far apart they are is not told. */
+export function quantDifference(of: QuantDifference['of'], a: Node, b: Node, change: Change): QuantDifference {
+  return {
+    kind: 'quant',
+    change,
+    of,
+    value: { a: a.name, b: b.name },
+    from: storageText(a.type),
+    to: storageText(b.type),
+    error: null,
+  };
+}
+
 function granularity(quant: Quant): string {
   return quant.per === 'tensor' ? 'tensor' : `${quant.per} ${quant.axis} ${quant.per === 'block' ? quant.size : ''}`;
 }
@@ -28,7 +41,7 @@ function withoutZeroPoints(quant: Quant): Quant {
   return rest;
 }
 
-/** How many scales or zero points differ, where there is more than one. */
+/** Counts the scales or zero points that differ, where there is more than one. */
 export function countDiffering(a: TensorType, b: TensorType): { readonly count: number; readonly of: number } | null {
   const [from, to] = [a.quant, b.quant];
   if (from === undefined || to === undefined || from.per === 'tensor' || to.per === 'tensor') return null;
@@ -39,8 +52,10 @@ export function countDiffering(a: TensorType, b: TensorType): { readonly count: 
   return { count, of: from.scales.length };
 }
 
-/** `f32`, `i8 per tensor, scale 0.0235, zero point -128`, `i8 per channel 0, 512 scales 0.0012…0.034`. */
-export function storageText({ dtype, quant }: TensorType): string {
+/**
+ * Storage in words: `f32`, `i8 per tensor, scale 0.0235, zero point -128`, `i8 per channel 0, 512 scales 0.0012…0.034`.
+ */
+function storageText({ dtype, quant }: TensorType): string {
   if (quant === undefined) return dtype;
   if (quant.per === 'tensor') return `${dtype} per tensor, scale ${digits(quant.scale)}, zero point ${quant.zeroPoint}`;
   const { scales, zeroPoints, axis } = quant;
@@ -51,7 +66,7 @@ export function storageText({ dtype, quant }: TensorType): string {
   return `${dtype} ${along}, ${scales.length} scales${scalesText}${shifted > 0 ? `, ${shifted} zero points` : ''}`;
 }
 
-/** NaN, for scales of which only the hash is known, makes both infinite. */
+/** Least and largest value; NaN, for scales of which only the hash is known, makes both infinite. */
 function rangeOf(values: Float32Array): [number, number] {
   let [least, most] = [Infinity, -Infinity];
   for (const value of values) {
@@ -61,7 +76,7 @@ function rangeOf(values: Float32Array): [number, number] {
   return [least, most];
 }
 
-/** A scale is told by what makes it differ from another: all of an f32's digits. */
+/** The digits of a scale that tell it from any other: all that an f32 has. */
 function digits(value: number): string {
   for (let count = 4; count < 9; count++) {
     if (Math.fround(Number(value.toPrecision(count))) === Math.fround(value))

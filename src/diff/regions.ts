@@ -9,7 +9,7 @@ export interface ChangedRead {
   readonly input: string;
   readonly from: Node | undefined;
   readonly to: Node | undefined;
-  /** Reads of one key belong together, as those of a concat that has one input more. */
+  /** Key of reads that belong together, as those of a concat that has one input more. */
   readonly key: string | undefined;
 }
 
@@ -21,8 +21,8 @@ export interface ChangedPort {
 }
 
 /**
- * Unpaired values and changed reads, each change once: values that hang together are one change with what reads them;
- * other reads are one change where they went from one value to the same other.
+ * Describes unpaired values and changed reads, each change once: values that hang together are one change with what
+ * reads them; other reads are one change where they went from one value to the same other.
  */
 export function describeChanges(
   pairing: Pairing,
@@ -41,66 +41,82 @@ interface Group {
   readonly ports: ChangedPort[];
 }
 
+/** Groups of unpaired values, changed reads and changed ports that hang together. */
 function joinChanges(pairing: Pairing, reads: readonly ChangedRead[], ports: readonly ChangedPort[]): Group[] {
-  const { a, b } = pairing;
-  const firstB = a.values.length;
-  const firstRead = firstB + b.values.length;
-  const firstPort = firstRead + reads.length;
-  const sets = new DisjointSets(firstPort + ports.length);
-  /** The member that stands for an unpaired value. */
-  const memberOf = (side: 'a' | 'b', node: Node | undefined): number | undefined => {
-    const i = node && pairing[side].index.get(node);
-    if (i === undefined) return undefined;
-    const partner = side === 'a' ? pairing.partnerOfA(i) : pairing.partnerOfB(i);
-    if (partner !== undefined) return undefined;
-    return side === 'a' ? i : firstB + i;
-  };
-  const join = (member: number | undefined, other: number | undefined) => {
-    if (member !== undefined && other !== undefined) sets.join(member, other);
-  };
-  for (const side of ['a', 'b'] as const) {
+  const members = new Members(pairing, reads.length, ports.length);
+  for (const side of SIDES) {
     for (const value of pairing[side].values) {
-      const member = memberOf(side, value);
-      for (const input of value.inputs) join(member, memberOf(side, input));
+      const member = members.value(side, value);
+      for (const input of value.inputs) members.join(member, members.value(side, input));
     }
   }
   const alike = new Map<string, number>();
   for (const [i, { from, to, key }] of reads.entries()) {
-    join(firstRead + i, memberOf('a', from));
-    join(firstRead + i, memberOf('b', to));
+    const member = members.read(i);
+    members.join(member, members.value('a', from));
+    members.join(member, members.value('b', to));
     for (const shared of [key, `${from?.name} -> ${to?.name}`]) {
       if (shared === undefined) continue;
-      join(firstRead + i, alike.get(shared));
-      alike.set(shared, firstRead + i);
+      members.join(member, alike.get(shared));
+      alike.set(shared, member);
     }
   }
-  for (const [i, { side, node }] of ports.entries()) join(firstPort + i, memberOf(side, node));
+  for (const [i, { side, node }] of ports.entries()) members.join(members.port(i), members.value(side, node));
   const groups = new Map<number, Group>();
   const groupOf = (member: number) => {
-    const root = sets.root(member);
+    const root = members.root(member);
     const group = groups.get(root) ?? { a: [], b: [], reads: [], ports: [] };
     groups.set(root, group);
     return group;
   };
-  for (const side of ['a', 'b'] as const) {
+  for (const side of SIDES) {
     for (const value of pairing[side].values) {
-      const member = memberOf(side, value);
+      const member = members.value(side, value);
       // Inputs are ports.
       if (member !== undefined) groupOf(member)[side].push(...(value.op === 'input' ? [] : [value]));
     }
   }
-  for (const [i, read] of reads.entries()) groupOf(firstRead + i).reads.push(read);
-  for (const [i, port] of ports.entries()) groupOf(firstPort + i).ports.push(port);
+  for (const [i, read] of reads.entries()) groupOf(members.read(i)).reads.push(read);
+  for (const [i, port] of ports.entries()) groupOf(members.port(i)).ports.push(port);
   return [...groups.values()];
 }
 
-class DisjointSets {
+const SIDES = ['a', 'b'] as const;
+
+/** Numbers of all that a change may consist of, in disjoint sets: values of a, values of b, reads, ports. */
+class Members {
+  readonly #pairing: Pairing;
+  readonly #firstB: number;
+  readonly #firstRead: number;
+  readonly #firstPort: number;
   readonly #parents: Int32Array;
 
-  constructor(size: number) {
-    this.#parents = Int32Array.from({ length: size }, (_, i) => i);
+  constructor(pairing: Pairing, reads: number, ports: number) {
+    this.#pairing = pairing;
+    this.#firstB = pairing.a.values.length;
+    this.#firstRead = this.#firstB + pairing.b.values.length;
+    this.#firstPort = this.#firstRead + reads;
+    this.#parents = Int32Array.from({ length: this.#firstPort + ports }, (_, i) => i);
   }
 
+  /** The member that stands for a value; undefined for one that has a partner, and for constants. */
+  value(side: 'a' | 'b', node: Node | undefined): number | undefined {
+    const i = node && this.#pairing[side].index.get(node);
+    if (i === undefined) return undefined;
+    const partner = side === 'a' ? this.#pairing.partnerOfA(i) : this.#pairing.partnerOfB(i);
+    if (partner !== undefined) return undefined;
+    return side === 'a' ? i : this.#firstB + i;
+  }
+
+  read(i: number): number {
+    return this.#firstRead + i;
+  }
+
+  port(i: number): number {
+    return this.#firstPort + i;
+  }
+
+  /** The member that stands for the set of another. */
   root(member: number): number {
     let root = member;
     while (this.#parents[root] !== root) {
@@ -111,8 +127,8 @@ class DisjointSets {
     return root;
   }
 
-  join(a: number, b: number): void {
-    this.#parents[this.root(a)] = this.root(b);
+  join(a: number | undefined, b: number | undefined): void {
+    if (a !== undefined && b !== undefined) this.#parents[this.root(a)] = this.root(b);
   }
 }
 

@@ -1,23 +1,27 @@
 import { sizeOf } from '../ir/shape.ts';
 import type { WeightDifference } from './difference.ts';
-import type { Comparison } from './values.ts';
+import type { ValueComparison } from './values.ts';
 
 type Relation = Pick<WeightDifference, 'change' | 'factors' | 'axis' | 'bits'>;
 
-/** A product of two f32 is off by 2^-24 of itself; three roundings still fit. */
+/** Relative error of a scaled value: a product of two f32 is off by 2^-24 of itself, and three roundings still fit. */
 const FACTOR_TOLERANCE = 2 ** -22;
 
-/** The simplest thing that turns a into b, both of `shape`. */
-export function relate(a: Float32Array, b: Float32Array, shape: readonly number[], found: Comparison): Relation {
-  if (found.largestB === 0) return { change: 'zeroed' };
-  if (found.largestA === 0) return { change: 'filled' };
-  const isTelling = a.length > 1 && Math.abs(found.factor - 1) > FACTOR_TOLERANCE;
-  if (isTelling && isScaled(a, b, 0, a.length, found.factor)) {
-    return { change: 'scaled', factors: [found.factor, found.factor] };
-  }
+/** The simplest relation that turns a into b, both of `shape`. */
+export function relate(
+  a: Float32Array,
+  b: Float32Array,
+  shape: readonly number[],
+  compared: ValueComparison,
+): Relation {
+  const { largestA, largestB, factor } = compared;
+  if (largestB === 0) return { change: 'zeroed' };
+  if (largestA === 0) return { change: 'filled' };
+  const isTelling = a.length > 1 && Math.abs(factor - 1) > FACTOR_TOLERANCE;
+  if (isTelling && isScaled(a, b, 0, a.length, factor)) return { change: 'scaled', factors: [factor, factor] };
   const factors = rowFactors(a, b, shape);
   if (factors !== null) return { change: 'scaled', factors, axis: 0 };
-  if (found.sameRange) {
+  if (compared.sameRange) {
     if (isTransposed(a, b, shape, shape)) return { change: 'transposed' };
     const axis = permutedAxis(a, b, shape);
     if (axis !== null) return { change: 'permuted', axis };
@@ -25,10 +29,10 @@ export function relate(a: Float32Array, b: Float32Array, shape: readonly number[
   return gridRelation(a, b, shape) ?? { change: 'values' };
 }
 
-/** Quantized weights that were made floats again: whole numbers of a step, the largest of them of 8 bits or 4. */
+/** Widths of quantized weights that were made floats again: whole multiples of a step, the largest of 4 bits or 8. */
 const BITS = [4, 8] as const;
 
-/** Each row has a step of its own, its largest value being the largest whole number. */
+/** Tells whether one side is the other rounded, each row in steps of which its largest value is the largest number. */
 function gridRelation(a: Float32Array, b: Float32Array, shape: readonly number[]): Relation | null {
   if (shape.length < 2) return null;
   for (const bits of BITS) {
@@ -38,10 +42,10 @@ function gridRelation(a: Float32Array, b: Float32Array, shape: readonly number[]
   return null;
 }
 
-/** A quotient of f32 numbers, up to 127, is off by less than this from what it stands for. */
+/** Distance from a whole number within which a quotient of f32 numbers, up to 127, stands for it. */
 const GRID_TOLERANCE = 2 ** -12;
 
-/** Rounding that compensates errors goes up or down. */
+/** Most steps between a value and what it was rounded to: rounding that compensates errors goes up or down. */
 const MAX_STEPS = 1;
 
 /** True where `stored` is made of whole steps and `real` is no farther away than rounding, or clipping, takes it. */
@@ -71,7 +75,7 @@ function isScaled(a: Float32Array, b: Float32Array, start: number, end: number, 
   return true;
 }
 
-/** Least and largest factor where each row (first axis) is scaled by its own. Rows of one element always are: not told. */
+/** Least and largest factor where each row (first axis) is scaled by its own; rows of one element always are: null. */
 function rowFactors(a: Float32Array, b: Float32Array, shape: readonly number[]): [number, number] | null {
   const rows = shape[0] ?? 1;
   const width = a.length / rows;
@@ -106,7 +110,7 @@ export function isTransposed(
   return true;
 }
 
-/** The axis, the first or the last, along which b has a's rows in another order. */
+/** Axis, the first or the last, along which b has a's rows in another order. */
 function permutedAxis(a: Float32Array, b: Float32Array, shape: readonly number[]): number | null {
   const rows = shape[0] ?? 1;
   if (shape.length > 0 && hasSameRows(a, b, rows)) return 0;
@@ -130,7 +134,7 @@ function hasSameRows(a: Float32Array, b: Float32Array, rows: number): boolean {
   return true;
 }
 
-/** The row's bytes as a text: exact, and a Map's key. */
+/** The bytes of a row as a text: exact, and a Map's key. */
 function rowKey(values: Float32Array, row: number, width: number): string {
   return Buffer.from(values.buffer, values.byteOffset + 4 * row * width, 4 * width).toString('latin1');
 }

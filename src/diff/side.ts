@@ -2,25 +2,25 @@ import type { Call, Constant, Graph, Input, Node } from '../ir/graph.ts';
 import type { Attrs } from '../ir/op.ts';
 import { opDef } from '../ir/ops/index.ts';
 
-/** What the two graphs' nodes are matched by: constants are not nodes here but what fills a slot of a call. */
+/** A node that may have a partner in the other graph. Constants have none: they fill slots of calls. */
 export type Value = Input | Call;
 
-/** In the place of a node's index where a call reads a constant. */
+/** Index of whatever constant a call reads. */
 export const CONSTANT = -1;
 
 /** A graph with its values numbered. */
 export interface Side {
   readonly graph: Graph;
-  /** Unused inputs, then the live values, inputs before users. */
+  /** Inputs without a reader, then the live values, each behind what it reads. */
   readonly values: readonly Value[];
   readonly index: ReadonlyMap<Node, number>;
-  /** By value: what it reads, as indices. */
+  /** Indices of what each value reads. */
   readonly inputs: readonly (readonly number[])[];
-  /** By value: reader and input position in turn, once for each position. */
+  /** Readers of each value: reader and input position in turn, once for each position. */
   readonly users: readonly (readonly number[])[];
-  /** By value: whether the order of its inputs means nothing. */
+  /** True for values whose inputs have no order that means anything. */
   readonly unordered: readonly boolean[];
-  /** By value: how many outputs of the graph it is. */
+  /** Number of the graph's outputs that each value is. */
   readonly outputs: readonly number[];
 }
 
@@ -46,11 +46,12 @@ function isValue(node: Node): node is Value {
   return node.op !== 'constant';
 }
 
-function isUnordered(value: Value): boolean {
+/** True where the order of a value's inputs means nothing. */
+export function isUnordered(value: Value): boolean {
   return value.op !== 'input' && opDef(value.op).commutative === true;
 }
 
-/** The op's name; a foreign op's is the one that it has in its format. */
+/** The name of a value's op; a foreign op's is the one that it has in its format. */
 export function opName(value: Value): string {
   return value.op === 'foreign' ? `foreign ${attrsOf(value)['op']}` : value.op;
 }

@@ -1,6 +1,8 @@
 import type { DType } from '../ir/tensor.ts';
 
-/** How far values may be apart and count as equal: |a - b| <= absolute + relative · max(max |a|, max |b|) of their tensor. */
+/**
+ * Distance up to which values count as equal: |a - b| <= absolute + relative · max(max |a|, max |b|) of their tensor.
+ */
 export interface Tolerance {
   readonly absolute: number;
   readonly relative: number;
@@ -12,10 +14,10 @@ export function limitOf({ absolute, relative }: Tolerance, largest: number): num
   return absolute + relative * largest;
 }
 
-/** Half a unit in the last place, relative; converters cut bf16 off where they do not round, which costs a whole one. */
+/** Relative error of rounding, half a unit in the last place; some converters cut bf16 off, which costs a whole one. */
 const PRECISION: { readonly [D in DType]?: number } = { f32: 2 ** -24, f16: 2 ** -11, bf16: 2 ** -7 };
 
-/** Half of the least step that f16 has: below 2^-14 it is the same everywhere. */
+/** Absolute error of rounding, half of the least step that f16 has: below 2^-14 it is the same everywhere. */
 const SUBNORMAL: { readonly [D in DType]?: number } = { f16: 2 ** -25 };
 
 /** True where b is what a gives when it is stored in b's type, or the other way round. */

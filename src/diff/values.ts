@@ -1,8 +1,8 @@
-import { aroundAxis } from '../ir/shape.ts';
+import { aroundAxis, sizeOf } from '../ir/shape.ts';
 import { arrayOf, type Quant, readF32, type Tensor } from '../ir/tensor.ts';
 import type { ValueError } from './difference.ts';
 
-/** The real numbers that a constant stands for, as f32; possibly a view of shared memory. */
+/** Real numbers that a constant stands for, as f32; possibly a view of shared memory. */
 export function realValues(tensor: Tensor, quant: Quant | undefined): Float32Array {
   const stored = storedValues(tensor);
   return quant === undefined ? stored : dequantize(stored, tensor.shape, quant);
@@ -22,7 +22,7 @@ function storedValues(tensor: Tensor): Float32Array {
   }
 }
 
-/** Whole rows at a time: a full-size model has 25 million weights. */
+/** Dequantizes whole rows at a time: a full-size model has 25 million weights. */
 function dequantize(stored: Float32Array, shape: readonly number[], quant: Quant): Float32Array {
   const values = new Float32Array(stored.length);
   forEachRun(shape, quant, (start, end, scale, zeroPoint) => {
@@ -31,26 +31,21 @@ function dequantize(stored: Float32Array, shape: readonly number[], quant: Quant
   return values;
 }
 
-/** The size of one step of the storage, for each element. */
+/** Size of one step of the storage, for each element. */
 export function stepSizes(shape: readonly number[], quant: Quant, elements: number): Float32Array {
   const steps = new Float32Array(elements);
   forEachRun(shape, quant, (start, end, scale) => steps.fill(scale, start, end));
   return steps;
 }
 
-/** Runs of elements that share a scale and a zero point. */
+/** Visits runs of elements that share a scale and a zero point. */
 function forEachRun(
   shape: readonly number[],
   quant: Quant,
   run: (start: number, end: number, scale: number, zeroPoint: number) => void,
 ): void {
   if (quant.per === 'tensor') {
-    run(
-      0,
-      shape.reduce((size, dim) => size * dim, 1),
-      quant.scale,
-      quant.zeroPoint,
-    );
+    run(0, sizeOf(shape), quant.scale, quant.zeroPoint);
     return;
   }
   const { outer, length, inner } = aroundAxis(shape, quant.axis);
@@ -73,9 +68,9 @@ function forEachRun(
   }
 }
 
-/** What one pass over two equally long arrays tells. */
-export interface Comparison {
-  /** Infinite where one side is not a number. */
+/** Facts that one pass over two equally long arrays tells. */
+export interface ValueComparison {
+  /** Largest distance; infinite where one side is not a number. */
   readonly maxAbs: number;
   readonly sqnrDb: number;
   readonly changed: number;
@@ -84,11 +79,11 @@ export interface Comparison {
   readonly largestB: number;
   /** Σab / Σa²: by how much a must be scaled to come closest to b. */
   readonly factor: number;
-  /** The same least and largest value on both sides. */
+  /** True where both sides have the same least and largest value. */
   readonly sameRange: boolean;
 }
 
-export function compareValues(a: Float32Array, b: Float32Array): Comparison {
+export function compareValues(a: Float32Array, b: Float32Array): ValueComparison {
   let [maxAbs, changed, signal, noise, dot] = [0, 0, 0, 0, 0];
   let [minA, maxA, minB, maxB] = [Infinity, -Infinity, Infinity, -Infinity];
   for (let i = 0; i < a.length; i++) {
@@ -124,12 +119,12 @@ export function compareValues(a: Float32Array, b: Float32Array): Comparison {
   };
 }
 
-/** The part of a comparison that is told. */
-export function errorOf({ maxAbs, sqnrDb, changed, elements, largestA }: Comparison): ValueError {
+/** The part of a comparison that a difference reports. */
+export function errorOf({ maxAbs, sqnrDb, changed, elements, largestA }: ValueComparison): ValueError {
   return { maxAbs: finite(maxAbs), relative: finite(maxAbs / largestA), sqnrDb: finite(sqnrDb), changed, elements };
 }
 
-/** JSON knows finite numbers only. */
+/** The number, or null where it is not finite and JSON could not hold it. */
 function finite(value: number): number | null {
   return Number.isFinite(value) ? value : null;
 }

@@ -1,7 +1,7 @@
 import type { OutputFile } from '../io/files.ts';
 import type { Graph } from '../ir/graph.ts';
 
-/** Writes a graph in a file format. It touches no disk: the files it yields come in chunks. */
+/** A writer of graphs in one file format. It touches no disk: the files it yields come in chunks. */
 export interface Exporter<Options extends object = object> {
   readonly name: string;
   readonly defaults: Options;

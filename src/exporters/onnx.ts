@@ -5,16 +5,16 @@ import { type OnnxModelOptions, onnxModel } from './onnx/model.ts';
 export { minimumOpset } from './onnx/quantization.ts';
 
 export interface OnnxOptions extends OnnxModelOptions {
-  /** The model's file name; external data goes to `<name>.data` beside it. */
+  /** Name of the model's file; external data goes to `<name>.data` beside it. */
   readonly name: string;
-  /** True writes weights beside the model, false never does. Left out: only above protobuf's 2 GiB. */
+  /** True writes weights beside the model, false never does. Default: only above protobuf's 2 GiB. */
   readonly externalData?: boolean;
 }
 
 /**
  * Writes standard ONNX operators in the forms that ONNX Runtime runs fastest (rank-2 Gemm, a residual as its C,
- * quantized linears as what it fuses to one integer product).
- * Errors: USAGE for an opset that is unknown or below `minimumOpset`, or a model that needs external data, UNSUPPORTED for what ONNX has no form for.
+ * quantized linears as what it fuses to one integer product). Errors: USAGE for an opset that is unknown or below
+ * `minimumOpset`, or a model that needs external data, UNSUPPORTED for what ONNX has no form for.
  */
 export const onnx: Exporter<OnnxOptions> = {
   name: 'onnx',

@@ -10,23 +10,23 @@ import { describeTensors, type TfliteMetadata } from './tflite/metadata.ts';
 import { reshape } from './tflite/shapes.ts';
 
 export interface TfliteOptions {
-  /** The file's name. */
+  /** Name of the file. */
   readonly name: string;
-  /** What weights are stored as; the arithmetic is f32 either way. */
+  /** Storage of weights; the arithmetic is f32 either way. */
   readonly dtype: 'f32' | 'f16';
-  /** The oldest TensorFlow Lite release that must run the file, e.g. `2.3`: what it does not know is refused. */
+  /** Oldest TensorFlow Lite release that must run the file, e.g. `2.3`: what it does not know is refused. */
   readonly minRuntime?: string;
   readonly metadata?: TfliteMetadata;
 }
 
-/** Task Library asks for this signature, and so do the converters of TensorFlow. */
+/** Signature that Task Library asks for, and so do the converters of TensorFlow. */
 const SIGNATURE = 'serving_default';
-/** TFLite's readers of `min_runtime_version` want exactly 16 bytes, padded with zeros. */
+/** Size of `min_runtime_version`: TFLite's readers want exactly 16 bytes, padded with zeros. */
 const RUNTIME_BYTES = 16;
 
 /**
- * TFLite with builtin operators only. Throws UNSUPPORTED for ops without a lowering, for i64 inputs, for two run-time sizes
- * in one shape, for models of 2 GiB and for operators newer than `minRuntime`.
+ * Writes TFLite with builtin operators only. Throws UNSUPPORTED for ops without a lowering, for i64 inputs, for two
+ * run-time sizes in one shape, for models of 2 GiB and for operators newer than `minRuntime`.
  */
 export const tflite: Exporter<TfliteOptions> = {
   name: 'tflite',
@@ -67,7 +67,9 @@ function encodeGraph(graph: Graph, { dtype, minRuntime, metadata = {} }: TfliteO
   });
 }
 
-/** One computed tensor per output: inputs, constants and values that are outputs already are copied by a RESHAPE. */
+/**
+ * Gives each output a computed tensor: inputs, constants and values that are outputs already are copied by a RESHAPE.
+ */
 function outputTensors(graph: Graph, out: TfliteBuilder): { name: string; tensorIndex: number }[] {
   const used = new Set<number>(graph.inputs.map((input) => out.value(input)));
   return graph.outputs.map(({ name, node }) => {

@@ -1,7 +1,7 @@
 /** Castagnoli's polynomial, reflected (RFC 3720, appendix B.4). */
 const POLYNOMIAL = 0x82f63b78;
 
-/** TABLES[256 k + b] is the CRC of byte b followed by k zero bytes: eight look-ups step over eight bytes at once. */
+/** CRCs of byte b followed by k zero bytes, at 256 k + b: eight look-ups step over eight bytes at once. */
 const TABLES = makeTables();
 
 function makeTables(): Int32Array {
@@ -18,7 +18,7 @@ function makeTables(): Int32Array {
   return tables;
 }
 
-/** The CRC-32C of some bytes, as an unsigned number. */
+/** CRC-32C of bytes, as an unsigned number. */
 export function crc32c(bytes: Uint8Array): number {
   const words = wordsOf(bytes);
   let crc = -1;
@@ -47,7 +47,7 @@ function wordsOf(bytes: Uint8Array): Int32Array {
   return new Int32Array(bytes.buffer, count === 0 ? 0 : bytes.byteOffset, count);
 }
 
-/** What LevelDB and TensorFlow store in place of a CRC, because a CRC over data that holds CRCs is weak. */
+/** Masked CRC, which LevelDB and TensorFlow store in place of a CRC, because one over data that holds CRCs is weak. */
 export function maskedCrc32c(bytes: Uint8Array): number {
   const crc = crc32c(bytes);
   return (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0;

@@ -2,10 +2,12 @@ import { MbertError } from '../errors.ts';
 import { sizeOf } from '../ir/shape.ts';
 import { byteLength, computedTensor, type DType, type Tensor, tensorOf } from '../ir/tensor.ts';
 import type { ProtoMessage } from './protobuf.ts';
+import { storedDtype, TF_STRING, type TfType, tfTypeName } from './tf-types.ts';
 
 /**
- * TensorFlow's graph as its files hold it. Field numbers are facts of tensorflow/core/framework: graph.proto, node_def.proto,
- * attr_value.proto, tensor.proto, tensor_shape.proto, types.proto, function.proto and op_def.proto of TensorFlow 2.18.
+ * TensorFlow's graph as its files hold it. Field numbers are facts of tensorflow/core/framework: graph.proto,
+ * node_def.proto, attr_value.proto, tensor.proto, tensor_shape.proto, types.proto, function.proto and op_def.proto of
+ * TensorFlow 2.18.
  */
 export interface TfGraph {
   readonly nodes: readonly TfNode[];
@@ -15,7 +17,7 @@ export interface TfGraph {
 export interface TfNode {
   readonly name: string;
   readonly op: string;
-  /** `node`, `node:1`, in functions `node:output:0`; `^node` only orders execution. */
+  /** References `node`, `node:1`, in functions `node:output:0`; `^node` only orders execution. */
   readonly inputs: readonly string[];
   readonly attributes: TfAttributes;
 }
@@ -26,20 +28,26 @@ export interface TfFunction {
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
   readonly nodes: readonly TfNode[];
-  /** Which value of the body each output is. */
+  /** Value of the body that each output is, as a reference. */
   readonly returns: ReadonlyMap<string, string>;
 }
 
-/** -1 is a size known only at run time; undefined stands for a shape of unknown rank. */
+/** Shape in which -1 is a size known only at run time; undefined stands for one of unknown rank. */
 export type TfShape = readonly number[] | undefined;
 
-/** A value's type by its number in types.proto. */
-export type TfType = number;
+/** A name of a model's input or output and the value that it stands for. */
+export interface TfPort {
+  readonly name: string;
+  /** Reference to the value, as `node:0`. */
+  readonly value: string;
+  readonly type?: TfType;
+  readonly shape?: TfShape;
+}
 
-/** The attributes of a node, read when asked for. Absent ones have TensorFlow's default. */
+/** Attributes of a node, read when asked for. Absent ones have TensorFlow's default. */
 export interface TfAttributes {
   readonly names: readonly string[];
-  /** Whatever plain value it has, undefined for functions, tensors and the like. */
+  /** A plain value of any kind, undefined for functions, tensors and the like. */
   plain(name: string): string | number | boolean | readonly number[] | undefined;
   int(name: string): number;
   float(name: string): number;
@@ -50,7 +58,7 @@ export interface TfAttributes {
   ints(name: string): readonly number[];
   texts(name: string): readonly string[];
   shapes(name: string): readonly TfShape[];
-  /** The function that the node calls, '' where it calls none. */
+  /** Name of the function that the node calls, '' where it calls none. */
   functionName(name: string): string;
   tensor(name: string): TfTensor | undefined;
 }
@@ -59,70 +67,16 @@ export interface TfAttributes {
 export interface TfTensor {
   readonly type: TfType;
   readonly shape: readonly number[];
-  /** Undefined where mbert has no such dtype. */
+  /** Numbers; undefined where mbert has no such dtype. */
   readonly tensor: Tensor | undefined;
-  /** The elements of a `DT_STRING`. Throws where they are bytes that are no text. */
+  /** Elements of a `DT_STRING`. Throws where they are bytes that are no text. */
   texts(): readonly string[];
 }
 
-export const TF_STRING = 7;
-export const TF_RESOURCE = 20;
-
-const DTYPE_OF: ReadonlyMap<TfType, DType> = new Map<TfType, DType>([
-  [1, 'f32'],
-  [2, 'f64'],
-  [3, 'i32'],
-  [4, 'u8'],
-  [5, 'i16'],
-  [6, 'i8'],
-  [9, 'i64'],
-  [10, 'bool'],
-  [14, 'bf16'],
-  [17, 'u16'],
-  [19, 'f16'],
-  [22, 'u32'],
-  [23, 'u64'],
-]);
-
-/** types.proto's names, for the JSON form. */
-export const TF_TYPES: ReadonlyMap<string, TfType> = new Map([
-  ['DT_FLOAT', 1],
-  ['DT_DOUBLE', 2],
-  ['DT_INT32', 3],
-  ['DT_UINT8', 4],
-  ['DT_INT16', 5],
-  ['DT_INT8', 6],
-  ['DT_STRING', TF_STRING],
-  ['DT_COMPLEX64', 8],
-  ['DT_INT64', 9],
-  ['DT_BOOL', 10],
-  ['DT_BFLOAT16', 14],
-  ['DT_UINT16', 17],
-  ['DT_HALF', 19],
-  ['DT_RESOURCE', TF_RESOURCE],
-  ['DT_VARIANT', 21],
-  ['DT_UINT32', 22],
-  ['DT_UINT64', 23],
-]);
-
-/** As types.proto spells it. */
-export function typeName(type: TfType): string {
-  for (const [name, number] of TF_TYPES) if (number === type) return name;
-  return `#${type}`;
-}
-
-/** mbert's dtype for TensorFlow's, undefined where there is none. References to variables (TF1) count as their values. */
-export function dtypeOf(type: TfType): DType | undefined {
-  return DTYPE_OF.get(type > REFERENCE ? type - REFERENCE : type);
-}
-
-/** Added to a type it makes a reference to a variable of that type. */
-const REFERENCE = 100;
-
-/** MobileBERT of 24 layers has about 15,000 nodes before TensorFlow simplifies it. */
+/** Most nodes of a graph or function: MobileBERT of 24 layers has about 15,000 before TensorFlow simplifies it. */
 const MAX_NODES = 1_000_000;
 
-/** GraphDef. Function bodies are read too, nodes of functions that nobody calls cost nothing but their index. */
+/** Reads a GraphDef with its function bodies; nodes of functions that nobody calls cost nothing but their index. */
 export function readGraph(message: ProtoMessage): TfGraph {
   const functions = new Map<string, TfFunction>();
   for (const definition of message.message(2, 'function library').messages(1, 'function')) {
@@ -157,7 +111,7 @@ function readNodes(message: ProtoMessage, number: number, part: string): TfNode[
   });
 }
 
-/** AttrValue's fields: list 1, s 2, i 3, f 4, b 5, type 6, shape 7, tensor 8, func 10; lists number their items alike. */
+/** Reads AttrValues: list 1, s 2, i 3, f 4, b 5, type 6, shape 7, tensor 8, func 10; lists number their items alike. */
 function readAttributes(node: ProtoMessage, part: string): TfAttributes {
   let entries: Map<string, ProtoMessage> | undefined;
   const value = (name: string): ProtoMessage | undefined => {
@@ -177,16 +131,16 @@ function readAttributes(node: ProtoMessage, part: string): TfAttributes {
     text: (name) => value(name)?.text(2) ?? '',
     type: (name) => value(name)?.int(6) ?? 0,
     shape(name) {
-      const found = value(name);
-      return found?.has(7) ? readShape(found.message(7, `${part} ${name}`)) : undefined;
+      const shaped = value(name);
+      return shaped?.has(7) ? readShape(shaped.message(7, `${part} ${name}`)) : undefined;
     },
     ints: (name) => list(name)?.ints(3) ?? [],
     texts: (name) => list(name)?.texts(2) ?? [],
     shapes: (name) => list(name)?.messages(7, `${part} ${name}`).map(readShape) ?? [],
     functionName: (name) => value(name)?.message(10, `${part} ${name}`).text(1) ?? '',
     tensor(name) {
-      const found = value(name);
-      return found?.has(8) ? readTensor(found.message(8, part)) : undefined;
+      const constant = value(name);
+      return constant?.has(8) ? readTensor(constant.message(8, part)) : undefined;
     },
   };
 }
@@ -197,11 +151,11 @@ function plainValue(value: ProtoMessage | undefined): string | number | boolean 
   if (value.has(3)) return value.int(3);
   if (value.has(4)) return value.float(4);
   if (value.has(5)) return value.bool(5);
-  if (value.has(6)) return typeName(value.int(6));
+  if (value.has(6)) return tfTypeName(value.int(6));
   return value.has(7) ? readShape(value.message(7, 'shape')) : undefined;
 }
 
-/** TensorShapeProto: dim 2 with size 1, unknown_rank 3. */
+/** Reads a TensorShapeProto: dim 2 with size 1, unknown_rank 3. */
 export function readShape(message: ProtoMessage): TfShape {
   if (message.bool(3)) return undefined;
   const shape = message.messages(2, 'shape').map((dim) => dim.int(1));
@@ -209,13 +163,15 @@ export function readShape(message: ProtoMessage): TfShape {
   return shape;
 }
 
-/** TensorFlow allows 254 axes; kernels take 8. */
+/** Most axes of a constant: TensorFlow allows 254, kernels take 8. */
 const MAX_RANK = 32;
 
-/** A tensor may be written as one value for all elements: real ones are masks and ones of a few thousand. */
+/**
+ * Most bytes of a tensor that is written as one value for all elements: real ones are masks and ones of a few thousand.
+ */
 const MAX_REPEATED_BYTES = 64 * 2 ** 20;
 
-/** TensorProto: dtype 1, shape 2, tensor_content 4, then one list of values a type. */
+/** Reads a TensorProto: dtype 1, shape 2, tensor_content 4, then one list of values a type. */
 function readTensor(message: ProtoMessage): TfTensor {
   const type = message.int(1);
   const shape = readShape(message.message(2, 'tensor shape')) ?? [];
@@ -223,7 +179,7 @@ function readTensor(message: ProtoMessage): TfTensor {
     message.fail(`shape [${shape.slice(0, MAX_RANK)}] is out of range`);
   }
   if (type === TF_STRING) return { type, shape, tensor: undefined, texts: () => message.texts(8) };
-  const dtype = DTYPE_OF.get(type);
+  const dtype = storedDtype(type);
   if (dtype === undefined) return { type, shape, tensor: undefined, texts: noTexts };
   const content = message.bytes(4);
   const wanted = byteLength(dtype, shape);
@@ -240,7 +196,9 @@ function noTexts(): readonly string[] {
   return [];
 }
 
-/** Where the values are fewer than the elements the last one fills the rest; without any it is 0. */
+/**
+ * A tensor of listed values; where these are fewer than the elements the last one fills the rest, without any it is 0.
+ */
 function repeated(message: ProtoMessage, dtype: DType, shape: readonly number[]): Tensor {
   const values = listedValues(message, dtype);
   const count = sizeOf(shape);

@@ -2,10 +2,10 @@ import { MbertError } from '../errors.ts';
 import type { ByteReader } from '../io/bytes.ts';
 import type { DType } from '../ir/tensor.ts';
 
-/** HDF5 allows 32 dimensions. */
+/** Most dimensions that HDF5 allows. */
 const MAX_RANK = 32;
 
-/** A dataset's shape, from its dataspace message; undefined for one without data. */
+/** Reads a dataset's shape from its dataspace message; undefined for one without data. */
 export function readDataspace(body: ByteReader): number[] | undefined {
   const version = body.u8();
   if (version !== 1 && version !== 2) body.fail(`dataspace of version ${version}`);
@@ -32,7 +32,7 @@ const CLASSES = [
   'array',
 ];
 
-/** Widths of IEEE floats in bits: exponent, fraction; and of bfloat16. */
+/** Dtypes by the widths of exponent and fraction in bits: IEEE's floats and bfloat16. */
 const FLOATS: ReadonlyMap<string, DType> = new Map([
   ['11,52', 'f64'],
   ['8,23', 'f32'],
@@ -50,7 +50,7 @@ const INTEGERS: ReadonlyMap<string, DType> = new Map([
   ['u1', 'u8'],
 ]);
 
-/** The type of a dataset's elements, from its datatype message. Throws UNSUPPORTED for what is no plain number. */
+/** Reads the type of a dataset's elements from its datatype message. Throws UNSUPPORTED for what is no plain number. */
 export function describeType(body: ByteReader): DType {
   const kind = CLASSES[body.u8() & 15] ?? 'unknown';
   const flags = body.u8();

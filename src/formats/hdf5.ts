@@ -1,11 +1,14 @@
-import { MbertError } from '../errors.ts';
+import { MbertError, malformed } from '../errors.ts';
 import { ByteReader } from '../io/bytes.ts';
 import type { ModelFile } from '../io/files.ts';
 import { shapeText } from '../ir/shape.ts';
 import { byteLength, type DType, type Tensor } from '../ir/tensor.ts';
 import { describeType, readDataspace } from './hdf5-types.ts';
 
-/** HDF5 File Format Specification 3.0, https://docs.hdfgroup.org/documentation/hdf5/latest/_f_m_t3.html */
+/**
+ * First bytes of a file (HDF5 File Format Specification 3.0,
+ * https://docs.hdfgroup.org/documentation/hdf5/latest/_f_m_t3.html).
+ */
 const SIGNATURE = Uint8Array.of(0x89, 0x48, 0x44, 0x46, 0x0d, 0x0a, 0x1a, 0x0a);
 const MESSAGES = {
   dataspace: 0x1,
@@ -17,26 +20,26 @@ const MESSAGES = {
   symbolTable: 0x11,
 } as const;
 
-/** transformers' layers nest eight groups deep; the limit keeps crafted files off the call stack. */
+/** Deepest nesting: transformers' layers are eight groups deep, and crafted files must stay off the call stack. */
 const MAX_DEPTH = 32;
 
-/** Of one object's header; each continues the one before. */
+/** Most continuations of one object's header, each of the one before. */
 const MAX_CONTINUATIONS = 64;
 
-/** Names in Keras files have some 100 characters. */
+/** Longest name: those in Keras files have some 100 characters. */
 const MAX_NAME_BYTES = 1024;
 
 const TRUNCATED = 'the file is damaged or its download was cut off; fetch it again';
 
-/** Whether these first bytes begin an HDF5 file. */
+/** True for first bytes that begin an HDF5 file. */
 export function isHdf5(head: Uint8Array): boolean {
   return SIGNATURE.every((byte, i) => head[i] === byte);
 }
 
 /**
  * Reads the datasets of an HDF5 file, by their paths without the leading slash. This is the part of HDF5 that h5py and
- * Keras write: groups as symbol tables, contiguous data. The rest (chunks, filters, links into other files) is refused by
- * name: mbert reads no file but this one. Tensors read their range when asked.
+ * Keras write: groups as symbol tables, contiguous data. The rest (chunks, filters, links into other files) is refused
+ * by name: mbert reads no file but this one. Tensors read their range when asked.
  */
 export function readHdf5(file: ModelFile): ReadonlyMap<string, Tensor> {
   const walk: Walk = { file, tensors: new Map(), visited: new Set(), budget: 2 * file.size };
@@ -49,7 +52,9 @@ interface Walk {
   readonly tensors: Map<string, Tensor>;
   /** Addresses of structures: each belongs to one place, so that a second visit means a loop. */
   readonly visited: Set<number>;
-  /** Bytes of structures left to read. In a sound file they do not overlap, so that they are fewer than the file has. */
+  /**
+   * Bytes of structures left to read. In a sound file they do not overlap, so that they are fewer than the file has.
+   */
   budget: number;
 }
 
@@ -73,11 +78,11 @@ function visit(walk: Walk, address: number, length: number, part: string): ByteR
 }
 
 function expectMark(reader: ByteReader, mark: string): void {
-  const found = Buffer.from(reader.bytes(mark.length)).toString('latin1');
-  if (found !== mark) reader.fail(`has ${JSON.stringify(found)} in place of ${mark}`);
+  const actual = Buffer.from(reader.bytes(mark.length)).toString('latin1');
+  if (actual !== mark) reader.fail(`has ${JSON.stringify(actual)} in place of ${mark}`);
 }
 
-/** Versions 0 and 1 of the superblock, to the address of the root group. */
+/** Reads versions 0 and 1 of the superblock, which tell the address of the root group. */
 function readRoot(walk: Walk): number {
   const { file } = walk;
   if (!isHdf5(file.read(0, Math.min(file.size, SIGNATURE.length)))) {
@@ -124,7 +129,7 @@ function readObject(walk: Walk, address: number, path: string, depth: number): v
   if (tensor !== undefined) walk.tensors.set(path, tensor);
 }
 
-/** Version 1 of the object header, with its continuations. */
+/** Reads version 1 of the object header, with its continuations. */
 function readMessages(walk: Walk, address: number, part: string): Message[] {
   const prefix = visit(walk, address, 16, part);
   const version = prefix.u8();
@@ -172,7 +177,7 @@ function readGroup(walk: Walk, group: Group): void {
   }
 }
 
-/** The local heap's data: names that end with a zero. */
+/** Reads the local heap's data: names that end with a zero. */
 function readHeap(walk: Walk, address: number, part: string): ByteReader {
   const heap = visit(walk, address, 32, part);
   expectMark(heap, 'HEAP');
@@ -198,7 +203,7 @@ interface Entry {
   readonly isLink: boolean;
 }
 
-/** The entries of a group's version 1 B-tree. `depth` bounds its levels as well. */
+/** Reads the entries of a group's version 1 B-tree. `depth` bounds its levels as well. */
 function readTree(walk: Walk, address: number, part: string, depth: number): Entry[] {
   const node = visit(walk, address, 24, part);
   expectMark(node, 'TREE');
@@ -213,8 +218,8 @@ function readTree(walk: Walk, address: number, part: string, depth: number): Ent
   for (let i = 0; i < count; i++) {
     children.seek(16 * i + 8);
     const child = children.u64();
-    const found = level === 0 ? readSymbols(walk, child, part) : readTree(walk, child, part, depth + 1);
-    for (const entry of found) entries.push(entry);
+    const below = level === 0 ? readSymbols(walk, child, part) : readTree(walk, child, part, depth + 1);
+    for (const entry of below) entries.push(entry);
   }
   return entries;
 }
@@ -231,7 +236,7 @@ function readSymbols(walk: Walk, address: number, part: string): Entry[] {
   });
 }
 
-/** Undefined for objects that hold no data, such as named types. */
+/** Reads a dataset; undefined for objects that hold no data, such as named types. */
 function readDataset(walk: Walk, messages: readonly Message[], part: string): Tensor | undefined {
   const what = `${walk.file.path}: ${part}`;
   const bodyOf = (wanted: number) => messages.find(({ type }) => type === wanted);
@@ -280,7 +285,3 @@ const LAYOUTS: { readonly [kind: number]: 'compact' | 'contiguous' | 'chunked' |
   2: 'chunked',
   3: 'virtual',
 };
-
-function malformed(what: string, problem: string, hint?: string): MbertError {
-  return new MbertError('MALFORMED', `${what}: ${problem}`, hint === undefined ? {} : { hint });
-}

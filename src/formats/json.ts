@@ -4,7 +4,7 @@ import { MbertError } from '../errors.ts';
 export type JsonValue = null | boolean | number | string | readonly JsonValue[] | JsonObject;
 export type JsonObject = ReadonlyMap<string, JsonValue>;
 
-/** Configs and headers nest four levels at most; the limit keeps crafted files off the call stack. */
+/** Deepest nesting: configs and headers have four levels at most, and crafted files must stay off the call stack. */
 const MAX_DEPTH = 64;
 
 /**
@@ -23,7 +23,7 @@ export function isObject(value: JsonValue | undefined): value is JsonObject {
   return value instanceof Map;
 }
 
-/** The value as JSON text, cut short, for messages. */
+/** A value as JSON text, cut short, for messages. */
 export function jsonText(value: JsonValue): string {
   if (isObject(value)) return 'an object';
   if (Array.isArray(value)) return 'an array';

@@ -1,20 +1,20 @@
-import { MbertError } from '../errors.ts';
+import { MbertError, malformed } from '../errors.ts';
 import { ByteReader } from '../io/bytes.ts';
 import { maskedCrc32c } from './crc32c.ts';
 
-/** Two block handles padded to 40 bytes, then the magic number. */
+/** Size of the footer: two block handles padded to 40 bytes, then the magic number. */
 const FOOTER_BYTES = 48;
 const MAGIC = Uint8Array.of(0x57, 0xfb, 0x80, 0x8b, 0x24, 0x75, 0x47, 0xdb);
 
-/** The byte after a block says how it is compressed; a checksum follows. */
+/** Compressions by the byte after a block, which a checksum follows. */
 const COMPRESSIONS = ['none', 'snappy', 'zstd'];
 
-/** Tables of the largest models have some 100,000 entries, whose keys have 60 characters. */
+/** Most entries of a table: those of the largest models have some 100,000, whose keys have 60 characters. */
 const MAX_ENTRIES = 1_000_000;
-/** Keys share prefixes, so that a crafted table could hold long keys at three bytes each. */
+/** Most bytes of all keys: they share prefixes, so that a crafted table could hold long ones at three bytes each. */
 const MAX_KEY_BYTES = 64 * 2 ** 20;
 
-export interface TableEntry {
+interface TableEntry {
   readonly key: Uint8Array;
   readonly value: Uint8Array;
 }
@@ -24,15 +24,15 @@ interface Handle {
   readonly size: number;
 }
 
-/** Whether these are the last bytes of a table. */
+/** True for the last bytes of a table. */
 export function endsTable(tail: Uint8Array): boolean {
   const start = tail.length - MAGIC.length;
   return start >= 0 && MAGIC.every((byte, i) => tail[start + i] === byte);
 }
 
 /**
- * Reads all entries of a LevelDB table (https://github.com/google/leveldb/blob/main/doc/table_format.md) in the order of
- * their keys. Every block's checksum is verified. Compressed blocks are refused: TensorFlow writes none.
+ * Reads all entries of a LevelDB table (https://github.com/google/leveldb/blob/main/doc/table_format.md) in the order
+ * of their keys. Every block's checksum is verified. Compressed blocks are refused: TensorFlow writes none.
  */
 export function readTable(bytes: Uint8Array, what: string): TableEntry[] {
   if (bytes.length < FOOTER_BYTES) {
@@ -82,7 +82,7 @@ function readBlock(bytes: Uint8Array, { offset, size }: Handle, what: string): I
   return readEntries(content, what);
 }
 
-/** Entries share a prefix with the key before them; the restart points at the end serve look-ups, not reading in order. */
+/** Reads entries, which share a prefix with the key before them; the restart points at the end serve look-ups only. */
 function* readEntries(content: Uint8Array, what: string): Iterable<TableEntry> {
   const end = entriesEnd(content, what);
   const reader = new ByteReader(content.subarray(0, end), what);
@@ -109,8 +109,4 @@ function entriesEnd(content: Uint8Array, what: string): number {
   const end = content.length - 4 - 4 * restarts;
   if (end < 0) reader.fail(`has ${restarts} restart points in ${content.length} bytes`);
   return end;
-}
-
-function malformed(what: string, problem: string, hint?: string): MbertError {
-  return new MbertError('MALFORMED', `${what}: ${problem}`, hint === undefined ? {} : { hint });
 }

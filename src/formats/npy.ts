@@ -3,19 +3,19 @@ import { ByteReader } from '../io/bytes.ts';
 import { sizeOf } from '../ir/shape.ts';
 import { byteLength, type DType, type Tensor } from '../ir/tensor.ts';
 
-/** numpy's array file, format 1.0 to 3.0: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html */
+/**
+ * First bytes of numpy's array file, formats 1.0 to 3.0:
+ * https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
+ */
 const MAGIC = Uint8Array.of(0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59);
 
-/** The header of a plain array has about 80 bytes; numpy's own reader stops at 10,000. */
+/** Most bytes of a header: a plain array's has about 80, numpy's own reader stops at 10,000. */
 const MAX_HEADER_BYTES = 10_000;
 
-/** numpy's largest rank since 2.0. */
+/** Largest rank that numpy has since 2.0. */
 const MAX_RANK = 64;
 
-/** numpy pads the header so that the data starts at a multiple of this. */
-const ALIGNMENT_BYTES = 64;
-
-/** `|` means that byte order does not apply. */
+/** Dtypes by numpy's names, where `|` means that byte order does not apply. */
 const DTYPE_OF: ReadonlyMap<string, DType> = new Map([
   ['<f8', 'f64'],
   ['<f4', 'f32'],
@@ -38,8 +38,8 @@ interface Header {
 }
 
 /**
- * The array in the bytes of a .npy file, as a view of them: little endian, C order.
- * Throws MALFORMED for bytes that are no such file and UNSUPPORTED for arrays that numpy can write and mbert has no type for.
+ * Reads the array in the bytes of a .npy file, as a view of them: little endian, C order. Throws MALFORMED for bytes
+ * that are no such file and UNSUPPORTED for arrays that numpy can write and mbert has no type for.
  */
 export function readNpy(bytes: Uint8Array, what: string): Tensor {
   const reader = new ByteReader(bytes, what);
@@ -65,28 +65,6 @@ export function readNpy(bytes: Uint8Array, what: string): Tensor {
   if (length !== reader.left) reader.fail(`${dtype}[${shape}] takes ${length} bytes, ${reader.left} are there`);
   const data = reader.bytes(length);
   return { dtype, shape, bytes: () => data };
-}
-
-/** The bytes of a .npy file (format 1.0, C order) with this tensor. */
-export function writeNpy(tensor: Tensor): Uint8Array {
-  const descr = [...DTYPE_OF].find(([, dtype]) => dtype === tensor.dtype)?.[0];
-  if (descr === undefined) throw new MbertError('UNSUPPORTED', `.npy has no type for ${tensor.dtype}`);
-  const { shape } = tensor;
-  // Python spells a tuple of one element with a comma after it.
-  const tuple = shape.length === 1 ? `(${shape[0]},)` : `(${shape.join(', ')})`;
-  const dict = `{'descr': '${descr}', 'fortran_order': False, 'shape': ${tuple}, }`;
-  const prefixBytes = MAGIC.length + 4;
-  const dataOffset = Math.ceil((prefixBytes + dict.length + 1) / ALIGNMENT_BYTES) * ALIGNMENT_BYTES;
-  const header = `${dict.padEnd(dataOffset - prefixBytes - 1)}\n`;
-
-  const data = tensor.bytes();
-  const file = new Uint8Array(dataOffset + data.byteLength);
-  file.set(MAGIC);
-  file[MAGIC.length] = 1;
-  new DataView(file.buffer).setUint16(MAGIC.length + 2, header.length, true);
-  file.set(new TextEncoder().encode(header), prefixBytes);
-  file.set(data, dataOffset);
-  return file;
 }
 
 const STRING = `'([^'\\\\]*)'`;
@@ -124,7 +102,7 @@ function notHeader(what: string): never {
   throw new MbertError('MALFORMED', `${what}: is not a dict of descr, fortran_order and shape`);
 }
 
-/** The inside of a tuple: nothing, `3,` or `3, 4` with or without a last comma. */
+/** Reads the inside of a tuple: nothing, `3,` or `3, 4` with or without a last comma. */
 function parseShape(tuple: string, what: string): readonly number[] {
   const text = tuple.trim();
   if (text === '') return [];

@@ -2,38 +2,38 @@ import { MbertError } from '../errors.ts';
 import type { ModelFile } from '../io/files.ts';
 import type { DType, Tensor } from '../ir/tensor.ts';
 import { type ExternalFiles, ONNX_DTYPE_OF, readOnnxTensor } from './onnx-tensor.ts';
-import { ProtoMessage } from './protobuf.ts';
+import { MAX_PROTOBUF_BYTES, ProtoMessage } from './protobuf.ts';
 
 /** A model as its file holds it. Field numbers are facts of onnx.proto (github.com/onnx/onnx, IR version 13). */
 export interface OnnxFile {
   readonly irVersion: number;
-  /** The version of each operator set by its domain; ONNX's own domain is ''. */
+  /** Versions of operator sets by domain; ONNX's own domain is ''. */
   readonly opsets: ReadonlyMap<string, number>;
   readonly producerName: string;
   readonly producerVersion: string;
   readonly properties: ReadonlyMap<string, string>;
   readonly graph: OnnxFileGraph;
-  /** The model's own operators by `domain::name`. */
+  /** Operators of the model's own by `domain::name`. */
   readonly functions: ReadonlyMap<string, OnnxFunction>;
 }
 
-export interface OnnxFileGraph {
+interface OnnxFileGraph {
   readonly name: string;
   readonly nodes: readonly OnnxFileNode[];
   readonly initializers: ReadonlyMap<string, Tensor>;
   readonly inputs: readonly OnnxValueInfo[];
   readonly outputs: readonly OnnxValueInfo[];
-  /** What the file says of values inside. */
+  /** Types that the file states of values inside. */
   readonly values: ReadonlyMap<string, OnnxValueInfo>;
 }
 
 export interface OnnxFileNode {
-  /** What messages call it: its name, or its operator and first output. */
+  /** Name for messages: the node's own, or its operator and first output. */
   readonly name: string;
   readonly op: string;
-  /** '' is ONNX's own. */
+  /** Domain of the operator; '' is ONNX's own. */
   readonly domain: string;
-  /** An input or output that is left out is the empty name. */
+  /** Names of the values read; an input or output that is left out is the empty name. */
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
   readonly attributes: ReadonlyMap<string, OnnxFileAttribute>;
@@ -47,16 +47,16 @@ export type OnnxFileAttribute =
   | { readonly kind: 'floats'; readonly value: readonly number[] }
   | { readonly kind: 'texts'; readonly value: readonly string[] }
   | { readonly kind: 'tensor'; readonly value: Tensor }
-  /** The value of the calling node's attribute of this name; in functions only. */
+  /** Name of the calling node's attribute that is meant; in functions only. */
   | { readonly kind: 'reference'; readonly value: string }
   /** Graphs, types and sparse tensors are not read. */
   | { readonly kind: 'other'; readonly value: string };
 
 export interface OnnxValueInfo {
   readonly name: string;
-  /** Undefined where it is no tensor, or of a type that mbert does not have. */
+  /** Type of the elements; undefined where it is no tensor, or of a type that mbert does not have. */
   readonly dtype: DType | undefined;
-  /** Undefined where not even the rank is stated; so is a size that has neither a number nor a symbol. */
+  /** Sizes; undefined where not even the rank is stated, and so is a size that has neither a number nor a symbol. */
   readonly shape: readonly (number | string | undefined)[] | undefined;
 }
 
@@ -68,14 +68,15 @@ export interface OnnxFunction {
   readonly attributes: ReadonlyMap<string, OnnxFileAttribute>;
 }
 
-/** protobuf's own limit: sizes are signed 32-bit numbers. Larger models keep their weights in other files. */
-const MAX_BYTES = 2 ** 31 - 1;
-
-/** Reads a model. Weights in other files are read when asked for; those files are opened through `external`. */
+/**
+ * Reads a model, whose weights are in other files where it is larger than a protobuf can be. Those are opened through
+ * `external` and read when asked for.
+ */
 export function decodeOnnx(file: ModelFile, external: ExternalFiles): OnnxFile {
   if (file.size === 0) throw new MbertError('MALFORMED', `${file.path}: is empty`);
-  if (file.size > MAX_BYTES) {
-    throw new MbertError('MALFORMED', `${file.path}: ${file.size} bytes are over protobuf's limit of ${MAX_BYTES}`);
+  if (file.size > MAX_PROTOBUF_BYTES) {
+    const problem = `${file.size} bytes are over protobuf's limit of ${MAX_PROTOBUF_BYTES}`;
+    throw new MbertError('MALFORMED', `${file.path}: ${problem}`);
   }
   const model = ProtoMessage.open(file.read(0, file.size), file.path);
   if (!model.has(7)) model.fail('is no ONNX model: it has no graph');
@@ -94,7 +95,7 @@ function readOpsets(messages: readonly ProtoMessage[]): ReadonlyMap<string, numb
   return new Map(messages.map((message) => [domainOf(message.text(1)), message.int(2)]));
 }
 
-/** `ai.onnx` is the long form of the empty name. */
+/** The domain of a name: `ai.onnx` is the long form of the empty one. */
 function domainOf(name: string): string {
   return name === 'ai.onnx' ? '' : name;
 }
@@ -141,7 +142,7 @@ function readAttributes(
 
 type AttributeReader = (attribute: ProtoMessage, external: ExternalFiles) => OnnxFileAttribute;
 
-/** Each kind of value by its number in AttributeProto.AttributeType and the field that holds it. */
+/** Kinds of values by their number in AttributeProto.AttributeType and the field that holds them. */
 const ATTRIBUTES: readonly { readonly type: number; readonly field: number; readonly read: AttributeReader }[] = [
   { type: 1, field: 2, read: (attribute) => ({ kind: 'float', value: attribute.float(2) }) },
   { type: 2, field: 3, read: (attribute) => ({ kind: 'int', value: attribute.int(3) }) },
@@ -164,8 +165,8 @@ function readAttribute(attribute: ProtoMessage, external: ExternalFiles): OnnxFi
   if (reference !== '') return { kind: 'reference', value: reference };
   const type = attribute.int(20);
   // Before IR version 2 the type was not written: the field that is there tells it.
-  const found = ATTRIBUTES.find((each) => (type === 0 ? attribute.has(each.field) : each.type === type));
-  return found ? found.read(attribute, external) : { kind: 'other', value: `type ${type}` };
+  const row = ATTRIBUTES.find((kind) => (type === 0 ? attribute.has(kind.field) : kind.type === type));
+  return row ? row.read(attribute, external) : { kind: 'other', value: `type ${type}` };
 }
 
 function readValue(value: ProtoMessage): OnnxValueInfo {

@@ -10,25 +10,28 @@ import {
   type OnnxNode,
   type OnnxValue,
 } from './onnx.ts';
+import { MAX_PROTOBUF_BYTES } from './protobuf.ts';
 
 // CommonJS: its names are not visible to an ES import.
 const { onnx } = onnxProto;
 
-export interface OnnxEncodeOptions {
-  /** The name of the model's file; external data goes to `<fileName>.data` beside it. */
+interface OnnxEncodeOptions {
+  /** Name of the model's file; external data goes to `<fileName>.data` beside it. */
   readonly fileName: string;
-  /** True writes weights beside the model, false never does. Left out: only where protobuf's limit asks for it. */
+  /** True writes weights beside the model, false never does. Default: only where protobuf's limit asks for it. */
   readonly externalData?: boolean;
 }
 
-/** A protobuf message cannot be larger, whatever its parser: sizes are signed 32-bit numbers (protobuf.dev, "Proto Limits"). */
-const MAX_INLINE_BYTES = 2 ** 31 - 1;
-/** Smaller tensors stay in the model's file, where shape inference can read them; 1 KiB is also onnx's own threshold. */
+/**
+ * Least external tensor: shape inference reads smaller ones in the model's file; 1 KiB is also onnx's own threshold.
+ */
 const MIN_EXTERNAL_BYTES = 1024;
-/** A page: what a runtime that maps the file wants. Only large tensors get it, so that padding stays below 0.4 %. */
+/**
+ * Alignment to a page, for runtimes that map the file. Only large tensors get it, so that padding stays below 0.4 %.
+ */
 const LARGE_ALIGNMENT = 4096;
 const LARGE_BYTES = 2 ** 20;
-/** A cache line, for the others. */
+/** Alignment to a cache line, for the others. */
 const SMALL_ALIGNMENT = 64;
 
 /** Field numbers and wire types of onnx.proto as the tag bytes in front of length-delimited fields. */
@@ -37,19 +40,19 @@ const TAG_INITIALIZER = 0x2a; // GraphProto.initializer = 5
 const TAG_RAW_DATA = 0x4a; // TensorProto.raw_data = 9
 
 /**
- * The files of a model: the model, and its external data if it needs any. Only the sizes of tensors are looked at
- * here; each tensor's bytes are asked for once, when its chunk is due, and none is kept.
- * Errors: USAGE where external data is forbidden to a model above `MAX_INLINE_BYTES`.
+ * Encodes a model as its file, and one of external data if it needs any. Only the sizes of tensors are looked at here;
+ * each tensor's bytes are asked for once, when its chunk is due, and none is kept.
+ * Errors: USAGE where external data is forbidden to a model above `MAX_PROTOBUF_BYTES`.
  */
 export function encodeOnnx(model: OnnxModel, options: OnnxEncodeOptions): OutputFile[] {
   const inline = layOut(model, model.initializers.map(inlinePart));
-  if (options.externalData !== true && inline.size <= MAX_INLINE_BYTES) {
+  if (options.externalData !== true && inline.size <= MAX_PROTOBUF_BYTES) {
     return [{ name: options.fileName, chunks: modelChunks(inline) }];
   }
   if (options.externalData === false) {
     throw new MbertError(
       'USAGE',
-      `${options.fileName}: model: ${inline.size} bytes are over protobuf's limit of ${MAX_INLINE_BYTES}`,
+      `${options.fileName}: model: ${inline.size} bytes are over protobuf's limit of ${MAX_PROTOBUF_BYTES}`,
       {
         hint: 'allow external data',
       },
@@ -81,13 +84,13 @@ interface Part {
 }
 
 interface Layout {
-  /** Everything in front of the initializers, the graph's tag and length included. */
+  /** Bytes in front of the initializers, the graph's tag and length included. */
   readonly head: Uint8Array;
   readonly parts: readonly Part[];
   readonly size: number;
 }
 
-/** Protobuf lets the fields of a message come in any order, so the graph is the model's last and the initializers the graph's. */
+/** Lays a model out with the graph last and in it the initializers last: protobuf lets fields come in any order. */
 function layOut(model: OnnxModel, parts: readonly Part[]): Layout {
   const modelHead = onnx.ModelProto.encode({
     irVersion: model.irVersion,
@@ -153,7 +156,7 @@ async function* dataChunks(
   }
 }
 
-/** The lengths in front of the bytes are already written, so a tensor that lies about its size must not pass. */
+/** Bytes of a tensor, as many as it claims: their number is already written when they are asked for. */
 function checkedBytes(name: string, tensor: Tensor): Uint8Array {
   const bytes = tensor.bytes();
   const expected = byteLength(tensor.dtype, tensor.shape);
@@ -184,7 +187,7 @@ function valueProto({ name, dtype, shape }: OnnxValue): onnxProto.onnx.IValueInf
   return { name, type: { tensorType: { elemType: ONNX_DTYPES[dtype], shape: { dim } } } };
 }
 
-/** Unsigned LEB128, by division because lengths may pass 2^32. */
+/** Encodes a number as unsigned LEB128, by division because lengths may pass 2^32. */
 function varint(value: number): Uint8Array {
   const bytes: number[] = [];
   let rest = value;

@@ -5,15 +5,15 @@ import { byteLength, type DType, type Tensor, tensorOf } from '../ir/tensor.ts';
 import { ONNX_DTYPES } from './onnx.ts';
 import type { ProtoMessage } from './protobuf.ts';
 
-/** Opens a file beside the model, each one once. */
+/** Opens files beside the model, each one once. */
 export type ExternalFiles = (name: string) => ModelFile;
 
-/** Our dtype by its number in TensorProto.DataType. */
+/** Dtypes by their number in TensorProto.DataType. */
 export const ONNX_DTYPE_OF: ReadonlyMap<number, DType> = new Map(
   (Object.entries(ONNX_DTYPES) as [DType, number][]).map(([dtype, number]) => [number, dtype]),
 );
 
-/** Models have at most five or six axes; the limit keeps crafted shapes cheap. */
+/** Most axes of a tensor: models have five or six, and crafted shapes must stay cheap. */
 const MAX_RANK = 32;
 
 /**
@@ -38,7 +38,7 @@ export function readOnnxTensor(message: ProtoMessage, external: ExternalFiles): 
   return listedTensor(message, dtype, shape);
 }
 
-/** TensorProto.DataLocation */
+/** Value of TensorProto.DataLocation for data in another file. */
 const EXTERNAL = 1;
 
 function nameOf(message: ProtoMessage): string {
@@ -96,7 +96,7 @@ function openExternal(message: ProtoMessage, location: string, external: Externa
   }
 }
 
-/** Values that stand in a list of their own: most types in int32_data, where f16 and bf16 are bits and two i4 share a number. */
+/** Reads values of a typed list: for most types int32_data, where f16 and bf16 are bits and two i4 share a number. */
 function listedTensor(message: ProtoMessage, dtype: DType, shape: readonly number[]): Tensor {
   const values = listedValues(message, dtype);
   const count = dtype === 'i4' || dtype === 'u4' ? byteLength(dtype, shape) : sizeOf(shape);
@@ -125,7 +125,7 @@ function listedValues(message: ProtoMessage, dtype: DType) {
   }
 }
 
-/** The largest number below 2^63 that a double holds: sizes such as "to the end" come as 2^63 - 1 and would wrap round. */
+/** Largest number below 2^63 that a double holds: sizes such as "to the end" come as 2^63 - 1 and would wrap round. */
 const MAX_INTEGER = 2 ** 63 - 1024;
 
 function bigInteger(value: number): bigint {

@@ -36,7 +36,7 @@ export interface OnnxModel {
   readonly opset: number;
   readonly producerName: string;
   readonly producerVersion: string;
-  /** Written to `metadata_props` in this order. */
+  /** Entries of `metadata_props`, in this order. */
   readonly properties: { readonly [key: string]: string };
   readonly graphName: string;
   readonly inputs: readonly OnnxValue[];
@@ -45,7 +45,7 @@ export interface OnnxModel {
   readonly initializers: readonly OnnxInitializer[];
 }
 
-/** TensorProto.DataType of onnx.proto. The 4-bit ones came with IR version 10 (opset 21). */
+/** Numbers of onnx.proto's TensorProto.DataType. The 4-bit ones came with IR version 10 (opset 21). */
 export const ONNX_DTYPES = {
   f32: 1,
   u8: 2,

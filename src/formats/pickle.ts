@@ -1,7 +1,7 @@
 import { MbertError } from '../errors.ts';
 import type { ByteReader } from '../io/bytes.ts';
 
-/** What a pickle can hold here. Lists and tuples are arrays, dictionaries are maps. */
+/** A value that a pickle can hold here. Lists and tuples are arrays, dictionaries are maps. */
 export type PickleValue = null | boolean | number | bigint | string | object;
 
 /** A Python class or function by its name. Nothing is ever imported. */
@@ -13,27 +13,27 @@ export class PickleGlobal {
   }
 }
 
-/** What stands for a Python callable. It throws MALFORMED where the arguments make no sense. */
+/** A stand-in for a Python callable. It throws MALFORMED where the arguments make no sense. */
 export type PickleFunction = (args: readonly PickleValue[]) => PickleValue;
 
-/** What a pickle may do. Everything else is refused. */
+/** Things that a pickle may do. Everything else is refused. */
 export interface PickleRules {
-  /** The globals that may be named. Those with a function may be called, too. */
+  /** Globals that may be named. Those with a function may be called, too. */
   readonly globals: ReadonlyMap<string, PickleFunction | undefined>;
-  /** What an id stands for that refers to data outside the pickle. */
+  /** Finds what an id stands for that refers to data outside the pickle. */
   persistent(id: PickleValue): PickleValue;
 }
 
-/** A state_dict of 1,113 tensors takes 45,000 opcodes. Each makes one value at most, so that this bounds the memory. */
+/** Most opcodes, which bounds memory, as each makes one value at most: a state_dict of 1,113 tensors takes 45,000. */
 const MAX_OPCODES = 1_000_000;
 
-/** Picklers flush a container every 1,000 items, so that real stacks stay below 3,000 values. */
+/** Most values on the stack: picklers flush a container every 1,000 items, so that real ones stay below 3,000. */
 const MAX_STACK = 20_000;
 
-/** Of a module's or a class' name; real ones have less than 100 characters. */
+/** Longest name of a module or class; real ones have less than 100 characters. */
 const MAX_NAME_LENGTH = 256;
 
-/** torch's magic number has ten bytes, sizes have eight. */
+/** Longest integer: torch's magic number has ten bytes, sizes have eight. */
 const MAX_INTEGER_BYTES = 16;
 
 /** Interprets one pickle (protocols 2 to 5) as far as its STOP, executing nothing: calls are looked up in `rules`. */
@@ -57,10 +57,10 @@ interface Machine {
   readonly reader: ByteReader;
   readonly rules: PickleRules;
   readonly stack: PickleValue[];
-  /** Heights of the stack. */
+  /** Heights of the stack at which MARK came. */
   readonly marks: number[];
   readonly memo: Map<number, PickleValue>;
-  /** Where the opcode is that runs. */
+  /** Offset of the opcode that runs. */
   at: number;
 }
 
@@ -79,7 +79,7 @@ function top<T extends object>(machine: Machine, isRight: (value: unknown) => va
   return isRight(value) ? value : fail(machine, `expects ${what}`);
 }
 
-/** The values above the last mark. */
+/** Takes the values above the last mark. */
 function popMarked(machine: Machine): PickleValue[] {
   const mark = machine.marks.pop();
   return mark === undefined ? fail(machine, `has no mark`) : machine.stack.splice(mark);
@@ -149,7 +149,7 @@ function putMemo(machine: Machine, index: number): void {
   machine.stack.push(value);
 }
 
-/** A line of ASCII, as GLOBAL has two. */
+/** Reads a line of ASCII, as GLOBAL has two. */
 function readLine(machine: Machine): string {
   const { reader } = machine;
   let line = '';
@@ -160,7 +160,7 @@ function readLine(machine: Machine): string {
   return line;
 }
 
-/** A little-endian two's complement number. */
+/** Reads a little-endian two's complement number. */
 function readInteger(machine: Machine, length: number): number | bigint {
   if (length > MAX_INTEGER_BYTES) fail(machine, `has an integer of ${length} bytes`);
   let value = 0n;
@@ -180,7 +180,7 @@ const push =
     machine.stack.push(read(machine));
   };
 
-/** The opcodes that picklers write in protocols 2 to 5 (Lib/pickletools.py names them so), Python 2's strings included. */
+/** Opcodes that picklers write in protocols 2 to 5 (Lib/pickletools.py names them so), Python 2's strings included. */
 const OPCODES: { readonly [code: number]: Run | undefined } = {
   // PROTO and FRAME only help readers.
   128: ({ reader }) => void reader.u8(),

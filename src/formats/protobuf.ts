@@ -1,5 +1,9 @@
 import { MbertError } from '../errors.ts';
 import { decodeText } from '../io/bytes.ts';
+import type { ModelFile } from '../io/files.ts';
+
+/** Largest message, whatever its parser: sizes are signed 32-bit numbers (protobuf.dev, "Proto Limits"). */
+export const MAX_PROTOBUF_BYTES = 2 ** 31 - 1;
 
 const VARINT = 0;
 const FIXED64 = 1;
@@ -8,13 +12,13 @@ const FIXED32 = 5;
 const MAX_VARINT_BYTES = 10;
 const MAX_FIELD_NUMBER = 2 ** 29 - 1;
 
-/** Counts what readers ask for, not what the file holds: a SavedModel of 24 layers needs less than a million. */
+/** Most fields that readers ask for, not that the file holds: a SavedModel of 24 layers needs less than a million. */
 const MAX_FIELDS = 8_000_000;
 
-/** protobuf's own limit for recursion. */
+/** Deepest nesting, protobuf's own limit for recursion. */
 const MAX_DEPTH = 100;
 
-/** What all messages of a file share. */
+/** State that all messages of a file share. */
 interface Source {
   readonly file: string;
   fieldsLeft: number;
@@ -24,6 +28,14 @@ interface Field {
   readonly wire: number;
   readonly at: number;
   readonly end: number;
+}
+
+/** Bytes of a file that is one message. Throws MALFORMED where it is larger than a protobuf can be. */
+export function readProtobuf(file: ModelFile): Uint8Array {
+  if (file.size > MAX_PROTOBUF_BYTES) {
+    throw new MbertError('MALFORMED', `${file.path}: ${file.size} bytes are more than a protobuf may have`);
+  }
+  return file.read(0, file.size);
 }
 
 /**
@@ -37,7 +49,7 @@ export class ProtoMessage {
   readonly #depth: number;
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
-  /** Four numbers a field: its number, wire type, start and end. Objects would take five times the memory. */
+  /** Four numbers for each field: its number, wire type, start and end. Objects would take five times the memory. */
   readonly #fields: number[] = [];
 
   private constructor(bytes: Uint8Array, source: Source, part: string, depth: number) {
@@ -50,12 +62,12 @@ export class ProtoMessage {
     this.#index();
   }
 
-  /** The outermost message; `file` names it in errors. */
+  /** Opens the outermost message; `file` names it in errors. */
   static open(bytes: Uint8Array, file: string): ProtoMessage {
     return new ProtoMessage(bytes, { file, fieldsLeft: MAX_FIELDS }, '', 0);
   }
 
-  /** `file: part`, for errors. */
+  /** The message in words, `file: part`, for errors. */
   get what(): string {
     return this.#part === '' ? this.#source.file : `${this.#source.file}: ${this.#part}`;
   }
@@ -86,7 +98,7 @@ export class ProtoMessage {
     return field === undefined ? 0 : this.#view.getUint32(field.at, true);
   }
 
-  /** Strict UTF-8, empty where it is absent. */
+  /** A text in strict UTF-8, empty where it is absent. */
   text(number: number): string {
     return decodeText(this.bytes(number), this.what);
   }
@@ -97,7 +109,7 @@ export class ProtoMessage {
     return field === undefined ? new Uint8Array(0) : this.#slice(field);
   }
 
-  /** An absent message reads as one without fields. */
+  /** A message inside; an absent one reads as one without fields. */
   message(number: number, part: string): ProtoMessage {
     return this.#enter(this.#last(number, BYTES) ?? { wire: BYTES, at: 0, end: 0 }, part);
   }
@@ -184,7 +196,7 @@ export class ProtoMessage {
     return { wire, at: start, end: start + length };
   }
 
-  /** A 64-bit two's complement number in at most ten groups of seven bits. */
+  /** Reads a 64-bit two's complement number in at most ten groups of seven bits. */
   #varint(at: number, limit: number): { readonly value: number; readonly end: number } {
     let low = 0;
     let high = 0;
@@ -212,17 +224,17 @@ export class ProtoMessage {
   }
 
   #all(number: number, ...wires: readonly number[]): Field[] {
-    const found: Field[] = [];
+    const fields: Field[] = [];
     for (let i = 0; i < this.#fields.length; i += 4) {
       if (this.#fields[i] !== number) continue;
       const [wire, at, end] = this.#fields.slice(i + 1, i + 4) as [number, number, number];
       if (!wires.includes(wire)) this.fail(`field ${number} is of another type`);
-      found.push({ wire, at, end });
+      fields.push({ wire, at, end });
     }
-    return found;
+    return fields;
   }
 
-  /** Of a field that is there several times the last one counts. */
+  /** The last of the fields of one number, which is the one that counts. */
   #last(number: number, wire: number): Field | undefined {
     return this.#all(number, wire).at(-1);
   }

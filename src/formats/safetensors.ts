@@ -1,4 +1,4 @@
-import { listNames, MbertError } from '../errors.ts';
+import { listNames, MbertError, malformed } from '../errors.ts';
 import { decodeText } from '../io/bytes.ts';
 import type { ModelFile } from '../io/files.ts';
 import { shapeText } from '../ir/shape.ts';
@@ -6,18 +6,20 @@ import { byteLength, type DType, type Tensor } from '../ir/tensor.ts';
 import { isObject, type JsonObject, type JsonValue, jsonText, parseJson } from './json.ts';
 
 /**
- * A full-size MobileBERT's header is 140 KB. safetensors' own reader stops at 100 MB, but a header of millions of empty
- * tensors takes eighteen times its bytes once parsed (measured), which would be gigabytes.
+ * Most bytes of a header; a full-size MobileBERT's has 140 KB. safetensors' own reader stops at 100 MB, but a header of
+ * millions of empty tensors takes eighteen times its bytes once parsed (measured), which would be gigabytes.
  */
 const MAX_HEADER_BYTES = 16_000_000;
 
-/** The longest module path in use has some hundred letters; names end up in messages and in look-ups by their parts. */
+/**
+ * Longest name: module paths in use have some hundred letters. Names end up in messages and in look-ups by their parts.
+ */
 const MAX_NAME_LENGTH = 1000;
 
-/** The length of the header, a u64. */
+/** Size of the header's length, a u64. */
 const PREFIX_BYTES = 8;
 
-/** safetensors 0.8 names; the 4-, 6- and 8-bit floats of that list have no mbert type. */
+/** Dtypes by safetensors 0.8's names; the 4-, 6- and 8-bit floats of that list have no mbert type. */
 const DTYPE_NAMES: ReadonlyMap<string, DType> = new Map([
   ['F64', 'f64'],
   ['F32', 'f32'],
@@ -43,7 +45,7 @@ interface Entry {
   readonly end: number;
 }
 
-/** Whether these first bytes of a file of `size` bytes begin a safetensors header. */
+/** True where the first bytes of a file of `size` bytes begin a safetensors header. */
 export function isSafetensors(head: Uint8Array, size: number): boolean {
   if (head.byteLength <= PREFIX_BYTES) return false;
   const length = headerLength(head);
@@ -51,8 +53,9 @@ export function isSafetensors(head: Uint8Array, size: number): boolean {
 }
 
 /**
- * Reads the header of a safetensors file (https://github.com/huggingface/safetensors#format) and checks that its tensors
- * cover the data exactly: nothing overlaps, no byte is left over. The tensors read their bytes from the file when asked.
+ * Reads the header of a safetensors file (https://github.com/huggingface/safetensors#format) and checks that its
+ * tensors cover the data exactly: nothing overlaps, no byte is left over. The tensors read their bytes from the file
+ * when asked.
  */
 export function readSafetensors(file: ModelFile): ReadonlyMap<string, Tensor> {
   const header = readHeader(file);
@@ -151,7 +154,7 @@ function parseSize(what: string, kind: string, value: JsonValue): number {
   return value;
 }
 
-/** Every data byte belongs to exactly one tensor; safetensors' own reader demands the same. */
+/** Checks that every data byte belongs to exactly one tensor, as safetensors' own reader does. */
 function checkCoverage(path: string, entries: readonly Entry[], dataBytes: number): void {
   const sorted = entries.toSorted((a, b) => a.begin - b.begin || a.end - b.end);
   const cut = sorted.filter(({ end }) => end > dataBytes).map(({ name }) => name);
@@ -169,8 +172,4 @@ function checkCoverage(path: string, entries: readonly Entry[], dataBytes: numbe
   if (covered < dataBytes) {
     throw malformed(path, `${dataBytes - covered} bytes after the last tensor belong to no tensor`);
   }
-}
-
-function malformed(what: string, problem: string, hint?: string): MbertError {
-  return new MbertError('MALFORMED', `${what}: ${problem}`, hint === undefined ? {} : { hint });
 }

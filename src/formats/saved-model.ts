@@ -1,31 +1,26 @@
-import { readGraph, readShape, type TfGraph, type TfShape, type TfType } from './graphdef.ts';
+import { readGraph, readShape, type TfGraph, type TfPort } from './graphdef.ts';
 import { ProtoMessage } from './protobuf.ts';
 
-/** A SavedModel's graph for one use. Field numbers are facts of tensorflow/core/protobuf: saved_model.proto, meta_graph.proto and saver.proto of TensorFlow 2.18. */
+/**
+ * A SavedModel's graph for one use. Field numbers are facts of tensorflow/core/protobuf: saved_model.proto,
+ * meta_graph.proto and saver.proto of TensorFlow 2.18.
+ */
 export interface TfMetaGraph {
-  /** `serve` for what is deployed. */
+  /** Uses of the graph: `serve` for what is deployed. */
   readonly tags: readonly string[];
   readonly graph: TfGraph;
   readonly signatures: ReadonlyMap<string, TfSignature>;
-  /** The operation that restores the variables, '' where the model has none. */
+  /** Name of the operation that restores the variables, '' where the model has none. */
   readonly restore: string;
 }
 
-/** What a model takes and gives under a name such as `serving_default`, in the order of the file. */
+/** Inputs and outputs of a model under a name such as `serving_default`, in the order of the file. */
 export interface TfSignature {
-  readonly inputs: readonly TfTensorInfo[];
-  readonly outputs: readonly TfTensorInfo[];
+  readonly inputs: readonly TfPort[];
+  readonly outputs: readonly TfPort[];
 }
 
-export interface TfTensorInfo {
-  readonly name: string;
-  /** `node:0`. */
-  readonly value: string;
-  readonly type: TfType;
-  readonly shape: TfShape;
-}
-
-/** SavedModel: schema version 1, meta graphs 2. */
+/** Reads a SavedModel: schema version 1, meta graphs 2. */
 export function readSavedModel(bytes: Uint8Array, file: string): TfMetaGraph[] {
   const message = ProtoMessage.open(bytes, file);
   const metaGraphs = message.messages(2, 'meta graph');
@@ -33,14 +28,13 @@ export function readSavedModel(bytes: Uint8Array, file: string): TfMetaGraph[] {
   return metaGraphs.map(readMetaGraph);
 }
 
-/** saved_model_schema_version, unchanged since TensorFlow 1. */
+/** Value of saved_model_schema_version, unchanged since TensorFlow 1. */
 const SCHEMA_VERSION = 1;
 
-/** MetaGraphDef: info 1 with tags 4, graph 2, saver 3 with restore_op_name 3, signatures 5. */
+/** Reads a MetaGraphDef: info 1 with tags 4, graph 2, saver 3 with restore_op_name 3, signatures 5. */
 function readMetaGraph(message: ProtoMessage): TfMetaGraph {
   const signatures = [...message.entries(5, 'signature')].map(
-    ([name, signature]) =>
-      [name, { inputs: readTensorInfos(signature, 1), outputs: readTensorInfos(signature, 2) }] as const,
+    ([name, signature]) => [name, { inputs: readPorts(signature, 1), outputs: readPorts(signature, 2) }] as const,
   );
   return {
     tags: message.message(1, 'meta graph').texts(4),
@@ -50,8 +44,8 @@ function readMetaGraph(message: ProtoMessage): TfMetaGraph {
   };
 }
 
-/** TensorInfo: name 1, dtype 2, shape 3; the name is empty for composite and sparse tensors. */
-function readTensorInfos(signature: ProtoMessage, number: number): TfTensorInfo[] {
+/** Reads TensorInfos: name 1, dtype 2, shape 3; the name is empty for composite and sparse tensors. */
+function readPorts(signature: ProtoMessage, number: number): TfPort[] {
   return [...signature.entries(number, 'signature')].map(([name, info]) => ({
     name,
     value: info.text(1) || info.fail(`${name} is no plain tensor`),

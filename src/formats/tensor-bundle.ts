@@ -1,36 +1,20 @@
-import { MbertError } from '../errors.ts';
+import { MbertError, malformed } from '../errors.ts';
 import { decodeText } from '../io/bytes.ts';
 import type { ModelFile } from '../io/files.ts';
 import { shapeText } from '../ir/shape.ts';
 import { byteLength, type DType, type Tensor } from '../ir/tensor.ts';
 import { maskedCrc32c } from './crc32c.ts';
 import { endsTable, readTable } from './leveldb-table.ts';
+import { MAX_PARTS, openPart } from './parts.ts';
 import { ProtoMessage } from './protobuf.ts';
+import { storedDtype } from './tf-types.ts';
 
-/** An index takes about 100 bytes a tensor; a MobileBERT with its optimizer's slots has 3,300 tensors. */
+/**
+ * Most bytes of an index: it takes about 100 a tensor, and a MobileBERT with its optimizer's slots has 3,300 tensors.
+ */
 const MAX_INDEX_BYTES = 64 * 2 ** 20;
 
-/** Every shard stays open while the model is read; systems allow a process 1,024 files by default. */
-const MAX_SHARDS = 512;
-
-/** tensorflow/core/framework/types.proto. Strings, resources, complex and quantized numbers have no mbert type. */
-const DTYPES: ReadonlyMap<number, DType> = new Map([
-  [1, 'f32'],
-  [2, 'f64'],
-  [3, 'i32'],
-  [4, 'u8'],
-  [5, 'i16'],
-  [6, 'i8'],
-  [9, 'i64'],
-  [10, 'bool'],
-  [14, 'bf16'],
-  [17, 'u16'],
-  [19, 'f16'],
-  [22, 'u32'],
-  [23, 'u64'],
-]);
-
-/** tensor_bundle.proto: BundleHeaderProto, BundleEntryProto; tensor_shape.proto: TensorShapeProto. */
+/** Fields of tensor_bundle.proto (BundleHeaderProto, BundleEntryProto) and tensor_shape.proto (TensorShapeProto). */
 const HEADER = { shards: 1, endianness: 2 } as const;
 const ENTRY = { dtype: 1, shape: 2, shard: 3, offset: 4, size: 5, checksum: 6, slices: 7 } as const;
 const SHAPE = { dims: 2, isUnknown: 3 } as const;
@@ -39,9 +23,9 @@ const DIM = { size: 1 } as const;
 const INDEX_NAME = /\.index$/;
 const SHARD_NAME = /\.data-\d{5}-of-\d{5}$/;
 
-/** What a TensorFlow checkpoint of version 2 holds. */
+/** Contents of a TensorFlow checkpoint of version 2. */
 export interface TensorBundle {
-  /** In alphabetical order of the names. */
+  /** Tensors of numbers in alphabetical order of their names. */
   readonly tensors: ReadonlyMap<string, Tensor>;
   /** Names of what is no tensor of numbers, e.g. Keras' object graph. */
   readonly others: readonly string[];
@@ -53,7 +37,7 @@ export function bundleIndexName(name: string): string | undefined {
   return INDEX_NAME.test(name) ? name : undefined;
 }
 
-/** Whether a file ends as a bundle's index does. */
+/** True for a file that ends as a bundle's index does. */
 export function isBundleIndex(file: ModelFile): boolean {
   const length = Math.min(file.size, 8);
   return endsTable(file.read(file.size - length, length));
@@ -61,7 +45,8 @@ export function isBundleIndex(file: ModelFile): boolean {
 
 /**
  * Reads a TensorBundle (tensorflow/core/util/tensor_bundle/tensor_bundle.h) from its index, checksums verified. Tensors
- * read their range of a shard when asked, and verify its checksum the first time. The opened shards are added to `opened`.
+ * read their range of a shard when asked, and verify its checksum the first time. The opened shards are added to
+ * `opened`.
  */
 export function readTensorBundle(index: ModelFile, opened: ModelFile[]): TensorBundle {
   const { path } = index;
@@ -101,11 +86,11 @@ export function readTensorBundle(index: ModelFile, opened: ModelFile[]): TensorB
   return { tensors, others };
 }
 
-/** The number of shards. */
+/** Reads the header, which tells the number of shards. */
 function readHeader(bytes: Uint8Array, path: string): number {
   const header = ProtoMessage.open(bytes, `${path}: header`);
   const shards = header.int(HEADER.shards);
-  if (shards < 1 || shards > MAX_SHARDS) header.fail(`names ${shards} data files, of 1 to ${MAX_SHARDS}`);
+  if (shards < 1 || shards > MAX_PARTS) header.fail(`names ${shards} data files, of 1 to ${MAX_PARTS}`);
   if (header.int(HEADER.endianness) !== 0) {
     throw new MbertError('UNSUPPORTED', `${path}: was written by a big-endian machine`);
   }
@@ -121,10 +106,10 @@ interface Entry {
   readonly checksum: number;
 }
 
-/** Undefined for what is no tensor of numbers. */
+/** Reads what the index says of one key; undefined for what is no tensor of numbers. */
 function readEntry(bytes: Uint8Array, what: string, shardCount: number): Entry | undefined {
   const entry = ProtoMessage.open(bytes, what);
-  const dtype = DTYPES.get(entry.int(ENTRY.dtype));
+  const dtype = storedDtype(entry.int(ENTRY.dtype));
   if (dtype === undefined) return undefined;
   if (entry.has(ENTRY.slices)) throw new MbertError('UNSUPPORTED', `${what}: is a partitioned variable`);
   const shape = readShape(entry.message(ENTRY.shape, 'shape'));
@@ -152,16 +137,14 @@ function openShard(index: ModelFile, number: number, count: number): ModelFile {
   const digits = (value: number) => String(value).padStart(5, '0');
   const base = index.path.split(/[/\\]/).at(-1) ?? '';
   const name = base.replace(INDEX_NAME, `.data-${digits(number)}-of-${digits(count)}`);
-  try {
-    return index.sibling(name);
-  } catch (cause) {
-    if (!(cause instanceof MbertError) || cause.code !== 'NOT_FOUND') throw cause;
-    throw new MbertError('NOT_FOUND', `${index.path}: its data file ${name} does not exist`, {
-      hint: 'a TensorFlow checkpoint is an .index file and its .data files, side by side',
-      cause,
-    });
-  }
+  return openPart(index, name, {
+    message: `${index.path}: its data file ${name} does not exist`,
+    hint: SIDE_BY_SIDE,
+  });
 }
+
+/** Hint for a checkpoint of which a file is missing. */
+export const SIDE_BY_SIDE = 'a TensorFlow checkpoint is an .index file and its .data files, side by side';
 
 function endsEarly({ path, size }: ModelFile, name: string, entry: Entry): MbertError {
   const problem = `ends at ${size} bytes, but ${name} needs bytes ${entry.offset} to ${entry.offset + entry.size}`;
@@ -183,8 +166,4 @@ function shardTensor(shard: ModelFile, what: string, { dtype, shape, offset, siz
       return bytes;
     },
   };
-}
-
-function malformed(what: string, problem: string, hint?: string): MbertError {
-  return new MbertError('MALFORMED', `${what}: ${problem}`, hint === undefined ? {} : { hint });
 }

@@ -1,23 +1,17 @@
-import { MbertError } from '../errors.ts';
+import { MbertError, malformed } from '../errors.ts';
 import type { ModelFile } from '../io/files.ts';
 import { sizeOf } from '../ir/shape.ts';
 import { arrayOf, byteLength, computedTensor, type DType, type Tensor } from '../ir/tensor.ts';
-import { TF_TYPES, type TfAttributes, type TfGraph, type TfNode, type TfShape } from './graphdef.ts';
+import type { TfAttributes, TfGraph, TfNode, TfPort, TfShape } from './graphdef.ts';
 import { isObject, type JsonObject, type JsonValue, jsonText } from './json.ts';
-
-/** A name of the signature and the value that it stands for. */
-export interface TfBinding {
-  readonly name: string;
-  /** `node:0`. */
-  readonly value: string;
-}
+import { tfTypeNamed } from './tf-types.ts';
 
 /** A model.json as tensorflowjs_converter 1.0 to 4.22 writes it for graph models. */
 export interface TfjsModel {
   readonly graph: TfGraph;
-  /** Empty where the file has no signature, as before converter 2. */
-  readonly inputs: readonly TfBinding[];
-  readonly outputs: readonly TfBinding[];
+  /** Inputs of the signature; empty where the file has none, as before converter 2. */
+  readonly inputs: readonly TfPort[];
+  readonly outputs: readonly TfPort[];
   readonly groups: readonly WeightGroup[];
 }
 
@@ -34,12 +28,12 @@ interface Weight {
   readonly stored: Stored;
 }
 
-/** How a weight lies in its file: as it is, as f16, or as value = scale · stored + min. */
+/** Storage of a weight in its file: as it is, as f16, or as value = scale · stored + min. */
 type Stored =
   | { readonly dtype: DType; readonly scale?: undefined }
   | { readonly dtype: 'u8' | 'u16'; readonly scale: number; readonly min: number };
 
-/** Reads the parsed model.json. Throws UNSUPPORTED for layers models, MALFORMED for anything that is not as written. */
+/** Reads a parsed model.json. Throws UNSUPPORTED for layers models, MALFORMED for anything that no converter writes. */
 export function readTfjsModel(json: JsonValue, what: string): TfjsModel {
   if (!isObject(json)) throw malformed(what, `is ${jsonText(json)}, not a JSON object`);
   const topology = json.get('modelTopology');
@@ -51,10 +45,10 @@ export function readTfjsModel(json: JsonValue, what: string): TfjsModel {
   }
   if (!isObject(topology)) throw malformed(what, 'has no modelTopology');
   const signature = json.get('signature') ?? json.get('userDefinedMetadata');
-  const bindings = (kind: string) => {
+  const ports = (kind: string) => {
     const inner = isObject(signature) ? (signature.get('signature') ?? signature) : undefined;
     const side = isObject(inner) ? inner.get(kind) : undefined;
-    return isObject(side) ? readBindings(side, `${what}: signature ${kind}`) : [];
+    return isObject(side) ? readPorts(side, `${what}: signature ${kind}`) : [];
   };
   return {
     graph: {
@@ -63,13 +57,13 @@ export function readTfjsModel(json: JsonValue, what: string): TfjsModel {
       ),
       functions: new Map(),
     },
-    inputs: bindings('inputs'),
-    outputs: bindings('outputs'),
+    inputs: ports('inputs'),
+    outputs: ports('outputs'),
     groups: objects(json.get('weightsManifest'), `${what}: weightsManifest`).map((group) => readGroup(group, what)),
   };
 }
 
-function readBindings(side: JsonObject, what: string): TfBinding[] {
+function readPorts(side: JsonObject, what: string): TfPort[] {
   return [...side].map(([name, info]) => {
     if (!isObject(info)) throw malformed(what, `${name}: is ${jsonText(info)}, not an object`);
     return { name, value: text(info.get('name'), `${what}: ${name}: name`) };
@@ -87,22 +81,22 @@ function readNode(node: JsonObject, what: string): TfNode {
   };
 }
 
-/** AttrValue in protobuf's JSON form: 64-bit integers may be strings, bytes are base64. */
+/** Reads AttrValues in protobuf's JSON form: 64-bit integers may be strings, bytes are base64. */
 function readAttributes(attributes: JsonObject, what: string): TfAttributes {
   const value = (name: string, kind: string): JsonValue | undefined => {
-    const found = attributes.get(name);
-    return isObject(found) ? found.get(kind) : undefined;
+    const attribute = attributes.get(name);
+    return isObject(attribute) ? attribute.get(kind) : undefined;
   };
   const list = (name: string, kind: string): readonly JsonValue[] => {
-    const found = value(name, 'list');
-    return isObject(found) ? array(found.get(kind) ?? [], `${what}: ${name}`) : [];
+    const items = value(name, 'list');
+    return isObject(items) ? array(items.get(kind) ?? [], `${what}: ${name}`) : [];
   };
   return {
     names: [...attributes.keys()],
     plain(name) {
-      const found = attributes.get(name);
-      if (!isObject(found)) return undefined;
-      const [kind, content] = [...found][0] ?? [];
+      const attribute = attributes.get(name);
+      if (!isObject(attribute)) return undefined;
+      const [kind, content] = [...attribute][0] ?? [];
       if (kind === 's') return decodeBase64(content ?? '', `${what}: ${name}`);
       if (kind === 'i') return integer(content ?? 0, `${what}: ${name}`);
       if (kind === 'shape') return readShape(content, `${what}: ${name}`);
@@ -120,8 +114,8 @@ function readAttributes(attributes: JsonObject, what: string): TfAttributes {
     texts: (name) => list(name, 's').map((item) => decodeBase64(item, `${what}: ${name}`)),
     shapes: (name) => list(name, 'shape').map((item) => readShape(item, `${what}: ${name}`)),
     functionName(name) {
-      const found = value(name, 'func');
-      return isObject(found) ? text(found.get('name'), `${what}: ${name}`) : '';
+      const called = value(name, 'func');
+      return isObject(called) ? text(called.get('name'), `${what}: ${name}`) : '';
     },
     // The values lie in the weight files, under the node's name.
     tensor: () => undefined,
@@ -130,7 +124,7 @@ function readAttributes(attributes: JsonObject, what: string): TfAttributes {
 
 function readType(value: JsonValue, what: string): number {
   if (typeof value === 'number') return value;
-  return TF_TYPES.get(String(value)) ?? fail(what, `${jsonText(value)} is not a type`);
+  return tfTypeNamed(String(value)) ?? fail(what, `${jsonText(value)} is not a type`);
 }
 
 function readShape(value: JsonValue | undefined, what: string): TfShape {
@@ -191,8 +185,8 @@ function readStored(quantization: JsonObject, dtype: DType, what: string): Store
 }
 
 /**
- * The tensors of a group by name; they read their part of `shards`, which are open and in the order of its paths, when they
- * are asked. Throws MALFORMED where the shards hold fewer or more bytes than the weights take.
+ * Finds the tensors of a group, by name; they read their part of `shards`, which are open and in the order of its
+ * paths, when they are asked. Throws MALFORMED where the shards hold fewer or more bytes than the weights take.
  */
 export function readTfjsWeights(group: WeightGroup, shards: readonly ModelFile[], what: string): Map<string, Tensor> {
   const held = shards.reduce((total, shard) => total + shard.size, 0);
@@ -232,7 +226,7 @@ function readTensor(
   });
 }
 
-/** Bytes of the files as if they were one. */
+/** Bytes of several files, read as if these were one. */
 function readAcross(files: readonly ModelFile[], offset: number, length: number): Uint8Array {
   const bytes = new Uint8Array(length);
   let start = 0;
@@ -273,10 +267,6 @@ function integer(value: JsonValue | undefined, what: string): number {
 
 function decodeBase64(value: JsonValue, what: string): string {
   return Buffer.from(text(value, what), 'base64').toString('utf8');
-}
-
-function malformed(what: string, problem: string): MbertError {
-  return new MbertError('MALFORMED', `${what}: ${problem}`);
 }
 
 function fail(what: string, problem: string): never {

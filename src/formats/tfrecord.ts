@@ -4,20 +4,20 @@ import { ByteReader } from '../io/bytes.ts';
 import { maskedCrc32c } from './crc32c.ts';
 import { ProtoMessage } from './protobuf.ts';
 
-/** Compressed records inflate up to 1,032 times; SQuAD's 10,833 evaluation features take 33 MB. */
+/** Most bytes that records inflate to, up to 1,032 times their own; SQuAD's 10,833 evaluation features take 33 MB. */
 const MAX_INFLATED_BYTES = 2 ** 29;
 
-/** A record is its length as u64, that length's masked CRC, the data, and the data's masked CRC. */
+/** Size of a record's length, a u64; its masked CRC follows, then the data and the data's masked CRC. */
 const LENGTH_BYTES = 8;
 const HEAD_BYTES = 12;
 
-/** tensorflow/core/example/{example,feature}.proto. */
+/** Fields of tensorflow/core/example/{example,feature}.proto. */
 const EXAMPLE = { features: 1 } as const;
 const FEATURES = { feature: 1 } as const;
 const FEATURE = { int64s: 3 } as const;
 const LIST = { values: 1 } as const;
 
-/** The bytes of a TFRecord file without its compression (zlib or gzip, if any); undefined where it is something else. */
+/** Bytes of a TFRecord file without its compression (zlib or gzip, if any); undefined where it is something else. */
 export function openTfrecord(bytes: Uint8Array, what: string): Uint8Array | undefined {
   if (beginsRecord(bytes)) return bytes;
   const [first = 0, second = 0] = bytes;
@@ -34,7 +34,7 @@ export function openTfrecord(bytes: Uint8Array, what: string): Uint8Array | unde
   return beginsRecord(inflated) ? inflated : undefined;
 }
 
-/** The data of each record, checked. Throws MALFORMED for a record that is cut short or does not match its CRC. */
+/** Reads the data of each record. Throws MALFORMED for a record that is cut short or does not match its CRC. */
 export function readRecords(bytes: Uint8Array, what: string): Uint8Array[] {
   const reader = new ByteReader(bytes, what);
   const records: Uint8Array[] = [];
@@ -46,7 +46,7 @@ export function readRecords(bytes: Uint8Array, what: string): Uint8Array[] {
   return records;
 }
 
-/** The integer features of a tf.train.Example by name; others are left out. */
+/** Reads the integer features of a tf.train.Example by name; others are left out. */
 export function readExample(record: Uint8Array, what: string): ReadonlyMap<string, readonly number[]> {
   const features = ProtoMessage.open(record, what).message(EXAMPLE.features, 'features');
   const integers = new Map<string, readonly number[]>();
@@ -62,7 +62,7 @@ function beginsRecord(bytes: Uint8Array): boolean {
   return stored === maskedCrc32c(bytes.subarray(0, LENGTH_BYTES));
 }
 
-/** RFC 1950: deflate with a window of 32 KiB, and a check that makes both bytes a multiple of 31. */
+/** True for zlib's header (RFC 1950): deflate, a window of 32 KiB, a check that makes both bytes a multiple of 31. */
 function isZlib(first: number, second: number): boolean {
   return first === 0x78 && (first * 256 + second) % 31 === 0;
 }

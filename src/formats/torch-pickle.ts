@@ -11,7 +11,7 @@ import {
 } from './pickle.ts';
 import type { TorchStorage, TorchView } from './torch-view.ts';
 
-/** The classes that say what a storage's elements are. */
+/** Dtypes by the class that says what a storage's elements are. */
 const STORAGE_TYPES: ReadonlyMap<string, DType> = new Map([
   ['torch.DoubleStorage', 'f64'],
   ['torch.FloatStorage', 'f32'],
@@ -42,7 +42,7 @@ const DTYPE_NAMES: ReadonlyMap<string, DType> = new Map([
   ['torch.bool', 'bool'],
 ]);
 
-/** Reads one of torch's pickles. Tensors come out as views; `storages` gets every storage that the pickle names, by key. */
+/** Reads one of torch's pickles. Tensors come out as views; `storages` gets every storage that the pickle names. */
 export function readTorchPickle(reader: ByteReader, storages: Map<string, TorchStorage>): PickleValue {
   const fail = (problem: string): never => reader.fail(`pickle ${problem} (before offset ${reader.offset})`);
   const rules: PickleRules = {
@@ -61,10 +61,10 @@ export function readTorchPickle(reader: ByteReader, storages: Map<string, TorchS
   return readPickle(reader, rules);
 }
 
-/** The longest key of a storage; they are numbers, in old files addresses. */
+/** Longest key of a storage; keys are numbers, in old files addresses. */
 const MAX_KEY_LENGTH = 64;
 
-/** ('storage', class, key, device, length), and in old files a last part that is None or (its key, offset, length). */
+/** Reads ('storage', class, key, device, length), and in old files a last part, None or (its key, offset, length). */
 function readStorageId(id: PickleValue): TorchStorage | undefined {
   if (!Array.isArray(id)) return undefined;
   const [tag, type, key, , wholeLength, part] = id as PickleValue[];
@@ -86,7 +86,7 @@ function isCounts(value: unknown): value is readonly number[] {
   return Array.isArray(value) && value.every(isCount);
 }
 
-export function isView(value: unknown): value is TorchView {
+function isView(value: unknown): value is TorchView {
   return typeof value === 'object' && value !== null && (value as TorchView).kind === 'tensor';
 }
 
@@ -97,7 +97,9 @@ function isStorage(value: unknown): value is TorchStorage {
 type Fail = (problem: string) => never;
 type Call = (callee: PickleValue, args: PickleValue) => PickleValue | undefined;
 
-/** What weights are pickled with, as torch.load(weights_only=True) has it, without tensors that mbert has no type for. */
+/**
+ * Globals that weights are pickled with, as in torch.load(weights_only=True), but for types that mbert does not have.
+ */
 function torchGlobals(fail: Fail, call: Call): PickleRules['globals'] {
   // (storage, offset, shape, strides, requires_grad, hooks, …): what comes later is of no use without training.
   const rebuildTensor: PickleFunction = ([storage, offset, shape, strides]) => {
@@ -130,7 +132,7 @@ function torchGlobals(fail: Fail, call: Call): PickleRules['globals'] {
   ]);
 }
 
-/** Python 2 gives the pairs at once, Python 3 sets the items afterwards. */
+/** Makes an OrderedDict: Python 2 gives the pairs at once, Python 3 sets the items afterwards. */
 function orderedDict(pairs: PickleValue | undefined, fail: Fail): Map<PickleValue, PickleValue> {
   const map = new Map<PickleValue, PickleValue>();
   if (pairs === undefined) return map;
@@ -143,13 +145,13 @@ function orderedDict(pairs: PickleValue | undefined, fail: Fail): Map<PickleValu
   return map;
 }
 
-/** The names under which training scripts keep the weights beside their optimizer. */
+/** Names under which training scripts keep the weights beside their optimizer. */
 const WRAPPERS = ['state_dict', 'model_state_dict', 'model', 'module', 'net'];
 
-/** Scripts nest a state_dict in one or two wrappers. */
+/** Most wrappers around a state_dict: scripts nest it in one or two. */
 const MAX_WRAPPERS = 3;
 
-/** The named tensors of a checkpoint, and the wrappers around them. */
+/** Finds the named tensors of a checkpoint, and the wrappers around them. */
 export function findStateDict(
   root: PickleValue,
   what: string,

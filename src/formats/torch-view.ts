@@ -6,10 +6,10 @@ export interface TorchStorage {
   readonly kind: 'storage';
   readonly dtype: DType;
   readonly key: string;
-  /** In elements of its dtype. Old files can name a part of a storage. */
+  /** First element, counted in elements of the dtype: old files can name a part of a storage. */
   readonly start: number;
   readonly length: number;
-  /** Of the whole storage. */
+  /** Number of elements of the whole storage. */
   readonly wholeLength: number;
 }
 
@@ -30,7 +30,7 @@ export function storageBytes(storage: TorchStorage): number {
   return storage.wholeLength * widthOf(storage.dtype);
 }
 
-/** What makes a view impossible, undefined if nothing does. */
+/** Reason why a view is impossible, undefined if there is none. */
 export function viewProblem({ dtype, storage, offset, shape, strides }: TorchView): string | undefined {
   if (shape.length !== strides.length) return `has ${shape.length} dimensions and ${strides.length} strides`;
   const count = sizeOf(shape);
@@ -43,12 +43,12 @@ export function viewProblem({ dtype, storage, offset, shape, strides }: TorchVie
   return undefined;
 }
 
-/** How far from the first element the last one is. */
+/** Distance of the last element from the first. */
 function reach(shape: readonly number[], strides: readonly number[]): number {
   return shape.reduce((sum, size, axis) => sum + (size - 1) * (strides[axis] as number), 0);
 }
 
-/** The view's elements in row-major order, read from the storage when asked. */
+/** Elements of a view in row-major order, read from the storage when asked. */
 export function viewTensor(view: TorchView, read: ReadStorage): Tensor {
   const { dtype, storage, offset, shape, strides } = view;
   const width = widthOf(dtype);
@@ -84,11 +84,11 @@ function isContiguous(shape: readonly number[], strides: readonly number[]): boo
   return true;
 }
 
-/** Elements are moved as words of their width, whatever they mean. */
+/** Words by width in bytes, as which elements are moved, whatever they mean. */
 const WORDS = { 1: Uint8Array, 2: Uint16Array, 4: Uint32Array, 8: BigUint64Array } as const;
 type Words = Uint8Array | Uint16Array | Uint32Array | BigUint64Array;
 
-/** target[i] = source[the strides' index of i], a row of the last axis at a time. */
+/** Copies target[i] = source[the strides' index of i], a row of the last axis at a time. */
 function gather(source: Words, target: Words, shape: readonly number[], strides: readonly number[]): void {
   const last = shape.length - 1;
   const rowLength = shape[last] as number;

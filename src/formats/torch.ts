@@ -1,41 +1,40 @@
-import { inflateRawSync } from 'node:zlib';
-import { MbertError } from '../errors.ts';
+import { MbertError, malformed } from '../errors.ts';
 import { ByteReader } from '../io/bytes.ts';
 import type { ModelFile } from '../io/files.ts';
 import type { Tensor } from '../ir/tensor.ts';
 import type { PickleValue } from './pickle.ts';
 import { findStateDict, readTorchPickle } from './torch-pickle.ts';
 import { type ReadStorage, storageBytes, type TorchStorage, viewProblem, viewTensor } from './torch-view.ts';
-import { type ArchiveEntry, readArchive } from './zip-directory.ts';
+import { type ArchiveEntry, inflateEntry, readArchive, storedStart } from './zip-directory.ts';
 
-/** A pickle describes a tensor in 150 bytes; this has room for 100,000. */
+/** Most bytes of a pickle, which describes a tensor in 150: room for 100,000 tensors. */
 const MAX_PICKLE_BYTES = 16 * 2 ** 20;
 
-/** Deflate shrinks constant data up to 1,032 times, weights by a tenth. */
+/** Most times that an entry may inflate: deflate shrinks constant data up to 1,032 times, weights by a tenth. */
 const MAX_INFLATION = 100;
 
-/** `PK\3\4` */
+/** First bytes of a zip archive, `PK\3\4`. */
 const ZIP_MAGIC = 0x04034b50;
 
-/** PROTO with a protocol that can be followed by what torch.save writes. */
+/** Opcode that begins a pickle; its protocol follows. */
 const PROTO = 0x80;
 
-/** torch.serialization.MAGIC_NUMBER, the whole of the first pickle of an old file, and the second. */
+/** Whole of an old file's first pickle, torch.serialization.MAGIC_NUMBER, and of the second. */
 const LEGACY_MAGIC = 0x1950a86a20f9469cfc6cn;
 const LEGACY_PROTOCOL = 1001;
 
-/** What a file holds: its named tensors, and the dictionaries around them from the outermost. */
-export interface TorchCheckpoint {
+/** Contents of a file: its named tensors, and the dictionaries around them from the outermost. */
+interface TorchCheckpoint {
   readonly tensors: ReadonlyMap<string, Tensor>;
   readonly wrappers: readonly string[];
 }
 
-/** Whether these first bytes begin a zip archive or a pickle. */
+/** True for first bytes that begin a zip archive or a pickle. */
 export function mayBeTorch(head: Uint8Array): boolean {
   return isZip(head) || (head[0] === PROTO && (head[1] ?? 255) <= 5);
 }
 
-/** Reads what torch.save wrote, as a zip archive or in the old form. Tensors are read by range when asked. */
+/** Reads a file of torch.save, a zip archive or one in the old form. Tensors are read by range when asked. */
 export function readTorch(file: ModelFile): TorchCheckpoint {
   const { root, storages } = isZip(file.read(0, Math.min(4, file.size))) ? readZip(file) : readLegacy(file);
   const { views, wrappers } = findStateDict(root, file.path);
@@ -59,7 +58,7 @@ function isZip(head: Uint8Array): boolean {
   return head.length >= 4 && new DataView(head.buffer, head.byteOffset).getUint32(0, true) === ZIP_MAGIC;
 }
 
-/** `<name>/data.pkl` and the storages `<name>/data/<key>`, since torch 1.6. */
+/** Reads a zip archive, as torch 1.6 and later write it: `<name>/data.pkl` and the storages `<name>/data/<key>`. */
 function readZip(file: ModelFile): Contents {
   const entries = readArchive(file);
   const pickle = [...entries.values()].find(({ name }) => /^[^/]+\/data\.pkl$/.test(name));
@@ -91,26 +90,25 @@ function checkOrder(file: ModelFile, entry: ArchiveEntry | undefined, open: Open
   if (!isLittle) throw bigEndian(file);
 }
 
-/** How an entry of an archive is read by ranges. */
+/** Opens an entry of an archive to be read by ranges. */
 type OpenEntry = (entry: ArchiveEntry) => ReadStorage;
 
-/** Opens entries of an archive. Of compressed ones, which torch does not write, the last is kept: tensors share storages. */
+/** Opens entries of an archive. The last compressed one is kept, as tensors share storages; torch writes none. */
 function entryOpener(file: ModelFile): OpenEntry {
   let last: { readonly name: string; readonly bytes: Uint8Array } | undefined;
   return (entry) => {
     if (entry.method === 'stored') return openStored(file, entry);
     checkInflation(file, entry);
     return (offset, length) => {
-      if (last?.name !== entry.name) last = { name: entry.name, bytes: inflate(file, entry) };
+      if (last?.name !== entry.name) last = { name: entry.name, bytes: inflateEntry(file, entry) };
       // A copy, because callers own what they read.
       return last.bytes.slice(offset, offset + length);
     };
   };
 }
 
-function openStored(file: ModelFile, { name, size, storedSize, dataStart }: ArchiveEntry): ReadStorage {
-  if (size !== storedSize) throw malformed(`${file.path}: ${name}`, `is stored as ${storedSize} bytes of ${size}`);
-  const start = dataStart();
+function openStored(file: ModelFile, entry: ArchiveEntry): ReadStorage {
+  const start = storedStart(file, entry);
   return (offset, length) => file.read(start + offset, length);
 }
 
@@ -120,22 +118,9 @@ function checkInflation(file: ModelFile, { name, size, storedSize }: ArchiveEntr
   throw malformed(`${file.path}: ${name}`, problem);
 }
 
-function inflate(file: ModelFile, { name, size, storedSize, dataStart }: ArchiveEntry): Uint8Array {
-  const what = `${file.path}: ${name}`;
-  const deflated = file.read(dataStart(), storedSize);
-  let bytes: Uint8Array;
-  try {
-    bytes = inflateRawSync(deflated, { maxOutputLength: Math.max(size, 1) });
-  } catch (cause) {
-    throw new MbertError('MALFORMED', `${what}: does not inflate to its ${size} bytes`, { cause });
-  }
-  if (bytes.length !== size) throw malformed(what, `inflates to ${bytes.length} bytes instead of ${size}`);
-  return bytes;
-}
-
 /**
- * Before torch 1.6: pickles of a magic number, a protocol number, the machine, the object and the keys of its storages;
- * then for each key the number of elements and the elements.
+ * Reads a file of before torch 1.6: pickles of a magic number, a protocol number, the machine, the object and the keys
+ * of its storages; then for each key the number of elements and the elements.
  */
 function readLegacy(file: ModelFile): Contents {
   const reader = new ByteReader(file.read(0, Math.min(file.size, MAX_PICKLE_BYTES)), file.path);
@@ -173,7 +158,7 @@ function readLegacy(file: ModelFile): Contents {
   return { root, storages };
 }
 
-/** The number of elements before each storage. */
+/** Size of the number of elements before each storage. */
 const LENGTH_BYTES = 8;
 
 function checkLength(file: ModelFile, at: number, storage: TorchStorage): void {
@@ -184,8 +169,4 @@ function checkLength(file: ModelFile, at: number, storage: TorchStorage): void {
 
 function bigEndian({ path }: ModelFile): MbertError {
   return new MbertError('UNSUPPORTED', `${path}: its numbers are not little-endian`);
-}
-
-function malformed(what: string, problem: string, hint?: string): MbertError {
-  return new MbertError('MALFORMED', `${what}: ${problem}`, hint === undefined ? {} : { hint });
 }

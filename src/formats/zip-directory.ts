@@ -1,38 +1,40 @@
-import { MbertError } from '../errors.ts';
+import { inflateRawSync } from 'node:zlib';
+import { MbertError, malformed } from '../errors.ts';
 import { ByteReader } from '../io/bytes.ts';
 import type { ModelFile } from '../io/files.ts';
 
-/** Signatures and sizes of PKWARE's APPNOTE 6.3.10, sections 4.3.7, 4.3.12, 4.3.14 to 4.3.16. */
+/** Signatures and sizes of records, from PKWARE's APPNOTE 6.3.10, sections 4.3.7, 4.3.12, 4.3.14 to 4.3.16. */
 const LOCAL = { signature: 0x04034b50, bytes: 30 } as const;
 const ENTRY = { signature: 0x02014b50 } as const;
 const END = { signature: 0x06054b50, bytes: 22 } as const;
 const LOCATOR64 = { signature: 0x07064b50, bytes: 20 } as const;
 const END64 = { signature: 0x06064b50, bytes: 56 } as const;
 
-/** In place of a value that is too large for its field and stands in the entry's zip64 extra field. */
+/** Mark of a value that is too large for its field and stands in the entry's zip64 extra field. */
 const IN_EXTRA = 0xffffffff;
 const EXTRA64 = 1;
 
-/** A comment of 65,535 bytes may follow the end record. */
+/** Most bytes from the end record on, which a comment of 65,535 bytes may follow. */
 const MAX_TAIL_BYTES = END.bytes + 0xffff;
 
-/** A directory takes some 100 bytes an entry; the largest checkpoints have thousands of entries. */
+/** Most bytes of a directory: it takes some 100 an entry, and the largest checkpoints have thousands of entries. */
 const MAX_DIRECTORY_BYTES = 16 * 2 ** 20;
 
 export interface ArchiveEntry {
   readonly name: string;
   readonly method: 'stored' | 'deflated';
   readonly storedSize: number;
-  /** Once inflated, as the directory claims. */
+  /** Bytes of the entry once inflated, as the directory claims. */
   readonly size: number;
-  /** Where its bytes begin in the file, from its local header. */
+  /** Offset in the file at which the entry's bytes begin, from its local header. */
   dataStart(): number;
 }
 
-/** Reads the directory of a zip archive; entries are left where they are. Entries by name, in the order of the directory. */
+/** Reads the directory of a zip archive: entries by name, in its order. Their bytes are left where they are. */
 export function readArchive(file: ModelFile): ReadonlyMap<string, ArchiveEntry> {
   const { offset, size, count } = findDirectory(file);
-  if (size > MAX_DIRECTORY_BYTES) throw malformed(file, `directory of ${size} bytes is over ${MAX_DIRECTORY_BYTES}`);
+  if (size > MAX_DIRECTORY_BYTES)
+    throw malformed(file.path, `directory of ${size} bytes is over ${MAX_DIRECTORY_BYTES}`);
   const reader = new ByteReader(file.read(offset, size), `${file.path}: zip directory`);
   const entries = new Map<string, ArchiveEntry>();
   for (let i = 0; i < count; i++) {
@@ -41,6 +43,28 @@ export function readArchive(file: ModelFile): ReadonlyMap<string, ArchiveEntry> 
     entries.set(entry.name, entry);
   }
   return entries;
+}
+
+/** Offset at which the bytes of an entry begin that is not compressed. */
+export function storedStart(file: ModelFile, { name, size, storedSize, dataStart }: ArchiveEntry): number {
+  if (size !== storedSize) throw malformed(`${file.path}: ${name}`, `is stored as ${storedSize} bytes of ${size}`);
+  return dataStart();
+}
+
+/**
+ * Inflates the bytes of a compressed entry. Throws MALFORMED where they are fewer or more than the directory claims.
+ */
+export function inflateEntry(file: ModelFile, { name, size, storedSize, dataStart }: ArchiveEntry): Uint8Array {
+  const what = `${file.path}: ${name}`;
+  const deflated = file.read(dataStart(), storedSize);
+  let bytes: Uint8Array;
+  try {
+    bytes = inflateRawSync(deflated, { maxOutputLength: Math.max(size, 1) });
+  } catch (cause) {
+    throw new MbertError('MALFORMED', `${what}: does not inflate to its ${size} bytes`, { cause });
+  }
+  if (bytes.byteLength !== size) throw malformed(what, `inflates to ${bytes.byteLength} bytes instead of ${size}`);
+  return bytes;
 }
 
 interface Directory {
@@ -64,10 +88,12 @@ function findDirectory(file: ModelFile): Directory {
       }
     );
   }
-  throw malformed(file, 'is a zip archive without a directory', 'its download was cut off; fetch it again');
+  throw malformed(file.path, 'is a zip archive without a directory', 'its download was cut off; fetch it again');
 }
 
-/** The directory as archives beyond 4 GiB or 65,535 entries give it, in a record before the end record. */
+/**
+ * Reads the directory's place as archives beyond 4 GiB or 65,535 entries give it, in a record before the end record.
+ */
 function readEnd64(file: ModelFile, endAt: number): Directory | undefined {
   if (endAt < LOCATOR64.bytes) return undefined;
   const locator = new ByteReader(file.read(endAt - LOCATOR64.bytes, LOCATOR64.bytes), `${file.path}: zip64 locator`);
@@ -133,8 +159,4 @@ function dataStart(file: ModelFile, name: string, headerStart: number, storedSiz
   const start = headerStart + LOCAL.bytes + header.u16() + header.u16();
   if (start + storedSize > limit) header.fail(`its ${storedSize} bytes at offset ${start} run into the directory`);
   return start;
-}
-
-function malformed(file: ModelFile, problem: string, hint?: string): MbertError {
-  return new MbertError('MALFORMED', `${file.path}: ${problem}`, hint === undefined ? {} : { hint });
 }

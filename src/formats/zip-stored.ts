@@ -1,8 +1,8 @@
-/** 1 January 1980, the first day that a ZIP can name: the same files always give the same bytes. */
+/** Date of all entries, 1 January 1980, the first that a ZIP can name: the same files always give the same bytes. */
 const DOS_DATE = 0x0021;
-/** PKWARE's APPNOTE 4.4.3: version 1.0 is enough for stored entries. */
+/** Version that an unpacker must know: 1.0 is enough for stored entries (PKWARE's APPNOTE 4.4.3). */
 const VERSION = 10;
-/** Names are UTF-8 (APPNOTE 4.4.4, bit 11). */
+/** Flag of names in UTF-8 (APPNOTE 4.4.4, bit 11). */
 const UTF8_FLAG = 0x0800;
 
 export interface ZipEntry {
@@ -11,8 +11,8 @@ export interface ZipEntry {
 }
 
 /**
- * A ZIP archive of uncompressed files to be appended to `precedingBytes` bytes of something else. All offsets count from the
- * start of the whole file, which is what TFLite's metadata readers expect; they refuse compressed entries.
+ * Packs files, uncompressed, into a ZIP archive to be appended to `precedingBytes` bytes of something else. All offsets
+ * count from the start of the whole file, as TFLite's metadata readers expect; they refuse compressed entries.
  */
 export function storedZip(entries: readonly ZipEntry[], precedingBytes: number): Uint8Array {
   const directory: Uint8Array[] = [];
@@ -64,7 +64,7 @@ function u32(value: number): number[] {
   return [...u16(value), ...u16(value >>> 16)];
 }
 
-/** The CRC of ISO 3309 and ITU-T V.42 (polynomial 0xedb88320 reflected); node:zlib has one only since 20.15. */
+/** CRC of ISO 3309 and ITU-T V.42 (polynomial 0xedb88320 reflected); node:zlib has one only since 20.15. */
 function crc32(bytes: Uint8Array): number {
   let crc = -1;
   for (let i = 0; i < bytes.byteLength; i++)

@@ -1,7 +1,15 @@
 import { invalid } from '../ir/op.ts';
 import { type Dim, isStatic, product, type Shape, shapeText } from '../ir/shape.ts';
 
-/** a / b where that is a whole number or a product of symbols for every size that the symbols may have, else null. */
+/** Names of a BERT's axes whose sizes are open. */
+const AXIS_NAMES = ['batch', 'sequence'];
+
+/** Symbol of an input's open size by its axis: the inputs of a BERT agree in batch and sequence. */
+export function axisSymbol(axis: number): string {
+  return AXIS_NAMES[axis] ?? `axis${axis}`;
+}
+
+/** Quotient a / b, if it is a whole number or a product of symbols whatever sizes the symbols have, else null. */
 export function divideDims(a: Dim, b: Dim): Dim | null {
   const left = factors(a);
   const right = factors(b);
@@ -15,7 +23,7 @@ export function divideDims(a: Dim, b: Dim): Dim | null {
   return Number.isInteger(size) ? product([size, ...left.symbols]) : null;
 }
 
-/** The target of a reshape, in which one -1 takes what is left. Null where symbols leave that open; numbers must fit. */
+/** Target of a reshape, in which one -1 takes what is left. Null where symbols leave that open; numbers must fit. */
 export function reshapeTarget(from: Shape, target: Shape): Shape | null {
   const shape = [...target];
   const open = shape.indexOf(-1);

@@ -1,15 +1,12 @@
 import { basename } from 'node:path';
 import { MbertError } from '../errors.ts';
 import { readGraph } from '../formats/graphdef.ts';
-import { ProtoMessage } from '../formats/protobuf.ts';
+import { ProtoMessage, readProtobuf } from '../formats/protobuf.ts';
 import type { ModelFile } from '../io/files.ts';
 import type { Graph } from '../ir/graph.ts';
-import { graphSource } from './graph-source.ts';
-import type { Importer } from './importer.ts';
+import { findFile, type Importer } from './importer.ts';
+import { graphSource } from './sources.ts';
 import { importTfGraph, type TfConstant } from './tensorflow/import.ts';
-
-/** protobuf's own limit. */
-const MAX_FILE_BYTES = 2 ** 31 - 1;
 
 /** Files that go with a SavedModel. */
 const OTHERS: ReadonlySet<string> = new Set(['fingerprint.pb', 'keras_metadata.pb', 'saved_model.pb']);
@@ -17,15 +14,12 @@ const OTHERS: ReadonlySet<string> = new Set(['fingerprint.pb', 'keras_metadata.p
 /** A frozen GraphDef: one .pb with the weights in it. */
 export const graphdef: Importer = {
   name: 'graphdef',
-  find(names) {
-    const known = names.filter((name) => name.endsWith('.pb') && !OTHERS.has(name));
-    return known.length === 1 ? known[0] : undefined;
-  },
+  find: (names) => findFile(names, [], (name) => name.endsWith('.pb') && !OTHERS.has(name)),
   detect: (head, file) => beginsWithNode(head) || (file.path.endsWith('.pb') && !OTHERS.has(basename(file.path))),
   read: async (file) => graphSource(file, () => ({ graph: readFrozenGraph(file) })),
 };
 
-/** Field 1 of the graph, a node; in it field 1, its name, and field 2, its op. */
+/** Start of a graph: its field 1, a node, and in that field 1, its name, before field 2, its op. */
 const FIRST_NODE = /^\n[\u0080-\u00ff]{0,4}.\n(.)/s;
 
 function beginsWithNode(head: Uint8Array): boolean {
@@ -40,12 +34,9 @@ function beginsWithNode(head: Uint8Array): boolean {
   );
 }
 
-/** The graph of a frozen GraphDef: its inputs are the placeholders, its outputs the values that nothing reads. */
+/** Reads a frozen GraphDef: its inputs are the placeholders, its outputs the values that nothing reads. */
 function readFrozenGraph(file: ModelFile): Graph {
-  if (file.size > MAX_FILE_BYTES) {
-    throw new MbertError('MALFORMED', `${file.path}: ${file.size} bytes are more than a protobuf may have`);
-  }
-  const graph = readGraph(ProtoMessage.open(file.read(0, file.size), file.path));
+  const graph = readGraph(ProtoMessage.open(readProtobuf(file), file.path));
   const tensor = (node: TfConstant) => {
     if (node.op !== 'Const') {
       throw new MbertError(

@@ -5,10 +5,10 @@ import { decodeText } from '../io/bytes.ts';
 import { type ModelFile, siblingPath } from '../io/files.ts';
 import type { Tensor } from '../ir/tensor.ts';
 
-/** The largest vocabulary in use (a million words of many scripts) is below 20 MB; configs are a few KB. */
+/** Most bytes of a side file: the largest vocabulary in use (a million words of many scripts) is below 20 MB. */
 const MAX_SIDE_FILE_BYTES = 64 * 2 ** 20;
 
-/** What the config is called, the likeliest first. */
+/** Names of the config, the likeliest first. */
 const CONFIG_NAMES: { readonly [O in Origin]: readonly [string, ...string[]] } = {
   torch: ['config.json'],
   keras: ['config.json'],
@@ -19,17 +19,16 @@ const CONFIG_NAMES: { readonly [O in Origin]: readonly [string, ...string[]] } =
 export function checkpointBeside(
   weights: ModelFile,
   tensors: ReadonlyMap<string, Tensor>,
-  close: () => void,
   origin: Origin,
-): Checkpoint {
+): Omit<Checkpoint, 'close'> {
   const names = CONFIG_NAMES[origin];
-  const found = readFirst(weights, names);
-  if (found === undefined) {
+  const config = readFirst(weights, names);
+  if (config === undefined) {
     throw new MbertError('NOT_FOUND', `${weights.path}: there is no ${names[0]} beside it`, {
       hint: `put the ${names[0]} of the model into the same folder: the weights alone do not say how they are used`,
     });
   }
-  const configPath = siblingPath(weights.path, found.name);
+  const configPath = siblingPath(weights.path, config.name);
   const tokenizerConfig = readSideFile(weights, 'tokenizer_config.json');
   return {
     path: weights.path,
@@ -37,15 +36,14 @@ export function checkpointBeside(
     origin,
     tensors: renameLegacy(tensors),
     configPath,
-    config: parseObject(found.bytes, configPath),
+    config: parseObject(config.bytes, configPath),
     vocabulary: readSideFile(weights, 'vocab.txt'),
     tokenizerConfig:
       tokenizerConfig && parseObject(tokenizerConfig, siblingPath(weights.path, 'tokenizer_config.json')),
-    close,
   };
 }
 
-/** Checkpoints of before 2019 (bert-base-uncased is one) call a norm's weight and bias gamma and beta. */
+/** Renames gamma and beta, as checkpoints of before 2019 (bert-base-uncased is one) call a norm's weight and bias. */
 function renameLegacy(tensors: ReadonlyMap<string, Tensor>): ReadonlyMap<string, Tensor> {
   const renamed = new Map<string, Tensor>();
   for (const [name, tensor] of tensors) {
@@ -55,7 +53,7 @@ function renameLegacy(tensors: ReadonlyMap<string, Tensor>): ReadonlyMap<string,
   return renamed;
 }
 
-/** The first of these small files that there is. */
+/** Reads the first of several small files that there is. */
 function readFirst(weights: ModelFile, names: readonly string[]): { name: string; bytes: Uint8Array } | undefined {
   for (const name of names) {
     const bytes = readSideFile(weights, name);
@@ -64,7 +62,7 @@ function readFirst(weights: ModelFile, names: readonly string[]): { name: string
   return undefined;
 }
 
-/** The bytes of a small file beside the weights, undefined where there is none. */
+/** Reads the bytes of a small file beside the weights, undefined where there is none. */
 export function readSideFile(weights: ModelFile, name: string): Uint8Array | undefined {
   let file: ModelFile;
   try {

@@ -12,7 +12,7 @@ import { tf1Checkpoint } from './tf1-checkpoint.ts';
 import { tfjs } from './tfjs.ts';
 import { tflite } from './tflite.ts';
 
-/** The source formats; where a folder holds several, the first one is read. */
+/** Source formats; where a folder holds several, the first one is read. */
 export const importers: readonly Importer[] = [
   safetensors,
   pytorch,
@@ -26,8 +26,8 @@ export const importers: readonly Importer[] = [
 ];
 
 /**
- * Opens a model folder or file of any known format. Throws NOT_FOUND, UNKNOWN_FORMAT or what is wrong with the file.
- * The source keeps its files open until it is closed.
+ * Opens a model folder or file of any known format; the source keeps its files open until it is closed. Throws
+ * NOT_FOUND, UNKNOWN_FORMAT or what is wrong with the file.
  */
 export async function openSource(path: string): Promise<Source> {
   const { isFolder, names } = listFolder(path);
@@ -41,12 +41,12 @@ export async function openSource(path: string): Promise<Source> {
 
 const KNOWN = `known formats: ${importers.map(({ name }) => name).join(', ')}`;
 
-async function openModelFile(file: ModelFile, found?: Importer): Promise<Source> {
+async function openModelFile(file: ModelFile, ofFolder?: Importer): Promise<Source> {
   let importer: Importer | undefined;
   try {
     const head = file.read(0, Math.min(file.size, HEAD_BYTES));
     refuseStandIns(head, file.path);
-    importer = found ?? importers.find(({ detect }) => detect(head, file));
+    importer = ofFolder ?? importers.find(({ detect }) => detect(head, file));
     if (importer === undefined)
       throw new MbertError('UNKNOWN_FORMAT', `${file.path}: is no model that mbert knows`, { hint: KNOWN });
   } catch (cause) {
@@ -56,7 +56,7 @@ async function openModelFile(file: ModelFile, found?: Importer): Promise<Source>
   return importer.read(file);
 }
 
-/** What stands in a model's place when fetching it went wrong. */
+/** Files that stand in a model's place when fetching it went wrong. */
 const STAND_INS = [
   {
     start: /^version https:\/\/git-lfs\.github\.com\//,

@@ -2,6 +2,7 @@ import { isHdf5, readHdf5 } from '../formats/hdf5.ts';
 import type { Tensor } from '../ir/tensor.ts';
 import { checkpointBeside } from './hugging-face.ts';
 import type { Importer } from './importer.ts';
+import { checkpointSource } from './sources.ts';
 
 const SINGLE = 'tf_model.h5';
 
@@ -11,18 +12,10 @@ export const kerasH5: Importer = {
   find: (names) => (names.includes(SINGLE) ? SINGLE : undefined),
   // A damaged file is known by its name only; what is wrong with it is then said by the reader.
   detect: (head, file) => isHdf5(head) || /\.h5$/.test(file.path),
-  async read(file) {
-    try {
-      const tensors = onlyWeights(readHdf5(file));
-      return { yields: 'checkpoint', checkpoint: checkpointBeside(file, tensors, () => file.close(), 'keras') };
-    } catch (cause) {
-      file.close();
-      throw cause;
-    }
-  },
+  read: async (file) => checkpointSource(file, () => checkpointBeside(file, onlyWeights(readHdf5(file)), 'keras')),
 };
 
-/** Keras' whole models keep the weights in a group of that name, beside their optimizer's. */
+/** Group in which Keras' whole models keep the weights, beside the optimizer's. */
 const WHOLE_MODEL = 'model_weights/';
 
 function onlyWeights(tensors: ReadonlyMap<string, Tensor>): ReadonlyMap<string, Tensor> {

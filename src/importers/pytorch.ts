@@ -2,44 +2,35 @@ import { mayBeTorch, readTorch } from '../formats/torch.ts';
 import type { ModelFile } from '../io/files.ts';
 import type { Tensor } from '../ir/tensor.ts';
 import { checkpointBeside } from './hugging-face.ts';
-import type { Importer } from './importer.ts';
+import { findFile, type Importer } from './importer.ts';
 import { readShards } from './shards.ts';
+import { checkpointSource } from './sources.ts';
 
 const SINGLE = 'pytorch_model.bin';
 const INDEX = 'pytorch_model.bin.index.json';
 
-/** A Hugging Face folder whose weights are pytorch_model.bin, or its shards with their index; any torch.save of weights. */
+/**
+ * A Hugging Face folder whose weights are pytorch_model.bin or its shards with their index; any torch.save of weights.
+ */
 export const pytorch: Importer = {
   name: 'pytorch',
-  find(names) {
-    const known = [SINGLE, INDEX].find((name) => names.includes(name));
-    if (known !== undefined) return known;
-    const others = names.filter((name) => /\.(pt|pth|ckpt)$/.test(name) && !TRAINING_STATE.test(name));
-    return others.length === 1 ? others[0] : undefined;
-  },
+  find: (names) =>
+    findFile(names, [SINGLE, INDEX], (name) => /\.(pt|pth|ckpt)$/.test(name) && !TRAINING_STATE.test(name)),
   // A damaged file is known by its name only; what is wrong with it is then said by the reader.
   detect: (head, file) => mayBeTorch(head) || /(^|[/\\])pytorch_model[^/\\]*\.bin(\.index\.json)?$/.test(file.path),
-  async read(file) {
-    const opened: ModelFile[] = [file];
-    const close = () => {
-      for (const each of opened) each.close();
-    };
-    try {
+  read: async (file) =>
+    checkpointSource(file, (opened) => {
       const notes: string[] = [];
       const readNamed = (part: ModelFile) => readWeights(part, notes);
       const tensors = file.path.endsWith('.index.json') ? readShards(file, readNamed, opened) : readNamed(file);
-      return { yields: 'checkpoint', checkpoint: { ...checkpointBeside(file, tensors, close, 'torch'), notes } };
-    } catch (cause) {
-      close();
-      throw cause;
-    }
-  },
+      return { ...checkpointBeside(file, tensors, 'torch'), notes };
+    }),
 };
 
-/** What transformers' Trainer keeps beside the weights. */
+/** Files that transformers' Trainer keeps beside the weights. */
 const TRAINING_STATE = /^(optimizer|scheduler|scaler|rng_state.*|training_args)\.(pt|pth|bin)$/;
 
-/** What torch.nn.DataParallel puts before every name. */
+/** Prefix that torch.nn.DataParallel puts before every name. */
 const PARALLEL = 'module.';
 
 function readWeights(file: ModelFile, notes: string[]): ReadonlyMap<string, Tensor> {

@@ -1,8 +1,8 @@
 import { isSafetensors, readSafetensors } from '../formats/safetensors.ts';
-import type { ModelFile } from '../io/files.ts';
 import { checkpointBeside } from './hugging-face.ts';
-import type { Importer } from './importer.ts';
+import { findFile, type Importer } from './importer.ts';
 import { readShards } from './shards.ts';
+import { checkpointSource } from './sources.ts';
 
 const SINGLE = 'model.safetensors';
 const INDEX = 'model.safetensors.index.json';
@@ -11,26 +11,13 @@ const INDEX = 'model.safetensors.index.json';
 export const safetensors: Importer = {
   name: 'safetensors',
   // transformers looks for the names in this order as well.
-  find(names) {
-    const known = [SINGLE, INDEX].find((name) => names.includes(name));
-    if (known !== undefined) return known;
-    const others = names.filter((name) => name.endsWith('.safetensors'));
-    return others.length === 1 ? others[0] : undefined;
-  },
+  find: (names) => findFile(names, [SINGLE, INDEX], (name) => name.endsWith('.safetensors')),
   // A damaged file is known by its name only; what is wrong with it is then said by the reader.
   detect: (head, file) => isSafetensors(head, file.size) || /\.safetensors(\.index\.json)?$/.test(file.path),
-  async read(file) {
-    const opened: ModelFile[] = [file];
-    const close = () => {
-      for (const each of opened) each.close();
-    };
-    try {
+  read: async (file) =>
+    checkpointSource(file, (opened) => {
       const isSharded = file.path.endsWith('.index.json');
       const tensors = isSharded ? readShards(file, readSafetensors, opened) : readSafetensors(file);
-      return { yields: 'checkpoint', checkpoint: checkpointBeside(file, tensors, close, 'torch') };
-    } catch (cause) {
-      close();
-      throw cause;
-    }
-  },
+      return checkpointBeside(file, tensors, 'torch');
+    }),
 };

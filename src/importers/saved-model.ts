@@ -1,17 +1,15 @@
 import { dirname, join } from 'node:path';
 import { listNames, MbertError } from '../errors.ts';
+import { readProtobuf } from '../formats/protobuf.ts';
 import { readSavedModel, type TfMetaGraph, type TfSignature } from '../formats/saved-model.ts';
 import { readTensorBundle } from '../formats/tensor-bundle.ts';
 import { type ModelFile, openFile } from '../io/files.ts';
 import type { Graph } from '../ir/graph.ts';
 import type { Tensor } from '../ir/tensor.ts';
-import { graphSource } from './graph-source.ts';
 import type { Importer } from './importer.ts';
+import { graphSource } from './sources.ts';
 import { importTfGraph, type TfConstant } from './tensorflow/import.ts';
 import { restoredVariables } from './tensorflow/variables.ts';
-
-/** protobuf's own limit. */
-const MAX_FILE_BYTES = 2 ** 31 - 1;
 
 const NAME = 'saved_model.pb';
 
@@ -24,15 +22,12 @@ export const savedModel: Importer = {
   read: async (file) => graphSource(file, (opened) => ({ graph: readSavedModelGraph(file, opened) })),
 };
 
-/** What `tf.saved_model.save`, Keras and TensorFlow Serving call the signature that is for use. */
+/** Name that `tf.saved_model.save`, Keras and TensorFlow Serving give to the signature that is for use. */
 const SIGNATURE = 'serving_default';
 
-/** The graph behind the signature of a saved_model.pb. Its variables read from `variables/`, whose files join `opened`. */
+/** Reads the graph behind a saved_model.pb's signature. Variables read from `variables/`, whose files join `opened`. */
 function readSavedModelGraph(file: ModelFile, opened: ModelFile[]): Graph {
-  if (file.size > MAX_FILE_BYTES) {
-    throw new MbertError('MALFORMED', `${file.path}: ${file.size} bytes are more than a protobuf may have`);
-  }
-  const metaGraphs = readSavedModel(file.read(0, file.size), file.path);
+  const metaGraphs = readSavedModel(readProtobuf(file), file.path);
   const metaGraph = metaGraphs.find(({ tags }) => tags.includes('serve')) ?? (metaGraphs[0] as TfMetaGraph);
   const signature = findSignature(metaGraph, file.path);
   const keys = restoredVariables(metaGraph, file.path);
@@ -40,8 +35,8 @@ function readSavedModelGraph(file: ModelFile, opened: ModelFile[]): Graph {
   const tensor = (node: TfConstant) => {
     if (node.op === 'Const' || node.op === 'HostConst') return node.attributes.tensor('value')?.tensor;
     const key = keys.get(node.name);
-    const found = key === undefined ? undefined : stored.get(key);
-    if (found !== undefined) return found;
+    const variable = key === undefined ? undefined : stored.get(key);
+    if (variable !== undefined) return variable;
     throw new MbertError('MALFORMED', `${file.path}: variable ${node.name}: variables/ holds no value for it`);
   };
   return importTfGraph({
@@ -55,8 +50,8 @@ function readSavedModelGraph(file: ModelFile, opened: ModelFile[]): Graph {
 
 function findSignature({ signatures }: TfMetaGraph, file: string): TfSignature {
   const usable = [...signatures].filter(([, { outputs }]) => outputs.length > 0);
-  const found = signatures.get(SIGNATURE) ?? (usable.length === 1 ? usable[0]?.[1] : undefined);
-  if (found !== undefined) return found;
+  const signature = signatures.get(SIGNATURE) ?? (usable.length === 1 ? usable[0]?.[1] : undefined);
+  if (signature !== undefined) return signature;
   const names = usable.map(([name]) => name);
   throw new MbertError('UNSUPPORTED', `${file}: has no signature ${SIGNATURE}`, {
     hint: names.length === 0 ? 'save the model with a signature' : `it has ${listNames(names)}; save it with that name`,

@@ -1,7 +1,7 @@
 import type { Dim, Shape } from '../ir/shape.ts';
 
-/** TensorFlow's masks: bit i speaks of entry i of begin, end and strides. */
-export interface SliceMasks {
+/** Masks of TensorFlow: bit i speaks of entry i of begin, end and strides. */
+interface SliceMasks {
   readonly begin: number;
   readonly end: number;
   readonly ellipsis: number;
@@ -9,15 +9,15 @@ export interface SliceMasks {
   readonly shrink: number;
 }
 
-/** What strided_slice does as steps: first `cuts` along axes, then `shape` with axes dropped and added. */
+/** Steps of a strided_slice: first `cuts` along axes, then a reshape to `shape`, with axes dropped and added. */
 export interface SlicePlan {
   readonly cuts: readonly { readonly axis: number; readonly start: number; readonly end: Dim }[];
   readonly shape: Shape;
 }
 
 /**
- * Plans x[begin:end] as https://www.tensorflow.org/api_docs/python/tf/strided_slice describes it; TFLite has the same op.
- * Null where it strides, or where the sizes are not known well enough.
+ * Plans x[begin:end] as https://www.tensorflow.org/api_docs/python/tf/strided_slice describes it; TFLite has the same
+ * op. Null where it strides, or where the sizes are not known well enough.
  */
 export function planStridedSlice(
   shape: Shape,
@@ -68,14 +68,14 @@ function bits(mask: number, count: number): number[] {
   return Array.from({ length: count }, (_, i) => i).filter((i) => (mask & (1 << i)) !== 0);
 }
 
-/** A start within 0 and the size; negative ones count from the end. */
+/** A start moved to between 0 and the size; negative ones count from the end. */
 function clamp(start: Dim, size: Dim): number | null {
   if (typeof start !== 'number') return null;
   if (typeof size !== 'number') return start >= 0 ? start : null;
   return Math.min(Math.max(start < 0 ? start + size : start, 0), size);
 }
 
-/** Where a slice ends. Of a symbolic size it is known only at its whole length or where it is cut to a number. */
+/** End of a slice. Of a symbolic size it is known only at its whole length or where it is cut to a number. */
 function endOf(end: Dim, size: Dim): Dim | null {
   if (end === size) return size;
   if (typeof end !== 'number') return end;

@@ -1,16 +1,18 @@
 import { MbertError } from '../errors.ts';
-import { bundleIndexName, isBundleIndex, readTensorBundle } from '../formats/tensor-bundle.ts';
+import { openPart } from '../formats/parts.ts';
+import { bundleIndexName, isBundleIndex, readTensorBundle, SIDE_BY_SIDE } from '../formats/tensor-bundle.ts';
 import { type ModelFile, siblingPath } from '../io/files.ts';
 import type { Tensor } from '../ir/tensor.ts';
 import { checkpointBeside } from './hugging-face.ts';
 import type { Importer } from './importer.ts';
+import { checkpointSource } from './sources.ts';
 
-/** What TensorFlow keeps beside checkpoints: which of them is the latest. */
+/** File that TensorFlow keeps beside checkpoints, which tells the latest of them. */
 const STATE_FILE = 'checkpoint';
 const STATE_HEAD = /^\s*model_checkpoint_path:/;
 const LATEST = /^\s*model_checkpoint_path:\s*"([^"\\]*)"/;
 
-/** A state file names every checkpoint that a training run kept. */
+/** Most bytes of a state file, which names every checkpoint that a training run kept. */
 const MAX_STATE_BYTES = 2 ** 20;
 
 /** A TF1 checkpoint of google-research's code: model.ckpt.index, model.ckpt.data-…, bert_config.json. */
@@ -30,43 +32,30 @@ export const tf1Checkpoint: Importer = {
     isBundleIndex(file) ||
     bundleIndexName(file.path) !== undefined ||
     STATE_HEAD.test(Buffer.from(head).toString('latin1')),
-  async read(file) {
-    const opened: ModelFile[] = [file];
-    const close = () => {
-      for (const each of opened) each.close();
-    };
-    try {
+  read: async (file) =>
+    checkpointSource(file, (opened) => {
       const index = openIndex(file);
       if (index !== file) opened.push(index);
       const { tensors } = readTensorBundle(index, opened);
-      return { yields: 'checkpoint', checkpoint: checkpointBeside(index, withoutSlots(tensors), close, 'google') };
-    } catch (cause) {
-      close();
-      throw cause;
-    }
-  },
+      return checkpointBeside(index, withoutSlots(tensors), 'google');
+    }),
 };
 
-/** `model.ckpt-1000.index` was written at step 1000. */
+/** Training step at which an index was written: 1000 for `model.ckpt-1000.index`. */
 function stepOf(name: string): number {
   return Number(/-(\d+)\.index$/.exec(name)?.[1] ?? -1);
 }
 
-/** From the state file or a data file to the index that belongs to it. */
+/** Opens the index that belongs to a state file or a data file. */
 function openIndex(file: ModelFile): ModelFile {
   const base = file.path.split(/[/\\]/).at(-1) ?? '';
   const indexName = base === STATE_FILE ? latestIndex(file) : bundleIndexName(base);
   if (indexName === undefined || indexName === base) return file;
   const indexPath = siblingPath(file.path, indexName);
-  try {
-    return file.sibling(indexName);
-  } catch (cause) {
-    if (!(cause instanceof MbertError) || cause.code !== 'NOT_FOUND') throw cause;
-    throw new MbertError('NOT_FOUND', `${indexPath}: is missing, ${base} cannot be read without it`, {
-      hint: 'a TensorFlow checkpoint is an .index file and its .data files, side by side',
-      cause,
-    });
-  }
+  return openPart(file, indexName, {
+    message: `${indexPath}: is missing, ${base} cannot be read without it`,
+    hint: SIDE_BY_SIDE,
+  });
 }
 
 function latestIndex(file: ModelFile): string {
@@ -77,7 +66,7 @@ function latestIndex(file: ModelFile): string {
   return `${path.split(/[/\\]/).at(-1)}.index`;
 }
 
-/** What optimizers and sessions keep: Adam's and LAMB's moments, moving averages, step counters. */
+/** Names of what optimizers and sessions keep: Adam's and LAMB's moments, moving averages, step counters. */
 const SLOT = /\/(adam_[mv]|lamb_[mv]|Adam(_1)?|Momentum|ExponentialMovingAverage)$|^(global_step|beta[12]_power)$/;
 
 function withoutSlots(tensors: ReadonlyMap<string, Tensor>): ReadonlyMap<string, Tensor> {

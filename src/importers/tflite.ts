@@ -1,51 +1,43 @@
-import { MbertError } from '../errors.ts';
-import { decodeFlatbuffer } from '../formats/tflite/decode.ts';
+import { malformed } from '../errors.ts';
+import { decodeFlatbuffer, hasIdentifier } from '../formats/tflite/decode.ts';
 import { type Model, modelRoot, type SignatureDef, type SubGraph } from '../formats/tflite/generated/model.ts';
 import type { ModelFile } from '../io/files.ts';
 import type { Graph } from '../ir/graph.ts';
-import { graphSource } from './graph-source.ts';
-import type { Importer } from './importer.ts';
+import { findFile, type Importer } from './importer.ts';
+import { graphSource } from './sources.ts';
 import { type Port, SubgraphReader } from './tflite/graph.ts';
 import { readTextMetadata, type TextMetadata } from './tflite/metadata.ts';
 
-/** A FlatBuffer ends at 2 GiB; what lies behind is read by range. */
+/** Most bytes of a FlatBuffer, which ends at 2 GiB; what lies behind is read by range. */
 const MAX_FLATBUFFER_BYTES = 2 ** 31 - 1;
 
-/** The only version of the schema there is. */
+/** Version of the schema, the only one there is. */
 const VERSION = 3;
 
 const NAME = 'model.tflite';
 const EXTENSION = '.tflite';
 
-/** A .tflite file. */
+/** A .tflite file, the only one of its folder or model.tflite. */
 export const tflite: Importer = {
   name: 'tflite',
-  find(names) {
-    const known = names.filter((name) => name.endsWith(EXTENSION));
-    return known.includes(NAME) || known.length !== 1 ? known.find((name) => name === NAME) : known[0];
-  },
+  find: (names) => findFile(names, [NAME], (name) => name.endsWith(EXTENSION)),
   // A damaged file is known by its name only; what is wrong with it is then said by the reader.
-  detect: (head, file) => isTflite(head) || file.path.endsWith(EXTENSION),
+  detect: (head, file) => hasIdentifier(head, modelRoot) || file.path.endsWith(EXTENSION),
   read: async (file) => graphSource(file, () => readTflite(file)),
 };
 
-/** The identifier follows the offset of the root. */
-function isTflite(head: Uint8Array): boolean {
-  return String.fromCharCode(...head.subarray(4, 8)) === modelRoot.identifier;
-}
-
 /**
- * The graph of a TFLite model with what its metadata holds. Quantization is kept as types. Weights behind the FlatBuffer
- * are read from `file` when asked for.
+ * Reads the graph of a TFLite model with what its metadata holds. Quantization is kept as types. Weights behind the
+ * FlatBuffer are read from `file` when asked for.
  */
 function readTflite(
   file: ModelFile,
 ): TextMetadata & { readonly graph: Graph; readonly facts: ReadonlyMap<string, string> } {
   const model = decodeFlatbuffer(modelRoot, file.read(0, Math.min(file.size, MAX_FLATBUFFER_BYTES)), file.path);
-  if (model.version !== VERSION) throw malformed(file, `is of version ${model.version}, not ${VERSION}`);
+  if (model.version !== VERSION) throw malformed(file.path, `is of version ${model.version}, not ${VERSION}`);
   const signature = model.signatureDefs?.[0];
   const subgraph = model.subgraphs?.[signature?.subgraphIndex ?? 0];
-  if (subgraph === undefined) throw malformed(file, 'has no subgraph');
+  if (subgraph === undefined) throw malformed(file.path, 'has no subgraph');
   const { inputs, outputs } = portsOf(file, subgraph, signature);
   const reader = new SubgraphReader(file, model, subgraph);
   for (const input of inputs) reader.input(input);
@@ -55,7 +47,7 @@ function readTflite(
   return { graph: reader.graph, facts: factsOf(model), ...readTextMetadata(file, model) };
 }
 
-/** A longer entry is no text, as the metadata's own FlatBuffer. */
+/** Longest entry that is a text; a longer one is none, as the metadata's own FlatBuffer. */
 const MAX_FACT_BYTES = 256;
 
 function factsOf({ description, metadata, buffers }: Model): Map<string, string> {
@@ -69,7 +61,7 @@ function factsOf({ description, metadata, buffers }: Model): Map<string, string>
   return facts;
 }
 
-/** In the order of the subgraph, by which runtimes bind them; under the signature's names, else the tensors'. */
+/** Ports in the subgraph's order, by which runtimes bind them, under the signature's names, else the tensors'. */
 function portsOf(file: ModelFile, subgraph: SubGraph, signature: SignatureDef | undefined) {
   const named = (indices: readonly number[] | undefined, maps: SignatureDef['inputs'], kind: string): Port[] => {
     const names = new Map((maps ?? []).map(({ tensorIndex, name }) => [tensorIndex, name]));
@@ -77,15 +69,12 @@ function portsOf(file: ModelFile, subgraph: SubGraph, signature: SignatureDef | 
       name: names.get(index) || subgraph.tensors?.[index]?.name || `${kind}_${i}`,
       index,
     }));
-    if (new Set(ports.map(({ name }) => name)).size < ports.length) throw malformed(file, `two ${kind}s have one name`);
+    if (new Set(ports.map(({ name }) => name)).size < ports.length)
+      throw malformed(file.path, `two ${kind}s have one name`);
     return ports;
   };
   const inputs = named(subgraph.inputs, signature?.inputs, 'input');
   const outputs = named(subgraph.outputs, signature?.outputs, 'output');
-  if (outputs.length === 0) throw malformed(file, 'has no outputs');
+  if (outputs.length === 0) throw malformed(file.path, 'has no outputs');
   return { inputs, outputs };
-}
-
-function malformed(file: ModelFile, problem: string): MbertError {
-  return new MbertError('MALFORMED', `${file.path}: ${problem}`);
 }

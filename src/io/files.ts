@@ -68,11 +68,16 @@ export function openFile(path: string): ModelFile {
   };
 }
 
-/** All bytes of a small file. */
+/** Reads all bytes of a small file. */
 export function readWhole(path: string): Uint8Array {
+  return withFile(path, (file) => file.read(0, file.size));
+}
+
+/** Opens a file for as long as `use` runs. */
+export function withFile<T>(path: string, use: (file: ModelFile) => T): T {
   const file = openFile(path);
   try {
-    return file.read(0, file.size);
+    return use(file);
   } finally {
     file.close();
   }

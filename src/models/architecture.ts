@@ -4,14 +4,14 @@ import type { Builder, MaskStyle } from './builder.ts';
 import type { CountClaim, SizeClaim } from './claims.ts';
 import type { ConfigReader } from './config.ts';
 
-/** One family of models: how its config.json reads, and what graph its weights make. */
+/** A family of models: how its config.json reads, and what graph its weights make. */
 export interface Architecture {
-  /** config.json's model_type, which is also the module under which a model with a head keeps the encoder. */
+  /** Value of model_type in config.json, also the module under which a model with a head keeps the encoder. */
   readonly modelType: string;
   readonly takesTokenTypes: boolean;
-  /** Where masked-LM heads have their weights. */
+  /** Module in which masked-LM heads have their weights. */
   readonly predictions: string;
-  /** `origin` decides on defaults, epsilons and activations. */
+  /** Reads a config.json; `origin` decides on defaults, epsilons and activations. */
   read(config: ConfigReader, origin: Origin): Model;
 }
 
@@ -21,12 +21,12 @@ export interface Model {
   readonly mask: MaskStyle;
   sizes(scope: string): readonly SizeClaim[];
   counts(scope: string): Iterable<CountClaim>;
-  /** The last hidden state, [rows, sequence, hidden]. */
+  /** Adds the encoder, which ends in the last hidden state, [rows, sequence, hidden]. */
   encode(builder: Builder, scope: string): Node;
-  /** What sentence-level heads read, [rows, hidden]. */
+  /** Adds what sentence-level heads read, [rows, hidden]. */
   pool(builder: Builder, scope: string, hidden: Node): Node;
-  /** Whether the bare model has a second output, and the weight without which it cannot be computed. */
+  /** The bare model's second output, if it has one, and the weight without which it cannot be computed. */
   readonly pooler: { readonly weight: string | undefined } | undefined;
-  /** Scores of all words for every token, [rows, sequence, vocabulary]. */
+  /** Adds the scores of all words for every token, [rows, sequence, vocabulary]. */
   predict(builder: Builder, scope: string, hidden: Node): Node;
 }

@@ -16,11 +16,14 @@ import {
   linear,
   widthOf,
 } from './builder.ts';
-import type { SizeClaim } from './claims.ts';
-import type { ConfigReader, Size } from './config.ts';
-import { decoderBias, decoderWeight } from './decoder.ts';
+import { layerClaim, type SizeClaim } from './claims.ts';
+import { type ClaimedSize, type ConfigReader, refuseUnequalHeads } from './config.ts';
+import { decoderBias, decoderWeight, transformHidden } from './decoder.ts';
 
-/** BERT (Devlin et al. 2018, https://arxiv.org/abs/1810.04805) as transformers computes it; MiniLM, TinyBERT and XtremeDistil are of this family. */
+/**
+ * BERT (Devlin et al. 2018, https://arxiv.org/abs/1810.04805) as transformers computes it; MiniLM, TinyBERT and
+ * XtremeDistil are of this family.
+ */
 export const bert: Architecture = {
   modelType: 'bert',
   takesTokenTypes: true,
@@ -31,16 +34,7 @@ export const bert: Architecture = {
       maxPositions: settings.positions.value,
       mask: 'added',
       sizes: (scope) => sizeClaims(settings, scope),
-      counts: (scope) => [
-        {
-          size: settings.layers,
-          extra: 0,
-          block: 'encoder layer',
-          within: '',
-          before: `${scope}encoder.layer.`,
-          marker: 'attention.',
-        },
-      ],
+      counts: (scope) => [layerClaim(settings.layers, `${scope}encoder.layer.`)],
       encode: (builder, scope) => encode(builder, settings, scope),
       pool,
       pooler: { weight: 'pooler.dense.weight' },
@@ -50,19 +44,19 @@ export const bert: Architecture = {
 };
 
 interface Settings {
-  readonly vocabulary: Size;
-  readonly hidden: Size;
-  readonly intermediate: Size;
-  readonly layers: Size;
-  readonly positions: Size;
-  readonly tokenTypes: Size;
+  readonly vocabulary: ClaimedSize;
+  readonly hidden: ClaimedSize;
+  readonly intermediate: ClaimedSize;
+  readonly layers: ClaimedSize;
+  readonly positions: ClaimedSize;
+  readonly tokenTypes: ClaimedSize;
   readonly heads: number;
   readonly activation: Activation;
   readonly epsilon: number;
   readonly isTied: boolean;
 }
 
-/** Defaults are those of transformers' BertConfig, the sizes of bert-base-uncased; google-research/bert's differ in one. */
+/** Reads settings with the defaults of transformers' BertConfig; those of google-research/bert differ in one. */
 function readSettings(config: ConfigReader, origin: Origin): Settings {
   const activations = origin === 'google' ? GOOGLE_ACTIVATIONS : ACTIVATIONS;
   const settings: Settings = {
@@ -77,10 +71,7 @@ function readSettings(config: ConfigReader, origin: Origin): Settings {
     epsilon: config.positive('layer_norm_eps', 1e-12),
     isTied: config.flag('tie_word_embeddings', true),
   };
-  const { hidden, heads } = settings;
-  if (hidden.value % heads !== 0) {
-    config.refuse('num_attention_heads', `hidden_size ${hidden.value} is not divisible by ${heads} heads`);
-  }
+  refuseUnequalHeads(config, 'num_attention_heads', settings.hidden, settings.heads);
   config.demand('position_embedding_type', 'absolute', 'relative positions change the attention');
   config.demand('is_decoder', false, 'decoders attend to earlier tokens only');
   return settings;
@@ -145,12 +136,12 @@ function layer(builder: Builder, settings: Settings, name: string, x: Node): Nod
   return normedSum(builder, `${name}.output`, narrow, y, epsilon);
 }
 
-/** LayerNorm(x + residual) under `name.LayerNorm`. */
+/** Adds LayerNorm(x + residual) under `name.LayerNorm`. */
 function normedSum(builder: Builder, name: string, x: Node, residual: Node, epsilon: number): Node {
   return layerNorm(builder, `${name}.LayerNorm`, add(builder, `${name}.residual`, 'add', [x, residual]), epsilon);
 }
 
-/** tanh(dense(first token)). */
+/** Adds tanh(dense(first token)). */
 function pool(builder: Builder, scope: string, hidden: Node): Node {
   const first = firstToken(builder, `${scope}pooler.first_token`, hidden);
   return add(builder, `${scope}pooler.tanh`, 'tanh', [linear(builder, `${scope}pooler.dense`, first, widthOf(first))]);
@@ -158,10 +149,8 @@ function pool(builder: Builder, scope: string, hidden: Node): Node {
 
 function predict(builder: Builder, settings: Settings, scope: string, hidden: Node): Node {
   const name = 'cls.predictions';
-  const { vocabulary, activation, epsilon, isTied } = settings;
-  const dense = linear(builder, `${name}.transform.dense`, hidden, widthOf(hidden));
-  const act = activate(builder, `${name}.transform`, dense, activation);
-  const x = layerNorm(builder, `${name}.transform.LayerNorm`, act, epsilon);
+  const { vocabulary, isTied } = settings;
+  const x = transformHidden(builder, name, hidden, settings);
   const matrix = decoderWeight(builder, `${name}.decoder`, { isTied, scope }, [vocabulary.value, widthOf(x)]);
   return add(builder, name, 'linear', [x, matrix, decoderBias(builder, name, vocabulary.value)]);
 }

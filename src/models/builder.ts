@@ -2,13 +2,13 @@ import type { Call, Constant, Graph, Node } from '../ir/graph.ts';
 import type { AttrsOf, OpName } from '../ir/ops/index.ts';
 import { type Dim, product } from '../ir/shape.ts';
 import { scalarTensor } from '../ir/tensor.ts';
-import { type Range, readRange, roundToRange, roundWeight } from './fake-quant.ts';
+import { readRange, roundToRange, roundWeight, type TrainedRange } from './fake-quant.ts';
 import type { Weights } from './weights.ts';
 
-/** How hidden sizes meet activations: what `hidden_act` names. */
+/** Activation functions that `hidden_act` names. */
 export type Activation = 'relu' | 'relu6' | 'gelu' | 'gelu-tanh';
 
-/** transformers' names (ACT2FN); gelu_fast and gelu_new spell one formula in two ways. */
+/** Activations by transformers' names (ACT2FN); gelu_fast and gelu_new spell one formula in two ways. */
 export const ACTIVATIONS: ReadonlyMap<string, Activation> = new Map([
   ['relu', 'relu'],
   ['gelu', 'gelu'],
@@ -19,7 +19,7 @@ export const ACTIVATIONS: ReadonlyMap<string, Activation> = new Map([
   ['relu6', 'relu6'],
 ]);
 
-/** google-research's names (get_activation): its gelu is the approximation by tanh. */
+/** Activations by google-research's names (get_activation): its gelu is the approximation by tanh. */
 export const GOOGLE_ACTIVATIONS: ReadonlyMap<string, Activation> = new Map([
   ['relu', 'relu'],
   ['relu6', 'relu6'],
@@ -27,27 +27,27 @@ export const GOOGLE_ACTIVATIONS: ReadonlyMap<string, Activation> = new Map([
 ]);
 
 /**
- * How padding is kept out of attention: by -10000 added to its scores, or as mobilebert/modeling.py does it, by
+ * Ways to keep padding out of attention: by -10000 added to its scores, or as mobilebert/modeling.py does it, by
  * scores · mask - 6 · (1 - mask), which leaves it some weight.
  */
 export type MaskStyle = 'added' | 'weak';
 
-/** What every layer of a model under construction needs. Values are [rows, sequence, hidden]. */
+/** State of a model under construction that every layer needs. Values are [rows, sequence, hidden]. */
 export interface Builder {
   readonly graph: Graph;
   readonly weights: Weights;
-  /** The sequences of a run: the batch, times the choices where there are several for each. */
+  /** Number of sequences of a run: the batch, times the choices where there are several for each. */
   readonly rows: Dim;
   readonly sequence: Dim;
-  /** [rows, sequence], integers. */
+  /** Ids of tokens, [rows, sequence]. */
   readonly tokenIds: Node;
   readonly tokenTypes: Node | undefined;
   readonly mask: AttentionMask;
-  /** One node for each weight, however often it is used: tied embeddings stay tied. */
+  /** Nodes of weights, one for each however often it is used: tied embeddings stay tied. */
   readonly constants: Map<string, Constant>;
 }
 
-/** A node under its module's path. */
+/** Adds a node under its module's path. */
 export function add<O extends OpName>(
   { graph }: Builder,
   name: string,
@@ -66,17 +66,15 @@ function makeConstant(
   { graph, weights, constants }: Builder,
   name: string,
   shape: readonly number[],
-  range: Range | undefined,
+  range: TrainedRange | undefined,
   isNarrow: boolean,
 ): Constant {
-  const known = constants.get(name);
-  if (known !== undefined) return known;
-  const constant = graph.constant(roundWeight(weights.take(name, shape), range, isNarrow), name);
+  const constant = constants.get(name) ?? graph.constant(roundWeight(weights.take(name, shape), range, isNarrow), name);
   constants.set(name, constant);
   return constant;
 }
 
-/** W x + b with `name.weight` [out, in] and `name.bias` [out]; in is the last axis of x. */
+/** Adds W x + b with `name.weight` [out, in] and `name.bias` [out]; in is the last axis of x. */
 export function linear(builder: Builder, name: string, x: Node, out: number): Node {
   const range = readRange(builder.weights, `${name}.weight_range`);
   const matrix = makeConstant(builder, `${name}.weight`, [out, widthOf(x)], range, true);
@@ -84,7 +82,7 @@ export function linear(builder: Builder, name: string, x: Node, out: number): No
   return add(builder, name, 'linear', [input, matrix, weight(builder, `${name}.bias`, [out])]);
 }
 
-/** x as quantization-aware training rounds it at this place; x itself in other models. */
+/** Rounds x as quantization-aware training does at this place; gives x itself in other models. */
 function round({ graph, weights }: Builder, name: string, x: Node): Node {
   return roundToRange(graph, weights, name, x);
 }
@@ -107,46 +105,46 @@ export function noNorm(builder: Builder, name: string, x: Node): Node {
   return add(builder, name, 'add', [round(builder, `${name}.product_range`, product), beta]);
 }
 
-/** Named after the activation, beside the module `name` whose output it takes. */
+/** Adds an activation, named after it, beside the module `name` whose output it takes. */
 export function activate(builder: Builder, name: string, x: Node, activation: Activation): Node {
   if (activation === 'relu') return add(builder, `${name}.relu`, 'relu', [x]);
   if (activation === 'relu6') return relu6(builder, name, x);
   return add(builder, `${name}.gelu`, 'gelu', [x], { tanh: activation === 'gelu-tanh' });
 }
 
-/** min(relu(x), 6) = relu(x) - relu(x - 6). */
+/** Adds min(relu(x), 6) = relu(x) - relu(x - 6). */
 function relu6(builder: Builder, name: string, x: Node): Node {
   const six = builder.graph.constant(scalarTensor(6), `${name}.six`);
   const above = add(builder, `${name}.above`, 'relu', [add(builder, `${name}.less`, 'sub', [x, six])]);
   return add(builder, `${name}.relu6`, 'sub', [add(builder, `${name}.relu`, 'relu', [x]), above]);
 }
 
-/** Rows of `name.weight` [count, width] by ids [rows, sequence]. */
+/** Looks rows of `name.weight` [count, width] up by ids [rows, sequence]. */
 export function embed(builder: Builder, name: string, ids: Node, count: number, width: number): Node {
   return add(builder, name, 'gather', [weight(builder, `${name}.weight`, [count, width]), ids], { axis: 0 });
 }
 
-/** The embeddings of positions 0, 1, …, of which `name.weight` [count, width] has one a row: [sequence, width]. */
+/** Embeddings [sequence, width] of positions 0, 1, …, of which `name.weight` [count, width] has one a row. */
 export function embedPositions(builder: Builder, name: string, count: number, width: number): Node {
   const table = weight(builder, `${name}.weight`, [count, width]);
   return add(builder, name, 'slice', [table], { axis: 0, start: 0, end: builder.sequence });
 }
 
-/** The first token's vector, as poolers take it: [rows, hidden]. */
+/** Vector [rows, hidden] of the first token, as poolers take it. */
 export function firstToken(builder: Builder, name: string, x: Node): Node {
   const first = add(builder, `${name}.slice`, 'slice', [x], { axis: 1, start: 0, end: 1 });
   return add(builder, name, 'reshape', [first], { shape: [builder.rows, widthOf(x)] });
 }
 
 /** Projected queries, keys and values, each [rows, sequence, heads · size]. */
-export interface Attention {
+interface Attention {
   readonly query: Node;
   readonly key: Node;
   readonly value: Node;
   readonly heads: number;
 }
 
-/** softmax(mask(Q Kᵀ / sqrt(size))) V in every head, joined again: [rows, sequence, heads · size]. */
+/** Adds softmax(mask(Q Kᵀ / sqrt(size))) V in every head, joined again: [rows, sequence, heads · size]. */
 export function attend(builder: Builder, name: string, { query, key, value, heads }: Attention): Node {
   const { rows, sequence } = builder;
   const width = widthOf(query);
@@ -168,7 +166,7 @@ export function attend(builder: Builder, name: string, { query, key, value, head
   return add(builder, name, 'reshape', [together], { shape: [rows, sequence, width] });
 }
 
-/** scores · factor + bias. */
+/** Adds scores · factor + bias. */
 function maskScores(builder: Builder, name: string, scores: Node): Node {
   const { factor, bias } = builder.mask;
   const kept = factor === undefined ? scores : add(builder, `${name}.kept`, 'mul', [scores, factor]);
@@ -179,31 +177,31 @@ function maskScores(builder: Builder, name: string, scores: Node): Node {
   return least < LEAST_SCORE ? atLeast(builder, `${name}.clipped`, rounded, LEAST_SCORE) : rounded;
 }
 
-/** Of mobilebert/modeling.py, with a greatest of 60 that no sensible range reaches. */
+/** Least score of mobilebert/modeling.py, which has a greatest of 60 as well that no sensible range reaches. */
 const LEAST_SCORE = -6;
 
-/** max(x, least) = relu(x - least) + least. */
+/** Adds max(x, least) = relu(x - least) + least. */
 function atLeast(builder: Builder, name: string, x: Node, least: number): Node {
   const constant = builder.graph.constant(scalarTensor(least), `${name}.least`);
   const above = add(builder, `${name}.above`, 'relu', [add(builder, `${name}.moved`, 'sub', [x, constant])]);
   return add(builder, name, 'add', [above, constant]);
 }
 
-/** What attention does to its scores, both [rows, 1, 1, sequence]. */
-export interface AttentionMask {
-  /** Scores are multiplied with it: 1 for a token, 0 for padding. */
+/** Tensors [rows, 1, 1, sequence] by which attention keeps padding out of its scores. */
+interface AttentionMask {
+  /** Factor of scores: 1 for a token, 0 for padding. */
   readonly factor: Node | undefined;
-  /** Added then: 0 for a token, less for padding. */
+  /** Bias added then: 0 for a token, less for padding. */
   readonly bias: Node;
 }
 
 /**
- * What is added for padding. transformers adds the smallest float in PyTorch; e^(x - 10000) is 0 in f32 as well, so both
- * give the same unless a whole row is padding, and -10000 fits f16.
+ * Scores of padding. transformers adds the smallest float in PyTorch; e^(x - 10000) is 0 in f32 as well, so both give
+ * the same unless a whole row is padding, and -10000 fits f16.
  */
 const PADDING_SCORES: { readonly [S in MaskStyle]: number } = { added: -10000, weak: -6 };
 
-/** The attention mask from attention_mask [rows, sequence] of ones and zeros. */
+/** Makes attention's mask from attention_mask [rows, sequence] of ones and zeros. */
 export function attentionMask(graph: Graph, mask: Node, rows: Dim, sequence: Dim, style: MaskStyle): AttentionMask {
   const name = 'attention_bias';
   const shape = [rows, 1, 1, sequence];
@@ -217,13 +215,13 @@ export function attentionMask(graph: Graph, mask: Node, rows: Dim, sequence: Dim
   };
 }
 
-/** `[batch, choices, sequence]` as `[batch*choices, sequence]`. */
+/** Reshapes `[batch, choices, sequence]` to `[batch*choices, sequence]`. */
 export function joinChoices(graph: Graph, x: Node): Node {
   const [batch, choices, sequence] = x.type.shape as readonly [Dim, Dim, Dim];
   return graph.add('reshape', [x], { shape: [product([batch, choices]), sequence] }, `${x.name}.rows`);
 }
 
-/** The last axis, which is always a number: models are built with symbolic batch and sequence only. */
+/** Size of the last axis, which is always a number: models are built with symbolic batch and sequence only. */
 export function widthOf(x: Node): number {
   return x.type.shape.at(-1) as number;
 }

@@ -1,27 +1,32 @@
 import { listNames } from '../errors.ts';
 import { shapeText } from '../ir/shape.ts';
-import { type Problem, type Size, throwProblems } from './config.ts';
+import { type ClaimedSize, type Problem, throwProblems } from './config.ts';
 import type { NamedCheckpoint } from './names/index.ts';
 
 /** A number in config.json that a weight's shape shows as well. */
 export interface SizeClaim {
-  readonly size: Size;
+  readonly size: ClaimedSize;
   readonly weight: string;
   readonly axis: 0 | 1;
 }
 
-/** How many numbered blocks (layers, feed-forward networks) config.json announces. */
+/** Number of numbered blocks (layers, feed-forward networks) that config.json announces. */
 export interface CountClaim {
-  readonly size: Size;
-  /** What the config counts beyond the numbered blocks: MobileBERT's last feed-forward network has no number. */
+  readonly size: ClaimedSize;
+  /** Blocks that the config counts beyond the numbered ones: MobileBERT's last feed-forward network has no number. */
   readonly extra: number;
-  /** What one block is called, and what it is a part of. */
+  /** Name of one block, and in words what it is a part of. */
   readonly block: string;
   readonly within: string;
-  /** Names of the weights of block n: `before` n `.` … */
+  /** Start of the names of a block's weights, `before` n `.` … */
   readonly before: string;
-  /** What every block has; weights under a number without it are strays, not a block. */
+  /** Module that every block has; weights under a number without it are strays, not a block. */
   readonly marker: string;
+}
+
+/** The claim that config.json makes of an encoder's layers, whose weights begin with `before`. */
+export function layerClaim(size: ClaimedSize, before: string): CountClaim {
+  return { size, extra: 0, block: 'encoder layer', within: '', before, marker: 'attention.' };
 }
 
 /**
@@ -41,8 +46,8 @@ export function checkClaims(
     if (shape === undefined || actual === undefined || actual === size.value) continue;
     // A transposed matrix is said to be one where it is taken.
     if (shape.length === 2 && shape[1 - axis] === size.value) continue;
-    const found = `${fileName(weight)} has ${actual} ${shape.length === 1 ? 'values' : axis === 0 ? 'rows' : 'columns'}`;
-    problems.push(contradiction(configPath, size, `${found} ${shapeText(shape)}`));
+    const part = shape.length === 1 ? 'values' : axis === 0 ? 'rows' : 'columns';
+    problems.push(contradiction(configPath, size, `${fileName(weight)} has ${actual} ${part} ${shapeText(shape)}`));
   }
   const blocks = indexBlocks(tensors.keys());
   for (const claim of counts) {
@@ -54,9 +59,9 @@ export function checkClaims(
   throwProblems(problems);
 }
 
-function contradiction(configPath: string, { key, value, isDefault }: Size, found: string): Problem {
+function contradiction(configPath: string, { key, value, isDefault }: ClaimedSize, fact: string): Problem {
   const claim = isDefault ? `is absent, and its default ${value} contradicts the weights:` : `is ${value}, but`;
-  return { code: 'MISMATCH', line: `${configPath}: ${key}: ${claim} ${found}` };
+  return { code: 'MISMATCH', line: `${configPath}: ${key}: ${claim} ${fact}` };
 }
 
 function checkCount(path: string, configPath: string, claim: CountClaim, blocks: BlockIndex): Problem | undefined {
@@ -74,10 +79,10 @@ function checkCount(path: string, configPath: string, claim: CountClaim, blocks:
   return { code: 'MISMATCH', line };
 }
 
-/** For every `before` that a number follows in some name: those numbers, with what comes after them. */
+/** Numbers in the weights' names by what comes before them, with what comes after. */
 type BlockIndex = ReadonlyMap<string, readonly { readonly number: number; readonly rest: string }[]>;
 
-/** One pass over the names, because a crafted file can have a hundred thousand layers to look for. */
+/** Indexes all names in one pass, because a crafted file can have a hundred thousand layers to look for. */
 function indexBlocks(names: Iterable<string>): BlockIndex {
   const index = new Map<string, { number: number; rest: string }[]>();
   for (const name of names) {
@@ -86,23 +91,22 @@ function indexBlocks(names: Iterable<string>): BlockIndex {
       // Networks within layers: no model nests deeper.
       if (++depth > 2) break;
       const before = name.slice(0, at);
-      const found = { number: Number(digits), rest: name.slice(at + digits.length + 1) };
-      const known = index.get(before);
-      if (known === undefined) index.set(before, [found]);
-      else known.push(found);
+      const blocks = index.get(before) ?? [];
+      index.set(before, blocks);
+      blocks.push({ number: Number(digits), rest: name.slice(at + digits.length + 1) });
     }
   }
   return index;
 }
 
-/** The numbers of the blocks that the file holds, ascending. */
+/** Numbers of the blocks that the file holds, ascending. */
 function presentBlocks({ before, marker }: CountClaim, blocks: BlockIndex): number[] {
   const numbers = new Set<number>();
   for (const { number, rest } of blocks.get(before) ?? []) if (rest.startsWith(marker)) numbers.add(number);
   return [...numbers].sort((a, b) => a - b);
 }
 
-/** `2`, `5 to 7`: the numbers below `count` that are not in `present`. */
+/** Numbers below `count` that are not in `present`, in words: `2`, `5 to 7`. */
 function missingRanges(present: readonly number[], count: number): string[] {
   const ranges: string[] = [];
   let next = 0;

@@ -1,26 +1,26 @@
 import { type ErrorCode, MbertError } from '../errors.ts';
 import { isObject, type JsonObject, type JsonValue, jsonText } from '../formats/json.ts';
 
-/** TFLite and ONNX Runtime's kernels hold a dimension in 32 bits, so that no larger model could be written. */
+/** Largest size: kernels of TFLite and ONNX Runtime hold a dimension in 32 bits, so no larger model can be written. */
 const MAX_SIZE = 2 ** 31 - 1;
 
 /** A number that config.json claims, for the comparison with the weights. */
-export interface Size {
+export interface ClaimedSize {
   readonly key: string;
   readonly value: number;
-  /** The key is absent, the value is transformers' default. */
+  /** True where the key is absent and the value is transformers' default. */
   readonly isDefault: boolean;
 }
 
-/** Reads keys of a config.json with transformers' defaults. Problems are gathered, so that one run shows them all. */
+/** Reader of a config.json with transformers' defaults. Problems are gathered, so that one run shows them all. */
 export interface ConfigReader {
   readonly path: string;
-  /** A positive integer. */
-  size(key: string, fallback: number): Size;
-  /** A positive number. */
+  /** Reads a positive integer. */
+  size(key: string, fallback: number): ClaimedSize;
+  /** Reads a positive number. */
   positive(key: string, fallback: number): number;
   flag(key: string, fallback: boolean): boolean;
-  /** One of the named values, or what it stands for where they are a table. */
+  /** Reads one of the names of a table, as what it stands for. */
   choice<T>(key: string, table: ReadonlyMap<string, T>, fallback: string): T;
   /** Refuses values of a key that change what the model computes. */
   demand(key: string, allowed: JsonValue, problem: string): void;
@@ -61,10 +61,10 @@ export function readConfig(config: JsonObject, path: string): ConfigReader {
     },
     choice(key, table, fallback) {
       const value = config.get(key) ?? fallback;
-      const found = typeof value === 'string' ? table.get(value) : undefined;
-      if (found !== undefined) return found;
+      const chosen = typeof value === 'string' ? table.get(value) : undefined;
+      if (chosen !== undefined) return chosen;
       refuse(key, `${jsonText(value)} is not supported; supported: ${[...table.keys()].join(', ')}`, 'UNSUPPORTED');
-      return table.get(fallback) as NonNullable<typeof found>;
+      return table.get(fallback) as NonNullable<typeof chosen>;
     },
     demand(key, allowed, problem) {
       const value = config.get(key) ?? allowed;
@@ -78,16 +78,22 @@ function isTooLarge(value: JsonValue): boolean {
   return typeof value === 'number' && value > MAX_SIZE;
 }
 
-/** What is wrong, worded `file: part: problem`. */
+/** Refuses a number of heads that does not divide the width that they share. */
+export function refuseUnequalHeads(config: ConfigReader, key: string, width: ClaimedSize, heads: number): void {
+  if (width.value % heads === 0) return;
+  config.refuse(key, `${width.key} ${width.value} is not divisible by ${heads} heads`);
+}
+
+/** A problem, worded `file: part: problem`. */
 export interface Problem {
   readonly code: ErrorCode;
   readonly line: string;
 }
 
-/** A damaged file can have a problem in each of a thousand weights; the first few tell the story. */
+/** Most problems that are told: a damaged file can have one in each of a thousand weights. */
 const MAX_LINES = 8;
 
-/** Throws one error that says all problems, a line each; none: returns. */
+/** Throws one error for all problems, a line each, if there are any. */
 export function throwProblems(problems: readonly Problem[], hint?: string): void {
   const [first] = problems;
   if (first === undefined) return;
@@ -96,7 +102,7 @@ export function throwProblems(problems: readonly Problem[], hint?: string): void
   throw new MbertError(first.code, lines.join('\n'), hint === undefined ? {} : { hint });
 }
 
-/** The names of the classes in their order, from id2label; undefined where the config has none. */
+/** Names of the classes in their order, from id2label; undefined where the config has none. */
 export function readLabels(config: JsonObject, reader: ConfigReader): readonly string[] | undefined {
   const names = config.get('id2label') ?? undefined;
   if (names === undefined) return undefined;
@@ -113,7 +119,7 @@ export function readLabels(config: JsonObject, reader: ConfigReader): readonly s
   return labels;
 }
 
-/** The class that transformers would build, e.g. `MobileBertForQuestionAnswering`. */
+/** Name of the class that transformers would build, e.g. `MobileBertForQuestionAnswering`. */
 export function readArchitectureName(config: JsonObject): string | undefined {
   const names = config.get('architectures');
   const first: unknown = Array.isArray(names) ? names[0] : undefined;

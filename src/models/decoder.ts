@@ -1,10 +1,19 @@
 import type { Node } from '../ir/graph.ts';
-import { type Builder, weight } from './builder.ts';
+import { type Activation, activate, type Builder, layerNorm, linear, weight, widthOf } from './builder.ts';
 
-/**
- * The matrix [vocabulary, embedding] of the decoder `name`: its own where the file has one or the config unties it, else
- * the word embeddings.
- */
+/** Transforms hidden states for the decoder `name`: LayerNorm(activation(dense(x))). */
+export function transformHidden(
+  builder: Builder,
+  name: string,
+  hidden: Node,
+  { activation, epsilon }: { readonly activation: Activation; readonly epsilon: number },
+): Node {
+  const dense = linear(builder, `${name}.transform.dense`, hidden, widthOf(hidden));
+  const activated = activate(builder, `${name}.transform`, dense, activation);
+  return layerNorm(builder, `${name}.transform.LayerNorm`, activated, epsilon);
+}
+
+/** Matrix [vocabulary, embedding] of the decoder `name`, or the word embeddings where it is tied and has none. */
 export function decoderWeight(
   builder: Builder,
   name: string,
@@ -16,7 +25,7 @@ export function decoderWeight(
   return weight(builder, usesOwn ? own : `${scope}embeddings.word_embeddings.weight`, shape);
 }
 
-/** transformers 5 adds decoder.bias where a file has both; earlier versions store one vector under both names. */
+/** Bias of the decoder. transformers 5 prefers decoder.bias; earlier versions store one vector under both names. */
 export function decoderBias(builder: Builder, name: string, words: number): Node {
   const own = `${name}.decoder.bias`;
   if (!builder.weights.has(own)) return weight(builder, `${name}.bias`, [words]);

@@ -15,11 +15,14 @@ import {
   weight,
   widthOf,
 } from './builder.ts';
-import type { SizeClaim } from './claims.ts';
-import type { ConfigReader, Size } from './config.ts';
+import { layerClaim, type SizeClaim } from './claims.ts';
+import { type ClaimedSize, type ConfigReader, refuseUnequalHeads } from './config.ts';
 import { decoderWeight } from './decoder.ts';
 
-/** DistilBERT (Sanh et al. 2019, https://arxiv.org/abs/1910.01108) as transformers computes it: no token types, no pooler. */
+/**
+ * DistilBERT (Sanh et al. 2019, https://arxiv.org/abs/1910.01108) as transformers computes it: no token types, no
+ * pooler.
+ */
 export const distilbert: Architecture = {
   modelType: 'distilbert',
   takesTokenTypes: false,
@@ -30,16 +33,7 @@ export const distilbert: Architecture = {
       maxPositions: settings.positions.value,
       mask: 'added',
       sizes: (scope) => sizeClaims(settings, scope),
-      counts: (scope) => [
-        {
-          size: settings.layers,
-          extra: 0,
-          block: 'encoder layer',
-          within: '',
-          before: `${scope}transformer.layer.`,
-          marker: 'attention.',
-        },
-      ],
+      counts: (scope) => [layerClaim(settings.layers, `${scope}transformer.layer.`)],
       encode: (builder, scope) => encode(builder, settings, scope),
       pool,
       pooler: undefined,
@@ -49,20 +43,20 @@ export const distilbert: Architecture = {
 };
 
 interface Settings {
-  readonly vocabulary: Size;
-  readonly hidden: Size;
-  readonly intermediate: Size;
-  readonly layers: Size;
-  readonly positions: Size;
+  readonly vocabulary: ClaimedSize;
+  readonly hidden: ClaimedSize;
+  readonly intermediate: ClaimedSize;
+  readonly layers: ClaimedSize;
+  readonly positions: ClaimedSize;
   readonly heads: number;
   readonly activation: Activation;
   readonly isTied: boolean;
 }
 
-/** transformers' DistilBERT has no key for it. */
+/** Epsilon of all norms: transformers' DistilBERT has no key for it. */
 const EPSILON = 1e-12;
 
-/** Defaults are those of transformers' DistilBertConfig, which are the sizes of distilbert-base-uncased. */
+/** Reads settings with the defaults of transformers' DistilBertConfig, distilbert-base-uncased's. */
 function readSettings(config: ConfigReader): Settings {
   const settings: Settings = {
     vocabulary: config.size('vocab_size', 30522),
@@ -74,8 +68,7 @@ function readSettings(config: ConfigReader): Settings {
     activation: config.choice('activation', ACTIVATIONS, 'gelu'),
     isTied: config.flag('tie_word_embeddings', true),
   };
-  const { hidden, heads } = settings;
-  if (hidden.value % heads !== 0) config.refuse('n_heads', `dim ${hidden.value} is not divisible by ${heads} heads`);
+  refuseUnequalHeads(config, 'n_heads', settings.hidden, settings.heads);
   return settings;
 }
 
@@ -115,7 +108,7 @@ function layer(builder: Builder, { hidden, intermediate, heads, activation }: Se
   return layerNorm(builder, `${name}.output_layer_norm`, sum, EPSILON);
 }
 
-/** relu(pre_classifier(first token)); the encoder itself has no pooler. */
+/** Adds relu(pre_classifier(first token)); the encoder itself has no pooler. */
 function pool(builder: Builder, scope: string, hidden: Node): Node {
   const first = firstToken(builder, `${scope}first_token`, hidden);
   const dense = linear(builder, 'pre_classifier', first, widthOf(first));

@@ -2,14 +2,16 @@ import type { Graph, Node } from '../ir/graph.ts';
 import { computedTensor, type Quant, readF32, type Tensor } from '../ir/tensor.ts';
 import type { Weights } from './weights.ts';
 
-/** What quantization-aware training keeps of a value, under `name.min` and `name.max`. */
-export interface Range {
+/** Range of a value that quantization-aware training keeps, under `name.min` and `name.max`. */
+export interface TrainedRange {
   readonly least: number;
   readonly most: number;
 }
 
-/** Undefined where the model was not trained so, and where what is kept is no range, which `weights` then reports. */
-export function readRange(weights: Weights, name: string): Range | undefined {
+/**
+ * Reads a range; undefined where the model was not trained so, and where what is kept is none, which `weights` reports.
+ */
+export function readRange(weights: Weights, name: string): TrainedRange | undefined {
   if (!weights.has(`${name}.min`) && !weights.has(`${name}.max`)) return undefined;
   const problems = weights.problemCount();
   const [low, high] = [weights.take(`${name}.min`, []), weights.take(`${name}.max`, [])];
@@ -21,7 +23,7 @@ export function readRange(weights: Weights, name: string): Range | undefined {
   return undefined;
 }
 
-/** x rounded to the 256 steps of the range `name`, as floats again; x itself where there is none. */
+/** Rounds x to the 256 steps of the range `name`, as floats again; gives x itself where there is none. */
 export function roundToRange(graph: Graph, weights: Weights, name: string, x: Node): Node {
   const range = readRange(weights, name);
   if (range === undefined) return x;
@@ -31,10 +33,10 @@ export function roundToRange(graph: Graph, weights: Weights, name: string, x: No
 }
 
 /**
- * A weight rounded to the steps of its range, of which training leaves the lowest out of a `narrow` one. It stays a float
+ * Rounds a weight to the steps of its range, of which training leaves the lowest out of a narrow one. It stays a float
  * tensor: the code of the training multiplies floats as well, and integer kernels round its products in another way.
  */
-export function roundWeight(tensor: Tensor, range: Range | undefined, isNarrow: boolean): Tensor {
+export function roundWeight(tensor: Tensor, range: TrainedRange | undefined, isNarrow: boolean): Tensor {
   if (range === undefined) return tensor;
   const lowest = isNarrow ? -127 : -128;
   const { scale, zeroPoint } = stepsOf(range, lowest);
@@ -59,10 +61,10 @@ export function roundWeight(tensor: Tensor, range: Range | undefined, isNarrow: 
 type TensorQuant = Extract<Quant, { per: 'tensor' }>;
 
 /**
- * tensorflow/core/kernels/fake_quant_ops_functor.h, Nudge: the range is moved so that 0 is one of its steps, which start
- * at `lowest`.
+ * Moves a range so that 0 is one of its steps, which start at `lowest`, as Nudge does in
+ * tensorflow/core/kernels/fake_quant_ops_functor.h.
  */
-function stepsOf({ least, most }: Range, lowest: number): TensorQuant {
+function stepsOf({ least, most }: TrainedRange, lowest: number): TensorQuant {
   const scale = Math.fround((most - least) / (127 - lowest));
   const zeroPoint = Math.min(127, Math.max(lowest, Math.round(lowest - least / scale)));
   return { per: 'tensor', scale, zeroPoint };

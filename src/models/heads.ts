@@ -4,7 +4,7 @@ import type { Architecture, Model } from './architecture.ts';
 import { add, type Builder, linear } from './builder.ts';
 import type { Weights } from './weights.ts';
 
-/** What a model is for: which head sits on the encoder. */
+/** A model's task, which is the head that sits on the encoder. */
 export type Task =
   | 'qa'
   | 'sequence-classification'
@@ -15,24 +15,24 @@ export type Task =
   | 'pretraining'
   | 'features';
 
-/** What a head is put on. */
-export interface HeadInput {
+/** Parts that a head is built from. */
+interface HeadInput {
   readonly builder: Builder;
   readonly architecture: Architecture;
   readonly model: Model;
   readonly scope: string;
-  /** [rows, sequence, hidden]. */
+  /** The last hidden state, [rows, sequence, hidden]. */
   readonly hidden: Node;
-  /** The number of classes that config.json names, if it does. */
+  /** Number of classes that config.json names, if it does. */
   readonly labelCount: number | undefined;
-  /** rows = batch · choices where a task has choices, else the batch. */
+  /** Batch of the inputs: rows = batch · choices where a task has choices. */
   readonly batch: Dim;
   readonly choices: Dim;
   readonly warn: (problem: string) => void;
 }
 
 interface Head {
-  /** What comes after `For` in the names of transformers' classes; `Model` is the bare encoder. */
+  /** Part of the names of transformers' classes behind `For`; `Model` is the bare encoder. */
   readonly className: string;
   /** Adds the head and the graph's outputs, under transformers' names. */
   build(input: HeadInput): void;
@@ -51,13 +51,13 @@ export const heads: { readonly [T in Task]: Head } = {
 
 export const TASKS = Object.keys(heads) as readonly Task[];
 
-/** The task of a transformers class, e.g. `MobileBertForQuestionAnswering`. */
+/** Task of a transformers class, e.g. `MobileBertForQuestionAnswering`. */
 export function taskOfClass(name: string): Task | undefined {
   const head = /For(\w+)$/.exec(name)?.[1] ?? /Model$/.exec(name)?.[0];
   return TASKS.find((task) => heads[task].className === head);
 }
 
-/** The task that the weights alone show; undefined where they fit several. */
+/** Task that the weights alone show; undefined where they fit several. */
 export function taskOfWeights(weights: Weights, predictions: string): Task | undefined {
   const predicts = weights.has(`${predictions}.bias`) || weights.has(`${predictions}.decoder.bias`);
   const orders = weights.has('cls.seq_relationship.weight');
@@ -67,7 +67,7 @@ export function taskOfWeights(weights: Weights, predictions: string): Task | und
   return weights.has('classifier.weight') ? undefined : 'features';
 }
 
-/** start_logits and end_logits, [batch, sequence] each. */
+/** Adds start_logits and end_logits, [batch, sequence] each. */
 function questionAnswering({ builder, hidden }: HeadInput): void {
   const logits = linear(builder, 'qa_outputs', hidden, 2);
   ['start_logits', 'end_logits'].forEach((name, i) => {
@@ -77,49 +77,51 @@ function questionAnswering({ builder, hidden }: HeadInput): void {
   });
 }
 
-/** logits [batch, labels]; one label makes it a regression. */
+/** Adds logits [batch, labels]; one label makes it a regression. */
 function sequenceClassification(input: HeadInput): void {
   const { builder, model, scope, hidden } = input;
   const pooled = model.pool(builder, scope, hidden);
   builder.graph.output('logits', linear(builder, 'classifier', pooled, countLabels(input)));
 }
 
-/** logits [batch, sequence, labels]. */
+/** Adds logits [batch, sequence, labels]. */
 function tokenClassification(input: HeadInput): void {
   const { builder, hidden } = input;
   builder.graph.output('logits', linear(builder, 'classifier', hidden, countLabels(input)));
 }
 
-/** Without id2label the classifier's own rows count; transformers' default is two. */
+/** Number of classes: without id2label the classifier's own rows; transformers' default is two. */
 function countLabels({ builder, labelCount }: HeadInput): number {
   return labelCount ?? builder.weights.shapeOf('classifier.weight')?.[0] ?? 2;
 }
 
-/** logits [batch, sequence, vocabulary]. */
+/** Adds logits [batch, sequence, vocabulary]. */
 function maskedLm({ builder, model, scope, hidden }: HeadInput): void {
   builder.graph.output('logits', model.predict(builder, scope, hidden));
 }
 
-/** logits [batch, 2]: the second sentence follows, or does not. */
+/** Adds logits [batch, 2]: the second sentence follows, or does not. */
 function nextSentence({ builder, model, scope, hidden }: HeadInput): void {
   const pooled = model.pool(builder, scope, hidden);
   builder.graph.output('logits', linear(builder, 'cls.seq_relationship', pooled, 2));
 }
 
-/** logits [batch, choices]. */
+/** Adds logits [batch, choices]. */
 function multipleChoice({ builder, model, scope, hidden, batch, choices }: HeadInput): void {
   const scores = linear(builder, 'classifier', model.pool(builder, scope, hidden), 1);
   builder.graph.output('logits', add(builder, 'logits', 'reshape', [scores], { shape: [batch, choices] }));
 }
 
-/** prediction_logits [batch, sequence, vocabulary] and seq_relationship_logits [batch, 2]. */
+/** Adds prediction_logits [batch, sequence, vocabulary] and seq_relationship_logits [batch, 2]. */
 function pretraining({ builder, model, scope, hidden }: HeadInput): void {
   builder.graph.output('prediction_logits', model.predict(builder, scope, hidden));
   const pooled = model.pool(builder, scope, hidden);
   builder.graph.output('seq_relationship_logits', linear(builder, 'cls.seq_relationship', pooled, 2));
 }
 
-/** last_hidden_state [batch, sequence, hidden] and, where the model has a pooler, pooler_output [batch, hidden]. */
+/**
+ * Adds last_hidden_state [batch, sequence, hidden] and, where the model has a pooler, pooler_output [batch, hidden].
+ */
 function features({ builder, model, scope, hidden, warn }: HeadInput): void {
   builder.graph.output('last_hidden_state', hidden);
   if (model.pooler === undefined) return;

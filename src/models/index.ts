@@ -17,48 +17,48 @@ import { openWeights, type Weights } from './weights.ts';
 export type { Task } from './heads.ts';
 export { TASKS } from './heads.ts';
 
-/** The families that mbert builds from weights. */
+/** Families of models that mbert builds from weights. */
 export const architectures: readonly Architecture[] = [mobilebert, bert, distilbert];
 
-/** What a checkpoint is, as far as its config tells. */
-export interface ModelDescription {
+/** Facts that a checkpoint's config tells. */
+interface ModelDescription {
   readonly architecture: Architecture;
   readonly task: Task;
-  /** The longest sequence that the model has positions for. */
+  /** Longest sequence that the model has positions for. */
   readonly maxPositions: number;
   /** Names of the classes in order, for classifiers whose config has them. */
   readonly labels: readonly string[] | undefined;
 }
 
 export interface BuildOptions {
-  /** Default: what `architectures` in config.json says, else what the weights show. */
+  /** Task to build the model for. Default: what `architectures` in config.json says, else what the weights show. */
   readonly task?: Task | undefined;
   readonly batch: number | 'batch';
   readonly sequenceLength: number | 'sequence';
-  /** Multiple choice only; default: the symbol. */
+  /** Number of choices, for multiple choice only. Default: the symbol. */
   readonly choices?: number | 'choices' | undefined;
   readonly indexType: 'i32' | 'i64';
-  /** Default: faithful, as the source's own code masks. Strict: padding gets no attention at all. */
+  /** Masking of padding: `faithful`, the default, to the source's code, or `strict`, which gives it no attention. */
   readonly mask?: 'faithful' | 'strict' | undefined;
 }
 
 export interface BuiltModel extends ModelDescription {
   readonly graph: Graph;
-  /** Worded `file: part: problem`. */
+  /** Warnings, worded `file: part: problem`. */
   readonly warnings: readonly string[];
-  /** The weights that the graph does not hold, expected or not. */
+  /** Names of weights that the graph does not hold, expected or not. */
   readonly unused: readonly string[];
 }
 
 /** Reads the config alone. Throws MALFORMED, UNSUPPORTED or MISMATCH with one line for each problem in it. */
-export function describeModel(source: Checkpoint, task?: Task): ModelDescription {
+export function describeModel(source: Checkpoint, wanted?: Task): ModelDescription {
   const checkpoint = underTorchNames(source);
-  const { architecture, model, task: found, labels } = readModel(checkpoint, task, openWeights(checkpoint));
-  return { architecture, task: found, maxPositions: model.maxPositions, labels };
+  const { architecture, model, task, labels } = readModel(checkpoint, wanted, openWeights(checkpoint));
+  return { architecture, task, maxPositions: model.maxPositions, labels };
 }
 
 /**
- * The graph of a checkpoint, built as the source's code computes: nothing folded, nothing fused, weights as stored.
+ * Builds the graph of a checkpoint as the source's code computes: nothing folded, nothing fused, weights as stored.
  * Inputs input_ids, attention_mask and token_type_ids [batch, sequence] (multiple choice: [batch, choices, sequence]).
  * Throws MISMATCH where weights are missing, misshapen or contradict the config. A weight that holds NaN or infinity is
  * refused when it is first read.
@@ -72,7 +72,8 @@ export function buildModel(source: Checkpoint, options: BuildOptions): BuiltMode
   const graph = new Graph(architecture.modelType);
   const choices = task === 'multiple-choice' ? (options.choices ?? 'choices') : undefined;
   const mask = options.mask === 'strict' ? 'added' : model.mask;
-  const builder = openBuilder(graph, weights, { ...options, ...architecture, mask, choices });
+  const { takesTokenTypes } = architecture;
+  const builder = openBuilder(graph, weights, { ...options, mask, choices, takesTokenTypes });
   const hidden = model.encode(builder, scope);
   const encoderProblems = weights.problemCount();
   const headWarnings: string[] = [];
@@ -125,10 +126,10 @@ function readModel(checkpoint: NamedCheckpoint, wanted: Task | undefined, weight
 
 function findArchitecture({ config, configPath, tensors }: Checkpoint): Architecture {
   const type = config.get('model_type');
-  const found = architectures.find(({ modelType }) =>
+  const architecture = architectures.find(({ modelType }) =>
     type === undefined ? [...tensors.keys()].some((name) => name.startsWith(`${modelType}.`)) : modelType === type,
   );
-  if (found !== undefined) return found;
+  if (architecture !== undefined) return architecture;
   const problem = type === undefined ? 'is absent' : `${jsonText(type)} is not supported`;
   throw new MbertError('UNSUPPORTED', `${configPath}: model_type: ${problem}`, {
     hint: `supported: ${architectures.map(({ modelType }) => modelType).join(', ')}`,
@@ -184,7 +185,7 @@ function openBuilder(graph: Graph, weights: Weights, inputs: ModelInputs): Build
   };
 }
 
-/** transformers would fill a missing head with random numbers; what the file can be converted to is better news. */
+/** Hint of a task that the file can be converted for: transformers would fill a missing head with random numbers. */
 function headHint(weights: Weights, { predictions }: Architecture, task: Task): string {
   const fits = taskOfWeights(weights, predictions) ?? 'features';
   const other = fits === task ? 'features' : fits;

@@ -1,19 +1,19 @@
 import type { Origin } from '../formats/checkpoint.ts';
 import { ACTIVATIONS, type Activation, GOOGLE_ACTIVATIONS } from './builder.ts';
-import type { ConfigReader, Size } from './config.ts';
+import { type ClaimedSize, type ConfigReader, refuseUnequalHeads } from './config.ts';
 
-/** What a MobileBERT's config says, whoever wrote it. */
-export interface Settings {
-  readonly vocabulary: Size;
-  readonly embedding: Size;
-  readonly hidden: Size;
-  /** Between the bottlenecks of a layer; wider than the hidden size in the inverted-bottleneck teacher. */
-  readonly bottleneck: Size;
-  readonly intermediate: Size;
-  readonly layers: Size;
-  readonly feedForwards: Size;
-  readonly positions: Size;
-  readonly tokenTypes: Size;
+/** Settings of a MobileBERT's config, whoever wrote it. */
+export interface MobileBertSettings {
+  readonly vocabulary: ClaimedSize;
+  readonly embedding: ClaimedSize;
+  readonly hidden: ClaimedSize;
+  /** Width between the bottlenecks of a layer; wider than the hidden size in the inverted-bottleneck teacher. */
+  readonly bottleneck: ClaimedSize;
+  readonly intermediate: ClaimedSize;
+  readonly layers: ClaimedSize;
+  readonly feedForwards: ClaimedSize;
+  readonly positions: ClaimedSize;
+  readonly tokenTypes: ClaimedSize;
   readonly heads: number;
   readonly activation: Activation;
   readonly norm: 'layer' | 'none';
@@ -26,19 +26,19 @@ export interface Settings {
   readonly isTied: boolean;
 }
 
-/** Of LayerNorms; a NoNorm has none. */
+/** Epsilons of LayerNorms; a NoNorm has none. */
 interface Epsilons {
   readonly norm: number;
-  /** Of the embeddings' norm and of each layer's output.LayerNorm. */
+  /** Epsilon of the embeddings' norm and of each layer's output.LayerNorm. */
   readonly bare: number;
-  /** Of the masked-LM head's norm. */
+  /** Epsilon of the masked-LM head's norm. */
   readonly head: number;
 }
 
-/** What a config leaves unsaid. */
+/** Values that a config leaves unsaid. */
 interface Defaults {
   readonly hidden: number;
-  /** Undefined: as the hidden size. */
+  /** Width of word embeddings; left undefined, it is the hidden size. */
   readonly embedding: number | undefined;
   readonly bottleneck: number | undefined;
   readonly intermediate: number;
@@ -51,7 +51,7 @@ interface Defaults {
   readonly isMobile: boolean;
 }
 
-/** transformers' MobileBertConfig: the sizes of mobilebert-uncased. */
+/** Defaults of transformers' MobileBertConfig: the sizes of mobilebert-uncased. */
 const TRANSFORMERS: Defaults = {
   hidden: 512,
   embedding: 128,
@@ -66,7 +66,7 @@ const TRANSFORMERS: Defaults = {
   isMobile: true,
 };
 
-/** BertConfig of google-research's mobilebert/modeling.py: the sizes of bert-base, every option off. */
+/** Defaults of BertConfig in google-research's mobilebert/modeling.py: the sizes of bert-base, every option off. */
 const GOOGLE: Defaults = {
   hidden: 768,
   embedding: undefined,
@@ -81,16 +81,16 @@ const GOOGLE: Defaults = {
   isMobile: false,
 };
 
-/** tf.contrib's layer_norm, and what every published config.json has as layer_norm_eps. */
+/** Epsilon of tf.contrib's layer_norm, and of every published config.json's layer_norm_eps. */
 const TF_EPSILON = 1e-12;
 
 /**
- * torch's LayerNorm default. Two of transformers' norms in PyTorch are built without config.layer_norm_eps:
+ * Default epsilon of torch's LayerNorm. Two of transformers' norms in PyTorch are built without config.layer_norm_eps:
  * embeddings.LayerNorm and each layer's output.LayerNorm.
  */
 const TORCH_EPSILON = 1e-5;
 
-/** modeling.py's manual_layer_norm; its masked-LM head has tf.contrib's norm nevertheless. */
+/** Epsilon of modeling.py's manual_layer_norm; its masked-LM head has tf.contrib's norm nevertheless. */
 const MANUAL_EPSILON = 1e-6;
 
 type Norm = 'layer' | 'none' | 'manual';
@@ -100,12 +100,12 @@ const NORMS: ReadonlyMap<string, Norm> = new Map([
 ]);
 const GOOGLE_NORMS: ReadonlyMap<string, Norm> = new Map([...NORMS, ['manual_layer_norm', 'manual']]);
 
-export function readSettings(config: ConfigReader, origin: Origin): Settings {
+export function readSettings(config: ConfigReader, origin: Origin): MobileBertSettings {
   const isGoogle = origin === 'google';
   const defaults = isGoogle ? GOOGLE : TRANSFORMERS;
   const hidden = config.size('hidden_size', defaults.hidden);
   const norm = config.choice('normalization_type', isGoogle ? GOOGLE_NORMS : NORMS, defaults.norm);
-  const settings: Settings = {
+  const settings: MobileBertSettings = {
     vocabulary: config.size('vocab_size', 30522),
     embedding: config.size('embedding_size', defaults.embedding ?? hidden.value),
     hidden,
@@ -126,10 +126,7 @@ export function readSettings(config: ConfigReader, origin: Origin): Settings {
     poolerActivation: config.flag('classifier_activation', true),
     isTied: config.flag('tie_word_embeddings', true),
   };
-  const inner = innerSize(settings);
-  if (inner.value % settings.heads !== 0) {
-    config.refuse('num_attention_heads', `${inner.key} ${inner.value} is not divisible by ${settings.heads} heads`);
-  }
+  refuseUnequalHeads(config, 'num_attention_heads', innerSize(settings), settings.heads);
   if (settings.embedding.value > settings.hidden.value) {
     config.refuse('embedding_size', `${settings.embedding.value} is more than hidden_size ${settings.hidden.value}`);
   }
@@ -143,7 +140,7 @@ function epsilonsOf(norm: Norm, origin: Origin, configured: number): Epsilons {
   return { norm: epsilon, bare: epsilon, head: TF_EPSILON };
 }
 
-/** transformers' true_hidden_size: the width inside a layer. */
-export function innerSize({ useBottleneck, bottleneck, hidden }: Settings): Size {
+/** Width inside a layer, transformers' true_hidden_size. */
+export function innerSize({ useBottleneck, bottleneck, hidden }: MobileBertSettings): ClaimedSize {
   return useBottleneck ? bottleneck : hidden;
 }

@@ -14,9 +14,9 @@ import {
   weight,
   widthOf,
 } from './builder.ts';
-import type { CountClaim, SizeClaim } from './claims.ts';
-import { decoderBias, decoderWeight } from './decoder.ts';
-import { innerSize, readSettings, type Settings } from './mobilebert-settings.ts';
+import { type CountClaim, layerClaim, type SizeClaim } from './claims.ts';
+import { decoderBias, decoderWeight, transformHidden } from './decoder.ts';
+import { innerSize, type MobileBertSettings, readSettings } from './mobilebert-settings.ts';
 
 /**
  * MobileBERT (Sun et al. 2020, https://arxiv.org/abs/2004.02984) with every switch of its config, as transformers and
@@ -42,7 +42,7 @@ export const mobilebert: Architecture = {
   },
 };
 
-function sizeClaims(settings: Settings, scope: string): SizeClaim[] {
+function sizeClaims(settings: MobileBertSettings, scope: string): SizeClaim[] {
   const embeddings = `${scope}embeddings.`;
   const layer = `${scope}encoder.layer.0.`;
   return [
@@ -56,9 +56,9 @@ function sizeClaims(settings: Settings, scope: string): SizeClaim[] {
   ];
 }
 
-function* countClaims({ layers, feedForwards }: Settings, scope: string): Iterable<CountClaim> {
+function* countClaims({ layers, feedForwards }: MobileBertSettings, scope: string): Iterable<CountClaim> {
   const before = `${scope}encoder.layer.`;
-  yield { size: layers, extra: 0, block: 'encoder layer', within: '', before, marker: 'attention.' };
+  yield layerClaim(layers, before);
   for (let n = 0; n < layers.value; n++) {
     yield {
       size: feedForwards,
@@ -71,17 +71,23 @@ function* countClaims({ layers, feedForwards }: Settings, scope: string): Iterab
   }
 }
 
-function norm(builder: Builder, settings: Settings, name: string, x: Node, epsilon = settings.epsilons.norm): Node {
+function norm(
+  builder: Builder,
+  settings: MobileBertSettings,
+  name: string,
+  x: Node,
+  epsilon = settings.epsilons.norm,
+): Node {
   return settings.norm === 'layer' ? layerNorm(builder, name, x, epsilon) : noNorm(builder, name, x);
 }
 
-function encode(builder: Builder, settings: Settings, scope: string): Node {
+function encode(builder: Builder, settings: MobileBertSettings, scope: string): Node {
   let x = embeddings(builder, settings, `${scope}embeddings`);
   for (let n = 0; n < settings.layers.value; n++) x = layer(builder, settings, `${scope}encoder.layer.${n}`, x);
   return x;
 }
 
-function embeddings(builder: Builder, settings: Settings, name: string): Node {
+function embeddings(builder: Builder, settings: MobileBertSettings, name: string): Node {
   const hidden = settings.hidden.value;
   const { vocabulary, embedding, positions, tokenTypes } = settings;
   const words = embed(builder, `${name}.word_embeddings`, builder.tokenIds, vocabulary.value, embedding.value);
@@ -95,8 +101,8 @@ function embeddings(builder: Builder, settings: Settings, name: string): Node {
   return norm(builder, settings, `${name}.LayerNorm`, sum, settings.epsilons.bare);
 }
 
-/** Each token with its neighbours, [next, current, previous], as one vector; then from there to the hidden size. */
-function transformWords(builder: Builder, { trigram, hidden }: Settings, name: string, words: Node): Node {
+/** Joins each token with its neighbours, [next, current, previous], to one vector, and maps that to the hidden size. */
+function transformWords(builder: Builder, { trigram, hidden }: MobileBertSettings, name: string, words: Node): Node {
   const transformation = `${name}.embedding_transformation`;
   if (!trigram && widthOf(words) === hidden.value) {
     // transformers builds and stores the matrix even where it does not apply it.
@@ -110,27 +116,23 @@ function transformWords(builder: Builder, { trigram, hidden }: Settings, name: s
   return linear(builder, transformation, trigrams, hidden.value);
 }
 
-function layer(builder: Builder, settings: Settings, name: string, x: Node): Node {
+function layer(builder: Builder, settings: MobileBertSettings, name: string, x: Node): Node {
   const inputs = bottlenecks(builder, settings, `${name}.bottleneck`, x);
   let y = attention(builder, settings, `${name}.attention`, inputs);
   for (let n = 0; n < settings.feedForwards.value - 1; n++) {
     const network = `${name}.ffn.${n}`;
-    y = normedSum(builder, settings, `${network}.output`, feedForward(builder, settings, network, y), y);
+    const out = feedForward(builder, settings, network, y);
+    y = normedSum(builder, settings, `${network}.output`, { x: out, residual: y });
   }
-  const inner = normedSum(
-    builder,
-    settings,
-    `${name}.output`,
-    feedForward(builder, settings, name, y),
-    y,
-    settings.epsilons.bare,
-  );
+  const out = feedForward(builder, settings, name, y);
+  const epsilon = settings.epsilons.bare;
+  const inner = normedSum(builder, settings, `${name}.output`, { x: out, residual: y, epsilon });
   if (!settings.useBottleneck) return inner;
   const wide = linear(builder, `${name}.output.bottleneck.dense`, inner, settings.hidden.value);
-  return normedSum(builder, settings, `${name}.output.bottleneck`, wide, x);
+  return normedSum(builder, settings, `${name}.output.bottleneck`, { x: wide, residual: x });
 }
 
-/** What the four readers inside a layer see. */
+/** Inputs of the four readers inside a layer. */
 interface LayerInputs {
   readonly query: Node;
   readonly key: Node;
@@ -139,7 +141,7 @@ interface LayerInputs {
   readonly residual: Node;
 }
 
-function bottlenecks(builder: Builder, settings: Settings, name: string, x: Node): LayerInputs {
+function bottlenecks(builder: Builder, settings: MobileBertSettings, name: string, x: Node): LayerInputs {
   if (!settings.useBottleneck) return { query: x, key: x, value: x, residual: x };
   const narrow = (part: string) => {
     const dense = linear(builder, `${name}.${part}.dense`, x, settings.bottleneck.value);
@@ -156,7 +158,7 @@ function bottlenecks(builder: Builder, settings: Settings, name: string, x: Node
   return { query: shared, key: shared, value: x, residual };
 }
 
-function attention(builder: Builder, settings: Settings, name: string, inputs: LayerInputs): Node {
+function attention(builder: Builder, settings: MobileBertSettings, name: string, inputs: LayerInputs): Node {
   const inner = innerSize(settings).value;
   const mixed = attend(builder, `${name}.self`, {
     query: linear(builder, `${name}.self.query`, inputs.query, inner),
@@ -164,17 +166,12 @@ function attention(builder: Builder, settings: Settings, name: string, inputs: L
     value: linear(builder, `${name}.self.value`, inputs.value, inner),
     heads: settings.heads,
   });
-  return normedSum(
-    builder,
-    settings,
-    `${name}.output`,
-    linear(builder, `${name}.output.dense`, mixed, inner),
-    inputs.residual,
-  );
+  const out = linear(builder, `${name}.output.dense`, mixed, inner);
+  return normedSum(builder, settings, `${name}.output`, { x: out, residual: inputs.residual });
 }
 
-/** output.dense(act(intermediate.dense(x))). */
-function feedForward(builder: Builder, settings: Settings, name: string, x: Node): Node {
+/** Adds output.dense(act(intermediate.dense(x))). */
+function feedForward(builder: Builder, settings: MobileBertSettings, name: string, x: Node): Node {
   const wide = linear(builder, `${name}.intermediate.dense`, x, settings.intermediate.value);
   return linear(
     builder,
@@ -184,36 +181,35 @@ function feedForward(builder: Builder, settings: Settings, name: string, x: Node
   );
 }
 
-/** norm(x + residual) under `name.LayerNorm`. */
-function normedSum(
-  builder: Builder,
-  settings: Settings,
-  name: string,
-  x: Node,
-  residual: Node,
-  epsilon?: number,
-): Node {
+interface Sum {
+  readonly x: Node;
+  readonly residual: Node;
+  /** Epsilon of the norm. Default: `settings.epsilons.norm`. */
+  readonly epsilon?: number;
+}
+
+/** Adds norm(x + residual) under `name.LayerNorm`. */
+function normedSum(builder: Builder, settings: MobileBertSettings, name: string, { x, residual, epsilon }: Sum): Node {
   const sum = add(builder, `${name}.residual`, 'add', [x, residual]);
   return norm(builder, settings, `${name}.LayerNorm`, sum, epsilon);
 }
 
-function pool(builder: Builder, { poolerActivation }: Settings, scope: string, hidden: Node): Node {
+function pool(builder: Builder, { poolerActivation }: MobileBertSettings, scope: string, hidden: Node): Node {
   const first = firstToken(builder, `${scope}pooler.first_token`, hidden);
   if (!poolerActivation) return first;
   return add(builder, `${scope}pooler.tanh`, 'tanh', [linear(builder, `${scope}pooler.dense`, first, widthOf(first))]);
 }
 
 /**
- * Scores h · [decoderᵀ; dense] + bias: the words' embeddings [vocabulary, embedding] reach only the first part of the
- * hidden vector, `dense` [hidden - embedding, vocabulary] the rest. The transform's LayerNorm is one in NoNorm models, too.
+ * Adds scores h · [decoderᵀ; dense] + bias: the words' embeddings [vocabulary, embedding] reach only the first part of
+ * the hidden vector, `dense` [hidden - embedding, vocabulary] the rest. The transform's LayerNorm is one in NoNorm
+ * models, too.
  */
-function predict(builder: Builder, settings: Settings, scope: string, hidden: Node): Node {
+function predict(builder: Builder, settings: MobileBertSettings, scope: string, hidden: Node): Node {
   const name = 'cls.predictions';
   const { activation, epsilons, isTied } = settings;
   const [words, width] = [settings.vocabulary.value, settings.embedding.value];
-  const dense = linear(builder, `${name}.transform.dense`, hidden, widthOf(hidden));
-  const act = activate(builder, `${name}.transform`, dense, activation);
-  const x = layerNorm(builder, `${name}.transform.LayerNorm`, act, epsilons.head);
+  const x = transformHidden(builder, name, hidden, { activation, epsilon: epsilons.head });
   const decoder = decoderWeight(builder, `${name}.decoder`, { isTied, scope }, [words, width]);
   const rest = settings.hidden.value - width;
   const matrix = joinDecoder(builder, name, decoder, [rest, words]);

@@ -1,7 +1,7 @@
 import { MbertError } from '../errors.ts';
 import { arrayOf, type Tensor } from '../ir/tensor.ts';
 
-/** The tensor, refused at its first reading where a value is NaN or infinite; `what` names it. */
+/** Tensor that is refused at its first reading where a value is NaN or infinite; `what` names it. */
 export function finiteTensor(what: string, tensor: Tensor): Tensor {
   let isChecked = false;
   return {
@@ -16,7 +16,7 @@ export function finiteTensor(what: string, tensor: Tensor): Tensor {
   };
 }
 
-/** The bits of a word that are all set in NaN and infinity, and those that tell NaN from infinity. */
+/** Bits of a word that are all set in NaN and infinity, and those that tell NaN from infinity. */
 const FORMATS = {
   f32: { exponent: 0x7f800000, fraction: 0x007fffff },
   f16: { exponent: 0x7c00, fraction: 0x03ff },
@@ -45,14 +45,17 @@ function checkFinite(what: string, tensor: Tensor): void {
   });
 }
 
-/** Adding its lowest bit to the exponent carries into the sign's place only where all its bits are set: no branch in the loop. */
+/**
+ * True where no exponent has all its bits set: adding its lowest bit carries into the sign's place only then, which
+ * takes no branch in the loop.
+ */
 function allFinite(words: Int32Array | Uint16Array, exponent: number, lowest: number): boolean {
   let carries = 0;
   for (let i = 0; i < words.length; i++) carries |= ((words[i] as number) & exponent) + lowest;
   return (carries & (exponent + lowest)) === 0;
 }
 
-/** Whether every element is a zero, of either sign. */
+/** True where every element is a zero, of either sign. */
 export function isZero(tensor: Tensor): boolean {
   const bytes = tensor.bytes();
   const isFloat = isChecked(tensor.dtype);

@@ -12,17 +12,19 @@ import { finiteTensor, isZero } from './values.ts';
  */
 export interface Weights {
   has(name: string): boolean;
-  /** The shape that the file holds, where it does. */
+  /** Shape of a weight that the file holds. */
   shapeOf(name: string): readonly number[] | undefined;
-  /** A float tensor of that shape in its stored dtype. Reading it throws where it holds NaN or infinity. */
+  /** Takes a float tensor of that shape in its stored dtype. Reading it throws where it holds NaN or infinity. */
   take(name: string, shape: readonly number[]): Tensor;
   /** Marks weights under this name as known and never applied: they are unused without a warning. */
   skip(name: string): void;
-  /** Adds what makes a weight of the right shape unusable. */
+  /** Adds a problem that makes a weight of the right shape unusable. */
   refuse(name: string, problem: string): void;
-  /** The number of problems so far. */
+  /** Counts the problems so far. */
   problemCount(): number;
-  /** Throws what is missing or misshapen. Else says what is left over, and warns of what should not be. */
+  /**
+   * Throws for weights that are missing or misshapen. Else tells what is left over, and warns of what should not be.
+   */
   finish(hint?: string): { readonly unused: readonly string[]; readonly warnings: readonly string[] };
 }
 
@@ -73,7 +75,7 @@ export function openWeights({ path, tensors, fileName }: NamedCheckpoint): Weigh
   };
 }
 
-/** Constants that old versions of transformers stored beside the weights. */
+/** Names of constants that old versions of transformers stored beside the weights. */
 const BUFFER = /(^|\.)position_ids$/;
 
 function isKnown(name: string, skipped: ReadonlySet<string>): boolean {
@@ -90,10 +92,10 @@ function missingProblem(path: string, missing: readonly { readonly name: string 
   return [{ code: 'MISMATCH', line: `${path}: ${listNames(missing.map(({ name }) => name))}: ${problem}` }];
 }
 
-/** Comparing names takes time; a file with more strays than this is no renamed model. */
+/** Most names that are compared, which takes time; a file with more strays is no renamed model. */
 const MAX_RELATIVES = 1000;
 
-/** An unused weight of the same shape with a similar name: most likely the missing one, renamed. */
+/** Finds an unused weight of the same shape with a similar name: most likely the missing one, renamed. */
 function relativeOf(
   name: string,
   shape: readonly number[],
@@ -101,11 +103,11 @@ function relativeOf(
   shapes: ReadonlyMap<string, readonly number[]>,
 ): string[] {
   const alike = unused.filter((other) => isSameMatrix(shapes.get(other) ?? [], shape)).slice(0, MAX_RELATIVES);
-  const found = nearest(name, alike);
-  return found === undefined ? [] : [`${found} is unused and has the shape of ${name}: was it renamed?`];
+  const relative = nearest(name, alike);
+  return relative === undefined ? [] : [`${relative} is unused and has the shape of ${name}: was it renamed?`];
 }
 
-/** Of the same shape, or the transpose, as kernels of other frameworks are. */
+/** True for matrices of one shape, or its transpose, as kernels of other frameworks are. */
 function isSameMatrix(a: readonly number[], b: readonly number[]): boolean {
   return sameShape(a, b) || (a.length === 2 && sameShape(a.toReversed(), b));
 }
@@ -127,7 +129,9 @@ function standIn(shape: readonly number[]): Tensor {
   };
 }
 
-/** Small tensors first: a trained model shows a value other than zero in the first bias that is read. */
+/**
+ * True where no weight has a value. Reads small ones first: a trained model shows one in the first bias that is read.
+ */
 function isAllZero(tensors: ReadonlyMap<string, Tensor>): boolean {
   const bySize = [...tensors.values()].sort((a, b) => sizeOf(a.shape) - sizeOf(b.shape));
   return bySize.length > 0 && bySize.every(isZero);

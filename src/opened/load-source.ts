@@ -1,4 +1,4 @@
-import { loadModel } from '../calibration/graph-session.ts';
+import { loadOnnxModel } from '../calibration/graph-session.ts';
 import { MbertError } from '../errors.ts';
 import { onnxModel } from '../exporters/onnx/model.ts';
 import { minimumOpset, onnx } from '../exporters/onnx.ts';
@@ -47,6 +47,6 @@ function isUnsupported(cause: unknown): cause is MbertError {
 
 async function loadGraph(graph: Graph, { threads }: { readonly threads?: number }) {
   const model = onnxModel(graph, { ...onnx.defaults, opset: Math.max(onnx.defaults.opset, minimumOpset(graph)) });
-  const session = await loadModel(model, threads);
+  const session = await loadOnnxModel(model, threads);
   return { session, runtime: `onnxruntime ${await onnxruntime.version()}`, ran: 'graph' as const };
 }

@@ -61,7 +61,7 @@ function profileText({ model, profile }: BenchRow): string[] {
   ];
 }
 
-/** What a user should look at: files that are slower than they should be, and why. */
+/** Warnings for the user: files that are slower than they should be, and why. */
 export function benchWarnings({ rows, warnings }: BenchResult, isProfiled: boolean): string[] {
   const slower = rows.flatMap(({ model, slower: [heading, ...reasons] }) =>
     heading === undefined ? [] : [[`${model}: ${heading}`, ...reasons.map((reason) => `  ${reason}`)].join('\n')],

@@ -1,15 +1,15 @@
 import type { predictOnnxRuntime, predictXnnpack } from '../lint/lint-file.ts';
 import { plural, table } from './text.ts';
 
-/** How many partitions a delegate makes, and why it leaves what it leaves. */
+/** Prints how many partitions a delegate makes, and why it leaves what it leaves. */
 export function delegationText({ partitions, operators, failures }: ReturnType<typeof predictXnnpack>): string {
   const left = new Map<string, { readonly code: string; readonly reason: string; count: number }>();
   for (const operator of operators) {
     if (!('reason' in operator)) continue;
     const key = `${operator.code} ${operator.reason}`;
-    const known = left.get(key) ?? { code: operator.code, reason: operator.reason as string, count: 0 };
-    known.count++;
-    left.set(key, known);
+    const row = left.get(key) ?? { code: operator.code, reason: operator.reason as string, count: 0 };
+    row.count++;
+    left.set(key, row);
   }
   const taken = operators.length - [...left.values()].reduce((sum, { count }) => sum + count, 0);
   const lines = [
@@ -23,7 +23,9 @@ export function delegationText({ partitions, operators, failures }: ReturnType<t
   return lines.join('\n');
 }
 
-/** Which kernels ONNX Runtime makes of the products that have integers in them, and why of floats where it does. */
+/**
+ * Prints which kernels ONNX Runtime makes of the products that have integers in them, and why of floats where it does.
+ */
 export function kernelsText(products: ReturnType<typeof predictOnnxRuntime>): string {
   if (products.length === 0) return 'no product has integers in it';
   const counts = new Map<string, number>();

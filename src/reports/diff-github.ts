@@ -4,10 +4,10 @@ import { groupDifferences } from './diff-groups.ts';
 import { KIND_TITLES, verdictText } from './diff-text.ts';
 import { differenceText } from './diff-words.ts';
 
-/** GitHub shows ten annotations of each level for a step and drops the others. */
+/** Most annotations of each level: GitHub shows ten for a step and drops the others. */
 const MAX_ANNOTATIONS = 10;
 
-/** GitHub's workflow commands (docs.github.com, "Workflow commands"): errors for what counts, notices for the rest. */
+/** Prints GitHub's workflow commands (docs.github.com, "Workflow commands"): errors for what counts, else notices. */
 export function diffGithub(diff: ModelDiff, failing: ReadonlySet<Kind>): string {
   const file = `file=${escapeProperty(diff.b.path)}`;
   const groups = groupDifferences(diff.differences);

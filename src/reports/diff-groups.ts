@@ -1,14 +1,14 @@
 import type { Difference } from '../diff/difference.ts';
 import { namesText } from './diff-words.ts';
 
-/** Differences that are the same in other places: the first is told whole, of the others where they are. */
-export interface DifferenceGroup {
+/** Differences that are the same in other places: the first is told whole, the others by their places. */
+interface DifferenceGroup {
   readonly first: Difference;
-  /** Where the others are. */
+  /** Places of the others. */
   readonly others: readonly string[];
 }
 
-/** In the order of the first of each. */
+/** Groups differences that are alike, in the order of the first of each. */
 export function groupDifferences(differences: readonly Difference[]): DifferenceGroup[] {
   const groups = new Map<string, { readonly first: Difference; readonly others: string[] }>();
   for (const difference of differences) {
@@ -20,7 +20,7 @@ export function groupDifferences(differences: readonly Difference[]): Difference
   return [...groups.values()];
 }
 
-/** Equal for what is the same change in different places. What has numbers of its own is a group of its own. */
+/** Key of changes that are the same in different places. What has numbers of its own is a group of its own. */
 function likeness(difference: Difference): string {
   switch (difference.change) {
     case 'attributes':
@@ -50,12 +50,12 @@ function likeness(difference: Difference): string {
   }
 }
 
-/** `f16` of `f16[512, 128]`. */
+/** Dtype of a type in words: `f16` of `f16[512, 128]`. */
 function dtypeOf(type: string): string {
   return type.replace(/\[.*$/, '');
 }
 
-/** `i8 per channel 0` of `i8 per channel 0, 512 scales 0.0012…0.034`. */
+/** Storage without its numbers: `i8 per channel 0` of `i8 per channel 0, 512 scales 0.0012…0.034`. */
 function storageOf(storage: string): string {
   return storage.replace(/,.*$/, '');
 }

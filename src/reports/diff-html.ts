@@ -7,14 +7,14 @@ import { differenceText, number, percent } from './diff-words.ts';
 import { chart } from './html/charts.ts';
 import { layerLabels, sizeComparison } from './html/layer-charts.ts';
 import { html, type Markup, NOTHING } from './html/markup.ts';
-import { decibels } from './html/numbers.ts';
 import { charts, code, pageHtml, type Tile, tiles } from './html/page.ts';
 import { picture } from './html/picture.ts';
 import { DIFF_STATES, diffNodes, type NodeMark } from './html/picture-nodes.ts';
 import { type Cell, MOST_ROWS, numberCell, sortableTable } from './html/tables.ts';
+import { decibels } from './numbers.ts';
 import { plural, size } from './text.ts';
 
-/** The comparison as a page. Without `all` it lists as many differences as a browser shows at once. */
+/** Makes a page of a comparison. Without `all` it lists as many differences as a browser shows at once. */
 export function diffHtml(diff: ModelDiff, all: boolean): string {
   const { a, b, outline } = diff;
   return pageHtml({
@@ -84,7 +84,7 @@ function sidesTable(a: SideSummary, b: SideSummary): Markup {
   });
 }
 
-/** As in a terminal, differences that are alike are one row. */
+/** Table of differences; as in a terminal, those that are alike are one row. */
 function differencesTable({ differences }: ModelDiff, all: boolean): Markup {
   if (differences.length === 0) return html`<p>None.</p>`;
   const groups = groupDifferences(differences);
@@ -114,7 +114,7 @@ const ERROR_COLUMNS: readonly {
   { heading: 'SQNR', of: ({ sqnrDb }) => sqnrDb, text: decibels },
 ];
 
-/** Names of layers are alike: without `all` this many are listed. */
+/** Most other places that are listed without `all`: names of layers are alike. */
 const MOST_OTHERS = 100;
 
 function othersList(others: readonly string[], all: boolean): Markup | null {
@@ -139,7 +139,7 @@ function markOf(difference: Difference): NodeMark {
   return { state: STATES[difference.kind], text: differenceText(difference) };
 }
 
-/** The largest relative error of each layer's weights: where two models part. */
+/** Chart of the largest relative error of each layer's weights: where two models part. */
 function weightChart(differences: readonly Difference[]): Markup {
   const byLayer = new Map<string, number>();
   for (const difference of differences) {

@@ -1,9 +1,9 @@
 import type { ModelDiff } from '../pipelines/diff/diff-models.ts';
 
-/** How many differences are listed without `--all`; the counts are always of all. */
+/** Most differences that are listed without `--all`; the counts are always of all. */
 const MAX_DIFFERENCES = 200;
 
-/** The comparison as docs/diff.md describes it. */
+/** Prints a comparison as docs/diff.md describes it. */
 export function diffJson({ differences, outline: _, ...diff }: ModelDiff, all: boolean): string {
   const shown = all ? differences : differences.slice(0, MAX_DIFFERENCES);
   return JSON.stringify({ ...diff, omitted: differences.length - shown.length, differences: shown }, null, 2);

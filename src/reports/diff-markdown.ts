@@ -3,7 +3,7 @@ import { sectionsOf, verdictText } from './diff-text.ts';
 import { number, percent } from './diff-words.ts';
 import { size } from './text.ts';
 
-/** The comparison for a pull request's comment or a job's summary. */
+/** Prints a comparison for a pull request's comment or a job's summary. */
 export function diffMarkdown(diff: ModelDiff, all: boolean): string {
   const { a, b, numeric } = diff;
   const parts = [
@@ -37,7 +37,7 @@ function markdownTable(heading: readonly string[], rows: readonly (readonly stri
   return [line(heading), line(heading.map(() => '---')), ...rows.map(line)].join('\n');
 }
 
-/** Names hold underscores and stars, and a model's author chose them. */
+/** Escapes a text: names hold underscores and stars, and a model's author chose them. */
 function escapeMarkdown(text: string): string {
   return text.replace(/[\\`*_{}[\]<>#|~]/g, '\\$&').replace(/\n/g, ' ');
 }

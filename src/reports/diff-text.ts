@@ -5,10 +5,10 @@ import { groupDifferences } from './diff-groups.ts';
 import { differenceText, number, percent } from './diff-words.ts';
 import { plural, size, table } from './text.ts';
 
-/** How many groups of differences are told without `--all`. */
-export const MAX_GROUPS = 20;
+/** Most groups of differences that are told without `--all`. */
+const MAX_GROUPS = 20;
 
-/** What the kinds are called in headings. */
+/** Names of the kinds in headings. */
 export const KIND_TITLES: { readonly [K in Kind]: string } = {
   structure: 'structure',
   weights: 'weights',
@@ -18,7 +18,7 @@ export const KIND_TITLES: { readonly [K in Kind]: string } = {
   numeric: 'outputs',
 };
 
-/** The comparison for a terminal: both sides, then each kind's differences, then the verdict. */
+/** Prints a comparison for a terminal: both sides, then each kind's differences, then the verdict. */
 export function diffText(diff: ModelDiff, all: boolean): string {
   const parts = [sidesText(diff)];
   for (const section of sectionsOf(diff, all)) {
@@ -29,13 +29,13 @@ export function diffText(diff: ModelDiff, all: boolean): string {
   return parts.join('\n\n');
 }
 
-export interface DiffSection {
+interface DiffSection {
   readonly kind: Kind;
   readonly heading: string;
   readonly lines: readonly string[];
 }
 
-/** Each kind that has differences, with its lines; without `all` up to `MAX_GROUPS` in all and a count of the rest. */
+/** Lists the differences of each kind that has some; without `all` up to `MAX_GROUPS` and a count of the rest. */
 export function sectionsOf({ differences, counts, constants }: ModelDiff, all: boolean): DiffSection[] {
   const sections: DiffSection[] = [];
   let left = all ? Number.POSITIVE_INFINITY : MAX_GROUPS;
@@ -54,7 +54,7 @@ export function sectionsOf({ differences, counts, constants }: ModelDiff, all: b
   return sections;
 }
 
-/** Names of layers are long and alike: two show the pattern. */
+/** Most other places that are named: names of layers are long and alike, and two show the pattern. */
 const MAX_OTHERS = 2;
 
 function othersText(others: readonly string[]): string {
@@ -91,11 +91,11 @@ function numericText({ numeric }: ModelDiff): string {
   return `${heading}\n${table([['output', '', 'max error', 'limit', 'SQNR', 'argmax'], ...rows])}`;
 }
 
-/** `same`, or which kinds differ. */
+/** The verdict: `same`, or which kinds differ. */
 export function verdictText({ same, counts, ignored }: ModelDiff): string {
   const kinds = (Object.keys(counts) as Kind[]).filter((kind) => counts[kind] > 0);
-  const found = kinds.map((kind) => `${KIND_TITLES[kind]} ${counts[kind]}`).join(', ');
+  const list = kinds.map((kind) => `${KIND_TITLES[kind]} ${counts[kind]}`).join(', ');
   const rest = ignored === 0 ? '' : ` (${plural(ignored, 'difference')} ignored)`;
-  if (!same) return `different: ${found}${rest}`;
-  return `same${found === '' ? '' : `, as far as it counts: ${found}`}${rest}`;
+  if (!same) return `different: ${list}${rest}`;
+  return `same${list === '' ? '' : `, as far as it counts: ${list}`}${rest}`;
 }

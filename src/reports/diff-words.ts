@@ -15,7 +15,7 @@ import type {
 import { listNames } from '../errors.ts';
 import { plural, size } from './text.ts';
 
-/** One difference in one line. */
+/** A difference in one line. */
 export function differenceText(difference: Difference): string {
   switch (difference.kind) {
     case 'structure':
@@ -75,7 +75,7 @@ function thereforeText(readers: readonly Reader[]): string {
   return readers.length === 0 ? '' : `; ${rewiredText(readers)}`;
 }
 
-/** Readers by what they read now. */
+/** Readers in words, grouped by what they read now. */
 function rewiredText(readers: readonly Reader[]): string {
   const groups = new Map<string, Reader[]>();
   for (const reader of readers) {
@@ -87,7 +87,7 @@ function rewiredText(readers: readonly Reader[]): string {
     .join('; ');
 }
 
-/** All of one or two nodes; of more how many there are, of which ops, from the first to the last. */
+/** Nodes in words: one or two by name; of more how many there are, of which ops, from the first to the last. */
 function refsText(nodes: readonly NodeRef[]): string {
   if (nodes.length <= 2) return nodes.map(({ name, op }) => `${name} (${op})`).join(' and ');
   const counts = new Map<string, number>();
@@ -117,7 +117,7 @@ function weightText(difference: WeightDifference): string {
 }
 
 /** Numbers of a comparison, with units. */
-export function errorText({ maxAbs, relative, sqnrDb, changed, elements }: ValueError): string {
+function errorText({ maxAbs, relative, sqnrDb, changed, elements }: ValueError): string {
   const parts = [
     `${changed} of ${elements} differ`,
     maxAbs === null ? 'not all finite' : `max error ${number(maxAbs)}`,
@@ -151,7 +151,7 @@ function numericText({ output, maxAbsError, limit, sqnrDb, agreement }: NumericD
   return parts.join(', ');
 }
 
-/** The name in a, and the one in b where that is another. */
+/** Name in a, and the one in b where that is another. */
 export function namesText({ a, b }: Names): string {
   return a === b ? a : `${a} (in b ${b})`;
 }
@@ -165,7 +165,7 @@ function shown(text: string | null): string {
   return text ?? 'none';
 }
 
-/** Four digits tell apart what tables compare; small numbers as 2.146e-6. */
+/** A number in four digits, which tell apart what tables compare; small ones as 2.146e-6. */
 export function number(value: number | null): string {
   if (value === null) return 'not a number';
   const isSmall = value !== 0 && Math.abs(value) < 1e-3;

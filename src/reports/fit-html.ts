@@ -3,12 +3,12 @@ import type { FitReport, FitRow, Transfer } from '../pipelines/fit/types.ts';
 import { distillationText } from './fit.ts';
 import { chart } from './html/charts.ts';
 import { html, type Markup, NOTHING } from './html/markup.ts';
-import { decibels, percents } from './html/numbers.ts';
 import { charts, code, type Tile, tiles } from './html/page.ts';
 import { scatter } from './html/scatter.ts';
+import { decibels, percents } from './numbers.ts';
 import { plural } from './text.ts';
 
-/** What passes changed that change the function, what it costs and what it brings. */
+/** Shows what passes changed that change the function, what it costs and what it brings. */
 export function fitBody(report: FitReport): Markup {
   const { passes, refitted, distillation, calibration, transfer, pareto, kept } = report;
   const counts = passes.map(({ name, rewrites }) => `${name} ${rewrites}`);
@@ -25,17 +25,17 @@ export function fitBody(report: FitReport): Markup {
 }
 
 function tilesOf({ heldOut, operations }: FitReport): Tile[] {
-  const found: Tile[] = [];
+  const list: Tile[] = [];
   if (heldOut) {
     const { samples, agreement, sqnrDb, accuracy } = heldOut;
-    found.push({
+    list.push({
       label: 'agreement with the original',
       value: percents(agreement),
       note: plural(samples, 'held-out text'),
     });
-    found.push({ label: 'SQNR', value: decibels(sqnrDb) });
+    list.push({ label: 'SQNR', value: decibels(sqnrDb) });
     if (accuracy) {
-      found.push({
+      list.push({
         label: 'accuracy',
         value: percents(accuracy.changed),
         note: `original: ${percents(accuracy.original)}`,
@@ -43,16 +43,16 @@ function tilesOf({ heldOut, operations }: FitReport): Tile[] {
     }
   }
   for (const { target, sequence, speedup } of operations) {
-    found.push({
+    list.push({
       label: `speed, ${target}`,
       value: `${speedup.toFixed(2)} ×`,
       note: `by counting operations, ${sequence} tokens`,
     });
   }
-  return found;
+  return list;
 }
 
-/** MobileBERT's losses of knowledge transfer: with parameters copied, and as fitted. */
+/** Charts of MobileBERT's losses of knowledge transfer, with parameters copied and as fitted. */
 function transferCharts({ before, after }: Transfer): Markup[] {
   const plot = (title: string, note: string, yTitle: string, lossOf: (layer: LayerLosses) => number) =>
     chart({

@@ -1,11 +1,9 @@
 import type { LayerLosses } from '../pipelines/evaluate/transfer.ts';
 import type { Distillation, FitReport, FitRow, HeldOut, Transfer } from '../pipelines/fit/types.ts';
-import { plural, size, table } from './text.ts';
+import { percents, sqnrText } from './numbers.ts';
+import { indented, plural, size, table } from './text.ts';
 
-const percent = (share: number) => `${(100 * share).toFixed(2)} %`;
-const decibel = (value: number) => (Number.isFinite(value) ? `${value.toFixed(1)} dB` : 'equal');
-
-/** What was changed, on what text, what it costs and what it brings: nothing is written before this is said. */
+/** Prints what was changed, on what text, what it costs and what it brings: nothing is written before this is said. */
 export function fitText(report: FitReport): string {
   const { passes, refitted, embeddings, calibration, operations, failures } = report;
   const counts = passes.map(({ name, rewrites }) => `${name} ${rewrites}`);
@@ -16,37 +14,31 @@ export function fitText(report: FitReport): string {
     for (const reason of declined) lines.push(`           ${name} left ${reason}`);
   for (const { name, shape, rank, ...split } of embeddings) {
     const sizes = `${size(4 * split.numbersBefore)} -> ${size(4 * split.numbersAfter)} in f32`;
-    const uniform = `${percent(split.uniformError)} with all words alike`;
-    const error = calibration ? `${percent(split.relativeError)} by frequency in the text, ${uniform}` : uniform;
+    const uniform = `${percents(split.uniformError)} with all words alike`;
+    const error = calibration ? `${percents(split.relativeError)} by frequency in the text, ${uniform}` : uniform;
     lines.push(`           ${name}: ${shape.join('x')} -> ${shape[0]}x${rank} and ${rank}x${shape[1]}, ${sizes}`);
     lines.push(`           error of its rows ${error}`);
   }
   if (report.distillation) lines.push(`  trained  ${distillationText(report.distillation)}`);
   lines.push(`  cost     ${costText(report.heldOut)}`);
-  if (report.transfer) lines.push(...indented(transferText(report.transfer)));
+  if (report.transfer) lines.push(...indented(transferText(report.transfer), 11));
   for (const { target, sequence, speedup } of operations) {
     lines.push(
       `  gain     ${speedup.toFixed(2)} times the speed, by counting operations for ${target}, ${sequence} tokens`,
     );
   }
   if (report.kept.length > 0) lines.push(`  kept     ${report.kept.join(', ')}`);
-  if (report.pareto)
-    lines.push(
-      ...paretoText(report.pareto)
-        .split('\n')
-        .map((line) => `  ${line}`),
-    );
+  if (report.pareto) lines.push(...indented(paretoText(report.pareto), 2));
   lines.push(...failures.map((failure) => `  FAILED   ${failure}`));
   return lines.join('\n');
 }
 
-function indented(text: string): string[] {
-  return text.split('\n').map((line) => `           ${line}`);
-}
-
-/** Layer by layer, as replaced and as fitted: the error of feature maps in proportion, and attention's divergence over heads. */
+/**
+ * Prints losses layer by layer, as replaced and as fitted: the error of feature maps in proportion, and attention's
+ * divergence over heads.
+ */
 function transferText({ before, after }: Transfer): string {
-  const share = ({ featureMapMse, featureMapPower }: LayerLosses) => percent(featureMapMse / featureMapPower);
+  const share = ({ featureMapMse, featureMapPower }: LayerLosses) => percents(featureMapMse / featureMapPower);
   const divergence = ({ attentionKl }: LayerLosses) =>
     (attentionKl.reduce((sum, value) => sum + value, 0) / attentionKl.length).toFixed(4);
   const rows = after.layers.map((layer, i) => {
@@ -59,11 +51,11 @@ function transferText({ before, after }: Transfer): string {
   return `knowledge transfer on ${plural(after.samples, 'held-out text')}:\n${table([heading, ...rows])}${last}`;
 }
 
-/** What training was worth; where it was not, that it was left. */
+/** Tells what training was worth, or that it was left. */
 export function distillationText({ steps, batch, trial, isKept }: Distillation): string {
   const what = `${plural(steps, 'step')} of ${batch} texts`;
   if (trial === undefined) return `${what}, not measured: there are no held-out texts`;
-  const worth = `${decibel(trial.before)} -> ${decibel(trial.after)} on ${plural(trial.samples, 'held-out text')}`;
+  const worth = `${sqnrText(trial.before)} -> ${sqnrText(trial.after)} on ${plural(trial.samples, 'held-out text')}`;
   return `${what}: ${worth}${isKept ? '' : ', so the fit is taken without it; more steps may help'}`;
 }
 
@@ -71,10 +63,10 @@ function costText(heldOut: HeldOut | undefined): string {
   if (heldOut === undefined) return 'not measured: there are no held-out texts; give --calibrate FILE or --data FILE';
   const { samples, agreement, sqnrDb, accuracy } = heldOut;
   const parts = [
-    `agrees with the original on ${percent(agreement)} of ${plural(samples, 'held-out text')}`,
-    decibel(sqnrDb),
+    `agrees with the original on ${percents(agreement)} of ${plural(samples, 'held-out text')}`,
+    sqnrText(sqnrDb),
   ];
-  if (accuracy) parts.push(`accuracy ${percent(accuracy.original)} -> ${percent(accuracy.changed)}`);
+  if (accuracy) parts.push(`accuracy ${percents(accuracy.original)} -> ${percents(accuracy.changed)}`);
   return parts.join(', ');
 }
 
@@ -95,9 +87,9 @@ function paretoText(rows: readonly FitRow[]): string {
       String(norms),
       String(activations),
       speedup.toFixed(2),
-      percent(heldOut.agreement),
-      decibel(heldOut.sqnrDb),
-      ...(hasAccuracy ? [heldOut.accuracy ? percent(heldOut.accuracy.changed) : ''] : []),
+      percents(heldOut.agreement),
+      sqnrText(heldOut.sqnrDb),
+      ...(hasAccuracy ? [heldOut.accuracy ? percents(heldOut.accuracy.changed) : ''] : []),
       chosen ? 'chosen' : '',
     ]),
   ]);

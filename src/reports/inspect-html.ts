@@ -1,14 +1,14 @@
 import type { InspectResult } from '../pipelines/inspect/inspect.ts';
 import { sizeChart, weightRangeChart } from './html/layer-charts.ts';
 import { html, type Markup, NOTHING } from './html/markup.ts';
-import { digits } from './html/numbers.ts';
 import { charts, code, pageHtml, tiles, warningsList } from './html/page.ts';
 import { picture } from './html/picture.ts';
 import { STORAGE_STATES, storageNodes } from './html/picture-nodes.ts';
 import { numberCell, sortableTable } from './html/tables.ts';
+import { digits } from './numbers.ts';
 import { size } from './text.ts';
 
-/** A model's graph and weights as a page. */
+/** Makes a page of a model's graph and weights. */
 export function inspectHtml({
   source,
   summary,
@@ -52,7 +52,7 @@ export function inspectHtml({
   });
 }
 
-/** The largest first. */
+/** Table of weights, the largest first. */
 export function weightsTable({ weights }: NonNullable<InspectResult['outline']>): Markup {
   const rows = weights.toSorted((a, b) => b.bytes - a.bytes);
   return sortableTable({

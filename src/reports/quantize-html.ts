@@ -5,17 +5,17 @@ import { fitBody } from './fit-html.ts';
 import { chart } from './html/charts.ts';
 import { layerLabels, sizeChart, weightRangeChart } from './html/layer-charts.ts';
 import { html, type Markup, NOTHING } from './html/markup.ts';
-import { decibels, percents } from './html/numbers.ts';
 import { charts, code, failuresList, pageHtml, type Section, type Tile, tiles, warningsList } from './html/page.ts';
 import { picture } from './html/picture.ts';
 import { STORAGE_STATES, storageNodes } from './html/picture-nodes.ts';
 import { scatter } from './html/scatter.ts';
 import { numberCell, sortableTable } from './html/tables.ts';
 import { weightsTable } from './inspect-html.ts';
+import { decibels, percents } from './numbers.ts';
 import { roundingsOf } from './quantize.ts';
 import { plural, size } from './text.ts';
 
-/** What was written, what it costs and what it looks like, as a page; two files have their sections one behind the other. */
+/** Makes a page of what was written, what it costs and what it looks like, with sections of its own for each file. */
 export function quantizeHtml({ source, architecture, task, results, warnings, fit }: QuantizeResult): string {
   const failures = [...(fit?.failures ?? []), ...results.flatMap((file) => file.failures)];
   const schemes = [...new Set(results.map(({ scheme }) => scheme))].join(', ');
@@ -166,30 +166,30 @@ function scanTable({ scan }: QuantizedFile): Markup {
   })}${rest}`;
 }
 
-/** Where one scale must serve all channels, the largest decides what is left for the others. */
+/** Chart of channels: where one scale must serve all, the largest decides what is left for the others. */
 function channelChart({ channels }: QuantizedFile): Markup {
   const ratio = ({ largest, median }: { readonly largest: number; readonly median: number }) => largest / median;
   // What no pass has scaled is the same before and after, and there is nothing to see.
-  const known = (channels ?? []).filter(
+  const scaled = (channels ?? []).filter(
     ({ before, after }) => before.median > 0 && after.median > 0 && Math.abs(ratio(before) / ratio(after) - 1) > 0.01,
   );
   return chart({
     title: 'Largest channel against the median one',
     note: 'max − min of the widest channel over that of the median channel, on the first calibration samples before passes that equalize, on all of them when ranges were chosen. 1 is best.',
     xTitle: 'value, in graph order',
-    labels: known.map((_, i) => String(i + 1)),
+    labels: scaled.map((_, i) => String(i + 1)),
     yTitle: 'ratio (log)',
     scale: 'log',
     kind: 'lines',
     series: [
-      { name: 'before', values: known.map(({ before }) => ratio(before)) },
-      { name: 'after', values: known.map(({ after }) => ratio(after)) },
+      { name: 'before', values: scaled.map(({ before }) => ratio(before)) },
+      { name: 'after', values: scaled.map(({ after }) => ratio(after)) },
     ],
-    names: known.map(({ name }) => name),
+    names: scaled.map(({ name }) => name),
   });
 }
 
-/** Norms that were folded and channels that were scaled change the range of weights. */
+/** Chart of the ranges of weights, which norms that were folded and channels that were scaled change. */
 function rangeChart({ sourceOutline }: QuantizedFile, outline: GraphOutline): Markup {
   return weightRangeChart([
     ...(sourceOutline ? [{ name: 'in the source', outline: sourceOutline }] : []),

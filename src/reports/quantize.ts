@@ -1,8 +1,6 @@
 import type { QuantizedFile, QuantizeResult } from '../pipelines/quantize/quantize.ts';
-import { plural, size, table } from './text.ts';
-
-const decibel = (value: number) => (Number.isFinite(value) ? `${value.toFixed(1)} dB` : 'equal');
-const percent = (share: number) => `${(100 * share).toFixed(2)} %`;
+import { percents, sqnrText } from './numbers.ts';
+import { indented, plural, size, table } from './text.ts';
 
 export function quantizeText({ architecture, task, results }: QuantizeResult): string {
   return [`${architecture}${task ? `, ${task}` : ''}`, ...results.map(fileText)].join('\n\n');
@@ -27,10 +25,6 @@ function fileText(file: QuantizedFile): string {
   ].join('\n');
 }
 
-function indent(text: string): string[] {
-  return text.split('\n').map((line) => `  ${line}`);
-}
-
 function timesLine({ times: { calibrationMs, scanMs, writingMs, proofMs } }: QuantizedFile): string {
   const parts = { calibration: calibrationMs, scan: scanMs, writing: writingMs, proof: proofMs };
   const worded = Object.entries(parts).map(([part, ms]) => `${part} ${(ms / 1000).toFixed(1)} s`);
@@ -40,11 +34,11 @@ function timesLine({ times: { calibrationMs, scanMs, writingMs, proofMs } }: Qua
 function roundingLines(file: QuantizedFile): string[] {
   return roundingsOf(file).map(
     ({ what, used, samples, usedDb, otherDb, other }) =>
-      `  ${what}: ${used} (${decibel(usedDb)} on ${plural(samples, 'trial sample')}; ${other} ${decibel(otherDb)})`,
+      `  ${what}: ${used} (${sqnrText(usedDb)} on ${plural(samples, 'trial sample')}; ${other} ${sqnrText(otherDb)})`,
   );
 }
 
-/** What was tried of a weight's rounding, which of the two was taken, and what each was worth. */
+/** Lists what was tried of a weight's rounding, which of the two was taken, and what each was worth. */
 export function roundingsOf({ rounding, biasCorrection }: QuantizedFile) {
   const rows: { what: string; used: string; other: string; samples: number; usedDb: number; otherDb: number }[] = [];
   if (rounding) {
@@ -66,7 +60,9 @@ function scanLines({ scan }: QuantizedFile): string[] {
   if (!scan) return [];
   const measured = scan.sites.filter(({ sqnrDb }) => sqnrDb !== undefined);
   const sums = { 'all of these': scan.togetherDb, 'everything else': scan.restDb };
-  const totals = Object.entries(sums).flatMap(([name, db]) => (db === undefined ? [] : [[name, decibel(db)] as const]));
+  const totals = Object.entries(sums).flatMap(([name, db]) =>
+    db === undefined ? [] : [[name, sqnrText(db)] as const],
+  );
   if (measured.length === 0) {
     const heading = `${plural(scan.sites.length, 'linear')} with outliers, none kept`;
     return [`  ${[heading, ...totals.map(([name, db]) => `${name} ${db}`)].join(', ')}`];
@@ -74,11 +70,11 @@ function scanLines({ scan }: QuantizedFile): string[] {
   const rows = measured.map(({ name, peak, sqnrDb = 0, kept: isKept }) => [
     name,
     peak.toFixed(0),
-    decibel(sqnrDb),
+    sqnrText(sqnrDb),
     isKept ? scan.keptAs : '',
   ]);
   const heading = ['linears with outliers', 'max/rms', 'alone', 'kept'];
-  return indent(table([heading, ...rows, ...totals.map(([name, db]) => [name, '', db, ''])]));
+  return indented(table([heading, ...rows, ...totals.map(([name, db]) => [name, '', db, ''])]), 2);
 }
 
 function paretoLines({ pareto }: QuantizedFile): string[] {
@@ -86,22 +82,22 @@ function paretoLines({ pareto }: QuantizedFile): string[] {
   const rows = pareto.map(({ kept, addedBytes, sqnrDb, agreement, chosen }) => [
     `${kept}`,
     size(addedBytes),
-    decibel(sqnrDb),
-    percent(agreement),
+    sqnrText(sqnrDb),
+    percents(agreement),
     chosen ? 'chosen' : '',
   ]);
-  return indent(table([['linears kept', 'added', 'SQNR', 'agreement', ''], ...rows]));
+  return indented(table([['linears kept', 'added', 'SQNR', 'agreement', ''], ...rows]), 2);
 }
 
 function proofLines({ proof }: QuantizedFile): string[] {
   if (!proof) return ['  not measured: give --data FILE or --calibrate FILE'];
   const { runtime, samples, sqnrDb, agreement, accuracy, layers } = proof;
-  const parts = [`SQNR ${decibel(sqnrDb)}`, `agreement ${percent(agreement)}`];
-  if (accuracy) parts.push(`accuracy ${percent(accuracy.float)} -> ${percent(accuracy.quantized)}`);
+  const parts = [`SQNR ${sqnrText(sqnrDb)}`, `agreement ${percents(agreement)}`];
+  if (accuracy) parts.push(`accuracy ${percents(accuracy.float)} -> ${percents(accuracy.quantized)}`);
   const lines = [`  against float in ${runtime}, ${samples} samples: ${parts.join(', ')}`];
   if (layers.length > 0) {
-    const rows = layers.map(({ name, sqnrDb: db }) => [name, decibel(db)]);
-    lines.push(...indent(table([['layer', 'SQNR'], ...rows])));
+    const rows = layers.map(({ name, sqnrDb: db }) => [name, sqnrText(db)]);
+    lines.push(...indented(table([['layer', 'SQNR'], ...rows]), 2));
   }
   return lines;
 }

@@ -2,8 +2,9 @@ import type { ConvertedFile, ConvertResult } from '../pipelines/convert/convert.
 import type { WrittenVerification } from '../pipelines/convert/verify-written.ts';
 import type { SpeedResult } from '../pipelines/evaluate/compare-speed.ts';
 import type { InspectResult } from '../pipelines/inspect/inspect.ts';
+import { percents, sqnrText } from './numbers.ts';
 
-/** Columns side by side, each as wide as its widest cell; numbers to the right. */
+/** Lays columns side by side, each as wide as its widest cell; numbers to the right. */
 export function table(rows: readonly (readonly string[])[]): string {
   const columns = Math.max(...rows.map((row) => row.length));
   const widths = Array.from({ length: columns }, (_, i) => Math.max(...rows.map((row) => row[i]?.length ?? 0)));
@@ -17,10 +18,15 @@ export function table(rows: readonly (readonly string[])[]): string {
   return rows.map(line).join('\n');
 }
 
-/** Bytes in units of 10^6 or 10^3, as file managers and app stores count. */
+/** Bytes in words, in units of 10^6 or 10^3, as file managers and app stores count. */
 export function size(bytes: number): string {
   if (bytes >= 1e6) return `${(bytes / 1e6).toFixed(1)} MB`;
   return bytes >= 1e3 ? `${(bytes / 1e3).toFixed(1)} kB` : `${bytes} B`;
+}
+
+/** Lines with so many spaces in front. */
+export function indented(text: string, spaces: number): string[] {
+  return text.split('\n').map((line) => `${' '.repeat(spaces)}${line}`);
 }
 
 export function plural(count: number, noun: string): string {
@@ -41,23 +47,18 @@ function convertedText(file: ConvertedFile): string {
   lines.push(`  passes   ${nodesBefore} nodes -> ${nodesAfter}${ran.length > 0 ? `: ${ran.join(', ')}` : ''}`);
   for (const { name, declined } of passes)
     for (const reason of declined) lines.push(`           ${name} left ${reason}`);
-  if (verify)
-    lines.push(
-      ...verifyText(verify)
-        .split('\n')
-        .map((line) => `  ${line}`),
-    );
+  if (verify) lines.push(...indented(verifyText(verify), 2));
   if (speed) lines.push(`  ${speedText(speed)}`);
   return lines.join('\n');
 }
 
-export function verifyText({ ok, against, runtime, sequences, outputs }: WrittenVerification): string {
+function verifyText({ ok, against, runtime, sequences, outputs }: WrittenVerification): string {
   const rows = outputs.map(({ name, maxAbsError, limit, sqnrDb, agreement }) => [
     name,
     maxAbsError.toExponential(1),
     limit.toExponential(1),
-    Number.isFinite(sqnrDb) ? `${sqnrDb.toFixed(1)} dB` : 'equal',
-    agreement === undefined ? '' : `${(100 * agreement).toFixed(2)} %`,
+    sqnrText(sqnrDb),
+    agreement === undefined ? '' : percents(agreement),
   ]);
   const heading = `verified ${ok ? 'ok' : 'FAILED'} against the ${against} in ${runtime}, ${plural(sequences, 'sequence')}`;
   return `${heading}\n${table([['output', 'max error', 'limit', 'SQNR', 'argmax'], ...rows])}`;
@@ -69,7 +70,7 @@ function speedText({ runtime, shape, rounds, speedup, quartiles }: SpeedResult):
   return `speed    ${speedup.toFixed(2)} times the original's in ${runtime} (${how})`;
 }
 
-/** The graph's text behind a summary in comment lines, which `parseGraph` passes over. */
+/** Prints a graph's text behind a summary in comment lines, which `parseGraph` passes over. */
 export function inspectText({ text, summary }: InspectResult): string {
   const { architecture, task, parameters, bytes, dtypes, ops } = summary;
   const counts = Object.entries(ops).map(([op, count]) => `${op} ${count}`);

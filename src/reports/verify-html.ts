@@ -13,13 +13,13 @@ import {
 import { chart } from './html/charts.ts';
 import { layerLabels } from './html/layer-charts.ts';
 import { html, type Markup, NOTHING } from './html/markup.ts';
-import { digits, percents } from './html/numbers.ts';
 import { charts, code, failuresList, pageHtml, type Tile, tiles, warningsList } from './html/page.ts';
 import { type Cell, numberCell, sortableTable } from './html/tables.ts';
+import { digits, percents, sqnrText } from './numbers.ts';
 import { plural } from './text.ts';
 import { agreementName } from './verify.ts';
 
-/** What `mbert verify` found, as a page. */
+/** Makes a page of what `mbert verify` found. */
 export function verifyHtml(result: VerifyResult): string {
   const { model, against, layers, transfer, metrics, lint, failures, warnings } = result;
   const isGood = failures.length === 0;
@@ -43,22 +43,20 @@ export function verifyHtml(result: VerifyResult): string {
 function tilesOf(result: VerifyResult): Tile[] {
   const { inputs, outputs, agreement, metrics, drop, layers } = result;
   const sqnr = outputs.map(({ sqnrDb }) => sqnrDb).filter((value) => value !== null);
-  const found: Tile[] = [];
+  const list: Tile[] = [];
   if (inputs) {
     const padding = inputs.paddedTo === null ? 'unpadded' : `padded to ${inputs.paddedTo} tokens`;
-    found.push({
+    list.push({
       label: inputs.data === null ? 'token sequences' : 'samples',
       value: String(inputs.samples),
       note: padding,
     });
   }
-  if (sqnr.length > 0) found.push({ label: 'lowest SQNR of an output', value: `${Math.min(...sqnr).toFixed(1)} dB` });
-  if (agreement !== null) {
-    found.push({ label: agreementName(result), value: percents(agreement) });
-  }
+  if (sqnr.length > 0) list.push({ label: 'lowest SQNR of an output', value: `${Math.min(...sqnr).toFixed(1)} dB` });
+  if (agreement !== null) list.push({ label: agreementName(result), value: percents(agreement) });
   if (metrics) {
     const { primary, model, against } = metrics;
-    found.push({
+    list.push({
       label: METRICS[primary].title,
       value: metricText(primary, model[primary]),
       ...(against && { note: `reference: ${metricText(primary, against[primary])}` }),
@@ -67,15 +65,15 @@ function tilesOf(result: VerifyResult): Tile[] {
   if (drop) {
     const of = drop.of === 'agreement' ? 'agreement' : METRICS[drop.of].title;
     const tone = drop.limit === null ? undefined : drop.points > drop.limit ? 'bad' : 'good';
-    found.push({
+    list.push({
       label: `${of} lost`,
       value: `${drop.points.toFixed(2).replace('-', '−')} points`,
       ...(drop.limit !== null && { note: `${drop.limit} may be` }),
       ...(tone && { tone }),
     });
   }
-  if (layers?.parting) found.push({ label: 'the models part at', value: layers.parting.op, note: layers.parting.name });
-  return found;
+  if (layers?.parting) list.push({ label: 'the models part at', value: layers.parting.op, note: layers.parting.name });
+  return list;
 }
 
 function metricText(name: MetricName, value: number | undefined): string {
@@ -116,7 +114,7 @@ function metricsTable({ samples, model, against, note }: TaskMetrics): Markup {
   return html`${table}<p class="note">${plural(samples, 'label')}${note === null ? '' : `, ${note}`}</p>`;
 }
 
-/** Null is either "equal" or "not a number": the error tells which. */
+/** Cell of an SQNR, of which null is either "equal" or "not a number": the error tells which. */
 function sqnrCell(sqnrDb: number | null, isEqual: boolean): Cell {
   if (sqnrDb !== null) return numberCell(sqnrDb, (value) => `${value.toFixed(1)} dB`);
   return { text: isEqual ? 'equal' : '–', value: isEqual ? Number.MAX_VALUE : null };
@@ -149,16 +147,15 @@ function layersBody({ samples, compared, scale, layers, parting }: LayerComparis
     kind: 'lines',
     series: [{ name: 'SQNR', values: layers.map(({ sqnrDb }) => (sqnrDb === LEAST_DB ? null : sqnrDb)) }],
   });
-  const db = (value: number | null) => (value === null ? 'equal' : `${value.toFixed(1)} dB`);
   const verdict = parting
     ? html`<p>The models part at ${parting.op} ${code(parting.name)}${
         parting.name === parting.modelName ? '' : html` (${code(parting.modelName)} in the model)`
-      }: ${db(parting.sqnrDb)}; what it reads: ${db(parting.before)}.</p>`
+      }: ${sqnrText(parting.sqnrDb)}; what it reads: ${sqnrText(parting.before)}.</p>`
     : html`<p>No inner value is far from the reference.</p>`;
   return html`${verdict}<p class="note">${plural(compared, 'inner value')} compared on ${plural(samples, 'sample')}${how}.</p>${charts([plot])}`;
 }
 
-/** The paper's losses: Sun et al. 2020, section 3.3. */
+/** Charts and a table of the paper's losses: Sun et al. 2020, section 3.3. */
 function transferBody({ samples, tokens, layers, logitsKl }: TransferLosses): Markup {
   const labels = layers.map(({ student, teacher }) => (student === teacher ? `${student}` : `${student}:${teacher}`));
   const heads = Math.max(0, ...layers.map(({ attentionKl }) => attentionKl.length));

@@ -8,14 +8,13 @@ import {
   type VerifiedModel,
   type VerifyResult,
 } from '../pipelines/verify/types.ts';
+import { percents, sqnrText } from './numbers.ts';
 import { plural, table } from './text.ts';
 
-const decibel = (value: number | null) => (value === null ? 'equal' : `${value.toFixed(1)} dB`);
-/** TensorFlow's converter names a fused value by all that went into it. */
+/** First part of a name: TensorFlow's converter names a fused value by all that went into it. */
 const shortName = (name: string) => name.split(';').find((part) => part !== '') ?? name;
-const percent = (share: number) => `${(100 * share).toFixed(2)} %`;
 
-/** What `mbert verify` found, for a terminal: what ran on what, then outputs, metrics, layers, losses and the verdict. */
+/** Prints what `mbert verify` found: what ran on what, then outputs, metrics, layers, losses and the verdict. */
 export function verifyResultText(result: VerifyResult): string {
   const { outputs, metrics, layers, transfer, lint } = result;
   const parts = [headingText(result)];
@@ -50,14 +49,14 @@ function outputsText(result: VerifyResult): string {
   const rows = outputs.map(({ name, modelName, maxAbsError, sqnrDb, agreement: share }) => [
     name === modelName ? name : `${name} / ${modelName}`,
     maxAbsError === null ? 'NaN' : maxAbsError.toExponential(1),
-    maxAbsError === null ? '' : decibel(sqnrDb),
-    share === null ? '' : percent(share),
+    maxAbsError === null ? '' : sqnrText(sqnrDb),
+    share === null ? '' : percents(share),
   ]);
-  const answers = agreement === null ? '' : `\n${agreementName(result)}  ${percent(agreement)}`;
+  const answers = agreement === null ? '' : `\n${agreementName(result)}  ${percents(agreement)}`;
   return `${table([['output', 'max error', 'SQNR', 'argmax'], ...rows])}${answers}`;
 }
 
-/** What `agreement` is a share of, or what stands in its place. */
+/** Name of `agreement`: what it is a share of, or what stands in its place. */
 export function agreementName({ task, outputs }: VerifyResult): string {
   if (task === 'features') return 'mean cosine';
   return outputs.every(({ agreement }) => agreement === null) ? 'correlation of answers' : 'equal answers';
@@ -68,7 +67,7 @@ function metricsText({ samples, model, against, note }: TaskMetrics): string {
   const value = (name: MetricName, of: TaskMetrics['model'] | null) => {
     const number = of?.[name];
     if (number === undefined) return '';
-    return METRICS[name].isShare ? percent(number) : number.toFixed(4);
+    return METRICS[name].isShare ? percents(number) : number.toFixed(4);
   };
   const rows = names.map((name) => [
     METRICS[name].title,
@@ -83,12 +82,12 @@ function layersText({ samples, compared, scale, layers, parting }: LayerComparis
   const how = scale === 'as-is' ? '' : ', each channel up to a factor and an offset';
   const lines = [`${plural(compared, 'inner value')} compared on ${plural(samples, 'sample')}${how}`];
   if (layers.length > 0)
-    lines.push(table([['layer', 'SQNR'], ...layers.map(({ name, sqnrDb }) => [shortName(name), decibel(sqnrDb)])]));
+    lines.push(table([['layer', 'SQNR'], ...layers.map(({ name, sqnrDb }) => [shortName(name), sqnrText(sqnrDb)])]));
   if (parting) {
     const { name, modelName, op, sqnrDb, before } = parting;
     const other = name === modelName ? '' : ` (${shortName(modelName)} in the model)`;
     lines.push(
-      `the models part at ${op} ${shortName(name)}${other}: ${decibel(sqnrDb)}, what it reads ${decibel(before)}`,
+      `the models part at ${op} ${shortName(name)}${other}: ${sqnrText(sqnrDb)}, what it reads ${sqnrText(before)}`,
     );
   } else lines.push('no inner value is far from the reference');
   return lines.join('\n');

@@ -23,7 +23,7 @@ export function loadLiteRt(): Promise<LiteRt> {
   });
 }
 
-/** What the package's loader expects of a browser's worker, with the type that TypeScript's Node library lacks. */
+/** Globals that the package's loader expects of a browser's worker and that TypeScript's Node library lacks. */
 type WorkerGlobals = typeof globalThis & {
   self?: unknown;
   importScripts?: (path: string) => void;
@@ -62,7 +62,7 @@ function importScript(path: string): void {
   (globalThis as WorkerGlobals).ModuleFactory = () => factory(silent);
 }
 
-/** The package looks for a GPU and warns where there is none, although only the CPU is asked for. */
+/** Runs `task` without the package's warning that there is no GPU: only the CPU is asked for. */
 async function withoutGpuWarning<T>(task: () => Promise<T>): Promise<T> {
   const { warn } = console;
   console.warn = (...words: unknown[]) => {

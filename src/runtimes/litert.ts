@@ -1,6 +1,6 @@
 import type { CompiledModel, Tensor as LiteRtTensor } from '@litertjs/core';
 import { MbertError } from '../errors.ts';
-import { openFile } from '../io/files.ts';
+import { withFile } from '../io/files.ts';
 import { arrayOf, type Tensor } from '../ir/tensor.ts';
 import { type LiteRt, loadLiteRt } from './litert-loader.ts';
 import {
@@ -13,10 +13,10 @@ import {
   wantedOutputs,
 } from './runtime.ts';
 
-/** What @litertjs/core has tensors for. It refuses int8, int64 and others when a model is loaded. */
+/** Dtypes that @litertjs/core has tensors for. It refuses int8, int64 and others when a model is loaded. */
 const DTYPE_OF = { float32: 'f32', int32: 'i32', uint8: 'u8' } as const;
 
-/** WebAssembly's memory ends at 4 GiB and the runtime packs weights beside the file. */
+/** Largest model: WebAssembly's memory ends at 4 GiB and the runtime packs weights beside the file. */
 const MAX_MODEL_BYTES = 2 ** 31;
 
 /**
@@ -45,15 +45,12 @@ export const litert: Runtime = {
 };
 
 function readModel(path: string): Uint8Array {
-  const file = openFile(path);
-  try {
+  return withFile(path, (file) => {
     if (file.size > MAX_MODEL_BYTES) {
       throw new MbertError('UNSUPPORTED', `${path}: ${file.size} bytes do not fit LiteRT's WebAssembly memory`);
     }
     return file.read(0, file.size);
-  } finally {
-    file.close();
-  }
+  });
 }
 
 async function compile(runtime: LiteRt, bytes: Uint8Array, name: string): Promise<CompiledModel> {
@@ -68,7 +65,7 @@ async function compile(runtime: LiteRt, bytes: Uint8Array, name: string): Promis
   }
 }
 
-/** LiteRT's native errors are a trace of source positions, whose last line says what happened. */
+/** The words of an error that matter: LiteRT's native ones are a trace of source positions, whose last line tells. */
 function complaint(cause: unknown): string {
   const message = cause instanceof Error ? cause.message : String(cause);
   if (!message.startsWith('ERROR: [')) return firstLine(cause);
@@ -113,7 +110,7 @@ function openSession(runtime: LiteRt, compiled: CompiledModel, name: string): Ru
   };
 }
 
-/** Every output is taken out of WebAssembly's memory, which nothing else would free. */
+/** Runs a model. Every output is taken out of WebAssembly's memory, which nothing else would free. */
 async function runModel(
   compiled: CompiledModel,
   name: string,

@@ -117,7 +117,7 @@ function openSession(ort: Ort, session: InferenceSession, name: string, { profil
   };
 }
 
-/** Fails for ids outside the vocabulary and for shapes that only show at run time. */
+/** Runs a session, which fails for ids outside the vocabulary and for shapes that only show at run time. */
 async function runSession(
   session: InferenceSession,
   name: string,

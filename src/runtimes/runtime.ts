@@ -23,17 +23,19 @@ export interface RuntimeSession {
 }
 
 export interface LoadOptions {
-  /** What errors call a model that is given as bytes. */
+  /** Name in errors of a model that is given as bytes. */
   readonly name?: string;
-  /** ONNX Runtime only; LiteRT in WebAssembly has one thread. Default: as many as there are cores. */
+  /** Threads, of ONNX Runtime only: LiteRT in WebAssembly has one. Default: as many as there are cores. */
   readonly threads?: number;
-  /** ONNX Runtime only: false lets threads sleep that wait for work, so that a core is free between runs. Default: true. */
+  /**
+   * False lets threads sleep that wait for work, so that a core is free between runs. ONNX Runtime only. Default: true.
+   */
   readonly spinning?: boolean;
-  /** ONNX Runtime only: writes the graph as the runtime optimized it. */
+  /** Path to which ONNX Runtime writes the graph as it optimized it. */
   readonly optimizedModelPath?: string;
-  /** ONNX Runtime only; default true. */
+  /** False runs the graph as it is written. ONNX Runtime only. Default: true. */
   readonly graphOptimization?: boolean;
-  /** ONNX Runtime only: measures each node, and writes the times at `close` to a JSON file whose path begins with this. */
+  /** Start of the path of a JSON file to which ONNX Runtime writes the times of each node at `close`. */
   readonly profilePath?: string;
 }
 
@@ -57,7 +59,7 @@ export async function importOptional<T>(name: string, load: () => Promise<T>): P
   }
 }
 
-/** What errors call the model. */
+/** Name of a model in errors. */
 export function modelName(model: string | Uint8Array, options: LoadOptions): string {
   return options.name ?? (typeof model === 'string' ? model : 'model');
 }
@@ -68,7 +70,7 @@ export function firstLine(cause: unknown): string {
   return message.split('\n', 1)[0] ?? '';
 }
 
-/** The feeds in the model's order and dtypes. Throws MISMATCH for a missing, foreign or misshapen one. */
+/** Puts feeds in the model's order and dtypes. Throws MISMATCH for a missing, foreign or misshapen one. */
 export function fitFeeds(
   model: string,
   inputs: readonly TensorInfo[],
@@ -94,7 +96,7 @@ export function fitFeeds(
   return fitted;
 }
 
-/** The outputs to fetch. Throws MISMATCH for a name that the model does not have. */
+/** Names of the outputs to fetch. Throws MISMATCH for one that the model does not have. */
 export function wantedOutputs(
   model: string,
   outputs: readonly TensorInfo[],
@@ -114,7 +116,7 @@ function unknownName(model: string, kind: string, name: string, names: readonly 
   });
 }
 
-/** ONNX Runtime reports an undeclared shape as an empty one, so a declared scalar is not checked. */
+/** True for a shape that fits the declared one; an undeclared one is reported as a scalar, so any fits that. */
 function takesShape(declared: Shape, given: readonly number[]): boolean {
   if (declared.length === 0) return true;
   if (declared.length !== given.length) return false;

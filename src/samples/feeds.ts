@@ -2,25 +2,27 @@ import { MbertError } from '../errors.ts';
 import { shapeText, sizeOf } from '../ir/shape.ts';
 import { type Tensor, tensorOf } from '../ir/tensor.ts';
 
-/** Token ids with their token types (0 for the first text, 1 for the second), special tokens included, without padding. */
+/**
+ * Token ids with their token types (0 for the first text, 1 for the second), special tokens included, without padding.
+ */
 export interface TokenRow {
   readonly inputIds: readonly number[];
   readonly tokenTypeIds: readonly number[];
 }
 
-export interface FeedOptions {
+interface FeedLayout {
   readonly dtype: 'i32' | 'i64';
-  /** [..., sequence]: the axes before the last hold the rows in order. */
+  /** Shape [..., sequence]: the axes before the last hold the rows in order. */
   readonly shape: readonly number[];
-  /** The id of padding. */
+  /** Id of padding. */
   readonly pad: number;
 }
 
 /**
- * `input_ids`, `attention_mask` and `token_type_ids`, all of `shape`: padding has the id `pad`, mask 0 and type 0.
- * Throws MISMATCH where the rows do not fit the shape.
+ * Makes `input_ids`, `attention_mask` and `token_type_ids`, all of `shape`: padding has the id `pad`, mask 0 and type
+ * 0. Throws MISMATCH where the rows do not fit the shape.
  */
-export function feedsOf(rows: readonly TokenRow[], { dtype, shape, pad }: FeedOptions): Map<string, Tensor> {
+export function feedsOf(rows: readonly TokenRow[], { dtype, shape, pad }: FeedLayout): Map<string, Tensor> {
   const length = shape.at(-1) ?? 0;
   const ids = new Int32Array(sizeOf(shape)).fill(pad);
   const mask = new Int32Array(ids.length);

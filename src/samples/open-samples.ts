@@ -3,7 +3,7 @@ import { basename } from 'node:path';
 import { MbertError } from '../errors.ts';
 import { openTfrecord } from '../formats/tfrecord.ts';
 import { decodeText } from '../io/bytes.ts';
-import { type ModelFile, openFile } from '../io/files.ts';
+import { type ModelFile, withFile } from '../io/files.ts';
 import type { TokenRow } from './feeds.ts';
 import { parseSamples, type Sample } from './samples.ts';
 import { looksLikeSquad, parseSquad } from './squad.ts';
@@ -13,65 +13,65 @@ import type { Texts, WordPiece } from './wordpiece.ts';
 
 /** A sequence to calibrate or evaluate on. */
 export interface TokenSample {
-  /** Without padding. */
+  /** Tokens without padding. */
   readonly row: TokenRow;
   readonly label: number | string | undefined;
-  /** The first and the last token of a question's answer, where the file has them; [0, 0] is [CLS]: no answer. */
+  /** First and last token of a question's answer, where the file has them; [0, 0] is [CLS]: no answer. */
   readonly span?: readonly [start: number, end: number] | undefined;
-  /** What it was made from; files of tokens have none. */
+  /** Texts that it was made from; files of tokens have none. */
   readonly texts: Texts | undefined;
 }
 
-export interface SampleOptions {
-  /** The model's own; files of tokens need none. */
+export interface SampleFileOptions {
+  /** Tokenizer of the model; files of tokens need none. */
   readonly tokenizer: WordPiece | undefined;
-  /** What is longer is cut: the sequence length of the model. */
+  /** Sequence length of the model, to which longer samples are cut. */
   readonly maxLength: number;
-  /** The rows of the model's word embeddings. */
+  /** Rows of the model's word embeddings. */
   readonly vocabRows: number;
-  /** The rows of its token type embeddings; 1 makes second texts look like first ones. */
+  /** Rows of its token type embeddings; 1 makes second texts look like first ones. */
   readonly tokenTypes: number;
-  /** Shuffles; without it samples come in file order. */
+  /** Seed of a shuffle; without one samples come in file order. */
   readonly seed?: number;
 }
 
 /** A file of samples. They are encoded when they are taken, so that a few of many cost little. */
 export interface SampleFile {
   readonly path: string;
-  /** All samples that it holds. */
+  /** Number of samples that it holds. */
   readonly count: number;
   readonly sha256: string;
-  /** What a user should know, worded `file: part: problem`. */
+  /** Warnings for the user, worded `file: part: problem`. */
   readonly warnings: readonly string[];
-  /** Up to `count` samples from place `start` on: none behind the end. */
+  /** Encodes up to `count` samples from place `start` on: none behind the end. */
   take(start: number, count: number): TakenSamples;
 }
 
-export interface TakenSamples {
+interface TakenSamples {
   readonly samples: readonly TokenSample[];
-  /** How many were longer than the model takes. */
+  /** Number of samples that were longer than the model takes. */
   readonly truncated: number;
-  /** As in SampleFile. */
+  /** Warnings for the user, worded `file: part: problem`. */
   readonly warnings: readonly string[];
 }
 
-/** What a written model says of the samples that it was calibrated on. */
+/** Facts that a written model states of the samples that it was calibrated on. */
 export interface SampleManifest {
-  /** The file's name without its folder. */
+  /** Name of the file without its folder. */
   readonly source: string;
   readonly sha256: string;
-  /** The first so many samples, of the file or of its shuffled order. */
+  /** Number of samples, the first of the file or of its shuffled order. */
   readonly count: number;
   readonly seed: number | null;
 }
 
-/** `PK\3\4`, how a zip archive with something in it begins. */
+/** First bytes of a zip archive with something in it, `PK\3\4`. */
 const ZIP_MAGIC = [0x50, 0x4b, 3, 4];
 
-/** Everything is held in memory; the largest text sets for calibration are below 100 MB. */
+/** Most bytes of a file, which is held in memory; the largest text sets for calibration are below 100 MB. */
 const MAX_FILE_BYTES = 2 ** 29;
 
-/** More than this share of unknown words, and the text is in another language, or the vocabulary is another model's. */
+/** Most unknown words, as a share: with more the text is in another language, or the vocabulary is another model's. */
 const MAX_UNKNOWN = 0.2;
 
 /**
@@ -79,9 +79,8 @@ const MAX_UNKNOWN = 0.2;
  * lines of text, columns or JSON objects (see `parseSamples`). Throws USAGE where text is given without a tokenizer,
  * MALFORMED for what cannot be read, MISMATCH where the vocabulary is larger than the model's embeddings.
  */
-export function openSamples(path: string, options: SampleOptions): SampleFile {
-  const file = openFile(path);
-  try {
+export function openSamples(path: string, options: SampleFileOptions): SampleFile {
+  return withFile(path, (file) => {
     if (file.size > MAX_FILE_BYTES) {
       throw new MbertError('UNSUPPORTED', `${path}: ${file.size} bytes of samples are over ${MAX_FILE_BYTES}`, {
         hint: 'give a part of the file: some hundred samples are enough',
@@ -111,12 +110,10 @@ export function openSamples(path: string, options: SampleOptions): SampleFile {
         };
       },
     };
-  } finally {
-    file.close();
-  }
+  });
 }
 
-/** What to write into a model that was calibrated on the first `count` samples of a file. */
+/** Manifest to write into a model that was calibrated on the first `count` samples of a file. */
 export function manifestOf({ path, sha256 }: SampleFile, count: number, seed: number | undefined): SampleManifest {
   return { source: basename(path), sha256, count, seed: seed ?? null };
 }
@@ -132,8 +129,8 @@ function tokenRows(file: ModelFile, bytes: Uint8Array): PaddedRows | undefined {
   return records && tfrecordRows(records, file.path);
 }
 
-function fromText(bytes: Uint8Array, path: string, options: SampleOptions) {
-  const { tokenizer, vocabRows, maxLength } = options;
+function fromText(bytes: Uint8Array, path: string, options: SampleFileOptions) {
+  const { tokenizer, vocabRows } = options;
   const text = decodeText(bytes, path);
   const samples = looksLikeSquad(text) ? parseSquad(text, path) : parseSamples(text, path);
   if (tokenizer === undefined) {
@@ -154,11 +151,15 @@ function fromText(bytes: Uint8Array, path: string, options: SampleOptions) {
   return {
     count: samples.length,
     warnings,
-    read: (i: number) => fromTexts(samples[i] as Sample, tokenizer, maxLength, options.tokenTypes),
+    read: (i: number) => fromTexts(samples[i] as Sample, tokenizer, options),
   };
 }
 
-function fromTexts({ texts, label }: Sample, tokenizer: WordPiece, maxLength: number, tokenTypes: number): Encoded {
+function fromTexts(
+  { texts, label }: Sample,
+  tokenizer: WordPiece,
+  { maxLength, tokenTypes }: SampleFileOptions,
+): Encoded {
   const whole = tokenizer.encode(texts);
   const isCut = whole.inputIds.length > maxLength;
   const row = isCut ? tokenizer.encode(texts, maxLength) : whole;
@@ -169,12 +170,12 @@ function withoutTypes({ inputIds }: TokenRow): TokenRow {
   return { inputIds, tokenTypeIds: inputIds.map(() => 0) };
 }
 
-/** A padded row without its padding, checked against the model. */
+/** Takes the padding off a row and checks it against the model. */
 function fromPadded(
   { inputIds, mask, tokenTypeIds, label, span }: PaddedRow,
   path: string,
   index: number,
-  options: SampleOptions,
+  options: SampleFileOptions,
 ): Encoded {
   const fail = (code: 'MALFORMED' | 'MISMATCH', problem: string): never => {
     throw new MbertError(code, `${path}: sample ${index + 1}: ${problem}`);
@@ -204,12 +205,16 @@ function fromPadded(
   };
 }
 
-/** The last token is [SEP], which the model knows every sequence to end with. */
+/** Cuts a sequence but for its last token, [SEP], which the model knows every sequence to end with. */
 function cut(values: readonly number[], length: number): number[] {
   return [...values.slice(0, length - 1), values.at(-1) as number];
 }
 
-function takenWarnings(path: string, encoded: readonly Encoded[], { tokenizer, maxLength }: SampleOptions): string[] {
+function takenWarnings(
+  path: string,
+  encoded: readonly Encoded[],
+  { tokenizer, maxLength }: SampleFileOptions,
+): string[] {
   const warnings: string[] = [];
   const cutCount = encoded.filter(({ isCut }) => isCut).length;
   if (cutCount > 0) warnings.push(`${path}: ${cutCount} of ${encoded.length} samples are cut to ${maxLength} tokens`);

@@ -1,16 +1,16 @@
 import { createHash } from 'node:crypto';
 import type { TokenSample } from './open-samples.ts';
 
-export interface Overlap {
-  /** Evaluation samples that were calibrated on. */
+interface Overlap {
+  /** Number of evaluation samples that were calibrated on. */
   readonly count: number;
-  /** The first of them: its place among the evaluation samples, from 0. */
+  /** Place of the first of them among the evaluation samples, from 0. */
   readonly first: number;
 }
 
 /**
- * Evaluation samples that occur in the calibration data: a result on them says nothing of new text. Texts are compared
- * but for case, spaces and forms of one character; samples of which one side has only tokens, by their tokens.
+ * Finds evaluation samples that occur in the calibration data: a result on them tells nothing of new text. Texts are
+ * compared but for case, spaces and forms of one character; samples of which one side has only tokens, by their tokens.
  */
 export function findOverlap(calibration: readonly TokenSample[], evaluation: readonly TokenSample[]): Overlap | null {
   const seen = new Set(calibration.flatMap(keysOf));
@@ -24,7 +24,7 @@ export function findOverlap(calibration: readonly TokenSample[], evaluation: rea
   return count === 0 ? null : { count, first };
 }
 
-/** Hashes, so that what is kept is small however long the texts are. */
+/** Keys of a sample, as hashes, so that what is kept is small however long the texts are. */
 function keysOf({ row, texts }: TokenSample): string[] {
   const keys = [hash(`tokens ${row.inputIds.join(' ')}`)];
   if (texts) keys.push(hash(`text ${texts.map(normalized).join('\n')}`));

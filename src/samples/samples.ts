@@ -1,18 +1,18 @@
 import { MbertError } from '../errors.ts';
 import { isObject, jsonText, parseJson } from '../formats/json.ts';
 import { decodeText } from '../io/bytes.ts';
-import { openFile } from '../io/files.ts';
+import { withFile } from '../io/files.ts';
 import type { Tensor } from '../ir/tensor.ts';
 import { feedsOf } from './feeds.ts';
 import type { Texts, WordPiece } from './wordpiece.ts';
 
-/** One text or pair of texts, with its label where the file has labels. */
+/** A text or pair of texts, with its label where the file has labels. */
 export interface Sample {
   readonly texts: Texts;
   readonly label?: number | string;
 }
 
-/** The text columns that data sets have, pairs first: a row with question and sentence is a pair. */
+/** Text columns that data sets have, pairs first: a row with question and sentence is a pair. */
 const COLUMNS = [
   ['sentence1', 'sentence2'],
   ['question1', 'question2'],
@@ -25,25 +25,22 @@ const COLUMNS = [
 
 const HINT = `text columns are ${COLUMNS.map((names) => names.join(' and ')).join(', or ')}; label is optional`;
 
-/** Half of the longest string that V8 makes. */
+/** Most bytes of a text, half of the longest string that V8 makes. */
 const MAX_TEXT_BYTES = 2 ** 28;
 
 /** Reads a file of samples, see `parseSamples`. */
 export function readSamples(path: string): Sample[] {
-  const file = openFile(path);
-  try {
+  return withFile(path, (file) => {
     if (file.size > MAX_TEXT_BYTES)
       throw new MbertError('UNSUPPORTED', `${path}: ${file.size} bytes are over ${MAX_TEXT_BYTES}`);
     return parseSamples(decodeText(file.read(0, file.size), path), path);
-  } finally {
-    file.close();
-  }
+  });
 }
 
 /**
- * Samples in file order from one of three formats, told by the first line that is not empty: a JSON object a line; tab
- * separated columns under a header that names a text column (no quoting, as in GLUE); else one text a line. Empty lines
- * do not count. Throws MALFORMED for bad rows, as `file: line N: problem`.
+ * Reads samples in file order from one of three formats, told by the first line that is not empty: a JSON object a
+ * line; tab separated columns under a header that names a text column (no quoting, as in GLUE); else one text a line.
+ * Empty lines do not count. Throws MALFORMED for bad rows, as `file: line N: problem`.
  */
 export function parseSamples(text: string, what: string): Sample[] {
   const lines = text.split(/\r\n|\n|\r/).map((line, i): Line => ({ text: line, what: `${what}: line ${i + 1}` }));
@@ -54,7 +51,11 @@ export function parseSamples(text: string, what: string): Sample[] {
   return samples;
 }
 
-/** `input_ids`, `attention_mask` and `token_type_ids` [1, sequence] of one sample: `length` cuts and pads, without it `maxLength` cuts. */
+/**
+ * Makes `input_ids`, `attention_mask` and `token_type_ids` [1, sequence] of one sample: `length` cuts and pads, without
+ * it
+ * `maxLength` cuts.
+ */
 export function encodeSample(
   { texts }: Sample,
   tokenizer: WordPiece,
@@ -67,7 +68,7 @@ export function encodeSample(
 
 interface Line {
   readonly text: string;
-  /** File and number. */
+  /** Name of the line in errors, by file and number. */
   readonly what: string;
 }
 
@@ -81,7 +82,7 @@ function parseLines(first: Line, rest: readonly Line[]): Sample[] {
   throw new MbertError('MALFORMED', `${first.what}: is a header without a text column`, { hint: HINT });
 }
 
-/** All rows with a label or none: with some, a metric would be of an unknown part of the data. */
+/** Parses rows, of which all must have a label or none: with some, a metric would be of an unknown part of the data. */
 function sameLabels(lines: readonly Line[], parse: (line: Line) => Sample): Sample[] {
   const samples = lines.map(parse);
   const isLabelled = samples[0]?.label !== undefined;

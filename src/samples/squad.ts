@@ -2,23 +2,23 @@ import { MbertError } from '../errors.ts';
 import { isObject, type JsonObject, type JsonValue, jsonText, parseJson } from '../formats/json.ts';
 import type { Sample } from './samples.ts';
 
-/** Whether this text is one JSON object whose first keys are SQuAD's, not an object a line. */
+/** True for a text that is one JSON object whose first keys are SQuAD's, not an object a line. */
 export function looksLikeSquad(text: string): boolean {
   return /^\s*\{\s*"(version"\s*:\s*"[^"]*"\s*,\s*"data|data)"\s*:/.test(text);
 }
 
 /**
- * A sample [question, context] for each question of a SQuAD file (version 1.1 or 2.0), in file order. Answers are places
- * in the text, not in its tokens, and are left out. Throws MALFORMED as `file: part: problem`.
+ * Reads a sample [question, context] for each question of a SQuAD file (version 1.1 or 2.0), in file order. Answers are
+ * places in the text, not in its tokens, and are left out. Throws MALFORMED as `file: part: problem`.
  */
 export function parseSquad(text: string, what: string): Sample[] {
   const samples: Sample[] = [];
   const root = objectOf(parseJson(text, what), what);
   for (const [i, article] of listOf(root, 'data', what).entries()) {
     const part = `${what}: data[${i}]`;
-    for (const [j, each] of listOf(objectOf(article, part), 'paragraphs', part).entries()) {
+    for (const [j, item] of listOf(objectOf(article, part), 'paragraphs', part).entries()) {
       const place = `${part}.paragraphs[${j}]`;
-      const paragraph = objectOf(each, place);
+      const paragraph = objectOf(item, place);
       const context = textOf(paragraph, 'context', place);
       for (const [k, question] of listOf(paragraph, 'qas', place).entries()) {
         const where = `${place}.qas[${k}]`;

@@ -9,12 +9,12 @@ import { arrayOf, type Tensor } from '../ir/tensor.ts';
 /** A padded sequence as a file holds it. */
 export interface PaddedRow {
   readonly inputIds: readonly number[];
-  /** Absent: padding shows by its id alone. */
+  /** Mask; where it is absent, padding shows by its id alone. */
   readonly mask: readonly number[] | undefined;
-  /** Absent: all 0. */
+  /** Token types; where they are absent, all are 0. */
   readonly tokenTypeIds: readonly number[] | undefined;
   readonly label: number | undefined;
-  /** The first and the last token of a question's answer. */
+  /** First and last token of a question's answer. */
   readonly span: readonly [start: number, end: number] | undefined;
 }
 
@@ -24,7 +24,7 @@ export interface PaddedRows {
   read(index: number): PaddedRow;
 }
 
-/** What transformers calls a part, and what google-research's scripts do. */
+/** Names of the parts, transformers' and those of google-research's scripts. */
 const NAMES = {
   inputIds: ['input_ids'],
   mask: ['attention_mask', 'input_mask'],
@@ -43,13 +43,13 @@ const HINT = `token files hold ${NAMES.inputIds[0]}, and beside it ${NAMES.mask[
 /** Rows of an .npz of integer arrays [samples, sequence] or [sequence]; labels are [samples]. */
 export function npzRows(file: ModelFile): PaddedRows {
   const arrays = readNpz(file);
-  const found: { readonly [P in Part]?: Tensor } = Object.fromEntries(
+  const parts: { readonly [P in Part]?: Tensor } = Object.fromEntries(
     PARTS.flatMap((part) => {
-      const name = NAMES[part].find((each) => arrays.has(each));
+      const name = NAMES[part].find((known) => arrays.has(known));
       return name === undefined ? [] : [[part, integerArray(name, arrays, file.path)]];
     }),
   );
-  const { inputIds, mask, tokenTypeIds, label } = found;
+  const { inputIds, mask, tokenTypeIds, label } = parts;
   if (inputIds === undefined) throw noIds(file.path, [...arrays.keys()]);
   if (inputIds.shape.length < 1 || inputIds.shape.length > 2) {
     throw new MbertError('MALFORMED', `${file.path}: input_ids: is ${shapeText(inputIds.shape)}`, {
@@ -57,7 +57,7 @@ export function npzRows(file: ModelFile): PaddedRows {
     });
   }
   for (const part of ['mask', 'tokenTypeIds'] as const) {
-    const array = found[part];
+    const array = parts[part];
     if (array === undefined || sameShape(array.shape, inputIds.shape)) continue;
     const problem = `is ${shapeText(array.shape)}, input_ids is ${shapeText(inputIds.shape)}`;
     throw new MbertError('MALFORMED', `${file.path}: ${NAMES[part].join(' or ')}: ${problem}`);
@@ -69,7 +69,7 @@ export function npzRows(file: ModelFile): PaddedRows {
   const types = tokenTypeIds && rowsOf(tokenTypeIds, length);
   const perSample = (array: Tensor | undefined) =>
     array && array.shape.length === 1 && array.shape[0] === count ? rowsOf(array, 1) : undefined;
-  const [labels, starts, ends] = [perSample(label), perSample(found.start), perSample(found.end)];
+  const [labels, starts, ends] = [perSample(label), perSample(parts.start), perSample(parts.end)];
   return {
     count,
     read: (i) => ({

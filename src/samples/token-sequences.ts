@@ -4,26 +4,27 @@ import type { Tensor } from '../ir/tensor.ts';
 import { feedsOf, type TokenRow } from './feeds.ts';
 
 export interface SequenceOptions {
-  /** [..., sequence] */
+  /** Shape [..., sequence]. */
   readonly shape: readonly number[];
   readonly seed: number;
-  /** Ids lie in 1 … vocabSize - 1. Default 100, which every real vocabulary has; a model's own size tests more of it. */
+  /** Limit of ids, which lie in 1 … vocabSize - 1. Default 100, as every vocabulary has; a model's own tests more. */
   readonly vocabSize?: number;
-  /** How many token types the model has; default 2. */
+  /** Number of token types that the model has; default 2. */
   readonly tokenTypes?: number;
-  /** Default i32; the runtimes convert. */
+  /** Type of ids; default i32, which the runtimes convert. */
   readonly dtype?: 'i32' | 'i64';
 }
 
-/** BERT's [PAD]: the trigram front reads its embedding, so padding must have the real id. */
+/** Id of BERT's [PAD]: the trigram front reads its embedding, so padding must have the real id. */
 const PAD = 0;
 
-/** One row in four has no padding. The length of the others is uniform in 1 … sequence. */
+/** Share of rows without padding. The length of the others is uniform in 1 … sequence. */
 const FULL_ROWS = 0.25;
 
 /**
- * Random feeds `input_ids`, `attention_mask` and `token_type_ids` of `shape`: each row has its own length with padding
- * behind it, and a first part of token type 0 before a second of type 1. Same options, same feeds, on every machine.
+ * Makes random feeds `input_ids`, `attention_mask` and `token_type_ids` of `shape`: each row has its own length with
+ * padding behind it, and a first part of token type 0 before a second of type 1. Same options, same feeds, on every
+ * machine.
  */
 export function randomSequences(options: SequenceOptions): Map<string, Tensor> {
   const { shape, dtype = 'i32' } = options;
@@ -31,7 +32,7 @@ export function randomSequences(options: SequenceOptions): Map<string, Tensor> {
   return feedsOf(rows, { dtype, shape, pad: PAD });
 }
 
-/** The rows of `randomSequences` without their padding: `count` of up to `length` tokens. */
+/** Makes the rows of `randomSequences` without their padding: `count` of up to `length` tokens. */
 export function randomRows(
   options: Omit<SequenceOptions, 'shape' | 'dtype'> & { readonly count: number; readonly length: number },
 ): TokenRow[] {
@@ -50,7 +51,10 @@ export function randomRows(
   return rows;
 }
 
-/** Uniform in [0, 1) with 32 bits: splitmix32, the finalizer of MurmurHash3 over a counter that steps by 2^32 / golden ratio. */
+/**
+ * Random numbers, uniform in [0, 1) with 32 bits: splitmix32, the finalizer of MurmurHash3 over a counter that steps by
+ * 2^32 / golden ratio.
+ */
 export function randomNumbers(seed: number): () => number {
   let state = seed | 0;
   return () => {

@@ -4,28 +4,28 @@ import { isObject, type JsonObject, type JsonValue, jsonText, parseJson } from '
 import { decodeText } from '../io/bytes.ts';
 import type { TokenRow } from './feeds.ts';
 
-/** One text, or two as in question and context. */
+/** A text, or two as in question and context. */
 export type Texts = readonly [string] | readonly [string, string];
 
-/** A file's bytes with what errors call them. */
+/** Bytes of a file with their name in errors. */
 export interface NamedBytes {
   readonly what: string;
   readonly bytes: Uint8Array;
 }
 
 export interface WordPiece {
-  /** The number of lines, so one above the largest id. */
+  /** Number of lines, so one above the largest id. */
   readonly vocabSize: number;
   readonly pad: number;
-  /** What a word becomes that the vocabulary has no pieces for. */
+  /** Id of words that the vocabulary has no pieces for. */
   readonly unknown: number;
   readonly start: number;
   readonly separator: number;
-  /** Absent where the vocabulary has no [MASK]. */
+  /** Id of [MASK], absent where the vocabulary has none. */
   readonly mask: number | undefined;
   /**
-   * `[CLS] a [SEP]` or `[CLS] a [SEP] b [SEP]`, cut to `maxLength` tokens from the ends of the texts. Throws USAGE where
-   * `maxLength` has no room for the special tokens.
+   * Encodes `[CLS] a [SEP]` or `[CLS] a [SEP] b [SEP]`, cut to `maxLength` tokens from the ends of the texts. Throws
+   * USAGE where `maxLength` has no room for the special tokens.
    */
   encode(texts: Texts, maxLength?: number): TokenRow;
 }
@@ -33,7 +33,7 @@ export interface WordPiece {
 /** Tokenizer classes of transformers that are plain WordPiece; others may have a vocab.txt of another kind. */
 const WORDPIECE_CLASSES = /^(Bert|DistilBert|MobileBert|Electra|SqueezeBert|ConvBert|PreTrained)Tokenizer(Fast)?$/;
 
-/** Longer words become [UNK], as in google-research/bert's tokenization.py. */
+/** Longest word; longer ones become [UNK], as in google-research/bert's tokenization.py. */
 const MAX_WORD_CHARACTERS = 100;
 
 /** Han characters outside the basic plane as the Rust tokenizers split them (its third range does start at 2B920). */
@@ -41,8 +41,8 @@ const ASTRAL_HAN =
   /[\u{20000}-\u{2A6DF}\u{2A700}-\u{2B73F}\u{2B740}-\u{2B81F}\u{2B920}-\u{2CEAF}\u{2F800}-\u{2FA1F}]/gu;
 
 /**
- * BERT's tokenizer from a vocab.txt (one token a line, its id is the number of the line) and, where there is one, a
- * tokenizer_config.json. Without `do_lower_case` it lower-cases unless the vocabulary has upper-case words itself.
+ * Reads BERT's tokenizer from a vocab.txt (one token a line, its id is the number of the line) and, where there is one,
+ * a tokenizer_config.json. Without `do_lower_case` it lower-cases unless the vocabulary has upper-case words itself.
  * Throws MALFORMED for a vocabulary without [PAD], [UNK], [CLS] or [SEP] and for settings of a wrong type.
  */
 export function readWordPiece(vocabFile: NamedBytes, configFile?: NamedBytes): WordPiece {
@@ -85,7 +85,7 @@ export function readWordPiece(vocabFile: NamedBytes, configFile?: NamedBytes): W
     {},
   );
 
-  /** The library knows no Han character beyond the basic plane, and its lower case of a final sigma is another letter. */
+  /** Prepares a text: the library splits no Han character of a higher plane and lower-cases a final sigma otherwise. */
   const prepare = (text: string): string => {
     const split = settings.splitHan ? text.replace(ASTRAL_HAN, ' $& ') : text;
     return lowerCase ? split.replaceAll('Σ', 'σ') : split;
@@ -116,21 +116,24 @@ export function readWordPiece(vocabFile: NamedBytes, configFile?: NamedBytes): W
   };
 }
 
-/** transformers' `longest_first`: the longer text gives way until both have half of the room, the longer an odd one more. */
+/**
+ * Lengths to cut two texts to, transformers' `longest_first`: the longer text gives way until both have half of the
+ * room, the longer an odd one more.
+ */
 function truncatedLengths(a: number, b: number, room: number): readonly [number, number] {
   if (a + b <= room) return [a, b];
   const shorter = Math.min(a, b, Math.floor(room / 2));
   return a <= b ? [shorter, room - shorter] : [room - shorter, shorter];
 }
 
-/** The last of two equal tokens has the id, as in transformers. */
+/** Reads a vocabulary; the last of two equal tokens has the id, as in transformers. */
 function parseVocab({ what, bytes }: NamedBytes): { readonly ids: ReadonlyMap<string, number>; readonly size: number } {
   const lines = decodeText(bytes, what).split(/\r\n|\n|\r/);
   if (lines.at(-1) === '') lines.pop();
   return { ids: new Map(lines.map((token, id) => [token, id])), size: lines.length };
 }
 
-/** Special tokens such as [CLS] say nothing about a vocabulary. */
+/** True for a vocabulary with upper-case words; special tokens such as [CLS] tell nothing. */
 function hasUpperCase(tokens: Iterable<string>): boolean {
   for (const token of tokens) {
     if (!/^\[.*\]$/.test(token) && /[A-Z]/.test(token)) return true;
@@ -140,7 +143,7 @@ function hasUpperCase(tokens: Iterable<string>): boolean {
 
 interface Settings {
   readonly lowerCase: boolean | undefined;
-  /** Null: where it lower-cases. */
+  /** True where accents are stripped; null strips them where the tokenizer lower-cases. */
   readonly stripAccents: boolean | null;
   readonly splitHan: boolean;
   readonly tokens: Readonly<Record<'pad' | 'unknown' | 'start' | 'separator' | 'mask', string>>;
@@ -173,7 +176,7 @@ function parseSettings(file: NamedBytes | undefined): Settings {
   };
 }
 
-/** A special token is a string or an object with the string as its content. */
+/** Reads a special token, which is a string or an object with the string as its content. */
 function tokenOf(config: JsonObject, key: string, usual: string, what: string): string {
   const value = config.get(key) ?? usual;
   const token = isObject(value) ? value.get('content') : value;

@@ -1,10 +1,10 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { writeNpy } from '../../src/formats/npy.ts';
 import { storedZip } from '../../src/formats/zip-stored.ts';
 import { integerTensor } from '../../src/ir/tensor.ts';
 import { changedCheckpoint } from '../diff/checkpoints.ts';
+import { npyFile } from '../formats/npy-file.ts';
 import { Changes, goodFile, strictFile } from '../lint/sample.ts';
 import { temporaryFolder } from '../pipelines/written.ts';
 import { runCommand } from './run.ts';
@@ -34,7 +34,7 @@ function tokenFile(name: string, samples: number, perSample: { readonly [array: 
       Object.entries(perSample).map(([key, values]) => [key, integerTensor('i64', [...values], [samples])]),
     ),
   };
-  const entries = Object.entries(arrays).map(([key, tensor]) => ({ name: `${key}.npy`, bytes: writeNpy(tensor) }));
+  const entries = Object.entries(arrays).map(([key, tensor]) => ({ name: `${key}.npy`, bytes: npyFile(tensor) }));
   return write(name, storedZip(entries, 0));
 }
 

@@ -2,19 +2,19 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { writeNpy } from '../../src/formats/npy.ts';
 import { storedZip } from '../../src/formats/zip-stored.ts';
 import { integerTensor, type Tensor, tensorOf } from '../../src/ir/tensor.ts';
-import { manifestOf, openSamples, type SampleOptions } from '../../src/samples/open-samples.ts';
+import { manifestOf, openSamples, type SampleFileOptions } from '../../src/samples/open-samples.ts';
 import { findOverlap } from '../../src/samples/overlap.ts';
 import { readWordPiece } from '../../src/samples/wordpiece.ts';
+import { npyFile } from '../formats/npy-file.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'mbert-samples-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 const VOCAB = '[PAD]\n[UNK]\n[CLS]\n[SEP]\na\nb\nc\nd\ne\n';
 const tokenizer = readWordPiece({ what: 'vocab.txt', bytes: Buffer.from(VOCAB) });
-const OPTIONS: SampleOptions = { tokenizer, maxLength: 6, vocabRows: 9, tokenTypes: 2 };
+const OPTIONS: SampleFileOptions = { tokenizer, maxLength: 6, vocabRows: 9, tokenTypes: 2 };
 
 function write(name: string, bytes: string | Uint8Array): string {
   const path = join(folder, name);
@@ -23,14 +23,14 @@ function write(name: string, bytes: string | Uint8Array): string {
 }
 
 function npz(arrays: { readonly [name: string]: Tensor }): Uint8Array {
-  const entries = Object.entries(arrays).map(([name, tensor]) => ({ name: `${name}.npy`, bytes: writeNpy(tensor) }));
+  const entries = Object.entries(arrays).map(([name, tensor]) => ({ name: `${name}.npy`, bytes: npyFile(tensor) }));
   return storedZip(entries, 0);
 }
 
 const ids = (values: number[], shape: number[]) => integerTensor('i64', values, shape);
 
 /** ids | types | label, a line a sample. */
-function taken(path: string, options: Partial<SampleOptions> = {}, start = 0, count = 100): string[] {
+function taken(path: string, options: Partial<SampleFileOptions> = {}, start = 0, count = 100): string[] {
   const { samples } = openSamples(path, { ...OPTIONS, ...options }).take(start, count);
   return samples.map(({ row, label }) => [row.inputIds, row.tokenTypeIds, label].map(String).join(' | '));
 }
@@ -159,7 +159,7 @@ describe('openSamples takes', () => {
 
 describe('openSamples refuses', () => {
   const grid = ids([2, 4, 3, 0], [1, 4]);
-  test.each<[string, string | Uint8Array, Partial<SampleOptions>, string, string]>([
+  test.each<[string, string | Uint8Array, Partial<SampleFileOptions>, string, string]>([
     ['an empty file', '', {}, 'MALFORMED', 'holds no samples'],
     [
       'text without a vocabulary',

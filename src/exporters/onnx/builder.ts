@@ -12,16 +12,17 @@ import {
   type Tensor,
   type TensorType,
 } from '../../ir/tensor.ts';
+import { takeName } from '../names.ts';
 import { type Fusions, findFusions } from './fusions.ts';
 import { axisOfQuant, refuseToQuantize, scaleTensor, zeroPointTensor } from './quantization.ts';
 
-/** A value's name and the type it has in the file. */
+/** Name of a value and the type that it has in the file. */
 export interface Stored {
   readonly name: string;
   readonly type: TensorType;
 }
 
-export type Attributes = { readonly [name: string]: OnnxAttribute };
+type Attributes = { readonly [name: string]: OnnxAttribute };
 
 /** One of the ONNX nodes that compute a value in a row; `part` names what it computes. */
 export interface Step {
@@ -31,7 +32,9 @@ export interface Step {
   readonly attributes?: Attributes;
 }
 
-/** Smaller constants stay f32 in an f16 file: gains, offsets and mask values are under 1 % of it and want their range. */
+/**
+ * Least elements of an f16 constant: gains, offsets and mask values are under 1 % of an f16 file and want f32's range.
+ */
 const MIN_F16_ELEMENTS = 1024;
 
 /**
@@ -48,7 +51,7 @@ export class OnnxBuilder {
   readonly #taken = new Set<string>();
   readonly #names = new Map<Node, string>();
   readonly #stored = new Map<Constant, Stored>();
-  readonly #made = new Map<string, string>();
+  readonly #shared = new Map<string, string>();
   readonly #parts = new Map<string, readonly string[]>();
 
   constructor(graph: Graph, opset: number, weights: 'f32' | 'f16') {
@@ -56,7 +59,7 @@ export class OnnxBuilder {
     this.fusions = findFusions(graph);
     this.#graph = graph;
     this.#weights = weights;
-    for (const input of graph.inputs) this.#names.set(input, this.#free(input.name));
+    for (const input of graph.inputs) this.#names.set(input, takeName(this.#taken, input.name));
     for (const { name, node } of graph.outputs) {
       if (node.op === 'input' && node.name === name) continue;
       if (this.#taken.has(name)) {
@@ -67,12 +70,12 @@ export class OnnxBuilder {
     }
   }
 
-  /** The name of a node's value as nodes compute with it: f32 for floats and for quantized values. */
+  /** Name of a node's value as nodes compute with it: f32 for floats and for quantized values. */
   value(node: Node): string {
     return this.read(this.stored(node));
   }
 
-  /** A node's value as the file holds it: integers where it is quantized. A constant is written at its first use. */
+  /** Value of a node as the file holds it: integers where it is quantized. A constant is written at its first use. */
   stored(node: Node): Stored {
     if (node.op !== 'constant') return { name: this.#nameOf(node), type: storedType(node) };
     let stored = this.#stored.get(node);
@@ -83,14 +86,16 @@ export class OnnxBuilder {
     return stored;
   }
 
-  /** What a reader outside sees of a node: integers where it is quantized, otherwise what nodes compute with. */
+  /**
+   * Name of what a reader outside sees of a node: integers where it is quantized, otherwise what nodes compute with.
+   */
   outside(node: Node): string {
     return node.type.quant ? this.stored(node).name : this.value(node);
   }
 
   /**
-   * A stored value as nodes compute with it, by one DequantizeLinear or one Cast however many read it. Every quantized
-   * value is read through this, so that what reads it sees the pair that ONNX Runtime fuses.
+   * Reads a stored value as nodes compute with it, by one DequantizeLinear or one Cast however many read it. Every
+   * quantized value is read through this, so that what reads it sees the pair that ONNX Runtime fuses.
    */
   read(stored: Stored): string {
     const { name, type } = stored;
@@ -99,7 +104,7 @@ export class OnnxBuilder {
     return this.once(`${name}/f32`, (key) => this.emit(key, 'Cast', [name], { to: { int: ONNX_DTYPES.f32 } }));
   }
 
-  /** The scale of a stored quantized value: rank 0 per tensor, a vector per channel, a tensor of blocks. */
+  /** Scale of a stored quantized value: rank 0 per tensor, a vector per channel, a tensor of blocks. */
   scaleOf({ name, type }: Stored): string {
     const quant = type.quant as Quant;
     if (quant.per === 'tensor') return this.scalar(quant.scale);
@@ -107,7 +112,7 @@ export class OnnxBuilder {
     return this.once(`${name}/scale`, (key) => this.#write(key, scaleTensor(quant, type, name)));
   }
 
-  /** The zero point in the value's own dtype, none where ONNX has none: i32, and blocks that need none. */
+  /** Zero point in the value's own dtype, none where ONNX has none: i32, and blocks that need none. */
   zeroPointOf({ name, type }: Stored): string | undefined {
     const tensor = zeroPointTensor(type, name);
     if (tensor === undefined) return undefined;
@@ -132,22 +137,22 @@ export class OnnxBuilder {
     return { name, type: { dtype, shape: tensor.shape, ...(quant && { quant }) } };
   }
 
-  /** A f32 constant of rank 0. */
+  /** Writes an f32 constant of rank 0, once. */
   scalar(value: number): string {
     return this.once(`f32_${value}`, (name) => this.constant(name, scalarTensor(value)));
   }
 
-  /** An int64 vector. */
+  /** Writes an int64 vector, once. */
   integers(values: readonly number[]): string {
     return this.once(`i64_${values.join('_')}`, (name) => this.constant(name, integerTensor('i64', values)));
   }
 
-  /** A value inside a lowering: `part` tells it from the others of the node. */
+  /** Writes a value inside a lowering: `part` tells it from the others of the node. */
   step(node: Node, part: string, op: string, inputs: readonly string[], attributes: Attributes = {}): string {
     return this.emit(`${this.#nameOf(node)}/${part}`, op, inputs, attributes);
   }
 
-  /** The node's own value: the last step of its lowering, followed by a QuantizeLinear where it is stored quantized. */
+  /** Writes a node's own value, the last step of its lowering, and a QuantizeLinear where it is stored quantized. */
   result(node: Node, op: string, inputs: readonly string[], attributes: Attributes = {}): void {
     if (node.type.quant) {
       this.quantize(node, this.step(node, 'real', op, inputs, attributes));
@@ -157,7 +162,9 @@ export class OnnxBuilder {
     this.nodes.push({ name, op, inputs, outputs: [name], attributes });
   }
 
-  /** Nodes in a row: each reads the one before it and then its own inputs; the last is the node's own value. */
+  /**
+   * Writes ONNX nodes in a row: each reads the one before it and then its own inputs; the last is the node's own value.
+   */
   chain(node: Node, steps: readonly Step[]): void {
     let before: readonly string[] = [];
     steps.forEach(({ part, op, inputs, attributes }, i) => {
@@ -167,7 +174,7 @@ export class OnnxBuilder {
     });
   }
 
-  /** The node's own value is `real`, quantized. */
+  /** Writes a node's own value as `real`, quantized. */
   quantize(node: Node, real: string): void {
     refuseToQuantize(node);
     const stored = this.stored(node);
@@ -176,10 +183,16 @@ export class OnnxBuilder {
     this.nodes.push({ name, op: 'QuantizeLinear', inputs, outputs: [name], attributes: axisOfQuant(stored.type) });
   }
 
-  /** One ONNX node that is the values of several nodes. */
+  /** Writes one ONNX node that gives the values of several nodes. */
   results(nodes: readonly Node[], op: string, inputs: readonly string[], attributes: Attributes = {}): void {
     const outputs = nodes.map((node) => this.#nameOf(node));
-    this.nodes.push({ name: this.#free(`${outputs[0]}/${op.toLowerCase()}`), op, inputs, outputs, attributes });
+    this.nodes.push({
+      name: takeName(this.#taken, `${outputs[0]}/${op.toLowerCase()}`),
+      op,
+      inputs,
+      outputs,
+      attributes,
+    });
   }
 
   /** Gives a value a further name, one of the graph's outputs. */
@@ -189,32 +202,30 @@ export class OnnxBuilder {
 
   /** Writes a node with one output under this name or, where that is taken, one like it. */
   emit(wanted: string, op: string, inputs: readonly string[], attributes: Attributes = {}): string {
-    const name = this.#free(wanted);
+    const name = takeName(this.#taken, wanted);
     this.nodes.push({ name, op, inputs, outputs: [name], attributes });
     return name;
   }
 
-  /** What `make` writes under the name `key`, written at the first call. */
+  /** Name of what `make` writes under the name `key` at the first call. */
   once(key: string, make: (key: string) => string): string {
-    const known = this.#made.get(key);
-    if (known !== undefined) return known;
-    const name = make(key);
-    this.#made.set(key, name);
+    const name = this.#shared.get(key) ?? make(key);
+    this.#shared.set(key, name);
     return name;
   }
 
-  /** The outputs of one node, called after `key` and `parts`, written at the first call. */
+  /** Outputs of one node, called after `key` and `parts`, which is written at the first call. */
   parts(key: string, parts: readonly string[], op: string, inputs: readonly string[]): readonly string[] {
     let outputs = this.#parts.get(key);
     if (!outputs) {
-      outputs = parts.map((part) => this.#free(`${key}/${part}`));
-      this.nodes.push({ name: this.#free(key), op, inputs, outputs, attributes: {} });
+      outputs = parts.map((part) => takeName(this.#taken, `${key}/${part}`));
+      this.nodes.push({ name: takeName(this.#taken, key), op, inputs, outputs, attributes: {} });
       this.#parts.set(key, outputs);
     }
     return outputs;
   }
 
-  /** A dimension of this run as an int64[1]; `reader` is who needs it. */
+  /** Writes a dimension of this run as an int64[1]; `reader` is the node that needs it. */
   size(dim: Dim, reader: Node): string {
     if (typeof dim === 'number') return this.integers([dim]);
     return this.once(`size_of_${dim}`, (name) => {
@@ -234,9 +245,7 @@ export class OnnxBuilder {
   }
 
   #nameOf(node: Node): string {
-    const known = this.#names.get(node);
-    if (known !== undefined) return known;
-    const name = this.#free(node.name);
+    const name = this.#names.get(node) ?? takeName(this.#taken, node.name);
     this.#names.set(node, name);
     return name;
   }
@@ -248,26 +257,19 @@ export class OnnxBuilder {
   }
 
   #write(wanted: string, tensor: Tensor): string {
-    const name = this.#free(wanted);
+    const name = takeName(this.#taken, wanted);
     this.initializers.push({ name, tensor });
-    return name;
-  }
-
-  #free(wanted: string): string {
-    let name = wanted;
-    for (let n = 1; this.#taken.has(name); n++) name = `${wanted}_${n}`;
-    this.#taken.add(name);
     return name;
   }
 }
 
-/** Floats are computed in f32, but an input comes as what it is. */
+/** Type of a computed value or an input: floats are computed in f32, but an input comes as what it is. */
 function storedType(node: Node): TensorType {
   const { dtype, shape, quant } = node.type;
   return quant || node.op === 'input' ? node.type : { dtype: computedType(dtype), shape };
 }
 
-/** A weight as f16; a number that only f32 can hold would silently become infinite, so it is refused. */
+/** Converts a weight to f16; a number that only f32 can hold would silently become infinite, so it is refused. */
 function halfTensor(name: string, tensor: Tensor): Tensor {
   if (tensor.dtype === 'f16') return tensor;
   const half = convertTensor(tensor, 'f16') as Tensor & { dtype: 'f16' };

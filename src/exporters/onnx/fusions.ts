@@ -2,11 +2,11 @@ import type { Call, Graph, Node } from '../../ir/graph.ts';
 import { sameShape } from '../../ir/shape.ts';
 import { hasIntegerWeight } from './quantization.ts';
 
-/** Where one ONNX node stands for several nodes of the graph. Decided before anything is written. */
+/** Places where one ONNX node stands for several nodes of the graph. Decided before anything is written. */
 export interface Fusions {
-  /** add(linear, residual) as a Gemm whose C is the residual, by the add. */
+  /** Linears that are a Gemm whose C is the residual, by their add(linear, residual). */
   readonly residuals: ReadonlyMap<Node, Residual>;
-  /** A matmul's transpose of b together with the transpose in front of it, by the matmul. */
+  /** Transposes of b that a matmul does together with its own, by the matmul. */
   readonly transposes: ReadonlyMap<Node, Call<'transpose'>>;
   /** Slices that cut a value into pieces without a gap, in order, by the first of them to be written. */
   readonly splits: ReadonlyMap<Node, readonly Call<'slice'>[]>;
@@ -16,7 +16,7 @@ export interface Fusions {
   isReadOnce(node: Node): boolean;
 }
 
-export interface Residual {
+interface Residual {
   readonly linear: Call<'linear'>;
   readonly other: Node;
 }
@@ -52,10 +52,10 @@ export function findFusions(graph: Graph): Fusions {
   return { residuals, transposes, splits, absorbed, isReadOnce };
 }
 
-/** Stands in a reader list for the outside, which reads the graph's outputs. */
+/** A reader of a node, or the outside, which reads the graph's outputs. */
 type Reader = Node | 'outside';
 
-/** Who reads each live node; a node that reads another twice is listed twice. */
+/** Finds who reads each live node; a node that reads another twice is listed twice. */
 function readersOf(graph: Graph): ReadonlyMap<Node, readonly Reader[]> {
   const readers = new Map<Node, Reader[]>();
   for (const node of graph.nodes()) {
@@ -66,15 +66,16 @@ function readersOf(graph: Graph): ReadonlyMap<Node, readonly Reader[]> {
   return readers;
 }
 
-/** A linear of f32 and an integer weight rounds what it reads in just this way. */
+/** True for a linear of f32 and an integer weight, which rounds what it reads in just this way. */
 function roundsItself(reader: Reader, x: Node): boolean {
   if (reader === 'outside' || reader.op !== 'linear' || x.type.quant) return false;
   return reader.inputs[0] === x && reader.inputs[2] !== x && hasIntegerWeight(reader.inputs[1] as Node);
 }
 
 /**
- * Gemm has one C: a linear qualifies only where it carries no bias, and only at rank 2, where it is a Gemm at all. The C
- * of a Gemm of integers would be the bias, in integers, so quantized linears keep their add.
+ * Finds the linear of an add that can take the other side as its C. Gemm has one C: a linear qualifies only where it
+ * carries no bias, and only at rank 2, where it is a Gemm at all. The C of a Gemm of integers would be the bias, in
+ * integers, so quantized linears keep their add.
  */
 function residualOf(add: Call<'add'>, isReadOnce: Fusions['isReadOnce']): Residual | null {
   const [a, b] = add.inputs as readonly [Node, Node];
@@ -90,7 +91,7 @@ function residualOf(add: Call<'add'>, isReadOnce: Fusions['isReadOnce']): Residu
   return null;
 }
 
-/** The slices of a value that cover it exactly, a group per axis, in the order of the graph. */
+/** Finds slices of a value that cover it exactly, a group per axis, in the order of the graph. */
 function splitsOf(value: Node, readers: readonly Reader[]): Call<'slice'>[][] {
   const byAxis = new Map<number, Call<'slice'>[]>();
   const rank = value.type.shape.length;

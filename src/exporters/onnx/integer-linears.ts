@@ -4,18 +4,22 @@ import { roundToEven, transposedQuant } from '../../ir/quantized.ts';
 import { type Quant, readF32, tensorOf } from '../../ir/tensor.ts';
 import type { OnnxBuilder, Step, Stored } from './builder.ts';
 import { isSymmetric } from './quantization.ts';
-import { targetOf } from './shapes.ts';
+import { reshapeSizes } from './shapes.ts';
 import { transposedIntegers } from './transpose.ts';
 
 const TURN = { perm: { ints: [1, 0] } };
 
-/** The bias is where the i32 sum begins. 255·127 for each of 2^15 inputs, more than any model has, add less than 2^30 to it. */
+/**
+ * Largest bias as an integer, where the i32 sum begins: 255·127 for each of 2^15 inputs, more than any model has, add
+ * less than 2^30 to it.
+ */
 const MAX_INTEGER_BIAS = 2 ** 30;
 
 /**
- * x quantized per tensor to 8 bits: a Gemm between DequantizeLinears, its bias an i32 of the product's own scale, which
- * ONNX Runtime fuses to one QGemm, with the QuantizeLinear behind it if there is one. It does so at rank 2 only: other
- * ranks are flattened in front, as integers, and shaped back. Null where x is stored in another way.
+ * Writes a linear whose x is quantized per tensor to 8 bits: a Gemm between DequantizeLinears, its bias an i32 of the
+ * product's own scale, which ONNX Runtime fuses to one QGemm, with the QuantizeLinear behind it if there is one. It
+ * does so at rank 2 only: other ranks are flattened in front, as integers, and shaped back. Null where x is stored in
+ * another way.
  */
 export function integerSteps(node: Call<'linear'>, x: Node, weight: Constant, out: OnnxBuilder): Step[] | null {
   const { dtype, quant } = x.type;
@@ -27,11 +31,13 @@ export function integerSteps(node: Call<'linear'>, x: Node, weight: Constant, ou
   if (bias && inner === undefined) steps.push({ part: 'biased', op: 'Add', inputs: [out.value(bias)] });
   const { shape } = node.type;
   if (shape.length === 2) return steps;
-  const target = targetOf(node, shape, [-1, shape.at(-1) as number], out);
+  const target = reshapeSizes(node, shape, [-1, shape.at(-1) as number], out);
   return [...steps, { part: 'shaped', op: 'Reshape', inputs: [target] }];
 }
 
-/** x as [rows, width]. The integers are what is reshaped, so that their DequantizeLinear stays next to the Gemm. */
+/**
+ * Reads x as [rows, width]. The integers are what is reshaped, so that their DequantizeLinear stays next to the Gemm.
+ */
 function rowsOf(x: Node, out: OnnxBuilder): string {
   const stored = out.stored(x);
   const { shape } = x.type;
@@ -42,8 +48,8 @@ function rowsOf(x: Node, out: OnnxBuilder): string {
 }
 
 /**
- * The bias in steps of s_x·s_w, which are the product's own; undefined where it is no constant or has elements too
- * large for that (a column of tiny weights with a real bias): it is then added in f32, behind the product.
+ * Bias in steps of s_x·s_w, which are the product's own; undefined where it is no constant or has elements too large
+ * for that (a column of tiny weights with a real bias): it is then added in f32, behind the product.
  */
 function integerBias(bias: Node, scale: number, weight: Quant, out: OnnxBuilder): string | undefined {
   if (bias.type.quant) return bias.op === 'constant' && bias.type.dtype === 'i32' ? out.value(bias) : undefined;
@@ -68,8 +74,9 @@ function integerBias(bias: Node, scale: number, weight: Quant, out: OnnxBuilder)
 }
 
 /**
- * x in f32: quantized at run time, once for all its readers, then MatMulInteger, Cast and Mul by s_x·s_w, which ONNX
- * Runtime fuses to one DynamicQuantizeMatMul or, where readers share the quantized x, one MatMulIntegerToFloat each.
+ * Writes a linear of an x in f32: x is quantized at run time, once for all its readers, then follow MatMulInteger, Cast
+ * and Mul by s_x·s_w, which ONNX Runtime fuses to one DynamicQuantizeMatMul or, where readers share the quantized x,
+ * one MatMulIntegerToFloat each.
  */
 export function dynamicSteps(node: Call<'linear'>, weight: Constant, out: OnnxBuilder): Step[] {
   const [x, , bias] = node.inputs as readonly [Node, Node, Node?];
@@ -86,7 +93,7 @@ export function dynamicSteps(node: Call<'linear'>, weight: Constant, out: OnnxBu
   return bias ? [...steps, { part: 'linear', op: 'Add', inputs: [out.value(bias)] }] : steps;
 }
 
-/** DynamicQuantizeLinear and back, where something else than a linear reads the rounded values. */
+/** Writes DynamicQuantizeLinear and back, where something else than a linear reads the rounded values. */
 export function dynamicRound(node: Call<'dynamicRound'>, out: OnnxBuilder): void {
   const { values, scale, zeroPoint } = dynamicallyQuantized(node, out);
   out.result(node, 'DequantizeLinear', [values, scale, zeroPoint]);
@@ -101,7 +108,7 @@ function dynamicallyQuantized(x: Node, out: OnnxBuilder) {
 }
 
 /**
- * The columns of a weight, as [in, out], and the stored value that its scale belongs to. A weight with other readers is
+ * Columns of a weight, as [in, out], and the stored value that its scale belongs to. A weight with other readers is
  * stored once and turned at load time.
  */
 function turned(weight: Constant, out: OnnxBuilder): { readonly columns: string; readonly stored: Stored } {
@@ -115,8 +122,8 @@ function turned(weight: Constant, out: OnnxBuilder): { readonly columns: string;
 }
 
 /**
- * A weight in 4 bits, as [in, out]: a Gemm, or at other ranks MatMul and Add, that ONNX Runtime fuses with the weight's
- * DequantizeLinear to one MatMulNBits.
+ * Writes a linear of a weight in 4 bits, as [in, out]: a Gemm, or at other ranks MatMul and Add, that ONNX Runtime
+ * fuses with the weight's DequantizeLinear to one MatMulNBits.
  */
 export function packedSteps(node: Call<'linear'>, weight: Constant, out: OnnxBuilder): Step[] {
   const [x, , bias] = node.inputs as readonly [Node, Node, Node?];

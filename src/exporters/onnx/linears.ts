@@ -5,7 +5,7 @@ import type { OnnxBuilder, Step } from './builder.ts';
 import { dynamicSteps, integerSteps, packedSteps } from './integer-linears.ts';
 import { hasIntegerWeight, isPackedWeight } from './quantization.ts';
 
-/** activation(x Wᵀ + b), in the form that the types of x and W ask for. */
+/** Writes activation(x Wᵀ + b) in the form that the types of x and W ask for. */
 export function linear(node: Call<'linear'>, out: OnnxBuilder): void {
   const steps = productSteps(node, out);
   out.chain(node, node.attrs.activation === 'relu' ? [...steps, reluStep(node, node, out)] : steps);
@@ -18,9 +18,9 @@ export function relu(node: Call<'relu'>, out: OnnxBuilder): void {
 }
 
 /**
- * Relu becomes a part of a Gemm of floats or, where it ends in integers of which 0 is the least, of a Gemm of integers.
- * Behind any other Gemm of quantized weights it is written as Max: Relu would make that a FusedGemm of floats, its
- * inputs dequantized at each run (measured, ONNX Runtime 1.30).
+ * Writes Relu, which becomes a part of a Gemm of floats or, where it ends in integers of which 0 is the least, of a
+ * Gemm of integers. Behind any other Gemm of quantized weights it is written as Max: Relu would make that a FusedGemm
+ * of floats, its inputs dequantized at each run (measured, ONNX Runtime 1.30).
  */
 function reluStep(node: Node, product: Node, out: OnnxBuilder): Step {
   if (product.op === 'linear') {
@@ -46,8 +46,9 @@ function productSteps(node: Call<'linear'>, out: OnnxBuilder): readonly Step[] {
 }
 
 /**
- * At rank 2 a Gemm, which ONNX Runtime fuses with a Relu behind it; otherwise MatMul and Add. alpha and beta stay at
- * their default 1: some releases compute a quantized Gemm wrongly at another alpha (onnxruntime#28130).
+ * Writes a linear of floats: at rank 2 a Gemm, which ONNX Runtime fuses with a Relu behind it; otherwise MatMul and
+ * Add. alpha and beta stay at their default 1: some releases compute a quantized Gemm wrongly at another alpha
+ * (onnxruntime#28130).
  */
 function floatSteps(node: Call<'linear'>, out: OnnxBuilder): readonly Step[] {
   const [x, weight, bias] = node.inputs as readonly [Node, Node, Node?];
@@ -60,7 +61,7 @@ function floatSteps(node: Call<'linear'>, out: OnnxBuilder): readonly Step[] {
   return bias ? [product, { part: 'linear', op: 'Add', inputs: addend }] : [product];
 }
 
-/** MatMul wants the weight as [in, out]. A weight with other readers is stored once and turned at load time. */
+/** Columns of a weight: MatMul wants [in, out]. A weight with other readers is stored once and turned at load time. */
 function columnsOf(weight: Node, reader: Node, out: OnnxBuilder): string {
   if (weight.op !== 'constant' || weight.type.quant || !out.fusions.isReadOnce(weight)) {
     return out.step(reader, 'columns', 'Transpose', [out.value(weight)], { perm: { ints: [1, 0] } });

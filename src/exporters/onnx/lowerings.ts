@@ -12,7 +12,7 @@ import { expand, pad, reshape, shift } from './shapes.ts';
 import { gather, slice } from './tables.ts';
 import { gelu, layerNorm, mean, noNorm } from './values.ts';
 
-/** How each op is written; partial, so that a new op compiles before this exporter knows it. */
+/** Writers of ops, partial so that a new op compiles before this exporter knows it. */
 export type Lowerings = { readonly [O in OpName]?: (node: Call<O>, out: OnnxBuilder) => void };
 
 export const lowerings: Lowerings = {
@@ -71,7 +71,7 @@ const COMPARISONS = {
   greaterOrEqual: 'GreaterOrEqual',
 } as const;
 
-/** The quantized type does all of it; a copy that stays f32 is no copy. */
+/** Writes QuantizeLinear, for which the quantized type does all; a copy that stays f32 is no copy. */
 function quantize(node: Call<'quantize'>, out: OnnxBuilder): void {
   const real = out.value(node.inputs[0] as Node);
   if (node.type.quant) out.quantize(node, real);
@@ -79,8 +79,8 @@ function quantize(node: Call<'quantize'>, out: OnnxBuilder): void {
 }
 
 /**
- * Symmetric integers of a constant are cast and scaled: ONNX Runtime 1.30 does that once, when it loads the file, where it
- * would run DequantizeLinear each time, or round the weight of a Gemm anew.
+ * Writes a cast and a product for symmetric integers of a constant: ONNX Runtime 1.30 does that once, when it loads the
+ * file, where it would run DequantizeLinear each time, or round the weight of a Gemm anew.
  */
 function dequantize(node: Call<'dequantize'>, out: OnnxBuilder): void {
   const x = node.inputs[0] as Node;
@@ -97,7 +97,7 @@ function dequantize(node: Call<'dequantize'>, out: OnnxBuilder): void {
   out.result(node, 'Mul', [integers, columns]);
 }
 
-/** An op that ONNX has under the same inputs. */
+/** Writes an op that ONNX has under the same inputs. */
 function all(op: string): (node: Call, out: OnnxBuilder) => void {
   return (node, out) => out.result(node, op, values(node, out));
 }

@@ -8,7 +8,7 @@ import { OnnxBuilder } from './builder.ts';
 import { lowerings, refused } from './lowerings.ts';
 import { refuseOldOpset } from './quantization.ts';
 
-/** The IR version that came with each opset (github.com/onnx/onnx, docs/Versioning.md). */
+/** IR versions that came with each opset (github.com/onnx/onnx, docs/Versioning.md). */
 const IR_VERSIONS: { readonly [opset: number]: number } = {
   13: 7,
   14: 7,
@@ -24,18 +24,18 @@ const IR_VERSIONS: { readonly [opset: number]: number } = {
 };
 
 export interface OnnxModelOptions {
-  /** How weights are stored; the arithmetic is f32 either way. */
+  /** Storage of weights; the arithmetic is f32 either way. */
   readonly dtype: 'f32' | 'f16';
-  /** 13 to 23, at least the graph's `minimumOpset`. */
+  /** Version of the operator set, 13 to 23, at least the graph's `minimumOpset`. */
   readonly opset: number;
-  /** Becomes `metadata_props`. */
+  /** Entries of `metadata_props`. */
   readonly properties: { readonly [key: string]: string };
   readonly producerVersion: string;
 }
 
 /**
- * The graph as an ONNX model. How a value is computed follows from the types of what is read: nothing is quantized here
- * that is not quantized in the graph. Inputs and outputs with a quantized type are the integers.
+ * Lowers a graph to an ONNX model. How a value is computed follows from the types of what is read: nothing is quantized
+ * here that is not quantized in the graph. Inputs and outputs with a quantized type are the integers.
  * Errors: USAGE for an unknown opset or one below `minimumOpset`, UNSUPPORTED for what ONNX has no form for.
  */
 export function onnxModel(graph: Graph, options: OnnxModelOptions): OnnxModel {
@@ -66,7 +66,7 @@ export function onnxModel(graph: Graph, options: OnnxModelOptions): OnnxModel {
   };
 }
 
-/** Quantized outputs are the integers themselves. */
+/** Type of an output in the file: quantized ones are the integers themselves. */
 function outsideType({ dtype, quant }: TensorType): DType {
   return quant ? dtype : computedType(dtype);
 }

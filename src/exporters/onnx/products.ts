@@ -1,14 +1,14 @@
 import type { Call, Node } from '../../ir/graph.ts';
 import type { OnnxBuilder } from './builder.ts';
 
-/** add(x Wᵀ, residual) = Gemm(x, W, C = residual): one pass over the output instead of two. */
+/** Writes add(x Wᵀ, residual) as Gemm(x, W, C = residual): one pass over the output instead of two. */
 export function residualAdd(node: Call<'add'>, out: OnnxBuilder): void {
   const { linear, other } = out.fusions.residuals.get(node) as { linear: Node; other: Node };
   const [x, weight] = linear.inputs as readonly [Node, Node];
   out.result(node, 'Gemm', [out.value(x), out.value(weight), out.value(other)], { transB: { int: 1 } });
 }
 
-/** a bᵀ needs b turned; where b is a transpose already (q kᵀ), both turns are one. */
+/** Writes a bᵀ with b turned; where b is a transpose already (q kᵀ), both turns are one. */
 export function matmul(node: Call<'matmul'>, out: OnnxBuilder): void {
   const [a, b] = node.inputs as readonly [Node, Node];
   const right = node.attrs.transposeB ? turned(node, b, out) : out.value(b);
@@ -23,7 +23,7 @@ function turned(node: Node, b: Node, out: OnnxBuilder): string {
   return out.step(node, 'transposed', 'Transpose', [out.value(source)], { perm: { ints: perm } });
 }
 
-/** Conv wants channels before positions, for x [batch, in, sequence] and the weight [out, in, width] alike. */
+/** Writes Conv, which wants channels first, for x [batch, in, sequence] and for the weight [out, in, width]. */
 export function conv1d(node: Call<'conv1d'>, out: OnnxBuilder): void {
   const swap = { perm: { ints: [0, 2, 1] } };
   const [x, weight, bias] = node.inputs as readonly [Node, Node, Node?];

@@ -13,18 +13,17 @@ import {
   type TensorType,
   tensorOf,
 } from '../../ir/tensor.ts';
-
 import { packNibbles } from './transpose.ts';
 
 type Spread = Exclude<Quant, { readonly per: 'tensor' }>;
 
-/** Every opset that we write has QuantizeLinear for 8 bits per tensor and per channel. */
+/** Oldest opset that mbert writes; all of them have QuantizeLinear for 8 bits per tensor and per channel. */
 const OLDEST_OPSET = 13;
-/** QuantizeLinear-21 brought 4 and 16 bits and blocks (onnx.ai/onnx/operators). */
+/** Opset that brought 4 and 16 bits and blocks, with QuantizeLinear-21 (onnx.ai/onnx/operators). */
 const WIDE_QUANTIZATION_OPSET = 21;
 const WIDE_DTYPES: ReadonlySet<DType> = new Set(['i4', 'u4', 'i16', 'u16']);
 
-/** The oldest opset that can hold the graph's types: 21 where a value is stored in 4 or 16 bits or in blocks, else 13. */
+/** Oldest opset that can hold a graph's types: 21 where a value is stored in 4 or 16 bits or in blocks, else 13. */
 export function minimumOpset(graph: Graph): number {
   return graph.nodes().some(isWide) ? WIDE_QUANTIZATION_OPSET : OLDEST_OPSET;
 }
@@ -43,20 +42,20 @@ export function refuseOldOpset(graph: Graph, opset: number): void {
   });
 }
 
-/** A weight whose columns have one scale each, or all of them one, in 8 bits: what integer products take. */
+/** True for a weight that integer products take: 8 bits, with a scale for each column or one for all. */
 export function hasIntegerWeight(weight: Node): weight is Constant {
   const { dtype, quant } = weight.type;
   if (weight.op !== 'constant' || !quant || (dtype !== 'i8' && dtype !== 'u8')) return false;
   return quant.per === 'tensor' || (quant.per === 'channel' && quant.axis === 0);
 }
 
-/** A constant whose integers stand for multiples of their scales. */
+/** True for a constant whose integers stand for multiples of their scales. */
 export function isSymmetric({ type: { quant } }: Constant): boolean {
   if (quant?.per === 'tensor') return quant.zeroPoint === 0;
   return quant?.zeroPoints?.every((zeroPoint) => zeroPoint === 0) ?? true;
 }
 
-/** A weight in 4 bits. */
+/** True for a weight in 4 bits. */
 export function isPackedWeight(weight: Node): weight is Constant {
   return weight.op === 'constant' && weight.type.quant !== undefined && DTYPES[weight.type.dtype] === 4;
 }
@@ -71,19 +70,19 @@ export function refuseToQuantize({ name, type: { dtype, quant } }: Node): void {
   throw new MbertError('INVALID_GRAPH', `${name}: quantization: a scale is not a positive number`);
 }
 
-/** The attributes of QuantizeLinear and DequantizeLinear; per tensor there are none. */
+/** Attributes of QuantizeLinear and DequantizeLinear; per tensor there are none. */
 export function axisOfQuant({ quant }: TensorType): OnnxNode['attributes'] {
   if (quant === undefined || quant.per === 'tensor') return {};
   const axis = { int: quant.axis };
   return quant.per === 'block' ? { axis, block_size: { int: quant.size } } : { axis };
 }
 
-/** A vector per channel; per block the shape of the value with blocks in place of the axis. */
+/** Scales as a tensor: a vector per channel; per block the shape of the value with blocks in place of the axis. */
 export function scaleTensor(quant: Spread, { shape }: TensorType, name: string): Tensor {
   return tensorOf('f32', spreadShape(quant, shape, name), quant.scales);
 }
 
-/** In the value's own dtype; none for i32, whose zero point ONNX fixes at 0, and for blocks without. */
+/** Zero points in the value's own dtype; none for i32, where ONNX fixes them at 0, and for blocks without. */
 export function zeroPointTensor({ dtype, shape, quant }: TensorType, name: string): Tensor | undefined {
   if (quant === undefined || dtype === 'i32' || (quant.per === 'block' && !quant.zeroPoints)) return undefined;
   if (quant.per === 'tensor') return integersOf(dtype, [quant.zeroPoint], [], name);

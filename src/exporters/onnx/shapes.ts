@@ -2,19 +2,19 @@ import type { Call, Node } from '../../ir/graph.ts';
 import { isStatic, type Shape } from '../../ir/shape.ts';
 import type { OnnxBuilder } from './builder.ts';
 
-/** ONNX's "to the end of the axis", whatever its size (operator Slice). */
+/** End of a Slice that means "to the end of the axis", whatever its size. */
 const TO_THE_END = 2 ** 31 - 1;
 
 export function reshape(node: Call<'reshape'>, out: OnnxBuilder): void {
   const x = node.inputs[0] as Node;
-  out.result(node, 'Reshape', [out.value(x), targetOf(node, node.attrs.shape, x.type.shape, out)]);
+  out.result(node, 'Reshape', [out.value(x), reshapeSizes(node, node.attrs.shape, x.type.shape, out)]);
 }
 
 /**
- * Reshape's target as constants where ONNX can work out the rest: 0 copies the size at the same place of `from`, -1 is
- * what is left over. Two or more unknown sizes are read from the inputs' shapes at run time.
+ * Target of a Reshape, as constants where ONNX can work out the rest: 0 copies the size at the same place of `from`, -1
+ * is what is left over. Two or more unknown sizes are read from the inputs' shapes at run time.
  */
-export function targetOf(node: Node, shape: Shape, from: Shape, out: OnnxBuilder): string {
+export function reshapeSizes(node: Node, shape: Shape, from: Shape, out: OnnxBuilder): string {
   const sizes = shape.map((dim, i) => (typeof dim === 'string' && dim === from[i] ? 0 : dim));
   const rest = sizes.findLastIndex((size) => typeof size === 'string');
   return sizesOf(
@@ -24,7 +24,7 @@ export function targetOf(node: Node, shape: Shape, from: Shape, out: OnnxBuilder
   );
 }
 
-/** A size of 1 leaves x's own as it is, so only the axes that grow have to be known. */
+/** Writes Expand. A size of 1 leaves x's own as it is, so only the axes that grow have to be known. */
 export function expand(node: Call<'expand'>, out: OnnxBuilder): void {
   const x = node.inputs[0] as Node;
   const { shape } = node.attrs;
@@ -41,7 +41,7 @@ function sizesOf(node: Node, sizes: Shape, out: OnnxBuilder): string {
   });
 }
 
-/** y[t] = x[t + offset]: zeros come in at one end, then the other is cut, so that no length is too short. */
+/** Writes y[t] = x[t + offset]: zeros come in at one end, then the other is cut, so that no length is too short. */
 export function shift(node: Call<'shift'>, out: OnnxBuilder): void {
   const { axis, offset } = node.attrs;
   const x = node.inputs[0] as Node;

@@ -5,7 +5,7 @@ import { axisOf } from '../../ir/shape.ts';
 import { DTYPES } from '../../ir/tensor.ts';
 import type { OnnxBuilder, Stored } from './builder.ts';
 
-/** Picks from the constant of this name along the axis in question, and names what it picked. */
+/** Picks from a constant, by name, along the axis in question, and names what it picked. */
 type Pick = (source: string, part: string) => string;
 
 export function gather(node: Call<'gather'>, out: OnnxBuilder): void {
@@ -19,7 +19,7 @@ export function gather(node: Call<'gather'>, out: OnnxBuilder): void {
   out.result(node, 'Gather', [out.value(table), ids], attributes);
 }
 
-/** Slices that together cover their input are one Split. */
+/** Writes Slice, or one Split for slices that together cover their input. */
 export function slice(node: Call<'slice'>, out: OnnxBuilder): void {
   const x = node.inputs[0] as Node;
   const { axis, start, end } = node.attrs;
@@ -36,9 +36,9 @@ export function slice(node: Call<'slice'>, out: OnnxBuilder): void {
 }
 
 /**
- * A constant that is stored narrower than f32 is picked from first and widened after: only what was picked takes f32's
- * memory and time. (A DequantizeLinear of the whole table would run at each call: 84 times slower, measured on
- * [30522, 128] and 64 ids.) With a scale per row, the scales are picked like the rows. False where that cannot be.
+ * Picks from a constant that is stored narrower than f32 and widens after: only what was picked takes f32's memory and
+ * time. (A DequantizeLinear of the whole table would run at each call: 84 times slower, measured on [30522, 128] and
+ * 64 ids.) With a scale per row, the scales are picked like the rows. False where that cannot be.
  */
 function pickStored(node: Node, table: Node, axis: number, pick: Pick, out: OnnxBuilder): boolean {
   if (table.op !== 'constant') return false;
@@ -62,7 +62,7 @@ function pickStored(node: Node, table: Node, axis: number, pick: Pick, out: Onnx
   return true;
 }
 
-/** A scale for each picked row, with an axis of 1 for each that the row itself has. */
+/** Picks a scale for each picked row, with an axis of 1 for each that the row itself has. */
 function pickedScales(node: Node, stored: Stored, axis: number, pick: Pick, out: OnnxBuilder): string {
   const scales = pick(out.scaleOf(stored), 'scale');
   const inner = stored.type.shape.length - axis - 1;

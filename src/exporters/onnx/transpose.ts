@@ -14,14 +14,14 @@ export function transposedIntegers(tensor: Tensor): Tensor {
   });
 }
 
-/** The low half of a byte comes first, in ONNX as in our tensors; signs are not extended. */
+/** Unpacks 4-bit values: the low half of a byte comes first, in ONNX as in our tensors; signs are not extended. */
 function unpackNibbles(packed: Uint8Array, count: number): Uint8Array {
   const values = new Uint8Array(count);
   for (let i = 0; i < count; i++) values[i] = ((packed[i >> 1] as number) >> ((i & 1) * 4)) & 15;
   return values;
 }
 
-/** Values of 0 to 15, two a byte. */
+/** Packs values of 0 to 15, two a byte. */
 export function packNibbles(values: Uint8Array): Uint8Array {
   const packed = new Uint8Array(Math.ceil(values.length / 2));
   for (let i = 0; i < values.length; i++)

@@ -1,12 +1,12 @@
 import type { Call, Node } from '../../ir/graph.ts';
 import type { OnnxBuilder } from './builder.ts';
 
-/** Opsets since which an op is ONNX's own. */
+// Opsets since which an op, or a form of it, is ONNX's own.
 const LAYER_NORMALIZATION_OPSET = 17;
 const REDUCE_AXES_INPUT_OPSET = 18;
 const GELU_OPSET = 20;
 
-/** Below opset 20 decomposed into the one order of nodes that ONNX Runtime fuses again, to Gelu and FastGelu. */
+/** Writes Gelu, below opset 20 as the one order of nodes that ONNX Runtime fuses again, to Gelu and FastGelu. */
 export function gelu(node: Call<'gelu'>, out: OnnxBuilder): void {
   const x = out.value(node.inputs[0] as Node);
   const { tanh } = node.attrs;
@@ -19,7 +19,7 @@ export function gelu(node: Call<'gelu'>, out: OnnxBuilder): void {
   }
 }
 
-/** x (1 + erf(x / √2)) / 2 */
+/** Writes x (1 + erf(x / √2)) / 2. */
 function geluByErf(node: Node, x: string, out: OnnxBuilder): void {
   const scaled = out.step(node, 'scaled', 'Div', [x, out.scalar(Math.SQRT2)]);
   const erf = out.step(node, 'erf', 'Erf', [scaled]);
@@ -28,7 +28,7 @@ function geluByErf(node: Node, x: string, out: OnnxBuilder): void {
   out.result(node, 'Mul', [doubled, out.scalar(0.5)]);
 }
 
-/** (x / 2) (1 + tanh((x · √(2/π)) (1 + x · 0.044715 x))) */
+/** Writes (x / 2) (1 + tanh((x · √(2/π)) (1 + x · 0.044715 x))). */
 function geluByTanh(node: Node, x: string, out: OnnxBuilder): void {
   const cubic = out.step(node, 'cubic', 'Mul', [x, out.scalar(0.044715)]);
   const square = out.step(node, 'square', 'Mul', [x, cubic]);
@@ -40,7 +40,7 @@ function geluByTanh(node: Node, x: string, out: OnnxBuilder): void {
   out.result(node, 'Mul', [half, shifted]);
 }
 
-/** Below opset 17 decomposed, in the order that ONNX Runtime fuses again. */
+/** Writes LayerNormalization, below opset 17 as nodes in the order that ONNX Runtime fuses again. */
 export function layerNorm(node: Call<'layerNorm'>, out: OnnxBuilder): void {
   const [x, gamma, beta] = node.inputs.map((input) => out.value(input)) as [string, string, string];
   const { epsilon } = node.attrs;

@@ -7,6 +7,7 @@ import {
   type Tensor as TfliteTensor,
 } from '../../formats/tflite/generated/model.ts';
 import type { Draft } from '../../formats/tflite/table.ts';
+import { TFLITE_TYPES } from '../../formats/tflite/types.ts';
 import type { Graph, Input, Node } from '../../ir/graph.ts';
 import { computedType, isFloat } from '../../ir/op.ts';
 import { type Dim, isStatic, sizeOf } from '../../ir/shape.ts';
@@ -23,52 +24,37 @@ import {
   type TensorType,
   tensorOf,
 } from '../../ir/tensor.ts';
+import { takeName } from '../names.ts';
 import { blockScales, quantizationOf } from './quantization.ts';
-import { type Builtin, type Form, isNewer, releaseOf, versionOf } from './versions.ts';
+import { type Builtin, isNewer, type OperatorForm, releaseOf, versionOf } from './versions.ts';
 
-export type Options = NonNullable<Draft<Operator>['builtinOptions']>;
+export type BuiltinOptions = NonNullable<Draft<Operator>['builtinOptions']>;
 
-/** What a tensor index may be made from: a node, or a step of its lowering. */
+/** A value to give a tensor to: a node, or a step of its lowering. */
 export interface Result {
   readonly name: string;
   readonly type: TensorType;
 }
 
-export const TYPES = {
-  f32: 'FLOAT32',
-  f16: 'FLOAT16',
-  f64: 'FLOAT64',
-  bf16: 'BFLOAT16',
-  i64: 'INT64',
-  u64: 'UINT64',
-  i32: 'INT32',
-  u32: 'UINT32',
-  i16: 'INT16',
-  u16: 'UINT16',
-  i8: 'INT8',
-  u8: 'UINT8',
-  i4: 'INT4',
-  u4: 'UINT4',
-  bool: 'BOOL',
-} as const;
-
 /**
- * Constants of fewer elements stay f32 in an f16 file: biases, gains and mask values are under 1 % of it, each would cost a
- * DEQUANTIZE, and XNNPACK takes only constant f32 biases.
+ * Least elements of a constant that is f16 in an f16 file. Smaller ones stay f32: biases, gains and mask values are
+ * under 1 % of it, each would cost a DEQUANTIZE, and XNNPACK takes only constant f32 biases.
  */
 const MIN_F16_ELEMENTS = 1024;
 const MAX_F16 = 65504;
 
-/** Equal buffers of up to this size are stored once; larger ones are compared by identity, so that each is read only once. */
+/** Largest buffer of which equal ones are stored once; larger ones are compared by identity, to be read only once. */
 const MAX_COMPARED_BYTES = 4096;
 
-/** Collects tensors, operators and buffers while lowerings go over a graph, in the order in which they are asked for. */
+/**
+ * Collects tensors, operators and buffers while lowerings go over a graph, in the order in which they are asked for.
+ */
 export class TfliteBuilder {
   readonly tensors: Draft<TfliteTensor>[] = [];
   readonly operators: Draft<Operator>[] = [];
   readonly operatorCodes: Draft<OperatorCode>[] = [];
   readonly contents: BufferContent[] = [];
-  /** The oldest TensorFlow release that knows every operator in here. */
+  /** Oldest TensorFlow release that knows every operator in here. */
   runtime = '1.5.0';
   readonly #live: ReadonlySet<Node>;
   readonly #inputs: readonly Input[];
@@ -78,7 +64,7 @@ export class TfliteBuilder {
   readonly #names = new Set<string>();
   readonly #outputNames = new Map<Node, string>();
   readonly #values = new Map<Node, number>();
-  readonly #made = new Map<string, number>();
+  readonly #shared = new Map<string, number>();
   readonly #codes = new Map<string, number>();
   readonly #buffers = new Map<string | Tensor, number>();
 
@@ -98,11 +84,11 @@ export class TfliteBuilder {
     // An output's tensor bears its name, so that runtimes without signatures show it too.
     for (const { name, node } of graph.outputs) {
       if (node.op === 'input' || node.op === 'constant' || this.#outputNames.has(node)) continue;
-      this.#outputNames.set(node, this.#free(name));
+      this.#outputNames.set(node, takeName(this.#names, name));
     }
   }
 
-  /** Whether an output needs the node: `users` may hold more than what is written. */
+  /** True for nodes that an output needs: `users` may hold more than what is written. */
   isLive(node: Node): boolean {
     return this.#live.has(node);
   }
@@ -111,7 +97,7 @@ export class TfliteBuilder {
     return this.#values.has(node);
   }
 
-  /** The tensor of a node's value: of a float constant f32, whatever it is stored as, of a quantized one its integers. */
+  /** Tensor of a node's value: f32 for a float constant, whatever it is stored as, its integers for a quantized one. */
   value(node: Node): number {
     const known = this.#values.get(node);
     if (known !== undefined) return known;
@@ -125,21 +111,19 @@ export class TfliteBuilder {
     this.#values.set(node, index);
   }
 
-  /** The type of a tensor's value. */
+  /** Type of a tensor's value. */
   typeOf(index: number): TensorType {
     return this.#types[index] as TensorType;
   }
 
-  /** A tensor that a lowering makes once per `key`, however often it is asked for. */
+  /** Makes a tensor once per `key`, however often it is asked for. */
   once(key: string, make: () => number): number {
-    const known = this.#made.get(key);
-    if (known !== undefined) return known;
-    const index = make();
-    this.#made.set(key, index);
+    const index = this.#shared.get(key) ?? make();
+    this.#shared.set(key, index);
     return index;
   }
 
-  /** An i32 constant such as a shape, axes or a permutation; equal ones share a tensor. */
+  /** Adds an i32 constant such as a shape, axes or a permutation; equal ones share a tensor. */
   integers(what: string, values: readonly number[], shape: readonly number[] = [values.length]): number {
     const name = `${what}_${values.join('_').replaceAll('-', 'm')}`;
     return this.once(`${name}:${shape.join()}`, () => this.constant(name, integerTensor('i32', values, shape)));
@@ -154,7 +138,7 @@ export class TfliteBuilder {
     return this.#tensor({ name, type }, this.#buffer(tensor));
   }
 
-  /** A constant as operators compute with it: floats as f32, in an f16 file stored as f16 behind a DEQUANTIZE. */
+  /** Adds a constant as operators compute with it: floats as f32, in an f16 file stored as f16 behind a DEQUANTIZE. */
   weight(name: string, tensor: Tensor, quant?: Quant): number {
     if (quant !== undefined) return this.constant(name, tensor, quant);
     if (tensor.dtype === 'i64') return this.constant(name, convertTensor(tensor, 'i32'));
@@ -167,7 +151,7 @@ export class TfliteBuilder {
     return this.op('DEQUANTIZE', [stored], { name, type }, { kind: 'DequantizeOptions', value: {} });
   }
 
-  /** A graph input that has the symbol as one of its dimensions, for what follows the run's sizes. */
+  /** Finds a graph input that has the symbol as one of its dimensions, for what follows the run's sizes. */
   inputWith(symbol: string): { readonly input: Input; readonly axis: number } | undefined {
     for (const input of this.#inputs) {
       const axis = input.type.shape.indexOf(symbol);
@@ -177,12 +161,12 @@ export class TfliteBuilder {
   }
 
   /** Adds an operator with one result. */
-  op(code: Builtin, inputs: readonly number[], result: Result, options?: Options): number {
+  op(code: Builtin, inputs: readonly number[], result: Result, options?: BuiltinOptions): number {
     return this.ops(code, inputs, [result], options)[0] as number;
   }
 
   /** Adds an operator with several results. */
-  ops(code: Builtin, inputs: readonly number[], results: readonly Result[], options?: Options): number[] {
+  ops(code: Builtin, inputs: readonly number[], results: readonly Result[], options?: BuiltinOptions): number[] {
     const outputs = results.map((result) => this.#tensor(result, 0, computedType(result.type.dtype)));
     const types = (tensors: readonly number[]) => tensors.map((tensor) => this.typeOf(tensor));
     const opcodeIndex = this.#code(
@@ -194,12 +178,12 @@ export class TfliteBuilder {
     return outputs;
   }
 
-  /** A buffer of metadata. */
+  /** Adds a buffer of metadata. */
   bytes(bytes: Uint8Array): number {
     return this.contents.push({ byteLength: bytes.byteLength, bytes: () => bytes });
   }
 
-  #code(code: Builtin, form: Form, result: Result): number {
+  #code(code: Builtin, form: OperatorForm, result: Result): number {
     const version = versionOf(code, form);
     const release = releaseOf(code, version, form);
     if (this.#minRuntime !== undefined && isNewer(release, this.#minRuntime)) {
@@ -226,12 +210,12 @@ export class TfliteBuilder {
     const { shape, quant } = result.type;
     const scales = blockScales(result.name, result.type);
     const scalesTensor = scales === undefined ? -1 : this.constant(`${result.name}/scales`, scales);
-    const name = this.#outputNames.get(result as Node) ?? this.#free(result.name);
+    const name = this.#outputNames.get(result as Node) ?? takeName(this.#names, result.name);
     this.#types.push({ dtype, shape, ...(quant && { quant }) });
     return (
       this.tensors.push({
         name,
-        type: TYPES[dtype],
+        type: TFLITE_TYPES[dtype],
         shape: shape.map(nominal),
         ...(!isStatic(shape) && { shapeSignature: shape.map((dim) => (typeof dim === 'number' ? dim : -1)) }),
         buffer,
@@ -244,33 +228,26 @@ export class TfliteBuilder {
   #buffer(tensor: Tensor): number {
     const length = byteLength(tensor.dtype, tensor.shape);
     if (length > MAX_COMPARED_BYTES) {
-      const known =
+      const buffer =
         this.#buffers.get(tensor) ?? this.contents.push({ byteLength: length, bytes: () => tensor.bytes() });
-      this.#buffers.set(tensor, known);
-      return known;
+      this.#buffers.set(tensor, buffer);
+      return buffer;
     }
     const bytes = tensor.bytes();
     const key = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
-    const known = this.#buffers.get(key) ?? this.bytes(bytes);
-    this.#buffers.set(key, known);
-    return known;
-  }
-
-  #free(name: string): string {
-    let free = name;
-    for (let n = 1; this.#names.has(free); n++) free = `${name}_${n}`;
-    this.#names.add(free);
-    return free;
+    const buffer = this.#buffers.get(key) ?? this.bytes(bytes);
+    this.#buffers.set(key, buffer);
+    return buffer;
   }
 }
 
-/** Symbols count as 1 until the run resizes its inputs, as TensorFlow's converter writes them. */
+/** Size of a dimension in the file: symbols are 1 until the run resizes its inputs, as in TensorFlow's converter. */
 function nominal(dim: Dim): number {
   if (typeof dim === 'number') return dim;
   return dim.split('*').reduce((size, part) => size * (/^\d+$/.test(part) ? Number(part) : 1), 1);
 }
 
-/** A constant as f16. Beyond f16's range there is only infinity, which would ruin the model without a word. */
+/** Converts a constant to f16. Beyond its range there is only infinity, which would ruin the model without a word. */
 function narrow(name: string, tensor: Tensor): Tensor {
   if (tensor.dtype === 'f16') return tensor;
   return computedTensor('f16', tensor.shape, () => {

@@ -1,10 +1,11 @@
 import { MbertError } from '../../errors.ts';
+import { TFLITE_TYPES } from '../../formats/tflite/types.ts';
 import type { Call, Node } from '../../ir/graph.ts';
 import type { OpName } from '../../ir/ops/index.ts';
 import { axisOf, type Dim, product } from '../../ir/shape.ts';
 import type { DType } from '../../ir/tensor.ts';
 import { type Refusals, refuse } from '../refusal.ts';
-import { type Options, type Result, type TfliteBuilder, TYPES } from './builder.ts';
+import type { BuiltinOptions, Result, TfliteBuilder } from './builder.ts';
 import { inputOf, operand, operands } from './operands.ts';
 import { lowerConv1d, lowerLinear } from './products.ts';
 import { reshape, step } from './shapes.ts';
@@ -15,7 +16,7 @@ import type { Builtin } from './versions.ts';
 /** Emits the operators of a node and returns the tensor that holds its value. */
 type Lowering<O extends OpName> = (node: Call<O>, out: TfliteBuilder) => number;
 
-/** Partial, so that a new op compiles before this exporter knows it. */
+/** Lowerings by op, partial so that a new op compiles before this exporter knows it. */
 export const lowerings: { readonly [O in OpName]?: Lowering<O> } = {
   add: (node, out) => out.op('ADD', operands(node, out), node, { kind: 'AddOptions', value: scales(node) }),
   sub: (node, out) => out.op('SUB', operands(node, out), node, { kind: 'SubOptions', value: scales(node) }),
@@ -93,11 +94,11 @@ export function lower(node: Node, out: TfliteBuilder): void {
   out.define(node, lowering(node as Call, out));
 }
 
-const ADD: Options = { kind: 'AddOptions', value: {} };
-const MUL: Options = { kind: 'MulOptions', value: {} };
-const SQUARED_DIFFERENCE: Options = { kind: 'SquaredDifferenceOptions', value: {} };
+const ADD: BuiltinOptions = { kind: 'AddOptions', value: {} };
+const MUL: BuiltinOptions = { kind: 'MulOptions', value: {} };
+const SQUARED_DIFFERENCE: BuiltinOptions = { kind: 'SquaredDifferenceOptions', value: {} };
 
-/** Sums of i16 values take any scales only where the options say so. */
+/** Options of sums: those of i16 values take any scales only where the options say so. */
 function scales(node: Node): { readonly potScaleInt16?: false } {
   return node.type.dtype === 'i16' ? { potScaleInt16: false } : {};
 }
@@ -106,7 +107,7 @@ function unary(code: Builtin): (node: Call, out: TfliteBuilder) => number {
   return (node, out) => out.op(code, operands(node, out), node);
 }
 
-/** A node's axis counted from the front. */
+/** Axis of a node counted from the front. */
 function axisIn(node: Node & { readonly attrs: { readonly axis: number } }): number {
   return axisOf(node.attrs.axis, inputOf(node, 0).type.shape.length) as number;
 }
@@ -124,13 +125,13 @@ function lowerSoftmax(node: Call<'softmax'>, out: TfliteBuilder): number {
   return out.op('SOFTMAX', operands(node, out), node, { kind: 'SoftmaxOptions', value: { beta: 1 } });
 }
 
-/** (x - mean) * rsqrt(mean((x - mean)²) + epsilon) * gamma + beta: what XNNPACK runs of it in one piece with its neighbours. */
+/** Lowers to (x - mean) * rsqrt(mean((x - mean)²) + epsilon) * gamma + beta, which XNNPACK runs in one piece. */
 function lowerLayerNorm(node: Call<'layerNorm'>, out: TfliteBuilder): number {
   const [x, gamma, beta] = operands(node, out) as [number, number, number];
   const { shape } = node.type;
   const last = out.integers('axes', [shape.length - 1]);
   const row = shape.with(-1, 1);
-  const keepDims: Options = { kind: 'ReducerOptions', value: { keepDims: true } };
+  const keepDims: BuiltinOptions = { kind: 'ReducerOptions', value: { keepDims: true } };
   const mean = out.op('MEAN', [x, last], step(node, 'mean', row), keepDims);
   const squares = out.op('SQUARED_DIFFERENCE', [x, mean], step(node, 'squares', shape), SQUARED_DIFFERENCE);
   const variance = out.op('MEAN', [squares, last], step(node, 'variance', row), keepDims);
@@ -149,9 +150,9 @@ function lowerNoNorm(node: Call<'noNorm'>, out: TfliteBuilder): number {
 }
 
 /**
- * Rows as floats are EMBEDDING_LOOKUP, the fastest front measured, of float tables as of integer ones, with ids in one
- * dimension as GPU delegates want them; all else is GATHER. An id outside the table stops LiteRT's run; in WebAssembly the
- * run then returns garbage.
+ * Lowers rows as floats to EMBEDDING_LOOKUP, the fastest front measured, of float tables as of integer ones, with ids
+ * in one dimension as GPU delegates want them; all else is GATHER. An id outside the table stops LiteRT's run; in
+ * WebAssembly the run then returns garbage.
  */
 function lowerGather(node: Call<'gather'>, out: TfliteBuilder): number {
   const [table, indices] = node.inputs as [Node, Node];
@@ -173,7 +174,7 @@ function lowerGather(node: Call<'gather'>, out: TfliteBuilder): number {
   return rows === node ? looked : reshape(out, looked, node);
 }
 
-/** QUANTIZE of floats, or of integers to another scale. */
+/** Lowers to a QUANTIZE of floats, or of integers to another scale. */
 function lowerQuantize(node: Call<'quantize'>, out: TfliteBuilder): number {
   const x = inputOf(node, 0);
   if (sameStorage(x.type, node.type)) return out.value(x);
@@ -187,8 +188,8 @@ function lowerDequantize(node: Call<'dequantize'>, out: TfliteBuilder): number {
 }
 
 /**
- * TFLite has no op that rounds to the range of the run. Linears of integer weights do so themselves, each row for its own
- * range; before others the value stays as it is, which is what the rounding stood for.
+ * Leaves the rounding out: TFLite has no op that rounds to the range of the run. Linears of integer weights do so
+ * themselves, each row for its own range; before others the value stays as it is, which is what the rounding stood for.
  */
 function lowerDynamicRound(node: Call<'dynamicRound'>, out: TfliteBuilder): number {
   return out.value(inputOf(node, 0));
@@ -204,6 +205,6 @@ function lowerCast(node: Call<'cast'>, out: TfliteBuilder): number {
   if (!CASTS.has(from) || !CASTS.has(to)) {
     throw new MbertError('UNSUPPORTED', `${node.name}: tflite export of a cast from ${from} to ${to}`);
   }
-  const value = { inDataType: TYPES[from], outDataType: TYPES[to] };
+  const value = { inDataType: TFLITE_TYPES[from], outDataType: TFLITE_TYPES[to] };
   return out.op('CAST', [x], node, { kind: 'CastOptions', value });
 }

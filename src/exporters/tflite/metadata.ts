@@ -9,9 +9,9 @@ import type { Draft } from '../../formats/tflite/table.ts';
 import type { ZipEntry } from '../../formats/zip-stored.ts';
 import type { Graph } from '../../ir/graph.ts';
 
-/** What the file says of itself beyond its graph. */
+/** Facts that the file states beyond its graph. */
 export interface TfliteMetadata {
-  /** A WordPiece vocabulary, one token a line: with it MediaPipe and Task Library take text. */
+  /** Vocabulary of WordPiece, one token a line: with it MediaPipe and Task Library take text. */
   readonly vocab?: Uint8Array;
   /** Names of the classes, as many as one output's last axis is long. */
   readonly labels?: readonly string[];
@@ -20,7 +20,7 @@ export interface TfliteMetadata {
   readonly properties?: { readonly [key: string]: string };
 }
 
-/** The names by which MediaPipe and Task Library find a BERT's inputs; they know no others. */
+/** Names by which MediaPipe and Task Library find a BERT's inputs; they know no others. */
 const INPUT_NAMES: { readonly [name: string]: string } = {
   input_ids: 'ids',
   attention_mask: 'mask',
@@ -30,10 +30,10 @@ const INPUT_NAMES: { readonly [name: string]: string } = {
 const VOCAB_FILE = 'vocab.txt';
 const LABELS_FILE = 'labels.txt';
 
-/** BertTokenizerOptions came with metadata schema 1.1.0; nothing here is newer. */
+/** Oldest metadata schema that has all of this: BertTokenizerOptions came with 1.1.0. */
 const MIN_PARSER_VERSION = '1.1.0';
 
-/** The buffer of TFLITE_METADATA and the files that it names. Throws MISMATCH where no output fits the labels. */
+/** Makes the buffer of TFLITE_METADATA and the files that it names. Throws MISMATCH where no output fits the labels. */
 export function describeTensors(
   graph: Graph,
   { vocab, labels, description }: TfliteMetadata,

@@ -5,7 +5,7 @@ export function inputOf(node: Node, at: number): Node {
   return node.inputs[at] as Node;
 }
 
-/** An input of a node as its operator wants it: where the node computes in floats, integer constants come dequantized. */
+/** Tensor of a node's input as its operator wants it: integer constants come dequantized where floats are computed. */
 export function operand(node: Node, at: number, out: TfliteBuilder): number {
   const x = inputOf(node, at);
   if (x.op !== 'constant' || x.type.quant === undefined || node.type.quant !== undefined) return out.value(x);

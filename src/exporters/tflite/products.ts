@@ -8,8 +8,8 @@ import type { Result, TfliteBuilder } from './builder.ts';
 import { reshape } from './shapes.ts';
 
 /**
- * FULLY_CONNECTED in the form that the types ask for: floats; f32 values with integer weights, which the kernel quantizes a
- * row at a time; or integers throughout.
+ * Lowers a linear to FULLY_CONNECTED in the form that the types ask for: floats; f32 values with integer weights, which
+ * the kernel quantizes a row at a time; or integers throughout.
  */
 export function lowerLinear(node: Call<'linear'>, out: TfliteBuilder): number {
   const [x, weight] = node.inputs as [Node, Node];
@@ -29,7 +29,9 @@ export function lowerLinear(node: Call<'linear'>, out: TfliteBuilder): number {
   return linear === node ? result : out.op('RELU', [result], node);
 }
 
-/** A convolution along the sequence is a 1 x width one over an image of height 1: x as [batch, 1, sequence, in]. */
+/**
+ * Lowers a convolution along the sequence to a 1 x width one over an image of height 1: x as [batch, 1, sequence, in].
+ */
 export function lowerConv1d(node: Call<'conv1d'>, out: TfliteBuilder): number {
   const [x, weight] = node.inputs as [Node, Node];
   if (weight.op !== 'constant') {
@@ -49,25 +51,22 @@ export function lowerConv1d(node: Call<'conv1d'>, out: TfliteBuilder): number {
   return reshape(out, result, node);
 }
 
-/** A value on the way to a node's, stored as `as` is. */
+/** Describes a value on the way to a node's, stored as `as` is. */
 function like(node: Node, part: string, as: Node, shape: Shape): Result {
   return { name: `${node.name}/${part}`, type: { ...as.type, dtype: as.type.quant ? as.type.dtype : 'f32', shape } };
 }
 
 /**
- * FULLY_CONNECTED without a bias is version 6, with one and keep_num_dims 5: a shared zero bias keeps old runtimes. Integer
- * kernels want the bias in units of their accumulators, and XNNPACK wants it to say so, zeros too.
+ * Tensor of the bias. FULLY_CONNECTED without one is version 6, with one and keep_num_dims 5: a shared zero bias keeps
+ * old runtimes. Integer kernels want it in units of their accumulators, and XNNPACK wants it to say so, zeros too.
  */
 function biasOf(node: Call<'linear'> | Call<'conv1d'>, size: number, out: TfliteBuilder): number {
   const [x, weight, bias] = node.inputs as [Node, Node, Node | undefined];
   if (x.type.quant?.per === 'tensor' && weight.type.quant !== undefined) {
     const quant = accumulatorQuant(x.type.quant.scale, weight.type.quant);
     const name = bias?.name ?? `${node.name}/zeros`;
-    return out.constant(
-      name,
-      integerBias(name, bias as Constant | undefined, quant, x.type.dtype === 'i16', size),
-      quant,
-    );
+    const dtype = x.type.dtype === 'i16' ? 'i64' : 'i32';
+    return out.constant(name, integerBias(name, bias as Constant | undefined, { quant, dtype, size }), quant);
   }
   if (bias === undefined) {
     const zeros = (): number => out.constant(`zeros_${size}`, tensorOf('f32', [size], new Float32Array(size)));
@@ -79,7 +78,7 @@ function biasOf(node: Call<'linear'> | Call<'conv1d'>, size: number, out: Tflite
   return out.once(`real ${name}`, () => out.weight(`${name}/real`, dequantized(tensor, quant)));
 }
 
-/** s_x·s_w for every output channel: what one step of the kernel's accumulator stands for. */
+/** Quantization of the kernel's accumulator: a step stands for s_x·s_w of its output channel. */
 function accumulatorQuant(scale: number, weight: Quant): Quant {
   const step = Math.fround(scale);
   if (weight.per === 'tensor') {
@@ -90,14 +89,22 @@ function accumulatorQuant(scale: number, weight: Quant): Quant {
 
 const MAX_I32 = 2 ** 31 - 1;
 
-/** i32 under i8 values, i64 under i16 ones. */
-function integerBias(name: string, bias: Constant | undefined, quant: Quant, isWide: boolean, size: number): Tensor {
+interface BiasType {
+  readonly quant: Quant;
+  /** Type of the integers: i32 under i8 values, i64 under i16 ones. */
+  readonly dtype: 'i32' | 'i64';
+  readonly size: number;
+}
+
+/** The integers of a bias, zeros where there is none. */
+function integerBias(name: string, bias: Constant | undefined, { quant, dtype, size }: BiasType): Tensor {
+  const most = dtype === 'i64' ? Number.MAX_SAFE_INTEGER : MAX_I32;
   const stored = new Float64Array(size);
   const real = bias && readF32(bias.type.quant ? dequantized(bias.tensor, bias.type.quant) : bias.tensor);
   for (let i = 0; real !== undefined && i < size; i++) {
     const scale = quant.per === 'tensor' ? quant.scale : (quant.scales[i] as number);
     const value = roundToEven((real[i] as number) / scale);
-    if (!(Math.abs(value) <= (isWide ? Number.MAX_SAFE_INTEGER : MAX_I32))) {
+    if (!(Math.abs(value) <= most)) {
       throw new MbertError(
         'UNSUPPORTED',
         `${name}: ${real[i]} of channel ${i} is ${value} steps of ${scale}, over 32 bits`,
@@ -108,7 +115,7 @@ function integerBias(name: string, bias: Constant | undefined, quant: Quant, isW
     }
     stored[i] = value;
   }
-  return isWide
+  return dtype === 'i64'
     ? tensorOf('i64', [size], BigInt64Array.from(stored, BigInt))
     : tensorOf('i32', [size], Int32Array.from(stored));
 }

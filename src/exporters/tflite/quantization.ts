@@ -4,10 +4,10 @@ import type { Draft } from '../../formats/tflite/table.ts';
 import { axisOf, shapeText, sizeOf } from '../../ir/shape.ts';
 import { convertTensor, type Quant, readF32, type Tensor, type TensorType, tensorOf } from '../../ir/tensor.ts';
 
-/** Scales below f32's normal numbers make XNNPACK refuse the tensor. */
+/** Least scale: below f32's normal numbers XNNPACK refuses the tensor. */
 const MIN_SCALE = 2 ** -126;
 
-/** What the file says of a quantized tensor; `scalesTensor` holds the scales of blocks, as the schema wants it. */
+/** Quantization of a tensor as the file has it; `scalesTensor` holds the scales of blocks, as the schema wants it. */
 export function quantizationOf(name: string, type: TensorType, scalesTensor: number): Draft<QuantizationParameters> {
   const quant = type.quant as Quant;
   if (quant.per === 'block') {
@@ -37,10 +37,10 @@ export function blockScales(name: string, { shape, quant }: TensorType): Tensor 
   if (quant?.per !== 'block') return undefined;
   const [rows, columns] = shape as readonly [number, number];
   if (shape.length !== 2 || axisOf(quant.axis, 2) !== 1 || columns % quant.size !== 0 || quant.zeroPoints) {
-    const found = `${quant.size} along axis ${quant.axis} of ${shapeText(shape)}`;
+    const blocks = `${quant.size} along axis ${quant.axis} of ${shapeText(shape)}`;
     throw new MbertError(
       'UNSUPPORTED',
-      `${name}: tflite has symmetric blocks along whole rows of a matrix, not of ${found}`,
+      `${name}: tflite has symmetric blocks along whole rows of a matrix, not of ${blocks}`,
     );
   }
   const sizes = [rows, columns / quant.size];

@@ -3,12 +3,12 @@ import type { Node } from '../../ir/graph.ts';
 import { isStatic, type Shape, shapeText } from '../../ir/shape.ts';
 import type { Result, TfliteBuilder } from './builder.ts';
 
-/** A float value on the way to a node's. */
+/** Describes a float value on the way to a node's. */
 export function step(node: Node, part: string, shape: Shape): Result {
   return { name: `${node.name}/${part}`, type: { dtype: 'f32', shape } };
 }
 
-/** RESHAPE to the result's shape: one size may be known only at run time, which is -1. */
+/** Adds a RESHAPE to the result's shape: one size may be known only at run time, which is -1. */
 export function reshape(out: TfliteBuilder, x: number, result: Result): number {
   const { shape } = result.type;
   if (shape.filter((dim) => typeof dim === 'string').length > 1) {

@@ -8,28 +8,30 @@ import { sameStorage } from './storage.ts';
 
 type Slice = Call<'slice'>;
 
-/** Start (inclusive) and end of each axis; end 0 is the end of the axis, negative ends count from there. */
-interface Range {
+/** A cut along an axis of a shape; end 0 is the end of the axis, negative ends count from there. */
+interface Cut {
+  readonly from: Shape;
+  readonly axis: number;
   readonly start: number;
   readonly end: number;
 }
 
 /**
- * Slices that together cut an axis into equal parts are one SPLIT. Others are SLICE, or STRIDED_SLICE where another size is
- * known only at run time: XNNPACK declines a SLICE with size -1.
+ * Lowers slices that together cut an axis into equal parts to one SPLIT. Others are SLICE, or STRIDED_SLICE where
+ * another size is known only at run time: XNNPACK declines a SLICE with size -1.
  */
 export function lowerSlice(node: Slice, out: TfliteBuilder): number {
   const x = node.inputs[0] as Node;
   const axis = axisOf(node.attrs.axis, x.type.shape.length) as number;
   const { start, end } = node.attrs;
   if (typeof end === 'string')
-    return x.type.shape[axis] === end ? operand(node, 0, out) : lowerPrefix(node, x, axis, end, out);
+    return x.type.shape[axis] === end ? operand(node, 0, out) : lowerPrefix(node, axis, end, out);
   const parts = equalParts(node, x, axis, out);
   if (parts !== null) return lowerSplit(node, axis, parts, out);
-  return cut(out, operand(node, 0, out), x.type.shape, axis, { start, end }, node);
+  return cut(out, operand(node, 0, out), { from: x.type.shape, axis, start, end }, node);
 }
 
-/** The live slices of x that cut this axis into equal parts, in order, or null. */
+/** Live slices of x that cut this axis into equal parts, in order, or null. */
 function equalParts(node: Slice, x: Node, axis: number, out: TfliteBuilder): readonly Slice[] | null {
   const size = node.attrs.end as number;
   const length = size - node.attrs.start;
@@ -47,7 +49,7 @@ function equalParts(node: Slice, x: Node, axis: number, out: TfliteBuilder): rea
   return covers && parts.includes(node) ? parts : null;
 }
 
-/** All parts at once; the siblings are defined here and lowered no more. The axis comes first among SPLIT's inputs. */
+/** Lowers all parts at once; siblings are defined here and lowered no more. The axis is SPLIT's first input. */
 function lowerSplit(node: Slice, axis: number, parts: readonly Slice[], out: TfliteBuilder): number {
   const inputs = [out.integers('axis', [axis], []), operand(node, 0, out)];
   const results = out.ops('SPLIT', inputs, parts, { kind: 'SplitOptions', value: { numSplits: parts.length } });
@@ -62,17 +64,17 @@ function perAxis(out: TfliteBuilder, what: string, shape: Shape, value: (axis: n
   );
 }
 
-function cut(out: TfliteBuilder, x: number, from: Shape, axis: number, range: Range, result: Result): number {
-  const begin = perAxis(out, 'begin', from, (i) => (i === axis ? range.start : 0));
+function cut(out: TfliteBuilder, x: number, { from, axis, start, end }: Cut, result: Result): number {
+  const begin = perAxis(out, 'begin', from, (i) => (i === axis ? start : 0));
   if (isStatic(result.type.shape)) {
     const sizes = out.integers('size', result.type.shape);
     return out.op('SLICE', [x, begin, sizes], result, { kind: 'SliceOptions', value: {} });
   }
-  const ends = perAxis(out, 'end', from, (i) => (i === axis ? range.end : 0));
+  const ends = perAxis(out, 'end', from, (i) => (i === axis ? end : 0));
   const strides = perAxis(out, 'strides', from, () => 1);
   // A masked end is the axis's own, whatever size the run gives it.
   const all = 2 ** from.length - 1;
-  const endMask = range.end === 0 ? all : all - 2 ** axis;
+  const endMask = end === 0 ? all : all - 2 ** axis;
   return out.op('STRIDED_SLICE', [x, begin, ends, strides], result, {
     kind: 'StridedSliceOptions',
     value: { endMask },
@@ -80,8 +82,8 @@ function cut(out: TfliteBuilder, x: number, from: Shape, axis: number, range: Ra
 }
 
 /**
- * y[t] = x[t + offset], zero outside: zeros are added at one end and as many elements cut off at the other. The cut counts
- * from an end, so the size may be a symbol.
+ * Lowers y[t] = x[t + offset], zero outside: zeros are added at one end and as many elements cut off at the other. The
+ * cut counts from an end, so the size may be a symbol.
  */
 export function lowerShift(node: Call<'shift'>, out: TfliteBuilder): number {
   const x = node.inputs[0] as Node;
@@ -97,15 +99,17 @@ export function lowerShift(node: Call<'shift'>, out: TfliteBuilder): number {
   const padded = shape.with(axis, typeof dim === 'number' ? dim + zeros : `${dim}+${zeros}`);
   const result: Result = { name: `${node.name}/padded`, type: { ...node.type, shape: padded } };
   const wide = out.op('PAD', [operand(node, 0, out), counts], result, { kind: 'PadOptions', value: {} });
-  return cut(out, wide, padded, axis, offset > 0 ? { start: zeros, end: 0 } : { start: 0, end: -zeros }, node);
+  const kept = offset > 0 ? { start: zeros, end: 0 } : { start: 0, end: -zeros };
+  return cut(out, wide, { from: padded, axis, ...kept }, node);
 }
 
 /**
- * The first rows of a constant table, as many as the run's sequence is long: a look-up of 0, 1, 2, …, which are counted by
- * CUMSUM over ones shaped like an input. SHAPE and SLICE would do it too, but make every later size a run-time value.
- * Longer sequences than the table are an error when the model runs.
+ * Lowers the first rows of a constant table, as many as the run's sequence is long, to a look-up of 0, 1, 2, …, which
+ * are counted by CUMSUM over ones shaped like an input. SHAPE and SLICE would do it too, but make every later size a
+ * run-time value. Longer sequences than the table are an error when the model runs.
  */
-function lowerPrefix(node: Slice, x: Node, axis: number, symbol: string, out: TfliteBuilder): number {
+function lowerPrefix(node: Slice, axis: number, symbol: string, out: TfliteBuilder): number {
+  const x = node.inputs[0] as Node;
   const lead = x.type.shape.slice(0, axis);
   const source = out.inputWith(symbol);
   const { quant } = x.type;
@@ -129,6 +133,7 @@ function lowerPrefix(node: Slice, x: Node, axis: number, symbol: string, out: Tf
   return reshape(out, looked, node);
 }
 
+/** Counts 0, 1, 2, … along the axis of an input. */
 function positions(symbol: string, { input, axis }: { input: Node; axis: number }, out: TfliteBuilder): number {
   return out.once(`positions ${symbol}`, () => {
     const { shape } = input.type;

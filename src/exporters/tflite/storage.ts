@@ -5,11 +5,12 @@ import { type OpName, opDef } from '../../ir/ops/index.ts';
 import { axisOf } from '../../ir/shape.ts';
 import type { DType, TensorType } from '../../ir/tensor.ts';
 import { typeText } from '../../ir/text.ts';
+import { inputOf } from './operands.ts';
 
-/** Says what is wrong with how a node and its inputs are stored, or null. */
+/** Tells what is wrong with how a node and its inputs are stored, or null. */
 type Check = (node: Node) => string | null;
 
-/** What kernels ask of the types that read tables and weights, or change how a value is stored. */
+/** Checks of the ops that read tables and weights, or change how a value is stored: what their kernels ask of the types. */
 const checks: { readonly [O in OpName]?: Check } = {
   gather: looksUp,
   linear: weighs,
@@ -30,7 +31,7 @@ function checkOf(op: OpName): Check {
 
 /** Throws UNSUPPORTED where tflite has no kernel for the way in which a node and its inputs are stored. */
 export function checkStorage(node: Call): void {
-  const problem = storedAs(node.type) ?? checkOf(node.op)(node);
+  const problem = computed(node.type) ?? checkOf(node.op)(node);
   if (problem !== null) {
     throw new MbertError('UNSUPPORTED', `${node.name}: tflite ${node.op}: ${problem}`, {
       hint: 'a quantize or dequantize between the two, or another type, makes it expressible',
@@ -38,7 +39,7 @@ export function checkStorage(node: Call): void {
   }
 }
 
-/** Whether two values are stored alike: reals as reals, or the same integers for the same numbers. */
+/** True for values that are stored alike: reals as reals, or the same integers for the same numbers. */
 export function sameStorage(a: TensorType, b: TensorType): boolean {
   if (a.quant === undefined || b.quant === undefined) return a.quant === b.quant;
   const [p, q] = [a.quant, b.quant];
@@ -46,8 +47,8 @@ export function sameStorage(a: TensorType, b: TensorType): boolean {
   return Math.fround(p.scale) === Math.fround(q.scale) && p.zeroPoint === q.zeroPoint;
 }
 
-/** What computed values may be: i8 with any zero point, i16 with none, both with one scale. */
-function storedAs({ dtype, quant }: TensorType): string | null {
+/** Checks the storage of a computed value: i8 with any zero point, i16 with none, both with one scale. */
+function computed({ dtype, quant }: TensorType): string | null {
   if (quant === undefined) return null;
   if (dtype !== 'i8' && dtype !== 'i16') return `computed values are i8 or i16, not ${dtype}`;
   if (quant.per !== 'tensor') return 'a computed value has one scale, not several';
@@ -56,11 +57,7 @@ function storedAs({ dtype, quant }: TensorType): string | null {
   return fits ? null : `the zero point ${quant.zeroPoint} is no i8`;
 }
 
-function input(node: Node, at: number): Node {
-  return node.inputs[at] as Node;
-}
-
-/** A constant is turned into reals where reals are wanted. */
+/** True for nodes that can be read as reals: constants are turned into them. */
 function isReal(node: Node): boolean {
   return node.type.quant === undefined || (node.op === 'constant' && node.type.quant.per !== 'block');
 }
@@ -71,7 +68,7 @@ function floats(node: Node): string | null {
   return bad === undefined ? null : `takes floats, and ${bad.name} is ${typeText(bad.type)}`;
 }
 
-/** Inputs and result are integers of one dtype, each with a scale of its own, or all are floats. */
+/** Checks that inputs and result are integers of one dtype, each with a scale of its own, or all are floats. */
 function alike(node: Node): string | null {
   const { dtype, quant } = node.type;
   if (quant === undefined) return floats(node);
@@ -100,9 +97,9 @@ function fixed(wanted: { readonly [D in DType]?: Steps }): Check {
   };
 }
 
-/** Rows of an integer table: as floats, or the same integers. */
+/** Checks rows of an integer table: as floats, or the same integers. */
 function looksUp(node: Node): string | null {
-  const table = input(node, 0);
+  const table = inputOf(node, 0);
   const { dtype, shape, quant } = table.type;
   if (node.type.quant !== undefined) return moves(node, [table]);
   if (quant === undefined) return null;
@@ -114,7 +111,7 @@ function looksUp(node: Node): string | null {
   return symmetric(table);
 }
 
-/** The stored dtypes of x, weight and result that FULLY_CONNECTED and CONV_2D know. */
+/** Dtypes of x, weight and result that FULLY_CONNECTED and CONV_2D know. */
 const WEIGHED = {
   linear: ['f32 f32 f32', 'f32 i8 f32', 'f32 i4 f32', 'i8 i8 i8', 'i8 i4 i8', 'i16 i8 i16', 'i16 i4 i16'],
   conv1d: ['f32 f32 f32', 'f32 i8 f32', 'i8 i8 i8', 'i16 i8 i16'],
@@ -140,7 +137,7 @@ function weighs(node: Node): string | null {
 }
 
 function quantizes(node: Node): string | null {
-  const { type } = input(node, 0);
+  const { type } = inputOf(node, 0);
   if (node.type.quant === undefined) return 'has a result without quantization';
   if (!isFloat(type.dtype) && type.quant?.per !== 'tensor')
     return `takes floats or integers with one scale, not ${typeText(type)}`;
@@ -148,7 +145,7 @@ function quantizes(node: Node): string | null {
 }
 
 function dequantizes(node: Node): string | null {
-  const { type } = input(node, 0);
+  const { type } = inputOf(node, 0);
   if (node.type.quant !== undefined) return 'has a quantized result';
   return type.quant?.per === 'block' ? 'knows no scales per block' : null;
 }
@@ -159,7 +156,7 @@ function symmetric({ name, type: { quant } }: Node): string | null {
   return at < 0 ? null : `${name} has the zero point ${zeroPoints[at]}, weights have 0`;
 }
 
-/** A float constant counts as f32 whatever it is stored as. */
+/** Name of a storage; a float constant counts as f32 whatever it is stored as. */
 function storageName({ dtype, quant }: TensorType): string {
   return quant === undefined && isFloat(dtype) ? 'f32' : dtype;
 }

@@ -2,12 +2,12 @@ import { MbertError } from '../../errors.ts';
 import { decodeText } from '../../io/bytes.ts';
 import { type EnumValues, type Field, type Root, SCALAR_BYTES, type Scalar, type Table } from './table.ts';
 
-/** The limit of the FlatBuffers verifier that TFLite runs; a 24-layer model has about 5,000 tables. */
+/** Most tables, the limit of the FlatBuffers verifier that TFLite runs; a 24-layer model has about 5,000. */
 const MAX_TABLES = 1_000_000;
 
 /**
- * References may share what they point to, so a small file can describe a huge tree. Real files share next to nothing:
- * more than this many bytes decoded per byte of file is an attack.
+ * Most bytes decoded per byte of file. References may share what they point to, so a small file can describe a huge
+ * tree; real files share next to nothing, so that more is an attack.
  */
 const MAX_BYTES_PER_BYTE = 8;
 
@@ -20,17 +20,21 @@ interface Source {
 }
 
 /**
- * Reads a whole FlatBuffer that nobody vouches for into plain objects: every offset and length is checked. Byte vectors are
- * views of `bytes`. `what` names the file for errors.
+ * Reads a whole FlatBuffer that nobody vouches for into plain objects: every offset and length is checked. Byte vectors
+ * are views of `bytes`. `what` names the file for errors.
  */
 export function decodeFlatbuffer<T extends object>(root: Root<T>, bytes: Uint8Array, what: string): T {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const budget = Math.max(MAX_BYTES_PER_BYTE * bytes.byteLength, 4096);
   const source: Source = { bytes, view, what, tablesLeft: MAX_TABLES, bytesLeft: budget };
-  const identifier = String.fromCharCode(...bytes.subarray(4, 8));
-  if (bytes.byteLength < 8 || identifier !== root.identifier)
+  if (bytes.byteLength < 8 || !hasIdentifier(bytes, root))
     fail(source, 'header', `has no identifier ${root.identifier}`);
   return readTable(source, root.table, view.getUint32(0, true)) as T;
+}
+
+/** True for bytes that begin a FlatBuffer of this root: its identifier follows the offset of the root table. */
+export function hasIdentifier(head: Uint8Array, root: Root<object>): boolean {
+  return String.fromCharCode(...head.subarray(4, 8)) === root.identifier;
 }
 
 function readTable(source: Source, table: Table<object>, at: number): object {
@@ -44,7 +48,7 @@ function readTable(source: Source, table: Table<object>, at: number): object {
   check(source, table.name, vtable, vtableBytes);
   check(source, table.name, at, tableBytes);
   spend(source, table.name, tableBytes);
-  /** Where the field in a slot lies, or 0 where it is absent. */
+  /** Place of the field in a slot, or 0 where it is absent. */
   const locate = (field: Field, slot: number, width: number): number => {
     const entry = 4 + 2 * slot;
     const offset = entry + 2 <= vtableBytes ? view.getUint16(vtable + entry, true) : 0;
@@ -136,7 +140,7 @@ function readString(source: Source, part: string, at: number): string {
   return decodeText(source.bytes.subarray(at + 4, at + 4 + length), `${source.what}: ${part}`);
 }
 
-/** Checks that a vector's length and elements lie in the file. */
+/** Reads a vector's length and checks that its elements lie in the file. */
 function vectorLength(source: Source, part: string, at: number, width: number): number {
   check(source, part, at, 4);
   const length = source.view.getUint32(at, true);
@@ -145,7 +149,7 @@ function vectorLength(source: Source, part: string, at: number, width: number): 
   return length;
 }
 
-/** The target of a reference: always ahead of it. */
+/** Target of a reference, always ahead of it. */
 function follow(source: Source, part: string, at: number): number {
   const target = at + source.view.getUint32(at, true);
   if (target === at) fail(source, part, 'refers to itself');

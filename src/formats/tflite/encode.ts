@@ -1,9 +1,11 @@
 import { Builder } from 'flatbuffers';
 import { type Draft, type Field, type Later, type Root, SCALAR_BYTES, type Scalar, type Table } from './table.ts';
 
-export interface Encoded {
+interface Encoded {
   readonly bytes: Uint8Array;
-  /** `slots[n]` is where in `bytes` the reference to `{ later: n }` lies: a u32, the distance from itself to its target. */
+  /**
+   * Places in `bytes` of the references to `{ later: n }`, by n: each a u32, the distance from itself to its target.
+   */
   readonly slots: readonly number[];
 }
 
@@ -11,14 +13,14 @@ type Values = { readonly [field: string]: unknown };
 
 interface Writing {
   readonly builder: Builder;
-  /** Where each `later` lies, counted from the end. */
+  /** Place of each `later`, counted from the end. */
   readonly fromEnd: number[];
-  /** Where vectors of `SHARED` lie, by their content. */
+  /** Places of vectors of `SHARED`, by their content. */
   readonly vectors: Map<string, number>;
 }
 
 /**
- * Equal vectors of 64-bit integers are written once, as two references may lead to one place: every weight with a scale
+ * Scalar of which equal vectors are written once, as two references may lead to one place: every weight with a scale
  * per channel has as many zero points, all of them 0, which would be a twentieth of an 8-bit MobileBERT.
  */
 const SHARED: Scalar = 'long';
@@ -105,9 +107,9 @@ function writeOffsets(builder: Builder, offsets: readonly number[]): number {
 function writeShared({ builder, vectors }: Writing, scalar: Scalar, values: readonly number[]): number {
   if (scalar !== SHARED) return writeVector(builder, scalar, values);
   const key = values.join();
-  const known = vectors.get(key) ?? writeVector(builder, scalar, values);
-  vectors.set(key, known);
-  return known;
+  const place = vectors.get(key) ?? writeVector(builder, scalar, values);
+  vectors.set(key, place);
+  return place;
 }
 
 function writeVector(builder: Builder, scalar: Scalar, values: ArrayLike<number>): number {

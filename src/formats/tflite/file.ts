@@ -4,9 +4,9 @@ import { encodeFlatbuffer } from './encode.ts';
 import { type Model, modelRoot } from './generated/model.ts';
 import type { Draft } from './table.ts';
 
-/** Kernels read weights with 16-byte vector loads; the schema asks for it, the runtimes do not check it. */
+/** Alignment of weights, which kernels read by 16-byte vector loads; the schema asks for it, runtimes do not check. */
 const ALIGNMENT = 16;
-/** References in a FlatBuffer are 32 bits and its verifier refuses anything from 2 GiB on. */
+/** Most bytes of a FlatBuffer: references are 32 bits and its verifier refuses anything from 2 GiB on. */
 const MAX_FLATBUFFER_BYTES = 2 ** 31 - 1;
 
 /** Bytes of known size, asked for once, when their turn in the file has come. */
@@ -15,24 +15,24 @@ export interface BufferContent {
   bytes(): Uint8Array;
 }
 
-export interface TfliteFile {
-  /** Everything but the buffers. */
+interface TfliteFile {
+  /** The model but for its buffers. */
   readonly model: Omit<Draft<Model>, 'buffers'>;
-  /** What tensors and metadata know as buffers 1, 2, …; buffer 0 is the empty one. */
+  /** Contents that tensors and metadata know as buffers 1, 2, …; buffer 0 is the empty one. */
   readonly contents: readonly BufferContent[];
   /** Files that metadata names, appended as an uncompressed ZIP. */
   readonly files: readonly ZipEntry[];
 }
 
 /**
- * The bytes of a .tflite file in order: the FlatBuffer without its weights, then each buffer's contents, then the ZIP. Only
+ * Encodes a .tflite file in order: the FlatBuffer without its weights, then each buffer's contents, then the ZIP. Only
  * one buffer's contents are in memory at a time. Throws UNSUPPORTED where the FlatBuffer would reach 2 GiB.
  */
 export function encodeTflite({ model, contents, files }: TfliteFile): AsyncIterable<Uint8Array> {
   const buffers = [{}, ...contents.map((_, later) => ({ data: { later } }))];
   const head = encodeFlatbuffer(modelRoot, { ...model, buffers });
   const view = new DataView(head.bytes.buffer, head.bytes.byteOffset, head.bytes.byteLength);
-  /** Where each vector starts: at its length, with the elements on the next 16-byte line. */
+  /** Start of each vector: its length, with the elements on the next 16-byte line. */
   const starts: number[] = [];
   let end = head.bytes.byteLength;
   contents.forEach(({ byteLength }, i) => {

@@ -1,4 +1,4 @@
-/** The FlatBuffers scalars that the schemas use, with their widths in bytes. */
+/** FlatBuffers scalars that the schemas use, with their widths in bytes. */
 export const SCALAR_BYTES = {
   byte: 1,
   ubyte: 1,
@@ -27,11 +27,11 @@ export type EnumValues = { readonly [name: string]: number };
 /** A field of a table: `id` is its slot in the vtable. A union's tag sits in that slot, its value in the next one. */
 export type Field = FieldKind & { readonly name: string; readonly id: number };
 
-/** What the decoder and encoder must know of a table that TypeScript sees as `T`. */
+/** Description of a table that TypeScript sees as `T`, for the decoder and the encoder. */
 export interface Table<T extends object> {
   readonly name: string;
   readonly fields: readonly Field[];
-  /** Never there: it ties the type to the description. */
+  /** Type of the table, never there: it ties the type to the description. */
   readonly example?: T;
 }
 
@@ -41,12 +41,12 @@ export interface Root<T extends object> {
   readonly table: Table<T>;
 }
 
-/** Stands for bytes that are written later: the encoder leaves a reference and says where it lies. */
+/** Bytes that are written later: the encoder leaves a reference and says where it lies. */
 export interface Later {
   readonly later: number;
 }
 
-/** What a table is built from: every field may be left out, which means its default. */
+/** Values that a table is built from: every field may be left out, which means its default. */
 export type Draft<T> = { readonly [K in keyof T]?: DraftField<T[K]> };
 
 type DraftField<V> = V extends Uint8Array

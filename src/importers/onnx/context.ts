@@ -3,7 +3,7 @@ import type { OnnxFileNode } from '../../formats/onnx-decode.ts';
 import { evaluateNode } from '../../ir/evaluate.ts';
 import type { Constant, Graph, Node } from '../../ir/graph.ts';
 import { type AttrsOf, type OpName, opDef } from '../../ir/ops/index.ts';
-import { isStatic, type Shape, shapeText, sizeOf } from '../../ir/shape.ts';
+import { isStatic, type Shape, sizeOf } from '../../ir/shape.ts';
 import { type DType, scalarTensor, type Tensor } from '../../ir/tensor.ts';
 import { numberOf, type Size, sameSize, sizeOfDim } from './sizes.ts';
 import {
@@ -20,7 +20,7 @@ import {
   type Value,
 } from './values.ts';
 
-/** Thrown where two sizes meet that must be equal: the import starts again with one name for both. */
+/** Signal, thrown where two sizes meet that must be equal: the import starts again with one name for both. */
 export class SameSymbol {
   readonly from: string;
   readonly to: string | number;
@@ -31,7 +31,7 @@ export class SameSymbol {
   }
 }
 
-/** Why an operator is carried along as foreign. */
+/** Signal, thrown with the reason why an operator is carried along as foreign. */
 export class NotExpressible {
   readonly reason: string;
 
@@ -40,21 +40,21 @@ export class NotExpressible {
   }
 }
 
-/** Computed at once where all inputs are constants: scales and masks that exporters leave as arithmetic. */
+/** Most elements of what is computed at once from constants: scales and masks that exporters leave as arithmetic. */
 const MAX_FOLDED_ELEMENTS = 4096;
 
-/** What the operators of one ONNX graph are read into. */
+/** Graph into which the operators of one ONNX graph are read. */
 export class GraphImport {
   readonly graph: Graph;
   readonly #constants = new Map<Tensor, Constant>();
-  /** A table may be read both as the integers that it stores and as the numbers that these stand for. */
+  /** Constants as real numbers: a table may be read both as the integers that it stores and as what these stand for. */
   readonly #quantizedConstants = new Map<Tensor, Constant>();
 
   constructor(graph: Graph) {
     this.graph = graph;
   }
 
-  /** Adds a node on the values as they are, in full. */
+  /** Adds a node that reads the values in their full shapes. */
   emit<O extends OpName>(op: O, inputs: readonly Value[], attrs: Partial<AttrsOf<O>>, name: string): Value {
     return this.#fold(
       this.#add(
@@ -122,9 +122,7 @@ export class GraphImport {
 
   constant(value: TensorValue): Constant {
     const constants = value.quant ? this.#quantizedConstants : this.#constants;
-    const known = constants.get(value.tensor);
-    if (known) return known;
-    const constant = this.graph.constant(value.tensor, value.name, value.quant);
+    const constant = constants.get(value.tensor) ?? this.graph.constant(value.tensor, value.name, value.quant);
     constants.set(value.tensor, constant);
     return constant;
   }
@@ -147,7 +145,7 @@ export class GraphImport {
     return shape;
   }
 
-  /** Both are one size, or the graph makes no sense. */
+  /** Takes two sizes to be one; where they cannot be, the graph makes no sense. */
   equate(a: Size, b: Size): void {
     if (sameSize(a, b)) return;
     const [x, y] = [symbolOf(a), symbolOf(b)];
@@ -156,7 +154,7 @@ export class GraphImport {
     notExpressible('sizes that are not equal');
   }
 
-  /** An operator that is carried along. Its values' types are what the file or the caller says of them. */
+  /** Carries an operator along. The types of its values are what the file or the caller says of them. */
   foreign(
     node: OnnxFileNode,
     inputs: readonly Value[],
@@ -170,9 +168,9 @@ export class GraphImport {
       const all = { ...attrs, op, outputDtype: only.dtype, outputShape: only.shape };
       return [nodeValue(this.graph.add('foreign', nodes, all, only.name))];
     }
-    const made = this.graph.add('foreign', nodes, { ...attrs, op }, node.name);
+    const whole = this.graph.add('foreign', nodes, { ...attrs, op }, node.name);
     return types.map(({ name, dtype, shape }, index) =>
-      nodeValue(this.graph.add('pick', [made], { index, outputDtype: dtype, outputShape: shape }, name)),
+      nodeValue(this.graph.add('pick', [whole], { index, outputDtype: dtype, outputShape: shape }, name)),
     );
   }
 
@@ -198,7 +196,7 @@ export class GraphImport {
     return nodeValue(this.graph.constant(tensor), value.shape);
   }
 
-  /** Numbers that have come to be data after all; unknown ones as what makes them. */
+  /** The node of numbers that have come to be data after all; of unknown ones, what makes them. */
   #numbers(value: Value): Node {
     const list = asList(value);
     const tensor = list && tensorOfList(list);
@@ -224,7 +222,7 @@ export function notExpressible(reason: string): never {
   throw new NotExpressible(reason);
 }
 
-/** What an op refuses is carried along as foreign, with the op's own words. */
+/** Runs `make`; an operator that an op refuses is carried along as foreign, with the op's own words. */
 function expressed<T>(make: () => T): T {
   try {
     return make();
@@ -238,7 +236,7 @@ export function sameSizes(a: readonly Size[], b: readonly Size[]): boolean {
   return a.length === b.length && a.every((size, i) => sameSize(size, b[i] as Size));
 }
 
-/** The size as one symbol or a number; null where it is neither. */
+/** A size as one symbol or a number; null where it is neither. */
 function symbolOf(size: Size): string | number | null {
   const number = numberOf(size);
   if (number !== null) return number;
@@ -254,14 +252,4 @@ function filledTensor(dtype: DType, number: number): Tensor {
   if (dtype === 'f32') return scalarTensor(number);
   const data = dtype === 'i32' ? Int32Array.of(number) : BigInt64Array.of(BigInt(number));
   return { dtype: dtype === 'i32' ? 'i32' : 'i64', shape: [], bytes: () => new Uint8Array(data.buffer) };
-}
-
-/** `[batch, sequence - 1]`, for messages. */
-export function sizesText(shape: readonly Size[]): string {
-  return shapeText(
-    shape.map(
-      (size) =>
-        [...size].map(([symbols, factor]) => (symbols === '' ? `${factor}` : `${factor}*${symbols}`)).join(' + ') || 0,
-    ),
-  );
 }

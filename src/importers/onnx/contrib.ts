@@ -1,14 +1,14 @@
 import { scalarTensor, shortestDecimal } from '../../ir/tensor.ts';
 import { notExpressible } from './context.ts';
-import { floatOf, inputOf, intOf, knownShape, type Operation, type Reader } from './operation.ts';
+import { floatOf, inputOf, intOf, knownShape, type Operation, type OperatorReader } from './operation.ts';
 import { product } from './products.ts';
 import { turnedTensor } from './shapes.ts';
 import type { Value } from './values.ts';
 
-/** Operators of ONNX Runtime's own, which its optimizer writes (github.com/microsoft/onnxruntime, docs/ContribOperators.md). */
+// Operators of ONNX Runtime's own that its optimizer writes: github.com/microsoft/onnxruntime, docs/ContribOperators.md.
 
-/** gelu(x + bias). */
-export function biasGelu(tanh: boolean): Reader {
+/** Reads gelu(x + bias). */
+export function biasGelu(tanh: boolean): OperatorReader {
   return ({ to, inputs, name, ...rest }) => {
     const operation: Operation = { to, inputs, name, ...rest };
     const bias = inputs[1];
@@ -18,8 +18,8 @@ export function biasGelu(tanh: boolean): Reader {
   };
 }
 
-/** layerNorm(x + skip + bias); the fourth output is that sum. */
-export const skipLayerNormalization: Reader = (operation) => {
+/** Reads layerNorm(x + skip + bias); the fourth output is that sum. */
+export const skipLayerNormalization: OperatorReader = (operation) => {
   const { to, inputs, name, node } = operation;
   const bias = inputs[4];
   const gamma = inputOf(operation, 2);
@@ -35,8 +35,8 @@ export const skipLayerNormalization: Reader = (operation) => {
   return node.outputs.length > 3 ? [norm, norm, norm, sum] : norm;
 };
 
-/** alpha a b, with the last two axes of either turned. */
-export const fusedMatMul: Reader = (operation) => {
+/** Reads alpha a b, with the last two axes of either turned where their attributes say so. */
+export const fusedMatMul: OperatorReader = (operation) => {
   const { to, name } = operation;
   if (intOf(operation, 'transBatchA', 0) !== 0 || intOf(operation, 'transBatchB', 0) !== 0)
     notExpressible('a FusedMatMul of batches');

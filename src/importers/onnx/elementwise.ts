@@ -5,19 +5,19 @@ import { sizeOf } from '../../ir/shape.ts';
 import { convertTensor, type DType, readF32, tensorOf } from '../../ir/tensor.ts';
 import { type GraphImport, notExpressible, sameSizes } from './context.ts';
 import { integerResult } from './integers.ts';
-import { inputOf, intOf, knownShape, type Operation, type Reader } from './operation.ts';
+import { inputOf, intOf, knownShape, type Operation, type OperatorReader } from './operation.ts';
 import { constantSize, numberOf } from './sizes.ts';
 import { asIndex, asList, dtypeOf, isInteger, type NodeValue, uniformOf, type Value } from './values.ts';
 
 type BinaryOp = 'add' | 'sub' | 'mul' | 'div' | 'minimum' | 'maximum' | 'and' | 'or';
 
-/** An operator on two values that are known before the run, or else a node. */
-export function binary(op: BinaryOp): Reader {
+/** Reads a binary operator: on values that are known before the run it is computed, others become a node. */
+export function binary(op: BinaryOp): OperatorReader {
   return (operation) => combine(operation, op, inputOf(operation, 0), inputOf(operation, 1), operation.name);
 }
 
-/** The same over any number of inputs, from left to right. */
-export function variadic(op: BinaryOp): Reader {
+/** Reads a binary operator over any number of inputs, from left to right. */
+export function variadic(op: BinaryOp): OperatorReader {
   return (operation) => {
     const [first, ...rest] = operation.inputs.map((_, i) => inputOf(operation, i));
     if (first === undefined) notExpressible(`${operation.node.op} of nothing`);
@@ -32,13 +32,13 @@ function combine({ node, to }: Operation, op: BinaryOp, a: Value, b: Value, name
   return integerResult(node.op, a, b) ?? to.elementwise(op, [a, b], {}, name);
 }
 
-/** Where one side is true everywhere, the other is the answer, only larger. */
-export const and: Reader = (operation) => {
+/** Reads And: where one side is true everywhere, the other is the answer, only larger. */
+export const and: OperatorReader = (operation) => {
   const { node, to, name } = operation;
   const a = inputOf(operation, 0);
   const b = inputOf(operation, 1);
-  const known = integerResult(node.op, a, b);
-  if (known) return known;
+  const computed = integerResult(node.op, a, b);
+  if (computed) return computed;
   for (const [grid, other] of [
     [asIndex(a), b],
     [asIndex(b), a],
@@ -53,7 +53,7 @@ export function expanded(to: GraphImport, value: Value, shape: NodeValue['shape'
   return { kind: 'node', node: to.repeated(value).node, shape };
 }
 
-export function comparison(test: 'equal' | 'less' | 'lessOrEqual' | 'greater' | 'greaterOrEqual'): Reader {
+export function comparison(test: 'equal' | 'less' | 'lessOrEqual' | 'greater' | 'greaterOrEqual'): OperatorReader {
   return (operation) => {
     const a = inputOf(operation, 0);
     const b = inputOf(operation, 1);
@@ -63,22 +63,22 @@ export function comparison(test: 'equal' | 'less' | 'lessOrEqual' | 'greater' | 
   };
 }
 
-export function unary(op: OpName): Reader {
+export function unary(op: OpName): OperatorReader {
   return (operation) => operation.to.elementwise(op, [inputOf(operation, 0)], {}, operation.name);
 }
 
-/** The value goes on under another name. */
-export const same: Reader = (operation) => inputOf(operation, 0);
+/** Reads operators whose value goes on under another name. */
+export const same: OperatorReader = (operation) => inputOf(operation, 0);
 
-/** -x is x times -1, also for whole numbers that are known. */
-export const negate: Reader = (operation) => {
+/** Reads -x as x times -1, also for whole numbers that are known. */
+export const negate: OperatorReader = (operation) => {
   const x = inputOf(operation, 0);
   const minusOne = numberLike(x, -1);
   return integerResult('Mul', x, minusOne) ?? operation.to.elementwise('mul', [x, minusOne], {}, operation.name);
 };
 
-/** 1 / x; of a square root it has a name of its own. */
-export const reciprocal: Reader = (operation) => {
+/** Reads 1 / x; of a square root it has a name of its own. */
+export const reciprocal: OperatorReader = (operation) => {
   const { to, name } = operation;
   const x = inputOf(operation, 0);
   if (x.kind === 'node' && x.node.op === 'sqrt') {
@@ -87,8 +87,8 @@ export const reciprocal: Reader = (operation) => {
   return to.elementwise('div', [numberLike(x, 1), x], {}, name);
 };
 
-/** Powers by one of the usual constants; x² and x³ as products, which is what they are computed as. */
-export const power: Reader = (operation) => {
+/** Reads powers by one of the usual constants; x² and x³ are products, as they are computed. */
+export const power: OperatorReader = (operation) => {
   const { to, name } = operation;
   const x = inputOf(operation, 0);
   const exponent = knownFloat(inputOf(operation, 1));
@@ -111,7 +111,7 @@ export const power: Reader = (operation) => {
   }
 };
 
-export const clip: Reader = (operation) => {
+export const clip: OperatorReader = (operation) => {
   const { to, name, inputs } = operation;
   const [, least, most] = inputs;
   let x = inputOf(operation, 0);
@@ -119,7 +119,7 @@ export const clip: Reader = (operation) => {
   return most ? to.elementwise('minimum', [x, most], {}, name) : x;
 };
 
-export const where: Reader = (operation) => {
+export const where: OperatorReader = (operation) => {
   const { to, name } = operation;
   const [condition, a, b] = [0, 1, 2].map((i) => inputOf(operation, i)) as [Value, Value, Value];
   const grid = asIndex(condition);
@@ -132,7 +132,7 @@ export const where: Reader = (operation) => {
   return chosenNumbers(condition, a, b) ?? to.elementwise('where', [condition, a, b], {}, name);
 };
 
-/** Element by element where all three are known and of one length. */
+/** Chooses element by element where all three are known and of one length. */
 function chosenNumbers(condition: Value, a: Value, b: Value): Value | null {
   const [answers, x, y] = [asList(condition), asList(a), asList(b)];
   if (!answers || !x || !y) return null;
@@ -142,22 +142,22 @@ function chosenNumbers(condition: Value, a: Value, b: Value): Value | null {
   return { ...x, shape: answers.shape, elements: elements.filter((element) => element !== undefined) };
 }
 
-export const not: Reader = (operation) => {
+export const not: OperatorReader = (operation) => {
   const x = inputOf(operation, 0);
   return integerResult('Equal', x, numberLike(x, 0)) ?? operation.to.elementwise('not', [x], {}, operation.name);
 };
 
-export const cast: Reader = (operation) => {
+export const cast: OperatorReader = (operation) => {
   const { to, name } = operation;
   const x = inputOf(operation, 0);
   const dtype = ONNX_DTYPE_OF.get(intOf(operation, 'to', 0));
   return castTo(to, x, dtype ?? notExpressible(`a cast to type ${intOf(operation, 'to', 0)}`), name);
 };
 
-export const castLike: Reader = (operation) =>
+export const castLike: OperatorReader = (operation) =>
   castTo(operation.to, inputOf(operation, 0), dtypeOf(inputOf(operation, 1)), operation.name);
 
-/** Computed floats are f32 whatever the file calls them, so a cast between floats is none. */
+/** Casts a value. Computed floats are f32 whatever the file calls them, so a cast between floats is none. */
 function castTo(to: GraphImport, x: Value, dtype: DType, name: string): Value {
   const from = dtypeOf(x);
   if (from === dtype || (isFloat(from) && isFloat(dtype))) return x;
@@ -173,15 +173,15 @@ function castTo(to: GraphImport, x: Value, dtype: DType, name: string): Value {
   return to.elementwise('cast', [x], { to: dtype }, name);
 }
 
-/** A constant of x's type. */
+/** Constant of x's type. */
 function numberLike(x: Value, value: number): Value {
   const dtype = dtypeOf(x);
   if (!isFloat(dtype)) return { kind: 'list', dtype, shape: [], elements: [constantSize(value)] };
   return { kind: 'tensor', tensor: tensorOf('f32', [], Float32Array.of(value)), name: String(value) };
 }
 
-/** The number of a constant with one element. */
-export function knownFloat(value: Value): number | null {
+/** Number that a constant of one element holds. */
+function knownFloat(value: Value): number | null {
   if (value.kind === 'tensor' && !value.quant && sizeOf(value.tensor.shape) === 1)
     return readF32(value.tensor)[0] ?? null;
   const list = asList(value);

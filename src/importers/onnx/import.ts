@@ -13,22 +13,24 @@ import type { Dim, Shape } from '../../ir/shape.ts';
 import { shapeText } from '../../ir/shape.ts';
 import type { DType } from '../../ir/tensor.ts';
 import { GraphImport, NotExpressible, SameSymbol } from './context.ts';
-import type { Operation, Reader } from './operation.ts';
+import type { Operation, OperatorReader } from './operation.ts';
 import { readers } from './readers.ts';
 import { nodeValue, type Value } from './values.ts';
 
-/** Operator sets of ONNX's own domain whose operators mean what the readers take them to mean. */
+/** Oldest and newest operator set of ONNX's own domain whose operators mean what the readers take them to mean. */
 const MIN_OPSET = 11;
 const MAX_OPSET = 24;
 
-/** Functions may call functions; the largest public models have some ten thousand nodes. */
+/**
+ * Most nodes and deepest calls: functions may call functions; the largest public models have some ten thousand nodes.
+ */
 const MAX_NODES = 1_000_000;
 const MAX_CALLS = 32;
 
 /**
- * The graph of a model, as its exporter left it: decomposed norms stay decomposed, but shapes, position ids and index
- * grids are worked out. Symbols are the file's. What the IR has no op for comes as foreign. `path` names the file.
- * Throws MALFORMED for a graph that is none, UNSUPPORTED for an operator set that is too old or too new.
+ * Reads the graph of a model as its exporter left it: decomposed norms stay decomposed, but shapes, position ids and
+ * index grids are worked out. Symbols are the file's. What the IR has no op for comes as foreign. `path` names the
+ * file. Throws MALFORMED for a graph that is none, UNSUPPORTED for an operator set that is too old or too new.
  */
 export function importOnnx(file: OnnxFile, path: string): Graph {
   checkOpset(file, path);
@@ -49,7 +51,7 @@ export function importOnnx(file: OnnxFile, path: string): Graph {
   );
 }
 
-/** Exporters name each axis of each input at most; reading starts again for every name that turns out to be another's. */
+/** Most names for equal sizes: exporters name each axis of each input at most; reading starts again for every one. */
 const MAX_EQUAL_SYMBOLS = 64;
 
 function checkOpset({ opsets }: OnnxFile, path: string): void {
@@ -67,9 +69,9 @@ interface Scope {
   readonly values: Map<string, Value>;
   readonly nodes: readonly OnnxFileNode[];
   readonly opsets: ReadonlyMap<string, number>;
-  /** What references in a function's attributes stand for. */
+  /** Attributes that references in a function's attributes stand for. */
   readonly attributes: ReadonlyMap<string, OnnxFileAttribute>;
-  /** In front of the names of a call's values. */
+  /** Prefix of the names of a call's values. */
   readonly prefix: string;
   readonly depth: number;
 }
@@ -111,15 +113,15 @@ class Importing {
     return nodeValue(this.#to.graph.input(info.name, { dtype: info.dtype, shape: this.#shapeOf(info) }));
   }
 
-  /** Sizes without a name get one; symbols that turned out to be equal are one. */
+  /** Shape of a value, in which sizes without a name get one and symbols that turned out to be equal are one. */
   #shapeOf({ name, shape }: OnnxValueInfo): Shape {
     if (shape === undefined) return UNKNOWN_SHAPE;
     return shape.map((dim, axis) => {
       if (typeof dim === 'number' && dim < 0) this.#fail(name, `has a negative size, ${shapeText([dim])}`);
-      let found: Dim = typeof dim === 'number' ? dim : symbolFor(dim || `${name}_${axis}`);
-      for (let next = this.#equal.get(String(found)); next !== undefined; next = this.#equal.get(String(next)))
-        found = next;
-      return found;
+      let size: Dim = typeof dim === 'number' ? dim : symbolFor(dim || `${name}_${axis}`);
+      for (let equal = this.#equal.get(String(size)); equal !== undefined; equal = this.#equal.get(String(equal)))
+        size = equal;
+      return size;
     });
   }
 
@@ -164,7 +166,7 @@ class Importing {
     return this.#attempt(reader, operation, scope);
   }
 
-  #attempt(reader: Reader, operation: Operation, scope: Scope): readonly Value[] {
+  #attempt(reader: OperatorReader, operation: Operation, scope: Scope): readonly Value[] {
     try {
       const result = reader(operation);
       return Array.isArray(result) ? (result as readonly Value[]) : [result as Value];
@@ -191,7 +193,7 @@ class Importing {
     return this.#to.foreign(node, given, types, Object.fromEntries([...problem, ...attributes]));
   }
 
-  /** What the file says of a value, in its list of values or among its outputs. */
+  /** Type that the file states of a value, in its list of values or among its outputs. */
   #statedType(name: string, scope: Scope): { dtype: DType; shape: Shape } {
     const { values, outputs } = this.#file.graph;
     const info = scope.depth > 0 ? undefined : (values.get(name) ?? outputs.find((output) => output.name === name));
@@ -228,13 +230,13 @@ class Importing {
   }
 }
 
-/** A name in which `*` has no meaning and which is no number, so that it can stand in products. */
+/** Symbol for a name: one without `*` that is no number, so that it can stand in products. */
 function symbolFor(name: string): string {
   const plain = name.replace(/[^\w.]/g, '_');
   return /^\d/.test(plain) ? `_${plain}` : plain;
 }
 
-/** Attributes with references replaced by what they refer to; references to nothing are left out. */
+/** Replaces references among attributes by what they refer to; references to nothing are left out. */
 function resolved(
   attributes: ReadonlyMap<string, OnnxFileAttribute>,
   given: ReadonlyMap<string, OnnxFileAttribute>,

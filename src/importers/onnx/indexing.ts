@@ -1,7 +1,7 @@
 import { sizeOf } from '../../ir/shape.ts';
 import { readF32, readIntegers } from '../../ir/tensor.ts';
 import { type GraphImport, notExpressible, sameSizes } from './context.ts';
-import { inputOf, intOf, knownAxis, knownShape, knownSizes, type Operation, type Reader } from './operation.ts';
+import { inputOf, intOf, knownAxis, knownShape, knownSizes, type Operation, type OperatorReader } from './operation.ts';
 import { reshaped } from './shapes.ts';
 import {
   addSizes,
@@ -17,14 +17,14 @@ import {
 } from './sizes.ts';
 import { asIndex, asList, dtypeOf, type IndexValue, isInteger, listOf, type TupleValue, type Value } from './values.ts';
 
-export const gather: Reader = (operation) => {
+export const gather: OperatorReader = (operation) => {
   const x = inputOf(operation, 0);
   const indices = inputOf(operation, 1);
   const axis = knownAxis(intOf(operation, 'axis', 0), knownShape(x).length);
   return listedElements(x, indices) ?? gathered(operation, x, axis, indices);
 };
 
-/** Elements of a shape by their places. */
+/** Picks elements of a shape by their places. */
 function listedElements(x: Value, indices: Value): Value | null {
   const from = asList(x);
   const at = asList(indices);
@@ -39,7 +39,7 @@ function listedElements(x: Value, indices: Value): Value | null {
   return listOf(elements, from.dtype, at.shape);
 }
 
-/** Rows in one unbroken run are a slice, all rows in order a reshape; else they are looked up. */
+/** Reads a look-up: rows in one unbroken run are a slice, all rows in order a reshape. */
 function gathered({ to, name }: Operation, x: Value, axis: number, indices: Value): Value {
   const sizes = knownShape(x);
   const grid = isInteger(dtypeOf(indices)) ? asIndex(indices) : null;
@@ -75,7 +75,7 @@ function isRowMajor({ shape, offset, strides }: IndexValue, total: Size): boolea
   return step !== null && sameSizes([step], [total]);
 }
 
-/** A grid that counts up by one along a single axis, or holds a single index. */
+/** The run of a grid that counts up by one along a single axis, or holds a single index. */
 function runOf({ shape, offset, strides }: IndexValue, total: Size): { start: number; end: Size; length: Size } | null {
   const long = shape.flatMap((size, axis) => (numberOf(size) === 1 ? [] : [axis]));
   const [axis] = long;
@@ -88,8 +88,10 @@ function runOf({ shape, offset, strides }: IndexValue, total: Size): { start: nu
   return { start, end: addSizes(constantSize(start), length), length };
 }
 
-/** The indices' last axis says which element along each of the leading axes of x; these are taken as one axis. */
-export const gatherNd: Reader = (operation) => {
+/**
+ * Reads GatherND: the indices' last axis tells the element along each leading axis of x; these are taken as one axis.
+ */
+export const gatherNd: OperatorReader = (operation) => {
   const { to, name } = operation;
   if (intOf(operation, 'batch_dims', 0) !== 0) notExpressible('GatherND with batch axes');
   const x = inputOf(operation, 0);
@@ -121,7 +123,7 @@ function sumOf(to: GraphImport, a: IndexValue, b: IndexValue): IndexValue {
   return { ...a, shape, offset: addSizes(a.offset, b.offset), strides };
 }
 
-/** Index grids side by side, also where they are one constant. */
+/** A value as index grids side by side, also where they are one constant. */
 function asTuple(value: Value): TupleValue | null {
   if (value.kind === 'tuple') return value;
   if (value.kind !== 'tensor' || !isInteger(value.tensor.dtype)) return null;
@@ -139,7 +141,7 @@ function asTuple(value: Value): TupleValue | null {
   return { kind: 'tuple', parts };
 }
 
-/** Two indices for each token of a long sequence. */
+/** Most indices of a constant: two for each token of a long sequence. */
 const MAX_INDICES = 1 << 16;
 
 interface Cut {
@@ -149,7 +151,7 @@ interface Cut {
   readonly step: number;
 }
 
-export const slice: Reader = (operation) => {
+export const slice: OperatorReader = (operation) => {
   const { to, name } = operation;
   const x = inputOf(operation, 0);
   const cuts = cutsOf(operation, knownShape(x));
@@ -177,7 +179,7 @@ function cutsOf(operation: Operation, shape: readonly Size[]): Cut[] {
   }));
 }
 
-/** Shape arithmetic on lists of lists, backwards as well: exporters turn the order of pads so. */
+/** Cuts lists of lists, backwards as well: exporters turn the order of pads so. */
 function keptElements(
   elements: readonly Size[],
   shape: readonly number[],
@@ -203,7 +205,7 @@ function keptElements(
   return kept;
 }
 
-/** As numpy counts: negative places are from the end, what lies outside is cut off. */
+/** Places of a slice as numpy counts them: negative ones are from the end, what lies outside is cut off. */
 function placesOf(from: number, to: number, step: number, length: number): number[] {
   const [least, most] = step > 0 ? [0, length] : [-1, length - 1];
   const clamp = (place: number) => Math.min(most, Math.max(least, place < 0 ? place + length : place));
@@ -213,7 +215,7 @@ function placesOf(from: number, to: number, step: number, length: number): numbe
   return places;
 }
 
-/** ONNX's "to the end": exporters write the largest integer of 32 or 64 bits. */
+/** Least end that means "to the end", for which exporters write the largest integer of 32 or 64 bits. */
 const TO_THE_END = 2 ** 31 - 1;
 
 function cutAlong(to: GraphImport, x: Value, { axis, start, end }: Cut, name: string): Value {
@@ -240,13 +242,13 @@ function cutAlong(to: GraphImport, x: Value, { axis, start, end }: Cut, name: st
   return to.emit('slice', [x], { axis, start: begin, end: bound }, name);
 }
 
-/** Negative places count from the end. */
+/** A place counted from the front; negative ones count from the end. */
 function placeOf(place: Size, length: Size): Size {
   const number = numberOf(place);
   return number !== null && number < 0 ? addSizes(length, place) : place;
 }
 
-/** A slice ends at the latest where its input does; of a size that is not known it is taken to be long enough. */
+/** End of a slice, at the latest where its input ends; an input of unknown size is taken to be long enough. */
 function clampedTo(stop: Size, length: Size): Size {
   const [at, whole] = [numberOf(stop), numberOf(length)];
   return at !== null && whole !== null ? constantSize(Math.max(0, Math.min(at, whole))) : stop;
@@ -260,8 +262,8 @@ function cutGrid(grid: IndexValue, axis: number, start: number, stop: Size): Ind
   return { ...grid, offset: addSizes(grid.offset, shift), shape: grid.shape.with(axis, length) };
 }
 
-/** Zeros around x. Where a slice of unknown size has cut off as much, or will, this is a shift: the trigram's neighbours. */
-export const pad: Reader = (operation) => {
+/** Reads Pad with zeros, which is a shift where a slice of unknown size cuts off as much: the trigram's neighbours. */
+export const pad: OperatorReader = (operation) => {
   const { to, inputs, name } = operation;
   const x = inputOf(operation, 0);
   const rank = knownShape(x).length;
@@ -295,13 +297,13 @@ export const pad: Reader = (operation) => {
   return to.emit('pad', [x], { before, after }, name);
 };
 
-/** The axis along which zeros are added, where it is one. */
+/** Axis along which zeros are added, where it is one. */
 function onlyAxis(before: readonly number[], after: readonly number[]): number | null {
   const axes = before.flatMap((count, axis) => (count !== 0 || after[axis] !== 0 ? [axis] : []));
   return axes.length === 1 ? (axes[0] as number) : null;
 }
 
-/** Cut at one end and padded by as much at the other, all elements move: y[t] = x[t + offset]. */
+/** Offset of y[t] = x[t + offset]: cut at one end and padded by as much at the other, all elements move. */
 function shiftOf(start: number, stop: number, before: number, after: number): number | null {
   if (stop === 0 && before === 0 && start === after) return start;
   return start === 0 && after === 0 && stop === before ? -stop : null;

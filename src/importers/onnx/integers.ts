@@ -1,3 +1,4 @@
+import { broadcast, isStatic, sizeOf } from '../../ir/shape.ts';
 import type { DType } from '../../ir/tensor.ts';
 import {
   addSizes,
@@ -14,15 +15,15 @@ import {
   subtractSizes,
   ZERO,
 } from './sizes.ts';
-import { asIndex, asList, type IndexValue, type ListValue, type Value } from './values.ts';
+import { asIndex, asList, type IndexValue, isUniform, type ListValue, MAX_LIST, type Value } from './values.ts';
 
-/** What a binary operator gives for two whole numbers; null where that depends on the run. Yes is 1, no is 0. */
+/** Computes a binary operator on two whole numbers; null where the result depends on the run. Yes is 1, no is 0. */
 type Compute = (a: Size, b: Size) => Size | null;
 
 const YES = ONE;
 const NO = ZERO;
 
-/** Yes or no by what a - b can be. */
+/** Answers yes or no by what a - b can be. */
 function bySign(test: (difference: Size) => boolean | null): Compute {
   return (a, b) => {
     const answer = test(subtractSizes(a, b));
@@ -39,7 +40,7 @@ function isAbove(limit: number): (difference: Size) => boolean | null {
   return (difference) => isBelowNegated(negateSize(difference));
 }
 
-/** The larger of two, or the smaller with the sign turned. */
+/** Picks the larger of two sizes, or the smaller with the sign turned. */
 function pickBySign(sign: 1 | -1): Compute {
   return (a, b) => {
     const difference = sign === 1 ? subtractSizes(a, b) : subtractSizes(b, a);
@@ -89,7 +90,7 @@ const BOOLEAN: ReadonlySet<string> = new Set([
   'Or',
 ]);
 
-/** The result of a binary operator on numbers that are known before the run, or null where they are not. */
+/** Computes a binary operator on numbers that are known before the run; null where they are not. */
 export function integerResult(op: string, a: Value, b: Value): Value | null {
   const compute = operators[op];
   if (compute === undefined) return null;
@@ -102,15 +103,12 @@ export function integerResult(op: string, a: Value, b: Value): Value | null {
   return left && right && onIndices(op, compute, left, right);
 }
 
-/** Longer results are data, not shapes. */
-const MAX_RESULT = 4096;
-
 function onLists(compute: Compute, a: ListValue, b: ListValue, dtype: DType): ListValue | null {
-  const shape = broadcastOf(a.shape, b.shape);
-  if (shape === null) return null;
+  const shape = broadcast(a.shape, b.shape);
+  if (shape === null || !isStatic(shape)) return null;
   const elements: Size[] = [];
-  const count = shape.reduce((total, size) => total * size, 1);
-  if (count > MAX_RESULT) return null;
+  const count = sizeOf(shape);
+  if (count > MAX_LIST) return null;
   for (let i = 0; i < count; i++) {
     const result = compute(elementAt(a, shape, i), elementAt(b, shape, i));
     if (result === null) return null;
@@ -119,20 +117,7 @@ function onLists(compute: Compute, a: ListValue, b: ListValue, dtype: DType): Li
   return { kind: 'list', dtype, shape, elements };
 }
 
-/** numpy's rule. */
-function broadcastOf(a: readonly number[], b: readonly number[]): number[] | null {
-  const rank = Math.max(a.length, b.length);
-  const shape: number[] = [];
-  for (let i = 0; i < rank; i++) {
-    const x = a[a.length - rank + i] ?? 1;
-    const y = b[b.length - rank + i] ?? 1;
-    if (x !== y && x !== 1 && y !== 1) return null;
-    shape.push(x === 1 ? y : x);
-  }
-  return shape;
-}
-
-/** The element that stands at place `i` of the shape that the list is broadcast to. */
+/** Element at place `i` of the shape that the list is broadcast to. */
 function elementAt(list: ListValue, shape: readonly number[], i: number): Size {
   let rest = i;
   let at = 0;
@@ -148,7 +133,7 @@ function elementAt(list: ListValue, shape: readonly number[], i: number): Size {
   return list.elements[at] as Size;
 }
 
-/** Sums and multiples of index grids are grids; comparisons where the whole grid has one answer. */
+/** Computes on index grids: sums and multiples are grids, comparisons are where the whole grid has one answer. */
 function onIndices(op: string, compute: Compute, a: IndexValue, b: IndexValue): IndexValue | null {
   const rank = Math.max(a.shape.length, b.shape.length);
   const x = extended(a, rank);
@@ -184,7 +169,7 @@ function onIndices(op: string, compute: Compute, a: IndexValue, b: IndexValue): 
   return result(comparedEverywhere(op, compute, x, y, shape), strides, 'bool');
 }
 
-/** The answer of a comparison at the corners of the grid of differences, where all corners agree. */
+/** Answer of a comparison at the corners of the grid of differences, where all corners agree. */
 function comparedEverywhere(
   op: string,
   compute: Compute,
@@ -207,10 +192,6 @@ function comparedEverywhere(
   const low = compute(least, ZERO);
   const high = compute(most, ZERO);
   return low && high && sameSize(low, high) ? low : null;
-}
-
-function isUniform(index: IndexValue): boolean {
-  return index.strides.every((stride) => stride.size === 0);
 }
 
 function extended(index: IndexValue, rank: number): IndexValue {

@@ -9,18 +9,18 @@ import {
   knownShape,
   numbersOf,
   type Operation,
-  type Reader,
+  type OperatorReader,
   textOf,
 } from './operation.ts';
 import { reshaped } from './shapes.ts';
 import { numberOf, ONE, type Size } from './sizes.ts';
 import type { Value } from './values.ts';
 
-/** ONNX's default, LayerNormalization-17. */
+/** Default epsilon of LayerNormalization-17. */
 const EPSILON = 1e-5;
 
-/** Over the last axis; a scale or bias that is left out is ones or zeros. */
-export const layerNormalization: Reader = (operation) => {
+/** Reads LayerNormalization over the last axis; a bias that is left out is zeros. */
+export const layerNormalization: OperatorReader = (operation) => {
   const { to, inputs, name } = operation;
   const x = inputOf(operation, 0);
   const shape = knownShape(x);
@@ -41,8 +41,8 @@ function zerosLike(width: Size, name: string): Value {
   return { kind: 'tensor', tensor: tensorOf('f32', [size], new Float32Array(size)), name };
 }
 
-/** Before operator set 13 softmax went over all axes from `axis` on, as if they were one. */
-export const softmax: Reader = (operation) => {
+/** Reads Softmax, which before operator set 13 went over all axes from `axis` on, as if they were one. */
+export const softmax: OperatorReader = (operation) => {
   const { to, opset, name } = operation;
   const x = inputOf(operation, 0);
   const rank = knownShape(x).length;
@@ -51,13 +51,13 @@ export const softmax: Reader = (operation) => {
   return to.emit('softmax', [x], { axis: axis === rank - 1 ? -1 : axis }, name);
 };
 
-export const gelu: Reader = (operation) => {
+export const gelu: OperatorReader = (operation) => {
   const tanh = textOf(operation, 'approximate', 'none') === 'tanh';
   return operation.to.elementwise('gelu', [inputOf(operation, 0)], { tanh }, operation.name);
 };
 
-/** Axes are an attribute before operator set 18; without any it is the mean of all. */
-export const reduceMean: Reader = (operation) => {
+/** Reads ReduceMean, whose axes are an attribute before operator set 18; without any it is the mean of all. */
+export const reduceMean: OperatorReader = (operation) => {
   const { to, name } = operation;
   let x = inputOf(operation, 0);
   const shape = knownShape(x);
@@ -75,8 +75,8 @@ export const reduceMean: Reader = (operation) => {
   );
 };
 
-/** Σ x = n · mean x, where n is known. */
-export const reduceSum: Reader = (operation) => {
+/** Reads Σ x as n · mean x, where n is known. */
+export const reduceSum: OperatorReader = (operation) => {
   const { to, name } = operation;
   const shape = knownShape(inputOf(operation, 0));
   const counts = axesOf(operation, shape.length).map((axis) => numberOf(shape[axis] ?? ONE));

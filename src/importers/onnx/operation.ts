@@ -8,19 +8,19 @@ import { asList, shapeOf, type Value } from './values.ts';
 /** One ONNX node with what its inputs are. */
 export interface Operation {
   readonly node: OnnxFileNode;
-  /** The version of the operator set that the node is of. */
+  /** Version of the operator set that the node is of. */
   readonly opset: number;
-  /** Undefined where an input is left out. */
+  /** Values that the node reads, undefined where an input is left out. */
   readonly inputs: readonly (Value | undefined)[];
   readonly to: GraphImport;
-  /** Of the first output; further nodes are named after it. */
+  /** Name of the first output; further nodes are named after it. */
   readonly name: string;
 }
 
-/** What the outputs are; one that has several values gives them in order. Throws NotExpressible where the IR has no form. */
-export type Reader = (operation: Operation) => Value | readonly Value[];
+/** Reads a node to the values of its outputs, in order. Throws NotExpressible where the IR has no form. */
+export type OperatorReader = (operation: Operation) => Value | readonly Value[];
 
-/** An input that the operator cannot do without. */
+/** Value of an input that the operator cannot do without. */
 export function inputOf({ inputs, node }: Operation, i: number): Value {
   return inputs[i] ?? notExpressible(`${node.op} without its input ${i}`);
 }
@@ -57,7 +57,7 @@ export function numbersOf(operation: Operation, attribute: string, input: number
 }
 
 /** The whole numbers of a value that no symbol has a part in. */
-export function knownNumbers(value: Value): readonly number[] {
+function knownNumbers(value: Value): readonly number[] {
   return knownSizes(value).map((size) => numberOf(size) ?? notExpressible('a number that depends on the inputs'));
 }
 
@@ -70,7 +70,7 @@ export function knownShape(value: Value): readonly Size[] {
   return shapeOf(value) ?? notExpressible('an input of unknown shape');
 }
 
-/** -1 is the last axis. */
+/** An axis counted from the front: -1 is the last one. */
 export function knownAxis(axis: number, rank: number): number {
   return axisOf(axis, rank) ?? notExpressible(`axis ${axis} of ${rank}`);
 }

@@ -2,16 +2,18 @@ import { sizeOf } from '../../ir/shape.ts';
 import { computedTensor, readF32, scalarTensor, type Tensor } from '../../ir/tensor.ts';
 import { type GraphImport, notExpressible, sameSizes } from './context.ts';
 import { expanded } from './elementwise.ts';
-import { floatOf, inputOf, intOf, knownShape, type Operation, type Reader } from './operation.ts';
+import { floatOf, inputOf, intOf, knownShape, type Operation, type OperatorReader } from './operation.ts';
 import { reshaped, turnedTensor } from './shapes.ts';
-import { numberOf, ONE, type Size } from './sizes.ts';
+import { constantSize, numberOf, ONE, type Size } from './sizes.ts';
 import type { TensorValue, Value } from './values.ts';
 
-/** x W with a constant matrix is a linear, whose weight lies the other way round; others stay products. */
-export const matMul: Reader = (operation) =>
+/**
+ * Reads MatMul: x W with a constant matrix is a linear, whose weight lies the other way round; others stay products.
+ */
+export const matMul: OperatorReader = (operation) =>
   product(operation.to, inputOf(operation, 0), inputOf(operation, 1), operation.name);
 
-/** a b on the last two axes, the others broadcast. */
+/** Product a b on the last two axes; the others broadcast. */
 export function product(to: GraphImport, a: Value, b: Value, name: string): Value {
   const [left, right] = [knownShape(a), knownShape(b)];
   if (left.length < 1 || right.length < 2) notExpressible('a product with a vector');
@@ -24,7 +26,7 @@ export function product(to: GraphImport, a: Value, b: Value, name: string): Valu
   return to.emit('matmul', [spread(to, a, lead, `${name}/a`), spread(to, b, lead, `${name}/b`)], {}, name);
 }
 
-/** The operand with the leading axes that both have in the end. */
+/** An operand with the leading axes that both have in the end. */
 function spread(to: GraphImport, x: Value, lead: readonly Size[], name: string): Value {
   const shape = knownShape(x);
   const missing = new Array<Size>(lead.length + 2 - shape.length).fill(ONE);
@@ -33,8 +35,8 @@ function spread(to: GraphImport, x: Value, lead: readonly Size[], name: string):
   return sameSizes(knownShape(ranked), target) ? ranked : expanded(to, ranked, target);
 }
 
-/** alpha A B + beta C, with A and B turned where their attributes say so. */
-export const gemm: Reader = (operation) => {
+/** Reads Gemm, alpha A B + beta C, with A and B turned where their attributes say so. */
+export const gemm: OperatorReader = (operation) => {
   const { to, inputs, name } = operation;
   const [alpha, beta] = [floatOf(operation, 'alpha', 1), floatOf(operation, 'beta', 1)];
   const turnsA = intOf(operation, 'transA', 0) !== 0;
@@ -73,7 +75,7 @@ function scaledTensor(x: TensorValue, factor: number): TensorValue {
   return { kind: 'tensor', tensor, name: x.name };
 }
 
-/** C as a bias [out], where it is a constant that has one number for each output. */
+/** Gemm's C as a bias [out], where it is a constant that has one number for each output. */
 function biasOf(c: Value, out: Size): TensorValue | null {
   if (c.kind !== 'tensor' || c.quant) return null;
   const width = numberOf(out);
@@ -82,8 +84,8 @@ function biasOf(c: Value, out: Size): TensorValue | null {
   return { ...c, tensor: { ...c.tensor, shape: [width] } };
 }
 
-/** Scaled dot-product attention with everything given per head (operator set 23): softmax(Q Kᵀ scale + mask) V. */
-export const attention: Reader = (operation) => {
+/** Reads Attention, scaled and per head (operator set 23): softmax(Q Kᵀ scale + mask) V. */
+export const attention: OperatorReader = (operation) => {
   const { to, inputs, name } = operation;
   refuseVariants(operation);
   const heads = { query: intOf(operation, 'q_num_heads', 0), key: intOf(operation, 'kv_num_heads', 0) };
@@ -116,7 +118,7 @@ function refuseVariants(operation: Operation): void {
     notExpressible('Attention with grouped heads');
 }
 
-/** [batch, sequence, heads · size] as [batch, heads, sequence, size]. */
+/** Splits [batch, sequence, heads · size] into [batch, heads, sequence, size]. */
 function perHead(to: GraphImport, x: Value, heads: number, name: string): Value {
   const shape = knownShape(x);
   if (shape.length === 4) return x;
@@ -125,7 +127,7 @@ function perHead(to: GraphImport, x: Value, heads: number, name: string): Value 
   const split = reshaped(
     to,
     x,
-    [...shape.slice(0, 2), new Map([['', heads]]), new Map([['', width / heads]])],
+    [...shape.slice(0, 2), constantSize(heads), constantSize(width / heads)],
     `${name}/split`,
   );
   return to.emit('transpose', [split], { permutation: [0, 2, 1, 3] }, name);
@@ -133,10 +135,10 @@ function perHead(to: GraphImport, x: Value, heads: number, name: string): Value 
 
 function widthOf(shape: readonly Size[]): Size {
   const [heads, size] = shape.slice(-2).map(numberOf);
-  return new Map([['', (heads ?? 0) * (size ?? 0)]]);
+  return constantSize((heads ?? 0) * (size ?? 0));
 }
 
-/** A mask of yes and no becomes one that is added. */
+/** Makes a mask of yes and no one that is added. */
 function additive(to: GraphImport, mask: Value, name: string): Value {
   if (mask.kind !== 'node' || mask.node.type.dtype !== 'bool') return mask;
   const number = (value: number): Value => ({ kind: 'tensor', tensor: scalarTensor(value), name: `${name}/${value}` });

@@ -15,13 +15,13 @@ import {
 } from '../../ir/tensor.ts';
 import { type GraphImport, notExpressible } from './context.ts';
 import { binary } from './elementwise.ts';
-import { floatOf, inputOf, intOf, knownAxis, type Operation, type Reader } from './operation.ts';
+import { floatOf, inputOf, intOf, knownAxis, type Operation, type OperatorReader } from './operation.ts';
 import { product } from './products.ts';
 import { turnedTensor } from './shapes.ts';
 import { dtypeOf, type NodeValue, type TensorValue, type Value } from './values.ts';
 
-/** Values that are stored as integers from here on; the IR keeps scale and zero point on their type. */
-export const quantizeLinear: Reader = (operation) => {
+/** Reads QuantizeLinear: values are stored as integers from there on, with scale and zero point on their type. */
+export const quantizeLinear: OperatorReader = (operation) => {
   const { to, inputs, name } = operation;
   const zeroPoint = inputs[2];
   const stated = ONNX_DTYPE_OF.get(intOf(operation, 'output_dtype', 0));
@@ -31,7 +31,7 @@ export const quantizeLinear: Reader = (operation) => {
 
 type PerTensor = Quant & { readonly per: 'tensor' };
 
-/** One scale and one zero point for a whole tensor. */
+/** Quantization by one scale and one zero point for a whole tensor. */
 function stepOf(scale: Value, zeroPoint: Value | undefined): PerTensor {
   const scales = constantOf(scale);
   if (sizeOf(scales.shape) !== 1) notExpressible('values of the run that are quantized per channel');
@@ -65,13 +65,13 @@ function storedTensor(x: TensorValue, dtype: DType, { scale, zeroPoint }: PerTen
   return convertTensor(tensorOf('f64', x.tensor.shape, values), dtype);
 }
 
-export const dequantizeLinear: Reader = (operation) => {
+export const dequantizeLinear: OperatorReader = (operation) => {
   const { to, name } = operation;
   const x = real(operation, 0);
   return x.kind === 'node' && x.node.type.quant ? to.elementwise('dequantize', [x], {}, name) : x;
 };
 
-/** The numbers that input `at` stands for by the scale and the zero point behind it. */
+/** Numbers that input `at` stands for by the scale and the zero point behind it. */
 function real(operation: Operation, at: number): Value {
   const { to, inputs, name } = operation;
   const x = inputOf(operation, at);
@@ -83,7 +83,9 @@ function real(operation: Operation, at: number): Value {
   return x.quant ? x : quantizedConstant(operation, x, scale, zeroPoint);
 }
 
-/** What is stored quantized already reads as its real numbers; other integers are looked up or computed. */
+/**
+ * Real numbers of a node: one that is stored quantized already reads as them; other integers are looked up or computed.
+ */
 function realNode(to: GraphImport, x: NodeValue, scale: Value, zeroPoint: Value | undefined, name: string): NodeValue {
   if (x.node.type.quant || isFloat(x.node.type.dtype)) return x;
   const step = stepOf(scale, zeroPoint);
@@ -93,7 +95,7 @@ function realNode(to: GraphImport, x: NodeValue, scale: Value, zeroPoint: Value 
 /** Ops that only move elements of their first input. */
 const MOVES: ReadonlySet<string> = new Set(['gather', 'slice', 'reshape', 'transpose', 'expand']);
 
-/** Elements of a constant of integers, taken from the constant of real numbers; null where they come from elsewhere. */
+/** Takes elements of a constant of integers from the constant of real numbers; null where they come from elsewhere. */
 function lookedUp(to: GraphImport, node: Node, quant: PerTensor): Node | null {
   if (node.op === 'constant') return to.constant({ kind: 'tensor', tensor: node.tensor, name: node.name, quant });
   const [source, ...rest] = node.inputs;
@@ -102,7 +104,7 @@ function lookedUp(to: GraphImport, node: Node, quant: PerTensor): Node | null {
   return moved && to.graph.add(node.op, [moved, ...rest], node.attrs, node.name);
 }
 
-/** scale · (x - zero point). */
+/** Computes scale · (x - zero point). */
 function computed(to: GraphImport, x: Node, { scale, zeroPoint }: PerTensor, name: string): Node {
   const number = (value: number) => to.graph.constant(scalarTensor(value));
   const wide = to.graph.add('cast', [x], { to: 'f32' }, `${name}/wide`);
@@ -121,7 +123,7 @@ function quantizedConstant(
   return { ...x, quant: quantOf(operation, x.tensor.shape, scales, zeroPoints) };
 }
 
-/** Per tensor, per channel along `axis`, or in blocks along it (operator set 21). */
+/** Quantization per tensor, per channel along `axis`, or in blocks along it (operator set 21). */
 function quantOf(
   operation: Operation,
   shape: readonly number[],
@@ -137,8 +139,8 @@ function quantOf(
   return { per: 'channel', ...step };
 }
 
-/** Rounds x to 256 steps of its own range; what stands for the stored numbers is already real. */
-export const dynamicQuantizeLinear: Reader = (operation) => {
+/** Reads DynamicQuantizeLinear, which rounds x to 256 steps of its own range; the stored numbers are real already. */
+export const dynamicQuantizeLinear: OperatorReader = (operation) => {
   const { to, name } = operation;
   const x = to.emit('dynamicRound', [inputOf(operation, 0)], {}, name);
   return [
@@ -148,8 +150,8 @@ export const dynamicQuantizeLinear: Reader = (operation) => {
   ];
 };
 
-/** The first step of a product of dynamically quantized values with a constant weight; the scales follow it. */
-export const matMulInteger: Reader = (operation) => {
+/** Reads the first step of a product of dynamically quantized values with a constant weight; the scales follow it. */
+export const matMulInteger: OperatorReader = (operation) => {
   const [, , zeroPointA, zeroPointB] = operation.inputs;
   const a = inputOf(operation, 0);
   const b = inputOf(operation, 1);
@@ -162,8 +164,8 @@ export const matMulInteger: Reader = (operation) => {
 
 const multiplyReal = binary('mul');
 
-/** Also the way in which an integer product gets its scales: the input's times the weight's. */
-export const multiply: Reader = (operation) => {
+/** Reads Mul, by which an integer product also gets its scales: the input's times the weight's. */
+export const multiply: OperatorReader = (operation) => {
   const a = inputOf(operation, 0);
   const b = inputOf(operation, 1);
   for (const [x, y] of [
@@ -181,14 +183,14 @@ export const multiply: Reader = (operation) => {
   return multiplyReal(operation);
 };
 
-/** (a, scale, zero point, b, scale, zero point, scale and zero point of the result). */
-export const qLinearMatMul: Reader = (operation) => {
+/** Reads QLinearMatMul of a, scale, zero point, b, scale, zero point, and scale and zero point of the result. */
+export const qLinearMatMul: OperatorReader = (operation) => {
   const { to, name } = operation;
   const result = product(to, real(operation, 0), real(operation, 3), `${name}/product`);
   return storedResult(operation, result, 6);
 };
 
-export function qLinearBinary(op: 'add' | 'mul'): Reader {
+export function qLinearBinary(op: 'add' | 'mul'): OperatorReader {
   return (operation) => {
     const { to, name } = operation;
     const result = to.elementwise(op, [real(operation, 0), real(operation, 3)], {}, `${name}/${op}`);
@@ -196,26 +198,26 @@ export function qLinearBinary(op: 'add' | 'mul'): Reader {
   };
 }
 
-export const qLinearSigmoid: Reader = (operation) => {
+export const qLinearSigmoid: OperatorReader = (operation) => {
   const result = operation.to.elementwise('sigmoid', [real(operation, 0)], {}, `${operation.name}/sigmoid`);
   return storedResult(operation, result, 3);
 };
 
-export const qLinearSoftmax: Reader = (operation) => {
+export const qLinearSoftmax: OperatorReader = (operation) => {
   const axis = intOf(operation, 'axis', -1);
   const result = operation.to.emit('softmax', [real(operation, 0)], { axis }, `${operation.name}/softmax`);
   return storedResult(operation, result, 3);
 };
 
-/** The result's scale and zero point come first, then three inputs for each part. */
-export const qLinearConcat: Reader = (operation) => {
+/** Reads QLinearConcat: the result's scale and zero point come first, then three inputs for each part. */
+export const qLinearConcat: OperatorReader = (operation) => {
   const { to, inputs, name } = operation;
   const parts = Array.from({ length: (inputs.length - 2) / 3 }, (_, i) => real(operation, 2 + 3 * i));
   return storedResult(operation, to.emit('concat', parts, { axis: intOf(operation, 'axis', 0) }, `${name}/concat`), 0);
 };
 
-/** Gemm whose C is stored at the scale of the product; without a scale of its own the result stays real. */
-export const qGemm: Reader = (operation) => {
+/** Reads QGemm, a Gemm whose C has the scale of the product; without a scale of its own the result stays real. */
+export const qGemm: OperatorReader = (operation) => {
   const { to, inputs, name } = operation;
   if (intOf(operation, 'transA', 0) !== 0 || floatOf(operation, 'alpha', 1) !== 1)
     notExpressible('a QGemm that turns or scales');
@@ -231,7 +233,7 @@ export const qGemm: Reader = (operation) => {
   return inputs[7] ? storedResult(operation, result, 7) : result;
 };
 
-/** int32 at the scale of the input times that of the weight, per channel where the weight's is. */
+/** Bias of int32 at the scale of the input times that of the weight, per channel where the weight's is. */
 function biasOf(operation: Operation, c: Value, b: Value): Value {
   const input = stepOf(inputOf(operation, 1), operation.inputs[2]);
   if (c.kind !== 'tensor' || b.kind !== 'tensor' || !b.quant || b.quant.per === 'block')
@@ -241,7 +243,7 @@ function biasOf(operation: Operation, c: Value, b: Value): Value {
   return { ...c, quant: { per: 'channel', axis: 0, scales: b.quant.scales.map((scale) => scale * input.scale) } };
 }
 
-/** The result, stored at the scale and zero point of inputs `at` and `at + 1`. */
+/** Stores a result at the scale and zero point of inputs `at` and `at + 1`. */
 function storedResult(operation: Operation, x: Value, at: number): Value {
   const zeroPoint = operation.inputs[at + 1];
   const dtype = zeroPoint ? dtypeOf(zeroPoint) : 'u8';

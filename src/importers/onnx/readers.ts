@@ -17,7 +17,7 @@ import {
 } from './elementwise.ts';
 import { gather, gatherNd, pad, slice } from './indexing.ts';
 import { gelu, layerNormalization, reduceMean, reduceSum, softmax } from './norms.ts';
-import type { Reader } from './operation.ts';
+import type { OperatorReader } from './operation.ts';
 import { attention, gemm, matMul } from './products.ts';
 import {
   dequantizeLinear,
@@ -50,8 +50,8 @@ import {
   unsqueeze,
 } from './shapes.ts';
 
-/** How each operator is read, by domain and name; one without a row is carried along as foreign. */
-export const readers: { readonly [domain: string]: { readonly [op: string]: Reader } } = {
+/** Readers of operators by domain and name; one without a row is carried along as foreign. */
+export const readers: { readonly [domain: string]: { readonly [op: string]: OperatorReader } } = {
   '': {
     Add: binary('add'),
     And: and,

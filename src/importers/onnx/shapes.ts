@@ -10,7 +10,7 @@ import {
   knownShape,
   knownSizes,
   numbersOf,
-  type Reader,
+  type OperatorReader,
   tensorOfAttribute,
 } from './operation.ts';
 import {
@@ -37,8 +37,8 @@ import {
   type Value,
 } from './values.ts';
 
-/** A constant in the file's own words. */
-export const constant: Reader = (operation) => {
+/** Reads a constant in any of the forms that files have. */
+export const constant: OperatorReader = (operation) => {
   const { node, name } = operation;
   const tensor = tensorOfAttribute(operation, 'value');
   if (tensor) return { kind: 'tensor', tensor, name };
@@ -55,35 +55,35 @@ function floats(values: readonly number[], shape: readonly number[], name: strin
   return { kind: 'tensor', tensor: tensorOf('f32', shape, Float32Array.from(values)), name };
 }
 
-export const shape: Reader = (operation) => {
+export const shape: OperatorReader = (operation) => {
   const sizes = knownShape(inputOf(operation, 0));
   return listOf(sizes.slice(intOf(operation, 'start', 0), intOf(operation, 'end', sizes.length)));
 };
 
-export const size: Reader = (operation) => {
+export const size: OperatorReader = (operation) => {
   const total = totalOf(knownShape(inputOf(operation, 0)));
   return listOf([total ?? notExpressible('the size of a large shape')], 'i64', []);
 };
 
-export const reshape: Reader = (operation) => {
+export const reshape: OperatorReader = (operation) => {
   const { to, name } = operation;
   const x = inputOf(operation, 0);
   const target = knownSizes(inputOf(operation, 1));
   return reshaped(to, x, resolved(knownShape(x), target, intOf(operation, 'allowzero', 0) === 0), name);
 };
 
-/** 0 stands for the size at the same place, -1 for what is left over. */
+/** Target of a reshape: 0 stands for the size at the same place, -1 for what is left over. */
 function resolved(from: readonly Size[], target: readonly Size[], zeroCopies: boolean): readonly Size[] {
-  const sizes = target.map((each, i) => (numberOf(each) === 0 && zeroCopies ? (from[i] ?? each) : each));
-  const open = sizes.findIndex((each) => numberOf(each) === -1);
+  const sizes = target.map((dim, i) => (numberOf(dim) === 0 && zeroCopies ? (from[i] ?? dim) : dim));
+  const open = sizes.findIndex((dim) => numberOf(dim) === -1);
   if (open < 0) return sizes;
-  const known = totalOf(sizes.filter((_, i) => i !== open));
+  const stated = totalOf(sizes.filter((_, i) => i !== open));
   const total = totalOf(from);
-  const left = known && total && divideSizes(total, known);
+  const left = stated && total && divideSizes(total, stated);
   return sizes.with(open, left ?? notExpressible('a reshape whose open size is no product'));
 }
 
-/** The same elements in another shape. */
+/** A value in another shape with the same elements. */
 export function reshaped(to: GraphImport, x: Value, target: readonly Size[], name: string): Value {
   const from = knownShape(x);
   if (sameSizes(from, target)) return x;
@@ -105,24 +105,24 @@ function reshapedNumbers(x: Value, target: readonly Size[]): Value | null {
   return grid && withAxesOfOne(grid, target);
 }
 
-/** Axes of size 1 come and go; the others stay in their order. */
+/** A grid in another shape: axes of size 1 come and go, the others stay in their order. */
 function withAxesOfOne(grid: IndexValue, target: readonly Size[]): IndexValue | null {
-  const long = grid.shape.flatMap((each, i) => (numberOf(each) === 1 ? [] : [i]));
+  const long = grid.shape.flatMap((dim, i) => (numberOf(dim) === 1 ? [] : [i]));
   const strides: Size[] = [];
   let next = 0;
-  for (const each of target) {
-    if (numberOf(each) === 1) {
+  for (const dim of target) {
+    if (numberOf(dim) === 1) {
       strides.push(ZERO);
       continue;
     }
     const axis = long[next++];
-    if (axis === undefined || !sameSizes([grid.shape[axis] as Size], [each])) return null;
+    if (axis === undefined || !sameSizes([grid.shape[axis] as Size], [dim])) return null;
     strides.push(grid.strides[axis] as Size);
   }
   return next === long.length ? { ...grid, shape: target, strides } : null;
 }
 
-export const flatten: Reader = (operation) => {
+export const flatten: OperatorReader = (operation) => {
   const x = inputOf(operation, 0);
   const sizes = knownShape(x);
   const axis = intOf(operation, 'axis', 1);
@@ -132,16 +132,16 @@ export const flatten: Reader = (operation) => {
   return reshaped(operation.to, x, target, operation.name);
 };
 
-/** Axes are an attribute before operator set 13. */
-export const squeeze: Reader = (operation) => {
+/** Reads Squeeze, whose axes are an attribute before operator set 13. */
+export const squeeze: OperatorReader = (operation) => {
   const x = inputOf(operation, 0);
   const sizes = knownShape(x);
   const axes = numbersOf(operation, 'axes', 1)?.map((axis) => knownAxis(axis, sizes.length));
-  const target = sizes.filter((each, i) => (axes ? !axes.includes(i) : numberOf(each) !== 1));
+  const target = sizes.filter((dim, i) => (axes ? !axes.includes(i) : numberOf(dim) !== 1));
   return reshaped(operation.to, x, target, operation.name);
 };
 
-export const unsqueeze: Reader = (operation) => {
+export const unsqueeze: OperatorReader = (operation) => {
   const x = inputOf(operation, 0);
   const sizes = knownShape(x);
   const given = numbersOf(operation, 'axes', 1) ?? notExpressible('Unsqueeze without axes');
@@ -154,7 +154,7 @@ export const unsqueeze: Reader = (operation) => {
   return reshaped(operation.to, x, target, operation.name);
 };
 
-export const transpose: Reader = (operation) => {
+export const transpose: OperatorReader = (operation) => {
   const x = inputOf(operation, 0);
   const sizes = knownShape(x);
   const permutation = intsOf(operation, 'perm') ?? sizes.map((_, i) => sizes.length - 1 - i);
@@ -171,13 +171,13 @@ function turnedList(elements: readonly Size[], shape: readonly number[], dtype: 
   return listOf(turned, dtype, [columns, rows]);
 }
 
-/** A constant matrix turned, its quantization with it. */
+/** Turns a constant matrix, its quantization with it. */
 export function turnedTensor({ tensor, name, quant }: Value & { kind: 'tensor' }): Value & { kind: 'tensor' } {
   const turned = quant && transposedQuant(tensor.shape, quant);
   return { kind: 'tensor', tensor: transposedTensor(tensor), name, ...(turned && { quant: turned }) };
 }
 
-export const expand: Reader = (operation) => {
+export const expand: OperatorReader = (operation) => {
   const { to } = operation;
   const x = inputOf(operation, 0);
   const target = to.joinShapes(knownShape(x), knownSizes(inputOf(operation, 1)));
@@ -192,22 +192,22 @@ function repeatedTo(to: GraphImport, x: Value, target: readonly Size[]): Value {
   return { ...grid, shape: target, strides: target.map((_, i) => grid.strides[i - missing] ?? ZERO) };
 }
 
-/** Repeats of axes of size 1; others would need a copy for each. */
-export const tile: Reader = (operation) => {
+/** Reads Tile along axes of size 1; others would need a copy for each. */
+export const tile: OperatorReader = (operation) => {
   const { to } = operation;
   const x = inputOf(operation, 0);
   const sizes = knownShape(x);
   const repeats = knownSizes(inputOf(operation, 1));
-  const target = sizes.map((each, i) => {
+  const target = sizes.map((dim, i) => {
     const repeat = repeats[i] ?? ONE;
-    if (numberOf(repeat) === 1) return each;
-    if (numberOf(each) !== 1) notExpressible('Tile of an axis that is not of size 1');
+    if (numberOf(repeat) === 1) return dim;
+    if (numberOf(dim) !== 1) notExpressible('Tile of an axis that is not of size 1');
     return repeat;
   });
   return repeatedTo(to, x, target);
 };
 
-export const constantOfShape: Reader = (operation) => {
+export const constantOfShape: OperatorReader = (operation) => {
   const sizes = knownSizes(inputOf(operation, 0));
   const value = tensorOfAttribute(operation, 'value');
   const dtype = value?.dtype ?? 'f32';
@@ -219,7 +219,7 @@ function firstNumber(tensor: Tensor): number {
   return readF32(tensor)[0] ?? 0;
 }
 
-export const range: Reader = (operation) => {
+export const range: OperatorReader = (operation) => {
   const [start, limit, step] = [0, 1, 2].map((i) => knownSizes(inputOf(operation, i))[0]) as [Size, Size, Size];
   const length = subtractSizes(limit, start);
   const [distance, stride] = [numberOf(length), numberOf(step)];
@@ -230,7 +230,7 @@ export const range: Reader = (operation) => {
   return { kind: 'index', dtype, shape: [constantSize(count)], offset: start, strides: [step] };
 };
 
-export const concat: Reader = (operation) => {
+export const concat: OperatorReader = (operation) => {
   const { to, inputs, name } = operation;
   const parts = inputs.map((_, i) => inputOf(operation, i));
   const [first, ...others] = parts;
@@ -259,8 +259,8 @@ export const concat: Reader = (operation) => {
   return to.emit('concat', parts, { axis }, name);
 };
 
-/** The sizes of the parts are an attribute before operator set 13; without any the parts are equal. */
-export const split: Reader = (operation) => {
+/** Reads Split, whose sizes are an attribute before operator set 13; without any the parts are equal. */
+export const split: OperatorReader = (operation) => {
   const { to, node } = operation;
   const x = inputOf(operation, 0);
   const sizes = knownShape(x);
@@ -278,17 +278,17 @@ export const split: Reader = (operation) => {
   });
 };
 
-/** The last part is smaller where the size is no multiple (operator set 18). */
+/** Sizes of equal parts; the last one is smaller where the whole is no multiple (operator set 18). */
 function equalParts(total: Size, count: number): number[] {
   const whole = numberOf(total) ?? notExpressible('Split of an axis of unknown size');
   const length = Math.ceil(whole / count);
   return Array.from({ length: count }, (_, i) => Math.max(0, Math.min(length, whole - i * length)));
 }
 
-/** The product of all elements, for shapes. */
-export const reduceProduct: Reader = (operation) => {
+/** Reads the product of a shape's elements. */
+export const reduceProduct: OperatorReader = (operation) => {
   let total: Size | null = ONE;
-  for (const each of knownSizes(inputOf(operation, 0))) total = total && multiplySizes(total, each);
+  for (const factor of knownSizes(inputOf(operation, 0))) total = total && multiplySizes(total, factor);
   if (intOf(operation, 'keepdims', 1) === 1) notExpressible('a product that keeps its axes');
   return listOf([total ?? notExpressible('the size of a large shape')], 'i64', []);
 };

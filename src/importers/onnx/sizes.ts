@@ -20,14 +20,14 @@ export function constantSize(value: number): Size {
 export const ZERO = constantSize(0);
 export const ONE = constantSize(1);
 
-/** The number, where it depends on no symbol. */
+/** A size as a number, where it depends on no symbol. */
 export function numberOf(size: Size): number | null {
   if (size.size === 0) return 0;
   const value = size.get('');
   return size.size === 1 && value !== undefined ? value : null;
 }
 
-/** As a dimension: a number or one product of symbols, not negative. */
+/** A size as a dimension: a number or one product of symbols, not negative. */
 export function dimOf(size: Size): Dim | null {
   const value = numberOf(size);
   if (value !== null) return Number.isSafeInteger(value) && value >= 0 ? value : null;
@@ -53,10 +53,10 @@ export function subtractSizes(a: Size, b: Size): Size {
   return addSizes(a, negateSize(b));
 }
 
-/** Shape arithmetic multiplies a handful of sizes; without an end a crafted file could square one thirty times. */
+/** Most factors of a product: models multiply a handful of sizes, a crafted file could square one thirty times. */
 const MAX_FACTORS = 16;
 
-/** Null where the result is longer than anything that a shape needs. */
+/** Product of two sizes; null where it is longer than anything that a shape needs. */
 export function multiplySizes(a: Size, b: Size): Size | null {
   if (a.size * b.size > MAX_FACTORS) return null;
   let sum = ZERO;
@@ -70,7 +70,9 @@ export function multiplySizes(a: Size, b: Size): Size | null {
   return sum;
 }
 
-/** a / b where b is one product that divides every term of a, else null; numbers divide as ONNX's integers do. */
+/**
+ * Quotient a / b, where b is one product that divides every term of a, else null; numbers divide as ONNX's integers do.
+ */
 export function divideSizes(a: Size, b: Size): Size | null {
   const x = numberOf(a);
   const y = numberOf(b);
@@ -78,10 +80,10 @@ export function divideSizes(a: Size, b: Size): Size | null {
   const [[divisor, factor] = ['', 0], ...rest] = b;
   if (rest.length > 0 || factor === 0) return null;
   const quotient = new Map<string, number>();
-  for (const [symbols, each] of a) {
+  for (const [symbols, count] of a) {
     const left = withoutSymbols(symbols, divisor);
-    if (left === null || !Number.isInteger(each / factor)) return null;
-    quotient.set(left, each / factor);
+    if (left === null || !Number.isInteger(count / factor)) return null;
+    quotient.set(left, count / factor);
   }
   return quotient;
 }
@@ -90,7 +92,7 @@ export function sameSize(a: Size, b: Size): boolean {
   return a.size === b.size && [...a].every(([symbols, factor]) => b.get(symbols) === factor);
 }
 
-/** The least that it can be: every symbol is 1 or more. */
+/** Least number that a size can be: every symbol is 1 or more. */
 export function leastOf(size: Size): number {
   let least = 0;
   for (const [symbols, factor] of size) {
@@ -100,12 +102,12 @@ export function leastOf(size: Size): number {
   return least;
 }
 
-/** The most that it can be. */
+/** Largest number that a size can be. */
 export function mostOf(size: Size): number {
   return 0 - leastOf(negateSize(size));
 }
 
-/** The number of elements. */
+/** Number of elements of a shape. */
 export function totalOf(shape: readonly Size[]): Size | null {
   let total: Size | null = ONE;
   for (const size of shape) total = total && multiplySizes(total, size);

@@ -15,8 +15,8 @@ import {
 } from './sizes.ts';
 
 /**
- * What an ONNX value is known to be while its graph is read. Only the first two reach the graph: shape arithmetic and
- * index grids are worked out here, so that a reshape ends up with a shape and a mask without an index grid.
+ * An ONNX value, as far as it is known while its graph is read. Only the first two reach the graph: shape arithmetic
+ * and index grids are worked out here, so that a reshape ends up with a shape and a mask without an index grid.
  */
 export type Value =
   | NodeValue
@@ -39,11 +39,11 @@ export interface TensorValue {
   readonly kind: 'tensor';
   readonly tensor: Tensor;
   readonly name: string;
-  /** Where the tensor holds stored integers. */
+  /** Quantization of a tensor of stored integers. */
   readonly quant?: Quant;
 }
 
-/** A few whole numbers: shapes, axes, starts. */
+/** Whole numbers, a few: shapes, axes, starts. */
 export interface ListValue {
   readonly kind: 'list';
   readonly dtype: DType;
@@ -51,7 +51,7 @@ export interface ListValue {
   readonly elements: readonly Size[];
 }
 
-/** offset + Σ strides[k] · (index along axis k): position ids, index grids, tensors filled with one number. */
+/** Numbers offset + Σ strides[k] · (index along axis k): position ids, index grids, tensors filled with one number. */
 export interface IndexValue {
   readonly kind: 'index';
   readonly dtype: DType;
@@ -66,8 +66,8 @@ export interface TupleValue {
   readonly parts: readonly IndexValue[];
 }
 
-/** x without its first `start` and last `stop` elements along an axis of unknown size. */
-export interface CutValue {
+/** Tensor x without its first `start` and last `stop` elements along an axis of unknown size. */
+interface CutValue {
   readonly kind: 'cut';
   readonly x: NodeValue;
   readonly axis: number;
@@ -75,8 +75,8 @@ export interface CutValue {
   readonly stop: number;
 }
 
-/** x with zeros in front and behind along an axis of unknown size. */
-export interface PaddedValue {
+/** Tensor x with zeros in front and behind along an axis of unknown size. */
+interface PaddedValue {
   readonly kind: 'padded';
   readonly x: NodeValue;
   readonly axis: number;
@@ -84,8 +84,8 @@ export interface PaddedValue {
   readonly after: number;
 }
 
-/** What DynamicQuantizeLinear makes of x and what the integer product of that with a constant weight becomes on its way. */
-export type DynamicValue =
+/** Outputs of DynamicQuantizeLinear, and the steps of their integer product with a constant weight. */
+type DynamicValue =
   | { readonly kind: 'dynamic'; readonly part: 'values' | 'scale' | 'zero point'; readonly x: Value }
   | {
       readonly kind: 'integer product';
@@ -95,10 +95,10 @@ export type DynamicValue =
     }
   | { readonly kind: 'scale product'; readonly x: Value; readonly scale: TensorValue };
 
-/** Lists longer than this are data, not shapes. */
-const MAX_LIST = 4096;
+/** Longest list that may be a shape; longer ones are data. */
+export const MAX_LIST = 4096;
 
-/** Position tables have some thousand entries; longer constants are not looked at for a pattern. */
+/** Longest constant that is looked at for a pattern: position tables have some thousand entries. */
 const MAX_INDEX = 1 << 16;
 
 export function isInteger(dtype: DType): boolean {
@@ -109,7 +109,7 @@ export function nodeValue(node: Node, shape: readonly Size[] = node.type.shape.m
   return { kind: 'node', node, shape };
 }
 
-/** The whole numbers that the value is known to hold, or null. */
+/** A value as the whole numbers that it is known to hold, or null. */
 export function asList(value: Value): ListValue | null {
   if (value.kind === 'list') return value;
   if (value.kind === 'tensor') {
@@ -123,24 +123,24 @@ export function asList(value: Value): ListValue | null {
 function listOfIndex({ dtype, shape, offset, strides }: IndexValue): ListValue | null {
   const sizes = shape.map(numberOf);
   if (sizes.some((size) => size === null)) return null;
-  const known = sizes as number[];
-  if (sizeOf(known) > MAX_LIST) return null;
+  const numbers = sizes as number[];
+  if (sizeOf(numbers) > MAX_LIST) return null;
   const elements: Size[] = [];
-  for (let i = 0; i < sizeOf(known); i++) {
+  for (let i = 0; i < sizeOf(numbers); i++) {
     let rest = i;
     let element: Size | null = offset;
-    for (let axis = known.length - 1; axis >= 0; axis--) {
-      const step = multiplySizes(strides[axis] as Size, constantSize(rest % (known[axis] as number)));
+    for (let axis = numbers.length - 1; axis >= 0; axis--) {
+      const step = multiplySizes(strides[axis] as Size, constantSize(rest % (numbers[axis] as number)));
       element = step && element && addSizes(element, step);
-      rest = Math.floor(rest / (known[axis] as number));
+      rest = Math.floor(rest / (numbers[axis] as number));
     }
     if (element === null) return null;
     elements.push(element);
   }
-  return { kind: 'list', dtype, shape: known, elements };
+  return { kind: 'list', dtype, shape: numbers, elements };
 }
 
-/** The value as an index grid, where its numbers lie so; or null. */
+/** A value as an index grid, where its numbers lie so; or null. */
 export function asIndex(value: Value): IndexValue | null {
   if (value.kind === 'index') return value;
   if (value.kind === 'tensor') {
@@ -177,9 +177,14 @@ function indexOfList(dtype: DType, shape: readonly number[], elements: readonly 
   return fits ? index : null;
 }
 
-/** One number everywhere: the number, or null. */
+/** The number that a grid has everywhere, or null. */
 export function uniformOf(index: IndexValue): number | null {
-  return index.strides.every((stride) => stride.size === 0) ? numberOf(index.offset) : null;
+  return isUniform(index) ? numberOf(index.offset) : null;
+}
+
+/** True for a grid with one size everywhere, which may be a symbol. */
+export function isUniform(index: IndexValue): boolean {
+  return index.strides.every((stride) => stride.size === 0);
 }
 
 /** A list whose elements are plain numbers, as a tensor; null where symbols are among them. */
@@ -220,7 +225,7 @@ export function dtypeOf(value: Value): DType {
   }
 }
 
-/** Null where not even the rank is known. */
+/** Shape of a value, null where not even the rank is known. */
 export function shapeOf(value: Value): readonly Size[] | null {
   switch (value.kind) {
     case 'node':
@@ -246,13 +251,13 @@ function resized(shape: readonly Size[], axis: number, by: number): readonly Siz
   return shape.with(axis, addSizes(shape[axis] as Size, constantSize(by)));
 }
 
-/** The shape where every size is a number or a product. */
+/** A shape as dimensions, where every size is a number or a product. */
 export function dimsOf(shape: readonly Size[]): readonly (number | string)[] | null {
   const dims = shape.map(dimOf);
   return dims.some((dim) => dim === null) ? null : (dims as (number | string)[]);
 }
 
-/** The shape where every size is a number. */
+/** A shape as numbers, where every size is one. */
 export function staticOf(shape: readonly Size[]): readonly number[] | null {
   const dims = dimsOf(shape);
   return dims && isStatic(dims) ? dims : null;

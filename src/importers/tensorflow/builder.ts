@@ -1,4 +1,4 @@
-import { dtypeOf } from '../../formats/graphdef.ts';
+import { tfDtypeOf } from '../../formats/tf-types.ts';
 import type { Call, Constant, Graph, Node } from '../../ir/graph.ts';
 import { scalarOf } from '../../ir/match.ts';
 import { invalid } from '../../ir/op.ts';
@@ -8,26 +8,28 @@ import { type DType, integerTensor, readIntegers, type Tensor, transposed } from
 import type { FlatNode, FlatValue } from './inline.ts';
 
 /**
- * What a value of the TensorFlow graph becomes. Shape arithmetic never becomes nodes: it is done here, with symbols where
- * sizes are known only at run time.
+ * A value of the TensorFlow graph as it is read. Shape arithmetic never becomes nodes: it is done here, with symbols
+ * where sizes are known only at run time.
  */
 export type Value =
   | { readonly kind: 'node'; readonly node: Node }
-  /** Known integers, e.g. a shape. */
+  /** Integers that are known, e.g. a shape. */
   | {
       readonly kind: 'integers';
       readonly dtype: 'i32' | 'i64';
       readonly shape: readonly number[];
       readonly dims: readonly Dim[];
     }
-  /** 0, 1, … to a size known at run time, in any shape. */
+  /** Numbers 0, 1, … to a size known at run time, in any shape. */
   | { readonly kind: 'range'; readonly dtype: 'i32' | 'i64'; readonly shape: Shape }
-  /** x without so many elements at the front and the end of an axis of run-time length; only padding can read it. */
+  /**
+   * Tensor x without so many elements at the front and the end of an axis of run-time length; only padding can read it.
+   */
   | { readonly kind: 'cut'; readonly x: Node; readonly axis: number; readonly front: number; readonly back: number }
-  /** 1 at the index, 0 elsewhere, along a new last axis. */
+  /** Rows with 1 at the index and 0 elsewhere, along a new last axis. */
   | { readonly kind: 'oneHot'; readonly indices: Node; readonly depth: number };
 
-/** Larger integer constants are data, not shapes. */
+/** Most integers of a constant that may be a shape; larger ones are data. */
 const MAX_KNOWN_INTEGERS = 4096;
 
 /** Builds the graph's nodes for one TensorFlow node at a time. */
@@ -50,14 +52,14 @@ export class TfBuilder {
     return value;
   }
 
-  /** Input `i`, or undefined where the node has fewer. */
+  /** Value of input `i`; a node that has fewer is invalid. */
   input(node: FlatNode, i: number): Value {
     const input = node.inputs[i];
     if (input === undefined) invalid(`${node.name}: ${node.op} lacks input ${i}`);
     return this.value(input);
   }
 
-  /** Input `i` as a node, or null where it is one that only arithmetic on shapes can read. */
+  /** Input `i` as a node, or null where only arithmetic on shapes can read it. */
   tensor(node: FlatNode, i: number): Node | null {
     return this.nodeOf(this.input(node, i), node.inputs[i]?.node.name);
   }
@@ -80,7 +82,7 @@ export class TfBuilder {
     return nodes;
   }
 
-  /** Input `i` as known integers, or null. */
+  /** Known integers that input `i` is, or null. */
   dims(node: FlatNode, i: number): readonly Dim[] | null {
     const value = this.input(node, i);
     return value.kind === 'integers' ? value.dims : null;
@@ -105,12 +107,12 @@ export class TfBuilder {
     return value.kind === 'node' ? scalarOf(value.node) : null;
   }
 
-  /** The node's value: the last step of its lowering, which takes its name. */
+  /** Adds the last step of a node's lowering, its value, which takes its name. */
   add<O extends OpName>(node: FlatNode, op: O, inputs: readonly Node[], attrs?: Partial<AttrsOf<O>>): Value {
     return { kind: 'node', node: this.graph.add(op, inputs, attrs, node.name) as unknown as Call };
   }
 
-  /** A step on the way to the node's value. */
+  /** Adds a step on the way to a node's value. */
   step<O extends OpName>(
     node: FlatNode,
     part: string,
@@ -131,17 +133,15 @@ export class TfBuilder {
 
   /** The transpose of a matrix under its name; one for all readers. */
   turned(matrix: Constant): Constant {
-    const known = this.#turned.get(matrix);
-    if (known !== undefined) return known;
-    const turned = this.graph.constant(transposed(matrix.tensor), matrix.name);
+    const turned = this.#turned.get(matrix) ?? this.graph.constant(transposed(matrix.tensor), matrix.name);
     this.#turned.set(matrix, turned);
     return turned;
   }
 }
 
-/** The dtype of a node's attribute, or null where mbert has no such type. */
+/** Dtype of a node's attribute, or null where mbert has no such type. */
 export function dtypeAttribute(node: FlatNode, name: string): DType | null {
-  return dtypeOf(node.attributes.type(name)) ?? null;
+  return tfDtypeOf(node.attributes.type(name)) ?? null;
 }
 
 export function integers(

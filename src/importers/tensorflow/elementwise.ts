@@ -6,7 +6,7 @@ import { dtypeAttribute, type TfBuilder, type Value } from './builder.ts';
 import type { FlatNode } from './inline.ts';
 import type { Lowering } from './shapes.ts';
 
-/** Ops that compute element by element, and sums over axes. */
+/** Lowerings of ops that compute element by element, and of means. */
 export const elementwiseLowerings: { readonly [op: string]: Lowering } = {
   Add: binary('add'),
   AddN: addAll,
@@ -73,7 +73,7 @@ function compare(test: Comparison): Lowering {
   };
 }
 
-/** x∘x. */
+/** The square x∘x. */
 function squared(node: FlatNode, out: TfBuilder, x: Node | null): Value | null {
   return x && out.add(node, 'mul', [x, x]);
 }
@@ -87,7 +87,7 @@ function addAll(node: FlatNode, out: TfBuilder): Value | null {
   return out.add(node, 'add', [sum, last]);
 }
 
-function cast(node: FlatNode, out: TfBuilder): Value | null {
+export function cast(node: FlatNode, out: TfBuilder): Value | null {
   const to = dtypeAttribute(node, 'DstT');
   const value = out.input(node, 0);
   if (value.kind === 'range' && (to === 'i32' || to === 'i64')) return { ...value, dtype: to };
@@ -95,7 +95,7 @@ function cast(node: FlatNode, out: TfBuilder): Value | null {
   return x && to && out.add(node, 'cast', [x], { to });
 }
 
-/** One axis after the other, from the last: the earlier ones keep their places. */
+/** Means over one axis after the other, from the last: the earlier ones keep their places. */
 function mean(node: FlatNode, out: TfBuilder): Value | null {
   const x = out.tensor(node, 0);
   const rank = x?.type.shape.length ?? 0;
@@ -111,7 +111,7 @@ function mean(node: FlatNode, out: TfBuilder): Value | null {
   return out.add(node, 'mean', [partial], { axis: last, keepDims });
 }
 
-/** Squares and cubes, which the tanh form of GELU is written with. */
+/** Squares and cubes as products; the tanh form of GELU is written with them. */
 function power(node: FlatNode, out: TfBuilder): Value | null {
   const x = out.tensor(node, 0);
   const exponent = out.scalar(node, 1);

@@ -1,30 +1,24 @@
 import { MbertError } from '../../errors.ts';
-import { dtypeOf, type TfGraph, type TfNode, type TfShape, type TfType } from '../../formats/graphdef.ts';
+import type { TfGraph, TfNode, TfPort } from '../../formats/graphdef.ts';
+import { tfDtypeOf } from '../../formats/tf-types.ts';
 import { Graph, type Node } from '../../ir/graph.ts';
 import type { Dim, Shape } from '../../ir/shape.ts';
 import type { DType, Tensor } from '../../ir/tensor.ts';
+import { axisSymbol } from '../dims.ts';
 import { TfBuilder, type Value } from './builder.ts';
 import { dataInputs, type FlatNode, type FlatValue, Inliner } from './inline.ts';
 import { lowerNode } from './lower.ts';
 
-/** A graph with what lies outside it. */
-export interface TfModel {
+/** A graph with its inputs and outputs, and with the values that lie outside it. */
+interface TfModel {
   readonly file: string;
   readonly graph: TfGraph;
-  /** Undefined: the placeholders, in the order of the file. */
+  /** Inputs; left undefined, they are the placeholders, in the order of the file. */
   readonly inputs: readonly TfPort[] | undefined;
-  /** Undefined: the values that nothing reads. */
+  /** Outputs; left undefined, they are the values that nothing reads. */
   readonly outputs: readonly TfPort[] | undefined;
-  /** The value of a constant or variable, by its node. Throws where there is none. */
+  /** Finds the value of a constant or variable by its node. Throws where there is none. */
   tensor(node: TfConstant): Tensor | undefined;
-}
-
-/** A name of the model and the value that it stands for, as `node:0`. */
-export interface TfPort {
-  readonly name: string;
-  readonly value: string;
-  readonly type?: TfType;
-  readonly shape?: TfShape;
 }
 
 /** A node that holds data. */
@@ -33,12 +27,9 @@ export type TfConstant = Pick<TfNode, 'name' | 'op' | 'attributes'>;
 const INPUTS: ReadonlySet<string> = new Set(['Placeholder', 'PlaceholderV2', 'PlaceholderWithDefault']);
 const CONSTANTS: ReadonlySet<string> = new Set(['Const', 'HostConst', 'VarHandleOp', 'Variable', 'VariableV2']);
 
-/** The axes of a BERT's inputs whose sizes are open. */
-const AXIS_NAMES = ['batch', 'sequence'];
-
 /**
- * The graph between a TensorFlow model's inputs and outputs, as it is there but for shape arithmetic, which is worked out.
- * Open sizes become the symbols batch and sequence by their axis: the inputs of a BERT agree in them.
+ * Reads the graph between a TensorFlow model's inputs and outputs, as it is there but for shape arithmetic, which is
+ * worked out. Open sizes become the symbols batch and sequence by their axis: the inputs of a BERT agree in them.
  */
 export function importTfGraph(model: TfModel): Graph {
   const graph = new Graph();
@@ -64,9 +55,9 @@ export function importTfGraph(model: TfModel): Graph {
 interface Context {
   readonly model: TfModel;
   readonly out: TfBuilder;
-  /** The inputs by the name of their placeholder. */
+  /** Inputs by the name of their placeholder. */
   readonly given: Map<string, Node>;
-  /** As many of the node's outputs as anything reads. */
+  /** Number of the node's outputs that anything reads. */
   readonly outputCount: number;
 }
 
@@ -79,7 +70,7 @@ function declareInputs(model: TfModel, inliner: Inliner, graph: Graph): Map<stri
       throw new MbertError('UNSUPPORTED', `${model.file}: input ${port.name}: is a ${node.op}, not a placeholder`);
     }
     // Training leaves counters among the inputs that no output reads; where one does, that is said then.
-    const isUsable = dtypeOf(port.type ?? node.attributes.type('dtype')) !== undefined;
+    const isUsable = tfDtypeOf(port.type ?? node.attributes.type('dtype')) !== undefined;
     if (isUsable) given.set(node.name, graph.input(port.name, inputType(model.file, node, port)));
   }
   return given;
@@ -87,12 +78,12 @@ function declareInputs(model: TfModel, inliner: Inliner, graph: Graph): Map<stri
 
 function placeholders({ nodes }: TfGraph): TfPort[] {
   return nodes
-    .filter((node) => INPUTS.has(node.op) && dtypeOf(node.attributes.type('dtype')) !== undefined)
+    .filter((node) => INPUTS.has(node.op) && tfDtypeOf(node.attributes.type('dtype')) !== undefined)
     .map(({ name }) => ({ name, value: name }));
 }
 
 function inputType(file: string, node: TfConstant, port: TfPort): { dtype: DType; shape: Shape } {
-  const dtype = dtypeOf(port.type ?? node.attributes.type('dtype'));
+  const dtype = tfDtypeOf(port.type ?? node.attributes.type('dtype'));
   if (dtype === undefined) {
     throw new MbertError('UNSUPPORTED', `${file}: input ${port.name}: takes no numbers`, {
       hint: 'export the model without its text preprocessing',
@@ -100,10 +91,10 @@ function inputType(file: string, node: TfConstant, port: TfPort): { dtype: DType
   }
   const shape = port.shape ?? node.attributes.shape('shape');
   if (shape === undefined) throw new MbertError('UNSUPPORTED', `${file}: input ${port.name}: its rank is not known`);
-  return { dtype, shape: shape.map((dim, axis): Dim => (dim === -1 ? (AXIS_NAMES[axis] ?? `axis${axis}`) : dim)) };
+  return { dtype, shape: shape.map((dim, axis): Dim => (dim === -1 ? axisSymbol(axis) : dim)) };
 }
 
-/** Ops that give nothing that a model would. */
+/** Ops whose value no model would give as its output. */
 const NO_RESULTS: ReadonlySet<string> = new Set([
   ...INPUTS,
   ...CONSTANTS,
@@ -140,7 +131,7 @@ function valuesOf(node: FlatNode, context: Context): readonly Value[] {
   return lowerNode(node, out, context.outputCount);
 }
 
-/** A placeholder that the signature does not list, e.g. a dropout rate, must be given like any other. */
+/** Declares a placeholder that the signature does not list, e.g. a dropout rate: it must be given like any other. */
 function lateInput(node: FlatNode, { model, out, given }: Context): Node {
   const input = out.graph.input(node.name, inputType(model.file, node, { name: node.name, value: node.name }));
   given.set(node.name, input);

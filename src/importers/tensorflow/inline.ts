@@ -3,10 +3,10 @@ import type { TfAttributes, TfFunction, TfGraph, TfNode } from '../../formats/gr
 
 /** A node of the graph after all calls are resolved: its inputs are values, not names. */
 export interface FlatNode {
-  /** Unique. */
+  /** Name, which no other node has. */
   readonly name: string;
   readonly op: string;
-  /** What the file calls the op, where that is something else. */
+  /** Name that the file has for the op, where it is another. */
   readonly foreignOp?: string;
   readonly attributes: TfAttributes;
   readonly inputs: readonly FlatValue[];
@@ -14,14 +14,16 @@ export interface FlatNode {
 
 export interface FlatValue {
   readonly node: FlatNode;
-  /** Which of the node's outputs. */
+  /** Index among the node's outputs. */
   readonly output: number;
 }
 
 /** A graph or the body of one call, with what its names stand for. */
-export interface Scope {
+interface Scope {
   readonly nodes: ReadonlyMap<string, TfNode>;
-  /** Of a function: the reference in the caller that each argument stands for. */
+  /**
+   * Call of a function, with the reference in the caller that each argument stands for; undefined for the main graph.
+   */
   readonly call:
     | { readonly caller: Scope; readonly function: TfFunction; readonly values: ReadonlyMap<string, string> }
     | undefined;
@@ -29,7 +31,7 @@ export interface Scope {
   readonly depth: number;
   readonly flat: Map<TfNode, FlatNode | 'open'>;
   readonly bodies: Map<TfNode, Scope>;
-  readonly resolved: Map<string, Source>;
+  readonly resolved: Map<string, NodeOutput>;
 }
 
 interface Reference {
@@ -38,16 +40,16 @@ interface Reference {
 }
 
 /** A value before its node is flattened. */
-interface Source {
+export interface NodeOutput {
   readonly scope: Scope;
   readonly node: TfNode;
   readonly output: number;
 }
 
-/** TF2 nests a signature two calls deep; Keras layers that were traced apart may add some. */
+/** Deepest nesting of calls: TF2 nests a signature two deep; Keras layers that were traced apart may add some. */
 const MAX_CALL_DEPTH = 64;
 
-/** Functions that call one another twice each double with every level. */
+/** Most nodes: functions that call one another twice each double with every level. */
 const MAX_NODES = 1_000_000;
 
 const CALLS: ReadonlySet<string> = new Set(['PartitionedCall', 'StatefulPartitionedCall']);
@@ -64,7 +66,7 @@ const PASSED_ON: ReadonlySet<string> = new Set([
   'StopGradient',
 ]);
 
-/** Ops with several named outputs, for references from inside functions; others count one list. */
+/** Outputs by name of ops with several, for references from inside functions; others count one list. */
 const OUTPUTS: { readonly [op: string]: readonly string[] } = {
   Merge: ['output', 'value_index'],
   Switch: ['output_false', 'output_true'],
@@ -73,15 +75,15 @@ const OUTPUTS: { readonly [op: string]: readonly string[] } = {
 };
 
 /**
- * Resolves names, functions and identities of a graph. Only what is asked for is looked at, so functions that save or train
- * cost nothing. `file` names the source for errors.
+ * Resolver of a graph's names, functions and identities. Only what is asked for is looked at, so functions that save or
+ * train cost nothing. `file` names the source for errors.
  */
 export class Inliner {
   readonly main: Scope;
   readonly #graph: TfGraph;
   readonly #file: string;
   readonly #names = new Set<string>();
-  /** Everything flattened so far, inputs before users. */
+  /** Nodes flattened so far, inputs before users. */
   readonly order: FlatNode[] = [];
 
   constructor(graph: TfGraph, file: string) {
@@ -99,8 +101,8 @@ export class Inliner {
     return CALLS.has(node.op);
   }
 
-  /** What a reference leads to, behind calls and identities. */
-  resolve(scope: Scope, reference: string): Source {
+  /** Finds what a reference leads to, behind calls and identities. */
+  resolve(scope: Scope, reference: string): NodeOutput {
     // Every step of a chain is remembered, or a chain with readers all along it would take quadratic time.
     const steps: Reference[] = [];
     for (let at: Reference = { scope, name: reference }; ; ) {
@@ -115,8 +117,8 @@ export class Inliner {
     }
   }
 
-  /** The reference that a reference stands for, or the node where it ends. */
-  #step({ scope, name: reference }: Reference): Reference | Source {
+  /** Finds the reference that a reference stands for, or the node where it ends. */
+  #step({ scope, name: reference }: Reference): Reference | NodeOutput {
     const { name, output } = parseReference(reference);
     const outer = scope.call?.values.get(name);
     if (scope.call !== undefined && outer !== undefined) return { scope: scope.call.caller, name: outer };
@@ -133,12 +135,12 @@ export class Inliner {
     return { scope, name: source };
   }
 
-  /** The value of a reference with everything that it needs, in `order`. Throws MALFORMED for cycles. */
+  /** Adds a reference's value and everything that it needs to `order`. Throws MALFORMED for cycles. */
   flatten(scope: Scope, reference: string): FlatValue {
     const root = this.resolve(scope, reference);
     // An explicit stack: graphs are thousands of nodes deep.
-    const stack: { source: Source; inputs: Source[]; values: FlatValue[] }[] = [];
-    const enter = (source: Source) => {
+    const stack: { source: NodeOutput; inputs: NodeOutput[]; values: FlatValue[] }[] = [];
+    const enter = (source: NodeOutput) => {
       source.scope.flat.set(source.node, 'open');
       const inputs = dataInputs(source.node).map((input) => this.resolve(source.scope, input));
       stack.push({ source, inputs, values: [] });
@@ -151,8 +153,8 @@ export class Inliner {
         stack.pop();
         continue;
       }
-      const known = input.scope.flat.get(input.node);
-      if (known === 'open') {
+      const flat = input.scope.flat.get(input.node);
+      if (flat === 'open') {
         throw new MbertError(
           'UNSUPPORTED',
           `${this.#file}: ${input.scope.path}${input.node.name}: takes part in a cycle`,
@@ -161,13 +163,13 @@ export class Inliner {
           },
         );
       }
-      if (known === undefined) enter(input);
-      else top.values.push({ node: known, output: input.output });
+      if (flat === undefined) enter(input);
+      else top.values.push({ node: flat, output: input.output });
     }
     return { node: root.scope.flat.get(root.node) as FlatNode, output: root.output };
   }
 
-  #close({ scope, node }: Source, inputs: readonly FlatValue[]): void {
+  #close({ scope, node }: NodeOutput, inputs: readonly FlatValue[]): void {
     if (this.order.length === MAX_NODES) throw this.#malformed(`has more than ${MAX_NODES} nodes`);
     let name = node.name;
     if (this.#names.has(name)) name = `${scope.path}${node.name}`;
@@ -226,12 +228,12 @@ export class Inliner {
   }
 }
 
-/** Inputs that carry values: `^name` only orders execution. */
+/** References of the inputs that carry values: `^name` only orders execution. */
 export function dataInputs(node: TfNode): string[] {
   return node.inputs.filter((input) => !input.startsWith('^'));
 }
 
-/** `node`, `node:1` and `node:output:1`. */
+/** Splits `node`, `node:1` and `node:output:1`. */
 function parseReference(reference: string): { readonly name: string; readonly output: readonly string[] } {
   const [name = '', ...output] = reference.split(':');
   return { name, output };

@@ -4,7 +4,7 @@ import { planStridedSlice } from '../strided-slice.ts';
 import { dtypeAttribute, type TfBuilder, type Value } from './builder.ts';
 import type { FlatNode } from './inline.ts';
 
-/** Known integers in their shape. */
+/** Integers that are known, in their shape. */
 type Integers = Value & { readonly kind: 'integers' };
 
 /** Computes a node whose inputs are all known integers, or says null. */
@@ -13,7 +13,7 @@ type Rule = (
   inputs: readonly Integers[],
 ) => { readonly shape: readonly number[]; readonly dims: readonly Dim[] } | null;
 
-/** Arithmetic on shapes, as exporters of models with run-time sizes write it. */
+/** Rules for arithmetic on shapes, as exporters of models with run-time sizes write it. */
 const rules: { readonly [op: string]: Rule } = {
   Add: elementwise(addDims),
   AddV2: elementwise(addDims),
@@ -34,7 +34,7 @@ const rules: { readonly [op: string]: Rule } = {
   Sub: elementwise(subtractDims),
 };
 
-/** The node's value where it is arithmetic on known integers, else null. */
+/** Computes a node that is arithmetic on known integers; null for any other. */
 export function computeIntegers(node: FlatNode, out: TfBuilder): Value | null {
   const rule = rules[node.op];
   if (rule === undefined || node.inputs.length === 0) return null;
@@ -60,7 +60,7 @@ function subtractDims(a: Dim, b: Dim): Dim | null {
   return typeof a === 'number' && typeof b === 'number' ? a - b : null;
 }
 
-/** Of two equal shapes, or of one shape and a single number. Negative numbers stay numbers: they count from the end. */
+/** Computes on two equal shapes, or one and a single number. Negative numbers stay numbers: they count from the end. */
 function elementwise(compute: (a: Dim, b: Dim) => Dim | null): Rule {
   return (_, [a, b]) => {
     if (a === undefined || b === undefined) return null;
@@ -102,7 +102,7 @@ function reduced(node: FlatNode, x: Integers | undefined, axes: Integers | undef
   return { shape: node.attributes.bool('keep_dims') ? x.shape.map(() => 1) : [], dims: [product(x.dims)] };
 }
 
-/** A range is data as much as arithmetic: long ones are for position embeddings. */
+/** Longest range, which is data as much as arithmetic: long ones are for position embeddings. */
 const MAX_RANGE = 65_536;
 
 function ranged([start, limit, delta]: readonly Integers[]) {
@@ -115,12 +115,12 @@ function ranged([start, limit, delta]: readonly Integers[]) {
 
 function reshaped(x: Integers | undefined, target: Integers | undefined) {
   if (x === undefined || target === undefined || !isStatic(target.dims)) return null;
-  const known = sizeOf(target.dims.filter((dim) => dim !== -1));
-  const shape = target.dims.map((dim) => (dim === -1 ? x.dims.length / known : dim));
+  const stated = sizeOf(target.dims.filter((dim) => dim !== -1));
+  const shape = target.dims.map((dim) => (dim === -1 ? x.dims.length / stated : dim));
   return sizeOf(shape) === x.dims.length ? { shape, dims: x.dims } : null;
 }
 
-/** Of a list only: `shape[1:2]`, `shape[0]`. */
+/** Slices a list: `shape[1:2]`, `shape[0]`. */
 function sliced(node: FlatNode, [x, begin, end, strides]: readonly Integers[]) {
   if (x?.shape.length !== 1 || begin === undefined || end === undefined || strides === undefined) return null;
   const plan = planStridedSlice(x.shape, {

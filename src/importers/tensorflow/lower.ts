@@ -1,4 +1,4 @@
-import { dtypeOf } from '../../formats/graphdef.ts';
+import { tfDtypeOf } from '../../formats/tf-types.ts';
 import type { Attr } from '../../ir/op.ts';
 import { UNKNOWN_SHAPE } from '../../ir/ops/foreign.ts';
 import type { Shape } from '../../ir/shape.ts';
@@ -19,8 +19,8 @@ const lowerings: { readonly [op: string]: Lowering } = {
 };
 
 /**
- * The values of a node whose inputs are lowered: known integers, nodes of ours, or a foreign node where there is no word
- * for it. `outputCount` is how many of its outputs anything reads.
+ * Lowers a node whose inputs are lowered, to known integers, nodes of ours, or a foreign node where there is no word
+ * for it. `outputCount` is the number of its outputs that anything reads.
  */
 export function lowerNode(
   node: FlatNode,
@@ -54,7 +54,7 @@ function foreignValues(node: FlatNode, out: TfBuilder, outputCount: number): Val
   });
 }
 
-/** Carried as it is. Inputs that are shapes of the run have no node and are left out. */
+/** Carries a node as it is. Inputs that are shapes of the run have no node and are left out. */
 function foreign(node: FlatNode, out: TfBuilder): Value & { readonly kind: 'node' } {
   const inputs = node.inputs
     .map((input) => out.nodeOf(out.value(input), input.node.name))
@@ -68,11 +68,11 @@ function foreign(node: FlatNode, out: TfBuilder): Value & { readonly kind: 'node
   return { kind: 'node', node: out.graph.add('foreign', inputs, attributes, node.name) };
 }
 
-/** Attributes that say what a node's output is, the most telling one first. */
+/** Attributes that tell the type of a node's output, the most telling one first. */
 const TYPE_ATTRIBUTES = ['dtype', 'DstT', 'out_type', 'Tout', 'T'];
 
 function outputType({ attributes }: FlatNode, index: number): { dtype: DType; shape: Shape } {
-  const types = TYPE_ATTRIBUTES.map((name) => dtypeOf(attributes.type(name)));
+  const types = TYPE_ATTRIBUTES.map((name) => tfDtypeOf(attributes.type(name)));
   const shape = attributes.shapes('_output_shapes')[index];
   return {
     dtype: types.find((type) => type !== undefined) ?? 'f32',

@@ -4,18 +4,18 @@ import type { TfBuilder, Value } from './builder.ts';
 import type { FlatNode } from './inline.ts';
 import type { Lowering } from './shapes.ts';
 
-/** Matrix products and look-ups. */
+/** Lowerings of matrix products and look-ups. */
 export const productLowerings: { readonly [op: string]: Lowering } = {
   BatchMatMul: batchMatmul,
   BatchMatMulV2: batchMatmul,
-  GatherV2: (node, out) => gather(node, out, out.integer(node, 2)),
+  GatherV2: (node, out) => gather(node, out, node.attributes.int('batch_dims') === 0 ? out.integer(node, 2) : null),
   MatMul: (node, out) => matmul(node, out, node.name),
   OneHot: oneHot,
-  ResourceGather: (node, out) => gather(node, out, 0),
+  ResourceGather: (node, out) => gather(node, out, node.attributes.int('batch_dims') === 0 ? 0 : null),
   _FusedMatMul: fusedMatmul,
 };
 
-/** x · W of two matrices: a linear where W is a constant, whose rows are then the outputs. */
+/** Product x · W of two matrices: a linear where W is a constant, whose rows are then the outputs. */
 function matmul(node: FlatNode, out: TfBuilder, name: string): Value | null {
   const { attributes } = node;
   const looked = out.input(node, 0);
@@ -57,23 +57,24 @@ const ACTIVATIONS: { readonly [op: string]: 'relu' | 'sigmoid' | 'tanh' } = {
   Tanh: 'tanh',
 };
 
-/** What TensorFlow's optimizer makes of MatMul, BiasAdd and an activation. */
+/** Lowers what TensorFlow's optimizer makes of MatMul, BiasAdd and an activation. */
 function fusedMatmul(node: FlatNode, out: TfBuilder): Value | null {
   const [bias, activation, ...rest] = node.attributes.texts('fused_ops');
   const b = out.tensor(node, 2);
   const then = activation === undefined ? undefined : ACTIVATIONS[activation];
   if (bias !== 'BiasAdd' || b === null || rest.length > 0 || (activation !== undefined && then === undefined))
     return null;
-  const found = matmul(node, out, `${node.name}/product`);
-  if (found?.kind !== 'node') return null;
-  if (then === undefined) return out.add(node, 'add', [found.node, b]);
-  return out.add(node, then, [out.step(node, 'sum', 'add', [found.node, b])]);
+  const product = matmul(node, out, `${node.name}/product`);
+  if (product?.kind !== 'node') return null;
+  if (then === undefined) return out.add(node, 'add', [product.node, b]);
+  return out.add(node, then, [out.step(node, 'sum', 'add', [product.node, b])]);
 }
 
-function gather(node: FlatNode, out: TfBuilder, axis: number | null): Value | null {
+/** Looks rows of input 0 up along an axis; null where that is null. */
+export function gather(node: FlatNode, out: TfBuilder, axis: number | null): Value | null {
   const x = out.tensor(node, 0);
   const indices = out.input(node, 1);
-  if (x === null || axis === null || node.attributes.int('batch_dims') !== 0) return null;
+  if (x === null || axis === null) return null;
   if (indices.kind === 'range' && axis === 0) {
     // Rows 0, 1, … of a position table.
     const rows = out.step(node, 'rows', 'slice', [x], { axis, start: 0, end: product(indices.shape) });
@@ -83,7 +84,7 @@ function gather(node: FlatNode, out: TfBuilder, axis: number | null): Value | nu
   return at && out.add(node, 'gather', [x, at], { axis });
 }
 
-/** Only as the left side of a product, which is a look-up. */
+/** Reads a OneHot, of use only as the left side of a product, which is a look-up. */
 function oneHot(node: FlatNode, out: TfBuilder): Value | null {
   const indices = out.tensor(node, 0);
   const depth = out.integer(node, 1);

@@ -3,7 +3,7 @@ import type { TfBuilder, Value } from './builder.ts';
 import type { FlatNode } from './inline.ts';
 import type { Lowering } from './shapes.ts';
 
-/** Nodes of quantization-aware training: their input rounded to the steps of a range. */
+/** Lowerings of quantization-aware training's nodes, which round their input to the steps of a range. */
 export const quantLowerings: { readonly [op: string]: Lowering } = {
   FakeQuantWithMinMaxArgs: (node, out) => {
     const range = { least: node.attributes.float('min'), most: node.attributes.float('max') };
@@ -16,12 +16,12 @@ export const quantLowerings: { readonly [op: string]: Lowering } = {
   },
 };
 
-/** The attributes' default. */
+/** Default of the attribute num_bits. */
 const DEFAULT_BITS = 8;
 
 /**
- * tensorflow/core/kernels/fake_quant_ops_functor.h, Nudge: the range is moved so that 0 is one of its steps. Stored with the
- * steps counted from 0, or from 1 where the range is narrow.
+ * Rounds to a range that is moved so that 0 is one of its steps, as Nudge does in
+ * tensorflow/core/kernels/fake_quant_ops_functor.h. Steps are counted from 0, or from 1 where the range is narrow.
  */
 function roundedTo(node: FlatNode, out: TfBuilder, { least, most }: { least: number; most: number }): Value | null {
   const x = out.tensor(node, 0);

@@ -2,14 +2,14 @@ import type { Node } from '../../ir/graph.ts';
 import { axisOf, type Dim, isStatic, product, type Shape, sameShape } from '../../ir/shape.ts';
 import { reshapeTarget } from '../dims.ts';
 import { planStridedSlice, type SlicePlan } from '../strided-slice.ts';
-import { integers, type TfBuilder, type Value } from './builder.ts';
+import { dtypeAttribute, integers, type TfBuilder, type Value } from './builder.ts';
 import type { FlatNode } from './inline.ts';
 import { masksOf } from './integers.ts';
 
-/** What a TensorFlow node becomes; null where mbert has no words for it. */
+/** Lowers a TensorFlow node; null where mbert has no words for it. */
 export type Lowering = (node: FlatNode, out: TfBuilder) => Value | readonly Value[] | null;
 
-/** Ops that move elements and compute nothing. */
+/** Lowerings of ops that move elements and compute nothing. */
 export const shapeLowerings: { readonly [op: string]: Lowering } = {
   ConcatV2: concat,
   ExpandDims: (node, out) => reshapeBy(node, out, (shape) => expandedShape(shape, out.integer(node, 1))),
@@ -21,11 +21,11 @@ export const shapeLowerings: { readonly [op: string]: Lowering } = {
   Reshape: (node, out) => reshapeBy(node, out, (shape) => targetShape(shape, out.dims(node, 1))),
   Shape: shape,
   Size: (node, out) => {
-    const found = shapeOf(node, out);
-    return found && integers([product(found)], []);
+    const dims = shapeOf(node, out);
+    return dims && integers([product(dims)], []);
   },
   Slice: slice,
-  Split: (node, out) => split(node, out, { x: 1, axis: out.integer(node, 0), count: node.attributes.int('num_split') }),
+  Split: split,
   SplitV: splitBySizes,
   Squeeze: (node, out) => reshapeBy(node, out, (from) => squeezedShape(from, node.attributes.ints('squeeze_dims'))),
   StridedSlice: stridedSlice,
@@ -33,7 +33,7 @@ export const shapeLowerings: { readonly [op: string]: Lowering } = {
   Unpack: unpack,
 };
 
-/** The shape of input 0 whatever kind of value it is. */
+/** Shape of input 0 whatever kind of value it is. */
 function shapeOf(node: FlatNode, out: TfBuilder): Shape | null {
   const value = out.input(node, 0);
   if (value.kind === 'node') return value.node.type.shape;
@@ -42,13 +42,12 @@ function shapeOf(node: FlatNode, out: TfBuilder): Shape | null {
 }
 
 function shape(node: FlatNode, out: TfBuilder): Value | null {
-  const found = shapeOf(node, out);
-  if (found === null) return null;
-  // DT_INT64 is 9; the default is 32 bits.
-  return integers(found, [found.length], node.attributes.type('out_type') === 9 ? 'i64' : 'i32');
+  const dims = shapeOf(node, out);
+  return dims && integers(dims, [dims.length], dtypeAttribute(node, 'out_type') === 'i64' ? 'i64' : 'i32');
 }
 
-function reshapeBy(node: FlatNode, out: TfBuilder, target: (shape: Shape) => Shape | null): Value | null {
+/** Reshapes input 0 to a shape that depends on its own. */
+export function reshapeBy(node: FlatNode, out: TfBuilder, target: (shape: Shape) => Shape | null): Value | null {
   const value = out.input(node, 0);
   const from = shapeOf(node, out);
   const to = from && target(from);
@@ -67,7 +66,7 @@ function expandedShape(from: Shape, axis: number | null): Shape | null {
   return at === null ? null : from.toSpliced(at, 0, 1);
 }
 
-/** Without axes all sizes of 1 go. */
+/** A shape without some sizes of 1; without axes all of them go. */
 function squeezedShape(from: Shape, axes: readonly number[]): Shape | null {
   const chosen = axes.map((axis) => axisOf(axis, from.length));
   if (chosen.some((axis) => axis === null || from[axis] !== 1)) return null;
@@ -86,7 +85,7 @@ function concat(node: FlatNode, out: TfBuilder): Value | null {
   return parts === null || axis === null ? null : out.add(node, 'concat', parts, { axis });
 }
 
-/** Concatenation along a new axis. */
+/** Concatenates along a new axis. */
 function pack(node: FlatNode, out: TfBuilder): Value | null {
   const parts = out.tensors(node);
   const axis = axisOf(node.attributes.int('axis'), (parts?.[0]?.type.shape.length ?? 0) + 1);
@@ -97,7 +96,7 @@ function pack(node: FlatNode, out: TfBuilder): Value | null {
   return out.add(node, 'concat', rows, { axis });
 }
 
-/** More parts than this have no use: heads and gates are split into a few. */
+/** Most parts of a split, of which more have no use: heads and gates are split into a few. */
 const MAX_PARTS = 1024;
 
 function unpack(node: FlatNode, out: TfBuilder): readonly Value[] | null {
@@ -116,14 +115,10 @@ function unpack(node: FlatNode, out: TfBuilder): readonly Value[] | null {
   return values;
 }
 
-interface SplitOptions {
-  readonly x: number;
-  readonly axis: number | null;
-  readonly count: number;
-}
-
-function split(node: FlatNode, out: TfBuilder, { x: at, axis, count }: SplitOptions): readonly Value[] | null {
-  const x = out.tensor(node, at);
+function split(node: FlatNode, out: TfBuilder): readonly Value[] | null {
+  const axis = out.integer(node, 0);
+  const count = node.attributes.int('num_split');
+  const x = out.tensor(node, 1);
   const along = x && axis !== null ? axisOf(axis, x.type.shape.length) : null;
   const size = along === null ? undefined : x?.type.shape[along];
   if (x === null || along === null || typeof size !== 'number' || count < 1 || count > MAX_PARTS || size % count !== 0)
@@ -139,8 +134,8 @@ function splitBySizes(node: FlatNode, out: TfBuilder): readonly Value[] | null {
   const total = along === null ? undefined : x?.type.shape[along];
   if (x === null || along === null || sizes === null || sizes.length > MAX_PARTS || typeof total !== 'number')
     return null;
-  const known = sizes.reduce((sum, size) => sum + Math.max(size, 0), 0);
-  return cut(node, out, { x, axis: along, sizes: sizes.map((size) => (size === -1 ? total - known : size)) });
+  const stated = sizes.reduce((sum, size) => sum + Math.max(size, 0), 0);
+  return cut(node, out, { x, axis: along, sizes: sizes.map((size) => (size === -1 ? total - stated : size)) });
 }
 
 function cut(
@@ -185,7 +180,7 @@ function stridedSlice(node: FlatNode, out: TfBuilder): Value | null {
   return plan === null ? openCut(node, out, x) : applyPlan(node, out, x, plan);
 }
 
-/** The last step takes the node's name; a plan without steps is x itself. */
+/** Adds the steps of a plan, the last under the node's name; a plan without steps is x itself. */
 function applyPlan(node: FlatNode, out: TfBuilder, x: Node, { cuts, shape: target }: SlicePlan): Value {
   const cutShape = cuts.reduce<Shape>(
     (from, { axis, start, end }) => from.with(axis, typeof end === 'number' ? end - start : end),
@@ -200,7 +195,7 @@ function applyPlan(node: FlatNode, out: TfBuilder, x: Node, { cuts, shape: targe
   return isShaped ? { kind: 'node', node: last } : out.add(node, 'reshape', [last], { shape: target });
 }
 
-/** x[1:] and x[:-1] along an axis of run-time length, which no slice of ours can say. */
+/** Reads x[1:] and x[:-1] along an axis of run-time length, which no slice of ours can say. */
 function openCut(node: FlatNode, out: TfBuilder, x: Node): Value | null {
   const [begin, end, strides] = [out.integers(node, 1), out.integers(node, 2), out.integers(node, 3)];
   const masks = masksOf(node);
@@ -215,7 +210,7 @@ function openCut(node: FlatNode, out: TfBuilder, x: Node): Value | null {
   return dropped < 0 || cutOff < 0 ? null : { kind: 'cut', x, axis, front: dropped, back: cutOff };
 }
 
-/** Dropped at the front and padded at the end moves x ahead, the other way round back: how trigrams are written. */
+/** Reads a shift as trigrams have it: dropped at the front and padded at the end x moves ahead, else back. */
 function shifted(
   node: FlatNode,
   out: TfBuilder,
@@ -245,10 +240,10 @@ function fill(node: FlatNode, out: TfBuilder): Value | null {
   return target && value && out.add(node, 'expand', [value], { shape: target });
 }
 
-/** Known ranges are arithmetic on integers; what is left counts from 0 to a size of the run. */
+/** Reads a range from 0 to a size of the run; known ones are arithmetic on integers. */
 function range(node: FlatNode, out: TfBuilder): Value | null {
   const limit = out.dims(node, 1)?.[0];
   const isCount = out.integer(node, 0) === 0 && out.integer(node, 2) === 1;
   if (!isCount || limit === undefined || isStatic([limit])) return null;
-  return { kind: 'range', dtype: node.attributes.type('Tidx') === 9 ? 'i64' : 'i32', shape: [limit] };
+  return { kind: 'range', dtype: dtypeAttribute(node, 'Tidx') === 'i64' ? 'i64' : 'i32', shape: [limit] };
 }

@@ -1,15 +1,14 @@
 import { MbertError } from '../../errors.ts';
-import type { TfNode } from '../../formats/graphdef.ts';
 import type { TfMetaGraph } from '../../formats/saved-model.ts';
-import { dataInputs, Inliner, type Scope } from './inline.ts';
+import { dataInputs, Inliner, type NodeOutput } from './inline.ts';
 
-/** TF2 assigns to resources, TF1 to references. */
+/** Ops that assign to variables: TF2 to resources, TF1 to references. */
 const ASSIGNMENTS: ReadonlySet<string> = new Set(['Assign', 'AssignVariableOp']);
 
 /**
- * For each variable's node the key of its value in the checkpoint. Both kinds of SavedModel say so in the operation that
- * restores them: each variable is assigned an output of RestoreV2, whose names are constants. TF2 has that in a function
- * that the operation calls, TF1 in the main graph.
+ * Finds for each variable's node the key of its value in the checkpoint. Both kinds of SavedModel tell it in the
+ * operation that restores them: each variable is assigned an output of RestoreV2, whose names are constants. TF2 has
+ * that in a function that the operation calls, TF1 in the main graph.
  */
 export function restoredVariables({ graph, restore }: TfMetaGraph, file: string): Map<string, string> {
   const inliner = new Inliner(graph, file);
@@ -20,13 +19,13 @@ export function restoredVariables({ graph, restore }: TfMetaGraph, file: string)
     if (!ASSIGNMENTS.has(node.op)) continue;
     const [variable, value] = dataInputs(node).map((input) => inliner.resolve(scope, input));
     if (variable === undefined || value?.node.op !== 'RestoreV2') continue;
-    keys.set(variable.node.name, keyOf(inliner, value.scope, value.node, value.output, file));
+    keys.set(variable.node.name, keyOf(inliner, value, file));
   }
   return keys;
 }
 
-/** RestoreV2: prefix, tensor_names, shape_and_slices. */
-function keyOf(inliner: Inliner, scope: Scope, restore: TfNode, output: number, file: string): string {
+/** Key of an output of RestoreV2, whose inputs are prefix, tensor_names, shape_and_slices. */
+function keyOf(inliner: Inliner, { scope, node: restore, output }: NodeOutput, file: string): string {
   const [, names, slices] = dataInputs(restore).map((input) =>
     inliner.resolve(scope, input).node.attributes.tensor('value'),
   );

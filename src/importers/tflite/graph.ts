@@ -7,16 +7,18 @@ import {
   type SubGraph,
   type Tensor as TfliteTensor,
 } from '../../formats/tflite/generated/model.ts';
+import { tfliteDtype } from '../../formats/tflite/types.ts';
 import type { ModelFile } from '../../io/files.ts';
 import { Graph, type Node } from '../../ir/graph.ts';
 import { type Dim, isStatic, type Shape, sameShape, shapeText } from '../../ir/shape.ts';
 import { byteLength, type DType, type Quant, type Tensor } from '../../ir/tensor.ts';
+import { axisSymbol } from '../dims.ts';
 import { TfBuilder, type Value } from '../tensorflow/builder.ts';
 import type { FlatNode, FlatValue } from '../tensorflow/inline.ts';
 import { lowerNode } from '../tensorflow/lower.ts';
-import { attributesOf, tfliteDtype } from './attributes.ts';
+import { attributesOf } from './attributes.ts';
 import { activated, tfliteLowerings } from './lowerings.ts';
-import { type Options, plain, translations } from './operators.ts';
+import { type OptionValues, plain, translations } from './operators.ts';
 import { quantOf } from './quantization.ts';
 
 /** A tensor of a subgraph by its index, or by an input or output of a signature. */
@@ -25,13 +27,10 @@ export interface Port {
   readonly index: number;
 }
 
-/** The axes of a BERT's inputs whose sizes are open. */
-const AXIS_NAMES = ['batch', 'sequence'];
-
-/** TensorFlow Lite's kernels take 8 axes at most. */
+/** Most axes that TensorFlow Lite's kernels take. */
 const MAX_RANK = 8;
 
-/** Reads one subgraph into a graph: operators in the file's order, which is the order in which they run. */
+/** Reader of one subgraph into a graph: operators in the file's order, which is the order in which they run. */
 export class SubgraphReader {
   readonly graph = new Graph();
   readonly #file: ModelFile;
@@ -105,7 +104,7 @@ export class SubgraphReader {
     return { op: translation?.op ?? '', code: builtin, values: translation?.attributes?.(options) ?? plain(options) };
   }
 
-  #lower(node: FlatNode, options: Options, outputs: readonly number[]): readonly Value[] {
+  #lower(node: FlatNode, options: OptionValues, outputs: readonly number[]): readonly Value[] {
     const activation = String(options['fusedActivationFunction'] ?? 'NONE');
     if (activation === 'NONE') return lowerNode(node, this.#out, outputs.length, tfliteLowerings);
     const [plainValue] = lowerNode({ ...node, name: `${node.name}/before` }, this.#out, 1, tfliteLowerings);
@@ -138,7 +137,7 @@ export class SubgraphReader {
     return { kind: 'node', node: stored };
   }
 
-  /** Integers that stand for numbers, as the numbers: scale·(x - zero point). */
+  /** Numbers that an input's integers stand for: scale·(x - zero point). */
   #realInput(node: Node, quant: Quant, { dtype, shape }: { dtype: DType; shape: Shape }): Node {
     if (quant.per !== 'tensor') throw this.#fail('UNSUPPORTED', `input ${node.name}: is quantized by channel`);
     const one = (value: number, part: string) =>
@@ -154,7 +153,7 @@ export class SubgraphReader {
     return scaled;
   }
 
-  /** A tensor that something has computed, or a constant. */
+  /** Value of a tensor that something has computed, or of a constant. */
   #valueOf(index: number, what: string): FlatValue {
     const known = this.#values.get(index);
     if (known !== undefined) return known;
@@ -196,7 +195,7 @@ export class SubgraphReader {
     return { dtype, shape: this.#shape(tensor, what), quant: this.#quant(tensor, dtype, what) };
   }
 
-  /** Sizes that may change are -1 in the signature of the shape. */
+  /** Shape of a tensor; sizes that may change are -1 in the file's signature of it. */
   #shape(tensor: TfliteTensor, what: string): Shape {
     const shape = tensor.shape ?? [];
     const signature = tensor.shapeSignature ?? shape;
@@ -204,7 +203,7 @@ export class SubgraphReader {
       throw this.#fail('MALFORMED', `${tensor.name ?? what}: shape [${shape.slice(0, MAX_RANK)}] is out of range`);
     }
     if (signature.length !== shape.length) return shape;
-    return shape.map((dim, axis): Dim => (signature[axis] === -1 ? (AXIS_NAMES[axis] ?? `axis${axis}`) : dim));
+    return shape.map((dim, axis): Dim => (signature[axis] === -1 ? axisSymbol(axis) : dim));
   }
 
   #openShape(index: number, what: string): readonly number[] {
@@ -217,7 +216,7 @@ export class SubgraphReader {
     return dtype && this.#quant(tensor, dtype, what);
   }
 
-  /** Scales on floats say what a file was quantized from and mean nothing. */
+  /** Quantization of a tensor of integers; scales on floats tell what a file was quantized from and mean nothing. */
   #quant(tensor: TfliteTensor, dtype: DType, what: string): Quant | undefined {
     if (!/^[iu]\d/.test(dtype)) return undefined;
     const tensorAt = (index: number) =>
@@ -226,23 +225,23 @@ export class SubgraphReader {
     return typeof quant === 'string' ? this.#throw(`${tensor.name ?? what}: ${quant}`) : quant;
   }
 
-  /** A constant's data, undefined for a tensor that is computed. Its length is checked. */
+  /** Data of a constant, undefined for a tensor that is computed. Its length is checked. */
   #data(index: number, what: string): Tensor | undefined {
     const tensor = this.#tensor(index, what);
     const buffer = this.#model.buffers?.[tensor.buffer];
     if (buffer === undefined) throw this.#fail('MALFORMED', `${what}: there is no buffer ${tensor.buffer}`);
     const { dtype, shape } = this.#storedType(tensor, what);
-    const found = this.#bytes(buffer, what);
-    if (found === undefined) return undefined;
+    const content = this.#bytes(buffer, what);
+    if (content === undefined) return undefined;
     if (tensor.sparsity !== undefined) throw this.#fail('UNSUPPORTED', `${what}: is stored sparse`);
     const wanted = byteLength(dtype, shape);
-    if (found.byteLength !== wanted) {
+    if (content.byteLength !== wanted) {
       throw this.#fail(
         'MALFORMED',
-        `${what}: ${dtype}${shapeText(shape)} takes ${wanted} bytes, its buffer has ${found.byteLength}`,
+        `${what}: ${dtype}${shapeText(shape)} takes ${wanted} bytes, its buffer has ${content.byteLength}`,
       );
     }
-    return { dtype, shape, bytes: found.bytes };
+    return { dtype, shape, bytes: content.bytes };
   }
 
   #storedType(tensor: TfliteTensor, what: string): { dtype: DType; shape: readonly number[] } {
@@ -252,7 +251,7 @@ export class SubgraphReader {
     return { dtype, shape: isStatic(shape) ? shape : (tensor.shape ?? []) };
   }
 
-  /** Large models have their weights behind the FlatBuffer, at an offset in the file. */
+  /** Bytes of a buffer; large models have their weights behind the FlatBuffer, at an offset in the file. */
   #bytes(buffer: Buffer, what: string): { byteLength: number; bytes(): Uint8Array } | undefined {
     const { data, offset, size } = buffer;
     if (data !== undefined && data.byteLength > 0) return { byteLength: data.byteLength, bytes: () => data };
@@ -275,6 +274,6 @@ export class SubgraphReader {
   }
 }
 
-function optionsOf(operator: Operator): Options {
-  return (operator.builtinOptions?.value ?? {}) as unknown as Options;
+function optionsOf(operator: Operator): OptionValues {
+  return (operator.builtinOptions?.value ?? {}) as unknown as OptionValues;
 }

@@ -2,12 +2,15 @@ import type { Node } from '../../ir/graph.ts';
 import { type Dim, product, type Shape } from '../../ir/shape.ts';
 import { scalarTensor } from '../../ir/tensor.ts';
 import { divideDims, reshapeTarget } from '../dims.ts';
-import { dtypeAttribute, type TfBuilder, type Value } from '../tensorflow/builder.ts';
+import type { TfBuilder, Value } from '../tensorflow/builder.ts';
+import { cast } from '../tensorflow/elementwise.ts';
 import type { FlatNode } from '../tensorflow/inline.ts';
-import type { Lowering } from '../tensorflow/shapes.ts';
+import { gather } from '../tensorflow/products.ts';
+import { type Lowering, reshapeBy } from '../tensorflow/shapes.ts';
 
-/** Operators that TensorFlow does not have, or has with other inputs. */
+/** Lowerings of operators that TensorFlow does not have, or has with other inputs or attributes. */
 export const tfliteLowerings: { readonly [op: string]: Lowering } = {
+  // The target is in the output tensor's type; the options repeat it, if they are there.
   CAST: cast,
   CONCATENATION(node, out) {
     const parts = out.tensors(node);
@@ -20,7 +23,7 @@ export const tfliteLowerings: { readonly [op: string]: Lowering } = {
     return ids && table ? out.add(node, 'gather', [table, ids], { axis: 0 }) : null;
   },
   FULLY_CONNECTED: fullyConnected,
-  GATHER: gather,
+  GATHER: (node, out) => gather(node, out, node.attributes.int('batchDims') === 0 ? node.attributes.int('axis') : null),
   GELU(node, out) {
     const x = out.tensor(node, 0);
     return x && out.add(node, 'gelu', [x], { tanh: node.attributes.bool('approximate') });
@@ -42,48 +45,20 @@ function clamped(node: FlatNode, out: TfBuilder, x: Node | null, range: { least:
   return out.add(node, 'minimum', [out.step(node, 'at_least', 'maximum', [x, least]), most]);
 }
 
-/** The target is in the output tensor's type; the options repeat it, if they are there. */
-function cast(node: FlatNode, out: TfBuilder): Value | null {
-  const to = dtypeAttribute(node, 'dtype');
-  const value = out.input(node, 0);
-  if (value.kind === 'range' && (to === 'i32' || to === 'i64')) return { ...value, dtype: to };
-  const x = out.tensor(node, 0);
-  return x && to && out.add(node, 'cast', [x], { to });
-}
-
-/** Weights that are stored narrow are read as they are: nothing but their storage differs. */
+/** Lowers DEQUANTIZE. Weights that are stored narrow are read as they are: nothing but their storage differs. */
 function dequantize(node: FlatNode, out: TfBuilder): Value | null {
   const x = out.tensor(node, 0);
   if (x === null || x.op === 'constant') return x && { kind: 'node', node: x };
   return x.type.quant === undefined ? out.add(node, 'cast', [x], { to: 'f32' }) : out.add(node, 'dequantize', [x]);
 }
 
-/** The target is an input, or in the options where there is none. */
+/** Lowers RESHAPE, whose target is an input, or in the options where there is none. */
 function reshape(node: FlatNode, out: TfBuilder): Value | null {
-  const value = out.input(node, 0);
   const target: readonly Dim[] | null = node.inputs.length > 1 ? out.dims(node, 1) : node.attributes.ints('newShape');
-  const from = value.kind === 'node' ? value.node.type.shape : 'shape' in value ? value.shape : null;
-  const shape = from && target && reshapeTarget(from, target);
-  if (shape === null) return null;
-  if (value.kind === 'range') return { ...value, shape };
-  const x = out.tensor(node, 0);
-  return x && out.add(node, 'reshape', [x], { shape });
+  return reshapeBy(node, out, (from) => target && reshapeTarget(from, target));
 }
 
-function gather(node: FlatNode, out: TfBuilder): Value | null {
-  const table = out.tensor(node, 0);
-  const indices = out.input(node, 1);
-  if (table === null || node.attributes.int('batchDims') !== 0) return null;
-  const axis = node.attributes.int('axis');
-  if (indices.kind === 'range' && axis === 0) {
-    const rows = out.step(node, 'rows', 'slice', [table], { axis, start: 0, end: product(indices.shape) });
-    return out.add(node, 'reshape', [rows], { shape: [...indices.shape, ...table.type.shape.slice(1)] });
-  }
-  const at = out.tensor(node, 1);
-  return at && out.add(node, 'gather', [table, at], { axis });
-}
-
-/** softmax(beta x) over the last axis. */
+/** Lowers SOFTMAX, softmax(beta x) over the last axis. */
 function softmax(node: FlatNode, out: TfBuilder): Value | null {
   const x = out.tensor(node, 0);
   const beta = node.attributes.float('beta');
@@ -92,7 +67,7 @@ function softmax(node: FlatNode, out: TfBuilder): Value | null {
   return out.add(node, 'softmax', [out.step(node, 'scaled', 'mul', [x, factor])]);
 }
 
-/** x Wᵀ + b with W [out, in]. Without keepNumDims all axes but the last become one. */
+/** Lowers FULLY_CONNECTED, x Wᵀ + b with W [out, in]. Without keepNumDims all axes but the last become one. */
 function fullyConnected(node: FlatNode, out: TfBuilder): Value | null {
   const [x, weight, bias] = out.tensors(node) ?? [];
   const [size, width] = weight?.type.shape ?? [];
@@ -108,7 +83,7 @@ function fullyConnected(node: FlatNode, out: TfBuilder): Value | null {
   return out.add(node, 'linear', [flat, weight, ...biases]);
 }
 
-/** Over an image of height 1 a convolution along the width is one along the sequence; a filter of one pixel is a linear. */
+/** Lowers CONV_2D over an image of height 1 to one along the sequence; with a filter of one pixel it is a linear. */
 function convolve(node: FlatNode, out: TfBuilder): Value | null {
   const [x, filter, bias] = out.tensors(node) ?? [];
   if (x === undefined || filter?.op !== 'constant' || x.type.shape.length !== 4) return null;
@@ -132,7 +107,7 @@ function convolve(node: FlatNode, out: TfBuilder): Value | null {
   return out.add(node, 'reshape', [result], { shape: [batch, 1, sequence, size] });
 }
 
-/** What an operator does to its result before it gives it; null for what mbert has no word for. */
+/** Adds the activation that an operator applies to its result; null for one that mbert has no word for. */
 export function activated(node: FlatNode, out: TfBuilder, x: Node, activation: string): Value | null {
   switch (activation) {
     case 'RELU':

@@ -1,5 +1,5 @@
 import { inflateRawSync } from 'node:zlib';
-import { MbertError } from '../../errors.ts';
+import { MbertError, malformed } from '../../errors.ts';
 import { decodeFlatbuffer } from '../../formats/tflite/decode.ts';
 import { type ModelMetadata, modelMetadataRoot } from '../../formats/tflite/generated/metadata.ts';
 import type { Model } from '../../formats/tflite/generated/model.ts';
@@ -7,18 +7,18 @@ import { type ArchiveEntry, readArchive } from '../../formats/zip-directory.ts';
 import { decodeText } from '../../io/bytes.ts';
 import type { ModelFile } from '../../io/files.ts';
 
-/** What a TFLite file says of its texts. */
+/** Metadata of a TFLite file that its texts need. */
 export interface TextMetadata {
-  /** The bytes of vocab.txt. */
+  /** Bytes of vocab.txt. */
   readonly vocabulary: Uint8Array | undefined;
   /** Names of the classes, in order. */
   readonly labels: readonly string[] | undefined;
 }
 
-/** The largest vocabulary in use (a million words of many scripts) is below 20 MB. */
+/** Most bytes of a file: the largest vocabulary in use (a million words of many scripts) is below 20 MB. */
 const MAX_FILE_BYTES = 64 * 2 ** 20;
 
-/** The vocabulary and the labels that TFLITE_METADATA names, from the ZIP that follows the FlatBuffer. */
+/** Reads the vocabulary and the labels that TFLITE_METADATA names from the ZIP that follows the FlatBuffer. */
 export function readTextMetadata(file: ModelFile, model: Model): TextMetadata {
   const entry = model.metadata?.find(({ name }) => name === 'TFLITE_METADATA');
   const bytes = entry && model.buffers?.[entry.buffer]?.data;
@@ -53,9 +53,9 @@ function labelsName({ subgraphMetadata }: ModelMetadata): string | undefined {
 
 function readEntry(file: ModelFile, archive: ReadonlyMap<string, ArchiveEntry>, name: string): Uint8Array {
   const entry = archive.get(name);
-  if (entry === undefined) throw malformed(file, `metadata names ${name}, which is not in its ZIP`);
+  if (entry === undefined) throw malformed(file.path, `metadata names ${name}, which is not in its ZIP`);
   if (Math.max(entry.size, entry.storedSize) > MAX_FILE_BYTES)
-    throw malformed(file, `${name}: is over ${MAX_FILE_BYTES} bytes`);
+    throw malformed(file.path, `${name}: is over ${MAX_FILE_BYTES} bytes`);
   const bytes = file.read(entry.dataStart(), entry.storedSize);
   if (entry.method === 'stored') return bytes;
   try {
@@ -63,8 +63,4 @@ function readEntry(file: ModelFile, archive: ReadonlyMap<string, ArchiveEntry>, 
   } catch (cause) {
     throw new MbertError('MALFORMED', `${file.path}: ${name}: cannot be inflated`, { cause });
   }
-}
-
-function malformed(file: ModelFile, problem: string): MbertError {
-  return new MbertError('MALFORMED', `${file.path}: ${problem}`);
 }

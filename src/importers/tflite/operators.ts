@@ -1,13 +1,13 @@
 import type { BuiltinOperator } from '../../formats/tflite/generated/model.ts';
 import type { Attr } from '../../ir/op.ts';
 
-/** The options of an operator by their names in the schema. */
-export type Options = { readonly [name: string]: unknown };
+/** Options of an operator by their names in the schema. */
+export type OptionValues = { readonly [name: string]: unknown };
 
 /** A TFLite operator said in TensorFlow's words: its op, and its attributes from the options. */
-export interface Translation {
+interface Translation {
   readonly op: string;
-  readonly attributes?: (options: Options) => { readonly [name: string]: Attr | undefined };
+  readonly attributes?: (options: OptionValues) => { readonly [name: string]: Attr | undefined };
 }
 
 const STRIDED_SLICE: Translation = {
@@ -21,7 +21,7 @@ const STRIDED_SLICE: Translation = {
   }),
 };
 
-/** TFLite's operators are TensorFlow's with shorter names, but for those with a lowering of their own. */
+/** TFLite's operators in TensorFlow's words; those with a lowering of their own keep their name. */
 export const translations: { readonly [B in BuiltinOperator]?: Translation } = {
   ADD: { op: 'AddV2' },
   ADD_N: { op: 'AddN' },
@@ -88,13 +88,13 @@ export const translations: { readonly [B in BuiltinOperator]?: Translation } = {
   UNPACK: { op: 'Unpack', attributes: (options) => ({ axis: integer(options, 'axis'), num: integer(options, 'num') }) },
 };
 
-function integer(options: Options, name: string): number {
+function integer(options: OptionValues, name: string): number {
   const value = options[name];
   return typeof value === 'number' ? value : 0;
 }
 
-/** Options of plain kinds, under the schema's names. */
-export function plain(options: Options): { readonly [name: string]: Attr | undefined } {
+/** Options of plain kinds as attributes, under the schema's names. */
+export function plain(options: OptionValues): { readonly [name: string]: Attr | undefined } {
   const attributes: Record<string, Attr> = {};
   for (const [name, value] of Object.entries(options)) {
     if (typeof value === 'number' || typeof value === 'string' || typeof value === 'boolean') attributes[name] = value;

@@ -1,10 +1,10 @@
 import type { QuantizationParameters } from '../../formats/tflite/generated/model.ts';
 import { type Quant, readF32, type Tensor } from '../../ir/tensor.ts';
 
-/** The scales of blockwise weights lie in a tensor of their own. */
-export type TensorAt = (index: number) => Tensor;
+/** Finds a tensor of the file: the scales of blockwise weights lie in one of their own. */
+type TensorAt = (index: number) => Tensor;
 
-/** A tensor's quantization, undefined where it has none, or what is wrong with it. */
+/** Quantization of a tensor, undefined where it has none, or what is wrong with it. */
 export function quantOf(
   parameters: QuantizationParameters | undefined,
   shape: readonly number[],
@@ -27,7 +27,7 @@ export function quantOf(
   return { per: 'channel', axis, scales, ...nonZero(zeroPoints) };
 }
 
-/** Only weights [out, in] come in blocks, along `in`. */
+/** Quantization in blocks, which only weights [out, in] have, along `in`. */
 function blockQuant(
   {
     scales: scalesAt,

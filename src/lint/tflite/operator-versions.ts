@@ -1,4 +1,4 @@
-import { type Form, minimalVersion } from '../../exporters/tflite/versions.ts';
+import { minimalVersion, type OperatorForm } from '../../exporters/tflite/versions.ts';
 import type { Quant, TensorType } from '../../ir/tensor.ts';
 import type { Rule } from '../rule.ts';
 import { dtypeOf, type LintOperator, type LintTensor, operatorsOf, type TfliteModel } from './model.ts';
@@ -27,7 +27,7 @@ export const operatorVersions: Rule<TfliteModel> = {
 const OMITTED: TensorType = { dtype: 'bool', shape: [] };
 
 /** Undefined where a type is not one of mbert's. */
-function formOf({ inputs, outputs, options }: LintOperator): Form | undefined {
+function formOf({ inputs, outputs, options }: LintOperator): OperatorForm | undefined {
   const types = [...inputs, ...outputs].map((tensor) => (tensor === undefined ? OMITTED : typeOf(tensor)));
   if (types.some((type) => type === undefined)) return undefined;
   const known = types as readonly TensorType[];

@@ -12,7 +12,7 @@ function ranged(theirs: string, ours: string, parts: readonly string[]): NameRow
   );
 }
 
-/** A dense layer; in quantization-aware training with the ranges of its input and of its weight. */
+/** Rows of a dense layer; in quantization-aware training with the ranges of its input and of its weight. */
 function dense(theirs: string, ours: string): NameRow[] {
   return [
     ...plainDense(theirs, ours),
@@ -24,7 +24,7 @@ function dense(theirs: string, ours: string): NameRow[] {
   ];
 }
 
-/** A norm in the scope `norm`; in quantization-aware training with the ranges of all that it computes with. */
+/** Rows of a norm in the scope `norm`; in quantization-aware training with the ranges of all that it computes with. */
 function normed(theirs: string, ours: string, norm: string): NameRow[] {
   return [
     { theirs: `${theirs}/${norm}/gamma`, ours: `${ours}.LayerNorm.weight` },
@@ -62,7 +62,7 @@ function bertRows(model: string, norm: string): NameRow[] {
   ];
 }
 
-/** What MobileBERT and the inverted-bottleneck teacher have beyond BERT. */
+/** Rows of what MobileBERT and the inverted-bottleneck teacher have beyond BERT. */
 function mobilebertRows(norm: string): NameRow[] {
   const layer = 'bert/encoder/layer_*';
   const ours = 'mobilebert.encoder.layer.*';
@@ -82,7 +82,9 @@ function mobilebertRows(norm: string): NameRow[] {
   ];
 }
 
-/** Of run_squad.py, run_classifier.py and run_pretraining.py. Their matrices are [out, in] as ours, but for one. */
+/**
+ * Rows of run_squad.py, run_classifier.py and run_pretraining.py. Their matrices are [out, in] as ours, but for one.
+ */
 const HEADS: readonly NameRow[] = [
   { theirs: 'cls/squad/output_weights', ours: 'qa_outputs.weight' },
   { theirs: 'cls/squad/output_bias', ours: 'qa_outputs.bias' },
@@ -97,7 +99,9 @@ const HEADS: readonly NameRow[] = [
   { theirs: 'cls/predictions/extra_output_weights', ours: 'cls.predictions.dense.weight', isTurned: true },
 ];
 
-/** A checkpoint of google-research's code under our names, its config completed by model_type and architectures. */
+/**
+ * Puts a checkpoint of google-research's code under our names and completes its config by model_type and architectures.
+ */
 export function nameGoogle(checkpoint: Checkpoint): NamedCheckpoint {
   const { config, configPath } = checkpoint;
   const names = [...checkpoint.tensors.keys()];
@@ -117,7 +121,7 @@ export function nameGoogle(checkpoint: Checkpoint): NamedCheckpoint {
   return { ...checkpoint, config: completed, notes, ...renameTensors(checkpoint.tensors, rows) };
 }
 
-/** Only mobilebert/modeling.py makes these. */
+/** Names that only mobilebert/modeling.py makes. */
 const MOBILEBERT_WEIGHT = /\/(FakeLayerNorm|embedding_transformation|bottleneck|ffn_layer_\d+)\//;
 const MOBILEBERT_KEYS = [
   'embedding_size',
@@ -131,7 +135,7 @@ const MOBILEBERT_KEYS = [
   'classifier_activation',
 ];
 
-/** google-research/bert writes these into every bert_config.json. */
+/** Keys that google-research/bert writes into every bert_config.json. */
 const TRAINING_KEYS = ['hidden_dropout_prob', 'attention_probs_dropout_prob', 'initializer_range'];
 
 const GUESS =
@@ -139,8 +143,8 @@ const GUESS =
   'what every config of BERT has (hidden_dropout_prob); "model_type": "bert" or "mobilebert" in it decides';
 
 /**
- * Which code a checkpoint is from. With every option at its default, mobilebert/modeling.py makes the weights of BERT,
- * but masks in another way; then only the config's keys tell.
+ * Tells which code a checkpoint is from. With every option at its default, mobilebert/modeling.py makes the weights of
+ * BERT, but masks in another way; then only the config's keys tell.
  */
 function familyOf(config: JsonObject, names: readonly string[]): { readonly model: string; readonly isGuess: boolean } {
   const stated = config.get('model_type');

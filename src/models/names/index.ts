@@ -11,7 +11,7 @@ const NAMINGS: { readonly [O in Origin]: (checkpoint: Checkpoint) => NamedCheckp
   google: nameGoogle,
 };
 
-/** The checkpoint under the names of transformers' PyTorch modules, whichever code wrote it. */
+/** Puts a checkpoint under the names of transformers' PyTorch modules, whichever code wrote it. */
 export function underTorchNames(checkpoint: Checkpoint): NamedCheckpoint {
   return NAMINGS[checkpoint.origin](checkpoint);
 }

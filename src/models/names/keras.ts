@@ -2,7 +2,7 @@ import type { Checkpoint } from '../../formats/checkpoint.ts';
 import type { Tensor } from '../../ir/tensor.ts';
 import { type NamedCheckpoint, turned } from './table.ts';
 
-/** What the last part of a Keras weight's path is called in PyTorch. */
+/** PyTorch's names for the last part of a Keras weight's path. */
 const LEAVES: ReadonlyMap<string, string> = new Map([
   ['kernel', 'weight'],
   ['embeddings', 'weight'],
@@ -13,7 +13,7 @@ const LEAVES: ReadonlyMap<string, string> = new Map([
 ]);
 
 /**
- * A Keras checkpoint of transformers under the names of its PyTorch modules: one rule for all architectures, since
+ * Puts a Keras checkpoint of transformers under the names of its PyTorch modules: one rule for all architectures, since
  * transformers' Keras layers have the names of its modules.
  * `mobilebert/tf_mobile_bert_model/mobilebert/encoder/layer_._0/ffn.1/output/dense/kernel:0`
  * -> `mobilebert.encoder.layer.0.ffn.1.output.dense.weight`.

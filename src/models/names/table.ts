@@ -1,21 +1,23 @@
 import type { Checkpoint } from '../../formats/checkpoint.ts';
 import { type Tensor, transposed } from '../../ir/tensor.ts';
 
-/** One weight as a framework calls it and as transformers' PyTorch module does; `*` stands for the number of a block. */
+/**
+ * Names of one weight, a framework's and that of transformers' PyTorch module; `*` stands for the number of a block.
+ */
 export interface NameRow {
   readonly theirs: string;
   readonly ours: string;
-  /** A matrix [in, out] where ours is [out, in]. */
+  /** True for a matrix [in, out] where ours is [out, in]. */
   readonly isTurned?: boolean;
 }
 
 /** A checkpoint whose weights have the names and layouts of transformers' PyTorch modules. */
 export interface NamedCheckpoint extends Checkpoint {
-  /** What the file itself calls a weight, for messages. */
+  /** Name that the file itself has for a weight, for messages. */
   fileName(name: string): string;
 }
 
-/** The rows of a Keras or TF1 dense layer. */
+/** Rows of a Keras or TF1 dense layer. */
 export function dense(theirs: string, ours: string): NameRow[] {
   return [
     { theirs: `${theirs}/kernel`, ours: `${ours}.weight`, isTurned: true },
@@ -23,7 +25,7 @@ export function dense(theirs: string, ours: string): NameRow[] {
   ];
 }
 
-/** The tensors under our names, kernels turned; a name that is in no row stays as it is. */
+/** Puts tensors under our names, with kernels turned; a name that is in no row stays as it is. */
 export function renameTensors(
   tensors: ReadonlyMap<string, Tensor>,
   rows: readonly NameRow[],
@@ -45,19 +47,19 @@ export function renameTensors(
   };
 }
 
-/** A kernel [in, out] as a weight [out, in]; what is no matrix stays, so that its shape is reported as it is. */
+/** Turns a kernel [in, out] to a weight [out, in]; what is no matrix stays, so that its shape is reported as it is. */
 export function turned(tensor: Tensor): Tensor {
   return tensor.shape.length === 2 ? transposed(tensor) : tensor;
 }
 
-/** The numbers of layers and of the networks within them: `layer_0/ffn_layer_1/`, `layer.0.ffn.1.`. */
+/** Numbers of layers and of the networks within them: `layer_0/ffn_layer_1/`, `layer.0.ffn.1.`. */
 const NUMBER = /(?<=layer_|\.)\d+(?=[./])/g;
 
 function templateOf(name: string): string {
   return name.replace(NUMBER, '*');
 }
 
-/** The template with the numbers of `name` in place of its stars. */
+/** Puts the numbers of `name` in place of a template's stars. */
 function fill(template: string, name: string): string {
   const numbers = name.match(NUMBER) ?? [];
   let next = 0;

@@ -1,4 +1,4 @@
-import { loadModel } from '../../calibration/graph-session.ts';
+import { loadOnnxModel } from '../../calibration/graph-session.ts';
 import { MbertError } from '../../errors.ts';
 import { onnxModel } from '../../exporters/onnx/model.ts';
 import { minimumOpset, onnx } from '../../exporters/onnx.ts';
@@ -34,7 +34,7 @@ export async function openRunner(side: DiffSide, how: 'runtime' | 'reference'): 
   const graph = copyGraph(side.reference);
   await raise(graph);
   const model = onnxModel(graph, { ...onnx.defaults, opset: Math.max(onnx.defaults.opset, minimumOpset(graph)) });
-  return sessionRunner(`onnxruntime ${await onnxruntime.version()}`, await loadModel(model));
+  return sessionRunner(`onnxruntime ${await onnxruntime.version()}`, await loadOnnxModel(model));
 }
 
 function sessionRunner(name: string, session: RuntimeSession): Runner {

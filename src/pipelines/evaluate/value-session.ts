@@ -1,4 +1,4 @@
-import { loadModel } from '../../calibration/graph-session.ts';
+import { loadOnnxModel } from '../../calibration/graph-session.ts';
 import { MbertError } from '../../errors.ts';
 import { onnxModel } from '../../exporters/onnx/model.ts';
 import { minimumOpset, onnx } from '../../exporters/onnx.ts';
@@ -15,7 +15,7 @@ export async function loadValues(graph: Graph, nodes: readonly Node[]): Promise<
     node: node.type.quant ? graph.add('dequantize', [node]) : node,
   }));
   const opset = Math.max(onnx.defaults.opset, minimumOpset(graph));
-  return loadModel(onnxModel(graph.withOutputs(outputs), { ...onnx.defaults, opset }), 1);
+  return loadOnnxModel(onnxModel(graph.withOutputs(outputs), { ...onnx.defaults, opset }), 1);
 }
 
 /** The values of a run in the order in which they were asked for. */

@@ -1,4 +1,4 @@
-import { loadModel, modelOf, tokenInputsOf } from '../../calibration/graph-session.ts';
+import { loadOnnxModel, modelOf, tokenInputsOf } from '../../calibration/graph-session.ts';
 import { MbertError } from '../../errors.ts';
 import { copyGraph } from '../../ir/copy-graph.ts';
 import type { Constant, Graph, Node } from '../../ir/graph.ts';
@@ -75,7 +75,7 @@ async function train(original: Graph, fitted: Graph, options: DistillOptions): P
   const adam = new Adam(
     step.parameters.map(({ constant }, i) => ({ values: values[i] as Float32Array, rate: relativeRate(constant) })),
   );
-  const session = await loadModel(
+  const session = await loadOnnxModel(
     modelOf(
       step.graph,
       step.parameters.map(({ gradient }) => gradient),

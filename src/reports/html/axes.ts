@@ -1,13 +1,13 @@
 import { scaleLinear, scaleLog } from 'd3-scale';
+import { digits } from '../numbers.ts';
 import { html, type Markup } from './markup.ts';
-import { digits } from './numbers.ts';
 
-export const WIDTH = 620;
-export const HEIGHT = 250;
+const WIDTH = 620;
+const HEIGHT = 250;
 export const AREA = { left: 58, right: 12, top: 12, bottom: 52 };
 export const INNER = { width: WIDTH - AREA.left - AREA.right, height: HEIGHT - AREA.top - AREA.bottom };
 
-/** Maps a value to a place in the drawing. */
+/** Map from a value to a place in the drawing. */
 export interface Scale {
   (value: number): number;
   readonly ticks: readonly number[];
@@ -16,18 +16,18 @@ export interface Scale {
 const TICKS = 5;
 
 export function linearScale(domain: readonly [number, number], range: readonly [number, number]): Scale {
-  const made = scaleLinear().domain(domain).range(range).nice(TICKS);
-  return Object.assign((value: number) => made(value), { ticks: made.ticks(TICKS) });
+  const scale = scaleLinear().domain(domain).range(range).nice(TICKS);
+  return Object.assign((value: number) => scale(value), { ticks: scale.ticks(TICKS) });
 }
 
-/** More labels than this do not fit. */
+/** Most labels that fit. */
 const MOST_TICKS = 8;
 
 export function logScale(domain: readonly [number, number], range: readonly [number, number]): Scale {
-  const made = scaleLog().domain(domain).range(range).nice();
-  const ticks = made.ticks(TICKS);
+  const scale = scaleLog().domain(domain).range(range).nice();
+  const ticks = scale.ticks(TICKS);
   const powers = ticks.filter((tick) => Number.isInteger(Math.log10(tick)));
-  return Object.assign((value: number) => made(value), { ticks: ticks.length > MOST_TICKS ? powers : ticks });
+  return Object.assign((value: number) => scale(value), { ticks: ticks.length > MOST_TICKS ? powers : ticks });
 }
 
 export const Y_RANGE = [AREA.top + INNER.height, AREA.top] as const;
@@ -42,7 +42,7 @@ export function yAxis(title: string, y: Scale): Markup {
   return html`${ticks}<text class="axis" transform="translate(13 ${middle}) rotate(-90)" text-anchor="middle">${title}</text>`;
 }
 
-/** The line below, what is said at it, and the title. */
+/** Draws the line below, its ticks and the title. */
 export function xAxis(title: string, ticks: readonly Markup[]): Markup {
   const base = AREA.top + INNER.height;
   return html`<line class="base" x1="${AREA.left}" x2="${WIDTH - AREA.right}" y1="${base}" y2="${base}"/>${ticks}<text class="axis" x="${AREA.left + INNER.width / 2}" y="${HEIGHT - 6}" text-anchor="middle">${title}</text>`;

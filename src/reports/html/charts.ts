@@ -1,27 +1,27 @@
+import { digits } from '../numbers.ts';
 import { AREA, figure, INNER, linearScale, logScale, round, type Scale, xAxis, xTick, Y_RANGE, yAxis } from './axes.ts';
 import { html, join, type Markup, NOTHING } from './markup.ts';
-import { digits } from './numbers.ts';
 import { numberCell, sortableTable } from './tables.ts';
 
 /** A series of values; null where there is none. The colour is the series' place, unless it has a state's. */
-export interface Series {
+interface Series {
   readonly name: string;
   readonly values: readonly (number | null)[];
-  /** Lowest ends, for `ranges`; default 0. */
+  /** Lower ends, for `ranges`; default 0. */
   readonly from?: readonly (number | null)[];
   readonly state?: string;
 }
 
-export interface Chart {
+interface Chart {
   readonly title: string;
-  /** What is seen in it, or how it was measured. */
+  /** Words on what is seen in it, or how it was measured. */
   readonly note?: string;
-  /** What the places on the x axis are, as `layer`. */
+  /** Name of a place on the x axis, as `layer`. */
   readonly xTitle: string;
   readonly labels: readonly string[];
-  /** What the places are called in the table of numbers, where labels are too short to say it. */
+  /** Names of the places in the table of numbers, where labels are too short to tell. */
   readonly names?: readonly string[];
-  /** With its unit, as `SQNR (dB)`. */
+  /** Title of the y axis with its unit, as `SQNR (dB)`. */
   readonly yTitle: string;
   /** `bars` are stacked; `ranges` go from `from` to the value; `lines` are dots that are joined. */
   readonly kind: 'bars' | 'ranges' | 'lines';
@@ -29,16 +29,16 @@ export interface Chart {
   readonly series: readonly Series[];
 }
 
-/** The style sheet has `c0` to `c5`. */
+/** Number of colours: the style sheet has `c0` to `c5`. */
 const COLOURS = 6;
 
-/** Labels have this much room, else every second, third, … is left out. */
+/** Room that a label has, else every second, third, … is left out. */
 const LABEL_WIDTH = 26;
-/** Longer labels than this are turned. */
+/** Most letters of a label that is not turned. */
 const FLAT_LETTERS = 4;
 const MOST_LETTERS = 12;
 
-/** A plot over places on the x axis, with a legend where there is more than one series, and its numbers as a table. */
+/** Makes a plot over places on the x axis, with a legend for several series, and its numbers as a table. */
 export function chart(options: Chart): Markup {
   const { title, note, labels, series } = options;
   const numbers = series.flatMap(({ values, from }) => [...values, ...(from ?? [])]).filter((value) => value !== null);
@@ -61,10 +61,10 @@ export function chart(options: Chart): Markup {
   });
 }
 
-/** Bars start at zero; other marks at what shows them best. */
+/** Scale of the y axis: bars start at zero, other marks at what shows them best. */
 function yScale({ kind, scale = 'linear', series, labels }: Chart): Scale {
   const sums = labels.map((_, i) => series.reduce((sum, { values }) => sum + (values[i] ?? 0), 0));
-  const values = series.flatMap((each) => [...each.values, ...(each.from ?? [])]).filter((value) => value !== null);
+  const values = series.flatMap((one) => [...one.values, ...(one.from ?? [])]).filter((value) => value !== null);
   const all = kind === 'bars' ? [0, ...sums] : kind === 'ranges' && scale === 'linear' ? [0, ...values] : values;
   const [least, most] = [Math.min(...all), Math.max(...all)];
   if (scale === 'log') return logScale([least, most], Y_RANGE);
@@ -141,7 +141,7 @@ function lines(options: Chart, y: Scale, x: (i: number) => number): Markup {
 }
 
 function legend(series: readonly Series[]): Markup {
-  return html`<ul class="legend">${series.map((each, i) => html`<li><span class="swatch ${classOf(each, i)}"></span>${each.name}</li>`)}</ul>`;
+  return html`<ul class="legend">${series.map((one, i) => html`<li><span class="swatch ${classOf(one, i)}"></span>${one.name}</li>`)}</ul>`;
 }
 
 function numbersTable({ title, labels, names, xTitle, yTitle, series }: Chart): Markup {

@@ -1,10 +1,10 @@
 import type { GraphOutline, OutlineWeight } from '../../opened/outline.ts';
+import { byteUnit } from '../numbers.ts';
 import { chart } from './charts.ts';
 import { groupNodes, type NodeGroup } from './layers.ts';
 import type { Markup } from './markup.ts';
-import { byteUnit } from './numbers.ts';
 
-/** What weights take in each layer, by how they are stored. */
+/** Chart of the bytes that weights take in each layer, by how they are stored. */
 export function sizeChart(outline: GraphOutline, title = 'Size by layer'): Markup {
   const groups = groupNodes(outline.nodes);
   const byGroup = weightsByGroup(outline, groups);
@@ -29,7 +29,7 @@ export function sizeChart(outline: GraphOutline, title = 'Size by layer'): Marku
   });
 }
 
-/** Sizes of both sides beside each other: layers by name. */
+/** Chart of the sizes of both sides beside each other: layers by name. */
 export function sizeComparison(a: GraphOutline, b: GraphOutline): Markup {
   const [ofA, ofB] = [sizesByTitle(a), sizesByTitle(b)];
   const titles = [...new Set([...ofA.keys(), ...ofB.keys()])];
@@ -61,7 +61,7 @@ function sizesByTitle(outline: GraphOutline): Map<string, number> {
   return new Map(groups.map(({ title }, i) => [title, (weights[i] ?? []).reduce((sum, { bytes }) => sum + bytes, 0)]));
 }
 
-/** Least and largest weight of each layer's matrices, in one graph or in several of the same layers. */
+/** Chart of the least and largest weight of each layer's matrices, in one graph or in several of the same layers. */
 export function weightRangeChart(graphs: readonly { readonly name: string; readonly outline: GraphOutline }[]): Markup {
   const ranges = graphs.map(({ outline }) => rangesByTitle(outline));
   const titles = [...new Set(ranges.flatMap((byTitle) => [...byTitle.keys()]))];
@@ -84,37 +84,37 @@ function rangesByTitle(outline: GraphOutline): Map<string, readonly [number, num
   const groups = groupNodes(outline.nodes);
   const readByGather = outline.nodes.flatMap(({ op, weights }) => (op === 'gather' ? weights : []));
   const tables = new Set(readByGather.map((place) => outline.weights[place]));
-  const found = new Map<string, readonly [number, number]>();
+  const byTitle = new Map<string, readonly [number, number]>();
   for (const [i, weights] of weightsByGroup(outline, groups).entries()) {
     const ranges = weights
       .filter((weight) => weight.type.includes(',') && !tables.has(weight))
       .flatMap(({ range }) => (range ? [range] : []));
     if (ranges.length === 0) continue;
-    found.set(groups[i]?.title ?? '', [
+    byTitle.set(groups[i]?.title ?? '', [
       Math.min(...ranges.map(([least]) => least)),
       Math.max(...ranges.map(([, most]) => most)),
     ]);
   }
-  return found;
+  return byTitle;
 }
 
-/** Each weight in the group that reads it first. */
+/** Weights of each group, one of several readers in the group that reads it first. */
 function weightsByGroup({ nodes, weights }: GraphOutline, groups: readonly NodeGroup[]): OutlineWeight[][] {
-  const known = new Set<number>();
+  const owned = new Set<number>();
   return groups.map((group) => {
-    const found: OutlineWeight[] = [];
+    const own: OutlineWeight[] = [];
     for (const node of group.nodes) {
       for (const place of nodes[node]?.weights ?? []) {
-        if (known.has(place)) continue;
-        known.add(place);
-        found.push(weights[place] as OutlineWeight);
+        if (owned.has(place)) continue;
+        owned.add(place);
+        own.push(weights[place] as OutlineWeight);
       }
     }
-    return found;
+    return own;
   });
 }
 
-/** `3` for `encoder.layer.3` where most are layers; a short word for others. */
+/** Labels of groups on an axis: `3` for `encoder.layer.3`, a short word for what is no layer. */
 export function layerLabels(titles: readonly string[]): string[] {
   return titles.map((title) => {
     if (title === 'inputs and embeddings') return 'emb';

@@ -1,31 +1,31 @@
 import { layerOf } from '../../ir/names.ts';
 
-/** What grouping needs to know of a node; inputs are places of earlier nodes, or of later ones where a graph was merged. */
-export interface Groupable {
+/** A node as grouping sees it; inputs are places of earlier nodes, or of later ones where a graph was merged. */
+interface Groupable {
   readonly name: string;
   readonly inputs: readonly number[];
-  /** The layer, where the name does not say it. */
+  /** Layer of the node, where the name does not tell it. */
   readonly layer?: string | undefined;
 }
 
 /** Nodes that are drawn in one box, in graph order. */
 export interface NodeGroup {
   readonly title: string;
-  /** What most names in it begin with; empty where it is no layer. */
+  /** Start of most names in it; empty where it is no layer. */
   readonly prefix: string;
   readonly nodes: readonly number[];
 }
 
-/** More nodes than this are hard to read in one box, and slow to lay out. */
+/** Most nodes of a box: more are hard to read, and slow to lay out. */
 const MOST_NODES = 240;
 
-/** A graph whose names tell no layers is cut into about as many parts. */
+/** Number of parts, about, into which a graph is cut whose names tell no layers. */
 const PARTS = 24;
 
-/** Fewer nodes need no parts. */
+/** Least nodes of such a part. */
 const FEWEST_NODES = 40;
 
-/** Layers in the order of the graph, with what comes before them and behind them. Every node is in one group. */
+/** Groups nodes into layers in graph order, with what comes before and behind them. Every node is in one group. */
 export function groupNodes(nodes: readonly Groupable[]): NodeGroup[] {
   const layers = nodes.map(({ name, layer }) => layer ?? layerOf(name));
   const order = layersInOrder(layers);
@@ -50,14 +50,14 @@ export function groupNodes(nodes: readonly Groupable[]): NodeGroup[] {
   });
 }
 
-/** By where they end: what a layer shares with others may come early. */
+/** Layers in order of where they end: what a layer shares with others may come early. */
 function layersInOrder(layers: readonly (string | undefined)[]): string[] {
   const last = new Map<string, number>();
   for (const [i, layer] of layers.entries()) if (layer !== undefined) last.set(layer, i);
   return [...last].sort(([, a], [, b]) => a - b).map(([layer]) => layer);
 }
 
-/** `add_17` and what hangs on it: a name that counts says nothing about the place. */
+/** True for `add_17` and what hangs on it: a name that counts tells nothing about the place. */
 function isCounted(name: string): boolean {
   return /^[a-zA-Z0-9]*_?\d+(?!\w)/.test(name);
 }
@@ -66,7 +66,7 @@ function places(count: number): number[] {
   return Array.from({ length: count }, (_, i) => i);
 }
 
-/** Parts of about `size` nodes, cut where the fewest values pass. */
+/** Cuts nodes into parts of about `size`, where the fewest values pass. */
 function cut(
   nodes: readonly Groupable[],
   members: readonly number[],
@@ -90,7 +90,7 @@ function cut(
   return parts.map((part, i) => ({ title: `${title} ${i + 1} of ${parts.length}`, prefix, nodes: part }));
 }
 
-/** By member: how many of the values computed up to there are read behind it. */
+/** Number of values, for each member, that are computed up to there and read behind it. */
 function passingAfter(nodes: readonly Groupable[], members: readonly number[]): number[] {
   const at = new Map(members.map((node, i) => [node, i]));
   const lastUse = members.map((_, i) => i);

@@ -1,18 +1,18 @@
 import dagre from '@dagrejs/dagre';
 import type { EdgeState } from './picture-nodes.ts';
 
-/** Where the boxes and edges of one group are, in pixels from its corner. */
+/** Places of the boxes and edges of one group, in pixels from its corner. */
 export interface Layout {
   readonly width: number;
   readonly height: number;
-  /** Left, top, width of each node's box, in order; then of each port's. */
+  /** Boxes of the nodes in order, then of the ports, each as left, top, width. */
   readonly boxes: readonly (readonly [number, number, number])[];
-  /** An SVG path and how the edge is drawn. */
+  /** Edges, each as an SVG path and how it is drawn. */
   readonly edges: readonly (readonly [path: string, state: EdgeState])[];
 }
 
-/** What is to be laid out: boxes by width, edges between places of boxes. */
-export interface LayoutRequest {
+/** Boxes to lay out, by width, and edges between places of boxes. */
+interface LayoutRequest {
   readonly widths: readonly number[];
   readonly edges: readonly { readonly from: number; readonly to: number; readonly state: EdgeState }[];
 }
@@ -20,7 +20,7 @@ export interface LayoutRequest {
 export const BOX_HEIGHT = 40;
 const MARGIN = 16;
 
-/** Layers from top to bottom by dagre (github.com/dagrejs/dagre), which places nodes as Gansner et al. 1993. */
+/** Lays boxes out from top to bottom by dagre (github.com/dagrejs/dagre), which places nodes as Gansner et al. 1993. */
 export function layOut({ widths, edges }: LayoutRequest): Layout {
   const graph = new dagre.graphlib.Graph();
   graph.setGraph({ rankdir: 'TB', nodesep: 16, edgesep: 12, ranksep: 26, marginx: MARGIN, marginy: MARGIN });
@@ -48,7 +48,7 @@ interface Point {
   readonly y: number;
 }
 
-/** Straight at both ends, rounded at the points between. */
+/** Path of an edge, straight at both ends, rounded at the points between. */
 function pathOf(points: readonly Point[]): string {
   const at = ({ x, y }: Point) => `${Math.round(x)} ${Math.round(y)}`;
   const between = (p: Point, q: Point) => ({ x: (p.x + q.x) / 2, y: (p.y + q.y) / 2 });

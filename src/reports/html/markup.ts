@@ -5,7 +5,7 @@ export interface Markup {
 
 type Value = Markup | string | number | readonly Markup[] | null;
 
-/** A template of HTML: what is filled in is escaped, unless it is markup itself. Null is nothing. */
+/** Fills a template of HTML: values are escaped, unless they are markup themselves. Null is nothing. */
 export function html(parts: TemplateStringsArray, ...values: readonly Value[]): Markup {
   let markup = parts[0] ?? '';
   for (const [i, value] of values.entries()) markup += textOf(value) + (parts[i + 1] ?? '');
@@ -32,12 +32,12 @@ const ENTITIES: { readonly [character: string]: string } = {
   "'": '&#39;',
 };
 
-/** Safe as text and inside quoted attributes. Control characters have no place in HTML and become U+FFFD. */
-export function escapeHtml(text: string): string {
+/** Escapes text for HTML and quoted attributes. Control characters have no place in HTML and become U+FFFD. */
+function escapeHtml(text: string): string {
   return replaceControls(text).replace(/[&<>"']/g, (character) => ENTITIES[character] as string);
 }
 
-/** JSON for a `<script type="application/json">`: nothing in it ends the element. */
+/** Prints JSON for a `<script type="application/json">`: nothing in it ends the element. */
 export function jsonMarkup(data: unknown): Markup {
   return { markup: JSON.stringify(data).replace(/</g, '\\u003c') };
 }

@@ -4,9 +4,9 @@ import { VERSION } from '../../version.ts';
 import { html, type Markup, NOTHING } from './markup.ts';
 import { STYLE } from './style.ts';
 
-export interface Page {
+interface Page {
   readonly title: string;
-  /** One line under the title. */
+  /** Line under the title. */
   readonly lead: Markup | string;
   readonly verdict?: { readonly isGood: boolean; readonly text: string };
   readonly sections: readonly Section[];
@@ -17,14 +17,14 @@ export interface Section {
   readonly body: Markup;
 }
 
-/** Run as they are: no names of a model get into them. */
+/** Scripts of the page, run as they are: no names of a model get into them. */
 const SCRIPTS = ['tables.js', 'picture.js'].map((name) =>
   readFileSync(new URL(`page/${name}`, import.meta.url), 'utf8'),
 );
 
 /**
- * A page in one file that asks for nothing from elsewhere. Its policy allows these scripts and this style by their
- * hashes only, so that what a model's author wrote into a name could not run even where it was not escaped.
+ * Makes a page in one file that asks for nothing from elsewhere. Its policy allows these scripts and this style by
+ * their hashes only, so that what a model's author wrote into a name could not run even where it was not escaped.
  */
 export function pageHtml({ title, lead, verdict, sections }: Page): string {
   const filled = sections.filter(({ body }) => body.markup.trim() !== '');
@@ -63,7 +63,7 @@ ${SCRIPTS.map(
 `.markup;
 }
 
-/** A heading's place in the page. */
+/** Anchor of a heading in the page. */
 function anchorOf(title: string): string {
   return title.toLowerCase().replace(/[^a-z0-9]+/g, '-');
 }
@@ -72,7 +72,7 @@ function sourceHash(source: string): string {
   return `'sha256-${createHash('sha256').update(source).digest('base64')}'`;
 }
 
-/** What is to be seen first: a number with what it is of. */
+/** A number that is to be seen first, with what it is of. */
 export interface Tile {
   readonly label: string;
   readonly value: string;
@@ -88,15 +88,15 @@ export function tiles(items: readonly Tile[]): Markup {
 }
 
 export function charts(items: readonly Markup[]): Markup {
-  const made = items.filter(({ markup }) => markup !== '');
-  return made.length === 0 ? NOTHING : html`<div class="charts">${made}</div>`;
+  const filled = items.filter(({ markup }) => markup !== '');
+  return filled.length === 0 ? NOTHING : html`<div class="charts">${filled}</div>`;
 }
 
 export function code(text: string): Markup {
   return html`<code>${text}</code>`;
 }
 
-/** Why the answer is no. */
+/** List of the reasons why the answer is no. */
 export function failuresList(failures: readonly string[]): Markup {
   return failures.length === 0
     ? NOTHING

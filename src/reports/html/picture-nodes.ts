@@ -8,20 +8,20 @@ export interface PictureNode {
   readonly name: string;
   readonly op: string;
   readonly type: string;
-  /** Which of the picture's states it has: its colour. */
+  /** State of the node, one of the picture's, which gives its colour. */
   readonly state: string;
   readonly inputs: readonly { readonly node: number; readonly state: EdgeState }[];
-  /** What else is shown of it when it is chosen: a heading and a text. */
+  /** Further facts that are shown when it is chosen: headings and texts. */
   readonly details: readonly (readonly [string, string])[];
   /** Bytes of the weights that it is the first to read. */
   readonly bytes: number;
-  /** The layer, where it is not the one that the name says. */
+  /** Layer of the node, where it is not the one that the name tells. */
   readonly layer?: string | undefined;
 }
 
 export type EdgeState = 'same' | 'added' | 'removed';
 
-/** Of a quantized or float graph: coloured by how results and weights are stored. */
+/** Nodes of a quantized or float graph, coloured by how results and weights are stored. */
 export function storageNodes(outline: GraphOutline): PictureNode[] {
   const owned = new Set<number>();
   return outline.nodes.map((node) => ({
@@ -35,13 +35,13 @@ export function storageNodes(outline: GraphOutline): PictureNode[] {
   }));
 }
 
-/** What a colour means, and the letter that says it without colour. */
+/** Meaning of a colour, and the letter that tells it without colour. */
 export interface StateMeaning {
   readonly symbol: string;
   readonly meaning: string;
 }
 
-/** The states of `storageNodes`, in the order of a legend. */
+/** States of `storageNodes`, in the order of a legend. */
 export const STORAGE_STATES = {
   integer: { symbol: 'i', meaning: 'result stored as integers' },
   stored: { symbol: 'w', meaning: 'weight stored as integers, result float' },
@@ -83,7 +83,7 @@ function newBytes({ weights: read }: OutlineNode, { weights }: GraphOutline, own
   return bytes;
 }
 
-/** The states of `diffNodes`, in the order of a legend. The first that applies is a node's. */
+/** States of `diffNodes`, in the order of a legend. The first that applies is a node's. */
 export const DIFF_STATES = {
   added: { symbol: '+', meaning: 'only in b' },
   removed: { symbol: '−', meaning: 'only in a' },
@@ -94,13 +94,13 @@ export const DIFF_STATES = {
   same: { symbol: '', meaning: 'the same' },
 } as const;
 
-/** What a difference does to the nodes that it is about. */
+/** Mark that a difference leaves on the nodes that it is about. */
 export interface NodeMark {
   readonly state: keyof typeof DIFF_STATES;
   readonly text: string;
 }
 
-/** Both graphs in one: b's nodes, and between them what only a has. `marks` are by difference. */
+/** Nodes of both graphs in one: b's, and between them what only a has. `marks` are by difference. */
 export function diffNodes(outline: DiffOutline, marks: readonly NodeMark[]): PictureNode[] {
   const { a, b, partners, places } = outline;
   const merged = mergedOrder(outline);
@@ -154,10 +154,8 @@ function edge(node: number, state: EdgeState): PictureNode['inputs'][number] {
 }
 
 function stateOf(marks: readonly NodeMark[]): keyof typeof DIFF_STATES {
-  const found = (Object.keys(DIFF_STATES) as (keyof typeof DIFF_STATES)[]).find((state) =>
-    marks.some((mark) => mark.state === state),
-  );
-  return found ?? 'same';
+  const states = Object.keys(DIFF_STATES) as (keyof typeof DIFF_STATES)[];
+  return states.find((state) => marks.some((mark) => mark.state === state)) ?? 'same';
 }
 
 interface Place {
@@ -165,7 +163,7 @@ interface Place {
   readonly place: number;
 }
 
-/** Inputs before users as far as both graphs agree on that: what only a has stands where its readers were. */
+/** Order of all nodes, inputs before users where both graphs agree: what only a has stands where its readers were. */
 function mergedOrder({ a, b, partners }: DiffOutline): Place[] {
   const partnerOfA = new Map<number, number>();
   for (const [place, partner] of partners.entries()) if (partner !== null) partnerOfA.set(partner, place);
@@ -202,7 +200,7 @@ function mergedOrder({ a, b, partners }: DiffOutline): Place[] {
   return order;
 }
 
-/** By layer of a: the layer of b in which most of its nodes are. */
+/** Layer of b, for each layer of a, in which most of its nodes are. */
 function layersInB({ a, b, partners }: DiffOutline): Map<string, string> {
   const counts = new Map<string, Map<string, number>>();
   for (const [place, partner] of partners.entries()) {

@@ -4,29 +4,29 @@ import { type Layout, layOut } from './layout.ts';
 import { html, jsonMarkup, type Markup, NOTHING } from './markup.ts';
 import type { EdgeState, PictureNode, StateMeaning } from './picture-nodes.ts';
 
-/** What the page's script draws. */
+/** Data that the page's script draws. */
 interface PictureData {
-  /** By state: the letter that stands for it. */
+  /** Letters that stand for states. */
   readonly symbols: { readonly [state: string]: string };
   readonly groups: readonly GroupData[];
   readonly layouts: readonly Layout[];
-  /** Between groups: from, to, and how it is drawn. What many read is left out, as a mask. */
+  /** Links between groups and how they are drawn. What many read is left out, as a mask. */
   readonly links: readonly (readonly [from: number, to: number, state: EdgeState])[];
 }
 
 interface GroupData {
   readonly title: string;
-  /** `layer.3` */
+  /** Short title, as `layer.3`. */
   readonly short: string;
-  /** `62 nodes, 1.7 MB of weights` */
+  /** Summary, as `62 nodes · 1.7 MB of weights`. */
   readonly summary: string;
-  /** How many nodes do not have the last state, which is the one that nothing is said of. */
+  /** Number of nodes that do not have the last state, which is the one that nothing is said of. */
   readonly marked: number;
-  /** By node: the state. */
+  /** State of each node. */
   readonly states: readonly string[];
   /** Place in `layouts`; null where the graph has too many nodes to draw all. The rest is empty then. */
   readonly layout: number | null;
-  /** What each box says, and what is told of a chosen node. */
+  /** Texts of each box and of a chosen node. */
   readonly nodes: readonly NodeData[];
   /** Values that come from other groups, then those that go there: label and whole name. */
   readonly ports: readonly (readonly [string, string])[];
@@ -34,17 +34,17 @@ interface GroupData {
 
 type NodeData = readonly [op: string, label: string, name: string, type: string, details: PictureNode['details']];
 
-export interface PictureOptions {
-  /** By state: what it means. In order; the last one is that of a node of which there is nothing to say. */
+interface PictureOptions {
+  /** Meanings of the states, in order; the last one is that of a node of which there is nothing to say. */
   readonly states: { readonly [state: string]: StateMeaning };
-  /** What is counted in the title of a group, as `change`. Undefined where states are no findings. */
+  /** Name of what is counted in the title of a group, as `change`. Undefined where states are no findings. */
   readonly finding?: string | undefined;
 }
 
-/** Laying out ten thousand nodes takes seconds, and the page would get too large. */
+/** Most nodes that are drawn: laying out ten thousand takes seconds, and the page would get too large. */
 const MOST_DRAWN_NODES = 6000;
 
-/** The graph as boxes of layers that open: a place for the page's script, the data for it, and a legend. */
+/** Makes a picture of a graph as boxes of layers that open: a place for the page's script, its data, and a legend. */
 export function picture(nodes: readonly PictureNode[], { states, finding }: PictureOptions): Markup {
   if (nodes.length === 0) return NOTHING;
   const data = pictureData(nodes, states, finding);
@@ -80,12 +80,12 @@ function pictureData(
   const readers = readersOf(nodes);
   const drawn = choose(groups, (node) => nodes[node]?.state !== neutral);
   const layouts: Layout[] = [];
-  const known = new Map<string, number>();
-  const place = (request: Parameters<typeof layOut>[0]) => {
+  const places = new Map<string, number>();
+  const placeOf = (request: Parameters<typeof layOut>[0]) => {
     const key = JSON.stringify(request);
-    const found = known.get(key) ?? layouts.push(layOut(request)) - 1;
-    known.set(key, found);
-    return found;
+    const place = places.get(key) ?? layouts.push(layOut(request)) - 1;
+    places.set(key, place);
+    return place;
   };
   const data = groups.map((group, g): GroupData => {
     const members = group.nodes.map((node) => nodes[node] as PictureNode);
@@ -103,13 +103,13 @@ function pictureData(
     const texts = members.map(
       ({ op, name, type, details }): NodeData => [op, labelOf(name, group.prefix), name, type, details],
     );
-    return { ...common, layout: place(request), nodes: texts, ports };
+    return { ...common, layout: placeOf(request), nodes: texts, ports };
   });
   const symbols = Object.fromEntries(Object.entries(states).map(([state, { symbol }]) => [state, symbol]));
   return { symbols, groups: data, layouts, links: linksOf(nodes, groupOf) };
 }
 
-/** What more groups than this read is no way through the graph but something that all of them look at. */
+/** Most groups that a link may lead to: what more read is no way through the graph but something that all look at. */
 const MOST_READERS = 3;
 
 function linksOf(nodes: readonly PictureNode[], groupOf: ReadonlyMap<number, number>): PictureData['links'] {
@@ -131,7 +131,7 @@ function linksOf(nodes: readonly PictureNode[], groupOf: ReadonlyMap<number, num
     .map(({ from, to, states }) => [from, to, states.size === 1 ? ([...states][0] as EdgeState) : 'same'] as const);
 }
 
-/** The groups to draw where there are too many nodes for all: those with marks first. */
+/** Chooses the groups to draw where there are too many nodes for all: those with marks first. */
 function choose(groups: readonly NodeGroup[], isMarked: (node: number) => boolean): Set<number> {
   const order = [...groups.keys()].sort(
     (a, b) => Number(groups[b]?.nodes.some(isMarked)) - Number(groups[a]?.nodes.some(isMarked)) || a - b,
@@ -161,7 +161,7 @@ interface Surroundings {
 
 const PORT_WIDTH = 200;
 
-/** Boxes and edges of a group; values from and to other groups have boxes of their own. */
+/** Collects boxes and edges of a group; values from and to other groups have boxes of their own. */
 function requestOf(nodes: readonly PictureNode[], group: NodeGroup, g: number, around: Surroundings) {
   const at = new Map(group.nodes.map((node, i) => [node, i]));
   const widths = group.nodes.map((node) => widthOf(nodes[node] as PictureNode, group.prefix));
@@ -195,12 +195,12 @@ function requestOf(nodes: readonly PictureNode[], group: NodeGroup, g: number, a
   return { request: { widths, edges }, ports };
 }
 
-/** `layer.3` of `mobilebert.encoder.layer.3`. */
-export function shortTitle(title: string): string {
+/** Short form of a title: `layer.3` of `mobilebert.encoder.layer.3`. */
+function shortTitle(title: string): string {
   return /[^./]+[._/]\d+(?: of a)?$/.exec(title)?.[0] ?? title;
 }
 
-/** The name without the layer's, which the box around it says. */
+/** Name of a node without the layer's, which the box around it tells. */
 function labelOf(name: string, prefix: string): string {
   return prefix !== '' && name.startsWith(prefix) && name.length > prefix.length + 1
     ? name.slice(prefix.length + 1)
@@ -209,7 +209,7 @@ function labelOf(name: string, prefix: string): string {
 
 const [LEAST_WIDTH, MOST_WIDTH] = [104, 212];
 
-/** Of 11 px monospace letters, rounded so that layers whose names are alike are laid out once. */
+/** Width of a box of 11 px monospace letters, rounded so that layers whose names are alike are laid out once. */
 function widthOf({ op, name }: PictureNode, prefix: string): number {
   const letters = Math.max(op.length * 1.1, labelOf(name, prefix).length);
   return Math.min(MOST_WIDTH, Math.max(LEAST_WIDTH, 12 * Math.ceil((letters * 6.7 + 18) / 12)));

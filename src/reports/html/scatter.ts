@@ -1,15 +1,15 @@
+import { digits } from '../numbers.ts';
 import { figure, linearScale, round, X_RANGE, xAxis, xTick, Y_RANGE, yAxis } from './axes.ts';
 import { html, type Markup, NOTHING } from './markup.ts';
-import { digits } from './numbers.ts';
 import { numberCell, sortableTable } from './tables.ts';
 
 interface Axis<P> {
-  /** With its unit. */
+  /** Title with the unit. */
   readonly title: string;
   of(point: P): number;
 }
 
-export interface Scatter<P> {
+interface Scatter<P> {
   readonly title: string;
   readonly note: string;
   readonly x: Axis<P>;
@@ -21,20 +21,20 @@ export interface Scatter<P> {
   readonly more: readonly (Axis<P> & { text(value: number): string })[];
 }
 
-/** Points between two numbers each, joined in the order of x. */
+/** Makes a chart of points between two numbers each, joined in the order of x. */
 export function scatter<P>({ title, note, x, y, points, labelOf, isChosen, more }: Scatter<P>): Markup {
-  const known = points.filter((point) => Number.isFinite(x.of(point)) && Number.isFinite(y.of(point)));
-  if (known.length === 0) return NOTHING;
+  const finite = points.filter((point) => Number.isFinite(x.of(point)) && Number.isFinite(y.of(point)));
+  if (finite.length === 0) return NOTHING;
   const [xScale, yScale] = [
-    linearScale(padded(known.map(x.of)), X_RANGE),
-    linearScale(padded(known.map(y.of)), Y_RANGE),
+    linearScale(padded(finite.map(x.of)), X_RANGE),
+    linearScale(padded(finite.map(y.of)), Y_RANGE),
   ];
   const at = (point: P) => [round(xScale(x.of(point))), round(yScale(y.of(point)))] as const;
-  const line = known
+  const line = finite
     .toSorted((a, b) => x.of(a) - x.of(b))
     .map((point) => at(point).join(' '))
     .join('L');
-  const dots = known.map((point) => {
+  const dots = finite.map((point) => {
     const [cx, cy] = at(point);
     const ring = isChosen(point) ? html`<circle class="ring" cx="${cx}" cy="${cy}" r="8"/>` : null;
     return html`${ring}<circle class="mark c0" cx="${cx}" cy="${cy}" r="4.5"><title>${`${labelOf(point)}: ${digits(x.of(point))} ${x.title}, ${digits(y.of(point))} ${y.title}`}</title></circle><text class="tick" x="${cx}" y="${cy - 10}" text-anchor="middle">${labelOf(point)}</text>`;
@@ -59,7 +59,7 @@ export function scatter<P>({ title, note, x, y, points, labelOf, isChosen, more 
   });
 }
 
-/** Room around the outermost points, also where there is one only. */
+/** Domain with room around the outermost points, also where there is one only. */
 function padded(values: readonly number[]): [number, number] {
   const [least, most] = [Math.min(...values), Math.max(...values)];
   const pad = (most - least) * 0.08 || Math.abs(most) * 0.1 || 1;

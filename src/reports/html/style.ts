@@ -1,4 +1,4 @@
-/** The report's style sheet. Colours reach 4.5:1 as text and 3:1 as marks, in light and in dark. */
+/** Style sheet of reports. Colours reach 4.5:1 as text and 3:1 as marks, in light and in dark. */
 export const STYLE = `
 :root {
   --page: #f6f7f9; --card: #fff; --ink: #1b1f24; --soft: #57606a; --line: #d5dae0; --hover: #eef2f6; --link: #0a58b8;
@@ -149,7 +149,7 @@ ${series()}
 @media print { section { break-inside: avoid; } .toolbar, nav { display: none; } .scroll, .canvas { max-height: none; height: auto; } }
 `;
 
-/** By state of a node: the names of its line and its background. */
+/** Rules for the states of nodes: the colours of a line and a background. */
 function states(): string {
   const colours = {
     added: 'added',

@@ -1,30 +1,32 @@
 import { html, type Markup } from './markup.ts';
 
-/** What a cell shows; a number to sort by where the text is not it. */
+/** Content of a cell, with a number to sort by where the text is not it. */
 export type Cell = string | Markup | { readonly text: string; readonly value: number | null };
 
-export interface SortableTable {
-  /** For those who hear the page. */
+interface SortableTable {
+  /** Caption for those who hear the page. */
   readonly caption: string;
   readonly headings: readonly string[];
   readonly rows: readonly (readonly Cell[])[];
-  /** How many rows there are in all, where not all are given. */
+  /** Number of all rows, where not all are given. */
   readonly total?: number;
 }
 
-/** Shorter tables need no field to look for rows. */
+/** Least rows of a table with a field to look for rows. */
 const FEWEST_TO_FILTER = 12;
 
-/** And still shorter ones no sorting. */
+/** Least rows of a table that sorts. */
 const FEWEST_TO_SORT = 3;
 
-/** Longer texts keep some width on a phone, where the table scrolls. */
+/**
+ * Most letters of a text that may get narrow on a phone; columns of longer ones keep some width, and the table scrolls.
+ */
 const LONG_LETTERS = 30;
 
-/** A browser shows this many rows without a delay. */
+/** Most rows of a table, as many as a browser shows without a delay. */
 export const MOST_ROWS = 1000;
 
-/** A table that sorts by any column. Numbers are to the right; a column with nothing in it is left out. */
+/** Makes a table that sorts by any column. Numbers are to the right; a column with nothing in it is left out. */
 export function sortableTable({ caption, headings: all, rows, total = rows.length }: SortableTable): Markup {
   const used = all.map((_, i) => i).filter((i) => rows.some((row) => !isEmpty(row[i])));
   const headings = used.map((i) => all[i] as string);
@@ -45,7 +47,7 @@ export function sortableTable({ caption, headings: all, rows, total = rows.lengt
 ${rest > 0 ? html`<p class="note">and ${rest} more</p>` : null}</div>`;
 }
 
-/** A number with its unit, sorted by the number; nothing where it was not measured. */
+/** Cell of a number with its unit, sorted by the number; nothing where it was not measured. */
 export function numberCell(value: number | null | undefined, text: (value: number) => string): Cell {
   return value === null || value === undefined ? { text: '–', value: null } : { text: text(value), value };
 }

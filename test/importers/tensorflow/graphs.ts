@@ -1,5 +1,5 @@
-import type { TfAttributes, TfFunction, TfNode, TfTensor } from '../../../src/formats/graphdef.ts';
-import { importTfGraph, type TfPort } from '../../../src/importers/tensorflow/import.ts';
+import type { TfAttributes, TfFunction, TfNode, TfPort, TfTensor } from '../../../src/formats/graphdef.ts';
+import { importTfGraph } from '../../../src/importers/tensorflow/import.ts';
 import type { Graph } from '../../../src/ir/graph.ts';
 import { integerTensor, type Tensor, tensorOf } from '../../../src/ir/tensor.ts';
 

@@ -1,7 +1,7 @@
-/** An axis in one of these, so that no label has more than four digits. */
-export interface Unit {
+/** A unit for an axis, so that no label has more than four digits. */
+interface Unit {
   readonly name: string;
-  /** How many of what is measured one of it is. */
+  /** Number of bytes that it stands for. */
   readonly size: number;
 }
 
@@ -11,12 +11,12 @@ const BYTES: readonly Unit[] = [
   { name: 'B', size: 1 },
 ];
 
-/** The largest unit of which the largest number has at least one. */
+/** Largest unit of which the largest number has at least one. */
 export function byteUnit(largest: number): Unit {
   return BYTES.find(({ size }) => largest >= size) ?? (BYTES.at(-1) as Unit);
 }
 
-/** Four digits tell apart what reports compare. */
+/** A number in four digits, which tell apart what reports compare. */
 export function digits(value: number): string {
   if (value === 0) return '0';
   const size = Math.abs(value);
@@ -27,6 +27,11 @@ export function digits(value: number): string {
 export function decibels(value: number | null | undefined): string {
   if (value === null || value === undefined || Number.isNaN(value)) return '–';
   return Number.isFinite(value) ? `${value.toFixed(1)} dB` : value > 0 ? 'equal' : '–';
+}
+
+/** SQNR in a terminal: `equal` where there is no error to measure. */
+export function sqnrText(value: number | null): string {
+  return value !== null && Number.isFinite(value) ? `${value.toFixed(1)} dB` : 'equal';
 }
 
 export function percents(share: number): string {

@@ -1,0 +1,37 @@
+import { MbertError } from '../errors.ts';
+import type { Checkpoint } from '../formats/checkpoint.ts';
+import type { ModelFile } from '../io/files.ts';
+import type { CheckpointSource, GraphSource } from './importer.ts';
+
+type Weights = Omit<Checkpoint, 'close'>;
+type WholeGraph = Omit<GraphSource, 'yields' | 'path' | 'close'>;
+
+/** A source of weights over `file` and what `read` opens besides, which it adds to its argument. */
+export function checkpointSource(file: ModelFile, read: (opened: ModelFile[]) => Weights): CheckpointSource {
+  return whileOpen(file, (opened, close) => ({ yields: 'checkpoint', checkpoint: { ...read(opened), close } }));
+}
+
+/** A source of a graph over `file` and what `read` opens besides, which it adds to its argument. */
+export function graphSource(file: ModelFile, read: (opened: ModelFile[]) => WholeGraph): GraphSource {
+  try {
+    return whileOpen(file, (opened, close) => ({ yields: 'graph', path: file.path, ...read(opened), close }));
+  } catch (cause) {
+    // What makes no sense in a graph is the file's fault.
+    const isInvalid = cause instanceof MbertError && cause.code === 'INVALID_GRAPH';
+    throw isInvalid ? new MbertError('MALFORMED', `${file.path}: ${cause.message}`, { cause }) : cause;
+  }
+}
+
+/** Runs `read`; all files are closed where it fails, and by `close` otherwise. */
+function whileOpen<S>(file: ModelFile, read: (opened: ModelFile[], close: () => void) => S): S {
+  const opened = [file];
+  const close = () => {
+    for (const part of opened) part.close();
+  };
+  try {
+    return read(opened, close);
+  } catch (cause) {
+    close();
+    throw cause;
+  }
+}

@@ -6,7 +6,10 @@ process.chdir(fileURLToPath(new URL('../..', import.meta.url)));
 const files = process.argv.slice(2);
 
 await new Stryker({
-  mutate: files.length > 0 ? files : ['src/solve/*.ts', 'src/metrics/*.ts', 'src/quantization/{ranges,weights,rounding,qparams,bias}.ts'],
+  mutate:
+    files.length > 0
+      ? files
+      : ['src/solve/*.ts', 'src/metrics/*.ts', 'src/quantization/{ranges,weights,rounding,qparams,bias}.ts'],
   testRunner: 'vitest',
   plugins: ['@stryker-mutator/vitest-runner'],
   vitest: { configFile: 'conformance/mutation/vitest.config.js', related: false },

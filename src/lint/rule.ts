@@ -1,8 +1,8 @@
 /** A fault that a rule finds in a file. */
 export interface Finding {
   /**
-   * How bad it is. `error`: a runtime refuses the file or computes something else. `warning`: it works, but slower or
-   * not everywhere.
+   * The severity: `error` where a runtime refuses the file or computes something else, `warning` where it works, but
+   * slower or not everywhere.
    */
   readonly severity: 'error' | 'warning';
   /** The tensor, operator or other part by the name that the file gives it. */

@@ -28,9 +28,9 @@ export interface LayerFit {
   readonly change: Float64Array | undefined;
   /** The exponent of 10 chosen for the regularization (`ridgeOf` of the features); undefined without `change`. */
   readonly ridge: number | undefined;
-  /** The error Σ error² / Σ (y - mean)² over held-out rows, mean over channels, with gain and offset alone. */
+  /** The error Σ (y - fit)² / Σ (y - mean)² over held-out rows, mean over channels, with gain and offset alone. */
   readonly errorBefore: number;
-  /** The same error with D. */
+  /** The error over held-out rows with gain, offset and D. */
   readonly errorAfter: number;
 }
 

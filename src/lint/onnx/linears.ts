@@ -8,8 +8,9 @@ export interface IntegerLinear {
   /** The name of the weight's integers. */
   readonly where: string;
   readonly weight: Tensor;
-  /** The weight's scales; undefined where they are no constant, as `zeroPoint` is. */
+  /** The weight's scales; undefined where they are no constant. */
   readonly scale: Tensor | undefined;
+  /** The weight's zero points; undefined where there are none, or no constant. */
   readonly zeroPoint: Tensor | undefined;
   /** The number of outputs. */
   readonly channels: number;
@@ -17,7 +18,7 @@ export interface IntegerLinear {
   readonly isBlockwise: boolean;
   /** The input that the weight is multiplied with; undefined for a MatMulInteger, which has it elsewhere. */
   readonly x: Dequantized | undefined;
-  /** The bias, with the same exception. */
+  /** The bias; undefined where there is none, and for a MatMulInteger. */
   readonly bias: Dequantized | undefined;
 }
 

@@ -133,8 +133,9 @@ export interface Dequantized {
   readonly stored: string;
   /** The integers, where they are a constant. */
   readonly constant: Tensor | undefined;
-  /** The scales; undefined where they are computed at run time, as `zeroPoint` is. */
+  /** The scales; undefined where they are computed at run time. */
   readonly scale: Tensor | undefined;
+  /** The zero points; undefined where there are none, or they are computed at run time. */
   readonly zeroPoint: Tensor | undefined;
   readonly hasZeroPoint: boolean;
   readonly axis: number;

@@ -62,7 +62,7 @@ export function predictXnnpack(path: string): DelegationPrediction {
 
 /**
  * Predicts which kernel ONNX Runtime runs for each product of an ONNX file that has integers in it. Throws MALFORMED
- * for what is no ONNX, UNSUPPORTED for tensor types that mbert does not have.
+ * for a file that is not ONNX, UNSUPPORTED for tensor types that mbert does not have.
  */
 export function predictOnnxRuntime(path: string): readonly Product[] {
   const { model, close } = openOnnx(path);

@@ -66,8 +66,8 @@ async function run(graph: Graph, context: PassContext): Promise<PassReport> {
 /**
  * Centres keys and values around zero: where attention is computed in integers they are stored without a zero point, so
  * that a range off centre costs precision. q·(k_j - e) = q·k_j - q·e changes a whole row of scores alike, which softmax
- * does not see; rows of softmax sum to 1, so that P (V - 1 fᵀ) = P V - 1 fᵀ, and W f in the bias of the linear behind
- * gives it back.
+ * does not see; rows of softmax sum to 1, so that P (V - 1 fᵀ) = P V - 1 fᵀ, and W f in the bias of the linear that
+ * follows gives it back.
  */
 export const centreAttention: Pass = {
   name: 'centre-attention',

@@ -83,7 +83,7 @@ function addBias(graph: Graph, linear: Call<'linear'>, addend: PerChannel): void
 }
 
 /**
- * Centres the results of layer norms. Beta is an offset that everything behind a LayerNorm can take up: in x = x̂ + e,
+ * Centres the results of layer norms. Beta is an offset that everything after a LayerNorm can take up: in x = x̂ + e,
  * linears that read x add W e to their bias, and linears to whose result x is added add e to theirs. With e in the
  * middle of each channel's range, channels that are large but hardly vary, as BERTs have, no longer widen the range of
  * the whole tensor.

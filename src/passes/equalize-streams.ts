@@ -148,7 +148,7 @@ function obstaclesOf(streams: readonly Stream[]): string[] {
  * same range, D[channel] = geometric mean over the stream's points of size[channel] / mean size, or nearer to what
  * gives the readers' weights columns of one size, where the calibration samples say that this leaves less noise
  * (`balancedScale`); e is the middle of a channel's range. Published models have values as large in one channel as in
- * all others together; stored so, these cost integer forms nothing. Exact up to f32 rounding; where a stream is an
+ * all others together; once equalized, these cost integer forms nothing. Exact up to f32 rounding; where a stream is an
  * output of the graph, one mul and one add restore it. Without calibration samples sizes are guessed from the weights,
  * and nothing is centred.
  */

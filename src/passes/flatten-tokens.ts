@@ -26,7 +26,7 @@ export const flattenTokens: Pass = {
   },
 };
 
-/** Merges a reshape of a reshape into one, or into none where it leads back to the source's shape. */
+/** Merges a reshape of a reshape into one, or into none where it restores the source's shape. */
 function merged(graph: Graph, node: Call<'reshape'>): Node | null {
   const x = node.inputs[0] as Node;
   if (sameShape(x.type.shape, node.type.shape)) return x;
@@ -35,7 +35,7 @@ function merged(graph: Graph, node: Call<'reshape'>): Node | null {
   return sameShape(source.type.shape, node.type.shape) ? source : graph.add('reshape', [source], node.attrs, node.name);
 }
 
-/** Builds the node on flat tokens with a reshape back behind it; null where that cannot be or does not pay. */
+/** Builds the node on flat tokens, followed by a reshape back; null where that is impossible or does not pay. */
 function flattened(graph: Graph, node: Call): Node | null {
   if (node.type.shape.length < 3 || !isFlattened(node) || isHalfInteger(node)) return null;
   const operands = node.inputs.map((input, i) => operandOf(node, input, i));

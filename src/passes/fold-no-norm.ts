@@ -219,8 +219,8 @@ function isModerate(scale: PerChannel): boolean {
 
 /**
  * Folds every NoNorm y = g∘x + c away. A NoNorm network is linear along its residual streams: where a stream is written
- * as x = D∘x̂ + e, readers absorb D and e, writers absorb 1/D, and D' = g∘D goes on behind the residual add. Exact up
- * to f32 rounding. Only where something other than a linear reads a stream is it restored, by one mul and one add.
+ * as x = D∘x̂ + e, readers absorb D and e, writers absorb 1/D, and D' = g∘D goes on after the residual add. Exact up to
+ * f32 rounding. Only where something other than a linear reads a stream is it restored, by one mul and one add.
  */
 export const foldNoNorm: Pass = {
   name: 'fold-no-norm',

@@ -37,7 +37,7 @@ function joinedName(names: readonly string[]): string {
   return prefix === '' ? parts : `${prefix}.${parts}`;
 }
 
-/** Builds one linear over the stacked weights of all, and puts a slice of it in the place of each. */
+/** Builds one linear over the stacked weights of all, and replaces each by a slice of it. */
 function fuse(graph: Graph, linears: readonly ConstantLinear[]): void {
   const [first] = linears as readonly [ConstantLinear];
   const weights = linears.map((linear) => ({ tensor: linear.weight.tensor, rows: rowsOf(linear) }));

@@ -65,7 +65,7 @@ export const changingPasses: readonly Pass[] = [splitEmbedding, ...fittedPasses]
 /**
  * Selects the passes for a target as `--passes` asks: `a,b` adds to the default ones, `-a` takes one out, `none` starts
  * empty, undefined means the default ones. They run in the table's order, whatever the order of the list. Throws USAGE
- * for a name that is no pass.
+ * for an unknown name.
  */
 export function selectPasses(list: string | undefined, target: Target): readonly Pass[] {
   const chosen = new Set(passes.filter(({ runs }) => runs === 'always' || runs === target).map(({ pass }) => pass));

@@ -3,8 +3,8 @@ import { perChannel, sum, timesVector, vectorTensor } from './affine.ts';
 import { constantLinear, contextOf, contextWithoutBias, hasOneUse } from './attention.ts';
 
 /**
- * Moves the bias of attention's values behind attention: P (V + 1 bᵀ) = P V + 1 bᵀ, as every row of softmax sums to 1,
- * and then W (c + b_v) + b_o = W c + (b_o + W b_v).
+ * Moves the bias of attention's values to the linear after attention: P (V + 1 bᵀ) = P V + 1 bᵀ, as every row of
+ * softmax sums to 1, and then W (c + b_v) + b_o = W c + (b_o + W b_v).
  */
 export const moveValueBias: Pass = {
   name: 'move-value-bias',

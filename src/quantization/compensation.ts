@@ -222,7 +222,7 @@ export function quantizeCompensated(
 }
 
 /**
- * Rounds a weight [rows, width] with compensation, but for rows that this makes worse (one in a hundred of a random
+ * Rounds a weight [rows, width] with compensation, except rows that this makes worse (one in a hundred of a random
  * weight): they are rounded to the nearest.
  */
 export function quantizeByGram(weight: Tensor, options: WeightOptions, compensation: Compensation): QuantizedWeight {

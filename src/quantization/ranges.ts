@@ -159,8 +159,8 @@ function spreadOverSteps(counts: Float64Array, steps: number): Float64Array {
 }
 
 /**
- * Chooses scale and zero point of every class of a plan. Throws MALFORMED for values that are infinite or no numbers,
- * which no range can hold.
+ * Chooses scale and zero point of every class of a plan. Throws MALFORMED for values that are infinite or NaN, which no
+ * range can hold.
  */
 export function chooseQuants(
   plan: Plan,

@@ -24,7 +24,7 @@ const VALUES: { readonly [key: string]: readonly string[] } = {
 
 /**
  * Reads a recipe: a JSON list of rules such as `{ "match": "layer\\.0\\.", "op": "linear", "scheme": "float" }`. Throws
- * MALFORMED for what is no recipe, unknown keys, ops and values among it.
+ * MALFORMED for anything but a recipe, including unknown keys, ops and values.
  */
 export function parseRecipe(text: string, what: string): RecipeRule[] {
   const json = parseJson(text, what);

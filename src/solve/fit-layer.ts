@@ -224,7 +224,7 @@ function offsetOf(
   });
 }
 
-/** Searches a minimum from `start` in steps of 1, downwards or else upwards, until the next value is no better. */
+/** Searches for a minimum from `start` in steps of 1, downwards or else upwards, until the next value is no better. */
 async function lowest(valueAt: (x: number) => Promise<number>, start: number): Promise<number> {
   let best = start;
   for (const step of [-1, 1]) {

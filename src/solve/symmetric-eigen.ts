@@ -145,7 +145,7 @@ function isolate(form: Tridiagonal, first: number): void {
   }
 }
 
-/** The last index of the block from `first` on: behind it the subdiagonal is rounding noise. */
+/** The last index of the block from `first` on: after it the subdiagonal is rounding noise. */
 function endOfBlock({ diagonal, beside }: Tridiagonal, first: number): number {
   let last = first;
   for (; last < diagonal.length - 1; last++) {

@@ -7,7 +7,7 @@ import type { Finding } from '../rule.ts';
 import { type Dequantized, dequantizerOf, floatOf, isLinear, numbersOf, type OnnxLintModel } from './model.ts';
 
 /**
- * The kernels that ONNX Runtime has for a product with integers in it; `float` is a Gemm or MatMul behind
+ * The kernels that ONNX Runtime has for a product with integers in it; `float` is a Gemm or MatMul that reads
  * DequantizeLinears.
  */
 export type Kernel =
@@ -97,7 +97,7 @@ function quantizedProduct(
   if (x === undefined) return weightOnly(model, gemm, weight as Dequantized, behind, result);
   const inputProblem = operandProblem(x);
   if (inputProblem !== undefined) return result('float', 'input', `its input ${a} ${inputProblem}`);
-  // With a QuantizeLinear behind, ONNX Runtime quantizes f32 weights and biases itself.
+  // With a QuantizeLinear after the product, ONNX Runtime quantizes f32 weights and biases itself.
   const isQuantized = behind.kind === 'quantized';
   if (weight === undefined && !(isConstant && isQuantized)) {
     return result('float', 'weight', `its ${isConstant ? 'weight is f32' : `operand ${b} is not quantized`}`);
@@ -122,7 +122,7 @@ function quantizedProduct(
 /** A product as ONNX Runtime sees it: MatMul and Add of a bias become one Gemm where the shape of x is known. */
 interface Gemm {
   readonly isGemm: boolean;
-  /** Whether rows of tokens stand between two Reshapes, the second of them behind the product. */
+  /** Whether rows of tokens stand between two Reshapes, the second of them after the product. */
   readonly isFlattened: boolean;
   /** The name of the bias; empty where there is none. */
   readonly bias: string;
@@ -189,8 +189,8 @@ function behindOf(model: OnnxLintModel, output: string): Behind {
 }
 
 /**
- * Finds what follows a product with a Reshape behind it. ONNX Runtime moves a QuantizeLinear in front of the Reshape;
- * anything else there cannot get in the way.
+ * Finds what follows a product and its Reshape. ONNX Runtime moves a QuantizeLinear in front of the Reshape; anything
+ * else there cannot get in the way.
  */
 function behindReshape(model: OnnxLintModel, output: string): Behind {
   const behind = behindOf(model, output);
@@ -258,7 +258,7 @@ function weightOnly(
   );
 }
 
-/** The two scales of a MatMulInteger, as keys, if it has the Cast and Mul behind it that ONNX Runtime looks for. */
+/** The two scales of a MatMulInteger, as keys, if it is followed by the Cast and Mul that ONNX Runtime looks for. */
 function rescaleOf(model: OnnxLintModel, node: OnnxFileNode): readonly string[] | undefined {
   const cast = onlyReader(model, node.outputs[0]);
   const product = cast?.op === 'Cast' ? onlyReader(model, cast.outputs[0]) : undefined;

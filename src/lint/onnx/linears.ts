@@ -8,9 +8,9 @@ export interface IntegerLinear {
   /** The name of the weight's integers. */
   readonly where: string;
   readonly weight: Tensor;
-  /** The weight's scales; undefined where they are no constant. */
+  /** The weight's scales; undefined where they are not constant. */
   readonly scale: Tensor | undefined;
-  /** The weight's zero points; undefined where there are none, or no constant. */
+  /** The weight's zero points; undefined where there are none, or they are not constant. */
   readonly zeroPoint: Tensor | undefined;
   /** The number of outputs. */
   readonly channels: number;
@@ -22,7 +22,10 @@ export interface IntegerLinear {
   readonly bias: Dequantized | undefined;
 }
 
-/** Lists every linear of the file whose weight is integers: behind DequantizeLinear, or of a MatMulInteger. */
+/**
+ * Lists every linear of the file whose weight is integers: one read through DequantizeLinear, or that of a
+ * MatMulInteger.
+ */
 export function* integerLinears(model: OnnxLintModel): Iterable<IntegerLinear> {
   for (const node of model.nodes) {
     if (isLinear(node)) {
@@ -67,7 +70,7 @@ function dequantizedLinear(
   };
 }
 
-/** Finds the integer bias of a MatMul, which is in an Add behind it. */
+/** Finds the integer bias of a MatMul, which is in the Add that follows. */
 function biasOf(model: OnnxLintModel, node: OnnxFileNode): string | undefined {
   const [output = ''] = node.outputs;
   const [add, ...others] = model.readers.get(output) ?? [];
@@ -76,7 +79,7 @@ function biasOf(model: OnnxLintModel, node: OnnxFileNode): string | undefined {
   return dequantizerOf(model, bias)?.constant?.dtype === 'i32' ? bias : undefined;
 }
 
-/** Finds the scale s_w in the Mul by s_x·s_w behind a MatMulInteger. */
+/** Finds the scale s_w in the Mul by s_x·s_w after a MatMulInteger. */
 function dynamicScale(model: OnnxLintModel, node: OnnxFileNode): Tensor | undefined {
   const [cast] = model.readers.get(node.outputs[0] ?? '') ?? [];
   const [product] = model.readers.get(cast?.outputs[0] ?? '') ?? [];

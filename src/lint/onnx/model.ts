@@ -29,8 +29,8 @@ export interface OpenedOnnx {
 }
 
 /**
- * Opens a model and what lies beside it. Throws MALFORMED for what is no ONNX, UNSUPPORTED for types that mbert has
- * not.
+ * Opens a model and what lies beside it. Throws MALFORMED for a file that is not ONNX, UNSUPPORTED for tensor types
+ * that mbert does not have.
  */
 export function openOnnx(path: string): OpenedOnnx {
   const file = openFile(path);
@@ -139,7 +139,7 @@ export interface Dequantized {
   readonly zeroPoint: Tensor | undefined;
   readonly hasZeroPoint: boolean;
   readonly axis: number;
-  /** The values that share a scale along the axis; 0 where there are no blocks. */
+  /** The number of values along the axis that share a scale; 0 where there are no blocks. */
   readonly block: number;
 }
 

@@ -55,7 +55,7 @@ export interface TfliteModel {
   readonly bytes: Uint8Array;
   readonly file: Model;
   readonly graphs: readonly LintGraph[];
-  /** The bytes of each buffer, also of those behind the FlatBuffer. */
+  /** The bytes of each buffer, also of those after the FlatBuffer. */
   readonly buffers: readonly (Uint8Array | undefined)[];
 }
 
@@ -66,7 +66,7 @@ export interface TfliteModel {
 export function readTfliteModel(bytes: Uint8Array, what: string): TfliteModel {
   const file = decodeFlatbuffer(modelRoot, bytes, what);
   const buffers = (file.buffers ?? []).map(({ data, offset, size }, i) => {
-    // Weights beyond 2 GiB lie behind the FlatBuffer; 0 and 1 are what writers put where there are none.
+    // Weights beyond 2 GiB lie after the FlatBuffer; 0 and 1 are what writers put where there are none.
     if (offset <= 1) return data;
     if (offset + size > bytes.byteLength) malformed(what, `buffer ${i}`, 'lies outside the file');
     return bytes.subarray(offset, offset + size);
@@ -163,7 +163,7 @@ function readGraph(
 
 const NAMES = new Map<number, string>(Object.entries(builtinOperatorValues).map(([name, value]) => [value, name]));
 
-/** The name of an operator code. Files of before 2020 have the old field only, which ends at 127. */
+/** The name of an operator code. Files from before 2020 have the old field only, which ends at 127. */
 function codeName(code: NonNullable<Model['operatorCodes']>[number]): string {
   const builtin = builtinOperatorValues[code.builtinCode as keyof typeof builtinOperatorValues];
   const number = Math.max(builtin ?? 0, code.deprecatedBuiltinCode);

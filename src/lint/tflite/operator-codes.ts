@@ -16,7 +16,7 @@ export const operatorCodes: Rule<TfliteModel> = {
       const expected = Math.min(code, PLACEHOLDER);
       if (deprecatedBuiltinCode === expected) continue;
       const problem = `${builtinCode} has ${deprecatedBuiltinCode} in the old field, must be ${expected}`;
-      // Writers of before 2020 filled in the old field only.
+      // Writers from before 2020 filled in the old field only.
       const severity = code === 0 && deprecatedBuiltinCode > 0 ? 'warning' : 'error';
       yield { severity, where: `operator code ${i}`, problem };
     }

@@ -13,7 +13,7 @@ const MAX_CONCAT_INPUTS = 5;
 const MAX_SPLIT_OUTPUTS = 4;
 const BLOCK_MULTIPLE = 32;
 
-/** Bounds of s_in / s_out that the integer kernels' multipliers can hold; the upper one is out, but for convert's. */
+/** Bounds of s_in / s_out that the integer kernels' multipliers can hold; convert's alone include the upper one. */
 const SUM_SCALES = { least: 2 ** -10, below: 2 ** 8 };
 const PRODUCT_SCALES = { least: 2 ** -16, below: 2 ** 8 };
 const CONVERT_SCALES = { least: 2 ** -8, most: 2 ** 7 };

@@ -54,7 +54,7 @@ function dropZeroBias(graph: Graph, node: Node): Node | null {
 const MIN_GAIN_SHARE = 2 ** -10;
 
 /**
- * Lets a linear read the norm beside it again. TensorFlow's converter folds the norm behind attention into the linear
+ * Lets a linear read the norm beside it again. TensorFlow's converter folds the norm after attention into the linear
  * that reads it, and keeps the norm for the residual: W x + b = (W/g)(g∘x + c) + (b - (W/g) c).
  */
 function readBehindNorm(graph: Graph, node: Node): Node | null {
@@ -112,8 +112,8 @@ function withoutLeadingOnes(graph: Graph, constant: Constant, otherOperand: Node
 }
 
 /**
- * Merges a bias into the constant that is added behind it: TensorFlow's converter adds the bias of the embedding's
- * linear to the table of positions.
+ * Merges a bias into the constant that is added next: TensorFlow's converter adds the bias of the embedding's linear to
+ * the table of positions.
  */
 function mergeBias(graph: Graph, node: Node): Node | null {
   if (node.op !== 'add') return null;
@@ -155,8 +155,8 @@ function trustMask(graph: Graph, node: Node): Node | null {
 }
 
 /**
- * Casts to f32 in place of f16: a file that computes in f16 says so where integers become floats; its weights tell what
- * that costs.
+ * Casts to f32 in place of f16: a file that computes in f16 says so where integers become floats; what f16 costs shows
+ * in its weights.
  */
 function castToF32(graph: Graph, node: Node): Node | null {
   if (node.op !== 'cast' || (node.attrs.to !== 'f16' && node.attrs.to !== 'bf16')) return null;

@@ -49,7 +49,7 @@ interface Reader {
   readonly reader: Call<'linear'>;
   /** The first channel of the bias that it reads. */
   readonly start: number;
-  /** The channel behind the last that it reads. */
+  /** The channel after the last that it reads. */
   readonly end: number;
 }
 

@@ -10,7 +10,7 @@ import { forwardBias } from './forward-bias.ts';
 /**
  * Brings copies of two graphs into one form, so that they differ only where their meaning does: high-level ops are
  * found, exact passes run, ids have one type, and the symbols of one side are bound to what the other has fixed or
- * named. `raise` leaves the exact passes out. The arguments stay as they are.
+ * named. With `how` = `raise` the exact passes are left out. The arguments stay as they are.
  */
 export async function normalizeBoth(
   a: Graph,
@@ -29,8 +29,8 @@ async function normalize(graph: Graph, sizes: Sizes, how: 'exact' | 'raise'): Pr
 }
 
 /**
- * Moves biases of normalized graphs to where both have them. A step of its own, because with it a weight that differs
- * is reported together with a bias that it was multiplied with.
+ * Moves biases of normalized graphs to where both have them. Done only on request: afterwards a weight that differs is
+ * reported together with a bias that it was multiplied with.
  */
 export async function moveBiases(...graphs: readonly Graph[]): Promise<void> {
   for (const graph of graphs) await runPasses(graph, [forwardBias, ...canonicalPasses]);

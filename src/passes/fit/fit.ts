@@ -11,13 +11,13 @@ import { vectorTensor } from '../affine.ts';
 import { constantLinear } from '../attention.ts';
 import { addedTo, type QueryAndKey, queryAndKey, type Site, sitesOf } from './fit-sites.ts';
 
-/** The number of values whose features are kept: linears read a layer's input and the input of its queries in turns. */
+/** The number of values whose features are kept: linears read a layer's input and that of its queries alternately. */
 const PREPARED = 2;
 
 /** The exponent of 10 that regularizes queries narrower or wider than the keys whose exponent they would take. */
 const QUERY_RIDGE = -2;
 
-/** A pass that puts another op in the place of one, and fits the linears around it to text. */
+/** A pass that replaces one op by another and fits the linears around it to text. */
 export interface FittedPass extends Pass {
   /** The op that is replaced. */
   readonly converts: 'layerNorm' | 'gelu';
@@ -38,8 +38,9 @@ export function fittedPass(pass: Omit<FittedPass, 'run' | 'keeps'>): FittedPass 
 
 /**
  * Runs passes in one sweep over the nodes, in the order in which values are computed. At each node that is converted,
- * and at each linear behind one, a linear is fitted so that the converted network, run up to there, gives the teacher's
- * values at the same place: later layers make up for the errors of earlier ones. Throws USAGE without text to fit to.
+ * and at each linear that follows, a linear is fitted so that the converted network, run up to there, gives the
+ * teacher's values at the same place: later layers make up for the errors of earlier ones. Throws USAGE without text to
+ * fit to.
  */
 export async function fitTogether(
   graph: Graph,

@@ -12,7 +12,7 @@ function withTransposedKeys(graph: Graph, node: Call<'matmul'>): Node | null {
   if (node.attrs.transposeB || b.op !== 'transpose') return null;
   const { permutation } = b.attrs;
   const last = permutation.length - 1;
-  // Only where swapping them puts the source's last axis back in last place: a value's heads stay as they are.
+  // Only where swapping its last two axes puts the source's last axis last: a value's heads stay as they are.
   if (permutation[last] === last || permutation[last - 1] !== last) return null;
   const upright = [...permutation.slice(0, -2), ...permutation.slice(-2).reverse()];
   const source = b.inputs[0] as Node;
@@ -36,7 +36,7 @@ function unscaled(graph: Graph, operand: Node): { readonly node: Node; readonly 
   return scaling && { node: rebuildPath(graph, scaling.x, path), factor: scaling.factor };
 }
 
-/** Moves scales behind the product: (s q) (t k)ᵀ = (s t) q kᵀ. Queries, keys or both may come scaled. */
+/** Moves scales after the product: (s q) (t k)ᵀ = (s t) q kᵀ. Queries, keys or both may come scaled. */
 function scaledAfter(graph: Graph, node: Call<'matmul'>): Node | null {
   const [a, b] = node.inputs as readonly [Node, Node];
   const left = unscaled(graph, a);

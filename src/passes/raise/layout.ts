@@ -3,8 +3,8 @@ import type { Pass } from '../../ir/pass.ts';
 import { broadcast, product, type Shape, sameShape } from '../../ir/shape.ts';
 
 /**
- * Merges a reshape of a reshape into one, or into none where it leads back; also transposes that were written in three
- * steps.
+ * Merges a reshape of a reshape into one, or into none where it restores the shape; also transposes that were written
+ * in three steps.
  */
 function mergedReshape(graph: Graph, node: Call<'reshape'>): Node | null {
   const x = node.inputs[0] as Node;
@@ -33,7 +33,7 @@ function swappedInPlace(graph: Graph, node: Call<'reshape'>, turn: Call<'transpo
   return graph.add('transpose', [x], { permutation }, node.name);
 }
 
-/** Merges a transpose of a transpose into one, or into none where it leads back. */
+/** Merges a transpose of a transpose into one, or into none where it restores the order of axes. */
 function mergedTranspose(graph: Graph, node: Call<'transpose'>): Node | null {
   const x = node.inputs[0] as Node;
   const { permutation } = node.attrs;

@@ -6,7 +6,7 @@ import { moduleOf } from './names.ts';
 
 /**
  * Merges a bias into its linear. Exporters that fold a weight's transpose forget the weight's name, but not the bias's:
- * the weight is named after that again.
+ * the weight is named after the bias again.
  */
 export const raiseLinear: Pass = {
   name: 'raise-linear',

@@ -19,7 +19,7 @@ function perChannel<const N extends string>(name: N): Pattern<{ readonly [K in N
   };
 }
 
-/** Finds norms without statistics. Runs after raise-layer-norm, as the last two steps of a layer norm look the same. */
+/** Finds NoNorms. Runs after raise-layer-norm, as the last two steps of a layer norm look the same. */
 export const raiseNoNorm = rewrite({
   name: 'raise-no-norm',
   summary: 'x * gamma + beta, one number a channel  ->  noNorm(x, gamma, beta)',

@@ -9,9 +9,9 @@ import { keepsChannels } from '../../ir/token-wise.ts';
 type Rule = (graph: Graph, node: Call) => Node | null;
 
 /**
- * Lets reshapes cancel. Exporters flatten tokens around every product, put axes of size 1 in and take them out.
- * Reshapes sink below what works on the last axis or element by element, until they meet and cancel; the few that are
- * left split and join heads.
+ * Lets reshapes cancel. Exporters flatten tokens around every product, insert axes of size 1 and remove them. Reshapes
+ * sink below what works on the last axis or element by element, until they meet and cancel; the few that are left split
+ * and join heads.
  */
 export const raiseReshape: Pass = {
   name: 'raise-reshape',
@@ -91,8 +91,8 @@ function sliceBeforeTurn(graph: Graph, node: Call): Node | null {
 }
 
 /**
- * Moves the reshape behind a linear in front of it, where the linear's input is a reshape that makes a new last axis
- * and so cannot sink: there the two merge.
+ * Moves the reshape after a linear in front of it, where the linear's input is a reshape that makes a new last axis and
+ * so cannot sink: there the two merge.
  */
 function hoist(graph: Graph, node: Call): Node | null {
   if (node.op !== 'reshape') return null;
@@ -111,12 +111,12 @@ function hoist(graph: Graph, node: Call): Node | null {
   return graph.add('linear', [flat, ...weights], linear.attrs, linear.name);
 }
 
-/** Builds a reshape behind an op. The op keeps its name; the reshape will mostly meet another and cancel. */
+/** Builds a reshape after an op. The op keeps its name; the reshape will mostly meet another and cancel. */
 function reshaped(graph: Graph, node: Node, { name, shape }: { readonly name: string; readonly shape: Shape }): Node {
   return graph.add('reshape', [node], { shape }, `${name}.shape`);
 }
 
-/** Moves a reshape behind an op that computes each token by itself: f(reshape(x)) = reshape(f(x)). */
+/** Moves a reshape after an op that computes each token by itself: f(reshape(x)) = reshape(f(x)). */
 function sinkChannels(graph: Graph, node: Call): Node | null {
   const [flat, ...others] = node.inputs;
   if (opDef(node.op).tokens !== 'first-input' || flat?.op !== 'reshape' || !keepsChannels(flat)) return null;
@@ -130,7 +130,7 @@ const UNARY = ['cast', 'erf', 'gelu', 'relu', 'rsqrt', 'sigmoid', 'sqrt', 'tanh'
 const BINARY = ['add', 'div', 'maximum', 'minimum', 'mul', 'sub'] as const;
 
 /**
- * Moves reshapes behind an op that works element by element: f(reshape(x)) and f(reshape(x), reshape(y)). A constant
+ * Moves reshapes after an op that works element by element: f(reshape(x)) and f(reshape(x), reshape(y)). A constant
  * operand has one number, or one for each channel.
  */
 function sinkElements(graph: Graph, node: Call): Node | null {
@@ -161,7 +161,7 @@ function sinkElements(graph: Graph, node: Call): Node | null {
   return reshaped(graph, result, { name, shape: node.type.shape });
 }
 
-/** Moves a reshape of ids behind their look-up. */
+/** Moves a reshape of ids after their look-up. */
 function sinkGather(graph: Graph, node: Call): Node | null {
   if (node.op !== 'gather' || node.attrs.axis !== 0) return null;
   const [table, flat] = node.inputs as readonly [Node, Node];

@@ -38,8 +38,8 @@ function staysFinite(node: Node, depth = 0): boolean {
 }
 
 /**
- * Drops the guard against a softmax of NaN. It gives NaN only for a row that is -inf throughout; with a finite mask
- * there is none.
+ * Drops the guard against NaN. A softmax gives NaN only for a row that is -inf throughout; with a finite mask there is
+ * no such row.
  */
 export const raiseSoftmax = rewrite({
   name: 'raise-softmax',

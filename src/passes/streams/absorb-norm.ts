@@ -64,9 +64,9 @@ function absorbInLinear(graph: Graph, node: Call<'linear'>, g: PerChannel, c: Pe
 }
 
 /**
- * Folds a norm into the weights behind what it reads, also through a sum of embeddings: no-norm(W x + b) = (g W) x + (g
- * b + c). Takes no division, so any gamma will do. False, and no change, where something else reads what the norm reads
- * or where its constants cannot take up a factor.
+ * Folds a norm into the weights that compute its input, also through a sum of embeddings: no-norm(W x + b) = (g W) x +
+ * (g b + c). Takes no division, so any gamma will do. False, and no change, where something else reads what the norm
+ * reads or where its constants cannot take up a factor.
  */
 export function absorbIntoWriters(graph: Graph, norm: Node, x: Node, g: PerChannel, c: PerChannel): boolean {
   if (!sameShape(x.type.shape, norm.type.shape) || !canAbsorb(graph, x)) return false;

@@ -17,7 +17,7 @@ import type { Role } from './streams.ts';
 
 /**
  * Stores every node of `scales` and `offsets` as (value - offset) / scale: constants around the nodes change, nothing
- * else. A node that is an output gets a mul and an add there.
+ * else. An output of the graph is restored by a mul and an add.
  */
 export function applyGauges(
   graph: Graph,
@@ -129,8 +129,8 @@ function gaugedNorm(graph: Graph, node: Call<'noNorm'>, from: Gauge, to: Gauge):
 }
 
 /**
- * Moves a product with a constant between gauges, k∘(D x̂ + e) = E ŷ + f with f = k e, which the sum behind it takes
- * up: k becomes k D / E.
+ * Moves a product with a constant between gauges, k∘(D x̂ + e) = E ŷ + f with f = k e, which the sum after it takes up:
+ * k becomes k D / E.
  */
 function gaugedProduct(graph: Graph, node: Call<'mul'>, from: Gauge, to: Gauge): Node {
   const constantAt = node.inputs[0]?.op === 'constant' ? 0 : 1;

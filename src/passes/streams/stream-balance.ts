@@ -12,16 +12,16 @@ export interface StreamReader {
   readonly power: PerChannel;
 }
 
-/** Steps from scales that make all channels as large down to scales that make all columns of the weights as large. */
+/** The number of steps from scales that make channels equally large to scales that make columns equally large. */
 const STEPS = 8;
 
 /**
- * Chooses scales of channels between two ends: `ranges`, with which all channels are as large, so that none wastes the
- * steps of the others; and the reciprocal of the columns that read them, with which all columns are as large, so that
- * no weight wastes steps. Where only a few tokens make channels large, as in a BERT without its LayerNorm, the first
- * end makes columns large that hardly anything uses (a MiniLM's fitted file: 17.6 dB there, 20.1 dB as chosen). Both
- * ends scale with the stream, so that what lies between them does. The choice leaves the least noise behind the readers
- * when values get 8 bits per tensor and weights 8 bits per row.
+ * Chooses scales of channels between two ends: `ranges`, which makes all channels equally large, so that none wastes
+ * the integer steps of the others; and the reciprocal of the columns that read them, which makes all columns equally
+ * large, so that no weight wastes steps. Where only a few tokens make channels large, as in a BERT without its
+ * LayerNorm, the first end makes columns large that hardly anything uses (a MiniLM's fitted file: 17.6 dB there, 20.1
+ * dB as chosen). Both ends scale with the stream, so that what lies between them does. The choice leaves the least
+ * noise in the readers' results when values get 8 bits per tensor and weights 8 bits per row.
  */
 export function balancedScale(ranges: PerChannel, readers: readonly StreamReader[]): PerChannel {
   if (readers.length === 0) return ranges;
@@ -42,7 +42,7 @@ export function balancedScale(ranges: PerChannel, readers: readonly StreamReader
   return best;
 }
 
-/** Computes scales by `scaleOf`, then brings them to where they leave a stream as large on average as `ranges` does. */
+/** Computes scales by `scaleOf`, then multiplies them so that a stream stays as large on average as with `ranges`. */
 function asLarge(ranges: PerChannel, scaleOf: (range: number, channel: number) => number): PerChannel {
   const scale = ranges.map(scaleOf);
   const size = ranges.reduce((sum, range, c) => sum + range / (scale[c] as number), 0) / ranges.length;
@@ -81,7 +81,7 @@ function prepare(reader: StreamReader): Prepared {
 }
 
 /**
- * Estimates the square of the noise behind a reader in proportion to its results, mean over the rows: values have 255
+ * Estimates the square of the noise in a reader's results in proportion to these, mean over the rows: values have 255
  * steps over the largest channel's range, weights 127 up to the largest of their row, and a rounding error has the
  * variance step²/12.
  */

@@ -132,8 +132,8 @@ class Planner {
 }
 
 /**
- * Whether the constants of a node can give it any offset. A bias, beta or table can; behind a relu it is too late, and
- * a product has nothing to add.
+ * Whether the constants of a node can give it any offset. A bias, beta or table can; after a relu it is too late, and a
+ * product has nothing to add.
  */
 function canChoose(node: Node): boolean {
   if (node.op === 'mul') return false;

@@ -4,7 +4,7 @@ import type { PerChannel } from '../affine.ts';
 import { streamRule } from './streams.ts';
 
 /**
- * The largest distance of a scale from the median scale within which weights stay far inside f32; channels of published
+ * The largest ratio between a scale and the median scale: within it weights stay far inside f32. Channels of published
  * MobileBERT states are larger than the median by 2^25.
  */
 const MAX_SCALE_TO_MEDIAN = 2 ** 30;

@@ -4,10 +4,10 @@ import type { AttrsOf, OpName } from '../ir/ops/index.ts';
 import { product, type Shape, sameShape, shapeText } from '../ir/shape.ts';
 import { scalarTensor } from '../ir/tensor.ts';
 
-/** What rules build gradients with: nodes of the graph that is differentiated. */
+/** Builds the nodes of gradients, in the graph that is differentiated. */
 export class GradientBuilder {
   readonly graph: Graph;
-  /** A scalar f32 node that holds how many elements these axes have. */
+  /** Gives a scalar f32 node that holds how many elements these axes have. */
   readonly count: (axes: Shape) => Node;
 
   constructor(graph: Graph, count: (axes: Shape) => Node) {
@@ -39,7 +39,7 @@ export class GradientBuilder {
     return sameShape(x.type.shape, shape) ? x : this.add('reshape', [x], { shape });
   }
 
-  /** [..., channels] as [everything before, channels]. */
+  /** Reshapes [..., channels] to [everything before, channels]. */
   rows(x: Node): Node {
     const { shape } = x.type;
     return this.reshape(x, [product(shape.slice(0, -1)), shape.at(-1) as number]);
@@ -49,13 +49,13 @@ export class GradientBuilder {
     return this.add('mean', [x], { axis, keepDims: true });
   }
 
-  /** A value may be read in several places: their gradients add up. */
+  /** Adds to a node's gradient: a value may be read in several places, whose gradients add up. */
   accumulate(sums: Map<Node, Node>, node: Node, gradient: Node): void {
-    const known = sums.get(node);
-    sums.set(node, known ? this.plus(known, gradient) : gradient);
+    const sum = sums.get(node);
+    sums.set(node, sum ? this.plus(sum, gradient) : gradient);
   }
 
-  /** Summed over the axes that broadcasting had put before `shape`. Throws INVALID_GRAPH where it had done more. */
+  /** Sums x over the axes that broadcasting had put before `shape`. Throws INVALID_GRAPH where it had done more. */
   summedTo(x: Node, shape: Shape): Node {
     const from = x.type.shape;
     if (sameShape(from, shape)) return x;

@@ -5,19 +5,20 @@ import { GradientBuilder } from './builder.ts';
 import { type InputGradient, type Rule, refused, rules } from './rules.ts';
 
 /**
- * Reverse-mode differentiation: adds to a graph the gradient of Σ seed∘value by each of the `wanted` nodes. `seeds` are
- * the loss's own gradients by some values; `count` gives a scalar f32 node with how many elements some axes have. Nodes
- * that no seed depends on are left out. Throws UNSUPPORTED where an op between has no gradient.
+ * Adds to a graph the gradient of Σ seed∘value by each of the `variables`, by reverse-mode differentiation. `seeds`
+ * holds the loss's own gradients by some values; `count` gives a scalar f32 node with how many elements some axes have.
+ * Variables on which no seeded value depends are left out of the result. Throws UNSUPPORTED where an op between has no
+ * gradient.
  */
 export function addGradients(
   graph: Graph,
   seeds: ReadonlyMap<Node, Node>,
-  wanted: readonly Node[],
+  variables: readonly Node[],
   count: (axes: Shape) => Node,
 ): Map<Node, Node> {
   const build = new GradientBuilder(graph, count);
   const order = graph.withOutputs([...seeds.keys()].map((node, i) => ({ name: String(i), node }))).nodes();
-  const active = new Set<Node>(wanted);
+  const active = new Set<Node>(variables);
   for (const node of order) if (node.inputs.some((input) => active.has(input))) active.add(node);
   const gradients = new Map<Node, Node>();
   for (const node of order.toReversed()) {
@@ -32,7 +33,7 @@ export function addGradients(
     }
   }
   return new Map(
-    wanted.flatMap((node) => {
+    variables.flatMap((node) => {
       const gradient = gradients.get(node);
       return gradient ? [[node, gradient] as const] : [];
     }),
@@ -44,7 +45,7 @@ function gradientsOf(node: Call, dy: Node, build: GradientBuilder): readonly Inp
   return rule ? rule(node as never, dy, build) : node.inputs.map(() => null);
 }
 
-/** A rule may have one for some inputs or forms of an op only. */
+/** Throws for an op without a gradient: a rule may have one for some inputs or forms of an op only. */
 function withoutGradient(node: Call): never {
   const reason = refused[node.op] ?? 'not in this form';
   throw new MbertError('UNSUPPORTED', `${node.name}: ${node.op} has no gradient: ${reason}`, {

@@ -3,13 +3,13 @@ import type { OpName } from '../ir/ops/index.ts';
 import { axisOf, type Dim, sameShape } from '../ir/shape.ts';
 import type { GradientBuilder } from './builder.ts';
 
-/** Of one input: what its gradient is, given that of the result. Null: the op does not depend on it smoothly. */
+/** Builds the gradient of one input, given that of the result. Null: the op does not depend on the input smoothly. */
 export type InputGradient = (() => Node) | null;
 
-/** The gradients of an op's inputs, in order, for the gradient `dy` of its result. Only those that are needed are called. */
+/** The gradients of an op's inputs, in order, for the gradient `dy` of its result. Only those needed are built. */
 export type Rule<O extends OpName> = (node: Call<O>, dy: Node, build: GradientBuilder) => readonly InputGradient[];
 
-/** Partial, so that a new op compiles before it can be trained. */
+/** Rules by op: partial, so that a new op compiles before it can be trained. */
 export const rules: { readonly [O in OpName]?: Rule<O> } = {
   add: ({ inputs }, dy, build) => inputs.map((input) => () => build.summedTo(dy, input.type.shape)),
 
@@ -46,7 +46,7 @@ export const rules: { readonly [O in OpName]?: Rule<O> } = {
     return [() => build.times(dy, node.attrs.tanh ? geluSlopeByTanh(x, build) : geluSlope(x, build))];
   },
 
-  /** y (dy - Σ y dy) */
+  /** Softmax y: dx = y (dy - Σ y dy) */
   softmax(node, dy, build) {
     const { axis } = node.attrs;
     const size = node.type.shape.at(axis) as Dim;
@@ -58,13 +58,13 @@ export const rules: { readonly [O in OpName]?: Rule<O> } = {
     ];
   },
 
-  /** activation(x Wᵀ + b): dx = dy W, dW = dyᵀ x, db = Σ dy */
+  /** Linear y = activation(x Wᵀ + b): dx = dy W, dW = dyᵀ x, db = Σ dy */
   linear(node, dy, build) {
     const [x, weight, bias] = node.inputs as readonly [Node, Node, Node?];
     const slope = () => build.rows(node.attrs.activation === 'relu' ? whereAboveZero(node, dy, build) : dy);
     const gradients: InputGradient[] = [
       () => build.reshape(build.add('matmul', [slope(), weight]), x.type.shape),
-      () => build.add('matmul', [turned(slope(), build), build.rows(x)]),
+      () => build.add('matmul', [transposed(slope(), build), build.rows(x)]),
     ];
     if (bias) gradients.push(() => build.summedTo(slope(), bias.type.shape));
     return gradients;
@@ -76,11 +76,12 @@ export const rules: { readonly [O in OpName]?: Rule<O> } = {
     if (!sameShape(a.type.shape.slice(0, -2), b.type.shape.slice(0, -2))) return [null, null];
     return [
       () => build.add('matmul', [dy, b], { transposeB: !transposeB }),
-      () => (transposeB ? build.add('matmul', [turned(dy, build), a]) : build.add('matmul', [turned(a, build), dy])),
+      () =>
+        transposeB ? build.add('matmul', [transposed(dy, build), a]) : build.add('matmul', [transposed(a, build), dy]),
     ];
   },
 
-  /** y = γ∘n + β with n = (x - mean) r: dx = r (g - mean(g) - n mean(g n)), g = γ∘dy */
+  /** LayerNorm y = γ∘n + β with n = (x - mean) r: dx = r (g - mean(g) - n mean(g n)), g = γ∘dy */
   layerNorm(node, dy, build) {
     const [x, gamma, beta] = node.inputs as readonly [Node, Node, Node];
     const normal = () => {
@@ -118,7 +119,10 @@ export const rules: { readonly [O in OpName]?: Rule<O> } = {
     return [() => build.add('transpose', [dy], { permutation: inverse })];
   },
 
-  /** dy between zeros. They are what is beside it, times 0: the length of an axis may only be known at run time. */
+  /**
+   * Slice: dx is dy between zeros. These are made of the elements beside the slice, times 0: the length of an axis may
+   * only be known at run time.
+   */
   slice(node, dy, build) {
     const x = node.inputs[0] as Node;
     const { axis, start, end } = node.attrs;
@@ -185,21 +189,21 @@ export const refused: { readonly [O in OpName]?: string } = {
   sqrt: NO_RULE,
 };
 
-/** By a product: ONNX Runtime 1.30 takes ten times as long for a Where. */
+/** Keeps dy where y is above zero. By a product: ONNX Runtime 1.30 takes ten times as long for a Where. */
 function whereAboveZero(y: Node, dy: Node, build: GradientBuilder): Node {
   const isAbove = build.add('compare', [y, build.scalar(0)], { test: 'greater' });
   return build.times(dy, build.add('cast', [isAbove], { to: 'f32' }));
 }
 
-/** With its last two axes changed. */
-function turned(x: Node, build: GradientBuilder): Node {
+/** Swaps the last two axes. */
+function transposed(x: Node, build: GradientBuilder): Node {
   const axes = x.type.shape.map((_, axis) => axis);
   return build.add('transpose', [x], { permutation: [...axes.slice(0, -2), ...axes.slice(-2).reverse()] });
 }
 
 /**
- * A few of an axis of unknown length, as the first token of a sequence: a slice cannot name the rest of the axis, but a
- * running number of its elements tells which they are.
+ * Builds the gradient of a slice of an axis of unknown length, as the first token of a sequence. No slice can name the
+ * rest of the axis to put zeros there, but the first element is the only one without a neighbour before it.
  */
 function sliceOfSymbol(node: Call<'slice'>, dy: Node, build: GradientBuilder): InputGradient {
   const x = node.inputs[0] as Node;
@@ -207,14 +211,17 @@ function sliceOfSymbol(node: Call<'slice'>, dy: Node, build: GradientBuilder): I
   const at = axisOf(node.attrs.axis, x.type.shape.length);
   if (at === null || start !== 0 || end !== 1) return null;
   return () => {
-    // Each element's neighbour before it is there, but for the first.
+    // 1 where an element has a neighbour before it, and that is everywhere but at the first.
     const ones = build.plus(build.times(x, 0), 1);
     const hasNeighbour = build.add('shift', [ones], { axis: at, offset: -1 });
     return build.times(build.minus(ones, hasNeighbour), dy);
   };
 }
 
-/** Φ(x) + x φ(x). There is no exp among the ops: e^a = σ(a) / (1 - σ(a)), and a = -x²/2 is where that is exact. */
+/**
+ * Builds the slope of GELU, Φ(x) + x φ(x). There is no exp among the ops: e^a = σ(a) / (1 - σ(a)), which loses no
+ * digits where a is negative, as a = -x²/2 is.
+ */
 function geluSlope(x: Node, build: GradientBuilder): Node {
   const cdf = build.times(build.plus(build.add('erf', [build.times(x, Math.SQRT1_2)]), 1), 0.5);
   const sigmoid = build.add('sigmoid', [build.times(build.times(x, x), -0.5)]);
@@ -222,7 +229,7 @@ function geluSlope(x: Node, build: GradientBuilder): Node {
   return build.plus(cdf, build.times(build.times(x, exponential), 1 / Math.sqrt(2 * Math.PI)));
 }
 
-/** With t = tanh(u), u = √(2/π) (x + 0.044715 x³): (1 + t)/2 + x (1 - t²) u'/2 */
+/** Builds the slope of GELU by tanh: with t = tanh(u), u = √(2/π) (x + 0.044715 x³), (1 + t)/2 + x (1 - t²) u'/2. */
 function geluSlopeByTanh(x: Node, build: GradientBuilder): Node {
   const square = build.times(x, x);
   const scale = Math.sqrt(2 / Math.PI);

@@ -9,27 +9,31 @@ import { lint, type RuleFinding } from './rule.ts';
 import { readTfliteModel } from './tflite/model.ts';
 import { type DelegationPrediction, predictDelegation } from './tflite/xnnpack.ts';
 
+/** The result of linting a file. */
 export interface LintResult {
   readonly format: 'tflite' | 'onnx';
-  /** How many rules were asked. */
+  /** The number of rules there are for the format. */
   readonly rules: number;
-  /** Errors first. */
+  /** The findings of all rules, errors first. */
   readonly findings: readonly RuleFinding[];
-  /** No finding is an error. */
+  /** Whether no finding is an error. */
   readonly ok: boolean;
 }
 
-/** Rules for TFLite are asked of the whole file, weights included, so it must fit into memory. */
+/** The largest TFLite file that is linted: rules look at all of it, weights included, so it must fit into memory. */
 const MAX_BYTES = 2 ** 31;
 
-/** Asks every rule of a written file. Throws UNKNOWN_FORMAT for what has no rules, MALFORMED for a broken file. */
+/**
+ * Checks a written TFLite or ONNX file by every rule. Throws UNKNOWN_FORMAT for a format without rules, MALFORMED for a
+ * broken file, UNSUPPORTED for a TFLite file of more than 2 GiB.
+ */
 export function lintFile(path: string): LintResult {
-  // A damaged file is known by its name only; what is wrong with it is then said by the reader.
+  // A damaged file is recognized by its name only; its reader then says what is wrong with it.
   const isOnnx = path.endsWith('.onnx') || runtimeFor(path).name === 'onnxruntime';
   return isOnnx ? lintOnnx(path) : lintBytes(readWhole(path), path);
 }
 
-/** The same for a TFLite file's bytes; `name` is what errors call it. */
+/** Checks a TFLite file's bytes by every rule; `name` is what errors call it. Throws as `lintFile` does. */
 export function lintBytes(bytes: Uint8Array, name: string): LintResult {
   const findings = lint(tfliteRules, readTfliteModel(checkFormat(bytes, name), name));
   return resultOf('tflite', tfliteRules.length, findings);
@@ -51,12 +55,15 @@ function resultOf(format: LintResult['format'], rules: number, findings: readonl
   return { format, rules, findings, ok: findings.every(({ severity }) => severity !== 'error') };
 }
 
-/** Which operators of a TFLite file XNNPACK would take, and in how many partitions. Throws as `lintFile` does. */
+/** Predicts which operators of a TFLite file XNNPACK takes, and in how many partitions. Throws as `lintFile` does. */
 export function predictXnnpack(path: string): DelegationPrediction {
   return predictDelegation(readTfliteModel(checkFormat(readWhole(path), path), path));
 }
 
-/** What ONNX Runtime runs each product of an ONNX file as that has integers in it. Throws what reading ONNX throws. */
+/**
+ * Predicts which kernel ONNX Runtime runs for each product of an ONNX file that has integers in it. Throws MALFORMED
+ * for a file that is not ONNX, UNSUPPORTED for tensor types that mbert does not have.
+ */
 export function predictOnnxRuntime(path: string): readonly Product[] {
   const { model, close } = openOnnx(path);
   try {
@@ -76,7 +83,7 @@ function readWhole(path: string): Uint8Array {
   }
 }
 
-/** Where a FlatBuffer has its file identifier. */
+/** The place of the file identifier in a FlatBuffer, in bytes. */
 const IDENTIFIER = { start: 4, end: 8 };
 
 function checkFormat(bytes: Uint8Array, name: string): Uint8Array {

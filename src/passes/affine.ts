@@ -1,16 +1,22 @@
 import { sizeOf } from '../ir/shape.ts';
 import { readF32, type Tensor, takeF32, tensorOf } from '../ir/tensor.ts';
 
-/** A factor or an addend per channel, in f64 because products of many of them meet in one weight. */
+/** A factor or an addend per channel, in f64 because products of many of them accumulate in one weight. */
 export type PerChannel = Float64Array;
 
-/** How a value's channels are stored: real = scale∘stored + offset, where null stands for ones and zeros. */
+/**
+ * The affine form in which a value is stored, channel by channel: real = scale∘stored + offset. A null scale stands for
+ * ones, a null offset for zeros.
+ */
 export interface Gauge {
   readonly scale: PerChannel | null;
   readonly offset: PerChannel | null;
 }
 
-/** diag(rows) W for W [out, in]. With `inPlace` the tensor's own memory is changed: it must have no other reader. */
+/**
+ * Scales the rows of W [out, in]: diag(rows) W. With `inPlace` the tensor's own memory is changed: it must have no
+ * other reader.
+ */
 export function scaledRows(weight: Tensor, rows: PerChannel, inPlace = false): Tensor {
   const [out, width] = weight.shape as readonly [number, number];
   const values = inPlace ? readF32(weight) : takeF32(weight);
@@ -22,7 +28,10 @@ export function scaledRows(weight: Tensor, rows: PerChannel, inPlace = false): T
   return tensorOf('f32', weight.shape, values);
 }
 
-/** W diag(columns) and W v for W [out, in] and v [in], in one reading of W: what a linear absorbs of its input's gauge. */
+/**
+ * Computes W diag(columns) and W v for W [out, in] and v [in] in one reading of W: what a linear absorbs of its input's
+ * gauge.
+ */
 export function absorbColumns(
   weight: Tensor,
   columns: PerChannel,
@@ -44,7 +53,7 @@ export function absorbColumns(
   return { weight: tensorOf('f32', weight.shape, values), product: vector && product };
 }
 
-/** W v for W [out, in] and v [in]. */
+/** Multiplies W [out, in] with v [in]. */
 export function timesVector(weight: Tensor, vector: PerChannel): PerChannel {
   const [out, width] = weight.shape as readonly [number, number];
   const values = readF32(weight);
@@ -57,7 +66,7 @@ export function timesVector(weight: Tensor, vector: PerChannel): PerChannel {
   return result;
 }
 
-/** x∘scale + offset on the last axis of a table [..., channels]. */
+/** Computes x∘scale + offset on the last axis of a table [..., channels]. */
 export function affineTable(table: Tensor, scale: PerChannel, offset?: PerChannel): Tensor {
   const values = takeF32(table);
   const width = scale.length;
@@ -68,12 +77,12 @@ export function affineTable(table: Tensor, scale: PerChannel, offset?: PerChanne
   return tensorOf('f32', table.shape, values);
 }
 
-/** The elements as f64. */
+/** Reads a tensor's elements as f64. */
 export function perChannel(tensor: Tensor): PerChannel {
   return Float64Array.from(readF32(tensor));
 }
 
-/** a∘b + c, where null stands for all ones (a) or all zeros (c). */
+/** Computes a∘b + c, where null stands for all ones (a) or all zeros (c). */
 export function timesPlus(a: PerChannel | null, b: PerChannel, c: PerChannel | null): PerChannel {
   const result = new Float64Array(b.length);
   for (let i = 0; i < b.length; i++)
@@ -81,7 +90,7 @@ export function timesPlus(a: PerChannel | null, b: PerChannel, c: PerChannel | n
   return result;
 }
 
-/** The sum, where null stands for zeros; null if both are. */
+/** Adds two vectors, where null stands for zeros; null if both are. */
 export function sum(a: PerChannel | null, b: PerChannel | null): PerChannel | null {
   if (a === null || b === null) return a ?? b;
   const result = new Float64Array(a.length);
@@ -95,7 +104,7 @@ export function reciprocal(values: PerChannel): PerChannel {
   return result;
 }
 
-/** A vector as an f32 constant's tensor [channels]. */
+/** Converts a vector to the f32 tensor [channels] of a constant. */
 export function vectorTensor(values: PerChannel): Tensor {
   return tensorOf('f32', [values.length], Float32Array.from(values));
 }

@@ -9,7 +9,10 @@ export interface ConstantLinear {
   readonly bias: Constant | undefined;
 }
 
-/** The parts of a linear with constant weights, else null. One whose result is stored quantized stays as it is. */
+/**
+ * The parts of a linear with constant weights; null for any other node, and for a linear whose result is stored
+ * quantized.
+ */
 export function constantLinear(node: Node): ConstantLinear | null {
   if (node.op !== 'linear' || node.type.quant !== undefined) return null;
   const [x, weight, bias] = node.inputs;
@@ -17,12 +20,15 @@ export function constantLinear(node: Node): ConstantLinear | null {
   return { node, x, weight, bias };
 }
 
-/** True where `node` feeds one node only and is no output of the graph, so that it may change with that node. */
+/** Whether `node` feeds one node only and is not an output of the graph, so that it may change with that node. */
 export function hasOneUse(graph: Graph, node: Node): boolean {
   return node.users.size === 1 && !graph.outputs.some((output) => output.node === node);
 }
 
-/** From a [batch, heads, sequence, size] operand of attention back through transpose, reshape and slice to its linear. */
+/**
+ * Walks from an operand of attention [batch, heads, sequence, size] back through transposes and reshapes to the linear
+ * that computes it; null where there is none, or where something else reads a value on the way.
+ */
 export function projectionOf(
   graph: Graph,
   operand: Node,
@@ -49,7 +55,10 @@ export function rebuildPath(graph: Graph, base: Node, path: readonly Node[]): No
   return node;
 }
 
-/** The heads of one attention joined again: reshape(transpose(matmul(softmax, value))), channels in the value's order. */
+/**
+ * An attention's context, its heads joined again: reshape(transpose(matmul(softmax, value))), channels in the value's
+ * order.
+ */
 export interface Context {
   readonly joined: Call<'reshape'>;
   readonly turned: Call<'transpose'>;
@@ -58,7 +67,10 @@ export interface Context {
   readonly value: { readonly linear: ConstantLinear; readonly path: readonly Node[] };
 }
 
-/** Finds attention's context at its last reshape, or says why what looks like one is not. */
+/**
+ * Finds attention's context at its last reshape. A string says why a node that looks like one is not; null: it does not
+ * look like one.
+ */
 export function contextOf(graph: Graph, joined: Node): Context | string | null {
   if (joined.op !== 'reshape') return null;
   const turned = joined.inputs[0];
@@ -81,7 +93,10 @@ export function contextOf(graph: Graph, joined: Node): Context | string | null {
   return { joined, turned, product, probabilities, value };
 }
 
-/** The same context from a value without bias; each row of softmax sums to 1, so the bias reappears whole in the context. */
+/**
+ * Builds a context from its value without the value's bias. Each row of softmax sums to 1, so what the context lacks is
+ * exactly that bias.
+ */
 export function contextWithoutBias(graph: Graph, { joined, turned, product, probabilities, value }: Context): Node {
   const { x, weight, node } = value.linear;
   const linear = graph.add('linear', [x, weight], node.attrs, node.name);

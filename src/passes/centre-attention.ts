@@ -5,7 +5,7 @@ import { type PerChannel, perChannel, sum, timesVector, vectorTensor } from './a
 import { type ConstantLinear, constantLinear, contextOf, hasOneUse, projectionOf } from './attention.ts';
 import { scoresOf } from './drop-key-bias.ts';
 
-/** A key's linear, or a value's with the linears that read attention's context. */
+/** A linear whose results are centred: a key's, or a value's with the linears that read attention's context. */
 interface Site {
   readonly linear: ConstantLinear;
   readonly readers: readonly Node[];
@@ -18,24 +18,26 @@ function sitesOf(graph: Graph, context: PassContext): Site[] {
     const key = scores !== null && typeof scores !== 'string' ? projectionOf(graph, scores.inputs[1] as Node) : null;
     if (key) sites.push({ linear: key.linear, readers: [] });
     const output = constantLinear(node);
-    const found = output && hasOneUse(graph, output.x) ? contextOf(graph, output.x) : null;
-    if (found !== null && typeof found !== 'string') sites.push({ linear: found.value.linear, readers: [node] });
+    const joined = output && hasOneUse(graph, output.x) ? contextOf(graph, output.x) : null;
+    if (joined !== null && typeof joined !== 'string') sites.push({ linear: joined.value.linear, readers: [node] });
   }
   return sites.filter(({ linear, readers }) => ![linear.node, ...readers].some((node) => context.keeps(node)));
 }
 
+/** The middle of each channel's range on the calibration samples. */
 function centreOf(statistics: Statistics, node: Node): PerChannel | undefined {
   const channels = statistics.get(node.name)?.channels;
   return channels?.max.map((max, c) => (max + (channels.min[c] as number)) / 2);
 }
 
-function withBias(graph: Graph, node: Node, change: PerChannel): void {
+/** Adds `change` to the bias of the linear `node`. */
+function addToBias(graph: Graph, node: Node, change: PerChannel): void {
   const linear = constantLinear(node);
   if (linear === null) return;
   const { x, weight, bias } = linear;
   const values = sum(change, bias ? perChannel(bias.tensor) : null) ?? change;
-  const made = graph.constant(vectorTensor(values), bias?.name ?? `${node.name}.bias`);
-  graph.replace(node, () => graph.add('linear', [x, weight, made], linear.node.attrs, node.name));
+  const sumBias = graph.constant(vectorTensor(values), bias?.name ?? `${node.name}.bias`);
+  graph.replace(node, () => graph.add('linear', [x, weight, sumBias], linear.node.attrs, node.name));
 }
 
 async function run(graph: Graph, context: PassContext): Promise<PassReport> {
@@ -49,22 +51,23 @@ async function run(graph: Graph, context: PassContext): Promise<PassReport> {
     const shift = readers.map((reader) =>
       timesVector((constantLinear(reader) as ConstantLinear).weight.tensor, centre),
     );
-    withBias(
+    addToBias(
       graph,
       linear.node,
       centre.map((value) => -value),
     );
     readers.forEach((reader, i) => {
-      withBias(graph, reader, shift[i] as PerChannel);
+      addToBias(graph, reader, shift[i] as PerChannel);
     });
   }
   return { rewrites: sites.length, declined: [] };
 }
 
 /**
- * Keys and values are stored without a zero point where attention is computed in integers, so that what lies off centre
- * costs precision. q·(k_j - e) = q·k_j - q·e changes a whole row of scores alike, which softmax does not see; rows of
- * softmax sum to 1, so that P (V - 1 eᵀ) = P V - 1 eᵀ, and W e in the bias of the linear behind gives it back.
+ * Centres keys and values around zero: where attention is computed in integers they are stored without a zero point, so
+ * that a range off centre costs precision. q·(k_j - e) = q·k_j - q·e changes a whole row of scores alike, which softmax
+ * does not see; rows of softmax sum to 1, so that P (V - 1 fᵀ) = P V - 1 fᵀ, and W f in the bias of the linear that
+ * follows gives it back.
  */
 export const centreAttention: Pass = {
   name: 'centre-attention',

@@ -5,13 +5,15 @@ import { type PerChannel, perChannel, sum, timesVector, vectorTensor } from './a
 import { constantLinear, hasOneUse } from './attention.ts';
 import { moveValueBias } from './move-value-bias.ts';
 
-/** What reads a norm's result: linears that read it, and linears whose result it is added to. */
+/** The readers of a norm's result. */
 interface Readers {
+  /** Linears that read the result. */
   readonly reading: readonly Call<'linear'>[];
+  /** Linears to whose result it is added. */
   readonly beside: readonly Call<'linear'>[];
 }
 
-/** Everything that reads the norm, if all of it can take up an offset; else the reason why not. */
+/** Lists everything that reads the norm, if all of it can take up an offset; else says why not. */
 function readersOf(graph: Graph, norm: Node): Readers | string {
   const reading: Call<'linear'>[] = [];
   const beside: Call<'linear'>[] = [];
@@ -31,7 +33,7 @@ function readersOf(graph: Graph, norm: Node): Readers | string {
   return { reading, beside };
 }
 
-/** A reshape or slice that leaves the channels as they are. */
+/** Whether a node is a reshape or slice that leaves the channels as they are. */
 function movesTokens(node: Node): boolean {
   return (node.op === 'slice' || node.op === 'reshape') && keepsChannels(node);
 }
@@ -39,30 +41,30 @@ function movesTokens(node: Node): boolean {
 async function run(graph: Graph, context: PassContext) {
   if (!context.statistics) return { rewrites: 0, declined: ['needs calibration samples'] };
   const declined: string[] = [];
-  const found = new Map<Call<'layerNorm'>, Readers>();
+  const readersByNorm = new Map<Call<'layerNorm'>, Readers>();
   for (const node of graph.nodes()) {
     if (node.op !== 'layerNorm' || node.inputs[2]?.op !== 'constant' || context.keeps(node)) continue;
     const readers = readersOf(graph, node);
     if (typeof readers === 'string') declined.push(`${node.name}: ${readers}`);
-    else found.set(node, readers);
+    else readersByNorm.set(node, readers);
   }
-  const statistics = await context.statistics([...found.keys()].map((node) => ({ node, channels: true })));
-  const extra = new Map<Node, PerChannel>();
-  for (const [norm, { reading, beside }] of found) {
+  const statistics = await context.statistics([...readersByNorm.keys()].map((node) => ({ node, channels: true })));
+  const addedBias = new Map<Node, PerChannel>();
+  for (const [norm, { reading, beside }] of readersByNorm) {
     const channels = statistics.get(norm.name)?.channels;
     if (channels === undefined) continue;
     const centre = channels.max.map((most, c) => (most + (channels.min[c] as number)) / 2);
     for (const linear of reading) {
       const weight = linear.inputs[1] as Node & { readonly op: 'constant' };
-      extra.set(linear, sum(extra.get(linear) ?? null, timesVector(weight.tensor, centre)) as PerChannel);
+      addedBias.set(linear, sum(addedBias.get(linear) ?? null, timesVector(weight.tensor, centre)) as PerChannel);
     }
-    for (const linear of beside) extra.set(linear, sum(extra.get(linear) ?? null, centre) as PerChannel);
+    for (const linear of beside) addedBias.set(linear, sum(addedBias.get(linear) ?? null, centre) as PerChannel);
     shiftNorm(graph, norm, centre);
   }
-  for (const [linear, bias] of extra) addBias(graph, linear as Call<'linear'>, bias);
-  // A value that got a bias back loses it again, so that its range is its own.
-  if (extra.size > 0) await moveValueBias.run(graph, context);
-  return { rewrites: found.size, declined };
+  for (const [linear, bias] of addedBias) addBias(graph, linear as Call<'linear'>, bias);
+  // Attention's values that got a bias here pass it on again, so that it does not widen their range.
+  if (addedBias.size > 0) await moveValueBias.run(graph, context);
+  return { rewrites: readersByNorm.size, declined };
 }
 
 function shiftNorm(graph: Graph, norm: Call<'layerNorm'>, centre: PerChannel): void {
@@ -73,17 +75,18 @@ function shiftNorm(graph: Graph, norm: Call<'layerNorm'>, centre: PerChannel): v
   );
 }
 
-function addBias(graph: Graph, linear: Call<'linear'>, extra: PerChannel): void {
+function addBias(graph: Graph, linear: Call<'linear'>, addend: PerChannel): void {
   const [x, weight, bias] = linear.inputs as readonly [Node, Node, Node?];
-  const total = sum(extra, bias?.op === 'constant' ? perChannel(bias.tensor) : null) as PerChannel;
+  const total = sum(addend, bias?.op === 'constant' ? perChannel(bias.tensor) : null) as PerChannel;
   const constant = graph.constant(vectorTensor(total), bias?.name ?? `${linear.name}.bias`);
   graph.replace(linear, () => graph.add('linear', [x, weight, constant], linear.attrs, linear.name));
 }
 
 /**
- * LayerNorm's beta is an offset that everything behind it can take up: x = x̂ + e, where linears that read x add W e to
- * their bias, and linears that x is added to add e to theirs. With e in the middle of each channel's range, channels that
- * are large but hardly vary, as BERTs have, no longer widen the range of all.
+ * Centres the results of layer norms. Beta is an offset that everything after a LayerNorm can take up: in x = x̂ + e,
+ * linears that read x add W e to their bias, and linears to whose result x is added add e to theirs. With e in the
+ * middle of each channel's range, channels that are large but hardly vary, as BERTs have, no longer widen the range of
+ * the whole tensor.
  */
 export const centreNorms: Pass = {
   name: 'centre-norms',

@@ -4,7 +4,10 @@ import type { Pass } from '../ir/pass.ts';
 import { axisOf } from '../ir/shape.ts';
 import { hasOneUse, projectionOf, rebuildPath } from './attention.ts';
 
-/** From softmax back to the scores, through a mask that is added and a factor that is one number; or why that is not so. */
+/**
+ * Walks from a softmax back to the scores q @ kᵀ, through a mask that is added and factors that are one number each. A
+ * string says why the scores cannot be changed; null: there are none.
+ */
 export function scoresOf(graph: Graph, softmax: Call<'softmax'>): Call<'matmul'> | string | null {
   let node: Node | undefined = softmax.inputs[0];
   if (axisOf(softmax.attrs.axis, softmax.type.shape.length) !== softmax.type.shape.length - 1) return null;
@@ -19,12 +22,16 @@ export function scoresOf(graph: Graph, softmax: Call<'softmax'>): Call<'matmul'>
   return node?.op === 'matmul' && node.attrs.transposeB && hasOneUse(graph, node) ? node : null;
 }
 
+/** Whether a matrix product goes into `node` through sums, products and quotients alone. */
 function leadsToScores(node: Node): boolean {
   if (node.op === 'matmul') return true;
   return ['add', 'sub', 'mul', 'div'].includes(node.op) && node.inputs.some(leadsToScores);
 }
 
-/** q·(k_j + b) = q·k_j + q·b adds the same to a whole row of scores, which softmax does not see. */
+/**
+ * Drops the bias of attention's keys: q·(k_j + b) = q·k_j + q·b adds the same to a whole row of scores, which softmax
+ * does not see.
+ */
 export const dropKeyBias: Pass = {
   name: 'drop-key-bias',
   summary: 'softmax(q @ (k + b) + mask)  ->  softmax(q @ k + mask)',

@@ -9,18 +9,19 @@ import { applyGauges } from './streams/apply-gauges.ts';
 import { guessSizes } from './streams/stream-scales.ts';
 import { rolesOf } from './streams/streams.ts';
 
-/** A value whose channels may have any positive scale s, because what follows undoes it. */
+/** A value whose channels may have any positive scale s, because what reads the value undoes the scale. */
 interface Pair {
-  /** Looked at to choose s. */
+  /** The node whose channels s is to equalize. */
   readonly value: Node;
-  /** Everything that is stored divided by s. */
+  /** All nodes that are stored divided by s. */
   readonly divided: readonly Node[];
-  /** What s is weighed against: the columns of the linears that read the value, or the key of a query. */
+  /** Linears that read the value: s is balanced against their columns, which it multiplies. None where `key` is. */
   readonly readers: readonly Node[];
+  /** The key that the value, a query, is multiplied with: s is balanced against its channels, which it multiplies. */
   readonly key?: Node;
 }
 
-/** A pass over all pairs that `find` sees at a node. */
+/** Builds a pass that equalizes all pairs that `find` sees at a node. */
 function equalizePairs(names: Pick<Pass, 'name' | 'summary'>, find: (graph: Graph, node: Node) => Pair | null): Pass {
   return {
     ...names,
@@ -32,14 +33,14 @@ function equalizePairs(names: Pick<Pass, 'name' | 'summary'>, find: (graph: Grap
         if (pair && ![...pair.divided, ...pair.readers].some((part) => context.keeps(part))) pairs.push(pair);
       }
       if (pairs.length === 0) return { rewrites: 0, declined: [] };
-      const looked = pairs.flatMap(({ value, key }) => (key ? [value, key] : [value]));
-      const statistics = await context.statistics?.(looked.map((node) => ({ node, channels: true })));
+      const observed = pairs.flatMap(({ value, key }) => (key ? [value, key] : [value]));
+      const statistics = await context.statistics?.(observed.map((node) => ({ node, channels: true })));
       const guesses = statistics ? undefined : guessSizes(graph);
       const sizesOf = (node: Node) => guesses?.get(node) ?? sizes(statistics?.get(node.name)?.channels);
       const scales = new Map<Node, PerChannel>();
       for (const { value, divided, readers, key } of pairs) {
-        const own = sizesOf(value);
-        const scale = balance(own, key ? sizesOf(key) : columnSizes(readers, own.length));
+        const valueSizes = sizesOf(value);
+        const scale = balance(valueSizes, key ? sizesOf(key) : columnSizes(readers, valueSizes.length));
         for (const node of divided) scales.set(node, scale);
         if (key) scales.set(key, reciprocal(scale));
       }
@@ -49,23 +50,27 @@ function equalizePairs(names: Pick<Pass, 'name' | 'summary'>, find: (graph: Grap
   };
 }
 
+/** The largest magnitude of each channel. */
 function sizes(channels: ChannelStatistics | undefined): PerChannel {
   if (channels === undefined) return new Float64Array(0);
   return channels.max.map((max, c) => absMax({ min: channels.min[c] as number, max }));
 }
 
-/** s = √(a / b), the geometric mean of all s being 1: half of a's differences move over to b. Dead channels get 1. */
+/**
+ * Computes s = √(a / b), the geometric mean of all s being 1: half of the differences between a's channels move over to
+ * b. Dead channels get 1.
+ */
 function balance(a: PerChannel, b: PerChannel): PerChannel {
   const logs = a.map((size, c) => {
-    const other = b[c] as number;
-    return size > 0 && other > 0 ? Math.log(size / other) / 2 : Number.NaN;
+    const counterpart = b[c] as number;
+    return size > 0 && counterpart > 0 ? Math.log(size / counterpart) / 2 : Number.NaN;
   });
   const live = logs.filter((log) => !Number.isNaN(log));
   const mean = live.reduce((sum, log) => sum + log, 0) / live.length;
   return logs.map((log) => (Number.isNaN(log) ? 1 : Math.exp(log - mean)));
 }
 
-/** Largest |W| of each column of W [out, channels], over all readers. */
+/** The largest |W| of each column of W [out, channels], over all readers. */
 function columnSizes(readers: readonly Node[], channels: number): PerChannel {
   const largest = new Float64Array(channels);
   for (const reader of readers) {
@@ -85,7 +90,7 @@ function isReadOnlyByLinears(graph: Graph, node: Node): boolean {
   return [...node.users].every((user) => constantLinear(user));
 }
 
-/** Every positive scale passes a relu: relu(s x) = s relu(x). */
+/** Equalizes the channels between two linears. Every positive scale passes a relu: relu(s x) = s relu(x). */
 export const equalizeLinears: Pass = equalizePairs(
   {
     name: 'equalize-linears',
@@ -97,7 +102,10 @@ export const equalizeLinears: Pass = equalizePairs(
       : null,
 );
 
-/** P (V diag(1/s)) diag(s) = P V: attention mixes tokens, and leaves each channel of the value apart. */
+/**
+ * Equalizes the channels of attention's values: P (V diag(1/s)) diag(s) = P V, as attention mixes tokens but not
+ * channels.
+ */
 export const equalizeValueOutput: Pass = equalizePairs(
   {
     name: 'equalize-value-output',
@@ -110,7 +118,7 @@ export const equalizeValueOutput: Pass = equalizePairs(
   },
 );
 
-/** (Q diag(1/s)) (K diag(s))ᵀ = Q Kᵀ. */
+/** Equalizes the channels of queries and keys: (Q diag(1/s)) (K diag(s))ᵀ = Q Kᵀ. */
 export const equalizeQueryKey: Pass = equalizePairs(
   {
     name: 'equalize-query-key',

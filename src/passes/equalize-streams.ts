@@ -8,7 +8,7 @@ import { type Offsets, planOffsets } from './streams/stream-offsets.ts';
 import { clampedScale, guessSizes, scaleOf } from './streams/stream-scales.ts';
 import { findStreams, type Role, type Stream } from './streams/streams.ts';
 
-/** Where a stream's values are computed that a linear reads, there or further down. */
+/** The points of a stream: the nodes that compute a value which a linear reads, as it is or moved. */
 function pointsOf({ values }: Stream, roles: ReadonlyMap<Node, Role>): Node[] {
   const isRead = (node: Node): boolean =>
     [...node.users].some((user) => {
@@ -19,26 +19,32 @@ function pointsOf({ values }: Stream, roles: ReadonlyMap<Node, Role>): Node[] {
   return values.filter((node) => (node.op === 'add' || roles.get(node)?.result === 'free') && isRead(node));
 }
 
-/** The largest distance of each channel from its offset at a point, and the offset that makes it smallest. */
-interface Measured {
+/** Statistics of a stream's channels at one of its points. */
+interface PointStatistics {
+  /** The offset of each channel that makes its size smallest; undefined where nothing was run. */
   readonly centre: PerChannel | undefined;
+  /** The largest distance of each channel from its offset. */
   size(offset: PerChannel | undefined): PerChannel;
-  /** The mean square of each channel, the offset taken off; undefined where nothing was run. */
+  /** The mean square of each channel, the offset subtracted; undefined where nothing was run. */
   power(offset: PerChannel | undefined): PerChannel | undefined;
 }
 
-/** By running the calibration samples, or where there are none by what the weights suggest. */
-async function measure(graph: Graph, points: readonly Node[], context: PassContext): Promise<Map<Node, Measured>> {
-  const measured = new Map<Node, Measured>();
+/** Measures the points by running the calibration samples; without samples, guesses their sizes from the weights. */
+async function measure(
+  graph: Graph,
+  points: readonly Node[],
+  context: PassContext,
+): Promise<Map<Node, PointStatistics>> {
+  const pointStatistics = new Map<Node, PointStatistics>();
   const statistics = await context.statistics?.(points.map((node) => ({ node, channels: true })));
   const guesses = statistics ? undefined : guessSizes(graph);
   for (const node of points) {
     const guess = guesses?.get(node);
-    const found = statistics?.get(node.name)?.channels;
-    if (guess) measured.set(node, { centre: undefined, size: () => guess, power: () => undefined });
-    if (!found) continue;
-    const { min, max, mean, rms } = found;
-    measured.set(node, {
+    const channels = statistics?.get(node.name)?.channels;
+    if (guess) pointStatistics.set(node, { centre: undefined, size: () => guess, power: () => undefined });
+    if (!channels) continue;
+    const { min, max, mean, rms } = channels;
+    pointStatistics.set(node, {
       centre: max.map((most, c) => (most + (min[c] as number)) / 2),
       size: (offset) =>
         max.map((most, c) =>
@@ -51,7 +57,7 @@ async function measure(graph: Graph, points: readonly Node[], context: PassConte
         }),
     });
   }
-  return measured;
+  return pointStatistics;
 }
 
 async function run(graph: Graph, context: PassContext): Promise<PassReport> {
@@ -61,17 +67,17 @@ async function run(graph: Graph, context: PassContext): Promise<PassReport> {
     .map((stream) => ({ stream, points: pointsOf(stream, roles) }));
   const declined = obstaclesOf(streams);
   if (free.length === 0) return { rewrites: 0, declined };
-  const measured = await measure(
+  const pointStatistics = await measure(
     graph,
     free.flatMap(({ points }) => points),
     context,
   );
-  const offsets = centre(graph, roles, free, measured);
+  const offsets = centre(graph, roles, free, pointStatistics);
   const scales = new Map<Node, PerChannel>();
   for (const { stream, points } of free) {
-    const sizes = points.map((node) => measured.get(node)?.size(offsets.values.get(node)));
+    const sizes = points.map((node) => pointStatistics.get(node)?.size(offsets.values.get(node)));
     const ranges = scaleOf(sizes.filter((size) => size !== undefined));
-    const { scale, clamped } = clampedScale(balancedScale(ranges, readersOf(points, roles, measured, offsets)));
+    const { scale, clamped } = clampedScale(balancedScale(ranges, readersOf(points, roles, pointStatistics, offsets)));
     for (const node of stream.values) scales.set(node, scale);
     if (clamped.length > 0) {
       declined.push(
@@ -80,16 +86,16 @@ async function run(graph: Graph, context: PassContext): Promise<PassReport> {
     }
   }
   applyGauges(graph, roles, scales, offsets);
-  // Keys need no care: drop-key-bias comes later.
+  // What keys got in their bias needs no care: drop-key-bias runs later.
   if (offsets.values.size > 0) await moveValueBias.run(graph, context);
   return { rewrites: free.length, declined };
 }
 
-/** Linears that read a stream's values as such, or moved. */
+/** Lists the linears that read a stream's values, as they are or moved, with the channels' sizes and powers there. */
 function readersOf(
   points: readonly Node[],
   roles: ReadonlyMap<Node, Role>,
-  measured: ReadonlyMap<Node, Measured>,
+  pointStatistics: ReadonlyMap<Node, PointStatistics>,
   offsets: Offsets,
 ): StreamReader[] {
   const readers: StreamReader[] = [];
@@ -103,26 +109,27 @@ function readersOf(
   };
   for (const node of points) {
     const offset = offsets.values.get(node);
-    const found = measured.get(node);
-    const power = found?.power(offset);
-    if (found && power) visit(node, found.size(offset), power);
+    const statistics = pointStatistics.get(node);
+    const power = statistics?.power(offset);
+    if (statistics && power) visit(node, statistics.size(offset), power);
   }
   return readers;
 }
 
+/** Plans the offsets that centre the points of all free streams; none where that is impossible. */
 function centre(
   graph: Graph,
   roles: ReadonlyMap<Node, Role>,
   free: readonly { readonly stream: Stream }[],
-  measured: ReadonlyMap<Node, Measured>,
+  pointStatistics: ReadonlyMap<Node, PointStatistics>,
 ): Offsets {
   const centres = new Map<Node, PerChannel>();
-  for (const [node, { centre: found }] of measured) if (found) centres.set(node, found);
+  for (const [node, point] of pointStatistics) if (point.centre) centres.set(node, point.centre);
   const restored = new Set(free.flatMap(({ stream }) => stream.values));
   return planOffsets(graph, roles, centres, restored) ?? { values: new Map(), constants: new Map() };
 }
 
-/** One line for all streams that have the same obstacle: a model with LayerNorm has it in every layer, twice. */
+/** Writes one line for all streams that have the same obstacle: a model with LayerNorm has it in every layer, twice. */
 function obstaclesOf(streams: readonly Stream[]): string[] {
   const byObstacle = new Map<string, string[]>();
   for (const { obstacle, values } of streams) {
@@ -136,13 +143,14 @@ function obstaclesOf(streams: readonly Stream[]): string[] {
 }
 
 /**
- * A residual stream x may be stored as x̂ with x = D∘x̂ + e: what writes it divides by D, what reads it multiplies, and
- * each point has an e of its own. D is chosen so that all channels have about the same range, D[channel] = geometric
- * mean over the stream's points of size[channel] / mean size, or nearer to what weights want, where the calibration samples
- * say that this leaves less noise (`balancedScale`); e is the middle of a channel's range. Values as large in
- * one channel as in all others together, which published models have, then cost integer forms nothing. Exact up to f32
- * rounding; an exposed stream is restored by one mul and add. Without calibration samples sizes are guessed from the
- * weights, and nothing is centred.
+ * Equalizes the channels of residual streams. A stream x may be stored as x̂ with x = D∘x̂ + e: what writes it divides
+ * by D, what reads it multiplies, and each point has an e of its own. D is chosen so that all channels have about the
+ * same range, D[channel] = geometric mean over the stream's points of size[channel] / mean size, or nearer to what
+ * gives the readers' weights columns of one size, where the calibration samples say that this leaves less noise
+ * (`balancedScale`); e is the middle of a channel's range. Published models have values as large in one channel as in
+ * all others together; once equalized, these cost integer forms nothing. Exact up to f32 rounding; where a stream is an
+ * output of the graph, one mul and one add restore it. Without calibration samples sizes are guessed from the weights,
+ * and nothing is centred.
  */
 export const equalizeStreams: Pass = {
   name: 'equalize-streams',

@@ -7,8 +7,9 @@ import { isAlongChannels, isParameter, isTokenWise } from '../ir/token-wise.ts';
 
 /**
  * Computes on [batch*sequence, hidden] what is computed for each token of [batch, sequence, hidden]: a linear then is
- * one matrix product and its residual the product's addend. Every linear begins to be flat; what follows stays flat as
- * long as that takes no reshape more than it saves. So reshapes are left around attention, the trigram and the outputs.
+ * one matrix product and its residual the product's addend. Every linear is made flat; the nodes that follow stay flat
+ * as long as that adds no more reshapes than it saves. So reshapes remain around attention, the trigram and the
+ * outputs.
  */
 export const flattenTokens: Pass = {
   name: 'flatten-tokens',
@@ -25,7 +26,7 @@ export const flattenTokens: Pass = {
   },
 };
 
-/** A reshape of a reshape is one, or none where it leads back. */
+/** Merges a reshape of a reshape into one, or into none where it restores the source's shape. */
 function merged(graph: Graph, node: Call<'reshape'>): Node | null {
   const x = node.inputs[0] as Node;
   if (sameShape(x.type.shape, node.type.shape)) return x;
@@ -34,7 +35,7 @@ function merged(graph: Graph, node: Call<'reshape'>): Node | null {
   return sameShape(source.type.shape, node.type.shape) ? source : graph.add('reshape', [source], node.attrs, node.name);
 }
 
-/** The node computed on flat tokens and shaped back, or null where that cannot be or does not pay. */
+/** Builds the node on flat tokens, followed by a reshape back; null where that is impossible or does not pay. */
 function flattened(graph: Graph, node: Call): Node | null {
   if (node.type.shape.length < 3 || !isFlattened(node) || isHalfInteger(node)) return null;
   const operands = node.inputs.map((input, i) => operandOf(node, input, i));
@@ -51,10 +52,10 @@ function flattened(graph: Graph, node: Call): Node | null {
 }
 
 /**
- * Left as they are: masks, which are one small value for all layers, and what stores values, which exporters look for where
- * it stands.
+ * Ops left as they are: masks, which are one small value for all layers, and ops that store values as integers, which
+ * exporters look for where they stand.
  */
-const LEFT: ReadonlySet<OpName> = new Set([
+const UNFLATTENED: ReadonlySet<OpName> = new Set([
   'and',
   'compare',
   'dequantize',
@@ -67,14 +68,15 @@ const LEFT: ReadonlySet<OpName> = new Set([
   'where',
 ]);
 
-/** A dynamicRound looks at all tokens, in whatever shape. */
+/** Whether the op may be computed on flat tokens. A dynamicRound may: it looks at all tokens, in whatever shape. */
 function isFlattened(node: Call): boolean {
-  return node.op === 'dynamicRound' || (isTokenWise(node) && !LEFT.has(node.op));
+  return node.op === 'dynamicRound' || (isTokenWise(node) && !UNFLATTENED.has(node.op));
 }
 
 /**
- * A linear of dequantized values and float weights, as quantization-aware training leaves it. In a Gemm, ONNX Runtime 1.30
- * would round the weights to 8 bits of its own choice, also where it has to move the DequantizeLinear there itself.
+ * Whether a node is a linear of dequantized values and float weights, as quantization-aware training leaves it. In a
+ * Gemm, ONNX Runtime 1.30 would round the weights to 8 bits of its own choice, also where it has to move the
+ * DequantizeLinear there itself.
  */
 function isHalfInteger(node: Call): boolean {
   if (node.op !== 'linear' || node.inputs[1]?.type.quant !== undefined) return false;
@@ -86,10 +88,11 @@ function isHalfInteger(node: Call): boolean {
 /** The shape in which a flat node reads its input. */
 interface Operand {
   readonly shape: Shape;
-  /** -1: there is a reshape to be saved. 0: nothing changes. 1: a reshape is added. */
+  /** The change in the number of reshapes: -1 saves one, 0 changes nothing, 1 adds one. */
   readonly cost: -1 | 0 | 1;
 }
 
+/** Plans how the flat node reads an input; null where the input has tokens of its own in another layout. */
 function operandOf(node: Call, input: Node, index: number): Operand | null {
   const { shape } = input.type;
   const lead = shape.slice(0, -1);
@@ -109,6 +112,7 @@ function flatShape(shape: Shape): Shape {
   return [product(shape.slice(0, -1)), ...shape.slice(-1)];
 }
 
+/** Builds `node` in another shape, with no reshape where a constant or an earlier reshape will do. */
 function reshaped(graph: Graph, node: Node, shape: Shape): Node {
   const source = node.op === 'reshape' ? (node.inputs[0] as Node) : node;
   if (sameShape(source.type.shape, shape)) return source;
@@ -118,7 +122,7 @@ function reshaped(graph: Graph, node: Node, shape: Shape): Node {
   return earlierReshape(source, shape) ?? graph.add('reshape', [source], { shape });
 }
 
-/** What other readers of the node had made already. */
+/** Finds the reshape to `shape` that another reader of the node has needed before. */
 function earlierReshape(node: Node, shape: Shape): Node | undefined {
   return [...node.users].find((user) => user.op === 'reshape' && sameShape(user.type.shape, shape));
 }

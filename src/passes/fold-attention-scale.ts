@@ -5,7 +5,7 @@ import { readF32 } from '../ir/tensor.ts';
 import { scaledRows, vectorTensor } from './affine.ts';
 import { type ConstantLinear, hasOneUse, projectionOf, rebuildPath } from './attention.ts';
 
-/** A product or quotient of one value and one number, as value and factor. */
+/** Splits a product or quotient of one value and one number into value and factor. */
 function scaling(node: Node): { readonly x: Node; readonly factor: number } | null {
   const [a, b] = node.inputs;
   if (a === undefined || b === undefined || (node.op !== 'mul' && node.op !== 'div')) return null;
@@ -24,7 +24,10 @@ function scaledLinear(graph: Graph, { node, x, weight, bias }: ConstantLinear, f
   return graph.add('linear', [x, scaled, ...biases], node.attrs, node.name);
 }
 
-/** (Q Kᵀ) s = (s Q) Kᵀ, and s goes into the query's weights; also where Q or K itself is scaled. */
+/**
+ * Folds attention's scale into the query's weights, (Q Kᵀ) s = (s Q) Kᵀ, also where Q or K itself is scaled (K: into
+ * the key's weights).
+ */
 export const foldAttentionScale: Pass = {
   name: 'fold-attention-scale',
   summary: 'matmul(heads(linear(x)), k) * s  ->  matmul(heads(linear(x) with s in its weights), k)',

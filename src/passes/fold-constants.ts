@@ -4,18 +4,24 @@ import { opDef } from '../ir/ops/index.ts';
 import type { Pass } from '../ir/pass.ts';
 import { isStatic, sizeOf } from '../ir/shape.ts';
 
-/** A repeated or padded constant may be of any size, also of one that no memory holds; up to this one it is computed. */
+/**
+ * The largest result that may have more elements than the constants it is computed from: a repeated or padded constant
+ * may have any size, even one that no memory holds.
+ */
 const MAX_GROWN_ELEMENTS = 1 << 20;
 
-/** True where the result is too large to keep in place of what makes it, or of a size known only at run time. */
+/**
+ * Whether the result is too large to be stored in place of the node that computes it, or of a size known only at run
+ * time.
+ */
 function grows(node: Call, constants: readonly Constant[]): boolean {
   const { shape } = node.type;
   if (!isStatic(shape)) return true;
-  const given = constants.reduce((total, { tensor }) => total + sizeOf(tensor.shape), 0);
-  return sizeOf(shape) > Math.max(given, MAX_GROWN_ELEMENTS);
+  const inputElements = constants.reduce((total, { tensor }) => total + sizeOf(tensor.shape), 0);
+  return sizeOf(shape) > Math.max(inputElements, MAX_GROWN_ELEMENTS);
 }
 
-/** Computes what depends on constants only. */
+/** Computes nodes that depend on constants only. */
 export const foldConstants: Pass = {
   name: 'fold-constants',
   summary: 'op(constants)  ->  constant',

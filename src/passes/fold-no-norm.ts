@@ -17,15 +17,21 @@ import {
 import { type ConstantLinear, constantLinear, contextOf, contextWithoutBias, hasOneUse } from './attention.ts';
 import { absorbIntoWriters } from './streams/absorb-norm.ts';
 
-/** A value as its gauge over another node. */
+/** A value that stands in the graph as its gauge over another node: real = scale∘base + offset. */
 interface Gauged extends Gauge {
   readonly base: Node;
 }
 
-/** Writers divide by the stream's scale: a gamma this far below the median of its norm keeps an explicit mul instead. */
+/**
+ * The smallest |gamma|, as a share of the median of its norm, that is folded. Writers divide by the stream's scale, so
+ * a norm with a smaller gamma keeps an explicit mul instead.
+ */
 const MIN_GAMMA_TO_MEDIAN = 2 ** -10;
 
-/** The product of many gammas may drift; beyond this the f32 values of the scaled stream would come near their limits. */
+/**
+ * The largest magnitude of a stream's scale, and the reciprocal of the smallest. The product of many gammas may drift;
+ * beyond this the f32 values of the scaled stream would come near their limits.
+ */
 const MAX_SCALE = 2 ** 40;
 
 class Sweep {
@@ -33,7 +39,7 @@ class Sweep {
   readonly context: PassContext;
   readonly gauges = new Map<Node, Gauged>();
   readonly declined: string[] = [];
-  /** Tensors that this sweep made for one linear alone, and so may change again. */
+  /** Tensors that this sweep created for one linear alone, and so may change again. */
   readonly owned = new WeakSet<Tensor>();
   folded = 0;
 
@@ -48,7 +54,7 @@ class Sweep {
     return { rewrites: this.folded, declined: this.declined };
   }
 
-  /** Inputs come before users, so a visited node's inputs have their gauges already. */
+  /** Handles one node. Inputs come before users, so its inputs have their gauges already. */
   private visit(node: Node): void {
     if (node.op === 'noNorm') this.foldNorm(node);
     else if (node.op === 'add') this.joinResidual(node);
@@ -57,7 +63,7 @@ class Sweep {
     if (node.op === 'reshape') this.moveValueBias(node);
   }
 
-  /** y = g∘(D x̂ + e) + c has the scale gD and the offset ge + c over the same x̂: the node vanishes. */
+  /** Folds a norm: y = g∘(D x̂ + e) + c has the scale gD and the offset ge + c over x̂, so the node vanishes. */
   private foldNorm(node: Call<'noNorm'>): void {
     const [x, gamma, beta] = node.inputs as readonly [Node, Node, Node];
     if (gamma.op !== 'constant' || beta.op !== 'constant' || this.context.keeps(node)) {
@@ -89,7 +95,10 @@ class Sweep {
     this.gauges.set(node, { base: this.graph.add('mul', [base, factor]), scale: null, offset: nextOffset });
   }
 
-  /** D x̂ + e + (W h + b) = D (x̂ + (W/D) h) + (e + b): the writer absorbs 1/D, its bias joins the offset. */
+  /**
+   * Joins a residual add to its stream: D x̂ + e + (W h + b) = D (x̂ + (W/D) h) + (e + b), so the writer absorbs 1/D
+   * and its bias joins the offset.
+   */
   private joinResidual(node: Call<'add'>): void {
     const [a, b] = node.inputs as readonly [Node, Node];
     const [stream, writer] = this.writerOf(node, b) && !this.gauges.has(b) ? [a, b] : [b, a];
@@ -111,7 +120,7 @@ class Sweep {
     this.gauges.set(node, { base, scale: gauge.scale, offset });
   }
 
-  /** A stream without a gauge still takes the writer's bias as its offset where a foldable norm follows. */
+  /** Starts a gauge at a stream that has none: the writer's bias is its offset where a foldable norm follows. */
   private startOfStream(node: Call<'add'>, stream: Node): Gauged | null {
     const [user] = node.users;
     if (user?.op !== 'noNorm' || user.inputs[1]?.op !== 'constant' || this.context.keeps(user)) return null;
@@ -122,14 +131,14 @@ class Sweep {
     return { base, scale: null, offset: perChannel(linear.bias.tensor) };
   }
 
-  /** A linear that only this sum reads, so that its rows and bias may change. */
+  /** The linear that computes an operand, if only this sum reads it, so that its rows and bias may change. */
   private writerOf(node: Call<'add'>, operand: Node): ConstantLinear | null {
     const linear = constantLinear(operand);
     const fits = linear && linear.node.attrs.activation === 'none' && hasOneUse(this.graph, operand);
     return fits && operand.type.shape.length === node.type.shape.length ? linear : null;
   }
 
-  /** W (D x̂ + e) + b = (W D) x̂ + (b + W e). */
+  /** Absorbs the input's gauge: W (D x̂ + e) + b = (W D) x̂ + (b + W e). */
   private absorbInReader(node: Call<'linear'>): void {
     const [x] = node.inputs as readonly [Node];
     const gauge = this.gauges.get(x);
@@ -153,12 +162,15 @@ class Sweep {
     });
   }
 
-  /** Ops that move tokens but not channels commute with a gauge; false where the op is none of them. */
+  /**
+   * Passes a gauge on through an op that moves tokens but not channels, which commutes with it; false where the op is
+   * another.
+   */
   private passThrough(node: Node): boolean {
     const x = node.inputs[0];
     const gauge = x && this.gauges.get(x);
     if (!gauge || (node.op !== 'slice' && node.op !== 'reshape')) return false;
-    // An output is restored anyway: cutting the restored value is one mul and add less than restoring the cut.
+    // An output is restored anyway: slicing the restored value is one mul and add less than restoring the slice.
     if (this.graph.outputs.some((output) => output.node === x)) return false;
     if (!keepsChannels(node)) return false;
     const base =
@@ -169,7 +181,7 @@ class Sweep {
     return true;
   }
 
-  /** Where only linears read attention's context, the value's bias becomes the context's offset. */
+  /** Turns the value's bias into the context's offset where only linears read attention's context. */
   private moveValueBias(node: Node): void {
     const context = contextOf(this.graph, node);
     if (context === null || typeof context === 'string' || !context.value.linear.bias) return;
@@ -189,11 +201,12 @@ class Sweep {
       value = graph.add('add', [value, graph.constant(vectorTensor(gauge.offset), `${node.name}.offset`)]);
     graph.replace(node, () => value);
     this.gauges.delete(node);
-    // Readers still to come absorb the gauge from here.
+    // Linears that are visited later still absorb the gauge.
     this.gauges.set(value, gauge);
   }
 }
 
+/** The smallest magnitude as a share of the median one. */
 function smallestToMedian(values: PerChannel): number {
   const sizes = values.map(Math.abs).sort();
   const median = sizes[sizes.length >> 1] as number;
@@ -205,9 +218,9 @@ function isModerate(scale: PerChannel): boolean {
 }
 
 /**
- * Folds every NoNorm y = g∘x + c away. A NoNorm network is linear along its residual streams: a stream is written as
- * x = D∘x̂ + e, readers absorb D and e, writers absorb 1/D, and D' = g∘D goes on behind the residual add. Exact up to
- * f32 rounding. Only a stream that something else than a linear reads is restored there, by one mul and one add.
+ * Folds every NoNorm y = g∘x + c away. A NoNorm network is linear along its residual streams: where a stream is written
+ * as x = D∘x̂ + e, readers absorb D and e, writers absorb 1/D, and D' = g∘D goes on after the residual add. Exact up to
+ * f32 rounding. Only where something other than a linear reads a stream is it restored, by one mul and one add.
  */
 export const foldNoNorm: Pass = {
   name: 'fold-no-norm',

@@ -3,7 +3,10 @@ import type { Pass } from '../ir/pass.ts';
 import { computedTensor, readF32, type Tensor } from '../ir/tensor.ts';
 import { type ConstantLinear, constantLinear } from './attention.ts';
 
-/** [a; b; …] along the first axis, made when it is written: the parts are not held twice. */
+/**
+ * Stacks tensors along the first axis, [a; b; …], with rows of zeros for a missing one. Computed when it is written, so
+ * that the parts are not held twice.
+ */
 function stackedTensor(parts: readonly { readonly tensor: Tensor | undefined; readonly rows: number }[]): Tensor {
   const width = parts.find(({ tensor }) => tensor)?.tensor?.shape.slice(1) ?? [];
   const rows = parts.reduce((total, part) => total + part.rows, 0);
@@ -23,7 +26,7 @@ function rowsOf({ weight }: ConstantLinear): number {
   return weight.tensor.shape[0] as number;
 }
 
-/** `layer.0.attention.query` and `layer.0.attention.key` as `layer.0.attention.query+key`. */
+/** Joins names: `layer.0.attention.query` and `layer.0.attention.key` give `layer.0.attention.query+key`. */
 function joinedName(names: readonly string[]): string {
   const paths = names.map((name) => name.split('.'));
   const first = paths[0] ?? [];
@@ -34,7 +37,7 @@ function joinedName(names: readonly string[]): string {
   return prefix === '' ? parts : `${prefix}.${parts}`;
 }
 
-/** One linear over the stacked weights of all, and a slice of it in the place of each. */
+/** Builds one linear over the stacked weights of all, and replaces each by a slice of it. */
 function fuse(graph: Graph, linears: readonly ConstantLinear[]): void {
   const [first] = linears as readonly [ConstantLinear];
   const weights = linears.map((linear) => ({ tensor: linear.weight.tensor, rows: rowsOf(linear) }));
@@ -53,8 +56,8 @@ function fuse(graph: Graph, linears: readonly ConstantLinear[]): void {
 }
 
 /**
- * Linears that read the same input become one: MobileBERT's bottleneck, shared bottleneck and value (512 -> 384), query
- * and key stacked. It pays where the input is quantized anew for each of them.
+ * Fuses linears that read the same input: in MobileBERT the bottleneck, shared bottleneck and value (512 -> 384), and
+ * query and key. It pays where the input is quantized anew for each of them.
  */
 export const fuseBottleneck: Pass = {
   name: 'fuse-bottleneck',
@@ -73,7 +76,7 @@ export const fuseBottleneck: Pass = {
     let rewrites = 0;
     for (const group of groups.values()) {
       if (group.length < 2) continue;
-      // Looked at anew: what they read may itself have become a slice of a group fused before.
+      // Matched again: what these linears read may itself have become a slice of a group fused before.
       fuse(
         graph,
         group.map(constantLinear).filter((linear) => linear !== null),

@@ -2,7 +2,7 @@ import type { Call, Graph, Node } from '../ir/graph.ts';
 import type { Pass } from '../ir/pass.ts';
 import { constantLinear, hasOneUse } from './attention.ts';
 
-/** relu(linear(x)) in one node, where nothing else reads the linear. */
+/** Builds relu(linear(x)) as one node, where nothing else reads the linear. */
 function withActivation(graph: Graph, relu: Node): Node | null {
   const linear = relu.inputs[0];
   if (relu.op !== 'relu' || linear?.op !== 'linear' || linear.attrs.activation !== 'none' || !hasOneUse(graph, linear))
@@ -10,7 +10,7 @@ function withActivation(graph: Graph, relu: Node): Node | null {
   return graph.add('linear', linear.inputs, { activation: 'relu' }, linear.name);
 }
 
-/** linear(x) + b with b a constant per channel. */
+/** Builds linear(x) + b, with b a constant per channel, as one node. */
 function withBias(graph: Graph, add: Call<'add'>): Node | null {
   for (const [operand, bias] of [add.inputs, [...add.inputs].reverse()] as [Node, Node][]) {
     const linear = constantLinear(operand);

@@ -20,11 +20,12 @@ import { signIntegers } from './sign-integers.ts';
 import { splitEmbedding } from './split-embedding.ts';
 import { trigramToConvolution } from './trigram-to-convolution.ts';
 
+/** The format that a graph is prepared for. */
 export type Target = 'onnx' | 'tflite';
 
 interface PassEntry {
   readonly pass: Pass;
-  /** Where it runs without being asked for: everywhere, only on the way to one format, or nowhere. */
+  /** When the pass runs: `always` and the name of a format (only on the way to it) unasked; `asked` only if named. */
   readonly runs: 'always' | Target | 'asked';
 }
 
@@ -52,15 +53,19 @@ export const passes: readonly PassEntry[] = [
   { pass: shareConstants, runs: 'always' },
 ];
 
-/** Passes that change the function and are fitted to text for it, all of them in one sweep. */
+/** Passes that change the model's function and are fitted to text for it, all of them in one sweep. */
 export const fittedPasses: readonly FittedPass[] = [geluToRelu, layerNormToNoNorm];
 
-/** Passes that change the function: they run once for a model, whatever files are made of it, and what they cost is measured. */
+/**
+ * Passes that change the model's function: they run once for a model, whatever files are made of it, and what they cost
+ * is measured.
+ */
 export const changingPasses: readonly Pass[] = [splitEmbedding, ...fittedPasses];
 
 /**
- * The passes for a target, as `--passes` asks: `a,b` adds to the default ones, `-a` takes one out, `none` starts empty.
- * They run in the table's order, whatever the order of the list.
+ * Selects the passes for a target as `--passes` asks: `a,b` adds to the default ones, `-a` takes one out, `none` starts
+ * empty, undefined means the default ones. They run in the table's order, whatever the order of the list. Throws USAGE
+ * for an unknown name.
  */
 export function selectPasses(list: string | undefined, target: Target): readonly Pass[] {
   const chosen = new Set(passes.filter(({ runs }) => runs === 'always' || runs === target).map(({ pass }) => pass));
@@ -74,8 +79,8 @@ export function selectPasses(list: string | undefined, target: Target): readonly
 }
 
 function passNamed(name: string): Pass {
-  const found = passes.find(({ pass }) => pass.name === name);
-  if (found) return found.pass;
+  const entry = passes.find(({ pass }) => pass.name === name);
+  if (entry) return entry.pass;
   const names = passes.map(({ pass }) => pass.name);
   const near = nearest(name, names);
   throw new MbertError('USAGE', `--passes: there is no pass "${name}"`, {

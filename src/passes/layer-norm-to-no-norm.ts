@@ -1,8 +1,8 @@
 import { fittedPass } from './fit/fit.ts';
 
 /**
- * Puts y = g∘x + c in the place of every layer norm, as MobileBERT's paper does, but without training: g, c and the
- * linear before the norm are fitted by least squares to what the original gives on calibration text.
+ * Replaces every layer norm by y = g∘x + c, as MobileBERT's paper does, but without training: g, c and the linear
+ * before the norm are fitted by least squares to the original's values on calibration text.
  */
 export const layerNormToNoNorm = fittedPass({
   name: 'layer-norm-to-no-norm',

@@ -2,10 +2,13 @@ import type { Constant } from '../ir/graph.ts';
 import type { Pass } from '../ir/pass.ts';
 import { byteLength, type Tensor } from '../ir/tensor.ts';
 
-/** Above this only constants over the same tensor are shared: comparing weights by value would read them all again. */
+/**
+ * The largest constant that is compared by value. Larger ones are shared only if they hold the same tensor: comparing
+ * weights would read them all again.
+ */
 const MAX_COMPARED_BYTES = 16_384;
 
-/** One node for constants that are equal. */
+/** Merges equal constants into one node. */
 export const shareConstants: Pass = {
   name: 'share-constants',
   summary: 'two equal constants  ->  one',

@@ -2,7 +2,7 @@ import type { Graph, Node } from '../ir/graph.ts';
 import type { Pass } from '../ir/pass.ts';
 import { arrayOf, type Quant, type Tensor, type TensorType, tensorOf } from '../ir/tensor.ts';
 
-/** Half of the range of an unsigned type: what both the stored numbers and the zero points go down by. */
+/** Half the range of each unsigned type: the number subtracted from stored numbers and zero points. */
 const SHIFTS = { u8: 128, u16: 32768 } as const;
 
 function isUnsigned(dtype: string): dtype is keyof typeof SHIFTS {
@@ -30,7 +30,7 @@ function shiftedTensor(tensor: Tensor, shift: number): Tensor {
   );
 }
 
-/** The signed twin of a type, or null where it is no unsigned quantized one. */
+/** The signed counterpart of an unsigned quantized type; null for any other type. */
 function signed({ dtype, shape, quant }: TensorType): { readonly type: TensorType; readonly shift: number } | null {
   if (quant === undefined || !isUnsigned(dtype)) return null;
   const shift = SHIFTS[dtype];
@@ -38,14 +38,18 @@ function signed({ dtype, shape, quant }: TensorType): { readonly type: TensorTyp
 }
 
 function sign(graph: Graph, node: Node): boolean {
-  const twin = signed(node.type);
-  if (twin === null || node.op === 'input') return false;
-  if (node.op !== 'constant') graph.setType(node, twin.type);
-  else graph.replace(node, () => graph.constant(shiftedTensor(node.tensor, twin.shift), node.name, twin.type.quant));
+  const counterpart = signed(node.type);
+  if (counterpart === null || node.op === 'input') return false;
+  const { type, shift } = counterpart;
+  if (node.op !== 'constant') graph.setType(node, type);
+  else graph.replace(node, () => graph.constant(shiftedTensor(node.tensor, shift), node.name, type.quant));
   return true;
 }
 
-/** ONNX quantizes to unsigned integers by default, TFLite computes with signed ones: the same numbers, stored 128 lower. */
+/**
+ * Stores unsigned integers as signed ones. ONNX quantizes to unsigned integers by default, TFLite computes with signed
+ * ones: the same numbers, stored 128 lower (16 bits: 32768).
+ */
 export const signIntegers: Pass = {
   name: 'sign-integers',
   summary: 'u8 q(scale, z)  ->  i8 q(scale, z - 128)',

@@ -5,28 +5,32 @@ import { readF32, type Tensor, tensorOf } from '../ir/tensor.ts';
 import { principalAxes } from '../solve/principal-axes.ts';
 import { vectorTensor } from './affine.ts';
 
-/** MobileBERT's own word table has 128 columns. */
+/** The rank where none is asked for: MobileBERT's own word table has 128 columns. */
 export const DEFAULT_EMBEDDING_RANK = 128;
 
-/** What splitting one table did. */
+/** The result of splitting one word table. */
 export interface SplitEmbedding {
+  /** The name of the look-up's node. */
   readonly name: string;
-  /** [vocabulary, columns] before, and the columns now. */
+  /** The table's shape [vocabulary, columns] before the split. */
   readonly shape: readonly [number, number];
+  /** The columns of the narrow table. */
   readonly rank: number;
-  /** Numbers of the table before; of both matrices and the offset now. */
+  /** The numbers that the table held. */
   readonly numbersBefore: number;
+  /** The numbers that both matrices and the offset hold together. */
   readonly numbersAfter: number;
-  /** √(Σ weight |row - split row|² / Σ weight |row|²), rows weighted by how often their token comes. */
+  /** The error √(Σ weight |row - split row|² / Σ weight |row|²), rows weighted by how often their token comes. */
   readonly relativeError: number;
-  /** The same with all rows alike. */
+  /** The relative error with all rows weighted alike. */
   readonly uniformError: number;
 }
 
 /**
- * table[ids]  ->  narrow[ids] Bᵀ + mean: T [vocabulary, hidden] less its mean row becomes A B, A [vocabulary, rank] and
- * B [rank, hidden], by singular value decomposition with rows weighted by the tokens' frequency: as MobileBERT's
- * 128-wide embedding, but without training. Frequencies come from the calibration text; without one all tokens count alike.
+ * Splits the word table, table[ids] -> narrow[ids] B + mean: T [vocabulary, hidden] less its mean row becomes A B, A
+ * [vocabulary, rank] and B [rank, hidden], by singular value decomposition with rows weighted by the tokens' frequency:
+ * as MobileBERT's 128-wide embedding, but without training. Frequencies come from the calibration text; without one all
+ * tokens count alike.
  */
 export const splitEmbedding: Pass = {
   name: 'split-embedding',
@@ -35,7 +39,7 @@ export const splitEmbedding: Pass = {
   run: splitEmbeddings,
 };
 
-/** The pass, telling what it did. */
+/** Runs `splitEmbedding`; its report says what happened to each table. */
 export function splitEmbeddings(
   graph: Graph,
   context: PassContext,
@@ -45,14 +49,17 @@ export function splitEmbeddings(
   for (const node of graph.nodes()) {
     const table = wordTableOf(node);
     if (table === null || context.keeps(node)) continue;
-    const done = split(graph, node as Call<'gather'>, table, context);
-    if (typeof done === 'string') declined.push(`${node.name}: ${done}`);
-    else splits.push(done);
+    const result = split(graph, node as Call<'gather'>, table, context);
+    if (typeof result === 'string') declined.push(`${node.name}: ${result}`);
+    else splits.push(result);
   }
   return { rewrites: splits.length, declined, splits };
 }
 
-/** The constant table that a node looks words up in: token types and positions have few rows, which leaves nothing to win. */
+/**
+ * The constant table in which a node looks up words. Token types and positions do not count: their tables have few
+ * rows, which leaves nothing to win.
+ */
 function wordTableOf(node: Node): Constant | null {
   if (node.op !== 'gather' || node.attrs.axis !== 0) return null;
   const [table, indices] = node.inputs as readonly [Node, Node];
@@ -62,6 +69,7 @@ function wordTableOf(node: Node): Constant | null {
   return ids.op === 'input' && tokenInput(ids.name) === 'input_ids' ? table : null;
 }
 
+/** Splits one table, or says why not. */
 function split(
   graph: Graph,
   node: Call<'gather'>,
@@ -89,10 +97,10 @@ function split(
   for (let i = rank; i < width; i++) lost += energies[i] as number;
   const { name } = node;
   graph.replace(node, () => {
-    const short = graph.constant(tensorOf('f32', [count, rank], narrow), table.name);
-    const looked = graph.add('gather', [short, node.inputs[1] as Node], node.attrs, `${name}.narrow`);
+    const narrowTable = graph.constant(tensorOf('f32', [count, rank], narrow), table.name);
+    const narrowRows = graph.add('gather', [narrowTable, node.inputs[1] as Node], node.attrs, `${name}.narrow`);
     const weight = graph.constant(columnsOf(basis, width), `${name}.axes`);
-    return graph.add('linear', [looked, weight, graph.constant(vectorTensor(mean), `${name}.mean`)], {}, name);
+    return graph.add('linear', [narrowRows, weight, graph.constant(vectorTensor(mean), `${name}.mean`)], {}, name);
   });
   return {
     name,
@@ -105,7 +113,10 @@ function split(
   };
 }
 
-/** What reads the table besides the look-up: the same constant, or a decoder's that holds the same numbers. */
+/**
+ * Finds what reads the table besides the look-up: another reader of the constant, or a decoder's constant with the same
+ * numbers.
+ */
 function otherReader(graph: Graph, node: Node, table: Constant): Node | undefined {
   const own = [...table.users].find((user) => user !== node);
   if (own !== undefined) return own;
@@ -126,8 +137,8 @@ function sameLayout(a: Tensor, b: Tensor): boolean {
 }
 
 /**
- * How much each row counts. Tokens that the text does not have share what Good and Turing estimate for all that was not
- * seen: as much as those have together that came once.
+ * The weight of each row; all sum to 1. Tokens that the text does not have share what Good and Turing estimate for
+ * everything unseen: as much as those that came once have together.
  */
 export function tokenWeights(count: number, counts: Float64Array | undefined): Float64Array {
   const weights = new Float64Array(count);
@@ -135,22 +146,23 @@ export function tokenWeights(count: number, counts: Float64Array | undefined): F
   let once = 0;
   let seen = 0;
   for (let id = 0; id < count; id++) {
-    const found = counts?.[id] ?? 0;
-    all += found;
-    if (found === 1) once++;
-    if (found > 0) seen++;
+    const occurrences = counts?.[id] ?? 0;
+    all += occurrences;
+    if (occurrences === 1) once++;
+    if (occurrences > 0) seen++;
   }
   if (all === 0) return weights.fill(1 / count);
-  // A text without words that came once is no natural one: one stands for what it must lack.
+  // Natural text always has words that came once. Where a text has none, unseen tokens share as much as one such word
+  // has.
   const unseen = seen < count ? Math.max(once, 1) / (all + 1) : 0;
   for (let id = 0; id < count; id++) {
-    const found = counts?.[id] ?? 0;
-    weights[id] = found > 0 ? ((1 - unseen) * found) / all : unseen / (count - seen);
+    const occurrences = counts?.[id] ?? 0;
+    weights[id] = occurrences > 0 ? ((1 - unseen) * occurrences) / all : unseen / (count - seen);
   }
   return weights;
 }
 
-/** The fewest axes that keep a share of all energy, at least one. */
+/** The smallest rank, at least 1, whose axes keep a share of all energy. */
 function leastRank(energies: Float64Array, share: number): number {
   const all = energies.reduce((sum, energy) => sum + energy, 0);
   let kept = 0;
@@ -159,7 +171,7 @@ function leastRank(energies: Float64Array, share: number): number {
   return rank;
 }
 
-/** (row - mean) · axis for all rows [count, width] and axes [rank, width]: [count, rank]. */
+/** Computes (row - mean) · axis for all rows [count, width] and axes [rank, width]: [count, rank]. */
 function projected(rows: Float32Array, width: number, mean: Float64Array, basis: Float64Array): Float32Array {
   const rank = basis.length / width;
   const count = rows.length / width;
@@ -176,7 +188,10 @@ function projected(rows: Float32Array, width: number, mean: Float64Array, basis:
   return result;
 }
 
-/** Orthogonal axes keep lengths, so what is lost of a row is what its projection is shorter by. */
+/**
+ * Computes the relative error with all rows weighted alike. Orthonormal axes keep lengths, so a row's squared error is
+ * |row - mean|² less the squared length of its projection.
+ */
 function uniformError(rows: Float32Array, narrow: Float32Array, mean: Float64Array, basis: Float64Array): number {
   const width = mean.length;
   const rank = basis.length / width;
@@ -193,7 +208,7 @@ function uniformError(rows: Float32Array, narrow: Float32Array, mean: Float64Arr
   return all > 0 ? Math.sqrt(Math.max(lost, 0) / all) : 0;
 }
 
-/** Axes [rank, width] as a linear's weight [out = width, in = rank]. */
+/** Transposes axes [rank, width] into a linear's weight [out = width, in = rank]. */
 function columnsOf(basis: Float64Array, width: number): Tensor {
   const rank = basis.length / width;
   const weight = new Float32Array(basis.length);

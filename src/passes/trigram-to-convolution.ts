@@ -4,7 +4,7 @@ import { axisOf } from '../ir/shape.ts';
 import { computedTensor, readF32, type Tensor } from '../ir/tensor.ts';
 import { constantLinear } from './attention.ts';
 
-/** What each part of a trigram reads: the token itself (0) or a neighbour (1 next, -1 previous). */
+/** Finds what each part of a trigram reads: the token itself (0) or a neighbour (1 next, -1 previous). */
 function neighbours(concat: Node): { readonly x: Node; readonly offsets: readonly number[] } | null {
   if (concat.op !== 'concat' || concat.type.shape.length !== 3 || axisOf(concat.attrs.axis, 3) !== 2) return null;
   const parts = concat.inputs.map((part) =>
@@ -19,7 +19,7 @@ function neighbours(concat: Node): { readonly x: Node; readonly offsets: readonl
   return x && centred && parts.every((part) => part.x === x) ? { x, offsets } : null;
 }
 
-/** W [out, parts * in] of the concatenation as a filter [out, parts, in] in the order of the offsets. */
+/** Rearranges W [out, parts * in] of the concatenation as a filter [out, parts, in] in the order of the offsets. */
 function filterOf(weight: Tensor, offsets: readonly number[]): Tensor {
   const [out, joined] = weight.shape as readonly [number, number];
   const channels = joined / offsets.length;
@@ -37,7 +37,10 @@ function filterOf(weight: Tensor, offsets: readonly number[]): Tensor {
   });
 }
 
-/** The trigram front (MobileBERT section 3.1) is a convolution of width 3 over the sequence: one op in place of six. */
+/**
+ * Replaces the trigram front (MobileBERT section 3.1) by a convolution of width 3 over the sequence: one op in place of
+ * six.
+ */
 export const trigramToConvolution: Pass = {
   name: 'trigram-to-convolution',
   summary: 'linear(concat(next x, x, previous x))  ->  conv1d(x)',
@@ -46,11 +49,11 @@ export const trigramToConvolution: Pass = {
     let rewrites = 0;
     for (const node of graph.nodes()) {
       const linear = constantLinear(node);
-      const found = linear && neighbours(linear.x);
-      if (!linear || !found || linear.node.attrs.activation !== 'none' || context.keeps(node)) continue;
+      const trigram = linear && neighbours(linear.x);
+      if (!linear || !trigram || linear.node.attrs.activation !== 'none' || context.keeps(node)) continue;
       graph.replace(node, () => {
-        const filter = graph.constant(filterOf(linear.weight.tensor, found.offsets), linear.weight.name);
-        return graph.add('conv1d', [found.x, filter, ...(linear.bias ? [linear.bias] : [])], {}, node.name);
+        const filter = graph.constant(filterOf(linear.weight.tensor, trigram.offsets), linear.weight.name);
+        return graph.add('conv1d', [trigram.x, filter, ...(linear.bias ? [linear.bias] : [])], {}, node.name);
       });
       rewrites++;
     }

@@ -2,25 +2,32 @@ import { type Quant, readF32, type Tensor } from '../ir/tensor.ts';
 import { factorCholesky } from '../solve/cholesky.ts';
 import { LARGEST, packIntegers, type QuantizedWeight, quantizeWeight, type WeightOptions } from './weights.ts';
 
-/** What is added to the diagonal of a Gram matrix, as a share of its mean: directions that no sample took stay stable. */
+/** The share of its mean that is added to the diagonal of a Gram matrix: directions that no sample took stay stable. */
 const DAMPING = 0.01;
 
 /**
- * A Gram matrix G = Σ x xᵀ of what multiplies the rows of a weight, ready to round any number of rows: G + damping·I =
- * U D Uᵀ with U unit upper triangular and D diagonal, rows and columns in the order in which elements are rounded.
+ * A Gram matrix G = Σ x xᵀ of the values that the rows of a weight are multiplied with, ready to round any number of
+ * rows: G + damping·I = U D Uᵀ with U unit upper triangular and D diagonal, rows and columns in the order in which
+ * elements are rounded.
  */
 export interface Compensation {
   readonly width: number;
   readonly damping: number;
-  /** The columns of a weight, the first to be rounded first. */
+  /** The columns of a weight in the order in which they are rounded. */
   readonly order: Int32Array;
-  /** Row k holds column k of U above its diagonal: [width, width], of which the lower triangle means something. */
+  /**
+   * The factor U: row k holds column k of U above its diagonal, [width, width], of which only the lower triangle is
+   * used.
+   */
   readonly shares: Float64Array;
-  /** D */
+  /** The diagonal of D. */
   readonly pivots: Float64Array;
 }
 
-/** Rounded last, the columns that matter least make up for all others: 1 to 3 dB of the answers at 4 bits, measured. */
+/**
+ * Orders columns by energy, largest first. Rounded last, the columns that matter least make up for all others: 1 to 3
+ * dB of the answers at 4 bits, measured.
+ */
 export function largestFirst(gram: Float64Array): Int32Array {
   const width = Math.sqrt(gram.length);
   const energy = (i: number) => gram[i * width + i] as number;
@@ -31,7 +38,10 @@ function columns(width: number): Int32Array {
   return Int32Array.from({ length: width }, (_, i) => i);
 }
 
-/** A Cholesky factor runs from the first column to the last; U from the last to the first, so G is turned around both ways. */
+/**
+ * Prepares a Gram matrix. A Cholesky factor runs from the first column to the last, U from the last to the first: so G
+ * is reversed before it is factored, and the factor is reversed back.
+ */
 export function compensationOf(gram: Float64Array, order = columns(Math.sqrt(gram.length))): Compensation {
   const width = order.length;
   let trace = 0;
@@ -53,12 +63,15 @@ export function compensationOf(gram: Float64Array, order = columns(Math.sqrt(gra
       factor[row * width + column] = (factor[row * width + column] as number) / pivot;
     }
   }
-  turn(factor, width);
+  mirror(factor, width);
   return { width, order, damping, shares: factor, pivots };
 }
 
-/** Element [row, column] goes to [width - 1 - column, width - 1 - row]: what was column k from the right is row k. */
-function turn(matrix: Float64Array, width: number): void {
+/**
+ * Mirrors a matrix at its antidiagonal, in place: element [row, column] goes to [width - 1 - column, width - 1 - row],
+ * so that column k from the right becomes row k.
+ */
+function mirror(matrix: Float64Array, width: number): void {
   const last = width - 1;
   for (let row = 0; row < width; row++) {
     for (let column = 0; column < last - row; column++) {
@@ -71,17 +84,20 @@ function turn(matrix: Float64Array, width: number): void {
   }
 }
 
-/** Rows that are rounded side by side, so that they share what they read of the factor. */
+/** The number of rows that are rounded side by side, so that they share what they read of the factor. */
 const SIDE_BY_SIDE = 8;
 
-/** Rows of the factor that all weights are taken through before the next ones, so that they stay in the cache. */
+/**
+ * The number of rows of the factor that all weights are taken through before the next ones, so that they stay in the
+ * cache.
+ */
 const BLOCK = 32;
 
 /**
- * Rounds rows of weights one element after the other, each time so that it makes up for the errors before it. What counts is
- * eᵀ G e for the error e = w - ŵ of a row, which is Σ_k D_k (e_k + Σ_{i<k} U_ik e_i)² less the damping's part: element k is
- * rounded from w_k + Σ_{i<k} U_ik e_i. These are the integers of GPTQ (Frantar et al., arXiv 2210.17323) in the form of
- * Chee et al., arXiv 2307.13304, which needs no inverse.
+ * Rounds rows of weights one element after the other, each time so that it makes up for the errors before it. The loss
+ * of a row is eᵀ G e for its error e = w - ŵ, which is Σ_k D_k (e_k + Σ_{i<k} U_ik e_i)² less the damping's part:
+ * element k is rounded from w_k + Σ_{i<k} U_ik e_i. These are the integers of GPTQ (Frantar et al., arXiv 2210.17323)
+ * in the form of Chee et al., arXiv 2307.13304, which needs no inverse.
  */
 function roundCompensated(
   values: Float32Array,
@@ -101,13 +117,13 @@ function roundCompensated(
   return { stored, losses };
 }
 
-/** Integers, and eᵀ G e of each row. */
+/** Rounded rows, with the loss eᵀ G e of each. */
 interface RoundedRows {
   readonly stored: Int8Array;
   readonly losses: Float64Array;
 }
 
-/** What integers that were found in another way cost each row. */
+/** Computes the loss of each row for integers that were rounded in another way. */
 function lossesOf(
   values: Float32Array,
   stored: Int8Array,
@@ -121,7 +137,10 @@ function lossesOf(
   });
 }
 
-/** Asks for the error of every element, those of a row in order, with what it is to make up for; adds up eᵀ G e of each row. */
+/**
+ * Asks `errorOf` for the error of every element, those of a row in order, giving it the errors that the element is to
+ * make up for (`share`); adds up eᵀ G e of each row.
+ */
 function sweep(
   { width, order, damping, shares, pivots }: Compensation,
   size: number,
@@ -153,7 +172,7 @@ function sweep(
   return losses;
 }
 
-/** Σ_{i<k} U_ik e_i for the rows of a strip. */
+/** Computes Σ_{i<k} U_ik e_i for the rows of a strip. */
 function addShares(
   shares: Float64Array,
   at: number,
@@ -191,7 +210,7 @@ function addShares(
   sums[7] = s7;
 }
 
-/** A weight [rows, width] rounded with compensation, on the scales of plain rounding. */
+/** Rounds a weight [rows, width] with compensation, on the scales of plain rounding. */
 export function quantizeCompensated(
   weight: Tensor,
   options: WeightOptions,
@@ -202,7 +221,10 @@ export function quantizeCompensated(
   return { tensor: packIntegers(options.dtype, weight.shape, stored), quant };
 }
 
-/** The same, but for rows that this makes worse (one in a hundred of a random weight): they are rounded to the nearest. */
+/**
+ * Rounds a weight [rows, width] with compensation, except rows that this makes worse (one in a hundred of a random
+ * weight): they are rounded to the nearest.
+ */
 export function quantizeByGram(weight: Tensor, options: WeightOptions, compensation: Compensation): QuantizedWeight {
   const { tensor, quant } = quantizeWeight(weight, options);
   const values = readF32(weight);

@@ -9,16 +9,19 @@ export interface ValueClass {
   readonly dtype: ActivationDType;
   /** The nodes whose observed values the range must hold. */
   readonly members: Node[];
-  /** Zero point 0. */
+  /** Whether the zero point is 0. */
   symmetric: boolean;
   readonly method: RangeMethod;
-  /** What is added to attention scores, or the sum: the members are the scores. A mask is held a margin below them. */
+  /**
+   * The role of a mask that is added to attention scores, or of their sum: the members are the scores. A mask is held a
+   * margin below them.
+   */
   readonly attention?: 'mask' | 'masked';
-  /** Where the form of an op leaves no choice, as for probabilities. */
+  /** The scale and zero point where an op leaves no choice, as for probabilities. */
   readonly fixed?: Quant & { readonly per: 'tensor' };
 }
 
-/** What becomes integers in a float graph. Decided from the graph alone; ranges come later. */
+/** A plan of what becomes integers in a float graph. Decided from the graph alone; ranges come later. */
 export interface Plan {
   readonly graph: Graph;
   readonly settings: SettingsMap;
@@ -28,7 +31,7 @@ export interface Plan {
   readonly stored: ReadonlyMap<Node, ValueClass>;
   /** Float values that also get an integer copy, for the integer nodes that read them. */
   readonly copies: ReadonlyMap<Node, ValueClass>;
-  /** Stored values that are so for one reader's sake, with it: they turn float when it does. */
+  /** Values that are stored for the sake of one reader, with that reader: they turn float when it does. */
   readonly storedFor: ReadonlyMap<Node, Node>;
 }
 
@@ -36,22 +39,22 @@ export function isCall(node: Node): node is Call {
   return node.op !== 'input' && node.op !== 'constant';
 }
 
-/** Moves that stay float: look-ups, which make floats of integer rows, and what only stands before the first product. */
+/** Moves that stay float: look-ups, which make floats of integer rows, and ops found only before the first product. */
 const FLOAT_MOVES: ReadonlySet<OpName> = new Set(['gather', 'shift', 'pad', 'expand']);
 
-/** True for a node that hands on the integers of what it reads: its result has the same scale. */
+/** Whether a node hands on the integers of what it reads, so that its result has the same scale. */
 export function isMover(node: Node): boolean {
   return isCall(node) && opDef(node.op).moves !== undefined && !FLOAT_MOVES.has(node.op);
 }
 
-/** Every class of a plan once. */
+/** Lists every class of a plan once. */
 export function classesOf({ stored, copies }: Plan): readonly ValueClass[] {
   return [...new Set([...stored.values(), ...copies.values()])];
 }
 
-/** The nodes whose ranges a plan needs, each once, in graph order. */
+/** Lists the nodes whose ranges a plan needs, each once, in graph order. */
 export function observedNodes(plan: Plan): readonly Node[] {
-  const wanted = new Set<Node>();
-  for (const { members, fixed } of classesOf(plan)) if (!fixed) for (const node of members) wanted.add(node);
-  return plan.graph.nodes().filter((node) => wanted.has(node) && node.op !== 'constant');
+  const observed = new Set<Node>();
+  for (const { members, fixed } of classesOf(plan)) if (!fixed) for (const node of members) observed.add(node);
+  return plan.graph.nodes().filter((node) => observed.has(node) && node.op !== 'constant');
 }

@@ -9,15 +9,15 @@ import type { RangeMethod } from './settings.ts';
 
 type TensorQuant = Quant & { readonly per: 'tensor' };
 
-/** The share of values that `percentile` keeps. One in 10⁵ is clipped; p99.9 loses 6 to 14 dB on every model measured. */
+/** The share of values that `percentile` keeps. One in 10⁵ is clipped; p99.9 lost 6 to 14 dB on all models measured. */
 const KEPT_SHARE = 0.99999;
 
-/** What a method needs besides the least and largest value. */
+/** Whether a method needs a histogram besides the least and largest value. */
 export function needsHistogram(method: RangeMethod): boolean {
   return method !== 'minmax';
 }
 
-/** The range of a node's values as a method chooses it; never wider than what was observed. */
+/** Chooses the range of a node's values by a method; it is never wider than what was observed. */
 export function chooseRange(statistics: NodeStatistics, method: RangeMethod, dtype: ActivationDType): Range {
   const whole = { least: statistics.min, most: statistics.max };
   const { histogram } = statistics;
@@ -51,18 +51,19 @@ function percentileRange({ limit, counts }: Histogram, share: number): Range {
   return { least: -limit + binAt(1) * width, most: -limit + (binAt(-1) + 1) * width };
 }
 
-/** Ranges that are tried: the whole one shrunk, both ends alike. Less than a fifth of it never won on a trained model. */
-const TRIED = 48;
+/** The number of ranges that are compared: the whole one shrunk in steps, both ends alike. */
+const CANDIDATES = 48;
+/** The smallest of them as a share of the whole range: less than a fifth never won on a trained model. */
 const LEAST_SHARE = 0.2;
 
 function* shrunk({ least, most }: Range): Iterable<Range> {
-  for (let i = 0; i < TRIED; i++) {
-    const share = 1 - ((1 - LEAST_SHARE) * i) / (TRIED - 1);
+  for (let i = 0; i < CANDIDATES; i++) {
+    const share = 1 - ((1 - LEAST_SHARE) * i) / (CANDIDATES - 1);
     yield { least: least * share, most: most * share };
   }
 }
 
-/** The range with the least squared error: rounding inside it, clipping outside. */
+/** Finds the range with the least squared error: rounding inside it, clipping outside. */
 function leastSquaresRange(histogram: Histogram, whole: Range, steps: number): Range {
   let best = whole;
   let leastError = Number.POSITIVE_INFINITY;
@@ -95,8 +96,8 @@ function squaredError({ limit, counts }: Histogram, range: Range, steps: number)
 }
 
 /**
- * The range whose rounded distribution tells most about the whole one: least Kullback-Leibler divergence, as in NVIDIA's
- * "8-bit inference with TensorRT" (2017). What lies outside counts as the outermost value.
+ * Finds the range whose rounded distribution tells most about the whole one: least Kullback-Leibler divergence, as in
+ * NVIDIA's "8-bit inference with TensorRT" (2017). What lies outside counts as the outermost value.
  */
 function entropyRange(histogram: Histogram, whole: Range, steps: number): Range {
   let best = whole;
@@ -137,7 +138,10 @@ function divergenceOf({ limit, counts }: Histogram, { least, most }: Range, step
   return divergence;
 }
 
-/** Counts after rounding to `steps` levels: each level's count in equal parts over those of its bins that hold values. */
+/**
+ * Computes counts after rounding to `steps` levels: each level's count in equal parts over those of its bins that hold
+ * values.
+ */
 function spreadOverSteps(counts: Float64Array, steps: number): Float64Array {
   const spread = new Float64Array(counts.length);
   for (let step = 0; step < steps; step++) {
@@ -155,7 +159,7 @@ function spreadOverSteps(counts: Float64Array, steps: number): Float64Array {
 }
 
 /**
- * Scale and zero point of every class of a plan. Throws MALFORMED for values that are infinite or no numbers, which no
+ * Chooses scale and zero point of every class of a plan. Throws MALFORMED for values that are infinite or NaN, which no
  * range can hold.
  */
 export function chooseQuants(
@@ -172,15 +176,22 @@ export function chooseQuants(
   return quants;
 }
 
-/** exp(-20) is 2·10⁻⁹: what lies that far below every score has no part in a softmax of eight bits. */
+/**
+ * The distance of a mask below all scores. exp(-20) is 2·10⁻⁹: what lies that far below every score has no part in a
+ * softmax of eight bits.
+ */
 const MASK_MARGIN = 20;
 
-/** A mask of -10000 or less would leave the scores themselves no steps. */
+/**
+ * Computes the range of a mask or of masked scores from that of the scores: a mask of -10000 or less would leave the
+ * scores themselves no steps.
+ */
 function attentionRange(scores: Range, which: 'mask' | 'masked'): Range {
   const least = -(Math.max(-scores.least, scores.most) + MASK_MARGIN);
   return { least, most: which === 'mask' ? 0 : scores.most };
 }
 
+/** The range that holds zero and the values of all members. */
 function classRange(values: ValueClass, statistics: Statistics, method = values.method): Range {
   let least = 0;
   let most = 0;
@@ -197,10 +208,13 @@ function classRange(values: ValueClass, statistics: Statistics, method = values.
   return { least, most };
 }
 
-/** Where a linear turns float, what was moved out of its result gets a range of its own: that of what was observed before it moved. */
+/**
+ * Chooses the range of one member. Where a linear turns float, values that were moved out of its result get a range of
+ * their own: that observed before they were moved.
+ */
 function rangeOf(node: Node, statistics: Statistics, method: RangeMethod, dtype: ActivationDType): Range {
-  const found = statistics.get(node.name);
-  if (found) return chooseRange(found, method, dtype);
+  const observed = statistics.get(node.name);
+  if (observed) return chooseRange(observed, method, dtype);
   if (node.op === 'constant') return constantRange(node);
   if (!isMover(node)) throw new Error(`${node.name} was not observed`);
   const sources = node.inputs.map((input) => rangeOf(input, statistics, method, dtype));

@@ -9,27 +9,31 @@ import { fitsBlocks, type QuantizedWeight, quantizeWeight, type WeightOptions } 
 
 type TensorQuant = Quant & { readonly per: 'tensor' };
 
-/** An int32 bias in units of s_x·s_w may use this much of its range: the sum it starts needs the rest. */
+/** The largest int32 bias in units of s_x·s_w: the sum that starts with it needs the rest of the range. */
 const MOST_BIAS = 2 ** 30;
 
-/** Turns a weight or table into stored integers; what GPTQ and others replace. */
+/** A function that turns a weight or table into stored integers; GPTQ and others have their own. */
 export type WeightRounding = (node: Call, weight: Constant, options: WeightOptions) => QuantizedWeight;
 
-/** The mean of each channel that a linear reads, where its bias is to make up for what rounding its weight does to the mean. */
+/**
+ * A function that gives the mean of each channel that a linear reads, where its bias is to make up for what rounding
+ * its weight does to the mean.
+ */
 export type MeanOf = (node: Call) => Float64Array | undefined;
 
+/** The choices that a plan leaves open. */
 export interface RebuildOptions {
-  /** Scale and zero point of each class of the plan. */
+  /** The scale and zero point of each class of the plan. */
   readonly quants: ReadonlyMap<ValueClass, TensorQuant>;
-  /** Default: each weight to its nearest integer. */
+  /** The rounding of weights; by default each element to its nearest integer. */
   readonly roundWeight?: WeightRounding;
-  /** Default: biases stay as they are. */
+  /** The means for the correction of biases; by default biases stay as they are. */
   readonly meanOf?: MeanOf;
-  /** Outputs stay integers where their nodes are stored so. */
+  /** Whether outputs stay integers where their nodes are stored so. */
   readonly integerOutputs?: boolean;
 }
 
-/** How a weight or table of a plan is to be rounded; undefined where it stays float. */
+/** Decides how a weight or table of a plan is rounded; undefined where it stays float. */
 export function weightOptionsOf(
   plan: Plan,
   quants: RebuildOptions['quants'],
@@ -54,7 +58,7 @@ function leastScalesOf(plan: Plan, quants: RebuildOptions['quants'], node: Call)
   return Float64Array.from(readF32(bias.tensor), (value) => Math.abs(value) / (quant.scale * MOST_BIAS));
 }
 
-/** A new graph that stores and computes as the plan says; the plan's own stays as it is. */
+/** Builds a new graph that stores and computes as the plan says; the plan's own stays as it is. */
 export function rebuild(plan: Plan, options: RebuildOptions): Graph {
   return new Rebuilder(plan, options).run();
 }
@@ -63,8 +67,11 @@ class Rebuilder {
   readonly #plan: Plan;
   readonly #options: RebuildOptions;
   readonly #graph: Graph;
-  readonly #made = new Map<Node, Node>();
+  /** New nodes by the old ones. */
+  readonly #rebuilt = new Map<Node, Node>();
+  /** Dequantized copies by the old nodes, or by the new weights. */
   readonly #floats = new Map<Node, Node>();
+  /** Quantized copies by the old nodes. */
   readonly #integers = new Map<Node, Node>();
   readonly #weights = new Map<string, Constant>();
 
@@ -75,8 +82,8 @@ class Rebuilder {
   }
 
   run(): Graph {
-    for (const input of this.#plan.graph.inputs) this.#made.set(input, this.#graph.input(input.name, input.type));
-    for (const node of this.#plan.graph.nodes()) if (isCall(node)) this.#made.set(node, this.#call(node));
+    for (const input of this.#plan.graph.inputs) this.#rebuilt.set(input, this.#graph.input(input.name, input.type));
+    for (const node of this.#plan.graph.nodes()) if (isCall(node)) this.#rebuilt.set(node, this.#call(node));
     for (const { name, node } of this.#plan.graph.outputs) {
       const isInteger = this.#options.integerOutputs === true && this.#plan.stored.has(node);
       this.#graph.output(name, isInteger ? this.#integer(node) : this.#float(node));
@@ -88,11 +95,11 @@ class Rebuilder {
     const inputs = node.inputs.map((input, i) => this.#operand(node, input, i));
     const bias = this.#correctedBias(node, inputs[1]);
     if (bias) inputs[2] = bias;
-    const made = this.#graph.add(node.op, inputs, node.attrs as Attrs, node.name);
+    const call = this.#graph.add(node.op, inputs, node.attrs as Attrs, node.name);
     const stored = this.#plan.stored.get(node);
     if (stored)
-      this.#graph.setType(made, { dtype: stored.dtype, shape: node.type.shape, quant: this.#quantOf(stored) });
-    return made;
+      this.#graph.setType(call, { dtype: stored.dtype, shape: node.type.shape, quant: this.#quantOf(stored) });
+    return call;
   }
 
   #operand(node: Call, input: Node, place: number): Node {
@@ -109,7 +116,7 @@ class Rebuilder {
     return readsIntegers || this.#readsIntegers(node) ? this.#integer(input) : this.#float(input);
   }
 
-  /** Integer ops other than linears read all their operands as integers. */
+  /** Whether a node reads all its operands as integers, as integer ops other than linears do. */
   #readsIntegers(node: Call): boolean {
     return this.#plan.integer.has(node) && !hasWeight(node);
   }
@@ -120,16 +127,18 @@ class Rebuilder {
     return quant;
   }
 
+  /** The new node of an old one, as floats. */
   #float(node: Node): Node {
-    const made = this.#value(node);
-    if (!made.type.quant || node.op === 'constant') return made;
+    const value = this.#value(node);
+    if (!value.type.quant || node.op === 'constant') return value;
     const known = this.#floats.get(node);
     if (known) return known;
-    const float = this.#graph.add('dequantize', [made], {}, `${node.name}.float`);
+    const float = this.#graph.add('dequantize', [value], {}, `${node.name}.float`);
     this.#floats.set(node, float);
     return float;
   }
 
+  /** The new node of an old one, as integers. */
   #integer(node: Node): Node {
     if (this.#plan.stored.has(node)) return this.#value(node);
     const known = this.#integers.get(node);
@@ -144,7 +153,10 @@ class Rebuilder {
     return integer;
   }
 
-  /** max(v, least) = relu(v - least) + least, in ops that every target has: quantizing -3·10³⁸ is undefined in C. */
+  /**
+   * Clamps a value from below before it is quantized: max(v, least) = relu(v - least) + least, in ops that every target
+   * has. Quantizing -3·10³⁸ is undefined in C.
+   */
   #clamped(node: Node, copy: ValueClass): Node {
     const { scale, zeroPoint } = this.#quantOf(copy);
     const least = this.#graph.constant(scalarTensor(scale * (storedRange(copy.dtype)[0] - zeroPoint)));
@@ -152,7 +164,7 @@ class Rebuilder {
     return this.#graph.add('add', [above, least], {}, `${node.name}.clamped`);
   }
 
-  /** A stored weight as the floats that it stands for. */
+  /** Builds the floats that a stored weight stands for. */
   #real(stored: Constant): Node {
     const known = this.#floats.get(stored);
     if (known) return known;
@@ -161,28 +173,29 @@ class Rebuilder {
     return real;
   }
 
+  /** The new node of an old one. */
   #value(node: Node): Node {
-    const known = this.#made.get(node);
+    const known = this.#rebuilt.get(node);
     if (known) return known;
     const { tensor, name, type } = node as Constant;
-    const made = this.#graph.constant(tensor, name, type.quant);
-    this.#made.set(node, made);
-    return made;
+    const constant = this.#graph.constant(tensor, name, type.quant);
+    this.#rebuilt.set(node, constant);
+    return constant;
   }
 
-  /** The weight that several nodes share is stored once, as the first of them wants it. */
+  /** Builds a stored weight. One that several nodes share is stored once, as the first of them needs it. */
   #stored(node: Call, weight: Constant, options: WeightOptions): Constant {
     const key = `${weight.name} ${options.dtype} ${options.granularity}`;
     const known = this.#weights.get(key);
     if (known && !options.leastScales) return known;
     const { tensor, quant } =
       this.#options.roundWeight?.(node, weight, options) ?? quantizeWeight(weight.tensor, options);
-    const made = this.#graph.constant(tensor, weight.name, quant);
-    if (!options.leastScales) this.#weights.set(key, made);
-    return made;
+    const constant = this.#graph.constant(tensor, weight.name, quant);
+    if (!options.leastScales) this.#weights.set(key, constant);
+    return constant;
   }
 
-  /** Undefined where the bias stays as it is, or there is none. */
+  /** Builds the corrected bias of a linear; undefined where the bias stays as it is. */
   #correctedBias(node: Call, stored: Node | undefined): Node | undefined {
     const [, weight, bias] = node.inputs;
     if (node.op !== 'linear' || weight?.op !== 'constant' || stored?.op !== 'constant' || !stored.type.quant)

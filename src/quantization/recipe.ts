@@ -5,7 +5,7 @@ import { ops } from '../ir/ops/index.ts';
 import { NODE_SCHEMES, RANGE_METHODS, ROUNDINGS, type Settings, type SettingsMap } from './settings.ts';
 import { GRANULARITIES } from './weights.ts';
 
-/** Changes the settings of the nodes whose name fits; the last rule that speaks of a setting wins. */
+/** A rule that changes the settings of the nodes whose name fits; of several rules for one setting the last wins. */
 export interface RecipeRule {
   /** A regular expression that fits anywhere in the node's name. */
   readonly match: RegExp;
@@ -24,7 +24,7 @@ const VALUES: { readonly [key: string]: readonly string[] } = {
 
 /**
  * Reads a recipe: a JSON list of rules such as `{ "match": "layer\\.0\\.", "op": "linear", "scheme": "float" }`. Throws
- * MALFORMED for what is no recipe, unknown keys, ops and values among it.
+ * MALFORMED for anything but a recipe, including unknown keys, ops and values.
  */
 export function parseRecipe(text: string, what: string): RecipeRule[] {
   const json = parseJson(text, what);
@@ -59,10 +59,10 @@ function expression(source: string, what: string): RegExp {
   }
 }
 
-function oneOf(value: string, known: readonly string[], what: string): string {
-  if (known.includes(value)) return value;
-  const near = nearest(value, known);
-  const hint = near ? `did you mean ${near}?` : known.length > 8 ? undefined : `it is one of ${known.join(', ')}`;
+function oneOf(value: string, allowed: readonly string[], what: string): string {
+  if (allowed.includes(value)) return value;
+  const near = nearest(value, allowed);
+  const hint = near ? `did you mean ${near}?` : allowed.length > 8 ? undefined : `it is one of ${allowed.join(', ')}`;
   throw new MbertError('MALFORMED', `${what}: "${value}" is unknown`, hint === undefined ? {} : { hint });
 }
 
@@ -72,7 +72,7 @@ function malformed(what: string, problem: string): MbertError {
   });
 }
 
-/** The settings after all rules, in their order. Throws MISMATCH for a rule that fits none of the nodes. */
+/** Applies all rules to the default settings, in their order. Throws MISMATCH for a rule that fits no node. */
 export function applyRecipe(defaults: SettingsMap, rules: readonly RecipeRule[], what: string): Map<Call, Settings> {
   const settings = new Map(defaults);
   for (const [i, { match, op, settings: changes }] of rules.entries()) {
@@ -92,7 +92,7 @@ export function applyRecipe(defaults: SettingsMap, rules: readonly RecipeRule[],
   return settings;
 }
 
-/** The settings as a recipe, a rule for each node: read again, it gives the same settings. */
+/** Writes settings as a recipe, a rule for each node: read again, it gives the same settings. */
 export function recipeText(settings: SettingsMap): string {
   const rules = [...settings].map(([node, { scheme, granularity, rounding, range }]) => ({
     match: `^${node.name.replaceAll(/[.*+?^${}()|[\]\\/]/g, '\\$&')}$`,

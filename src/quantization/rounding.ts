@@ -8,14 +8,15 @@ import { hasWeight, isTable } from './settings.ts';
 import { type QuantizedWeight, quantizeWeight } from './weights.ts';
 
 /**
- * Σ Wᵀ W over the linears that read a table's rows with nothing but moves between, as MobileBERT's trigram front: the error
- * of a row then is what the front makes of it. Undefined where something else reads the rows.
+ * Computes Σ Wᵀ W over the linears that read a table's rows with nothing but moves between, as MobileBERT's trigram
+ * front: with it, the error of a row is the error that it causes in their results. Undefined where something else reads
+ * the rows.
  */
 export function tableGram(graph: Graph, table: Call<'gather'>): Float64Array | undefined {
   const width = table.type.shape.at(-1) as number;
   const gram = new Float64Array(width * width);
   const live = new Set(graph.nodes());
-  // Each part of a concatenation is where its columns begin; what is moved along tokens keeps its columns.
+  // A part of a concatenation starts at a column of its own; what is moved along tokens keeps its columns.
   const stack: { readonly node: Node; readonly column: number }[] = [{ node: table, column: 0 }];
   for (let at = stack.pop(); at !== undefined; at = stack.pop()) {
     if (graph.outputs.some(({ node }) => node === at?.node)) return undefined;
@@ -35,7 +36,7 @@ export function tableGram(graph: Graph, table: Call<'gather'>): Float64Array | u
   return gram;
 }
 
-/** Where the columns of a part begin in a concatenation, once for each time that it is there. */
+/** Finds where the columns of a part begin in a concatenation, once for each time that it is there. */
 function columnsOf(concat: Call<'concat'>, part: Node): number[] {
   const columns: number[] = [];
   let column = 0;
@@ -62,10 +63,13 @@ function addProducts(gram: Float64Array, width: number, node: Call<'linear' | 'c
   }
 }
 
-/** Rounds tables that only linears read so that these linears' results are right, and other weights as `others` says, or to the nearest. */
+/**
+ * Builds a rounding of tables and weights. Tables that only linears read are rounded so that these linears' results are
+ * right, other weights as `others` says, or to the nearest.
+ */
 export function roundForReaders(
   graph: Graph,
-  others: (...given: Parameters<WeightRounding>) => QuantizedWeight | undefined = () => undefined,
+  others: (...args: Parameters<WeightRounding>) => QuantizedWeight | undefined = () => undefined,
 ): WeightRounding {
   return (node, weight, options) => {
     const gram = isTable(node) ? tableGram(graph, node) : undefined;

@@ -6,13 +6,13 @@ import { hasWeight } from './settings.ts';
 /** A linear that may be kept in higher precision: its integers can be switched off on their own. */
 export interface Site {
   readonly node: Call;
-  /** The largest max |x| / rms among what it reads and writes as integers: how far outliers stand out. */
+  /** The largest max |x| / rms among the values that it reads and writes as integers: how large outliers are. */
   readonly peak: number;
-  /** Bytes that the weight takes in f32, and now. */
+  /** The bytes that the weight takes in f32. */
   readonly floatBytes: number;
 }
 
-/** Every linear of a plan that computes on integers, in graph order. */
+/** Lists every linear of a plan that computes on integers, in graph order. */
 export function sitesOf(plan: Plan, statistics: Statistics): Site[] {
   const sites: Site[] = [];
   for (const node of plan.graph.nodes()) {
@@ -26,48 +26,48 @@ export function sitesOf(plan: Plan, statistics: Statistics): Site[] {
   return sites;
 }
 
-/** 1 for a value that the plan keeps float. */
+/** The peak of a value; 1 for one that the plan keeps float. */
 function peakOf(node: Node, { stored, copies }: Plan, statistics: Statistics): number {
   const values = stored.get(node) ?? copies.get(node);
   if (!values) return 1;
   return Math.max(1, ...values.members.map(({ name }) => peak(statistics.get(name))));
 }
 
-function peak(found: { readonly min: number; readonly max: number; readonly rms: number } | undefined): number {
-  return found && found.rms > 0 ? absMax(found) / found.rms : 1;
+function peak(values: { readonly min: number; readonly max: number; readonly rms: number } | undefined): number {
+  return values && values.rms > 0 ? absMax(values) / values.rms : 1;
 }
 
 /**
- * Where max/rms is below this, eight bits cannot hurt: the values of trained models that do have 16 to 84, most others 5
- * to 10. A few harmless ones above cost a look each.
+ * The least peak of a site that is measured. Below it eight bits cannot hurt: the values of trained models that they
+ * hurt have 16 to 84, most others 5 to 10. A few harmless sites above it cost a measurement each.
  */
 const OUTSTANDING_PEAK = 12;
 
-/** A scan takes seconds, not minutes. */
+/** The largest number of sites that are measured, so that a scan takes seconds, not minutes. */
 const MOST_SITES = 16;
 
-/** The sites whose values stand out, most outstanding first. */
+/** Selects the sites whose values have large outliers, the largest first. */
 export function outstandingSites(sites: readonly Site[]): Site[] {
   const outstanding = sites.filter(({ peak }) => peak >= OUTSTANDING_PEAK);
   return outstanding.sort((a, b) => b.peak - a.peak).slice(0, MOST_SITES);
 }
 
-/** A site with what rounding it alone does to the answers: Σ error² / Σ answer². */
+/** A site with the noise that rounding it alone makes in the answers: Σ error² / Σ answer². */
 export interface MeasuredSite extends Site {
   readonly noise: number;
 }
 
-/** A site is kept in higher precision where it alone has this share of the noise of all that stays. */
+/** The share of the noise of all other values above which a site is kept in higher precision. */
 const TOLERATED_SHARE = 1 / 7;
 
-/** True where noise is enough, beside that of all the rest, to do something about it. */
+/** Whether noise is large enough to do something about it, `rest` being the noise of all other values. */
 export function isTangible(noise: number, rest: number): boolean {
   return noise > TOLERATED_SHARE * rest;
 }
 
 /**
- * The sites to keep in higher precision: those whose own noise is a tangible share of what all others make together, which
- * nothing can be done about. `rest` is the noise of everything but the measured sites.
+ * Selects the sites to keep in higher precision: those whose own noise is a tangible share of the noise of all others
+ * together, which nothing can be done about. `rest` is the noise of everything but the measured sites.
  */
 export function sitesToKeep(measured: readonly MeasuredSite[], rest: number): MeasuredSite[] {
   const kept: MeasuredSite[] = [];

@@ -2,63 +2,68 @@ import type { Call, Node } from '../ir/graph.ts';
 import { opDef } from '../ir/ops/index.ts';
 import type { Granularity } from './weights.ts';
 
-/** What a whole model is asked for. */
+/** The schemes for a whole model. */
 export const SCHEMES = ['dynamic', 'int8', 'f16', 'w4', 'int16x8'] as const;
 export type Scheme = (typeof SCHEMES)[number];
 
 /**
- * How one node is computed. `float`: as it was. `dynamic`: integer weights, the runtime finds the activation's range in each
- * run. `w8`, `w4`: 8-bit and 4-bit weights, float activations. `int8`, `int16x8`: calibrated integer activations, 8-bit weights.
- * A table is only stored: `w4` with 4 bits, every other but `float` with 8.
+ * The schemes for one node. `float`: as it was. `dynamic`: integer weights, the runtime finds the activation's range in
+ * each run. `w8`, `w4`: 8-bit and 4-bit weights, float activations. `int8`, `int16x8`: calibrated integer activations,
+ * 8-bit weights. A table is only stored: `w4` with 4 bits, every other but `float` with 8.
  */
 export const NODE_SCHEMES = ['float', 'dynamic', 'w8', 'w4', 'int8', 'int16x8'] as const;
 export type NodeScheme = (typeof NODE_SCHEMES)[number];
 
+/** The ways to choose the range of calibrated values. */
 export const RANGE_METHODS = ['minmax', 'percentile', 'mse', 'entropy'] as const;
 export type RangeMethod = (typeof RANGE_METHODS)[number];
 
 /**
- * How a linear's weight becomes integers: each element to the nearest, or so that errors make up for one another where the
- * calibration samples say that they meet. Other weights and tables have no choice.
+ * The ways in which a linear's weight becomes integers: each element to the nearest, or so that errors make up for one
+ * another where the calibration samples say that they meet. Other weights and tables have no choice.
  */
 export const ROUNDINGS = ['nearest', 'gptq'] as const;
 export type Rounding = (typeof ROUNDINGS)[number];
 
+/** The quantization of one node. */
 export interface Settings {
   readonly scheme: NodeScheme;
-  /** Of the weight or table. */
+  /** The granularity of the weight or table. */
   readonly granularity: Granularity;
-  /** Of a linear's weight. */
+  /** The rounding of a linear's weight. */
   readonly rounding: Rounding;
-  /** Of what the node reads as calibrated integers. */
+  /** The method for the range of what the node reads as calibrated integers. */
   readonly range: RangeMethod;
 }
 
-/** Every node that a form can quantize with its settings, in graph order. */
+/** Every node that a form can quantize, with its settings, in graph order. */
 export type SettingsMap = ReadonlyMap<Call, Settings>;
 
-/** Ops that multiply by a constant weight, which is their second input. */
+/** Whether a node multiplies by a constant weight, which is its second input. */
 export function hasWeight(node: Node): node is Call<'linear' | 'conv1d'> {
   return (node.op === 'linear' || node.op === 'conv1d') && node.inputs[1]?.op === 'constant';
 }
 
-/** A linear whose weight is rounded with the samples in view. */
+/** Whether a node is a linear whose weight is rounded by what the calibration samples say. */
 export function isCompensated(node: Node, settings: Settings | undefined): node is Call<'linear'> {
   return node.op === 'linear' && hasWeight(node) && settings?.scheme !== 'float' && settings?.rounding === 'gptq';
 }
 
-/** A look-up of rows in a constant table. */
+/** Whether a node looks up rows in a constant table. */
 export function isTable(node: Node): node is Call<'gather'> {
   const table = node.inputs[0];
   return node.op === 'gather' && node.attrs.axis === 0 && table?.op === 'constant' && table.type.shape.length === 2;
 }
 
-/** Integer matrix kernels make 16 outputs at a time: a head with fewer gains nothing, and its error is the answer's own. */
+/**
+ * The least number of rows that is quantized. Integer matrix kernels make 16 outputs at a time: a head with fewer gains
+ * nothing, and its error is the answer's own.
+ */
 const LEAST_ROWS = 16;
 
 /**
- * True for what is too small to gain from integers: a classifier or span head, and the table of token types, whose error
- * every token would share (37 dB alone on a MiniLM whose word table has 50 dB).
+ * Whether a node is too small to gain from integers: a classifier or span head, and the table of token types, whose
+ * error every token would share (37 dB alone on a MiniLM whose word table has 50 dB).
  */
 export function isNarrow(node: Call): boolean {
   const numbers = isTable(node) ? node.inputs[0] : hasWeight(node) ? node.inputs[1] : undefined;
@@ -66,8 +71,8 @@ export function isNarrow(node: Call): boolean {
 }
 
 /**
- * True for the linear or convolution that reads embeddings with nothing but moves between, as MobileBERT's trigram front.
- * A table quantized per row, then again per tensor, is the largest error of an int8 MobileBERT.
+ * Whether a node is a linear or convolution that reads embeddings with nothing but moves between, as MobileBERT's
+ * trigram front. A table quantized per row, then again per tensor, is the largest error of an int8 MobileBERT.
  */
 export function isFront(node: Call): boolean {
   if (!hasWeight(node)) return false;

@@ -8,21 +8,26 @@ import { type MeanOf, type WeightRounding, weightOptionsOf } from './rebuild.ts'
 import { hasWeight, isTable } from './settings.ts';
 import { type QuantizedWeight, quantizeWeight, type WeightOptions } from './weights.ts';
 
-/** The further input of a switched graph: f32 [groups], 1 where a group's values are rounded, 0 where they are not. */
+/**
+ * The name of a switched graph's additional input: f32 [groups], 1 where a group's values are rounded, 0 where they are
+ * not.
+ */
 export const SWITCHES = 'switches';
 
+/** The choices that a plan leaves open, and its groups. */
 export interface SwitchedOptions {
   readonly quants: ReadonlyMap<ValueClass, Quant & { readonly per: 'tensor' }>;
-  /** Which switch rules what a node reads and writes as integers. */
+  /** Gives the switch that rules what a node reads and writes as integers. */
   readonly groupOf: (node: Node) => number;
+  /** The number of switches. */
   readonly groups: number;
   readonly roundWeight?: WeightRounding;
   readonly meanOf?: MeanOf;
 }
 
 /**
- * A float graph that computes what the plan's integers would: weights are rounded, and each value v that the plan stores as
- * integers is v + switch·(rounded(v) - v). So one loaded model measures every subset of the plan.
+ * Builds a float graph that computes what the plan's integers would: weights are rounded, and each value v that the
+ * plan stores as integers is v + switch·(rounded(v) - v). So one loaded model measures every subset of the plan.
  */
 export function switchedGraph(plan: Plan, options: SwitchedOptions): Graph {
   return new Switchboard(plan, options).run();
@@ -32,7 +37,7 @@ class Switchboard {
   readonly #plan: Plan;
   readonly #options: SwitchedOptions;
   readonly #graph: Graph;
-  readonly #made = new Map<Node, Node>();
+  readonly #rebuilt = new Map<Node, Node>();
   readonly #errors = new Map<Node, Node>();
   readonly #blends = new Map<string, Node>();
   readonly #switches: Node;
@@ -42,13 +47,13 @@ class Switchboard {
     this.#plan = plan;
     this.#options = options;
     this.#graph = new Graph(plan.graph.name);
-    for (const input of plan.graph.inputs) this.#made.set(input, this.#graph.input(input.name, input.type));
+    for (const input of plan.graph.inputs) this.#rebuilt.set(input, this.#graph.input(input.name, input.type));
     this.#switches = this.#graph.input(SWITCHES, { dtype: 'f32', shape: [options.groups] });
   }
 
   run(): Graph {
     const { graph } = this.#plan;
-    for (const node of graph.nodes()) if (isCall(node)) this.#made.set(node, this.#call(node));
+    for (const node of graph.nodes()) if (isCall(node)) this.#rebuilt.set(node, this.#call(node));
     for (const { name, node } of graph.outputs) this.#graph.output(name, this.#value(node));
     return this.#graph;
   }
@@ -57,13 +62,13 @@ class Switchboard {
     const inputs = node.inputs.map((input, place) => this.#operand(node, input, place));
     const bias = this.#correctedBias(node);
     if (bias) inputs[2] = bias;
-    const made = this.#graph.add(node.op, inputs, node.attrs as Attrs, node.name);
+    const call = this.#graph.add(node.op, inputs, node.attrs as Attrs, node.name);
     const stored = this.#plan.stored.get(node);
-    // What only moves stored values has their rounding already.
+    // The result of an op that only moves stored values is rounded already.
     const isRounded = node.inputs.some((input) => this.#plan.stored.get(input) === stored);
     return stored && !isRounded
-      ? this.#blend(made, stored, this.#options.groupOf(this.#plan.storedFor.get(node) ?? node))
-      : made;
+      ? this.#blend(call, stored, this.#options.groupOf(this.#plan.storedFor.get(node) ?? node))
+      : call;
   }
 
   #operand(node: Call, input: Node, place: number): Node {
@@ -80,7 +85,7 @@ class Switchboard {
     return weightOptionsOf(this.#plan, this.#options.quants, node, weight);
   }
 
-  /** The weight as it will be after rounding, in f32. */
+  /** Builds the weight as it will be after rounding, in f32. */
   #weight(node: Call, weight: Constant, options: WeightOptions): Node {
     const { tensor, quant } = this.#rounded(node, weight, options);
     const rounded = computedTensor('f32', tensor.shape, () => readF32(dequantized(tensor, quant)));
@@ -103,25 +108,26 @@ class Switchboard {
   }
 
   #value(node: Node): Node {
-    const known = this.#made.get(node);
+    const known = this.#rebuilt.get(node);
     if (known) return known;
     const { tensor, name } = node as Constant;
-    const made = this.#graph.constant(tensor, name);
-    this.#made.set(node, made);
-    return made;
+    const constant = this.#graph.constant(tensor, name);
+    this.#rebuilt.set(node, constant);
+    return constant;
   }
 
+  /** Builds v + switch·(rounded(v) - v). */
   #blend(value: Node, values: ValueClass, group: number): Node {
     const key = `${group} ${value.name}`;
     const known = this.#blends.get(key);
     if (known) return known;
     const graph = this.#graph;
-    const made = graph.add('add', [value, graph.add('mul', [this.#error(value, values), this.#switch(group)])]);
-    this.#blends.set(key, made);
-    return made;
+    const blend = graph.add('add', [value, graph.add('mul', [this.#error(value, values), this.#switch(group)])]);
+    this.#blends.set(key, blend);
+    return blend;
   }
 
-  /** rounded(v) - v */
+  /** Builds rounded(v) - v. */
   #error(value: Node, values: ValueClass): Node {
     const known = this.#errors.get(value);
     if (known) return known;

@@ -6,15 +6,15 @@ import { weightsOnly } from './forms/weights-only.ts';
 import type { Scheme } from './settings.ts';
 import type { Granularity } from './weights.ts';
 
-/** Where a model will run, as far as it decides the form. */
+/** The kind of processor that a model will run on, as far as it decides the form. */
 export interface TargetProfile {
   readonly name: string;
-  /** One line, for help and docs. */
+  /** A line for help and docs. */
   readonly summary: string;
   readonly formats: readonly ('onnx' | 'tflite')[];
-  /** Computes on integers only, softmax and mask among them. */
+  /** Whether it computes on integers only, softmax and mask among them. */
   readonly isStrict: boolean;
-  /** How many scales a weight may have there. */
+  /** The number of scales that a weight may have there. */
   readonly granularity: Granularity;
 }
 
@@ -43,19 +43,22 @@ export const targets: readonly TargetProfile[] = [
   },
 ];
 
-/** Throws USAGE for a name that is none, or a target that has no files of this format. */
+/** Finds a target by its name. Throws USAGE for a name that is none, or a target that has no files of this format. */
 export function targetNamed(name: string, format: 'onnx' | 'tflite'): TargetProfile {
-  const found = targets.find((target) => target.name === name);
-  if (found === undefined) {
+  const profile = targets.find((target) => target.name === name);
+  if (profile === undefined) {
     throw new MbertError('USAGE', `--target: there is no target "${name}"`, {
       hint: `it is one of ${targets.map((target) => target.name).join(', ')}`,
     });
   }
-  if (found.formats.includes(format)) return found;
-  throw new MbertError('USAGE', `--target ${name}: takes ${found.formats.join(', ')} files, not ${format}`);
+  if (profile.formats.includes(format)) return profile;
+  throw new MbertError('USAGE', `--target ${name}: takes ${profile.formats.join(', ')} files, not ${format}`);
 }
 
-/** The form of a scheme on a target; f16 needs none, the exporters store it. Throws USAGE for a scheme it cannot run. */
+/**
+ * Chooses the form of a scheme on a target; f16 needs none, the exporters store it. Throws USAGE for a scheme that the
+ * target cannot run.
+ */
 export function formFor(scheme: Exclude<Scheme, 'f16'>, format: 'onnx' | 'tflite', target: TargetProfile): Form {
   if (scheme === 'dynamic' || scheme === 'w4') {
     if (!target.isStrict) return weightsOnly;
@@ -67,7 +70,10 @@ export function formFor(scheme: Exclude<Scheme, 'f16'>, format: 'onnx' | 'tflite
   return format === 'onnx' ? integerGemms : integerGraph;
 }
 
-/** How many scales weights get where nobody says: 4-bit ones in blocks where the runtime is fast on them, which XNNPACK in WebAssembly is not. */
+/**
+ * Chooses how many scales weights get: what is asked for, else blocks for 4-bit weights where the runtime is fast on
+ * them, which XNNPACK in WebAssembly is not. Throws USAGE for what the scheme or the target cannot have.
+ */
 export function granularityFor(
   scheme: Scheme,
   format: 'onnx' | 'tflite',

@@ -3,14 +3,17 @@ import { convertTensor, type Quant, readF32, type Tensor, tensorOf } from '../ir
 
 export type WeightDType = 'i8' | 'i4';
 
-/** How many scales a weight has: one, one per index of its first axis, or one per 32 neighbours of a row. */
+/**
+ * The numbers of scales that a weight may have: one, one per index of its first axis, or one per 32 neighbours of a
+ * row.
+ */
 export const GRANULARITIES = ['tensor', 'channel', 'block'] as const;
 export type Granularity = (typeof GRANULARITIES)[number];
 
-/** Weights use a range that can be negated: -128 and -8 are never written. */
+/** The largest stored integers. Weights use a range that can be negated: -128 and -8 are never written. */
 export const LARGEST = { i8: 127, i4: 7 } as const;
 
-/** What TFLite's and ONNX Runtime's 4-bit kernels have in common. */
+/** The number of values in a block, which TFLite's and ONNX Runtime's 4-bit kernels have in common. */
 export const BLOCK_SIZE = 32;
 
 export interface QuantizedWeight {
@@ -20,22 +23,26 @@ export interface QuantizedWeight {
 
 export interface WeightOptions {
   readonly dtype: WeightDType;
-  /** Default `channel`. `block` needs a weight [rows, columns] with columns a multiple of `BLOCK_SIZE`. */
+  /**
+   * The number of scales, by default `channel`. `block` needs a weight [rows, columns] with columns a multiple of
+   * `BLOCK_SIZE`.
+   */
   readonly granularity?: Granularity;
-  /** Per channel: no scale may be smaller, so that an int32 bias in units of it does not overflow. */
+  /** The least scale of each channel, so that an int32 bias in units of it does not overflow. */
   readonly leastScales?: Float64Array;
 }
 
 /**
- * A weight [rows, ...] as symmetric integers: real = scale * stored, with no zero point. Each scale maps the largest
- * magnitude of its group to the largest integer; for 4 bits the one of a few smaller scales that has the least squared error.
+ * Rounds a weight [rows, ...] to symmetric integers: real = scale * stored, with no zero point. Each scale maps the
+ * largest magnitude of its group to the largest integer; for 4 bits the one of a few smaller scales that has the least
+ * squared error.
  */
 export function quantizeWeight(weight: Tensor, options: WeightOptions): QuantizedWeight {
   const { dtype, granularity = 'channel' } = options;
   const values = readF32(weight);
   const groups = groupsOf(weight.shape, granularity);
-  const found = weightScales(values, groups, options);
-  const scales = granularity === 'block' ? halved(found) : found;
+  const exact = weightScales(values, groups, options);
+  const scales = granularity === 'block' ? halved(exact) : exact;
   const stored = roundToScales(values, groups.size, scales, LARGEST[dtype]);
   return { tensor: packIntegers(dtype, weight.shape, stored), quant: quantOf(granularity, scales) };
 }
@@ -43,7 +50,10 @@ export function quantizeWeight(weight: Tensor, options: WeightOptions): Quantize
 /** The least positive f16. */
 const LEAST_HALF = 2 ** -24;
 
-/** TFLite holds scales of blocks as f16: integers are chosen for the scales that they will have, in every format the same. */
+/**
+ * Rounds scales to f16, as TFLite holds those of blocks: integers are chosen for the scales that they will have, in
+ * every format the same.
+ */
 function halved(scales: Float32Array): Float32Array {
   const halves = readF32(convertTensor(tensorOf('f32', [scales.length], scales), 'f16'));
   return halves.map((scale) => Math.max(scale, LEAST_HALF));
@@ -55,7 +65,7 @@ function quantOf(granularity: Granularity, scales: Float32Array): Quant {
   return { per: 'block', axis: 1, size: BLOCK_SIZE, scales };
 }
 
-/** The elements of a weight in equal runs that share a scale each. */
+/** Splits the elements of a weight into equal runs that share a scale each. */
 function groupsOf(
   shape: readonly number[],
   granularity: Granularity,
@@ -66,16 +76,16 @@ function groupsOf(
   return { count: total / BLOCK_SIZE, size: BLOCK_SIZE };
 }
 
-/** LiteRT's own kernel ignores the scales of blocks in fewer rows. */
+/** The least number of rows with blocks: LiteRT's own kernel ignores the scales of blocks in fewer rows. */
 const LEAST_BLOCK_ROWS = 4;
 
-/** True where a weight can have a scale per block. */
+/** Whether a weight can have a scale per block. */
 export function fitsBlocks(shape: readonly number[]): boolean {
   const [rows = 0, columns = 0] = shape;
   return shape.length === 2 && rows >= LEAST_BLOCK_ROWS && columns % BLOCK_SIZE === 0;
 }
 
-/** One scale per group, never 0: a group of zeros takes the mean of the others. */
+/** Computes one scale per group, never 0: a group of zeros takes the mean of the others. */
 export function weightScales(
   values: Float32Array,
   { count, size }: { readonly count: number; readonly size: number },
@@ -105,7 +115,10 @@ export function weightScales(
   return scales;
 }
 
-/** With 15 steps, clipping the largest weight a little costs less than the finer steps of all others win. */
+/**
+ * The number of smaller scales that are compared for 4 bits: with 15 steps, clipping the largest weight a little costs
+ * less than the finer steps of all others win.
+ */
 const SHRINK_STEPS = 10;
 const LEAST_SHRINK = 0.6;
 
@@ -130,10 +143,10 @@ function shrinkFactor(values: Float32Array, from: number, size: number, scale: n
   return best;
 }
 
-/** Added and taken away again it rounds an f64 below 2^51 to an integer, ties to even. */
+/** A number that rounds an f64 below 2^51 to an integer, ties to even, when it is added and subtracted again. */
 const ROUNDER = 1.5 * 2 ** 52;
 
-/** Each run of `size` values in units of its scale, rounded to even and held within ±largest. */
+/** Rounds each run of `size` values, in units of its scale, to even and within ±largest. */
 export function roundToScales(values: Float32Array, size: number, scales: Float32Array, largest: number): Int8Array {
   const stored = new Int8Array(values.length);
   for (let group = 0; group < scales.length; group++) {
@@ -147,7 +160,7 @@ export function roundToScales(values: Float32Array, size: number, scales: Float3
   return stored;
 }
 
-/** Stored integers as a tensor; 4-bit integers two to a byte, the first one low. */
+/** Packs stored integers into a tensor; 4-bit integers two to a byte, the first one low. */
 export function packIntegers(dtype: WeightDType, shape: readonly number[], stored: Int8Array): Tensor {
   if (dtype === 'i8') return tensorOf('i8', shape, stored);
   const packed = new Uint8Array(Math.ceil(stored.length / 2));

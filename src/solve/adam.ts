@@ -1,15 +1,22 @@
-/** Of the running means of gradients and of their squares. 0.98 forgets within some dozen steps, as short runs need. */
+/**
+ * The decay of the running means of gradients and of their squares. 0.98 forgets within some dozen steps, as short runs
+ * need.
+ */
 const BETAS = [0.9, 0.98] as const;
 
-/** Keeps channels that have had no gradient from being divided by zero. */
+/** A small addend that keeps channels without a gradient so far from being divided by zero. */
 const EPSILON = 1e-8;
 
-/** Gradients that are together longer than this are shortened to it: one odd batch must not throw the weights about. */
+/**
+ * The greatest norm of all gradients together. Longer ones are shortened to it: one odd batch must not throw the
+ * weights about.
+ */
 const LONGEST = 1;
 
+/** An array that is trained. */
 export interface Parameter {
   readonly values: Float32Array;
-  /** What the rate of a step is multiplied by. */
+  /** The factor on the rate of a step. */
   readonly rate: number;
 }
 
@@ -26,7 +33,7 @@ export class Adam {
     this.#squares = parameters.map(({ values }) => new Float32Array(values.length));
   }
 
-  /** Moves each value by about its rate against its gradient; `gradients` are as the parameters. */
+  /** Moves each value by about its rate against its gradient; `gradients` are in the parameters' order and sizes. */
   step(gradients: readonly Float32Array[], rate: number): void {
     this.#steps++;
     const norm = Math.sqrt(gradients.reduce((sum, gradient) => sum + sumOfSquares(gradient), 0));

@@ -1,13 +1,16 @@
-/** A pivot this far below its diagonal entry is rounding noise of a row that depends on the rows before it. */
+/**
+ * The smallest pivot, as a share of its diagonal entry: a smaller one is rounding noise of a row that depends on the
+ * rows before it.
+ */
 const MIN_PIVOT = 1e-12;
 
-/** Rows and columns that are worked on at once, so that they stay in the cache. */
+/** The number of rows and columns that are worked on at once, so that they stay in the cache. */
 const BLOCK = 64;
 
 /**
- * Factors a symmetric positive semi-definite matrix A [size, size] in place into its lower triangle L, A = L Lᵀ; the upper
- * triangle means nothing afterwards. A row that depends on those before it, or is zero, gets a zero pivot: `solveCholesky`
- * gives its unknown the value 0. Returns the rank.
+ * Factors a symmetric positive semi-definite matrix A [size, size] in place into its lower triangle L, A = L Lᵀ; the
+ * upper triangle means nothing afterwards. A row that depends on those before it, or is zero, gets a zero pivot:
+ * `solveCholesky` gives its unknown the value 0. Returns the rank.
  */
 export function factorCholesky(matrix: Float64Array, size: number): number {
   const diagonal = new Float64Array(size);
@@ -34,7 +37,10 @@ export function factorCholesky(matrix: Float64Array, size: number): number {
   return rank;
 }
 
-/** A[r, c] -= L[r, start:end] · L[c, start:end] for end ≤ c ≤ r: two rows and two columns at a time share what they read. */
+/**
+ * Computes A[r, c] -= L[r, start:end] · L[c, start:end] for end ≤ c ≤ r: two rows and two columns at a time share what
+ * they read.
+ */
 function subtractProducts(matrix: Float64Array, size: number, start: number, end: number): void {
   for (let row = end; row < size; row += 2) {
     const r0 = row * size;
@@ -66,8 +72,8 @@ function subtractProducts(matrix: Float64Array, size: number, start: number, end
 }
 
 /**
- * Solves L Lᵀ X = B for the factor of `factorCholesky`. `sides` holds B transposed, [columns, size], one right-hand side
- * after the other, and gets X in its place.
+ * Solves L Lᵀ X = B for the factor of `factorCholesky`. `sides` holds B transposed, [columns, size], one right-hand
+ * side after the other, and gets X in its place.
  */
 export function solveCholesky(factor: Float64Array, size: number, sides: Float64Array): void {
   const count = sides.length / size;
@@ -105,16 +111,16 @@ interface Substitution {
   readonly size: number;
 }
 
-/** Indices from ≤ i < to. */
+/** The indices from ≤ i < to. */
 type Span = readonly [from: number, to: number];
 
-/** X[row] -= Σ factor[row, i] X[i] over a span, and the same for another row: four at a time. */
-function subtractRows(part: Substitution, row: number, other: number, [from, to]: Span): void {
+/** Computes X[row] -= Σ factor[row, i] X[i] over a span for two rows, four terms at a time. */
+function subtractRows(part: Substitution, row: number, next: number, [from, to]: Span): void {
   const { x, count, factor, size } = part;
   const target = row * count;
-  const second = other * count;
+  const second = next * count;
   const at = row * size;
-  const below = other * size;
+  const below = next * size;
   let i = from;
   for (; i + 3 < to; i += 4) {
     const a0 = factor[at + i] as number;
@@ -139,10 +145,10 @@ function subtractRows(part: Substitution, row: number, other: number, [from, to]
     }
   }
   subtractFrom(part, row, [i, to]);
-  subtractFrom(part, other, [i, to]);
+  subtractFrom(part, next, [i, to]);
 }
 
-/** X[row] -= Σ factor[row, i] X[i] over a span. */
+/** Computes X[row] -= Σ factor[row, i] X[i] over a span. */
 function subtractFrom({ x, count, factor, size }: Substitution, row: number, [from, to]: Span): void {
   const target = row * count;
   for (let i = from; i < to; i++) {

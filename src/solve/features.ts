@@ -2,19 +2,20 @@ import type { TextMatrix, TextRuns } from '../ir/text-runs.ts';
 import { factorCholesky } from './cholesky.ts';
 import { meanOf, plus, rowsBetween } from './rows.ts';
 
-/** Rows that are fitted to, or those with the ones held out. */
+/** A choice of rows: `train` are those that are fitted to, `all` are these and the held-out ones. */
 export type Part = 'train' | 'all';
 
-/** What a linear reads, prepared once for all linears that read it. */
+/** A value that linears read, prepared once for all of them. */
 export interface Features {
-  /** [rows, size] less its mean. */
+  /** The value h [rows, size], from which products subtract the mean. */
   readonly h: TextMatrix & { readonly mean: Float32Array };
-  /** 10^exponent times the mean of the variances. */
+  /** The ridge: 10^exponent times the mean of the variances, each as a sum over the rows. */
   ridgeOf(part: Part, exponent: number): number;
   /** The Cholesky factor of hᵀh + ridge. */
   factorOf(part: Part, exponent: number): Float64Array;
 }
 
+/** Prepares a value [rows, size]: computes its Gram matrices, and factors them when asked. */
 export async function featuresOf(matrix: TextMatrix, runs: Pick<TextRuns, 'product'>): Promise<Features> {
   const h = { ...matrix, mean: meanOf(matrix) };
   const train = rowsBetween(h, 0, h.fitted);
@@ -33,8 +34,8 @@ export async function featuresOf(matrix: TextMatrix, runs: Pick<TextRuns, 'produ
     ridgeOf,
     factorOf(part, exponent) {
       const key = `${part} ${exponent}`;
-      const found = factors.get(key);
-      if (found !== undefined) return found;
+      const earlier = factors.get(key);
+      if (earlier !== undefined) return earlier;
       const factor = grams[part].slice();
       const ridge = ridgeOf(part, exponent);
       for (let i = 0; i < size; i++) factor[i * size + i] = (factor[i * size + i] as number) + ridge;

@@ -3,47 +3,60 @@ import { solveCholesky } from './cholesky.ts';
 import type { Features } from './features.ts';
 import { meanOf, plus, rowsBetween, type Sums, sumsOf } from './rows.ts';
 
-/** y ≈ gain∘z + D h + offset, channel by channel of y: what z lacks is taken from h. */
+/**
+ * The problem y ≈ gain∘z + D h + offset, channel by channel of y: a student's values z are brought to the teacher's y
+ * by what its linear reads, h.
+ */
 export interface LayerProblem {
-  /** What the linear reads [rows, in]; undefined where only gain and offset are fitted. */
+  /** The linear's input h [rows, in]; undefined where only gain and offset are fitted. */
   readonly features: Features | undefined;
-  /** What there is [rows, out]. Rows that are not fitted to choose the regularization. */
+  /** The student's values [rows, out]. Rows that are not fitted to choose the regularization. */
   readonly z: TextMatrix;
-  /** What is wanted [rows, out]. */
+  /** The teacher's values [rows, out]. */
   readonly y: Matrix;
-  /** False where gain stays 1. */
+  /** Whether gain is fitted too; else it stays 1. */
   readonly hasGain: boolean;
-  /** Where the search for the regularization starts: an exponent of 10. */
+  /** The exponent of 10 at which the search for the regularization starts. */
   readonly start?: number | undefined;
 }
 
+/** The solution of a `LayerProblem`. */
 export interface LayerFit {
   readonly gain: Float64Array;
   readonly offset: Float64Array;
-  /** D [out, in]; undefined where none was wanted or none helped on the held-out rows. */
+  /** The matrix D [out, in]; undefined without features or where none helped on the held-out rows. */
   readonly change: Float64Array | undefined;
-  /** The exponent of 10 that was chosen, times the mean of h's variances; undefined without `change`. */
+  /** The exponent of 10 chosen for the regularization (`ridgeOf` of the features); undefined without `change`. */
   readonly ridge: number | undefined;
-  /** Σ error² / Σ (y - mean)² over held-out rows, mean over channels: with gain and offset alone, and with D. */
+  /** The error Σ (y - fit)² / Σ (y - mean)² over held-out rows, mean over channels, with gain and offset alone. */
   readonly errorBefore: number;
+  /** The error over held-out rows with gain, offset and D. */
   readonly errorAfter: number;
 }
 
-/** Below the first a Gram matrix in f32 is noise, above the last nothing is left of D. */
+/** The least exponent of 10 that regularizes: below it a Gram matrix in f32 is noise. */
 const MIN_EXPONENT = -6;
+/** The largest exponent: above it nothing is left of D. */
 const MAX_EXPONENT = 1;
+/** The exponent at which the search starts where the problem names none. */
 const FIRST_EXPONENT = -3;
 
-/** So many channels tell which regularization is right for all. */
-const TRIAL_CHANNELS = 64;
+/** The number of channels that regularizations are compared on: they tell which is right for all. */
+const SAMPLED_CHANNELS = 64;
 
-/** Where z is as good as a combination of h, gain and D are two names for one thing: this much keeps gain where it is alone best. */
+/**
+ * The weight of a pull towards the gain that is best without D, as a share of Σ z². Where z is nearly a combination of
+ * h, gain and D can stand in for each other, and only the pull decides.
+ */
 const GAIN_RIDGE = 1e-3;
 
-/** A gain this far below the median of all would have to be made up for by weights as much larger. */
+/** The smallest |gain|, as a share of the median: weights would have to be as much larger to make up for less. */
 const MIN_GAIN_TO_MEDIAN = 1 / 50;
 
-/** Ridge least squares for gain, D and offset at once; the regularization of D is the one that is best on held-out rows. */
+/**
+ * Solves ridge least squares for gain, D and offset at once; the regularization of D is the one that is best on
+ * held-out rows.
+ */
 export async function fitLayer(
   problem: LayerProblem,
   runs: Pick<TextRuns, 'product' | 'rowsTimes'>,
@@ -51,10 +64,10 @@ export async function fitLayer(
   const { hasGain, features } = problem;
   const { fitted } = problem.z;
   const [z, y] = [withMean(problem.z), withMean(problem.y)];
-  const [zt, zh] = partsOf(z, fitted);
-  const [yt, yh] = partsOf(y, fitted);
-  const train = sumsOf(zt, yt);
-  const held = sumsOf(zh, yh);
+  const [zTrain, zHeld] = partsOf(z, fitted);
+  const [yTrain, yHeld] = partsOf(y, fitted);
+  const train = sumsOf(zTrain, yTrain);
+  const held = sumsOf(zHeld, yHeld);
   const all: Sums = { zz: plus(train.zz, held.zz), zy: plus(train.zy, held.zy), yy: plus(train.yy, held.yy) };
   const aloneOf = (sums: Sums) => (hasGain ? gainAlone(sums) : new Float64Array(z.columns).fill(1));
   const errorBefore = errorOf(held, all, aloneOf(train));
@@ -66,34 +79,34 @@ export async function fitLayer(
     errorBefore,
     errorAfter: errorBefore,
   };
-  if (features === undefined || zh.rows === 0) return plain;
+  if (features === undefined || zHeld.rows === 0) return plain;
 
-  const [ht, hh] = partsOf(features.h, fitted);
-  const inTrain = await crossOf(runs, ht, zt, yt);
-  const trials = trialChannels(z.columns);
+  const [hTrain, hHeld] = partsOf(features.h, fitted);
+  const inTrain = await crossOf(runs, hTrain, zTrain, yTrain);
+  const sampled = sampledChannels(z.columns);
   const errors = new Map<number, number>();
   const errorAt = async (exponent: number): Promise<number> => {
     if (exponent < MIN_EXPONENT || exponent > MAX_EXPONENT) return Number.POSITIVE_INFINITY;
-    const found = errors.get(exponent);
-    if (found !== undefined) return found;
+    const earlier = errors.get(exponent);
+    if (earlier !== undefined) return earlier;
     const factor = features.factorOf('train', exponent);
-    const { gain, change } = solve(factor, pick(inTrain, trials), pickSums(train, trials), hasGain);
-    const predicted = await runs.rowsTimes(hh, {
+    const { gain, change } = solve(factor, pick(inTrain, sampled), pickSums(train, sampled), hasGain);
+    const predicted = await runs.rowsTimes(hHeld, {
       values: Float32Array.from(change),
-      rows: trials.length,
+      rows: sampled.length,
       columns: features.h.columns,
     });
-    const squares = squaredErrors(zh, yh, { channels: trials, gain, predicted });
-    const error = meanShare(squares, pickSums(held, trials), pickSums(all, trials));
+    const squares = squaredErrors(zHeld, yHeld, { channels: sampled, gain, predicted });
+    const error = meanShare(squares, pickSums(held, sampled), pickSums(all, sampled));
     errors.set(exponent, error);
     return error;
   };
   const exponent = await lowest(errorAt, problem.start ?? FIRST_EXPONENT);
   const errorAfter = (await errorAt(exponent)) as number;
-  const trialBefore = errorOf(pickSums(held, trials), pickSums(all, trials), picked(aloneOf(train), trials));
-  if (!(errorAfter < trialBefore)) return plain;
+  const sampledErrorBefore = errorOf(pickSums(held, sampled), pickSums(all, sampled), picked(aloneOf(train), sampled));
+  if (!(errorAfter < sampledErrorBefore)) return plain;
 
-  const inHeld = await crossOf(runs, hh, zh, yh);
+  const inHeld = await crossOf(runs, hHeld, zHeld, yHeld);
   const joined = { size: inTrain.size, hz: plus(inTrain.hz, inHeld.hz), hy: plus(inTrain.hy, inHeld.hy) };
   const { gain, change } = solve(features.factorOf('all', exponent), joined, all, hasGain);
   return {
@@ -101,26 +114,26 @@ export async function fitLayer(
     change,
     offset: offsetOf(z.mean, y.mean, gain, change, features.h.mean),
     ridge: exponent,
-    errorBefore: trialBefore,
+    errorBefore: sampledErrorBefore,
     errorAfter,
   };
 }
 
-/** zᵀh and yᵀh [out, in]. */
+/** The products zᵀh and yᵀh [out, in]. */
 interface Cross {
   readonly size: number;
   readonly hz: Float64Array;
   readonly hy: Float64Array;
 }
 
-/** A matrix whose mean products take off. */
+/** A matrix with the mean that products subtract. */
 type Centred = Matrix & { readonly mean: Float32Array };
 
 function withMean(matrix: Matrix): Centred {
   return { ...matrix, mean: meanOf(matrix) };
 }
 
-/** Rows that are fitted to, and the others. */
+/** Splits rows into those that are fitted to and those held out. */
 function partsOf(matrix: Centred, fitted: number): readonly [Centred, Centred] {
   const { mean } = matrix;
   return [
@@ -134,8 +147,8 @@ async function crossOf(runs: Pick<TextRuns, 'product'>, h: Matrix, z: Matrix, y:
 }
 
 /**
- * For each channel the minimum of |y - g z - H d|² + ridge |d|²: with A = (HᵀH + ridge)⁻¹, d = A Hᵀy - g A Hᵀz, and what
- * is left is a quadratic in g alone.
+ * Minimizes |y - g z - H d|² + ridge |d|² for each channel: with A = (HᵀH + ridge)⁻¹, d = A Hᵀy - g A Hᵀz, and what
+ * remains is a quadratic in g alone.
  */
 function solve(
   factor: Float64Array,
@@ -158,14 +171,15 @@ function solve(
   const gain = new Float64Array(channels);
   for (let c = 0; c < channels; c++) {
     const [own, cross] = [zz[c] as number, zy[c] as number];
-    let left = own;
-    let wanted = cross;
+    // Σ z² and Σ z y without the part of z that h explains.
+    let ownLeft = own;
+    let crossLeft = cross;
     for (let i = c * size; i < (c + 1) * size; i++) {
-      left -= (hz[i] as number) * (fromZ[i] as number);
-      wanted -= (hz[i] as number) * (change[i] as number);
+      ownLeft -= (hz[i] as number) * (fromZ[i] as number);
+      crossLeft -= (hz[i] as number) * (change[i] as number);
     }
-    const kept = GAIN_RIDGE * own;
-    gain[c] = own > 0 ? (wanted + GAIN_RIDGE * cross) / (Math.max(left, 0) + kept) : 1;
+    const ridge = GAIN_RIDGE * own;
+    gain[c] = own > 0 ? (crossLeft + GAIN_RIDGE * cross) / (Math.max(ownLeft, 0) + ridge) : 1;
   }
   limitGains(gain);
   for (let c = 0; c < channels; c++) {
@@ -186,7 +200,7 @@ function limitGains(gain: Float64Array): void {
   }
 }
 
-/** Where z is constant any gain is as good: it stays 1. */
+/** The gains that are best without D. Where z is constant any gain is as good: it stays 1. */
 function gainAlone({ zz, zy }: Sums): Float64Array {
   const gain = zz.map((own, c) => (own > 0 ? (zy[c] as number) / own : 1));
   limitGains(gain);
@@ -200,8 +214,8 @@ function offsetOf(
   change?: Float64Array,
   mean?: Float32Array,
 ): Float64Array {
-  return Float64Array.from(meanY, (wanted, c) => {
-    let offset = wanted - (gain[c] as number) * (meanZ[c] as number);
+  return Float64Array.from(meanY, (target, c) => {
+    let offset = target - (gain[c] as number) * (meanZ[c] as number);
     if (change && mean) {
       const at = c * mean.length;
       for (let i = 0; i < mean.length; i++) offset -= (change[at + i] as number) * (mean[i] as number);
@@ -210,7 +224,7 @@ function offsetOf(
   });
 }
 
-/** Goes down from `start` in steps of 1 until the next value is no better. */
+/** Searches for a minimum from `start` in steps of 1, downwards or else upwards, until the next value is no better. */
 async function lowest(valueAt: (x: number) => Promise<number>, start: number): Promise<number> {
   let best = start;
   for (const step of [-1, 1]) {
@@ -220,7 +234,7 @@ async function lowest(valueAt: (x: number) => Promise<number>, start: number): P
   return best;
 }
 
-/** Σ (y - gain z)² of held-out rows over Σ y², each channel by itself, then their mean. */
+/** Computes Σ (y - gain z)² of held-out rows over Σ y² for each channel by itself, then their mean. */
 function errorOf(held: Sums, all: Sums, gain: Float64Array): number {
   const errors = gain.map((g, c) => {
     const [zz, zy, yy] = [held.zz[c] as number, held.zy[c] as number, held.yy[c] as number];
@@ -229,16 +243,16 @@ function errorOf(held: Sums, all: Sums, gain: Float64Array): number {
   return meanShare(errors, held, all);
 }
 
-/** What a fit says of some channels. */
+/** The part of a fit that belongs to some channels. */
 interface Prediction {
   readonly channels: Int32Array;
-  /** One gain for each of these channels. */
+  /** A gain for each of these channels. */
   readonly gain: Float64Array;
-  /** [rows, these channels] */
+  /** The values of D h [rows, these channels]. */
   readonly predicted: Float32Array;
 }
 
-/** Σ (y - gain z - predicted)² of each predicted channel, means taken off. */
+/** Computes Σ (y - gain z - predicted)² of each predicted channel, means subtracted. */
 function squaredErrors(z: Centred, y: Centred, { channels, gain, predicted }: Prediction): Float64Array {
   const count = channels.length;
   const errors = new Float64Array(count);
@@ -261,7 +275,7 @@ function squaredErrors(z: Centred, y: Centred, { channels, gain, predicted }: Pr
   return errors;
 }
 
-/** Channels that do not vary say nothing. */
+/** The mean over channels of errors / Σ y². Channels that do not vary say nothing and are left out. */
 function meanShare(errors: Float64Array, held: Sums, all: Sums): number {
   let sum = 0;
   let used = 0;
@@ -273,8 +287,8 @@ function meanShare(errors: Float64Array, held: Sums, all: Sums): number {
   return used === 0 ? 0 : sum / used;
 }
 
-function trialChannels(channels: number): Int32Array {
-  const count = Math.min(channels, TRIAL_CHANNELS);
+function sampledChannels(channels: number): Int32Array {
+  const count = Math.min(channels, SAMPLED_CHANNELS);
   return Int32Array.from({ length: count }, (_, i) => Math.floor((i * channels) / count));
 }
 

@@ -3,42 +3,44 @@ import { factorCholesky, solveCholesky } from './cholesky.ts';
 import type { Features } from './features.ts';
 import { rowsBetween } from './rows.ts';
 
-/** What a query's linear is to be, so that attention looks where the teacher's does. */
+/** The problem of changing a query's linear so that attention looks where the teacher's does. */
 export interface ScoresProblem {
-  /** What the linear reads [rows, in]; rows that are not fitted to choose how far to go. */
+  /** The linear's input [rows, in]; rows that are not fitted to choose how far to go. */
   readonly features: Features;
   readonly student: Heads;
   readonly teacher: Heads;
-  /** The exponent of 10 that regularizes. */
+  /** The exponent of 10 that regularizes (`ridgeOf` of the features). */
   readonly ridge: number;
 }
 
+/** The solution of a `ScoresProblem`. */
 export interface ScoresFit {
-  /** To be added to the weight [heads · size, in]. */
+  /** The matrix to be added to the weight [heads · size, in]. */
   readonly change: Float64Array;
-  /** To be added to the bias. */
+  /** The vector to be added to the bias [heads · size]. */
   readonly offset: Float64Array;
 }
 
 type ScoresRuns = Pick<TextRuns, 'product' | 'rowsTimes' | 'scorePairs'>;
 
-/** Preconditioned steps: in trained models the held-out error stands still after four or five. */
+/** The limit of preconditioned steps: in trained models the held-out error stands still after four or five. */
 const MAX_STEPS = 6;
 
-/** A step that gains less than this on the held-out rows is the last one. */
+/** The least share of the held-out error that a step must gain for another to follow. */
 const LEAST_GAIN = 1e-2;
 
-/** Pairs of tokens, times heads, that are looked at: 8 bytes each. */
+/** The limit of pairs of tokens, times heads, that are compared: 8 bytes each. */
 const MAX_PAIRS = 1 << 23;
 
-/** Keys of some heads lie in few directions: this share of their mean curvature is added in all. */
+/** The share of a head's mean curvature that is added in all directions: the keys of some heads lie in few. */
 const LEAST_CURVATURE = 1e-3;
 
 /**
- * Fits a query's linear to the teacher's attention instead of its queries: minimal Σ_t w_t Σ_u p_tu (e_tu - Σ p_t e_t)², the
- * divergence of the two softmaxes to second order, e_tu being the error of the score of query t and key u. Errors in
- * directions that no key has, or that move a whole row alike, cost nothing. The sum is quadratic in the weights; conjugate
- * gradients solve it, preconditioned as if all queries saw the same keys. Undefined where nothing helps on held-out rows.
+ * Fits a query's linear to the teacher's attention instead of its queries. Minimizes Σ_t w_t Σ_u p_tu (e_tu - Σ p_t
+ * e_t)², the divergence of the two softmaxes to second order, e_tu being the error of the score of query t and key u,
+ * and p_tu the teacher's attention. Errors in directions that no key has, or that move a whole row alike, cost nothing.
+ * The sum is quadratic in the weights; conjugate gradients solve it, preconditioned as if all queries saw the same
+ * keys. Undefined where nothing helps on held-out rows.
  */
 export async function fitScores(problem: ScoresProblem, runs: ScoresRuns): Promise<ScoresFit | undefined> {
   const { student, teacher, features } = problem;
@@ -50,6 +52,7 @@ export async function fitScores(problem: ScoresProblem, runs: ScoresRuns): Promi
   }
 }
 
+/** Takes steps of conjugate gradients while they help on held-out rows. */
 async function descend(problem: ScoresProblem, pairs: ScorePairs, runs: ScoresRuns): Promise<ScoresFit | undefined> {
   const { h } = problem.features;
   const { columns } = problem.student.q;
@@ -58,7 +61,7 @@ async function descend(problem: ScoresProblem, pairs: ScorePairs, runs: ScoresRu
   const system = preconditionerOf(problem, (await pairs.curvatures(train)).map(withLeastCurvature));
 
   const gradientOf = async (values: Float32Array) => {
-    // The others are zero.
+    // The slopes of held-out rows are zero.
     const g = rowsBetween({ values, rows: h.rows, columns }, 0, h.fitted);
     return { change: await runs.product(g, rowsBetween(h, 0, h.fitted)), offset: columnSum(g) };
   };
@@ -71,33 +74,36 @@ async function descend(problem: ScoresProblem, pairs: ScorePairs, runs: ScoresRu
     return rows;
   };
 
-  const found = zeroStep(columns, h.columns);
-  const moved = new Float32Array(h.rows * columns);
+  const total = zeroStep(columns, h.columns);
+  const queryChange = new Float32Array(h.rows * columns);
   const residual = await gradientOf(await pairs.slope(undefined, train));
   scaleStep(residual, -1);
   let preconditioned = system.solve(residual);
   let direction = preconditioned;
   let size = dot(residual, preconditioned);
-  let error = await pairs.divergence(moved, held);
+  let error = await pairs.divergence(queryChange, held);
   let best: Step | undefined;
   for (let n = 0; n < MAX_STEPS && size > 0; n++) {
     const rows = await rowsOf(direction);
-    const bent = await gradientOf(await pairs.slope(rows, train));
-    system.addRidge(bent, direction);
-    const length = size / dot(direction, bent);
-    addStep(found, direction, length);
-    addStep(residual, bent, -length);
-    for (let i = 0; i < moved.length; i++) moved[i] = (moved[i] as number) + length * (rows[i] as number);
-    const now = await pairs.divergence(moved, held);
-    if (!(now < error)) break;
-    best = copyStep(found);
-    if (now > error * (1 - LEAST_GAIN)) break;
-    error = now;
+    // The matrix of the quadratic form times the direction.
+    const curved = await gradientOf(await pairs.slope(rows, train));
+    system.addRidge(curved, direction);
+    const length = size / dot(direction, curved);
+    addStep(total, direction, length);
+    addStep(residual, curved, -length);
+    for (let i = 0; i < queryChange.length; i++) {
+      queryChange[i] = (queryChange[i] as number) + length * (rows[i] as number);
+    }
+    const nextError = await pairs.divergence(queryChange, held);
+    if (!(nextError < error)) break;
+    best = copyStep(total);
+    if (nextError > error * (1 - LEAST_GAIN)) break;
+    error = nextError;
     preconditioned = system.solve(residual);
-    const next = dot(residual, preconditioned);
-    const turned = copyStep(preconditioned);
-    addStep(turned, direction, next / size);
-    [direction, size] = [turned, next];
+    const nextSize = dot(residual, preconditioned);
+    const nextDirection = copyStep(preconditioned);
+    addStep(nextDirection, direction, nextSize / size);
+    [direction, size] = [nextDirection, nextSize];
   }
   return best && { change: best.change, offset: withoutMean(best, h.mean) };
 }
@@ -108,18 +114,23 @@ interface Step {
   readonly offset: Float64Array;
 }
 
+/** The quadratic form that stands in for the true one in each step. */
 interface Preconditioner {
+  /** Solves the form for a residual. */
   solve(residual: Step): Step;
-  /** Adds the gradient of the regularization. */
+  /** Adds the gradient of the regularization at a step to another gradient. */
   addRidge(to: Step, at: Step): void;
 }
 
-/** C̄ ⊗ (HᵀH + ridge): what the quadratic form would be if all queries saw the same keys. `bends` are each head's C̄. */
-function preconditionerOf({ features, ridge }: ScoresProblem, bends: readonly Float64Array[]): Preconditioner {
+/**
+ * Builds C̄ ⊗ (HᵀH + ridge), what the quadratic form would be if all queries saw the same keys. `curvatures` are each
+ * head's C̄.
+ */
+function preconditionerOf({ features, ridge }: ScoresProblem, curvatures: readonly Float64Array[]): Preconditioner {
   const width = features.h.columns;
   const factor = features.factorOf('train', ridge);
   const penalty = features.ridgeOf('train', ridge);
-  const inverses = bends.map(inverseOf);
+  const inverses = curvatures.map(inverseOf);
   return {
     solve({ change, offset }) {
       const sides = change.slice();
@@ -130,18 +141,18 @@ function preconditionerOf({ features, ridge }: ScoresProblem, bends: readonly Fl
       };
     },
     addRidge(to, { change }) {
-      const bent = byHead(bends, change, width);
-      for (let i = 0; i < bent.length; i++) to.change[i] = (to.change[i] as number) + penalty * (bent[i] as number);
+      const curved = byHead(curvatures, change, width);
+      for (let i = 0; i < curved.length; i++) to.change[i] = (to.change[i] as number) + penalty * (curved[i] as number);
     },
   };
 }
 
-function withLeastCurvature(bend: Float64Array): Float64Array {
-  const size = Math.sqrt(bend.length);
+function withLeastCurvature(curvature: Float64Array): Float64Array {
+  const size = Math.sqrt(curvature.length);
   let sum = 0;
-  for (let i = 0; i < size; i++) sum += bend[i * size + i] as number;
+  for (let i = 0; i < size; i++) sum += curvature[i * size + i] as number;
   const least = (LEAST_CURVATURE * sum) / size || 1;
-  return bend.map((value, i) => (i % (size + 1) === 0 ? value + least : value));
+  return curvature.map((value, i) => (i % (size + 1) === 0 ? value + least : value));
 }
 
 function inverseOf(matrix: Float64Array): Float64Array {
@@ -153,7 +164,7 @@ function inverseOf(matrix: Float64Array): Float64Array {
   return inverse;
 }
 
-/** Each head's [size, size] matrix times its rows of `values` [heads · size, width]. */
+/** Multiplies each head's [size, size] matrix with its rows of `values` [heads · size, width]. */
 function byHead(matrices: readonly Float64Array[], values: Float64Array, width: number): Float64Array {
   const result = new Float64Array(values.length);
   for (const [head, matrix] of matrices.entries()) {
@@ -171,7 +182,10 @@ function byHead(matrices: readonly Float64Array[], values: Float64Array, width: 
   return result;
 }
 
-/** Rows of one sequence stand together. Where there are too many pairs every second sequence is looked at, or every third. */
+/**
+ * Splits rows into sequences, whose rows stand together. Where there are too many pairs only every second sequence is
+ * taken, or every third.
+ */
 function segmentsOf({ sequence }: TextMatrix, heads: number): Segment[] {
   const rows = sequence.length;
   const segments: Segment[] = [];
@@ -224,7 +238,7 @@ function columnSum({ values, columns }: Matrix): Float64Array {
   return sums;
 }
 
-/** The bias for rows that are not centred. */
+/** Converts a step's bias for centred rows to the one for rows as they are. */
 function withoutMean({ change, offset }: Step, mean: Float32Array): Float64Array {
   return offset.map((value, c) => {
     let sum = value;

@@ -1,23 +1,24 @@
 import { symmetricEigen } from './symmetric-eigen.ts';
 
-/** Rows of a table that are worked on at once: turned, they stay in the cache. */
+/** The number of rows that are worked on at once: transposed, they stay in the cache. */
 const BLOCK_ROWS = 128;
 
+/** The axes of a table's rows with how much each contributes. */
 export interface PrincipalAxes {
-  /** Of the rows, weighted [width]. */
+  /** The weighted mean of the rows [width]. */
   readonly mean: Float64Array;
-  /** Σ weight · (row · axis)² of the rows less their mean, for each axis, largest first. */
+  /** The energy Σ weight · (row · axis)² of each axis, over the rows less their mean, largest first. */
   readonly energies: Float64Array;
-  /** [width, width]: row i is the unit axis of energies[i]. */
+  /** The axes [width, width]: row i is the unit axis of energies[i]. */
   readonly axes: Float64Array;
-  /** Σ weight · |row|² with the mean in it. */
+  /** The energy of all rows with their mean, Σ weight · |row|². */
   readonly total: number;
 }
 
 /**
- * The axes along which rows [count, width] spread most: for any rank r, mean + the first r axes give the rank-r table that
- * is nearest to all rows in weighted least squares (Eckart and Young). From the Gram matrix [width, width] in f64, so that the
- * number of rows costs time but no memory. Weights are at least 0 and one of them is more.
+ * Finds the axes along which rows [count, width] spread most: for any rank r, mean + the first r axes give the rank-r
+ * table that is nearest to all rows in weighted least squares (Eckart and Young). Computed from the Gram matrix [width,
+ * width] in f64, so that the number of rows costs time but no memory. Weights are at least 0, and one of them is more.
  */
 export function principalAxes(rows: Float32Array, width: number, weights: Float64Array): PrincipalAxes {
   const count = weights.length;
@@ -33,14 +34,14 @@ export function principalAxes(rows: Float32Array, width: number, weights: Float6
   let total = 0;
   for (let i = 0; i < width; i++) total += (gram[i * width + i] as number) + sum * (mean[i] as number) ** 2;
   const { values, vectors } = symmetricEigen(gram, width);
-  // What rounding leaves of a zero may be below it.
+  // An eigenvalue of zero may come out negative by rounding.
   return { mean, energies: values.map((value) => Math.max(value, 0)), axes: vectors, total };
 }
 
-/** Σ weight (row - mean)(row - mean)ᵀ, the lower triangle only. */
+/** Computes the lower triangle of Σ weight (row - mean)(row - mean)ᵀ. */
 function weightedGram(rows: Float32Array, width: number, weights: Float64Array, mean: Float64Array): Float64Array {
   const gram = new Float64Array(width * width);
-  /** [width, BLOCK_ROWS]: a channel's values side by side. */
+  /** Some rows transposed, [width, BLOCK_ROWS]: a channel's values stand side by side. */
   const block = new Float64Array(width * BLOCK_ROWS);
   for (let from = 0; from < weights.length; from += BLOCK_ROWS) {
     block.fill(0);
@@ -56,7 +57,10 @@ function weightedGram(rows: Float32Array, width: number, weights: Float64Array, 
   return gram;
 }
 
-/** gram[i, j] += block[i] · block[j] for j ≤ i, two rows and two columns at a time. A channel behind the last is the last again. */
+/**
+ * Computes gram[i, j] += block[i] · block[j] for j ≤ i, two rows and two columns at a time. Where the last channel has
+ * no second, it stands in for it.
+ */
 function addProducts(gram: Float64Array, block: Float64Array, width: number): void {
   for (let i = 0; i < width; i += 2) {
     const i1 = Math.min(i + 1, width - 1);

@@ -1,6 +1,6 @@
 import type { Matrix } from '../ir/text-runs.ts';
 
-/** The mean of each column, in the f32 that products take off. */
+/** The mean of each column, in f32 as products subtract it. */
 export function meanOf({ values, rows, columns }: Matrix): Float32Array {
   const sums = new Float64Array(columns);
   // Four rows at a time: the sums are read and written once for all of them.
@@ -22,14 +22,14 @@ export function meanOf({ values, rows, columns }: Matrix): Float32Array {
   return Float32Array.from(sums, (sum) => sum / rows);
 }
 
-/** Sums over rows, one for each column, of what is left when the means are taken off. */
+/** The sums over rows of z², z y and y² for each column, after the means are subtracted. */
 export interface Sums {
   readonly zz: Float64Array;
   readonly zy: Float64Array;
   readonly yy: Float64Array;
 }
 
-/** z and y [rows, columns] with their means; the sums are of the rows at hand. */
+/** Computes the sums over the rows at hand of z and y [rows, columns], whose means may be those of more rows. */
 export function sumsOf(z: Matrix & { readonly mean: Float32Array }, y: typeof z): Sums {
   const { rows, columns } = z;
   const zz = new Float64Array(columns);
@@ -60,14 +60,14 @@ export function sumsOf(z: Matrix & { readonly mean: Float32Array }, y: typeof z)
   return { zz, zy, yy };
 }
 
-/** Rows `from` to `to`, of the same memory. */
+/** The rows `from` to `to`, in the same memory. */
 export function rowsBetween(matrix: Matrix, from: number, to: number): Matrix {
   const { values, columns, mean } = matrix;
   const part = { values: values.subarray(from * columns, to * columns), rows: to - from, columns };
   return mean ? { ...part, mean } : part;
 }
 
-/** a + b, value by value. */
+/** Computes a + b, value by value. */
 export function plus(a: Float64Array, b: Float64Array): Float64Array {
   const result = a.slice();
   for (let i = 0; i < b.length; i++) result[i] = (result[i] as number) + (b[i] as number);

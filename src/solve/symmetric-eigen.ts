@@ -3,17 +3,21 @@ import { MbertError } from '../errors.ts';
 /** The eigenvalues of a symmetric matrix, largest first, with their vectors. */
 export interface Eigen {
   readonly values: Float64Array;
-  /** [size, size]: row i is the unit vector of values[i]. */
+  /** The eigenvectors [size, size]: row i is the unit vector of values[i]. */
   readonly vectors: Float64Array;
 }
 
-/** Each eigenvalue takes two or three steps; one that takes so many will never come (EISPACK gives up at 30). */
+/**
+ * The limit of steps for one eigenvalue. Each takes two or three; one that takes so many will never come (EISPACK gives
+ * up at 30).
+ */
 const MAX_STEPS = 60;
 
 /**
- * All eigenvalues and vectors of a symmetric matrix [size, size] in f64: Householder reflections make it tridiagonal,
- * implicit QL steps with Wilkinson's shift make that diagonal (Golub and Van Loan, Matrix Computations, 8.3). Takes about
- * 10·size³ operations. Only the lower triangle is read. Throws INVALID_GRAPH where the matrix has infinities or NaN.
+ * Computes all eigenvalues and vectors of a symmetric matrix [size, size] in f64: Householder reflections make it
+ * tridiagonal, implicit QL steps with Wilkinson's shift make that diagonal (Golub and Van Loan, Matrix Computations,
+ * 8.3). Takes about 10·size³ operations. Only the lower triangle is read. Throws INVALID_GRAPH where the matrix has
+ * infinities or NaN.
  */
 export function symmetricEigen(matrix: Float64Array, size: number): Eigen {
   const form = tridiagonal(matrix, size);
@@ -29,21 +33,24 @@ export function symmetricEigen(matrix: Float64Array, size: number): Eigen {
   return { values: Float64Array.from(order, (i) => diagonal[i] as number), vectors: sorted };
 }
 
-/** A = Q T Qᵀ with T tridiagonal. */
+/** The tridiagonal form T of a symmetric matrix A = Q T Qᵀ. */
 interface Tridiagonal {
   readonly diagonal: Float64Array;
-  /** beside[i] is T[i + 1, i]; the last entry is 0. */
+  /** The entries beside the diagonal: beside[i] is T[i + 1, i]; the last entry is 0. */
   readonly beside: Float64Array;
-  /** Qᵀ: row i is column i of Q. */
+  /** The matrix Qᵀ: row i is column i of Q. */
   readonly vectors: Float64Array;
 }
 
-/** Column after column, I - 2 v vᵀ maps what is below the subdiagonal to zero; A becomes A - 2 v wᵀ - 2 w vᵀ on what is left. */
+/**
+ * Brings a matrix to tridiagonal form, column after column: I - 2 v vᵀ maps what is below the subdiagonal to zero, and
+ * the columns to come change from A to A - 2 v wᵀ - 2 w vᵀ.
+ */
 function tridiagonal(matrix: Float64Array, size: number): Tridiagonal {
   const a = matrix.slice();
   const diagonal = new Float64Array(size);
   const beside = new Float64Array(size);
-  /** The unit vectors v, row k for column k; zeros where nothing was below. */
+  /** The unit vectors v, row k for column k; zeros where nothing was below the subdiagonal. */
   const reflections = new Float64Array(size * size);
   const w = new Float64Array(size);
   for (let k = 0; k < size; k++) {
@@ -86,7 +93,10 @@ function scale(values: Float64Array, from: number, factor: number): void {
   for (let i = from; i < values.length; i++) values[i] = (values[i] as number) * factor;
 }
 
-/** w = A v on rows and columns from `from` on; each entry of the lower triangle is read once and stands for two. */
+/**
+ * Computes w = A v on rows and columns from `from` on; each entry of the lower triangle is read once and stands for
+ * two.
+ */
 function timesLower(a: Float64Array, from: number, v: Float64Array, w: Float64Array): void {
   const size = v.length;
   w.fill(0);
@@ -103,7 +113,10 @@ function timesLower(a: Float64Array, from: number, v: Float64Array, w: Float64Ar
   }
 }
 
-/** Qᵀ of Q = H₀ H₁ …: the reflections applied to the unit vectors, the last one first, so that zeros stay out of the work. */
+/**
+ * Computes Qᵀ of Q = H₀ H₁ …: the reflections applied to the unit vectors, the last one first, so that zeros stay out
+ * of the work.
+ */
 function productOf(reflections: Float64Array, size: number): Float64Array {
   const rows = new Float64Array(size * size);
   for (let i = 0; i < size; i++) rows[i * size + i] = 1;
@@ -121,7 +134,7 @@ function productOf(reflections: Float64Array, size: number): Float64Array {
   return rows;
 }
 
-/** QL steps on the block that begins at `first` until that is a block of its own. */
+/** Takes QL steps on the block that begins at `first` until `first` is a block of its own. */
 function isolate(form: Tridiagonal, first: number): void {
   for (let step = 0; ; step++) {
     const last = endOfBlock(form, first);
@@ -132,7 +145,7 @@ function isolate(form: Tridiagonal, first: number): void {
   }
 }
 
-/** The last index of the block from `first` on: behind it the subdiagonal is rounding noise. */
+/** The last index of the block from `first` on: after it the subdiagonal is rounding noise. */
 function endOfBlock({ diagonal, beside }: Tridiagonal, first: number): number {
   let last = first;
   for (; last < diagonal.length - 1; last++) {
@@ -142,7 +155,10 @@ function endOfBlock({ diagonal, beside }: Tridiagonal, first: number): number {
   return last;
 }
 
-/** One implicit QL step with Wilkinson's shift on the block first … last: rotations chase the bulge from its end to its start. */
+/**
+ * Takes one implicit QL step with Wilkinson's shift on the block first … last: rotations chase the bulge from its end
+ * to its start.
+ */
 function stepQl({ diagonal, beside, vectors }: Tridiagonal, first: number, last: number): void {
   const size = diagonal.length;
   const vector = (i: number) => vectors.subarray(i * size, (i + 1) * size);
@@ -158,7 +174,7 @@ function stepQl({ diagonal, beside, vectors }: Tridiagonal, first: number, last:
     const length = Math.hypot(f, g);
     beside[i + 1] = length;
     if (length === 0) {
-      // The block has come apart inside the step: what is done so far holds, the rest is a step of its own.
+      // The block has come apart inside the step: the rotations so far hold, the rows before need a step of their own.
       diagonal[i + 1] = (diagonal[i + 1] as number) - taken;
       beside[last] = 0;
       return;
@@ -177,7 +193,7 @@ function stepQl({ diagonal, beside, vectors }: Tridiagonal, first: number, last:
   beside[last] = 0;
 }
 
-/** Rows x and y become c x - s y and s x + c y. */
+/** Rotates rows x and y to c x - s y and s x + c y. */
 function rotate(xs: Float64Array, ys: Float64Array, cosine: number, sine: number): void {
   for (let i = 0; i < xs.length; i++) {
     const x = xs[i] as number;

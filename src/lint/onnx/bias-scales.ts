@@ -2,7 +2,7 @@ import type { Rule } from '../rule.ts';
 import { integerLinears } from './linears.ts';
 import { numbersOf, type OnnxLintModel } from './model.ts';
 
-/** f32 products in another order differ by an ulp or two. */
+/** The relative difference that is still the same scale: f32 products in another order differ by an ulp or two. */
 const TOLERANCE = 1e-5;
 
 export const biasScales: Rule<OnnxLintModel> = {
@@ -21,10 +21,10 @@ export const biasScales: Rule<OnnxLintModel> = {
         yield { severity: 'error', where: bias.stored, problem: `is a bias with the zero point ${zeroPoint}` };
       }
       for (let channel = 0; channel < channels; channel++) {
-        const wanted = (inputs[0] as number) * ((weights[channel] ?? weights[0]) as number);
-        const found = (stated[channel] ?? stated[0]) as number;
-        if (Math.abs(found - wanted) <= TOLERANCE * wanted) continue;
-        const problem = `scale ${channel} is ${found}, and s_x·s_w is ${wanted}`;
+        const expected = (inputs[0] as number) * ((weights[channel] ?? weights[0]) as number);
+        const actual = (stated[channel] ?? stated[0]) as number;
+        if (Math.abs(actual - expected) <= TOLERANCE * expected) continue;
+        const problem = `scale ${channel} is ${actual}, and s_x·s_w is ${expected}`;
         yield { severity: 'error', where: bias.stored, problem };
         break;
       }

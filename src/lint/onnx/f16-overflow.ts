@@ -3,7 +3,7 @@ import type { Rule } from '../rule.ts';
 import { intOf, type OnnxLintModel } from './model.ts';
 
 const MAX_F16 = 65504;
-/** TensorProto.DataType.FLOAT16, what Cast names. */
+/** The value of TensorProto.DataType.FLOAT16 in the attribute `to` of a Cast. */
 const FLOAT16 = 10;
 
 export const f16Overflow: Rule<OnnxLintModel> = {
@@ -15,7 +15,7 @@ export const f16Overflow: Rule<OnnxLintModel> = {
       const value = overflowOf(tensor);
       if (value === undefined) continue;
       const isHalf = tensor.dtype === 'f16' || becomesF16(model, where);
-      // A file of floats is right as it is; runtimes that compute it in f16 (WebGPU, NNAPI, Core ML) are not.
+      // A file of floats is right as it is, but not on runtimes that compute it in f16 (WebGPU, NNAPI, Core ML).
       yield {
         severity: isHalf ? 'error' : 'warning',
         where,
@@ -29,7 +29,7 @@ function becomesF16(model: OnnxLintModel, name: string): boolean {
   return (model.readers.get(name) ?? []).some((reader) => reader.op === 'Cast' && intOf(reader, 'to', 0) === FLOAT16);
 }
 
-/** The first value outside; NaN is none. */
+/** The first value outside the range of f16; NaN is not one. */
 function overflowOf(tensor: Tensor): number | undefined {
   return readF32(tensor).find((value) => Math.abs(value) > MAX_F16);
 }

@@ -6,7 +6,10 @@ import type { DType } from '../../ir/tensor.ts';
 import type { Finding } from '../rule.ts';
 import { type Dequantized, dequantizerOf, floatOf, isLinear, numbersOf, type OnnxLintModel } from './model.ts';
 
-/** What ONNX Runtime makes of a product that has integers in it; `float` is a Gemm or MatMul behind DequantizeLinears. */
+/**
+ * The kernels that ONNX Runtime has for a product with integers in it; `float` is a Gemm or MatMul that reads
+ * DequantizeLinears.
+ */
 export type Kernel =
   | 'QGemm'
   | 'QLinearMatMul'
@@ -16,20 +19,21 @@ export type Kernel =
   | 'MatMulInteger'
   | 'float';
 
-/** Which part of a product keeps it from an integer kernel. */
+/** The part of a product that keeps it from an integer kernel. */
 export type Part = 'input' | 'weight' | 'bias' | 'output' | 'product';
 
+/** A product of a file with the kernel that ONNX Runtime will run for it. */
 export interface Product {
-  /** The value that the file's product makes. */
+  /** The name of the product's result in the file. */
   readonly where: string;
   readonly kernel: Kernel;
-  /** Its right operand is a constant. */
+  /** Whether the right operand is a constant. */
   readonly isLinear: boolean;
-  /** Why it is no integer kernel. */
+  /** The reason why it does not become one integer kernel. */
   readonly cause?: { readonly part: Part; readonly problem: string };
 }
 
-/** A file together with what ONNX Runtime will run its products as: what rules see. */
+/** A file as rules see it, together with the kernels that ONNX Runtime will run for its products. */
 export interface PredictedOnnx extends OnnxLintModel {
   readonly products: readonly Product[];
 }
@@ -38,7 +42,7 @@ export function withPrediction(model: OnnxLintModel): PredictedOnnx {
   return { ...model, products: predictKernels(model) };
 }
 
-/** A warning for each product that runs in floats because of one of its parts. */
+/** Warns of each product that one of its parts keeps from an integer kernel. */
 export function* unfused({ products }: PredictedOnnx, part: Part): Iterable<Finding> {
   for (const { where, cause } of products) {
     if (cause?.part === part) yield { severity: 'warning', where, problem: cause.problem };
@@ -46,8 +50,8 @@ export function* unfused({ products }: PredictedOnnx, part: Part): Iterable<Find
 }
 
 /**
- * What ONNX Runtime (measured with 1.30 on x86, all optimizations) runs each Gemm, MatMul and MatMulInteger as whose
- * operands are stored as integers. Tests compare this with the graph that the runtime writes.
+ * Predicts the kernels that ONNX Runtime (measured with 1.30 on x86, all optimizations) runs for each Gemm, MatMul and
+ * MatMulInteger whose operands are stored as integers. Tests compare this with the graph that the runtime writes.
  */
 export function predictKernels(model: OnnxLintModel): Product[] {
   const shapes = lazyShapes(model);
@@ -93,7 +97,7 @@ function quantizedProduct(
   if (x === undefined) return weightOnly(model, gemm, weight as Dequantized, behind, result);
   const inputProblem = operandProblem(x);
   if (inputProblem !== undefined) return result('float', 'input', `its input ${a} ${inputProblem}`);
-  // With a QuantizeLinear behind, ONNX Runtime quantizes f32 weights and biases itself.
+  // With a QuantizeLinear after the product, ONNX Runtime quantizes f32 weights and biases itself.
   const isQuantized = behind.kind === 'quantized';
   if (weight === undefined && !(isConstant && isQuantized)) {
     return result('float', 'weight', `its ${isConstant ? 'weight is f32' : `operand ${b} is not quantized`}`);
@@ -118,9 +122,9 @@ function quantizedProduct(
 /** A product as ONNX Runtime sees it: MatMul and Add of a bias become one Gemm where the shape of x is known. */
 interface Gemm {
   readonly isGemm: boolean;
-  /** Rows of tokens stand between two Reshapes, the second of them behind the product. */
+  /** Whether rows of tokens stand between two Reshapes, the second of them after the product. */
   readonly isFlattened: boolean;
-  /** The empty name is none. */
+  /** The name of the bias; empty where there is none. */
   readonly bias: string;
   readonly output: string;
 }
@@ -159,10 +163,10 @@ function biasProblem(model: OnnxLintModel, bias: string, isQuantized: boolean): 
   return dtype === 'i32' ? undefined : `its bias ${bias} is ${dtype ?? 'computed'}, not i32`;
 }
 
-/** What reads a product. */
+/** What follows a product, as far as it decides the kernel. */
 type Behind =
   | { readonly kind: 'float' }
-  /** By one QuantizeLinear alone. */
+  /** One QuantizeLinear alone reads the product. */
   | { readonly kind: 'quantized'; readonly by: OnnxFileNode }
   | { readonly kind: 'blocked'; readonly problem: string };
 
@@ -171,7 +175,8 @@ const FLOAT: Behind = { kind: 'float' };
 function behindOf(model: OnnxLintModel, output: string): Behind {
   const readers = model.readers.get(output) ?? [];
   const [only] = readers;
-  // A Relu that nothing but QuantizeLinear reads vanishes where that cuts at 0 by itself; read once by anything else, it blocks.
+  // A Relu that a QuantizeLinear alone reads vanishes where that cuts at 0 by itself. With another single reader it
+  // blocks.
   if (readers.length === 1 && only?.op === 'Relu' && !model.outputs.has(output)) return behindRelu(model, only);
   const rounders = readers.filter(({ op }) => op === 'QuantizeLinear').length;
   if (rounders === 0) return FLOAT;
@@ -183,7 +188,10 @@ function behindOf(model: OnnxLintModel, output: string): Behind {
   };
 }
 
-/** ONNX Runtime moves a QuantizeLinear in front of the Reshape; anything else behind it cannot get in the way. */
+/**
+ * Finds what follows a product and its Reshape. ONNX Runtime moves a QuantizeLinear in front of the Reshape; anything
+ * else there cannot get in the way.
+ */
 function behindReshape(model: OnnxLintModel, output: string): Behind {
   const behind = behindOf(model, output);
   const [only] = model.readers.get(output) ?? [];
@@ -206,8 +214,8 @@ function behindRelu(model: OnnxLintModel, relu: OnnxFileNode): Behind {
 }
 
 /**
- * On x86 ONNX Runtime turns i8 activations into u8, but only what one node reads: neighbours that stay i8 then have
- * another type than those that do not, and no kernel takes both.
+ * Says where i8 and u8 meet in one product. On x86 ONNX Runtime turns i8 activations into u8, but only what one node
+ * reads: neighbours that stay i8 then have another type than those that do not, and no kernel takes both.
  */
 function mixedProblem(model: OnnxLintModel, x: Dequantized, weight: Dequantized, behind: Behind): string | undefined {
   const from = runtimeType(model, x.stored, x.zeroPoint?.dtype);
@@ -220,6 +228,7 @@ function mixedProblem(model: OnnxLintModel, x: Dequantized, weight: Dequantized,
   return `its input ${x.stored} runs as ${from} and its output as ${to}: i8 with several readers stays i8, other i8 becomes u8`;
 }
 
+/** The type that a stored value has while it runs. */
 function runtimeType(model: OnnxLintModel, stored: string, dtype: DType | undefined): DType | undefined {
   if (dtype !== 'i8' || model.makers.get(stored)?.op !== 'QuantizeLinear') return dtype;
   const readers = (model.readers.get(stored) ?? []).flatMap(
@@ -228,7 +237,10 @@ function runtimeType(model: OnnxLintModel, stored: string, dtype: DType | undefi
   return readers.length > 1 ? 'i8' : 'u8';
 }
 
-/** Weights alone as integers: unpacked inside the kernel, at the speed of floats or below. */
+/**
+ * Predicts a product with integers for its weight alone: they are unpacked inside the kernel, at the speed of floats or
+ * below.
+ */
 function weightOnly(
   model: OnnxLintModel,
   gemm: Gemm,
@@ -246,7 +258,7 @@ function weightOnly(
   );
 }
 
-/** The scales of a MatMulInteger, if it has the Cast and Mul behind it that ONNX Runtime looks for. */
+/** The two scales of a MatMulInteger, as keys, if it is followed by the Cast and Mul that ONNX Runtime looks for. */
 function rescaleOf(model: OnnxLintModel, node: OnnxFileNode): readonly string[] | undefined {
   const cast = onlyReader(model, node.outputs[0]);
   const product = cast?.op === 'Cast' ? onlyReader(model, cast.outputs[0]) : undefined;
@@ -256,7 +268,10 @@ function rescaleOf(model: OnnxLintModel, node: OnnxFileNode): readonly string[] 
   return scale.inputs.map((name) => keyOf(model, name)).toSorted();
 }
 
-/** Constants are the same where they hold the same bytes: ONNX Runtime merges what is computed from them. */
+/**
+ * A key that two values share if they are the same. Constants are where they hold the same bytes: ONNX Runtime merges
+ * what is computed from them.
+ */
 function keyOf(model: OnnxLintModel, name: string): string {
   const constant = model.constants.get(name);
   if (constant !== undefined)
@@ -293,7 +308,7 @@ function dynamicProduct(model: OnnxLintModel, node: OnnxFileNode, rescales: Read
   return { ...common, kernel: isAlone ? 'DynamicQuantizeMatMul' : 'MatMulIntegerToFloat' };
 }
 
-/** ONNX Runtime merges those that round the same value. */
+/** Lists the DynamicQuantizeLinears that round the same value, which ONNX Runtime merges. */
 function sameRounders(model: OnnxLintModel, rounder: OnnxFileNode): readonly OnnxFileNode[] {
   const readers = model.readers.get(rounder.inputs[0] ?? '') ?? [];
   return readers.filter(({ op }) => op === 'DynamicQuantizeLinear');
@@ -303,7 +318,7 @@ function isReadBy(model: OnnxLintModel, value: string, nodes: readonly OnnxFileN
   return (model.readers.get(value) ?? []).every((reader) => nodes.includes(reader)) && !model.outputs.has(value);
 }
 
-/** Shapes by the name of the value, as mbert's importer finds them; it is asked only where a shape decides. */
+/** Looks up shapes by the name of the value, as mbert's importer finds them; it runs only where a shape decides. */
 function lazyShapes({ file }: OnnxLintModel): (value: string) => Shape | undefined {
   let shapes: ReadonlyMap<string, Shape> | undefined;
   return (value) => {

@@ -8,19 +8,24 @@ export interface IntegerLinear {
   /** The name of the weight's integers. */
   readonly where: string;
   readonly weight: Tensor;
-  /** Undefined where they are not constants. */
+  /** The weight's scales; undefined where they are not constant. */
   readonly scale: Tensor | undefined;
+  /** The weight's zero points; undefined where there are none, or they are not constant. */
   readonly zeroPoint: Tensor | undefined;
-  /** How many outputs it has. */
+  /** The number of outputs. */
   readonly channels: number;
-  /** Blocks have scales of their own along the inputs. */
+  /** Whether blocks along the inputs have scales of their own. */
   readonly isBlockwise: boolean;
-  /** What it multiplies with and adds; a MatMulInteger's are elsewhere. */
+  /** The input that the weight is multiplied with; undefined for a MatMulInteger, which has it elsewhere. */
   readonly x: Dequantized | undefined;
+  /** The bias; undefined where there is none, and for a MatMulInteger. */
   readonly bias: Dequantized | undefined;
 }
 
-/** Every linear of the file whose weight is integers: behind DequantizeLinear, or of a MatMulInteger. */
+/**
+ * Lists every linear of the file whose weight is integers: one read through DequantizeLinear, or that of a
+ * MatMulInteger.
+ */
 export function* integerLinears(model: OnnxLintModel): Iterable<IntegerLinear> {
   for (const node of model.nodes) {
     if (isLinear(node)) {
@@ -51,21 +56,21 @@ function dequantizedLinear(
   { stored, scale, zeroPoint, block }: Dequantized,
   weight: Tensor,
 ): IntegerLinear {
-  const isTurned = intOf(node, 'transB', 0) === 1;
+  const isTransposed = intOf(node, 'transB', 0) === 1;
   return {
     node,
     where: stored,
     weight,
     scale,
     zeroPoint,
-    channels: weight.shape.at(isTurned ? 0 : -1) ?? 1,
+    channels: weight.shape.at(isTransposed ? 0 : -1) ?? 1,
     isBlockwise: block > 0,
     x: dequantizerOf(model, node.inputs[0]),
     bias: dequantizerOf(model, node.inputs[2] ?? biasOf(model, node)),
   };
 }
 
-/** MatMul has its bias in an Add behind it. */
+/** Finds the integer bias of a MatMul, which is in the Add that follows. */
 function biasOf(model: OnnxLintModel, node: OnnxFileNode): string | undefined {
   const [output = ''] = node.outputs;
   const [add, ...others] = model.readers.get(output) ?? [];
@@ -74,7 +79,7 @@ function biasOf(model: OnnxLintModel, node: OnnxFileNode): string | undefined {
   return dequantizerOf(model, bias)?.constant?.dtype === 'i32' ? bias : undefined;
 }
 
-/** s_w of the Mul by s_x·s_w behind a MatMulInteger. */
+/** Finds the scale s_w in the Mul by s_x·s_w after a MatMulInteger. */
 function dynamicScale(model: OnnxLintModel, node: OnnxFileNode): Tensor | undefined {
   const [cast] = model.readers.get(node.outputs[0] ?? '') ?? [];
   const [product] = model.readers.get(cast?.outputs[0] ?? '') ?? [];

@@ -4,31 +4,34 @@ import { decodeOnnx, type OnnxFile, type OnnxFileNode } from '../../formats/onnx
 import { type ModelFile, openFile } from '../../io/files.ts';
 import { readF32, type Tensor } from '../../ir/tensor.ts';
 
-/** A written ONNX file as rules see it. Only the main graph: functions are a few exporters' way to spell norms. */
+/** A written ONNX file as rules see it: the main graph only, as functions are a few exporters' way to spell norms. */
 export interface OnnxLintModel {
   readonly file: OnnxFile;
   readonly nodes: readonly OnnxFileNode[];
   readonly opset: number;
   /** Initializers and the values of Constant nodes. */
   readonly constants: ReadonlyMap<string, Tensor>;
-  /** The node that makes a value; nothing for inputs and constants. */
+  /** The nodes that make values, by the values' names; inputs and constants have none. */
   readonly makers: ReadonlyMap<string, OnnxFileNode>;
-  /** Who reads a value, once per input that does. */
+  /** The nodes that read values, by the values' names, once for each input that does. */
   readonly readers: ReadonlyMap<string, readonly OnnxFileNode[]>;
   readonly outputs: ReadonlySet<string>;
-  /** Files beside the model that its weights should be in and cannot be read from, with why. */
+  /** The files beside the model that should hold its weights and cannot be read, each with the reason. */
   readonly unreadable: ReadonlyMap<string, string>;
 }
 
-/** A file of ONNX opened for rules, together with the files that its weights are in. */
+/** An ONNX file opened for rules, together with the files that its weights are in. */
 export interface OpenedOnnx {
   readonly model: OnnxLintModel;
-  /** Of the model and the files beside it. */
+  /** The bytes of the model and of the files beside it. */
   readonly bytes: number;
   close(): void;
 }
 
-/** Opens a model and what lies beside it. Throws MALFORMED for what is no ONNX, UNSUPPORTED for types that mbert has not. */
+/**
+ * Opens a model and what lies beside it. Throws MALFORMED for a file that is not ONNX, UNSUPPORTED for tensor types
+ * that mbert does not have.
+ */
 export function openOnnx(path: string): OpenedOnnx {
   const file = openFile(path);
   try {
@@ -43,11 +46,11 @@ function withFile(file: ModelFile): OpenedOnnx {
   const opened = new Map<string, ModelFile>();
   const unreadable = new Map<string, string>();
   const external = (location: string): ModelFile => {
-    const known = opened.get(location);
-    if (known) return known;
-    const found = openBeside(file, location, unreadable);
-    opened.set(location, found);
-    return found;
+    const earlier = opened.get(location);
+    if (earlier) return earlier;
+    const beside = openBeside(file, location, unreadable);
+    opened.set(location, beside);
+    return beside;
   };
   const model = readOnnxModel(decodeOnnx(file, external), unreadable);
   const files = [file, ...opened.values()];
@@ -55,12 +58,15 @@ function withFile(file: ModelFile): OpenedOnnx {
     model,
     bytes: files.reduce((sum, { path, size }) => sum + (unreadable.has(path) ? 0 : size), 0),
     close: () => {
-      for (const each of files) each.close();
+      for (const part of files) part.close();
     },
   };
 }
 
-/** A file that cannot be opened is a finding, not the end: in its place stands one that is never read. */
+/**
+ * Opens a file beside the model. One that cannot be opened is a finding, not the end: in its place stands one that is
+ * never read.
+ */
 function openBeside(file: ModelFile, location: string, unreadable: Map<string, string>): ModelFile {
   try {
     return file.sibling(location);
@@ -75,7 +81,7 @@ function openBeside(file: ModelFile, location: string, unreadable: Map<string, s
   }
 }
 
-/** The rules' view of a decoded file. */
+/** Builds the rules' view of a decoded file. */
 function readOnnxModel(file: OnnxFile, unreadable: ReadonlyMap<string, string>): OnnxLintModel {
   const { nodes, initializers, outputs } = file.graph;
   const constants = new Map(initializers);
@@ -86,8 +92,8 @@ function readOnnxModel(file: OnnxFile, unreadable: ReadonlyMap<string, string>):
     if (value?.kind === 'tensor' && node.outputs[0] !== undefined) constants.set(node.outputs[0], value.value);
     else for (const output of node.outputs) makers.set(output, node);
     for (const input of node.inputs) {
-      const known = readers.get(input);
-      if (known) known.push(node);
+      const list = readers.get(input);
+      if (list) list.push(node);
       else readers.set(input, [node]);
     }
   }
@@ -103,7 +109,7 @@ function readOnnxModel(file: OnnxFile, unreadable: ReadonlyMap<string, string>):
   };
 }
 
-/** The DequantizeLinear that makes a value, if one does. */
+/** Reads the DequantizeLinear that makes a value, if one does. */
 export function dequantizerOf(model: OnnxLintModel, value: string | undefined): Dequantized | undefined {
   const node = value === undefined ? undefined : model.makers.get(value);
   if (node?.op !== 'DequantizeLinear') return undefined;
@@ -120,19 +126,20 @@ export function dequantizerOf(model: OnnxLintModel, value: string | undefined): 
   };
 }
 
-/** Integers with what they stand for. */
+/** Stored integers with the scale and zero point by which a DequantizeLinear reads them. */
 export interface Dequantized {
   readonly node: OnnxFileNode;
   /** The name of the integers. */
   readonly stored: string;
   /** The integers, where they are a constant. */
   readonly constant: Tensor | undefined;
-  /** Undefined where they are computed at run time. */
+  /** The scales; undefined where they are computed at run time. */
   readonly scale: Tensor | undefined;
+  /** The zero points; undefined where there are none, or they are computed at run time. */
   readonly zeroPoint: Tensor | undefined;
   readonly hasZeroPoint: boolean;
   readonly axis: number;
-  /** 0 is no blocks. */
+  /** The number of values along the axis that share a scale; 0 where there are no blocks. */
   readonly block: number;
 }
 
@@ -150,7 +157,7 @@ export function floatOf({ attributes }: OnnxFileNode, name: string, fallback: nu
   return attribute?.kind === 'float' ? attribute.value : fallback;
 }
 
-/** Scales and zero points as numbers; a few thousand at most. */
+/** Reads scales or zero points as numbers; there are a few thousand at most. */
 export function numbersOf(tensor: Tensor): Float32Array {
   return readF32(tensor);
 }

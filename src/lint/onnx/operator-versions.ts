@@ -3,7 +3,7 @@ import type { DType } from '../../ir/tensor.ts';
 import type { Rule } from '../rule.ts';
 import { intOf, type OnnxLintModel } from './model.ts';
 
-/** The operator set that brought an operator or what a file asks of it (onnx.ai/onnx/operators). */
+/** An operator, or a form of it, with the operator set that brought it (onnx.ai/onnx/operators). */
 interface Need {
   readonly opset: number;
   readonly what: string;
@@ -21,7 +21,7 @@ const OPERATORS: ReadonlyMap<string, number> = new Map([
 
 const WIDE: ReadonlySet<DType> = new Set(['i4', 'u4', 'i16', 'u16']);
 const NIBBLES: ReadonlySet<DType> = new Set(['i4', 'u4']);
-/** 4-bit tensors came with it. */
+/** The IR version that brought 4-bit tensors. */
 const NIBBLE_IR_VERSION = 10;
 
 export const operatorVersions: Rule<OnnxLintModel> = {

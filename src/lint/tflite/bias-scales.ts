@@ -1,7 +1,10 @@
 import type { Rule } from '../rule.ts';
 import { type LintTensor, operatorsOf, type TfliteModel } from './model.ts';
 
-/** Writers that multiply in f64 round differently; LiteRT itself asks for 2 % where it looks at all. */
+/**
+ * The relative difference that is still the same scale: writers that multiply in f64 round differently. LiteRT itself
+ * allows 2 % where it looks at all.
+ */
 const TOLERANCE = 1e-5;
 
 const INTEGERS: ReadonlySet<string> = new Set(['INT8', 'UINT8', 'INT16']);
@@ -30,9 +33,9 @@ function problemOf(x: LintTensor, weight: LintTensor, bias: LintTensor): string 
     return `has ${bias.scales.length} scales, its weight ${weight.name} ${weight.scales.length}`;
   }
   for (let i = 0; i < bias.scales.length; i++) {
-    const wanted = (x.scales[0] ?? 0) * (weight.scales[i] as number);
+    const expected = (x.scales[0] ?? 0) * (weight.scales[i] as number);
     const scale = bias.scales[i] as number;
-    if (Math.abs(scale - wanted) > TOLERANCE * wanted) return `scale ${i} is ${scale}, and s_x·s_w is ${wanted}`;
+    if (Math.abs(scale - expected) > TOLERANCE * expected) return `scale ${i} is ${scale}, and s_x·s_w is ${expected}`;
   }
   return undefined;
 }

@@ -1,7 +1,7 @@
 import type { Rule } from '../rule.ts';
 import { operatorsOf, type TfliteModel } from './model.ts';
 
-/** What LiteRT's 4-bit kernel is built for; below, its general one runs, which knows no blocks. */
+/** The least size that LiteRT's 4-bit kernel is built for; below, its general one runs, which knows no blocks. */
 const MIN_ROWS = 4;
 const MIN_COLUMNS = 32;
 const BLOCK_MULTIPLE = 32;

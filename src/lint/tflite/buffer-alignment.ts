@@ -1,7 +1,7 @@
 import type { Rule } from '../rule.ts';
 import type { TfliteModel } from './model.ts';
 
-/** `force_align: 16` on Buffer.data in TFLite's schema. */
+/** The alignment that TFLite's schema states as `force_align: 16` on Buffer.data. */
 const ALIGNMENT = 16;
 
 export const bufferAlignment: Rule<TfliteModel> = {

@@ -9,9 +9,9 @@ export const bufferLengths: Rule<TfliteModel> = {
     for (const tensor of tensorsOf(model)) {
       const dtype = dtypeOf(tensor);
       if (tensor.data === undefined || dtype === undefined) continue;
-      const wanted = byteLength(dtype, tensor.shape);
-      if (tensor.data.byteLength === wanted) continue;
-      const problem = `${tensor.type} [${tensor.shape.join(', ')}] needs ${wanted} bytes, has ${tensor.data.byteLength}`;
+      const expectedBytes = byteLength(dtype, tensor.shape);
+      if (tensor.data.byteLength === expectedBytes) continue;
+      const problem = `${tensor.type} [${tensor.shape.join(', ')}] needs ${expectedBytes} bytes, has ${tensor.data.byteLength}`;
       yield { severity: 'error', where: tensor.name, problem };
     }
   },

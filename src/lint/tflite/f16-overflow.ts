@@ -4,7 +4,7 @@ import { type LintTensor, type TfliteModel, tensorsOf } from './model.ts';
 
 const MAX_F16 = 65504;
 
-/** Lets XNNPACK on ARM compute a float file in f16. */
+/** The metadata entry that lets XNNPACK on ARM compute a float file in f16. */
 const REDUCED_PRECISION = 'reduced_precision_support';
 
 export const f16Overflow: Rule<TfliteModel> = {

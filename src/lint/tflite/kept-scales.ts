@@ -2,7 +2,7 @@ import type { Rule } from '../rule.ts';
 import { type LintOperator, type LintTensor, operatorsOf, type TfliteModel } from './model.ts';
 import { hasQuantOf } from './xnnpack-operators.ts';
 
-/** Operators that only move values, with the input that holds them; CONCATENATION and PACK move all of theirs. */
+/** Operators that only move values, with the index of the input that holds them; some move all of their inputs. */
 const MOVES: { readonly [code: string]: number | 'all' } = {
   CONCATENATION: 'all',
   EXPAND_DIMS: 0,

@@ -15,32 +15,34 @@ export interface LintTensor {
   readonly index: number;
   readonly name: string;
   readonly type: TensorType;
-  /** As the file has it before the run resizes anything. */
+  /** The shape in the file, before a run resizes anything. */
   readonly shape: readonly number[];
-  /** Empty where the tensor is not quantized, or by blocks. */
+  /** The scales; empty where the tensor is not quantized, or is by blocks. */
   readonly scales: Float32Array;
   readonly zeroPoints: readonly number[];
   readonly quantizedDimension: number;
   readonly block: { readonly scales: LintTensor | undefined; readonly size: number } | undefined;
-  /** A constant's bytes. */
+  /** The bytes of a constant. */
   readonly data: Uint8Array | undefined;
   readonly buffer: number;
 }
 
+/** An operator of a written file with what rules ask of it. */
 export interface LintOperator {
-  /** `FULLY_CONNECTED`, or a custom operator's name. */
+  /** The operator's name, as `FULLY_CONNECTED`, or that of a custom operator. */
   readonly code: string;
-  /** Which of the file's operator codes it has; several operators share one. */
+  /** The index of its code among the file's operator codes; several operators share one. */
   readonly codeIndex: number;
   readonly version: number;
-  /** Undefined is an optional input left out. */
+  /** The inputs; undefined is an optional one that is left out. */
   readonly inputs: readonly (LintTensor | undefined)[];
   readonly outputs: readonly LintTensor[];
   readonly options: BuiltinOptions | undefined;
-  /** The first output's name: operators have none. */
+  /** The first output's name, as operators have none. */
   readonly where: string;
 }
 
+/** A subgraph of a written file. */
 export interface LintGraph {
   readonly tensors: readonly LintTensor[];
   readonly operators: readonly LintOperator[];
@@ -53,15 +55,18 @@ export interface TfliteModel {
   readonly bytes: Uint8Array;
   readonly file: Model;
   readonly graphs: readonly LintGraph[];
-  /** Each buffer's bytes, also of those behind the FlatBuffer. */
+  /** The bytes of each buffer, also of those after the FlatBuffer. */
   readonly buffers: readonly (Uint8Array | undefined)[];
 }
 
-/** Reads a file's bytes; `what` names it in errors. Throws MALFORMED where it refers to what it does not have. */
+/**
+ * Reads a file's bytes; `what` names it in errors. Throws MALFORMED where the file refers to a part that it does not
+ * have.
+ */
 export function readTfliteModel(bytes: Uint8Array, what: string): TfliteModel {
   const file = decodeFlatbuffer(modelRoot, bytes, what);
   const buffers = (file.buffers ?? []).map(({ data, offset, size }, i) => {
-    // Weights beyond 2 GiB lie behind the FlatBuffer; 0 and 1 are what writers put where there are none.
+    // Weights beyond 2 GiB lie after the FlatBuffer; 0 and 1 are what writers put where there are none.
     if (offset <= 1) return data;
     if (offset + size > bytes.byteLength) malformed(what, `buffer ${i}`, 'lies outside the file');
     return bytes.subarray(offset, offset + size);
@@ -69,6 +74,7 @@ export function readTfliteModel(bytes: Uint8Array, what: string): TfliteModel {
   return { bytes, file, buffers, graphs: (file.subgraphs ?? []).map((graph) => readGraph(file, graph, buffers, what)) };
 }
 
+/** Lists the operators of all subgraphs that have one of the codes; without codes, all of them. */
 export function* operatorsOf(model: TfliteModel, ...codes: readonly string[]): Iterable<LintOperator> {
   for (const { operators } of model.graphs) {
     for (const operator of operators) if (codes.length === 0 || codes.includes(operator.code)) yield operator;
@@ -97,7 +103,7 @@ const DTYPES: { readonly [T in TensorType]?: DType } = {
   BOOL: 'bool',
 };
 
-/** Undefined for types that mbert does not know, such as texts. */
+/** The type in mbert's terms; undefined for types that mbert does not know, such as texts. */
 export function dtypeOf({ type }: LintTensor): DType | undefined {
   return DTYPES[type];
 }
@@ -157,11 +163,11 @@ function readGraph(
 
 const NAMES = new Map<number, string>(Object.entries(builtinOperatorValues).map(([name, value]) => [value, name]));
 
-/** Files of before 2020 have the old field only, which ends at 127. */
+/** The name of an operator code. Files from before 2020 have the old field only, which ends at 127. */
 function codeName(code: NonNullable<Model['operatorCodes']>[number]): string {
-  const known = builtinOperatorValues[code.builtinCode as keyof typeof builtinOperatorValues];
-  const number = Math.max(known ?? 0, code.deprecatedBuiltinCode);
-  const name = known === undefined ? code.builtinCode : (NAMES.get(number) ?? code.builtinCode);
+  const builtin = builtinOperatorValues[code.builtinCode as keyof typeof builtinOperatorValues];
+  const number = Math.max(builtin ?? 0, code.deprecatedBuiltinCode);
+  const name = builtin === undefined ? code.builtinCode : (NAMES.get(number) ?? code.builtinCode);
   return name === 'CUSTOM' ? (code.customCode ?? name) : name;
 }
 

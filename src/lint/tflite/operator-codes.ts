@@ -2,7 +2,7 @@ import { builtinOperatorValues } from '../../formats/tflite/generated/model.ts';
 import type { Rule } from '../rule.ts';
 import type { TfliteModel } from './model.ts';
 
-/** The old field is one signed byte; codes that do not fit leave this in it. */
+/** The number in the old field, one signed byte, for codes that do not fit it. */
 const PLACEHOLDER = 127;
 
 export const operatorCodes: Rule<TfliteModel> = {
@@ -13,10 +13,10 @@ export const operatorCodes: Rule<TfliteModel> = {
     for (const [i, { builtinCode, deprecatedBuiltinCode }] of (file.operatorCodes ?? []).entries()) {
       const code =
         builtinOperatorValues[builtinCode as keyof typeof builtinOperatorValues] ?? Number(builtinCode.slice(1));
-      const wanted = Math.min(code, PLACEHOLDER);
-      if (deprecatedBuiltinCode === wanted) continue;
-      const problem = `${builtinCode} has ${deprecatedBuiltinCode} in the old field, must be ${wanted}`;
-      // Writers of before 2020 filled in the old one only.
+      const expected = Math.min(code, PLACEHOLDER);
+      if (deprecatedBuiltinCode === expected) continue;
+      const problem = `${builtinCode} has ${deprecatedBuiltinCode} in the old field, must be ${expected}`;
+      // Writers from before 2020 filled in the old field only.
       const severity = code === 0 && deprecatedBuiltinCode > 0 ? 'warning' : 'error';
       yield { severity, where: `operator code ${i}`, problem };
     }

@@ -23,15 +23,15 @@ export const operatorVersions: Rule<TfliteModel> = {
   },
 };
 
-/** What is left out still counts as an input. */
+/** The type of an input that is left out, which still counts as an input. */
 const OMITTED: TensorType = { dtype: 'bool', shape: [] };
 
-/** Undefined where a type is not one of mbert's. */
+/** The form of an operator that decides its version; undefined where a type is not one of mbert's. */
 function formOf({ inputs, outputs, options }: LintOperator): OperatorForm | undefined {
   const types = [...inputs, ...outputs].map((tensor) => (tensor === undefined ? OMITTED : typeOf(tensor)));
   if (types.some((type) => type === undefined)) return undefined;
-  const known = types as readonly TensorType[];
-  return { inputs: known.slice(0, known.length - outputs.length), outputs: known.slice(-outputs.length), options };
+  const all = types as readonly TensorType[];
+  return { inputs: all.slice(0, all.length - outputs.length), outputs: all.slice(-outputs.length), options };
 }
 
 function typeOf(tensor: LintTensor): TensorType | undefined {

@@ -1,19 +1,19 @@
 import type { LintOperator, LintTensor } from './model.ts';
 
 /**
- * What the XNNPACK delegate of LiteRT asks of operators, as its source has it in August 2026
- * (tflite/delegates/xnnpack/xnnpack_delegate.cc). Answers a reason to decline, or null.
+ * The reason why the XNNPACK delegate of LiteRT declines an operator, or null where it takes it. The checks are those
+ * of its source in August 2026 (tflite/delegates/xnnpack/xnnpack_delegate.cc).
  */
 type Reason = string | null;
 type Check = (operator: LintOperator, isStatic: (tensor: LintTensor) => boolean) => Reason;
 
-/** XNN_MAX_TENSOR_DIMS */
+/** The value of XNN_MAX_TENSOR_DIMS. */
 const MAX_RANK = 6;
 const MAX_CONCAT_INPUTS = 5;
 const MAX_SPLIT_OUTPUTS = 4;
 const BLOCK_MULTIPLE = 32;
 
-/** Bounds of s_in / s_out that the integer kernels' multipliers can hold; the upper one is out, but for convert's. */
+/** Bounds of s_in / s_out that the integer kernels' multipliers can hold; convert's alone include the upper one. */
 const SUM_SCALES = { least: 2 ** -10, below: 2 ** 8 };
 const PRODUCT_SCALES = { least: 2 ** -16, below: 2 ** 8 };
 const CONVERT_SCALES = { least: 2 ** -8, most: 2 ** 7 };
@@ -65,10 +65,10 @@ const checks: { readonly [code: string]: Check } = {
   TRANSPOSE: (op, isStatic) => count(op, 2, 2) ?? data(op) ?? ranks(op, 1) ?? constants(op, [1], isStatic),
 };
 
-/** Linears alone may leave an input out: the bias. */
+/** The index of the only input that may be left out: a linear's bias. */
 const OPTIONAL_INPUT = 2;
 
-/** Why XNNPACK leaves an operator to LiteRT's own kernels, or null where it takes it. */
+/** Says why XNNPACK leaves an operator to LiteRT's own kernels, or null where it takes it. */
 export function refusal(operator: LintOperator, isStatic: (tensor: LintTensor) => boolean): Reason {
   const { code, inputs, outputs } = operator;
   const check = Object.hasOwn(checks, code) ? checks[code] : undefined;
@@ -111,7 +111,7 @@ function count({ inputs, outputs }: LintOperator, least: number, most: number, r
   return outputs.length === results ? null : `has ${outputs.length} outputs, not ${results}`;
 }
 
-/** The first input and the output hold values; what else there is, indices. */
+/** Checks the first input and the output, which hold values; the other inputs hold indices. */
 function data({ inputs, outputs }: LintOperator): Reason {
   return floatOrByte(inputs[0] as LintTensor) ?? floatOrByte(outputs[0] as LintTensor);
 }
@@ -145,7 +145,7 @@ function binary(op: LintOperator): Reason {
   return count(op, 2, 2) ?? all(op, floatOrByte) ?? sameTypes(op) ?? ranks(op, 0);
 }
 
-/** Why the scales of integers are too far apart for XNNPACK's multipliers, or null. */
+/** Says why the scales of integers are too far apart for XNNPACK's multipliers, or null. */
 export function ratioProblem({ code, inputs, outputs }: LintOperator): Reason {
   const output = outputs[0] as LintTensor;
   if ([...inputs, output].some((tensor) => tensor === undefined || !isByte(tensor))) return null;
@@ -166,10 +166,10 @@ export function ratioProblem({ code, inputs, outputs }: LintOperator): Reason {
   return null;
 }
 
-/** Accumulators of linears are multiplied by s_x·s_w/s_y, which must be below this; BATCH_MATMUL has no such bound. */
+/** The bound of s_x·s_w/s_y, by which accumulators of linears are multiplied; BATCH_MATMUL has no such bound. */
 const MAX_REQUANTIZATION = 256;
 
-/** Why XNNPACK takes integers of these scales and then fails to build its kernel, or null. */
+/** Says why XNNPACK takes integers of these scales and then fails to build its kernel, or null. */
 export function requantizationProblem({ code, inputs, outputs }: LintOperator): Reason {
   const [a, b] = inputs;
   const output = outputs[0];
@@ -221,19 +221,20 @@ function concat(op: LintOperator): Reason {
     : 'its inputs differ in scale or zero point from the result';
 }
 
-/** Below are f32's subnormal numbers. */
+/** The least normal number of f32. */
 const LEAST_NORMAL = 2 ** -126;
 
-/** Whether XNNPACK makes a tensor with this scale. */
+/** Whether XNNPACK can make a tensor with this scale. */
 export function isNormal(scale: number): boolean {
   return scale >= LEAST_NORMAL && scale < Number.POSITIVE_INFINITY;
 }
 
+/** Whether two tensors have the same scale and zero point. */
 export function hasQuantOf(a: LintTensor, b: LintTensor): boolean {
   return a.scales[0] === b.scales[0] && a.zeroPoints[0] === b.zeroPoints[0];
 }
 
-/** The types of x, weights and result that a linear takes: weights may be narrower integers. */
+/** Checks the types of x, weight and result of a linear: weights may be narrower integers. */
 function weightTypes(op: LintOperator, narrow: readonly string[]): Reason {
   const [x, weight] = op.inputs as [LintTensor, LintTensor];
   const output = op.outputs[0] as LintTensor;

@@ -8,25 +8,32 @@ import {
 } from './model.ts';
 import { hasQuantOf, isNormal, refusal, requantizationProblem } from './xnnpack-operators.ts';
 
-/** What becomes of one operator. */
+/** The prediction for one operator. */
 export interface OperatorPrediction {
   readonly where: string;
   readonly code: string;
   /** The XNNPACK partition that runs it, counted from 0; absent where LiteRT's own kernel does. */
   readonly partition?: number;
-  /** Why XNNPACK does not. */
+  /** The reason why XNNPACK does not run it. */
   readonly reason?: string;
 }
 
+/** The prediction for a file. */
 export interface DelegationPrediction {
-  /** How many partitions XNNPACK makes, each a DELEGATE node in LiteRT. Between them values are copied, kernels slow. */
+  /**
+   * The number of partitions that XNNPACK makes, each a DELEGATE node in LiteRT. Between them values are copied and
+   * slow kernels run.
+   */
   readonly partitions: number;
   readonly operators: readonly OperatorPrediction[];
-  /** What makes the delegate fail where it should decline, so that the file does not load. */
+  /** Problems that make the delegate fail where it should decline, so that the file does not load. */
   readonly failures: readonly string[];
 }
 
-/** Which operators of a file's first subgraph XNNPACK takes, and how many partitions that makes, without running it. */
+/**
+ * Predicts which operators of a file's first subgraph XNNPACK takes, and how many partitions that makes, without
+ * running the file.
+ */
 export function predictDelegation(model: TfliteModel): DelegationPrediction {
   const graph = model.graphs[0] ?? { tensors: [], operators: [], inputs: [], outputs: [] };
   const reasons = delegated(graph);
@@ -44,8 +51,8 @@ export function predictDelegation(model: TfliteModel): DelegationPrediction {
 }
 
 /**
- * For each operator null where XNNPACK takes it, or why not. A DEQUANTIZE of a constant is unpacked once when the file is
- * loaded: it goes with the operators that read it, unless one of these stays outside.
+ * Gives null for each operator that XNNPACK takes, or the reason why it does not. A DEQUANTIZE of a constant is
+ * unpacked once when the file is loaded: it goes with the operators that read it, unless one of these stays outside.
  */
 function delegated({ operators }: LintGraph): (string | null)[] {
   const unpacked = new Map<LintTensor, number>();
@@ -76,8 +83,9 @@ function isUnpacked(input: LintTensor, isStatic: (tensor: LintTensor) => boolean
 }
 
 /**
- * The subset of each operator, as LiteRT's graph_info.cc forms them: the first operator whose inputs are there opens a
- * subset, which then takes every operator of its kind that becomes ready. What is ready afterwards is of the other kind.
+ * Numbers the subset of each operator, as LiteRT's graph_info.cc forms them: the first operator whose inputs are there
+ * opens a subset, which then takes every operator of its kind (taken by XNNPACK, or not) that becomes ready. What is
+ * ready afterwards is of the other kind.
  */
 function partition(operators: readonly LintOperator[], reasons: readonly (string | null)[]): number[] {
   const epochs = new Array<number>(operators.length).fill(-1);
@@ -104,9 +112,10 @@ function partition(operators: readonly LintOperator[], reasons: readonly (string
   return epochs;
 }
 
-/** Operators that only move values, whose XNNPACK versions want one scale for input and output. */
+/** Operators that only move values, whose XNNPACK versions need one scale for input and output. */
 const MOVES: ReadonlySet<string> = new Set(['CONCATENATION', 'PAD', 'SLICE', 'SPLIT', 'STRIDED_SLICE', 'TRANSPOSE']);
 
+/** Lists what XNNPACK takes and then fails on. */
 function* failuresOf(model: TfliteModel): Iterable<string> {
   for (const operator of operatorsOf(model)) {
     const { code, inputs, outputs, where } = operator;

@@ -3,7 +3,10 @@ import { isFloat } from '../../ir/op.ts';
 import type { Pass } from '../../ir/pass.ts';
 import { readF32, takeF32, tensorOf } from '../../ir/tensor.ts';
 
-/** Where formats and tools write one thing in two ways that no pass of a conversion needs to tell apart. */
+/**
+ * Passes that give one form to what formats and tools write in two ways, where no pass of a conversion needs to tell
+ * the two apart.
+ */
 export const canonicalPasses: readonly Pass[] = [
   sweep('drop-zero-bias', 'linear(x, weight, 0)  ->  linear(x, weight)', dropZeroBias),
   sweep('drop-leading-ones', 'x + c [1, n]  ->  x + c [n]', dropLeadingOnes),
@@ -12,11 +15,15 @@ export const canonicalPasses: readonly Pass[] = [
   sweep('cast-to-f32', 'cast(mask) {to: f16}  ->  cast(mask) {to: f32}', castToF32),
 ];
 
-/** Before norms are folded: what another tool has folded in part is taken back, so that both sides fold alike. */
+/**
+ * Passes that run before norms are folded: they take back what another tool has folded in part, so that both sides fold
+ * alike.
+ */
 export const unfoldingPasses: readonly Pass[] = [
   sweep('read-behind-norm', 'linear(x) beside noNorm(x)  ->  linear(noNorm(x))', readBehindNorm),
 ];
 
+/** Builds a pass that offers every node to `change`, which gives the node's replacement or null. */
 function sweep(name: string, summary: string, change: (graph: Graph, node: Node) => Node | null): Pass {
   return {
     name,
@@ -32,7 +39,7 @@ function sweep(name: string, summary: string, change: (graph: Graph, node: Node)
   };
 }
 
-/** TFLite's kernels need a bias, so files have zeros where the model has none. */
+/** Drops a bias of zeros: TFLite's kernels need a bias, so files have zeros where the model has none. */
 function dropZeroBias(graph: Graph, node: Node): Node | null {
   if (node.op !== 'linear') return null;
   const [x, weight, bias] = node.inputs as readonly [Node, Node, Node?];
@@ -40,12 +47,15 @@ function dropZeroBias(graph: Graph, node: Node): Node | null {
   return graph.add('linear', [x, weight], node.attrs, node.name);
 }
 
-/** Below this share of the largest gain a division would make weights of noise. */
+/**
+ * The smallest |gain|, as a share of the largest, by which weights are divided: a division by less would make them
+ * noise.
+ */
 const MIN_GAIN_SHARE = 2 ** -10;
 
 /**
- * TensorFlow's converter folds the norm behind attention into the linear that reads it, and keeps it for the residual: W x + b =
- * (W/g)(g∘x + c) + (b - (W/g) c).
+ * Lets a linear read the norm beside it again. TensorFlow's converter folds the norm after attention into the linear
+ * that reads it, and keeps the norm for the residual: W x + b = (W/g)(g∘x + c) + (b - (W/g) c).
  */
 function readBehindNorm(graph: Graph, node: Node): Node | null {
   if (node.op !== 'linear') return null;
@@ -78,25 +88,33 @@ function readBehindNorm(graph: Graph, node: Node): Node | null {
   return graph.add('linear', inputs, node.attrs, node.name);
 }
 
-/** A table of positions has a batch of 1 in one tool's files and none in another's. */
+/**
+ * Drops a constant's leading axes of size 1: a table of positions has a batch of 1 in one tool's files and none in
+ * another's.
+ */
 function dropLeadingOnes(graph: Graph, node: Node): Node | null {
   if (node.op !== 'add' && node.op !== 'mul' && node.op !== 'sub') return null;
   const inputs = node.inputs.map((input, i) => {
-    const other = node.inputs[1 - i] as Node;
-    return isFloatConstant(input) && other.op !== 'constant' ? withoutLeadingOnes(graph, input, other) : input;
+    const otherOperand = node.inputs[1 - i] as Node;
+    return isFloatConstant(input) && otherOperand.op !== 'constant'
+      ? withoutLeadingOnes(graph, input, otherOperand)
+      : input;
   });
   return inputs.every((input, i) => input === node.inputs[i]) ? null : graph.add(node.op, inputs, {}, node.name);
 }
 
-function withoutLeadingOnes(graph: Graph, constant: Constant, other: Node): Node {
+function withoutLeadingOnes(graph: Graph, constant: Constant, otherOperand: Node): Node {
   const { shape, dtype } = constant.tensor;
   const ones = shape.findIndex((dim) => dim !== 1);
   const inner = shape.slice(ones < 0 ? shape.length : ones);
-  if (inner.length === shape.length || shape.length > other.type.shape.length) return constant;
+  if (inner.length === shape.length || shape.length > otherOperand.type.shape.length) return constant;
   return graph.constant({ dtype, shape: inner, bytes: () => constant.tensor.bytes() }, constant.name);
 }
 
-/** TensorFlow's converter adds the bias of the embedding's linear to the table of positions. */
+/**
+ * Merges a bias into the constant that is added next: TensorFlow's converter adds the bias of the embedding's linear to
+ * the table of positions.
+ */
 function mergeBias(graph: Graph, node: Node): Node | null {
   if (node.op !== 'add') return null;
   const [a, b] = node.inputs as readonly [Node, Node];
@@ -127,7 +145,7 @@ function hasOwnBias(node: Node): node is Call<'linear' | 'conv1d'> {
   return isPlain && bias !== undefined && isFloatConstant(bias) && bias.tensor.shape.length === 1;
 }
 
-/** Masks hold 0 and 1: whether a tool asks for that by a cast makes no difference. */
+/** Drops a mask's cast to bool: masks hold 0 and 1, so whether a tool asks for that by a cast makes no difference. */
 function trustMask(graph: Graph, node: Node): Node | null {
   if (node.op !== 'cast') return null;
   const inner = node.inputs[0] as Node;
@@ -136,7 +154,10 @@ function trustMask(graph: Graph, node: Node): Node | null {
   return source.op === 'input' ? graph.add('cast', [source], node.attrs, node.name) : null;
 }
 
-/** A file that computes in f16 says so where integers become floats; weights tell what that costs. */
+/**
+ * Casts to f32 in place of f16: a file that computes in f16 says so where integers become floats; what f16 costs shows
+ * in its weights.
+ */
 function castToF32(graph: Graph, node: Node): Node | null {
   if (node.op !== 'cast' || (node.attrs.to !== 'f16' && node.attrs.to !== 'bf16')) return null;
   return graph.add('cast', node.inputs, { to: 'f32' }, node.name);

@@ -3,8 +3,8 @@ import type { Pass } from '../../ir/pass.ts';
 import { readF32, takeF32, tensorOf } from '../../ir/tensor.ts';
 
 /**
- * Where nothing but one linear reads a linear, or a slice of it, its bias is a part of the reader's: W2 (x + b) + c = W2 x + (c + W2 b). TensorFlow's
- * converter writes it there, together with a norm between the two; others leave it.
+ * Moves a linear's bias into the bias of the one linear that reads it, or reads a slice of it: W2 (x + b) + c = W2 x +
+ * (c + W2 b). TensorFlow's converter writes it there, together with a norm between the two; other tools leave it.
  */
 export const forwardBias: Pass = {
   name: 'forward-bias',
@@ -22,6 +22,7 @@ export const forwardBias: Pass = {
   },
 };
 
+/** Moves what it can of a linear's bias and counts the readers that took a part. */
 function forward(graph: Graph, node: Call<'linear'>, bias: Constant): number {
   const values = takeF32(bias.tensor);
   let moved = 0;
@@ -30,23 +31,25 @@ function forward(graph: Graph, node: Call<'linear'>, bias: Constant): number {
     if (part.every((value) => value === 0)) continue;
     const sum = plus(reader, part);
     const name = reader.inputs[2]?.name ?? `${reader.name}.bias`;
-    const made = graph.constant(tensorOf('f32', [sum.length], sum), name);
+    const readerBias = graph.constant(tensorOf('f32', [sum.length], sum), name);
     const [x, weight] = reader.inputs as readonly [Node, Node];
-    graph.replace(reader, () => graph.add('linear', [x, weight, made], reader.attrs, reader.name));
+    graph.replace(reader, () => graph.add('linear', [x, weight, readerBias], reader.attrs, reader.name));
     part.fill(0);
     moved++;
   }
   if (moved === 0) return 0;
-  const rest = graph.constant(tensorOf('f32', [values.length], values), bias.name);
+  const remainder = graph.constant(tensorOf('f32', [values.length], values), bias.name);
   const [x, weight] = node.inputs as readonly [Node, Node];
-  graph.replace(node, () => graph.add('linear', [x, weight, rest], node.attrs, node.name));
+  graph.replace(node, () => graph.add('linear', [x, weight, remainder], node.attrs, node.name));
   return moved;
 }
 
+/** A linear that is the only reader of some channels of another. */
 interface Reader {
   readonly reader: Call<'linear'>;
-  /** What of the bias it reads. */
+  /** The first channel of the bias that it reads. */
   readonly start: number;
+  /** The channel after the last that it reads. */
   readonly end: number;
 }
 
@@ -61,7 +64,7 @@ function readersOf(graph: Graph, node: Node, width: number): Reader[] {
     const reader = isLast && typeof end === 'number' ? onlyLinear(graph, slice) : undefined;
     return reader ? [{ reader, start, end: end as number }] : [];
   });
-  // Two that read the same channels would each take what is there once.
+  // Two readers of the same channels would both need the bias, which only one of them would get.
   const areApart = slices.every((slice) => slice.op === 'slice') && !overlap(slices as readonly Call<'slice'>[]);
   return areApart ? readers : [];
 }
@@ -71,6 +74,7 @@ function overlap(slices: readonly Call<'slice'>[]): boolean {
   return sorted.some(({ attrs }, i) => i > 0 && attrs.start < Number(sorted[i - 1]?.attrs.end));
 }
 
+/** The linear that is the only reader of `node`. */
 function onlyLinear(graph: Graph, node: Node): Call<'linear'> | undefined {
   const [reader, ...others] = node.users;
   if (reader?.op !== 'linear' || others.length > 0 || reader.inputs[0] !== node) return undefined;
@@ -79,7 +83,7 @@ function onlyLinear(graph: Graph, node: Node): Call<'linear'> | undefined {
   return isFloats(weight) && (bias === undefined || isFloats(bias)) ? reader : undefined;
 }
 
-/** c + W b */
+/** Computes c + W b, W and c being the reader's weight and bias. */
 function plus(reader: Call<'linear'>, b: Float32Array): Float32Array {
   const [, weight, bias] = reader.inputs as readonly [Node, Constant, Constant?];
   const [rows, width] = weight.tensor.shape as readonly [number, number];

@@ -8,8 +8,9 @@ import { canonicalPasses, unfoldingPasses } from './canonical.ts';
 import { forwardBias } from './forward-bias.ts';
 
 /**
- * Two graphs as meaning has them: high-level ops found, exact passes run, ids of one type, and the symbols of one side
- * bound to what the other has fixed or named. `raise` leaves the passes out. The arguments stay as they are.
+ * Brings copies of two graphs into one form, so that they differ only where their meaning does: high-level ops are
+ * found, exact passes run, ids have one type, and the symbols of one side are bound to what the other has fixed or
+ * named. With `how` = `raise` the exact passes are left out. The arguments stay as they are.
  */
 export async function normalizeBoth(
   a: Graph,
@@ -28,21 +29,21 @@ async function normalize(graph: Graph, sizes: Sizes, how: 'exact' | 'raise'): Pr
 }
 
 /**
- * Moves biases of normalized graphs to where both have them. Not done otherwise: a weight that differs would then be told
- * with a bias that it was multiplied with.
+ * Moves biases of normalized graphs to where both have them. Done only on request: afterwards a weight that differs is
+ * reported together with a bias that it was multiplied with.
  */
 export async function moveBiases(...graphs: readonly Graph[]): Promise<void> {
   for (const graph of graphs) await runPasses(graph, [forwardBias, ...canonicalPasses]);
 }
 
-/** Every format's own form is undone or applied to both: tokens in rows, the trigram as a convolution. */
+/** Passes that undo each format's own form or apply it to both sides: tokens in rows, the trigram as a convolution. */
 const EXACT_PASSES = selectPasses('trigram-to-convolution', 'onnx');
 
 interface Sizes {
   [symbol: string]: Dim;
 }
 
-/** A size in place of a symbol where the other side has one; one name where both have symbols. */
+/** Binds the symbols of both sides: to a size where the other side has one, to one name where both have symbols. */
 function unifyShapes(a: Graph, b: Graph): { readonly a: Sizes; readonly b: Sizes } {
   const sizes = { a: {}, b: {} };
   for (const [i, from] of a.inputs.entries()) {

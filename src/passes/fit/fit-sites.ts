@@ -5,21 +5,24 @@ import { scoresOf } from '../drop-key-bias.ts';
 
 /** A place where the converted network is brought back to what the original computes. */
 export type Site =
-  /** gelu becomes relu; what reads it makes up for it. */
+  /** A gelu that becomes a relu; the linears that read it make up for the change. */
   | { readonly kind: 'activation'; readonly node: Call<'gelu'> }
-  /** A layerNorm becomes a noNorm; the linear that writes its input is fitted with it. */
+  /** A layerNorm that becomes a noNorm; the linear that writes its input is fitted with it. */
   | {
       readonly kind: 'norm';
       readonly node: Call<'layerNorm'>;
       readonly end: Node;
       readonly writer: Call<'linear'> | null;
     }
-  /** A linear, up to the sum that its result goes into. */
+  /** A linear, fitted at the sum that its result goes into. */
   | { readonly kind: 'linear'; readonly end: Node; readonly writer: Call<'linear'> }
-  /** The linear of attention's queries, once its keys are what they will be. */
+  /** The linear of attention's queries, fitted once the linear of its keys is. */
   | ({ readonly kind: 'query' } & QueryAndKey);
 
-/** scale · q·k, both [batch, heads, sequence, size]. The linears behind are replaced when they are fitted, so they are told by name. */
+/**
+ * The scores of one attention, scale · q·k with q and k [batch, heads, sequence, size]. The linears of q and k are
+ * replaced when they are fitted, so they are identified by name.
+ */
 export interface QueryAndKey {
   readonly scores: Call<'matmul'>;
   readonly query: string;
@@ -28,7 +31,7 @@ export interface QueryAndKey {
   readonly scale: number;
 }
 
-/** All sites in the order in which values are computed. */
+/** Lists all sites in the order in which values are computed. */
 export function sitesOf(graph: Graph, converts: (node: Node) => boolean): Site[] {
   const sites: Site[] = [];
   const attentions = attentionsOf(graph);
@@ -41,7 +44,7 @@ export function sitesOf(graph: Graph, converts: (node: Node) => boolean): Site[]
     else if (node.op === 'layerNorm' && converts(node)) {
       const end = node.inputs[0] as Node;
       sites.push({ kind: 'norm', node, end, writer: hasOneUse(graph, end) ? writerOf(graph, end) : null });
-    } else if ((node.op === 'linear' || node.op === 'add') && !goesOn(graph, node, converts)) {
+    } else if ((node.op === 'linear' || node.op === 'add') && !isFittedFurtherOn(graph, node, converts)) {
       const writer = writerOf(graph, node);
       if (writer !== null) sites.push({ kind: 'linear', end: node, writer });
     }
@@ -49,9 +52,9 @@ export function sitesOf(graph: Graph, converts: (node: Node) => boolean): Site[]
   return sites;
 }
 
-/** By their softmax. */
+/** Finds the attentions of a graph, each by its softmax. */
 function attentionsOf(graph: Graph): Map<Node, QueryAndKey> {
-  const found = new Map<Node, QueryAndKey>();
+  const attentions = new Map<Node, QueryAndKey>();
   for (const node of graph.nodes()) {
     const scores = node.op === 'softmax' ? scoresOf(graph, node) : null;
     if (scores === null || typeof scores === 'string') continue;
@@ -59,19 +62,22 @@ function attentionsOf(graph: Graph): Map<Node, QueryAndKey> {
     const heads = scores.inputs[0]?.type.shape[1];
     if (linears === null || typeof heads !== 'number') continue;
     const [query, key] = linears.map(({ name }) => name) as [string, string];
-    found.set(node, { scores, query, key, heads, scale: scaleOf(node, scores) });
+    attentions.set(node, { scores, query, key, heads, scale: scaleOf(node, scores) });
   }
-  return found;
+  return attentions;
 }
 
-/** The linears whose results are multiplied as queries and keys, split into heads alike. */
+/** Finds the linears whose results are multiplied as queries and keys, both split into heads in the same way. */
 export function queryAndKey(graph: Graph, scores: Node): readonly [Call<'linear'>, Call<'linear'>] | null {
   const [query, key] = scores.inputs.map((operand) => projectionOf(graph, operand));
   if (!query || !key || !isByHead(query) || !isByHead(key)) return null;
   return [query.linear.node, key.linear.node];
 }
 
-/** [batch, sequence, heads, size] with heads and sequence changed places. */
+/**
+ * Whether a projection's path splits the channels into heads, [batch, sequence, heads, size], and swaps heads and
+ * sequence.
+ */
 function isByHead({ path }: { readonly linear: ConstantLinear; readonly path: readonly Node[] }): boolean {
   const [turned, split] = path;
   return (
@@ -83,7 +89,7 @@ function isByHead({ path }: { readonly linear: ConstantLinear; readonly path: re
   );
 }
 
-/** What the scores are multiplied by on their way to the softmax. */
+/** The number by which the scores are multiplied on their way to the softmax. */
 function scaleOf(softmax: Node, scores: Node): number {
   let scale = 1;
   let node = softmax.inputs[0] as Node;
@@ -103,8 +109,8 @@ function comesFrom(node: Node, source: Node): boolean {
   return ['add', 'sub', 'mul', 'div'].includes(node.op) && node.inputs.some((input) => comesFrom(input, source));
 }
 
-/** True where the value's only reader is a sum or a norm that is a site itself: the linear is fitted there. */
-function goesOn(graph: Graph, node: Node, converts: (node: Node) => boolean): boolean {
+/** Whether the value's only reader is a sum or a norm that is a site itself: the linear is fitted there. */
+function isFittedFurtherOn(graph: Graph, node: Node, converts: (node: Node) => boolean): boolean {
   if (!hasOneUse(graph, node)) return false;
   const [user] = node.users;
   return user !== undefined && (user.op === 'add' || (user.op === 'layerNorm' && converts(user)));
@@ -122,19 +128,20 @@ function writerOf(graph: Graph, end: Node): Call<'linear'> | null {
   }
 }
 
-/** What is added to a writer's result on the way to its site's end, as the graph now is. */
+/** Lists what is added to a writer's result on the way to its site's end, in the graph as it is now. */
 export function addedTo(writer: Node, end: Node): Node[] {
-  const others: Node[] = [];
+  const addends: Node[] = [];
   let node = end;
   while (node !== writer) {
     const next = node.inputs.find((input) => isSumWith(input, writer));
     if (next === undefined) break;
-    others.push(...node.inputs.filter((input) => input !== next));
+    addends.push(...node.inputs.filter((input) => input !== next));
     node = next;
   }
-  return others;
+  return addends;
 }
 
+/** Whether a node is `part`, or a sum that it goes into. */
 function isSumWith(node: Node, part: Node): boolean {
   return node === part || (node.op === 'add' && node.inputs.some((input) => isSumWith(input, part)));
 }

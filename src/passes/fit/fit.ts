@@ -11,34 +11,36 @@ import { vectorTensor } from '../affine.ts';
 import { constantLinear } from '../attention.ts';
 import { addedTo, type QueryAndKey, queryAndKey, type Site, sitesOf } from './fit-sites.ts';
 
-/** A layer's input and what its queries read: so many values are read by linears in turns. */
+/** The number of values whose features are kept: linears read a layer's input and that of its queries alternately. */
 const PREPARED = 2;
 
-/** An exponent of 10, for queries that are narrower or wider than the keys whose exponent they would take. */
+/** The exponent of 10 that regularizes queries narrower or wider than the keys whose exponent they would take. */
 const QUERY_RIDGE = -2;
 
-/** A pass whose result is fitted to text: an op takes the place of another. */
+/** A pass that replaces one op by another and fits the linears around it to text. */
 export interface FittedPass extends Pass {
+  /** The op that is replaced. */
   readonly converts: 'layerNorm' | 'gelu';
 }
 
-/** A fitted pass by what it converts. */
+/** Builds a fitted pass from its name, its summary and the op that it converts. */
 export function fittedPass(pass: Omit<FittedPass, 'run' | 'keeps'>): FittedPass {
-  const made: FittedPass = {
+  const fitted: FittedPass = {
     ...pass,
     keeps: 'shapes',
     async run(graph, context) {
-      const [report] = await fitTogether(graph, [made], context);
+      const [report] = await fitTogether(graph, [fitted], context);
       return report as PassReport;
     },
   };
-  return made;
+  return fitted;
 }
 
 /**
  * Runs passes in one sweep over the nodes, in the order in which values are computed. At each node that is converted,
- * and at each linear behind one, a linear is fitted so that the converted network, run up to there, gives what the teacher
- * has at the same place: later layers make up for the errors of earlier ones. Throws USAGE without text to fit to.
+ * and at each linear that follows, a linear is fitted so that the converted network, run up to there, gives the
+ * teacher's values at the same place: later layers make up for the errors of earlier ones. Throws USAGE without text to
+ * fit to.
  */
 export async function fitTogether(
   graph: Graph,
@@ -68,17 +70,19 @@ export async function fitTogether(
   }));
 }
 
+/** The fit of a whole graph, site by site. */
 class Sweep {
   readonly graph: Graph;
   readonly runs: TextRuns;
   readonly student: Prefix;
   readonly teacher: Prefix;
-  /** The teacher's nodes by the names that the student's had at first. */
+  /** The teacher's nodes by name: each is the twin of the student's node that had the name at first. */
   readonly twins = new Map<string, Node>();
-  /** The exponent that was best for the last linear of the same size. */
+  /** The exponent of 10 that regularized the last linear of each size, `in out`, best. */
   readonly ridges = new Map<string, number>();
-  /** The last values that linears read. */
+  /** The values that linears read last, with their features. */
   readonly prepared: { readonly node: Node; readonly features: Features }[] = [];
+  /** Whether a node has been converted yet: before that the student computes what the teacher does. */
   hasChanged = false;
 
   constructor(graph: Graph, teacher: Graph, runs: TextRuns) {
@@ -123,14 +127,14 @@ class Sweep {
     const x = query.inputs[0] as Node;
     const values = await student.compute([x, query, key], query);
     const twins = [this.twinOf(queryName), this.twinOf(keyName)] as const;
-    const wanted = await teacher.compute(twins);
-    const matrix = (found: ReadonlyMap<Node, BatchValues>, node: Node) => runs.matrixOf(found.get(node) as BatchValues);
+    const teacherValues = await teacher.compute(twins);
+    const matrix = (from: ReadonlyMap<Node, BatchValues>, node: Node) => runs.matrixOf(from.get(node) as BatchValues);
     const features = await this.featuresOf(x, values.get(x) as BatchValues);
     const fit = await fitScores(
       {
         features,
         student: { q: matrix(values, query), k: matrix(values, key), heads, scale },
-        teacher: { q: matrix(wanted, twins[0]), k: matrix(wanted, twins[1]), heads, scale },
+        teacher: { q: matrix(teacherValues, twins[0]), k: matrix(teacherValues, twins[1]), heads, scale },
         ridge: this.ridges.get(`${features.h.columns} ${query.type.shape.at(-1)}`) ?? QUERY_RIDGE,
       },
       runs,
@@ -138,15 +142,16 @@ class Sweep {
     if (fit) this.changeLinear(query, fit.change, fit.offset);
   }
 
+  /** Fits the values of `end` to those of the teacher's node `target`. */
   private async fit(end: Node, target: string, writer: Call<'linear'> | null, hasGain: boolean): Promise<LayerFit> {
     const { student, teacher, runs } = this;
-    // What is added is kept: it is read again further on.
-    const wanted = writer ? [writer.inputs[0] as Node, ...addedTo(writer, end), end] : [end];
-    const values = await student.compute(wanted, end);
+    // Addends are computed here so that they are kept: nodes further on read them again.
+    const nodes = writer ? [writer.inputs[0] as Node, ...addedTo(writer, end), end] : [end];
+    const values = await student.compute(nodes, end);
     const twin = this.twinOf(target);
-    const wantedValues = await teacher.compute([twin]);
+    const teacherValues = await teacher.compute([twin]);
     const z = runs.matrixOf(values.get(end) as BatchValues);
-    const y = runs.matrixOf(wantedValues.get(twin) as BatchValues);
+    const y = runs.matrixOf(teacherValues.get(twin) as BatchValues);
     const x = writer?.inputs[0];
     const features = x && (await this.featuresOf(x, values.get(x) as BatchValues));
     const size = `${features?.h.columns} ${z.columns}`;
@@ -164,10 +169,13 @@ class Sweep {
     return fit;
   }
 
-  /** Several linears read one value: the products of its columns are for all of them. */
+  /**
+   * Prepares a value for the linears that read it. Several may read one value: the products of its columns are for all
+   * of them.
+   */
   private async featuresOf(node: Node, values: BatchValues): Promise<Features> {
-    const known = this.prepared.find((each) => each.node === node);
-    if (known) return known.features;
+    const earlier = this.prepared.find((entry) => entry.node === node);
+    if (earlier) return earlier.features;
     const features = await featuresOf(this.runs.matrixOf(values), this.runs);
     this.prepared.unshift({ node, features });
     this.prepared.length = Math.min(this.prepared.length, PREPARED);
@@ -180,7 +188,7 @@ class Sweep {
     return twin;
   }
 
-  /** W + change, b + offset. */
+  /** Gives a linear the weight W + change and the bias b + offset. */
   private changeLinear(node: Call<'linear'>, change: Float64Array | undefined, offset: Float64Array | undefined): void {
     const linear = constantLinear(node);
     if (!linear || change === undefined) return;
@@ -206,22 +214,22 @@ class Sweep {
 class Prefix {
   readonly #graph: Graph;
   readonly #runs: TextRuns;
-  #known = new Map<Node, BatchValues>();
+  #kept = new Map<Node, BatchValues>();
 
   constructor(graph: Graph, runs: TextRuns) {
     this.#graph = graph;
     this.#runs = runs;
   }
 
-  /** All wanted values; `passing` is about to change and so not kept. */
-  async compute(wanted: readonly Node[], passing?: Node): Promise<Map<Node, BatchValues>> {
+  /** Computes the values of `nodes`; those of `passing` are not kept, as that node is about to change. */
+  async compute(nodes: readonly Node[], passing?: Node): Promise<Map<Node, BatchValues>> {
     this.#forget();
-    const values = await this.#runs.compute(this.#graph, wanted, this.#known);
-    for (const [node, value] of values) if (node !== passing && node.type.dtype === 'f32') this.#known.set(node, value);
+    const values = await this.#runs.compute(this.#graph, nodes, this.#kept);
+    for (const [node, value] of values) if (node !== passing && node.type.dtype === 'f32') this.#kept.set(node, value);
     return values;
   }
 
-  /** What no path from an output back meets first is not needed any more. */
+  /** Forgets the values that no path from an output back meets first: no later node reads them. */
   #forget(): void {
     const needed = new Map<Node, BatchValues>();
     const seen = new Set<Node>();
@@ -229,15 +237,15 @@ class Prefix {
     for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
       if (seen.has(node)) continue;
       seen.add(node);
-      const value = this.#known.get(node);
+      const value = this.#kept.get(node);
       if (value) needed.set(node, value);
       else stack.push(...node.inputs);
     }
-    this.#known = needed;
+    this.#kept = needed;
   }
 }
 
-/** Each row of D [out, in] divided by its channel's gain. */
+/** Divides each row of D [out, in] by its channel's gain. */
 function divided(change: Float64Array, gain: Float64Array): Float64Array {
   const width = change.length / gain.length;
   return change.map((value, i) => value / (gain[Math.floor(i / width)] as number));

@@ -3,31 +3,32 @@ import { scalarOf } from '../../ir/match.ts';
 import type { Pass } from '../../ir/pass.ts';
 import { scalarTensor } from '../../ir/tensor.ts';
 
-/** A choice between 0 and a number, as the condition for the number. */
+/** A choice between 0 and a number: the number where the condition holds, or, if negated, where it does not. */
 interface Choice {
   readonly condition: Node;
   readonly isNegated: boolean;
   readonly number: number;
 }
 
+/** Reads a `where` as a choice, if it is one. */
 function choiceOf(node: Node): Choice | null {
   if (node.op !== 'where' || node.type.dtype !== 'f32') return null;
   const [condition, a, b] = node.inputs as readonly [Node, Node, Node];
   const [x, y] = [scalarOf(a), scalarOf(b)];
   if (x === 0 && y !== null) return { condition, isNegated: true, number: y };
   if (y === 0 && x !== null) return { condition, isNegated: false, number: x };
-  // where(x is not 0, c, x): where it is not chosen, x is 0.
+  // where(x is not 0, c, x): where c is not chosen, x is 0.
   const isOwnTest = condition.op === 'cast' && condition.inputs[0] === b;
   return x !== null && isOwnTest ? { condition, isNegated: false, number: x } : null;
 }
 
-/** not(x) chooses as x does with the sides changed. */
+/** Takes a `not` off the condition: not(x) chooses as x does with the sides swapped. */
 function upright(choice: Choice): Choice {
   if (choice.condition.op !== 'not') return choice;
   return { ...choice, condition: choice.condition.inputs[0] as Node, isNegated: !choice.isNegated };
 }
 
-/** (1 - condition) c or condition c: 1 and 0 times a finite number are exact. */
+/** Builds (1 - condition) c or condition c: 1 and 0 times a finite number are exact. */
 function product(graph: Graph, { condition, isNegated, number }: Choice, root: Node): Node {
   const { name } = root;
   let kept: Node = graph.add('cast', [condition], { to: 'f32' }, `${name}.condition`);
@@ -35,7 +36,10 @@ function product(graph: Graph, { condition, isNegated, number }: Choice, root: N
   return graph.add('mul', [kept, graph.constant(scalarTensor(number), `${name}.least`)], {}, name);
 }
 
-/** The source's own number stays: -10000, the least float or whatever it is. */
+/**
+ * Writes a mask that is chosen as one that is multiplied. The source's own number stays: -10000, the least float or
+ * whatever it is.
+ */
 export const raiseAttentionMask: Pass = {
   name: 'raise-attention-mask',
   summary: 'where(mask, 0, c)  ->  (1 - mask) * c',

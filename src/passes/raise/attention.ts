@@ -3,13 +3,16 @@ import type { Pass } from '../../ir/pass.ts';
 import { hasOneUse, rebuildPath } from '../attention.ts';
 import { scaled, scalingOf } from './scale.ts';
 
-/** q kᵀ reads the keys head by head; a transpose that also turns k becomes one that does not, and the product turns. */
-function turned(graph: Graph, node: Call<'matmul'>): Node | null {
+/**
+ * Turns q @ transpose(k) into a product that transposes k itself: a transpose of k that swaps its last two axes becomes
+ * one that does not.
+ */
+function withTransposedKeys(graph: Graph, node: Call<'matmul'>): Node | null {
   const [a, b] = node.inputs as readonly [Node, Node];
   if (node.attrs.transposeB || b.op !== 'transpose') return null;
   const { permutation } = b.attrs;
   const last = permutation.length - 1;
-  // Only where the turn ends with the source's last axis in its place: a value's heads stay as they are.
+  // Only where swapping its last two axes puts the source's last axis last: a value's heads stay as they are.
   if (permutation[last] === last || permutation[last - 1] !== last) return null;
   const upright = [...permutation.slice(0, -2), ...permutation.slice(-2).reverse()];
   const source = b.inputs[0] as Node;
@@ -18,7 +21,10 @@ function turned(graph: Graph, node: Call<'matmul'>): Node | null {
   return graph.add('matmul', [a, keys], { transposeB: true }, node.name);
 }
 
-/** An operand without the number that it is multiplied by, also behind its split into heads. */
+/**
+ * Splits an operand into a value and the number that it is multiplied by, also where the product stands before the
+ * split into heads.
+ */
 function unscaled(graph: Graph, operand: Node): { readonly node: Node; readonly factor: number } | null {
   const path: Node[] = [];
   let node = operand;
@@ -30,7 +36,7 @@ function unscaled(graph: Graph, operand: Node): { readonly node: Node; readonly 
   return scaling && { node: rebuildPath(graph, scaling.x, path), factor: scaling.factor };
 }
 
-/** (s q) (t k)ᵀ = (s t) q kᵀ: queries, keys or both may come scaled. */
+/** Moves scales after the product: (s q) (t k)ᵀ = (s t) q kᵀ. Queries, keys or both may come scaled. */
 function scaledAfter(graph: Graph, node: Call<'matmul'>): Node | null {
   const [a, b] = node.inputs as readonly [Node, Node];
   const left = unscaled(graph, a);
@@ -46,7 +52,7 @@ export const raiseAttention: Pass = {
   keeps: 'values',
   run(graph, context) {
     let rewrites = 0;
-    for (const rule of [scaledAfter, turned]) {
+    for (const rule of [scaledAfter, withTransposedKeys]) {
       for (const node of graph.nodes()) {
         if (node.op !== 'matmul' || context.keeps(node)) continue;
         if (graph.replace(node, () => rule(graph, node))) rewrites++;

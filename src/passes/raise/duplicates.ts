@@ -3,8 +3,8 @@ import type { Attrs } from '../../ir/op.ts';
 import type { Pass } from '../../ir/pass.ts';
 
 /**
- * Exporters write one value several times (a centred x for the variance and one for the norm); patterns that say "the
- * same x twice" then fail. Foreign ops may be random, so they stay apart.
+ * Merges nodes that compute the same value. Exporters write one value several times (a centred x for the variance and
+ * one for the norm); patterns that say "the same x twice" then fail. Foreign ops may be random, so they stay apart.
  */
 export const raiseDuplicates: Pass = {
   name: 'raise-duplicates',

@@ -4,8 +4,8 @@ import type { Pass } from '../../ir/pass.ts';
 import { broadcast, type Dim, type Shape, sameShape } from '../../ir/shape.ts';
 
 /**
- * Repetition of a value moves down past what works element by element, until an op meets it that repeats its operands
- * itself. Google's BERT repeats its mask by a product with ones.
+ * Moves expands down past element-wise ops, until they reach an op that broadcasts its operands itself. Google's BERT
+ * repeats its mask by a product with ones.
  */
 export const raiseExpand: Pass = {
   name: 'raise-expand',
@@ -16,14 +16,14 @@ export const raiseExpand: Pass = {
     for (const node of graph.nodes()) {
       if (node.op === 'input' || node.op === 'constant' || node.type.quant !== undefined || context.keeps(node))
         continue;
-      const made = graph.replace(node, () => {
+      const changed = graph.replace(node, () => {
         for (const rule of [byOnes, absorb, sink, sinkReshape]) {
-          const found = rule(graph, node);
-          if (found !== null) return found;
+          const replacement = rule(graph, node);
+          if (replacement !== null) return replacement;
         }
         return null;
       });
-      if (made) rewrites++;
+      if (changed) rewrites++;
     }
     return { rewrites, declined: [] };
   },
@@ -31,7 +31,7 @@ export const raiseExpand: Pass = {
 
 const ELEMENTWISE = ['add', 'div', 'maximum', 'minimum', 'mul', 'sub'] as const;
 
-/** x times ones of another shape is x repeated. */
+/** Turns a product with ones of another shape into an expand. */
 function byOnes(graph: Graph, node: Call): Node | null {
   if (node.op !== 'mul') return null;
   const [a, b] = node.inputs as readonly [Node, Node];
@@ -44,7 +44,7 @@ function isOnes(node: Node): boolean {
   return node.op === 'expand' && scalarOf(node.inputs[0] as Node) === 1;
 }
 
-/** An operand that the op would repeat by itself. */
+/** Drops the expand of an operand that the op would broadcast by itself. */
 function absorb(graph: Graph, node: Call): Node | null {
   const op = ELEMENTWISE.find((name) => name === node.op);
   if (op === undefined) return null;
@@ -63,13 +63,13 @@ function absorb(graph: Graph, node: Call): Node | null {
   return null;
 }
 
-/** The op keeps its name; the repetition behind it will mostly be absorbed. */
+/** Builds an op followed by an expand. The op keeps its name; the expand will mostly be absorbed. */
 function repeated(graph: Graph, node: Call, make: (name: string) => Node): Node {
   const { name } = node;
   return graph.add('expand', [make(name)], { shape: node.type.shape }, `${name}.repeated`);
 }
 
-/** f(expand(x), c) = expand(f(x, c)) for a number c. */
+/** Moves an expand after the op: f(expand(x), c) = expand(f(x, c)) for a number c. */
 function sink(graph: Graph, node: Call): Node | null {
   const op = ELEMENTWISE.find((name) => name === node.op);
   const expanded = node.inputs.find((input) => input.op === 'expand');
@@ -81,7 +81,7 @@ function sink(graph: Graph, node: Call): Node | null {
   return repeated(graph, node, (name) => graph.add(op, operands, {}, name));
 }
 
-/** A reshape that only puts axes of size 1 in. */
+/** Moves an expand after a reshape that only inserts axes of size 1. */
 function sinkReshape(graph: Graph, node: Call): Node | null {
   const [expanded] = node.inputs;
   if (node.op !== 'reshape' || expanded?.op !== 'expand') return null;
@@ -93,7 +93,7 @@ function sinkReshape(graph: Graph, node: Call): Node | null {
   return repeated(graph, node, (name) => graph.add('reshape', [inner], { shape }, name));
 }
 
-/** `inner` with sizes of 1 where `to` has them beyond `from`; null where `to` is another kind of reshape. */
+/** Inserts axes of size 1 into `inner` where `to` has them beyond `from`; null where `to` is a different reshape. */
 function withOnes(inner: Shape, from: Shape, to: Shape): Shape | null {
   const shape: Dim[] = [];
   let at = 0;

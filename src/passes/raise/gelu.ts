@@ -1,7 +1,7 @@
 import { any, either, op, type Pattern, scalar } from '../../ir/match.ts';
 import { rewrite } from '../../ir/pass.ts';
 
-/** a b c, however the three are grouped. */
+/** Matches the product a b c, however the three are grouped. */
 function product<A, B, C>(a: Pattern<A>, b: Pattern<B>, c: Pattern<C>): Pattern<A & B & C> {
   return either(
     op('mul', [op('mul', [a, b]), c]),
@@ -16,7 +16,10 @@ const half = scalar(0.5);
 const normalized = either(op('mul', [x, scalar(Math.SQRT1_2)]), op('div', [x, scalar(Math.SQRT2)]));
 const byErf = product(x, half, op('add', [op('erf', [normalized]), scalar(1)]));
 
-/** sqrt(2/π) (x + 0.044715 x³), whole or as x sqrt(2/π) (1 + 0.044715 x²). */
+/**
+ * The factor of the tanh's argument sqrt(2/π) (x + 0.044715 x³), which is written whole or as x sqrt(2/π) (1 + 0.044715
+ * x²).
+ */
 const scale = scalar(Math.sqrt(2 / Math.PI));
 const cubic = scalar(0.044715);
 const square = op('mul', [x, x]);

@@ -5,7 +5,7 @@ import { axisOf, sameShape } from '../../ir/shape.ts';
 import { shortestDecimal } from '../../ir/tensor.ts';
 import { moduleOf } from './names.ts';
 
-/** The mean over the last axis, which stays with size 1. */
+/** Matches the mean over the last axis, which stays with size 1. */
 function meanOf<C>(x: Pattern<C>): Pattern<C> {
   return function* (node, bound) {
     if (node.op !== 'mean' || !node.attrs.keepDims) return;
@@ -24,17 +24,20 @@ const inverse = either(op('rsqrt', [guarded]), op('div', [scalar(1), deviation])
 const gamma = weight('gamma');
 const beta = weight('beta');
 
-/** (x - mean) / deviation ∘ gamma + beta, as torch computes it. */
+/** The norm as torch computes it: (x - mean) / deviation ∘ gamma + beta. */
 const normalThenScale = op('add', [
   op('mul', [either(op('div', [centred, deviation]), op('mul', [centred, inverse])), gamma]),
   beta,
 ]);
 
-/** x∘s + (beta - mean∘s) with s = gamma / deviation, as TensorFlow's batch_normalization computes it. */
+/**
+ * The factor s of the norm as TensorFlow's batch_normalization computes it: x∘s + (beta - mean∘s) with s = gamma /
+ * deviation.
+ */
 const scale = op('mul', [inverse, gamma]);
 const scaleThenShift = op('add', [op('mul', [x, scale]), op('sub', [beta, op('mul', [meanOf(x), scale])])]);
 
-interface Found {
+interface NormParts {
   readonly x: Node;
   readonly gamma: Constant;
   readonly beta: Constant;
@@ -45,21 +48,21 @@ export const raiseLayerNorm = rewrite({
   name: 'raise-layer-norm',
   summary: '(x - mean) / sqrt(variance + epsilon) * gamma + beta  ->  layerNorm(x, gamma, beta)',
   keeps: 'values',
-  pattern: either(normalThenScale, scaleThenShift) as Pattern<Found>,
+  pattern: either(normalThenScale, scaleThenShift) as Pattern<NormParts>,
   replace: layerNorm,
 });
 
-function layerNorm(graph: Graph, found: Found, root: Node): Node | string {
-  const epsilon = scalarOf(found.epsilon);
-  const hidden = found.x.type.shape.slice(-1);
+function layerNorm(graph: Graph, parts: NormParts, root: Node): Node | string {
+  const epsilon = scalarOf(parts.epsilon);
+  const hidden = parts.x.type.shape.slice(-1);
   if (epsilon === null) return 'epsilon is not one number';
-  if (!sameShape(found.gamma.type.shape, hidden) || !sameShape(found.beta.type.shape, hidden)) {
+  if (!sameShape(parts.gamma.type.shape, hidden) || !sameShape(parts.beta.type.shape, hidden)) {
     return 'gamma and beta are not one number a channel';
   }
   return graph.add(
     'layerNorm',
-    [found.x, found.gamma, found.beta],
+    [parts.x, parts.gamma, parts.beta],
     { epsilon: shortestDecimal(epsilon) },
-    moduleOf(found.beta, root.name),
+    moduleOf(parts.beta, root.name),
   );
 }

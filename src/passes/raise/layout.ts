@@ -2,18 +2,24 @@ import type { Call, Graph, Node } from '../../ir/graph.ts';
 import type { Pass } from '../../ir/pass.ts';
 import { broadcast, product, type Shape, sameShape } from '../../ir/shape.ts';
 
-/** A reshape of a reshape is one, or none where it leads back; so are turns that were written in three steps. */
+/**
+ * Merges a reshape of a reshape into one, or into none where it restores the shape; also transposes that were written
+ * in three steps.
+ */
 function mergedReshape(graph: Graph, node: Call<'reshape'>): Node | null {
   const x = node.inputs[0] as Node;
   if (sameShape(x.type.shape, node.type.shape)) return x;
-  if (x.op === 'transpose') return turnedInPlace(graph, node, x);
+  if (x.op === 'transpose') return swappedInPlace(graph, node, x);
   if (x.op !== 'reshape') return null;
   const source = x.inputs[0] as Node;
   return sameShape(source.type.shape, node.type.shape) ? source : graph.add('reshape', [source], node.attrs, node.name);
 }
 
-/** reshape(transpose(reshape(x, [a*b, m, n])), [a, b, n, m]) only turns the last two axes of x [a, b, m, n]. */
-function turnedInPlace(graph: Graph, node: Call<'reshape'>, turn: Call<'transpose'>): Node | null {
+/**
+ * Replaces reshape(transpose(reshape(x, [a*b, m, n])), [a, b, n, m]), which only swaps the last two axes of x [a, b, m,
+ * n], by one transpose.
+ */
+function swappedInPlace(graph: Graph, node: Call<'reshape'>, turn: Call<'transpose'>): Node | null {
   const flat = turn.inputs[0] as Node;
   if (flat.op !== 'reshape' || turn.attrs.permutation.join() !== '0,2,1') return null;
   const x = flat.inputs[0] as Node;
@@ -27,6 +33,7 @@ function turnedInPlace(graph: Graph, node: Call<'reshape'>, turn: Call<'transpos
   return graph.add('transpose', [x], { permutation }, node.name);
 }
 
+/** Merges a transpose of a transpose into one, or into none where it restores the order of axes. */
 function mergedTranspose(graph: Graph, node: Call<'transpose'>): Node | null {
   const x = node.inputs[0] as Node;
   const { permutation } = node.attrs;
@@ -38,7 +45,10 @@ function mergedTranspose(graph: Graph, node: Call<'transpose'>): Node | null {
   return graph.add('transpose', [source], { permutation: composed }, node.name);
 }
 
-/** Axes of size 1 in front are what broadcasting adds anyway: a + reshape(b, [1, n, m]) = a + b. */
+/**
+ * Drops reshapes that only put axes of size 1 in front, which broadcasting adds anyway: a + reshape(b, [1, n, m]) = a +
+ * b.
+ */
 function withoutLeadingOnes(graph: Graph, node: Call<'add' | 'sub' | 'mul'>): Node | null {
   const inputs = node.inputs.map((input, i) => {
     const source = input.op === 'reshape' ? (input.inputs[0] as Node) : input;
@@ -50,7 +60,7 @@ function withoutLeadingOnes(graph: Graph, node: Call<'add' | 'sub' | 'mul'>): No
     return fits ? source : input;
   });
   if (inputs.every((input, i) => input === node.inputs[i])) return null;
-  // Where both sides lose them, nothing puts them back.
+  // Where both sides lose their leading axes, broadcasting does not put them back.
   const joined = broadcast((inputs[0] as Node).type.shape, (inputs[1] as Node).type.shape);
   return joined && sameShape(joined, node.type.shape) ? graph.add(node.op, inputs, {}, node.name) : null;
 }

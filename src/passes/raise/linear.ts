@@ -4,7 +4,10 @@ import { sizeOf } from '../../ir/shape.ts';
 import { hasOneUse } from '../attention.ts';
 import { moduleOf } from './names.ts';
 
-/** Exporters that fold a weight's transpose forget its name, but not the bias's: the weight is named after that again. */
+/**
+ * Merges a bias into its linear. Exporters that fold a weight's transpose forget the weight's name, but not the bias's:
+ * the weight is named after the bias again.
+ */
 export const raiseLinear: Pass = {
   name: 'raise-linear',
   summary: 'linear(x, W) + b  ->  linear(x, W, b)',
@@ -35,14 +38,14 @@ function withBias(graph: Graph, node: Call<'add'>, names: Set<string>): Node | n
   return null;
 }
 
-/** One number for each output, without further axes that would repeat the linear. */
+/** Whether a bias has one number for each output, without further axes that would repeat the linear. */
 function isPerOutput(bias: Constant, linear: Node): boolean {
   const { shape } = bias.tensor;
   const out = linear.type.shape.at(-1);
   return shape.at(-1) === out && sizeOf(shape) === out && shape.length <= linear.type.shape.length;
 }
 
-/** The same numbers with one axis. */
+/** Reshapes a constant to a single axis. */
 export function perChannelConstant(graph: Graph, node: Constant): Constant {
   const { tensor, name, type } = node;
   if (tensor.shape.length === 1) return node;
@@ -53,7 +56,7 @@ export function perChannelConstant(graph: Graph, node: Constant): Constant {
 const BIAS = /bias$/;
 const WEIGHT = /weight|kernel/;
 
-/** `layer.bias` next to an anonymous weight makes that `layer.weight`, where there is none yet. */
+/** Names an anonymous weight after its bias: `layer.weight` next to `layer.bias`, where there is none yet. */
 function named(graph: Graph, weight: Node, bias: Constant, names: Set<string>): Node {
   const name = bias.name.replace(BIAS, 'weight');
   const isNamed = !BIAS.test(bias.name) || WEIGHT.test(weight.name) || names.has(name);

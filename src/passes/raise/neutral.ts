@@ -3,7 +3,7 @@ import type { Pass } from '../../ir/pass.ts';
 import { sameShape, sizeOf } from '../../ir/shape.ts';
 import { readF32 } from '../../ir/tensor.ts';
 
-/** What exporters leave of dropped heads, masks and ranges: a constant that changes nothing. */
+/** Drops constants that change nothing, which exporters leave of dropped heads, masks and ranges. */
 export const raiseNeutral: Pass = {
   name: 'raise-neutral',
   summary: 'x + 0, x - 0, x * 1, x / 1  ->  x',
@@ -18,6 +18,7 @@ export const raiseNeutral: Pass = {
   },
 };
 
+/** The operand that the node gives back unchanged. */
 function unchanged(node: Node): Node | null {
   if (node.op !== 'add' && node.op !== 'sub' && node.op !== 'mul' && node.op !== 'div') return null;
   if (node.type.quant !== undefined) return null;
@@ -32,7 +33,7 @@ function isSame(x: Node, node: Node): boolean {
   return x.type.quant === undefined && x.type.dtype === node.type.dtype && sameShape(x.type.shape, node.type.shape);
 }
 
-/** Reading large weights to look for zeros would cost as much as using them. */
+/** The largest constant that is read: to look for zeros in large weights would cost as much as using them. */
 const MAX_READ_ELEMENTS = 65_536;
 
 function isAll(node: Node, value: number): boolean {

@@ -6,7 +6,7 @@ import { hasOneUse } from '../attention.ts';
 import { perChannelConstant } from './linear.ts';
 import { moduleOf } from './names.ts';
 
-/** A constant with one number for each channel of what is bound as x, and no axes that x does not have. */
+/** Matches a constant with one number for each channel of the node bound as x, and no axes that x does not have. */
 function perChannel<const N extends string>(name: N): Pattern<{ readonly [K in N]: Constant }> {
   const constant = weight(name);
   return function* (node, bound) {
@@ -19,7 +19,7 @@ function perChannel<const N extends string>(name: N): Pattern<{ readonly [K in N
   };
 }
 
-/** After raise-layer-norm, whose last two steps look alike. */
+/** Finds NoNorms. Runs after raise-layer-norm, as the last two steps of a layer norm look the same. */
 export const raiseNoNorm = rewrite({
   name: 'raise-no-norm',
   summary: 'x * gamma + beta, one number a channel  ->  noNorm(x, gamma, beta)',

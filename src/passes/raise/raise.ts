@@ -19,7 +19,7 @@ import { raiseStoredConstants } from './stored-constants.ts';
 import { raiseSums } from './sums.ts';
 import { raiseTrigram } from './trigram.ts';
 
-/** In this order: each finds what those before it have left in one spelling. */
+/** All raising passes in their order: each matches what those before it have left in one spelling. */
 export const raisePasses: readonly Pass[] = [
   raiseStoredConstants,
   raiseDuplicates,

@@ -5,12 +5,13 @@ import type { Pass, PassContext } from '../../ir/pass.ts';
 import { axisOf, product, type Shape, sameShape } from '../../ir/shape.ts';
 import { keepsChannels } from '../../ir/token-wise.ts';
 
-/** What takes a node's place, or null. */
+/** A rewrite of one node: gives what takes the node's place, or null. */
 type Rule = (graph: Graph, node: Call) => Node | null;
 
 /**
- * Exporters flatten tokens around every product, put sizes of 1 in and take them out. Reshapes sink below what works on the
- * last axis or element by element, until they meet and cancel; the few that are left split and join heads.
+ * Lets reshapes cancel. Exporters flatten tokens around every product, insert axes of size 1 and remove them. Reshapes
+ * sink below what works on the last axis or element by element, until they meet and cancel; the few that are left split
+ * and join heads.
  */
 export const raiseReshape: Pass = {
   name: 'raise-reshape',
@@ -18,7 +19,7 @@ export const raiseReshape: Pass = {
   keeps: 'bits',
   run(graph, context) {
     let rewrites = 0;
-    // Users come after inputs, so one sweep carries a reshape all the way down; lifting others may free some again.
+    // Users come after inputs, so one sweep carries a reshape all the way down; hoisting others may free some again.
     for (let sweep = 0; sweep < MAX_SWEEPS; sweep++) {
       const count = sweepOnce(graph, context);
       rewrites += count;
@@ -28,7 +29,7 @@ export const raiseReshape: Pass = {
   },
 };
 
-/** Two do for what is known; the limit stands against rules that would undo each other. */
+/** The limit of sweeps. Two are enough for known exporters; the limit guards against rules that undo each other. */
 const MAX_SWEEPS = 8;
 
 function sweepOnce(graph: Graph, context: PassContext): number {
@@ -41,10 +42,11 @@ function sweepOnce(graph: Graph, context: PassContext): number {
   return count;
 }
 
+/** Applies the first rule that fits. */
 function firstOf(graph: Graph, node: Call): Node | null {
   for (const rule of RULES) {
-    const made = rule(graph, node);
-    if (made !== null) return made;
+    const replacement = rule(graph, node);
+    if (replacement !== null) return replacement;
   }
   return null;
 }
@@ -60,7 +62,7 @@ const RULES: readonly Rule[] = [
   alignRanks,
 ];
 
-/** reshape(reshape(x)) and reshapes that change nothing. */
+/** Merges reshape(reshape(x)), and drops reshapes that change nothing. */
 function merge(graph: Graph, node: Call): Node | null {
   if (node.op !== 'reshape') return null;
   const [x] = node.inputs as readonly [Node];
@@ -68,7 +70,7 @@ function merge(graph: Graph, node: Call): Node | null {
   return x.op === 'reshape' ? graph.add('reshape', [x.inputs[0] as Node], node.attrs, node.name) : null;
 }
 
-/** A transpose that moves only axes of size 1 is a reshape, or nothing. */
+/** Turns a transpose that moves only axes of size 1 into a reshape. */
 function turnOnes(graph: Graph, node: Call): Node | null {
   if (node.op !== 'transpose') return null;
   const [x] = node.inputs as readonly [Node];
@@ -77,7 +79,7 @@ function turnOnes(graph: Graph, node: Call): Node | null {
   return graph.add('reshape', [x], { shape: node.type.shape }, node.name);
 }
 
-/** A part of a transpose is the transpose of a part. */
+/** Slices before a transpose: a part of a transpose is the transpose of a part. */
 function sliceBeforeTurn(graph: Graph, node: Call): Node | null {
   if (node.op !== 'slice') return null;
   const [turned] = node.inputs as readonly [Node];
@@ -88,7 +90,10 @@ function sliceBeforeTurn(graph: Graph, node: Call): Node | null {
   return graph.add('transpose', [part], turned.attrs, node.name);
 }
 
-/** Where the last axis is not x's, the reshape behind a linear goes before it: there it joins the one that is there. */
+/**
+ * Moves the reshape after a linear in front of it, where the linear's input is a reshape that makes a new last axis and
+ * so cannot sink: there the two merge.
+ */
 function hoist(graph: Graph, node: Call): Node | null {
   if (node.op !== 'reshape') return null;
   const [linear] = node.inputs as readonly [Node];
@@ -106,25 +111,28 @@ function hoist(graph: Graph, node: Call): Node | null {
   return graph.add('linear', [flat, ...weights], linear.attrs, linear.name);
 }
 
-/** The op keeps its name; the reshape behind it will mostly meet another and go. */
-function reshaped(graph: Graph, made: Node, { name, shape }: { readonly name: string; readonly shape: Shape }): Node {
-  return graph.add('reshape', [made], { shape }, `${name}.shape`);
+/** Builds a reshape after an op. The op keeps its name; the reshape will mostly meet another and cancel. */
+function reshaped(graph: Graph, node: Node, { name, shape }: { readonly name: string; readonly shape: Shape }): Node {
+  return graph.add('reshape', [node], { shape }, `${name}.shape`);
 }
 
-/** f(reshape(x)) for what computes each token by itself. */
+/** Moves a reshape after an op that computes each token by itself: f(reshape(x)) = reshape(f(x)). */
 function sinkChannels(graph: Graph, node: Call): Node | null {
   const [flat, ...others] = node.inputs;
   if (opDef(node.op).tokens !== 'first-input' || flat?.op !== 'reshape' || !keepsChannels(flat)) return null;
-  // Adding a node of this name takes it from the old one.
+  // Read first: adding a node of this name takes the name from the old one.
   const { name } = node;
-  const made = graph.add(node.op, [flat.inputs[0] as Node, ...others], node.attrs as Attrs, name);
-  return reshaped(graph, made, { name, shape: node.type.shape });
+  const result = graph.add(node.op, [flat.inputs[0] as Node, ...others], node.attrs as Attrs, name);
+  return reshaped(graph, result, { name, shape: node.type.shape });
 }
 
 const UNARY = ['cast', 'erf', 'gelu', 'relu', 'rsqrt', 'sigmoid', 'sqrt', 'tanh'] as const;
 const BINARY = ['add', 'div', 'maximum', 'minimum', 'mul', 'sub'] as const;
 
-/** f(reshape(x)) and f(reshape(x), reshape(y)) element by element; a constant beside it has one number, or one a channel. */
+/**
+ * Moves reshapes after an op that works element by element: f(reshape(x)) and f(reshape(x), reshape(y)). A constant
+ * operand has one number, or one for each channel.
+ */
 function sinkElements(graph: Graph, node: Call): Node | null {
   const flat = node.inputs.find((input) => input.op === 'reshape');
   const from = flat?.inputs[0]?.type.shape;
@@ -149,11 +157,11 @@ function sinkElements(graph: Graph, node: Call): Node | null {
   const binary = BINARY.find((op) => op === node.op);
   if (unary === undefined && binary === undefined) return null;
   const { name } = node;
-  const made = graph.add(unary ?? (binary as 'add'), operands, node.attrs as object, name) as unknown as Call;
-  return reshaped(graph, made, { name, shape: node.type.shape });
+  const result = graph.add(unary ?? (binary as 'add'), operands, node.attrs as object, name) as unknown as Call;
+  return reshaped(graph, result, { name, shape: node.type.shape });
 }
 
-/** A look-up of reshaped ids. */
+/** Moves a reshape of ids after their look-up. */
 function sinkGather(graph: Graph, node: Call): Node | null {
   if (node.op !== 'gather' || node.attrs.axis !== 0) return null;
   const [table, flat] = node.inputs as readonly [Node, Node];
@@ -163,7 +171,10 @@ function sinkGather(graph: Graph, node: Call): Node | null {
   return reshaped(graph, rows, { name, shape: node.type.shape });
 }
 
-/** Broadcasting puts axes of size 1 in front: with a batch of 1 exporters leave that to it. Said here, so that reshapes meet. */
+/**
+ * Writes the axes of size 1 that broadcasting puts in front as a reshape, so that reshapes can meet: with a batch of 1
+ * exporters leave them to broadcasting.
+ */
 function alignRanks(graph: Graph, node: Call): Node | null {
   if (node.op !== 'add' && node.op !== 'sub' && node.op !== 'mul') return null;
   const [a, b] = node.inputs as readonly [Node, Node];

@@ -4,13 +4,13 @@ import type { Pass } from '../../ir/pass.ts';
 import { scalarTensor } from '../../ir/tensor.ts';
 import { hasOneUse } from '../attention.ts';
 
-/** x times or divided by one number. */
+/** A value times one number, x · factor. */
 interface Scaling {
   readonly x: Node;
   readonly factor: number;
 }
 
-/** The parts of a product with one number, else null. */
+/** The parts of a product or quotient with one number; null for other nodes. */
 export function scalingOf(node: Node): Scaling | null {
   if (node.op !== 'mul' && node.op !== 'div') return null;
   const [a, b] = node.inputs as readonly [Node, Node];
@@ -20,7 +20,7 @@ export function scalingOf(node: Node): Scaling | null {
   return left !== null && scales(node, b, a) ? { x: b, factor: left } : null;
 }
 
-/** One number with more axes than x would add them. */
+/** Whether `number` leaves the shape of x as it is: with more axes than x it would add them. */
 function scales(node: Call, x: Node, number: Node): boolean {
   return node.type.dtype === 'f32' && number.type.shape.length <= x.type.shape.length;
 }
@@ -30,7 +30,7 @@ function divided(x: Node, divisor: number): Scaling | null {
   return Number.isFinite(factor) ? { x, factor } : null;
 }
 
-/** One spelling for all factors, so that patterns need to know one only. Both forms round once. */
+/** Gives all factors one spelling, so that patterns need to know only one. Both forms round once. */
 export const raiseScale: Pass = {
   name: 'raise-scale',
   summary: 'x / c, (x * a) * b  ->  x * (1 / c), x * (a b)',
@@ -49,7 +49,7 @@ export const raiseScale: Pass = {
   },
 };
 
-/** x times a number. */
+/** Builds x times a number. */
 export function scaled(graph: Graph, x: Node, factor: number, name: string): Node {
   return graph.add('mul', [x, graph.constant(scalarTensor(factor), `${name}.factor`)], {}, name);
 }

@@ -3,10 +3,10 @@ import { any, op, scalar } from '../../ir/match.ts';
 import { rewrite } from '../../ir/pass.ts';
 import { readF32 } from '../../ir/tensor.ts';
 
-/** How far back scores are looked through: a mask is a handful of ops. */
+/** The number of ops through which scores are followed back: a mask is a handful of ops. */
 const MAX_DEPTH = 16;
 
-/** Sums and products that attention computes; their results are finite as long as activations are. */
+/** Ops at which the search ends: the sums and products that attention computes are finite if activations are. */
 const COMPUTED: ReadonlySet<Node['op']> = new Set(['linear', 'matmul', 'layerNorm', 'noNorm', 'softmax', 'gather']);
 
 /** Ops whose results are finite where their inputs are. */
@@ -29,7 +29,7 @@ const KEEPS_FINITE: ReadonlySet<Node['op']> = new Set([
   'concat',
 ]);
 
-/** True where no infinite constant goes into the value, and no mask that is itself an input. */
+/** Whether a value is finite: no infinite constant goes into it, and no mask that is itself an input. */
 function staysFinite(node: Node, depth = 0): boolean {
   if (node.op === 'constant') return node.type.quant !== undefined || readF32(node.tensor).every(Number.isFinite);
   if (node.op === 'input') return node.type.dtype !== 'f32';
@@ -37,7 +37,10 @@ function staysFinite(node: Node, depth = 0): boolean {
   return KEEPS_FINITE.has(node.op) && depth < MAX_DEPTH && node.inputs.every((input) => staysFinite(input, depth + 1));
 }
 
-/** softmax gives NaN only for a row that is -inf throughout; with a finite mask there is none. */
+/**
+ * Drops the guard against NaN. A softmax gives NaN only for a row that is -inf throughout; with a finite mask there is
+ * no such row.
+ */
 export const raiseSoftmax = rewrite({
   name: 'raise-softmax',
   summary: 'where(isNan(softmax(x)), 0, softmax(x))  ->  softmax(x)',

@@ -3,12 +3,12 @@ import type { Pass } from '../../ir/pass.ts';
 import { dequantized } from '../../ir/quantized.ts';
 import { computedTensor, readF32 } from '../../ir/tensor.ts';
 
-/** Integer kernels read weights as they are stored: their results are quantized as well. */
+/** Whether only integer kernels read a constant, which take it as it is stored: their results are quantized as well. */
 function isForIntegers(node: Node): boolean {
   return [...node.users].every((user) => user.type.quant !== undefined);
 }
 
-/** Passes compute with weights, so those are read as the real numbers that they stand for. */
+/** Reads stored constants as the real numbers that they stand for, since passes compute with weights. */
 export const raiseStoredConstants: Pass = {
   name: 'raise-stored-constants',
   summary: 'constant i8 with scales  ->  the f32 constant it stands for',

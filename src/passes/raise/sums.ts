@@ -7,7 +7,7 @@ function terms(node: Node): readonly [Node, Node] | undefined {
   return node.op === 'add' && node.type.quant === undefined ? (node.inputs as readonly [Node, Node]) : undefined;
 }
 
-/** The end of a norm: x∘gamma and beta, or x∘s and beta - mean∘s. */
+/** Whether two terms are the end of one norm: x∘gamma and beta, or x∘s and beta - mean∘s. */
 function belongTogether(a: Node, b: Node): boolean {
   if (a.op !== 'mul') return false;
   if (b.op === 'constant') return a.inputs.some((factor) => factor.op === 'constant') && b.type.shape.length > 0;
@@ -16,7 +16,10 @@ function belongTogether(a: Node, b: Node): boolean {
   return a.inputs.some((factor) => factor.op !== 'constant' && moved.inputs.includes(factor));
 }
 
-/** (a + b) + c with b and c of one norm: TensorFlow's optimizer sums a residual and a norm's last step in one go. */
+/**
+ * Regroups (a + b) + c as a + (b + c), where b and c end one norm: TensorFlow's optimizer sums a residual and a norm's
+ * last step in one go.
+ */
 function regrouped(graph: Graph, node: Node): Node | null {
   const [left, right] = terms(node) ?? [];
   if (left === undefined || right === undefined) return null;
@@ -26,12 +29,12 @@ function regrouped(graph: Graph, node: Node): Node | null {
   ] as const) {
     const [a, b] = terms(inner) ?? [];
     if (a === undefined || b === undefined || !hasOneUse(graph, inner)) continue;
-    for (const [rest, part] of [
+    for (const [residual, part] of [
       [a, b],
       [b, a],
     ] as const) {
       if (!belongTogether(part, c) && !belongTogether(c, part)) continue;
-      return graph.add('add', [rest, graph.add('add', [part, c], {}, `${node.name}.norm`)], {}, node.name);
+      return graph.add('add', [residual, graph.add('add', [part, c], {}, `${node.name}.norm`)], {}, node.name);
     }
   }
   return null;

@@ -2,7 +2,10 @@ import type { Call, Graph, Node } from '../../ir/graph.ts';
 import type { Pass } from '../../ir/pass.ts';
 import { axisOf } from '../../ir/shape.ts';
 
-/** pad(slice(x)) where what is cut at one end is filled with zeros at the other: every element moves by as much. */
+/**
+ * Turns pad(slice(x)) into a shift, where as many zeros are added at one end as elements are cut off at the other:
+ * every element moves by that many places.
+ */
 function shifted(graph: Graph, node: Call<'pad'>): Node | null {
   const cut = node.inputs[0] as Node;
   if (cut.op !== 'slice') return null;
@@ -12,17 +15,21 @@ function shifted(graph: Graph, node: Call<'pad'>): Node | null {
   const length = x.type.shape[axis];
   const { start, end } = cut.attrs;
   if (typeof length !== 'number' || typeof end !== 'number') return null;
-  const others = [...before.toSpliced(axis, 1), ...after.toSpliced(axis, 1)];
-  if (others.some((count) => count !== 0)) return null;
-  const [lead, trail] = [before[axis] as number, after[axis] as number];
-  const [dropped, rest] = [start, length - end];
-  if (rest === 0 && lead === 0 && dropped === trail)
-    return graph.add('shift', [x], { axis, offset: dropped }, node.name);
-  if (dropped === 0 && trail === 0 && rest === lead) return graph.add('shift', [x], { axis, offset: -rest }, node.name);
+  const otherAxes = [...before.toSpliced(axis, 1), ...after.toSpliced(axis, 1)];
+  if (otherAxes.some((count) => count !== 0)) return null;
+  const [padBefore, padAfter] = [before[axis] as number, after[axis] as number];
+  const [cutBefore, cutAfter] = [start, length - end];
+  if (cutAfter === 0 && padBefore === 0 && cutBefore === padAfter)
+    return graph.add('shift', [x], { axis, offset: cutBefore }, node.name);
+  if (cutBefore === 0 && padAfter === 0 && cutAfter === padBefore)
+    return graph.add('shift', [x], { axis, offset: -cutAfter }, node.name);
   return null;
 }
 
-/** A part of the padded x as long as x was: every element moves by what was put before it, less what is cut there. */
+/**
+ * Turns slice(pad(x)) into a shift, where the slice is as long as x: every element moves by what was put before it,
+ * less what is cut off there.
+ */
 function cutAgain(graph: Graph, node: Call<'slice'>): Node | null {
   const padded = node.inputs[0] as Node;
   if (padded.op !== 'pad') return null;
@@ -35,7 +42,7 @@ function cutAgain(graph: Graph, node: Call<'slice'>): Node | null {
   return graph.add('shift', [x], { axis, offset: start - (before[axis] as number) }, node.name);
 }
 
-/** MobileBERT's trigram front: the embeddings of the next and of the previous token. */
+/** Finds the shifts of MobileBERT's trigram front: the embeddings of the next and of the previous token. */
 export const raiseTrigram: Pass = {
   name: 'raise-trigram',
   summary: 'pad(slice(x)), slice(pad(x))  ->  shift(x)',

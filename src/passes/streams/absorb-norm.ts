@@ -3,7 +3,7 @@ import { sameShape } from '../../ir/shape.ts';
 import { affineTable, type PerChannel, perChannel, scaledRows, timesPlus, vectorTensor } from '../affine.ts';
 import { constantLinear, hasOneUse } from '../attention.ts';
 
-/** A node that only this sum reads and that can be multiplied by a factor per channel by changing its constants. */
+/** Whether a node has one reader only and can be multiplied by a factor per channel by changing its constants. */
 function canAbsorb(graph: Graph, node: Node): boolean {
   if (!hasOneUse(graph, node)) return false;
   const [x, y] = node.inputs;
@@ -35,7 +35,7 @@ function sameChannels(operand: Node, result: Node): boolean {
   return operand.type.shape.at(-1) === result.type.shape.at(-1);
 }
 
-/** The node times g, plus c where it is given, by new constants. */
+/** Builds the node times g, plus c if there is one, by new constants. */
 function absorb(graph: Graph, node: Node, g: PerChannel, c: PerChannel | null): Node {
   const [x, y] = node.inputs as readonly [Node, Node];
   switch (node.op) {
@@ -64,8 +64,9 @@ function absorbInLinear(graph: Graph, node: Call<'linear'>, g: PerChannel, c: Pe
 }
 
 /**
- * no-norm(W x + b) = (g W) x + (g b + c): where nothing else reads what the norm reads, the norm folds into the weights
- * behind it, also through a sum of embeddings. No division, so any gamma will do. False where that is not so.
+ * Folds a norm into the weights that compute its input, also through a sum of embeddings: no-norm(W x + b) = (g W) x +
+ * (g b + c). Takes no division, so any gamma will do. False, and no change, where something else reads what the norm
+ * reads or where its constants cannot take up a factor.
  */
 export function absorbIntoWriters(graph: Graph, norm: Node, x: Node, g: PerChannel, c: PerChannel): boolean {
   if (!sameShape(x.type.shape, norm.type.shape) || !canAbsorb(graph, x)) return false;

@@ -16,8 +16,8 @@ import type { Offsets } from './stream-offsets.ts';
 import type { Role } from './streams.ts';
 
 /**
- * Stores every node of `scales` as (value - offset) / scale: constants around them change, nothing else. A node that is
- * an output gets a mul and an add there.
+ * Stores every node of `scales` and `offsets` as (value - offset) / scale: constants around the nodes change, nothing
+ * else. An output of the graph is restored by a mul and an add.
  */
 export function applyGauges(
   graph: Graph,
@@ -33,11 +33,11 @@ export function applyGauges(
   for (const node of graph.nodes()) {
     const role = roles.get(node);
     if (role === undefined) continue;
-    const made = rewritten(graph, node, role, gauges, offsets);
-    if (made === null) continue;
+    const replacement = rewritten(graph, node, role, gauges, offsets);
+    if (replacement === null) continue;
     const gauge = gauges.get(node);
-    if (gauge) gauges.set(made, gauge);
-    graph.replace(node, () => made);
+    if (gauge) gauges.set(replacement, gauge);
+    graph.replace(node, () => replacement);
   }
   for (const { name, node } of [...graph.outputs]) {
     const gauge = gauges.get(node);
@@ -45,7 +45,7 @@ export function applyGauges(
   }
 }
 
-/** The node with other constants, null where it needs none. */
+/** Builds the node with other constants; null where it needs none. */
 function rewritten(
   graph: Graph,
   node: Node,
@@ -75,9 +75,10 @@ function rewritten(
   }
 }
 
+/** The gauge of a value that is stored as it is. */
 const NONE: Gauge = { scale: null, offset: null };
 
-/** W (D x̂ + e) + b = E ŷ + f: the weight becomes W D / E, the bias (b + W e - f) / E. */
+/** Moves a linear between gauges, W (D x̂ + e) + b = E ŷ + f: W becomes W D / E, the bias (b + W e - f) / E. */
 function gaugedLinear(graph: Graph, node: Call<'linear'>, from: Gauge, to: Gauge): Node {
   const [x, weight, bias] = node.inputs as readonly [Node, Constant, Constant?];
   const rows = to.scale && reciprocal(to.scale);
@@ -88,7 +89,7 @@ function gaugedLinear(graph: Graph, node: Call<'linear'>, from: Gauge, to: Gauge
     added = sum(added, absorbed.product);
     tensor = absorbed.weight;
   } else if (from.offset) added = sum(added, timesVector(tensor, from.offset));
-  // Made a line above, the tensor has no other reader.
+  // In place where `absorbColumns` has just created the tensor, so that it has no other reader.
   if (rows) tensor = scaledRows(tensor, rows, from.scale !== null);
   added = stored(added, to);
   const inputs = [x, graph.constant(tensor, weight.name)];
@@ -96,6 +97,7 @@ function gaugedLinear(graph: Graph, node: Call<'linear'>, from: Gauge, to: Gauge
   return graph.add('linear', inputs, node.attrs, node.name);
 }
 
+/** Stores a convolution's result in a gauge; its input has none. */
 function gaugedConvolution(graph: Graph, node: Call<'conv1d'>, to: Gauge): Node {
   const [x, weight, bias] = node.inputs as readonly [Node, Constant, Constant?];
   const { shape } = weight.tensor;
@@ -107,7 +109,7 @@ function gaugedConvolution(graph: Graph, node: Call<'conv1d'>, to: Gauge): Node 
   return graph.add('conv1d', inputs, node.attrs, node.name);
 }
 
-/** g∘(D x̂ + e) + c = E ŷ + f: gamma becomes g D / E, beta (c + g e - f) / E. */
+/** Moves a norm between gauges, g∘(D x̂ + e) + c = E ŷ + f: gamma becomes g D / E, beta (c + g e - f) / E. */
 function gaugedNorm(graph: Graph, node: Call<'noNorm'>, from: Gauge, to: Gauge): Node {
   const [x, gamma, beta] = node.inputs as readonly [Node, Constant, Constant];
   const g = perChannel(gamma.tensor);
@@ -126,7 +128,10 @@ function gaugedNorm(graph: Graph, node: Call<'noNorm'>, from: Gauge, to: Gauge):
   );
 }
 
-/** k∘(D x̂ + e) = E ŷ + f with f = k e, which what follows takes up: k becomes k D / E. */
+/**
+ * Moves a product with a constant between gauges, k∘(D x̂ + e) = E ŷ + f with f = k e, which the sum after it takes up:
+ * k becomes k D / E.
+ */
 function gaugedProduct(graph: Graph, node: Call<'mul'>, from: Gauge, to: Gauge): Node {
   const constantAt = node.inputs[0]?.op === 'constant' ? 0 : 1;
   const constant = node.inputs[constantAt] as Constant;
@@ -134,24 +139,24 @@ function gaugedProduct(graph: Graph, node: Call<'mul'>, from: Gauge, to: Gauge):
   if (channels === undefined) return node;
   const factor = channelVector(perChannel(constant.tensor), channels);
   const scaled = stored(timesPlus(from.scale, factor, null), { ...to, offset: null }) as PerChannel;
-  const made = graph.constant(vectorTensor(scaled), constant.name);
-  return graph.add('mul', [node.inputs[1 - constantAt] as Node, made], {}, node.name);
+  const scaledConstant = graph.constant(vectorTensor(scaled), constant.name);
+  return graph.add('mul', [node.inputs[1 - constantAt] as Node, scaledConstant], {}, node.name);
 }
 
-/** A constant side of a sum; null where there is none or nothing changes. */
+/** Builds a sum with its constant side changed; null where no side is constant or nothing changes. */
 function shiftedSum(graph: Graph, node: Call<'add'>, scale: PerChannel | null, offset: PerChannel | null): Node | null {
   const constant = node.inputs.find(({ op }) => op === 'constant') as Constant | undefined;
   if (constant === undefined || (!scale && !offset)) return null;
-  const made = gaugedConstant(graph, constant, { scale, offset });
+  const gauged = gaugedConstant(graph, constant, { scale, offset });
   return graph.add(
     'add',
-    node.inputs.map((input) => (input === constant ? made : input)),
+    node.inputs.map((input) => (input === constant ? gauged : input)),
     {},
     node.name,
   );
 }
 
-/** (table - offset) / scale. */
+/** Builds (table - offset) / scale. */
 function gaugedConstant(graph: Graph, { tensor, name }: Constant, gauge: Gauge): Constant {
   const channels = tensor.shape.at(-1) as number;
   const factor = gauge.scale ? reciprocal(gauge.scale) : new Float64Array(channels).fill(1);
@@ -159,17 +164,18 @@ function gaugedConstant(graph: Graph, { tensor, name }: Constant, gauge: Gauge):
   return graph.constant(affineTable(tensor, factor, addend), name);
 }
 
-/** (value - offset) / scale, null for zeros. */
+/** Computes (value - offset) / scale, where null stands for zeros. */
 function stored(value: PerChannel | null, { scale, offset }: Gauge): PerChannel | null {
   const shifted = offset
     ? sum(
         value,
-        offset.map((each) => -each),
+        offset.map((entry) => -entry),
       )
     : value;
-  return shifted && scale ? shifted.map((each, c) => each / (scale[c] as number)) : shifted;
+  return shifted && scale ? shifted.map((entry, c) => entry / (scale[c] as number)) : shifted;
 }
 
+/** Builds the real value of a stored one. */
 function restored(graph: Graph, node: Node, { scale, offset }: Gauge): Node {
   let value = node;
   if (scale) value = graph.add('mul', [value, graph.constant(vectorTensor(scale), `${node.name}.scale`)]);
@@ -177,7 +183,7 @@ function restored(graph: Graph, node: Node, { scale, offset }: Gauge): Node {
   return value;
 }
 
-/** One number for all channels as a number for each. */
+/** Repeats one number for all channels as a number for each. */
 function channelVector(values: PerChannel, channels: number): PerChannel {
   return values.length === 1 ? new Float64Array(channels).fill(values[0] as number) : values;
 }

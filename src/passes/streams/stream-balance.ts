@@ -2,9 +2,9 @@ import { type Tensor, takeF32 } from '../../ir/tensor.ts';
 import type { PerChannel } from '../affine.ts';
 import { meanShares } from './stream-scales.ts';
 
-/** A linear that reads a residual stream, and what the stream's channels are there, their offsets taken off. */
+/** A linear that reads a residual stream, with statistics of the stream's channels there, their offsets subtracted. */
 export interface StreamReader {
-  /** [out, channels] */
+  /** The linear's weight [out, channels]. */
   readonly weight: Tensor;
   /** The largest magnitude of each channel. */
   readonly size: PerChannel;
@@ -12,20 +12,21 @@ export interface StreamReader {
   readonly power: PerChannel;
 }
 
-/** From channels that are all as large down to weights whose columns are, in steps of an eighth. */
+/** The number of steps from scales that make channels equally large to scales that make columns equally large. */
 const STEPS = 8;
 
 /**
- * Scales of channels between two ends: `ranges`, with which all channels are as large, so that none wastes the steps of the
- * others; and the reciprocal of the columns that read them, with which no weight does. Where channels stand out by few
- * tokens, as those of a BERT without its LayerNorm, the first makes columns stand out that hardly anything uses (a MiniLM's
- * fitted file: 17.6 dB there, 20.1 dB as chosen). Both ends scale with the stream, so that what lies between them does.
- * Chosen is what leaves the least noise behind the readers when values get 8 bits per tensor and weights 8 bits per row.
+ * Chooses scales of channels between two ends: `ranges`, which makes all channels equally large, so that none wastes
+ * the integer steps of the others; and the reciprocal of the columns that read them, which makes all columns equally
+ * large, so that no weight wastes steps. Where only a few tokens make channels large, as in a BERT without its
+ * LayerNorm, the first end makes columns large that hardly anything uses (a MiniLM's fitted file: 17.6 dB there, 20.1
+ * dB as chosen). Both ends scale with the stream, so that what lies between them does. The choice leaves the least
+ * noise in the readers' results when values get 8 bits per tensor and weights 8 bits per row.
  */
 export function balancedScale(ranges: PerChannel, readers: readonly StreamReader[]): PerChannel {
   if (readers.length === 0) return ranges;
   const prepared = readers.map(prepare);
-  // A column that nobody reads may be as large as any.
+  // A channel that no weight reads may have any scale.
   const columns = meanShares(prepared.map(({ squares }) => squares.map(Math.sqrt))).map((share) => share || 1);
   let best = ranges;
   let least = Number.POSITIVE_INFINITY;
@@ -41,18 +42,23 @@ export function balancedScale(ranges: PerChannel, readers: readonly StreamReader
   return best;
 }
 
-/** Other scales that leave a stream as large as `ranges` on average. */
+/** Computes scales by `scaleOf`, then multiplies them so that a stream stays as large on average as with `ranges`. */
 function asLarge(ranges: PerChannel, scaleOf: (range: number, channel: number) => number): PerChannel {
   const scale = ranges.map(scaleOf);
   const size = ranges.reduce((sum, range, c) => sum + range / (scale[c] as number), 0) / ranges.length;
   return scale.map((value) => value * size);
 }
 
+/** A reader with what its noise is estimated from. */
 interface Prepared extends StreamReader {
-  /** The weight, each row divided by what its result is in rms if channels are independent: rows have scales of their own. */
+  /**
+   * The weight, each row divided by the rms that its result has if channels are independent: rows have scales of their
+   * own.
+   */
   readonly values: Float32Array;
-  /** Of each column: the sum of squares. */
+  /** The sum of squares of each column of `values`. */
   readonly squares: PerChannel;
+  /** The number of rows of `values`. */
   readonly rows: number;
 }
 
@@ -74,7 +80,11 @@ function prepare(reader: StreamReader): Prepared {
   return { ...reader, values, squares, rows: values.length / width };
 }
 
-/** Mean over the rows, in proportion to their results: 255 steps over the largest channel, 127 for the largest weight of a row, rounding errors step²/12. */
+/**
+ * Estimates the square of the noise in a reader's results in proportion to these, mean over the rows: values have 255
+ * steps over the largest channel's range, weights 127 up to the largest of their row, and a rounding error has the
+ * variance step²/12.
+ */
 function noiseBehind({ values, squares, size, power, rows }: Prepared, scale: PerChannel): number {
   const width = scale.length;
   let largest = 0;

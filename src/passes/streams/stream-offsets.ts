@@ -3,18 +3,18 @@ import { type PerChannel, perChannel, sum } from '../affine.ts';
 import { hasOneUse } from '../attention.ts';
 import { type Role, streamRule } from './streams.ts';
 
-/** What is taken off the channels of values: real = stored + offset, before any scale. */
+/** The offsets that are subtracted from the channels of stored values: real = stored + offset, before any scale. */
 export interface Offsets {
-  /** By node; absent where values stay what they are. */
+  /** Offsets by node; absent where values stay what they are. */
   readonly values: ReadonlyMap<Node, PerChannel>;
-  /** Of the constant side of a sum, by the sum. */
+  /** Offsets of the constant sides of sums, by the sum. */
   readonly constants: ReadonlyMap<Node, PerChannel>;
 }
 
 /**
- * Offsets that give as many nodes of `centres` as can be their centre: what the sides of a sum lack, one of them takes up
- * in its bias or table. Only nodes of `restored` may leave the graph with an offset. Null where some sum can have none
- * and has it nevertheless.
+ * Plans offsets that give as many nodes of `centres` as can be their centre. Where the offsets of a sum's sides do not
+ * add up to the sum's own, one of the sides takes up the difference in its bias or table. Only nodes of `restored` may
+ * leave the graph with an offset. Null where a sum that must have no offset gets one all the same.
  */
 export function planOffsets(
   graph: Graph,
@@ -36,6 +36,7 @@ class Planner {
   readonly restored: ReadonlySet<Node>;
   readonly values = new Map<Node, PerChannel>();
   readonly constants = new Map<Node, PerChannel>();
+  /** The answers of `mustBeBare` so far. */
   readonly #bare = new Map<Node, boolean>();
 
   constructor(
@@ -50,7 +51,7 @@ class Planner {
     this.restored = restored;
   }
 
-  /** False where the node must be free of an offset but is not. */
+  /** Chooses the offset of a node whose inputs have theirs; false where the node must have none but gets one. */
   visit(node: Node): boolean {
     const role = this.roles.get(node);
     if (role === undefined || role.result === 'fixed') return true;
@@ -82,22 +83,22 @@ class Planner {
     return true;
   }
 
-  /** The offset that would be best, null for none. */
+  /** The offset that would be best for a node, null for none. */
   private wish(node: Node): PerChannel | null {
     return this.mustBeBare(node) ? null : (this.centres.get(node) ?? null);
   }
 
-  /** A side that nothing else reads and whose own constants shift it. */
+  /** Whether the constants of a sum's side can shift it, and nothing else reads that side. */
   private isAdjustable(side: Node): boolean {
     if (side.op === 'constant') return true;
     const isFree = this.roles.get(side)?.result === 'free' && canChoose(side);
     return isFree && hasOneUse(this.graph, side) && !this.centres.has(side);
   }
 
-  /** True where a reader needs the node without an offset. */
+  /** Whether a reader needs the node without an offset, or the node is an output that nobody restores. */
   private mustBeBare(node: Node): boolean {
-    const known = this.#bare.get(node);
-    if (known !== undefined) return known;
+    const answer = this.#bare.get(node);
+    if (answer !== undefined) return answer;
     const isExposed = this.graph.outputs.some((output) => output.node === node) && !this.restored.has(node);
     const bare = isExposed || [...node.users].some((user) => this.needsBare(user, node));
     this.#bare.set(node, bare);
@@ -110,11 +111,11 @@ class Planner {
     if (relation === 'fixed' || rule === 'fixed') return true;
     if (user.op === 'mul') return !this.carriesOffset(user);
     if (rule !== 'moved') return false;
-    // A shift pads with zeros, which the offset would turn into something else; parts of a concat have offsets of their own.
+    // A shift pads with zeros, which an offset would change; parts of a concat have offsets of their own.
     return user.op === 'shift' || user.op === 'concat' || this.mustBeBare(user);
   }
 
-  /** k (x + e) = k x + k e, and what the product is added to can take up k e. */
+  /** Whether a product may carry an offset: k (x + e) = k x + k e, and the sums that it goes into can take up k e. */
   private carriesOffset(product: Node): boolean {
     if (this.graph.outputs.some((output) => output.node === product)) return false;
     return [...product.users].every(
@@ -130,7 +131,10 @@ class Planner {
   }
 }
 
-/** A bias, beta or table can hold any offset; behind a relu it is too late, and a product has nothing to add. */
+/**
+ * Whether the constants of a node can give it any offset. A bias, beta or table can; after a relu it is too late, and a
+ * product has nothing to add.
+ */
 function canChoose(node: Node): boolean {
   if (node.op === 'mul') return false;
   return node.op !== 'linear' || node.attrs.activation === 'none';
@@ -145,7 +149,7 @@ function difference(a: PerChannel | null, b: PerChannel | null): PerChannel | nu
     : a;
 }
 
-/** A factor for each channel, or one for all. */
+/** Multiplies an offset with a factor for each channel, or one for all. */
 function timesFactor(offset: PerChannel, factor: PerChannel): PerChannel {
   return offset.map((value, c) => value * (factor[factor.length === 1 ? 0 : c] as number));
 }

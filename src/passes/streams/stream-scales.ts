@@ -4,14 +4,14 @@ import type { PerChannel } from '../affine.ts';
 import { streamRule } from './streams.ts';
 
 /**
- * Weights keep far inside f32 within this distance from the median scale; published MobileBERT states stand out by
- * 2^25.
+ * The largest ratio between a scale and the median scale: within it weights stay far inside f32. Channels of published
+ * MobileBERT states are larger than the median by 2^25.
  */
 const MAX_SCALE_TO_MEDIAN = 2 ** 30;
 
 /**
- * Of each channel the geometric mean over points of size[channel] / mean over channels of size. A channel of size 0 at a
- * point (dead) leaves that point out; NaN for one that is dead everywhere.
+ * The geometric mean, for each channel, of size[channel] / mean over channels of size, taken over all points. A channel
+ * of size 0 at a point (dead) leaves that point out; NaN for one that is dead everywhere.
  */
 export function meanShares(points: readonly PerChannel[]): PerChannel {
   const channels = points[0]?.length ?? 0;
@@ -29,7 +29,10 @@ export function meanShares(points: readonly PerChannel[]): PerChannel {
   return logs.map((log, c) => Math.exp(log / (counts[c] as number)));
 }
 
-/** D[channel], with which every channel of a stream has about the same size; one that is dead everywhere gets the median. */
+/**
+ * Computes D[channel], with which every channel of a stream has about the same size; one that is dead everywhere gets
+ * the median.
+ */
 export function scaleOf(points: readonly PerChannel[]): PerChannel {
   const scale = meanShares(points);
   const live = scale.filter((value) => !Number.isNaN(value)).sort();
@@ -37,7 +40,7 @@ export function scaleOf(points: readonly PerChannel[]): PerChannel {
   return scale.map((value) => (Number.isNaN(value) ? median : value));
 }
 
-/** Scales within what f32 allows; `clamped` are channels that stand out by more than 2^30. */
+/** Limits scales to what f32 allows; `clamped` are the channels whose scale is more than 2^30 from the median. */
 export function clampedScale(scale: PerChannel): { readonly scale: PerChannel; readonly clamped: number[] } {
   const median = scale.slice().sort()[scale.length >> 1] ?? 1;
   const near = scale.map((value) =>
@@ -47,8 +50,9 @@ export function clampedScale(scale: PerChannel): { readonly scale: PerChannel; r
 }
 
 /**
- * The rms of each channel of each node, guessed from weights alone: what is not known has rms 1, products of weights and
- * independent values add up their squares. Exact in one respect: scaling a channel of a stream scales its guess.
+ * Guesses the rms of each channel of each node from weights alone: unknown values have rms 1, and in products with
+ * weights the squares of independent values add up. Exact in one respect: scaling a channel of a stream scales its
+ * guess.
  */
 export function guessSizes(graph: Graph): ReadonlyMap<Node, PerChannel> {
   const squares = new Map<Node, PerChannel>();
@@ -61,7 +65,10 @@ export function guessSizes(graph: Graph): ReadonlyMap<Node, PerChannel> {
   return squares;
 }
 
-/** Mean squares of a node's channels from those of its inputs; undefined where the op tells nothing about them. */
+/**
+ * Guesses the mean squares of a node's channels from those of its inputs; undefined where the op tells nothing about
+ * them.
+ */
 function guessSquares(node: Node, of: (input: Node) => PerChannel | undefined): PerChannel | undefined {
   const [x, y, z] = node.inputs as readonly [Node | undefined, Node | undefined, Node | undefined];
   const first = x && of(x);
@@ -94,7 +101,7 @@ function guessSquares(node: Node, of: (input: Node) => PerChannel | undefined): 
   }
 }
 
-/** Mean over the rows of x² for x [..., channels]; for a vector its squares. */
+/** The mean over the rows of x² for x [..., channels]; for a vector its squares. */
 function columnSquares(tensor: Tensor): PerChannel {
   const channels = tensor.shape.at(-1) ?? 1;
   const values = readF32(tensor);
@@ -105,7 +112,7 @@ function columnSquares(tensor: Tensor): PerChannel {
   return squares.map((value) => (value * channels) / values.length);
 }
 
-/** Σ W[o, ...]² x² for W [out, ..., in] and mean squares x² [in]. */
+/** Computes Σ W[o, ...]² x² for W [out, ..., in] and mean squares x² [in]. */
 function weightedRows(weight: Tensor, squares: PerChannel): PerChannel {
   const out = weight.shape[0] as number;
   const values = readF32(weight);

@@ -6,28 +6,29 @@ import { sizeOf } from '../../ir/shape.ts';
 import { keepsChannels } from '../../ir/token-wise.ts';
 
 /**
- * What an op has to do with the scale of channels (last axis).
- * same: result and input have one scale, as the sides of a sum. absorbed: constants of the op take up the input's scale.
- * parameter: a constant or indices. fixed: the op needs the real values.
+ * What an op requires of the scale of an input's channels (last axis). same: result and input have one scale, as the
+ * sides of a sum. absorbed: constants of the op take up the input's scale. parameter: a constant or indices. fixed: the
+ * op needs the real values.
  */
 export type Relation = 'same' | 'absorbed' | 'parameter' | 'fixed';
 
+/** How a node's inputs and its result take part in the scaling of channels. */
 export interface Role {
   readonly inputs: readonly Relation[];
-  /** same: that of the inputs. free: constants of the op can give it any. fixed: the op decides. */
+  /** Scale of the result. same: that of the inputs. free: the op's constants can give it any. fixed: the op decides. */
   readonly result: 'same' | 'free' | 'fixed';
 }
 
-/** Residual streams and what belongs to them: values that must have one scale per channel, and may have any. */
+/** A residual stream with all that belongs to it: values that must have one scale per channel, and may have any. */
 export interface Stream {
   readonly channels: number;
-  /** Inputs before users. */
+  /** The nodes of the stream, inputs before users. */
   readonly values: readonly Node[];
-  /** Why its scale cannot be chosen, if so. */
+  /** The reason why its scale cannot be chosen, if there is one. */
   readonly obstacle: string | undefined;
 }
 
-/** The roles of all nodes of a graph and its streams: what sums join, and linears read. */
+/** Finds the roles of all nodes of a graph and its streams: values that sums join and linears read. */
 export function findStreams(
   graph: Graph,
   context: PassContext,
@@ -59,7 +60,7 @@ export function findStreams(
   return { roles, streams };
 }
 
-/** The roles of all nodes but constants, inputs before users. What the user wants left alone is fixed. */
+/** Finds the roles of all nodes but constants, inputs before users. Nodes that the user wants left alone are fixed. */
 export function rolesOf(graph: Graph, context: PassContext): ReadonlyMap<Node, Role> {
   const roles = new Map<Node, Role>();
   for (const node of graph.nodes()) {
@@ -68,7 +69,7 @@ export function rolesOf(graph: Graph, context: PassContext): ReadonlyMap<Node, R
   return roles;
 }
 
-/** Sets of nodes that grow together. */
+/** A partition of nodes into sets that can be joined. */
 class Groups {
   readonly #members = new Map<Node, Node[]>();
 
@@ -76,7 +77,7 @@ class Groups {
     this.#members.set(node, [node]);
   }
 
-  /** The smaller set moves into the larger one, so that all joins together stay cheap. */
+  /** Joins the sets of two nodes. The smaller set moves into the larger one, so that all joins together stay cheap. */
   join(a: Node, b: Node): void {
     const [first, second] = [this.#members.get(a), this.#members.get(b)];
     if (first === undefined || second === undefined || first === second) return;
@@ -97,7 +98,7 @@ class Groups {
   }
 }
 
-/** The op's place in a residual stream; what nothing computes is as it is. */
+/** The place of a node's op in a residual stream; inputs and constants, which no op computes, are fixed. */
 export function streamRule(node: Node): StreamRule {
   return node.op === 'input' || node.op === 'constant' ? 'fixed' : opDef(node.op).stream;
 }
@@ -117,7 +118,7 @@ function fixedRole(node: Node): Role {
   return { inputs: node.inputs.map((input) => (input.op === 'constant' ? 'parameter' : 'fixed')), result: 'fixed' };
 }
 
-/** Every side has the result's channels; at most one is constant. */
+/** The role of a sum: every side has the result's channels, and at most one is constant. */
 function sumRole(node: Call): Role {
   const channels = node.type.shape.at(-1);
   const constants = node.inputs.filter(({ op }) => op === 'constant').length;
@@ -126,7 +127,7 @@ function sumRole(node: Call): Role {
   return { inputs: node.inputs.map(({ op }) => (op === 'constant' ? 'parameter' : 'same')), result: 'same' };
 }
 
-/** The op multiplies channels by constants of its own, and may add others. */
+/** The role of an op that multiplies channels by constants of its own, and may add others. */
 function affineRole(node: Call): Role {
   const [a, b] = node.inputs as readonly [Node, Node];
   const constants = node.inputs.map(({ op }) => op === 'constant');
@@ -143,7 +144,7 @@ function affineRole(node: Call): Role {
   return { inputs: constants.map((isConstant) => (isConstant ? 'parameter' : 'absorbed')), result: 'free' };
 }
 
-/** The op moves tokens about and leaves each one's channels together; what it moves may be a constant. */
+/** The role of an op that moves tokens and leaves each one's channels together; what it moves may be a constant. */
 function moveRole(node: Call): Role {
   const moved = node.op === 'concat' ? node.inputs : node.inputs.slice(0, 1);
   const isConstant = moved.every(({ op }) => op === 'constant');

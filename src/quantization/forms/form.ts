@@ -3,25 +3,26 @@ import type { Plan } from '../plan.ts';
 import type { RangeMethod, Rounding, Scheme, Settings, SettingsMap } from '../settings.ts';
 import type { Granularity } from '../weights.ts';
 
-/** What is asked of a form. */
+/** The options of a quantization that decide how a form treats each node. */
 export interface FormRequest {
   readonly scheme: Scheme;
-  /** Of weights, where the scheme leaves a choice. */
+  /** The granularity of weights, where the scheme leaves a choice. */
   readonly granularity: Granularity;
   readonly rounding: Rounding;
   readonly range: RangeMethod;
-  /** The graph's outputs stay integers. */
+  /** Whether the graph's outputs stay integers. */
   readonly integerOutputs: boolean;
 }
 
-/** One way to compute a model on integers: which of its values are stored how. */
+/** A way to compute a model on integers: which of its values are stored how. */
 export interface Form {
   readonly name: string;
-  /** One line, for reports and docs. */
+  /** A line for reports and docs. */
   readonly summary: string;
-  /** For targets that compute on integers only. */
+  /** Whether the form is for targets that compute on integers only. */
   readonly isStrict?: boolean;
-  /** How a node is computed where no recipe speaks of it; undefined for a node that cannot be quantized. */
+  /** Says how a node is computed where no recipe speaks of it; undefined for a node that cannot be quantized. */
   settingsOf(node: Call, request: FormRequest): Settings | undefined;
+  /** Plans which values become integers under these settings. */
   plan(graph: Graph, settings: SettingsMap, request: FormRequest): Plan;
 }

@@ -5,8 +5,9 @@ import type { Form, FormRequest } from './form.ts';
 import { weightSettings } from './weights-only.ts';
 
 /**
- * Integer matrix products in a float graph: each linear reads an integer copy and writes float, so residual streams,
- * attention and norms lose nothing. A linear with ReLU whose readers are all such linears writes integers itself.
+ * A form of integer matrix products in a float graph: each linear reads an integer copy and writes float, so residual
+ * streams, attention and norms lose nothing. A linear with ReLU whose readers are all such linears writes integers
+ * itself.
  */
 export const integerGemms: Form = {
   name: 'integer-gemms',

@@ -10,8 +10,9 @@ import { weightSettings } from './weights-only.ts';
 const ELEMENTWISE: ReadonlySet<string> = new Set<OpName>(['add', 'sub', 'mul']);
 
 /**
- * Everything between the embeddings and the head in integers, but softmax and the mask, which XNNPACK has in float only:
- * one partition of its delegate. Norms and GELU stay float between dequantize and quantize, which costs no partition.
+ * A form that computes everything between the embeddings and the head in integers, but softmax and the mask, which
+ * XNNPACK has in float only: one partition of its delegate. Norms and GELU stay float between dequantize and quantize,
+ * which costs no partition.
  */
 export const integerGraph: Form = {
   name: 'integer-graph',
@@ -20,7 +21,10 @@ export const integerGraph: Form = {
   plan: planGraph,
 };
 
-/** The same with softmax, mask and embedding front in integers, for accelerators that compute nothing else. */
+/**
+ * A form like `integerGraph` with softmax, mask and embedding front in integers too, for accelerators that compute
+ * nothing else.
+ */
 export const strictIntegerGraph: Form = {
   name: 'strict-integer-graph',
   summary: 'everything in integers, softmax and a clamped mask too',
@@ -67,7 +71,7 @@ function planGraph(graph: Graph, settings: SettingsMap, request: FormRequest): P
   return { graph, settings, integer, stored, copies, storedFor: new Map() };
 }
 
-/** The float side of a sum of scores and mask that integer softmax reads. */
+/** Finds the mask, a float, in a sum of scores and mask that an integer softmax reads. */
 function maskOf(node: Node, integer: ReadonlySet<Node>): { readonly mask: Node; readonly scores: Node } | null {
   const isMasked = node.op === 'add' && [...node.users].some((user) => user.op === 'softmax' && integer.has(user));
   const mask = node.inputs.find((input) => !integer.has(input));
@@ -75,7 +79,10 @@ function maskOf(node: Node, integer: ReadonlySet<Node>): { readonly mask: Node; 
   return isMasked && mask && scores ? { mask, scores } : null;
 }
 
-/** The nodes that compute on integers: what is chosen, without sums that would stand alone between floats. */
+/**
+ * Finds the nodes that compute on integers: those that the settings choose, without sums that would stand alone between
+ * floats.
+ */
 function integerNodes(graph: Graph, settings: SettingsMap, integerOutputs: boolean): ReadonlySet<Node> {
   const isChosen = (node: Call) => {
     const scheme = settings.get(node)?.scheme;
@@ -88,7 +95,7 @@ function integerNodes(graph: Graph, settings: SettingsMap, integerOutputs: boole
   const feedsIntegers = (node: Node): boolean =>
     (integerOutputs && outputs.has(node)) ||
     [...node.users].some((user) => integer.has(user) && (!isMover(user) || feedsIntegers(user)));
-  // Each round takes out what the last one left alone, until nothing changes: a chain of sums goes link by link.
+  // Each round removes the nodes that the last one isolated, until nothing changes: a chain of sums goes link by link.
   for (let before = -1; before !== integer.size; ) {
     before = integer.size;
     for (const node of nodes) {
@@ -113,13 +120,13 @@ class Classes {
     this.#settings = settings;
   }
 
-  /** The class of a value that an op computes, made at first sight. */
+  /** Gives the class of a value that an op computes, which is made when it is first asked for. */
   add(node: Node): ValueClass {
     const root = this.#root(node);
     const known = this.#classes.get(root);
     if (known) return known;
     const method = this.#settings.get(node as Call)?.range ?? this.#request.range;
-    // Of the ops whose scale is fixed, the form has only this one in integers.
+    // Softmax is the only op with a fixed scale that the form computes in integers.
     const fixed = node.op === 'softmax' ? fixedQuant(node.op, this.#dtype) : undefined;
     const values: ValueClass = {
       dtype: this.#dtype,
@@ -132,21 +139,24 @@ class Classes {
     return values;
   }
 
-  /** A moved value takes the class of what is moved; several that are moved into one share a class. */
+  /** Puts a moved value into the class of its source; several that are moved into one share a class. */
   join(moved: Node, source: Node): void {
     const from = this.add(source);
     const target = this.#root(moved);
     const root = this.#root(source);
     if (target === root) return;
-    const other = this.#classes.get(target);
+    const earlier = this.#classes.get(target);
     this.#parents.set(target, root);
-    if (!other) return;
-    from.members.push(...other.members);
-    from.symmetric ||= other.symmetric;
+    if (!earlier) return;
+    from.members.push(...earlier.members);
+    from.symmetric ||= earlier.symmetric;
     this.#classes.delete(target);
   }
 
-  /** The range comes from the scores; one mask serves all layers, and is held below the scores of each. */
+  /**
+   * Gives the class of a mask or a masked sum. Its range comes from the scores; one mask serves all layers, and is held
+   * below the scores of each.
+   */
   addAttention(node: Node, scores: Node, attention: 'mask' | 'masked'): ValueClass {
     const known = this.#classes.get(this.#root(node));
     if (known?.attention) {

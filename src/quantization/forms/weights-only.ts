@@ -2,7 +2,10 @@ import type { Call } from '../../ir/graph.ts';
 import { hasWeight, isFront, isNarrow, isTable, type NodeScheme, type Settings } from '../settings.ts';
 import type { Form, FormRequest } from './form.ts';
 
-/** Settings of a node with a weight or table; undefined for others. Narrow heads and the front stay float. */
+/**
+ * The settings of a node with a weight or table; undefined for others. Narrow heads and the linear that reads the
+ * embeddings stay float.
+ */
 export function weightSettings(node: Call, scheme: NodeScheme, request: FormRequest): Settings | undefined {
   const { granularity, rounding, range } = request;
   if (!isTable(node) && !hasWeight(node)) return undefined;
@@ -12,8 +15,9 @@ export function weightSettings(node: Call, scheme: NodeScheme, request: FormRequ
 }
 
 /**
- * Integer weights, float values: no calibration. `dynamic` linears find the range of what they read in each run
- * (ONNX: DynamicQuantizeLinear, MatMulInteger; TFLite: hybrid FULLY_CONNECTED); `w4` weights have 4 bits. Tables are 8-bit.
+ * A form of integer weights and float values, without calibration. `dynamic` linears find the range of what they read
+ * in each run (ONNX: DynamicQuantizeLinear, MatMulInteger; TFLite: hybrid FULLY_CONNECTED); `w4` weights have 4 bits.
+ * Tables are 8-bit.
  */
 export const weightsOnly: Form = {
   name: 'weights-only',

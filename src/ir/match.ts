@@ -1,5 +1,5 @@
 import type { Constant, Node } from './graph.ts';
-import { type Miss, type Trace, traceOf, withArticle } from './miss.ts';
+import { type Miss, numberText, type Trace, traceOf, withArticle } from './miss.ts';
 import type { Attrs } from './op.ts';
 import { type AttrsOf, type OpName, opDef } from './ops/index.ts';
 import { sizeOf } from './shape.ts';
@@ -54,14 +54,13 @@ const SCALAR_TOLERANCE = 2 ** -10;
 
 /** A constant with one element of about this value. */
 export function scalar(value: number): Pattern<unknown> {
-  const text = String(Number(value.toPrecision(6)));
   return {
-    text,
+    text: String(Number(value.toPrecision(6))),
     size: 1,
     *fit(node, bound, trace) {
       const found = scalarOf(node);
       if (found !== null && Math.abs(found - value) <= SCALAR_TOLERANCE * Math.abs(value)) yield bound;
-      else trace?.miss(node, `the number ${text}`);
+      else trace?.miss(node, numberText(value));
     },
   };
 }
@@ -88,16 +87,16 @@ export function op<O extends OpName, const P extends readonly Pattern<unknown>[]
         trace?.miss(node, withArticle(name));
         return;
       }
+      const inside = trace?.past(1);
       if (node.inputs.length !== inputs.length) {
-        trace?.miss(node, `one with ${inputs.length} inputs, not ${node.inputs.length}`);
+        inside?.miss(node, `one with ${inputs.length} inputs, not ${node.inputs.length}`);
         return;
       }
       for (const [key, value] of wanted) {
         if ((node.attrs as Attrs)[key] === value) continue;
-        trace?.miss(node, `one with ${key} ${value}, not ${(node.attrs as Attrs)[key]}`);
+        inside?.miss(node, `one with ${key} ${value}, not ${(node.attrs as Attrs)[key]}`);
         return;
       }
-      const inside = trace?.past(1);
       yield* fitInputs(node, 'as written', inputs, 0, bound, inside);
       if (opDef(name).commutative) yield* fitInputs(node, 'reversed', inputs, 0, bound, inside);
     },

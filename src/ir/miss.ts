@@ -53,7 +53,12 @@ function kindOf(node: Node): string {
   if (node.op !== 'constant') return withArticle(node.op);
   const { dtype, shape } = node.tensor;
   const isNumber = dtype === 'f32' && sizeOf(shape) === 1;
-  return isNumber ? `the number ${readF32(node.tensor)[0]}` : `a constant ${dtype}${shapeText(shape)}`;
+  return isNumber ? numberText(readF32(node.tensor)[0] as number) : `a constant ${dtype}${shapeText(shape)}`;
+}
+
+/** `the number 0.707107`: with as many digits as tell numbers of patterns apart. */
+export function numberText(value: number): string {
+  return `the number ${Number(value.toPrecision(6))}`;
 }
 
 /** `an add`, `a mul`. */

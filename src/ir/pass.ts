@@ -1,7 +1,7 @@
-import { MbertError } from '../errors.ts';
 import type { Graph, Node } from './graph.ts';
 import { match, type Pattern, why } from './match.ts';
 import { missText } from './miss.ts';
+import { leaveTrail } from './pass-trail.ts';
 import type { Statistics, StatisticsRequest } from './statistics.ts';
 import type { CalibrationRuns } from './text-runs.ts';
 import { verifyGraph } from './verify-graph.ts';
@@ -38,7 +38,7 @@ export interface PassObserver {
   /** A graph that passes are about to run on. */
   starts?(graph: Graph): void;
   /** A pass has run for so long and left a valid graph. */
-  after?(graph: Graph, pass: Pass, report: PassReport, timeMs: number): void;
+  after?(graph: Graph, pass: string, report: PassReport, timeMs: number): void;
   /** A pass that is one rule has looked at a node. */
   tried?(attempt: Attempt): void;
 }
@@ -75,12 +75,6 @@ function withoutStored(context: PassContext): PassContext {
   return { ...context, keeps: (node) => isStored(node) || context.keeps(node) };
 }
 
-/** The pass that an error came from, and those that had run before it. */
-export interface PassTrail {
-  readonly pass: string;
-  readonly behind: readonly string[];
-}
-
 /** Runs passes in order and verifies the graph after each. An error that is a bug carries its `PassTrail`. */
 export async function runPasses(
   graph: Graph,
@@ -91,38 +85,45 @@ export async function runPasses(
   for (const observer of observers) observer.starts?.(graph);
   const reports: (PassReport & { pass: Pass })[] = [];
   for (const pass of passes) {
-    const { report, timeMs } = await onTrail(pass, reports, async () => {
-      const start = performance.now();
-      const found = await pass.run(graph, withoutStored(context));
-      const end = performance.now();
-      graph.prune();
-      verifyGraph(graph, pass.name);
-      return { report: found, timeMs: end - start };
+    const behind = reports.map((each) => each.pass.name);
+    const report = await runStep(graph, pass.name, () => pass.run(graph, withoutStored(context)), {
+      observers,
+      behind,
     });
     reports.push({ ...report, pass });
-    for (const observer of observers) observer.after?.(graph, pass, report, timeMs);
   }
   return reports;
 }
 
-/** An answer to the user stays as it is: nothing is wrong with the pass. */
-async function onTrail<T>(pass: Pass, ran: readonly { readonly pass: Pass }[], work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (cause) {
-    const isBug = cause instanceof Error && !(cause instanceof MbertError && cause.code !== 'INVALID_GRAPH');
-    // Where passes run inside a pass, the inner ones are the ones to know.
-    if (isBug && trailOf(cause) === undefined && Object.isExtensible(cause)) {
-      const passTrail: PassTrail = { pass: pass.name, behind: ran.map((each) => each.pass.name) };
-      Object.assign(cause, { passTrail });
-    }
-    throw cause;
-  }
+/** Runs a change of the graph whose report says more than a pass's; it is verified and observed as a pass is. */
+export function runAsPass<R extends PassReport>(
+  graph: Graph,
+  name: string,
+  change: () => R | Promise<R>,
+  observers: readonly PassObserver[],
+): Promise<R> {
+  for (const observer of observers) observer.starts?.(graph);
+  return runStep(graph, name, change, { observers, behind: [] });
 }
 
-/** Where in a run of passes an error came from, if it came from there. */
-export function trailOf(cause: unknown): PassTrail | undefined {
-  return cause instanceof Error && 'passTrail' in cause ? (cause.passTrail as PassTrail) : undefined;
+async function runStep<R extends PassReport>(
+  graph: Graph,
+  name: string,
+  change: () => R | Promise<R>,
+  { observers, behind }: { readonly observers: readonly PassObserver[]; readonly behind: readonly string[] },
+): Promise<R> {
+  try {
+    const start = performance.now();
+    const report = await change();
+    const timeMs = performance.now() - start;
+    graph.prune();
+    verifyGraph(graph, name);
+    for (const observer of observers) observer.after?.(graph, name, report, timeMs);
+    return report;
+  } catch (cause) {
+    leaveTrail(cause, { pass: name, behind });
+    throw cause;
+  }
 }
 
 /** A pattern and what to do where it fits. */

@@ -12,7 +12,7 @@ const bare = where(
 );
 
 /** The rows of the weight are the outputs. */
-const bias = where(weight('bias'), 'with one number for each output', ({ type }, { weight: rows }) => {
+const bias = where(weight('bias'), 'with a number for each output', ({ type }, { weight: rows }) => {
   return type.shape.length === 1 && type.shape[0] === rows?.type.shape[0];
 });
 

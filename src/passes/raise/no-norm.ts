@@ -8,7 +8,7 @@ import { moduleOf } from './names.ts';
 
 /** A constant with one number for each channel of what is bound as x, and no axes that x does not have. */
 function perChannel<const N extends string>(name: N): Pattern<{ readonly [K in N]: Constant }> {
-  return where(weight(name), 'with one number a channel', (node, { x }) => {
+  return where(weight(name), 'with a number for each channel', (node, { x }) => {
     if (node.op !== 'constant' || x === undefined || x.op === 'constant') return false;
     const { shape } = node.tensor;
     const channels = x.type.shape.at(-1);

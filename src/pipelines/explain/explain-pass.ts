@@ -164,8 +164,10 @@ function regularExpression(text: string): RegExp {
   }
 }
 
-/** The node that `name: reason` is about: names may hold colons, so the longest that fits. */
+/** The node that `name: reason` or `name and 3 more: reason` is about: names may hold colons, so the longest that fits. */
 function nameIn(line: string, names: readonly string[]): string {
-  const fitting = names.filter((name) => line.startsWith(`${name}: `));
+  const fitting = names.filter(
+    (name) => line.startsWith(name) && /^(?: and \d+ more)?: /.test(line.slice(name.length)),
+  );
   return fitting.reduce((longest, name) => (name.length > longest.length ? name : longest), '');
 }

@@ -154,7 +154,7 @@ export function where<C>(
 }
 
 /** The same pattern under a shorter text. */
-export function written<C>(text: string, pattern: Pattern<C>): Pattern<C> {
+export function printedAs<C>(text: string, pattern: Pattern<C>): Pattern<C> {
   return { text, size: pattern.size, fit: pattern.fit };
 }
 

@@ -30,10 +30,11 @@ export interface PassContext {
   readonly tokenCounts?: Float64Array | undefined;
   /** For split-embedding. */
   readonly embeddingRank?: EmbeddingRank | undefined;
+  /** Hear what passes do while they run. */
   readonly observers?: readonly PassObserver[] | undefined;
 }
 
-/** Hears what passes do while they run. */
+/** Listener to passes: each hook is heard where it is there. */
 export interface PassObserver {
   /** A graph that passes are about to run on. */
   starts?(graph: Graph): void;
@@ -155,7 +156,8 @@ export function rewrite<C>(rule: Rule<C>): Pass {
         const made = found === null ? missed(pattern, node) : applied(rule, graph, found, node, context);
         if (made.outcome === 'rewritten') rewrites++;
         if (made.isReported) declined.push(`${at}: ${made.reason}`);
-        for (const listener of listeners) listener.tried?.({ name: at, op, fitted: pattern.size, ...made });
+        const { outcome, reason, fitted = pattern.size } = made;
+        for (const listener of listeners) listener.tried?.({ name: at, op, outcome, fitted, reason });
       }
       return { rewrites, declined };
     },

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { any, either, match, op, type Pattern, scalar, weight, where, why, written } from '../../src/ir/match.ts';
+import { any, either, match, op, type Pattern, printedAs, scalar, weight, where, why } from '../../src/ir/match.ts';
 import { missText } from '../../src/ir/miss.ts';
 import { raisePasses } from '../../src/passes/raise/raise.ts';
 import { graphOf } from '../core.ts';
@@ -117,7 +117,7 @@ test.each([
   [op('linear', [any('x'), weight('w')], { activation: 'none' }), 'linear(x, constant w) {activation: none}'],
   [either(op('relu', [any('x')]), scalar(Math.SQRT2)), '(relu(x) | 1.41421)'],
   [where(weight('b'), 'of one axis', () => true), 'constant b of one axis'],
-  [op('sqrt', [written('variance', norm)]), 'sqrt(variance)'],
+  [op('sqrt', [printedAs('variance', norm)]), 'sqrt(variance)'],
 ])('a pattern prints as %#: %s', (pattern, text) => {
   expect(pattern.text).toBe(text);
 });

@@ -1,4 +1,4 @@
-import { any, either, op, type Pattern, scalar, written } from '../../ir/match.ts';
+import { any, either, op, type Pattern, printedAs, scalar } from '../../ir/match.ts';
 import { rewrite } from '../../ir/pass.ts';
 
 /** a b c, however the three are grouped. */
@@ -8,7 +8,7 @@ function product<A, B, C>(a: Pattern<A>, b: Pattern<B>, c: Pattern<C>): Pattern<
     op('mul', [op('mul', [a, c]), b]),
     op('mul', [op('mul', [b, c]), a]),
   ) as Pattern<A & B & C>;
-  return written(`product(${a.text}, ${b.text}, ${c.text})`, grouped);
+  return printedAs(`product(${a.text}, ${b.text}, ${c.text})`, grouped);
 }
 
 const x = any('x');

@@ -10,14 +10,14 @@ import { fileURLToPath } from 'node:url';
 const LAYERS = [
   ['errors.ts', 'version.ts', 'reports/html/page/'],
   ['io/', 'ir/', 'metrics/'],
-  ['formats/', 'solve/', 'diff/', 'gradient/'],
+  ['formats/', 'solve/', 'diff/', 'gradient/', 'observers/'],
   ['runtimes/', 'exporters/', 'importers/', 'models/', 'passes/', 'samples/', 'quantization/'],
   ['calibration/', 'lint/', 'options/'],
   ['opened/'],
   ['pipelines/evaluate/'],
   ['pipelines/write/'],
   ['pipelines/fit/'],
-  ['bench', 'convert', 'diff', 'inspect', 'quantize', 'verify'].map((command) => `pipelines/${command}/`),
+  ['bench', 'convert', 'diff', 'inspect', 'explain', 'quantize', 'verify'].map((command) => `pipelines/${command}/`),
   ['reports/'],
   ['commands/', 'index.ts'],
 ];

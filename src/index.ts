@@ -8,10 +8,11 @@ export { importers, openSource } from './importers/index.ts';
 export { type ModelFile, type OutputFile, openFile, writeFiles } from './io/files.ts';
 export { evaluate } from './ir/evaluate.ts';
 export { type Call, type Constant, Graph, type Input, type Node, type Output } from './ir/graph.ts';
-export { any, either, match, op, type Pattern, scalar, weight } from './ir/match.ts';
+export { any, either, match, op, type Pattern, scalar, weight, where, why } from './ir/match.ts';
+export { type Miss, missText } from './ir/miss.ts';
 export type { Attr, Attrs } from './ir/op.ts';
 export { type OpName, ops } from './ir/ops/index.ts';
-export { type Pass, type PassContext, type PassReport, rewrite, runPasses } from './ir/pass.ts';
+export { type Pass, type PassContext, type PassObserver, type PassReport, rewrite, runPasses } from './ir/pass.ts';
 export type { Bindings, Dim, Shape } from './ir/shape.ts';
 export {
   convertTensor,
@@ -39,6 +40,7 @@ export {
   type TransferOptions,
   transferLosses,
 } from './pipelines/evaluate/transfer.ts';
+export { type ExplainOptions, type Explanation, explainPass } from './pipelines/explain/explain-pass.ts';
 export { type InspectOptions, type InspectResult, inspect } from './pipelines/inspect/inspect.ts';
 export {
   type QuantizedFile,

@@ -4,6 +4,7 @@ import { convertText } from '../reports/text.ts';
 import type { CommandSpec } from './command.ts';
 import * as flags from './flags.ts';
 import { warn } from './io.ts';
+import { printPassTimes } from './report.ts';
 
 export const command: CommandSpec<Omit<ConvertOptions, 'source'> & { readonly json?: true }> = {
   description:
@@ -12,6 +13,7 @@ export const command: CommandSpec<Omit<ConvertOptions, 'source'> & { readonly js
     ...flags.shapeFlags,
     ...flags.writingFlags,
     ...flags.passFlags,
+    ...flags.observeFlags,
     { flags: '--verify', says: 'run source and result on seeded inputs and compare; exit 1 if they differ' },
     ...flags.evidenceFlags,
     flags.json,
@@ -24,6 +26,7 @@ export const command: CommandSpec<Omit<ConvertOptions, 'source'> & { readonly js
     './minilm -o fast.tflite --passes layer-norm-to-no-norm,gelu-to-relu --calibrate texts.txt --verify',
     './minilm -o fast.onnx --passes layer-norm-to-no-norm --calibrate train.txt --data dev.tsv --max-drop 1',
     './mobilebert-ln -o fast.tflite --passes layer-norm-to-no-norm,gelu-to-relu --calibrate texts.txt --distill 1000',
+    './checkpoint -o model.onnx --dump-passes passes/ --time-passes',
     './minilm -o small.onnx --passes split-embedding --embedding-rank 128 --calibrate texts.txt',
   ],
   notes: ['--max-drop: norms and activations that are too sensitive stay as they are until it holds'],
@@ -37,6 +40,7 @@ export const command: CommandSpec<Omit<ConvertOptions, 'source'> & { readonly js
     progress.clear();
     warn(io, result.warnings);
     io.out(`${options.json ? JSON.stringify(result, null, 2) : convertText(result)}\n`);
+    printPassTimes(io, result);
     const isVerified = result.results.every(({ verify }) => verify?.ok ?? true);
     return isVerified && (result.fit?.failures.length ?? 0) === 0 ? 0 : 1;
   },

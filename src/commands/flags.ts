@@ -64,6 +64,15 @@ export const passFlags: readonly Flag[] = [
   },
 ];
 
+/** What is to be seen of passes while they run. */
+export const observeFlags: readonly Flag[] = [
+  {
+    flags: '--dump-passes <dir>',
+    says: 'write the graph as text before the passes and behind each that changed it, with diffs',
+  },
+  { flags: '--time-passes', says: 'print to stderr what each pass took; in JSON it is passTimes' },
+];
+
 export const vocab: Flag = { flags: '--vocab <file>', says: "vocab.txt in place of the model's own" };
 
 /** How a file is written, and what it carries. */

@@ -6,7 +6,7 @@ import { inspectText } from '../reports/text.ts';
 import { type CommandSpec, saying } from './command.ts';
 import * as flags from './flags.ts';
 import { type Io, warn } from './io.ts';
-import { printResult, type ReportOptions, wantsPage } from './report.ts';
+import { printPassTimes, printResult, type ReportOptions, wantsPage } from './report.ts';
 
 type Delegate = 'xnnpack' | 'onnxruntime';
 
@@ -21,6 +21,7 @@ export const command: CommandSpec<Omit<InspectOptions, 'source'> & ReportOptions
       choices: ['onnx', 'tflite'],
     },
     saying(flags.passes, 'as in mbert convert'),
+    ...flags.observeFlags,
     {
       flags: '--delegate <name>',
       says: 'which operators of a .tflite file XNNPACK takes, which products of an .onnx file run on integers',
@@ -32,6 +33,7 @@ export const command: CommandSpec<Omit<InspectOptions, 'source'> & ReportOptions
     './mobilebert-sst2 --target tflite > model.graph',
     'model.tflite --delegate xnnpack',
     'int8.onnx --delegate onnxruntime',
+    './mobilebert-sst2 --target onnx --dump-passes passes/ --time-passes',
     './mobilebert-sst2 --json',
     'model.tflite --format html > model.html',
   ],
@@ -52,6 +54,7 @@ export const command: CommandSpec<Omit<InspectOptions, 'source'> & ReportOptions
       json: () => JSON.stringify({ ...result, outline: undefined }, null, 2),
       html: async () => (await import('../reports/inspect-html.ts')).inspectHtml({ ...result, source }),
     });
+    printPassTimes(io, result);
     return 0;
   },
 };

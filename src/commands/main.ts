@@ -1,5 +1,6 @@
 import { Command, CommanderError, Option } from 'commander';
 import { MbertError } from '../errors.ts';
+import { type PassTrail, trailOf } from '../ir/pass-trail.ts';
 import { VERSION } from '../version.ts';
 import type { CommandSpec, Flag } from './command.ts';
 import { type Io, processIo, showProgress } from './io.ts';
@@ -50,7 +51,12 @@ const commands: readonly CommandEntry[] = [
     summary: 'time models beside each other in the real runtimes',
     load: () => import('./bench.ts'),
   },
-  { name: 'passes', args: '', summary: 'list the passes', load: () => import('./passes.ts') },
+  {
+    name: 'passes',
+    args: '[model]',
+    summary: 'list the passes, or explain what one left alone',
+    load: () => import('./passes.ts'),
+  },
 ];
 
 /** Every command with its flags, for the docs. */
@@ -88,8 +94,16 @@ export async function main(argv: readonly string[], io: Io = processIo): Promise
       return WRONG_INPUT;
     }
     io.err(`This is a bug in mbert ${VERSION}:\n${cause instanceof Error ? cause.stack : String(cause)}\n`);
+    const trail = trailOf(cause);
+    if (trail) io.err(`${trailText(trail)}\n`);
     return BUG;
   }
+}
+
+/** Where to look: the graph as it was before the pass that failed. */
+function trailText({ pass, behind }: PassTrail): string {
+  const before = behind.length > 0 ? `, behind ${behind.join(', ')}` : '';
+  return `in pass ${pass}${before}; --dump-passes DIR writes the graph before it`;
 }
 
 /** `mbert diff …` and `mbert help diff`. */

@@ -5,7 +5,7 @@ import { quantizeText } from '../reports/quantize.ts';
 import type { CommandSpec } from './command.ts';
 import * as flags from './flags.ts';
 import { warn } from './io.ts';
-import { printResult, type ReportOptions, wantsPage } from './report.ts';
+import { printPassTimes, printResult, type ReportOptions, wantsPage } from './report.ts';
 
 export const command: CommandSpec<Omit<QuantizeOptions, 'source'> & ReportOptions> = {
   description:
@@ -14,6 +14,7 @@ export const command: CommandSpec<Omit<QuantizeOptions, 'source'> & ReportOption
     ...flags.shapeFlags,
     ...flags.writingFlags,
     ...flags.passFlags,
+    ...flags.observeFlags,
     ...flags.reportFlags(),
     ...flags.quantizationFlags,
     ...flags.evidenceFlags,
@@ -44,6 +45,7 @@ export const command: CommandSpec<Omit<QuantizeOptions, 'source'> & ReportOption
       json: () => jsonText(result),
       html: async () => (await import('../reports/quantize-html.ts')).quantizeHtml(result),
     });
+    printPassTimes(io, result);
     const failures = [...(result.fit?.failures ?? []), ...result.results.flatMap((file) => file.failures)];
     return failures.length === 0 ? 0 : 1;
   },

@@ -2,6 +2,8 @@ import { existsSync, statSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
 import { MbertError } from '../errors.ts';
 import { writeFiles } from '../io/files.ts';
+import type { PassTime } from '../observers/pass-times.ts';
+import { passTimesText } from '../reports/pass-times.ts';
 import type { Io } from './io.ts';
 
 /** How a command prints its result, and where it writes the page. */
@@ -38,6 +40,11 @@ export async function printResult<F extends string>(
   const chosen = json ? 'json' : format;
   const text = await forms[chosen]();
   io.out(chosen === 'html' ? text : `${text}\n`);
+}
+
+/** Prints what each pass took, where that was asked for. */
+export function printPassTimes(io: Io, { passTimes }: { readonly passTimes?: readonly PassTime[] }): void {
+  if (passTimes !== undefined) io.err(`${passTimesText(passTimes)}\n`);
 }
 
 /** The page appears under its name when it is complete. */

@@ -7,6 +7,7 @@ import {
   renameSync,
   rmSync,
   statSync,
+  writeFileSync,
   writeSync,
 } from 'node:fs';
 import { basename, dirname, join, resolve, sep } from 'node:path';
@@ -142,6 +143,16 @@ export async function writeFiles(
     throw fileError(folder, 'cannot be written', cause);
   }
   return done.map(({ path, size }) => ({ path, size }));
+}
+
+/** Writes a small text, its folder made where there is none. */
+export function writeText(path: string, text: string): void {
+  makeFolder(dirname(path));
+  try {
+    writeFileSync(path, text);
+  } catch (cause) {
+    throw fileError(path, 'cannot be written', cause);
+  }
 }
 
 function replaceFile(temporary: string, path: string): void {

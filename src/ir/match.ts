@@ -1,4 +1,5 @@
 import type { Constant, Node } from './graph.ts';
+import { type Miss, numberText, type Trace, traceOf, withArticle } from './miss.ts';
 import type { Attrs } from './op.ts';
 import { type AttrsOf, type OpName, opDef } from './ops/index.ts';
 import { sizeOf } from './shape.ts';
@@ -6,8 +7,16 @@ import { readF32 } from './tensor.ts';
 
 type Bindings = { readonly [name: string]: Node };
 
-/** A function that yields every way in which the node fits, given what is bound already. Nothing to register. */
-export type Pattern<C> = ((node: Node, bound: Bindings) => Iterable<Bindings>) & { readonly captures?: C };
+/** Nodes to look for, described. `C` is what they are captured as. Nothing to register. */
+export interface Pattern<C> {
+  /** As reports print it: `add(mul(x, constant gamma), constant beta)`. */
+  readonly text: string;
+  /** How many parts it has, for telling how near a miss was. Of alternatives the longest counts. */
+  readonly size: number;
+  /** Yields every way in which the node fits, given what is bound already. Tells the trace where it does not. */
+  fit(node: Node, bound: Bindings, trace?: Trace): Iterable<Bindings>;
+  readonly captures?: C;
+}
 
 type CapturesOf<P> = P extends Pattern<infer C> ? C : never;
 type Intersect<U> = (U extends unknown ? (x: U) => void : never) extends (x: infer I) => void ? I : never;
@@ -15,18 +24,28 @@ type Merge<P extends readonly Pattern<unknown>[]> = Intersect<{ [K in keyof P]: 
 
 /** Any node. The same name twice means the same node. */
 export function any<const N extends string>(name: N): Pattern<{ readonly [K in N]: Node }> {
-  return function* (node, bound) {
-    const earlier = bound[name];
-    if (earlier === undefined) yield { ...bound, [name]: node };
-    else if (earlier === node) yield bound;
+  return {
+    text: name,
+    size: 1,
+    *fit(node, bound, trace) {
+      const earlier = bound[name];
+      if (earlier === undefined) yield { ...bound, [name]: node };
+      else if (earlier === node) yield bound;
+      else trace?.miss(node, `${earlier.name} again (${name})`);
+    },
   };
 }
 
 /** A constant of any value. */
 export function weight<const N extends string>(name: N): Pattern<{ readonly [K in N]: Constant }> {
   const anyNode = any(name);
-  return function* (node, bound) {
-    if (node.op === 'constant') yield* anyNode(node, bound);
+  return {
+    text: `constant ${name}`,
+    size: 1,
+    *fit(node, bound, trace) {
+      if (node.op === 'constant') yield* anyNode.fit(node, bound, trace);
+      else trace?.miss(node, `a constant (${name})`);
+    },
   };
 }
 
@@ -35,9 +54,14 @@ const SCALAR_TOLERANCE = 2 ** -10;
 
 /** A constant with one element of about this value. */
 export function scalar(value: number): Pattern<unknown> {
-  return function* (node, bound) {
-    const found = scalarOf(node);
-    if (found !== null && Math.abs(found - value) <= SCALAR_TOLERANCE * Math.abs(value)) yield bound;
+  return {
+    text: String(Number(value.toPrecision(6))),
+    size: 1,
+    *fit(node, bound, trace) {
+      const found = scalarOf(node);
+      if (found !== null && Math.abs(found - value) <= SCALAR_TOLERANCE * Math.abs(value)) yield bound;
+      else trace?.miss(node, numberText(value));
+    },
   };
 }
 
@@ -54,38 +78,100 @@ export function op<O extends OpName, const P extends readonly Pattern<unknown>[]
   attrs: Partial<AttrsOf<O>> = {},
 ): Pattern<Merge<P>> {
   const wanted = Object.entries(attrs as Attrs);
-  return function* (node, bound) {
-    if (node.op !== name || node.inputs.length !== inputs.length) return;
-    for (const [key, value] of wanted) if ((node.attrs as Attrs)[key] !== value) return;
-    yield* matchInputs(node.inputs, inputs, 0, bound);
-    if (opDef(name).commutative) yield* matchInputs([...node.inputs].reverse(), inputs, 0, bound);
+  const shown = wanted.length === 0 ? '' : ` {${wanted.map(([key, value]) => `${key}: ${value}`).join(', ')}}`;
+  return {
+    text: `${name}(${inputs.map(({ text }) => text).join(', ')})${shown}`,
+    size: inputs.reduce((sum, { size }) => sum + size, 1),
+    *fit(node, bound, trace) {
+      if (node.op !== name) {
+        trace?.miss(node, withArticle(name));
+        return;
+      }
+      const inside = trace?.past(1);
+      if (node.inputs.length !== inputs.length) {
+        inside?.miss(node, `one with ${inputs.length} inputs, not ${node.inputs.length}`);
+        return;
+      }
+      for (const [key, value] of wanted) {
+        if ((node.attrs as Attrs)[key] === value) continue;
+        inside?.miss(node, `one with ${key} ${value}, not ${(node.attrs as Attrs)[key]}`);
+        return;
+      }
+      yield* fitInputs(node, 'as written', inputs, 0, bound, inside);
+      if (opDef(name).commutative) yield* fitInputs(node, 'reversed', inputs, 0, bound, inside);
+    },
   };
 }
 
-function* matchInputs(
-  nodes: readonly Node[],
+function* fitInputs(
+  node: Node,
+  order: 'as written' | 'reversed',
   patterns: readonly Pattern<unknown>[],
   at: number,
   bound: Bindings,
+  trace: Trace | undefined,
 ): Iterable<Bindings> {
+  const position = order === 'reversed' ? node.inputs.length - 1 - at : at;
   const pattern = patterns[at];
-  const node = nodes[at];
-  if (pattern === undefined || node === undefined) {
+  const input = node.inputs[position];
+  if (pattern === undefined || input === undefined) {
     yield bound;
     return;
   }
-  for (const next of pattern(node, bound)) yield* matchInputs(nodes, patterns, at + 1, next);
+  const behind = trace?.past(pattern.size);
+  for (const next of pattern.fit(input, bound, trace?.at(node, position))) {
+    yield* fitInputs(node, order, patterns, at + 1, next, behind);
+  }
 }
 
 /** The first of several patterns that fits. */
 export function either<const P extends readonly Pattern<unknown>[]>(...patterns: P): Pattern<CapturesOf<P[number]>> {
-  return function* (node, bound) {
-    for (const pattern of patterns) yield* pattern(node, bound);
+  return {
+    text: `(${patterns.map(({ text }) => text).join(' | ')})`,
+    size: patterns.reduce((most, { size }) => Math.max(most, size), 0),
+    *fit(node, bound, trace) {
+      for (const pattern of patterns) yield* pattern.fit(node, bound, trace);
+    },
   };
+}
+
+/** A pattern whose node meets a condition as well; `says` completes "the pattern has one …". */
+export function where<C>(
+  pattern: Pattern<C>,
+  says: string,
+  meets: (node: Node, bound: Bindings) => boolean,
+): Pattern<C> {
+  return {
+    text: `${pattern.text} ${says}`,
+    size: pattern.size,
+    *fit(node, bound, trace) {
+      for (const next of pattern.fit(node, bound, trace)) {
+        if (meets(node, next)) yield next;
+        else trace?.past(pattern.size).miss(node, `one ${says}`);
+      }
+    },
+  };
+}
+
+/** The same pattern under a shorter text. */
+export function printedAs<C>(text: string, pattern: Pattern<C>): Pattern<C> {
+  return { text, size: pattern.size, fit: pattern.fit };
 }
 
 /** The captures of a pattern at a node, or null. */
 export function match<C>(pattern: Pattern<C>, node: Node): C | null {
-  for (const bound of pattern(node, {})) return bound as C;
+  for (const bound of pattern.fit(node, {})) return bound as C;
   return null;
+}
+
+/** The failure of a pattern at a node that comes after most of the pattern has fitted, or null where all of it fits. */
+export function why(pattern: Pattern<unknown>, node: Node): Miss | null {
+  const misses: Miss[] = [];
+  const trace = traceOf((miss) => {
+    const [deepest] = misses;
+    if (deepest === undefined || miss.fitted > deepest.fitted) misses[0] = miss;
+  });
+  for (const _ of pattern.fit(node, {}, trace)) return null;
+  // A pattern of a caller's own may tell nothing.
+  return misses[0] ?? { fitted: 0, node, reader: undefined, position: 0, wanted: pattern.text };
 }

@@ -18,7 +18,7 @@ export async function fromGraph(source: GraphSource, options: OpenOptions): Prom
   ] as const) {
     if (given !== undefined) throw new MbertError('USAGE', `--${flag}: is for checkpoints, ${path} is a graph already`);
   }
-  const reports = options.raise === false ? [] : await raise(graph);
+  const reports = options.raise === false ? [] : await raise(graph, options.observers);
   const task = taskOf(graph);
   const maxPositions = positionsOf(graph);
   return {

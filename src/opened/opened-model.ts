@@ -1,4 +1,5 @@
 import type { Graph } from '../ir/graph.ts';
+import type { PassObserver } from '../ir/pass.ts';
 import type { Task } from '../models/index.ts';
 import type { ModelOptions } from '../options/model.ts';
 import type { ShapeOptions } from '../options/shape.ts';
@@ -7,6 +8,8 @@ import type { Target } from '../passes/index.ts';
 export interface OpenOptions extends ModelOptions {
   /** Graphs only. Default true: high-level ops are found in them. */
   readonly raise?: boolean | undefined;
+  /** Hear the passes that find them. */
+  readonly observers?: readonly PassObserver[] | undefined;
 }
 
 /** A model ready for passes and exporters. */

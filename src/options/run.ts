@@ -1,3 +1,6 @@
+import type { PassObserver } from '../ir/pass.ts';
+import { clearDumps, PassDump } from '../observers/pass-dump.ts';
+import { type PassTime, PassTimes } from '../observers/pass-times.ts';
 import { Stopwatch } from './stopwatch.ts';
 
 /** Hears what is being done: a step's name and, for a step of known size, how much of it is done. */
@@ -10,15 +13,37 @@ export interface RunOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What a call hands down through its steps: where progress goes, whether to go on, and what each part took. */
+/** What is to be seen of passes while they run. */
+export interface ObserveOptions {
+  /** A folder that gets the graph's text before the passes and behind each that changed something, with diffs. */
+  readonly dumpPasses?: string | undefined;
+  /** Adds to the result what each pass took. */
+  readonly timePasses?: boolean | undefined;
+}
+
+/** What a call hands down through its steps: where progress goes, whether to go on, who watches passes, and what each part took. */
 export interface Run {
   /** Tells a step. Throws the abort signal's reason. */
   readonly progress: Progress;
   readonly stopwatch: Stopwatch;
+  /** For the passes that make what is written; trials go without. */
+  readonly observers: readonly RunObserver[];
+  /** Grows as passes run; undefined where nobody asked for it. */
+  readonly passTimes: readonly PassTime[] | undefined;
 }
 
-export function startRun({ progress, signal }: RunOptions): Run {
+interface RunObserver extends PassObserver {
+  forFormat(format: string): RunObserver;
+}
+
+/** Throws USAGE where the dumps would come among other files. */
+export function startRun({ progress, signal, dumpPasses, timePasses }: RunOptions & ObserveOptions): Run {
+  if (dumpPasses !== undefined) clearDumps(dumpPasses);
+  const dump = dumpPasses === undefined ? undefined : new PassDump(dumpPasses);
+  const times = timePasses ? new PassTimes() : undefined;
   return {
+    observers: [dump, times].filter((each) => each !== undefined),
+    passTimes: times?.rows,
     progress(step, done, total) {
       signal?.throwIfAborted();
       progress?.(step, done, total);
@@ -30,6 +55,17 @@ export function startRun({ progress, signal }: RunOptions): Run {
 /** The same run with times of its own, for one of several files. */
 export function timedApart(run: Run): Run {
   return { ...run, stopwatch: new Stopwatch() };
+}
+
+/** The same run for one of the formats that are written: where there are two, their passes are told apart. */
+export function runFor(format: string, formats: readonly string[], run: Run): Run {
+  if (formats.length < 2) return run;
+  return { ...run, observers: run.observers.map((each) => each.forFormat(format)) };
+}
+
+/** The same run for a graph that is not written. */
+export function unobserved(run: Run): Run {
+  return { ...run, observers: [] };
 }
 
 /** Progress within one step. */

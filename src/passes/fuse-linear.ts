@@ -1,38 +1,42 @@
-import type { Call, Graph, Node } from '../ir/graph.ts';
-import type { Pass } from '../ir/pass.ts';
-import { constantLinear, hasOneUse } from './attention.ts';
+import type { Call, Constant, Graph, Node } from '../ir/graph.ts';
+import { any, either, op, weight, where } from '../ir/match.ts';
+import { rewrite } from '../ir/pass.ts';
+import { hasOneUse } from './attention.ts';
 
-/** Builds relu(linear(x)) as one node, where nothing else reads the linear. */
-function withActivation(graph: Graph, relu: Node): Node | null {
-  const linear = relu.inputs[0];
-  if (relu.op !== 'relu' || linear?.op !== 'linear' || linear.attrs.activation !== 'none' || !hasOneUse(graph, linear))
-    return null;
-  return graph.add('linear', linear.inputs, { activation: 'relu' }, linear.name);
+const plain = { activation: 'none' } as const;
+
+const bare = where(
+  op('linear', [any('x'), weight('weight')], plain),
+  'whose result is not stored quantized',
+  (node) => node.type.quant === undefined,
+);
+
+/** The rows of the weight are the outputs. */
+const bias = where(weight('bias'), 'with a number for each output', ({ type }, { weight: rows }) => {
+  return type.shape.length === 1 && type.shape[0] === rows?.type.shape[0];
+});
+
+const linear = either(
+  op('linear', [any('x'), any('weight')], plain),
+  op('linear', [any('x'), any('weight'), any('bias')], plain),
+);
+
+/** The input of a sum or an activation that the pattern has as a linear. */
+function linearOf(root: Node): Call<'linear'> {
+  return root.inputs.find((input) => input.op === 'linear') as Call<'linear'>;
 }
 
-/** Builds linear(x) + b, with b a constant per channel, as one node. */
-function withBias(graph: Graph, add: Call<'add'>): Node | null {
-  for (const [operand, bias] of [add.inputs, [...add.inputs].reverse()] as [Node, Node][]) {
-    const linear = constantLinear(operand);
-    if (!linear || linear.bias || bias.op !== 'constant' || linear.node.attrs.activation !== 'none') continue;
-    const perChannel = bias.type.shape.length === 1 && bias.type.shape[0] === operand.type.shape.at(-1);
-    if (perChannel && hasOneUse(graph, operand))
-      return graph.add('linear', [linear.x, linear.weight, bias], linear.node.attrs, operand.name);
-  }
-  return null;
-}
-
-export const fuseLinear: Pass = {
+/** linear(x) + b with b a constant per channel; relu(linear(x)) in one node. Only where nothing else reads the linear. */
+export const fuseLinear = rewrite({
   name: 'fuse-linear',
   summary: 'relu(x @ W + b)  ->  linear(x, W, b) with activation relu',
   keeps: 'bits',
-  run(graph, context) {
-    let rewrites = 0;
-    for (const node of graph.nodes()) {
-      if (context.keeps(node)) continue;
-      if (graph.replace(node, () => (node.op === 'add' ? withBias(graph, node) : withActivation(graph, node))))
-        rewrites++;
-    }
-    return { rewrites, declined: [] };
+  pattern: either(op('add', [bare, bias]), op('relu', [linear])),
+  unless: (graph, _, root) => (hasOneUse(graph, linearOf(root)) ? null : `${linearOf(root).name} has other readers`),
+  replace(graph: Graph, _, root) {
+    const { inputs, attrs, name } = linearOf(root);
+    if (root.op === 'relu') return graph.add('linear', inputs, { activation: 'relu' }, name);
+    const addend = root.inputs.find((input): input is Constant => input.op === 'constant') as Constant;
+    return graph.add('linear', [...inputs, addend], attrs, name);
   },
-};
+});

@@ -1,9 +1,11 @@
 import { expect, test } from 'vitest';
 import { evaluate } from '../../src/ir/evaluate.ts';
 import type { Graph } from '../../src/ir/graph.ts';
-import { runPasses } from '../../src/ir/pass.ts';
+import { keepNothing, type PassObserver, runPasses } from '../../src/ir/pass.ts';
 import { readF32, type Tensor } from '../../src/ir/tensor.ts';
+import { graphText } from '../../src/ir/text.ts';
 import { passes, selectPasses } from '../../src/passes/index.ts';
+import { raisePasses } from '../../src/passes/raise/raise.ts';
 import { graphOf, randomTensor } from '../core.ts';
 import { SAMPLE_GRAPHS } from './sample-graphs.ts';
 
@@ -44,3 +46,21 @@ for (const [sample, text] of Object.entries(SAMPLE_GRAPHS)) {
     });
   });
 }
+
+test.each(Object.entries(SAMPLE_GRAPHS))('what reports no rewrite leaves the text of %s as it was', async (_, text) => {
+  const graph = graphOf(text);
+  let before = '';
+  const wrong: string[] = [];
+  const observer: PassObserver = {
+    starts: (each) => {
+      before = graphText(each);
+    },
+    after(each, pass, { rewrites }) {
+      const now = graphText(each);
+      if (rewrites > 0 !== (now !== before)) wrong.push(`${pass}: ${rewrites}`);
+      before = now;
+    },
+  };
+  await runPasses(graph, [...raisePasses, ...exact], { ...keepNothing, observers: [observer] });
+  expect(wrong).toEqual([]);
+});

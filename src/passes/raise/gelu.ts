@@ -1,13 +1,14 @@
-import { any, either, op, type Pattern, scalar } from '../../ir/match.ts';
+import { any, either, op, type Pattern, printedAs, scalar } from '../../ir/match.ts';
 import { rewrite } from '../../ir/pass.ts';
 
 /** Matches the product a b c, however the three are grouped. */
 function product<A, B, C>(a: Pattern<A>, b: Pattern<B>, c: Pattern<C>): Pattern<A & B & C> {
-  return either(
+  const grouped = either(
     op('mul', [op('mul', [a, b]), c]),
     op('mul', [op('mul', [a, c]), b]),
     op('mul', [op('mul', [b, c]), a]),
   ) as Pattern<A & B & C>;
+  return printedAs(`product(${a.text}, ${b.text}, ${c.text})`, grouped);
 }
 
 const x = any('x');

@@ -1,5 +1,5 @@
 import type { Constant, Graph, Node } from '../../ir/graph.ts';
-import { any, either, op, type Pattern, scalar, scalarOf, weight } from '../../ir/match.ts';
+import { any, either, op, type Pattern, scalar, scalarOf, weight, where } from '../../ir/match.ts';
 import { rewrite } from '../../ir/pass.ts';
 import { axisOf, sameShape } from '../../ir/shape.ts';
 import { shortestDecimal } from '../../ir/tensor.ts';
@@ -7,12 +7,11 @@ import { moduleOf } from './names.ts';
 
 /** Matches the mean over the last axis, which stays with size 1. */
 function meanOf<C>(x: Pattern<C>): Pattern<C> {
-  return function* (node, bound) {
-    if (node.op !== 'mean' || !node.attrs.keepDims) return;
-    const [input] = node.inputs as readonly [Node];
-    const rank = input.type.shape.length;
-    if (axisOf(node.attrs.axis, rank) === rank - 1) yield* x(input, bound);
-  };
+  const mean = op('mean', [x], { keepDims: true }) as Pattern<C>;
+  return where(mean, 'over the last axis', (node) => {
+    const rank = node.type.shape.length;
+    return node.op === 'mean' && axisOf(node.attrs.axis, rank) === rank - 1;
+  });
 }
 
 const x = any('x');

@@ -1,5 +1,5 @@
 import type { Constant } from '../../ir/graph.ts';
-import { any, op, type Pattern, weight } from '../../ir/match.ts';
+import { any, op, type Pattern, weight, where } from '../../ir/match.ts';
 import { rewrite } from '../../ir/pass.ts';
 import { sizeOf } from '../../ir/shape.ts';
 import { hasOneUse } from '../attention.ts';
@@ -8,15 +8,12 @@ import { moduleOf } from './names.ts';
 
 /** Matches a constant with one number for each channel of the node bound as x, and no axes that x does not have. */
 function perChannel<const N extends string>(name: N): Pattern<{ readonly [K in N]: Constant }> {
-  const constant = weight(name);
-  return function* (node, bound) {
-    const x = bound['x'];
-    if (node.op !== 'constant' || x === undefined || x.op === 'constant') return;
+  return where(weight(name), 'with a number for each channel', (node, { x }) => {
+    if (node.op !== 'constant' || x === undefined || x.op === 'constant') return false;
     const { shape } = node.tensor;
     const channels = x.type.shape.at(-1);
-    const fits = shape.at(-1) === channels && sizeOf(shape) === channels && shape.length <= x.type.shape.length;
-    if (fits) yield* constant(node, bound);
-  };
+    return shape.at(-1) === channels && sizeOf(shape) === channels && shape.length <= x.type.shape.length;
+  });
 }
 
 /** Finds NoNorms. Runs after raise-layer-norm, as the last two steps of a layer norm look the same. */

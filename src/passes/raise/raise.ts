@@ -1,5 +1,5 @@
 import type { Graph } from '../../ir/graph.ts';
-import { type Pass, type PassReport, runPasses } from '../../ir/pass.ts';
+import { keepNothing, type Pass, type PassObserver, type PassReport, runPasses } from '../../ir/pass.ts';
 import { foldConstants } from '../fold-constants.ts';
 import { raiseAttention } from './attention.ts';
 import { raiseAttentionMask } from './attention-mask.ts';
@@ -48,6 +48,9 @@ export const raisePasses: readonly Pass[] = [
  * Finds the high-level ops in a graph that another tool has taken apart: norms, activations, linears with their biases,
  * attention. What it finds is exact up to f32 rounding; what it declines is in the reports.
  */
-export function raise(graph: Graph): Promise<readonly (PassReport & { readonly pass: Pass })[]> {
-  return runPasses(graph, raisePasses);
+export function raise(
+  graph: Graph,
+  observers: readonly PassObserver[] = [],
+): Promise<readonly (PassReport & { readonly pass: Pass })[]> {
+  return runPasses(graph, raisePasses, { ...keepNothing, observers });
 }

@@ -4,7 +4,7 @@ import type { OpenedModel } from '../../opened/opened-model.ts';
 import type { EvidenceOptions } from '../../options/evidence.ts';
 import type { ModelOptions } from '../../options/model.ts';
 import { noChangingPass, type PassChoice, type PassOptions, passChoice } from '../../options/passes.ts';
-import { type Run, type RunOptions, startRun } from '../../options/run.ts';
+import { type ObserveOptions, type Run, type RunOptions, runFor, startRun, unobserved } from '../../options/run.ts';
 import type { ShapeOptions } from '../../options/shape.ts';
 import { type Writing, type WritingOptions, writingOf } from '../../options/writing.ts';
 import { changingPasses } from '../../passes/index.ts';
@@ -25,7 +25,8 @@ export interface ConvertOptions
     PassOptions,
     WritingOptions,
     EvidenceOptions,
-    RunOptions {
+    RunOptions,
+    ObserveOptions {
   /** A checkpoint, model file or folder of any known format. */
   readonly source: string;
   /** A .tflite or .onnx file, or a folder that gets one of each. */
@@ -61,7 +62,7 @@ export async function convert(options: ConvertOptions): Promise<ConvertResult> {
   const plans = writePlans(options.output);
   const run = startRun(options);
   run.progress('reading');
-  const original = await openModel(options.source, options);
+  const original = await openModel(options.source, { ...options, observers: run.observers });
   try {
     const { sequenceLength, batch, choices } = options;
     const making: Making = { shape: { sequenceLength, batch, choices }, passes, writing, run };
@@ -71,10 +72,10 @@ export async function convert(options: ConvertOptions): Promise<ConvertResult> {
     if (changed.fit) options.changed?.(changed.fit);
     const results: ConvertedFile[] = [];
     for (const plan of plans) {
-      const written = await write(changed, plan, making);
+      const written = await write(changed, plan, { ...making, run: runFor(plan.target, targets, run) });
       results.push(options.verify ? { ...written, ...(await check(original, changed, plan, making)) } : written);
     }
-    return writtenResult(options.source, changed, results);
+    return writtenResult(options.source, changed, results, run);
   } finally {
     original.close();
   }
@@ -149,7 +150,8 @@ async function writeInMemory(
   { target, path }: WritePlan,
   { shape, passes, writing, run }: Making,
 ): Promise<Uint8Array> {
-  const { graph } = await prepare(model, target, { shape, passes, softmax: writing.softmax, run });
+  const { softmax } = writing;
+  const { graph } = await prepare(model, target, { shape, passes, softmax, run: unobserved(run) });
   const inOneFile = { ...writing, externalData: false };
   return bytesOf(exportGraph(model, graph, { target, name: basename(path), writing: inOneFile }));
 }

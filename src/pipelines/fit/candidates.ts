@@ -1,7 +1,7 @@
 import { copyGraph } from '../../ir/copy-graph.ts';
 import type { Graph, Node } from '../../ir/graph.ts';
+import { runAsPass } from '../../ir/pass.ts';
 import type { TextRuns } from '../../ir/text-runs.ts';
-import { verifyGraph } from '../../ir/verify-graph.ts';
 import type { Evidence } from '../../options/evidence.ts';
 import type { PassChoice } from '../../options/passes.ts';
 import { type Run, within } from '../../options/run.ts';
@@ -103,9 +103,12 @@ async function fitKeeping(
   const keeps = (node: Node) => kept.has(node.name) || choice.keeps(node);
   const student = copyGraph(graph);
   const step = count === 1 ? 'fitting' : `fitting, try ${count}, ${kept.size} kept`;
-  const passes = await fitTogether(student, fitted, { keeps, runs, teacher: original }, within(run, step));
-  student.prune();
-  verifyGraph(student, fitted.map(({ name }) => name).join(' and '));
+  const sweep = async () => {
+    const reports = await fitTogether(student, fitted, { keeps, runs, teacher: original }, within(run, step));
+    return { reports, rewrites: reports.reduce((sum, { rewrites }) => sum + rewrites, 0), declined: [] };
+  };
+  const names = fitted.map(({ name }) => name).join(' and ');
+  const { reports: passes } = await runAsPass(student, names, sweep, run.observers);
   return measureCandidate(student, [...kept], passes, job);
 }
 

@@ -2,13 +2,11 @@ import { openRuns } from '../../calibration/token-runs.ts';
 import { MbertError } from '../../errors.ts';
 import { copyGraph } from '../../ir/copy-graph.ts';
 import type { Graph, Node } from '../../ir/graph.ts';
-import { runPasses } from '../../ir/pass.ts';
+import { keepNothing, runAsPass, runPasses } from '../../ir/pass.ts';
 import type { Dim } from '../../ir/shape.ts';
-import { verifyGraph } from '../../ir/verify-graph.ts';
 import { classReaderOf } from '../../opened/class-labels.ts';
 import type { OpenedModel } from '../../opened/opened-model.ts';
 import { type Evidence, evidenceOf } from '../../options/evidence.ts';
-import type { PassChoice } from '../../options/passes.ts';
 import type { ShapeOptions } from '../../options/shape.ts';
 import { foldConstants } from '../../passes/fold-constants.ts';
 import { fuseLinear } from '../../passes/fuse-linear.ts';
@@ -48,11 +46,11 @@ export async function fitModel(
   }
   const graph = model.reference();
   if (passes.distill !== undefined) refuseUntrainable(graph);
-  await runPasses(graph, [foldConstants, fuseLinear]);
+  await runPasses(graph, [foldConstants, fuseLinear], { ...keepNothing, observers: run.observers });
   const original = copyGraph(graph);
   const { reader, samples, maxLength } = readSamples(model, graph, evidence, vocabulary);
   const feeds = { task: model.task, pad: reader?.tokenizer.pad ?? 0, mask: reader?.tokenizer.mask };
-  const splits = passes.changing.includes(splitEmbedding) ? split(graph, samples, passes) : undefined;
+  const splits = passes.changing.includes(splitEmbedding) ? await split(graph, samples, options) : undefined;
   const { maxPositions } = model;
   const subject: FitSubject = { original, maxPositions, maxLength, passes, targets, evidence, run, samples, feeds };
   const { chosen, pareto } =
@@ -101,12 +99,11 @@ function readSamples(
   return { reader, samples, maxLength };
 }
 
-function split(graph: Graph, { calibration }: SampleSets, { keeps, embeddingRank }: PassChoice) {
+function split(graph: Graph, { calibration }: SampleSets, { passes, run }: ChangeOptions) {
+  const { keeps, embeddingRank } = passes;
   const tokenCounts = calibration.length > 0 ? countTokens(calibration) : undefined;
-  const report = splitEmbeddings(graph, { keeps, tokenCounts, embeddingRank });
-  graph.prune();
-  verifyGraph(graph, splitEmbedding.name);
-  return report;
+  const change = () => splitEmbeddings(graph, { keeps, tokenCounts, embeddingRank });
+  return runAsPass(graph, splitEmbedding.name, change, run.observers);
 }
 
 function countTokens(rows: SampleSets['calibration']): Float64Array {

@@ -1,4 +1,6 @@
 import type { Task } from '../../models/index.ts';
+import type { PassTime } from '../../observers/pass-times.ts';
+import type { Run } from '../../options/run.ts';
 import type { WrittenFile } from '../write/write-model.ts';
 import type { ChangedModel, FitReport } from './types.ts';
 
@@ -13,14 +15,26 @@ export interface WrittenResult<F extends WrittenFile> {
   readonly unused: readonly string[];
   /** What passes that are fitted to text have changed, and what that costs. */
   readonly fit?: FitReport;
+  /** What each pass took, in the order in which they ran; where it was asked for. */
+  readonly passTimes?: readonly PassTime[];
 }
 
 export function writtenResult<F extends WrittenFile>(
   source: string,
   { model, fit }: ChangedModel,
   results: readonly F[],
+  { passTimes }: Run,
 ): WrittenResult<F> {
   const { architecture, task, unused } = model;
   const warnings = [...model.warnings, ...(fit?.warnings ?? [])];
-  return { source, architecture, task, results, warnings, unused, ...(fit && { fit }) };
+  return {
+    source,
+    architecture,
+    task,
+    results,
+    warnings,
+    unused,
+    ...(fit && { fit }),
+    ...(passTimes && { passTimes }),
+  };
 }

@@ -1,17 +1,23 @@
 import { openSource } from '../../importers/index.ts';
 import type { Graph } from '../../ir/graph.ts';
-import { runPasses } from '../../ir/pass.ts';
+import { keepNothing, runPasses } from '../../ir/pass.ts';
 import { sizeOf } from '../../ir/shape.ts';
 import { byteLength } from '../../ir/tensor.ts';
 import { graphText } from '../../ir/text.ts';
+import type { PassTime } from '../../observers/pass-times.ts';
 import { openModel } from '../../opened/open-model.ts';
 import { type GraphOutline, outlineOf } from '../../opened/outline.ts';
 import type { ModelOptions } from '../../options/model.ts';
 import type { PassOptions } from '../../options/passes.ts';
+import { type ObserveOptions, startRun } from '../../options/run.ts';
 import type { ShapeOptions } from '../../options/shape.ts';
 import { selectPasses, type Target } from '../../passes/index.ts';
 
-export interface InspectOptions extends Pick<ModelOptions, 'task'>, ShapeOptions, Pick<PassOptions, 'passes'> {
+export interface InspectOptions
+  extends Pick<ModelOptions, 'task'>,
+    ShapeOptions,
+    Pick<PassOptions, 'passes'>,
+    ObserveOptions {
   readonly source: string;
   /** The graph as it is written for this target, passes run. Default: as the source has it. */
   readonly target?: Target | undefined;
@@ -34,18 +40,21 @@ export interface InspectResult {
     readonly outputs: readonly string[];
   };
   readonly warnings: readonly string[];
+  /** Where they were asked for. */
+  readonly passTimes?: readonly PassTime[];
   /** Where it was asked for. A file's graph is as stored there, before high-level ops are found. */
   readonly outline?: GraphOutline;
 }
 
 /** The canonical text of a model's graph with counts of what is in it. */
 export async function inspect(options: InspectOptions): Promise<InspectResult> {
-  const model = await openModel(options.source, options);
+  const { observers, passTimes } = startRun(options);
+  const model = await openModel(options.source, { ...options, observers });
   try {
     const graph = model.build(options.target ?? 'onnx', options);
-    if (options.target !== undefined || options.passes !== undefined) {
-      await runPasses(graph, selectPasses(options.passes, options.target ?? 'onnx'));
-    }
+    const isAsked = options.target !== undefined || options.passes !== undefined;
+    const passes = isAsked ? selectPasses(options.passes, options.target ?? 'onnx') : [];
+    await runPasses(graph, passes, { ...keepNothing, observers });
     const ops = new Map<string, number>();
     const dtypes = new Map<string, number>();
     let parameters = 0;
@@ -71,6 +80,7 @@ export async function inspect(options: InspectOptions): Promise<InspectResult> {
         outputs: graph.outputs.map(({ name }) => name),
       },
       warnings: model.warnings,
+      ...(passTimes && { passTimes }),
       ...(options.outline && { outline: await storedOutline(graph, options) }),
     };
   } finally {

@@ -9,7 +9,7 @@ import { openModel } from '../../opened/open-model.ts';
 import { outlineOf } from '../../opened/outline.ts';
 import { type Evidence, evidenceOf } from '../../options/evidence.ts';
 import { passChoice } from '../../options/passes.ts';
-import { type Run, startRun, timedApart } from '../../options/run.ts';
+import { type Run, runFor, startRun, timedApart } from '../../options/run.ts';
 import { sizesFor } from '../../options/shape.ts';
 import { writingOf } from '../../options/writing.ts';
 import type { Target } from '../../passes/index.ts';
@@ -44,7 +44,7 @@ export async function quantize(options: QuantizeOptions): Promise<QuantizeResult
   const plans = writePlans(options.output);
   const run = startRun(options);
   run.progress('reading');
-  const opened = await openModel(options.source, options);
+  const opened = await openModel(options.source, { ...options, observers: run.observers });
   try {
     const { passes, writing } = request;
     const targets = plans.map(({ target }) => target);
@@ -55,10 +55,12 @@ export async function quantize(options: QuantizeOptions): Promise<QuantizeResult
     const evidence = { ...request.evidence, maxDrop: fit ? dropLeft(options.maxDrop, fit) : options.maxDrop };
     const results: QuantizedFile[] = [];
     for (const plan of plans) {
-      const file = withLint(await quantizeTo(changed, plan, { ...request, evidence }, timedApart(run)));
+      const file = withLint(
+        await quantizeTo(changed, plan, { ...request, evidence }, runFor(plan.target, targets, timedApart(run))),
+      );
       results.push(request.outline ? await withOutline(file) : file);
     }
-    const result = writtenResult(options.source, changed, results);
+    const result = writtenResult(options.source, changed, results, run);
     return { ...result, warnings: [...result.warnings, ...dropWarnings(options.maxDrop, fit)] };
   } finally {
     opened.close();

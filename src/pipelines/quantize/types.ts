@@ -3,7 +3,7 @@ import type { EvidenceOptions } from '../../options/evidence.ts';
 import type { ModelOptions } from '../../options/model.ts';
 import type { PassOptions } from '../../options/passes.ts';
 import type { QuantizationOptions } from '../../options/quantization.ts';
-import type { RunOptions } from '../../options/run.ts';
+import type { ObserveOptions, RunOptions } from '../../options/run.ts';
 import type { ShapeOptions } from '../../options/shape.ts';
 import type { Times } from '../../options/stopwatch.ts';
 import type { WritingOptions } from '../../options/writing.ts';
@@ -23,7 +23,8 @@ export interface QuantizeOptions
     WritingOptions,
     EvidenceOptions,
     QuantizationOptions,
-    RunOptions {
+    RunOptions,
+    ObserveOptions {
   /** A checkpoint, model file or folder of any known format. */
   readonly source: string;
   /** A .tflite or .onnx file, or a folder that gets one of each. */

@@ -1,7 +1,7 @@
 import type { OutputFile } from '../../io/files.ts';
 import type { Graph } from '../../ir/graph.ts';
 import { constantBytes } from '../../ir/text.ts';
-import { within } from '../../options/run.ts';
+import { unobserved, within } from '../../options/run.ts';
 import { hasWeight, type SettingsMap } from '../../quantization/settings.ts';
 import { compareFiles, compareLayers, type Proof, type ProofOptions } from '../evaluate/compare-files.ts';
 import { fitProperties } from '../fit/change-function.ts';
@@ -169,7 +169,8 @@ export class Writer {
     const shape = twinShape(graph, plan.target, model);
     if (shape === undefined) return graph;
     const { passes, writing } = request;
-    const options = { shape, passes, softmax: writing.softmax, run, statistics: calibration.replay() };
+    const { softmax } = writing;
+    const options = { shape, passes, softmax, run: unobserved(run), statistics: calibration.replay() };
     this.#twin ??= (await prepare(model, plan.target, options)).graph;
     return this.#twin;
   }

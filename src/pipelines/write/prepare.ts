@@ -48,6 +48,7 @@ export async function prepare(model: OpenedModel, target: Target, options: Prepa
   const selected = passes.select(target).filter(({ name }) => !model.applied?.includes(name));
   const reports = await runPasses(graph, selected, {
     keeps: passes.keeps,
+    observers: run.observers,
     ...(statistics && { statistics: (requests: readonly StatisticsRequest[]) => statistics(graph, requests) }),
   });
   return {

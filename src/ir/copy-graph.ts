@@ -1,7 +1,7 @@
 import { MbertError } from '../errors.ts';
 import { Graph, type Node } from './graph.ts';
 import type { Attr, Attrs } from './op.ts';
-import { type Dim, product, type Shape } from './shape.ts';
+import { type Dim, limitedDim, limitOf, product, type Shape } from './shape.ts';
 import type { DType, TensorType } from './tensor.ts';
 
 /** What symbols become: a size or another symbol. */
@@ -58,5 +58,13 @@ function bindShape(shape: Shape, bindings: Sizes): Shape {
 
 /** `batch*sequence` may be bound in part. */
 function bind(dim: Dim, bindings: Sizes): Dim {
-  return typeof dim === 'number' ? dim : product(dim.split('*').map((part) => bindings[part] ?? part));
+  if (typeof dim === 'number') return dim;
+  return product(
+    dim.split('*').map((part) => {
+      const { symbol, limit } = limitOf(part);
+      const bound = bindings[symbol];
+      if (bound === undefined) return part;
+      return Number.isFinite(limit) ? (limitedDim(bound, limit) ?? part) : bound;
+    }),
+  );
 }

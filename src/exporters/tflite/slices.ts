@@ -1,6 +1,6 @@
 import { MbertError } from '../../errors.ts';
 import type { Call, Node } from '../../ir/graph.ts';
-import { axisOf, type Dim, isStatic, type Shape, shapeText, sizeOf } from '../../ir/shape.ts';
+import { axisOf, type Dim, isStatic, limitOf, type Shape, shapeText, sizeOf } from '../../ir/shape.ts';
 import type { Result, TfliteBuilder } from './builder.ts';
 import { operand } from './operands.ts';
 import { reshape } from './shapes.ts';
@@ -24,8 +24,14 @@ export function lowerSlice(node: Slice, out: TfliteBuilder): number {
   const x = node.inputs[0] as Node;
   const axis = axisOf(node.attrs.axis, x.type.shape.length) as number;
   const { start, end } = node.attrs;
-  if (typeof end === 'string')
-    return x.type.shape[axis] === end ? operand(node, 0, out) : lowerPrefix(node, axis, end, out);
+  if (typeof end === 'string') {
+    const { symbol, limit } = limitOf(end);
+    if (x.type.shape[axis] === end) return operand(node, 0, out);
+    // A cut at the limit: STRIDED_SLICE ends where its input does.
+    if (x.type.shape[axis] === symbol)
+      return cut(out, operand(node, 0, out), { from: x.type.shape, axis, start, end: limit }, node);
+    return lowerPrefix(node, axis, end, out);
+  }
   const parts = equalParts(node, x, axis, out);
   if (parts !== null) return lowerSplit(node, axis, parts, out);
   return cut(out, operand(node, 0, out), { from: x.type.shape, axis, start, end }, node);

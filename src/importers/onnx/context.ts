@@ -2,9 +2,10 @@ import { MbertError } from '../../errors.ts';
 import type { OnnxFileNode } from '../../formats/onnx-decode.ts';
 import { evaluateNode } from '../../ir/evaluate.ts';
 import type { Constant, Graph, Node } from '../../ir/graph.ts';
+import { isFloat } from '../../ir/op.ts';
 import { type AttrsOf, type OpName, opDef } from '../../ir/ops/index.ts';
-import { isStatic, type Shape, sizeOf } from '../../ir/shape.ts';
-import { type DType, scalarTensor, type Tensor } from '../../ir/tensor.ts';
+import { isStatic, limitOf, type Shape, sizeOf } from '../../ir/shape.ts';
+import { convertTensor, type DType, scalarTensor, type Tensor, tensorOf } from '../../ir/tensor.ts';
 import { numberOf, type Size, sameSize, sizeOfDim } from './sizes.ts';
 import {
   asList,
@@ -148,9 +149,9 @@ export class GraphImport {
   /** Takes two sizes to be one; where they cannot be, the graph makes no sense. */
   equate(a: Size, b: Size): void {
     if (sameSize(a, b)) return;
-    const [x, y] = [symbolOf(a), symbolOf(b)];
-    if (typeof x === 'string' && y !== null) throw new SameSymbol(x, y);
-    if (typeof y === 'string' && x !== null) throw new SameSymbol(y, x);
+    const [x, y] = unlimited(symbolOf(a), symbolOf(b));
+    if (typeof x === 'string' && y !== null && !x.includes(':')) throw new SameSymbol(x, y);
+    if (typeof y === 'string' && x !== null && !y.includes(':')) throw new SameSymbol(y, x);
     notExpressible('sizes that are not equal');
   }
 
@@ -244,12 +245,19 @@ function symbolOf(size: Size): string | number | null {
   return rest.length === 0 && factor === 1 && !symbol.includes('*') ? symbol : null;
 }
 
+/** Two sizes without a limit that both have: sequences cut alike are equal where the sequences are. */
+function unlimited(
+  a: string | number | null,
+  b: string | number | null,
+): readonly [string | number | null, string | number | null] {
+  const [x, y] = [limitOf(String(a)), limitOf(String(b))];
+  if (Number.isFinite(x.limit) && x.limit === y.limit) return [x.symbol, y.symbol];
+  // A sequence that is cut to 32 and has 24 tokens had no more before.
+  if (typeof b === 'number' && b < x.limit && Number.isFinite(x.limit)) return [x.symbol, b];
+  if (typeof a === 'number' && a < y.limit && Number.isFinite(y.limit)) return [a, y.symbol];
+  return [a, b];
+}
+
 function filledTensor(dtype: DType, number: number): Tensor {
-  if (dtype === 'bool') {
-    const byte = Uint8Array.of(number === 0 ? 0 : 1);
-    return { dtype, shape: [], bytes: () => byte };
-  }
-  if (dtype === 'f32') return scalarTensor(number);
-  const data = dtype === 'i32' ? Int32Array.of(number) : BigInt64Array.of(BigInt(number));
-  return { dtype: dtype === 'i32' ? 'i32' : 'i64', shape: [], bytes: () => new Uint8Array(data.buffer) };
+  return isFloat(dtype) ? scalarTensor(number) : convertTensor(tensorOf('f64', [], Float64Array.of(number)), dtype);
 }

@@ -7,6 +7,7 @@ import {
   addSizes,
   constantSize,
   dimOf,
+  limitedSize,
   multiplySizes,
   numberOf,
   ONE,
@@ -226,7 +227,7 @@ function cutAlong(to: GraphImport, x: Value, { axis, start, end }: Cut, name: st
   const begin = whole === null ? from : Math.min(from, whole);
   if (begin < 0) notExpressible('a slice from before the start');
   const last = numberOf(end);
-  const stop = last !== null && last >= TO_THE_END ? length : clampedTo(placeOf(end, length), length);
+  const stop = last !== null && last >= TO_THE_END ? length : clampedTo(placeOf(end, length), length, begin);
   if (begin === 0 && sameSizes([stop], [length])) return x;
   if (x.kind === 'index') return cutGrid(x, axis, begin, stop);
   const dropped = numberOf(subtractSizes(length, stop));
@@ -248,10 +249,16 @@ function placeOf(place: Size, length: Size): Size {
   return number !== null && number < 0 ? addSizes(length, place) : place;
 }
 
-/** End of a slice, at the latest where its input ends; an input of unknown size is taken to be long enough. */
-function clampedTo(stop: Size, length: Size): Size {
-  const [at, whole] = [numberOf(stop), numberOf(length)];
-  return at !== null && whole !== null ? constantSize(Math.max(0, Math.min(at, whole))) : stop;
+/** End of a slice, at the latest where its input ends. One element of an input of unknown size is taken to be there. */
+function clampedTo(stop: Size, length: Size, begin: number): Size {
+  const at = numberOf(stop);
+  if (at === null) return stop;
+  if (at <= begin) return constantSize(begin);
+  if (at === begin + 1 && numberOf(length) === null) return stop;
+  const limited = limitedSize(length, at) ?? notExpressible(`a slice up to ${at} of a size that may be smaller`);
+  if (begin > 0 && numberOf(limited) === null)
+    notExpressible(`a slice from ${begin} to ${at} of a size that may be smaller`);
+  return limited;
 }
 
 function cutGrid(grid: IndexValue, axis: number, start: number, stop: Size): IndexValue {

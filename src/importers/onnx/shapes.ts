@@ -1,5 +1,6 @@
+import { isFloat } from '../../ir/op.ts';
 import { transposedQuant } from '../../ir/quantized.ts';
-import { type DType, readF32, type Tensor, tensorOf } from '../../ir/tensor.ts';
+import { type DType, readF32, readIntegers, tensorOf } from '../../ir/tensor.ts';
 import { type GraphImport, notExpressible, sameSizes } from './context.ts';
 import { expanded } from './elementwise.ts';
 import {
@@ -210,14 +211,11 @@ export const tile: OperatorReader = (operation) => {
 export const constantOfShape: OperatorReader = (operation) => {
   const sizes = knownSizes(inputOf(operation, 0));
   const value = tensorOfAttribute(operation, 'value');
-  const dtype = value?.dtype ?? 'f32';
-  const number = value ? firstNumber(value) : 0;
+  // Computed floats are f32 whatever the file calls them.
+  const dtype = value === undefined || isFloat(value.dtype) ? 'f32' : value.dtype;
+  const [number = 0] = value === undefined ? [] : dtype === 'f32' ? readF32(value) : readIntegers(value);
   return { kind: 'index', dtype, shape: sizes, offset: constantSize(number), strides: sizes.map(() => ZERO) };
 };
-
-function firstNumber(tensor: Tensor): number {
-  return readF32(tensor)[0] ?? 0;
-}
 
 export const range: OperatorReader = (operation) => {
   const [start, limit, step] = [0, 1, 2].map((i) => knownSizes(inputOf(operation, i))[0]) as [Size, Size, Size];

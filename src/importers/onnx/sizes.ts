@@ -1,4 +1,4 @@
-import { type Dim, product } from '../../ir/shape.ts';
+import { type Dim, limitedDim, limitOf, product } from '../../ir/shape.ts';
 
 /**
  * A whole number that may depend on the sizes of the inputs: a sum of products of symbols, by product (`''` is the
@@ -96,8 +96,8 @@ export function sameSize(a: Size, b: Size): boolean {
 export function leastOf(size: Size): number {
   let least = 0;
   for (const [symbols, factor] of size) {
-    if (symbols !== '' && factor < 0) return Number.NEGATIVE_INFINITY;
-    least += factor;
+    if (symbols === '' || factor >= 0) least += factor;
+    else least += factor * split(symbols).reduce((most, symbol) => most * limitOf(symbol).limit, 1);
   }
   return least;
 }
@@ -105,6 +105,15 @@ export function leastOf(size: Size): number {
 /** Largest number that a size can be. */
 export function mostOf(size: Size): number {
   return 0 - leastOf(negateSize(size));
+}
+
+/** The smaller of a size and a number, which is what a slice leaves; null where no dimension can say so. */
+export function limitedSize(size: Size, limit: number): Size | null {
+  if (mostOf(size) <= limit) return size;
+  if (leastOf(size) >= limit) return constantSize(limit);
+  const dim = dimOf(size);
+  const limited = dim === null || /\d+\*/.test(String(dim)) ? null : limitedDim(dim, limit);
+  return limited === null ? null : sizeOfDim(limited);
 }
 
 /** Number of elements of a shape. */

@@ -1,8 +1,8 @@
 import { MbertError } from '../errors.ts';
-import { Graph, type Node } from './graph.ts';
+import { type Constant, Graph, type Node } from './graph.ts';
 import type { Attr, Attrs } from './op.ts';
 import { type Dim, limitedDim, limitOf, product, type Shape } from './shape.ts';
-import type { DType, TensorType } from './tensor.ts';
+import { convertTensor, readIntegers, type Tensor, type TensorType } from './tensor.ts';
 
 /** What symbols become: a size or another symbol. */
 export type Sizes = { readonly [symbol: string]: Dim };
@@ -10,35 +10,47 @@ export type Sizes = { readonly [symbol: string]: Dim };
 export interface CopyOptions {
   /** Symbols that are not among them stay. */
   readonly bindings?: Sizes;
-  /** The dtype of inputs that hold ids and masks: formats differ in what they take. */
+  /** The dtype of inputs that hold ids and masks, and of what is computed of them: formats differ in what they take. */
   readonly indexType?: 'i32' | 'i64' | undefined;
 }
 
 /** A graph of its own over the same tensors, so that passes may change it, with some symbols bound. */
-export function copyGraph(graph: Graph, { bindings = {}, indexType }: CopyOptions = {}): Graph {
+export function copyGraph(graph: Graph, options: CopyOptions = {}): Graph {
+  const { bindings = {}, indexType } = options;
   const copy = new Graph(graph.name);
   const copies = new Map<Node, Node>();
   for (const input of graph.inputs) {
-    const dtype = indexType && isIndex(input.type.dtype) ? indexType : input.type.dtype;
+    const dtype = isIndex(input.type.dtype) ? (indexType ?? input.type.dtype) : input.type.dtype;
     copies.set(input, copy.input(input.name, { ...input.type, dtype, shape: bindShape(input.type.shape, bindings) }));
   }
   for (const node of graph.nodes()) {
-    if (!copies.has(node)) copies.set(node, copyNode(copy, node, copies, bindings));
+    if (!copies.has(node)) copies.set(node, copyNode(copy, node, copies, options));
   }
   for (const { name, node } of graph.outputs) copy.output(name, copies.get(node) as Node);
   return copy;
 }
 
-function isIndex(dtype: DType): boolean {
+function isIndex(dtype: Attr): boolean {
   return dtype === 'i32' || dtype === 'i64';
 }
 
 /** One node over the copies of its inputs. */
-export function copyNode(copy: Graph, node: Node, copies: ReadonlyMap<Node, Node>, bindings: Sizes): Node {
+export function copyNode(
+  copy: Graph,
+  node: Node,
+  copies: ReadonlyMap<Node, Node>,
+  { bindings = {}, indexType }: CopyOptions,
+): Node {
   if (node.op === 'input') throw new MbertError('INVALID_GRAPH', `${node.name}: is an input of another graph`);
-  if (node.op === 'constant') return copy.constant(node.tensor, node.name, node.type.quant);
+  if (node.op === 'constant') {
+    const tensor = indexType !== undefined && isComputedWith(node) ? indexTensor(node, indexType) : node.tensor;
+    return copy.constant(tensor, node.name, node.type.quant);
+  }
   const attrs: Record<string, Attr> = {};
-  for (const [key, value] of Object.entries(node.attrs as Attrs)) attrs[key] = bindAttr(key, value, bindings);
+  for (const [key, value] of Object.entries(node.attrs as Attrs)) {
+    // `cast` and `range` say what they give.
+    attrs[key] = key === 'to' && isIndex(value) ? (indexType ?? value) : bindAttr(key, value, bindings);
+  }
   const inputs = node.inputs.map((input) => copies.get(input) as Node);
   const made = copy.add(node.op, inputs, attrs as never, node.name);
   const type: TensorType = node.type;
@@ -46,7 +58,24 @@ export function copyNode(copy: Graph, node: Node, copies: ReadonlyMap<Node, Node
   return made;
 }
 
-/** Attributes that hold dimensions: shapes, and a slice's end. */
+/** True for plain integers that some op reads which mbert knows. */
+function isComputedWith({ type, users }: Constant): boolean {
+  return isIndex(type.dtype) && type.quant === undefined && [...users].some(({ op }) => op !== 'foreign');
+}
+
+const MAX_I32 = 2 ** 31 - 1;
+
+/** Integers in the type that the format takes. Throws UNSUPPORTED for one that it cannot hold. */
+function indexTensor({ name, tensor }: Constant, dtype: 'i32' | 'i64'): Tensor {
+  if (dtype === 'i64' || tensor.dtype === 'i32') return convertTensor(tensor, dtype);
+  const large = readIntegers(tensor).find((value) => value > MAX_I32 || value < -MAX_I32 - 1);
+  if (large === undefined) return convertTensor(tensor, dtype);
+  throw new MbertError('UNSUPPORTED', `${name}: holds ${large}, and integers of this format have 32 bits`, {
+    hint: 'write ONNX, which computes on 64 bits',
+  });
+}
+
+/** Attributes that hold dimensions: shapes, and the end of a slice or a range. */
 function bindAttr(key: string, value: Attr, bindings: Sizes): Attr {
   if (/^shape$|Shape$/.test(key) && Array.isArray(value)) return bindShape(value as Shape, bindings);
   return key === 'end' && typeof value === 'string' ? bind(value, bindings) : value;

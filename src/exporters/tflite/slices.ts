@@ -1,6 +1,7 @@
 import { MbertError } from '../../errors.ts';
 import type { Call, Node } from '../../ir/graph.ts';
 import { axisOf, type Dim, isStatic, limitOf, type Shape, shapeText, sizeOf } from '../../ir/shape.ts';
+import { integerTensor } from '../../ir/tensor.ts';
 import type { Result, TfliteBuilder } from './builder.ts';
 import { operand } from './operands.ts';
 import { reshape } from './shapes.ts';
@@ -137,6 +138,33 @@ function lowerPrefix(node: Slice, axis: number, symbol: string, out: TfliteBuild
   const rowsOf: Result = { name: `${node.name}/rows`, type: { ...node.type, shape: [symbol, width] } };
   const looked = out.op('EMBEDDING_LOOKUP', [positions(symbol, source, out), table], rowsOf);
   return reshape(out, looked, node);
+}
+
+/** Lowers the element of x at a negative index, the last one as -1, where the run decides on the size of the axis. */
+export function elementFromEnd(
+  node: Node,
+  x: number,
+  { axis, index }: { readonly axis: number; readonly index: number },
+  out: TfliteBuilder,
+): number {
+  const from = out.typeOf(x).shape;
+  const row: Result = { name: `${node.name}/row`, type: { ...node.type, shape: from.with(axis, 1) } };
+  // End 0 stands for the end of the axis.
+  return reshape(out, cut(out, x, { from, axis, start: index, end: index + 1 }, row), node);
+}
+
+/** Lowers to a constant, or counts along an input whose size the run knows. */
+export function lowerRange(node: Call<'range'>, out: TfliteBuilder): number {
+  const { end } = node.attrs;
+  if (typeof end === 'number') {
+    const places = Array.from({ length: end }, (_, i) => i);
+    return out.constant(node.name, integerTensor('i32', places));
+  }
+  const source = out.inputWith(end);
+  if (source !== undefined) return positions(end, source, out);
+  throw new MbertError('UNSUPPORTED', `${node.name}: tflite cannot count up to ${end}, which is no size of an input`, {
+    hint: 'give --batch and --sequence-length numbers',
+  });
 }
 
 /** Counts 0, 1, 2, … along the axis of an input. */

@@ -4,14 +4,15 @@ import { evaluateNode } from '../../ir/evaluate.ts';
 import type { Constant, Graph, Node } from '../../ir/graph.ts';
 import { isFloat } from '../../ir/op.ts';
 import { type AttrsOf, type OpName, opDef } from '../../ir/ops/index.ts';
-import { isStatic, limitOf, type Shape, sizeOf } from '../../ir/shape.ts';
-import { convertTensor, type DType, scalarTensor, type Tensor, tensorOf } from '../../ir/tensor.ts';
+import { type Dim, isStatic, limitOf, type Shape, sizeOf } from '../../ir/shape.ts';
+import { convertTensor, type DType, integerTensor, scalarTensor, type Tensor, tensorOf } from '../../ir/tensor.ts';
 import { numberOf, type Size, sameSize, sizeOfDim } from './sizes.ts';
 import {
   asList,
   dimsOf,
   dtypeOf,
   type IndexValue,
+  type ListValue,
   type NodeValue,
   nodeValue,
   shapeOf,
@@ -116,9 +117,7 @@ export class GraphImport {
   /** The value as a node that may be smaller than the shape it is repeated to. */
   repeated(value: Value): NodeValue {
     if (value.kind === 'node') return value;
-    const number = value.kind === 'index' ? uniformOf(value) : null;
-    if (value.kind === 'index' && number !== null) return this.#filled(value, number);
-    return nodeValue(this.node(value));
+    return value.kind === 'index' ? this.#grid(value) : nodeValue(this.node(value));
   }
 
   constant(value: TensorValue): Constant {
@@ -198,13 +197,48 @@ export class GraphImport {
   }
 
   /** The node of numbers that have come to be data after all; of unknown ones, what makes them. */
-  #numbers(value: Value): Node {
+  #numbers(value: ListValue | IndexValue): Node {
+    const listed = this.#listed(value);
+    if (listed) return listed;
+    return value.kind === 'index' ? this.node(this.#grid(value)) : this.#unknown('Shape', [], value);
+  }
+
+  /** Numbers as a constant, where they are few and no symbol has a part in them. */
+  #listed(value: Value): Constant | null {
     const list = asList(value);
     const tensor = list && tensorOfList(list);
-    if (tensor) return this.graph.constant(tensor);
-    const number = value.kind === 'index' ? uniformOf(value) : null;
-    if (value.kind === 'index' && number !== null) return this.node(this.#filled(value, number));
-    return this.#unknown(value.kind === 'index' ? 'Range' : 'Shape', [], value);
+    return tensor && this.graph.constant(tensor);
+  }
+
+  /** A grid as data: one number, a constant, or a range along each axis that it counts. */
+  #grid(value: IndexValue): NodeValue {
+    const number = uniformOf(value);
+    if (number !== null) return this.#filled(value, number);
+    const listed = this.#listed(value);
+    if (listed) return nodeValue(listed);
+    return this.#counted(value) ?? nodeValue(this.#unknown('Range', [], value));
+  }
+
+  /** offset + Σ strides[k] · range(shape[k]) along axis k; null where these are no numbers, or a size no dimension. */
+  #counted({ dtype, shape, offset, strides }: IndexValue): NodeValue | null {
+    const dims = dimsOf(shape);
+    const first = numberOf(offset);
+    const steps = strides.map(numberOf);
+    if (dims === null || first === null || steps.includes(null)) return null;
+    const scalar = (number: number) => this.graph.constant(integerTensor('i64', [number], []));
+    let total: Node | undefined;
+    for (const [axis, step] of steps.entries()) {
+      if (step === 0) continue;
+      const counted = this.graph.add('range', [], { end: dims[axis] as Dim });
+      const along = this.graph.add('reshape', [counted], {
+        shape: [dims[axis] as Dim, ...dims.slice(axis + 1).map(() => 1)],
+      });
+      const part = step === 1 ? along : this.graph.add('mul', [along, scalar(step as number)]);
+      total = total === undefined ? part : this.graph.add('add', [total, part]);
+    }
+    if (total === undefined) return null;
+    if (first !== 0) total = this.graph.add('add', [total, scalar(first)]);
+    return nodeValue(dtype === 'i64' ? total : this.graph.add('cast', [total], { to: dtype }), shape);
   }
 
   #unknown(op: string, inputs: readonly Value[], like: Value | undefined = undefined): Node {

@@ -70,6 +70,14 @@ export function unary(op: OpName): OperatorReader {
 /** Reads operators whose value goes on under another name. */
 export const same: OperatorReader = (operation) => inputOf(operation, 0);
 
+/** Reads the remainder of whole numbers that are known; its sign is the divisor's, with `fmod` the dividend's. */
+export const remainder: OperatorReader = (operation) => {
+  const op = intOf(operation, 'fmod', 0) === 0 ? 'Mod' : 'FMod';
+  return (
+    integerResult(op, inputOf(operation, 0), inputOf(operation, 1)) ?? notExpressible('a remainder of computed numbers')
+  );
+};
+
 /** Reads -x as x times -1, also for whole numbers that are known. */
 export const negate: OperatorReader = (operation) => {
   const x = inputOf(operation, 0);

@@ -99,6 +99,7 @@ export const gatherNd: OperatorReader = (operation) => {
   const sizes = knownShape(x);
   const { parts } = asTuple(inputOf(operation, 1)) ?? notExpressible('GatherND by computed indices');
   const lead = sizes.slice(0, parts.length);
+  for (const [i, part] of parts.entries()) equateCounted(to, part, lead[i] as Size);
   let flat: IndexValue | null = null;
   for (const [i, part] of parts.entries()) {
     const step = totalOf(lead.slice(i + 1)) ?? notExpressible('the size of a large shape');
@@ -112,6 +113,17 @@ export const gatherNd: OperatorReader = (operation) => {
   const rows = reshaped(to, x, [total, ...sizes.slice(parts.length)], `${name}/flat`);
   return gathered(operation, rows, 0, flat ?? notExpressible('GatherND without indices'));
 };
+
+/**
+ * Takes the length of a grid that counts 0, 1, 2, … to be that of the axis that it counts, where both are open: the
+ * dynamo exporter names the batch of each input anew.
+ */
+function equateCounted(to: GraphImport, { shape, offset, strides }: IndexValue, total: Size): void {
+  const [along, ...others] = shape.filter((_, axis) => (strides[axis] as Size).size > 0);
+  const counts = offset.size === 0 && strides.every((stride) => stride.size === 0 || numberOf(stride) === 1);
+  if (!counts || along === undefined || others.length > 0) return;
+  if (numberOf(along) === null && numberOf(total) === null) to.equate(along, total);
+}
 
 function sumOf(to: GraphImport, a: IndexValue, b: IndexValue): IndexValue {
   const shape = to.joinShapes(a.shape, b.shape);

@@ -95,6 +95,11 @@ const operators: { readonly [op: string]: Compute } = {
     // The sign is the divisor's, as in Python.
     return x === null || y === null || y === 0 ? null : constantSize(((x % y) + y) % y);
   },
+  FMod(a, b) {
+    const x = numberOf(a);
+    const y = numberOf(b);
+    return x === null || y === null || y === 0 ? null : constantSize(x % y);
+  },
 };
 
 const BOOLEAN: ReadonlySet<string> = new Set([
@@ -114,6 +119,7 @@ const floatOperators: { readonly [op: string]: (a: number, b: number) => number 
   Mul: (a, b) => a * b,
   Div: (a, b) => a / b,
   Mod: () => Number.NaN,
+  FMod: (a, b) => a % b,
 };
 
 /** Computes on floats as an operator does that has no form for symbols; null where the result is no number. */

@@ -4,8 +4,8 @@ import { type GraphImport, notExpressible, sameSizes } from './context.ts';
 import { expanded } from './elementwise.ts';
 import { floatOf, inputOf, intOf, knownShape, type Operation, type OperatorReader } from './operation.ts';
 import { reshaped, turnedTensor } from './shapes.ts';
-import { constantSize, numberOf, ONE, type Size } from './sizes.ts';
-import type { TensorValue, Value } from './values.ts';
+import { constantSize, numberOf, ONE, type Size, ZERO } from './sizes.ts';
+import { dtypeOf, type IndexValue, type TensorValue, type Value } from './values.ts';
 
 /**
  * Reads MatMul: x W with a constant matrix is a linear, whose weight lies the other way round; others stay products.
@@ -98,8 +98,12 @@ export const attention: OperatorReader = (operation) => {
   const scale = floatOf(operation, 'scale', 0) || 1 / Math.sqrt(width);
   const products = to.emit('matmul', [query, key], { transposeB: true }, `${name}/products`);
   let scores = scaled(to, products, scale, `${name}/scores`);
-  const mask = inputs[3];
+  const [, , , mask, , , lengths] = inputs;
   if (mask) scores = to.elementwise('add', [scores, additive(to, mask, name)], {}, `${name}/masked`);
+  if (lengths) {
+    const keys = knownShape(key).at(-2) as Size;
+    scores = to.elementwise('add', [scores, paddingOf(to, lengths, keys, name)], {}, `${name}/unpadded`);
+  }
   const probabilities = to.emit('softmax', [scores], { axis: -1 }, `${name}/probabilities`);
   const flat = knownShape(inputOf(operation, 0)).length === 3;
   const mixed = to.emit('matmul', [probabilities, value], {}, flat ? `${name}/mixed` : name);
@@ -138,9 +142,17 @@ function widthOf(shape: readonly Size[]): Size {
   return constantSize((heads ?? 0) * (size ?? 0));
 }
 
+/** Makes a mask of the number of keys of each sequence that are no padding (operator set 24). */
+function paddingOf(to: GraphImport, lengths: Value, keys: Size, name: string): Value {
+  const places: IndexValue = { kind: 'index', dtype: 'i64', shape: [keys], offset: ZERO, strides: [ONE] };
+  const [batch = ONE] = knownShape(lengths);
+  const rows = reshaped(to, lengths, [batch, ONE, ONE, ONE], `${name}/lengths`);
+  return additive(to, to.elementwise('compare', [places, rows], { test: 'less' }, `${name}/kept`), `${name}/padding`);
+}
+
 /** Makes a mask of yes and no one that is added. */
 function additive(to: GraphImport, mask: Value, name: string): Value {
-  if (mask.kind !== 'node' || mask.node.type.dtype !== 'bool') return mask;
+  if (dtypeOf(mask) !== 'bool') return mask;
   const number = (value: number): Value => ({ kind: 'tensor', tensor: scalarTensor(value), name: `${name}/${value}` });
   return to.elementwise('where', [mask, number(0), number(Number.NEGATIVE_INFINITY)], {}, `${name}/mask`);
 }

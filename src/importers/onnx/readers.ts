@@ -10,13 +10,23 @@ import {
   not,
   power,
   reciprocal,
+  remainder,
   same,
   unary,
   variadic,
   where,
 } from './elementwise.ts';
 import { gather, gatherNd, pad, slice } from './indexing.ts';
-import { gelu, layerNormalization, reduceMean, reduceSum, softmax } from './norms.ts';
+import {
+  gelu,
+  globalAveragePool,
+  layerNormalization,
+  reduceL2,
+  reduceMean,
+  reduceSum,
+  reduceSumSquare,
+  softmax,
+} from './norms.ts';
 import type { OperatorReader } from './operation.ts';
 import { attention, gemm, matMul } from './products.ts';
 import {
@@ -74,6 +84,7 @@ export const readers: { readonly [domain: string]: { readonly [op: string]: Oper
     GatherND: gatherNd,
     Gelu: gelu,
     Gemm: gemm,
+    GlobalAveragePool: globalAveragePool,
     Greater: comparison('greater'),
     GreaterOrEqual: comparison('greaterOrEqual'),
     Identity: same,
@@ -85,6 +96,7 @@ export const readers: { readonly [domain: string]: { readonly [op: string]: Oper
     MatMulInteger: matMulInteger,
     Max: variadic('maximum'),
     Min: variadic('minimum'),
+    Mod: remainder,
     Mul: multiply,
     Neg: negate,
     Not: not,
@@ -95,9 +107,11 @@ export const readers: { readonly [domain: string]: { readonly [op: string]: Oper
     QuantizeLinear: quantizeLinear,
     Range: range,
     Reciprocal: reciprocal,
+    ReduceL2: reduceL2,
     ReduceMean: reduceMean,
     ReduceProd: reduceProduct,
     ReduceSum: reduceSum,
+    ReduceSumSquare: reduceSumSquare,
     Relu: unary('relu'),
     Reshape: reshape,
     Shape: shape,

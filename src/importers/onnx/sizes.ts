@@ -88,6 +88,23 @@ export function divideSizes(a: Size, b: Size): Size | null {
   return quotient;
 }
 
+/** What is left of two equal products without the symbols and the factor that both have; null where that tells nothing. */
+export function quotientOf(a: Size, b: Size): readonly [Size, Size] | null {
+  const [[left, x] = ['', 0], ...moreOfA] = a;
+  const [[right, y] = ['', 0], ...moreOfB] = b;
+  if (moreOfA.length + moreOfB.length > 0 || x === 0 || y === 0) return null;
+  const symbols = split(left);
+  const others = split(right).filter((symbol) => {
+    const at = symbols.indexOf(symbol);
+    if (at >= 0) symbols.splice(at, 1);
+    return at < 0;
+  });
+  const [larger, smaller] = x > y ? [x / y, 1] : [1, y / x];
+  if (symbols.length > 1 || others.length > 1 || symbols.length + others.length === 0) return null;
+  if (!Number.isInteger(larger) || !Number.isInteger(smaller)) return null;
+  return [new Map([[symbols.join(), larger]]), new Map([[others.join(), smaller]])];
+}
+
 export function sameSize(a: Size, b: Size): boolean {
   return a.size === b.size && [...a].every(([symbols, factor]) => b.get(symbols) === factor);
 }

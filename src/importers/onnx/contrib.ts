@@ -32,7 +32,7 @@ export const skipLayerNormalization: OperatorReader = (operation) => {
     { epsilon: shortestDecimal(floatOf(operation, 'epsilon', 1e-12)) },
     name,
   );
-  return node.outputs.length > 3 ? [norm, norm, norm, sum] : norm;
+  return node.outputs.length > 3 ? [norm, undefined, undefined, sum] : norm;
 };
 
 /** Reads alpha a b, with the last two axes of either turned where their attributes say so. */

@@ -1,7 +1,7 @@
 import { isFloat } from '../../ir/op.ts';
 import { sizeOf } from '../../ir/shape.ts';
 import { scalarTensor, shortestDecimal, type Tensor, tensorOf } from '../../ir/tensor.ts';
-import { notExpressible } from './context.ts';
+import { type GraphImport, notExpressible } from './context.ts';
 import {
   floatOf,
   inputOf,
@@ -22,20 +22,29 @@ const EPSILON = 1e-5;
 
 /** Reads LayerNormalization over the last axis; a bias that is left out is zeros. */
 export const layerNormalization: OperatorReader = (operation) => {
-  const { to, inputs, name } = operation;
+  const { to, inputs, name, node } = operation;
   const x = inputOf(operation, 0);
   const shape = knownShape(x);
   if (knownAxis(intOf(operation, 'axis', -1), shape.length) !== shape.length - 1)
     notExpressible('a norm over several axes');
   const gamma = inputOf(operation, 1);
   const beta = inputs[2] ?? zerosLike(shape.at(-1) as Size, `${name}/beta`);
-  return to.emit(
-    'layerNorm',
-    [x, gamma, beta],
-    { epsilon: shortestDecimal(floatOf(operation, 'epsilon', EPSILON)) },
-    name,
-  );
+  const epsilon = shortestDecimal(floatOf(operation, 'epsilon', EPSILON));
+  const norm = to.emit('layerNorm', [x, gamma, beta], { epsilon }, name);
+  const [, mean, deviation] = node.outputs;
+  return mean || deviation ? [norm, ...moments(to, x, epsilon, name)] : norm;
 };
+
+/** Mean and inverse deviation, the second and third output of a norm. */
+function moments(to: GraphImport, x: Value, epsilon: number, name: string): readonly [Value, Value] {
+  const mean = to.emit('mean', [x], {}, `${name}/mean`);
+  const centred = to.elementwise('sub', [x, mean], {}, `${name}/centred`);
+  const squares = to.elementwise('mul', [centred, centred], {}, `${name}/squares`);
+  const variance = to.emit('mean', [squares], {}, `${name}/variance`);
+  const least: Value = { kind: 'tensor', tensor: scalarTensor(epsilon), name: `${name}/epsilon` };
+  const guarded = to.elementwise('add', [variance, least], {}, `${name}/guarded`);
+  return [mean, to.elementwise('rsqrt', [guarded], {}, `${name}/inverse`)];
+}
 
 function zerosLike(width: Size, name: string): Value {
   const size = numberOf(width) ?? notExpressible('a norm over an axis of unknown size');

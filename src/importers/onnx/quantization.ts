@@ -35,9 +35,11 @@ type PerTensor = Quant & { readonly per: 'tensor' };
 function stepOf(scale: Value, zeroPoint: Value | undefined): PerTensor {
   const scales = constantOf(scale);
   if (sizeOf(scales.shape) !== 1) notExpressible('values of the run that are quantized per channel');
+  const [step = Number.NaN] = readF32(scales);
+  if (!(step > 0 && Number.isFinite(step))) notExpressible(`a scale of ${step}, as quantizers find for a mask`);
   return {
     per: 'tensor',
-    scale: readF32(scales)[0] as number,
+    scale: step,
     zeroPoint: zeroPoint ? (readIntegers(constantOf(zeroPoint))[0] ?? 0) : 0,
   };
 }

@@ -110,7 +110,7 @@ export class GraphImport {
       case 'padded':
         return this.#unknown('Pad', [value.x], value);
       default:
-        return this.#unknown('DynamicQuantizeLinear', [value.x]);
+        return this.#unknown('DynamicQuantizeLinear', [value.kind === 'scale product' ? value.of[0] : value.x]);
     }
   }
 
@@ -225,11 +225,12 @@ export class GraphImport {
     const first = numberOf(offset);
     const steps = strides.map(numberOf);
     if (dims === null || first === null || steps.includes(null)) return null;
-    const scalar = (number: number) => this.graph.constant(integerTensor('i64', [number], []));
+    const to = dtype === 'i32' ? 'i32' : 'i64';
+    const scalar = (number: number) => this.graph.constant(integerTensor(to, [number], []));
     let total: Node | undefined;
     for (const [axis, step] of steps.entries()) {
       if (step === 0) continue;
-      const counted = this.graph.add('range', [], { end: dims[axis] as Dim });
+      const counted = this.graph.add('range', [], { end: dims[axis] as Dim, to });
       const along = this.graph.add('reshape', [counted], {
         shape: [dims[axis] as Dim, ...dims.slice(axis + 1).map(() => 1)],
       });
@@ -238,7 +239,7 @@ export class GraphImport {
     }
     if (total === undefined) return null;
     if (first !== 0) total = this.graph.add('add', [total, scalar(first)]);
-    return nodeValue(dtype === 'i64' ? total : this.graph.add('cast', [total], { to: dtype }), shape);
+    return nodeValue(dtype === to ? total : this.graph.add('cast', [total], { to: dtype }), shape);
   }
 
   #unknown(op: string, inputs: readonly Value[], like: Value | undefined = undefined): Node {

@@ -41,7 +41,7 @@ function listedElements(x: Value, indices: Value): Value | null {
 }
 
 /** Reads a look-up: rows in one unbroken run are a slice, all rows in order a reshape. */
-function gathered({ to, name }: Operation, x: Value, axis: number, indices: Value): Value {
+export function gathered({ to, name }: Operation, x: Value, axis: number, indices: Value): Value {
   const sizes = knownShape(x);
   const grid = isInteger(dtypeOf(indices)) ? asIndex(indices) : null;
   const around = (inside: readonly Size[]) => [...sizes.slice(0, axis), ...inside, ...sizes.slice(axis + 1)];

@@ -1,4 +1,7 @@
-import { biasGelu, fusedMatMul, skipLayerNormalization } from './contrib.ts';
+import { attention } from './attention.ts';
+import { biasGelu, embedLayerNormalization, fusedMatMul, quickGelu, skipLayerNormalization } from './contrib.ts';
+import { multiHeadAttention, ortAttention } from './contrib-attention.ts';
+import { matMulNBits, qAttention } from './contrib-quantized.ts';
 import {
   and,
   binary,
@@ -28,7 +31,7 @@ import {
   softmax,
 } from './norms.ts';
 import type { OperatorReader } from './operation.ts';
-import { attention, gemm, matMul } from './products.ts';
+import { gemm, matMul } from './products.ts';
 import {
   dequantizeLinear,
   dynamicQuantizeLinear,
@@ -131,11 +134,16 @@ export const readers: { readonly [domain: string]: { readonly [op: string]: Oper
     Where: where,
   },
   'com.microsoft': {
+    Attention: ortAttention,
     BiasGelu: biasGelu(false),
     DequantizeLinear: dequantizeLinear,
+    EmbedLayerNormalization: embedLayerNormalization,
     FastGelu: biasGelu(true),
     FusedMatMul: fusedMatMul,
     Gelu: biasGelu(false),
+    MatMulNBits: matMulNBits,
+    MultiHeadAttention: multiHeadAttention,
+    QAttention: qAttention,
     QGemm: qGemm,
     QLinearAdd: qLinearBinary('add'),
     QLinearConcat: qLinearConcat,
@@ -143,6 +151,7 @@ export const readers: { readonly [domain: string]: { readonly [op: string]: Oper
     QLinearSigmoid: qLinearSigmoid,
     QLinearSoftmax: qLinearSoftmax,
     QuantizeLinear: quantizeLinear,
+    QuickGelu: quickGelu,
     SkipLayerNormalization: skipLayerNormalization,
   },
 };

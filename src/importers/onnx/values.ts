@@ -93,16 +93,17 @@ interface PaddedValue {
   readonly after: number;
 }
 
-/** Outputs of DynamicQuantizeLinear, and the steps of their integer product with a constant weight. */
+/** Outputs of DynamicQuantizeLinear, and the steps of an integer product of them with each other or a constant weight. */
 type DynamicValue =
   | { readonly kind: 'dynamic'; readonly part: 'values' | 'scale' | 'zero point'; readonly x: Value }
   | {
       readonly kind: 'integer product';
       readonly x: Value;
-      readonly weight: TensorValue;
-      readonly zeroPoint: TensorValue | undefined;
+      readonly factor:
+        | { readonly x: Value }
+        | { readonly weight: TensorValue; readonly zeroPoint: TensorValue | undefined };
     }
-  | { readonly kind: 'scale product'; readonly x: Value; readonly scale: TensorValue };
+  | { readonly kind: 'scale product'; readonly of: readonly [Value, Value] };
 
 /** Longest list that may be a shape; longer ones are data. */
 export const MAX_LIST = 4096;

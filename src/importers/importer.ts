@@ -14,6 +14,8 @@ export interface GraphSource {
   /** Path of the file as the user named it, for messages. */
   readonly path: string;
   readonly graph: Graph;
+  /** True where a product of floats with integer weights rounds the floats, as TFLite's kernels do. */
+  readonly roundsFloats?: boolean | undefined;
   /** Bytes of vocab.txt and names of classes, where the file holds them. */
   readonly vocabulary?: Uint8Array | undefined;
   readonly labels?: readonly string[] | undefined;

@@ -2,10 +2,12 @@ import { MbertError } from '../errors.ts';
 import type { GraphSource } from '../importers/importer.ts';
 import { copyGraph } from '../ir/copy-graph.ts';
 import type { Graph } from '../ir/graph.ts';
+import { keepNothing, runPasses } from '../ir/pass.ts';
 import type { Dim } from '../ir/shape.ts';
 import type { Task } from '../models/index.ts';
 import { type ShapeOptions, type Size, sizesFor } from '../options/shape.ts';
 import type { Target } from '../passes/index.ts';
+import { raiseIntegers } from '../passes/raise/integers.ts';
 import { raise } from '../passes/raise/raise.ts';
 import type { OpenedModel, OpenOptions } from './opened-model.ts';
 
@@ -19,6 +21,10 @@ export async function fromGraph(source: GraphSource, options: OpenOptions): Prom
     if (given !== undefined) throw new MbertError('USAGE', `--${flag}: is for checkpoints, ${path} is a graph already`);
   }
   const reports = options.raise === false ? [] : await raise(graph, options.observers);
+  if (options.keepsIntegers) {
+    const pass = raiseIntegers(source.roundsFloats ? 'rounded' : 'real');
+    await runPasses(graph, [pass], { ...keepNothing, observers: options.observers });
+  }
   const task = taskOf(graph);
   const maxPositions = positionsOf(graph);
   return {

@@ -8,6 +8,8 @@ import type { Target } from '../passes/index.ts';
 export interface OpenOptions extends ModelOptions {
   /** Graphs only. Default true: high-level ops are found in them. */
   readonly raise?: boolean | undefined;
+  /** Graphs only. True keeps integers as they are stored; otherwise passes get the real numbers that these stand for. */
+  readonly keepsIntegers?: boolean | undefined;
   /** Hear the passes that find them. */
   readonly observers?: readonly PassObserver[] | undefined;
 }

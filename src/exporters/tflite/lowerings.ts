@@ -179,7 +179,7 @@ function lowerDynamicRound(node: Call<'dynamicRound'>, out: TfliteBuilder): numb
   return out.value(inputOf(node, 0));
 }
 
-const CASTS: ReadonlySet<DType> = new Set(['f32', 'i32', 'u8', 'bool']);
+const CASTS: ReadonlySet<DType> = new Set(['f32', 'i32', 'i8', 'u8', 'bool']);
 
 function lowerCast(node: Call<'cast'>, out: TfliteBuilder): number {
   const x = operand(node, 0, out);

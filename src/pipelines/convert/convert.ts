@@ -62,7 +62,11 @@ export async function convert(options: ConvertOptions): Promise<ConvertResult> {
   const plans = writePlans(options.output);
   const run = startRun(options);
   run.progress('reading');
-  const original = await openModel(options.source, { ...options, observers: run.observers });
+  const original = await openModel(options.source, {
+    ...options,
+    observers: run.observers,
+    keepsIntegers: !passes.asksForMore,
+  });
   try {
     const { sequenceLength, batch, choices } = options;
     const making: Making = { shape: { sequenceLength, batch, choices }, passes, writing, run };

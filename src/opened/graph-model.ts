@@ -1,9 +1,10 @@
 import { MbertError } from '../errors.ts';
 import type { GraphSource } from '../importers/importer.ts';
 import { copyGraph } from '../ir/copy-graph.ts';
-import type { Graph } from '../ir/graph.ts';
+import type { Graph, Node } from '../ir/graph.ts';
 import { keepNothing, runPasses } from '../ir/pass.ts';
 import type { Dim } from '../ir/shape.ts';
+import { constantBytes } from '../ir/text.ts';
 import type { Task } from '../models/index.ts';
 import { type ShapeOptions, type Size, sizesFor } from '../options/shape.ts';
 import type { Target } from '../passes/index.ts';
@@ -20,6 +21,7 @@ export async function fromGraph(source: GraphSource, options: OpenOptions): Prom
   ] as const) {
     if (given !== undefined) throw new MbertError('USAGE', `--${flag}: is for checkpoints, ${path} is a graph already`);
   }
+  const integerBytes = graph.nodes().some(isStoredConstant) ? constantBytes(graph) : undefined;
   const reports = options.raise === false ? [] : await raise(graph, options.observers);
   if (options.keepsIntegers) {
     const pass = raiseIntegers(source.roundsFloats ? 'rounded' : 'real');
@@ -43,6 +45,7 @@ export async function fromGraph(source: GraphSource, options: OpenOptions): Prom
     vocabulary: source.vocabulary,
     lowerCase: true,
     runnable: isRunnable(path) ? path : undefined,
+    integerBytes,
     warnings: reports.flatMap(({ pass, declined }) => declined.map((reason) => `${path}: ${pass.name} left ${reason}`)),
     unused: [],
     close: source.close,
@@ -61,6 +64,10 @@ function refuseInt16({ graph, path }: GraphSource): void {
   throw new MbertError('UNSUPPORTED', `${path}: ${node.name}: activations of 16 bits differ from runtime to runtime`, {
     hint: 'convert the float model that this file was made from',
   });
+}
+
+function isStoredConstant({ op, type }: Node): boolean {
+  return op === 'constant' && type.quant !== undefined;
 }
 
 /** Of the formats that hold graphs, the runtimes take two. */

@@ -31,6 +31,8 @@ export interface OpenedModel {
   readonly lowerCase: boolean;
   /** The source's path where a runtime can run it as it is. */
   readonly runnable?: string | undefined;
+  /** Bytes of the weights where some of them are stored as integers: what is written should not take much more. */
+  readonly integerBytes?: number | undefined;
   /** Names of passes that its graphs have behind them already. */
   readonly applied?: readonly string[] | undefined;
   readonly warnings: readonly string[];

@@ -1,4 +1,6 @@
 import { basename } from 'node:path';
+import type { Graph } from '../../ir/graph.ts';
+import { constantBytes } from '../../ir/text.ts';
 import { openModel } from '../../opened/open-model.ts';
 import type { OpenedModel } from '../../opened/opened-model.ts';
 import type { EvidenceOptions } from '../../options/evidence.ts';
@@ -75,11 +77,14 @@ export async function convert(options: ConvertOptions): Promise<ConvertResult> {
     const changed = await changeFunction(original, { passes, targets, evidence: options, vocabulary, run });
     if (changed.fit) options.changed?.(changed.fit);
     const results: ConvertedFile[] = [];
+    const grown: string[] = [];
     for (const plan of plans) {
-      const written = await write(changed, plan, { ...making, run: runFor(plan.target, targets, run) });
+      const warn = (warning: string) => grown.push(warning);
+      const written = await write(changed, plan, { ...making, run: runFor(plan.target, targets, run), warn });
       results.push(options.verify ? { ...written, ...(await check(original, changed, plan, making)) } : written);
     }
-    return writtenResult(options.source, changed, results, run);
+    const result = writtenResult(options.source, changed, results, run);
+    return { ...result, warnings: [...result.warnings, ...grown] };
   } finally {
     original.close();
   }
@@ -97,11 +102,31 @@ function refuseWithoutChange({ changing }: PassChoice, { calibrate, data, maxDro
   }
 }
 
-async function write({ model, fit }: ChangedModel, plan: WritePlan, making: Making): Promise<ConvertedFile> {
-  const { shape, passes, writing, run } = making;
+async function write(
+  { model, fit }: ChangedModel,
+  plan: WritePlan,
+  { shape, passes, writing, run, warn }: Making & { readonly warn: (warning: string) => void },
+): Promise<ConvertedFile> {
   const { softmax } = writing;
   const prepared = await prepare(model, plan.target, { shape, passes, softmax, run });
+  const warning = growth(model, prepared.graph, plan);
+  if (warning !== undefined) warn(warning);
   return writeModel(model, prepared, { plan, writing, properties: fitProperties(fit), run });
+}
+
+/** How much larger weights may become before that is said. */
+const MAX_GROWTH = 1.5;
+
+/** Says how large weights have become that the source stores as integers and the file as floats. */
+function growth({ integerBytes }: OpenedModel, graph: Graph, { target, path }: WritePlan): string | undefined {
+  const bytes = constantBytes(graph);
+  if (integerBytes === undefined || bytes <= MAX_GROWTH * integerBytes) return undefined;
+  const sizes = `${sizeText(bytes)} of weights, in the source ${sizeText(integerBytes)}`;
+  return `${path}: ${sizes}: ${target} has no form for some that are stored as integers there`;
+}
+
+function sizeText(bytes: number): string {
+  return bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
 }
 
 /** Compares a written file with its source; where its function was changed, it is timed beside the original as well. */

@@ -34,3 +34,30 @@ test('binds symbols everywhere, also one of two in a product', () => {
     return y: y"
   `);
 });
+
+test('a limited size is bound to a number, or keeps its limit with another symbol', () => {
+  const text = `graph g (x: f32[batch, sequence])
+  y = slice(x) {axis: 1, end: sequence:4}  f32[batch, sequence:4]
+return y: y`;
+  const bound = (sequence: number | string) => copyGraph(graphOf(text), { bindings: { sequence } });
+  expect(bound(9).outputs[0]?.node.type.shape).toEqual(['batch', 4]);
+  expect(bound(3).outputs[0]?.node.type.shape).toEqual(['batch', 3]);
+  expect(bound('tokens').outputs[0]?.node.type.shape).toEqual(['batch', 'tokens:4']);
+});
+
+const COMPARED = `graph g (ids: i64[batch])
+  f = compare(ids, pad i64[] {1}) {test: equal}  bool[batch]
+  y = cast(f) {to: i64}  i64[batch]
+return y: y`;
+
+test('numbers that ids are compared with, and what is computed, become of the type of the ids', () => {
+  const copy = copyGraph(graphOf(COMPARED), { indexType: 'i32' });
+  verifyGraph(copy, 'copy');
+  expect(graphText(copy)).toContain('pad i32[] {1}');
+  expect(copy.outputs[0]?.node.type.dtype).toBe('i32');
+});
+
+test('a number of more than 32 bits is refused where a format has only these', () => {
+  const text = COMPARED.replace('{1}', '{4294967296}');
+  expect(() => copyGraph(graphOf(text), { indexType: 'i32' })).toThrow(/pad: holds 4294967296/);
+});

@@ -1,4 +1,4 @@
-/** How far one sequence of values is from another, summed up as they come. */
+/** Sums up the error of actual values against a reference as they arrive. */
 export class ErrorSums {
   #signal = 0;
   #noise = 0;

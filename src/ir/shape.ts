@@ -1,8 +1,9 @@
 /** A dimension is a size or a symbol such as `batch`, bound only at run time; `batch*sequence` is a product. */
 export type Dim = number | string;
+/** The dimensions of a value, outermost first. */
 export type Shape = readonly Dim[];
 
-/** What symbols stand for in one run, e.g. `{ sequence: 24 }`. */
+/** Sizes of symbols in one run, e.g. `{ sequence: 24 }`. */
 export type Bindings = { readonly [symbol: string]: number };
 
 export function isStatic(shape: Shape): shape is readonly number[] {
@@ -48,7 +49,7 @@ export function broadcast(a: Shape, b: Shape): Shape | null {
   return shape;
 }
 
-/** -1 is the last axis. Null where there is no such axis. */
+/** The index of an axis, where -1 is the last one; null where there is no such axis. */
 export function axisOf(axis: number, rank: number): number | null {
   const at = axis < 0 ? axis + rank : axis;
   return Number.isInteger(at) && at >= 0 && at < rank ? at : null;

@@ -16,7 +16,7 @@ export interface Flag {
   readonly isRequired?: boolean;
 }
 
-/** What a command takes and does. `O` has a field for each flag. */
+/** Definition of a command: what it takes and does. `O` has a field for each flag. */
 export interface CommandSpec<O extends object = object> {
   readonly description: string;
   readonly flags: readonly Flag[];

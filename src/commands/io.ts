@@ -1,4 +1,4 @@
-/** Where a command prints: tests pass their own, `main` the process's. */
+/** Output of a command: tests pass their own, `main` the process's. */
 export interface Io {
   /** Prints the result. */
   out(text: string): void;

@@ -4,7 +4,7 @@ import { MbertError } from '../errors.ts';
 import { writeFiles } from '../io/files.ts';
 import type { Io } from './io.ts';
 
-/** How a command prints its result, and where it writes the page. */
+/** Options for how a command prints its result, and where it writes the page. */
 export interface ReportOptions<F extends string = 'text' | 'json' | 'html'> {
   readonly format: F;
   readonly json?: true;

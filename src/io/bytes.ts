@@ -8,7 +8,7 @@ export class ByteReader {
   readonly #view: DataView;
   #offset = 0;
 
-  /** `what` names the file and part for error messages, e.g. `model.safetensors: header`. */
+  /** Reads from `bytes`; `what` names the file and part in errors, e.g. `model.safetensors: header`. */
   constructor(bytes: Uint8Array, what: string) {
     this.#bytes = bytes;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

@@ -57,8 +57,8 @@ export function openFile(path: string): ModelFile {
           `${path}: bytes ${offset} to ${offset + length} lie outside its ${size} bytes`,
         );
       }
-      // `allocUnsafeSlow` gives each buffer memory of its own, aligned for any typed array. It need not be zeroed, as all of
-      // it is overwritten.
+      // `allocUnsafeSlow` gives each buffer memory of its own, aligned for any typed array. It need not be zeroed, as
+      // all of it is overwritten.
       const bytes = new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
       for (let done = 0; done < length; ) {
         const count = readSync(descriptor, bytes, done, Math.min(length - done, MAX_READ_BYTES), offset + done);

@@ -7,7 +7,7 @@ import type { DType, TensorType } from './tensor.ts';
 /** Values of symbols: a size or another symbol for each. */
 export type Sizes = { readonly [symbol: string]: Dim };
 
-/** What changes in a copy. */
+/** Options of `copyGraph`. */
 export interface CopyOptions {
   /** Values of symbols; a symbol that has none stays. */
   readonly bindings?: Sizes;

@@ -4,7 +4,8 @@ import { realType } from './quantized.ts';
 import type { Quant, Tensor, TensorType } from './tensor.ts';
 
 /**
- * What all nodes have: a name that is unique in the graph, the type of the value, the nodes it reads and its readers.
+ * Properties of every node: a name that is unique in the graph, the type of its value, the nodes it reads and those
+ * that read it.
  */
 interface NodeBase {
   readonly name: string;

@@ -30,20 +30,21 @@ export interface QuantParams {
 export type Int8Rule = 'calibrated' | { readonly i8: QuantParams; readonly i16: QuantParams };
 
 /**
- * How an op treats tokens, the rows of values [..., channels]. `elementwise`: any input may hold them, broadcasting.
- * `first-input`: each token of the first input by itself, the other inputs are parameters for all. `along-axis`: each
- * token by itself where the op's axis is the last one; any input may hold them. `mixed`: nothing may rely on either.
+ * Treatment of tokens, the rows of values [..., channels], by an op. `elementwise`: any input may hold them,
+ * broadcasting. `first-input`: each token of the first input by itself, the other inputs are parameters for all.
+ * `along-axis`: each token by itself where the op's axis is the last one; any input may hold them. `mixed`: nothing may
+ * rely on either.
  */
 export type TokenRule = 'elementwise' | 'first-input' | 'along-axis' | 'mixed';
 
 /**
- * How an op limits rescaling of the channels (last axis) of a residual stream. `sum`: all inputs and the result share
+ * Rule for rescaling the channels (last axis) of a residual stream around an op. `sum`: all inputs and the result share
  * one scale. `affine`: the op's constants absorb the scale of what it reads, and can give its result any other.
  * `moved`: the result has the scale of the value that is moved. `fixed`: the op needs and gives the real values.
  */
 export type StreamRule = 'sum' | 'affine' | 'moved' | 'fixed';
 
-/** How an op that computes nothing moves elements. */
+/** Movement of elements by an op that computes nothing. */
 export interface Movement<A extends Attrs = Attrs> {
   /**
    * True where each token's channels (last axis) stay together and in order; `x` is the shape of the value that is

@@ -48,7 +48,7 @@ function elementParamsOf(quant: Quant, shape: readonly number[]): ElementParams 
   };
 }
 
-/** scale·(stored - zero point) for every element of a stored tensor. */
+/** Computes scale·(stored - zero point) for every element of a stored tensor. */
 export function dequantized(stored: Tensor, quant: Quant): Tensor {
   const { scales, zeroPoints, indexOf } = elementParamsOf(quant, stored.shape);
   const raw = stored.dtype === 'i32' ? arrayOf({ ...stored, dtype: 'i32' }) : readF32(stored);

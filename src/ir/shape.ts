@@ -61,7 +61,9 @@ export function isBeforeLast(axis: number, { length: rank }: Shape): boolean {
   return at !== null && at < rank - 1;
 }
 
-/** Elements before, along and after an axis: an axis op works on `outer` blocks of `length` rows of `inner` elements. */
+/**
+ * Elements before, along and after an axis: an axis op works on `outer` blocks of `length` rows of `inner` elements.
+ */
 export function aroundAxis(shape: readonly number[], axis: number): { outer: number; length: number; inner: number } {
   return { outer: sizeOf(shape.slice(0, axis)), length: shape[axis] as number, inner: sizeOf(shape.slice(axis + 1)) };
 }
@@ -78,7 +80,7 @@ export function bindDim(dim: Dim, bindings: Bindings): number | null {
   return size;
 }
 
-/** `[batch, 128]`, as graph text prints it. */
+/** A shape as graph text prints it: `[batch, 128]`. */
 export function shapeText(shape: Shape): string {
   return `[${shape.join(', ')}]`;
 }

@@ -23,9 +23,9 @@ export const DTYPES = {
 export type DType = keyof typeof DTYPES;
 
 /**
- * How stored integers stand for real numbers: real = scale * (stored - zeroPoint), with one scale for the tensor, one
- * for each index of `axis`, or one for each block of `size` neighbours along `axis`. What mbert emits per channel is
- * symmetric; imported models may carry zero points.
+ * Quantization, by which stored integers stand for real numbers: real = scale * (stored - zeroPoint), with one scale
+ * for the tensor, one for each index of `axis`, or one for each block of `size` neighbours along `axis`. What mbert
+ * emits per channel is symmetric; imported models may carry zero points.
  */
 export type Quant =
   | { readonly per: 'tensor'; readonly scale: number; readonly zeroPoint: number }
@@ -90,7 +90,10 @@ const ARRAYS = {
   bool: Uint8Array,
 } as const;
 
-/** The elements as a typed array over the same memory where alignment allows, else over a copy; f16 and bf16 as raw bits. */
+/**
+ * The elements as a typed array over the same memory where alignment allows, else over a copy; f16 and bf16 as raw
+ * bits.
+ */
 export function arrayOf<D extends DType>(tensor: Tensor & { readonly dtype: D }): InstanceType<(typeof ARRAYS)[D]> {
   const bytes = tensor.bytes();
   const Type = ARRAYS[tensor.dtype];

@@ -23,7 +23,7 @@ export interface Matrix {
 
 /** A matrix over the calibration text. */
 export interface TextMatrix extends Matrix {
-  /** For each row the index of its sequence in the text. Rows of one sequence are adjacent. */
+  /** Index of each row's sequence in the text. Rows of one sequence are adjacent. */
   readonly sequence: Int32Array;
   /** Number of leading rows that are fitted to; the others choose the regularization. */
   readonly fitted: number;
@@ -64,8 +64,8 @@ export interface ScorePairs {
    */
   slope(change: Float32Array | undefined, weights: Float32Array): Promise<Float32Array>;
   /**
-   * For each head the weighted mean over queries of scale² Σ_u p_tu κ κᵀ [size, size], κ being a key less the mean of
-   * the keys under p_t.
+   * Curvature of each head: the weighted mean over queries of scale² Σ_u p_tu κ κᵀ [size, size], κ being a key less the
+   * mean of the keys under p_t.
    */
   curvatures(weights: Float32Array): Promise<Float64Array[]>;
   close(): Promise<void>;

@@ -102,7 +102,10 @@ export function graphText(graph: Graph): string {
   return lines.join('\n');
 }
 
-/** One token: `q(`, a name, a quoted name, a number, a `#hash`, or a mark. Names may hold dots, slashes and colons inside. */
+/**
+ * One token: `q(`, a name, a quoted name, a number, a `#hash`, or a mark. Names may hold dots, slashes and colons
+ * inside.
+ */
 const TOKEN =
   /\s*(?:(q\()|([A-Za-z_/][\w./:*+-]*[\w*-]|[A-Za-z_])|("(?:[^"\\]|\\.)*")|(\d+\*[\w*]+|[-+]?(?:\d[\d.]*(?:e[-+]?\d+)?|Infinity))|(#[\w-]+)|([()[\]{},:=?]))/y;
 

@@ -33,7 +33,9 @@ export function sqnr(reference: Float32Array, actual: Float32Array): number {
   return noise === 0 ? Number.POSITIVE_INFINITY : 10 * Math.log10(signal / noise);
 }
 
-/** The share of rows of `width` values whose largest value is at the same place on both sides, 0 … 1; NaN for no rows. */
+/**
+ * The share of rows of `width` values whose largest value is at the same place on both sides, 0 … 1; NaN for no rows.
+ */
 export function argmaxAgreement(reference: Float32Array, actual: Float32Array, width: number): number {
   checkLengths(reference, actual);
   const expected = argmaxRows(reference, width);
@@ -41,7 +43,10 @@ export function argmaxAgreement(reference: Float32Array, actual: Float32Array, w
   return share(expected, (place, i) => place >= 0 && place === found[i]);
 }
 
-/** The share of rows of `logits` [labels.length, classes] whose largest value is at the row's label, 0 … 1; NaN for no rows. */
+/**
+ * The share of rows of `logits` [labels.length, classes] whose largest value is at the row's label, 0 … 1; NaN for no
+ * rows.
+ */
 export function accuracy(logits: Float32Array, labels: ArrayLike<number>, classes: number): number {
   if (logits.length !== labels.length * classes) {
     throw new MbertError('MISMATCH', `${logits.length} logits are not ${classes} for each of ${labels.length} labels`);

@@ -30,8 +30,8 @@ export async function loadSource(
     const session = await runtime.load(runnable, options);
     return { session, runtime: `${runtime.name} ${await runtime.version()}`, ran: 'file', refusal: undefined };
   } catch (cause) {
-    // LiteRT's WebAssembly build takes fixed shapes and float outputs only: for other files the graph that was read from
-    // them runs instead.
+    // LiteRT's WebAssembly build takes fixed shapes and float outputs only: for other files the graph that was read
+    // from them runs instead.
     if (!isUnsupported(cause)) throw cause;
     try {
       return { ...(await loadGraph(graph, options)), refusal: cause.message };

@@ -4,7 +4,7 @@ import type { ModelOptions } from '../options/model.ts';
 import type { ShapeOptions } from '../options/shape.ts';
 import type { Target } from '../passes/index.ts';
 
-/** How a model is opened. */
+/** Options for opening a model. */
 export interface OpenOptions extends ModelOptions {
   /** Finds high-level ops in a graph; without effect on checkpoints. Default true. */
   readonly raise?: boolean | undefined;

@@ -21,7 +21,7 @@ export interface OutlineNode {
   readonly op: string;
   /** Dtype and shape, as `f32[batch, 128]`. */
   readonly type: string;
-  /** How its numbers are stored: `f32`, or `i8 per tensor`. */
+  /** Storage of its numbers: `f32`, or `i8 per tensor`. */
   readonly storage: string;
   /** Indices in `nodes` of the nodes that it reads. */
   readonly inputs: readonly number[];

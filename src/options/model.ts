@@ -1,11 +1,11 @@
 import type { Task } from '../models/index.ts';
 
-/** How the weights of a checkpoint become a graph. */
+/** Options for building a graph of a checkpoint's weights. */
 export interface ModelOptions {
   /** Head to build, for checkpoints: a graph has the head that it has. Default: what the checkpoint says. */
   readonly task?: Task | undefined;
   /**
-   * How padding is masked, for checkpoints. `faithful`: as the source's own code does it; `strict`: excluded entirely.
+   * Masking of padding, for checkpoints. `faithful`: as the source's own code does it; `strict`: excluded entirely.
    * Default `faithful`.
    */
   readonly mask?: 'faithful' | 'strict' | undefined;

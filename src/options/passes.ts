@@ -4,7 +4,7 @@ import type { EmbeddingRank, Pass } from '../ir/pass.ts';
 import { changingPasses, selectPasses, type Target } from '../passes/index.ts';
 import { splitEmbedding } from '../passes/split-embedding.ts';
 
-/** Which passes run, and what they may do. */
+/** Options for which passes run, and what they may do. */
 export interface PassOptions {
   /** Adds to or takes from the default passes: `a,b` adds, `-c` takes out, `none` starts empty. */
   readonly passes?: string | undefined;

@@ -1,19 +1,19 @@
 import type { RangeMethod, Rounding, Scheme } from '../quantization/settings.ts';
 import type { Granularity } from '../quantization/weights.ts';
 
-/** How a model is quantized after training. */
+/** Options of quantization after training. */
 export interface QuantizationOptions {
-  /** What weights and activations are stored as. */
+  /** Storage of weights and activations. */
   readonly scheme: Scheme;
   /** Name of the target profile: where the file will run. Default `cpu`. */
   readonly target?: string | undefined;
-  /** How the range of an activation is chosen from what calibration saw. Default minmax. */
+  /** Method by which the range of an activation is chosen from what calibration saw. Default `minmax`. */
   readonly range?: RangeMethod | undefined;
   /** Number of scales of a weight. Default: what the target runs fastest. `block` is for w4. */
   readonly granularity?: Granularity | undefined;
   /**
-   * How weights are rounded to integers. Default: `gptq` for w4 with `calibrate`, used where held-out texts are better
-   * for it; else `nearest`.
+   * Rounding of weights to integers. Default: `gptq` for w4 with `calibrate`, used where held-out texts are better for
+   * it; else `nearest`.
    */
   readonly rounding?: Rounding | undefined;
   /**

@@ -3,7 +3,7 @@ import { readWhole } from '../io/files.ts';
 import type { Target } from '../passes/index.ts';
 import type { NamedBytes } from '../samples/wordpiece.ts';
 
-/** How a file is written, and what it carries besides the graph. */
+/** Options for writing a file, and for what it carries besides the graph. */
 export interface WritingOptions {
   /** Float type of the stored weights. Default `f32`. */
   readonly dtype?: 'f32' | 'f16' | undefined;
@@ -21,7 +21,7 @@ export interface WritingOptions {
   readonly vocab?: string | undefined;
 }
 
-/** How a file is written, with the user's files read and defaults filled in. */
+/** Settings for writing a file, with the user's files read and defaults filled in. */
 export interface Writing {
   readonly dtype: 'f32' | 'f16';
   readonly softmax: boolean;

@@ -15,7 +15,7 @@ import { type Profile, profileOf } from './profile.ts';
 import { reasonsFor } from './slower.ts';
 import { type Spread, spreadOf } from './spread.ts';
 
-/** What `bench` runs, and how. */
+/** Options of `bench`. */
 export interface BenchOptions extends Pick<ModelOptions, 'task'>, RunOptions {
   /** .onnx and .tflite files run as they are; other sources are written as both formats first. */
   readonly models: readonly string[];
@@ -43,7 +43,7 @@ export interface BenchOptions extends Pick<ModelOptions, 'task'>, RunOptions {
   readonly memory?: boolean | undefined;
 }
 
-/** What was measured of one model. */
+/** Measurements of one model. */
 export interface BenchRow {
   readonly model: string;
   readonly format: 'onnx' | 'tflite';
@@ -55,7 +55,9 @@ export interface BenchRow {
   readonly bytes: number;
   /** Time to read and prepare the file: the median of three. */
   readonly loadMs: number;
-  /** Resident memory that loading and one run take at most, over Node and the runtime; null where it was not measured. */
+  /**
+   * Resident memory that loading and one run take at most, over Node and the runtime; null where it was not measured.
+   */
   readonly peakMemoryBytes: number | null;
   /**
    * Times of one run. CPU time of the process is what one thread computes; wall time is what the user waits, and other
@@ -73,7 +75,7 @@ export interface BenchRow {
   readonly slower: readonly string[];
 }
 
-/** What `bench` measured, the model that others are compared with first. */
+/** Result of `bench`. The model that others are compared with comes first. */
 export interface BenchResult {
   readonly processor: string;
   readonly threads: number;
@@ -175,8 +177,8 @@ async function nameOf({ path }: BenchModel): Promise<string> {
 }
 
 /**
- * Loads each model several times, in turns, as the first load finds the disk cold; gives the times in ms. The last
- * session of each model is kept, in `sessions`.
+ * Loads each model several times, in turns, as the first load finds the disk cold, and returns the times in ms. The
+ * last session of each model is kept, in `sessions`.
  */
 async function loadAll(
   models: readonly BenchModel[],

@@ -23,7 +23,7 @@ export interface BenchModel {
   readonly format: Target;
   /** Size of the file, external data included. */
   readonly bytes: number;
-  /** How its weights are stored; undefined where mbert cannot read the graph. */
+  /** Storage of its weights; undefined where mbert cannot read the graph. */
   readonly storage: 'f32' | 'f16' | 'integers' | undefined;
   readonly maxPositions: number;
   readonly vocabRows: number;
@@ -38,7 +38,7 @@ export interface BenchModel {
  */
 const SMALLEST_VOCABULARY = 100;
 
-/** How sources are built that no runtime takes as they are. */
+/** Options for building sources that no runtime takes as they are. */
 export interface SourceOptions {
   readonly task: Task | undefined;
   readonly shape: ShapeOptions;
@@ -136,7 +136,7 @@ async function describe(
   }
 }
 
-/** What is assumed of a file that mbert cannot read. */
+/** Assumptions about a file that mbert cannot read. */
 const UNREAD = {
   storage: undefined,
   maxPositions: Number.MAX_SAFE_INTEGER,

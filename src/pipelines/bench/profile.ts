@@ -7,7 +7,7 @@ import { onnxruntime } from '../../runtimes/onnxruntime.ts';
 import type { Feeds } from './feeds.ts';
 import { spreadOf } from './spread.ts';
 
-/** Where the time of a run goes, as ONNX Runtime measures it inside. */
+/** Time inside a run, as ONNX Runtime measures it. */
 export interface Profile {
   /** Time of all kernels in one run. */
   readonly kernelMs: number;

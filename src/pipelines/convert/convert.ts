@@ -19,7 +19,7 @@ import { twinShape } from '../write/twin.ts';
 import { type WrittenFile, writeModel } from '../write/write-model.ts';
 import type { WrittenVerification } from './verify-written.ts';
 
-/** What `convert` reads and writes, and how. */
+/** Options of `convert`. */
 export interface ConvertOptions
   extends ModelOptions,
     ShapeOptions,
@@ -45,7 +45,7 @@ export interface ConvertedFile extends WrittenFile {
   readonly speed?: SpeedResult;
 }
 
-/** What `convert` wrote. */
+/** Result of `convert`. */
 export type ConvertResult = WrittenResult<ConvertedFile>;
 
 /** Settings that all files of a call share. */

@@ -16,7 +16,7 @@ export interface VerifyOptions {
    * in it.
    */
   readonly source?: string | undefined;
-  /** What `reference` is: a model that was fitted to text computes something else than its source. */
+  /** Kind of `reference`: a model that was fitted to text computes something else than its source. */
   readonly against: WrittenVerification['against'];
   /** Path of the written file, or the bytes of its twin of fixed shapes. */
   readonly written: string | Uint8Array;
@@ -25,11 +25,11 @@ export interface VerifyOptions {
   readonly maxPositions: number;
 }
 
-/** How a written file's outputs compare with those of its source. */
+/** Comparison of a written file's outputs with those of its source. */
 export interface WrittenVerification {
   /** True where every output is within its limit. */
   readonly ok: boolean;
-  /** What the file was compared with. */
+  /** Model that the file was compared with. */
   readonly against: 'source' | 'fitted graph';
   /** Runtime of the written file, as `onnxruntime 1.30.0`. */
   readonly runtime: string;

@@ -2,7 +2,7 @@ import type { Task } from '../../models/index.ts';
 import type { WrittenFile } from '../write/write-model.ts';
 import type { ChangedModel, FitReport } from './types.ts';
 
-/** What was made of a source. */
+/** Result of writing a source. */
 export interface WrittenResult<F extends WrittenFile> {
   readonly source: string;
   readonly architecture: string;
@@ -11,7 +11,7 @@ export interface WrittenResult<F extends WrittenFile> {
   readonly warnings: readonly string[];
   /** Weights of the source that the model does not use. */
   readonly unused: readonly string[];
-  /** What passes that are fitted to text have changed, and what that costs. */
+  /** Changes by passes that change the function, with what they cost. */
   readonly fit?: FitReport;
 }
 

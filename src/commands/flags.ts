@@ -31,7 +31,7 @@ export const batch: Flag = {
   parse: integerOrDynamic,
 };
 
-/** How a source becomes a graph. */
+/** Flags for how a source becomes a graph. */
 export const shapeFlags: readonly Flag[] = [
   task,
   sequenceLength,
@@ -48,7 +48,7 @@ export const passes: Flag = {
   says: 'a,b adds passes, -c takes one out, none starts empty; see mbert passes',
 };
 
-/** Which passes run, and what they may do. */
+/** Flags for which passes run, and what they may do. */
 export const passFlags: readonly Flag[] = [
   passes,
   { flags: '--keep <regex>', says: 'passes leave nodes with such names alone', parse: regularExpression },
@@ -75,7 +75,7 @@ export const observeFlags: readonly Flag[] = [
 
 export const vocab: Flag = { flags: '--vocab <file>', says: "vocab.txt in place of the model's own" };
 
-/** How a file is written, and what it carries. */
+/** Flags for how a file is written, and what it carries. */
 export const writingFlags: readonly Flag[] = [
   { flags: '-o, --output <path>', says: 'a .tflite or .onnx file, or a folder for one of each', isRequired: true },
   { flags: '--dtype <dtype>', says: 'how weights are stored', choices: ['f32', 'f16'], default: 'f32' },
@@ -115,7 +115,7 @@ export const maxDrop: Flag = {
   parse: percentage,
 };
 
-/** Texts that a model is calibrated on and measured on. */
+/** Flags for the texts that a model is calibrated on and measured on. */
 export const evidenceFlags: readonly Flag[] = [
   { flags: '--calibrate <file>', says: 'texts as the model will see them: lines, TSV or JSONL' },
   samples,
@@ -125,7 +125,7 @@ export const evidenceFlags: readonly Flag[] = [
   { flags: '--allow-overlap', says: 'measure on texts that were calibrated on, and say so in the file' },
 ];
 
-/** How weights and activations become integers. */
+/** Flags for how weights and activations become integers. */
 export const quantizationFlags: readonly Flag[] = [
   {
     flags: '--scheme <scheme>',
@@ -166,7 +166,7 @@ export const quantizationFlags: readonly Flag[] = [
 
 export const json: Flag = { flags: '--json', says: 'print the result as JSON' };
 
-/** How a result is printed; `more` are formats besides text, json and html, with what is said of them. */
+/** Flags for how a result is printed; `more` are formats besides text, json and html, which `note` explains. */
 export function reportFlags(more: readonly string[] = [], note = ''): readonly Flag[] {
   const html = 'html: a page with tables, plots and, where there is one, the graph';
   return [

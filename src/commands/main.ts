@@ -65,7 +65,7 @@ export function commandsWithFlags(): Promise<{ readonly name: string; readonly f
 }
 
 const WRONG_INPUT = 2;
-/** EX_SOFTWARE of sysexits.h. */
+/** Exit code for a bug in mbert: EX_SOFTWARE of sysexits.h. */
 const BUG = 70;
 
 /** Runs one command line and returns its exit code: 0 done, 1 the answer is no, 2 wrong input or usage, 70 a bug. */
@@ -106,7 +106,7 @@ function trailText({ pass, behind }: PassTrail): string {
   return `in pass ${pass}${before}; --dump-passes DIR writes the graph before it`;
 }
 
-/** `mbert diff …` and `mbert help diff`. */
+/** True where the command line names a command: `mbert diff …` or `mbert help diff`. */
 function isNamed([first, second]: readonly string[], name: string): boolean {
   return first === name || (first === 'help' && second === name);
 }

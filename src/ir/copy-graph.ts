@@ -4,17 +4,18 @@ import type { Attr, Attrs } from './op.ts';
 import { type Dim, product, type Shape } from './shape.ts';
 import type { DType, TensorType } from './tensor.ts';
 
-/** What symbols become: a size or another symbol. */
+/** Values of symbols: a size or another symbol for each. */
 export type Sizes = { readonly [symbol: string]: Dim };
 
+/** Options of `copyGraph`. */
 export interface CopyOptions {
-  /** Symbols that are not among them stay. */
+  /** Values of symbols; a symbol that has none stays. */
   readonly bindings?: Sizes;
-  /** The dtype of inputs that hold ids and masks: formats differ in what they take. */
+  /** Dtype of the inputs that hold ids and masks: formats differ in what they take. */
   readonly indexType?: 'i32' | 'i64' | undefined;
 }
 
-/** A graph of its own over the same tensors, so that passes may change it, with some symbols bound. */
+/** Copies a graph over the same tensors, so that passes may change the copy, with some symbols bound. */
 export function copyGraph(graph: Graph, { bindings = {}, indexType }: CopyOptions = {}): Graph {
   const copy = new Graph(graph.name);
   const copies = new Map<Node, Node>();
@@ -33,20 +34,20 @@ function isIndex(dtype: DType): boolean {
   return dtype === 'i32' || dtype === 'i64';
 }
 
-/** One node over the copies of its inputs. */
+/** Copies one node over the copies of its inputs. */
 export function copyNode(copy: Graph, node: Node, copies: ReadonlyMap<Node, Node>, bindings: Sizes): Node {
   if (node.op === 'input') throw new MbertError('INVALID_GRAPH', `${node.name}: is an input of another graph`);
   if (node.op === 'constant') return copy.constant(node.tensor, node.name, node.type.quant);
   const attrs: Record<string, Attr> = {};
   for (const [key, value] of Object.entries(node.attrs as Attrs)) attrs[key] = bindAttr(key, value, bindings);
   const inputs = node.inputs.map((input) => copies.get(input) as Node);
-  const made = copy.add(node.op, inputs, attrs as never, node.name);
+  const copied = copy.add(node.op, inputs, attrs as never, node.name);
   const type: TensorType = node.type;
-  if (type.quant) copy.setType(made, { ...type, shape: made.type.shape });
-  return made;
+  if (type.quant) copy.setType(copied, { ...type, shape: copied.type.shape });
+  return copied;
 }
 
-/** Attributes that hold dimensions: shapes, and a slice's end. */
+/** Binds the symbols of attributes that hold dimensions: shapes, and a slice's end. */
 function bindAttr(key: string, value: Attr, bindings: Sizes): Attr {
   if (/^shape$|Shape$/.test(key) && Array.isArray(value)) return bindShape(value as Shape, bindings);
   return key === 'end' && typeof value === 'string' ? bind(value, bindings) : value;
@@ -56,7 +57,7 @@ function bindShape(shape: Shape, bindings: Sizes): Shape {
   return shape.map((dim) => bind(dim, bindings));
 }
 
-/** `batch*sequence` may be bound in part. */
+/** Binds the symbols of a dimension; `batch*sequence` may be bound in part. */
 function bind(dim: Dim, bindings: Sizes): Dim {
   return typeof dim === 'number' ? dim : product(dim.split('*').map((part) => bindings[part] ?? part));
 }

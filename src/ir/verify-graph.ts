@@ -5,6 +5,7 @@ import { opDef } from './ops/index.ts';
 import { realType } from './quantized.ts';
 import { sameShape, shapeText } from './shape.ts';
 
+/** Checks one invariant at a node: the problem, or null where it holds. */
 type Rule = (node: Node, graph: Graph, seen: Map<string, Node>) => string | null;
 
 const rules: readonly Rule[] = [
@@ -45,7 +46,10 @@ const rules: readonly Rule[] = [
   },
 ];
 
-/** Refuses a graph that breaks an invariant; `after` names the pass that a failure is the fault of. */
+/**
+ * Throws INVALID_GRAPH for a graph that breaks an invariant: names are unique, inputs know their users and belong to
+ * the graph, and types are what the ops infer. `after` names the pass that a failure is blamed on.
+ */
 export function verifyGraph(graph: Graph, after: string): void {
   const seen = new Map<string, Node>();
   for (const node of graph.nodes()) {

@@ -4,7 +4,7 @@ import { type ShapeOptions, sizesFor } from '../options/shape.ts';
 import type { Target } from '../passes/index.ts';
 import type { OpenedModel, OpenOptions } from './opened-model.ts';
 
-/** A model that came as weights: its graph is built anew at each call. */
+/** Opens a model that is stored as weights: its graph is built anew at each call. */
 export function fromCheckpoint(checkpoint: Checkpoint, options: OpenOptions): OpenedModel {
   const { task, maxPositions, architecture, labels } = describeModel(checkpoint, options.task);
   const build = (target: Target, shape: ShapeOptions = {}) => {

@@ -9,7 +9,7 @@ import type { Target } from '../passes/index.ts';
 import { raise } from '../passes/raise/raise.ts';
 import type { OpenedModel, OpenOptions } from './opened-model.ts';
 
-/** A model that came as a graph: inputs, outputs and their order are the source's. */
+/** Opens a model that is stored as a graph: inputs, outputs and their order stay the source's. */
 export async function fromGraph(source: GraphSource, options: OpenOptions): Promise<OpenedModel> {
   const { graph, path } = source;
   for (const [flag, given] of [
@@ -44,8 +44,8 @@ export async function fromGraph(source: GraphSource, options: OpenOptions): Prom
 }
 
 /**
- * TensorFlow's converter writes 16-bit activations whose files compute one thing in its own interpreter and another in
- * LiteRT (measured: logits 6.4 apart), so there is no answer to be faithful to.
+ * Throws UNSUPPORTED for activations of 16 bits: what TensorFlow's converter writes with them computes one thing in its
+ * own interpreter and another in LiteRT (measured: logits 6.4 apart), so there is no answer to be faithful to.
  */
 function refuseInt16({ graph, path }: GraphSource): void {
   const node = graph
@@ -57,18 +57,18 @@ function refuseInt16({ graph, path }: GraphSource): void {
   });
 }
 
-/** Of the formats that hold graphs, the runtimes take two. */
+/** True for the two formats of graphs that the runtimes take. */
 function isRunnable(path: string): boolean {
   return /\.(onnx|tflite)$/i.test(path);
 }
 
-/** What the names of the outputs tell: only question answering has ones of its own. */
+/** Infers the task from the output names: only question answering has names of its own. */
 function taskOf(graph: Graph): Task | undefined {
   const names = new Set(graph.outputs.map(({ name }) => name));
   return names.has('start_logits') && names.has('end_logits') ? 'qa' : undefined;
 }
 
-/** The rows of the position table, which is cut to a run's length; a model of fixed length takes that. */
+/** The rows of the position table, which is sliced to the length of a run; for a model of fixed length, that length. */
 function positionsOf(graph: Graph): number {
   for (const node of graph.nodes()) {
     if (node.op === 'slice' && typeof node.attrs.end === 'string' && node.inputs[0]?.op === 'constant') {
@@ -80,17 +80,17 @@ function positionsOf(graph: Graph): number {
 }
 
 /**
- * What the symbols of the source become. ONNX keeps what the user does not fix; TFLite gets batch 1 and the default
- * length, as phones want fixed shapes. A size that the source has fixed cannot be changed.
+ * Sizes for the symbols of the source's inputs. ONNX keeps a symbol that the user does not fix; TFLite gets batch 1 and
+ * the default length, as phones want fixed shapes. A size that the source has fixed cannot be changed.
  */
 function bindings(source: GraphSource, target: Target, shapes: ShapeOptions, length: Size): Record<string, number> {
   const shape = source.graph.inputs[0]?.type.shape ?? [];
   const bound: Record<string, number> = {};
-  const bind = (flag: string, dim: Dim | undefined, given: Size | undefined, fallback: Size) => {
+  const bind = (flag: string, dim: Dim | undefined, requested: Size | undefined, fallback: Size) => {
     if (typeof dim === 'string') {
-      const size = given ?? fallback;
+      const size = requested ?? fallback;
       if (size !== 'dynamic') bound[dim] = size;
-    } else if (given !== undefined && given !== dim) {
+    } else if (requested !== undefined && requested !== dim) {
       throw new MbertError('USAGE', `--${flag}: ${source.path} is fixed to ${dim}`);
     }
   };

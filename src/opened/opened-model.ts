@@ -5,8 +5,9 @@ import type { ModelOptions } from '../options/model.ts';
 import type { ShapeOptions } from '../options/shape.ts';
 import type { Target } from '../passes/index.ts';
 
+/** Options for opening a model. */
 export interface OpenOptions extends ModelOptions {
-  /** Graphs only. Default true: high-level ops are found in them. */
+  /** Finds high-level ops in a graph; without effect on checkpoints. Default true. */
   readonly raise?: boolean | undefined;
   /** Hear the passes that find them. */
   readonly observers?: readonly PassObserver[] | undefined;
@@ -14,24 +15,28 @@ export interface OpenOptions extends ModelOptions {
 
 /** A model ready for passes and exporters. */
 export interface OpenedModel {
-  /** A new graph at each call, as passes change what they run on. */
+  /** Builds a new graph at each call, as passes change what they run on. */
   build(target: Target, shapes?: ShapeOptions): Graph;
-  /** A new graph as the source has it, with symbols for what it does not fix. */
+  /** Builds a new graph as the source has it, with symbols for dimensions that it does not fix. */
   reference(): Graph;
-  /** Undefined where a graph's outputs do not tell. */
+  /** The task of the head; undefined where a graph's outputs do not tell. */
   readonly task: Task | undefined;
-  /** The family of a checkpoint, the name of a graph. */
+  /** Model family of a checkpoint, or the name of a graph. */
   readonly architecture: string;
+  /** Longest sequence, in tokens. */
   readonly maxPositions: number;
+  /** Class names. */
   readonly labels: readonly string[] | undefined;
+  /** Content of its vocab.txt. */
   readonly vocabulary: Uint8Array | undefined;
-  /** From the tokenizer's own config; BERT's default is true. */
+  /** Whether the tokenizer lower-cases text, by its own config; BERT's default is true. */
   readonly lowerCase: boolean;
-  /** The source's path where a runtime can run it as it is. */
+  /** The source's path, where a runtime can run the file as it is. */
   readonly runnable?: string | undefined;
-  /** Names of passes that its graphs have behind them already. */
+  /** Names of passes that were already applied to its graphs. */
   readonly applied?: readonly string[] | undefined;
   readonly warnings: readonly string[];
+  /** Names of weights that the model does not use. */
   readonly unused: readonly string[];
   close(): void;
 }

@@ -3,17 +3,17 @@ import { readWhole } from '../io/files.ts';
 import type { Target } from '../passes/index.ts';
 import type { NamedBytes } from '../samples/wordpiece.ts';
 
-/** How a file is written, and what it carries besides the graph. */
+/** Options for writing a file, and for what it carries besides the graph. */
 export interface WritingOptions {
-  /** How weights are stored. Default f32. */
+  /** Float type of the stored weights. Default `f32`. */
   readonly dtype?: 'f32' | 'f16' | undefined;
-  /** TFLite classification: probabilities in place of logits. */
+  /** Outputs probabilities in place of logits, TFLite classification only. */
   readonly softmax?: boolean | undefined;
-  /** ONNX only: the operator set. Default 17, or what the model's types need. */
+  /** Operator set, ONNX only. Default 17, or what the model's types need. */
   readonly opset?: number | undefined;
-  /** ONNX only: weights in a file beside the model. Default: only above 2 GiB. */
+  /** Stores weights in a file beside the model, ONNX only. Default: only above 2 GiB. */
   readonly externalData?: boolean | undefined;
-  /** TFLite only: the oldest TensorFlow release that must load the file, as `2.14`. */
+  /** Oldest TensorFlow release that must load the file, as `2.14`, TFLite only. */
   readonly minRuntime?: string | undefined;
   /** A file of class names, one a line, in place of the model's own. */
   readonly labels?: string | undefined;
@@ -21,7 +21,7 @@ export interface WritingOptions {
   readonly vocab?: string | undefined;
 }
 
-/** How a file is written, files of the user's read and defaults filled in. */
+/** Settings for writing a file, with the user's files read and defaults filled in. */
 export interface Writing {
   readonly dtype: 'f32' | 'f16';
   readonly softmax: boolean;
@@ -32,7 +32,10 @@ export interface Writing {
   readonly vocabulary: NamedBytes | undefined;
 }
 
-/** `format` is undefined where both formats are written. Throws USAGE for an option of the other format, and what reading throws. */
+/**
+ * Fills in the defaults and reads the user's files. `format` is undefined where both formats are written. Throws USAGE
+ * for an option of the other format, and what reading files throws.
+ */
 export function writingOf(options: WritingOptions, output: string, format: Target | undefined): Writing {
   refuseMisplaced(options, output, format);
   const { dtype = 'f32', softmax = false, opset, externalData, minRuntime, labels, vocab } = options;
@@ -55,9 +58,9 @@ function refuseMisplaced(options: WritingOptions, output: string, format: Target
     ['opset', 'onnx', opset],
     ['external-data', 'onnx', externalData],
   ] as const;
-  for (const [flag, wanted, given] of rows) {
-    if (given === undefined || given === false || format === undefined || format === wanted) continue;
-    throw new MbertError('USAGE', `--${flag}: is for ${wanted} files, the output is ${output}`);
+  for (const [flag, owner, value] of rows) {
+    if (value === undefined || value === false || format === undefined || format === owner) continue;
+    throw new MbertError('USAGE', `--${flag}: is for ${owner} files, the output is ${output}`);
   }
 }
 

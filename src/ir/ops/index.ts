@@ -40,7 +40,7 @@ import { tanh } from './tanh.ts';
 import { transpose } from './transpose.ts';
 import { where } from './where.ts';
 
-/** Every op there is; a new one is one file and one name here. */
+/** All ops; a new one is one file and one name here. */
 export const ops = {
   add,
   and,
@@ -83,7 +83,9 @@ export const ops = {
   transpose,
   where,
 };
+/** The name of an op. */
 export type OpName = keyof typeof ops;
+/** The attributes of one op. */
 export type AttrsOf<O extends OpName> = (typeof ops)[O]['attrs'];
 
 /** An op's definition where its name is known only at run time. */

@@ -2,7 +2,10 @@ import { defineOp, invalid, isFloat } from '../op.ts';
 import { broadcast, type Dim, shapeText, sizeOf } from '../shape.ts';
 import { readF32, tensorOf } from '../tensor.ts';
 
-/** a b, or a bᵀ with `transposeB`, on the last two axes; leading axes are equal. a [..., n, k], b [..., k, m] or [..., m, k]. */
+/**
+ * a b, or a bᵀ with `transposeB`, on the last two axes; leading axes are equal. a [..., n, k], b [..., k, m] or [...,
+ * m, k].
+ */
 export const matmul = defineOp({
   inputs: ['a', 'b'],
   attrs: { transposeB: false as boolean },

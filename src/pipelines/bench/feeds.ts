@@ -9,7 +9,7 @@ import { randomSequences } from '../../samples/token-sequences.ts';
 import { type NamedBytes, readWordPiece } from '../../samples/wordpiece.ts';
 import type { BenchModel } from './models.ts';
 
-/** Where token sequences come from. */
+/** Source of the token sequences that models are fed. */
 export interface BenchFeedOptions {
   readonly sequenceLength: number | undefined;
   readonly batch: number | undefined;
@@ -19,21 +19,27 @@ export interface BenchFeedOptions {
   readonly seed: number;
 }
 
+/** Input tensors by name. */
 export type Feeds = ReadonlyMap<string, Tensor>;
 
 /** A loaded model that is to be timed. */
-export interface Loaded {
+export interface TimedModel {
   readonly model: BenchModel;
   readonly session: RuntimeSession;
 }
 
-/** The sentence length of BERT's own training, where no file says another one. */
+/** Length where no file says another one: that of sentences in BERT's own training. */
 const DEFAULT_LENGTH = 128;
-/** SWAG and RACE, the usual multiple-choice sets, have four. */
+/**
+ * Answers to a question where no file says another number: SWAG and RACE, the usual multiple-choice sets, have four.
+ */
 const CHOICES = 4;
 
-/** The shape of each model's inputs: the file's own sizes, and what the options say where it leaves them open. */
-export function shapesOf(loaded: readonly Loaded[], options: BenchFeedOptions): number[][] {
+/**
+ * The shape of each model's inputs: the file's own sizes, and what the options say where it leaves them open. Throws
+ * UNSUPPORTED for inputs that are no token sequences, USAGE for sizes that a file does not take.
+ */
+export function shapesOf(loaded: readonly TimedModel[], options: BenchFeedOptions): number[][] {
   // A file that takes any length runs at that of the one beside it.
   const fixed = loaded.map(({ session }) => session.inputs[0]?.shape.at(-1)).find((dim) => typeof dim === 'number');
   return loaded.map(({ model, session }) => {
@@ -45,11 +51,11 @@ export function shapesOf(loaded: readonly Loaded[], options: BenchFeedOptions): 
     }
     return first.shape.map((dim, axis) => {
       const isLength = axis === first.shape.length - 1;
-      const wanted = isLength ? options.sequenceLength : axis === 0 ? options.batch : undefined;
+      const requested = isLength ? options.sequenceLength : axis === 0 ? options.batch : undefined;
       if (typeof dim === 'number' && dim > 0)
-        return checkFixed(model, isLength ? 'sequence-length' : 'batch', dim, wanted);
-      if (!isLength) return wanted ?? (axis === 0 ? 1 : CHOICES);
-      const length = wanted ?? (fixed as number | undefined) ?? Math.min(DEFAULT_LENGTH, model.maxPositions);
+        return checkFixed(model, isLength ? 'sequence-length' : 'batch', dim, requested);
+      if (!isLength) return requested ?? (axis === 0 ? 1 : CHOICES);
+      const length = requested ?? (fixed as number | undefined) ?? Math.min(DEFAULT_LENGTH, model.maxPositions);
       if (length <= model.maxPositions) return length;
       throw new MbertError('USAGE', `--sequence-length: ${length} is over the ${model.maxPositions} of ${model.name}`);
     });
@@ -62,16 +68,16 @@ function isAlike(a: TensorInfo['shape'], b: TensorInfo['shape']): boolean {
   );
 }
 
-function checkFixed(model: BenchModel, flag: string, dim: number, wanted: number | undefined): number {
-  if (wanted === undefined || wanted === dim) return dim;
+function checkFixed(model: BenchModel, flag: string, dim: number, requested: number | undefined): number {
+  if (requested === undefined || requested === dim) return dim;
   throw new MbertError('USAGE', `--${flag}: ${model.name} is fixed to ${dim}`, {
     hint: 'leave the option out, or write the file once more with another size',
   });
 }
 
-/** What each model reads in each round: the same tokens for all of them, as far as they fit. */
+/** The inputs of each model in each round: the same tokens for all models, as far as they fit. */
 export function feedsFor(
-  loaded: readonly Loaded[],
+  loaded: readonly TimedModel[],
   shapes: readonly (readonly number[])[],
   rounds: number,
   options: BenchFeedOptions,
@@ -91,7 +97,10 @@ export function feedsFor(
   return { feeds, warnings: texts?.warnings ?? [] };
 }
 
-/** Under the name and in the type that the file asks for: google-research says input_mask and segment_ids. */
+/**
+ * The tensor for an input, found by the name that the file has for it and converted to its dtype: google-research says
+ * input_mask and segment_ids.
+ */
 function feedOf({ name, dtype }: TensorInfo, all: Feeds): Tensor {
   const ids = all.get('input_ids') as Tensor;
   return convertTensor(
@@ -109,12 +118,12 @@ function positionsLike(shape: readonly number[]): Tensor {
   );
 }
 
-/** More texts than this only repeat what the first ones say of speed. */
+/** Most texts that are read: more only repeat what the first ones say of speed. */
 const MAX_TEXTS = 1024;
 
 function readTexts(
   path: string,
-  loaded: readonly Loaded[],
+  loaded: readonly TimedModel[],
   shapes: readonly (readonly number[])[],
   { vocabulary, sequenceLength }: BenchFeedOptions,
 ) {
@@ -132,7 +141,7 @@ function readTexts(
   const rows = samples.map(({ row }) => row);
   return {
     warnings: [...file.warnings, ...warnings],
-    /** Texts in order, round after round. A file that takes any length gets the texts as long as they are. */
+    /** Gives texts in order, round after round. A file that takes any length gets the texts as long as they are. */
     feeds(shape: readonly number[], isFixed: boolean, round: number): Feeds {
       const count = sizeOf(shape.slice(0, -1));
       const taken = Array.from({ length: count }, (_, i) => rows[(round * count + i) % rows.length] as TokenRow);

@@ -19,6 +19,7 @@ import { twinShape } from '../write/twin.ts';
 import { type WrittenFile, writeModel } from '../write/write-model.ts';
 import type { WrittenVerification } from './verify-written.ts';
 
+/** Options of `convert`. */
 export interface ConvertOptions
   extends ModelOptions,
     ShapeOptions,
@@ -31,30 +32,35 @@ export interface ConvertOptions
   readonly source: string;
   /** A .tflite or .onnx file, or a folder that gets one of each. */
   readonly output: string;
-  /** Runs source and result and compares them. */
+  /** Runs the source and each written file and compares their outputs. Default false. */
   readonly verify?: boolean | undefined;
-  /** Hears what passes that change the function cost, before anything is written. */
+  /** Called with what passes that change the function cost, before anything is written. */
   readonly changed?: ((report: FitReport) => void) | undefined;
 }
 
 /** One written model. */
 export interface ConvertedFile extends WrittenFile {
+  /** Comparison with the source, where it was asked for. */
   readonly verify?: WrittenVerification;
-  /** Where passes have changed the function: the file beside one of the original, as `--verify` measures it. */
+  /** Speed beside a file of the original model, where passes have changed the function and `verify` was asked for. */
   readonly speed?: SpeedResult;
 }
 
+/** Result of `convert`. */
 export type ConvertResult = WrittenResult<ConvertedFile>;
 
-/** How each of the files is made. */
-interface Making {
+/** Settings that all files of a call share. */
+interface FileSettings {
   readonly shape: ShapeOptions;
   readonly passes: PassChoice;
   readonly writing: Writing;
   readonly run: Run;
 }
 
-/** Converts a source to TFLite, ONNX or both. Throws MbertError; a failure leaves no file behind. */
+/**
+ * Converts a source to TFLite, ONNX or both. Throws MbertError: USAGE for options that do not fit, what the importers
+ * throw, UNSUPPORTED for what a format cannot hold. A failure leaves no file behind.
+ */
 export async function convert(options: ConvertOptions): Promise<ConvertResult> {
   const writing = writingOf(options, options.output, targetOf(options.output));
   const passes = passChoice(options);
@@ -65,15 +71,15 @@ export async function convert(options: ConvertOptions): Promise<ConvertResult> {
   const original = await openModel(options.source, { ...options, observers: run.observers });
   try {
     const { sequenceLength, batch, choices } = options;
-    const making: Making = { shape: { sequenceLength, batch, choices }, passes, writing, run };
+    const settings: FileSettings = { shape: { sequenceLength, batch, choices }, passes, writing, run };
     const targets = plans.map(({ target }) => target);
     const { vocabulary } = writing;
     const changed = await changeFunction(original, { passes, targets, evidence: options, vocabulary, run });
     if (changed.fit) options.changed?.(changed.fit);
     const results: ConvertedFile[] = [];
     for (const plan of plans) {
-      const written = await write(changed, plan, { ...making, run: runFor(plan.target, targets, run) });
-      results.push(options.verify ? { ...written, ...(await check(original, changed, plan, making)) } : written);
+      const written = await write(changed, plan, { ...settings, run: runFor(plan.target, targets, run) });
+      results.push(options.verify ? { ...written, ...(await check(original, changed, plan, settings)) } : written);
     }
     return writtenResult(options.source, changed, results, run);
   } finally {
@@ -81,7 +87,7 @@ export async function convert(options: ConvertOptions): Promise<ConvertResult> {
   }
 }
 
-/** Refuses evidence that no pass asks for. */
+/** Throws USAGE for texts and limits that no pass asks for. */
 function refuseWithoutChange({ changing }: PassChoice, { calibrate, data, maxDrop }: EvidenceOptions): void {
   if (changing.length > 0) return;
   for (const [flag, given] of [
@@ -93,21 +99,25 @@ function refuseWithoutChange({ changing }: PassChoice, { calibrate, data, maxDro
   }
 }
 
-async function write({ model, fit }: ChangedModel, plan: WritePlan, making: Making): Promise<ConvertedFile> {
-  const { shape, passes, writing, run } = making;
+async function write({ model, fit }: ChangedModel, plan: WritePlan, settings: FileSettings): Promise<ConvertedFile> {
+  const { shape, passes, writing, run } = settings;
   const { softmax } = writing;
   const prepared = await prepare(model, plan.target, { shape, passes, softmax, run });
   return writeModel(model, prepared, { plan, writing, properties: fitProperties(fit), run });
 }
 
-/** Compares a written file with its source; where its function was changed, it is timed beside the original as well. */
-async function check(original: OpenedModel, { model, fit }: ChangedModel, plan: WritePlan, making: Making) {
-  const verify = await verifyWritten(model, plan, making);
-  return fit ? { verify, speed: await measureSpeed(original, model, plan, making) } : { verify };
+/** Compares a written file with its source; where its function was changed, times it beside the original as well. */
+async function check(original: OpenedModel, { model, fit }: ChangedModel, plan: WritePlan, settings: FileSettings) {
+  const verify = await verifyWritten(model, plan, settings);
+  return fit ? { verify, speed: await measureSpeed(original, model, plan, settings) } : { verify };
 }
 
-async function verifyWritten(model: OpenedModel, plan: WritePlan, making: Making): Promise<WrittenVerification> {
-  const { writing, run } = making;
+async function verifyWritten(
+  model: OpenedModel,
+  plan: WritePlan,
+  settings: FileSettings,
+): Promise<WrittenVerification> {
+  const { writing, run } = settings;
   run.progress('verifying');
   const reference = model.reference();
   const isSoftened = writing.softmax && plan.target === 'tflite';
@@ -117,38 +127,40 @@ async function verifyWritten(model: OpenedModel, plan: WritePlan, making: Making
     source: isSoftened ? undefined : model.runnable,
     reference,
     against: model.applied === undefined ? 'source' : 'fitted graph',
-    written: await runnableFile(model, plan, making),
+    written: await runnableFile(model, plan, settings),
     name: plan.path,
     dtype: writing.dtype,
     maxPositions: model.maxPositions,
   });
 }
 
-/** The written file beside one of the original that differs in the changed function only. */
-async function measureSpeed(original: OpenedModel, model: OpenedModel, plan: WritePlan, making: Making) {
-  making.run.progress('timing');
+/**
+ * Times the written file beside one of the original model that was written without the passes that change the function.
+ */
+async function measureSpeed(original: OpenedModel, model: OpenedModel, plan: WritePlan, settings: FileSettings) {
+  settings.run.progress('timing');
   const without = changingPasses.map(({ name }) => `-${name}`).join();
-  const shape = twinOf(model, plan, making) ?? making.shape;
-  const before = await writeInMemory(original, plan, { ...making, shape, passes: making.passes.behind(without) });
-  const after = await runnableFile(model, plan, making);
+  const shape = twinOf(model, plan, settings) ?? settings.shape;
+  const before = await writeInMemory(original, plan, { ...settings, shape, passes: settings.passes.behind(without) });
+  const after = await runnableFile(model, plan, settings);
   const { compareSpeed } = await import('../evaluate/compare-speed.ts');
   return compareSpeed(before, after, { reference: original.reference(), maxPositions: original.maxPositions });
 }
 
-/** The written file, or the bytes of its twin where no runtime here takes the file. */
-async function runnableFile(model: OpenedModel, plan: WritePlan, making: Making): Promise<string | Uint8Array> {
-  const shape = twinOf(model, plan, making);
-  return shape === undefined ? plan.path : writeInMemory(model, plan, { ...making, shape });
+/** The path of the written file, or the bytes of its twin (see `twinShape`) where no runtime here takes the file. */
+async function runnableFile(model: OpenedModel, plan: WritePlan, settings: FileSettings): Promise<string | Uint8Array> {
+  const shape = twinOf(model, plan, settings);
+  return shape === undefined ? plan.path : writeInMemory(model, plan, { ...settings, shape });
 }
 
-function twinOf(model: OpenedModel, { target }: WritePlan, { shape }: Making): ShapeOptions | undefined {
+function twinOf(model: OpenedModel, { target }: WritePlan, { shape }: FileSettings): ShapeOptions | undefined {
   return twinShape(model.build(target, shape), target, model);
 }
 
 async function writeInMemory(
   model: OpenedModel,
   { target, path }: WritePlan,
-  { shape, passes, writing, run }: Making,
+  { shape, passes, writing, run }: FileSettings,
 ): Promise<Uint8Array> {
   const { softmax } = writing;
   const { graph } = await prepare(model, target, { shape, passes, softmax, run: unobserved(run) });

@@ -11,47 +11,54 @@ import { randomSequences } from '../../samples/token-sequences.ts';
 export interface VerifyOptions {
   /** The source's graph with no pass applied; batch and sequence symbolic, so that it takes what the file takes. */
   readonly reference: Graph;
-  /** The source itself, where a runtime takes it: it is then the reference, not what mbert read in it. */
+  /**
+   * Path of the source, where a runtime takes it: the file itself is then the reference, not the graph that mbert read
+   * in it.
+   */
   readonly source?: string | undefined;
-  /** What `reference` is: a model that was fitted to text computes something else than its source. */
+  /** Kind of `reference`: a model that was fitted to text computes something else than its source. */
   readonly against: WrittenVerification['against'];
-  /** The written file, or the bytes of its fixed-length twin. */
+  /** Path of the written file, or the bytes of its twin of fixed shapes. */
   readonly written: string | Uint8Array;
   readonly name: string;
   readonly dtype: 'f32' | 'f16';
   readonly maxPositions: number;
 }
 
+/** Comparison of a written file's outputs with those of its source. */
 export interface WrittenVerification {
-  /** Every output is within its limit. */
+  /** True where every output is within its limit. */
   readonly ok: boolean;
-  /** What the file was compared with. */
+  /** Model that the file was compared with. */
   readonly against: 'source' | 'fitted graph';
+  /** Runtime of the written file, as `onnxruntime 1.30.0`. */
   readonly runtime: string;
   readonly sequences: number;
   readonly outputs: readonly OutputComparison[];
 }
 
+/** One output of the written file beside the reference, over all sequences. */
 export interface OutputComparison {
   readonly name: string;
   readonly maxAbsError: number;
-  /** What maxAbsError may be. */
+  /** Largest maxAbsError that is allowed. */
   readonly limit: number;
-  /** 10·log10(Σref²/Σerr²), infinite where both are equal. */
+  /** Signal to quantization noise in dB, 10·log10(Σ reference² / Σ error²); infinite where both are equal. */
   readonly sqnrDb: number;
-  /** The share of rows (last axis) whose largest value is at the same place; 1 is all. Undefined where rows have one value. */
+  /** Share of rows (last axis) whose largest value is at the same place, 0 … 1; undefined where rows have one value. */
   readonly agreement: number | undefined;
 }
 
 const SEQUENCES = 16;
 const SEED = 1;
-/** Dynamic files are run at lengths up to this: short enough to be quick, longer than any kernel's block. */
+/** Longest sequence for files of dynamic length: short enough to be quick, longer than any kernel's block. */
 const MAX_DYNAMIC_LENGTH = 128;
 const DYNAMIC_CHOICES = 2;
 
 /**
- * f32: rounding of folded weights, relative to the output's largest value, and an absolute floor. f16 weights carry 11
- * bits. Of a source that is quantized itself, two runtimes round halves differently, a step of 8 bits at a time.
+ * Largest errors allowed: relative to the output's largest value, with an absolute floor. `f32`: rounding of folded
+ * weights. `f16`: weights carry 11 bits. `quantized`: of a source that is quantized itself, two runtimes round halves
+ * differently, a step of 8 bits at a time.
  */
 const LIMITS = {
   f32: { absolute: 1e-4, relative: 5e-5 },
@@ -59,7 +66,10 @@ const LIMITS = {
   quantized: { absolute: 1e-2, relative: 5e-2 },
 } as const;
 
-/** Runs reference and file on seeded token sequences of varied length, with padding and token types, and compares. */
+/**
+ * Runs reference and file on seeded token sequences of varied length, with padding and token types, and compares the
+ * outputs.
+ */
 export async function verifyFile(options: VerifyOptions): Promise<WrittenVerification> {
   const sessions: RuntimeSession[] = [];
   try {
@@ -81,11 +91,11 @@ export async function verifyFile(options: VerifyOptions): Promise<WrittenVerific
   }
 }
 
-/** One output over all runs; the last axis may differ from run to run, so rows are compared within each. */
+/** Compares one output over all runs. The last axis may differ from run to run, so rows are compared within each. */
 class Comparison {
   readonly name: string;
-  readonly #wanted: Float32Array[] = [];
-  readonly #got: Float32Array[] = [];
+  readonly #reference: Float32Array[] = [];
+  readonly #actual: Float32Array[] = [];
   #rows = 0;
   #agreeing = 0;
 
@@ -94,19 +104,19 @@ class Comparison {
   }
 
   add(expected: Tensor, actual: Tensor): void {
-    const wanted = readF32(expected);
-    const got = readF32(actual);
-    this.#wanted.push(wanted);
-    this.#got.push(got);
+    const reference = readF32(expected);
+    const values = readF32(actual);
+    this.#reference.push(reference);
+    this.#actual.push(values);
     const width = actual.shape.length > 1 ? (actual.shape.at(-1) as number) : 1;
     if (width === 1) return;
-    this.#rows += got.length / width;
-    this.#agreeing += argmaxAgreement(wanted, got, width) * (got.length / width);
+    this.#rows += values.length / width;
+    this.#agreeing += argmaxAgreement(reference, values, width) * (values.length / width);
   }
 
   result(precision: keyof typeof LIMITS): OutputComparison {
-    const reference = joinF32(this.#wanted);
-    const values = joinF32(this.#got);
+    const reference = joinF32(this.#reference);
+    const values = joinF32(this.#actual);
     let largest = 0;
     for (const value of reference) largest = Math.max(largest, Math.abs(value));
     const { absolute, relative } = LIMITS[precision];
@@ -140,7 +150,10 @@ async function compare(
   return comparisons.map((comparison) => comparison.result(precision));
 }
 
-/** Where the source itself is the reference, it computes in the precision that it stores. */
+/**
+ * The precision that decides the limits: that of the written file, or, where the source itself is the reference, that
+ * in which it stores its weights.
+ */
 function precisionOf({ reference, source, dtype }: VerifyOptions): keyof typeof LIMITS {
   const nodes = reference.nodes();
   if (nodes.some(({ op, type }) => type.quant !== undefined || op === 'dynamicRound')) return 'quantized';
@@ -149,7 +162,7 @@ function precisionOf({ reference, source, dtype }: VerifyOptions): keyof typeof 
     : dtype;
 }
 
-/** Token sequences in the shapes that the file takes; what it leaves open varies from run to run. */
+/** Token sequences in the shape that the file takes; sizes that it leaves open vary from run to run. */
 function feedsFor(
   session: RuntimeSession,
   { reference, maxPositions }: VerifyOptions,

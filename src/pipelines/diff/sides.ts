@@ -14,17 +14,17 @@ import { fromCheckpoint } from '../../opened/checkpoint-model.ts';
 /** One of two models to compare. */
 export interface DiffSide {
   readonly path: string;
-  /** `checkpoint`, `text` or the format of a graph: `onnx`, `tflite`, `tfjs`, `tensorflow`. */
+  /** Format of the model: `checkpoint`, `text` or the format of a graph, as `onnx`, `tflite`, `tfjs`, `tensorflow`. */
   readonly format: string;
-  /** As the source has it; a checkpoint's is built as for ONNX, batch 1 and any length. */
+  /** The graph as the source has it; a checkpoint's is built as for ONNX, with batch 1 and any length. */
   readonly graph: Graph;
-  /** With symbols for all that is not fixed. */
+  /** The graph with symbols for all dimensions that are not fixed. */
   readonly reference: Graph;
-  /** What is said of the whole model by any format: labels, vocabulary, task. */
+  /** Metadata that any format may state: labels, vocabulary, task. */
   readonly meaning: ReadonlyMap<string, string>;
-  /** What this format says besides: opset, producer. */
+  /** Metadata that this format states besides: opset, producer. */
   readonly facts: ReadonlyMap<string, string>;
-  /** Undefined for a folder. */
+  /** Size of the file; undefined for a folder. */
   readonly fileBytes: number | undefined;
   readonly warnings: readonly string[];
   close(): void;
@@ -81,12 +81,12 @@ function meaningOf({ labels, vocabulary }: Pick<GraphSource, 'labels' | 'vocabul
   return meaning;
 }
 
-/** Enough to tell graph text from anything else: it begins with `graph`, or with comments before that. */
+/** Beginning by which graph text is told from anything else: `graph`, or comments before that. */
 const TEXT_HEAD = /^(?:\/\/[^\n]*\n)*graph /;
 const TEXT_START = /^(?:\/\/ |graph )/;
 const HEAD_BYTES = 8;
 
-/** The graph of 50,000 nodes takes 10 MB as text. */
+/** Largest graph text that is read; that of 50,000 nodes takes 10 MB. */
 const MAX_TEXT_BYTES = 2 ** 28;
 
 function readGraphText(path: string): string | undefined {

@@ -5,15 +5,21 @@ import type { TokenRow } from '../../samples/feeds.ts';
 import { openSamples, type SampleFile } from '../../samples/open-samples.ts';
 import { type NamedBytes, readWordPiece, type WordPiece } from '../../samples/wordpiece.ts';
 
+/** Reads files of samples as token rows for one model. */
 export interface RowReader {
-  /** Where the model has no vocabulary, files of tokens can be read all the same: padding is 0 there. */
+  /**
+   * Ids of padding and [MASK]. Files of tokens can be read even where the model has no vocabulary: padding is 0 there.
+   */
   readonly tokenizer: Pick<WordPiece, 'pad' | 'mask'>;
   open(path: string): SampleFile;
-  /** All rows of a file. */
+  /** Reads all rows of a file. */
   read(path: string): { readonly rows: readonly TokenRow[] };
 }
 
-/** Reads samples with the model's own vocabulary, cut to `maxLength`. `graph` is the model as its source has it. */
+/**
+ * Makes a reader of samples with the model's own vocabulary, or `vocabulary` in its place, that cuts sequences to
+ * `maxLength` tokens. `graph` is the model as its source has it.
+ */
 export function rowReader(
   model: OpenedModel,
   graph: Graph,

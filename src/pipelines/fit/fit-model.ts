@@ -20,15 +20,22 @@ import { refuseUntrainable } from './distill.ts';
 import { measureTransfer } from './transfer.ts';
 import type { ChangeOptions, FitReport, HeldOut } from './types.ts';
 
-/** Enough for the regularization to let go of the original weights; more text fits better and takes longer. */
+/**
+ * Default number of texts that are fitted to: enough for the regularization to let go of the original weights; more
+ * text fits better and takes longer.
+ */
 const DEFAULT_FIT_SAMPLES = 768;
 
-/** Longer texts tell a layer nothing new, and attention's values grow with the square. */
+/**
+ * Longest text that is fitted to, in tokens: longer ones tell a layer nothing new, and attention's values grow with the
+ * square.
+ */
 const MAX_LENGTH = 128;
 
 /**
- * A model whose graphs have the passes applied that change its function, once, whatever targets and shapes they are built
- * for. Throws USAGE where a pass is fitted to text and there is none, UNSUPPORTED for models that take several sequences at once.
+ * Applies the passes that change a model's function, once for all targets and shapes that its graphs are built for.
+ * Throws USAGE where a pass is fitted to text and there is none, UNSUPPORTED for models that take several sequences at
+ * once.
  */
 export async function fitModel(
   model: OpenedModel,
@@ -113,7 +120,7 @@ function countTokens(rows: SampleSets['calibration']): Float64Array {
   return counts;
 }
 
-/** So many texts are enough for a gain and an offset of one norm. */
+/** Number of texts that is enough for the gain and the offset of one norm. */
 const FEW_TEXTS = 64;
 
 async function fitGraph(graph: Graph, subject: FitSubject, fitted: typeof fittedPasses) {
@@ -128,7 +135,7 @@ async function fitGraph(graph: Graph, subject: FitSubject, fitted: typeof fitted
   }
 }
 
-/** Linears that have other weights than before, those that are new left out. */
+/** The number of linears that have other weights than before, new linears not counted. */
 function countRefitted(before: Graph, after: Graph): number {
   const weightOf = (node: Node) => {
     const weight = node.op === 'linear' ? node.inputs[1] : undefined;
@@ -165,7 +172,7 @@ function changedModel(model: OpenedModel, graph: Graph, applied: readonly string
   };
 }
 
-/** What the symbols of a graph's inputs are in another graph. */
+/** Values for the symbols of a graph's inputs, taken from the same inputs of `like`. */
 function bindingsTo(graph: Graph, like: Graph): Record<string, Dim> {
   const bindings: Record<string, Dim> = {};
   for (const [i, { type }] of graph.inputs.entries()) {

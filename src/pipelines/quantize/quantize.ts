@@ -37,7 +37,11 @@ export type { QuantizedFile, QuantizeOptions, QuantizeResult };
 
 const DEFAULT_SAMPLES = 128;
 
-/** Quantizes a source to TFLite, ONNX or both, and measures what that costs. Throws MbertError; a failure leaves no file. */
+/**
+ * Quantizes a source to TFLite, ONNX or both, and measures what that costs. Throws MbertError: USAGE for options that
+ * do not fit or texts that are missing, UNSUPPORTED for a source that is quantized already, and what the importers
+ * throw. A failure leaves no file.
+ */
 export async function quantize(options: QuantizeOptions): Promise<QuantizeResult> {
   const format = targetOf(options.output);
   const request = requestOf(options, format);
@@ -67,7 +71,7 @@ export async function quantize(options: QuantizeOptions): Promise<QuantizeResult
   }
 }
 
-/** What is asked for, defaults filled in. Throws USAGE for options that go against each other. */
+/** The user's request with defaults filled in. Throws USAGE for options that contradict each other. */
 function requestOf(options: QuantizeOptions, format: Target | undefined): QuantizeRequest {
   const writing = writingOf(options, options.output, format);
   refuseContradictions(options, format);
@@ -85,7 +89,10 @@ function requestOf(options: QuantizeOptions, format: Target | undefined): Quanti
   };
 }
 
-/** What --max-drop leaves for integers: losses of one step after the other add up. Where nothing is left the answer is no already. */
+/**
+ * The part of --max-drop that is left for quantization, as the losses of successive steps add up; undefined without a
+ * limit, or where it was passed already.
+ */
 function dropLeft(maxDrop: number | undefined, { heldOut, failures }: FitReport): number | undefined {
   return maxDrop === undefined || failures.length > 0 ? undefined : maxDrop - (heldOut?.drop ?? 0);
 }
@@ -96,7 +103,7 @@ function dropWarnings(maxDrop: number | undefined, fit: FitReport | undefined): 
   return [`--max-drop ${maxDrop}: ${left.toFixed(2)} points are left for quantization`];
 }
 
-/** Reads the written file back: a picture is to show what is in it, not what was meant. */
+/** Adds the outline of the written file, read back: a picture is to show what is in it, not what was meant. */
 async function withOutline(result: QuantizedFile): Promise<QuantizedFile> {
   const [file] = result.files;
   const source = file && (await openSource(file.path));
@@ -145,7 +152,7 @@ async function quantizeTo(
     if (scheme === 'f16') return writer.writeHalves();
     const decideOptions = decideOptionsOf(job, scheme);
     const decision = await decide(prepared.graph, decideOptions);
-    // Before the model: a path that cannot be written leaves no file. A gate may then ask for other settings.
+    // Written before the model: a path that cannot be written leaves no file. A gate may then ask for other settings.
     if (dumpRecipe !== undefined) writeRecipe(dumpRecipe, decision);
     const { file, decision: written } = await writer.writeDecision(decision, decideOptions);
     if (dumpRecipe !== undefined && written !== decision) writeRecipe(dumpRecipe, written);
@@ -155,10 +162,10 @@ async function quantizeTo(
 }
 
 /**
- * Passes that make a float graph fit for integers, besides the default ones; `--passes=-name` takes one out. Where all values
- * are integers, linears of one input stay apart: joined ones would share a scale, which costs up to ten bits where their
- * ranges differ and ends XNNPACK's partition at the sum that reads the small one. (The 24-layer model: 6 partitions
- * joined, 1 apart, and 5 % faster.)
+ * Passes that make a float graph fit for integers, besides the default ones; `--passes=-name` takes one out. Where all
+ * values are integers, linears of one input stay apart: joined ones would share a scale, which costs up to ten bits
+ * where their ranges differ and ends XNNPACK's partition at the sum that reads the small one. (The 24-layer model: 6
+ * partitions joined, 1 apart, and 5 % faster.)
  */
 function passesFor(format: Target, scheme: Scheme): string {
   const isIntegerGraph = format === 'tflite' && (scheme === 'int8' || scheme === 'int16x8');
@@ -219,7 +226,10 @@ function decideOptionsOf(job: QuantizeJob, scheme: Exclude<Scheme, 'f16'>): Deci
   };
 }
 
-/** In ONNX the range of each run is one for the whole tensor, and no better than a calibrated one where values stand out. */
+/**
+ * The scheme of linears that are kept in higher precision. In ONNX a dynamic range covers the whole tensor, and is no
+ * better than a calibrated one where there are outliers.
+ */
 function fallbackFor(format: Target, { isStrict }: TargetProfile): NodeScheme {
   if (isStrict) return 'float';
   return format === 'onnx' ? 'w8' : 'dynamic';

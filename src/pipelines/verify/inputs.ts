@@ -9,10 +9,11 @@ import { randomRows } from '../../samples/token-sequences.ts';
 import { rowReader } from '../evaluate/row-reader.ts';
 import type { Side } from './sides.ts';
 
-/** What the models are run on. */
+/** Token sequences that the models are run on. */
 export interface Inputs {
   readonly rows: readonly TokenRow[];
   readonly labels: Labels | undefined;
+  /** Path of the file of samples; null for generated sequences. */
   readonly data: string | null;
   readonly seed: number | null;
   readonly pad: number;
@@ -26,19 +27,20 @@ export type Labels =
   | { readonly kind: 'numbers'; readonly values: readonly number[] }
   | { readonly kind: 'spans'; readonly values: readonly Span[] };
 
+/** Options of `readInputs`. */
 export interface InputOptions {
   readonly data: string | undefined;
   readonly samples: number | undefined;
   readonly seed: number | undefined;
   readonly vocab: string | undefined;
-  /** The models' length, where they have one. */
+  /** Length that the models are fixed to, in tokens; undefined where they take any. */
   readonly length: number | undefined;
   readonly task: Task | undefined;
 }
 
 const DEFAULT_SEED = 1;
 const RANDOM_ROWS = 64;
-/** Longer random sequences show nothing new and take time. */
+/** Longest random sequence, in tokens: longer ones show nothing new and take time. */
 const RANDOM_LENGTH = 64;
 
 /** Reads `--data`, or makes sequences from a seed. Throws what the readers of samples throw. */
@@ -47,7 +49,7 @@ export function readInputs(sides: readonly Side[], options: InputOptions): Input
   if (options.length !== undefined && options.length > positions) {
     throw new MbertError('USAGE', `--sequence-length ${options.length}: a model has ${positions} positions`);
   }
-  // A graph that finds its words without a table does not say how many there are; the other one may.
+  // A graph without a word table does not say how many words there are; the other model's graph may.
   const vocabRows = Math.min(
     ...sides.map((side) => side.vocabRows).filter((rows) => rows > 1),
     Number.MAX_SAFE_INTEGER,
@@ -97,7 +99,7 @@ function dataInputs(
   };
 }
 
-/** What kind of labels a task has; undefined where files hold none that can be read. */
+/** Reads labels of the kind that the task has; undefined where there are none that can be read. */
 function readLabels(
   samples: readonly TokenSample[],
   path: string,

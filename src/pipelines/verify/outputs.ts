@@ -18,6 +18,7 @@ import { plainDecibels } from './decibels.ts';
 import type { Inputs, Labels } from './inputs.ts';
 import type { MetricName, OutputAgreement, TaskMetrics } from './types.ts';
 
+/** Options of `compareOutputs`. */
 export interface OutputsOptions {
   readonly task: Task | undefined;
   readonly shape: CommonShape;
@@ -25,11 +26,12 @@ export interface OutputsOptions {
   readonly progress: (done: number, total: number) => void;
 }
 
+/** Outputs of the model beside the reference, and task metrics. */
 export interface OutputsResult {
   readonly outputs: readonly OutputAgreement[];
   readonly agreement: number | null;
   readonly metrics: TaskMetrics | null;
-  /** Outputs of the model with NaN or infinity in them. */
+  /** Names of the model's outputs that have NaN or infinity in them. */
   readonly broken: readonly string[];
 }
 
@@ -54,11 +56,11 @@ export async function compareOutputs(
     const answer = answerOf(task, renamed, row, inputs.mask);
     predictions.model.push(predict(answer, row, renamed, inputs.labels));
     if (expected) {
-      const answered = answerOf(task, expected, row, inputs.mask);
-      comparison.add(answered, answer);
+      const expectedAnswer = answerOf(task, expected, row, inputs.mask);
+      comparison.add(expectedAnswer, answer);
       answers.model.push(answer.values[0] as number);
-      answers.reference.push(answered.values[0] as number);
-      predictions.reference.push(predict(answered, row, expected, inputs.labels));
+      answers.reference.push(expectedAnswer.values[0] as number);
+      predictions.reference.push(predict(expectedAnswer, row, expected, inputs.labels));
       for (const sum of sums) sum.add(expected, actual, row.inputIds.length);
     }
     options.progress(i + 1, inputs.rows.length);
@@ -80,7 +82,7 @@ interface OutputPair {
   readonly modelName: string;
 }
 
-/** Outputs of one name; where no name is common, in order. */
+/** Pairs outputs of one name; where no name is common, outputs in order. Throws MISMATCH where their counts differ. */
 function pairOutputs(reference: Running, model: Running): OutputPair[] {
   const [from, to] = [reference, model].map(({ session }) => session.outputs.map(({ name }) => name)) as [
     string[],
@@ -94,7 +96,7 @@ function pairOutputs(reference: Running, model: Running): OutputPair[] {
   });
 }
 
-/** One output over all rows. */
+/** Sums up the errors of one output over all rows. */
 class OutputSums {
   readonly #pair: OutputPair;
   readonly #isSpan: boolean;
@@ -109,22 +111,25 @@ class OutputSums {
 
   add(reference: ReadonlyMap<string, Tensor>, actual: ReadonlyMap<string, Tensor>, valid: number): void {
     const { name, modelName } = this.#pair;
-    const wanted = reference.get(name) as Tensor;
-    const got = actual.get(modelName) as Tensor;
-    const [a, b] = [this.#first(wanted, valid), this.#first(got, valid)];
+    const expectedOutput = reference.get(name) as Tensor;
+    const actualOutput = actual.get(modelName) as Tensor;
+    const [a, b] = [this.#first(expectedOutput, valid), this.#first(actualOutput, valid)];
     if (a.length !== b.length) {
       const problem = `has ${b.length} values for a sequence, the reference has ${a.length}`;
       throw new MbertError('MISMATCH', `output ${modelName}: ${problem}`, { hint: 'they have different heads' });
     }
     this.#errors.add(a, b);
-    const width = this.#isSpan && wanted.shape.length === 2 ? a.length : (wanted.shape.at(-1) ?? 1);
+    const width = this.#isSpan && expectedOutput.shape.length === 2 ? a.length : (expectedOutput.shape.at(-1) ?? 1);
     if (width === 1) return;
     const [x, y] = [argmaxRows(a, width), argmaxRows(b, width)];
     this.#rows += x.length;
     for (const [i, place] of x.entries()) if (place >= 0 && place === y[i]) this.#equal++;
   }
 
-  /** The first sequence of a batch without its padding: [batch, sequence, ...], [batch, values] or spans' [batch, sequence]. */
+  /**
+   * The first sequence of a batch without its padding: [batch, sequence, ...], [batch, values] or spans' [batch,
+   * sequence].
+   */
   #first(tensor: Tensor, valid: number): Float32Array {
     const values = readF32(tensor);
     const [, second = 1] = tensor.shape;
@@ -144,7 +149,7 @@ class OutputSums {
   }
 }
 
-/** What labels are compared with. */
+/** A model's answer as labels are given: a class, a number or a span. */
 type Prediction = number | Span;
 
 function predict(

@@ -8,24 +8,32 @@ import type { TokenRow } from '../../samples/feeds.ts';
 import { type Answer, Comparison } from '../evaluate/answers.ts';
 import { type FeedOptions, type LoadedModel, loadModel, withFolder } from '../evaluate/loaded-model.ts';
 
-export interface TrialOptions extends FeedOptions {
+/** Options of a switched model: what it rounds, and the rows that it runs on. */
+export interface SwitchOptions extends FeedOptions {
   readonly plan: Plan;
   readonly quants: ReadonlyMap<ValueClass, Quant & { readonly per: 'tensor' }>;
   readonly roundWeight: WeightRounding;
-  /** Each group is a switch; what is in none shares switch 0. */
+  /** Groups of nodes with a switch each, numbered from 1; what is in none shares switch 0. */
   readonly groups: readonly (readonly Node[])[];
   readonly rows: readonly TokenRow[];
 }
 
-/** One loaded model that answers as every subset of a plan would. */
-export interface Trial {
-  /** The answers with these groups rounded (0 is the rest), against those with nothing rounded but weights, or against the float model. */
+/** A loaded model whose roundings are switched on and off, so that it answers as every subset of a plan would. */
+export interface SwitchedModel {
+  /**
+   * Compares the answers with these groups rounded (0 is everything in no group) to those with nothing rounded but
+   * weights, or to the float model's.
+   */
   measure(on: readonly number[], against: 'weights' | 'float'): Promise<Comparison>;
+  /** Number of switches. */
   readonly groups: number;
 }
 
-/** Exports the float graph and its switched twin, runs both in ONNX Runtime and hands them to `work`. */
-export function withTrial<T>(options: TrialOptions, work: (trial: Trial) => Promise<T>): Promise<T> {
+/**
+ * Exports the float graph and its switched twin and runs both in ONNX Runtime; `work` gets the switched model, which is
+ * closed when it ends.
+ */
+export function withSwitchedModel<T>(options: SwitchOptions, work: (model: SwitchedModel) => Promise<T>): Promise<T> {
   const { plan, groups, rows } = options;
   return withFolder(async (write) => {
     const groupOf = groupsByNode(groups);
@@ -60,12 +68,12 @@ export function withTrial<T>(options: TrialOptions, work: (trial: Trial) => Prom
   });
 }
 
-/** Values of 16 bits need a newer opset than the default. */
+/** Writes a graph as ONNX; values of 16 bits need a newer opset than the default. */
 function exported(graph: Graph) {
   return onnx.write(graph, { ...onnx.defaults, opset: Math.max(onnx.defaults.opset, minimumOpset(graph)) });
 }
 
-/** What a group's nodes read as integers and what they write is ruled by its switch. */
+/** The switch of a node: it rules what the node reads as integers and what it writes. */
 function groupsByNode(groups: readonly (readonly Node[])[]): (node: Node) => number {
   const byNode = new Map<Node, number>();
   groups.forEach((nodes, i) => {
@@ -74,7 +82,7 @@ function groupsByNode(groups: readonly (readonly Node[])[]): (node: Node) => num
   return (node) => byNode.get(node) ?? 0;
 }
 
-async function answersOf(path: string, graph: Graph, options: TrialOptions): Promise<Answer[]> {
+async function answersOf(path: string, graph: Graph, options: SwitchOptions): Promise<Answer[]> {
   const model = await loadModel(path, graph, options);
   try {
     const answers: Answer[] = [];

@@ -1,3 +1,4 @@
+import { isAllowed } from '../evaluate/drop.ts';
 import type { SensitiveSite } from './sensitivity.ts';
 
 /** A fit takes a minute: so many more are tried to find what holds a limit. */
@@ -15,8 +16,8 @@ export interface Tried {
  * sites bring which are not kept; then the gap between the most that failed and the fewest that held is halved.
  */
 export function nextKept(sites: readonly SensitiveSite[], tried: readonly Tried[], maxDrop: number): number | null {
-  const held = tried.filter(({ drop }) => drop <= maxDrop).map(({ kept }) => kept);
-  const failed = tried.filter(({ drop }) => drop > maxDrop).map(({ kept }) => kept);
+  const held = tried.filter(({ drop }) => isAllowed(drop, maxDrop)).map(({ kept }) => kept);
+  const failed = tried.filter(({ drop }) => !isAllowed(drop, maxDrop)).map(({ kept }) => kept);
   const low = Math.max(-1, ...failed);
   // With all of them kept nothing is changed, and nothing is lost.
   const high = Math.min(sites.length, ...held);

@@ -1,11 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import type { Graph } from '../../../src/ir/graph.ts';
+import { readF32, type Tensor, tensorOf } from '../../../src/ir/tensor.ts';
 import type { CommonShape } from '../../../src/pipelines/evaluate/running.ts';
 import { compareLayers } from '../../../src/pipelines/verify/layers.ts';
 import type { Side } from '../../../src/pipelines/verify/sides.ts';
 import type { TokenRow } from '../../../src/samples/feeds.ts';
 import { graphOf } from '../../core.ts';
-import { useFakeRuntime } from '../fake-runtime.ts';
+import { computed, useFakeRuntime } from '../fake-runtime.ts';
 
 const rowOf = (...inputIds: number[]): TokenRow => ({ inputIds, tokenTypeIds: inputIds.map(() => 0) });
 
@@ -35,6 +36,19 @@ function compare(reference: Graph, other: Graph, rows: readonly TokenRow[], shap
   const side = (path: string, graph: Graph) => ({ path, graph }) as Side;
   const inputs = { rows, labels: undefined, data: null, seed: 1, pad: 0, mask: undefined, warnings: [] };
   return compareLayers(side('reference', reference), side('model', other), { shape, inputs, progress: () => {} });
+}
+
+/** The value with noise of so many decibels below it. */
+function noisy(tensor: Tensor, decibels: number): Tensor {
+  const values = readF32(tensor);
+  const size =
+    Math.sqrt(values.reduce((sum, value) => sum + value * value, 0) / values.length) * 10 ** (-decibels / 20);
+  const signs = [1, 1, -1, 1, -1, -1, 1, -1];
+  return tensorOf(
+    'f32',
+    tensor.shape,
+    values.map((value, i) => value + size * (signs[i % 8] as number)),
+  );
 }
 
 const ROWS = [rowOf(1, 2), rowOf(3, 4, 1)];
@@ -79,6 +93,20 @@ return out: dense`);
     const level = async (off: number) => (await compare(mixed(0), mixed(off), [rowOf(1, 2, 3)]))?.parting?.sqnrDb;
     expect(await level(0.29)).toBeCloseTo(10 * Math.log10(16 / (2 * 0.29 ** 2)), 4);
     expect(await level(0.27)).toBeUndefined();
+  });
+
+  test.each<[string, readonly number[], string, number]>([
+    ['where one falls by ten', [24, 16, 4, 4], 'm.layer.1.dense', 16],
+    ['where the first one is far, if none falls by ten', [24, 16, 8, 0], 'm.layer.0.sum', 24],
+    ['at the first of several falls', [40, 40, 12, 0], 'm.layer.1.dense', 40],
+  ])('part %s dB', async (_, levels, name, before) => {
+    const fake = useFakeRuntime((file, feeds) => {
+      const values = computed(file, feeds);
+      if (file === fake.loaded[0]) return values;
+      return new Map([...values].map(([key, tensor], i) => [key, noisy(tensor, levels[i] as number)]));
+    });
+    const found = await compare(model(), model(), [rowOf(1, 2, 3, 4)]);
+    expect(found?.parting).toMatchObject({ name, before: expect.closeTo(before, 3) });
   });
 
   test('in other units are compared up to a factor and an offset for each channel', async () => {

@@ -35,9 +35,12 @@ export interface FakeRuntime {
 
 /**
  * Takes the place of both runtimes until the test is done: files are read by mbert itself, and answer as `answers` says, by
- * default what the reference evaluator computes.
+ * default what the reference evaluator computes. `onLoad` hears of each file that is loaded.
  */
-export function useFakeRuntime(answers: Answers = computed): FakeRuntime {
+export function useFakeRuntime(
+  answers: Answers = computed,
+  onLoad: (file: LoadedFile) => void = () => {},
+): FakeRuntime {
   const loaded: LoadedFile[] = [];
   let open = 0;
   const load = async (model: string | Uint8Array, options: LoadOptions = {}): Promise<RuntimeSession> => {
@@ -47,6 +50,7 @@ export function useFakeRuntime(answers: Answers = computed): FakeRuntime {
     const { graph } = source;
     const file = { path: model, graph, text: readFileSync(model, 'latin1'), options, feeds: [] as Values[] };
     loaded.push(file);
+    onLoad(file);
     open++;
     const inputs = graph.inputs.map(({ name, type }) => ({ name, dtype: type.dtype, shape: type.shape }));
     const outputs = graph.outputs.map(({ name, node: { type } }) => ({ name, dtype: type.dtype, shape: type.shape }));

@@ -12,6 +12,7 @@ import type { SpeedResult } from '../evaluate/compare-speed.ts';
 import { changeFunction, fitProperties } from '../fit/change-function.ts';
 import type { ChangedModel, FitReport } from '../fit/types.ts';
 import { type WrittenResult, writtenResult } from '../fit/written-result.ts';
+import { allOrNothing } from '../write/all-or-nothing.ts';
 import { bytesOf, exportGraph } from '../write/export-graph.ts';
 import { targetOf, type WritePlan, writePlans } from '../write/plans.ts';
 import { addSoftmax, prepare } from '../write/prepare.ts';
@@ -76,11 +77,14 @@ export async function convert(options: ConvertOptions): Promise<ConvertResult> {
     const { vocabulary } = writing;
     const changed = await changeFunction(original, { passes, targets, evidence: options, vocabulary, run });
     if (changed.fit) options.changed?.(changed.fit);
-    const results: ConvertedFile[] = [];
-    for (const plan of plans) {
-      const written = await write(changed, plan, { ...settings, run: runFor(plan.target, targets, run) });
-      results.push(options.verify ? { ...written, ...(await check(original, changed, plan, settings)) } : written);
-    }
+    const results = await allOrNothing(plans, async () => {
+      const files: ConvertedFile[] = [];
+      for (const plan of plans) {
+        const written = await write(changed, plan, { ...settings, run: runFor(plan.target, targets, run) });
+        files.push(options.verify ? { ...written, ...(await check(original, changed, plan, settings)) } : written);
+      }
+      return files;
+    });
     return writtenResult(options.source, changed, results, run);
   } finally {
     original.close();

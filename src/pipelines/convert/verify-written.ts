@@ -49,7 +49,7 @@ export interface OutputComparison {
   readonly agreement: number | undefined;
 }
 
-const SEQUENCES = 16;
+const LEAST_SEQUENCES = 16;
 const SEED = 1;
 /** Longest sequence for files of dynamic length: short enough to be quick, longer than any kernel's block. */
 const MAX_DYNAMIC_LENGTH = 128;
@@ -78,12 +78,12 @@ export async function verifyFile(options: VerifyOptions): Promise<WrittenVerific
     const runtime = runtimeFor(options.written);
     const written = await runtime.load(options.written, { name: options.name });
     sessions.push(written);
-    const outputs = await compare(reference, written, options);
+    const { outputs, sequences } = await compare(reference, written, options);
     return {
       ok: outputs.every((output) => output.maxAbsError <= output.limit),
       against: options.against,
       runtime: `${runtime.name} ${await runtime.version()}`,
-      sequences: SEQUENCES,
+      sequences,
       outputs,
     };
   } finally {
@@ -134,12 +134,13 @@ async function compare(
   reference: RuntimeSession,
   written: RuntimeSession,
   options: VerifyOptions,
-): Promise<OutputComparison[]> {
+): Promise<{ readonly outputs: readonly OutputComparison[]; readonly sequences: number }> {
   const comparisons = written.outputs.map(({ name }) => new Comparison(name));
   const names = comparisons.map(({ name }) => name);
-  for (let run = 0, done = 0; done < SEQUENCES; run++) {
+  let sequences = 0;
+  for (let run = 0; sequences < LEAST_SEQUENCES; run++) {
     const { feeds, rows } = feedsFor(written, options, run);
-    done += rows;
+    sequences += rows;
     const expected = await reference.run(feeds, names);
     const actual = await written.run(feeds, names);
     for (const comparison of comparisons) {
@@ -147,7 +148,7 @@ async function compare(
     }
   }
   const precision = precisionOf(options);
-  return comparisons.map((comparison) => comparison.result(precision));
+  return { outputs: comparisons.map((comparison) => comparison.result(precision)), sequences };
 }
 
 /**

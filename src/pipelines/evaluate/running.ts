@@ -49,21 +49,27 @@ export function paddedLength(shape: CommonShape): number | undefined {
   return shape.at(-1);
 }
 
+/** Sizes of the axes before the sequence in a run of this model: its own batch, and choices where it takes such. */
+export function leadingSizes({ session }: Running, shape: CommonShape): number[] {
+  const own = session.inputs[0]?.shape[0];
+  const batch = typeof own === 'number' && own > 0 ? own : 1;
+  return shape.length > 2 ? [batch, shape[1] ?? DYNAMIC_CHOICES] : [batch];
+}
+
 /**
  * Runs a model on the row at `place`; where a model takes choices, on as many rows from this one on. The other
  * sequences of a batch repeat these. Throws UNSUPPORTED for inputs that are not token ids, mask and token types.
  */
 export async function runRow(
-  { session, path }: Running,
+  running: Running,
   rows: readonly TokenRow[],
   place: number,
   shape: CommonShape,
   pad: number,
 ): Promise<ReadonlyMap<string, Tensor>> {
-  const choices = shape.length > 2 ? (shape[1] ?? DYNAMIC_CHOICES) : 1;
-  const own = session.inputs[0]?.shape[0];
-  const batch = typeof own === 'number' && own > 0 ? own : 1;
-  const leading = shape.length > 2 ? [batch, choices] : [batch];
+  const { session, path } = running;
+  const leading = leadingSizes(running, shape);
+  const [, choices = 1] = leading;
   const slots = Array.from(
     { length: sizeOf(leading) },
     (_, slot) => rows[(place + (slot % choices)) % rows.length] as TokenRow,

@@ -7,6 +7,7 @@ import type { PassChoice } from '../../options/passes.ts';
 import { type Run, within } from '../../options/run.ts';
 import { fitTogether } from '../../passes/fit/fit.ts';
 import type { fittedPasses, Target } from '../../passes/index.ts';
+import { isAllowed } from '../evaluate/drop.ts';
 import type { FeedOptions } from '../evaluate/loaded-model.ts';
 import type { SampleSets } from '../evaluate/sample-sets.ts';
 import { distill } from './distill.ts';
@@ -61,14 +62,14 @@ export async function fitWithin(
 ): Promise<{ readonly chosen: Candidate; readonly pareto: readonly FitRow[] | undefined }> {
   const { maxDrop } = job.evidence;
   const first = await fitKeeping(graph, [], job, 1);
-  if (maxDrop === undefined || dropOf(first) <= maxDrop) return { chosen: first, pareto: undefined };
+  if (maxDrop === undefined || isAllowed(dropOf(first), maxDrop)) return { chosen: first, pareto: undefined };
   const sites = await rank(job);
   const candidates = [first];
   const attempts = () => candidates.map((candidate) => ({ kept: candidate.kept.length, drop: dropOf(candidate) }));
   for (let kept = nextKept(sites, attempts(), maxDrop); kept !== null; kept = nextKept(sites, attempts(), maxDrop)) {
     candidates.push(await fitKeeping(graph, sites.slice(0, kept), job, candidates.length + 1));
   }
-  const holding = candidates.filter((candidate) => dropOf(candidate) <= maxDrop);
+  const holding = candidates.filter((candidate) => isAllowed(dropOf(candidate), maxDrop));
   const chosen = holding.length > 0 ? least(holding, (candidate) => candidate.kept.length) : least(candidates, dropOf);
   return { chosen, pareto: rowsOf(candidates, chosen, sites) };
 }

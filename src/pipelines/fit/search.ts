@@ -1,3 +1,4 @@
+import { isAllowed } from '../evaluate/drop.ts';
 import type { SensitiveSite } from './sensitivity.ts';
 
 /** Attempts after the first to find what holds a limit: few, as a fit takes a minute. */
@@ -22,8 +23,8 @@ export function nextKept(
   attempts: readonly FitAttempt[],
   maxDrop: number,
 ): number | null {
-  const held = attempts.filter(({ drop }) => drop <= maxDrop).map(({ kept }) => kept);
-  const failed = attempts.filter(({ drop }) => drop > maxDrop).map(({ kept }) => kept);
+  const held = attempts.filter(({ drop }) => isAllowed(drop, maxDrop)).map(({ kept }) => kept);
+  const failed = attempts.filter(({ drop }) => !isAllowed(drop, maxDrop)).map(({ kept }) => kept);
   const low = Math.max(-1, ...failed);
   // With all of them kept nothing is changed, and nothing is lost.
   const high = Math.min(sites.length, ...held);

@@ -22,6 +22,7 @@ import { NO_SAMPLES, takeSamples } from '../evaluate/sample-sets.ts';
 import { changeFunction } from '../fit/change-function.ts';
 import type { ChangedModel, FitReport } from '../fit/types.ts';
 import { writtenResult } from '../fit/written-result.ts';
+import { allOrNothing } from '../write/all-or-nothing.ts';
 import { targetOf, type WritePlan, writePlans } from '../write/plans.ts';
 import { prepare } from '../write/prepare.ts';
 import { CalibrationRuns } from './calibration-runs.ts';
@@ -57,13 +58,15 @@ export async function quantize(options: QuantizeOptions): Promise<QuantizeResult
     const { fit } = changed;
     if (fit) options.changed?.(fit);
     const evidence = { ...request.evidence, maxDrop: fit ? dropLeft(options.maxDrop, fit) : options.maxDrop };
-    const results: QuantizedFile[] = [];
-    for (const plan of plans) {
-      const file = withLint(
-        await quantizeTo(changed, plan, { ...request, evidence }, runFor(plan.target, targets, timedApart(run))),
-      );
-      results.push(request.outline ? await withOutline(file) : file);
-    }
+    const results = await allOrNothing(plans, async () => {
+      const files: QuantizedFile[] = [];
+      for (const plan of plans) {
+        const fileRun = runFor(plan.target, targets, timedApart(run));
+        const file = withLint(await quantizeTo(changed, plan, { ...request, evidence }, fileRun));
+        files.push(request.outline ? await withOutline(file) : file);
+      }
+      return files;
+    });
     const result = writtenResult(options.source, changed, results, run);
     return { ...result, warnings: [...result.warnings, ...dropWarnings(options.maxDrop, fit)] };
   } finally {

@@ -4,6 +4,7 @@ import { constantBytes } from '../../ir/text.ts';
 import { unobserved, within } from '../../options/run.ts';
 import { hasWeight, type SettingsMap } from '../../quantization/settings.ts';
 import { compareFiles, compareLayers, type Proof, type ProofOptions } from '../evaluate/compare-files.ts';
+import { isAllowed } from '../evaluate/drop.ts';
 import { fitProperties } from '../fit/change-function.ts';
 import { exportGraph } from '../write/export-graph.ts';
 import { type Prepared, prepare } from '../write/prepare.ts';
@@ -65,7 +66,7 @@ export class Writer {
     const first = await this.#attempt(decision, options);
     const { evidence, quantization } = this.#job.request;
     const { maxDrop } = evidence;
-    const isMet = maxDrop === undefined || (first.proof?.drop ?? 0) <= maxDrop;
+    const isMet = maxDrop === undefined || isAllowed(first.proof?.drop ?? 0, maxDrop);
     const isSearchable = options.form.plan(decision.graph, decision.settings, options.request).integer.size > 0;
     if (isMet || quantization.scan === false || !isSearchable) return { file: first, decision };
     return this.#search(decision, options, first, maxDrop);
@@ -139,7 +140,7 @@ export class Writer {
       const file = await this.#attempt(keeping(kept), options);
       last = kept;
       if (dropOf(file) < dropOf(best.file)) best = { file, kept };
-      if (dropOf(file) <= maxDrop) break;
+      if (isAllowed(dropOf(file), maxDrop)) break;
     }
     if (last !== best.kept) best = { ...best, file: await this.#attempt(keeping(best.kept), options) };
     const pareto = front.rows.map((row) => ({ ...row, chosen: row.kept === best.kept }));
@@ -226,7 +227,7 @@ export class Writer {
     const { maxDrop } = evidence;
     const size = written.files.reduce((sum, file) => sum + file.size, 0);
     const failures: string[] = [];
-    if (maxDrop !== undefined && proof && proof.drop > maxDrop) {
+    if (maxDrop !== undefined && proof && !isAllowed(proof.drop, maxDrop)) {
       failures.push(
         `--max-drop ${maxDrop}: ${proof.accuracy ? 'accuracy' : 'agreement'} fell by ${proof.drop.toFixed(2)} points`,
       );
@@ -261,7 +262,7 @@ function promising({ rows }: ParetoFront, first: QuantizedFile, maxDrop: number,
   const fitting = rows.filter(
     ({ kept, addedBytes }) => kept > 0 && (maxSize === undefined || size + addedBytes <= maxSize),
   );
-  const from = fitting.findIndex(({ agreement }) => 100 * (1 - agreement) <= maxDrop);
+  const from = fitting.findIndex(({ agreement }) => isAllowed(100 * (1 - agreement), maxDrop));
   return from < 0 ? fitting.slice(-1) : fitting.slice(from);
 }
 

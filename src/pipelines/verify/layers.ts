@@ -1,8 +1,9 @@
 import type { Graph, Node } from '../../ir/graph.ts';
+import { sizeOf } from '../../ir/shape.ts';
 import { readF32, type Tensor } from '../../ir/tensor.ts';
 import { layerEnds } from '../../opened/layer-ends.ts';
 import type { TokenRow } from '../../samples/feeds.ts';
-import { type CommonShape, paddedLength, type Running, runRow } from '../evaluate/running.ts';
+import { type CommonShape, leadingSizes, paddedLength, type Running, runRow } from '../evaluate/running.ts';
 import { loadValues, valuesOf } from '../evaluate/value-session.ts';
 import { plainDecibels } from './decibels.ts';
 import type { Inputs } from './inputs.ts';
@@ -81,10 +82,11 @@ async function comparePaired(paired: PairedGraphs, reference: Side, model: Side,
         running.map(async (side) => valuesOf(await runRow(side, rows, place, options.shape, options.inputs.pad))),
       );
       const length = paddedLength(options.shape) ?? valid;
+      const tokens = length * sizeOf(leadingSizes(running[0] as Running, options.shape));
       pairs.forEach((pair, at) => {
         const [a, b] = [expected[at] as Tensor, actual[at] as Tensor];
-        errors[at] ??= new ValueErrors(channelsOf(pair.reference, a, length));
-        addRows(errors[at], a, b, length, valid);
+        errors[at] ??= new ValueErrors(tokens > 1 ? channelsOf(pair.reference, a, tokens) : undefined);
+        addRows(errors[at], a, b, tokens, valid);
       });
       options.progress(done + 1, places.length);
     }
@@ -108,24 +110,27 @@ async function comparePaired(paired: PairedGraphs, reference: Side, model: Side,
   return { comparison, agreement };
 }
 
-function rowsOf({ shape }: Tensor): number {
-  return shape.slice(0, -1).reduce((product, dim) => product * dim, 1);
+/** True for a row for each token, [batch, tokens, channels] or [batch·tokens, channels]; heads have more. */
+function hasTokenRows({ shape }: Tensor, tokens: number): boolean {
+  return shape.length <= 3 && sizeOf(shape.slice(0, -1)) === tokens;
 }
 
 /**
  * The size of the last axis of a value that has a row for each token; undefined for heads and attention, which have no
  * channels.
  */
-function channelsOf({ type }: Node, { shape }: Tensor, length: number): number | undefined {
-  const hasTokens = rowsOf({ shape } as Tensor) % length === 0 && length > 1;
-  return hasTokens && type.shape.length <= 3 && typeof type.shape.at(-1) === 'number' ? shape.at(-1) : undefined;
+function channelsOf({ type }: Node, tensor: Tensor, tokens: number): number | undefined {
+  return hasTokenRows(tensor, tokens) && typeof type.shape.at(-1) === 'number' ? tensor.shape.at(-1) : undefined;
 }
 
 /** Adds the errors of one row up to its padding; a value that has no row for each token is compared whole. */
-function addRows(errors: ValueErrors, expected: Tensor, actual: Tensor, length: number, valid: number): void {
+function addRows(errors: ValueErrors, expected: Tensor, actual: Tensor, tokens: number, valid: number): void {
   const [a, b] = [readF32(expected), readF32(actual)];
-  const perToken = expected.shape.length <= 3 && rowsOf(expected) % length === 0;
-  errors.add(a, b, perToken ? valid * (expected.shape.at(-1) as number) : Math.min(a.length, b.length));
+  errors.add(
+    a,
+    b,
+    hasTokenRows(expected, tokens) ? valid * (expected.shape.at(-1) as number) : Math.min(a.length, b.length),
+  );
 }
 
 /**

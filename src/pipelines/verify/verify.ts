@@ -4,6 +4,7 @@ import { shapeText } from '../../ir/shape.ts';
 import { lintFile } from '../../lint/lint-file.ts';
 import type { Task } from '../../models/index.ts';
 import { type Run, type RunOptions, startRun, within } from '../../options/run.ts';
+import { isAllowed } from '../evaluate/drop.ts';
 import { readLayerMap } from '../evaluate/layer-map.ts';
 import { type CommonShape, commonShape, paddedLength } from '../evaluate/running.ts';
 import type { TransferLosses } from '../evaluate/transfer.ts';
@@ -285,13 +286,9 @@ function dropOf({ metrics, agreement }: OutputsResult, limit: number | undefined
   return { points: 100 * ((from ?? 0) - (to ?? 0)), of: of ?? 'agreement', limit: limit ?? null };
 }
 
-/** Tolerance of the limit, in points: a hundredth of 100 samples is not exactly a point. */
-const ROUNDING = 1e-9;
-
 function failuresOf({ broken }: OutputsResult, drop: Drop | null): string[] {
   const failures = broken.map((name) => `output ${name}: holds NaN or infinity`);
-  // Not `>`: a drop that is NaN is no answer, so it is no.
-  if (drop && drop.limit !== null && !(drop.points <= drop.limit + ROUNDING)) {
+  if (drop && drop.limit !== null && !isAllowed(drop.points, drop.limit)) {
     failures.push(`--max-drop: ${drop.points.toFixed(2)} points of ${drop.of} are lost, ${drop.limit} may be`);
   }
   return failures;

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { evaluate } from '../../src/ir/evaluate.ts';
 import type { Graph } from '../../src/ir/graph.ts';
 import { runPasses } from '../../src/ir/pass.ts';
@@ -6,6 +6,7 @@ import { readF32, type Tensor } from '../../src/ir/tensor.ts';
 import { foldNoNorm } from '../../src/passes/fold-no-norm.ts';
 import { after, graphOf, randomTensor } from '../core.ts';
 import { MOBILEBERT_LAYER } from './sample-graphs.ts';
+import { keepingValues } from './values.ts';
 
 function logitsOf(graph: Graph): Float32Array {
   const feeds = new Map<string, Tensor>();
@@ -46,4 +47,44 @@ test('keeps a mul where gamma is almost zero', async () => {
   const text = MOBILEBERT_LAYER.replace('ga f32[4] #11', 'ga f32[4] {1, 1e-6, -1, 0.5}');
   const graph = await expectSameValues(text);
   expect(graph.nodes().filter(({ op }) => op === 'mul').length).toBe(1 + 1 + 1);
+});
+
+describe('a gain next to nothing', () => {
+  const norm = (gain: number) => `graph g (x: f32[batch, sequence, 4])
+  n = noNorm(x, g f32[4] {1, -1, 1, ${gain}}, c f32[4] {0, 0, 0, 0})
+  y = linear(n, w f32[1, 4] {1, 2, 3, 4})
+return y: y`;
+
+  test('is one of less than 2^-10 of the median', async () => {
+    const folded = await keepingValues(foldNoNorm, norm(2 ** -10));
+    expect(folded.report).toMatchObject({ rewrites: 1, declined: [] });
+    const kept = await keepingValues(foldNoNorm, norm(-(2 ** -10.1)));
+    expect(kept.report.declined).toEqual(['n: smallest |gamma| is 9.1e-4 of the median, kept as a mul']);
+    expect(kept.text).toContain('= mul(x, n.scale');
+  });
+});
+
+describe('a stream that norm after norm makes larger or smaller', () => {
+  const chain = (first: number, second: number) => `graph g (x: f32[batch, sequence, 2])
+  n1 = noNorm(x, g1 f32[2] {${first}, ${first}}, c1 f32[2] {0, 0})
+  n2 = noNorm(n1, g2 f32[2] {${second}, ${second}}, c2 f32[2] {0, 0})
+  y = linear(n2, w f32[1, 2] {${1 / first}, ${1 / second}})
+return y: y`;
+
+  test.each([
+    [2 ** 20, 2 ** 19],
+    [2 ** -20, 2 ** -19],
+  ])('is folded up to 2^40: %d times %d', async (first, second) => {
+    expect((await keepingValues(foldNoNorm, chain(first, second))).report).toMatchObject({ rewrites: 2, declined: [] });
+  });
+
+  test.each([
+    [2 ** 20, 2 ** 20],
+    [2 ** -20, 2 ** -20],
+  ])('is scaled once before f32 comes to its limits: %d times %d', async (first, second) => {
+    const graph = graphOf(chain(first, second));
+    const [report] = await runPasses(graph, [foldNoNorm]);
+    expect(report?.declined).toEqual(["n2: the stream's scale has drifted beyond 1099511627776, kept as a mul"]);
+    expect(graph.nodes().map(({ op }) => op)).toContain('mul');
+  });
 });

@@ -14,11 +14,11 @@ function noise(count: number, seed: number): Float32Array {
   });
 }
 
-/** Values of a stream: channel 3 is 60 times as large as the others, in all tokens or in every hundredth. */
-function streamOf(isRare: boolean): Float32Array {
+/** Values of a stream: channel 3 is much larger than the others, in all tokens or in one of so many. */
+function streamOf(every: number, factor = 60): Float32Array {
   return noise(TOKENS * CHANNELS, 1).map((value, i) => {
     const [token, channel] = [Math.floor(i / CHANNELS), i % CHANNELS];
-    return channel === 3 && (!isRare || token % 100 === 0) ? 60 * value : value;
+    return channel === 3 && token % every === 0 ? factor * value : value;
   });
 }
 
@@ -62,7 +62,7 @@ describe('scales of a stream', () => {
   const columns = new Float64Array(CHANNELS).fill(1);
 
   test('follow the ranges where a channel is large in every token', () => {
-    const values = streamOf(false);
+    const values = streamOf(1);
     const reader = readerOf(values);
     const scale = balancedScale(reader.size, [reader]);
     expect((scale[3] as number) / (scale[4] as number)).toBeGreaterThan(20);
@@ -70,11 +70,23 @@ describe('scales of a stream', () => {
   });
 
   test('lie between ranges and weights where few tokens make a channel large', () => {
-    const values = streamOf(true);
+    const values = streamOf(100);
     const reader = readerOf(values);
     const chosen = measuredNoise(values, balancedScale(reader.size, [reader]));
     expect(chosen).toBeLessThan(measuredNoise(values, reader.size) / 1.5);
     expect(chosen).toBeLessThan(measuredNoise(values, columns) / 1.5);
+  });
+
+  test.each([10, 25, 50, 100])('leave hardly more noise than any other would, large in one token of %d', (every) => {
+    const values = streamOf(every, 30);
+    const reader = readerOf(values);
+    const others = Array.from({ length: 21 }, (_, i) =>
+      measuredNoise(
+        values,
+        columns.map((_, c) => (c === 3 ? 30 ** (i / 20) : 1)),
+      ),
+    );
+    expect(measuredNoise(values, balancedScale(reader.size, [reader]))).toBeLessThan(1.2 * Math.min(...others));
   });
 
   test('are the ranges where nothing is known of readers', () => {
@@ -83,7 +95,7 @@ describe('scales of a stream', () => {
   });
 
   test('grow with the stream, whatever scale the results of its readers have', () => {
-    const values = streamOf(true);
+    const values = streamOf(100);
     const reader = readerOf(values);
     const factors = Float64Array.from({ length: CHANNELS }, (_, c) => 2 ** ((c % 7) - 3));
     const scaled = {

@@ -70,8 +70,20 @@ describe('spans', () => {
   });
 
   test('an answer has at most 30 tokens', () => {
-    const start = new Array<number>(40).fill(0).fill(5, 0, 1);
-    const end = new Array<number>(40).fill(0).fill(5, 39);
-    expect(bestSpan(start, end, { from: 0, to: 40, allowsNone: false })).toEqual([0, 0]);
+    const zeros = new Array<number>(40).fill(0);
+    const start = zeros.with(2, 5);
+    expect(bestSpan(start, zeros.with(31, 5), { from: 0, to: 40, allowsNone: false })).toEqual([2, 31]);
+    // The 31st token from the start on; either half alone is as good as the other, and the start comes first.
+    expect(bestSpan(start, zeros.with(32, 5), { from: 0, to: 40, allowsNone: false })).not.toEqual([2, 32]);
+  });
+
+  test('no answer is taken only where it is better than every answer', () => {
+    const [start, end] = [
+      [3, 1, 3],
+      [3, 1, 3],
+    ];
+    expect(bestSpan(start, end, { from: 1, to: 3, allowsNone: true })).toEqual([0, 0]);
+    expect(bestSpan(start.with(2, 4), end, { from: 1, to: 3, allowsNone: true })).toEqual([2, 2]);
+    expect(bestSpan(start, end, { from: 1, to: 2, allowsNone: false })).toEqual([1, 1]);
   });
 });

@@ -57,6 +57,29 @@ test('without a linear only gain and offset are fitted', async () => {
   expect([rounded(fit.gain), rounded(fit.offset), fit.change]).toEqual([[4], [-3], undefined]);
 });
 
+test('errors are those of held-out rows, whose own gain takes no part in them', async () => {
+  const z = noise(1, 10);
+  // Twice z where it is fitted to, five times z where it is held out.
+  const y = built(1, (row) => (row < z.fitted ? 2 : 5) * at(z, row, 0));
+  const { errorBefore } = await fitLayer(await problem({ h: undefined, z, y }), runs);
+  expect(errorBefore).toBeCloseTo((5 - 2) ** 2 / 5 ** 2, 2);
+});
+
+test('what is taken from h is chosen without the rows that judge it', async () => {
+  const [h, z] = [noise(1, 11), noise(1, 12)];
+  const y = built(1, (row) => at(z, row, 0) + (row < z.fitted ? 1 : -1) * at(h, row, 0));
+  const { change, errorBefore, errorAfter } = await fitLayer(await problem({ h, z, y }), runs);
+  expect(change).toBeUndefined();
+  expect(errorAfter).toBe(errorBefore);
+});
+
+test('a gain is no less than a fiftieth of the median, of either sign', async () => {
+  const z = noise(5, 13);
+  const y = built(5, (row, c) => pick([2, -3, 1, 1e-3, -1e-3], c) * at(z, row, c));
+  const { gain } = await fitLayer(await problem({ h: undefined, z, y }), runs);
+  expect(Array.from(gain, (value) => Number(value.toFixed(4)))).toEqual([2, -3, 1, 0.02, -0.02]);
+});
+
 async function problem({
   h,
   z,

@@ -1,9 +1,10 @@
 import { MbertError } from '../errors.ts';
-import type { Graph, Node } from './graph.ts';
+import type { Call, Graph, Node } from './graph.ts';
 import { type Attrs, nameInputs } from './op.ts';
 import { opDef } from './ops/index.ts';
 import { realType } from './quantized.ts';
 import { sameShape, shapeText } from './shape.ts';
+import type { TensorType } from './tensor.ts';
 
 type Rule = (node: Node, graph: Graph, seen: Map<string, Node>) => string | null;
 
@@ -28,15 +29,8 @@ const rules: readonly Rule[] = [
   },
   (node) => {
     if (node.op === 'input' || node.op === 'constant') return null;
-    const def = opDef(node.op);
-    const type = def.infer(
-      nameInputs(
-        def,
-        node.inputs.map((input) => realType(input.type)),
-        node.name,
-      ),
-      node.attrs as Attrs,
-    );
+    const type = inferredType(node);
+    if (typeof type === 'string') return type;
     const fits =
       sameShape(type.shape, node.type.shape) && (node.type.quant !== undefined || type.dtype === node.type.dtype);
     return fits
@@ -44,6 +38,18 @@ const rules: readonly Rule[] = [
       : `is ${node.type.dtype}${shapeText(node.type.shape)}, its inputs make ${type.dtype}${shapeText(type.shape)}`;
   },
 ];
+
+/** What the inputs make, or why they make nothing. */
+function inferredType(node: Call): TensorType | string {
+  const def = opDef(node.op);
+  const inputs = node.inputs.map((input) => realType(input.type));
+  try {
+    return def.infer(nameInputs(def, inputs, node.name), node.attrs as Attrs);
+  } catch (cause) {
+    if (cause instanceof MbertError) return cause.message;
+    throw cause;
+  }
+}
 
 /** Refuses a graph that breaks an invariant; `after` names the pass that a failure is the fault of. */
 export function verifyGraph(graph: Graph, after: string): void {

@@ -1,5 +1,6 @@
 import {
   closeSync,
+  lstatSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -119,6 +120,7 @@ export async function writeFiles(
         closeSync(descriptor);
       }
     }
+    for (const { path } of done) refuseFolder(path);
     for (const { temporary, path } of done) replaceFile(temporary, path);
   } catch (cause) {
     for (const { temporary } of done) rmSync(temporary, { force: true });
@@ -127,6 +129,12 @@ export async function writeFiles(
     throw fileError(folder, 'cannot be written', cause);
   }
   return done.map(({ path, size }) => ({ path, size }));
+}
+
+/** Looked at before the first file is replaced: a folder in the place of the second would leave half of a model. */
+function refuseFolder(path: string): void {
+  if (!lstatSync(path, { throwIfNoEntry: false })?.isDirectory()) return;
+  throw new MbertError('USAGE', `${path}: cannot be written: is a folder`);
 }
 
 function replaceFile(temporary: string, path: string): void {

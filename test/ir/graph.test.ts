@@ -153,10 +153,24 @@ return a: a, b: b, c: c`);
   test('forgets what only the old node read, so that its name is free again', () => {
     const graph = graphOf('graph g (x: f32[2])\n a = relu(x)\n b = tanh(a)\n y = sqrt(b)\nreturn y: y');
     const [x] = graph.inputs as [Node];
-    graph.replace(nodeNamed(graph, 'b'), () => x);
+    const [a, b] = [nodeNamed(graph, 'a'), nodeNamed(graph, 'b')];
+    graph.replace(b, () => x);
     expect(usersOf(x)).toEqual(['y']);
-    expect(graph.add('relu', [x], {}, 'a').name).toBe('a');
-    expect(graph.add('relu', [x], {}, 'b').name).toBe('b');
+    expect([graph.add('relu', [x], {}, 'a').name, graph.add('relu', [x], {}, 'b').name]).toEqual(['a', 'b']);
+    // Nobody has asked those that have gone for their names.
+    expect([a.name, b.name]).toEqual(['a', 'b']);
+  });
+
+  test('of a node that has gone already leaves its name to who has it now', () => {
+    const graph = chain();
+    const [x] = graph.inputs as [Node];
+    const a = nodeNamed(graph, 'a');
+    graph.replace(a, () => x);
+    graph.output('a', graph.add('relu', [x], {}, 'a'));
+    graph.replace(a, () => graph.add('sqrt', [x]));
+    graph.output('again', graph.add('tanh', [x], {}, 'a'));
+    verifyGraph(graph, 'replace');
+    expect(graph.outputs.map(({ node }) => node.name)).toEqual(['y', 'a_0', 'a']);
   });
 
   test('leaves what others read, and what is an output', () => {
@@ -172,7 +186,7 @@ test('prune forgets nodes that nothing came to use', () => {
   const graph = chain();
   const [x] = graph.inputs as [Node];
   const a = nodeNamed(graph, 'a');
-  graph.add('sqrt', [a], {}, 'left');
+  const left = graph.add('sqrt', [a], {}, 'left');
   graph.add('sqrt', [x], {}, 'alone');
   expect([usersOf(x), usersOf(a)]).toEqual([
     ['a', 'alone'],
@@ -180,7 +194,8 @@ test('prune forgets nodes that nothing came to use', () => {
   ]);
   graph.prune();
   expect([usersOf(x), usersOf(a)]).toEqual([['a'], ['y']]);
-  expect(graph.add('relu', [x], {}, 'left').name).toBe('left');
+  // The name is free: nobody asks the one that has gone for it.
+  expect([graph.add('relu', [x], {}, 'left').name, left.name]).toEqual(['left', 'left']);
   expect(graph.inputs.length).toBe(1);
 });
 

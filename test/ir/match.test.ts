@@ -45,6 +45,8 @@ describe('scalar', () => {
     [Math.SQRT2, 'c f32[] {1.5}', false],
     [Math.SQRT2, 'c f32[] {-1.4142135}', false],
     [Math.SQRT2, 'c f32[2] {1.4142135, 1.4142135}', false],
+    [-10000, 'c f32[] {-10001}', true],
+    [-10000, 'c f32[] {10000}', false],
     [0, 'c f32[] {0}', true],
     [0, 'c f32[] {1e-30}', false],
     [1, 'c f32[] {NaN}', false],

@@ -30,6 +30,15 @@ test('gives 0 to an unknown whose row is zero or repeats another', () => {
   expect(Array.from(same)).toEqual([5, 0]);
 });
 
+test('a matrix that is not positive gives 0 to what its negative directions would need, never NaN', () => {
+  const indefinite = Float64Array.of(1, 2, 2, 1);
+  const sides = Float64Array.of(3, 3);
+  expect(factorCholesky(indefinite, 2)).toBe(1);
+  solveCholesky(indefinite, 2, sides);
+  expect(sides[0]).toBe(3);
+  expect(sides[1]).toBeCloseTo(0, 12);
+});
+
 test.each([
   [1e-11, 2],
   [1e-13, 1],

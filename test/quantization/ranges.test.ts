@@ -4,7 +4,7 @@ import type { Histogram, NodeStatistics } from '../../src/ir/statistics.ts';
 import type { ValueClass } from '../../src/quantization/plan.ts';
 import { probabilityQuant, quantOf } from '../../src/quantization/qparams.ts';
 import { chooseQuants, chooseRange } from '../../src/quantization/ranges.ts';
-import { graphOf } from '../core.ts';
+import { graphOf, random } from '../core.ts';
 
 /** Statistics of values as calibration would give them, with 8192 bins. */
 function observed(values: readonly number[]): NodeStatistics {
@@ -69,6 +69,38 @@ describe('chooseRange', () => {
     );
     expect(found.least / -0.5).toBeCloseTo(found.most, 10);
     expect(found.most).toBeGreaterThanOrEqual(0.2 - 1e-12);
+  });
+
+  test.each(['mse', 'entropy'] as const)('%s clips less where steps are finer', (method) => {
+    const [coarse, fine] = (['u8', 'i16'] as const).map((dtype) => chooseRange(observed(withOutlier), method, dtype));
+    expect(coarse?.most).toBeLessThan(80);
+    expect(fine?.most).toBeGreaterThan(coarse?.most as number);
+  });
+
+  test.each([1, -1])(
+    'entropy counts what it clips at the ends: a tail of one value in twenty stays, sign %d',
+    (sign) => {
+      const tail = Array.from({ length: 20_000 }, (_, i) => 6 + (34 * i) / 20_000);
+      const { least, most } = chooseRange(observed([...bell, ...tail].map((value) => sign * value)), 'entropy', 'u8');
+      expect(sign > 0 ? most : -least).toBeGreaterThan(39);
+    },
+  );
+
+  test('entropy keeps values that all lie on the edge of a bin, as those of a saturated tanh', () => {
+    const saturated = [...bell.map(Math.tanh), ...new Array<number>(100_000).fill(1)];
+    expect(chooseRange(observed(saturated), 'entropy', 'u8').most).toBe(1);
+  });
+
+  test.each(['percentile', 'mse'] as const)('%s treats both signs alike', (method) => {
+    for (let seed = 1; seed <= 20; seed++) {
+      const next = random(seed);
+      const counts = Float64Array.from({ length: 64 }, (_, i) => Math.floor(1e6 * next() ** (1 + Math.abs(i - 20))));
+      const found = (histogram: Histogram, min: number, max: number) =>
+        chooseRange({ rows: 1, min, max, mean: 0, rms: 1, histogram }, method, 'u8');
+      const one = found({ limit: 1, counts }, -1, 1);
+      const other = found({ limit: 1, counts: counts.toReversed() }, -1, 1);
+      expect([other.least, other.most]).toEqual([expect.closeTo(-one.most, 9), expect.closeTo(-one.least, 9)]);
+    }
   });
 
   test('values that are all zero have an empty range', () => {

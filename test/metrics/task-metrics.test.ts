@@ -25,7 +25,10 @@ describe('classificationMetrics', () => {
 
   test('one class only has no correlation, and no answer is wrong', () => {
     expect(classificationMetrics([1, 1], [1, 1], 2)).toEqual({ accuracy: 1, f1: 1, mcc: 0 });
-    expect(classificationMetrics([1, 0], [-1, 0], 2)).toMatchObject({ accuracy: 0.5, f1: 0 });
+    const { accuracy, f1, mcc } = classificationMetrics([1, 0], [-1, 0], 2);
+    expect([accuracy, f1]).toEqual([0.5, 0]);
+    // c = 1, s = 2; the one prediction there is says 0, which is 0's only label: (1·2 - 1) / √((4 - 1)(4 - 2)).
+    expect(mcc).toBeCloseTo(1 / Math.sqrt(6), 12);
   });
 });
 

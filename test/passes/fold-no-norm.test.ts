@@ -88,3 +88,37 @@ return y: y`;
     expect(graph.nodes().map(({ op }) => op)).toContain('mul');
   });
 });
+
+describe('a norm of embeddings goes into what makes them', () => {
+  const embeddings = (sum: string) => `graph g (x: f32[3, 5])
+  l = linear(x, w f32[4, 5] #1, b f32[4] #2)
+  ${sum}
+  y = linear(n, v f32[2, 4] #3)
+return y: y`;
+  const norm = (of: string) => `n = noNorm(${of}, g f32[4] {2, -1, 1e-6, 3}, c f32[4] #4)`;
+
+  test.each([
+    ['a linear', norm('l')],
+    ['a sum of sums', `p = linear(x, u f32[4, 5] #6)\n  r = add(l, p)\n  s = add(r, t f32[4] #5)\n  ${norm('s')}`],
+    ['rows of a table', `p = slice(t f32[9, 4] #5) {axis: 0, end: 3}\n  ${norm('p')}\n  q = add(n, l)`],
+    [
+      'a sum with rows',
+      `p = add(l, t f32[4] #5)\n  r = slice(u f32[9, 4] #6) {axis: 0, end: 3}\n  s = add(p, r)\n  ${norm('s')}`,
+    ],
+  ])('%s, with an addend once and no division by small gains', async (_, sum) => {
+    const { graph, report } = await keepingValues(foldNoNorm, embeddings(sum));
+    expect(report).toMatchObject({ rewrites: 1, declined: [] });
+    expect(graph.nodes().filter(({ op }) => op === 'mul' || op === 'noNorm')).toEqual([]);
+  });
+
+  test.each([
+    ['behind an activation', `a = linear(x, u f32[4, 5] #6) {activation: relu}\n  ${norm('a')}`],
+    ['of some of its channels', `p = slice(l) {axis: 1, end: 4}\n  ${norm('p')}`],
+    ['of some channels of a table', `p = slice(t f32[3, 6] #5) {axis: 1, end: 4}\n  ${norm('p')}`],
+    ['that something else reads', `z = tanh(l)\n  ${norm('l')}\n  q = add(n, z)`],
+  ])('not into one %s', async (_, sum) => {
+    const text = embeddings(sum).replace('linear(n, v', sum.includes('q = ') ? 'linear(q, v' : 'linear(n, v');
+    const { graph } = await keepingValues(foldNoNorm, text);
+    expect(graph.nodes().map(({ op }) => op)).toContain('mul');
+  });
+});

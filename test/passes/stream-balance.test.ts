@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { tensorOf } from '../../src/ir/tensor.ts';
-import { balancedScale } from '../../src/passes/streams/stream-balance.ts';
+import { balancedScale, type StreamReader } from '../../src/passes/streams/stream-balance.ts';
 
 const CHANNELS = 24;
 const OUTPUTS = 40;
@@ -24,7 +24,7 @@ function streamOf(every: number, factor = 60): Float32Array {
 
 const weight = noise(OUTPUTS * CHANNELS, 2);
 
-function readerOf(values: Float32Array) {
+function readerOf(values: Float32Array, matrix = weight) {
   const size = new Float64Array(CHANNELS);
   const power = new Float64Array(CHANNELS);
   values.forEach((value, i) => {
@@ -32,13 +32,13 @@ function readerOf(values: Float32Array) {
     size[c] = Math.max(size[c] as number, Math.abs(value));
     power[c] = (power[c] as number) + (value * value) / TOKENS;
   });
-  return { weight: tensorOf('f32', [OUTPUTS, CHANNELS], weight), size, power };
+  return { weight: tensorOf('f32', [OUTPUTS, CHANNELS], matrix), size, power };
 }
 
 /** Σ error² / Σ result² of the linear when the stream is stored as x / scale in 8 bits, and its weight by rows. */
-function measuredNoise(values: Float32Array, scale: Float64Array): number {
+function measuredNoise(values: Float32Array, scale: Float64Array, matrix = weight): number {
   const stored = values.map((value, i) => value / (scale[i % CHANNELS] as number));
-  const scaled = weight.map((value, i) => value * (scale[i % CHANNELS] as number));
+  const scaled = matrix.map((value, i) => value * (scale[i % CHANNELS] as number));
   const step = stored.reduce((most, value) => Math.max(most, Math.abs(value)), 0) / 127;
   let [error, signal] = [0, 0];
   for (let row = 0; row < OUTPUTS; row++) {
@@ -87,6 +87,15 @@ describe('scales of a stream', () => {
       ),
     );
     expect(measuredNoise(values, balancedScale(reader.size, [reader]))).toBeLessThan(1.2 * Math.min(...others));
+  });
+
+  test('are near those of the weights where a reader hardly reads what few tokens make large', () => {
+    const deaf = weight.map((value, i) => (i % CHANNELS === 3 ? value / 100 : value));
+    const values = streamOf(TOKENS);
+    const readers = [weight, deaf].map((matrix) => readerOf(values, matrix)) as [StreamReader, StreamReader];
+    const noiseOf = (scale: Float64Array) => measuredNoise(values, scale) + measuredNoise(values, scale, deaf);
+    const others = Array.from({ length: 21 }, (_, i) => noiseOf(columns.map((_, c) => (c === 3 ? 60 ** (i / 20) : 1))));
+    expect(noiseOf(balancedScale(readers[0].size, readers))).toBeLessThan(1.2 * Math.min(...others));
   });
 
   test('are the ranges where nothing is known of readers', () => {

@@ -3,10 +3,12 @@ import { evaluate } from '../../src/ir/evaluate.ts';
 import type { Constant, Graph } from '../../src/ir/graph.ts';
 import { keepNothing, runPasses } from '../../src/ir/pass.ts';
 import { readF32, tensorOf } from '../../src/ir/tensor.ts';
+import { verifyGraph } from '../../src/ir/verify-graph.ts';
 import { equalizeStreams } from '../../src/passes/equalize-streams.ts';
-import { findStreams } from '../../src/passes/streams/streams.ts';
+import { applyGauges } from '../../src/passes/streams/apply-gauges.ts';
+import { findStreams, rolesOf } from '../../src/passes/streams/streams.ts';
 import { graphOf } from '../core.ts';
-import { calibrated, channelStatistics, keepingValues, nodeNamed } from './values.ts';
+import { calibrated, channelStatistics, expectClose, keepingValues, nodeNamed, outputsOf } from './values.ts';
 
 /** The names of the values that belong to one stream, stream by stream, and what blocks it. */
 function streamsOf(text: string): string[] {
@@ -43,6 +45,71 @@ return y: y`;
       declined: [],
     });
   });
+});
+
+describe('what reads a stream or writes it', () => {
+  const around = (
+    reader: string,
+    writer = 'linear(x, wa f32[4, 3] #1, ba f32[4] {5, 0, -7, 1})',
+  ) => `graph g (x: f32[2, 5, 3])
+  a = ${writer}
+  h = linear(a, wh f32[4, 4] #2)
+  s = add(a, h)
+  r = ${reader}
+  y = linear(s, wy f32[2, 4] #3)
+return y: y, r: r`;
+
+  test.each([
+    ['a slice of tokens', 'linear(t, wr f32[2, 4] #4)', '  t = slice(s) {axis: 1, end: 2}\n'],
+    ['one number', 'linear(t, wr f32[2, 4] #4)', '  t = mul(s, k f32[] {0.5})\n'],
+    ['a number for each channel', 'linear(t, wr f32[2, 4] #4)', '  t = mul(k f32[4] {1, 2, -3, 4}, s)\n'],
+    ['tokens in another order', 'linear(t, wr f32[2, 4] #4)', '  t = transpose(s) {permutation: [1, 0, 2]}\n'],
+  ])('lets it have any scale: %s', async (_, reader, moved) => {
+    const text = around(reader).replace('  r = ', `${moved}  r = `);
+    const { report } = await keepingValues(equalizeStreams, text, calibrated);
+    expect(report).toMatchObject({ rewrites: 1, declined: [] });
+  });
+
+  test.each([
+    ['slice', 'slice(s) {axis: 2, end: 2}'],
+    ['slice', 'slice(s) {axis: -1, start: 1, end: 4}'],
+    ['transpose', 'transpose(s) {permutation: [0, 2, 1]}'],
+    ['reshape', 'reshape(s) {shape: [2, 10, 2]}'],
+    ['concat', 'concat(s, s) {axis: -1}'],
+    ['conv1d', 'conv1d(s, wr f32[2, 3, 4] #4)'],
+    ['tanh', 'tanh(s)'],
+    ['matmul', 'matmul(s, s) {transposeB: true}'],
+    ['mul', 'mul(s, k f32[5, 1] #4)'],
+  ])('needs its real values: %s, as %s', async (op, reader) => {
+    const { report } = await keepingValues(equalizeStreams, around(reader), calibrated);
+    expect(report).toMatchObject({ rewrites: 0, declined: [`s: ${op} reads it`] });
+  });
+
+  test('gives it any scale but no offset behind a relu, which cuts off at zero', async () => {
+    const text = around('linear(s, wr f32[2, 4] #4)', 'linear(x, wa f32[4, 3] #1, ba f32[4] #5) {activation: relu}');
+    const { graph, report } = await keepingValues(equalizeStreams, text, calibrated);
+    expect(report).toMatchObject({ rewrites: 1, declined: [] });
+    expect(Math.min(...channelStatistics(graph, nodeNamed(graph, 'a')).min)).toBe(0);
+  });
+});
+
+test('values are stored without an offset where scales stay as they are', () => {
+  const text = `graph g (x: f32[2, 5, 3])
+  a = linear(x, wa f32[4, 3] #1, ba f32[4] {5, 0, -7, 1})
+  n = noNorm(a, g f32[4] #2, c f32[4] #3)
+  y = linear(n, wy f32[2, 4] #4)
+return y: y, a: a`;
+  const graph = graphOf(text);
+  const before = outputsOf(graph);
+  const values = new Map([
+    [nodeNamed(graph, 'a'), Float64Array.of(5, 1, -7, 2)],
+    [nodeNamed(graph, 'n'), Float64Array.of(1, 2, 3, 4)],
+  ]);
+  applyGauges(graph, rolesOf(graph, keepNothing), new Map(), { values, constants: new Map() });
+  verifyGraph(graph, 'gauges');
+  expectClose(outputsOf(graph), before);
+  const [bias] = nodeNamed(graph, 'a').inputs.slice(2) as [Constant];
+  expect([...readF32(bias.tensor)]).toEqual([0, -1, 0, -1]);
 });
 
 describe('a convolution that writes a stream', () => {

@@ -59,9 +59,18 @@ const commands: readonly CommandEntry[] = [
   },
 ];
 
-/** Every command with its flags, for the docs. */
-export function commandsWithFlags(): Promise<{ readonly name: string; readonly flags: readonly Flag[] }[]> {
-  return Promise.all(commands.map(async ({ name, load }) => ({ name, flags: (await load()).command.flags })));
+/** A command as the docs list it. */
+interface CommandFlags {
+  readonly name: string;
+  readonly summary: string;
+  readonly flags: readonly Flag[];
+}
+
+/** Loads every command and lists its flags, for the docs. */
+export function commandsWithFlags(): Promise<CommandFlags[]> {
+  return Promise.all(
+    commands.map(async ({ name, summary, load }) => ({ name, summary, flags: (await load()).command.flags })),
+  );
 }
 
 const WRONG_INPUT = 2;

@@ -1,5 +1,6 @@
 import {
   closeSync,
+  lstatSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -140,6 +141,7 @@ export async function writeFiles(
         closeSync(descriptor);
       }
     }
+    for (const { path } of done) refuseFolder(path);
     for (const { temporary, path } of done) replaceFile(temporary, path);
   } catch (cause) {
     for (const { temporary } of done) rmSync(temporary, { force: true });
@@ -158,6 +160,12 @@ export function writeText(path: string, text: string): void {
   } catch (cause) {
     throw fileError(path, 'cannot be written', cause);
   }
+}
+
+/** Refuses a folder in the place of a file before the first one is replaced: half of a model would be left. */
+function refuseFolder(path: string): void {
+  if (!lstatSync(path, { throwIfNoEntry: false })?.isDirectory()) return;
+  throw new MbertError('USAGE', `${path}: cannot be written: is a folder`);
 }
 
 function replaceFile(temporary: string, path: string): void {

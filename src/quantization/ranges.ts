@@ -115,7 +115,8 @@ function entropyRange(histogram: Histogram, whole: Range, steps: number): Range 
 function divergenceOf({ limit, counts }: Histogram, { least, most }: Range, steps: number): number {
   const width = (2 * limit) / counts.length;
   const from = Math.max(0, Math.floor((Math.min(0, least) + limit) / width));
-  const to = Math.min(counts.length, Math.ceil((Math.max(0, most) + limit) / width));
+  // A bin holds its lower edge: what lies on it, as 1 of a saturated tanh does, is inside.
+  const to = Math.min(counts.length, Math.floor((Math.max(0, most) + limit) / width) + 1);
   const inside = counts.slice(from, to);
   let outside = 0;
   for (let bin = 0; bin < counts.length; bin++) if (bin < from || bin >= to) outside += counts[bin] as number;

@@ -192,8 +192,10 @@ describe('a bug is 70, with its stack', () => {
   });
 });
 
+const commands = await commandsWithFlags();
+
 describe('help is 0', () => {
-  test.each((await commandsWithFlags()).map(({ name }) => name))('of %s, with an example for each and its exit codes', async (name) => {
+  test.each(commands.map(({ name }) => name))('of %s, with an example for each and its exit codes', async (name) => {
     for (const argv of [
       [name, '--help'],
       ['help', name],

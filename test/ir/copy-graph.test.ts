@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { copyGraph } from '../../src/ir/copy-graph.ts';
+import { copyGraph, copyNode } from '../../src/ir/copy-graph.ts';
+import { Graph } from '../../src/ir/graph.ts';
 import { graphText } from '../../src/ir/text.ts';
 import { verifyGraph } from '../../src/ir/verify-graph.ts';
 import { graphOf } from '../core.ts';
@@ -33,4 +34,46 @@ test('binds symbols everywhere, also one of two in a product', () => {
       y = reshape(s) {shape: [5*batch, 2]}  f32[5*batch, 2]
     return y: y"
   `);
+});
+
+test('leaves symbols that are not bound, and floats as they are', () => {
+  const copy = copyGraph(graphOf(TEXT), { bindings: { other: 3 } });
+  expect(graphText(copy)).toBe(graphText(graphOf(TEXT)));
+  expect(copyGraph(graphOf(TEXT), { indexType: 'i32' }).inputs.map(({ type }) => type.dtype)).toEqual(['i32', 'f32']);
+});
+
+test('a symbol may become another', () => {
+  const copy = copyGraph(graphOf(TEXT), { bindings: { sequence: 'length' } });
+  expect(graphText(copy)).toMatchInlineSnapshot(`
+    "graph g (ids: i64[batch, length], unused: f32[batch])
+      e = gather(table f32[4, 2] #1a6bc689, ids)  f32[batch, length, 2]
+      q = quantize(e)  i8[batch, length, 2] q(0.5, 3)
+      p = slice(positions f32[9, 2] #248d5c7b) {end: length}  f32[length, 2]
+      s = add(q, p)  f32[batch, length, 2]
+      y = reshape(s) {shape: [batch*length, 2]}  f32[batch*length, 2]
+    return y: y"
+  `);
+});
+
+test('constants stay quantized, and over the same tensors', () => {
+  const graph = graphOf(`graph g (x: f32[1, 2])
+  y = linear(x, w i8[1, 2] q(0.5, 1) {3, 4})
+return y: y`);
+  const [before, after] = [graph, copyGraph(graph)].map((each) => each.nodes().find(({ name }) => name === 'w'));
+  expect(after?.type).toEqual(before?.type);
+  expect(after?.op === 'constant' && before?.op === 'constant' && after.tensor === before.tensor).toBe(true);
+});
+
+test('shapes that a foreign op states are bound as well', () => {
+  const text = `graph g (x: f32[n])
+  y = foreign(x) {op: Own, outputDtype: f32, outputShape: [n, 2]}
+return y: y`;
+  expect(copyGraph(graphOf(text), { bindings: { n: 7 } }).outputs[0]?.node.type.shape).toEqual([7, 2]);
+});
+
+test('an input of another graph cannot be copied by itself', () => {
+  const [x] = graphOf(TEXT).inputs;
+  expect(() => copyNode(new Graph(), x as never, new Map(), {})).toThrow(
+    expect.objectContaining({ code: 'INVALID_GRAPH', message: 'ids: is an input of another graph' }),
+  );
 });

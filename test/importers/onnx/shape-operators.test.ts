@@ -9,6 +9,23 @@ agreesWithOnnxRuntime([
     ops: 'reshape',
   },
   {
+    name: 'Reshape that means 0 where it says 0',
+    inputs: { x: ['f32', [0, 4]] },
+    steps: [['Reshape', 'x s', 'y', { allowzero: { i: 1 } }]],
+    constants: { s: ints(3, 0) },
+    ops: 'reshape',
+  },
+  {
+    name: 'Reshape to a shape that is read backwards',
+    steps: [
+      ['Shape', 'x', 's'],
+      ['Slice', 's last beyond axis back', 't'],
+      ['Reshape', 'x t', 'y'],
+    ],
+    constants: { last: ints(-1), beyond: ints(-9), axis: ints(0), back: ints(-1) },
+    ops: 'reshape',
+  },
+  {
     name: 'Reshape by shape arithmetic',
     steps: [
       ['Shape', 'x', 's'],
@@ -131,6 +148,23 @@ agreesWithOnnxRuntime([
     steps: [['Slice', 'x a b c', 'y']],
     constants: { a: ints(-3), b: ints(-1), c: ints(1) },
     ops: 'slice',
+  },
+  {
+    name: 'Slice that ends behind the end',
+    inputs: { x: ['f32', [2, 5]] },
+    steps: [['Slice', 'x a b c', 'y']],
+    constants: { a: ints(2), b: ints(9), c: ints(1) },
+    ops: 'slice',
+  },
+  {
+    name: 'Slice that ends behind the end, from the start',
+    inputs: { x: ['f32', [2, 5]] },
+    steps: [
+      ['Slice', 'x a b c', 's'],
+      ['Relu', 's', 'y'],
+    ],
+    constants: { a: ints(0), b: ints(6), c: ints(1) },
+    ops: 'relu',
   },
   {
     name: 'Slice of all changes nothing',

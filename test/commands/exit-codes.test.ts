@@ -133,7 +133,7 @@ describe('wrong input is 2, said in one line with a way out', () => {
     ['a missing argument', ['convert', '-o', 'x.onnx'], "missing required argument 'source'"],
     ['a missing flag', ['quantize', 'x', '-o', 'x.onnx'], "required option '--scheme <scheme>' not specified"],
     ['a value that is none', ['quantize', 'x', '-o', 'x.onnx', '--scheme', 'int4'], 'Allowed choices are'],
-    ['one argument too many', ['passes', 'all'], 'too many arguments'],
+    ['one argument too many', ['inspect', 'a', 'b'], 'too many arguments'],
     ['a file that is not there', ['inspect', 'none.onnx'], 'none.onnx: cannot be read: does not exist'],
     [
       'a page of what has none',

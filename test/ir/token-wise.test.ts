@@ -18,7 +18,6 @@ describe('every token by itself', () => {
     'layerNorm(x, g f32[4] #1, b f32[4] #2)',
     'add(x, z)',
     'gelu(x)',
-    'dynamicRound(x)',
     'cast(x) {to: f32}',
   ])('%s', (line) => {
     expect([isTokenWise(callOf(line)), isAlongChannels(callOf(line))]).toEqual([true, false]);

@@ -51,12 +51,13 @@ describe('a histogram', () => {
 
   test('doubles its range as larger values come, and keeps what it has counted where it was', () => {
     const histogram = new StreamingHistogram();
-    histogram.add(Float32Array.of(0.75, -0.5, 0));
+    histogram.add(Float32Array.of(0.75, -0.5, 0, 2 ** -12));
     expect(filled(histogram)).toEqual({
       limit: 1,
       bins: [
         [-0.5, 1],
         [0, 1],
+        [2 ** -12, 1],
         [0.75, 1],
       ],
     });
@@ -66,7 +67,7 @@ describe('a histogram', () => {
       bins: [
         [-8, 1],
         [-0.5, 1],
-        [0, 1],
+        [0, 2],
         [0.75, 2],
       ],
     });

@@ -212,9 +212,9 @@ return y: head, z: m.layer.1.pooled`),
 
 describe('rows of a table', () => {
   const graph = graphOf(`graph g (input_ids: i64[1, 4], segment_ids: i32[1, 4])
-  words = gather(table f32[30, 2] #1, input_ids)
+  words = gather(table f32[20, 2] #1, input_ids)
   flat = reshape(input_ids) {shape: [4]}
-  more = gather(second f32[20, 2] #2, flat)
+  more = gather(second f32[30, 2] #2, flat)
   wide = cast(segment_ids) {to: i64}
   kinds = gather(third f32[2, 2] #3, wide)
   other = mul(flat, two i64[] {2})

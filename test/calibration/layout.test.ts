@@ -30,6 +30,8 @@ function encoder({ batch = 1, sequence, heads, size }: Sizes): Graph {
   scores = add(products, mask)
   probabilities = softmax(scores)
   context = matmul(probabilities, queries)
+  pairs = matmul(queries, context) {transposeB: true}
+  headless = mean(context) {axis: 1, keepDims: false}
   turned = transpose(context) {permutation: [0, 2, 1, 3]}
   joined = reshape(turned) {shape: [${batch}, ${sequence}, ${hidden}]}
   front = shift(joined) {offset: -1}
@@ -39,7 +41,7 @@ function encoder({ batch = 1, sequence, heads, size }: Sizes): Graph {
   pooled = linear(first, v f32[${hidden}, ${hidden}] #3)
   average = mean(joined) {axis: 1, keepDims: false}
   sentences = reshape(joined) {shape: [${batch}, ${sequence * hidden}]}
-return pooled: pooled, average: average, both: both, sentences: sentences`);
+return pooled: pooled, average: average, pairs: pairs, headless: headless, both: both, sentences: sentences`);
 }
 
 /** Axes that count tokens, by value. */
@@ -54,6 +56,8 @@ const TOKEN_AXES = {
   scores: [2, 3],
   probabilities: [2, 3],
   context: [2],
+  pairs: [2, 3],
+  headless: [1],
   turned: [1],
   joined: [1],
   front: [1],
@@ -121,6 +125,15 @@ return a: next, b: joined`);
     expect(axes).toEqual({ x: [1], tail: [], next: [1], head: [], joined: [1] });
   });
 
+  test('one token as often as there are tokens is no sequence', () => {
+    const graph = graphOf(`graph g (input_ids: i64[1, 3])
+  x = gather(table f32[9, 2] #1, input_ids)
+  first = slice(x) {axis: 1, end: 1}
+  thrice = concat(first, first, first) {axis: 1}
+return y: thrice`);
+    expect(tokenAxesIn(graph, ['first', 'thrice'])).toEqual({ first: [], thrice: [] });
+  });
+
   test('one token that is looked up has none, several ids have', () => {
     const graph = graphOf(`graph g (input_ids: i32[1, 2])
   x = gather(table f32[9, 2] #1, input_ids)
@@ -134,7 +147,7 @@ return a: first, b: pair`);
     const graph = graphOf(`graph g (input_ids: i32[1, 3])
   positions = slice(table f32[8, 2] #1) {end: 3}
   x = gather(words f32[9, 2] #2, input_ids)
-  sum = add(x, positions)
+  sum = add(positions, x)
 return a: sum`);
     expect(tokenAxesIn(graph, ['positions', 'sum'])).toEqual({ positions: [0], sum: [1] });
   });

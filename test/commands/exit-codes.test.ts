@@ -101,6 +101,31 @@ describe('quantize', () => {
   });
 });
 
+test('quantize is 1 where passes that change the function have lost too much already', async () => {
+  const texts = path('texts.txt');
+  const lines = readFileSync('fixtures/mobilebert-demo/sst2-train-256.txt', 'utf8').split('\n');
+  writeFileSync(texts, lines.slice(0, 32).join('\n'));
+  const [from, to] = ['fixtures/hf-qa', path('narrow.onnx')];
+  const narrow = ['--passes', 'split-embedding', '--embedding-rank', '1', '--data', texts];
+  const { code, out } = await run(
+    'quantize',
+    from,
+    '-o',
+    to,
+    '--scheme',
+    'f16',
+    ...narrow,
+    '--max-drop',
+    '1',
+    '--json',
+  );
+  expect(code).toBe(1);
+  const { fit, results } = JSON.parse(out);
+  expect(fit.failures).toEqual([expect.stringContaining('--max-drop 1: agreement fell by ')]);
+  expect(results[0].failures).toEqual([]);
+  expect(existsSync(to)).toBe(true);
+});
+
 describe('diff', () => {
   test('is 1 where models differ in what counts', async () => {
     const [a, b] = [await source('a.onnx'), await source('b.onnx', 'relu')];

@@ -64,8 +64,9 @@ export function useFakeRuntime(
         return answers(file, feeds);
       },
       async close() {
-        if (isOpen) open--;
+        if (!isOpen) return;
         isOpen = false;
+        open--;
         source.close();
       },
     };

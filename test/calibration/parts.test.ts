@@ -2,7 +2,7 @@ import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { cutGraph } from '../../src/calibration/cut-graph.ts';
-import { loadModel, modelOf, sampleFeeds, tokenInputsOf } from '../../src/calibration/graph-session.ts';
+import { loadOnnxModel, modelOf, sampleFeeds, tokenInputsOf } from '../../src/calibration/graph-session.ts';
 import { StreamingHistogram } from '../../src/calibration/histogram.ts';
 import { openProducts } from '../../src/calibration/products.ts';
 import { openScorePairs } from '../../src/calibration/score-pairs.ts';
@@ -210,7 +210,7 @@ describe('temporary models', () => {
 
   test('are gone when they are closed, once or twice', async () => {
     const fake = useFakeRuntime();
-    const session = await loadModel(model(), 2);
+    const session = await loadOnnxModel(model(), 2);
     expect(readdirSync(scratch)).toHaveLength(1);
     await session.close();
     await session.close();
@@ -222,7 +222,7 @@ describe('temporary models', () => {
     useFakeRuntime(undefined, () => {
       throw new Error('refused');
     });
-    await expect(loadModel(model())).rejects.toThrow('refused');
+    await expect(loadOnnxModel(model())).rejects.toThrow('refused');
   });
 
   test.each<[string, () => Promise<unknown>]>([

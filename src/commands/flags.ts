@@ -19,13 +19,13 @@ export const task: Flag = {
   choices: TASKS,
 };
 
-export const sequenceLength: Flag = {
+const sequenceLength: Flag = {
   flags: '--sequence-length <n|dynamic>',
   says: 'default: dynamic for ONNX; for TFLite 384 (qa) or 128',
   parse: integerOrDynamic,
 };
 
-export const batch: Flag = {
+const batch: Flag = {
   flags: '--batch <n|dynamic>',
   says: 'sequences in a run (default: 1)',
   parse: integerOrDynamic,

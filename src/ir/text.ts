@@ -35,7 +35,7 @@ function quantText(quant: Quant): string {
 }
 
 /** A constant as graph text prints it: `f32[512, 384] #9c1f02ab`, or with the values themselves where they are few. */
-export function constantText(node: Constant): string {
+function constantText(node: Constant): string {
   const { tensor } = node;
   const few = sizeOf(tensor.shape) <= MAX_PRINTED_ELEMENTS;
   return `${typeText(node.type)} ${few ? `{${printedValues(tensor).join(', ')}}` : `#${fingerprintOf(tensor)}`}`;

@@ -13,7 +13,7 @@ export type Feeds = ReadonlyMap<string, Tensor>;
 const SIZES = { batch: 2, sequence: 5 };
 
 /** Seeded values for every input. */
-export function feedsFor(graph: Graph): Feeds {
+function feedsFor(graph: Graph): Feeds {
   return new Map(
     graph.inputs.map(({ name, type }, i) => {
       const shape = type.shape.map((dim) => bindDim(dim, SIZES) as number);

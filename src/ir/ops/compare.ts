@@ -11,7 +11,7 @@ export const compare = booleanOp(
 );
 
 /** The computation of each test. */
-export const comparisons: { readonly [C in Comparison]: (a: number, b: number) => boolean } = {
+const comparisons: { readonly [C in Comparison]: (a: number, b: number) => boolean } = {
   equal: (a, b) => a === b,
   less: (a, b) => a < b,
   lessOrEqual: (a, b) => a <= b,

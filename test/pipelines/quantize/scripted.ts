@@ -34,9 +34,9 @@ export function nodeOf(graph: Graph, name: string): Node {
 }
 
 /** The row of one id. */
-export const rowOf = (id: number): TokenRow => ({ inputIds: [id], tokenTypeIds: [0] });
+const rowOf = (id: number): TokenRow => ({ inputIds: [id], tokenTypeIds: [0] });
 
-export const rowsOf = (from: number, count: number) => Array.from({ length: count }, (_, i) => rowOf(from + i));
+const rowsOf = (from: number, count: number) => Array.from({ length: count }, (_, i) => rowOf(from + i));
 
 /** Statistics as `peaks` says: what stands out of a node's values, which have an rms of 1. Writes down what was asked. */
 export function collectorOf(peaks: { readonly [node: string]: number } = {}) {

@@ -64,7 +64,7 @@ export const passFlags: readonly Flag[] = [
   },
 ];
 
-export const vocab: Flag = { flags: '--vocab <file>', says: "vocab.txt in place of the model's own" };
+export const vocab: Flag = { flags: '--vocab <file>', says: "vocab.txt or tokenizer.json in place of the model's own" };
 
 /** How a file is written, and what it carries. */
 export const writingFlags: readonly Flag[] = [

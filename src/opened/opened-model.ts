@@ -1,3 +1,4 @@
+import type { TokenizerFiles } from '../formats/tokenizer-files.ts';
 import type { Graph } from '../ir/graph.ts';
 import type { Task } from '../models/index.ts';
 import type { ModelOptions } from '../options/model.ts';
@@ -21,9 +22,9 @@ export interface OpenedModel {
   readonly architecture: string;
   readonly maxPositions: number;
   readonly labels: readonly string[] | undefined;
-  readonly vocabulary: Uint8Array | undefined;
-  /** From the tokenizer's own config; BERT's default is true. */
-  readonly lowerCase: boolean;
+  readonly tokenizer: TokenizerFiles;
+  /** Id of padding, as the model's config has it: some models tell padding by it. */
+  readonly pad: number;
   /** The source's path where a runtime can run it as it is. */
   readonly runnable?: string | undefined;
   /** Names of passes that its graphs have behind them already. */

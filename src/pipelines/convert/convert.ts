@@ -16,6 +16,7 @@ import { bytesOf, exportGraph } from '../write/export-graph.ts';
 import { targetOf, type WritePlan, writePlans } from '../write/plans.ts';
 import { addSoftmax, prepare } from '../write/prepare.ts';
 import { twinShape } from '../write/twin.ts';
+import { vocabularyWarnings } from '../write/vocabulary.ts';
 import { type WrittenFile, writeModel } from '../write/write-model.ts';
 import type { WrittenVerification } from './verify-written.ts';
 
@@ -66,15 +67,16 @@ export async function convert(options: ConvertOptions): Promise<ConvertResult> {
     const { sequenceLength, batch, choices } = options;
     const making: Making = { shape: { sequenceLength, batch, choices }, passes, writing, run };
     const targets = plans.map(({ target }) => target);
-    const { vocabulary } = writing;
-    const changed = await changeFunction(original, { passes, targets, evidence: options, vocabulary, run });
+    const { tokenizer } = writing;
+    const warnings = vocabularyWarnings(original, tokenizer, targets);
+    const changed = await changeFunction(original, { passes, targets, evidence: options, tokenizer, run });
     if (changed.fit) options.changed?.(changed.fit);
     const results: ConvertedFile[] = [];
     for (const plan of plans) {
       const written = await write(changed, plan, making);
       results.push(options.verify ? { ...written, ...(await check(original, changed, plan, making)) } : written);
     }
-    return writtenResult(options.source, changed, results);
+    return writtenResult(options.source, changed, results, warnings);
   } finally {
     original.close();
   }
@@ -120,6 +122,7 @@ async function verifyWritten(model: OpenedModel, plan: WritePlan, making: Making
     name: plan.path,
     dtype: writing.dtype,
     maxPositions: model.maxPositions,
+    pad: model.pad,
   });
 }
 

@@ -20,6 +20,8 @@ export interface VerifyOptions {
   readonly name: string;
   readonly dtype: 'f32' | 'f16';
   readonly maxPositions: number;
+  /** Id of padding. */
+  readonly pad: number;
 }
 
 export interface WrittenVerification {
@@ -152,7 +154,7 @@ function precisionOf({ reference, source, dtype }: VerifyOptions): keyof typeof 
 /** Token sequences in the shapes that the file takes; what it leaves open varies from run to run. */
 function feedsFor(
   session: RuntimeSession,
-  { reference, maxPositions }: VerifyOptions,
+  { reference, maxPositions, pad }: VerifyOptions,
   run: number,
 ): { feeds: ReadonlyMap<string, Tensor>; rows: number } {
   const shape = session.inputs[0]?.shape ?? [];
@@ -169,6 +171,7 @@ function feedsFor(
     seed: SEED + run,
     vocabSize: tableRows(reference, 'input_ids'),
     tokenTypes: tableRows(reference, 'token_type_ids'),
+    pad,
   });
   const feeds = new Map(session.inputs.map(({ name }) => [name, all.get(tokenInput(name)) as Tensor]));
   return { feeds, rows: sizes[0] ?? 1 };

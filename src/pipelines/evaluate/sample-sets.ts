@@ -1,4 +1,5 @@
 import { MbertError } from '../../errors.ts';
+import type { Task } from '../../models/index.ts';
 import type { ClassReader } from '../../opened/class-labels.ts';
 import type { Evidence } from '../../options/evidence.ts';
 import type { TokenRow } from '../../samples/feeds.ts';
@@ -33,6 +34,7 @@ export const NO_SAMPLES: SampleSets = {
 
 export interface SampleSetOptions {
   readonly evidence: Evidence;
+  readonly task: Task | undefined;
   /** How many of the file's first samples an earlier step was fitted to: they prove nothing. */
   readonly used?: number | undefined;
   /** Reads labels; undefined where the task has none that files hold. */
@@ -49,7 +51,7 @@ const MOST_PROOF = 256;
 const FEW_SAMPLES = 16;
 
 /** Opens and parts the samples as the command's flags say. Throws USAGE and what readers throw. */
-export function takeSamples(reader: RowReader, { evidence, used = 0, classOf }: SampleSetOptions): SampleSets {
+export function takeSamples(reader: RowReader, { evidence, task, used = 0, classOf }: SampleSetOptions): SampleSets {
   const source = evidence.calibrate === undefined ? undefined : reader.open(evidence.calibrate);
   const data = evidence.data === undefined ? undefined : reader.open(evidence.data);
   const warnings = [...(source?.warnings ?? []), ...(data?.warnings ?? [])];
@@ -61,6 +63,7 @@ export function takeSamples(reader: RowReader, { evidence, used = 0, classOf }: 
   if (overlap > 0) warnings.push(`${data?.path}: ${overlap} samples were calibrated on: the proof is too good`);
   const left = rest.length >= TRIAL_SAMPLES + LEAST_PROOF ? rest.slice(TRIAL_SAMPLES) : rest;
   const proof = evaluation?.samples ?? left.slice(0, MOST_PROOF);
+  if (source) warnings.push(...unseenTypes(source.path, calibration, proof, { task, tokenTypes: reader.tokenTypes }));
   checkProof(proof.length, data?.path ?? source?.path, evidence.maxDrop !== undefined, warnings);
   return {
     calibration: calibration.map(rowOf),
@@ -91,6 +94,24 @@ function calibrationOf(source: SampleFile, count: number, warnings: string[]): r
     });
   }
   return samples;
+}
+
+/** Tasks whose models always read two texts. */
+const PAIR_TASKS: ReadonlySet<string> = new Set<Task>(['qa', 'next-sentence', 'multiple-choice', 'pretraining']);
+
+/** Warns where no sample has a second text and the model will read some: their token type is in no range then. */
+function unseenTypes(
+  path: string,
+  calibration: readonly TokenSample[],
+  proof: readonly TokenSample[],
+  { task, tokenTypes }: { readonly task: Task | undefined; readonly tokenTypes: number },
+): string[] {
+  const hasPairs = (samples: readonly TokenSample[]) =>
+    samples.some(({ row }) => row.tokenTypeIds.some((type) => type !== 0));
+  if (tokenTypes < 2 || hasPairs(calibration)) return [];
+  const reader =
+    task !== undefined && PAIR_TASKS.has(task) ? `a model for ${task} reads` : hasPairs(proof) && 'the proof has';
+  return reader ? [`${path}: holds single texts, and ${reader} pairs: nothing of token type 1 is calibrated`] : [];
 }
 
 /** What comes after the first `used` samples and is none of them, once each. */

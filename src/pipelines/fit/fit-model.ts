@@ -1,5 +1,6 @@
 import { openRuns } from '../../calibration/token-runs.ts';
 import { MbertError } from '../../errors.ts';
+import type { TokenizerFiles } from '../../formats/tokenizer-files.ts';
 import { copyGraph } from '../../ir/copy-graph.ts';
 import type { Graph, Node } from '../../ir/graph.ts';
 import { runPasses } from '../../ir/pass.ts';
@@ -14,7 +15,6 @@ import { foldConstants } from '../../passes/fold-constants.ts';
 import { fuseLinear } from '../../passes/fuse-linear.ts';
 import { fittedPasses, type Target } from '../../passes/index.ts';
 import { splitEmbedding, splitEmbeddings } from '../../passes/split-embedding.ts';
-import type { NamedBytes } from '../../samples/wordpiece.ts';
 import { type RowReader, rowReader } from '../evaluate/row-reader.ts';
 import { NO_SAMPLES, type SampleSets, takeSamples } from '../evaluate/sample-sets.ts';
 import { type FitSubject, fitWithin, measureCandidate } from './candidates.ts';
@@ -36,7 +36,7 @@ export async function fitModel(
   model: OpenedModel,
   options: ChangeOptions,
 ): Promise<{ readonly model: OpenedModel; readonly fit: FitReport }> {
-  const { passes, targets, vocabulary, run } = options;
+  const { passes, targets, tokenizer, run } = options;
   const evidence = evidenceOf(options.evidence, DEFAULT_FIT_SAMPLES);
   const names = passes.changing.map(({ name }) => name);
   const fitted = fittedPasses.filter((pass) => passes.changing.includes(pass));
@@ -50,8 +50,8 @@ export async function fitModel(
   if (passes.distill !== undefined) refuseUntrainable(graph);
   await runPasses(graph, [foldConstants, fuseLinear]);
   const original = copyGraph(graph);
-  const { reader, samples, maxLength } = readSamples(model, graph, evidence, vocabulary);
-  const feeds = { task: model.task, pad: reader?.tokenizer.pad ?? 0, mask: reader?.tokenizer.mask };
+  const { reader, samples, maxLength } = readSamples(model, graph, evidence, tokenizer);
+  const feeds = { task: model.task, pad: reader?.tokenizer.pad ?? model.pad, mask: reader?.tokenizer.mask };
   const splits = passes.changing.includes(splitEmbedding) ? split(graph, samples, passes) : undefined;
   const { maxPositions } = model;
   const subject: FitSubject = { original, maxPositions, maxLength, passes, targets, evidence, run, samples, feeds };
@@ -86,7 +86,7 @@ function readSamples(
   model: OpenedModel,
   graph: Graph,
   evidence: Evidence,
-  vocabulary: NamedBytes | undefined,
+  tokenizer: TokenizerFiles | undefined,
 ): { readonly reader: RowReader | undefined; readonly samples: SampleSets; readonly maxLength: number } {
   const fixed = graph.inputs[0]?.type.shape.at(-1);
   const maxLength = typeof fixed === 'number' ? fixed : Math.min(model.maxPositions, MAX_LENGTH);
@@ -96,8 +96,8 @@ function readSamples(
       hint: 'give --data FILE or --calibrate FILE',
     });
   }
-  const reader = rowReader(model, graph, { maxLength, vocabulary, seed: evidence.seed });
-  const samples = takeSamples(reader, { evidence, classOf: classReaderOf(model, graph) });
+  const reader = rowReader(model, graph, { maxLength, tokenizer, seed: evidence.seed });
+  const samples = takeSamples(reader, { evidence, task: model.task, classOf: classReaderOf(model, graph) });
   return { reader, samples, maxLength };
 }
 

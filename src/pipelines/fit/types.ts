@@ -1,10 +1,10 @@
+import type { TokenizerFiles } from '../../formats/tokenizer-files.ts';
 import type { OpenedModel } from '../../opened/opened-model.ts';
 import type { EvidenceOptions } from '../../options/evidence.ts';
 import type { PassChoice } from '../../options/passes.ts';
 import type { Run } from '../../options/run.ts';
 import type { Target } from '../../passes/index.ts';
 import type { SplitEmbedding } from '../../passes/split-embedding.ts';
-import type { NamedBytes } from '../../samples/wordpiece.ts';
 import type { SampleSets } from '../evaluate/sample-sets.ts';
 import type { TransferLosses } from '../evaluate/transfer.ts';
 
@@ -21,7 +21,7 @@ export interface ChangeOptions {
   readonly targets: readonly Target[];
   readonly evidence: EvidenceOptions;
   /** In place of the model's own. */
-  readonly vocabulary: NamedBytes | undefined;
+  readonly tokenizer: TokenizerFiles | undefined;
   readonly run: Run;
 }
 

@@ -15,12 +15,14 @@ export interface WrittenResult<F extends WrittenFile> {
   readonly fit?: FitReport;
 }
 
+/** `more` are warnings that come before those of a fit. */
 export function writtenResult<F extends WrittenFile>(
   source: string,
   { model, fit }: ChangedModel,
   results: readonly F[],
+  more: readonly string[],
 ): WrittenResult<F> {
   const { architecture, task, unused } = model;
-  const warnings = [...model.warnings, ...(fit?.warnings ?? [])];
+  const warnings = [...model.warnings, ...more, ...(fit?.warnings ?? [])];
   return { source, architecture, task, results, warnings, unused, ...(fit && { fit }) };
 }

@@ -24,7 +24,7 @@ export interface VerifyOptions extends RunOptions {
   readonly samples?: number | undefined;
   /** Shuffles the samples of a file; of made ones, which. Default 1. */
   readonly seed?: number | undefined;
-  /** vocab.txt in place of the models' own. */
+  /** A vocab.txt or tokenizer.json in place of the models' own. */
   readonly vocab?: string | undefined;
   /** Of checkpoints; of a graph, what its outputs mean. */
   readonly task?: Task | undefined;

@@ -4,7 +4,7 @@ import type { JsonObject, JsonValue } from './json.ts';
 /** Names of a classifier's classes in their order. */
 export interface ClassNames {
   readonly names: readonly string[];
-  /** What is odd about them, worded `id2label: problem`. */
+  /** Warning about them, worded `id2label: problem`. */
   readonly warning: string | undefined;
 }
 

@@ -18,6 +18,6 @@ export interface TokenizerFiles {
   readonly addedTokens?: NamedBytes | undefined;
   /** sentence_bert_config.json of sentence-transformers: longest sequence and `do_lower_case`. */
   readonly sentences?: NamedBytes | undefined;
-  /** What the model's own file says of texts, where it has no words for more. */
+  /** Whether texts are lower-cased, as the model's own file says. */
   readonly lowerCase?: boolean | undefined;
 }

@@ -25,7 +25,7 @@ export const onnx: Importer = {
     }),
 };
 
-/** What files that mbert wrote say of their texts. */
+/** Values of the property by which mbert's own files say whether texts are lower-cased. */
 const LOWER_CASE: ReadonlyMap<string, boolean> = new Map([
   ['true', true],
   ['false', false],

@@ -108,7 +108,7 @@ interface ReadModel {
   readonly model: Model;
   readonly task: Task;
   readonly labels: readonly string[] | undefined;
-  /** What is odd about the labels, if anything. */
+  /** Warning about the labels, where there is one. */
   readonly labelWarning: readonly string[];
   readonly scope: string;
 }

@@ -4,9 +4,9 @@ import type { TokenizerKind } from './tokenizer/definition.ts';
 import { readDefinition } from './tokenizer/read.ts';
 import { readSettings } from './tokenizer/settings.ts';
 
-/** What a written file says of its model's tokenizer. */
+/** Facts of a tokenizer that written files, and those who read them, need. */
 export interface TokenizerFacts {
-  /** How words are cut into tokens; undefined where no file says, or what they say cannot be read. */
+  /** Way to cut words into tokens; undefined where no file says, or what they say cannot be read. */
   readonly kind: TokenizerKind | undefined;
   /** True where texts are lower-cased, BERT's way where no file says. */
   readonly lowerCase: boolean;
@@ -14,11 +14,11 @@ export interface TokenizerFacts {
   readonly vocabulary: Uint8Array | undefined;
   /** Tokens with their ids, added ones included. */
   readonly tokens: ReadonlyMap<string, number>;
-  /** Why the files cannot be read, where there are any. */
+  /** Reason why the files cannot be read, where they cannot. */
   readonly problem: MbertError | undefined;
 }
 
-/** Reads what is to be told of a tokenizer; what is wrong with its files is told as well, not thrown. */
+/** Reads the facts of a tokenizer; what is wrong with its files is one of them, and not thrown. */
 export function tokenizerFacts(files: TokenizerFiles): TokenizerFacts {
   try {
     const read = readDefinition(files);

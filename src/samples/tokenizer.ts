@@ -11,7 +11,7 @@ import type { TemplatePiece } from './tokenizer/template.ts';
 /** A text, or two as in question and context. */
 export type Texts = readonly [string] | readonly [string, string];
 
-/** What turns texts into token ids. */
+/** Encoder of texts into the token ids of a model. */
 export interface Tokenizer {
   /** Number of ids, so one above the largest. */
   readonly vocabSize: number;

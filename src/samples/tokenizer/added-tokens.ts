@@ -7,16 +7,16 @@ import type { Normalizer } from './normalizers.ts';
 export interface AddedToken {
   readonly id: number;
   readonly content: string;
-  /** Found only where no letter, mark, digit or underscore is next to it. */
+  /** True where it counts only without a letter, mark, digit or underscore next to it. */
   readonly isWord: boolean;
-  /** Takes the white space before it, or behind it, with it. */
+  /** True where it takes the white space before it, or behind it, with it. */
   readonly stripsLeft: boolean;
   readonly stripsRight: boolean;
-  /** Looked for in the normalized text, and normalized itself. */
+  /** True where it is looked for in the normalized text, and normalized itself. */
   readonly isNormalized: boolean;
 }
 
-/** Added token that is taken as it is, as special ones are. */
+/** Makes a token that is found in the text as it is, as special ones are. */
 export function specialToken(id: number, content: string): AddedToken {
   return { id, content, isWord: false, stripsLeft: false, stripsRight: false, isNormalized: false };
 }

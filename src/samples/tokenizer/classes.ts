@@ -1,6 +1,6 @@
 import { bertTemplate, robertaTemplate, type Template } from './template.ts';
 
-/** What a tokenizer class of transformers does besides what its files say. */
+/** Behaviour of a tokenizer class of transformers beyond what its files say. */
 export interface TokenizerClass {
   /** Sequence of one text and of two, where a tokenizer.json has no `post_processor`. */
   readonly template: (start: number, separator: number) => Template;
@@ -38,5 +38,4 @@ export function tokenizerClass(name: string): TokenizerClass | undefined {
 }
 
 /** Classes that split texts by code of their own, which no file holds: a tokenizer.json beside them is another one. */
-export const OWN_CODE =
-  /^(BertJapanese|RoFormer|RoCBert|Bertweet|Phobert|Tapas|Canine|Herbert|Flaubert|XLM|ProphetNet)Tokenizer(Fast)?$/;
+export const OWN_CODE = /^(BertJapanese|RoFormer|RoCBert|Bertweet|Phobert|Tapas|Canine)Tokenizer(Fast)?$/;

@@ -1,7 +1,7 @@
 import { Tokenizer } from '@huggingface/tokenizers';
 import { MbertError } from '../../errors.ts';
 
-/** What is used of the library, whose own types do not resolve under Node's rules. */
+/** Parts of the library that are used; its own types do not resolve under Node's rules. */
 export interface Library {
   readonly normalizer: { readonly pattern?: RegExp | null } | null;
   readonly pre_tokenizer: { pre_tokenize(text: string, options: { readonly section_index: number }): string[] } | null;

@@ -15,7 +15,7 @@ export interface BertNormalization {
   readonly lowerCase: boolean;
 }
 
-/** What words are normalized by, in the order and by the letter of the Rust library. */
+/** Normalizes as BERT's tokenizers do, in the order and by the letter of the Rust library. */
 export function bertNormalizer({ cleanText, splitHan, stripAccents, lowerCase }: BertNormalization): Normalizer {
   return (text) => {
     let result = text;

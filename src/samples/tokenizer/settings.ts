@@ -7,7 +7,7 @@ import { type Fields, fieldsOf } from './json-fields.ts';
 
 export type SpecialName = 'pad' | 'unknown' | 'start' | 'separator' | 'mask';
 
-/** What the files beside the vocabulary say; undefined where they do not. */
+/** Settings from the files beside the vocabulary; undefined where none has them. */
 export interface TokenizerSettings {
   /** Name of tokenizer_config.json in errors. */
   readonly what: string;
@@ -26,7 +26,7 @@ export interface TokenizerSettings {
   readonly lowersTexts: boolean;
 }
 
-/** More is how transformers says that no length is known: it writes 10^30. */
+/** Longest length that is one: transformers writes 10^30 where it knows none. */
 const MAX_LENGTH = 1_000_000;
 
 /** Reads all files but those of the vocabulary. Throws MALFORMED for settings of a wrong type. */

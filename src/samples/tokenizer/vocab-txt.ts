@@ -17,8 +17,8 @@ const CASED_SHARE = 0.01;
 const CONTINUED = '##';
 
 /**
- * Reads BERT's tokenizer from a vocab.txt. Without a word on the case it lower-cases unless the vocabulary has upper-case
- * words itself. Throws MALFORMED for a vocabulary without [PAD], [UNK], [CLS] or [SEP], or what the settings call them.
+ * Reads BERT's tokenizer from a vocab.txt. Throws MALFORMED for a vocabulary without [PAD], [UNK], [CLS] or [SEP], or what
+ * the settings call them, and UNSUPPORTED for a class that is not WordPiece.
  */
 export function vocabularyDefinition(
   file: NamedBytes,

@@ -73,7 +73,7 @@ export const observeFlags: readonly Flag[] = [
   { flags: '--time-passes', says: 'print to stderr what each pass took; in JSON it is passTimes' },
 ];
 
-export const vocab: Flag = { flags: '--vocab <file>', says: "vocab.txt in place of the model's own" };
+export const vocab: Flag = { flags: '--vocab <file>', says: "vocab.txt or tokenizer.json in place of the model's own" };
 
 /** Flags for how a file is written, and what it carries. */
 export const writingFlags: readonly Flag[] = [

@@ -1,5 +1,6 @@
 import type { Tensor } from '../ir/tensor.ts';
 import type { JsonObject } from './json.ts';
+import type { TokenizerFiles } from './tokenizer-files.ts';
 
 /**
  * Code that computes the model: transformers in PyTorch, transformers in Keras, or google-research in TF1. Names and
@@ -16,9 +17,7 @@ export interface Checkpoint {
   readonly tensors: ReadonlyMap<string, Tensor>;
   readonly configPath: string;
   readonly config: JsonObject;
-  /** Bytes of vocab.txt. */
-  readonly vocabulary: Uint8Array | undefined;
-  readonly tokenizerConfig: JsonObject | undefined;
+  readonly tokenizer: TokenizerFiles;
   /** Decisions that the files do not spell out, worded `file: part: problem`. */
   readonly notes: readonly string[];
   /** Closes the files; the tensors cannot be read afterwards. */

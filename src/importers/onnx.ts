@@ -1,6 +1,5 @@
 import { decodeOnnx, type OnnxFile } from '../formats/onnx-decode.ts';
 import type { ModelFile } from '../io/files.ts';
-import { readSideFile } from './hugging-face.ts';
 import { findFile, type Importer } from './importer.ts';
 import { importOnnx } from './onnx/import.ts';
 import { graphSource } from './sources.ts';
@@ -17,13 +16,20 @@ export const onnx: Importer = {
   read: async (file) =>
     graphSource(file, (opened) => {
       const model = decodeOnnx(file, openOnce(file, opened));
+      const lowerCase = LOWER_CASE.get(model.properties.get('mbert.lower_case') ?? '');
       return {
         graph: importOnnx(model, file.path),
-        vocabulary: readSideFile(file, 'vocab.txt'),
+        tokenizer: lowerCase === undefined ? {} : { lowerCase },
         facts: factsOf(model),
       };
     }),
 };
+
+/** Values of the property by which mbert's own files say whether texts are lower-cased. */
+const LOWER_CASE: ReadonlyMap<string, boolean> = new Map([
+  ['true', true],
+  ['false', false],
+]);
 
 function factsOf({ irVersion, opsets, producerName, producerVersion, properties }: OnnxFile): Map<string, string> {
   const facts = new Map([

@@ -1,4 +1,5 @@
 import { type ErrorCode, MbertError } from '../errors.ts';
+import { type ClassNames, readClassNames } from '../formats/class-names.ts';
 import { isObject, type JsonObject, type JsonValue, jsonText } from '../formats/json.ts';
 
 /** Largest size: kernels of TFLite and ONNX Runtime hold a dimension in 32 bits, so no larger model can be written. */
@@ -103,20 +104,16 @@ export function throwProblems(problems: readonly Problem[], hint?: string): void
 }
 
 /** Names of the classes in their order, from id2label; undefined where the config has none. */
-export function readLabels(config: JsonObject, reader: ConfigReader): readonly string[] | undefined {
+export function readLabels(config: JsonObject, reader: ConfigReader): ClassNames | undefined {
   const names = config.get('id2label') ?? undefined;
   if (names === undefined) return undefined;
   if (!isObject(names) || names.size === 0) {
     reader.refuse('id2label', `must be an object of names, got ${jsonText(names)}`);
     return undefined;
   }
-  const labels: string[] = [];
-  for (let i = 0; i < names.size; i++) {
-    const label = names.get(String(i));
-    if (typeof label === 'string') labels.push(label);
-    else reader.refuse('id2label', `has ${names.size} entries, but no name for class ${i}`);
-  }
-  return labels;
+  const classes = readClassNames(names);
+  if (classes === undefined) reader.refuse('id2label', 'has a key that is no number');
+  return classes;
 }
 
 /** Name of the class that transformers would build, e.g. `MobileBertForQuestionAnswering`. */

@@ -66,7 +66,7 @@ export function describeModel(source: Checkpoint, wanted?: Task): ModelDescripti
 export function buildModel(source: Checkpoint, options: BuildOptions): BuiltModel {
   const checkpoint = underTorchNames(source);
   const weights = openWeights(checkpoint);
-  const { architecture, model, task, labels, scope } = readModel(checkpoint, options.task, weights);
+  const { architecture, model, task, labels, labelWarning, scope } = readModel(checkpoint, options.task, weights);
   checkLength(options.sequenceLength, model.maxPositions);
   checkClaims(checkpoint, model.sizes(scope), model.counts(scope));
   const graph = new Graph(architecture.modelType);
@@ -99,7 +99,7 @@ export function buildModel(source: Checkpoint, options: BuildOptions): BuiltMode
     labels,
     graph,
     unused,
-    warnings: [...checkpoint.notes, ...warnings, ...headWarnings],
+    warnings: [...checkpoint.notes, ...labelWarning, ...warnings, ...headWarnings],
   };
 }
 
@@ -108,6 +108,8 @@ interface ReadModel {
   readonly model: Model;
   readonly task: Task;
   readonly labels: readonly string[] | undefined;
+  /** Warning about the labels, where there is one. */
+  readonly labelWarning: readonly string[];
   readonly scope: string;
 }
 
@@ -117,11 +119,12 @@ function readModel(checkpoint: NamedCheckpoint, wanted: Task | undefined, weight
   const reader = readConfig(config, configPath);
   const model = architecture.read(reader, origin);
   const task = wanted ?? findTask(checkpoint, architecture, weights);
-  const labels = task.endsWith('-classification') ? readLabels(config, reader) : undefined;
+  const classes = task.endsWith('-classification') ? readLabels(config, reader) : undefined;
   reader.finish();
   const prefix = `${architecture.modelType}.`;
   const hasPrefix = [...tensors.keys()].some((name) => name.startsWith(prefix));
-  return { architecture, model, task, labels, scope: hasPrefix ? prefix : '' };
+  const labelWarning = classes?.warning === undefined ? [] : [`${configPath}: ${classes.warning}`];
+  return { architecture, model, task, labels: classes?.names, labelWarning, scope: hasPrefix ? prefix : '' };
 }
 
 function findArchitecture({ config, configPath, tensors }: Checkpoint): Architecture {

@@ -2,6 +2,7 @@ import type { Checkpoint } from '../formats/checkpoint.ts';
 import { buildModel, describeModel } from '../models/index.ts';
 import { type ShapeOptions, sizesFor } from '../options/shape.ts';
 import type { Target } from '../passes/index.ts';
+import { padOf } from './config-facts.ts';
 import type { OpenedModel, OpenOptions } from './opened-model.ts';
 
 /** Opens a model that is stored as weights: its graph is built anew at each call. */
@@ -27,8 +28,8 @@ export function fromCheckpoint(checkpoint: Checkpoint, options: OpenOptions): Op
     architecture: architecture.modelType,
     maxPositions,
     labels,
-    vocabulary: checkpoint.vocabulary,
-    lowerCase: checkpoint.tokenizerConfig?.get('do_lower_case') !== false,
+    tokenizer: checkpoint.tokenizer,
+    pad: padOf(checkpoint.config),
     warnings,
     unused,
     close: checkpoint.close,

@@ -7,6 +7,7 @@ import type { Task } from '../models/index.ts';
 import { type ShapeOptions, type Size, sizesFor } from '../options/shape.ts';
 import type { Target } from '../passes/index.ts';
 import { raise } from '../passes/raise/raise.ts';
+import { labelsOf, padOf } from './config-facts.ts';
 import type { OpenedModel, OpenOptions } from './opened-model.ts';
 
 /** Opens a model that is stored as a graph: inputs, outputs and their order stay the source's. */
@@ -33,9 +34,9 @@ export async function fromGraph(source: GraphSource, options: OpenOptions): Prom
     task,
     architecture: graph.name,
     maxPositions,
-    labels: source.labels,
-    vocabulary: source.vocabulary,
-    lowerCase: true,
+    labels: labelsOf(source, task),
+    tokenizer: source.tokenizer,
+    pad: padOf(source.config),
     runnable: isRunnable(path) ? path : undefined,
     warnings: reports.flatMap(({ pass, declined }) => declined.map((reason) => `${path}: ${pass.name} left ${reason}`)),
     unused: [],

@@ -1,3 +1,4 @@
+import type { TokenizerFiles } from '../formats/tokenizer-files.ts';
 import type { Graph } from '../ir/graph.ts';
 import type { PassObserver } from '../ir/pass.ts';
 import type { Task } from '../models/index.ts';
@@ -27,10 +28,10 @@ export interface OpenedModel {
   readonly maxPositions: number;
   /** Class names. */
   readonly labels: readonly string[] | undefined;
-  /** Content of its vocab.txt. */
-  readonly vocabulary: Uint8Array | undefined;
-  /** Whether the tokenizer lower-cases text, by its own config; BERT's default is true. */
-  readonly lowerCase: boolean;
+  /** Files that say how texts become tokens. */
+  readonly tokenizer: TokenizerFiles;
+  /** Id of padding, as the model's config has it: some models tell padding by it. */
+  readonly pad: number;
   /** The source's path, where a runtime can run the file as it is. */
   readonly runnable?: string | undefined;
   /** Names of passes that were already applied to its graphs. */

@@ -1,7 +1,8 @@
 import { MbertError } from '../errors.ts';
+import type { TokenizerFiles } from '../formats/tokenizer-files.ts';
+import { tokenizerFilesAt } from '../importers/tokenizer-files.ts';
 import { readWhole } from '../io/files.ts';
 import type { Target } from '../passes/index.ts';
-import type { NamedBytes } from '../samples/wordpiece.ts';
 
 /** Options for writing a file, and for what it carries besides the graph. */
 export interface WritingOptions {
@@ -17,7 +18,7 @@ export interface WritingOptions {
   readonly minRuntime?: string | undefined;
   /** A file of class names, one a line, in place of the model's own. */
   readonly labels?: string | undefined;
-  /** A vocab.txt in place of the model's own: texts are read with it, and TFLite files carry it. */
+  /** A vocab.txt or tokenizer.json in place of the model's own: texts are read with it, and TFLite files carry its vocabulary. */
   readonly vocab?: string | undefined;
 }
 
@@ -29,7 +30,7 @@ export interface Writing {
   readonly externalData: boolean | undefined;
   readonly minRuntime: string | undefined;
   readonly labels: { readonly path: string; readonly names: readonly string[] } | undefined;
-  readonly vocabulary: NamedBytes | undefined;
+  readonly tokenizer: TokenizerFiles | undefined;
 }
 
 /**
@@ -46,7 +47,7 @@ export function writingOf(options: WritingOptions, output: string, format: Targe
     externalData,
     minRuntime,
     labels: labels === undefined ? undefined : { path: labels, names: readLines(labels) },
-    vocabulary: vocab === undefined ? undefined : { what: vocab, bytes: readWhole(vocab) },
+    tokenizer: vocab === undefined ? undefined : tokenizerFilesAt(vocab),
   };
 }
 

@@ -173,7 +173,7 @@ describe('writing', () => {
   test('a vocabulary is read, and what is not there is told', () => {
     const vocab = join(folder, 'vocab.txt');
     writeFileSync(vocab, 'a\nb\n');
-    const { vocabulary } = writingOf({ vocab }, 'm.onnx', 'onnx');
+    const vocabulary = writingOf({ vocab }, 'm.onnx', 'onnx').tokenizer?.vocabulary;
     expect([vocabulary?.what, new TextDecoder().decode(vocabulary?.bytes)]).toEqual([vocab, 'a\nb\n']);
     for (const flag of ['vocab', 'labels']) {
       expect(() => writingOf({ [flag]: join(folder, 'none') }, 'm.onnx', 'onnx')).toThrow(

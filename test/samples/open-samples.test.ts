@@ -6,15 +6,15 @@ import { storedZip } from '../../src/formats/zip-stored.ts';
 import { integerTensor, type Tensor, tensorOf } from '../../src/ir/tensor.ts';
 import { manifestOf, openSamples, type SampleFileOptions } from '../../src/samples/open-samples.ts';
 import { findOverlap } from '../../src/samples/overlap.ts';
-import { readWordPiece } from '../../src/samples/wordpiece.ts';
+import { readTokenizer } from '../../src/samples/tokenizer.ts';
 import { npyFile } from '../formats/npy-file.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'mbert-samples-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 const VOCAB = '[PAD]\n[UNK]\n[CLS]\n[SEP]\na\nb\nc\nd\ne\n';
-const tokenizer = readWordPiece({ what: 'vocab.txt', bytes: Buffer.from(VOCAB) });
-const OPTIONS: SampleFileOptions = { tokenizer, maxLength: 6, vocabRows: 9, tokenTypes: 2 };
+const tokenizer = readTokenizer({ vocabulary: { what: 'vocab.txt', bytes: Buffer.from(VOCAB) } });
+const OPTIONS: SampleFileOptions = { tokenizer, pad: 0, maxLength: 6, vocabRows: 9, tokenTypes: 2 };
 
 function write(name: string, bytes: string | Uint8Array): string {
   const path = join(folder, name);

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MbertError } from '../../errors.ts';
-import { readWhole } from '../../io/files.ts';
+import { tokenizerFilesAt } from '../../importers/tokenizer-files.ts';
 import { sizeOf } from '../../ir/shape.ts';
 import type { ModelOptions } from '../../options/model.ts';
 import { type Run, type RunOptions, startRun } from '../../options/run.ts';
@@ -128,7 +128,7 @@ async function benchModels(models: readonly BenchModel[], options: BenchOptions,
       sequenceLength: options.sequenceLength,
       batch: options.batch,
       data: options.data,
-      vocabulary: options.vocab === undefined ? undefined : { what: options.vocab, bytes: readWhole(options.vocab) },
+      tokenizer: options.vocab === undefined ? undefined : tokenizerFilesAt(options.vocab),
       seed: options.seed ?? 1,
     };
     const shapes = shapesOf(loaded, feedOptions);

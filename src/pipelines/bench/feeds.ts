@@ -1,12 +1,13 @@
 import { MbertError } from '../../errors.ts';
+import type { TokenizerFiles } from '../../formats/tokenizer-files.ts';
 import { tokenInput } from '../../ir/names.ts';
 import { sizeOf } from '../../ir/shape.ts';
 import { convertTensor, type Tensor, tensorOf } from '../../ir/tensor.ts';
+import { hasVocabulary, tokenizerOf, tokenizerOrError } from '../../opened/model-tokenizer.ts';
 import type { RuntimeSession, TensorInfo } from '../../runtimes/runtime.ts';
 import { feedsOf, type TokenRow } from '../../samples/feeds.ts';
 import { openSamples } from '../../samples/open-samples.ts';
 import { randomSequences } from '../../samples/token-sequences.ts';
-import { type NamedBytes, readWordPiece } from '../../samples/wordpiece.ts';
 import type { BenchModel } from './models.ts';
 
 /** Source of the token sequences that models are fed. */
@@ -15,7 +16,8 @@ export interface BenchFeedOptions {
   readonly batch: number | undefined;
   /** Texts in place of random tokens. */
   readonly data: string | undefined;
-  readonly vocabulary: NamedBytes | undefined;
+  /** In place of the models' own. */
+  readonly tokenizer: TokenizerFiles | undefined;
   readonly seed: number;
 }
 
@@ -85,12 +87,13 @@ export function feedsFor(
   const texts = options.data === undefined ? undefined : readTexts(options.data, loaded, shapes, options);
   const vocabSize = Math.min(...loaded.map(({ model }) => model.vocabRows));
   const tokenTypes = Math.min(...loaded.map(({ model }) => model.tokenTypes));
+  const pad = padOf(loaded);
   const feeds = loaded.map(({ session }, n) =>
     Array.from({ length: rounds }, (_, round) => {
       const shape = shapes[n] as readonly number[];
       const all = texts
         ? texts.feeds(shape, typeof session.inputs[0]?.shape.at(-1) === 'number', round)
-        : randomSequences({ shape, seed: options.seed + round, vocabSize, tokenTypes });
+        : randomSequences({ shape, seed: options.seed + round, vocabSize, tokenTypes, pad });
       return new Map(session.inputs.map((input) => [input.name, feedOf(input, all)]));
     }),
   );
@@ -118,6 +121,11 @@ function positionsLike(shape: readonly number[]): Tensor {
   );
 }
 
+/** Gives the id of padding; a file without a config beside it does not say which, another one may. */
+function padOf(loaded: readonly TimedModel[]): number {
+  return Math.max(...loaded.map(({ model }) => model.pad));
+}
+
 /** Most texts that are read: more only repeat what the first ones say of speed. */
 const MAX_TEXTS = 1024;
 
@@ -125,14 +133,14 @@ function readTexts(
   path: string,
   loaded: readonly TimedModel[],
   shapes: readonly (readonly number[])[],
-  { vocabulary, sequenceLength }: BenchFeedOptions,
+  { tokenizer: given, sequenceLength }: BenchFeedOptions,
 ) {
-  const owner = loaded.find(({ model }) => model.vocabulary !== undefined)?.model;
-  const words = vocabulary ?? (owner?.vocabulary && { what: 'vocab.txt', bytes: owner.vocabulary });
-  const settings = new TextEncoder().encode(JSON.stringify({ do_lower_case: owner?.lowerCase ?? true }));
-  const tokenizer = words && readWordPiece(words, { what: 'tokenizer_config.json', bytes: settings });
+  const owner = loaded.find(({ model }) => hasVocabulary(model.tokenizer))?.model;
+  const tokenizer = tokenizerOrError(tokenizerOf(owner ?? { tokenizer: {} }, given));
+  const pad = (tokenizer instanceof MbertError ? undefined : tokenizer?.pad) ?? padOf(loaded);
   const file = openSamples(path, {
     tokenizer,
+    pad,
     maxLength: Math.min(...shapes.map((shape) => shape.at(-1) as number)),
     vocabRows: Math.min(...loaded.map(({ model }) => model.vocabRows)),
     tokenTypes: Math.min(...loaded.map(({ model }) => model.tokenTypes)),
@@ -147,7 +155,7 @@ function readTexts(
       const taken = Array.from({ length: count }, (_, i) => rows[(round * count + i) % rows.length] as TokenRow);
       const longest = Math.max(...taken.map(({ inputIds }) => inputIds.length));
       const length = isFixed || sequenceLength !== undefined ? (shape.at(-1) as number) : longest;
-      return feedsOf(taken, { dtype: 'i32', shape: [...shape.slice(0, -1), length], pad: tokenizer?.pad ?? 0 });
+      return feedsOf(taken, { dtype: 'i32', shape: [...shape.slice(0, -1), length], pad });
     },
   };
 }

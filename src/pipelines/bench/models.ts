@@ -1,4 +1,5 @@
 import { MbertError } from '../../errors.ts';
+import type { TokenizerFiles } from '../../formats/tokenizer-files.ts';
 import { listFolder, openFile } from '../../io/files.ts';
 import type { Graph } from '../../ir/graph.ts';
 import { openOnnx } from '../../lint/onnx/model.ts';
@@ -28,8 +29,9 @@ export interface BenchModel {
   readonly maxPositions: number;
   readonly vocabRows: number;
   readonly tokenTypes: number;
-  readonly vocabulary: Uint8Array | undefined;
-  readonly lowerCase: boolean;
+  readonly tokenizer: TokenizerFiles;
+  /** Id of padding. */
+  readonly pad: number;
 }
 
 /**
@@ -128,8 +130,8 @@ async function describe(
       maxPositions: model.maxPositions,
       vocabRows: rows > 1 ? rows : SMALLEST_VOCABULARY,
       tokenTypes: tableRows(graph, 'token_type_ids'),
-      vocabulary: model.vocabulary,
-      lowerCase: model.lowerCase,
+      tokenizer: model.tokenizer,
+      pad: model.pad,
     };
   } finally {
     model.close();
@@ -142,8 +144,8 @@ const UNREAD = {
   maxPositions: Number.MAX_SAFE_INTEGER,
   vocabRows: SMALLEST_VOCABULARY,
   tokenTypes: 1,
-  vocabulary: undefined,
-  lowerCase: true,
+  tokenizer: {},
+  pad: 0,
 } as const;
 
 function storageOf(graph: Graph): 'f32' | 'f16' | 'integers' {

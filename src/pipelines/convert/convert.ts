@@ -17,6 +17,7 @@ import { bytesOf, exportGraph } from '../write/export-graph.ts';
 import { targetOf, type WritePlan, writePlans } from '../write/plans.ts';
 import { addSoftmax, prepare } from '../write/prepare.ts';
 import { twinShape } from '../write/twin.ts';
+import { vocabularyWarnings } from '../write/vocabulary.ts';
 import { type WrittenFile, writeModel } from '../write/write-model.ts';
 import type { WrittenVerification } from './verify-written.ts';
 
@@ -74,8 +75,9 @@ export async function convert(options: ConvertOptions): Promise<ConvertResult> {
     const { sequenceLength, batch, choices } = options;
     const settings: FileSettings = { shape: { sequenceLength, batch, choices }, passes, writing, run };
     const targets = plans.map(({ target }) => target);
-    const { vocabulary } = writing;
-    const changed = await changeFunction(original, { passes, targets, evidence: options, vocabulary, run });
+    const { tokenizer } = writing;
+    const warnings = vocabularyWarnings(original, tokenizer, targets);
+    const changed = await changeFunction(original, { passes, targets, evidence: options, tokenizer, run });
     if (changed.fit) options.changed?.(changed.fit);
     const results = await allOrNothing(plans, async () => {
       const files: ConvertedFile[] = [];
@@ -85,7 +87,7 @@ export async function convert(options: ConvertOptions): Promise<ConvertResult> {
       }
       return files;
     });
-    return writtenResult(options.source, changed, results, run);
+    return writtenResult(options.source, changed, results, { run, warnings });
   } finally {
     original.close();
   }
@@ -135,6 +137,7 @@ async function verifyWritten(
     name: plan.path,
     dtype: writing.dtype,
     maxPositions: model.maxPositions,
+    pad: model.pad,
   });
 }
 

@@ -23,6 +23,8 @@ export interface VerifyOptions {
   readonly name: string;
   readonly dtype: 'f32' | 'f16';
   readonly maxPositions: number;
+  /** Id of padding. */
+  readonly pad: number;
 }
 
 /** Comparison of a written file's outputs with those of its source. */
@@ -166,7 +168,7 @@ function precisionOf({ reference, source, dtype }: VerifyOptions): keyof typeof 
 /** Token sequences in the shape that the file takes; sizes that it leaves open vary from run to run. */
 function feedsFor(
   session: RuntimeSession,
-  { reference, maxPositions }: VerifyOptions,
+  { reference, maxPositions, pad }: VerifyOptions,
   run: number,
 ): { feeds: ReadonlyMap<string, Tensor>; rows: number } {
   const shape = session.inputs[0]?.shape ?? [];
@@ -183,6 +185,7 @@ function feedsFor(
     seed: SEED + run,
     vocabSize: tableRows(reference, 'input_ids'),
     tokenTypes: tableRows(reference, 'token_type_ids'),
+    pad,
   });
   const feeds = new Map(session.inputs.map(({ name }) => [name, all.get(tokenInput(name)) as Tensor]));
   return { feeds, rows: sizes[0] ?? 1 };

@@ -10,6 +10,7 @@ import type { Graph } from '../../ir/graph.ts';
 import { parseGraph } from '../../ir/text.ts';
 import type { Task } from '../../models/index.ts';
 import { fromCheckpoint } from '../../opened/checkpoint-model.ts';
+import { tokenizerFacts } from '../../samples/tokenizer-facts.ts';
 
 /** One of two models to compare. */
 export interface DiffSide {
@@ -43,12 +44,12 @@ export async function openSide(path: string, task: Task | undefined): Promise<Di
   const { checkpoint } = source;
   try {
     const model = fromCheckpoint(checkpoint, { task });
-    const { labels, vocabulary, lowerCase, warnings, close } = model;
-    const meaning = meaningOf({ labels, vocabulary });
+    const { labels, tokenizer, warnings, close } = model;
+    const meaning = meaningOf({ labels, tokenizer });
     if (model.task !== undefined) meaning.set('task', model.task);
     const facts = new Map([
       ['architecture', model.architecture],
-      ['lower case', String(lowerCase)],
+      ['lower case', String(tokenizerFacts(tokenizer).lowerCase)],
     ]);
     const [graph, reference] = [model.build('onnx'), model.reference()];
     return { path, format: 'checkpoint', graph, reference, meaning, facts, fileBytes, warnings, close };
@@ -74,7 +75,8 @@ function graphSide(source: GraphSource, path: string, fileBytes: number | undefi
 
 const FORMATS: { readonly [extension: string]: string } = { '.onnx': 'onnx', '.tflite': 'tflite', '.json': 'tfjs' };
 
-function meaningOf({ labels, vocabulary }: Pick<GraphSource, 'labels' | 'vocabulary'>): Map<string, string> {
+function meaningOf({ labels, tokenizer }: Pick<GraphSource, 'labels' | 'tokenizer'>): Map<string, string> {
+  const { vocabulary } = tokenizerFacts(tokenizer);
   const meaning = new Map<string, string>();
   if (labels) meaning.set('labels', labels.join(', '));
   if (vocabulary) meaning.set('vocabulary', `#${digest(vocabulary).slice(0, FINGERPRINT_DIGITS)}`);

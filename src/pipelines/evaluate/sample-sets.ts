@@ -1,4 +1,5 @@
 import { MbertError } from '../../errors.ts';
+import type { Task } from '../../models/index.ts';
 import type { ClassReader } from '../../opened/class-labels.ts';
 import type { Evidence } from '../../options/evidence.ts';
 import type { TokenRow } from '../../samples/feeds.ts';
@@ -35,6 +36,7 @@ export const NO_SAMPLES: SampleSets = {
 
 export interface SampleSetOptions {
   readonly evidence: Evidence;
+  readonly task: Task | undefined;
   /** Number of the file's first samples that an earlier step was fitted to: they prove nothing. */
   readonly used?: number | undefined;
   /** Reads labels; undefined where the task has none that files hold. */
@@ -51,7 +53,7 @@ const MAX_PROOF = 256;
 const FEW_SAMPLES = 16;
 
 /** Opens the samples and splits them into sets, as the command's flags say. Throws USAGE and what readers throw. */
-export function takeSamples(reader: RowReader, { evidence, used = 0, classOf }: SampleSetOptions): SampleSets {
+export function takeSamples(reader: RowReader, { evidence, task, used = 0, classOf }: SampleSetOptions): SampleSets {
   const source = evidence.calibrate === undefined ? undefined : reader.open(evidence.calibrate);
   const data = evidence.data === undefined ? undefined : reader.open(evidence.data);
   const warnings = [...(source?.warnings ?? []), ...(data?.warnings ?? [])];
@@ -63,6 +65,7 @@ export function takeSamples(reader: RowReader, { evidence, used = 0, classOf }: 
   if (overlap > 0) warnings.push(`${data?.path}: ${overlap} samples were calibrated on: the proof is too good`);
   const proofCandidates = unseen.length >= VALIDATION_SAMPLES + MIN_PROOF ? unseen.slice(VALIDATION_SAMPLES) : unseen;
   const proof = evaluation?.samples ?? proofCandidates.slice(0, MAX_PROOF);
+  if (source) warnings.push(...unseenTypes(source.path, calibration, proof, { task, tokenTypes: reader.tokenTypes }));
   checkProof(proof.length, data?.path ?? source?.path, evidence.maxDrop !== undefined, warnings);
   return {
     calibration: calibration.map(rowOf),
@@ -95,6 +98,24 @@ function calibrationOf(source: SampleFile, count: number, warnings: string[]): r
     });
   }
   return samples;
+}
+
+/** Tasks whose models always read two texts. */
+const PAIR_TASKS: ReadonlySet<string> = new Set<Task>(['qa', 'next-sentence', 'multiple-choice', 'pretraining']);
+
+/** Warns where no sample has a second text and the model will read some: their token type is in no range then. */
+function unseenTypes(
+  path: string,
+  calibration: readonly TokenSample[],
+  proof: readonly TokenSample[],
+  { task, tokenTypes }: { readonly task: Task | undefined; readonly tokenTypes: number },
+): string[] {
+  const hasPairs = (samples: readonly TokenSample[]) =>
+    samples.some(({ row }) => row.tokenTypeIds.some((type) => type !== 0));
+  if (tokenTypes < 2 || hasPairs(calibration)) return [];
+  const reader =
+    task !== undefined && PAIR_TASKS.has(task) ? `a model for ${task} reads` : hasPairs(proof) && 'the proof has';
+  return reader ? [`${path}: holds single texts, and ${reader} pairs: nothing of token type 1 is calibrated`] : [];
 }
 
 /** Samples that come after the first `used` and are equal to none of them, once each. */

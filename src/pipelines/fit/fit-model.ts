@@ -1,5 +1,6 @@
 import { openRuns } from '../../calibration/token-runs.ts';
 import { MbertError } from '../../errors.ts';
+import type { TokenizerFiles } from '../../formats/tokenizer-files.ts';
 import { copyGraph } from '../../ir/copy-graph.ts';
 import type { Graph, Node } from '../../ir/graph.ts';
 import { keepNothing, runAsPass, runPasses } from '../../ir/pass.ts';
@@ -12,7 +13,6 @@ import { foldConstants } from '../../passes/fold-constants.ts';
 import { fuseLinear } from '../../passes/fuse-linear.ts';
 import { fittedPasses, type Target } from '../../passes/index.ts';
 import { splitEmbedding, splitEmbeddings } from '../../passes/split-embedding.ts';
-import type { NamedBytes } from '../../samples/wordpiece.ts';
 import { isAllowed } from '../evaluate/drop.ts';
 import { type RowReader, rowReader } from '../evaluate/row-reader.ts';
 import { NO_SAMPLES, type SampleSets, takeSamples } from '../evaluate/sample-sets.ts';
@@ -42,7 +42,7 @@ export async function fitModel(
   model: OpenedModel,
   options: ChangeOptions,
 ): Promise<{ readonly model: OpenedModel; readonly fit: FitReport }> {
-  const { passes, targets, vocabulary, run } = options;
+  const { passes, targets, tokenizer, run } = options;
   const evidence = evidenceOf(options.evidence, DEFAULT_FIT_SAMPLES);
   const names = passes.changing.map(({ name }) => name);
   const fitted = fittedPasses.filter((pass) => passes.changing.includes(pass));
@@ -56,8 +56,8 @@ export async function fitModel(
   if (passes.distill !== undefined) refuseUntrainable(graph);
   await runPasses(graph, [foldConstants, fuseLinear], { ...keepNothing, observers: run.observers });
   const original = copyGraph(graph);
-  const { reader, samples, maxLength } = readSamples(model, graph, evidence, vocabulary);
-  const feeds = { task: model.task, pad: reader?.tokenizer.pad ?? 0, mask: reader?.tokenizer.mask };
+  const { reader, samples, maxLength } = readSamples(model, graph, evidence, tokenizer);
+  const feeds = { task: model.task, pad: reader?.tokenizer.pad ?? model.pad, mask: reader?.tokenizer.mask };
   const splits = passes.changing.includes(splitEmbedding) ? await split(graph, samples, options) : undefined;
   const { maxPositions } = model;
   const subject: FitSubject = { original, maxPositions, maxLength, passes, targets, evidence, run, samples, feeds };
@@ -92,7 +92,7 @@ function readSamples(
   model: OpenedModel,
   graph: Graph,
   evidence: Evidence,
-  vocabulary: NamedBytes | undefined,
+  tokenizer: TokenizerFiles | undefined,
 ): { readonly reader: RowReader | undefined; readonly samples: SampleSets; readonly maxLength: number } {
   const fixed = graph.inputs[0]?.type.shape.at(-1);
   const maxLength = typeof fixed === 'number' ? fixed : Math.min(model.maxPositions, MAX_LENGTH);
@@ -102,8 +102,8 @@ function readSamples(
       hint: 'give --data FILE or --calibrate FILE',
     });
   }
-  const reader = rowReader(model, graph, { maxLength, vocabulary, seed: evidence.seed });
-  const samples = takeSamples(reader, { evidence, classOf: classReaderOf(model, graph) });
+  const reader = rowReader(model, graph, { maxLength, tokenizer, seed: evidence.seed });
+  const samples = takeSamples(reader, { evidence, task: model.task, classOf: classReaderOf(model, graph) });
   return { reader, samples, maxLength };
 }
 

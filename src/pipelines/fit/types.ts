@@ -1,10 +1,10 @@
+import type { TokenizerFiles } from '../../formats/tokenizer-files.ts';
 import type { OpenedModel } from '../../opened/opened-model.ts';
 import type { EvidenceOptions } from '../../options/evidence.ts';
 import type { PassChoice } from '../../options/passes.ts';
 import type { Run } from '../../options/run.ts';
 import type { Target } from '../../passes/index.ts';
 import type { SplitEmbedding } from '../../passes/split-embedding.ts';
-import type { NamedBytes } from '../../samples/wordpiece.ts';
 import type { SampleSets } from '../evaluate/sample-sets.ts';
 import type { TransferLosses } from '../evaluate/transfer.ts';
 
@@ -21,8 +21,8 @@ export interface ChangeOptions {
   /** Formats that will be written, for which operations are counted. */
   readonly targets: readonly Target[];
   readonly evidence: EvidenceOptions;
-  /** Vocabulary in place of the model's own. */
-  readonly vocabulary: NamedBytes | undefined;
+  /** Tokenizer in place of the model's own. */
+  readonly tokenizer: TokenizerFiles | undefined;
   readonly run: Run;
 }
 

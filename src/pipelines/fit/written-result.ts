@@ -19,14 +19,15 @@ export interface WrittenResult<F extends WrittenFile> {
   readonly passTimes?: readonly PassTime[];
 }
 
+/** Sums up what was written; `warnings` come after the model's own and before those of a fit. */
 export function writtenResult<F extends WrittenFile>(
   source: string,
   { model, fit }: ChangedModel,
   results: readonly F[],
-  { passTimes }: Run,
+  { run: { passTimes }, warnings: more }: { readonly run: Run; readonly warnings: readonly string[] },
 ): WrittenResult<F> {
   const { architecture, task, unused } = model;
-  const warnings = [...model.warnings, ...(fit?.warnings ?? [])];
+  const warnings = [...model.warnings, ...more, ...(fit?.warnings ?? [])];
   return {
     source,
     architecture,

@@ -25,6 +25,7 @@ import { writtenResult } from '../fit/written-result.ts';
 import { allOrNothing } from '../write/all-or-nothing.ts';
 import { targetOf, type WritePlan, writePlans } from '../write/plans.ts';
 import { prepare } from '../write/prepare.ts';
+import { vocabularyWarnings } from '../write/vocabulary.ts';
 import { CalibrationRuns } from './calibration-runs.ts';
 import { decide } from './decide.ts';
 import type { DecideOptions, Decision } from './decision.ts';
@@ -53,8 +54,9 @@ export async function quantize(options: QuantizeOptions): Promise<QuantizeResult
   try {
     const { passes, writing } = request;
     const targets = plans.map(({ target }) => target);
-    const { vocabulary } = writing;
-    const changed = await changeFunction(opened, { passes, targets, evidence: options, vocabulary, run });
+    const { tokenizer } = writing;
+    const warnings = vocabularyWarnings(opened, tokenizer, targets);
+    const changed = await changeFunction(opened, { passes, targets, evidence: options, tokenizer, run });
     const { fit } = changed;
     if (fit) options.changed?.(fit);
     const evidence = { ...request.evidence, maxDrop: fit ? dropLeft(options.maxDrop, fit) : options.maxDrop };
@@ -67,7 +69,7 @@ export async function quantize(options: QuantizeOptions): Promise<QuantizeResult
       }
       return files;
     });
-    const result = writtenResult(options.source, changed, results, run);
+    const result = writtenResult(options.source, changed, results, { run, warnings });
     return { ...result, warnings: [...result.warnings, ...dropWarnings(options.maxDrop, fit)] };
   } finally {
     opened.close();
@@ -178,13 +180,13 @@ function passesFor(format: Target, scheme: Scheme): string {
 function readSampleSets({ model, fit }: ChangedModel, graph: Graph, format: Target, request: QuantizeRequest) {
   const { evidence, shape, writing } = request;
   const { task } = model;
-  if (!hasTexts(evidence)) return { samples: NO_SAMPLES, feeds: { task, pad: 0, mask: undefined } };
+  if (!hasTexts(evidence)) return { samples: NO_SAMPLES, feeds: { task, pad: model.pad, mask: undefined } };
   const { sequenceLength } = sizesFor(format, model, shape);
   const maxLength = sequenceLength === 'dynamic' ? model.maxPositions : sequenceLength;
-  const { vocabulary } = writing;
-  const reader = rowReader(model, graph, { maxLength, vocabulary, seed: evidence.seed });
+  const { tokenizer } = writing;
+  const reader = rowReader(model, graph, { maxLength, tokenizer, seed: evidence.seed });
   const classOf = classReaderOf(model, graph);
-  const samples = takeSamples(reader, { evidence, used: fit?.calibration?.count, classOf });
+  const samples = takeSamples(reader, { evidence, used: fit?.calibration?.count, task, classOf });
   return { samples, feeds: { task, pad: reader.tokenizer.pad, mask: reader.tokenizer.mask } };
 }
 

@@ -212,8 +212,8 @@ export class Writer {
   #temporary(graph: Graph, dtype: 'f32' | 'f16'): Promise<string> {
     const { model, plan, request } = this.#job;
     const { target } = plan;
-    const bare = { ...model, labels: undefined, vocabulary: undefined };
-    const writing = { ...request.writing, dtype, labels: undefined, vocabulary: undefined };
+    const bare = { ...model, labels: undefined, tokenizer: {} };
+    const writing = { ...request.writing, dtype, labels: undefined, tokenizer: undefined };
     return this.#scratch(exportGraph(bare, graph, { target, name: `model.${target}`, writing }));
   }
 

@@ -1,8 +1,9 @@
 import { MbertError } from '../../errors.ts';
-import { readWhole } from '../../io/files.ts';
+import { tokenizerFilesAt } from '../../importers/tokenizer-files.ts';
 import type { Span } from '../../metrics/task-metrics.ts';
 import type { Task } from '../../models/index.ts';
 import { classReader } from '../../opened/class-labels.ts';
+import { hasVocabulary } from '../../opened/model-tokenizer.ts';
 import type { TokenRow } from '../../samples/feeds.ts';
 import type { TokenSample } from '../../samples/open-samples.ts';
 import { randomRows } from '../../samples/token-sequences.ts';
@@ -56,13 +57,23 @@ export function readInputs(sides: readonly Side[], options: InputOptions): Input
   );
   const tokenTypes = Math.min(...sides.map((side) => side.tokenTypes));
   return options.data === undefined
-    ? randomInputs(options, { vocabRows, tokenTypes, positions })
+    ? randomInputs(options, { vocabRows, tokenTypes, positions, pad: padOf(sides) })
     : dataInputs(sides, options.data, options, { vocabRows, positions });
+}
+
+/** The id of padding; a graph without a config beside it does not say which, the other one may. */
+function padOf(sides: readonly Side[]): number {
+  return Math.max(...sides.map(({ model }) => model.pad));
 }
 
 function randomInputs(
   { samples = RANDOM_ROWS, seed = DEFAULT_SEED, length }: InputOptions,
-  model: { readonly vocabRows: number; readonly tokenTypes: number; readonly positions: number },
+  model: {
+    readonly vocabRows: number;
+    readonly tokenTypes: number;
+    readonly positions: number;
+    readonly pad: number;
+  },
 ): Inputs {
   const rows = randomRows({
     count: samples,
@@ -70,8 +81,9 @@ function randomInputs(
     seed,
     ...(model.vocabRows < Number.MAX_SAFE_INTEGER && { vocabSize: model.vocabRows }),
     tokenTypes: model.tokenTypes,
+    pad: model.pad,
   });
-  return { rows, labels: undefined, data: null, seed, pad: 0, mask: undefined, warnings: [] };
+  return { rows, labels: undefined, data: null, seed, pad: model.pad, mask: undefined, warnings: [] };
 }
 
 function dataInputs(
@@ -83,9 +95,9 @@ function dataInputs(
   const { vocab: path, seed, samples: count, length, task } = options;
   // The smallest table is the one that ids must fit; a vocabulary may be in either.
   const smallest = sides.find((side) => side.vocabRows === vocabRows) ?? (sides[0] as Side);
-  const withWords = sides.find(({ model }) => model.vocabulary !== undefined) ?? smallest;
-  const vocabulary = path === undefined ? undefined : { what: path, bytes: readWhole(path) };
-  const reader = rowReader(withWords.model, smallest.graph, { maxLength: length ?? positions, vocabulary, seed });
+  const withWords = sides.find(({ model }) => hasVocabulary(model.tokenizer)) ?? smallest;
+  const tokenizer = path === undefined ? undefined : tokenizerFilesAt(path);
+  const reader = rowReader(withWords.model, smallest.graph, { maxLength: length ?? positions, tokenizer, seed });
   const file = reader.open(data);
   const { samples, warnings } = file.take(0, count ?? file.count);
   return {

@@ -29,7 +29,7 @@ export interface VerifyOptions extends RunOptions {
    * generated ones.
    */
   readonly seed?: number | undefined;
-  /** Path of a vocab.txt in place of the models' own. */
+  /** Path of a vocab.txt or tokenizer.json in place of the models' own. */
   readonly vocab?: string | undefined;
   /** Head to build from checkpoints; for a graph, what its outputs mean. */
   readonly task?: Task | undefined;

@@ -45,6 +45,7 @@ async function verified({ file = classifier(), error = () => 0, ...more }: Wante
     return new Map([['logits', tensorOf('f32', shape, values)]]);
   });
   const result = await verifyFile({
+    pad: 0,
     reference: classifier(),
     against: 'source',
     written,
@@ -148,6 +149,7 @@ return logits: logits`);
       return new Map([['logits', feeds.get('input_ids') as Tensor]]);
     });
     const options = {
+      pad: 0,
       reference: classifier(),
       against: 'source',
       written,

@@ -41,6 +41,7 @@ function take(
 ) {
   const reader: RowReader = {
     tokenizer: { pad: 0, mask: undefined },
+    tokenTypes: 1,
     open: (path) => {
       const found = files[path as 'texts' | 'data'] ?? [];
       return 'take' in found ? found : file(path, found);
@@ -48,7 +49,7 @@ function take(
     read: () => ({ rows: [] }),
   };
   const given = { ...EVIDENCE, ...(files.data && { data: 'data' }), ...evidence };
-  return takeSamples(reader, { evidence: given, classOf: undefined, ...options });
+  return takeSamples(reader, { evidence: given, task: undefined, classOf: undefined, ...options });
 }
 
 const idsOf = (rows: readonly TokenRow[]) => rows.map(({ inputIds }) => inputIds[1]);

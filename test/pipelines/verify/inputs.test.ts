@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import type { NamedBytes } from '../../../src/formats/tokenizer-files.ts';
 import type { Graph } from '../../../src/ir/graph.ts';
 import type { OpenedModel } from '../../../src/opened/opened-model.ts';
 import { type InputOptions, readInputs } from '../../../src/pipelines/verify/inputs.ts';
@@ -9,14 +10,17 @@ import { graphOf } from '../../core.ts';
 import { temporaryFolder } from '../written.ts';
 
 const folder = temporaryFolder();
-const VOCABULARY = new TextEncoder().encode('[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\nb\nc\n');
+const VOCABULARY: NamedBytes = {
+  what: 'vocab.txt',
+  bytes: new TextEncoder().encode('[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\nb\nc\n'),
+};
 
 interface Wanted {
   readonly rows?: number;
   readonly types?: number;
   readonly positions?: number;
   readonly classes?: number;
-  readonly vocabulary?: Uint8Array | undefined;
+  readonly vocabulary?: NamedBytes | undefined;
   readonly labels?: readonly string[];
 }
 
@@ -31,9 +35,9 @@ function sideOf({ rows = 8, types = 2, positions = 32, classes = 3, labels, ...m
 return logits: logits`);
   const model = {
     maxPositions: positions,
-    vocabulary: 'vocabulary' in more ? more.vocabulary : VOCABULARY,
+    tokenizer: { vocabulary: 'vocabulary' in more ? more.vocabulary : VOCABULARY },
+    pad: 0,
     labels,
-    lowerCase: true,
   } as OpenedModel;
   return { path: 'm', model, graph, vocabRows: rows, tokenTypes: types };
 }

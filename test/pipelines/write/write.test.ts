@@ -98,8 +98,8 @@ function modelOf(text: string, more: Partial<OpenedModel> = {}): OpenedModel {
     architecture: 'tiny',
     maxPositions: 8,
     labels: undefined,
-    vocabulary: undefined,
-    lowerCase: true,
+    tokenizer: {},
+    pad: 0,
     warnings: [],
     unused: [],
     close: () => {},
@@ -182,7 +182,11 @@ describe('an exported file', () => {
   }
 
   test.each(['onnx', 'tflite'] as const)('says what it is in %s', async (target) => {
-    const written = await textOf(target, { lowerCase: false, labels: ['a', 'b', 'c'] }, { dtype: 'f16' });
+    const written = await textOf(
+      target,
+      { tokenizer: { lowerCase: false }, labels: ['a', 'b', 'c'] },
+      { dtype: 'f16' },
+    );
     // TFLite's properties are JSON themselves.
     const text = written.replaceAll('\\', '');
     for (const said of ['mbert.architecture', 'tiny', 'sequence-classification', 'f16', 'false', '["a","b","c"]'])
@@ -193,12 +197,13 @@ describe('an exported file', () => {
 
   test('carries the words and classes of its model, or those of the user', async () => {
     const bytes = (text: string) => new TextEncoder().encode(text);
-    const model = { vocabulary: bytes('wordsofthemodel'), labels: ['one', 'two', 'three'] };
+    const words = (text: string) => ({ vocabulary: { what: 'vocab.txt', bytes: bytes(text) } });
+    const model = { tokenizer: words('wordsofthemodel'), labels: ['one', 'two', 'three'] };
     const own = await textOf('tflite', model);
     expect(own).toContain('wordsofthemodel');
     expect(own).toContain('one\ntwo\nthree');
     const given = await textOf('tflite', model, {
-      vocabulary: { what: 'v', bytes: bytes('wordsoftheuser') },
+      tokenizer: words('wordsoftheuser'),
       labels: { path: 'l', names: ['uno', 'due', 'tre'] },
     });
     expect(given).not.toContain('wordsofthemodel');

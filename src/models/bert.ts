@@ -1,21 +1,8 @@
 import type { Origin } from '../formats/checkpoint.ts';
 import type { Node } from '../ir/graph.ts';
+import { ACTIVATIONS, type Activation, activate, GOOGLE_ACTIVATIONS } from './activations.ts';
 import type { Architecture } from './architecture.ts';
-import {
-  ACTIVATIONS,
-  type Activation,
-  activate,
-  add,
-  attend,
-  type Builder,
-  embed,
-  embedPositions,
-  firstToken,
-  GOOGLE_ACTIVATIONS,
-  layerNorm,
-  linear,
-  widthOf,
-} from './builder.ts';
+import { add, attend, type Builder, embed, embedPositions, firstToken, layerNorm, linear, widthOf } from './builder.ts';
 import type { SizeClaim } from './claims.ts';
 import type { ConfigReader, Size } from './config.ts';
 import { decoderBias, decoderWeight } from './decoder.ts';

@@ -5,27 +5,6 @@ import { scalarTensor } from '../ir/tensor.ts';
 import { type Range, readRange, roundToRange, roundWeight } from './fake-quant.ts';
 import type { Weights } from './weights.ts';
 
-/** How hidden sizes meet activations: what `hidden_act` names. */
-export type Activation = 'relu' | 'relu6' | 'gelu' | 'gelu-tanh';
-
-/** transformers' names (ACT2FN); gelu_fast and gelu_new spell one formula in two ways. */
-export const ACTIVATIONS: ReadonlyMap<string, Activation> = new Map([
-  ['relu', 'relu'],
-  ['gelu', 'gelu'],
-  ['gelu_python', 'gelu'],
-  ['gelu_new', 'gelu-tanh'],
-  ['gelu_fast', 'gelu-tanh'],
-  ['gelu_pytorch_tanh', 'gelu-tanh'],
-  ['relu6', 'relu6'],
-]);
-
-/** google-research's names (get_activation): its gelu is the approximation by tanh. */
-export const GOOGLE_ACTIVATIONS: ReadonlyMap<string, Activation> = new Map([
-  ['relu', 'relu'],
-  ['relu6', 'relu6'],
-  ['gelu', 'gelu-tanh'],
-]);
-
 /**
  * How padding is kept out of attention: by -10000 added to its scores, or as mobilebert/modeling.py does it, by
  * scores · mask - 6 · (1 - mask), which leaves it some weight.
@@ -105,20 +84,6 @@ export function noNorm(builder: Builder, name: string, x: Node): Node {
   if (!builder.weights.has(`${name}.product_range.min`)) return add(builder, name, 'noNorm', [input, gamma, beta]);
   const product = add(builder, `${name}.product`, 'mul', [input, gamma]);
   return add(builder, name, 'add', [round(builder, `${name}.product_range`, product), beta]);
-}
-
-/** Named after the activation, beside the module `name` whose output it takes. */
-export function activate(builder: Builder, name: string, x: Node, activation: Activation): Node {
-  if (activation === 'relu') return add(builder, `${name}.relu`, 'relu', [x]);
-  if (activation === 'relu6') return relu6(builder, name, x);
-  return add(builder, `${name}.gelu`, 'gelu', [x], { tanh: activation === 'gelu-tanh' });
-}
-
-/** min(relu(x), 6) = relu(x) - relu(x - 6). */
-function relu6(builder: Builder, name: string, x: Node): Node {
-  const six = builder.graph.constant(scalarTensor(6), `${name}.six`);
-  const above = add(builder, `${name}.above`, 'relu', [add(builder, `${name}.less`, 'sub', [x, six])]);
-  return add(builder, `${name}.relu6`, 'sub', [add(builder, `${name}.relu`, 'relu', [x]), above]);
 }
 
 /** Rows of `name.weight` [count, width] by ids [rows, sequence]. */

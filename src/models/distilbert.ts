@@ -1,9 +1,7 @@
 import type { Node } from '../ir/graph.ts';
+import { ACTIVATIONS, type Activation, activate } from './activations.ts';
 import type { Architecture } from './architecture.ts';
 import {
-  ACTIVATIONS,
-  type Activation,
-  activate,
   add,
   attend,
   type Builder,

@@ -1,5 +1,6 @@
 import type { Origin } from '../formats/checkpoint.ts';
-import { ACTIVATIONS, type Activation, GOOGLE_ACTIVATIONS } from './builder.ts';
+import { ACTIVATIONS, type Activation, GOOGLE_ACTIVATIONS } from './activations.ts';
+
 import type { ConfigReader, Size } from './config.ts';
 
 /** What a MobileBERT's config says, whoever wrote it. */

@@ -1,7 +1,7 @@
 import type { Node } from '../ir/graph.ts';
+import { activate } from './activations.ts';
 import type { Architecture, Model } from './architecture.ts';
 import {
-  activate,
   add,
   attend,
   type Builder,

@@ -167,6 +167,7 @@ export const refused: { readonly [O in OpName]?: string } = {
   and: NO_NUMBERS,
   compare: NO_NUMBERS,
   conv1d: NO_RULE,
+  cumulativeSum: NO_RULE,
   dequantize: 'it reads stored integers',
   dynamicRound: ROUNDS,
   erf: NO_RULE,

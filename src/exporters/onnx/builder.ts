@@ -137,6 +137,11 @@ export class OnnxBuilder {
     return this.once(`f32_${value}`, (name) => this.constant(name, scalarTensor(value)));
   }
 
+  /** An int64 constant of rank 0. */
+  integer(value: number): string {
+    return this.once(`i64_scalar_${value}`, (name) => this.constant(name, integerTensor('i64', [value], [])));
+  }
+
   /** An int64 vector. */
   integers(values: readonly number[]): string {
     return this.once(`i64_${values.join('_')}`, (name) => this.constant(name, integerTensor('i64', values)));

@@ -44,6 +44,12 @@ export const lowerings: { readonly [O in OpName]?: Lowering<O> } = {
     return out.op('MEAN', [...operands(node, out), axes], node, { kind: 'ReducerOptions', value });
   },
   gather: lowerGather,
+  compare: (node, out) => out.op(COMPARISONS[node.attrs.test], operands(node, out), node),
+  not: unary('LOGICAL_NOT'),
+  cumulativeSum(node, out) {
+    const axis = out.integers('axis', [axisIn(node)], []);
+    return out.op('CUMSUM', [...operands(node, out), axis], node, { kind: 'CumsumOptions', value: {} });
+  },
   quantize: lowerQuantize,
   dequantize: lowerDequantize,
   dynamicRound: lowerDynamicRound,
@@ -65,20 +71,26 @@ export const lowerings: { readonly [O in OpName]?: Lowering<O> } = {
   shift: lowerShift,
 };
 
+const COMPARISONS = {
+  equal: 'EQUAL',
+  less: 'LESS',
+  lessOrEqual: 'LESS_EQUAL',
+  greater: 'GREATER',
+  greaterOrEqual: 'GREATER_EQUAL',
+} as const;
+
 const NO_BUILTIN = 'no builtin operator computes it; mbert passes lists what may rewrite it';
 const NOT_WRITTEN = 'mbert writes no operator for it; mbert passes lists what may rewrite it';
 
 /** TFLite has no ERF, only GELU as a whole. Most others are in what exporters make masks of, which passes rewrite. */
 export const refused: Refusals = {
   and: NOT_WRITTEN,
-  compare: NOT_WRITTEN,
   erf: NO_BUILTIN,
   expand: NOT_WRITTEN,
   foreign: NO_BUILTIN,
   isNan: NO_BUILTIN,
   maximum: NOT_WRITTEN,
   minimum: NOT_WRITTEN,
-  not: NOT_WRITTEN,
   or: NOT_WRITTEN,
   pick: NO_BUILTIN,
   where: NOT_WRITTEN,

@@ -72,6 +72,7 @@ const table = {
     of: (form) => (is(form, 'i4', 1) || isPerChannel(form.inputs[1]) ? 4 : 1),
     releases: { 1: '1.13.0', 4: '2.18.0' },
   },
+  EQUAL: always('1.14.0'),
   FULLY_CONNECTED: {
     of: fullyConnected,
     releases: {
@@ -91,6 +92,11 @@ const table = {
     releases: { 1: '1.6.0', 2: '1.14.0', 4: '2.4.0', 7: '2.15.0' },
   },
   GELU: { of: (form) => (is(form, 'i8') ? 2 : 1), releases: { 1: '2.9.0', 2: '2.9.0' } },
+  GREATER: always('1.14.0'),
+  GREATER_EQUAL: always('1.14.0'),
+  LESS: always('1.14.0'),
+  LESS_EQUAL: always('1.14.0'),
+  LOGICAL_NOT: always('1.11.0'),
   LOGISTIC: byDtype({ 1: '1.14.0', 2: '1.14.0', 3: '2.3.0' }),
   MEAN: byDtype({ 1: '1.6.0', 2: '1.14.0', 3: '2.4.0' }),
   MUL: {

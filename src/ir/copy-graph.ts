@@ -1,8 +1,9 @@
 import { MbertError } from '../errors.ts';
 import { Graph, type Node } from './graph.ts';
 import type { Attr, Attrs } from './op.ts';
+import { opDef } from './ops/index.ts';
 import { type Dim, product, type Shape } from './shape.ts';
-import type { DType, TensorType } from './tensor.ts';
+import { convertTensor, type DType, type TensorType } from './tensor.ts';
 
 /** What symbols become: a size or another symbol. */
 export type Sizes = { readonly [symbol: string]: Dim };
@@ -10,12 +11,13 @@ export type Sizes = { readonly [symbol: string]: Dim };
 export interface CopyOptions {
   /** Symbols that are not among them stay. */
   readonly bindings?: Sizes;
-  /** The dtype of inputs that hold ids and masks: formats differ in what they take. */
+  /** The dtype of inputs that hold ids and masks, and of what is computed from them: formats differ in what they take. */
   readonly indexType?: 'i32' | 'i64' | undefined;
 }
 
 /** A graph of its own over the same tensors, so that passes may change it, with some symbols bound. */
-export function copyGraph(graph: Graph, { bindings = {}, indexType }: CopyOptions = {}): Graph {
+export function copyGraph(graph: Graph, options: CopyOptions = {}): Graph {
+  const { bindings = {}, indexType } = options;
   const copy = new Graph(graph.name);
   const copies = new Map<Node, Node>();
   for (const input of graph.inputs) {
@@ -23,7 +25,7 @@ export function copyGraph(graph: Graph, { bindings = {}, indexType }: CopyOption
     copies.set(input, copy.input(input.name, { ...input.type, dtype, shape: bindShape(input.type.shape, bindings) }));
   }
   for (const node of graph.nodes()) {
-    if (!copies.has(node)) copies.set(node, copyNode(copy, node, copies, bindings));
+    if (!copies.has(node)) copies.set(node, copyNode(copy, node, copies, options));
   }
   for (const { name, node } of graph.outputs) copy.output(name, copies.get(node) as Node);
   return copy;
@@ -34,16 +36,33 @@ function isIndex(dtype: DType): boolean {
 }
 
 /** One node over the copies of its inputs. */
-export function copyNode(copy: Graph, node: Node, copies: ReadonlyMap<Node, Node>, bindings: Sizes): Node {
+export function copyNode(
+  copy: Graph,
+  node: Node,
+  copies: ReadonlyMap<Node, Node>,
+  { bindings = {}, indexType }: CopyOptions,
+): Node {
   if (node.op === 'input') throw new MbertError('INVALID_GRAPH', `${node.name}: is an input of another graph`);
   if (node.op === 'constant') return copy.constant(node.tensor, node.name, node.type.quant);
   const attrs: Record<string, Attr> = {};
   for (const [key, value] of Object.entries(node.attrs as Attrs)) attrs[key] = bindAttr(key, value, bindings);
-  const inputs = node.inputs.map((input) => copies.get(input) as Node);
+  if (node.op === 'cast' && indexType && isIndex(node.attrs.to)) attrs['to'] = indexType;
+  const copied = node.inputs.map((input) => copies.get(input) as Node);
+  const inputs = opDef(node.op).tokens === 'elementwise' ? asOneIndexType(copy, copied) : copied;
   const made = copy.add(node.op, inputs, attrs as never, node.name);
   const type: TensorType = node.type;
   if (type.quant) copy.setType(made, { ...type, shape: made.type.shape });
   return made;
+}
+
+/** Integers that meet integers of the run take their type. */
+function asOneIndexType(copy: Graph, inputs: readonly Node[]): readonly Node[] {
+  const dtype = inputs.find((input) => input.op !== 'constant' && isIndex(input.type.dtype))?.type.dtype;
+  if (dtype === undefined) return inputs;
+  return inputs.map((input) => {
+    const differs = input.op === 'constant' && isIndex(input.type.dtype) && input.type.dtype !== dtype;
+    return differs ? copy.constant(convertTensor(input.tensor, dtype), input.name) : input;
+  });
 }
 
 /** Attributes that hold dimensions: shapes, and a slice's end. */

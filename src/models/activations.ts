@@ -1,11 +1,23 @@
 import type { Node } from '../ir/graph.ts';
-import { scalarTensor } from '../ir/tensor.ts';
-import { add, type Builder } from './builder.ts';
+import { add, type Builder, scalar } from './builder.ts';
+
+/** What `hidden_act` names. */
+export type Activation =
+  | 'relu'
+  | 'relu6'
+  | 'relu-squared'
+  | 'gelu'
+  | 'gelu-tanh'
+  | 'tanh'
+  | 'sigmoid'
+  | 'silu'
+  | 'quick-gelu'
+  | 'mish';
 
 /** Builds an activation of x beside the module `name` whose output x is. */
 type Formula = (builder: Builder, name: string, x: Node) => Node;
 
-const formulas = {
+const formulas: { readonly [A in Activation]: Formula } = {
   relu: (builder, name, x) => add(builder, `${name}.relu`, 'relu', [x]),
 
   /** min(relu(x), 6) = relu(x) - relu(x - 6). */
@@ -45,10 +57,7 @@ const formulas = {
     const gate = add(builder, `${name}.gate`, 'div', [u, add(builder, `${name}.most`, 'sub', [two, u])]);
     return add(builder, `${name}.mish`, 'mul', [x, gate]);
   },
-} satisfies { readonly [name: string]: Formula };
-
-/** What `hidden_act` names. */
-export type Activation = keyof typeof formulas;
+};
 
 /** transformers' names (ACT2FN); those of the approximation by tanh spell one formula in several ways. */
 export const ACTIVATIONS: ReadonlyMap<string, Activation> = new Map([
@@ -79,8 +88,4 @@ export const GOOGLE_ACTIVATIONS: ReadonlyMap<string, Activation> = new Map([
 
 export function activate(builder: Builder, name: string, x: Node, activation: Activation): Node {
   return formulas[activation](builder, name, x);
-}
-
-function scalar({ graph }: Builder, name: string, value: number): Node {
-  return graph.constant(scalarTensor(value), name);
 }

@@ -1,7 +1,7 @@
 import type { Call, Constant, Graph, Node } from '../ir/graph.ts';
 import type { AttrsOf, OpName } from '../ir/ops/index.ts';
 import { type Dim, product } from '../ir/shape.ts';
-import { scalarTensor } from '../ir/tensor.ts';
+import { integerTensor, scalarTensor } from '../ir/tensor.ts';
 import { type Range, readRange, roundToRange, roundWeight } from './fake-quant.ts';
 import type { Weights } from './weights.ts';
 
@@ -18,23 +18,41 @@ export interface Builder {
   /** The sequences of a run: the batch, times the choices where there are several for each. */
   readonly rows: Dim;
   readonly sequence: Dim;
-  /** [rows, sequence], integers. */
+  /** [rows, sequence], of `indexType`. */
   readonly tokenIds: Node;
+  readonly indexType: 'i32' | 'i64';
   readonly tokenTypes: Node | undefined;
   readonly mask: AttentionMask;
   /** One node for each weight, however often it is used: tied embeddings stay tied. */
   readonly constants: Map<string, Constant>;
+  /** What a node is called, given its module's path. Absent: the path. Where layers share a module, each has names of its own. */
+  readonly nodeName?: (path: string) => string;
 }
 
 /** A node under its module's path. */
 export function add<O extends OpName>(
-  { graph }: Builder,
+  { graph, nodeName }: Builder,
   name: string,
   op: O,
   inputs: readonly Node[],
   attrs?: Partial<AttrsOf<O>>,
 ): Call<O> {
-  return graph.add(op, inputs, attrs, name);
+  return graph.add(op, inputs, attrs, nodeName?.(name) ?? name);
+}
+
+/** Integers to count and look up with, of the type that token ids have. */
+export function indices(
+  { graph, indexType }: Builder,
+  name: string,
+  values: readonly number[],
+  shape: readonly number[] = [values.length],
+): Constant {
+  return graph.constant(integerTensor(indexType, values, shape), name);
+}
+
+/** A number that is no weight, named as a node is. */
+export function scalar({ graph, nodeName }: Builder, name: string, value: number): Constant {
+  return graph.constant(scalarTensor(value), nodeName?.(name) ?? name);
 }
 
 export function weight(builder: Builder, name: string, shape: readonly number[]): Constant {
@@ -91,10 +109,20 @@ export function embed(builder: Builder, name: string, ids: Node, count: number, 
   return add(builder, name, 'gather', [weight(builder, `${name}.weight`, [count, width]), ids], { axis: 0 });
 }
 
-/** The embeddings of positions 0, 1, …, of which `name.weight` [count, width] has one a row: [sequence, width]. */
-export function embedPositions(builder: Builder, name: string, count: number, width: number): Node {
-  const table = weight(builder, `${name}.weight`, [count, width]);
+/**
+ * The embeddings of positions 0, 1, …, of which `name.weight` [count, width] has one a row: [sequence, width]. What is the
+ * same `everywhere` is added to the table, not to every token.
+ */
+export function embedPositions(builder: Builder, name: string, count: number, width: number, everywhere?: Node): Node {
+  const own = weight(builder, `${name}.weight`, [count, width]);
+  const table = everywhere === undefined ? own : add(builder, `${name}.moved`, 'add', [own, everywhere]);
   return add(builder, name, 'slice', [table], { axis: 0, start: 0, end: builder.sequence });
+}
+
+/** The first row of `name.weight` [count, width], which stands for an input that nobody gives: [1, width]. */
+export function firstRow(builder: Builder, name: string, count: number, width: number): Node {
+  const table = weight(builder, `${name}.weight`, [count, width]);
+  return add(builder, name, 'slice', [table], { axis: 0, start: 0, end: 1 });
 }
 
 /** The first token's vector, as poolers take it: [rows, hidden]. */
@@ -124,7 +152,7 @@ export function attend(builder: Builder, name: string, { query, key, value, head
     transposeB: true,
   });
   const rounded = round(builder, `${name}.products_range`, products);
-  const scale = builder.graph.constant(scalarTensor(1 / Math.sqrt(size)), `${name}.scale`);
+  const scale = scalar(builder, `${name}.scale`, 1 / Math.sqrt(size));
   const masked = maskScores(builder, name, add(builder, `${name}.scores`, 'mul', [rounded, scale]));
   const probabilities = add(builder, `${name}.probabilities`, 'softmax', [masked], { axis: -1 });
   const product = add(builder, `${name}.mixed`, 'matmul', [probabilities, split('value', value)]);
@@ -149,7 +177,7 @@ const LEAST_SCORE = -6;
 
 /** max(x, least) = relu(x - least) + least. */
 function atLeast(builder: Builder, name: string, x: Node, least: number): Node {
-  const constant = builder.graph.constant(scalarTensor(least), `${name}.least`);
+  const constant = scalar(builder, `${name}.least`, least);
   const above = add(builder, `${name}.above`, 'relu', [add(builder, `${name}.moved`, 'sub', [x, constant])]);
   return add(builder, name, 'add', [above, constant]);
 }

@@ -3,22 +3,45 @@ import type { Checkpoint } from '../formats/checkpoint.ts';
 import { jsonText } from '../formats/json.ts';
 import { Graph } from '../ir/graph.ts';
 import { type Dim, product } from '../ir/shape.ts';
-import type { Architecture, Model } from './architecture.ts';
+import { albert } from './albert.ts';
+import type { Architecture, Model, Task } from './architecture.ts';
 import { bert } from './bert.ts';
 import { attentionMask, type Builder, joinChoices, type MaskStyle } from './builder.ts';
 import { checkClaims } from './claims.ts';
 import { readArchitectureName, readConfig, readLabels } from './config.ts';
 import { distilbert } from './distilbert.ts';
-import { heads, TASKS, type Task, taskOfClass, taskOfWeights } from './heads.ts';
+import { electra } from './electra.ts';
+import { ernie } from './ernie.ts';
+import { buildHead, TASKS, taskOfClass, taskOfWeights } from './heads.ts';
+import { megatronBert } from './megatron-bert.ts';
 import { mobilebert } from './mobilebert.ts';
+import { mpnet } from './mpnet.ts';
 import { type NamedCheckpoint, underTorchNames } from './names/index.ts';
+import { rembert } from './rembert.ts';
+import { camembert, data2vecText, roberta, xlmRoberta } from './roberta.ts';
+import { robertaPreLayerNorm } from './roberta-prelayernorm.ts';
 import { openWeights, type Weights } from './weights.ts';
 
-export type { Task } from './heads.ts';
+export type { Task } from './architecture.ts';
 export { TASKS } from './heads.ts';
 
 /** The families that mbert builds from weights. */
-export const architectures: readonly Architecture[] = [mobilebert, bert, distilbert];
+export const architectures: readonly Architecture[] = [
+  mobilebert,
+  bert,
+  distilbert,
+  roberta,
+  xlmRoberta,
+  camembert,
+  data2vecText,
+  robertaPreLayerNorm,
+  electra,
+  albert,
+  mpnet,
+  ernie,
+  rembert,
+  megatronBert,
+];
 
 /** What a checkpoint is, as far as its config tells. */
 export interface ModelDescription {
@@ -76,9 +99,8 @@ export function buildModel(source: Checkpoint, options: BuildOptions): BuiltMode
   const hidden = model.encode(builder, scope);
   const encoderProblems = weights.problemCount();
   const headWarnings: string[] = [];
-  heads[task].build({
+  buildHead(task, {
     builder,
-    architecture,
     model,
     scope,
     hidden,
@@ -114,19 +136,19 @@ function readModel(checkpoint: NamedCheckpoint, wanted: Task | undefined, weight
   const { config, configPath, tensors, origin } = checkpoint;
   const architecture = findArchitecture(checkpoint);
   const reader = readConfig(config, configPath);
-  const model = architecture.read(reader, origin);
   const task = wanted ?? findTask(checkpoint, architecture, weights);
+  const model = architecture.read(reader, origin, task);
   const labels = task.endsWith('-classification') ? readLabels(config, reader) : undefined;
   reader.finish();
-  const prefix = `${architecture.modelType}.`;
+  const prefix = `${architecture.module}.`;
   const hasPrefix = [...tensors.keys()].some((name) => name.startsWith(prefix));
   return { architecture, model, task, labels, scope: hasPrefix ? prefix : '' };
 }
 
 function findArchitecture({ config, configPath, tensors }: Checkpoint): Architecture {
   const type = config.get('model_type');
-  const found = architectures.find(({ modelType }) =>
-    type === undefined ? [...tensors.keys()].some((name) => name.startsWith(`${modelType}.`)) : modelType === type,
+  const found = architectures.find(({ modelType, module }) =>
+    type === undefined ? [...tensors.keys()].some((name) => name.startsWith(`${module}.`)) : modelType === type,
   );
   if (found !== undefined) return found;
   const problem = type === undefined ? 'is absent' : `${jsonText(type)} is not supported`;
@@ -135,9 +157,9 @@ function findArchitecture({ config, configPath, tensors }: Checkpoint): Architec
   });
 }
 
-function findTask({ config, configPath }: Checkpoint, { predictions }: Architecture, weights: Weights): Task {
+function findTask({ config, configPath }: Checkpoint, architecture: Architecture, weights: Weights): Task {
   const className = readArchitectureName(config);
-  const task = className === undefined ? taskOfWeights(weights, predictions) : taskOfClass(className);
+  const task = className === undefined ? taskOfWeights(weights, architecture) : taskOfClass(className, architecture);
   if (task !== undefined) return task;
   const problem =
     className === undefined ? 'is absent, and the weights fit several tasks' : `${className} is not supported`;
@@ -178,6 +200,7 @@ function openBuilder(graph: Graph, weights: Weights, inputs: ModelInputs): Build
     rows,
     sequence: sequenceLength,
     tokenIds,
+    indexType,
     tokenTypes: takesTokenTypes ? input('token_type_ids') : undefined,
     mask: attentionMask(graph, attended, rows, sequenceLength, mask),
     constants: new Map(),
@@ -185,8 +208,8 @@ function openBuilder(graph: Graph, weights: Weights, inputs: ModelInputs): Build
 }
 
 /** transformers would fill a missing head with random numbers; what the file can be converted to is better news. */
-function headHint(weights: Weights, { predictions }: Architecture, task: Task): string {
-  const fits = taskOfWeights(weights, predictions) ?? 'features';
+function headHint(weights: Weights, architecture: Architecture, task: Task): string {
+  const fits = taskOfWeights(weights, architecture) ?? 'features';
   const other = fits === task ? 'features' : fits;
   const what = other === 'features' ? 'converts the encoder without a head' : 'is what the weights fit';
   return `--task ${other} ${what}`;

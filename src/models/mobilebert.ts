@@ -25,6 +25,7 @@ import { innerSize, readSettings, type Settings } from './mobilebert-settings.ts
  */
 export const mobilebert: Architecture = {
   modelType: 'mobilebert',
+  module: 'mobilebert',
   takesTokenTypes: true,
   predictions: 'cls.predictions',
   read(config, origin) {

@@ -28,7 +28,7 @@ export function relativeBias(builder: Builder, name: string, bias: RelativeBias)
   const table = weight(builder, `${name}.weight`, [bias.rows, bias.heads]);
   const places = indices(builder, `${name}.buckets`, buckets);
   const byDistance = add(builder, `${name}.by_distance`, 'gather', [table, places], { axis: 0 });
-  const counted = indices(builder, `${name}.counted`, [...Array(bias.maxLength).keys()]);
+  const counted = indices(builder, `${name}.counted`, [...distances.keys()]);
   const keys = add(builder, `${name}.keys`, 'slice', [counted], { axis: 0, start: 0, end: sequence });
   const queries = add(builder, `${name}.queries`, 'reshape', [keys], { shape: [sequence, 1] });
   const difference = add(builder, `${name}.difference`, 'sub', [keys, queries]);

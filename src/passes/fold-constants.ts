@@ -4,8 +4,11 @@ import { opDef } from '../ir/ops/index.ts';
 import type { Pass } from '../ir/pass.ts';
 import { isStatic, sizeOf } from '../ir/shape.ts';
 
-/** A repeated or padded constant may be of any size, also of one that no memory holds; up to this one it is computed. */
-const MAX_GROWN_ELEMENTS = 1 << 20;
+/**
+ * A repeated or padded constant may be of any size, also of one that no memory holds; up to this one it is computed: 16
+ * heads' biases of 512 tokens, which MPNet's distances are spread over.
+ */
+const MAX_GROWN_ELEMENTS = 1 << 22;
 
 /** True where the result is too large to keep in place of what makes it, or of a size known only at run time. */
 function grows(node: Call, constants: readonly Constant[]): boolean {

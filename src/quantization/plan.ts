@@ -14,6 +14,8 @@ export interface ValueClass {
   readonly method: RangeMethod;
   /** What is added to attention scores, or the sum: the members are the scores. A mask is held a margin below them. */
   readonly attention?: 'mask' | 'masked';
+  /** A mask that is also a bias for each pair of tokens: its greatest value counts, too. */
+  readonly bias?: Node;
   /** Where the form of an op leaves no choice, as for probabilities. */
   readonly fixed?: Quant & { readonly per: 'tensor' };
 }
@@ -52,6 +54,9 @@ export function classesOf({ stored, copies }: Plan): readonly ValueClass[] {
 /** The nodes whose ranges a plan needs, each once, in graph order. */
 export function observedNodes(plan: Plan): readonly Node[] {
   const wanted = new Set<Node>();
-  for (const { members, fixed } of classesOf(plan)) if (!fixed) for (const node of members) wanted.add(node);
+  for (const { members, fixed, bias } of classesOf(plan)) {
+    if (!fixed) for (const node of members) wanted.add(node);
+    if (bias) wanted.add(bias);
+  }
   return plan.graph.nodes().filter((node) => wanted.has(node) && node.op !== 'constant');
 }

@@ -162,13 +162,14 @@ function lowerNoNorm(node: Call<'noNorm'>, out: TfliteBuilder): number {
 
 /**
  * Rows as floats are EMBEDDING_LOOKUP, the fastest front measured, of float tables as of integer ones, with ids in one
- * dimension as GPU delegates want them; all else is GATHER. An id outside the table stops LiteRT's run; in WebAssembly the
+ * dimension as GPU delegates want them; all else is GATHER, also what could not be shaped back: two sizes of the run. An id outside the table stops LiteRT's run; in WebAssembly the
  * run then returns garbage.
  */
 function lowerGather(node: Call<'gather'>, out: TfliteBuilder): number {
   const [table, indices] = node.inputs as [Node, Node];
   const axis = axisIn(node);
-  const isRows = axis === 0 && table.type.shape.length === 2 && node.type.dtype === 'f32';
+  const isShapedBack = node.type.shape.filter((dim) => typeof dim === 'string').length < 2;
+  const isRows = axis === 0 && table.type.shape.length === 2 && node.type.dtype === 'f32' && isShapedBack;
   if (!isRows) {
     const inputs = [out.value(table), out.value(indices)];
     return out.op('GATHER', inputs, node, { kind: 'GatherOptions', value: { axis } });

@@ -80,7 +80,7 @@ function squared(node: FlatNode, out: TfBuilder, x: Node | null): Value | null {
 }
 
 /** What comes before each element is the sum up to it without the element itself. */
-function cumulativeSum(node: FlatNode, out: TfBuilder): Value | null {
+export function cumulativeSum(node: FlatNode, out: TfBuilder): Value | null {
   const x = out.tensor(node, 0);
   const [axis, ...others] = out.integers(node, 1) ?? [];
   if (x === null || axis === undefined || others.length > 0 || node.attributes.bool('reverse')) return null;

@@ -1,8 +1,10 @@
 import type { Node } from '../../ir/graph.ts';
-import { type Dim, product, type Shape } from '../../ir/shape.ts';
-import { scalarTensor } from '../../ir/tensor.ts';
+import { isFloat } from '../../ir/op.ts';
+import { axisOf, type Dim, product, type Shape } from '../../ir/shape.ts';
+import { readIntegers, scalarTensor } from '../../ir/tensor.ts';
 import { divideDims, reshapeTarget } from '../dims.ts';
 import { dtypeAttribute, type TfBuilder, type Value } from '../tensorflow/builder.ts';
+import { cumulativeSum } from '../tensorflow/elementwise.ts';
 import type { FlatNode } from '../tensorflow/inline.ts';
 import type { Lowering } from '../tensorflow/shapes.ts';
 
@@ -15,9 +17,10 @@ export const tfliteLowerings: { readonly [op: string]: Lowering } = {
   },
   CONV_2D: convolve,
   DEQUANTIZE: dequantize,
+  CUMSUM: (node, out) => counted(node, out) ?? cumulativeSum(node, out),
   EMBEDDING_LOOKUP(node, out) {
-    const [ids, table] = out.tensors(node, 0, 2) ?? [];
-    return ids && table ? out.add(node, 'gather', [table, ids], { axis: 0 }) : null;
+    const table = out.tensor(node, 1);
+    return table && lookedUp(node, out, table, 0);
   },
   FULLY_CONNECTED: fullyConnected,
   GATHER: gather,
@@ -58,6 +61,35 @@ function dequantize(node: FlatNode, out: TfBuilder): Value | null {
   return x.type.quant === undefined ? out.add(node, 'cast', [x], { to: 'f32' }) : out.add(node, 'dequantize', [x]);
 }
 
+/** Rows of a table by the ids that are input `place`; the first rows in order are a slice. */
+function lookedUp(node: FlatNode, out: TfBuilder, table: Node, place: number): Value | null {
+  const ids = out.input(node, place);
+  if (ids.kind === 'range') {
+    const rows = out.step(node, 'rows', 'slice', [table], { axis: 0, start: 0, end: product(ids.shape) });
+    return out.add(node, 'reshape', [rows], { shape: [...ids.shape, ...table.type.shape.slice(1)] });
+  }
+  const indices = out.tensor(node, place);
+  return indices && out.add(node, 'gather', [table, indices], { axis: 0 });
+}
+
+/** 0, 1, 2, … along a sequence of the run: what comes before each in ones, which are 0 · ids + 1. */
+function counted(node: FlatNode, out: TfBuilder): Value | null {
+  const ones = out.tensor(node, 0);
+  const [axis] = out.integers(node, 1) ?? [];
+  if (ones?.op !== 'add' || axis === undefined || !node.attributes.bool('exclusive') || node.attributes.bool('reverse'))
+    return null;
+  const [zeros, one] = ones.inputs as readonly [Node, Node];
+  const { dtype, shape } = ones.type;
+  const isOnes = zeros.op === 'mul' && isInteger(zeros.inputs[1], 0) && isInteger(one, 1);
+  const isRow = shape.every((dim, i) => i === axisOf(axis, shape.length) || dim === 1);
+  return isOnes && isRow && (dtype === 'i32' || dtype === 'i64') ? { kind: 'range', dtype, shape } : null;
+}
+
+function isInteger(node: Node | undefined, value: number): boolean {
+  if (node?.op !== 'constant' || node.type.shape.length > 0 || isFloat(node.type.dtype)) return false;
+  return readIntegers(node.tensor)[0] === value;
+}
+
 /** The target is an input, or in the options where there is none. */
 function reshape(node: FlatNode, out: TfBuilder): Value | null {
   const value = out.input(node, 0);
@@ -72,13 +104,9 @@ function reshape(node: FlatNode, out: TfBuilder): Value | null {
 
 function gather(node: FlatNode, out: TfBuilder): Value | null {
   const table = out.tensor(node, 0);
-  const indices = out.input(node, 1);
   if (table === null || node.attributes.int('batchDims') !== 0) return null;
   const axis = node.attributes.int('axis');
-  if (indices.kind === 'range' && axis === 0) {
-    const rows = out.step(node, 'rows', 'slice', [table], { axis, start: 0, end: product(indices.shape) });
-    return out.add(node, 'reshape', [rows], { shape: [...indices.shape, ...table.type.shape.slice(1)] });
-  }
+  if (axis === 0) return lookedUp(node, out, table, 1);
   const at = out.tensor(node, 1);
   return at && out.add(node, 'gather', [table, at], { axis });
 }

@@ -34,7 +34,7 @@ export const translations: { readonly [B in BuiltinOperator]?: Translation } = {
   CONCATENATION: { op: 'CONCATENATION', attributes: (options) => ({ axis: integer(options, 'axis') }) },
   CONV_2D: { op: 'CONV_2D', attributes: plain },
   CUMSUM: {
-    op: 'Cumsum',
+    op: 'CUMSUM',
     attributes: (options) => ({ exclusive: options['exclusive'] === true, reverse: options['reverse'] === true }),
   },
   DEQUANTIZE: { op: 'DEQUANTIZE' },

@@ -43,6 +43,11 @@ export const architectures: readonly Architecture[] = [
   megatronBert,
 ];
 
+/** Families that look like these and compute something else. */
+const REFUSED: ReadonlyMap<unknown, string> = new Map([
+  ['convbert', 'half of its attention is convolutions whose kernels are computed from each token'],
+]);
+
 /** What a checkpoint is, as far as its config tells. */
 export interface ModelDescription {
   readonly architecture: Architecture;
@@ -90,7 +95,7 @@ export function buildModel(source: Checkpoint, options: BuildOptions): BuiltMode
   const checkpoint = underTorchNames(source);
   const weights = openWeights(checkpoint);
   const { architecture, model, task, labels, scope } = readModel(checkpoint, options.task, weights);
-  checkLength(options.sequenceLength, model.maxPositions);
+  checkLength(options.sequenceLength, model.maxPositions, checkpoint);
   checkClaims(checkpoint, model.sizes(scope), model.counts(scope));
   const graph = new Graph(architecture.modelType);
   const choices = task === 'multiple-choice' ? (options.choices ?? 'choices') : undefined;
@@ -151,8 +156,9 @@ function findArchitecture({ config, configPath, tensors }: Checkpoint): Architec
     type === undefined ? [...tensors.keys()].some((name) => name.startsWith(`${module}.`)) : modelType === type,
   );
   if (found !== undefined) return found;
+  const reason = REFUSED.get(type);
   const problem = type === undefined ? 'is absent' : `${jsonText(type)} is not supported`;
-  throw new MbertError('UNSUPPORTED', `${configPath}: model_type: ${problem}`, {
+  throw new MbertError('UNSUPPORTED', `${configPath}: model_type: ${problem}${reason ? `: ${reason}` : ''}`, {
     hint: `supported: ${architectures.map(({ modelType }) => modelType).join(', ')}`,
   });
 }
@@ -168,11 +174,14 @@ function findTask({ config, configPath }: Checkpoint, architecture: Architecture
   });
 }
 
-function checkLength(sequenceLength: Dim, maxPositions: number): void {
+function checkLength(sequenceLength: Dim, maxPositions: number, { config }: Checkpoint): void {
   if (typeof sequenceLength === 'string' || sequenceLength <= maxPositions) return;
+  const rows = config.get('max_position_embeddings') ?? maxPositions;
+  const limit = `max_position_embeddings ${maxPositions}`;
+  const kept = `${maxPositions} tokens that max_position_embeddings ${jsonText(rows)} leaves room for`;
   throw new MbertError(
     'USAGE',
-    `--sequence-length: ${sequenceLength} is more than the model's max_position_embeddings ${maxPositions}`,
+    `--sequence-length: ${sequenceLength} is more than the ${rows === maxPositions ? `model's ${limit}` : kept}`,
   );
 }
 

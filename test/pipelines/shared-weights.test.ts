@@ -29,28 +29,31 @@ describe("a file holds once what ALBERT's layers share", () => {
   ]);
   const CONFIG = { hidden_size: 256, intermediate_size: 1024, embedding_size: 128, num_hidden_layers: 12 };
 
-  test.each(['onnx', 'tflite'] as const)('%s: twelve layers take less than a fiftieth more than the checkpoint', async (target) => {
-    const checkpoint = await openCheckpoint(ALBERT);
-    const grown = Object.fromEntries(
-      [...checkpoint.tensors].map(([name, { shape }], seed) => {
-        const sizes = shape.map((size, axis) => (isPositions(name) && axis === 0 ? size : (GROWN.get(size) ?? size)));
-        return [name, randomTensor({ dtype: 'f32', shape: sizes }, seed + 1)];
-      }),
-    );
-    const weights = Object.values(grown).reduce((sum, { shape }) => sum + 4 * sizeOf(shape), 0);
-    const { graph } = buildModel(changed(checkpoint, grown, CONFIG), {
-      batch: 1,
-      sequenceLength: 64,
-      indexType: target === 'onnx' ? 'i64' : 'i32',
-    });
-    checkpoint.close();
-    await runPasses(graph, selectPasses(undefined, target));
-    const files = target === 'onnx' ? onnx.write(graph, onnx.defaults) : tflite.write(graph, tflite.defaults);
-    let bytes = 0;
-    for await (const { chunks } of files) for await (const chunk of chunks) bytes += chunk.byteLength;
-    expect(bytes).toBeGreaterThan(weights);
-    expect(bytes).toBeLessThan(1.02 * weights);
-  });
+  test.each(['onnx', 'tflite'] as const)(
+    '%s: twelve layers take less than a fiftieth more than the checkpoint',
+    async (target) => {
+      const checkpoint = await openCheckpoint(ALBERT);
+      const grown = Object.fromEntries(
+        [...checkpoint.tensors].map(([name, { shape }], seed) => {
+          const sizes = shape.map((size, axis) => (isPositions(name) && axis === 0 ? size : (GROWN.get(size) ?? size)));
+          return [name, randomTensor({ dtype: 'f32', shape: sizes }, seed + 1)];
+        }),
+      );
+      const weights = Object.values(grown).reduce((sum, { shape }) => sum + 4 * sizeOf(shape), 0);
+      const { graph } = buildModel(changed(checkpoint, grown, CONFIG), {
+        batch: 1,
+        sequenceLength: 64,
+        indexType: target === 'onnx' ? 'i64' : 'i32',
+      });
+      checkpoint.close();
+      await runPasses(graph, selectPasses(undefined, target));
+      const files = target === 'onnx' ? onnx.write(graph, onnx.defaults) : tflite.write(graph, tflite.defaults);
+      let bytes = 0;
+      for await (const { chunks } of files) for await (const chunk of chunks) bytes += chunk.byteLength;
+      expect(bytes).toBeGreaterThan(weights);
+      expect(bytes).toBeLessThan(1.02 * weights);
+    },
+  );
 
   function isPositions(name: string): boolean {
     return name.endsWith('position_embeddings.weight');

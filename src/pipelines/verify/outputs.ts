@@ -100,6 +100,8 @@ function pairOutputs(reference: Running, model: Running): OutputPair[] {
 class OutputSums {
   readonly #pair: OutputPair;
   readonly #isSpan: boolean;
+  /** One number for each token, each an answer of its own. */
+  readonly #isTokenScore: boolean;
   readonly #errors = new ErrorSums();
   #rows = 0;
   #equal = 0;
@@ -107,6 +109,7 @@ class OutputSums {
   constructor(pair: OutputPair, task: Task | undefined) {
     this.#pair = pair;
     this.#isSpan = task === 'qa';
+    this.#isTokenScore = task === 'replaced-tokens';
   }
 
   add(reference: ReadonlyMap<string, Tensor>, actual: ReadonlyMap<string, Tensor>, valid: number): void {
@@ -120,7 +123,7 @@ class OutputSums {
     }
     this.#errors.add(a, b);
     const width = this.#isSpan && expectedOutput.shape.length === 2 ? a.length : (expectedOutput.shape.at(-1) ?? 1);
-    if (width === 1) return;
+    if (width === 1 || this.#isTokenScore) return;
     const [x, y] = [argmaxRows(a, width), argmaxRows(b, width)];
     this.#rows += x.length;
     for (const [i, place] of x.entries()) if (place >= 0 && place === y[i]) this.#equal++;
@@ -134,7 +137,7 @@ class OutputSums {
     const values = readF32(tensor);
     const [, second = 1] = tensor.shape;
     const inner = tensor.shape.slice(2).reduce((product, dim) => product * dim, 1);
-    const hasTokens = tensor.shape.length > 2 || this.#isSpan;
+    const hasTokens = tensor.shape.length > 2 || this.#isSpan || this.#isTokenScore;
     return values.subarray(0, (hasTokens ? Math.min(valid, second) : second) * inner);
   }
 

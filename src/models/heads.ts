@@ -11,7 +11,7 @@ interface Head {
   readonly build?: HeadBuilder;
 }
 
-export const heads: { readonly [T in Task]: Head } = {
+const heads: { readonly [T in Task]: Head } = {
   qa: { className: 'QuestionAnswering', build: questionAnswering },
   'sequence-classification': { className: 'SequenceClassification', build: sequenceClassification },
   'token-classification': { className: 'TokenClassification', build: tokenClassification },

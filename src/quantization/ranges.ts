@@ -188,9 +188,13 @@ const MASK_MARGIN = 20;
  * scores themselves no steps.
  */
 function attentionRange(scores: Range, { attention, bias }: ValueClass, statistics: Statistics): Range {
-  const most = Math.max(0, (bias && statistics.get(bias.name)?.max) ?? 0);
+  const most = Math.max(0, bias ? greatestOf(bias, statistics) : 0);
   const least = -(Math.max(-scores.least, scores.most) + most + MASK_MARGIN);
   return { least, most: attention === 'mask' ? most : scores.most + most };
+}
+
+function greatestOf(node: Node, statistics: Statistics): number {
+  return node.op === 'constant' ? constantRange(node).most : (statistics.get(node.name)?.max ?? 0);
 }
 
 /** The range that holds zero and the values of all members. */

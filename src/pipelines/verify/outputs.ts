@@ -123,8 +123,10 @@ class OutputSums {
     }
     this.#errors.add(a, b);
     const width = this.#isSpan && expectedOutput.shape.length === 2 ? a.length : (expectedOutput.shape.at(-1) ?? 1);
-    if (width === 1 || this.#isTokenScore) return;
-    const [x, y] = [argmaxRows(a, width), argmaxRows(b, width)];
+    if (width === 1) return;
+    const choicesOf = (values: Float32Array) =>
+      this.#isTokenScore ? values.map((score) => (score > 0 ? 1 : 0)) : argmaxRows(values, width);
+    const [x, y] = [choicesOf(a), choicesOf(b)];
     this.#rows += x.length;
     for (const [i, place] of x.entries()) if (place >= 0 && place === y[i]) this.#equal++;
   }

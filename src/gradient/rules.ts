@@ -41,6 +41,8 @@ export const rules: { readonly [O in OpName]?: Rule<O> } = {
 
   tanh: (node, dy, build) => [() => build.times(dy, build.minus(build.scalar(1), build.times(node, node)))],
 
+  sigmoid: (node, dy, build) => [() => build.times(dy, build.times(node, build.minus(build.scalar(1), node)))],
+
   gelu(node, dy, build) {
     const x = node.inputs[0] as Node;
     return [() => build.times(dy, node.attrs.tanh ? geluSlopeByTanh(x, build) : geluSlope(x, build))];
@@ -169,6 +171,7 @@ export const refused: { readonly [O in OpName]?: string } = {
   and: NO_NUMBERS,
   compare: NO_NUMBERS,
   conv1d: NO_RULE,
+  cumulativeSum: NO_RULE,
   dequantize: 'it reads stored integers',
   dynamicRound: ROUNDS,
   erf: NO_RULE,
@@ -185,7 +188,6 @@ export const refused: { readonly [O in OpName]?: string } = {
   pick: UNKNOWN,
   quantize: ROUNDS,
   rsqrt: NO_RULE,
-  sigmoid: NO_RULE,
   sqrt: NO_RULE,
 };
 

@@ -1,8 +1,9 @@
 import { MbertError } from '../errors.ts';
 import { Graph, type Node } from './graph.ts';
 import type { Attr, Attrs } from './op.ts';
+import { opDef } from './ops/index.ts';
 import { type Dim, product, type Shape } from './shape.ts';
-import type { DType, TensorType } from './tensor.ts';
+import { convertTensor, type DType, type TensorType } from './tensor.ts';
 
 /** Values of symbols: a size or another symbol for each. */
 export type Sizes = { readonly [symbol: string]: Dim };
@@ -11,12 +12,13 @@ export type Sizes = { readonly [symbol: string]: Dim };
 export interface CopyOptions {
   /** Values of symbols; a symbol that has none stays. */
   readonly bindings?: Sizes;
-  /** Dtype of the inputs that hold ids and masks: formats differ in what they take. */
+  /** Dtype of the inputs that hold ids and masks, and of what is computed from them: formats differ in what they take. */
   readonly indexType?: 'i32' | 'i64' | undefined;
 }
 
 /** Copies a graph over the same tensors, so that passes may change the copy, with some symbols bound. */
-export function copyGraph(graph: Graph, { bindings = {}, indexType }: CopyOptions = {}): Graph {
+export function copyGraph(graph: Graph, options: CopyOptions = {}): Graph {
+  const { bindings = {}, indexType } = options;
   const copy = new Graph(graph.name);
   const copies = new Map<Node, Node>();
   for (const input of graph.inputs) {
@@ -24,7 +26,7 @@ export function copyGraph(graph: Graph, { bindings = {}, indexType }: CopyOption
     copies.set(input, copy.input(input.name, { ...input.type, dtype, shape: bindShape(input.type.shape, bindings) }));
   }
   for (const node of graph.nodes()) {
-    if (!copies.has(node)) copies.set(node, copyNode(copy, node, copies, bindings));
+    if (!copies.has(node)) copies.set(node, copyNode(copy, node, copies, options));
   }
   for (const { name, node } of graph.outputs) copy.output(name, copies.get(node) as Node);
   return copy;
@@ -35,16 +37,33 @@ function isIndex(dtype: DType): boolean {
 }
 
 /** Copies one node over the copies of its inputs. */
-export function copyNode(copy: Graph, node: Node, copies: ReadonlyMap<Node, Node>, bindings: Sizes): Node {
+export function copyNode(
+  copy: Graph,
+  node: Node,
+  copies: ReadonlyMap<Node, Node>,
+  { bindings = {}, indexType }: CopyOptions,
+): Node {
   if (node.op === 'input') throw new MbertError('INVALID_GRAPH', `${node.name}: is an input of another graph`);
   if (node.op === 'constant') return copy.constant(node.tensor, node.name, node.type.quant);
   const attrs: Record<string, Attr> = {};
   for (const [key, value] of Object.entries(node.attrs as Attrs)) attrs[key] = bindAttr(key, value, bindings);
-  const inputs = node.inputs.map((input) => copies.get(input) as Node);
+  if (node.op === 'cast' && indexType && isIndex(node.attrs.to)) attrs['to'] = indexType;
+  const own = node.inputs.map((input) => copies.get(input) as Node);
+  const inputs = opDef(node.op).tokens === 'elementwise' ? asOneIndexType(copy, own) : own;
   const copied = copy.add(node.op, inputs, attrs as never, node.name);
   const type: TensorType = node.type;
   if (type.quant) copy.setType(copied, { ...type, shape: copied.type.shape });
   return copied;
+}
+
+/** Converts constant integers to the type of the integers of the run that they meet. */
+function asOneIndexType(copy: Graph, inputs: readonly Node[]): readonly Node[] {
+  const dtype = inputs.find((input) => input.op !== 'constant' && isIndex(input.type.dtype))?.type.dtype;
+  if (dtype === undefined) return inputs;
+  return inputs.map((input) => {
+    const differs = input.op === 'constant' && isIndex(input.type.dtype) && input.type.dtype !== dtype;
+    return differs ? copy.constant(convertTensor(input.tensor, dtype), input.name) : input;
+  });
 }
 
 /** Binds the symbols of attributes that hold dimensions: shapes, and a slice's end. */

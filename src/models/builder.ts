@@ -1,30 +1,9 @@
 import type { Call, Constant, Graph, Node } from '../ir/graph.ts';
 import type { AttrsOf, OpName } from '../ir/ops/index.ts';
 import { type Dim, product } from '../ir/shape.ts';
-import { scalarTensor } from '../ir/tensor.ts';
+import { integerTensor, scalarTensor } from '../ir/tensor.ts';
 import { readRange, roundToRange, roundWeight, type TrainedRange } from './fake-quant.ts';
 import type { Weights } from './weights.ts';
-
-/** Activation functions that `hidden_act` names. */
-export type Activation = 'relu' | 'relu6' | 'gelu' | 'gelu-tanh';
-
-/** Activations by transformers' names (ACT2FN); gelu_fast and gelu_new spell one formula in two ways. */
-export const ACTIVATIONS: ReadonlyMap<string, Activation> = new Map([
-  ['relu', 'relu'],
-  ['gelu', 'gelu'],
-  ['gelu_python', 'gelu'],
-  ['gelu_new', 'gelu-tanh'],
-  ['gelu_fast', 'gelu-tanh'],
-  ['gelu_pytorch_tanh', 'gelu-tanh'],
-  ['relu6', 'relu6'],
-]);
-
-/** Activations by google-research's names (get_activation): its gelu is the approximation by tanh. */
-export const GOOGLE_ACTIVATIONS: ReadonlyMap<string, Activation> = new Map([
-  ['relu', 'relu'],
-  ['relu6', 'relu6'],
-  ['gelu', 'gelu-tanh'],
-]);
 
 /**
  * Ways to keep padding out of attention: by -10000 added to its scores, or as mobilebert/modeling.py does it, by
@@ -39,23 +18,41 @@ export interface Builder {
   /** Number of sequences of a run: the batch, times the choices where there are several for each. */
   readonly rows: Dim;
   readonly sequence: Dim;
-  /** Ids of tokens, [rows, sequence]. */
+  /** Ids of tokens, [rows, sequence], of `indexType`. */
   readonly tokenIds: Node;
+  readonly indexType: 'i32' | 'i64';
   readonly tokenTypes: Node | undefined;
   readonly mask: AttentionMask;
   /** Nodes of weights, one for each however often it is used: tied embeddings stay tied. */
   readonly constants: Map<string, Constant>;
+  /** Names a node by its module's path; absent, it is the path. Layers that share a module have names of their own. */
+  readonly nodeName?: (path: string) => string;
 }
 
 /** Adds a node under its module's path. */
 export function add<O extends OpName>(
-  { graph }: Builder,
+  { graph, nodeName }: Builder,
   name: string,
   op: O,
   inputs: readonly Node[],
   attrs?: Partial<AttrsOf<O>>,
 ): Call<O> {
-  return graph.add(op, inputs, attrs, name);
+  return graph.add(op, inputs, attrs, nodeName?.(name) ?? name);
+}
+
+/** Adds integers to count and look up with, of the type that token ids have. */
+export function indices(
+  { graph, indexType }: Builder,
+  name: string,
+  values: readonly number[],
+  shape: readonly number[] = [values.length],
+): Constant {
+  return graph.constant(integerTensor(indexType, values, shape), name);
+}
+
+/** Adds a number that is no weight, named as a node is. */
+export function scalar({ graph, nodeName }: Builder, name: string, value: number): Constant {
+  return graph.constant(scalarTensor(value), nodeName?.(name) ?? name);
 }
 
 export function weight(builder: Builder, name: string, shape: readonly number[]): Constant {
@@ -105,29 +102,25 @@ export function noNorm(builder: Builder, name: string, x: Node): Node {
   return add(builder, name, 'add', [round(builder, `${name}.product_range`, product), beta]);
 }
 
-/** Adds an activation, named after it, beside the module `name` whose output it takes. */
-export function activate(builder: Builder, name: string, x: Node, activation: Activation): Node {
-  if (activation === 'relu') return add(builder, `${name}.relu`, 'relu', [x]);
-  if (activation === 'relu6') return relu6(builder, name, x);
-  return add(builder, `${name}.gelu`, 'gelu', [x], { tanh: activation === 'gelu-tanh' });
-}
-
-/** Adds min(relu(x), 6) = relu(x) - relu(x - 6). */
-function relu6(builder: Builder, name: string, x: Node): Node {
-  const six = builder.graph.constant(scalarTensor(6), `${name}.six`);
-  const above = add(builder, `${name}.above`, 'relu', [add(builder, `${name}.less`, 'sub', [x, six])]);
-  return add(builder, `${name}.relu6`, 'sub', [add(builder, `${name}.relu`, 'relu', [x]), above]);
-}
-
 /** Looks rows of `name.weight` [count, width] up by ids [rows, sequence]. */
 export function embed(builder: Builder, name: string, ids: Node, count: number, width: number): Node {
   return add(builder, name, 'gather', [weight(builder, `${name}.weight`, [count, width]), ids], { axis: 0 });
 }
 
-/** Embeddings [sequence, width] of positions 0, 1, …, of which `name.weight` [count, width] has one a row. */
-export function embedPositions(builder: Builder, name: string, count: number, width: number): Node {
-  const table = weight(builder, `${name}.weight`, [count, width]);
+/**
+ * Embeddings [sequence, width] of positions 0, 1, …, of which `name.weight` [count, width] has one a row. What is the same
+ * `everywhere` is added to the table, not to every token.
+ */
+export function embedPositions(builder: Builder, name: string, count: number, width: number, everywhere?: Node): Node {
+  const own = weight(builder, `${name}.weight`, [count, width]);
+  const table = everywhere === undefined ? own : add(builder, `${name}.moved`, 'add', [own, everywhere]);
   return add(builder, name, 'slice', [table], { axis: 0, start: 0, end: builder.sequence });
+}
+
+/** First row [1, width] of `name.weight` [count, width], which stands for an input that nobody gives. */
+export function firstRow(builder: Builder, name: string, count: number, width: number): Node {
+  const table = weight(builder, `${name}.weight`, [count, width]);
+  return add(builder, name, 'slice', [table], { axis: 0, start: 0, end: 1 });
 }
 
 /** Vector [rows, hidden] of the first token, as poolers take it. */
@@ -157,7 +150,7 @@ export function attend(builder: Builder, name: string, { query, key, value, head
     transposeB: true,
   });
   const rounded = round(builder, `${name}.products_range`, products);
-  const scale = builder.graph.constant(scalarTensor(1 / Math.sqrt(size)), `${name}.scale`);
+  const scale = scalar(builder, `${name}.scale`, 1 / Math.sqrt(size));
   const masked = maskScores(builder, name, add(builder, `${name}.scores`, 'mul', [rounded, scale]));
   const probabilities = add(builder, `${name}.probabilities`, 'softmax', [masked], { axis: -1 });
   const product = add(builder, `${name}.mixed`, 'matmul', [probabilities, split('value', value)]);
@@ -182,7 +175,7 @@ const LEAST_SCORE = -6;
 
 /** Adds max(x, least) = relu(x - least) + least. */
 function atLeast(builder: Builder, name: string, x: Node, least: number): Node {
-  const constant = builder.graph.constant(scalarTensor(least), `${name}.least`);
+  const constant = scalar(builder, `${name}.least`, least);
   const above = add(builder, `${name}.above`, 'relu', [add(builder, `${name}.moved`, 'sub', [x, constant])]);
   return add(builder, name, 'add', [above, constant]);
 }

@@ -18,6 +18,8 @@ export interface ConfigReader {
   readonly path: string;
   /** Reads a positive integer. */
   size(key: string, fallback: number): ClaimedSize;
+  /** Reads an integer from 0 on. */
+  index(key: string, fallback: number): number;
   /** Reads a positive number. */
   positive(key: string, fallback: number): number;
   flag(key: string, fallback: boolean): boolean;
@@ -47,6 +49,12 @@ export function readConfig(config: JsonObject, path: string): ConfigReader {
       }
       refuse(key, `must be a positive integer${isTooLarge(value) ? ` up to ${MAX_SIZE}` : ''}, got ${jsonText(value)}`);
       return { key, value: fallback, isDefault: true };
+    },
+    index(key, fallback) {
+      const value = config.get(key) ?? fallback;
+      if (typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= MAX_SIZE) return value;
+      refuse(key, `must be an integer from 0 to ${MAX_SIZE}, got ${jsonText(value)}`);
+      return fallback;
     },
     positive(key, fallback) {
       const value = config.get(key) ?? fallback;

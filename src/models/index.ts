@@ -3,22 +3,50 @@ import type { Checkpoint } from '../formats/checkpoint.ts';
 import { jsonText } from '../formats/json.ts';
 import { Graph } from '../ir/graph.ts';
 import { type Dim, product } from '../ir/shape.ts';
-import type { Architecture, Model } from './architecture.ts';
+import { albert } from './albert.ts';
+import type { Architecture, Model, Task } from './architecture.ts';
 import { bert } from './bert.ts';
 import { attentionMask, type Builder, joinChoices, type MaskStyle } from './builder.ts';
 import { checkClaims } from './claims.ts';
 import { readArchitectureName, readConfig, readLabels } from './config.ts';
 import { distilbert } from './distilbert.ts';
-import { heads, TASKS, type Task, taskOfClass, taskOfWeights } from './heads.ts';
+import { electra } from './electra.ts';
+import { ernie } from './ernie.ts';
+import { buildHead, TASKS, taskOfClass, taskOfWeights } from './heads.ts';
+import { megatronBert } from './megatron-bert.ts';
 import { mobilebert } from './mobilebert.ts';
+import { mpnet } from './mpnet.ts';
 import { type NamedCheckpoint, underTorchNames } from './names/index.ts';
+import { rembert } from './rembert.ts';
+import { camembert, data2vecText, roberta, xlmRoberta } from './roberta.ts';
+import { robertaPreLayerNorm } from './roberta-prelayernorm.ts';
 import { openWeights, type Weights } from './weights.ts';
 
-export type { Task } from './heads.ts';
+export type { Task } from './architecture.ts';
 export { TASKS } from './heads.ts';
 
 /** Families of models that mbert builds from weights. */
-export const architectures: readonly Architecture[] = [mobilebert, bert, distilbert];
+export const architectures: readonly Architecture[] = [
+  mobilebert,
+  bert,
+  distilbert,
+  roberta,
+  xlmRoberta,
+  camembert,
+  data2vecText,
+  robertaPreLayerNorm,
+  electra,
+  albert,
+  mpnet,
+  ernie,
+  rembert,
+  megatronBert,
+];
+
+/** Reasons for refusing families that look like these and compute something else. */
+const REFUSED: ReadonlyMap<unknown, string> = new Map([
+  ['convbert', 'half of its attention is convolutions whose kernels are computed from each token'],
+]);
 
 /** Facts that a checkpoint's config tells. */
 interface ModelDescription {
@@ -67,7 +95,7 @@ export function buildModel(source: Checkpoint, options: BuildOptions): BuiltMode
   const checkpoint = underTorchNames(source);
   const weights = openWeights(checkpoint);
   const { architecture, model, task, labels, labelWarning, scope } = readModel(checkpoint, options.task, weights);
-  checkLength(options.sequenceLength, model.maxPositions);
+  checkLength(options.sequenceLength, model.maxPositions, checkpoint);
   checkClaims(checkpoint, model.sizes(scope), model.counts(scope));
   const graph = new Graph(architecture.modelType);
   const choices = task === 'multiple-choice' ? (options.choices ?? 'choices') : undefined;
@@ -77,9 +105,8 @@ export function buildModel(source: Checkpoint, options: BuildOptions): BuiltMode
   const hidden = model.encode(builder, scope);
   const encoderProblems = weights.problemCount();
   const headWarnings: string[] = [];
-  heads[task].build({
+  buildHead(task, {
     builder,
-    architecture,
     model,
     scope,
     hidden,
@@ -117,11 +144,11 @@ function readModel(checkpoint: NamedCheckpoint, wanted: Task | undefined, weight
   const { config, configPath, tensors, origin } = checkpoint;
   const architecture = findArchitecture(checkpoint);
   const reader = readConfig(config, configPath);
-  const model = architecture.read(reader, origin);
   const task = wanted ?? findTask(checkpoint, architecture, weights);
+  const model = architecture.read(reader, origin, task);
   const classes = task.endsWith('-classification') ? readLabels(config, reader) : undefined;
   reader.finish();
-  const prefix = `${architecture.modelType}.`;
+  const prefix = `${architecture.module}.`;
   const hasPrefix = [...tensors.keys()].some((name) => name.startsWith(prefix));
   const labelWarning = classes?.warning === undefined ? [] : [`${configPath}: ${classes.warning}`];
   return { architecture, model, task, labels: classes?.names, labelWarning, scope: hasPrefix ? prefix : '' };
@@ -129,19 +156,20 @@ function readModel(checkpoint: NamedCheckpoint, wanted: Task | undefined, weight
 
 function findArchitecture({ config, configPath, tensors }: Checkpoint): Architecture {
   const type = config.get('model_type');
-  const architecture = architectures.find(({ modelType }) =>
-    type === undefined ? [...tensors.keys()].some((name) => name.startsWith(`${modelType}.`)) : modelType === type,
+  const architecture = architectures.find(({ modelType, module }) =>
+    type === undefined ? [...tensors.keys()].some((name) => name.startsWith(`${module}.`)) : modelType === type,
   );
   if (architecture !== undefined) return architecture;
+  const reason = REFUSED.get(type);
   const problem = type === undefined ? 'is absent' : `${jsonText(type)} is not supported`;
-  throw new MbertError('UNSUPPORTED', `${configPath}: model_type: ${problem}`, {
+  throw new MbertError('UNSUPPORTED', `${configPath}: model_type: ${problem}${reason ? `: ${reason}` : ''}`, {
     hint: `supported: ${architectures.map(({ modelType }) => modelType).join(', ')}`,
   });
 }
 
-function findTask({ config, configPath }: Checkpoint, { predictions }: Architecture, weights: Weights): Task {
+function findTask({ config, configPath }: Checkpoint, architecture: Architecture, weights: Weights): Task {
   const className = readArchitectureName(config);
-  const task = className === undefined ? taskOfWeights(weights, predictions) : taskOfClass(className);
+  const task = className === undefined ? taskOfWeights(weights, architecture) : taskOfClass(className, architecture);
   if (task !== undefined) return task;
   const problem =
     className === undefined ? 'is absent, and the weights fit several tasks' : `${className} is not supported`;
@@ -150,11 +178,14 @@ function findTask({ config, configPath }: Checkpoint, { predictions }: Architect
   });
 }
 
-function checkLength(sequenceLength: Dim, maxPositions: number): void {
+function checkLength(sequenceLength: Dim, maxPositions: number, { config }: Checkpoint): void {
   if (typeof sequenceLength === 'string' || sequenceLength <= maxPositions) return;
+  const rows = config.get('max_position_embeddings') ?? maxPositions;
+  const limit = `max_position_embeddings ${maxPositions}`;
+  const kept = `${maxPositions} tokens that max_position_embeddings ${jsonText(rows)} leaves room for`;
   throw new MbertError(
     'USAGE',
-    `--sequence-length: ${sequenceLength} is more than the model's max_position_embeddings ${maxPositions}`,
+    `--sequence-length: ${sequenceLength} is more than the ${rows === maxPositions ? `model's ${limit}` : kept}`,
   );
 }
 
@@ -182,6 +213,7 @@ function openBuilder(graph: Graph, weights: Weights, inputs: ModelInputs): Build
     rows,
     sequence: sequenceLength,
     tokenIds,
+    indexType,
     tokenTypes: takesTokenTypes ? input('token_type_ids') : undefined,
     mask: attentionMask(graph, attended, rows, sequenceLength, mask),
     constants: new Map(),
@@ -189,8 +221,8 @@ function openBuilder(graph: Graph, weights: Weights, inputs: ModelInputs): Build
 }
 
 /** Hint of a task that the file can be converted for: transformers would fill a missing head with random numbers. */
-function headHint(weights: Weights, { predictions }: Architecture, task: Task): string {
-  const fits = taskOfWeights(weights, predictions) ?? 'features';
+function headHint(weights: Weights, architecture: Architecture, task: Task): string {
+  const fits = taskOfWeights(weights, architecture) ?? 'features';
   const other = fits === task ? 'features' : fits;
   const what = other === 'features' ? 'converts the encoder without a head' : 'is what the weights fit';
   return `--task ${other} ${what}`;

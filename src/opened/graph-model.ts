@@ -1,7 +1,8 @@
 import { MbertError } from '../errors.ts';
 import type { GraphSource } from '../importers/importer.ts';
 import { copyGraph } from '../ir/copy-graph.ts';
-import type { Graph } from '../ir/graph.ts';
+import type { Graph, Node } from '../ir/graph.ts';
+import { scalarOf } from '../ir/match.ts';
 import type { Dim } from '../ir/shape.ts';
 import type { Task } from '../models/index.ts';
 import { type ShapeOptions, type Size, sizesFor } from '../options/shape.ts';
@@ -69,15 +70,32 @@ function taskOf(graph: Graph): Task | undefined {
   return names.has('start_logits') && names.has('end_logits') ? 'qa' : undefined;
 }
 
-/** The rows of the position table, which is sliced to the length of a run; for a model of fixed length, that length. */
+/**
+ * The rows of the position table, which is sliced to the length of a run; of a table that is read by counted tokens, those
+ * behind the row of padding. For a model of fixed length, that length.
+ */
 function positionsOf(graph: Graph): number {
   for (const node of graph.nodes()) {
-    if (node.op === 'slice' && typeof node.attrs.end === 'string' && node.inputs[0]?.op === 'constant') {
-      return node.inputs[0].tensor.shape[0] ?? 0;
-    }
+    const [table, indices] = node.inputs;
+    if (table?.op !== 'constant' || table.tensor.shape.length < 2) continue;
+    const rows = table.tensor.shape[0] ?? 0;
+    if (node.op === 'slice' && typeof node.attrs.end === 'string') return rows;
+    const padding = node.op === 'gather' ? paddingRow(indices) : undefined;
+    if (padding !== undefined) return rows - padding - 1;
   }
   const length = graph.inputs[0]?.type.shape.at(-1);
   return typeof length === 'number' ? length : Number.MAX_SAFE_INTEGER;
+}
+
+/** What is added to counted tokens where they are rows of a table. */
+function paddingRow(indices: Node | undefined): number | undefined {
+  let node = indices;
+  while (node?.op === 'cast' || node?.op === 'reshape') node = node.inputs[0];
+  if (node?.op !== 'add') return undefined;
+  const offset = node.inputs.find((input) => input.op === 'constant');
+  const counted = node.inputs.find((input) => input !== offset);
+  const isCounted = counted?.op === 'mul' && counted.inputs.some(({ op }) => op === 'cumulativeSum');
+  return offset && isCounted ? (scalarOf(offset) ?? undefined) : undefined;
 }
 
 /**

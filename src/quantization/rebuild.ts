@@ -73,7 +73,7 @@ class Rebuilder {
   readonly #floats = new Map<Node, Node>();
   /** Quantized copies by the old nodes. */
   readonly #integers = new Map<Node, Node>();
-  readonly #weights = new Map<string, Constant>();
+  readonly #weights = new Map<string, Constant[]>();
 
   constructor(plan: Plan, options: RebuildOptions) {
     this.#plan = plan;
@@ -183,15 +183,20 @@ class Rebuilder {
     return constant;
   }
 
-  /** Builds a stored weight. One that several nodes share is stored once, as the first of them needs it. */
+  /**
+   * Builds a stored weight. One that several nodes share is stored once, as the first of them needs it; where a bias needs
+   * larger scales than these, once more.
+   */
   #stored(node: Call, weight: Constant, options: WeightOptions): Constant {
-    const key = `${weight.name} ${options.dtype} ${options.granularity}`;
-    const known = this.#weights.get(key);
-    if (known && !options.leastScales) return known;
+    const { leastScales } = options;
+    const key = `${weight.name} ${options.dtype} ${options.granularity}${leastScales ? ' with biases' : ''}`;
+    const known = this.#weights.get(key) ?? [];
+    const fitting = known.find(({ type }) => !leastScales || holdsScales(type.quant as Quant, leastScales));
+    if (fitting) return fitting;
     const { tensor, quant } =
       this.#options.roundWeight?.(node, weight, options) ?? quantizeWeight(weight.tensor, options);
     const constant = this.#graph.constant(tensor, weight.name, quant);
-    if (!options.leastScales) this.#weights.set(key, constant);
+    this.#weights.set(key, [...known, constant]);
     return constant;
   }
 
@@ -207,4 +212,9 @@ class Rebuilder {
     const tensor = correctedBias(weight.tensor, rounded, bias?.tensor, mean);
     return this.#graph.constant(tensor, bias?.name ?? `${node.name}.bias`);
   }
+}
+
+function holdsScales(quant: Quant, least: Float64Array): boolean {
+  const scales = quant.per === 'tensor' ? [quant.scale] : [...quant.scales];
+  return scales.every((scale, group) => scale >= Math.fround(least[group] ?? 0));
 }

@@ -17,6 +17,8 @@ export const graphs: readonly (readonly [string, string])[] = [
   ['concat', 'graph g (a: f32[batch, 3, 4], b: f32[batch, 3, 2]) y = concat(a, b, a) return out: y'],
   ['conv1d', 'graph g (a: f32[batch, sequence, 4]) y = conv1d(a, w f32[5, 3, 4] #1, b f32[5] #2) return out: y'],
   ['conv1d', 'graph g (a: f32[batch, sequence, 4]) y = conv1d(a, w f32[5, 1, 4] #1) return out: y'],
+  ['cumulativeSum', 'graph g (a: i64[batch, 4]) y = cumulativeSum(a) return out: y'],
+  ['cumulativeSum', 'graph g (a: f32[batch, sequence, 4]) y = cumulativeSum(a) {axis: 1} return out: y'],
   ['div', 'graph g (a: f32[batch, 4]) y = div(a, c f32[] {8}) return out: y'],
   [
     'dequantize',

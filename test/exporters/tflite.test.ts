@@ -87,6 +87,14 @@ const OPS: readonly (readonly [string, string])[] = [
   ['gather of rows', 'y = gather(t f32[4, 5] #1, i)'],
   ['gather of columns', 'y = gather(x, i) {axis: 1}'],
   ['gather of integers', 'g = gather(t i32[4] {7, 8, 9, 6}, i) y = cast(g) {to: f32}'],
+  ['cumulativeSum', 'y = cumulativeSum(x) {axis: 1}'],
+  ['cumulativeSum of integers', 's = cumulativeSum(i) y = cast(s) {to: f32}'],
+  ['compare with equal', 'e = compare(i, one i32[] {1}) y = cast(e) {to: f32}'],
+  ['compare with less', 'e = compare(x, c f32[] {0}) {test: less} y = cast(e) {to: f32}'],
+  ['compare with lessOrEqual', 'e = compare(i, one i32[] {1}) {test: lessOrEqual} y = cast(e) {to: f32}'],
+  ['compare with greater', 'e = compare(x, c f32[8] #1) {test: greater} y = cast(e) {to: f32}'],
+  ['compare with greaterOrEqual', 'e = compare(i, one i32[] {1}) {test: greaterOrEqual} y = cast(e) {to: f32}'],
+  ['not', 'e = compare(i, one i32[] {1}) n = not(e) y = cast(n) {to: f32}'],
   ['cast', 'c = cast(i) {to: f32} y = sub(one f32[] {1}, c)'],
 ];
 

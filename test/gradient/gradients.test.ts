@@ -22,6 +22,7 @@ const CASES: readonly (readonly [string, string, string])[] = [
   ['div', 'a: f32[batch, 3], b: f32[3]', 'y = div(a, b)'],
   ['relu', 'x: f32[4, 5]', 'y = relu(x)'],
   ['tanh', 'x: f32[4, 5]', 'y = tanh(x)'],
+  ['sigmoid', 'x: f32[4, 5]', 'y = sigmoid(x)'],
   ['gelu by erf', 'x: f32[4, 5]', 'y = gelu(x)'],
   ['gelu by tanh', 'x: f32[4, 5]', 'y = gelu(x) {tanh: true}'],
   ['softmax along a known axis', 'x: f32[batch, 5]', 'y = softmax(x)'],

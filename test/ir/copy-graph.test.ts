@@ -77,3 +77,23 @@ test('an input of another graph cannot be copied by itself', () => {
     expect.objectContaining({ code: 'INVALID_GRAPH', message: 'ids: is an input of another graph' }),
   );
 });
+
+test.each(['i32', 'i64'] as const)('computes with ids in %s wherever they are computed with', (indexType) => {
+  const copy = copyGraph(
+    graphOf(`graph g (ids: ${indexType === 'i32' ? 'i64' : 'i32'}[4])
+  e = compare(ids, pad ${indexType === 'i32' ? 'i64' : 'i32'}[] {1})
+  n = not(e)
+  t = cast(n) {to: ${indexType === 'i32' ? 'i64' : 'i32'}}
+  p = add(t, pad)
+  y = gather(table f32[9, 2] #1, p)
+return y: y`),
+    { indexType },
+  );
+  verifyGraph(copy, 'copy');
+  expect(graphText(copy).split('\n').slice(1, 5)).toEqual([
+    `  e = compare(ids, pad ${indexType}[] {1})  bool[4]`,
+    '  n = not(e)  bool[4]',
+    `  t = cast(n) {to: ${indexType}}  ${indexType}[4]`,
+    expect.stringContaining(`  ${indexType}[4]`),
+  ]);
+});

@@ -39,10 +39,10 @@ describe('config.json is refused', () => {
   });
 
   test('with all of its problems at once, a line each', async () => {
-    const config = { hidden_size: -1, hidden_act: 'silu', trigram_input: 'yes' };
+    const config = { hidden_size: -1, hidden_act: 'swiglu', trigram_input: 'yes' };
     expect((await problemsOf('hf-qa', config)).split('\n')).toEqual([
       'config.json: hidden_size: must be a positive integer, got -1',
-      expect.stringMatching(/^config\.json: hidden_act: "silu" is not supported; supported: relu, /),
+      expect.stringMatching(/^config\.json: hidden_act: "swiglu" is not supported; supported: relu, /),
       'config.json: trigram_input: must be true or false, got "yes"',
     ]);
   });

@@ -5,6 +5,7 @@ import { sqnr } from '../../src/metrics/metrics.ts';
 import { convert } from '../../src/pipelines/convert/convert.ts';
 import { runtimeFor } from '../../src/runtimes/index.ts';
 import { CHECKPOINTS, fixture, readArray, readManifest } from '../models/corpus.ts';
+import { unpacked } from '../unpacked.ts';
 import { temporaryFolder } from './written.ts';
 
 const folder = temporaryFolder();
@@ -20,7 +21,7 @@ async function runWritten(name: string, target: 'onnx' | 'tflite', dtype: 'f32' 
       ? { batch: 'dynamic' as const }
       : { batch, sequenceLength: ids.shape.at(-1), choices: ids.shape.length === 3 ? choices : undefined };
   const output = join(folder, `${name}.${dtype}.${target}`);
-  const { results } = await convert({ source: fixture(name), output, dtype, ...shapes });
+  const { results } = await convert({ source: unpacked(fixture(name)), output, dtype, ...shapes });
   const session = await runtimeFor(output).load(output, { threads: 1 });
   const feeds = new Map(session.inputs.map((input) => [input.name, readArray(name, inputs[input.name]?.file ?? '')]));
   const outputs = await session.run(feeds);

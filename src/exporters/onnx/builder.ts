@@ -142,6 +142,11 @@ export class OnnxBuilder {
     return this.once(`f32_${value}`, (name) => this.constant(name, scalarTensor(value)));
   }
 
+  /** Writes an int64 constant of rank 0, once. */
+  integer(value: number): string {
+    return this.once(`i64_scalar_${value}`, (name) => this.constant(name, integerTensor('i64', [value], [])));
+  }
+
   /** Writes an int64 vector, once. */
   integers(values: readonly number[]): string {
     return this.once(`i64_${values.join('_')}`, (name) => this.constant(name, integerTensor('i64', values)));

@@ -23,6 +23,7 @@ export const lowerings: Lowerings = {
   compare: (node, out) => out.result(node, COMPARISONS[node.attrs.test], values(node, out)),
   concat: (node, out) => out.result(node, 'Concat', values(node, out), { axis: { int: node.attrs.axis } }),
   conv1d,
+  cumulativeSum: (node, out) => out.result(node, 'CumSum', [...values(node, out), out.integer(node.attrs.axis)]),
   dequantize,
   div: all('Div'),
   dynamicRound,

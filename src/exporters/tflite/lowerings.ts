@@ -45,6 +45,12 @@ export const lowerings: { readonly [O in OpName]?: Lowering<O> } = {
     return out.op('MEAN', [...operands(node, out), axes], node, { kind: 'ReducerOptions', value });
   },
   gather: lowerGather,
+  compare: (node, out) => out.op(COMPARISONS[node.attrs.test], operands(node, out), node),
+  not: unary('LOGICAL_NOT'),
+  cumulativeSum(node, out) {
+    const axis = out.integers('axis', [axisIn(node)], []);
+    return out.op('CUMSUM', [...operands(node, out), axis], node, { kind: 'CumsumOptions', value: {} });
+  },
   quantize: lowerQuantize,
   dequantize: lowerDequantize,
   dynamicRound: lowerDynamicRound,
@@ -66,20 +72,26 @@ export const lowerings: { readonly [O in OpName]?: Lowering<O> } = {
   shift: lowerShift,
 };
 
+const COMPARISONS = {
+  equal: 'EQUAL',
+  less: 'LESS',
+  lessOrEqual: 'LESS_EQUAL',
+  greater: 'GREATER',
+  greaterOrEqual: 'GREATER_EQUAL',
+} as const;
+
 const NO_BUILTIN = 'no builtin operator computes it; mbert passes lists what may rewrite it';
 const NOT_WRITTEN = 'mbert writes no operator for it; mbert passes lists what may rewrite it';
 
 /** TFLite has no ERF, only GELU as a whole. Most others are in what exporters make masks of, which passes rewrite. */
 export const refused: Refusals = {
   and: NOT_WRITTEN,
-  compare: NOT_WRITTEN,
   erf: NO_BUILTIN,
   expand: NOT_WRITTEN,
   foreign: NO_BUILTIN,
   isNan: NO_BUILTIN,
   maximum: NOT_WRITTEN,
   minimum: NOT_WRITTEN,
-  not: NOT_WRITTEN,
   or: NOT_WRITTEN,
   pick: NO_BUILTIN,
   where: NOT_WRITTEN,
@@ -151,13 +163,15 @@ function lowerNoNorm(node: Call<'noNorm'>, out: TfliteBuilder): number {
 
 /**
  * Lowers rows as floats to EMBEDDING_LOOKUP, the fastest front measured, of float tables as of integer ones, with ids
- * in one dimension as GPU delegates want them; all else is GATHER. An id outside the table stops LiteRT's run; in
- * WebAssembly the run then returns garbage.
+ * in one dimension as GPU delegates want them; all else is GATHER, also a result that could not be shaped back because
+ * two of its sizes are known only at run time. An id outside the table stops LiteRT's run; in WebAssembly the run then
+ * returns garbage.
  */
 function lowerGather(node: Call<'gather'>, out: TfliteBuilder): number {
   const [table, indices] = node.inputs as [Node, Node];
   const axis = axisIn(node);
-  const isRows = axis === 0 && table.type.shape.length === 2 && node.type.dtype === 'f32';
+  const isShapedBack = node.type.shape.filter((dim) => typeof dim === 'string').length < 2;
+  const isRows = axis === 0 && table.type.shape.length === 2 && node.type.dtype === 'f32' && isShapedBack;
   if (!isRows) {
     const inputs = [out.value(table), out.value(indices)];
     return out.op('GATHER', inputs, node, { kind: 'GatherOptions', value: { axis } });

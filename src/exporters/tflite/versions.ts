@@ -121,6 +121,7 @@ const table = {
     [4, '2.18.0', any(reads('i4', 1), hasChannels(1))],
     [1, '1.13.0'],
   ],
+  EQUAL: [[1, '1.14.0']],
   FULLY_CONNECTED: [
     [13, '2.18.0', all(reads('i16'), reads('i4', 1))],
     // Before version 12, kernels of f32 took the first scale for all channels.
@@ -144,6 +145,11 @@ const table = {
     [2, '2.9.0', reads('i8')],
     [1, '2.9.0'],
   ],
+  GREATER: [[1, '1.14.0']],
+  GREATER_EQUAL: [[1, '1.14.0']],
+  LESS: [[1, '1.14.0']],
+  LESS_EQUAL: [[1, '1.14.0']],
+  LOGICAL_NOT: [[1, '1.11.0']],
   LOGISTIC: byDtype('1.14.0', '1.14.0', '2.3.0'),
   MEAN: byDtype('1.6.0', '1.14.0', '2.4.0'),
   MUL: [

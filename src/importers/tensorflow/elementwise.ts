@@ -13,6 +13,7 @@ export const elementwiseLowerings: { readonly [op: string]: Lowering } = {
   AddV2: binary('add'),
   BiasAdd: (node, out) => (node.attributes.text('data_format') === 'NCHW' ? null : binary('add')(node, out)),
   Cast: cast,
+  Cumsum: cumulativeSum,
   Div: binary('div'),
   Equal: compare('equal'),
   Erf: unary('erf'),
@@ -76,6 +77,15 @@ function compare(test: Comparison): Lowering {
 /** The square x∘x. */
 function squared(node: FlatNode, out: TfBuilder, x: Node | null): Value | null {
   return x && out.add(node, 'mul', [x, x]);
+}
+
+/** What comes before each element is the sum up to it without the element itself. */
+export function cumulativeSum(node: FlatNode, out: TfBuilder): Value | null {
+  const x = out.tensor(node, 0);
+  const [axis, ...others] = out.integers(node, 1) ?? [];
+  if (x === null || axis === undefined || others.length > 0 || node.attributes.bool('reverse')) return null;
+  if (!node.attributes.bool('exclusive')) return out.add(node, 'cumulativeSum', [x], { axis });
+  return out.add(node, 'sub', [out.step(node, 'inclusive', 'cumulativeSum', [x], { axis }), x]);
 }
 
 function addAll(node: FlatNode, out: TfBuilder): Value | null {

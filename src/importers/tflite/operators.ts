@@ -33,6 +33,10 @@ export const translations: { readonly [B in BuiltinOperator]?: Translation } = {
   CAST: { op: 'CAST' },
   CONCATENATION: { op: 'CONCATENATION', attributes: (options) => ({ axis: integer(options, 'axis') }) },
   CONV_2D: { op: 'CONV_2D', attributes: plain },
+  CUMSUM: {
+    op: 'CUMSUM',
+    attributes: (options) => ({ exclusive: options['exclusive'] === true, reverse: options['reverse'] === true }),
+  },
   DEQUANTIZE: { op: 'DEQUANTIZE' },
   DIV: { op: 'RealDiv' },
   EMBEDDING_LOOKUP: { op: 'EMBEDDING_LOOKUP' },

@@ -5,6 +5,7 @@ import { cast } from './cast.ts';
 import { compare } from './compare.ts';
 import { concat } from './concat.ts';
 import { conv1d } from './conv1d.ts';
+import { cumulativeSum } from './cumulative-sum.ts';
 import { dequantize } from './dequantize.ts';
 import { div } from './div.ts';
 import { dynamicRound } from './dynamic-round.ts';
@@ -48,6 +49,7 @@ export const ops = {
   compare,
   concat,
   conv1d,
+  cumulativeSum,
   dequantize,
   div,
   dynamicRound,

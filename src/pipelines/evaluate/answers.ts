@@ -30,8 +30,12 @@ const READERS: { readonly [T in Task]: Reader } = {
   'masked-lm': (outputs, valid, masks) => atMasks(first(outputs), valid, masks),
   pretraining(outputs, valid, masks) {
     const words = atMasks(outputs.get('prediction_logits') as Tensor, valid, masks);
-    const order = oneChoice(outputs.get('seq_relationship_logits') as Tensor);
+    const order = oneChoice(outputs.get('seq_relationship_logits') ?? (outputs.get('sop_logits') as Tensor));
     return { values: joinF32([words.values, order.values]), choices: [...words.choices, ...order.choices] };
+  },
+  'replaced-tokens'(outputs, valid) {
+    const values = tokens(first(outputs), 0, valid);
+    return { values, choices: Array.from(values, (logit) => (logit > 0 ? 1 : 0)) };
   },
   features: (outputs, valid) => ({ values: tokens(first(outputs), 0, valid), choices: [] }),
 };

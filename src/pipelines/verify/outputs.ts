@@ -100,6 +100,8 @@ function pairOutputs(reference: Running, model: Running): OutputPair[] {
 class OutputSums {
   readonly #pair: OutputPair;
   readonly #isSpan: boolean;
+  /** One number for each token, each an answer of its own. */
+  readonly #isTokenScore: boolean;
   readonly #errors = new ErrorSums();
   #rows = 0;
   #equal = 0;
@@ -107,6 +109,7 @@ class OutputSums {
   constructor(pair: OutputPair, task: Task | undefined) {
     this.#pair = pair;
     this.#isSpan = task === 'qa';
+    this.#isTokenScore = task === 'replaced-tokens';
   }
 
   add(reference: ReadonlyMap<string, Tensor>, actual: ReadonlyMap<string, Tensor>, valid: number): void {
@@ -121,7 +124,9 @@ class OutputSums {
     this.#errors.add(a, b);
     const width = this.#isSpan && expectedOutput.shape.length === 2 ? a.length : (expectedOutput.shape.at(-1) ?? 1);
     if (width === 1) return;
-    const [x, y] = [argmaxRows(a, width), argmaxRows(b, width)];
+    const choicesOf = (values: Float32Array) =>
+      this.#isTokenScore ? values.map((score) => (score > 0 ? 1 : 0)) : argmaxRows(values, width);
+    const [x, y] = [choicesOf(a), choicesOf(b)];
     this.#rows += x.length;
     for (const [i, place] of x.entries()) if (place >= 0 && place === y[i]) this.#equal++;
   }
@@ -134,7 +139,7 @@ class OutputSums {
     const values = readF32(tensor);
     const [, second = 1] = tensor.shape;
     const inner = tensor.shape.slice(2).reduce((product, dim) => product * dim, 1);
-    const hasTokens = tensor.shape.length > 2 || this.#isSpan;
+    const hasTokens = tensor.shape.length > 2 || this.#isSpan || this.#isTokenScore;
     return values.subarray(0, (hasTokens ? Math.min(valid, second) : second) * inner);
   }
 

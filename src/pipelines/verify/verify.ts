@@ -208,7 +208,8 @@ const OUTPUTS: { readonly [T in Task]: { readonly axes: number; readonly names?:
   'masked-lm': { axes: 3 },
   'next-sentence': { axes: 2 },
   'multiple-choice': { axes: 2 },
-  pretraining: { axes: 3, names: ['prediction_logits', 'seq_relationship_logits'] },
+  pretraining: { axes: 3, names: ['prediction_logits'] },
+  'replaced-tokens': { axes: 2 },
   features: { axes: 3 },
 };
 

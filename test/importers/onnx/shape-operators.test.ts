@@ -262,6 +262,20 @@ agreesWithOnnxRuntime([
     ops: 'slice add',
   },
   {
+    name: 'rows by the distance of two positions',
+    steps: [
+      ['Shape', 'x', 's'],
+      ['Gather', 's i', 'n'],
+      ['Range', 'zero n one', 'keys'],
+      ['Unsqueeze', 'keys last', 'queries'],
+      ['Sub', 'keys queries', 'd'],
+      ['Add', 'd seven', 'r'],
+      ['Gather', 't r', 'y'],
+    ],
+    constants: { i: int(1), zero: int(0), one: int(1), last: ints(-1), seven: int(7), t: floats([15, 2]) },
+    ops: 'slice reshape sub add gather',
+  },
+  {
     name: 'rows in another order',
     inputs: { x: ['f32', [4, 3]] },
     steps: [['Gather', 'x i', 'y']],

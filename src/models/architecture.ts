@@ -23,6 +23,8 @@ export interface Architecture {
   readonly modelType: string;
   /** The module under which a model with a head keeps the encoder. */
   readonly module: string;
+  /** What it is called in files of the model's own code, where that is not transformers. */
+  readonly formerModule?: string;
   readonly takesTokenTypes: boolean;
   /** Where masked-LM heads have their weights. */
   readonly predictions: string;
@@ -38,6 +40,8 @@ export interface Architecture {
 export interface Model {
   readonly maxPositions: number;
   readonly mask: MaskStyle;
+  /** Where the config decides on it. */
+  readonly takesTokenTypes?: boolean;
   sizes(scope: string): readonly SizeClaim[];
   counts(scope: string): Iterable<CountClaim>;
   /** The last hidden state, [rows, sequence, hidden]. */

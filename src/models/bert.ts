@@ -1,7 +1,8 @@
 import type { Node } from '../ir/graph.ts';
 import { ACTIVATIONS, type Activation, activate, GOOGLE_ACTIVATIONS } from './activations.ts';
 import type { Architecture, Model } from './architecture.ts';
-import { add, attend, type Builder, embed, embedPositions, firstToken, layerNorm, linear, widthOf } from './builder.ts';
+import { bertAttention, openKeys, POSITION_TYPES, type RelativeKeys } from './bert-attention.ts';
+import { add, type Builder, embed, embedPositions, firstToken, layerNorm, linear, widthOf } from './builder.ts';
 import type { CountClaim, SizeClaim } from './claims.ts';
 import type { ConfigReader, Size } from './config.ts';
 import { predictWords } from './decoder.ts';
@@ -16,13 +17,19 @@ export const bert: Architecture = {
     const isGoogle = origin === 'google';
     const settings = readSettings(
       config,
-      { ...BERT_BASE, tokenTypes: isGoogle ? 16 : 2 },
+      { ...BERT_BASE, tokenTypes: isGoogle ? 16 : 2, takesDistances: true },
       isGoogle ? GOOGLE_ACTIVATIONS : ACTIVATIONS,
     );
+    const positionType = config.choice('position_embedding_type', POSITION_TYPES, 'absolute');
     return bertModel(settings, (builder, scope) => {
       // TinyBERT's training maps hidden states to its teacher's width with it.
       builder.weights.skip('fit_dense');
-      return encode(builder, settings, scope);
+      const keys = openKeys(builder, `${scope}encoder`, positionType, settings.positions.value);
+      const name = `${scope}embeddings`;
+      if (keys === undefined) return layers(builder, settings, scope, embeddings(builder, settings, name));
+      builder.weights.skip(`${name}.position_embeddings`);
+      const sum = sumWordsAndTypes(builder, settings, name);
+      return layers(builder, settings, scope, layerNorm(builder, `${name}.LayerNorm`, sum, settings.epsilon), keys);
     });
   },
 };
@@ -50,6 +57,10 @@ export interface BertDefaults {
   readonly tokenTypes: number;
   readonly heads: number;
   readonly activation: string;
+  /** Default 512. */
+  readonly positions?: number;
+  /** Models may know places by distances. */
+  readonly takesDistances?: boolean;
 }
 
 /** transformers' BertConfig: the sizes of bert-base-uncased. */
@@ -69,7 +80,7 @@ export function readSettings(config: ConfigReader, defaults: BertDefaults, activ
     hidden: config.size('hidden_size', defaults.hidden),
     intermediate: config.size('intermediate_size', defaults.intermediate),
     layers: config.size('num_hidden_layers', defaults.layers),
-    positions: config.size('max_position_embeddings', 512),
+    positions: config.size('max_position_embeddings', defaults.positions ?? 512),
     tokenTypes: config.size('type_vocab_size', defaults.tokenTypes),
     heads: config.size('num_attention_heads', defaults.heads).value,
     activation: config.choice('hidden_act', activations, defaults.activation),
@@ -80,7 +91,9 @@ export function readSettings(config: ConfigReader, defaults: BertDefaults, activ
   if (hidden.value % heads !== 0) {
     config.refuse('num_attention_heads', `hidden_size ${hidden.value} is not divisible by ${heads} heads`);
   }
-  config.demand('position_embedding_type', 'absolute', 'relative positions change the attention');
+  if (!defaults.takesDistances) {
+    config.demand('position_embedding_type', 'absolute', 'relative positions change the attention');
+  }
   config.demand('is_decoder', false, 'decoders attend to earlier tokens only');
   return settings;
 }
@@ -115,14 +128,16 @@ export function layerClaim({ layers }: Pick<BertSettings, 'layers'>, before: str
   return { size: layers, extra: 0, block: 'encoder layer', within: '', before, marker: 'attention.' };
 }
 
-function encode(builder: Builder, settings: BertSettings, scope: string): Node {
-  return layers(builder, settings, scope, embeddings(builder, settings, `${scope}embeddings`));
-}
-
 /** All layers, one after the other. */
-export function layers(builder: Builder, settings: BertSettings, scope: string, embedded: Node): Node {
+export function layers(
+  builder: Builder,
+  settings: BertSettings,
+  scope: string,
+  embedded: Node,
+  keys?: RelativeKeys,
+): Node {
   let x = embedded;
-  for (let n = 0; n < settings.layers.value; n++) x = layer(builder, settings, `${scope}encoder.layer.${n}`, x);
+  for (let n = 0; n < settings.layers.value; n++) x = layer(builder, settings, `${scope}encoder.layer.${n}`, x, keys);
   return x;
 }
 
@@ -133,23 +148,29 @@ export function embeddings(builder: Builder, settings: BertSettings, name: strin
 
 /** The sum of a token's word, its type, its position and what is the same `everywhere`, all of the hidden size. */
 export function sumEmbeddings(builder: Builder, settings: BertSettings, name: string, everywhere?: Node): Node {
+  const sum = sumWordsAndTypes(builder, settings, name);
+  const { positions, hidden } = settings;
+  const places = embedPositions(builder, `${name}.position_embeddings`, positions.value, hidden.value, everywhere);
+  return add(builder, `${name}.add_positions`, 'add', [sum, places]);
+}
+
+function sumWordsAndTypes(builder: Builder, settings: BertSettings, name: string): Node {
   const hidden = settings.hidden.value;
-  const { vocabulary, positions, tokenTypes } = settings;
+  const { vocabulary, tokenTypes } = settings;
   let sum: Node = embed(builder, `${name}.word_embeddings`, builder.tokenIds, vocabulary.value, hidden);
   if (builder.tokenTypes !== undefined) {
     const types = embed(builder, `${name}.token_type_embeddings`, builder.tokenTypes, tokenTypes.value, hidden);
     sum = add(builder, `${name}.add_token_types`, 'add', [sum, types]);
   }
-  const places = embedPositions(builder, `${name}.position_embeddings`, positions.value, hidden, everywhere);
-  return add(builder, `${name}.add_positions`, 'add', [sum, places]);
+  return sum;
 }
 
-function layer(builder: Builder, settings: BertSettings, name: string, x: Node): Node {
+function layer(builder: Builder, settings: BertSettings, name: string, x: Node, keys: RelativeKeys | undefined): Node {
   const { epsilon } = settings;
   const y = normedSum(
     builder,
     `${name}.attention.output`,
-    attention(builder, settings, `${name}.attention`, x),
+    attention(builder, settings, `${name}.attention`, x, keys),
     x,
     epsilon,
   );
@@ -157,18 +178,30 @@ function layer(builder: Builder, settings: BertSettings, name: string, x: Node):
 }
 
 /** output.dense(self(x)) under `name`. */
-export function attention(builder: Builder, { hidden, heads }: BertSettings, name: string, x: Node): Node {
-  const mixed = attend(builder, `${name}.self`, {
+export function attention(
+  builder: Builder,
+  { hidden, heads }: BertSettings,
+  name: string,
+  x: Node,
+  keys?: RelativeKeys,
+): Node {
+  const projected = {
     query: linear(builder, `${name}.self.query`, x, hidden.value),
     key: linear(builder, `${name}.self.key`, x, hidden.value),
     value: linear(builder, `${name}.self.value`, x, hidden.value),
     heads,
-  });
+  };
+  const mixed = bertAttention(builder, `${name}.self`, projected, keys);
   return linear(builder, `${name}.output.dense`, mixed, hidden.value);
 }
 
 /** output.dense(activation(intermediate.dense(x))) under `name`. */
-export function feedForward(builder: Builder, settings: BertSettings, name: string, x: Node): Node {
+export function feedForward(
+  builder: Builder,
+  settings: Pick<BertSettings, 'hidden' | 'intermediate' | 'activation'>,
+  name: string,
+  x: Node,
+): Node {
   const wide = linear(builder, `${name}.intermediate.dense`, x, settings.intermediate.value);
   const active = activate(builder, `${name}.intermediate`, wide, settings.activation);
   return linear(builder, `${name}.output.dense`, active, settings.hidden.value);

@@ -15,6 +15,8 @@ export interface Size {
 /** Reads keys of a config.json with transformers' defaults. Problems are gathered, so that one run shows them all. */
 export interface ConfigReader {
   readonly path: string;
+  /** True where the config names the key, whatever its value. */
+  has(key: string): boolean;
   /** A positive integer. */
   size(key: string, fallback: number): Size;
   /** An integer from 0 on. */
@@ -22,6 +24,12 @@ export interface ConfigReader {
   /** A positive number. */
   positive(key: string, fallback: number): number;
   flag(key: string, fallback: boolean): boolean;
+  /** A whole number of any sign; transformers says with -1 or 0 that there is none. */
+  integer(key: string, fallback: number): Size;
+  /** A list of words, also where it is one text with bars between them; undefined where the key is absent. */
+  words(key: string): readonly string[] | undefined;
+  /** An object within the config; undefined where the key is absent. Its problems are those of the config. */
+  object(key: string): ConfigReader | undefined;
   /** One of the named values, or what it stands for where they are a table. */
   choice<T>(key: string, table: ReadonlyMap<string, T>, fallback: string): T;
   /** Refuses values of a key that change what the model computes. */
@@ -33,12 +41,17 @@ export interface ConfigReader {
 }
 
 export function readConfig(config: JsonObject, path: string): ConfigReader {
-  const problems: Problem[] = [];
+  return readObject(config, path, '', []);
+}
+
+/** `within` is what stands before the keys in messages. */
+function readObject(config: JsonObject, path: string, within: string, problems: Problem[]): ConfigReader {
   const refuse = (key: string, text: string, code: ErrorCode = 'MALFORMED') => {
-    problems.push({ code, line: `${path}: ${key}: ${text}` });
+    problems.push({ code, line: `${path}: ${within}${key}: ${text}` });
   };
   return {
     path,
+    has: (key) => config.has(key),
     refuse,
     size(key, fallback) {
       const value = config.get(key);
@@ -66,6 +79,28 @@ export function readConfig(config: JsonObject, path: string): ConfigReader {
       if (typeof value === 'boolean') return value;
       refuse(key, `must be true or false, got ${jsonText(value)}`);
       return fallback;
+    },
+    integer(key, fallback) {
+      const value = config.get(key) ?? undefined;
+      if (value === undefined) return { key, value: fallback, isDefault: true };
+      if (typeof value === 'number' && Number.isInteger(value) && Math.abs(value) <= MAX_SIZE) {
+        return { key, value, isDefault: false };
+      }
+      refuse(key, `must be an integer, got ${jsonText(value)}`);
+      return { key, value: fallback, isDefault: true };
+    },
+    words(key) {
+      const value = config.get(key) ?? undefined;
+      const list = typeof value === 'string' ? value.split('|').map((word) => word.trim()) : value;
+      if (list === undefined || (Array.isArray(list) && list.every((word) => typeof word === 'string'))) return list;
+      refuse(key, `must be a list of words, got ${jsonText(list)}`);
+      return undefined;
+    },
+    object(key) {
+      const value = config.get(key) ?? undefined;
+      if (isObject(value)) return readObject(value, path, `${within}${key}.`, problems);
+      if (value !== undefined) refuse(key, `must be an object, got ${jsonText(value)}`);
+      return undefined;
     },
     choice(key, table, fallback) {
       const value = config.get(key) ?? fallback;

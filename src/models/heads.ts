@@ -1,7 +1,8 @@
 import { MbertError } from '../errors.ts';
+import type { Node } from '../ir/graph.ts';
 import { type Activation, activate } from './activations.ts';
 import type { Architecture, HeadBuilder, HeadInput, Task } from './architecture.ts';
-import { add, firstToken, linear, widthOf } from './builder.ts';
+import { add, type Builder, firstToken, linear, widthOf } from './builder.ts';
 import type { Weights } from './weights.ts';
 
 interface Head {
@@ -30,7 +31,7 @@ const CLASSES_OF_DECODERS: ReadonlySet<string> = new Set(['CausalLM', 'LMHeadMod
 
 /** The task of a transformers class, e.g. `MobileBertForQuestionAnswering`. */
 export function taskOfClass(name: string, { classTasks }: Architecture): Task | undefined {
-  const head = /For(\w+)$/.exec(name)?.[1] ?? /(?:LMHead)?Model$/.exec(name)?.[0];
+  const head = /.*For(\w+)$/.exec(name)?.[1] ?? /(?:LMHead)?Model$/.exec(name)?.[0];
   if (head === undefined) return undefined;
   if (CLASSES_OF_DECODERS.has(head)) return 'masked-lm';
   return classTasks?.get(head) ?? TASKS.find((task) => heads[task].className === head);
@@ -61,7 +62,11 @@ export function buildHead(task: Task, input: HeadInput): void {
 
 /** start_logits and end_logits, [batch, sequence] each. */
 function questionAnswering({ builder, hidden }: HeadInput): void {
-  const logits = linear(builder, 'qa_outputs', hidden, 2);
+  addSpans(builder, linear(builder, 'qa_outputs', hidden, 2));
+}
+
+/** The outputs of a span head from its logits [rows, sequence, 2]. */
+export function addSpans(builder: Builder, logits: Node): void {
   ['start_logits', 'end_logits'].forEach((name, i) => {
     const column = add(builder, `${name}.column`, 'slice', [logits], { axis: -1, start: i, end: i + 1 });
     const flat = add(builder, name, 'reshape', [column], { shape: [builder.rows, builder.sequence] });

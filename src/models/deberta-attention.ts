@@ -121,10 +121,15 @@ function fusedProjections(builder: Builder, { heads, hidden }: Settings, name: s
 
 /** Version 2: linears by name; distances have their own, or share those of the content. */
 function projections(builder: Builder, { relative }: Settings, name: string): Projections {
-  const own = relative?.isShared ? '' : 'pos_';
   const project = (kind: string, x: Node) => linear(builder, `${name}.${kind}_proj`, x, widthOf(x));
   return {
     content: (x) => ({ query: project('query', x), key: project('key', x), value: project('value', x) }),
-    distances: (side, table) => project(`${own}${side}`, table),
+    distances(side, table) {
+      if (!relative?.isShared) return project(`pos_${side}`, table);
+      const width = widthOf(table);
+      const matrix = weight(builder, `${name}.${side}_proj.weight`, [width, width]);
+      const bias = weight(builder, `${name}.${side}_proj.bias`, [width]);
+      return add(builder, `${name}.${side}_proj.of_distances`, 'linear', [table, matrix, bias]);
+    },
   };
 }

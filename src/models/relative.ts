@@ -1,7 +1,6 @@
 import type { Node } from '../ir/graph.ts';
 import { product } from '../ir/shape.ts';
-import { integerTensor } from '../ir/tensor.ts';
-import { add, type Builder } from './builder.ts';
+import { add, type Builder, indices } from './builder.ts';
 import { range } from './parts.ts';
 
 /** A table with a row for each distance i - j, of a query's place from a key's, that the model tells apart. */
@@ -50,8 +49,8 @@ function fixedDistances(builder: Builder, length: number, { rowOf }: DistanceTab
       // Of row i, column c becomes c - (length - 1) + i: that is j for queries, whose distances fall along the row.
       const distances = range(1 - length, width).map((distance) => (side === 'query' ? -distance : distance));
       const rows = distances.map((distance) => rowOf(distance) - first);
-      const indices = builder.graph.constant(integerTensor('i32', rows), `${name}.rows`);
-      const spread = add(builder, `${name}.table`, 'gather', [table, indices], { axis: table.type.shape.length - 2 });
+      const places = indices(builder, `${name}.rows`, rows);
+      const spread = add(builder, `${name}.table`, 'gather', [table, places], { axis: table.type.shape.length - 2 });
       const all = multiply(builder, name, x, spread);
       if (length === 1) return all;
       const flat = reshaped(builder, `${name}.flat`, all, [heads, length * width]);
@@ -70,36 +69,31 @@ function fixedDistances(builder: Builder, length: number, { rowOf }: DistanceTab
  * row(i - j), or j · rows + row(i - j), which is worked out once for all layers.
  */
 function dynamicDistances(builder: Builder, name: string, { rows, rowOf, places }: DistanceTable): Distances {
-  const { graph, sequence } = builder;
-  const counted = (part: string, step: number): Node => {
-    const values = graph.constant(
-      integerTensor(
-        'i32',
-        range(0, places).map((place) => place * step),
-      ),
-      `${name}.${part}s`,
-    );
-    return add(builder, `${name}.${part}`, 'slice', [values], { axis: 0, start: 0, end: sequence });
+  const { sequence } = builder;
+  const counted = (part: string, first: number, step: number): Node => {
+    const values = range(0, places).map((place) => first + place * step);
+    const table = indices(builder, `${name}.${part}s`, values);
+    return add(builder, `${name}.${part}`, 'slice', [table], { axis: 0, start: 0, end: sequence });
   };
   const column = (part: string, x: Node) => add(builder, `${name}.${part}`, 'reshape', [x], { shape: [sequence, 1] });
   const row = (part: string, x: Node) => add(builder, `${name}.${part}`, 'reshape', [x], { shape: [1, sequence] });
-  const place = counted('place', 1);
-  const most = graph.constant(integerTensor('i32', [places - 1]), `${name}.most`);
-  const shifted = add(builder, `${name}.shifted`, 'add', [column('query_place', place), most]);
-  const distance = add(builder, `${name}.distance`, 'sub', [shifted, row('key_place', place)]);
-  const table = integerTensor('i32', range(1 - places, 2 * places - 1).map(rowOf));
-  const rowAt = add(builder, `${name}.row`, 'gather', [graph.constant(table, `${name}.row_of`), distance], { axis: 0 });
-  const start = counted('start', rows);
-  const indices: { readonly [S in Side]: Node } = {
-    query: add(builder, `${name}.of_query`, 'add', [rowAt, column('query_start', start)]),
-    key: add(builder, `${name}.of_key`, 'add', [rowAt, row('key_start', start)]),
+  const keys = row('keys', counted('key', 0, 1));
+  // From 0 on, so that distances are places in a table.
+  const queries = column('queries', counted('query', places - 1, 1));
+  const distance = add(builder, `${name}.distance`, 'sub', [queries, keys]);
+  const byDistance = indices(builder, `${name}.row_of`, range(1 - places, 2 * places - 1).map(rowOf));
+  const rowAt = add(builder, `${name}.row`, 'gather', [byDistance, distance], { axis: 0 });
+  const start = counted('start', 0, rows);
+  const picked: { readonly [S in Side]: Node } = {
+    query: add(builder, `${name}.of_queries`, 'add', [rowAt, column('query_starts', start)]),
+    key: add(builder, `${name}.of_keys`, 'add', [rowAt, row('key_starts', start)]),
   };
   return {
     used: (_, whole) => whole,
     scores(path, x, whole, side) {
       const flat = [x.type.shape[1] as number, product([rows, sequence])];
       const all = reshaped(builder, `${path}.flat`, multiply(builder, path, x, whole), flat);
-      return add(builder, `${path}.picked`, 'gather', [all, indices[side]], { axis: 2 });
+      return add(builder, `${path}.picked`, 'gather', [all, picked[side]], { axis: 2 });
     },
   };
 }

@@ -77,11 +77,11 @@ function turnOnes(graph: Graph, node: Call): Node | null {
   return graph.add('reshape', [x], { shape: node.type.shape }, node.name);
 }
 
-/** A part of a transpose is the transpose of a part. */
+/** A part of a transpose is the transpose of a part; one that is read as a whole as well, as a rotated head is, stays. */
 function sliceBeforeTurn(graph: Graph, node: Call): Node | null {
   if (node.op !== 'slice') return null;
   const [turned] = node.inputs as readonly [Node];
-  if (turned.op !== 'transpose') return null;
+  if (turned.op !== 'transpose' || [...turned.users].some((user) => user.op !== 'slice')) return null;
   const [x] = turned.inputs as readonly [Node];
   const axis = turned.attrs.permutation[axisOf(node.attrs.axis, turned.type.shape.length) as number] as number;
   const part = graph.add('slice', [x], { ...node.attrs, axis }, `${node.name}.part`);

@@ -12,7 +12,9 @@ export type Sizes = { readonly [symbol: string]: Dim };
 export interface CopyOptions {
   /** Values of symbols; a symbol that has none stays. */
   readonly bindings?: Sizes;
-  /** Dtype of the inputs that hold ids and masks, and of what is computed from them: formats differ in what they take. */
+  /**
+   * Dtype of the inputs that hold ids and masks, and of what is computed from them: formats differ in what they take.
+   */
   readonly indexType?: 'i32' | 'i64' | undefined;
 }
 

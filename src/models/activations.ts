@@ -1,7 +1,7 @@
 import type { Node } from '../ir/graph.ts';
 import { add, type Builder, scalar } from './builder.ts';
 
-/** What `hidden_act` names. */
+/** Activation functions that `hidden_act` names. */
 export type Activation =
   | 'relu'
   | 'relu6'
@@ -20,7 +20,7 @@ type Formula = (builder: Builder, name: string, x: Node) => Node;
 const formulas: { readonly [A in Activation]: Formula } = {
   relu: (builder, name, x) => add(builder, `${name}.relu`, 'relu', [x]),
 
-  /** min(relu(x), 6) = relu(x) - relu(x - 6). */
+  /** Adds min(relu(x), 6) = relu(x) - relu(x - 6). */
   relu6(builder, name, x) {
     const six = scalar(builder, `${name}.six`, 6);
     const above = add(builder, `${name}.above`, 'relu', [add(builder, `${name}.less`, 'sub', [x, six])]);
@@ -40,16 +40,16 @@ const formulas: { readonly [A in Activation]: Formula } = {
 
   sigmoid: (builder, name, x) => add(builder, `${name}.sigmoid`, 'sigmoid', [x]),
 
-  /** x σ(x). */
+  /** Adds x σ(x). */
   silu: (builder, name, x) => add(builder, `${name}.silu`, 'mul', [x, add(builder, `${name}.sigmoid`, 'sigmoid', [x])]),
 
-  /** x σ(1.702 x). */
+  /** Adds x σ(1.702 x). */
   'quick-gelu'(builder, name, x) {
     const scaled = add(builder, `${name}.scaled`, 'mul', [x, scalar(builder, `${name}.factor`, 1.702)]);
     return add(builder, `${name}.quick_gelu`, 'mul', [x, add(builder, `${name}.sigmoid`, 'sigmoid', [scaled])]);
   },
 
-  /** x tanh(log(1 + eˣ)) = x u / (2 - u) with u = s (2 - s) and s = σ(x): no logarithm, and exact at both ends. */
+  /** Adds x tanh(log(1 + eˣ)) = x u / (2 - u) with u = s (2 - s) and s = σ(x): no logarithm, and exact at both ends. */
   mish(builder, name, x) {
     const two = scalar(builder, `${name}.two`, 2);
     const s = add(builder, `${name}.sigmoid`, 'sigmoid', [x]);
@@ -59,7 +59,9 @@ const formulas: { readonly [A in Activation]: Formula } = {
   },
 };
 
-/** transformers' names (ACT2FN); those of the approximation by tanh spell one formula in several ways. */
+/**
+ * Activations by transformers' names (ACT2FN); those of the approximation by tanh spell one formula in several ways.
+ */
 export const ACTIVATIONS: ReadonlyMap<string, Activation> = new Map([
   ['relu', 'relu'],
   ['gelu', 'gelu'],
@@ -79,7 +81,7 @@ export const ACTIVATIONS: ReadonlyMap<string, Activation> = new Map([
   ['relu6', 'relu6'],
 ]);
 
-/** google-research's names (get_activation): its gelu is the approximation by tanh. */
+/** Activations by google-research's names (get_activation): its gelu is the approximation by tanh. */
 export const GOOGLE_ACTIVATIONS: ReadonlyMap<string, Activation> = new Map([
   ['relu', 'relu'],
   ['relu6', 'relu6'],

@@ -8,7 +8,10 @@ import type { ClaimedSize, ConfigReader } from './config.ts';
 import { predictWords } from './decoder.ts';
 import { countLabels } from './heads.ts';
 
-/** ALBERT (Lan et al. 2019, https://arxiv.org/abs/1909.11942): narrow embeddings, and layers that share their weights in groups. */
+/**
+ * ALBERT (Lan et al. 2019, https://arxiv.org/abs/1909.11942): narrow embeddings, and layers that share their weights in
+ * groups.
+ */
 export const albert: Architecture = {
   modelType: 'albert',
   module: 'albert',
@@ -33,16 +36,19 @@ export const albert: Architecture = {
 
 interface AlbertSettings extends BertSettings {
   readonly embedding: ClaimedSize;
-  /** Weights of their own: layer n has those of group ⌊n · groups / layers⌋. */
+  /** Number of groups with weights of their own: layer n has those of group ⌊n · groups / layers⌋. */
   readonly groups: ClaimedSize;
-  /** Layers in a group, one after the other. */
+  /** Number of layers in a group, one after the other. */
   readonly inner: ClaimedSize;
 }
 
-/** No file tells how often its layers are repeated, so that a config could ask for any number; the largest ALBERT has 24. */
+/**
+ * Most layers: no file tells how often its layers are repeated, so that a config could ask for any number; the largest
+ * ALBERT has 24.
+ */
 const MAX_LAYERS = 1000;
 
-/** Defaults are those of transformers' AlbertConfig, which are the sizes of albert-xxlarge. */
+/** Reads settings with the defaults of transformers' AlbertConfig, the sizes of albert-xxlarge. */
 function readAlbertSettings(config: ConfigReader): AlbertSettings {
   const settings = {
     ...readSettings(config, {
@@ -90,7 +96,7 @@ function* countClaims({ groups, inner }: AlbertSettings, scope: string): Iterabl
   }
 }
 
-/** Where a layer of a group has its weights. */
+/** Module in which a layer of a group has its weights. */
 function moduleOf(scope: string, group: number, inner: number): string {
   return `${scope}encoder.albert_layer_groups.${group}.albert_layers.${inner}`;
 }
@@ -110,7 +116,7 @@ function encode(builder: Builder, settings: AlbertSettings, scope: string): Node
   return x;
 }
 
-/** A layer of the weights under `module`, its nodes under `name`. */
+/** Adds a layer of the weights under `module`, its nodes under `name`. */
 function layer(
   shared: Builder,
   settings: AlbertSettings,
@@ -134,13 +140,16 @@ function layer(
   return layerNorm(builder, `${module}.full_layer_layer_norm`, sum, epsilon);
 }
 
-/** tanh(pooler(first token)). */
+/** Adds tanh(pooler(first token)). */
 function pool(builder: Builder, scope: string, hidden: Node): Node {
   const first = firstToken(builder, `${scope}pooler.first_token`, hidden);
   return add(builder, `${scope}pooler.tanh`, 'tanh', [linear(builder, `${scope}pooler`, first, widthOf(first))]);
 }
 
-/** prediction_logits [batch, sequence, vocabulary] and sop_logits [batch, labels]: the sentences are in order, or are not. */
+/**
+ * Adds prediction_logits [batch, sequence, vocabulary] and sop_logits [batch, labels]: the sentences are in order, or
+ * are not.
+ */
 function pretraining(input: HeadInput): void {
   const { builder, model, scope, hidden } = input;
   builder.graph.output('prediction_logits', model.predict(builder, scope, hidden));

@@ -23,6 +23,8 @@ export interface Architecture {
   readonly modelType: string;
   /** Module under which a model with a head keeps the encoder. */
   readonly module: string;
+  /** Name of that module in files of the model's own code, where that is not transformers. */
+  readonly formerModule?: string;
   readonly takesTokenTypes: boolean;
   /** Module in which masked-LM heads have their weights. */
   readonly predictions: string;
@@ -30,7 +32,9 @@ export interface Architecture {
   readonly classTasks?: ReadonlyMap<string, Task>;
   /** Weights that only the head of one task has, besides those that heads of all families share. */
   readonly headWeights?: ReadonlyMap<string, Task>;
-  /** Reads a config.json; `origin` decides on defaults, epsilons and activations, `task` on which keys of heads matter. */
+  /**
+   * Reads a config.json; `origin` decides on defaults, epsilons and activations, `task` on which keys of heads matter.
+   */
   read(config: ConfigReader, origin: Origin, task: Task): Model;
 }
 
@@ -38,6 +42,8 @@ export interface Architecture {
 export interface Model {
   readonly maxPositions: number;
   readonly mask: MaskStyle;
+  /** Whether the model takes token types, where the config decides on it. */
+  readonly takesTokenTypes?: boolean;
   sizes(scope: string): readonly SizeClaim[];
   counts(scope: string): Iterable<CountClaim>;
   /** Adds the encoder, which ends in the last hidden state, [rows, sequence, hidden]. */

@@ -1,7 +1,8 @@
 import type { Node } from '../ir/graph.ts';
 import { ACTIVATIONS, type Activation, activate, GOOGLE_ACTIVATIONS } from './activations.ts';
 import type { Architecture, Model } from './architecture.ts';
-import { add, attend, type Builder, embed, embedPositions, firstToken, layerNorm, linear, widthOf } from './builder.ts';
+import { bertAttention, openKeys, POSITION_TYPES, type RelativeKeys } from './bert-attention.ts';
+import { add, type Builder, embed, embedPositions, firstToken, layerNorm, linear, widthOf } from './builder.ts';
 import { layerClaim, type SizeClaim } from './claims.ts';
 import { type ClaimedSize, type ConfigReader, refuseUnequalHeads } from './config.ts';
 import { predictWords } from './decoder.ts';
@@ -19,13 +20,19 @@ export const bert: Architecture = {
     const isGoogle = origin === 'google';
     const settings = readSettings(
       config,
-      { ...BERT_BASE, tokenTypes: isGoogle ? 16 : 2 },
+      { ...BERT_BASE, tokenTypes: isGoogle ? 16 : 2, takesDistances: true },
       isGoogle ? GOOGLE_ACTIVATIONS : ACTIVATIONS,
     );
+    const positionType = config.choice('position_embedding_type', POSITION_TYPES, 'absolute');
     return bertModel(settings, (builder, scope) => {
       // TinyBERT's training maps hidden states to its teacher's width with it.
       builder.weights.skip('fit_dense');
-      return encode(builder, settings, scope);
+      const keys = openKeys(builder, `${scope}encoder`, positionType, settings.positions.value);
+      const name = `${scope}embeddings`;
+      if (keys === undefined) return layers(builder, settings, scope, embeddings(builder, settings, name));
+      builder.weights.skip(`${name}.position_embeddings`);
+      const sum = sumWordsAndTypes(builder, settings, name);
+      return layers(builder, settings, scope, layerNorm(builder, `${name}.LayerNorm`, sum, settings.epsilon), keys);
     });
   },
 };
@@ -53,6 +60,10 @@ export interface BertDefaults {
   readonly tokenTypes: number;
   readonly heads: number;
   readonly activation: string;
+  /** Number of positions. Default: 512. */
+  readonly positions?: number;
+  /** Whether models may know places by distances. */
+  readonly takesDistances?: boolean;
 }
 
 /** Defaults of transformers' BertConfig: the sizes of bert-base-uncased. */
@@ -72,7 +83,7 @@ export function readSettings(config: ConfigReader, defaults: BertDefaults, activ
     hidden: config.size('hidden_size', defaults.hidden),
     intermediate: config.size('intermediate_size', defaults.intermediate),
     layers: config.size('num_hidden_layers', defaults.layers),
-    positions: config.size('max_position_embeddings', 512),
+    positions: config.size('max_position_embeddings', defaults.positions ?? 512),
     tokenTypes: config.size('type_vocab_size', defaults.tokenTypes),
     heads: config.size('num_attention_heads', defaults.heads).value,
     activation: config.choice('hidden_act', activations, defaults.activation),
@@ -80,7 +91,9 @@ export function readSettings(config: ConfigReader, defaults: BertDefaults, activ
     isTied: config.flag('tie_word_embeddings', true),
   };
   refuseUnequalHeads(config, 'num_attention_heads', settings.hidden, settings.heads);
-  config.demand('position_embedding_type', 'absolute', 'relative positions change the attention');
+  if (!defaults.takesDistances) {
+    config.demand('position_embedding_type', 'absolute', 'relative positions change the attention');
+  }
   config.demand('is_decoder', false, 'decoders attend to earlier tokens only');
   return settings;
 }
@@ -111,14 +124,16 @@ export function sizeClaims(settings: BertSettings, scope: string, embedding = se
   ];
 }
 
-function encode(builder: Builder, settings: BertSettings, scope: string): Node {
-  return layers(builder, settings, scope, embeddings(builder, settings, `${scope}embeddings`));
-}
-
 /** Adds all layers, one after the other. */
-export function layers(builder: Builder, settings: BertSettings, scope: string, embedded: Node): Node {
+export function layers(
+  builder: Builder,
+  settings: BertSettings,
+  scope: string,
+  embedded: Node,
+  keys?: RelativeKeys,
+): Node {
   let x = embedded;
-  for (let n = 0; n < settings.layers.value; n++) x = layer(builder, settings, `${scope}encoder.layer.${n}`, x);
+  for (let n = 0; n < settings.layers.value; n++) x = layer(builder, settings, `${scope}encoder.layer.${n}`, x, keys);
   return x;
 }
 
@@ -129,23 +144,29 @@ export function embeddings(builder: Builder, settings: BertSettings, name: strin
 
 /** Adds the sum of a token's word, its type, its position and what is the same `everywhere`, all of the hidden size. */
 export function sumEmbeddings(builder: Builder, settings: BertSettings, name: string, everywhere?: Node): Node {
+  const sum = sumWordsAndTypes(builder, settings, name);
+  const { positions, hidden } = settings;
+  const places = embedPositions(builder, `${name}.position_embeddings`, positions.value, hidden.value, everywhere);
+  return add(builder, `${name}.add_positions`, 'add', [sum, places]);
+}
+
+function sumWordsAndTypes(builder: Builder, settings: BertSettings, name: string): Node {
   const hidden = settings.hidden.value;
-  const { vocabulary, positions, tokenTypes } = settings;
+  const { vocabulary, tokenTypes } = settings;
   let sum: Node = embed(builder, `${name}.word_embeddings`, builder.tokenIds, vocabulary.value, hidden);
   if (builder.tokenTypes !== undefined) {
     const types = embed(builder, `${name}.token_type_embeddings`, builder.tokenTypes, tokenTypes.value, hidden);
     sum = add(builder, `${name}.add_token_types`, 'add', [sum, types]);
   }
-  const places = embedPositions(builder, `${name}.position_embeddings`, positions.value, hidden, everywhere);
-  return add(builder, `${name}.add_positions`, 'add', [sum, places]);
+  return sum;
 }
 
-function layer(builder: Builder, settings: BertSettings, name: string, x: Node): Node {
+function layer(builder: Builder, settings: BertSettings, name: string, x: Node, keys: RelativeKeys | undefined): Node {
   const { epsilon } = settings;
   const y = normedSum(
     builder,
     `${name}.attention.output`,
-    attention(builder, settings, `${name}.attention`, x),
+    attention(builder, settings, `${name}.attention`, x, keys),
     x,
     epsilon,
   );
@@ -153,18 +174,30 @@ function layer(builder: Builder, settings: BertSettings, name: string, x: Node):
 }
 
 /** Adds output.dense(self(x)) under `name`. */
-export function attention(builder: Builder, { hidden, heads }: BertSettings, name: string, x: Node): Node {
-  const mixed = attend(builder, `${name}.self`, {
+export function attention(
+  builder: Builder,
+  { hidden, heads }: BertSettings,
+  name: string,
+  x: Node,
+  keys?: RelativeKeys,
+): Node {
+  const projected = {
     query: linear(builder, `${name}.self.query`, x, hidden.value),
     key: linear(builder, `${name}.self.key`, x, hidden.value),
     value: linear(builder, `${name}.self.value`, x, hidden.value),
     heads,
-  });
+  };
+  const mixed = bertAttention(builder, `${name}.self`, projected, keys);
   return linear(builder, `${name}.output.dense`, mixed, hidden.value);
 }
 
 /** Adds output.dense(activation(intermediate.dense(x))) under `name`. */
-export function feedForward(builder: Builder, settings: BertSettings, name: string, x: Node): Node {
+export function feedForward(
+  builder: Builder,
+  settings: Pick<BertSettings, 'hidden' | 'intermediate' | 'activation'>,
+  name: string,
+  x: Node,
+): Node {
   const wide = linear(builder, `${name}.intermediate.dense`, x, settings.intermediate.value);
   const active = activate(builder, `${name}.intermediate`, wide, settings.activation);
   return linear(builder, `${name}.output.dense`, active, settings.hidden.value);

@@ -27,6 +27,8 @@ export interface Builder {
   readonly constants: Map<string, Constant>;
   /** Names a node by its module's path; absent, it is the path. Layers that share a module have names of their own. */
   readonly nodeName?: (path: string) => string;
+  /** Takes a warning about the model, worded `part: problem`. */
+  warn(problem: string): void;
 }
 
 /** Adds a node under its module's path. */
@@ -108,8 +110,8 @@ export function embed(builder: Builder, name: string, ids: Node, count: number, 
 }
 
 /**
- * Embeddings [sequence, width] of positions 0, 1, …, of which `name.weight` [count, width] has one a row. What is the same
- * `everywhere` is added to the table, not to every token.
+ * Embeddings [sequence, width] of positions 0, 1, …, of which `name.weight` [count, width] has one a row. What is the
+ * same `everywhere` is added to the table, not to every token.
  */
 export function embedPositions(builder: Builder, name: string, count: number, width: number, everywhere?: Node): Node {
   const own = weight(builder, `${name}.weight`, [count, width]);
@@ -130,7 +132,7 @@ export function firstToken(builder: Builder, name: string, x: Node): Node {
 }
 
 /** Projected queries, keys and values, each [rows, sequence, heads · size]. */
-interface Attention {
+export interface Attention {
   readonly query: Node;
   readonly key: Node;
   readonly value: Node;
@@ -139,24 +141,30 @@ interface Attention {
 
 /** Adds softmax(mask(Q Kᵀ / sqrt(size))) V in every head, joined again: [rows, sequence, heads · size]. */
 export function attend(builder: Builder, name: string, { query, key, value, heads }: Attention): Node {
-  const { rows, sequence } = builder;
-  const width = widthOf(query);
-  const size = width / heads;
-  const split = (part: string, x: Node) => {
-    const apart = add(builder, `${name}.${part}.split`, 'reshape', [x], { shape: [rows, sequence, heads, size] });
-    return add(builder, `${name}.${part}.heads`, 'transpose', [apart], { permutation: [0, 2, 1, 3] });
-  };
+  const split = (part: string, x: Node) => splitHeads(builder, `${name}.${part}`, x, heads);
   const products = add(builder, `${name}.products`, 'matmul', [split('query', query), split('key', key)], {
     transposeB: true,
   });
   const rounded = round(builder, `${name}.products_range`, products);
-  const scale = scalar(builder, `${name}.scale`, 1 / Math.sqrt(size));
+  const scale = scalar(builder, `${name}.scale`, 1 / Math.sqrt(widthOf(query) / heads));
   const masked = maskScores(builder, name, add(builder, `${name}.scores`, 'mul', [rounded, scale]));
   const probabilities = add(builder, `${name}.probabilities`, 'softmax', [masked], { axis: -1 });
   const product = add(builder, `${name}.mixed`, 'matmul', [probabilities, split('value', value)]);
-  const mixed = round(builder, `${name}.mixed_range`, product);
-  const together = add(builder, `${name}.join`, 'transpose', [mixed], { permutation: [0, 2, 1, 3] });
-  return add(builder, name, 'reshape', [together], { shape: [rows, sequence, width] });
+  return joinHeads(builder, name, round(builder, `${name}.mixed_range`, product));
+}
+
+/** [rows, sequence, heads · size] as [rows, heads, sequence, size]. */
+export function splitHeads(builder: Builder, name: string, x: Node, heads: number): Node {
+  const shape = [builder.rows, builder.sequence, heads, widthOf(x) / heads];
+  const apart = add(builder, `${name}.split`, 'reshape', [x], { shape });
+  return add(builder, `${name}.heads`, 'transpose', [apart], { permutation: [0, 2, 1, 3] });
+}
+
+/** [rows, heads, sequence, size] as [rows, sequence, heads · size]. */
+export function joinHeads(builder: Builder, name: string, x: Node): Node {
+  const width = (x.type.shape[1] as number) * widthOf(x);
+  const together = add(builder, `${name}.join`, 'transpose', [x], { permutation: [0, 2, 1, 3] });
+  return add(builder, name, 'reshape', [together], { shape: [builder.rows, builder.sequence, width] });
 }
 
 /** Adds scores · factor + bias. */
@@ -180,8 +188,10 @@ function atLeast(builder: Builder, name: string, x: Node, least: number): Node {
   return add(builder, name, 'add', [above, constant]);
 }
 
-/** Tensors [rows, 1, 1, sequence] by which attention keeps padding out of its scores. */
+/** Tensors [rows, 1, 1, sequence] by which attention keeps padding out of its scores, and what they are made of. */
 interface AttentionMask {
+  /** 1 for a token, 0 for padding, [rows, sequence]. */
+  readonly ones: Node;
   /** Factor of scores: 1 for a token, 0 for padding. */
   readonly factor: Node | undefined;
   /** Bias added then: 0 for a token, less for padding. */
@@ -203,6 +213,7 @@ export function attentionMask(graph: Graph, mask: Node, rows: Dim, sequence: Dim
   const least = graph.constant(scalarTensor(PADDING_SCORES[style]), `${name}.least`);
   const scaled = graph.add('mul', [padding, least], {}, `${name}.scaled`);
   return {
+    ones,
     factor: style === 'weak' ? graph.add('reshape', [ones], { shape }, 'attention_factor') : undefined,
     bias: graph.add('reshape', [scaled], { shape }, name),
   };

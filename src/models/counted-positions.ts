@@ -5,19 +5,19 @@ import { add, type Builder, indices, weight } from './builder.ts';
 export interface CountedPositions {
   readonly count: number;
   readonly width: number;
-  /** The id of padding, and its row. */
+  /** Id of padding, and its row. */
   readonly padding: number;
 }
 
-/** The most tokens that have rows of their own. */
+/** Number of tokens, at most, that have rows of their own. */
 export function positionsLeft({ count, padding }: Pick<CountedPositions, 'count' | 'padding'>): number {
   return count - padding - 1;
 }
 
 /**
- * Rows of `name.weight` for every token, [rows, sequence, width]: padding is not counted, wherever in the sequence it is.
- * place = padding + isToken · (isToken[0] + … + isToken[t]), as fairseq counts. What is the same `everywhere` is added to
- * the table, not to every token.
+ * Adds rows of `name.weight` for every token, [rows, sequence, width]: padding is not counted, wherever in the sequence
+ * it is. place = padding + isToken · (isToken[0] + … + isToken[t]), as fairseq counts. What is the same `everywhere` is
+ * added to the table, not to every token.
  */
 export function embedCountedPositions(
   builder: Builder,

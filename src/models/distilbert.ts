@@ -51,7 +51,7 @@ interface Settings {
   readonly heads: number;
   readonly activation: Activation;
   readonly isTied: boolean;
-  /** Where a file has no table of positions, its waves are computed. */
+  /** Whether positions are waves, which are computed where a file has no table of them. */
   readonly isSinusoidal: boolean;
 }
 
@@ -102,7 +102,7 @@ function embedPlaces(builder: Builder, { positions, hidden, isSinusoidal }: Sett
   return add(builder, name, 'slice', [table], { axis: 0, start: 0, end: builder.sequence });
 }
 
-/** Row p: sin and cos of p / 10000^(2i / width) by turns. */
+/** Table whose row p holds sin and cos of p / 10000^(2i / width) by turns. */
 function sinusoids(count: number, width: number): Tensor {
   const values = Float32Array.from({ length: count * width }, (_, at) => {
     const column = at % width;

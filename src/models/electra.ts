@@ -7,7 +7,10 @@ import type { ClaimedSize, ConfigReader } from './config.ts';
 import { predictWords } from './decoder.ts';
 import { denseClassifier } from './heads.ts';
 
-/** ELECTRA (Clark et al. 2020, https://arxiv.org/abs/2003.10555), discriminator and generator: BERT with narrow embeddings and no pooler. */
+/**
+ * ELECTRA (Clark et al. 2020, https://arxiv.org/abs/2003.10555), discriminator and generator: BERT with narrow
+ * embeddings and no pooler.
+ */
 export const electra: Architecture = {
   modelType: 'electra',
   module: 'electra',
@@ -52,7 +55,7 @@ function encode(builder: Builder, settings: BertSettings, embedding: ClaimedSize
   return layers(builder, settings, scope, x);
 }
 
-/** What multiple choice reads of a sequence; undefined: the token as it is. */
+/** Summary of a sequence that multiple choice reads. */
 interface Summary {
   readonly hasProjection: boolean;
   readonly activation: Activation | undefined;
@@ -74,7 +77,7 @@ function readSummary(config: ConfigReader): Summary {
   };
 }
 
-/** activation(summary(first token)). */
+/** Adds activation(summary(first token)); without a summary, the token as it is. */
 function summarize(builder: Builder, summary: Summary | undefined, hidden: Node): Node {
   const name = 'sequence_summary';
   const first = firstToken(builder, `${name}.first_token`, hidden);
@@ -83,7 +86,7 @@ function summarize(builder: Builder, summary: Summary | undefined, hidden: Node)
   return summary.activation === undefined ? read : activate(builder, name, read, summary.activation);
 }
 
-/** logits [batch, sequence]: above 0 where the generator put another token. */
+/** Adds logits [batch, sequence]: above 0 where the generator put another token. */
 function replacedTokens({ builder, hidden }: HeadInput, activation: Activation): void {
   const name = 'discriminator_predictions';
   const dense = linear(builder, `${name}.dense`, hidden, widthOf(hidden));
@@ -92,7 +95,7 @@ function replacedTokens({ builder, hidden }: HeadInput, activation: Activation):
   builder.graph.output('logits', logits);
 }
 
-/** The activation of this head is GELU whatever the config says. */
+/** Adds the scores of words. The activation of this head is GELU whatever the config says. */
 function predict(builder: Builder, settings: BertSettings, embedding: ClaimedSize, scope: string, hidden: Node): Node {
   return predictWords(builder, scope, hidden, {
     ...wordSettings(settings),

@@ -2,7 +2,10 @@ import type { Architecture } from './architecture.ts';
 import { BERT_BASE, bertModel, embeddings, layers, readSettings, sizeClaims } from './bert.ts';
 import { firstRow } from './builder.ts';
 
-/** ERNIE 1.0 to 3.0 (Sun et al. 2019, https://arxiv.org/abs/1904.09223): BERT whose tokens may also be of a task, here task 0. */
+/**
+ * ERNIE 1.0 to 3.0 (Sun et al. 2019, https://arxiv.org/abs/1904.09223): BERT whose tokens may also be of a task, here
+ * task 0.
+ */
 export const ernie: Architecture = {
   modelType: 'ernie',
   module: 'ernie',

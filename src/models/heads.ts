@@ -1,11 +1,14 @@
 import { MbertError } from '../errors.ts';
+import type { Node } from '../ir/graph.ts';
 import { type Activation, activate } from './activations.ts';
 import type { Architecture, HeadBuilder, HeadInput, Task } from './architecture.ts';
-import { add, firstToken, linear, widthOf } from './builder.ts';
+import { add, type Builder, firstToken, linear, widthOf } from './builder.ts';
 import type { Weights } from './weights.ts';
 
 interface Head {
-  /** Part of the names of transformers' classes behind `For`; `Model` is the bare encoder. Absent: families say which. */
+  /**
+   * Part of the names of transformers' classes behind `For`; `Model` is the bare encoder. Absent: families say which.
+   */
   readonly className?: string;
   /** Builds the head; absent where only some families have it. */
   readonly build?: HeadBuilder;
@@ -25,12 +28,14 @@ const heads: { readonly [T in Task]: Head } = {
 
 export const TASKS = Object.keys(heads) as readonly Task[];
 
-/** Classes of decoders. Without a decoder's mask, which configs must not ask for, they compute what a masked LM does. */
+/**
+ * Classes of decoders. Without a decoder's mask, which configs must not ask for, they compute what a masked LM does.
+ */
 const CLASSES_OF_DECODERS: ReadonlySet<string> = new Set(['CausalLM', 'LMHeadModel']);
 
 /** Task of a transformers class, e.g. `MobileBertForQuestionAnswering`. */
 export function taskOfClass(name: string, { classTasks }: Architecture): Task | undefined {
-  const head = /For(\w+)$/.exec(name)?.[1] ?? /(?:LMHead)?Model$/.exec(name)?.[0];
+  const head = /.*For(\w+)$/.exec(name)?.[1] ?? /(?:LMHead)?Model$/.exec(name)?.[0];
   if (head === undefined) return undefined;
   if (CLASSES_OF_DECODERS.has(head)) return 'masked-lm';
   return classTasks?.get(head) ?? TASKS.find((task) => heads[task].className === head);
@@ -61,7 +66,11 @@ export function buildHead(task: Task, input: HeadInput): void {
 
 /** Adds start_logits and end_logits, [batch, sequence] each. */
 function questionAnswering({ builder, hidden }: HeadInput): void {
-  const logits = linear(builder, 'qa_outputs', hidden, 2);
+  addSpans(builder, linear(builder, 'qa_outputs', hidden, 2));
+}
+
+/** Adds the outputs of a span head from its logits [rows, sequence, 2]. */
+export function addSpans(builder: Builder, logits: Node): void {
   ['start_logits', 'end_logits'].forEach((name, i) => {
     const column = add(builder, `${name}.column`, 'slice', [logits], { axis: -1, start: i, end: i + 1 });
     const flat = add(builder, name, 'reshape', [column], { shape: [builder.rows, builder.sequence] });
@@ -76,7 +85,10 @@ function sequenceClassification(input: HeadInput): void {
   builder.graph.output('logits', linear(builder, 'classifier', pooled, countLabels(input)));
 }
 
-/** Builds a head without a pooler: logits [batch, labels] of classifier.out_proj(activation(classifier.dense(first token))). */
+/**
+ * Builds a head without a pooler: logits [batch, labels] of classifier.out_proj(activation(classifier.dense(first
+ * token))).
+ */
 export function denseClassifier(activation: Activation): HeadBuilder {
   return (input) => {
     const { builder, hidden } = input;

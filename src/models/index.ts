@@ -9,17 +9,22 @@ import { bert } from './bert.ts';
 import { attentionMask, type Builder, joinChoices, type MaskStyle } from './builder.ts';
 import { checkClaims } from './claims.ts';
 import { readArchitectureName, readConfig, readLabels } from './config.ts';
+import { deberta, debertaV2 } from './deberta.ts';
 import { distilbert } from './distilbert.ts';
 import { electra } from './electra.ts';
 import { ernie } from './ernie.ts';
+import { gte } from './gte.ts';
 import { buildHead, TASKS, taskOfClass, taskOfWeights } from './heads.ts';
 import { megatronBert } from './megatron-bert.ts';
 import { mobilebert } from './mobilebert.ts';
+import { modernbert } from './modernbert.ts';
 import { mpnet } from './mpnet.ts';
 import { type NamedCheckpoint, underTorchNames } from './names/index.ts';
+import { nomicBert } from './nomic-bert.ts';
 import { rembert } from './rembert.ts';
 import { camembert, data2vecText, roberta, xlmRoberta } from './roberta.ts';
 import { robertaPreLayerNorm } from './roberta-prelayernorm.ts';
+import { roformer } from './roformer.ts';
 import { openWeights, type Weights } from './weights.ts';
 
 export type { Task } from './architecture.ts';
@@ -41,6 +46,12 @@ export const architectures: readonly Architecture[] = [
   ernie,
   rembert,
   megatronBert,
+  deberta,
+  debertaV2,
+  modernbert,
+  nomicBert,
+  gte,
+  roformer,
 ];
 
 /** Reasons for refusing families that look like these and compute something else. */
@@ -100,11 +111,12 @@ export function buildModel(source: Checkpoint, options: BuildOptions): BuiltMode
   const graph = new Graph(architecture.modelType);
   const choices = task === 'multiple-choice' ? (options.choices ?? 'choices') : undefined;
   const mask = options.mask === 'strict' ? 'added' : model.mask;
-  const { takesTokenTypes } = architecture;
-  const builder = openBuilder(graph, weights, { ...options, mask, choices, takesTokenTypes });
+  const modelWarnings: string[] = [];
+  const warn = (problem: string) => void modelWarnings.push(`${checkpoint.path}: ${problem}`);
+  const { takesTokenTypes = architecture.takesTokenTypes } = model;
+  const builder = openBuilder(graph, weights, { ...options, takesTokenTypes, mask, choices, warn });
   const hidden = model.encode(builder, scope);
   const encoderProblems = weights.problemCount();
-  const headWarnings: string[] = [];
   buildHead(task, {
     builder,
     model,
@@ -113,7 +125,7 @@ export function buildModel(source: Checkpoint, options: BuildOptions): BuiltMode
     labelCount: labels?.length,
     batch: options.batch,
     choices: choices ?? 1,
-    warn: (problem) => headWarnings.push(`${checkpoint.path}: ${problem}`),
+    warn,
   });
   // Models with a head that does not pool were stored with the pooler by early versions of transformers.
   weights.skip(`${scope}pooler`);
@@ -126,7 +138,7 @@ export function buildModel(source: Checkpoint, options: BuildOptions): BuiltMode
     labels,
     graph,
     unused,
-    warnings: [...checkpoint.notes, ...labelWarning, ...warnings, ...headWarnings],
+    warnings: [...checkpoint.notes, ...labelWarning, ...warnings, ...modelWarnings],
   };
 }
 
@@ -148,16 +160,18 @@ function readModel(checkpoint: NamedCheckpoint, wanted: Task | undefined, weight
   const model = architecture.read(reader, origin, task);
   const classes = task.endsWith('-classification') ? readLabels(config, reader) : undefined;
   reader.finish();
-  const prefix = `${architecture.module}.`;
-  const hasPrefix = [...tensors.keys()].some((name) => name.startsWith(prefix));
+  const { module, formerModule } = architecture;
+  const prefixes = (formerModule === undefined ? [module] : [module, formerModule]).map((name) => `${name}.`);
+  const scope = prefixes.find((prefix) => [...tensors.keys()].some((name) => name.startsWith(prefix))) ?? '';
   const labelWarning = classes?.warning === undefined ? [] : [`${configPath}: ${classes.warning}`];
-  return { architecture, model, task, labels: classes?.names, labelWarning, scope: hasPrefix ? prefix : '' };
+  return { architecture, model, task, labels: classes?.names, labelWarning, scope };
 }
 
 function findArchitecture({ config, configPath, tensors }: Checkpoint): Architecture {
   const type = config.get('model_type');
+  const isNamedIn = (module: string) => [...tensors.keys()].some((name) => name.startsWith(`${module}.`));
   const architecture = architectures.find(({ modelType, module }) =>
-    type === undefined ? [...tensors.keys()].some((name) => name.startsWith(`${module}.`)) : modelType === type,
+    type === undefined ? module !== ANY_MODULE && isNamedIn(module) : modelType === type,
   );
   if (architecture !== undefined) return architecture;
   const reason = REFUSED.get(type);
@@ -166,6 +180,9 @@ function findArchitecture({ config, configPath, tensors }: Checkpoint): Architec
     hint: `supported: ${architectures.map(({ modelType }) => modelType).join(', ')}`,
   });
 }
+
+/** Name of a module that says nothing of the family. */
+const ANY_MODULE = 'model';
 
 function findTask({ config, configPath }: Checkpoint, architecture: Architecture, weights: Weights): Task {
   const className = readArchitectureName(config);
@@ -195,10 +212,11 @@ interface ModelInputs extends Pick<BuildOptions, 'batch' | 'sequenceLength' | 'i
   readonly mask: MaskStyle;
   /** Answers to a question, where the model chooses between them. */
   readonly choices: Dim | undefined;
+  readonly warn: Builder['warn'];
 }
 
 function openBuilder(graph: Graph, weights: Weights, inputs: ModelInputs): Builder {
-  const { batch, sequenceLength, indexType, takesTokenTypes, mask, choices } = inputs;
+  const { batch, sequenceLength, indexType, takesTokenTypes, mask, choices, warn } = inputs;
   const lead = choices === undefined ? [batch] : [batch, choices];
   const input = (name: string) => {
     const node = graph.input(name, { dtype: indexType, shape: [...lead, sequenceLength] });
@@ -217,6 +235,7 @@ function openBuilder(graph: Graph, weights: Weights, inputs: ModelInputs): Build
     tokenTypes: takesTokenTypes ? input('token_type_ids') : undefined,
     mask: attentionMask(graph, attended, rows, sequenceLength, mask),
     constants: new Map(),
+    warn,
   };
 }
 

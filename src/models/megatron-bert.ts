@@ -3,7 +3,9 @@ import type { Architecture } from './architecture.ts';
 import { attention, type BertSettings, bertModel, feedForward, readSettings, sumEmbeddings } from './bert.ts';
 import { add, type Builder, layerNorm } from './builder.ts';
 
-/** Megatron-LM's BERT (Shoeybi et al. 2019, https://arxiv.org/abs/1909.08053): norms in front, none on the embeddings. */
+/**
+ * Megatron-LM's BERT (Shoeybi et al. 2019, https://arxiv.org/abs/1909.08053): norms in front, none on the embeddings.
+ */
 export const megatronBert: Architecture = {
   modelType: 'megatron-bert',
   module: 'bert',

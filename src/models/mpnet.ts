@@ -10,7 +10,10 @@ import { denseClassifier } from './heads.ts';
 import { relativeBias } from './relative-bias.ts';
 import { checkPositions, type RobertaSettings } from './roberta.ts';
 
-/** MPNet (Song et al. 2020, https://arxiv.org/abs/2004.09297): RoBERTa with a bias of the scores by distance, one for all layers. */
+/**
+ * MPNet (Song et al. 2020, https://arxiv.org/abs/2004.09297): RoBERTa with a bias of the scores by distance, one for
+ * all layers.
+ */
 export const mpnet: Architecture = {
   modelType: 'mpnet',
   module: 'mpnet',
@@ -37,10 +40,10 @@ interface MpnetSettings extends RobertaSettings {
   readonly buckets: ClaimedSize;
 }
 
-/** transformers' MPNet has a number in its code where RoBERTa asks pad_token_id. */
+/** Id of padding: transformers' MPNet has a number in its code where RoBERTa asks pad_token_id. */
 const PADDING = 1;
 
-/** Distances have these buckets whatever the config says; a larger table has rows that nothing reads. */
+/** Buckets of distances, whatever the config says; a larger table has rows that nothing reads. */
 const BUCKETS = { count: 32, maxDistance: 128 };
 
 function readMpnetSettings(config: ConfigReader): MpnetSettings {
@@ -115,7 +118,7 @@ function layer(builder: Builder, settings: MpnetSettings, name: string, x: Node)
   return normedSum(builder, `${name}.output`, feedForward(builder, settings, name, y), y, epsilon);
 }
 
-/** The activation of this head is GELU whatever the config says. */
+/** Adds the scores of words. The activation of this head is GELU whatever the config says. */
 function predict(builder: Builder, settings: MpnetSettings, scope: string, hidden: Node): Node {
   return predictWords(builder, scope, hidden, {
     ...wordSettings(settings),

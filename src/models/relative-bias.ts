@@ -1,10 +1,10 @@
 import type { Node } from '../ir/graph.ts';
 import { add, type Builder, indices, weight } from './builder.ts';
 
-/** How distances between tokens share rows of a table, as T5's: half of the rows for each direction. */
+/** Buckets in which distances between tokens share rows of a table, as T5's: half of the rows for each direction. */
 export interface Buckets {
   readonly count: number;
-  /** From here on all distances share the last bucket. */
+  /** Least distance from which on all share the last bucket. */
   readonly maxDistance: number;
 }
 
@@ -16,7 +16,7 @@ export interface RelativeBias extends Buckets {
 }
 
 /**
- * What is added to the scores of query i and key j: the table's row for j - i. [heads, sequence, sequence]. The table is
+ * Adds the bias [heads, sequence, sequence] of the scores of query i and key j: the table's row for j - i. The table is
  * first spread over all distances that there are, so that a run looks up distances and computes no bucket; for a fixed
  * length all of it is a constant.
  */
@@ -39,8 +39,8 @@ export function relativeBias(builder: Builder, name: string, bias: RelativeBias)
 }
 
 /**
- * The bucket of key - query. Half of a direction's buckets hold one distance each, the others ranges that grow by a
- * constant factor. Computed in f32 as torch does: at powers of that factor a rounding decides.
+ * Bucket of the distance key - query. Half of a direction's buckets hold one distance each, the others ranges that grow
+ * by a constant factor. Computed in f32 as torch does: at powers of that factor a rounding decides.
  */
 export function bucketOf(distance: number, { count, maxDistance }: Buckets): number {
   const { fround } = Math;

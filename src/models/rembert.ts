@@ -5,7 +5,10 @@ import { type Builder, linear } from './builder.ts';
 import type { ClaimedSize } from './config.ts';
 import { predictWords } from './decoder.ts';
 
-/** RemBERT (Chung et al. 2020, https://arxiv.org/abs/2010.12821): BERT with narrow embeddings and a decoder of its own width. */
+/**
+ * RemBERT (Chung et al. 2020, https://arxiv.org/abs/2010.12821): BERT with narrow embeddings and a decoder of its own
+ * width.
+ */
 export const rembert: Architecture = {
   modelType: 'rembert',
   module: 'rembert',
@@ -40,7 +43,7 @@ function encode(builder: Builder, settings: BertSettings, embedding: ClaimedSize
   return layers(builder, settings, scope, wide);
 }
 
-/** The decoder is wider than the word embeddings, so it has a matrix of its own. */
+/** Adds the scores of words. The decoder is wider than the word embeddings, so it has a matrix of its own. */
 function predict(
   builder: Builder,
   settings: BertSettings & { readonly output: ClaimedSize },

@@ -10,7 +10,10 @@ import {
   robertaModel,
 } from './roberta.ts';
 
-/** RoBERTa with its norms in front of what they were behind, and one at the end, as fairseq's --encoder-normalize-before. */
+/**
+ * RoBERTa with its norms in front of what they were behind, and one at the end, as fairseq's
+ * --encoder-normalize-before.
+ */
 export const robertaPreLayerNorm: Architecture = {
   ...ROBERTA_HEADS,
   modelType: 'roberta-prelayernorm',

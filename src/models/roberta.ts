@@ -15,7 +15,7 @@ import { embedCountedPositions, positionsLeft } from './counted-positions.ts';
 import { predictWords } from './decoder.ts';
 import { denseClassifier } from './heads.ts';
 
-/** What does not depend on a config. */
+/** Facts of the family that depend on no config. */
 export const ROBERTA_HEADS = {
   takesTokenTypes: false,
   predictions: 'lm_head',
@@ -48,7 +48,7 @@ function robertaArchitecture(modelType: string, module: string, defaults: BertDe
 }
 
 export interface RobertaSettings extends BertSettings {
-  /** The id of padding. */
+  /** Id of padding. */
   readonly padding: number;
 }
 
@@ -64,7 +64,7 @@ export function checkPositions(config: ConfigReader, { positions, padding }: Rob
   config.refuse('pad_token_id', `${padding} leaves no token a position of max_position_embeddings ${positions.value}`);
 }
 
-/** A model that has RoBERTa's heads on what `encode` computes. */
+/** Makes a model that has RoBERTa's heads on what `encode` computes. */
 export function robertaModel(settings: RobertaSettings, encode: Model['encode']): Model {
   return {
     ...bertModel(settings, encode),
@@ -89,7 +89,7 @@ export function robertaEmbeddings(builder: Builder, settings: RobertaSettings, n
   );
 }
 
-/** The activation of this head is GELU whatever the config says. */
+/** Adds the scores of words. The activation of this head is GELU whatever the config says. */
 function predict(builder: Builder, settings: RobertaSettings, scope: string, hidden: Node): Node {
   return predictWords(builder, scope, hidden, {
     ...wordSettings(settings),

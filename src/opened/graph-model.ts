@@ -71,8 +71,8 @@ function taskOf(graph: Graph): Task | undefined {
 }
 
 /**
- * The rows of the position table, which is sliced to the length of a run; of a table that is read by counted tokens, those
- * behind the row of padding. For a model of fixed length, that length.
+ * The rows of the position table, which is sliced to the length of a run; of a table that is read by counted tokens,
+ * those behind the row of padding. For a model of fixed length, that length.
  */
 function positionsOf(graph: Graph): number {
   for (const node of graph.nodes()) {
@@ -87,7 +87,7 @@ function positionsOf(graph: Graph): number {
   return typeof length === 'number' ? length : Number.MAX_SAFE_INTEGER;
 }
 
-/** What is added to counted tokens where they are rows of a table. */
+/** Row of padding, which is added to counted tokens where they are rows of a table. */
 function paddingRow(indices: Node | undefined): number | undefined {
   let node = indices;
   while (node?.op === 'cast' || node?.op === 'reshape') node = node.inputs[0];

@@ -6,8 +6,8 @@ import { isStatic, sizeOf } from '../ir/shape.ts';
 
 /**
  * The largest result that may have more elements than the constants it is computed from: a repeated or padded constant
- * may have any size, even one that no memory holds. It is that of 16 heads' biases of 512 tokens, which MPNet's distances
- * are spread over.
+ * may have any size, even one that no memory holds. It is that of 16 heads' biases of 512 tokens, which MPNet's
+ * distances are spread over.
  */
 const MAX_GROWN_ELEMENTS = 1 << 22;
 

@@ -4,7 +4,7 @@ import { computedTensor, readF32, type Tensor } from '../ir/tensor.ts';
 import { type ConstantLinear, constantLinear } from './attention.ts';
 import { type MakeOnce, makingOnce } from './make-once.ts';
 
-/** What is stacked: zeros where there is no tensor. */
+/** A part of a stack: zeros where there is no tensor. */
 interface Part {
   readonly tensor: Tensor | undefined;
   readonly rows: number;

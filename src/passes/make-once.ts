@@ -4,8 +4,8 @@ import type { Tensor } from '../ir/tensor.ts';
 export type MakeOnce = (sources: readonly (Tensor | undefined)[], how: string | number, make: () => Tensor) => Tensor;
 
 /**
- * For one run of a pass that computes weights: what ALBERT's layers share before it they share behind it, so that a file
- * holds it once. `how` tells apart what is made of the same sources in several ways.
+ * Opens the memory of one run of a pass that computes weights: what ALBERT's layers share before it they share behind
+ * it, so that a file holds it once. `how` tells apart what is made of the same sources in several ways.
  */
 export function makingOnce(): MakeOnce {
   const numbers = new Map<Tensor | undefined, number>();

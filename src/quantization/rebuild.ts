@@ -184,8 +184,8 @@ class Rebuilder {
   }
 
   /**
-   * Builds a stored weight. One that several nodes share is stored once, as the first of them needs it; where a bias needs
-   * larger scales than these, once more.
+   * Builds a stored weight. One that several nodes share is stored once, as the first of them needs it; where a bias
+   * needs larger scales than these, once more.
    */
   #stored(node: Call, weight: Constant, options: WeightOptions): Constant {
     const { leastScales } = options;

@@ -89,8 +89,8 @@ describe('config.json is refused', () => {
     [
       'bert-seqcls',
       'position_embedding_type',
-      'relative_key',
-      'position_embedding_type: "relative_key" is not supported',
+      'rotary',
+      'position_embedding_type: "rotary" is not supported; supported: absolute, relative_key, relative_key_query',
     ],
     ['bert-seqcls', 'is_decoder', true, 'is_decoder: true is not supported'],
     ['bert-seqcls', 'num_hidden_layers', 1, 'num_hidden_layers: is 1, but model.safetensors holds 2 encoder layers'],

@@ -65,8 +65,8 @@ function gathered({ to, name }: Operation, x: Value, axis: number, indices: Valu
 }
 
 /**
- * A grid of j - i + offset, by which tables of distances are read: two counts as long as the run's sequence, of numbers as
- * many as the table has rows.
+ * Computes a grid of j - i + offset, by which tables of distances are read: from two counts as long as the run's
+ * sequence, of numbers as many as the table has rows.
  */
 function distances(to: GraphImport, grid: IndexValue, count: number | null, name: string): Value | null {
   const { dtype, shape, offset, strides } = grid;

@@ -79,7 +79,7 @@ function squared(node: FlatNode, out: TfBuilder, x: Node | null): Value | null {
   return x && out.add(node, 'mul', [x, x]);
 }
 
-/** What comes before each element is the sum up to it without the element itself. */
+/** Lowers Cumsum. The exclusive form, the sum of all that comes before an element, is the sum up to it less itself. */
 export function cumulativeSum(node: FlatNode, out: TfBuilder): Value | null {
   const x = out.tensor(node, 0);
   const [axis, ...others] = out.integers(node, 1) ?? [];

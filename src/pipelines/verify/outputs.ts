@@ -100,7 +100,7 @@ function pairOutputs(reference: Running, model: Running): OutputPair[] {
 class OutputSums {
   readonly #pair: OutputPair;
   readonly #isSpan: boolean;
-  /** One number for each token, each an answer of its own. */
+  /** Whether there is one number for each token, each an answer of its own. */
   readonly #isTokenScore: boolean;
   readonly #errors = new ErrorSums();
   #rows = 0;

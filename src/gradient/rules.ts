@@ -162,6 +162,7 @@ export const rules: { readonly [O in OpName]?: Rule<O> } = {
 };
 
 const NO_NUMBERS = 'its result is true or false';
+const NO_NUMBERS_READ = 'it reads nothing';
 const NO_RULE = 'no rule is written for it';
 const ROUNDS = 'its result goes in steps';
 const UNKNOWN = 'what it computes is not known';
@@ -187,8 +188,10 @@ export const refused: { readonly [O in OpName]?: string } = {
   pad: NO_RULE,
   pick: UNKNOWN,
   quantize: ROUNDS,
+  range: NO_NUMBERS_READ,
   rsqrt: NO_RULE,
   sqrt: NO_RULE,
+  sum: NO_RULE,
 };
 
 /** Keeps dy where y is above zero. By a product: ONNX Runtime 1.30 takes ten times as long for a Where. */

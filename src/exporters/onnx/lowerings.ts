@@ -2,15 +2,14 @@ import { ONNX_DTYPES } from '../../formats/onnx.ts';
 import type { Call, Node } from '../../ir/graph.ts';
 import { computedType } from '../../ir/op.ts';
 import type { OpName } from '../../ir/ops/index.ts';
-import type { Refusals } from '../refusal.ts';
 import type { OnnxBuilder } from './builder.ts';
 import { dynamicRound } from './integer-linears.ts';
 import { linear, relu } from './linears.ts';
 import { conv1d, matmul, residualAdd } from './products.ts';
 import { hasIntegerWeight, isSymmetric } from './quantization.ts';
-import { expand, pad, reshape, shift } from './shapes.ts';
+import { expand, pad, range, reshape, shift } from './shapes.ts';
 import { gather, slice } from './tables.ts';
-import { gelu, layerNorm, mean, noNorm } from './values.ts';
+import { gelu, layerNorm, mean, noNorm, sum } from './values.ts';
 
 /** Writers of ops, partial so that a new op compiles before this exporter knows it. */
 export type Lowerings = { readonly [O in OpName]?: (node: Call<O>, out: OnnxBuilder) => void };
@@ -44,6 +43,7 @@ export const lowerings: Lowerings = {
   or: all('Or'),
   pad,
   quantize,
+  range,
   relu,
   reshape,
   rsqrt: (node, out) => out.result(node, 'Reciprocal', [out.step(node, 'sqrt', 'Sqrt', values(node, out))]),
@@ -53,16 +53,12 @@ export const lowerings: Lowerings = {
   softmax: (node, out) => out.result(node, 'Softmax', values(node, out), { axis: { int: node.attrs.axis } }),
   sqrt: all('Sqrt'),
   sub: all('Sub'),
+  sum,
   tanh: all('Tanh'),
   transpose: (node, out) =>
     out.result(node, 'Transpose', values(node, out), { perm: { ints: node.attrs.permutation } }),
   where: all('Where'),
 };
-
-const UNKNOWN = 'docs/adding.md says how an exporter learns an op';
-
-/** What only another format has. */
-export const refused: Refusals = { foreign: UNKNOWN, pick: UNKNOWN };
 
 const COMPARISONS = {
   equal: 'Equal',

@@ -72,3 +72,10 @@ export function mean(node: Call<'mean'>, out: OnnxBuilder): void {
   if (out.opset >= REDUCE_AXES_INPUT_OPSET) out.result(node, 'ReduceMean', [x, out.integers([axis])], { keepdims });
   else out.result(node, 'ReduceMean', [x], { axes: { ints: [axis] }, keepdims });
 }
+
+/** Writes ReduceSum, whose axes are an input in every opset that is written. */
+export function sum(node: Call<'sum'>, out: OnnxBuilder): void {
+  const { axis, keepDims } = node.attrs;
+  const inputs = [out.value(node.inputs[0] as Node), out.integers([axis])];
+  out.result(node, 'ReduceSum', inputs, { keepdims: { int: keepDims ? 1 : 0 } });
+}

@@ -4,12 +4,14 @@ import type { Call, Node } from '../../ir/graph.ts';
 import type { OpName } from '../../ir/ops/index.ts';
 import { axisOf, type Dim, product } from '../../ir/shape.ts';
 import type { DType } from '../../ir/tensor.ts';
-import { type Refusals, refuse } from '../refusal.ts';
+import { refuse } from '../refusal.ts';
 import type { BuiltinOptions, Result, TfliteBuilder } from './builder.ts';
+import { lowerCompare, lowerErf, lowerExpand, lowerIsNan, lowerSoftmax } from './logic.ts';
 import { inputOf, operand, operands } from './operands.ts';
+import { isNegative, lowerPlaces } from './places.ts';
 import { lowerConv1d, lowerLinear } from './products.ts';
 import { reshape, step } from './shapes.ts';
-import { lowerShift, lowerSlice } from './slices.ts';
+import { lowerRange, lowerShift, lowerSlice } from './slices.ts';
 import { checkStorage, sameStorage } from './storage.ts';
 import type { Builtin } from './versions.ts';
 
@@ -22,11 +24,11 @@ export const lowerings: { readonly [O in OpName]?: Lowering<O> } = {
   sub: (node, out) => out.op('SUB', operands(node, out), node, { kind: 'SubOptions', value: scales(node) }),
   mul: (node, out) => out.op('MUL', operands(node, out), node, { kind: 'MulOptions', value: {} }),
   div: (node, out) => out.op('DIV', operands(node, out), node, { kind: 'DivOptions', value: {} }),
-  relu: unary('RELU'),
-  tanh: unary('TANH'),
-  sigmoid: unary('LOGISTIC'),
-  sqrt: unary('SQRT'),
-  rsqrt: unary('RSQRT'),
+  relu: plain('RELU'),
+  tanh: plain('TANH'),
+  sigmoid: plain('LOGISTIC'),
+  sqrt: plain('SQRT'),
+  rsqrt: plain('RSQRT'),
   gelu: (node, out) =>
     out.op('GELU', operands(node, out), node, { kind: 'GeluOptions', value: { approximate: node.attrs.tanh } }),
   linear: lowerLinear,
@@ -36,17 +38,23 @@ export const lowerings: { readonly [O in OpName]?: Lowering<O> } = {
       kind: 'BatchMatMulOptions',
       value: { adjY: node.attrs.transposeB },
     }),
-  softmax: lowerSoftmax,
+  softmax: (node, out) => lowerSoftmax(node, axisIn(node), out),
   layerNorm: lowerLayerNorm,
   noNorm: lowerNoNorm,
-  mean(node, out) {
-    const axes = out.integers('axes', [axisIn(node)]);
-    const value = { keepDims: node.attrs.keepDims };
-    return out.op('MEAN', [...operands(node, out), axes], node, { kind: 'ReducerOptions', value });
-  },
+  mean: reduction('MEAN'),
+  sum: reduction('SUM'),
+  maximum: plain('MAXIMUM'),
+  minimum: plain('MINIMUM'),
+  and: plain('LOGICAL_AND'),
+  or: plain('LOGICAL_OR'),
+  not: plain('LOGICAL_NOT'),
+  compare: lowerCompare,
+  isNan: lowerIsNan,
+  where: (node, out) => out.op('SELECT_V2', operands(node, out), node),
+  erf: lowerErf,
+  expand: lowerExpand,
+  range: lowerRange,
   gather: lowerGather,
-  compare: (node, out) => out.op(COMPARISONS[node.attrs.test], operands(node, out), node),
-  not: unary('LOGICAL_NOT'),
   cumulativeSum(node, out) {
     const axis = out.integers('axis', [axisIn(node)], []);
     return out.op('CUMSUM', [...operands(node, out), axis], node, { kind: 'CumsumOptions', value: {} });
@@ -72,36 +80,11 @@ export const lowerings: { readonly [O in OpName]?: Lowering<O> } = {
   shift: lowerShift,
 };
 
-const COMPARISONS = {
-  equal: 'EQUAL',
-  less: 'LESS',
-  lessOrEqual: 'LESS_EQUAL',
-  greater: 'GREATER',
-  greaterOrEqual: 'GREATER_EQUAL',
-} as const;
-
-const NO_BUILTIN = 'no builtin operator computes it; mbert passes lists what may rewrite it';
-const NOT_WRITTEN = 'mbert writes no operator for it; mbert passes lists what may rewrite it';
-
-/** TFLite has no ERF, only GELU as a whole. Most others are in what exporters make masks of, which passes rewrite. */
-export const refused: Refusals = {
-  and: NOT_WRITTEN,
-  erf: NO_BUILTIN,
-  expand: NOT_WRITTEN,
-  foreign: NO_BUILTIN,
-  isNan: NO_BUILTIN,
-  maximum: NOT_WRITTEN,
-  minimum: NOT_WRITTEN,
-  or: NOT_WRITTEN,
-  pick: NO_BUILTIN,
-  where: NOT_WRITTEN,
-};
-
 /** Lowers one node and everything that goes with it; `out.value` knows it afterwards. */
 export function lower(node: Node, out: TfliteBuilder): void {
   if (node.op === 'input' || node.op === 'constant' || out.has(node)) return;
   const lowering = lowerings[node.op] as Lowering<OpName> | undefined;
-  if (lowering === undefined) refuse(node, 'tflite', refused);
+  if (lowering === undefined) refuse(node, 'tflite');
   checkStorage(node);
   out.define(node, lowering(node as Call, out));
 }
@@ -115,26 +98,22 @@ function scales(node: Node): { readonly potScaleInt16?: false } {
   return node.type.dtype === 'i16' ? { potScaleInt16: false } : {};
 }
 
-function unary(code: Builtin): (node: Call, out: TfliteBuilder) => number {
+/** Lowers to an operator without options. */
+function plain(code: Builtin): (node: Call, out: TfliteBuilder) => number {
   return (node, out) => out.op(code, operands(node, out), node);
+}
+
+function reduction(code: 'MEAN' | 'SUM'): (node: Call<'mean' | 'sum'>, out: TfliteBuilder) => number {
+  return (node, out) => {
+    const axes = out.integers('axes', [axisIn(node)]);
+    const value = { keepDims: node.attrs.keepDims };
+    return out.op(code, [...operands(node, out), axes], node, { kind: 'ReducerOptions', value });
+  };
 }
 
 /** Axis of a node counted from the front. */
 function axisIn(node: Node & { readonly attrs: { readonly axis: number } }): number {
   return axisOf(node.attrs.axis, inputOf(node, 0).type.shape.length) as number;
-}
-
-function lowerSoftmax(node: Call<'softmax'>, out: TfliteBuilder): number {
-  if (axisIn(node) !== node.type.shape.length - 1) {
-    throw new MbertError(
-      'UNSUPPORTED',
-      `${node.name}: tflite has softmax for the last axis only, not ${node.attrs.axis}`,
-      {
-        hint: 'transpose its input first',
-      },
-    );
-  }
-  return out.op('SOFTMAX', operands(node, out), node, { kind: 'SoftmaxOptions', value: { beta: 1 } });
 }
 
 /** Lowers to (x - mean) * rsqrt(mean((x - mean)²) + epsilon) * gamma + beta, which XNNPACK runs in one piece. */
@@ -172,10 +151,7 @@ function lowerGather(node: Call<'gather'>, out: TfliteBuilder): number {
   const axis = axisIn(node);
   const isShapedBack = node.type.shape.filter((dim) => typeof dim === 'string').length < 2;
   const isRows = axis === 0 && table.type.shape.length === 2 && node.type.dtype === 'f32' && isShapedBack;
-  if (!isRows) {
-    const inputs = [out.value(table), out.value(indices)];
-    return out.op('GATHER', inputs, node, { kind: 'GatherOptions', value: { axis } });
-  }
+  if (!isRows || isNegative(indices)) return lowerPlaces(node, axis, out);
   const count = product(indices.type.shape);
   const ids =
     indices.type.shape.length === 1
@@ -209,7 +185,7 @@ function lowerDynamicRound(node: Call<'dynamicRound'>, out: TfliteBuilder): numb
   return out.value(inputOf(node, 0));
 }
 
-const CASTS: ReadonlySet<DType> = new Set(['f32', 'i32', 'u8', 'bool']);
+const CASTS: ReadonlySet<DType> = new Set(['f32', 'i32', 'i8', 'u8', 'bool']);
 
 function lowerCast(node: Call<'cast'>, out: TfliteBuilder): number {
   const x = operand(node, 0, out);

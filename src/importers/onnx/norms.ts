@@ -1,6 +1,7 @@
+import { isFloat } from '../../ir/op.ts';
 import { sizeOf } from '../../ir/shape.ts';
 import { scalarTensor, shortestDecimal, type Tensor, tensorOf } from '../../ir/tensor.ts';
-import { notExpressible } from './context.ts';
+import { type GraphImport, notExpressible } from './context.ts';
 import {
   floatOf,
   inputOf,
@@ -14,27 +15,36 @@ import {
 } from './operation.ts';
 import { reshaped } from './shapes.ts';
 import { numberOf, ONE, type Size } from './sizes.ts';
-import type { Value } from './values.ts';
+import { dtypeOf, type Value } from './values.ts';
 
 /** Default epsilon of LayerNormalization-17. */
 const EPSILON = 1e-5;
 
 /** Reads LayerNormalization over the last axis; a bias that is left out is zeros. */
 export const layerNormalization: OperatorReader = (operation) => {
-  const { to, inputs, name } = operation;
+  const { to, inputs, name, node } = operation;
   const x = inputOf(operation, 0);
   const shape = knownShape(x);
   if (knownAxis(intOf(operation, 'axis', -1), shape.length) !== shape.length - 1)
     notExpressible('a norm over several axes');
   const gamma = inputOf(operation, 1);
   const beta = inputs[2] ?? zerosLike(shape.at(-1) as Size, `${name}/beta`);
-  return to.emit(
-    'layerNorm',
-    [x, gamma, beta],
-    { epsilon: shortestDecimal(floatOf(operation, 'epsilon', EPSILON)) },
-    name,
-  );
+  const epsilon = shortestDecimal(floatOf(operation, 'epsilon', EPSILON));
+  const norm = to.emit('layerNorm', [x, gamma, beta], { epsilon }, name);
+  const [, mean, deviation] = node.outputs;
+  return mean || deviation ? [norm, ...moments(to, x, epsilon, name)] : norm;
 };
+
+/** Mean and inverse deviation, the second and third output of a norm. */
+function moments(to: GraphImport, x: Value, epsilon: number, name: string): readonly [Value, Value] {
+  const mean = to.emit('mean', [x], {}, `${name}/mean`);
+  const centred = to.elementwise('sub', [x, mean], {}, `${name}/centred`);
+  const squares = to.elementwise('mul', [centred, centred], {}, `${name}/squares`);
+  const variance = to.emit('mean', [squares], {}, `${name}/variance`);
+  const least: Value = { kind: 'tensor', tensor: scalarTensor(epsilon), name: `${name}/epsilon` };
+  const guarded = to.elementwise('add', [variance, least], {}, `${name}/guarded`);
+  return [mean, to.elementwise('rsqrt', [guarded], {}, `${name}/inverse`)];
+}
 
 function zerosLike(width: Size, name: string): Value {
   const size = numberOf(width) ?? notExpressible('a norm over an axis of unknown size');
@@ -57,14 +67,17 @@ export const gelu: OperatorReader = (operation) => {
 };
 
 /** Reads ReduceMean, whose axes are an attribute before operator set 18; without any it is the mean of all. */
-export const reduceMean: OperatorReader = (operation) => {
+export const reduceMean: OperatorReader = (operation) => reduced(operation, 'mean', inputOf(operation, 0));
+
+/** Builds one reduction after the other; the axes stay until all are done. */
+function reduced(operation: Operation, op: 'mean' | 'sum', source: Value): Value {
   const { to, name } = operation;
-  let x = inputOf(operation, 0);
+  let x = source;
   const shape = knownShape(x);
   const axes = axesOf(operation, shape.length);
   axes.forEach((axis, i) => {
     const kept = axis === shape.length - 1 ? -1 : axis;
-    x = to.emit('mean', [x], { axis: kept, keepDims: true }, i === axes.length - 1 ? name : `${name}/${i}`);
+    x = to.emit(op, [x], { axis: kept, keepDims: true }, i === axes.length - 1 ? name : `${name}/${i}`);
   });
   if (intOf(operation, 'keepdims', 1) !== 0) return x;
   return reshaped(
@@ -73,17 +86,41 @@ export const reduceMean: OperatorReader = (operation) => {
     shape.filter((_, axis) => !axes.includes(axis)),
     name,
   );
-};
+}
 
-/** Reads Σ x as n · mean x, where n is known. */
+/** Reads Σ x as n · mean x, where n is known and x is a float. */
 export const reduceSum: OperatorReader = (operation) => {
   const { to, name } = operation;
-  const shape = knownShape(inputOf(operation, 0));
+  const x = inputOf(operation, 0);
+  const shape = knownShape(x);
   const counts = axesOf(operation, shape.length).map((axis) => numberOf(shape[axis] ?? ONE));
-  if (counts.includes(null)) notExpressible('a sum over an axis of unknown size');
+  if (counts.includes(null) || !isFloat(dtypeOf(x))) return reduced(operation, 'sum', x);
   const mean = reduceMean({ ...operation, name: `${name}/mean` }) as Value;
   const count: Tensor = scalarTensor(sizeOf(counts as number[]));
   return to.elementwise('mul', [mean, { kind: 'tensor', tensor: count, name: `${name}/count` }], {}, name);
+};
+
+/** Reads Σ x². */
+export const reduceSumSquare: OperatorReader = (operation) => squaresOf(operation, operation.name);
+
+/** Reads the Euclidean norm √(Σ x²). */
+export const reduceL2: OperatorReader = (operation) =>
+  operation.to.elementwise('sqrt', [squaresOf(operation, `${operation.name}/sum`)], {}, operation.name);
+
+function squaresOf(operation: Operation, name: string): Value {
+  const x = inputOf(operation, 0);
+  const squares = operation.to.elementwise('mul', [x, x], {}, `${operation.name}/squares`);
+  return reduced({ ...operation, name }, 'sum', squares);
+}
+
+/** Reads GlobalAveragePool, the mean over all axes behind [batch, channels]; tf2onnx writes norms so. */
+export const globalAveragePool: OperatorReader = (operation) => {
+  const { to, name } = operation;
+  let x = inputOf(operation, 0);
+  const rank = knownShape(x).length;
+  for (let axis = 2; axis < rank; axis++)
+    x = to.emit('mean', [x], { axis: axis === rank - 1 ? -1 : axis, keepDims: true }, name);
+  return x;
 };
 
 function axesOf(operation: Operation, rank: number): number[] {

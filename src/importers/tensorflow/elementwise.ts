@@ -1,13 +1,18 @@
 import type { Node } from '../../ir/graph.ts';
+import { computedType } from '../../ir/op.ts';
 import type { Comparison } from '../../ir/ops/compare.ts';
 import { axisOf } from '../../ir/shape.ts';
-import { scalarTensor } from '../../ir/tensor.ts';
+import { convertTensor, scalarTensor } from '../../ir/tensor.ts';
 import { dtypeAttribute, type TfBuilder, type Value } from './builder.ts';
 import type { FlatNode } from './inline.ts';
 import type { Lowering } from './shapes.ts';
 
 /** Lowerings of ops that compute element by element, and of means. */
 export const elementwiseLowerings: { readonly [op: string]: Lowering } = {
+  Abs: (node, out) => {
+    const x = out.tensor(node, 0);
+    return x && out.add(node, 'maximum', [x, negated(node, out, x)]);
+  },
   Add: binary('add'),
   AddN: addAll,
   AddV2: binary('add'),
@@ -26,12 +31,16 @@ export const elementwiseLowerings: { readonly [op: string]: Lowering } = {
   LogicalNot: unary('not'),
   LogicalOr: binary('or'),
   Maximum: binary('maximum'),
-  Mean: mean,
+  Mean: reduction('mean'),
   Minimum: binary('minimum'),
   Mul: binary('mul'),
   Neg: (node, out) => {
     const x = out.tensor(node, 0);
-    return x && out.add(node, 'mul', [x, out.graph.constant(scalarTensor(-1), `${node.name}/minus_one`)]);
+    return x && out.add(node, 'mul', [x, minusOne(node, out, x)]);
+  },
+  NotEqual: (node, out) => {
+    const inputs = out.tensors(node);
+    return inputs && out.add(node, 'not', [out.step(node, 'equal', 'compare', inputs, { test: 'equal' })]);
   },
   Pow: power,
   RealDiv: binary('div'),
@@ -50,8 +59,17 @@ export const elementwiseLowerings: { readonly [op: string]: Lowering } = {
     return inputs && squared(node, out, out.step(node, 'difference', 'sub', inputs));
   },
   Sub: binary('sub'),
+  Sum: reduction('sum'),
   Tanh: unary('tanh'),
 };
+
+function minusOne(node: FlatNode, out: TfBuilder, { type: { dtype } }: Node): Node {
+  return out.graph.constant(convertTensor(scalarTensor(-1), computedType(dtype)), `${node.name}/minus_one`);
+}
+
+function negated(node: FlatNode, out: TfBuilder, x: Node): Node {
+  return out.step(node, 'negated', 'mul', [x, minusOne(node, out, x)]);
+}
 
 function unary(op: 'erf' | 'isNan' | 'not' | 'relu' | 'rsqrt' | 'sigmoid' | 'softmax' | 'sqrt' | 'tanh'): Lowering {
   return (node, out) => {
@@ -105,20 +123,22 @@ export function cast(node: FlatNode, out: TfBuilder): Value | null {
   return x && to && out.add(node, 'cast', [x], { to });
 }
 
-/** Means over one axis after the other, from the last: the earlier ones keep their places. */
-function mean(node: FlatNode, out: TfBuilder): Value | null {
-  const x = out.tensor(node, 0);
-  const rank = x?.type.shape.length ?? 0;
-  const axes = out.integers(node, 1)?.map((axis) => axisOf(axis, rank));
-  const sorted = axes?.filter((axis) => axis !== null).sort((a, b) => b - a) ?? [];
-  const last = sorted.pop();
-  if (x === null || last === undefined || sorted.length + 1 !== axes?.length) return null;
-  const keepDims = node.attributes.bool('keep_dims');
-  const partial = sorted.reduce(
-    (rest: Node, axis) => out.step(node, `axis_${axis}`, 'mean', [rest], { axis, keepDims }),
-    x,
-  );
-  return out.add(node, 'mean', [partial], { axis: last, keepDims });
+/** Means and sums over one axis after the other, from the last: the earlier ones keep their places. */
+function reduction(op: 'mean' | 'sum'): Lowering {
+  return (node, out) => {
+    const x = out.tensor(node, 0);
+    const rank = x?.type.shape.length ?? 0;
+    const axes = out.integers(node, 1)?.map((axis) => axisOf(axis, rank));
+    const sorted = axes?.filter((axis) => axis !== null).sort((a, b) => b - a) ?? [];
+    const last = sorted.pop();
+    if (x === null || last === undefined || sorted.length + 1 !== axes?.length) return null;
+    const keepDims = node.attributes.bool('keep_dims');
+    const partial = sorted.reduce(
+      (rest: Node, axis) => out.step(node, `axis_${axis}`, op, [rest], { axis, keepDims }),
+      x,
+    );
+    return out.add(node, op, [partial], { axis: last, keepDims });
+  };
 }
 
 /** Squares and cubes as products; the tanh form of GELU is written with them. */

@@ -28,6 +28,7 @@ import { or } from './or.ts';
 import { pad } from './pad.ts';
 import { pick } from './pick.ts';
 import { quantize } from './quantize.ts';
+import { range } from './range.ts';
 import { relu } from './relu.ts';
 import { reshape } from './reshape.ts';
 import { rsqrt } from './rsqrt.ts';
@@ -37,6 +38,7 @@ import { slice } from './slice.ts';
 import { softmax } from './softmax.ts';
 import { sqrt } from './sqrt.ts';
 import { sub } from './sub.ts';
+import { sum } from './sum.ts';
 import { tanh } from './tanh.ts';
 import { transpose } from './transpose.ts';
 import { where } from './where.ts';
@@ -72,6 +74,7 @@ export const ops = {
   pad,
   pick,
   quantize,
+  range,
   relu,
   reshape,
   rsqrt,
@@ -81,6 +84,7 @@ export const ops = {
   softmax,
   sqrt,
   sub,
+  sum,
   tanh,
   transpose,
   where,

@@ -18,7 +18,7 @@ export interface Distances {
   used(name: string, table: Node): Node;
   /**
    * What queries x [rows, heads, sequence, size] score the distances to their keys, or keys those to their queries:
-   * y[i, j] = x[i]·table[i - j], or x[j]·table[i - j]. The table's rows are the used ones, [1, heads, used, size], or
+   * y[i, j] = x[i]·table[i - j], or x[j]·table[i - j]. The table's rows are the used ones, [1, heads, size, used], or
    * [used, size] for all heads: [rows, heads, sequence, sequence].
    */
   scores(name: string, x: Node, table: Node, side: Side): Node;
@@ -50,7 +50,7 @@ function fixedDistances(builder: Builder, length: number, { rowOf }: DistanceTab
       const distances = range(1 - length, width).map((distance) => (side === 'query' ? -distance : distance));
       const rows = distances.map((distance) => rowOf(distance) - first);
       const places = indices(builder, `${name}.rows`, rows);
-      const spread = add(builder, `${name}.table`, 'gather', [table, places], { axis: table.type.shape.length - 2 });
+      const spread = add(builder, `${name}.table`, 'gather', [table, places], { axis: isForAll(table) ? 0 : 3 });
       const all = multiply(builder, name, x, spread);
       if (length === 1) return all;
       const flat = reshaped(builder, `${name}.flat`, all, [heads, length * width]);
@@ -98,9 +98,13 @@ function dynamicDistances(builder: Builder, name: string, { rows, rowOf, places 
   };
 }
 
+/** True for a table that all heads share. */
+function isForAll(table: Node): boolean {
+  return table.type.shape.length === 2;
+}
+
 function multiply(builder: Builder, name: string, x: Node, table: Node): Node {
-  if (table.type.shape.length === 2) return add(builder, `${name}.products`, 'linear', [x, table]);
-  return add(builder, `${name}.products`, 'matmul', [x, table], { transposeB: true });
+  return add(builder, `${name}.products`, isForAll(table) ? 'linear' : 'matmul', [x, table]);
 }
 
 function reshaped(builder: Builder, name: string, x: Node, rest: readonly (number | string)[]): Node {

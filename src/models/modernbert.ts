@@ -177,7 +177,7 @@ function openKind(builder: Builder, settings: Settings, name: string, kind: Atte
   const isLocal = kind === 'sliding_attention' && reach < longest - 1;
   return {
     turn: (path, x) => rotate(builder, path, x, tables),
-    bias: isLocal ? localMask(builder, `${name}.mask`, reach, positions.value) : builder.mask.bias,
+    bias: isLocal ? localMask(builder, `${name}.mask`, reach) : builder.mask.bias,
   };
 }
 

@@ -1,6 +1,7 @@
 import type { Node } from '../ir/graph.ts';
 import { product } from '../ir/shape.ts';
 import { add, type Builder, indices } from './builder.ts';
+import { countPlaces } from './counted-places.ts';
 import { range } from './parts.ts';
 
 /** A table with a row for each distance i - j, of a query's place from a key's, that the model tells apart. */
@@ -70,23 +71,18 @@ function fixedDistances(builder: Builder, length: number, { rowOf }: DistanceTab
  */
 function dynamicDistances(builder: Builder, name: string, { rows, rowOf, places }: DistanceTable): Distances {
   const { sequence } = builder;
-  const counted = (part: string, first: number, step: number): Node => {
-    const values = range(0, places).map((place) => first + place * step);
-    const table = indices(builder, `${name}.${part}s`, values);
-    return add(builder, `${name}.${part}`, 'slice', [table], { axis: 0, start: 0, end: sequence });
-  };
+  const number = (value: number, part: string) => indices(builder, `${name}.${part}`, [value], []);
   const column = (part: string, x: Node) => add(builder, `${name}.${part}`, 'reshape', [x], { shape: [sequence, 1] });
-  const row = (part: string, x: Node) => add(builder, `${name}.${part}`, 'reshape', [x], { shape: [1, sequence] });
-  const keys = row('keys', counted('key', 0, 1));
+  const keys = countPlaces(builder, `${name}.places`);
   // From 0 on, so that distances are places in a table.
-  const queries = column('queries', counted('query', places - 1, 1));
-  const distance = add(builder, `${name}.distance`, 'sub', [queries, keys]);
+  const moved = add(builder, `${name}.moved`, 'add', [keys, number(places - 1, 'most')]);
+  const distance = add(builder, `${name}.distance`, 'sub', [column('queries', moved), keys]);
   const byDistance = indices(builder, `${name}.row_of`, range(1 - places, 2 * places - 1).map(rowOf));
   const rowAt = add(builder, `${name}.row`, 'gather', [byDistance, distance], { axis: 0 });
-  const start = counted('start', 0, rows);
+  const starts = add(builder, `${name}.starts`, 'mul', [keys, number(rows, 'rows')]);
   const picked: { readonly [S in Side]: Node } = {
-    query: add(builder, `${name}.of_queries`, 'add', [rowAt, column('query_starts', start)]),
-    key: add(builder, `${name}.of_keys`, 'add', [rowAt, row('key_starts', start)]),
+    query: add(builder, `${name}.of_queries`, 'add', [rowAt, column('query_starts', starts)]),
+    key: add(builder, `${name}.of_keys`, 'add', [rowAt, starts]),
   };
   return {
     used: (_, whole) => whole,

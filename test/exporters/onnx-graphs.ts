@@ -65,6 +65,8 @@ export const graphs: readonly (readonly [string, string])[] = [
   ],
   ['pad', 'graph g (a: f32[batch, 2, 3]) y = pad(a) {before: [0, 1, 0], after: [0, 2, 3]} return out: y'],
   ['quantize', 'graph g (a: f32[batch, 4]) y = quantize(a) return out: y'],
+  ['range', 'graph g (a: f32[batch, sequence]) r = range() {end: sequence} y = cast(r) {to: f32} return out: y, a: a'],
+  ['range', 'graph g (a: i32[batch, 4]) r = range() {end: 4, to: i32} y = add(a, r) return out: y'],
   ['relu', 'graph g (a: f32[batch, 4]) y = relu(a) return out: y'],
   ['reshape', 'graph g (a: f32[batch, 4, 3]) y = reshape(a) {shape: [batch, 2, 6]} return out: y'],
   ['reshape', 'graph g (a: f32[batch, sequence, 4]) y = reshape(a) {shape: [batch*sequence, 4]} return out: y'],
@@ -80,6 +82,10 @@ export const graphs: readonly (readonly [string, string])[] = [
   ],
   ['shift', 'graph g (a: f32[batch, sequence, 4]) p = shift(a) {offset: 2} m = shift(a) {offset: 0} return p: p, m: m'],
   ['sigmoid', 'graph g (a: f32[batch, 4]) y = sigmoid(a) return out: y'],
+  [
+    'slice',
+    'graph g (a: f32[batch, sequence]) l = slice(a) {axis: 1, end: sequence:3} y = reshape(l) {shape: [batch, sequence:3, 1]} return out: y',
+  ],
   ['slice', 'graph g (a: f32[batch, 4]) y = slice(a) {axis: 1, start: 1, end: 3} return out: y'],
   [
     'slice',
@@ -96,6 +102,8 @@ export const graphs: readonly (readonly [string, string])[] = [
   ['softmax', 'graph g (a: f32[batch, 4, 2]) y = softmax(a) {axis: 1} return out: y'],
   ['sqrt', 'graph g (a: f32[batch, 4]) x = add(a, c f32[] {2}) y = sqrt(x) return out: y'],
   ['sub', 'graph g (a: f32[batch, 4]) y = sub(c f32[4] #1, a) return out: y'],
+  ['sum', 'graph g (a: f32[batch, sequence, 4]) y = sum(a) {axis: 1} return out: y'],
+  ['sum', 'graph g (a: i64[batch, sequence]) y = sum(a) {keepDims: false} return out: y'],
   ['tanh', 'graph g (a: f32[batch, 4]) y = tanh(a) return out: y'],
   ['transpose', 'graph g (a: f32[batch, 4, 2]) y = transpose(a) {permutation: [2, 0, 1]} return out: y'],
   ['where', 'graph g (a: f32[batch, 4], b: f32[4]) c = compare(a, b) {test: less} y = where(c, a, b) return out: y'],

@@ -2,7 +2,7 @@ import type { Call, Constant, Node } from '../../ir/graph.ts';
 import type { Gram, NodeStatistics } from '../../ir/statistics.ts';
 import { compensationOf, largestFirst, quantizeByGram } from '../../quantization/compensation.ts';
 import type { Plan } from '../../quantization/plan.ts';
-import { type RebuildOptions, weightOptionsOf } from '../../quantization/rebuild.ts';
+import { type PlanChoices, weightOptionsOf } from '../../quantization/plan-numbers.ts';
 import { isCompensated } from '../../quantization/settings.ts';
 import type { QuantizedWeight, WeightOptions } from '../../quantization/weights.ts';
 import type { Collect } from './calibration-runs.ts';
@@ -52,7 +52,7 @@ export class CompensatedWeights {
   }
 
   /** Rounds the weights that the plan wants compensated and that were not rounded before; `get` then has them. */
-  async prepare(plan: Plan, quants: RebuildOptions['quants']): Promise<void> {
+  async prepare(plan: Plan, quants: PlanChoices['quants']): Promise<void> {
     const toRound = this.#weightsToRound(plan, quants);
     for (const group of groupsOf([...toRound.keys()], this.#groupBytes)) {
       const statistics = await this.#collect(
@@ -71,7 +71,7 @@ export class CompensatedWeights {
   }
 
   /** The linears to round, by their input: those of one input share a factor. */
-  #weightsToRound(plan: Plan, quants: RebuildOptions['quants']): Map<Node, WeightToRound[]> {
+  #weightsToRound(plan: Plan, quants: PlanChoices['quants']): Map<Node, WeightToRound[]> {
     const toRound = new Map<Node, WeightToRound[]>();
     for (const [node, settings] of plan.settings) {
       if (!isCompensated(node, settings)) continue;

@@ -3,8 +3,9 @@ import type { Statistics } from '../../ir/statistics.ts';
 import type { Run } from '../../options/run.ts';
 import type { Form, FormRequest } from '../../quantization/forms/form.ts';
 import { isCall, type Plan } from '../../quantization/plan.ts';
+import type { MeanOf, WeightRounding } from '../../quantization/plan-numbers.ts';
 import { chooseQuants } from '../../quantization/ranges.ts';
-import { type MeanOf, rebuild, type WeightRounding } from '../../quantization/rebuild.ts';
+import { rebuild } from '../../quantization/rebuild.ts';
 import type { RecipeRule } from '../../quantization/recipe.ts';
 import { roundForReaders } from '../../quantization/rounding.ts';
 import {

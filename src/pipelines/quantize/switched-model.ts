@@ -2,7 +2,7 @@ import { minimumOpset, onnx } from '../../exporters/onnx.ts';
 import type { Graph, Node } from '../../ir/graph.ts';
 import { type Quant, tensorOf } from '../../ir/tensor.ts';
 import type { Plan, ValueClass } from '../../quantization/plan.ts';
-import type { WeightRounding } from '../../quantization/rebuild.ts';
+import type { WeightRounding } from '../../quantization/plan-numbers.ts';
 import { SWITCHES, switchedGraph } from '../../quantization/switched-graph.ts';
 import type { TokenRow } from '../../samples/feeds.ts';
 import { type Answer, Comparison } from '../evaluate/answers.ts';

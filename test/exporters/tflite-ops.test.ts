@@ -17,7 +17,6 @@ const CALLS: { readonly [O in OpName]?: string } = {
   expand: 'expand(x) {shape: [3, 2]}',
   foreign: 'foreign(x) {op: Einsum}',
   isNan: 'isNan(x)',
-  maximum: 'maximum(x, x)',
   minimum: 'minimum(x, x)',
   not: 'not(p)',
   or: 'or(p, p)',

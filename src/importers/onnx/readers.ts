@@ -16,7 +16,7 @@ import {
   where,
 } from './elementwise.ts';
 import { gather, gatherNd, pad, slice } from './indexing.ts';
-import { gelu, layerNormalization, reduceMean, reduceSum, softmax } from './norms.ts';
+import { gelu, layerNormalization, reduceMean, softmax } from './norms.ts';
 import type { OperatorReader } from './operation.ts';
 import { attention, gemm, matMul } from './products.ts';
 import {
@@ -32,6 +32,7 @@ import {
   qLinearSoftmax,
   quantizeLinear,
 } from './quantization.ts';
+import { lpNormalization, reduceL2, reduction } from './reductions.ts';
 import {
   concat,
   constant,
@@ -81,6 +82,8 @@ export const readers: { readonly [domain: string]: { readonly [op: string]: Oper
     LayerNormalization: layerNormalization,
     Less: comparison('less'),
     LessOrEqual: comparison('lessOrEqual'),
+    Log: unary('log'),
+    LpNormalization: lpNormalization,
     MatMul: matMul,
     MatMulInteger: matMulInteger,
     Max: variadic('maximum'),
@@ -95,9 +98,11 @@ export const readers: { readonly [domain: string]: { readonly [op: string]: Oper
     QuantizeLinear: quantizeLinear,
     Range: range,
     Reciprocal: reciprocal,
+    ReduceL2: reduceL2,
+    ReduceMax: reduction('max'),
     ReduceMean: reduceMean,
     ReduceProd: reduceProduct,
-    ReduceSum: reduceSum,
+    ReduceSum: reduction('sum'),
     Relu: unary('relu'),
     Reshape: reshape,
     Shape: shape,

@@ -4,6 +4,7 @@ import { isObject, type JsonObject, jsonText, parseJson } from '../formats/json.
 import { decodeText } from '../io/bytes.ts';
 import { type ModelFile, siblingPath } from '../io/files.ts';
 import type { Tensor } from '../ir/tensor.ts';
+import { readModuleChain } from './module-chain.ts';
 
 /** Most bytes of a side file: the largest vocabulary in use (a million words of many scripts) is below 20 MB. */
 const MAX_SIDE_FILE_BYTES = 64 * 2 ** 20;
@@ -20,6 +21,7 @@ export function checkpointBeside(
   weights: ModelFile,
   tensors: ReadonlyMap<string, Tensor>,
   origin: Origin,
+  opened: ModelFile[],
 ): Omit<Checkpoint, 'close'> {
   const names = CONFIG_NAMES[origin];
   const config = readFirst(weights, names);
@@ -30,11 +32,13 @@ export function checkpointBeside(
   }
   const configPath = siblingPath(weights.path, config.name);
   const tokenizerConfig = readSideFile(weights, 'tokenizer_config.json');
+  const modules = readModuleChain(weights.path, opened);
   return {
     path: weights.path,
     notes: [],
     origin,
-    tensors: renameLegacy(tensors),
+    tensors: new Map([...renameLegacy(tensors), ...(modules?.tensors ?? [])]),
+    moduleChain: modules?.chain,
     configPath,
     config: parseObject(config.bytes, configPath),
     vocabulary: readSideFile(weights, 'vocab.txt'),

@@ -23,7 +23,7 @@ export const pytorch: Importer = {
       const notes: string[] = [];
       const readNamed = (part: ModelFile) => readWeights(part, notes);
       const tensors = file.path.endsWith('.index.json') ? readShards(file, readNamed, opened) : readNamed(file);
-      return { ...checkpointBeside(file, tensors, 'torch'), notes };
+      return { ...checkpointBeside(file, tensors, 'torch', opened), notes };
     }),
 };
 

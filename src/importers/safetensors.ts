@@ -18,6 +18,6 @@ export const safetensors: Importer = {
     checkpointSource(file, (opened) => {
       const isSharded = file.path.endsWith('.index.json');
       const tensors = isSharded ? readShards(file, readSafetensors, opened) : readSafetensors(file);
-      return checkpointBeside(file, tensors, 'torch');
+      return checkpointBeside(file, tensors, 'torch', opened);
     }),
 };

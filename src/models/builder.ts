@@ -187,8 +187,10 @@ function atLeast(builder: Builder, name: string, x: Node, least: number): Node {
   return add(builder, name, 'add', [above, constant]);
 }
 
-/** Tensors [rows, 1, 1, sequence] by which attention keeps padding out of its scores. */
+/** Tensors by which attention keeps padding out of its scores, [rows, 1, 1, sequence], and what they are made of. */
 interface AttentionMask {
+  /** 1 for a token, 0 for padding: [rows, sequence]. */
+  readonly ones: Node;
   /** Factor of scores: 1 for a token, 0 for padding. */
   readonly factor: Node | undefined;
   /** Bias added then: 0 for a token, less for padding. */
@@ -210,6 +212,7 @@ export function attentionMask(graph: Graph, mask: Node, rows: Dim, sequence: Dim
   const least = graph.constant(scalarTensor(PADDING_SCORES[style]), `${name}.least`);
   const scaled = graph.add('mul', [padding, least], {}, `${name}.scaled`);
   return {
+    ones,
     factor: style === 'weak' ? graph.add('reshape', [ones], { shape }, 'attention_factor') : undefined,
     bias: graph.add('reshape', [scaled], { shape }, name),
   };

@@ -1,7 +1,10 @@
+import type { ModuleChain } from '../formats/checkpoint.ts';
 import type { Node } from '../ir/graph.ts';
 import type { Dim } from '../ir/shape.ts';
 import type { Architecture, Model } from './architecture.ts';
 import { add, type Builder, linear } from './builder.ts';
+import { addModules, chainKind } from './modules.ts';
+import { activateByTorch } from './torch-activations.ts';
 import type { Weights } from './weights.ts';
 
 /** A model's task, which is the head that sits on the encoder. */
@@ -13,6 +16,7 @@ export type Task =
   | 'next-sentence'
   | 'multiple-choice'
   | 'pretraining'
+  | 'sentence-embedding'
   | 'features';
 
 /** Parts that a head is built from. */
@@ -28,6 +32,10 @@ interface HeadInput {
   /** Batch of the inputs: rows = batch · choices where a task has choices. */
   readonly batch: Dim;
   readonly choices: Dim;
+  /** Modules that sentence-transformers runs behind the encoder. */
+  readonly chain: ModuleChain | undefined;
+  /** Torch's class of the activation that makes scores of logits, where a model has one. */
+  readonly scoreActivation: string | undefined;
   readonly warn: (problem: string) => void;
 }
 
@@ -46,6 +54,7 @@ export const heads: { readonly [T in Task]: Head } = {
   'next-sentence': { className: 'NextSentencePrediction', build: nextSentence },
   'multiple-choice': { className: 'MultipleChoice', build: multipleChoice },
   pretraining: { className: 'PreTraining', build: pretraining },
+  'sentence-embedding': { className: 'SentenceTransformer', build: modules },
   features: { className: 'Model', build: features },
 };
 
@@ -77,11 +86,14 @@ function questionAnswering({ builder, hidden }: HeadInput): void {
   });
 }
 
-/** Adds logits [batch, labels]; one label makes it a regression. */
+/** Adds logits [batch, labels], of which one makes it a regression, and where a cross-encoder says so the score of them. */
 function sequenceClassification(input: HeadInput): void {
-  const { builder, model, scope, hidden } = input;
+  const { builder, model, scope, hidden, scoreActivation } = input;
   const pooled = model.pool(builder, scope, hidden);
-  builder.graph.output('logits', linear(builder, 'classifier', pooled, countLabels(input)));
+  const logits = linear(builder, 'classifier', pooled, countLabels(input));
+  builder.graph.output('logits', logits);
+  if (scoreActivation === undefined) return;
+  builder.graph.output('score', activateByTorch(builder, 'score', logits, scoreActivation));
 }
 
 /** Adds logits [batch, sequence, labels]. */
@@ -120,14 +132,32 @@ function pretraining({ builder, model, scope, hidden }: HeadInput): void {
 }
 
 /**
- * Adds last_hidden_state [batch, sequence, hidden] and, where the model has a pooler, pooler_output [batch, hidden].
+ * Adds what modules give: sentence_embedding [batch, width] beside last_hidden_state, or token_embeddings [batch, sequence,
+ * width].
  */
-function features({ builder, model, scope, hidden, warn }: HeadInput): void {
+function modules({ builder, model, scope, hidden, chain, warn }: HeadInput): void {
+  if (chain === undefined) throw new Error('a model without modules has no head of them');
+  const predict = () => model.predict(builder, scope, hidden);
+  addModules(chain, { builder, maxPositions: model.maxPositions, hidden, predict, warn });
+}
+
+/**
+ * Adds last_hidden_state [batch, sequence, hidden] and, where the model has a pooler, pooler_output [batch, hidden]; or what
+ * modules make of each token.
+ */
+function features(input: HeadInput): void {
+  const { builder, model, scope, hidden, chain, warn } = input;
+  if (chain !== undefined && chainKind(chain) === 'tokens') {
+    modules(input);
+    return;
+  }
   builder.graph.output('last_hidden_state', hidden);
   if (model.pooler === undefined) return;
   const { weight } = model.pooler;
   if (weight !== undefined && !builder.weights.has(`${scope}${weight}`)) {
-    warn(`${scope}${weight}: the pooler is not in the file: the model has no output pooler_output`);
+    warn(
+      `${builder.weights.path}: ${scope}${weight}: the pooler is not in the file: the model has no output pooler_output`,
+    );
     return;
   }
   builder.graph.output('pooler_output', model.pool(builder, scope, hidden));

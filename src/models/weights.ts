@@ -11,6 +11,8 @@ import { finiteTensor, isZero } from './values.ts';
  * gathered, so that `finish` can say it all at once, and a stand-in that is never read takes its place meanwhile.
  */
 export interface Weights {
+  /** Path of the file, for messages. */
+  readonly path: string;
   has(name: string): boolean;
   /** Shape of a weight that the file holds. */
   shapeOf(name: string): readonly number[] | undefined;
@@ -35,6 +37,7 @@ export function openWeights({ path, tensors, fileName }: NamedCheckpoint): Weigh
   const misfits: Problem[] = [];
   const leftOver = () => [...tensors.keys()].filter((name) => !used.has(name) && !isKnown(name, skipped));
   return {
+    path,
     has: (name) => tensors.has(name),
     shapeOf: (name) => tensors.get(name)?.shape,
     take(name, shape) {

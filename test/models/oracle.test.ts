@@ -23,6 +23,7 @@ const UNUSED: { readonly [name: string]: RegExp } = {
   'hf-qa-bottleneckattn-shared': /\.bottleneck\.attention\./,
   'hf-qa-noembproj': /\.embedding_transformation\./,
   'hf-mlm-untied': /^cls\.predictions\.bias$/,
+  'family-st-colbert-hf': /^bert\.pooler\./,
 };
 
 describe('computes what torch computes', () => {

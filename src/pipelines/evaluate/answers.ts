@@ -33,6 +33,10 @@ const READERS: { readonly [T in Task]: Reader } = {
     const order = oneChoice(outputs.get('seq_relationship_logits') as Tensor);
     return { values: joinF32([words.values, order.values]), choices: [...words.choices, ...order.choices] };
   },
+  'sentence-embedding'(outputs) {
+    const embedding = outputs.get('sentence_embedding') ?? first(outputs);
+    return { values: readF32(embedding).slice(0, width(embedding)), choices: [] };
+  },
   features: (outputs, valid) => ({ values: tokens(first(outputs), 0, valid), choices: [] }),
 };
 

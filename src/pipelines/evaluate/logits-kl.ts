@@ -25,7 +25,7 @@ export function outputKinds(
 }
 
 function kindOf({ type }: Node, task: Task | undefined): OutputKind | undefined {
-  if (task === 'features') return undefined;
+  if (task === 'features' || task === 'sentence-embedding') return undefined;
   if (type.shape.length === 2) return task === 'qa' ? 'span' : 'choice';
   return task !== undefined && task !== 'qa' && type.shape.length === 3 ? 'token-choices' : undefined;
 }

@@ -209,6 +209,7 @@ const OUTPUTS: { readonly [T in Task]: { readonly axes: number; readonly names?:
   'next-sentence': { axes: 2 },
   'multiple-choice': { axes: 2 },
   pretraining: { axes: 3, names: ['prediction_logits', 'seq_relationship_logits'] },
+  'sentence-embedding': { axes: 2, names: ['sentence_embedding'] },
   features: { axes: 3 },
 };
 

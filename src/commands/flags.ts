@@ -35,6 +35,7 @@ export const batch: Flag = {
 /** Flags for how a source becomes a graph. */
 export const shapeFlags: readonly Flag[] = [
   task,
+  { flags: '--base <source>', says: 'the model that an adapter was trained on' },
   sequenceLength,
   batch,
   {

@@ -43,6 +43,8 @@ export interface Checkpoint {
   readonly tokenizerConfig: JsonObject | undefined;
   /** Modules behind the encoder, where the folder is one of sentence-transformers. */
   readonly moduleChain?: ModuleChain | undefined;
+  /** PEFT's name of the task that an adapter in it was trained for: `SEQ_CLS`. */
+  readonly taskType?: string | undefined;
   /** Decisions that the files do not spell out, worded `file: part: problem`. */
   readonly notes: readonly string[];
   /** Closes the files; the tensors cannot be read afterwards. */

@@ -4,7 +4,7 @@ import { isObject, type JsonObject, jsonText, parseJson } from '../formats/json.
 import { decodeText } from '../io/bytes.ts';
 import { type ModelFile, siblingPath } from '../io/files.ts';
 import type { Tensor } from '../ir/tensor.ts';
-import { readModuleChain } from './module-chain.ts';
+import { withSurroundings } from './surroundings.ts';
 
 /** Most bytes of a side file: the largest vocabulary in use (a million words of many scripts) is below 20 MB. */
 const MAX_SIDE_FILE_BYTES = 64 * 2 ** 20;
@@ -32,15 +32,17 @@ export function checkpointBeside(
   }
   const configPath = siblingPath(weights.path, config.name);
   const tokenizerConfig = readSideFile(weights, 'tokenizer_config.json');
-  const modules = readModuleChain(weights.path, opened);
-  return {
+  const bare = {
     path: weights.path,
-    notes: [],
-    origin,
-    tensors: new Map([...renameLegacy(tensors), ...(modules?.tensors ?? [])]),
-    moduleChain: modules?.chain,
+    tensors: renameLegacy(tensors),
     configPath,
     config: parseObject(config.bytes, configPath),
+  };
+  return {
+    ...bare,
+    notes: [],
+    ...(origin === 'torch' && withSurroundings(bare, opened)),
+    origin,
     vocabulary: readSideFile(weights, 'vocab.txt'),
     tokenizerConfig:
       tokenizerConfig && parseObject(tokenizerConfig, siblingPath(weights.path, 'tokenizer_config.json')),

@@ -17,6 +17,8 @@ export interface GraphSource {
   /** Bytes of vocab.txt and names of classes, where the file holds them. */
   readonly vocabulary?: Uint8Array | undefined;
   readonly labels?: readonly string[] | undefined;
+  /** Decisions that the files do not spell out, worded `file: part: problem`. */
+  readonly notes?: readonly string[] | undefined;
   /** Facts that the file states of itself, as its opset and its producer. */
   readonly facts?: ReadonlyMap<string, string> | undefined;
   /** Closes the files; constants cannot be read afterwards. */

@@ -1,7 +1,10 @@
 import { decodeOnnx, type OnnxFile } from '../formats/onnx-decode.ts';
-import type { ModelFile } from '../io/files.ts';
+import { type ModelFile, siblingPath } from '../io/files.ts';
+import type { Graph } from '../ir/graph.ts';
+import { atHome, readJson } from './folder-files.ts';
 import { readSideFile } from './hugging-face.ts';
 import { findFile, type Importer } from './importer.ts';
+import { MODULES_FILE } from './module-chain.ts';
 import { importOnnx } from './onnx/import.ts';
 import { graphSource } from './sources.ts';
 
@@ -17,13 +20,27 @@ export const onnx: Importer = {
   read: async (file) =>
     graphSource(file, (opened) => {
       const model = decodeOnnx(file, openOnce(file, opened));
+      const graph = importOnnx(model, file.path);
+      const home = atHome(file);
       return {
-        graph: importOnnx(model, file.path),
-        vocabulary: readSideFile(file, 'vocab.txt'),
+        graph,
+        vocabulary: readSideFile(home, 'vocab.txt'),
         facts: factsOf(model),
+        notes: unpooledNotes(graph, home),
       };
     }),
 };
+
+/** Tells of modules behind the encoder that a graph does not have. */
+function unpooledNotes(graph: Graph, home: ModelFile): readonly string[] {
+  const path = siblingPath(home.path, MODULES_FILE);
+  const modules = readJson(path);
+  const isPooled = graph.outputs.some(({ name }) => name === 'sentence_embedding');
+  if (isPooled || !Array.isArray(modules) || modules.length < 2) return [];
+  return [
+    `${path}: its modules are not in the graph: the file gives vectors of tokens, the checkpoint gives embeddings`,
+  ];
+}
 
 function factsOf({ irVersion, opsets, producerName, producerVersion, properties }: OnnxFile): Map<string, string> {
   const facts = new Map([

@@ -66,6 +66,18 @@ export function taskOfClass(name: string): Task | undefined {
   return TASKS.find((task) => heads[task].className === head);
 }
 
+/** Tasks by PEFT's names of them. */
+const ADAPTER_TASKS: ReadonlyMap<string | undefined, Task> = new Map([
+  ['SEQ_CLS', 'sequence-classification'],
+  ['TOKEN_CLS', 'token-classification'],
+  ['QUESTION_ANS', 'qa'],
+] as const);
+
+/** Task that an adapter was trained for; undefined where it does not say, and for an encoder's features. */
+export function taskOfAdapter(type: string | undefined): Task | undefined {
+  return ADAPTER_TASKS.get(type);
+}
+
 /** Task that the weights alone show; undefined where they fit several. */
 export function taskOfWeights(weights: Weights, predictions: string): Task | undefined {
   const predicts = weights.has(`${predictions}.bias`) || weights.has(`${predictions}.decoder.bias`);

@@ -9,7 +9,7 @@ import { attentionMask, type Builder, joinChoices, type MaskStyle } from './buil
 import { checkClaims } from './claims.ts';
 import { readArchitectureName, readConfig, readLabels } from './config.ts';
 import { distilbert } from './distilbert.ts';
-import { heads, TASKS, type Task, taskOfClass, taskOfWeights } from './heads.ts';
+import { heads, TASKS, type Task, taskOfAdapter, taskOfClass, taskOfWeights } from './heads.ts';
 import { mobilebert } from './mobilebert.ts';
 import { chainKind, colbertChain, maxSequence } from './modules.ts';
 import { type NamedCheckpoint, underTorchNames } from './names/index.ts';
@@ -141,7 +141,8 @@ function readModel(checkpoint: NamedCheckpoint, wanted: Task | undefined, weight
   const reader = readConfig(config, configPath);
   const model = architecture.read(reader, origin);
   const chain = findChain(checkpoint, weights);
-  const task = wanted ?? taskOfChain(chain) ?? findTask(checkpoint, architecture, weights);
+  const task =
+    wanted ?? taskOfChain(chain) ?? taskOfAdapter(checkpoint.taskType) ?? findTask(checkpoint, architecture, weights);
   if (task === 'sentence-embedding') refuseWithoutChain(checkpoint, chain);
   const labels = task.endsWith('-classification') ? readLabels(config, reader) : undefined;
   reader.finish();

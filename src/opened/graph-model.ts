@@ -37,7 +37,10 @@ export async function fromGraph(source: GraphSource, options: OpenOptions): Prom
     vocabulary: source.vocabulary,
     lowerCase: true,
     runnable: isRunnable(path) ? path : undefined,
-    warnings: reports.flatMap(({ pass, declined }) => declined.map((reason) => `${path}: ${pass.name} left ${reason}`)),
+    warnings: [
+      ...(source.notes ?? []),
+      ...reports.flatMap(({ pass, declined }) => declined.map((reason) => `${path}: ${pass.name} left ${reason}`)),
+    ],
     unused: [],
     close: source.close,
   };

@@ -1,12 +1,10 @@
 import { basename, dirname, join } from 'node:path';
 import { listNames, MbertError } from '../errors.ts';
-import { isObject } from '../formats/json.ts';
 import { decodeText } from '../io/bytes.ts';
 import { listFolder, listSubfolders, readWhole } from '../io/files.ts';
 import { ADAPTER_CONFIG } from './adapter.ts';
-import { readJson } from './folder-files.ts';
 import type { Importer } from './importer.ts';
-import { MODULES_FILE } from './module-chain.ts';
+import { encoderFolder, MODULES_FILE } from './module-chain.ts';
 
 /** A model that a folder holds. */
 export interface FoundModel {
@@ -61,12 +59,8 @@ export function findModel(folder: string, importers: readonly Importer[], depth 
 
 /** The folder that the files of this one name: the encoder's of sentence-transformers, the main revision of a hub's cache. */
 function namedBelow(folder: string, names: readonly string[]): readonly string[] | undefined {
-  if (names.includes(MODULES_FILE)) {
-    const modules = readJson(join(folder, MODULES_FILE));
-    const encoder = Array.isArray(modules) ? modules[0] : undefined;
-    const path = isObject(encoder) ? encoder.get('path') : undefined;
-    if (typeof path === 'string' && names.includes(path)) return [path];
-  }
+  const encoder = names.includes(MODULES_FILE) ? encoderFolder(folder) : undefined;
+  if (encoder !== undefined && names.includes(encoder)) return [encoder];
   if (basename(folder) !== 'snapshots') return undefined;
   const main = join(dirname(folder), 'refs', 'main');
   const hash = listFolder(dirname(folder)).names.includes('refs') ? readRef(main) : undefined;

@@ -21,6 +21,13 @@ const ENCODER_CONFIGS = [
 /** Longest chain: published ones have four modules at most. */
 const MAX_MODULES = 32;
 
+/** The folder of the encoder that modules.json names, below its own; undefined where there is none. */
+export function encoderFolder(folder: string): string | undefined {
+  const path = join(folder, MODULES_FILE);
+  const json = readJson(path);
+  return json === undefined ? undefined : listModules(json, path)[0]?.path || undefined;
+}
+
 interface ReadChain {
   readonly chain: ModuleChain;
   /** Weights of the modules, each name behind its module's folder. */

@@ -60,6 +60,25 @@ export const rules: { readonly [O in OpName]?: Rule<O> } = {
     ];
   },
 
+  /** Normalize y = x r with r = 1 / ‖x‖: dx = r (dy - y Σ y dy) */
+  normalize(node, dy, build) {
+    const x = node.inputs[0] as Node;
+    return [
+      () => {
+        const along = build.times(node, build.add('sum', [build.times(node, dy)]));
+        return build.times(build.minus(dy, along), build.add('rsqrt', [build.add('sum', [build.times(x, x)])]));
+      },
+    ];
+  },
+
+  log: (node, dy, build) => [() => build.add('div', [dy, node.inputs[0] as Node])],
+
+  /** Sum y: every summand has the gradient of the sum. */
+  sum(node, dy, build) {
+    const { shape } = (node.inputs[0] as Node).type;
+    return [() => build.add('expand', [build.reshape(dy, shape.with(node.attrs.axis, 1))], { shape })];
+  },
+
   /** Linear y = activation(x Wᵀ + b): dx = dy W, dW = dyᵀ x, db = Σ dy */
   linear(node, dy, build) {
     const [x, weight, bias] = node.inputs as readonly [Node, Node, Node?];
@@ -179,6 +198,7 @@ export const refused: { readonly [O in OpName]?: string } = {
   foreign: UNKNOWN,
   gather: 'tables are not trained',
   isNan: NO_NUMBERS,
+  max: NO_RULE,
   maximum: NO_RULE,
   mean: NO_RULE,
   minimum: NO_RULE,

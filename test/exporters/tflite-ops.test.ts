@@ -16,7 +16,6 @@ const CALLS: { readonly [O in OpName]?: string } = {
   expand: 'expand(x) {shape: [3, 2]}',
   foreign: 'foreign(x) {op: Einsum}',
   isNan: 'isNan(x)',
-  maximum: 'maximum(x, x)',
   minimum: 'minimum(x, x)',
   or: 'or(p, p)',
   pick: 'pick(x) {outputShape: [2]}',

@@ -22,11 +22,13 @@ export const lowerings: { readonly [O in OpName]?: Lowering<O> } = {
   sub: (node, out) => out.op('SUB', operands(node, out), node, { kind: 'SubOptions', value: scales(node) }),
   mul: (node, out) => out.op('MUL', operands(node, out), node, { kind: 'MulOptions', value: {} }),
   div: (node, out) => out.op('DIV', operands(node, out), node, { kind: 'DivOptions', value: {} }),
-  relu: unary('RELU'),
-  tanh: unary('TANH'),
-  sigmoid: unary('LOGISTIC'),
-  sqrt: unary('SQRT'),
-  rsqrt: unary('RSQRT'),
+  relu: plain('RELU'),
+  tanh: plain('TANH'),
+  sigmoid: plain('LOGISTIC'),
+  maximum: plain('MAXIMUM'),
+  log: plain('LOG'),
+  sqrt: plain('SQRT'),
+  rsqrt: plain('RSQRT'),
   gelu: (node, out) =>
     out.op('GELU', operands(node, out), node, { kind: 'GeluOptions', value: { approximate: node.attrs.tanh } }),
   linear: lowerLinear,
@@ -39,14 +41,13 @@ export const lowerings: { readonly [O in OpName]?: Lowering<O> } = {
   softmax: lowerSoftmax,
   layerNorm: lowerLayerNorm,
   noNorm: lowerNoNorm,
-  mean(node, out) {
-    const axes = out.integers('axes', [axisIn(node)]);
-    const value = { keepDims: node.attrs.keepDims };
-    return out.op('MEAN', [...operands(node, out), axes], node, { kind: 'ReducerOptions', value });
-  },
+  normalize: lowerNormalize,
+  mean: reduction('MEAN'),
+  sum: reduction('SUM'),
+  max: reduction('REDUCE_MAX'),
   gather: lowerGather,
   compare: (node, out) => out.op(COMPARISONS[node.attrs.test], operands(node, out), node),
-  not: unary('LOGICAL_NOT'),
+  not: plain('LOGICAL_NOT'),
   cumulativeSum(node, out) {
     const axis = out.integers('axis', [axisIn(node)], []);
     return out.op('CUMSUM', [...operands(node, out), axis], node, { kind: 'CumsumOptions', value: {} });
@@ -90,7 +91,6 @@ export const refused: Refusals = {
   expand: NOT_WRITTEN,
   foreign: NO_BUILTIN,
   isNan: NO_BUILTIN,
-  maximum: NOT_WRITTEN,
   minimum: NOT_WRITTEN,
   or: NOT_WRITTEN,
   pick: NO_BUILTIN,
@@ -115,8 +115,17 @@ function scales(node: Node): { readonly potScaleInt16?: false } {
   return node.type.dtype === 'i16' ? { potScaleInt16: false } : {};
 }
 
-function unary(code: Builtin): (node: Call, out: TfliteBuilder) => number {
+/** Writes an operator that takes the node's inputs and no options. */
+function plain(code: Builtin): (node: Call, out: TfliteBuilder) => number {
   return (node, out) => out.op(code, operands(node, out), node);
+}
+
+function reduction(code: Builtin): (node: Call<'max' | 'mean' | 'sum'>, out: TfliteBuilder) => number {
+  return (node, out) => {
+    const axes = out.integers('axes', [axisIn(node)]);
+    const value = { keepDims: node.attrs.keepDims };
+    return out.op(code, [...operands(node, out), axes], node, { kind: 'ReducerOptions', value });
+  };
 }
 
 /** Axis of a node counted from the front. */
@@ -153,6 +162,24 @@ function lowerLayerNorm(node: Call<'layerNorm'>, out: TfliteBuilder): number {
   const normal = out.op('MUL', [centred, scale], step(node, 'normal', shape), MUL);
   const scaled = out.op('MUL', [normal, gamma], step(node, 'scaled', shape), MUL);
   return out.op('ADD', [scaled, beta], node, ADD);
+}
+
+/** Lowers to x * rsqrt(max(Σ x², epsilon²)): L2_NORMALIZATION has an epsilon of its own, and XNNPACK does not run it. */
+function lowerNormalize(node: Call<'normalize'>, out: TfliteBuilder): number {
+  const [x] = operands(node, out) as [number];
+  const { shape } = node.type;
+  const row = shape.with(-1, 1);
+  const axes = out.integers('axes', [shape.length - 1]);
+  const squares = out.op('MUL', [x, x], step(node, 'squares', shape), MUL);
+  const keepDims: BuiltinOptions = { kind: 'ReducerOptions', value: { keepDims: true } };
+  const total = out.op('SUM', [squares, axes], step(node, 'total', row), keepDims);
+  const least = out.scalar(node.attrs.epsilon ** 2);
+  const scale = out.op(
+    'RSQRT',
+    [out.op('MAXIMUM', [total, least], step(node, 'least', row))],
+    step(node, 'scale', row),
+  );
+  return out.op('MUL', [x, scale], node, MUL);
 }
 
 function lowerNoNorm(node: Call<'noNorm'>, out: TfliteBuilder): number {

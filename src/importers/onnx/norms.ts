@@ -1,5 +1,4 @@
-import { sizeOf } from '../../ir/shape.ts';
-import { scalarTensor, shortestDecimal, type Tensor, tensorOf } from '../../ir/tensor.ts';
+import { shortestDecimal, tensorOf } from '../../ir/tensor.ts';
 import { notExpressible } from './context.ts';
 import {
   floatOf,
@@ -13,7 +12,7 @@ import {
   textOf,
 } from './operation.ts';
 import { reshaped } from './shapes.ts';
-import { numberOf, ONE, type Size } from './sizes.ts';
+import { numberOf, type Size } from './sizes.ts';
 import type { Value } from './values.ts';
 
 /** Default epsilon of LayerNormalization-17. */
@@ -75,18 +74,8 @@ export const reduceMean: OperatorReader = (operation) => {
   );
 };
 
-/** Reads Σ x as n · mean x, where n is known. */
-export const reduceSum: OperatorReader = (operation) => {
-  const { to, name } = operation;
-  const shape = knownShape(inputOf(operation, 0));
-  const counts = axesOf(operation, shape.length).map((axis) => numberOf(shape[axis] ?? ONE));
-  if (counts.includes(null)) notExpressible('a sum over an axis of unknown size');
-  const mean = reduceMean({ ...operation, name: `${name}/mean` }) as Value;
-  const count: Tensor = scalarTensor(sizeOf(counts as number[]));
-  return to.elementwise('mul', [mean, { kind: 'tensor', tensor: count, name: `${name}/count` }], {}, name);
-};
-
-function axesOf(operation: Operation, rank: number): number[] {
+/** Axes of a reduction counted from the front: an attribute first and an input later; without any it is all of them. */
+export function axesOf(operation: Operation, rank: number): number[] {
   const given = numbersOf(operation, 'axes', 1);
   if ((given === undefined || given.length === 0) && intOf(operation, 'noop_with_empty_axes', 0) !== 0) return [];
   const axes = given === undefined || given.length === 0 ? Array.from({ length: rank }, (_, axis) => axis) : given;

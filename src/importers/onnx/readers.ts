@@ -17,7 +17,7 @@ import {
   where,
 } from './elementwise.ts';
 import { gather, gatherNd, pad, slice } from './indexing.ts';
-import { gelu, layerNormalization, reduceMean, reduceSum, softmax } from './norms.ts';
+import { gelu, layerNormalization, reduceMean, softmax } from './norms.ts';
 import type { OperatorReader } from './operation.ts';
 import { attention, gemm, matMul } from './products.ts';
 import {
@@ -33,6 +33,7 @@ import {
   qLinearSoftmax,
   quantizeLinear,
 } from './quantization.ts';
+import { lpNormalization, reduceL2, reduction } from './reductions.ts';
 import {
   concat,
   constant,
@@ -83,6 +84,8 @@ export const readers: { readonly [domain: string]: { readonly [op: string]: Oper
     LayerNormalization: layerNormalization,
     Less: comparison('less'),
     LessOrEqual: comparison('lessOrEqual'),
+    Log: unary('log'),
+    LpNormalization: lpNormalization,
     MatMul: matMul,
     MatMulInteger: matMulInteger,
     Max: variadic('maximum'),
@@ -97,9 +100,11 @@ export const readers: { readonly [domain: string]: { readonly [op: string]: Oper
     QuantizeLinear: quantizeLinear,
     Range: range,
     Reciprocal: reciprocal,
+    ReduceL2: reduceL2,
+    ReduceMax: reduction('max'),
     ReduceMean: reduceMean,
     ReduceProd: reduceProduct,
-    ReduceSum: reduceSum,
+    ReduceSum: reduction('sum'),
     Relu: unary('relu'),
     Reshape: reshape,
     Shape: shape,

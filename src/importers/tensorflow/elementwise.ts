@@ -6,7 +6,7 @@ import { dtypeAttribute, type TfBuilder, type Value } from './builder.ts';
 import type { FlatNode } from './inline.ts';
 import type { Lowering } from './shapes.ts';
 
-/** Lowerings of ops that compute element by element, and of means. */
+/** Lowerings of ops that compute element by element, and of reductions. */
 export const elementwiseLowerings: { readonly [op: string]: Lowering } = {
   Add: binary('add'),
   AddN: addAll,
@@ -22,11 +22,13 @@ export const elementwiseLowerings: { readonly [op: string]: Lowering } = {
   IsNan: unary('isNan'),
   Less: compare('less'),
   LessEqual: compare('lessOrEqual'),
+  Log: unary('log'),
   LogicalAnd: binary('and'),
   LogicalNot: unary('not'),
   LogicalOr: binary('or'),
+  Max: reduction('max'),
   Maximum: binary('maximum'),
-  Mean: mean,
+  Mean: reduction('mean'),
   Minimum: binary('minimum'),
   Mul: binary('mul'),
   Neg: (node, out) => {
@@ -50,10 +52,13 @@ export const elementwiseLowerings: { readonly [op: string]: Lowering } = {
     return inputs && squared(node, out, out.step(node, 'difference', 'sub', inputs));
   },
   Sub: binary('sub'),
+  Sum: reduction('sum'),
   Tanh: unary('tanh'),
 };
 
-function unary(op: 'erf' | 'isNan' | 'not' | 'relu' | 'rsqrt' | 'sigmoid' | 'softmax' | 'sqrt' | 'tanh'): Lowering {
+function unary(
+  op: 'erf' | 'isNan' | 'log' | 'not' | 'relu' | 'rsqrt' | 'sigmoid' | 'softmax' | 'sqrt' | 'tanh',
+): Lowering {
   return (node, out) => {
     const x = out.tensor(node, 0);
     return x && out.add(node, op, [x]);
@@ -105,20 +110,22 @@ export function cast(node: FlatNode, out: TfBuilder): Value | null {
   return x && to && out.add(node, 'cast', [x], { to });
 }
 
-/** Means over one axis after the other, from the last: the earlier ones keep their places. */
-function mean(node: FlatNode, out: TfBuilder): Value | null {
-  const x = out.tensor(node, 0);
-  const rank = x?.type.shape.length ?? 0;
-  const axes = out.integers(node, 1)?.map((axis) => axisOf(axis, rank));
-  const sorted = axes?.filter((axis) => axis !== null).sort((a, b) => b - a) ?? [];
-  const last = sorted.pop();
-  if (x === null || last === undefined || sorted.length + 1 !== axes?.length) return null;
-  const keepDims = node.attributes.bool('keep_dims');
-  const partial = sorted.reduce(
-    (rest: Node, axis) => out.step(node, `axis_${axis}`, 'mean', [rest], { axis, keepDims }),
-    x,
-  );
-  return out.add(node, 'mean', [partial], { axis: last, keepDims });
+/** Lowers a reduction to one over one axis after the other, from the last: the earlier ones keep their places. */
+function reduction(op: 'max' | 'mean' | 'sum'): Lowering {
+  return (node, out) => {
+    const x = out.tensor(node, 0);
+    const rank = x?.type.shape.length ?? 0;
+    const axes = out.integers(node, 1)?.map((axis) => axisOf(axis, rank));
+    const sorted = axes?.filter((axis) => axis !== null).sort((a, b) => b - a) ?? [];
+    const last = sorted.pop();
+    if (x === null || last === undefined || sorted.length + 1 !== axes?.length) return null;
+    const keepDims = node.attributes.bool('keep_dims');
+    const partial = sorted.reduce(
+      (rest: Node, axis) => out.step(node, `axis_${axis}`, op, [rest], { axis, keepDims }),
+      x,
+    );
+    return out.add(node, op, [partial], { axis: last, keepDims });
+  };
 }
 
 /** Squares and cubes as products; the tanh form of GELU is written with them. */

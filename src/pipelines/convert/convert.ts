@@ -14,8 +14,9 @@ import type { ChangedModel, FitReport } from '../fit/types.ts';
 import { type WrittenResult, writtenResult } from '../fit/written-result.ts';
 import { allOrNothing } from '../write/all-or-nothing.ts';
 import { bytesOf, exportGraph } from '../write/export-graph.ts';
+import { addProbabilities, logitsWarnings } from '../write/outputs.ts';
 import { targetOf, type WritePlan, writePlans } from '../write/plans.ts';
-import { addSoftmax, prepare } from '../write/prepare.ts';
+import { prepare } from '../write/prepare.ts';
 import { twinShape } from '../write/twin.ts';
 import { vocabularyWarnings } from '../write/vocabulary.ts';
 import { type WrittenFile, writeModel } from '../write/write-model.ts';
@@ -87,7 +88,10 @@ export async function convert(options: ConvertOptions): Promise<ConvertResult> {
       }
       return files;
     });
-    return writtenResult(options.source, changed, results, { run, warnings });
+    return writtenResult(options.source, changed, results, {
+      run,
+      warnings: [...warnings, ...logitsWarnings(changed.model, targets, writing)],
+    });
   } finally {
     original.close();
   }
@@ -107,8 +111,7 @@ function refuseWithoutChange({ changing }: PassChoice, { calibrate, data, maxDro
 
 async function write({ model, fit }: ChangedModel, plan: WritePlan, settings: FileSettings): Promise<ConvertedFile> {
   const { shape, passes, writing, run } = settings;
-  const { softmax } = writing;
-  const prepared = await prepare(model, plan.target, { shape, passes, softmax, run });
+  const prepared = await prepare(model, plan.target, { shape, passes, writing, run });
   return writeModel(model, prepared, { plan, writing, properties: fitProperties(fit), run });
 }
 
@@ -127,7 +130,7 @@ async function verifyWritten(
   run.progress('verifying');
   const reference = model.reference();
   const isSoftened = writing.softmax && plan.target === 'tflite';
-  if (isSoftened) addSoftmax(reference, model.task);
+  if (isSoftened) addProbabilities(reference, model);
   const { verifyFile } = await import('./verify-written.ts');
   return verifyFile({
     source: isSoftened ? undefined : model.runnable,
@@ -169,8 +172,7 @@ async function writeInMemory(
   { target, path }: WritePlan,
   { shape, passes, writing, run }: FileSettings,
 ): Promise<Uint8Array> {
-  const { softmax } = writing;
-  const { graph } = await prepare(model, target, { shape, passes, softmax, run: unobserved(run) });
+  const { graph } = await prepare(model, target, { shape, passes, writing, run: unobserved(run) });
   const inOneFile = { ...writing, externalData: false };
   return bytesOf(exportGraph(model, graph, { target, name: basename(path), writing: inOneFile }));
 }

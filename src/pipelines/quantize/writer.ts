@@ -179,8 +179,7 @@ export class Writer {
     const shape = twinShape(graph, plan.target, model);
     if (shape === undefined) return graph;
     const { passes, writing } = request;
-    const { softmax } = writing;
-    const options = { shape, passes, softmax, run: unobserved(run), statistics: calibration.replay() };
+    const options = { shape, passes, writing, run: unobserved(run), statistics: calibration.replay() };
     this.#twin ??= (await prepare(model, plan.target, options)).graph;
     return this.#twin;
   }

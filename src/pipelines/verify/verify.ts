@@ -210,6 +210,7 @@ const OUTPUTS: { readonly [T in Task]: { readonly axes: number; readonly names?:
   'multiple-choice': { axes: 2 },
   pretraining: { axes: 3, names: ['prediction_logits'] },
   'replaced-tokens': { axes: 2 },
+  'sentence-embedding': { axes: 2, names: ['sentence_embedding'] },
   features: { axes: 3 },
 };
 

@@ -8,7 +8,7 @@ import { unpacked } from '../../unpacked.ts';
 
 /** The folders of fixtures/ that hold an ONNX model, compressed or not. */
 export const ONNX_FIXTURES = readdirSync('fixtures').filter((name) =>
-  ['model.onnx', 'model.onnx.gz'].some((file) => existsSync(join(fixture(name), file))),
+  ['model.onnx', 'model.onnx.gz', 'model.onnx.delta.json'].some((file) => existsSync(join(fixture(name), file))),
 );
 
 const opened: GraphSource[] = [];

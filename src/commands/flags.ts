@@ -118,7 +118,7 @@ export const data: Flag = {
 
 export const maxDrop: Flag = {
   flags: '--max-drop <points>',
-  says: 'accuracy (or agreement) that may be lost; more is exit 1',
+  says: 'accuracy (or agreement, or similarity ranks of embeddings) that may be lost; more is exit 1',
   parse: percentage,
 };
 

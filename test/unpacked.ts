@@ -1,4 +1,4 @@
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
@@ -10,7 +10,8 @@ interface Delta {
   readonly parts: readonly (string | readonly [from: number, length: number])[];
 }
 
-const PACKED = /\.gz$|\.delta\.json$/;
+const DELTA = /\.delta\.json(\.gz)?$/;
+const PACKED = /\.delta\.json(\.gz)?$|\.gz$/;
 
 const folders = new Map<string, string>();
 
@@ -31,16 +32,23 @@ export function unpacked(path: string): string {
   folders.set(path, folder);
   cpSync(path, folder, { recursive: true });
   for (const file of packed) {
-    const bytes = readFileSync(join(path, file));
-    writeFileSync(join(folder, file.replace(PACKED, '')), file.endsWith('.gz') ? gunzipSync(bytes) : apply(bytes));
+    const bytes = readPacked(join(path, file));
+    writeFileSync(join(folder, file.replace(PACKED, '')), DELTA.test(file) ? apply(bytes) : bytes);
     rmSync(join(folder, file));
   }
   return folder;
 }
 
+/** A file's bytes, out of gzip where it is kept so. */
+function readPacked(path: string): Buffer {
+  const bytes = readFileSync(path);
+  return path.endsWith('.gz') ? gunzipSync(bytes) : bytes;
+}
+
 function apply(json: Buffer): Buffer {
   const { base, parts } = JSON.parse(json.toString()) as Delta;
-  const bytes = readFileSync(join('fixtures', base));
+  const path = join('fixtures', base);
+  const bytes = readPacked(existsSync(path) ? path : `${path}.gz`);
   return Buffer.concat(
     parts.map((part) => {
       if (typeof part === 'string') return Buffer.from(part, 'base64');

@@ -90,7 +90,7 @@ function openExternal(message: ProtoMessage, location: string, external: Externa
     const where = EXTERNAL_PROBLEMS[cause.code] ?? `which cannot be opened: ${cause.message}`;
     const problem = `its data is in ${JSON.stringify(location)}, ${where}`;
     throw new MbertError(cause.code, `${message.what}: ${nameOf(message)}: ${problem}`, {
-      hint: 'the files of a model must lie in one folder',
+      hint: 'the files of a model must lie in its folder, or below it',
       cause,
     });
   }

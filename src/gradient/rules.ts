@@ -181,6 +181,7 @@ export const rules: { readonly [O in OpName]?: Rule<O> } = {
 };
 
 const NO_NUMBERS = 'its result is true or false';
+const NO_NUMBERS_READ = 'it reads nothing';
 const NO_RULE = 'no rule is written for it';
 const ROUNDS = 'its result goes in steps';
 const UNKNOWN = 'what it computes is not known';
@@ -207,6 +208,7 @@ export const refused: { readonly [O in OpName]?: string } = {
   pad: NO_RULE,
   pick: UNKNOWN,
   quantize: ROUNDS,
+  range: NO_NUMBERS_READ,
   rsqrt: NO_RULE,
   sqrt: NO_RULE,
 };

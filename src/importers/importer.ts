@@ -16,6 +16,8 @@ export interface GraphSource {
   /** Path of the file as the user named it, for messages. */
   readonly path: string;
   readonly graph: Graph;
+  /** True where a product of floats with integer weights rounds the floats, as TFLite's kernels do. */
+  readonly roundsFloats?: boolean | undefined;
   /** Names of the classes, where the file itself holds them. */
   readonly labels?: readonly string[] | undefined;
   /** The tokenizer's files, the model's own before those beside it. */

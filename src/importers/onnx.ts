@@ -1,5 +1,5 @@
 import { decodeOnnx, type OnnxFile } from '../formats/onnx-decode.ts';
-import type { ModelFile } from '../io/files.ts';
+import { type ModelFile, openBelow } from '../io/files.ts';
 import type { Graph } from '../ir/graph.ts';
 import { findFile, type Importer } from './importer.ts';
 import { MODULES_FILE } from './module-chain.ts';
@@ -64,7 +64,7 @@ function openOnce(file: ModelFile, opened: ModelFile[]): (name: string) => Model
   return (name) => {
     const known = files.get(name);
     if (known) return known;
-    const external = file.sibling(name);
+    const external = openBelow(file, name);
     files.set(name, external);
     opened.push(external);
     return external;

@@ -2,8 +2,7 @@ import { malformed } from '../errors.ts';
 import { decodeFlatbuffer, hasIdentifier } from '../formats/tflite/decode.ts';
 import { type Model, modelRoot, type SignatureDef, type SubGraph } from '../formats/tflite/generated/model.ts';
 import type { ModelFile } from '../io/files.ts';
-import type { Graph } from '../ir/graph.ts';
-import { findFile, type Importer } from './importer.ts';
+import { findFile, type GraphSource, type Importer } from './importer.ts';
 import { graphSource } from './sources.ts';
 import { type Port, SubgraphReader } from './tflite/graph.ts';
 import { readTextMetadata, type TextMetadata } from './tflite/metadata.ts';
@@ -30,9 +29,7 @@ export const tflite: Importer = {
  * Reads the graph of a TFLite model with what its metadata holds. Quantization is kept as types. Weights behind the
  * FlatBuffer are read from `file` when asked for.
  */
-function readTflite(
-  file: ModelFile,
-): TextMetadata & { readonly graph: Graph; readonly facts: ReadonlyMap<string, string> } {
+function readTflite(file: ModelFile): TextMetadata & Pick<GraphSource, 'graph' | 'facts' | 'roundsFloats'> {
   const model = decodeFlatbuffer(modelRoot, file.read(0, Math.min(file.size, MAX_FLATBUFFER_BYTES)), file.path);
   if (model.version !== VERSION) throw malformed(file.path, `is of version ${model.version}, not ${VERSION}`);
   const signature = model.signatureDefs?.[0];
@@ -44,7 +41,7 @@ function readTflite(
   for (const [position, operator] of (subgraph.operators ?? []).entries()) reader.operator(operator, position);
   for (const output of outputs) reader.output(output);
   reader.graph.prune();
-  return { graph: reader.graph, facts: factsOf(model), ...readTextMetadata(file, model) };
+  return { graph: reader.graph, facts: factsOf(model), roundsFloats: true, ...readTextMetadata(file, model) };
 }
 
 /** Longest entry that is a text; a longer one is none, as the metadata's own FlatBuffer. */

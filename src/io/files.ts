@@ -99,6 +99,15 @@ export function siblingPath(path: string, name: string): string {
   return join(dirname(path), name);
 }
 
+/** Opens a file beside another one or in a folder below that: `data/weights.bin`. Throws MALFORMED for one elsewhere. */
+export function openBelow(file: ModelFile, name: string): ModelFile {
+  const steps = name.split('/').filter((step) => step !== '.');
+  if (steps.length === 1) return file.sibling(steps[0] as string);
+  let path = '';
+  for (const [i, step] of steps.entries()) path = siblingPath(i === 0 ? file.path : join(path, step), step);
+  return openFile(path);
+}
+
 /** Lists the names in a folder, sorted; where `path` is a file, its own name. */
 export function listFolder(path: string): { readonly isFolder: boolean; readonly names: readonly string[] } {
   try {

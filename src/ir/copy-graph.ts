@@ -1,9 +1,8 @@
 import { MbertError } from '../errors.ts';
-import { Graph, type Node } from './graph.ts';
+import { type Constant, Graph, type Node } from './graph.ts';
 import type { Attr, Attrs } from './op.ts';
-import { opDef } from './ops/index.ts';
-import { type Dim, product, type Shape } from './shape.ts';
-import { convertTensor, type DType, type TensorType } from './tensor.ts';
+import { type Dim, limitedDim, limitOf, product, type Shape } from './shape.ts';
+import { convertTensor, readIntegers, type Tensor, type TensorType } from './tensor.ts';
 
 /** Values of symbols: a size or another symbol for each. */
 export type Sizes = { readonly [symbol: string]: Dim };
@@ -24,7 +23,7 @@ export function copyGraph(graph: Graph, options: CopyOptions = {}): Graph {
   const copy = new Graph(graph.name);
   const copies = new Map<Node, Node>();
   for (const input of graph.inputs) {
-    const dtype = indexType && isIndex(input.type.dtype) ? indexType : input.type.dtype;
+    const dtype = isIndex(input.type.dtype) ? (indexType ?? input.type.dtype) : input.type.dtype;
     copies.set(input, copy.input(input.name, { ...input.type, dtype, shape: bindShape(input.type.shape, bindings) }));
   }
   for (const node of graph.nodes()) {
@@ -34,7 +33,7 @@ export function copyGraph(graph: Graph, options: CopyOptions = {}): Graph {
   return copy;
 }
 
-function isIndex(dtype: DType): boolean {
+function isIndex(dtype: Attr): boolean {
   return dtype === 'i32' || dtype === 'i64';
 }
 
@@ -46,29 +45,40 @@ export function copyNode(
   { bindings = {}, indexType }: CopyOptions,
 ): Node {
   if (node.op === 'input') throw new MbertError('INVALID_GRAPH', `${node.name}: is an input of another graph`);
-  if (node.op === 'constant') return copy.constant(node.tensor, node.name, node.type.quant);
+  if (node.op === 'constant') {
+    const tensor = indexType !== undefined && isComputedWith(node) ? indexTensor(node, indexType) : node.tensor;
+    return copy.constant(tensor, node.name, node.type.quant);
+  }
   const attrs: Record<string, Attr> = {};
-  for (const [key, value] of Object.entries(node.attrs as Attrs)) attrs[key] = bindAttr(key, value, bindings);
-  if (node.op === 'cast' && indexType && isIndex(node.attrs.to)) attrs['to'] = indexType;
-  const own = node.inputs.map((input) => copies.get(input) as Node);
-  const inputs = opDef(node.op).tokens === 'elementwise' ? asOneIndexType(copy, own) : own;
+  for (const [key, value] of Object.entries(node.attrs as Attrs)) {
+    // `cast` and `range` have the type of what they give as an attribute.
+    attrs[key] = key === 'to' && isIndex(value) ? (indexType ?? value) : bindAttr(key, value, bindings);
+  }
+  const inputs = node.inputs.map((input) => copies.get(input) as Node);
   const copied = copy.add(node.op, inputs, attrs as never, node.name);
   const type: TensorType = node.type;
   if (type.quant) copy.setType(copied, { ...type, shape: copied.type.shape });
   return copied;
 }
 
-/** Converts constant integers to the type of the integers of the run that they meet. */
-function asOneIndexType(copy: Graph, inputs: readonly Node[]): readonly Node[] {
-  const dtype = inputs.find((input) => input.op !== 'constant' && isIndex(input.type.dtype))?.type.dtype;
-  if (dtype === undefined) return inputs;
-  return inputs.map((input) => {
-    const differs = input.op === 'constant' && isIndex(input.type.dtype) && input.type.dtype !== dtype;
-    return differs ? copy.constant(convertTensor(input.tensor, dtype), input.name) : input;
+/** True for plain integers that some op reads which mbert knows. */
+function isComputedWith({ type, users }: Constant): boolean {
+  return isIndex(type.dtype) && type.quant === undefined && [...users].some(({ op }) => op !== 'foreign');
+}
+
+const MAX_I32 = 2 ** 31 - 1;
+
+/** Converts integers to the type that the format takes. Throws UNSUPPORTED for one that it cannot hold. */
+function indexTensor({ name, tensor }: Constant, dtype: 'i32' | 'i64'): Tensor {
+  if (dtype === 'i64' || tensor.dtype === 'i32') return convertTensor(tensor, dtype);
+  const large = readIntegers(tensor).find((value) => value > MAX_I32 || value < -MAX_I32 - 1);
+  if (large === undefined) return convertTensor(tensor, dtype);
+  throw new MbertError('UNSUPPORTED', `${name}: holds ${large}, and integers of this format have 32 bits`, {
+    hint: 'write ONNX, which computes on 64 bits',
   });
 }
 
-/** Binds the symbols of attributes that hold dimensions: shapes, and a slice's end. */
+/** Binds the symbols of attributes that hold dimensions: shapes, and the end of a slice or a range. */
 function bindAttr(key: string, value: Attr, bindings: Sizes): Attr {
   if (/^shape$|Shape$/.test(key) && Array.isArray(value)) return bindShape(value as Shape, bindings);
   return key === 'end' && typeof value === 'string' ? bind(value, bindings) : value;
@@ -80,5 +90,13 @@ function bindShape(shape: Shape, bindings: Sizes): Shape {
 
 /** Binds the symbols of a dimension; `batch*sequence` may be bound in part. */
 function bind(dim: Dim, bindings: Sizes): Dim {
-  return typeof dim === 'number' ? dim : product(dim.split('*').map((part) => bindings[part] ?? part));
+  if (typeof dim === 'number') return dim;
+  return product(
+    dim.split('*').map((part) => {
+      const { symbol, limit } = limitOf(part);
+      const bound = bindings[symbol];
+      if (bound === undefined) return part;
+      return Number.isFinite(limit) ? (limitedDim(bound, limit) ?? part) : bound;
+    }),
+  );
 }

@@ -1,5 +1,14 @@
-import { aroundAxis, type Shape } from './shape.ts';
-import { arrayOf, type DType, type Quant, readF32, type Tensor, type TensorType, tensorOf } from './tensor.ts';
+import { aroundAxis, type Shape, sameShape } from './shape.ts';
+import {
+  arrayOf,
+  computedTensor,
+  type DType,
+  type Quant,
+  readF32,
+  type Tensor,
+  type TensorType,
+  tensorOf,
+} from './tensor.ts';
 
 /** The type of the numbers that a value stands for: storage as integers does not change what ops compute. */
 export function realType(type: TensorType): TensorType {
@@ -58,6 +67,25 @@ export function dequantized(stored: Tensor, quant: Quant): Tensor {
     values[i] = ((raw[i] as number) - (zeroPoints?.[at] ?? 0)) * (scales[at] as number);
   }
   return tensorOf('f32', stored.shape, values);
+}
+
+/** Stored integers and what they stand for. */
+export interface StoredTensor {
+  readonly tensor: Tensor;
+  readonly quant: Quant;
+}
+
+/** The real numbers of a stored tensor, computed when they are read. */
+export function realTensor(tensor: Tensor, quant: Quant): Tensor {
+  const real = computedTensor('f32', tensor.shape, () => readF32(dequantized(tensor, quant)));
+  const remembering: Tensor & { readonly stored: StoredTensor } = { ...real, stored: { tensor, quant } };
+  return remembering;
+}
+
+/** The integers that a tensor of real numbers was read from; undefined for any other, and for one in another shape. */
+export function storedForm(real: Tensor): StoredTensor | undefined {
+  const stored = 'stored' in real ? (real.stored as StoredTensor) : undefined;
+  return stored && sameShape(stored.tensor.shape, real.shape) ? stored : undefined;
 }
 
 /** Real values rounded to what the type stores, still as f32: ties to even, out-of-range values to the nearest end. */

@@ -1,4 +1,7 @@
-/** A dimension is a size or a symbol such as `batch`, bound only at run time; `batch*sequence` is a product. */
+/**
+ * A dimension is a size or a symbol such as `batch`, bound only at run time; `batch*sequence` is a product and
+ * `sequence:32` what is left of a sequence that is cut to 32, min(sequence, 32).
+ */
 export type Dim = number | string;
 /** The dimensions of a value, outermost first. */
 export type Shape = readonly Dim[];
@@ -30,6 +33,20 @@ export function product(dims: Shape): Dim {
   if (symbols.length === 0 || size === 0) return size;
   symbols.sort();
   return size === 1 ? symbols.join('*') : [size, ...symbols].join('*');
+}
+
+/** The smaller of a dimension and a number; null for a product, of which no dimension is the limited form. */
+export function limitedDim(dim: Dim, limit: number): Dim | null {
+  if (typeof dim === 'number') return Math.min(dim, limit);
+  if (dim.includes('*')) return null;
+  const { symbol, limit: earlier } = limitOf(dim);
+  return `${symbol}:${Math.min(limit, earlier)}`;
+}
+
+/** A symbol without its limit, and the limit: infinite where it has none. */
+export function limitOf(part: string): { readonly symbol: string; readonly limit: number } {
+  const [symbol = part, limit] = part.split(':');
+  return { symbol, limit: limit === undefined ? Number.POSITIVE_INFINITY : Number(limit) };
 }
 
 export function sameShape(a: Shape, b: Shape): boolean {
@@ -73,9 +90,14 @@ export function bindDim(dim: Dim, bindings: Bindings): number | null {
   if (typeof dim === 'number') return dim;
   let size = 1;
   for (const part of dim.split('*')) {
-    const value = /^\d+$/.test(part) ? Number(part) : bindings[part];
+    if (/^\d+$/.test(part)) {
+      size *= Number(part);
+      continue;
+    }
+    const { symbol, limit } = limitOf(part);
+    const value = bindings[symbol];
     if (value === undefined) return null;
-    size *= value;
+    size *= Math.min(value, limit);
   }
   return size;
 }

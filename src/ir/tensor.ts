@@ -143,14 +143,20 @@ export function integerTensor(
   return tensorOf(dtype, shape, dtype === 'i32' ? Int32Array.from(values) : BigInt64Array.from(values, BigInt));
 }
 
+/** Largest finite f32. */
+const MAX_F32 = (2 - 2 ** -23) * 2 ** 127;
+
 /**
  * Reads all elements as f32, possibly a view of shared memory: read only. f16, bf16 and 4-bit integers are unpacked;
- * 64-bit integers lose what f32 cannot hold.
+ * 64-bit integers lose what f32 cannot hold. A finite f64 stays finite: a mask of the least f64 becomes one of the
+ * least f32, since 0 times an infinity is no number.
  */
 export function readF32(tensor: Tensor): Float32Array {
   switch (tensor.dtype) {
     case 'f32':
       return arrayOf(tensor as Tensor & { dtype: 'f32' });
+    case 'f64':
+      return Float32Array.from(arrayOf(tensor as Tensor & { dtype: 'f64' }), nearestF32);
     case 'f16':
       return widenF16(arrayOf(tensor as Tensor & { dtype: 'f16' }));
     case 'bf16':
@@ -166,21 +172,33 @@ export function readF32(tensor: Tensor): Float32Array {
   }
 }
 
+function nearestF32(value: number): number {
+  return Number.isFinite(value) ? Math.min(MAX_F32, Math.max(-MAX_F32, value)) : value;
+}
+
 /** Reads all elements as f32 into memory that the caller owns and may change. */
 export function takeF32(tensor: Tensor): Float32Array {
   const data = readF32(tensor);
   return tensor.dtype === 'f32' && !tensor.fresh ? data.slice() : data;
 }
 
-/** Reads all elements as integers, for shapes, axes and indices. */
+/** Reads all elements as numbers, for shapes, axes and indices: exact up to 2^53. */
 export function readIntegers(tensor: Tensor): number[] {
-  if (tensor.dtype === 'i64' || tensor.dtype === 'u64')
-    return Array.from(arrayOf(tensor as Tensor & { dtype: 'i64' }), Number);
-  return Array.from(readF32OrI32(tensor));
+  return Array.from(exactNumbers(tensor));
 }
 
-function readF32OrI32(tensor: Tensor): ArrayLike<number> {
-  return tensor.dtype === 'i32' ? arrayOf(tensor as Tensor & { dtype: 'i32' }) : readF32(tensor);
+function exactNumbers(tensor: Tensor): ArrayLike<number> {
+  switch (tensor.dtype) {
+    case 'i64':
+    case 'u64':
+      return Array.from(arrayOf(tensor as Tensor & { dtype: 'i64' }), Number);
+    case 'i32':
+    case 'u32':
+    case 'f64':
+      return arrayOf(tensor as Tensor & { dtype: 'f64' });
+    default:
+      return readF32(tensor);
+  }
 }
 
 /**
@@ -196,7 +214,7 @@ export function convertTensor(tensor: Tensor, dtype: DType): Tensor {
     case 'f16':
       return computedTensor('f16', shape, () => narrowF16(readF32(tensor)));
     case 'f64':
-      return computedTensor('f64', shape, () => Float64Array.from(readF32(tensor)));
+      return computedTensor('f64', shape, () => Float64Array.from(exactNumbers(tensor)));
     case 'i32':
       return computedTensor('i32', shape, () => Int32Array.from(readIntegers(tensor)));
     case 'i64':

@@ -3,10 +3,13 @@ import type { GraphSource } from '../importers/importer.ts';
 import { copyGraph } from '../ir/copy-graph.ts';
 import type { Graph, Node } from '../ir/graph.ts';
 import { scalarOf } from '../ir/match.ts';
+import { keepNothing, runPasses } from '../ir/pass.ts';
 import type { Dim } from '../ir/shape.ts';
+import { constantBytes } from '../ir/text.ts';
 import type { Task } from '../models/index.ts';
 import { type ShapeOptions, type Size, sizesFor } from '../options/shape.ts';
 import type { Target } from '../passes/index.ts';
+import { raiseIntegers } from '../passes/raise/integers.ts';
 import { raise } from '../passes/raise/raise.ts';
 import { labelsOf, padOf } from './config-facts.ts';
 import type { OpenedModel, OpenOptions } from './opened-model.ts';
@@ -20,7 +23,12 @@ export async function fromGraph(source: GraphSource, options: OpenOptions): Prom
   ] as const) {
     if (given !== undefined) throw new MbertError('USAGE', `--${flag}: is for checkpoints, ${path} is a graph already`);
   }
+  const integerBytes = graph.nodes().some(isStoredConstant) ? constantBytes(graph) : undefined;
   const reports = options.raise === false ? [] : await raise(graph, options.observers);
+  if (options.keepsIntegers) {
+    const pass = raiseIntegers(source.roundsFloats ? 'rounded' : 'real');
+    await runPasses(graph, [pass], { ...keepNothing, observers: options.observers });
+  }
   const task = taskOf(graph);
   const maxPositions = positionsOf(graph);
   return {
@@ -39,6 +47,7 @@ export async function fromGraph(source: GraphSource, options: OpenOptions): Prom
     tokenizer: source.tokenizer,
     pad: padOf(source.config),
     runnable: isRunnable(path) ? path : undefined,
+    integerBytes,
     warnings: [
       ...(source.notes ?? []),
       ...reports.flatMap(({ pass, declined }) => declined.map((reason) => `${path}: ${pass.name} left ${reason}`)),
@@ -60,6 +69,10 @@ function refuseInt16({ graph, path }: GraphSource): void {
   throw new MbertError('UNSUPPORTED', `${path}: ${node.name}: activations of 16 bits differ from runtime to runtime`, {
     hint: 'convert the float model that this file was made from',
   });
+}
+
+function isStoredConstant({ op, type }: Node): boolean {
+  return op === 'constant' && type.quant !== undefined;
 }
 
 /** True for the two formats of graphs that the runtimes take. */

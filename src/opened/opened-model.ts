@@ -10,6 +10,8 @@ import type { Target } from '../passes/index.ts';
 export interface OpenOptions extends ModelOptions {
   /** Finds high-level ops in a graph; without effect on checkpoints. Default true. */
   readonly raise?: boolean | undefined;
+  /** Graphs only. True keeps integers as they are stored; otherwise passes get the real numbers that these stand for. */
+  readonly keepsIntegers?: boolean | undefined;
   /** Hear the passes that find them. */
   readonly observers?: readonly PassObserver[] | undefined;
 }
@@ -38,6 +40,8 @@ export interface OpenedModel {
   readonly pad: number;
   /** The source's path, where a runtime can run the file as it is. */
   readonly runnable?: string | undefined;
+  /** Bytes of the weights where some of them are stored as integers: what is written should not take much more. */
+  readonly integerBytes?: number | undefined;
   /** Names of passes that were already applied to its graphs. */
   readonly applied?: readonly string[] | undefined;
   readonly warnings: readonly string[];

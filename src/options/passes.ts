@@ -22,6 +22,8 @@ export interface PassChoice {
   select(target: Target): readonly Pass[];
   /** Passes that change the function and were asked for by name. */
   readonly changing: readonly Pass[];
+  /** True where others than the default passes are asked for, which compute with weights as real numbers. */
+  readonly asksForMore: boolean;
   /** Puts a list before the user's, which overrides it. */
   before(list: string): PassChoice;
   /** Puts a list behind the user's and overrides it. */
@@ -42,6 +44,7 @@ export function passChoice({ passes = '', keep, embeddingRank, distill }: PassOp
   const choose = (list: string): PassChoice => ({
     select: (target) => selectPasses(list, target),
     changing,
+    asksForMore: list.split(',').some((word) => word.trim() !== '' && word.trim() !== 'none' && !/^\s*-/.test(word)),
     before: (more) => choose(`${more},${list}`),
     behind: (more) => choose(`${list},${more}`),
     keeps: (node) => keep?.test(node.name) ?? false,

@@ -10,13 +10,14 @@ export interface ConstantLinear {
 }
 
 /**
- * The parts of a linear with constant weights; null for any other node, and for a linear whose result is stored
- * quantized.
+ * The parts of a linear with constant weights; null for any other node, and for a linear whose result or weights are
+ * stored quantized: passes compute with real numbers.
  */
 export function constantLinear(node: Node): ConstantLinear | null {
   if (node.op !== 'linear' || node.type.quant !== undefined) return null;
   const [x, weight, bias] = node.inputs;
   if (x === undefined || weight?.op !== 'constant' || (bias !== undefined && bias.op !== 'constant')) return null;
+  if (weight.type.quant !== undefined || bias?.type.quant !== undefined) return null;
   return { node, x, weight, bias };
 }
 

@@ -1,9 +1,12 @@
+import { elementsOf, tensorOfElements } from '../ir/elements.ts';
 import type { Graph, Node } from '../ir/graph.ts';
 import type { Pass } from '../ir/pass.ts';
 import { arrayOf, type Quant, type Tensor, type TensorType, tensorOf } from '../ir/tensor.ts';
 
 /** Half the range of each unsigned type: the number subtracted from stored numbers and zero points. */
-const SHIFTS = { u8: 128, u16: 32768 } as const;
+const SHIFTS = { u4: 8, u8: 128, u16: 32768 } as const;
+
+const SIGNED = { u4: 'i4', u8: 'i8', u16: 'i16' } as const;
 
 function isUnsigned(dtype: string): dtype is keyof typeof SHIFTS {
   return Object.hasOwn(SHIFTS, dtype);
@@ -16,6 +19,10 @@ function shiftedQuant(quant: Quant, shift: number): Quant {
 }
 
 function shiftedTensor(tensor: Tensor, shift: number): Tensor {
+  if (tensor.dtype === 'u4') {
+    const values = (elementsOf(tensor) as Uint8Array).map((value) => (value - shift) & 15);
+    return tensorOfElements('i4', tensor.shape, values);
+  }
   if (tensor.dtype === 'u8') {
     return tensorOf(
       'i8',
@@ -34,7 +41,7 @@ function shiftedTensor(tensor: Tensor, shift: number): Tensor {
 function signed({ dtype, shape, quant }: TensorType): { readonly type: TensorType; readonly shift: number } | null {
   if (quant === undefined || !isUnsigned(dtype)) return null;
   const shift = SHIFTS[dtype];
-  return { type: { dtype: dtype === 'u8' ? 'i8' : 'i16', shape, quant: shiftedQuant(quant, shift) }, shift };
+  return { type: { dtype: SIGNED[dtype], shape, quant: shiftedQuant(quant, shift) }, shift };
 }
 
 function sign(graph: Graph, node: Node): boolean {

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { lowerings, refused } from '../../src/exporters/onnx/lowerings.ts';
+import { lowerings } from '../../src/exporters/onnx/lowerings.ts';
 import { onnxModel } from '../../src/exporters/onnx/model.ts';
 import { onnx } from '../../src/exporters/onnx.ts';
+import { refused } from '../../src/exporters/refusal.ts';
 import { graphOf } from '../core.ts';
 import { undecided } from '../undecided.ts';
 import { graphs } from './onnx-graphs.ts';
@@ -29,7 +30,7 @@ test('what another format has is refused by the name that it has there', () => {
     expect.objectContaining({
       code: 'UNSUPPORTED',
       message: expect.stringMatching(/^b: .*Einsum/),
-      hint: 'docs/adding.md says how an exporter learns an op',
+      hint: 'convert the checkpoint that the model was exported from',
     }),
   );
 });

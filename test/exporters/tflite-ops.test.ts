@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { lowerings, refused } from '../../src/exporters/tflite/lowerings.ts';
-import type { OpName } from '../../src/ir/ops/index.ts';
+import { refused } from '../../src/exporters/refusal.ts';
+import { lowerings } from '../../src/exporters/tflite/lowerings.ts';
 import { graphOf } from '../core.ts';
 import { undecided } from '../undecided.ts';
 import { bytesOf } from './tflite-lab.ts';
@@ -9,25 +9,21 @@ test('every op has a lowering or is refused', () => {
   expect(undecided('the lowerings to TFLite', lowerings, refused)).toEqual([]);
 });
 
-/** Of x f32[2] and p bool[2]. */
-const CALLS: { readonly [O in OpName]?: string } = {
-  and: 'and(p, p)',
-  erf: 'erf(x)',
-  expand: 'expand(x) {shape: [3, 2]}',
-  foreign: 'foreign(x) {op: Einsum}',
-  isNan: 'isNan(x)',
-  minimum: 'minimum(x, x)',
-  or: 'or(p, p)',
-  pick: 'pick(x) {outputShape: [2]}',
-  where: 'where(p, x, x)',
-};
-
-test.each(Object.keys(refused) as OpName[])('refuses %s by name, with the way out', async (op) => {
-  const graph = graphOf(`graph g (x: f32[2], p: bool[2]) y = ${CALLS[op]} return out: y`);
-  const name = op === 'foreign' ? 'Einsum' : op;
+test.each([
+  ['Einsum', 'convert the checkpoint that the model was exported from'],
+  [
+    'com.microsoft::MatMulBnb4',
+    'write 4-bit weights as MatMulNBits (int4), or convert the float model and quantize with mbert',
+  ],
+  ['com.microsoft::Rope', "convert the model as it was before ONNX Runtime's optimizer or quantizer"],
+  ['Loop', 'export without control flow'],
+])('refuses %s by name, with the way out', async (op, hint) => {
+  const graph = graphOf(
+    `graph g (x: f32[2]) z = foreign(x) {op: "${op}"} y = pick(z) {outputShape: [2]} return out: y`,
+  );
   await expect(bytesOf(graph)).rejects.toMatchObject({
     code: 'UNSUPPORTED',
-    message: `y: tflite has no lowering for ${name}`,
-    hint: refused[op],
+    message: `z: tflite has no lowering for ${op}`,
+    hint,
   });
 });

@@ -2,7 +2,7 @@ import { MbertError } from '../../errors.ts';
 import { ONNX_DTYPES, type OnnxAttribute, type OnnxInitializer, type OnnxNode } from '../../formats/onnx.ts';
 import type { Constant, Graph, Node } from '../../ir/graph.ts';
 import { computedType, isFloat } from '../../ir/op.ts';
-import { type Dim, sizeOf } from '../../ir/shape.ts';
+import { type Dim, limitOf, sizeOf } from '../../ir/shape.ts';
 import {
   arrayOf,
   convertTensor,
@@ -234,13 +234,13 @@ export class OnnxBuilder {
   size(dim: Dim, reader: Node): string {
     if (typeof dim === 'number') return this.integers([dim]);
     return this.once(`size_of_${dim}`, (name) => {
-      const [first, ...rest] = dim.split('*');
+      const [first = dim, ...rest] = dim.split('*');
       if (rest.length > 0) {
-        const factors = [first as string, ...rest].map((part) =>
-          this.size(/^\d+$/.test(part) ? Number(part) : part, reader),
-        );
+        const factors = [first, ...rest].map((part) => this.size(/^\d+$/.test(part) ? Number(part) : part, reader));
         return factors.reduce((a, b) => this.emit(name, 'Mul', [a, b]));
       }
+      const { symbol, limit } = limitOf(first);
+      if (symbol !== first) return this.emit(name, 'Min', [this.size(symbol, reader), this.integers([limit])]);
       const source = this.#graph.inputs.find((input) => input.type.shape.includes(dim));
       if (!source)
         throw new MbertError('UNSUPPORTED', `${reader.name}: onnx cannot tell ${dim} from any input's shape`);

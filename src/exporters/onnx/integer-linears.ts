@@ -1,11 +1,11 @@
 import { ONNX_DTYPES } from '../../formats/onnx.ts';
+import { transposedElements } from '../../ir/elements.ts';
 import type { Call, Constant, Node } from '../../ir/graph.ts';
 import { roundToEven, transposedQuant } from '../../ir/quantized.ts';
 import { type Quant, readF32, tensorOf } from '../../ir/tensor.ts';
 import type { OnnxBuilder, Step, Stored } from './builder.ts';
 import { isSymmetric } from './quantization.ts';
 import { reshapeSizes } from './shapes.ts';
-import { transposedIntegers } from './transpose.ts';
 
 const TURN = { perm: { ints: [1, 0] } };
 
@@ -113,7 +113,7 @@ function dynamicallyQuantized(x: Node, out: OnnxBuilder) {
  */
 function turned(weight: Constant, out: OnnxBuilder): { readonly columns: string; readonly stored: Stored } {
   if (out.fusions.isReadOnce(weight)) {
-    const { name } = out.store(weight.name, transposedIntegers(weight.tensor));
+    const { name } = out.store(weight.name, transposedElements(weight.tensor));
     return { columns: name, stored: { name, type: weight.type } };
   }
   const stored = out.stored(weight);
@@ -130,7 +130,7 @@ export function packedSteps(node: Call<'linear'>, weight: Constant, out: OnnxBui
   const columns = out.fusions.isReadOnce(weight)
     ? out.constant(
         weight.name,
-        transposedIntegers(weight.tensor),
+        transposedElements(weight.tensor),
         transposedQuant(weight.tensor.shape, weight.type.quant as Quant),
       )
     : out.step(node, 'columns', 'Transpose', [out.value(weight)], TURN);

@@ -2,13 +2,12 @@ import { ONNX_DTYPES } from '../../formats/onnx.ts';
 import type { Call, Node } from '../../ir/graph.ts';
 import { computedType } from '../../ir/op.ts';
 import type { OpName } from '../../ir/ops/index.ts';
-import type { Refusals } from '../refusal.ts';
 import type { OnnxBuilder } from './builder.ts';
 import { dynamicRound } from './integer-linears.ts';
 import { linear, relu } from './linears.ts';
 import { conv1d, matmul, residualAdd } from './products.ts';
 import { hasIntegerWeight, isSymmetric } from './quantization.ts';
-import { expand, pad, reshape, shift } from './shapes.ts';
+import { expand, pad, range, reshape, shift } from './shapes.ts';
 import { gather, slice } from './tables.ts';
 import { gelu, layerNorm, noNorm, normalize, reduction, sum } from './values.ts';
 
@@ -47,6 +46,7 @@ export const lowerings: Lowerings = {
   or: all('Or'),
   pad,
   quantize,
+  range,
   relu,
   reshape,
   rsqrt: (node, out) => out.result(node, 'Reciprocal', [out.step(node, 'sqrt', 'Sqrt', values(node, out))]),
@@ -62,11 +62,6 @@ export const lowerings: Lowerings = {
     out.result(node, 'Transpose', values(node, out), { perm: { ints: node.attrs.permutation } }),
   where: all('Where'),
 };
-
-const UNKNOWN = 'docs/adding.md says how an exporter learns an op';
-
-/** What only another format has. */
-export const refused: Refusals = { foreign: UNKNOWN, pick: UNKNOWN };
 
 const COMPARISONS = {
   equal: 'Equal',

@@ -5,7 +5,7 @@ import { computedType } from '../../ir/op.ts';
 import type { DType, TensorType } from '../../ir/tensor.ts';
 import { refuse } from '../refusal.ts';
 import { OnnxBuilder } from './builder.ts';
-import { lowerings, refused } from './lowerings.ts';
+import { lowerings } from './lowerings.ts';
 import { refuseOldOpset } from './quantization.ts';
 
 /** IR versions that came with each opset (github.com/onnx/onnx, docs/Versioning.md). */
@@ -74,6 +74,6 @@ function outsideType({ dtype, quant }: TensorType): DType {
 function lower(node: Node, out: OnnxBuilder): void {
   if (node.op === 'input' || node.op === 'constant' || out.fusions.absorbed.has(node)) return;
   const row = lowerings[node.op] as ((node: Call, out: OnnxBuilder) => void) | undefined;
-  if (!row) refuse(node, 'onnx', refused);
+  if (!row) refuse(node, 'onnx');
   row(node, out);
 }

@@ -1,5 +1,6 @@
 import { MbertError } from '../../errors.ts';
 import type { OnnxNode } from '../../formats/onnx.ts';
+import { packNibbles } from '../../ir/elements.ts';
 import type { Constant, Graph, Node } from '../../ir/graph.ts';
 import { storedRange } from '../../ir/quantized.ts';
 import { isStatic, type Shape, sizeOf } from '../../ir/shape.ts';
@@ -13,7 +14,6 @@ import {
   type TensorType,
   tensorOf,
 } from '../../ir/tensor.ts';
-import { packNibbles } from './transpose.ts';
 
 type Spread = Exclude<Quant, { readonly per: 'tensor' }>;
 

@@ -1,3 +1,4 @@
+import { ONNX_DTYPES } from '../../formats/onnx.ts';
 import type { Call, Node } from '../../ir/graph.ts';
 import { isStatic, type Shape } from '../../ir/shape.ts';
 import type { OnnxBuilder } from './builder.ts';
@@ -57,4 +58,12 @@ export function shift(node: Call<'shift'>, out: OnnxBuilder): void {
 export function pad(node: Call<'pad'>, out: OnnxBuilder): void {
   const { before, after } = node.attrs;
   out.result(node, 'Pad', [out.value(node.inputs[0] as Node), out.integers([...before, ...after])]);
+}
+
+export function range(node: Call<'range'>, out: OnnxBuilder): void {
+  const { end, to } = node.attrs;
+  const length = out.step(node, 'length', 'Squeeze', [out.size(end, node)]);
+  const inputs = [out.integer(0), length, out.integer(1)];
+  if (to === 'i64') out.result(node, 'Range', inputs);
+  else out.result(node, 'Cast', [out.step(node, 'wide', 'Range', inputs)], { to: { int: ONNX_DTYPES[to] } });
 }

@@ -4,12 +4,14 @@ import type { Call, Node } from '../../ir/graph.ts';
 import type { OpName } from '../../ir/ops/index.ts';
 import { axisOf, type Dim, product } from '../../ir/shape.ts';
 import type { DType } from '../../ir/tensor.ts';
-import { type Refusals, refuse } from '../refusal.ts';
+import { refuse } from '../refusal.ts';
 import type { BuiltinOptions, Result, TfliteBuilder } from './builder.ts';
+import { lowerCompare, lowerErf, lowerExpand, lowerIsNan, lowerSoftmax } from './logic.ts';
 import { inputOf, operand, operands } from './operands.ts';
+import { isNegative, lowerPlaces } from './places.ts';
 import { lowerConv1d, lowerLinear } from './products.ts';
 import { reshape, step } from './shapes.ts';
-import { lowerShift, lowerSlice } from './slices.ts';
+import { lowerRange, lowerShift, lowerSlice } from './slices.ts';
 import { checkStorage, sameStorage } from './storage.ts';
 import type { Builtin } from './versions.ts';
 
@@ -25,7 +27,6 @@ export const lowerings: { readonly [O in OpName]?: Lowering<O> } = {
   relu: plain('RELU'),
   tanh: plain('TANH'),
   sigmoid: plain('LOGISTIC'),
-  maximum: plain('MAXIMUM'),
   log: plain('LOG'),
   sqrt: plain('SQRT'),
   rsqrt: plain('RSQRT'),
@@ -38,16 +39,25 @@ export const lowerings: { readonly [O in OpName]?: Lowering<O> } = {
       kind: 'BatchMatMulOptions',
       value: { adjY: node.attrs.transposeB },
     }),
-  softmax: lowerSoftmax,
+  softmax: (node, out) => lowerSoftmax(node, axisIn(node), out),
   layerNorm: lowerLayerNorm,
   noNorm: lowerNoNorm,
   normalize: lowerNormalize,
   mean: reduction('MEAN'),
   sum: reduction('SUM'),
   max: reduction('REDUCE_MAX'),
-  gather: lowerGather,
-  compare: (node, out) => out.op(COMPARISONS[node.attrs.test], operands(node, out), node),
+  maximum: plain('MAXIMUM'),
+  minimum: plain('MINIMUM'),
+  and: plain('LOGICAL_AND'),
+  or: plain('LOGICAL_OR'),
   not: plain('LOGICAL_NOT'),
+  compare: lowerCompare,
+  isNan: lowerIsNan,
+  where: (node, out) => out.op('SELECT_V2', operands(node, out), node),
+  erf: lowerErf,
+  expand: lowerExpand,
+  range: lowerRange,
+  gather: lowerGather,
   cumulativeSum(node, out) {
     const axis = out.integers('axis', [axisIn(node)], []);
     return out.op('CUMSUM', [...operands(node, out), axis], node, { kind: 'CumsumOptions', value: {} });
@@ -73,35 +83,11 @@ export const lowerings: { readonly [O in OpName]?: Lowering<O> } = {
   shift: lowerShift,
 };
 
-const COMPARISONS = {
-  equal: 'EQUAL',
-  less: 'LESS',
-  lessOrEqual: 'LESS_EQUAL',
-  greater: 'GREATER',
-  greaterOrEqual: 'GREATER_EQUAL',
-} as const;
-
-const NO_BUILTIN = 'no builtin operator computes it; mbert passes lists what may rewrite it';
-const NOT_WRITTEN = 'mbert writes no operator for it; mbert passes lists what may rewrite it';
-
-/** TFLite has no ERF, only GELU as a whole. Most others are in what exporters make masks of, which passes rewrite. */
-export const refused: Refusals = {
-  and: NOT_WRITTEN,
-  erf: NO_BUILTIN,
-  expand: NOT_WRITTEN,
-  foreign: NO_BUILTIN,
-  isNan: NO_BUILTIN,
-  minimum: NOT_WRITTEN,
-  or: NOT_WRITTEN,
-  pick: NO_BUILTIN,
-  where: NOT_WRITTEN,
-};
-
 /** Lowers one node and everything that goes with it; `out.value` knows it afterwards. */
 export function lower(node: Node, out: TfliteBuilder): void {
   if (node.op === 'input' || node.op === 'constant' || out.has(node)) return;
   const lowering = lowerings[node.op] as Lowering<OpName> | undefined;
-  if (lowering === undefined) refuse(node, 'tflite', refused);
+  if (lowering === undefined) refuse(node, 'tflite');
   checkStorage(node);
   out.define(node, lowering(node as Call, out));
 }
@@ -115,12 +101,14 @@ function scales(node: Node): { readonly potScaleInt16?: false } {
   return node.type.dtype === 'i16' ? { potScaleInt16: false } : {};
 }
 
-/** Writes an operator that takes the node's inputs and no options. */
+/** Lowers to an operator without options. */
 function plain(code: Builtin): (node: Call, out: TfliteBuilder) => number {
   return (node, out) => out.op(code, operands(node, out), node);
 }
 
-function reduction(code: Builtin): (node: Call<'max' | 'mean' | 'sum'>, out: TfliteBuilder) => number {
+function reduction(
+  code: 'MEAN' | 'REDUCE_MAX' | 'SUM',
+): (node: Call<'max' | 'mean' | 'sum'>, out: TfliteBuilder) => number {
   return (node, out) => {
     const axes = out.integers('axes', [axisIn(node)]);
     const value = { keepDims: node.attrs.keepDims };
@@ -131,19 +119,6 @@ function reduction(code: Builtin): (node: Call<'max' | 'mean' | 'sum'>, out: Tfl
 /** Axis of a node counted from the front. */
 function axisIn(node: Node & { readonly attrs: { readonly axis: number } }): number {
   return axisOf(node.attrs.axis, inputOf(node, 0).type.shape.length) as number;
-}
-
-function lowerSoftmax(node: Call<'softmax'>, out: TfliteBuilder): number {
-  if (axisIn(node) !== node.type.shape.length - 1) {
-    throw new MbertError(
-      'UNSUPPORTED',
-      `${node.name}: tflite has softmax for the last axis only, not ${node.attrs.axis}`,
-      {
-        hint: 'transpose its input first',
-      },
-    );
-  }
-  return out.op('SOFTMAX', operands(node, out), node, { kind: 'SoftmaxOptions', value: { beta: 1 } });
 }
 
 /** Lowers to (x - mean) * rsqrt(mean((x - mean)²) + epsilon) * gamma + beta, which XNNPACK runs in one piece. */
@@ -199,10 +174,7 @@ function lowerGather(node: Call<'gather'>, out: TfliteBuilder): number {
   const axis = axisIn(node);
   const isShapedBack = node.type.shape.filter((dim) => typeof dim === 'string').length < 2;
   const isRows = axis === 0 && table.type.shape.length === 2 && node.type.dtype === 'f32' && isShapedBack;
-  if (!isRows) {
-    const inputs = [out.value(table), out.value(indices)];
-    return out.op('GATHER', inputs, node, { kind: 'GatherOptions', value: { axis } });
-  }
+  if (!isRows || isNegative(indices)) return lowerPlaces(node, axis, out);
   const count = product(indices.type.shape);
   const ids =
     indices.type.shape.length === 1
@@ -236,7 +208,7 @@ function lowerDynamicRound(node: Call<'dynamicRound'>, out: TfliteBuilder): numb
   return out.value(inputOf(node, 0));
 }
 
-const CASTS: ReadonlySet<DType> = new Set(['f32', 'i32', 'u8', 'bool']);
+const CASTS: ReadonlySet<DType> = new Set(['f32', 'i32', 'i8', 'u8', 'bool']);
 
 function lowerCast(node: Call<'cast'>, out: TfliteBuilder): number {
   const x = operand(node, 0, out);

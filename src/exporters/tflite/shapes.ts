@@ -8,6 +8,42 @@ export function step(node: Node, part: string, shape: Shape): Result {
   return { name: `${node.name}/${part}`, type: { dtype: 'f32', shape } };
 }
 
+/**
+ * Sizes of a shape as the i32 vector that the run computes: those that it decides on are taken from the shapes of the
+ * inputs. Throws UNSUPPORTED for a size that no input has.
+ */
+export function sizesOf(node: Node, shape: Shape, out: TfliteBuilder): number {
+  const parts = shape.map((dim) => (typeof dim === 'number' ? out.integers('size', [dim]) : sizeOf(node, dim, out)));
+  return out.op('CONCATENATION', parts, integersOf(`${node.name}/sizes`, shape.length), {
+    kind: 'ConcatenationOptions',
+    value: { axis: 0 },
+  });
+}
+
+function sizeOf(node: Node, dim: string, out: TfliteBuilder): number {
+  const source = out.inputWith(dim);
+  if (source === undefined) {
+    throw new MbertError('UNSUPPORTED', `${node.name}: tflite cannot tell ${dim} from the shape of an input`, {
+      hint: 'give --batch and --sequence-length numbers',
+    });
+  }
+  const { input, axis } = source;
+  return out.once(`size ${dim}`, () => {
+    const whole = out.once(`shape ${input.name}`, () =>
+      out.op('SHAPE', [out.value(input)], integersOf(`${input.name}/shape`, input.type.shape.length), {
+        kind: 'ShapeOptions',
+        value: { outType: 'INT32' },
+      }),
+    );
+    const inputs = [whole, out.integers('begin', [axis]), out.integers('size', [1])];
+    return out.op('SLICE', inputs, integersOf(`${input.name}/${dim}`, 1), { kind: 'SliceOptions', value: {} });
+  });
+}
+
+function integersOf(name: string, length: number): Result {
+  return { name, type: { dtype: 'i32', shape: [length] } };
+}
+
 /** Adds a RESHAPE to the result's shape: one size may be known only at run time, which is -1. */
 export function reshape(out: TfliteBuilder, x: number, result: Result): number {
   const { shape } = result.type;

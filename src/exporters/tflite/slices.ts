@@ -1,6 +1,7 @@
 import { MbertError } from '../../errors.ts';
 import type { Call, Node } from '../../ir/graph.ts';
-import { axisOf, type Dim, isStatic, type Shape, shapeText, sizeOf } from '../../ir/shape.ts';
+import { axisOf, type Dim, isStatic, limitOf, type Shape, shapeText, sizeOf } from '../../ir/shape.ts';
+import { integerTensor } from '../../ir/tensor.ts';
 import type { Result, TfliteBuilder } from './builder.ts';
 import { operand } from './operands.ts';
 import { reshape } from './shapes.ts';
@@ -24,8 +25,14 @@ export function lowerSlice(node: Slice, out: TfliteBuilder): number {
   const x = node.inputs[0] as Node;
   const axis = axisOf(node.attrs.axis, x.type.shape.length) as number;
   const { start, end } = node.attrs;
-  if (typeof end === 'string')
-    return x.type.shape[axis] === end ? operand(node, 0, out) : lowerPrefix(node, axis, end, out);
+  if (typeof end === 'string') {
+    const { symbol, limit } = limitOf(end);
+    if (x.type.shape[axis] === end) return operand(node, 0, out);
+    // A cut at the limit: STRIDED_SLICE ends where its input does.
+    if (x.type.shape[axis] === symbol)
+      return cut(out, operand(node, 0, out), { from: x.type.shape, axis, start, end: limit }, node);
+    return lowerPrefix(node, axis, end, out);
+  }
   const parts = equalParts(node, x, axis, out);
   if (parts !== null) return lowerSplit(node, axis, parts, out);
   return cut(out, operand(node, 0, out), { from: x.type.shape, axis, start, end }, node);
@@ -136,6 +143,33 @@ function lowerPrefix(node: Slice, axis: number, symbol: string, out: TfliteBuild
   const rowsOf: Result = { name: `${node.name}/rows`, type: { ...node.type, shape: [symbol, width] } };
   const looked = out.op('EMBEDDING_LOOKUP', [positions(symbol, source, out), table], rowsOf);
   return reshape(out, looked, node);
+}
+
+/** Lowers the element of x at a negative index, the last one as -1, where the run decides on the size of the axis. */
+export function elementFromEnd(
+  node: Node,
+  x: number,
+  { axis, index }: { readonly axis: number; readonly index: number },
+  out: TfliteBuilder,
+): number {
+  const from = out.typeOf(x).shape;
+  const row: Result = { name: `${node.name}/row`, type: { ...node.type, shape: from.with(axis, 1) } };
+  // End 0 stands for the end of the axis.
+  return reshape(out, cut(out, x, { from, axis, start: index, end: index + 1 }, row), node);
+}
+
+/** Lowers to a constant, or counts along an input whose size the run knows. */
+export function lowerRange(node: Call<'range'>, out: TfliteBuilder): number {
+  const { end } = node.attrs;
+  if (typeof end === 'number') {
+    const places = Array.from({ length: end }, (_, i) => i);
+    return out.constant(node.name, integerTensor('i32', places));
+  }
+  const source = out.inputWith(end);
+  if (source !== undefined) return positions(end, source, out);
+  throw new MbertError('UNSUPPORTED', `${node.name}: tflite cannot count up to ${end}, which is no size of an input`, {
+    hint: 'give --batch and --sequence-length numbers',
+  });
 }
 
 /** Counts 0, 1, 2, … along the axis of an input. */

@@ -3,7 +3,7 @@ import type { Call, Node } from '../../ir/graph.ts';
 import { isFloat, type QuantParams } from '../../ir/op.ts';
 import { type OpName, opDef } from '../../ir/ops/index.ts';
 import { axisOf } from '../../ir/shape.ts';
-import type { DType, TensorType } from '../../ir/tensor.ts';
+import type { DType, Quant, TensorType } from '../../ir/tensor.ts';
 import { typeText } from '../../ir/text.ts';
 import { inputOf } from './operands.ts';
 
@@ -29,9 +29,14 @@ function checkOf(op: OpName): Check {
   return int8 === 'calibrated' ? alike : fixed(int8);
 }
 
+/** What keeps tflite's kernels from a node as it and its inputs are stored, or null. */
+export function storageProblem(node: Call): string | null {
+  return computed(node.type) ?? checkOf(node.op)(node);
+}
+
 /** Throws UNSUPPORTED where tflite has no kernel for the way in which a node and its inputs are stored. */
 export function checkStorage(node: Call): void {
-  const problem = computed(node.type) ?? checkOf(node.op)(node);
+  const problem = storageProblem(node);
   if (problem !== null) {
     throw new MbertError('UNSUPPORTED', `${node.name}: tflite ${node.op}: ${problem}`, {
       hint: 'a quantize or dequantize between the two, or another type, makes it expressible',
@@ -73,7 +78,25 @@ function alike(node: Node): string | null {
   const { dtype, quant } = node.type;
   if (quant === undefined) return floats(node);
   const bad = node.inputs.find(({ type }) => type.dtype !== dtype || type.quant?.per !== 'tensor');
-  return bad === undefined ? null : `gives ${dtype}, and ${bad.name} is ${typeText(bad.type)}`;
+  if (bad !== undefined) return `gives ${dtype}, and ${bad.name} is ${typeText(bad.type)}`;
+  return SUMS.has(node.op) ? farApart(node) : null;
+}
+
+const SUMS: ReadonlySet<Node['op']> = new Set(['add', 'sub']);
+
+/**
+ * Bounds of a sum's scales, beyond which LiteRT aborts (measured, 2.5): its kernel computes in units of a 2^19th of the
+ * larger scale that is read, and a mask of the least float beside scores leaves no float between the two.
+ */
+const LEAST_RESULT = 2 ** -19;
+const LEAST_OPERAND = 2 ** -100;
+
+function farApart({ type, inputs }: Node): string | null {
+  const scaleOf = ({ quant }: TensorType) => (quant?.per === 'tensor' ? quant.scale : 1);
+  const scales = inputs.map((input) => scaleOf(input.type));
+  const [least, most] = [Math.min(...scales), Math.max(...scales)];
+  const fits = least > LEAST_OPERAND * most && scaleOf(type) > LEAST_RESULT * most;
+  return fits ? null : `has no kernel for scales as far apart as ${[...scales, scaleOf(type)].join(', ')}`;
 }
 
 function unchanged(node: Node): string | null {
@@ -125,6 +148,7 @@ function weighs(node: Node): string | null {
     return `has no kernel that takes ${from} with weights of ${by} to ${to}`;
   }
   if (weight.type.quant === undefined) return null;
+  if (!hasNormalScales(weight.type.quant)) return `takes positive scales, and one of ${weight.name} is not`;
   if (weight.op !== 'constant') return `takes integer weights as constants, and ${weight.name} is computed`;
   if (x.type.quant !== undefined && bias !== undefined && bias.op !== 'constant') {
     return `takes an integer bias as a constant, and ${bias.name} is computed`;
@@ -134,6 +158,13 @@ function weighs(node: Node): string | null {
   if (weight.type.quant.per === 'channel' && weight.type.quant.axis !== 0)
     return 'takes scales per output channel only';
   return symmetric(weight);
+}
+
+/** True for scales that are positive normal numbers, of blocks even as f16. */
+export function hasNormalScales(quant: Quant): boolean {
+  const [least, most] = quant.per === 'block' ? [2 ** -14, 65504] : [2 ** -126, Number.MAX_VALUE];
+  const scales = quant.per === 'tensor' ? [quant.scale] : quant.scales;
+  return scales.every((scale) => scale >= least && scale <= most);
 }
 
 function quantizes(node: Node): string | null {

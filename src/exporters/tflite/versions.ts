@@ -27,6 +27,10 @@ function reads(dtype: DType, input = 0): Condition {
   return ({ inputs }) => inputs[input]?.dtype === dtype;
 }
 
+function gives(dtype: DType): Condition {
+  return ({ outputs }) => outputs[0]?.dtype === dtype;
+}
+
 function all(...conditions: readonly Condition[]): Condition {
   return (form) => conditions.every((condition) => condition(form));
 }
@@ -68,6 +72,14 @@ const hasFreeScales: Condition = ({ options }) => {
 /** Operators on two inputs of unequal shape, one of more than four axes. */
 const broadcastsHighRank = all(isOver(4), ({ inputs }) => inputs[0]?.shape.join() !== inputs[1]?.shape.join());
 
+/** Operators that choose the larger or the smaller of two. */
+const extreme: readonly Version[] = [
+  [4, '2.3.0', reads('i16')],
+  [3, '2.3.0', broadcastsHighRank],
+  [2, '1.14.0', reads('i8')],
+  [1, '1.14.0'],
+];
+
 /** Products of stored integers that are scaled up, if at all, to the stored result. */
 const growsProduct: Condition = ({ inputs, outputs }) => {
   const [a, b, y] = [inputs[0], inputs[1], outputs[0]].map((type) =>
@@ -82,6 +94,7 @@ const growsProduct: Condition = ({ inputs, outputs }) => {
  * its runtime_version.cc (August 2026).
  */
 const table = {
+  ABS: [[1, '1.13.0']],
   ADD: [
     [4, '2.6.0', reads('i64')],
     [3, '2.4.0', all(reads('i16'), hasFreeScales)],
@@ -95,7 +108,16 @@ const table = {
     [4, '2.5.0', all(isHybrid, isAsymmetric)],
     [1, '2.3.0'],
   ],
-  CAST: [[1, '1.5.0']],
+  // Version 1 was taken back, and its number given to another operator.
+  BROADCAST_TO: [
+    [3, '2.5.0', any(reads('i8'), reads('i16'))],
+    [2, '2.5.0'],
+  ],
+  CAST: [
+    [3, '2.8.0', any(reads('i8'), gives('i8'))],
+    [2, '2.7.0', any(reads('u32'), gives('u32'))],
+    [1, '1.5.0'],
+  ],
   CONCATENATION: byDtype('1.5.0', '1.14.0', '2.3.0'),
   CONV_2D: [
     [4, '2.3.0', reads('i16')],
@@ -117,11 +139,11 @@ const table = {
     [2, '2.3.0', broadcastsHighRank],
     [1, '1.6.0'],
   ],
+  EQUAL: [[1, '1.14.0']],
   EMBEDDING_LOOKUP: [
     [4, '2.18.0', any(reads('i4', 1), hasChannels(1))],
     [1, '1.13.0'],
   ],
-  EQUAL: [[1, '1.14.0']],
   FULLY_CONNECTED: [
     [13, '2.18.0', all(reads('i16'), reads('i4', 1))],
     // Before version 12, kernels of f32 took the first scale for all channels.
@@ -138,22 +160,26 @@ const table = {
   GATHER: [
     [7, '2.15.0', reads('i4')],
     [4, '2.4.0', reads('i16')],
+    [3, '1.15.0', reads('bool')],
     [2, '1.14.0', reads('i8')],
     [1, '1.6.0'],
   ],
+  GREATER: [[1, '1.14.0']],
+  GREATER_EQUAL: [[1, '1.14.0']],
   GELU: [
     [2, '2.9.0', reads('i8')],
     [1, '2.9.0'],
   ],
-  GREATER: [[1, '1.14.0']],
-  GREATER_EQUAL: [[1, '1.14.0']],
   LESS: [[1, '1.14.0']],
   LESS_EQUAL: [[1, '1.14.0']],
+  LOGICAL_AND: [[1, '1.11.0']],
   LOGICAL_NOT: [[1, '1.11.0']],
   LOG: [[1, '1.14.0']],
+  LOGICAL_OR: [[1, '1.11.0']],
   LOGISTIC: byDtype('1.14.0', '1.14.0', '2.3.0'),
-  MAXIMUM: [[1, '1.14.0']],
+  MAXIMUM: extreme,
   MEAN: byDtype('1.6.0', '1.14.0', '2.4.0'),
+  MINIMUM: extreme,
   MUL: [
     [5, '2.6.0', reads('i64')],
     [4, '2.3.0', reads('i16')],
@@ -161,6 +187,7 @@ const table = {
     [2, '1.14.0', reads('i8')],
     [1, '1.5.0'],
   ],
+  NOT_EQUAL: [[1, '1.14.0']],
   PAD: [
     [4, '2.6.0', isOver(4)],
     [3, '2.4.0', reads('i16')],
@@ -176,6 +203,8 @@ const table = {
   RELU: byDtype('1.5.0', '2.1.0', '2.5.0'),
   RESHAPE: [[1, '1.5.0']],
   RSQRT: byDtype('1.10.0', '2.5.0', '2.15.0'),
+  SELECT_V2: [[1, '2.2.0']],
+  SHAPE: [[1, '1.10.0']],
   SLICE: [
     [5, '2.5.0', isOver(4)],
     [4, '2.4.0', reads('i16')],
@@ -196,6 +225,7 @@ const table = {
   ],
   STRIDED_SLICE: [
     [4, '2.2.0', isOver(4)],
+    [3, '2.1.0', reads('bool')],
     [2, '1.14.0', reads('i8')],
     [1, '1.6.0'],
   ],
@@ -206,13 +236,17 @@ const table = {
     [2, '1.14.0', reads('i8')],
     [1, '1.6.0'],
   ],
-  SUM: [[1, '1.10.0']],
+  SUM: [
+    [2, '1.15.0', reads('i8')],
+    [1, '1.10.0'],
+  ],
   TANH: byDtype('1.14.0', '1.14.0', '2.3.0'),
   TRANSPOSE: [
     [7, '2.14.4', reads('i4')],
     [6, '2.12.0', isOver(5)],
     [5, '2.4.0', reads('i16')],
     [4, '2.3.0', isOver(4)],
+    [3, '1.15.0', reads('bool')],
     [2, '1.14.0', reads('i8')],
     [1, '1.6.0'],
   ],

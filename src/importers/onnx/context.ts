@@ -2,15 +2,17 @@ import { MbertError } from '../../errors.ts';
 import type { OnnxFileNode } from '../../formats/onnx-decode.ts';
 import { evaluateNode } from '../../ir/evaluate.ts';
 import type { Constant, Graph, Node } from '../../ir/graph.ts';
+import { isFloat } from '../../ir/op.ts';
 import { type AttrsOf, type OpName, opDef } from '../../ir/ops/index.ts';
-import { isStatic, type Shape, sizeOf } from '../../ir/shape.ts';
-import { type DType, scalarTensor, type Tensor } from '../../ir/tensor.ts';
+import { type Dim, isStatic, limitOf, type Shape, sizeOf } from '../../ir/shape.ts';
+import { convertTensor, type DType, integerTensor, scalarTensor, type Tensor, tensorOf } from '../../ir/tensor.ts';
 import { numberOf, type Size, sameSize, sizeOfDim } from './sizes.ts';
 import {
   asList,
   dimsOf,
   dtypeOf,
   type IndexValue,
+  type ListValue,
   type NodeValue,
   nodeValue,
   shapeOf,
@@ -108,16 +110,14 @@ export class GraphImport {
       case 'padded':
         return this.#unknown('Pad', [value.x], value);
       default:
-        return this.#unknown('DynamicQuantizeLinear', [value.x]);
+        return this.#unknown('DynamicQuantizeLinear', [value.kind === 'scale product' ? value.of[0] : value.x]);
     }
   }
 
   /** The value as a node that may be smaller than the shape it is repeated to. */
   repeated(value: Value): NodeValue {
     if (value.kind === 'node') return value;
-    const number = value.kind === 'index' ? uniformOf(value) : null;
-    if (value.kind === 'index' && number !== null) return this.#filled(value, number);
-    return nodeValue(this.node(value));
+    return value.kind === 'index' ? this.#grid(value) : nodeValue(this.node(value));
   }
 
   constant(value: TensorValue): Constant {
@@ -148,9 +148,9 @@ export class GraphImport {
   /** Takes two sizes to be one; where they cannot be, the graph makes no sense. */
   equate(a: Size, b: Size): void {
     if (sameSize(a, b)) return;
-    const [x, y] = [symbolOf(a), symbolOf(b)];
-    if (typeof x === 'string' && y !== null) throw new SameSymbol(x, y);
-    if (typeof y === 'string' && x !== null) throw new SameSymbol(y, x);
+    const [x, y] = unlimited(symbolOf(a), symbolOf(b));
+    if (typeof x === 'string' && y !== null && !x.includes(':')) throw new SameSymbol(x, y);
+    if (typeof y === 'string' && x !== null && !y.includes(':')) throw new SameSymbol(y, x);
     notExpressible('sizes that are not equal');
   }
 
@@ -197,13 +197,49 @@ export class GraphImport {
   }
 
   /** The node of numbers that have come to be data after all; of unknown ones, what makes them. */
-  #numbers(value: Value): Node {
+  #numbers(value: ListValue | IndexValue): Node {
+    const listed = this.#listed(value);
+    if (listed) return listed;
+    return value.kind === 'index' ? this.node(this.#grid(value)) : this.#unknown('Shape', [], value);
+  }
+
+  /** Numbers as a constant, where they are few and no symbol has a part in them. */
+  #listed(value: Value): Constant | null {
     const list = asList(value);
     const tensor = list && tensorOfList(list);
-    if (tensor) return this.graph.constant(tensor);
-    const number = value.kind === 'index' ? uniformOf(value) : null;
-    if (value.kind === 'index' && number !== null) return this.node(this.#filled(value, number));
-    return this.#unknown(value.kind === 'index' ? 'Range' : 'Shape', [], value);
+    return tensor && this.graph.constant(tensor);
+  }
+
+  /** A grid as data: one number, a constant, or a range along each axis that it counts. */
+  #grid(value: IndexValue): NodeValue {
+    const number = uniformOf(value);
+    if (number !== null) return this.#filled(value, number);
+    const listed = this.#listed(value);
+    if (listed) return nodeValue(listed);
+    return this.#counted(value) ?? nodeValue(this.#unknown('Range', [], value));
+  }
+
+  /** offset + Σ strides[k] · range(shape[k]) along axis k; null where these are no numbers, or a size no dimension. */
+  #counted({ dtype, shape, offset, strides }: IndexValue): NodeValue | null {
+    const dims = dimsOf(shape);
+    const first = numberOf(offset);
+    const steps = strides.map(numberOf);
+    if (dims === null || first === null || steps.includes(null)) return null;
+    const to = dtype === 'i32' ? 'i32' : 'i64';
+    const scalar = (number: number) => this.graph.constant(integerTensor(to, [number], []));
+    let total: Node | undefined;
+    for (const [axis, step] of steps.entries()) {
+      if (step === 0) continue;
+      const counted = this.graph.add('range', [], { end: dims[axis] as Dim, to });
+      const along = this.graph.add('reshape', [counted], {
+        shape: [dims[axis] as Dim, ...dims.slice(axis + 1).map(() => 1)],
+      });
+      const part = step === 1 ? along : this.graph.add('mul', [along, scalar(step as number)]);
+      total = total === undefined ? part : this.graph.add('add', [total, part]);
+    }
+    if (total === undefined) return null;
+    if (first !== 0) total = this.graph.add('add', [total, scalar(first)]);
+    return nodeValue(dtype === to ? total : this.graph.add('cast', [total], { to: dtype }), shape);
   }
 
   #unknown(op: string, inputs: readonly Value[], like: Value | undefined = undefined): Node {
@@ -244,12 +280,19 @@ function symbolOf(size: Size): string | number | null {
   return rest.length === 0 && factor === 1 && !symbol.includes('*') ? symbol : null;
 }
 
+/** Two sizes without a limit that both have: sequences cut alike are equal where the sequences are. */
+function unlimited(
+  a: string | number | null,
+  b: string | number | null,
+): readonly [string | number | null, string | number | null] {
+  const [x, y] = [limitOf(String(a)), limitOf(String(b))];
+  if (Number.isFinite(x.limit) && x.limit === y.limit) return [x.symbol, y.symbol];
+  // A sequence that is cut to 32 and has 24 tokens had no more before.
+  if (typeof b === 'number' && b < x.limit && Number.isFinite(x.limit)) return [x.symbol, b];
+  if (typeof a === 'number' && a < y.limit && Number.isFinite(y.limit)) return [a, y.symbol];
+  return [a, b];
+}
+
 function filledTensor(dtype: DType, number: number): Tensor {
-  if (dtype === 'bool') {
-    const byte = Uint8Array.of(number === 0 ? 0 : 1);
-    return { dtype, shape: [], bytes: () => byte };
-  }
-  if (dtype === 'f32') return scalarTensor(number);
-  const data = dtype === 'i32' ? Int32Array.of(number) : BigInt64Array.of(BigInt(number));
-  return { dtype: dtype === 'i32' ? 'i32' : 'i64', shape: [], bytes: () => new Uint8Array(data.buffer) };
+  return isFloat(dtype) ? scalarTensor(number) : convertTensor(tensorOf('f64', [], Float64Array.of(number)), dtype);
 }

@@ -1,8 +1,10 @@
 import { scalarTensor, shortestDecimal } from '../../ir/tensor.ts';
 import { notExpressible } from './context.ts';
+import { gathered } from './indexing.ts';
 import { floatOf, inputOf, intOf, knownShape, type Operation, type OperatorReader } from './operation.ts';
 import { product } from './products.ts';
-import { turnedTensor } from './shapes.ts';
+import { reshaped, turnedTensor } from './shapes.ts';
+import { ONE, type Size, ZERO } from './sizes.ts';
 import type { Value } from './values.ts';
 
 // Operators of ONNX Runtime's own that its optimizer writes: github.com/microsoft/onnxruntime, docs/ContribOperators.md.
@@ -32,8 +34,51 @@ export const skipLayerNormalization: OperatorReader = (operation) => {
     { epsilon: shortestDecimal(floatOf(operation, 'epsilon', 1e-12)) },
     name,
   );
-  return node.outputs.length > 3 ? [norm, norm, norm, sum] : norm;
+  return node.outputs.length > 3 ? [norm, undefined, undefined, sum] : norm;
 };
+
+/** Reads x σ(alpha x). */
+export const quickGelu: OperatorReader = (operation) => {
+  const { to, name } = operation;
+  const x = inputOf(operation, 0);
+  const alpha: Value = {
+    kind: 'tensor',
+    tensor: scalarTensor(floatOf(operation, 'alpha', 1.702)),
+    name: `${name}/alpha`,
+  };
+  const scaled = to.elementwise('mul', [x, alpha], {}, `${name}/scaled`);
+  return to.elementwise('mul', [x, to.elementwise('sigmoid', [scaled], {}, `${name}/gate`)], {}, name);
+};
+
+/**
+ * Reads layerNorm(words + positions + segments) of ids. The second output is the number of tokens that are no padding,
+ * the third the sum before the norm.
+ */
+export const embedLayerNormalization: OperatorReader = (operation) => {
+  const { to, inputs, name } = operation;
+  const [, segmentIds, , , segments, , , mask, places] = inputs;
+  const ids = inputOf(operation, 0);
+  const positions = inputOf(operation, 3);
+  const [batch, sequence] = knownShape(ids) as readonly [Size, Size];
+  const row: Value = { kind: 'index', dtype: 'i64', shape: [sequence], offset: ZERO, strides: [ONE] };
+  const looked = (table: Value, at: Value, part: string) =>
+    gathered({ ...operation, name: `${name}/${part}` }, table, 0, at);
+  let sum = to.elementwise(
+    'add',
+    [looked(inputOf(operation, 2), ids, 'words'), looked(positions, places ?? row, 'positions')],
+    {},
+    `${name}/placed`,
+  );
+  if (segmentIds && segments)
+    sum = to.elementwise('add', [sum, looked(segments, segmentIds, 'segments')], {}, `${name}/sum`);
+  const epsilon = shortestDecimal(floatOf(operation, 'epsilon', 1e-12));
+  const norm = to.emit('layerNorm', [sum, inputOf(operation, 5), inputOf(operation, 6)], { epsilon }, name);
+  return [norm, mask && lengthsOf(operation, mask, batch), sum];
+};
+
+function lengthsOf({ to, name }: Operation, mask: Value, batch: Size): Value {
+  return reshaped(to, to.emit('sum', [mask], { axis: 1 }, `${name}/lengths`), [batch], `${name}/mask_index`);
+}
 
 /** Reads alpha a b, with the last two axes of either turned where their attributes say so. */
 export const fusedMatMul: OperatorReader = (operation) => {

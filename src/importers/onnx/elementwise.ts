@@ -6,7 +6,7 @@ import { convertTensor, type DType, readF32, tensorOf } from '../../ir/tensor.ts
 import { type GraphImport, notExpressible, sameSizes } from './context.ts';
 import { integerResult } from './integers.ts';
 import { inputOf, intOf, knownNumbers, knownShape, type Operation, type OperatorReader } from './operation.ts';
-import { constantSize, numberOf } from './sizes.ts';
+import { constantSize, numberOf, type Size } from './sizes.ts';
 import { asIndex, asList, dtypeOf, isInteger, type NodeValue, uniformOf, type Value } from './values.ts';
 
 type BinaryOp = 'add' | 'sub' | 'mul' | 'div' | 'minimum' | 'maximum' | 'and' | 'or';
@@ -81,6 +81,14 @@ export const cumulativeSum: OperatorReader = (operation) => {
 
 /** Reads operators whose value goes on under another name. */
 export const same: OperatorReader = (operation) => inputOf(operation, 0);
+
+/** Reads the remainder of whole numbers that are known; its sign is the divisor's, with `fmod` the dividend's. */
+export const remainder: OperatorReader = (operation) => {
+  const op = intOf(operation, 'fmod', 0) === 0 ? 'Mod' : 'FMod';
+  return (
+    integerResult(op, inputOf(operation, 0), inputOf(operation, 1)) ?? notExpressible('a remainder of computed numbers')
+  );
+};
 
 /** Reads -x as x times -1, also for whole numbers that are known. */
 export const negate: OperatorReader = (operation) => {
@@ -173,16 +181,24 @@ export const castLike: OperatorReader = (operation) =>
 function castTo(to: GraphImport, x: Value, dtype: DType, name: string): Value {
   const from = dtypeOf(x);
   if (from === dtype || (isFloat(from) && isFloat(dtype))) return x;
-  if ((x.kind === 'list' || x.kind === 'index') && isInteger(dtype)) {
+  const grid = x.kind === 'index' || x.kind === 'list' ? asIndex(x) : null;
+  const number = grid && uniformOf(grid);
+  if (grid && number !== null) return { ...grid, ...castNumber(number, dtype) };
+  if ((x.kind === 'list' || x.kind === 'index') && isInteger(from) && isInteger(dtype)) {
     if (dtype !== 'bool') return { ...x, dtype };
-    const nonZero = integerResult('Equal', x, numberLike(x, 0));
-    const answer = nonZero && integerResult('Equal', { ...nonZero, dtype: 'i64' } as Value, numberLike(x, 0));
+    const zero = numberLike(x, 0);
+    const isZero = integerResult('Equal', x, zero);
+    const answer = isZero && integerResult('Equal', { ...isZero, dtype: 'i64' } as Value, zero);
     if (answer) return answer;
   }
-  const grid = x.kind === 'index' || x.kind === 'list' ? asIndex(x) : null;
-  if (grid && uniformOf(grid) !== null) return { ...grid, dtype: isFloat(dtype) ? 'f32' : dtype };
   if (x.kind === 'tensor') return { kind: 'tensor', tensor: convertTensor(x.tensor, dtype), name: x.name };
   return to.elementwise('cast', [x], { to: dtype }, name);
+}
+
+/** A known number in another type: floats lose what integers cannot hold, and yes is 1. */
+function castNumber(number: number, dtype: DType): { readonly dtype: DType; readonly offset: Size } {
+  if (isFloat(dtype)) return { dtype: 'f32', offset: constantSize(Math.fround(number)) };
+  return { dtype, offset: constantSize(dtype === 'bool' ? Number(number !== 0) : Math.trunc(number)) };
 }
 
 /** Constant of x's type. */

@@ -15,6 +15,7 @@ import type { DType } from '../../ir/tensor.ts';
 import { GraphImport, NotExpressible, SameSymbol } from './context.ts';
 import type { Operation, OperatorReader } from './operation.ts';
 import { readers } from './readers.ts';
+import { sorted } from './sorted.ts';
 import { nodeValue, type Value } from './values.ts';
 
 /** Oldest and newest operator set of ONNX's own domain whose operators mean what the readers take them to mean. */
@@ -126,7 +127,9 @@ class Importing {
   }
 
   #readNodes(scope: Scope): void {
-    for (const node of scope.nodes) {
+    const cycle = (node: OnnxFileNode, name: string) =>
+      this.#fail(node.name, `reads ${name}, which is computed of it: a cycle`);
+    for (const node of sorted(scope.nodes, cycle)) {
       if (this.#nodesLeft-- === 0) this.#fail(node.name, `is beyond the limit of ${MAX_NODES} nodes`);
       const inputs = node.inputs.map((name) => (name === '' ? undefined : this.#valueOf(name, node, scope)));
       const called = this.#file.functions.get(`${node.domain}::${node.op}`);
@@ -145,13 +148,11 @@ class Importing {
     if (value !== undefined) return value;
     const maker = scope.nodes.find(({ outputs }) => outputs.includes(name));
     if (maker === undefined) return this.#fail(node.name, `its input ${name} is not produced by anything`);
-    return this.#fail(
-      node.name,
-      `its input ${name} comes later, from ${maker.name}: the graph has a cycle or is not sorted`,
-    );
+    const problem = `reads ${name}, output ${maker.outputs.indexOf(name)} of ${maker.op}, which mbert does not compute`;
+    return this.#fail(node.name, problem, 'UNSUPPORTED');
   }
 
-  #read(node: OnnxFileNode, inputs: readonly (Value | undefined)[], scope: Scope): readonly Value[] {
+  #read(node: OnnxFileNode, inputs: readonly (Value | undefined)[], scope: Scope): readonly (Value | undefined)[] {
     const { domain, op } = node;
     const rows = Object.hasOwn(readers, domain) ? readers[domain] : undefined;
     const reader = rows && Object.hasOwn(rows, op) ? rows[op] : undefined;
@@ -166,10 +167,10 @@ class Importing {
     return this.#attempt(reader, operation, scope);
   }
 
-  #attempt(reader: OperatorReader, operation: Operation, scope: Scope): readonly Value[] {
+  #attempt(reader: OperatorReader, operation: Operation, scope: Scope): readonly (Value | undefined)[] {
     try {
       const result = reader(operation);
-      return Array.isArray(result) ? (result as readonly Value[]) : [result as Value];
+      return Array.isArray(result) ? (result as readonly (Value | undefined)[]) : [result as Value];
     } catch (cause) {
       if (!(cause instanceof NotExpressible)) throw cause;
       return this.#foreign(operation.node, operation.inputs, scope, cause.reason);

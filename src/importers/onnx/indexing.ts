@@ -7,6 +7,7 @@ import {
   addSizes,
   constantSize,
   dimOf,
+  limitedSize,
   multiplySizes,
   numberOf,
   ONE,
@@ -40,7 +41,7 @@ function listedElements(x: Value, indices: Value): Value | null {
 }
 
 /** Reads a look-up: rows in one unbroken run are a slice, all rows in order a reshape. */
-function gathered({ to, name }: Operation, x: Value, axis: number, indices: Value): Value {
+export function gathered({ to, name }: Operation, x: Value, axis: number, indices: Value): Value {
   const sizes = knownShape(x);
   const grid = isInteger(dtypeOf(indices)) ? asIndex(indices) : null;
   const around = (inside: readonly Size[]) => [...sizes.slice(0, axis), ...inside, ...sizes.slice(axis + 1)];
@@ -121,6 +122,7 @@ export const gatherNd: OperatorReader = (operation) => {
   const sizes = knownShape(x);
   const { parts } = asTuple(inputOf(operation, 1)) ?? notExpressible('GatherND by computed indices');
   const lead = sizes.slice(0, parts.length);
+  for (const [i, part] of parts.entries()) equateCounted(to, part, lead[i] as Size);
   let flat: IndexValue | null = null;
   for (const [i, part] of parts.entries()) {
     const step = totalOf(lead.slice(i + 1)) ?? notExpressible('the size of a large shape');
@@ -134,6 +136,17 @@ export const gatherNd: OperatorReader = (operation) => {
   const rows = reshaped(to, x, [total, ...sizes.slice(parts.length)], `${name}/flat`);
   return gathered(operation, rows, 0, flat ?? notExpressible('GatherND without indices'));
 };
+
+/**
+ * Takes the length of a grid that counts 0, 1, 2, … to be that of the axis that it counts, where both are open: the
+ * dynamo exporter names the batch of each input anew.
+ */
+function equateCounted(to: GraphImport, { shape, offset, strides }: IndexValue, total: Size): void {
+  const [along, ...others] = shape.filter((_, axis) => (strides[axis] as Size).size > 0);
+  const counts = offset.size === 0 && strides.every((stride) => stride.size === 0 || numberOf(stride) === 1);
+  if (!counts || along === undefined || others.length > 0) return;
+  if (numberOf(along) === null && numberOf(total) === null) to.equate(along, total);
+}
 
 function sumOf(to: GraphImport, a: IndexValue, b: IndexValue): IndexValue {
   const shape = to.joinShapes(a.shape, b.shape);
@@ -249,7 +262,7 @@ function cutAlong(to: GraphImport, x: Value, { axis, start, end }: Cut, name: st
   const begin = whole === null ? from : Math.min(from, whole);
   if (begin < 0) notExpressible('a slice from before the start');
   const last = numberOf(end);
-  const stop = last !== null && last >= TO_THE_END ? length : clampedTo(placeOf(end, length), length);
+  const stop = last !== null && last >= TO_THE_END ? length : clampedTo(placeOf(end, length), length, begin);
   if (begin === 0 && sameSizes([stop], [length])) return x;
   if (x.kind === 'index') return cutGrid(x, axis, begin, stop);
   const dropped = numberOf(subtractSizes(length, stop));
@@ -271,10 +284,16 @@ function placeOf(place: Size, length: Size): Size {
   return number !== null && number < 0 ? addSizes(length, place) : place;
 }
 
-/** End of a slice, at the latest where its input ends; an input of unknown size is taken to be long enough. */
-function clampedTo(stop: Size, length: Size): Size {
-  const [at, whole] = [numberOf(stop), numberOf(length)];
-  return at !== null && whole !== null ? constantSize(Math.max(0, Math.min(at, whole))) : stop;
+/** End of a slice, at the latest where its input ends. One element of an input of unknown size is taken to be there. */
+function clampedTo(stop: Size, length: Size, begin: number): Size {
+  const at = numberOf(stop);
+  if (at === null) return stop;
+  if (at <= begin) return constantSize(begin);
+  if (at === begin + 1 && numberOf(length) === null) return stop;
+  const limited = limitedSize(length, at) ?? notExpressible(`a slice up to ${at} of a size that may be smaller`);
+  if (begin > 0 && numberOf(limited) === null)
+    notExpressible(`a slice from ${begin} to ${at} of a size that may be smaller`);
+  return limited;
 }
 
 function cutGrid(grid: IndexValue, axis: number, start: number, stop: Size): IndexValue {

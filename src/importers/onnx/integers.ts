@@ -1,3 +1,4 @@
+import { isFloat } from '../../ir/op.ts';
 import { broadcast, isStatic, sizeOf } from '../../ir/shape.ts';
 import type { DType } from '../../ir/tensor.ts';
 import {
@@ -5,6 +6,7 @@ import {
   constantSize,
   divideSizes,
   leastOf,
+  limitedSize,
   mostOf,
   multiplySizes,
   negateSize,
@@ -15,7 +17,16 @@ import {
   subtractSizes,
   ZERO,
 } from './sizes.ts';
-import { asIndex, asList, type IndexValue, isUniform, type ListValue, MAX_LIST, type Value } from './values.ts';
+import {
+  asIndex,
+  asList,
+  dtypeOf,
+  type IndexValue,
+  isUniform,
+  type ListValue,
+  MAX_LIST,
+  type Value,
+} from './values.ts';
 
 /** Computes a binary operator on two whole numbers; null where the result depends on the run. Yes is 1, no is 0. */
 type Compute = (a: Size, b: Size) => Size | null;
@@ -48,6 +59,12 @@ function pickBySign(sign: 1 | -1): Compute {
   };
 }
 
+/** The smaller of a size and a number, as what is left of an axis that is cut to it. */
+function limited(size: Size, limit: Size): Size | null {
+  const most = numberOf(limit);
+  return most === null || most < 1 ? null : limitedSize(size, most);
+}
+
 function logical(compute: (a: boolean, b: boolean) => boolean): Compute {
   return (a, b) => {
     const x = numberOf(a);
@@ -62,7 +79,7 @@ const operators: { readonly [op: string]: Compute } = {
   Mul: multiplySizes,
   Div: divideSizes,
   Max: pickBySign(1),
-  Min: pickBySign(-1),
+  Min: (a, b) => pickBySign(-1)(a, b) ?? limited(a, b) ?? limited(b, a),
   Equal: bySign((difference) =>
     difference.size === 0 ? true : isAbove(0)(difference) || isBelow(0)(difference) ? false : null,
   ),
@@ -78,6 +95,11 @@ const operators: { readonly [op: string]: Compute } = {
     // The sign is the divisor's, as in Python.
     return x === null || y === null || y === 0 ? null : constantSize(((x % y) + y) % y);
   },
+  FMod(a, b) {
+    const x = numberOf(a);
+    const y = numberOf(b);
+    return x === null || y === null || y === 0 ? null : constantSize(x % y);
+  },
 };
 
 const BOOLEAN: ReadonlySet<string> = new Set([
@@ -90,9 +112,29 @@ const BOOLEAN: ReadonlySet<string> = new Set([
   'Or',
 ]);
 
+/** Operators whose result is another one on floats, which are rounded to f32. */
+const floatOperators: { readonly [op: string]: (a: number, b: number) => number } = {
+  Add: (a, b) => a + b,
+  Sub: (a, b) => a - b,
+  Mul: (a, b) => a * b,
+  Div: (a, b) => a / b,
+  Mod: () => Number.NaN,
+  FMod: (a, b) => a % b,
+};
+
+/** Computes on floats as an operator does that has no form for symbols; null where the result is no number. */
+function onFloats(compute: (a: number, b: number) => number): Compute {
+  return (a, b) => {
+    const [x, y] = [numberOf(a), numberOf(b)];
+    const result = x === null || y === null ? Number.NaN : Math.fround(compute(x, y));
+    return Number.isNaN(result) ? null : constantSize(result);
+  };
+}
+
 /** Computes a binary operator on numbers that are known before the run; null where they are not. */
 export function integerResult(op: string, a: Value, b: Value): Value | null {
-  const compute = operators[op];
+  const real = isFloat(dtypeOf(a)) || isFloat(dtypeOf(b)) ? floatOperators[op] : undefined;
+  const compute = real ? onFloats(real) : operators[op];
   if (compute === undefined) return null;
   const x = asList(a);
   const y = asList(b);

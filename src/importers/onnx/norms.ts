@@ -1,5 +1,5 @@
-import { shortestDecimal, tensorOf } from '../../ir/tensor.ts';
-import { notExpressible } from './context.ts';
+import { scalarTensor, shortestDecimal, tensorOf } from '../../ir/tensor.ts';
+import { type GraphImport, notExpressible } from './context.ts';
 import {
   floatOf,
   inputOf,
@@ -20,20 +20,29 @@ const EPSILON = 1e-5;
 
 /** Reads LayerNormalization over the last axis; a bias that is left out is zeros. */
 export const layerNormalization: OperatorReader = (operation) => {
-  const { to, inputs, name } = operation;
+  const { to, inputs, name, node } = operation;
   const x = inputOf(operation, 0);
   const shape = knownShape(x);
   if (knownAxis(intOf(operation, 'axis', -1), shape.length) !== shape.length - 1)
     notExpressible('a norm over several axes');
   const gamma = inputOf(operation, 1);
   const beta = inputs[2] ?? zerosLike(shape.at(-1) as Size, `${name}/beta`);
-  return to.emit(
-    'layerNorm',
-    [x, gamma, beta],
-    { epsilon: shortestDecimal(floatOf(operation, 'epsilon', EPSILON)) },
-    name,
-  );
+  const epsilon = shortestDecimal(floatOf(operation, 'epsilon', EPSILON));
+  const norm = to.emit('layerNorm', [x, gamma, beta], { epsilon }, name);
+  const [, mean, deviation] = node.outputs;
+  return mean || deviation ? [norm, ...moments(to, x, epsilon, name)] : norm;
 };
+
+/** Mean and inverse deviation, the second and third output of a norm. */
+function moments(to: GraphImport, x: Value, epsilon: number, name: string): readonly [Value, Value] {
+  const mean = to.emit('mean', [x], {}, `${name}/mean`);
+  const centred = to.elementwise('sub', [x, mean], {}, `${name}/centred`);
+  const squares = to.elementwise('mul', [centred, centred], {}, `${name}/squares`);
+  const variance = to.emit('mean', [squares], {}, `${name}/variance`);
+  const least: Value = { kind: 'tensor', tensor: scalarTensor(epsilon), name: `${name}/epsilon` };
+  const guarded = to.elementwise('add', [variance, least], {}, `${name}/guarded`);
+  return [mean, to.elementwise('rsqrt', [guarded], {}, `${name}/inverse`)];
+}
 
 function zerosLike(width: Size, name: string): Value {
   const size = numberOf(width) ?? notExpressible('a norm over an axis of unknown size');
@@ -72,6 +81,16 @@ export const reduceMean: OperatorReader = (operation) => {
     shape.filter((_, axis) => !axes.includes(axis)),
     name,
   );
+};
+
+/** Reads GlobalAveragePool, the mean over all axes behind [batch, channels]; tf2onnx writes norms so. */
+export const globalAveragePool: OperatorReader = (operation) => {
+  const { to, name } = operation;
+  let x = inputOf(operation, 0);
+  const rank = knownShape(x).length;
+  for (let axis = 2; axis < rank; axis++)
+    x = to.emit('mean', [x], { axis: axis === rank - 1 ? -1 : axis, keepDims: true }, name);
+  return x;
 };
 
 /** Axes of a reduction counted from the front: an attribute first and an input later; without any it is all of them. */

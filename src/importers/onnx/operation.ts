@@ -17,8 +17,11 @@ export interface Operation {
   readonly name: string;
 }
 
-/** Reads a node to the values of its outputs, in order. Throws NotExpressible where the IR has no form. */
-export type OperatorReader = (operation: Operation) => Value | readonly Value[];
+/**
+ * Reads a node to the values of its outputs, in order, undefined for one that mbert does not compute. Throws
+ * NotExpressible where the IR has no form.
+ */
+export type OperatorReader = (operation: Operation) => Value | readonly (Value | undefined)[];
 
 /** Value of an input that the operator cannot do without. */
 export function inputOf({ inputs, node }: Operation, i: number): Value {

@@ -2,9 +2,9 @@ import { sizeOf } from '../../ir/shape.ts';
 import { computedTensor, readF32, scalarTensor, type Tensor } from '../../ir/tensor.ts';
 import { type GraphImport, notExpressible, sameSizes } from './context.ts';
 import { expanded } from './elementwise.ts';
-import { floatOf, inputOf, intOf, knownShape, type Operation, type OperatorReader } from './operation.ts';
+import { floatOf, inputOf, intOf, knownShape, type OperatorReader } from './operation.ts';
 import { reshaped, turnedTensor } from './shapes.ts';
-import { constantSize, numberOf, ONE, type Size } from './sizes.ts';
+import { numberOf, ONE, type Size } from './sizes.ts';
 import type { TensorValue, Value } from './values.ts';
 
 /**
@@ -62,7 +62,8 @@ function turned(to: GraphImport, x: Value, name: string): Value {
   return x.kind === 'tensor' ? turnedTensor(x) : to.emit('transpose', [x], { permutation: [1, 0] }, name);
 }
 
-function scaled(to: GraphImport, x: Value, factor: number, name: string): Value {
+/** A value times a number. */
+export function scaled(to: GraphImport, x: Value, factor: number, name: string): Value {
   if (factor === 1) return x;
   if (x.kind === 'tensor') return scaledTensor(x, factor);
   return to.elementwise('mul', [x, { kind: 'tensor', tensor: scalarTensor(factor), name: `${name}/factor` }], {}, name);
@@ -82,65 +83,4 @@ function biasOf(c: Value, out: Size): TensorValue | null {
   const { shape } = c.tensor;
   if (width === null || shape.at(-1) !== width || sizeOf(shape) !== width) return null;
   return { ...c, tensor: { ...c.tensor, shape: [width] } };
-}
-
-/** Reads Attention, scaled and per head (operator set 23): softmax(Q Kᵀ scale + mask) V. */
-export const attention: OperatorReader = (operation) => {
-  const { to, inputs, name } = operation;
-  refuseVariants(operation);
-  const heads = { query: intOf(operation, 'q_num_heads', 0), key: intOf(operation, 'kv_num_heads', 0) };
-  const [query, key, value] = [
-    perHead(to, inputOf(operation, 0), heads.query, `${name}/query`),
-    perHead(to, inputOf(operation, 1), heads.key, `${name}/key`),
-    perHead(to, inputOf(operation, 2), heads.key, `${name}/value`),
-  ] as const;
-  const width = numberOf(knownShape(query).at(-1) as Size) ?? notExpressible('Attention with heads of unknown size');
-  const scale = floatOf(operation, 'scale', 0) || 1 / Math.sqrt(width);
-  const products = to.emit('matmul', [query, key], { transposeB: true }, `${name}/products`);
-  let scores = scaled(to, products, scale, `${name}/scores`);
-  const mask = inputs[3];
-  if (mask) scores = to.elementwise('add', [scores, additive(to, mask, name)], {}, `${name}/masked`);
-  const probabilities = to.emit('softmax', [scores], { axis: -1 }, `${name}/probabilities`);
-  const flat = knownShape(inputOf(operation, 0)).length === 3;
-  const mixed = to.emit('matmul', [probabilities, value], {}, flat ? `${name}/mixed` : name);
-  if (!flat) return mixed;
-  const joined = to.emit('transpose', [mixed], { permutation: [0, 2, 1, 3] }, `${name}/joined`);
-  return reshaped(to, joined, [...knownShape(joined).slice(0, 2), widthOf(knownShape(joined))], name);
-};
-
-function refuseVariants(operation: Operation): void {
-  const { inputs, node } = operation;
-  if (inputs[4] || inputs[5] || node.outputs.slice(1).some((output) => output !== ''))
-    notExpressible('Attention with a cache');
-  if (intOf(operation, 'is_causal', 0) !== 0) notExpressible('causal Attention');
-  if (floatOf(operation, 'softcap', 0) !== 0) notExpressible('Attention with a soft cap');
-  if (intOf(operation, 'q_num_heads', 0) !== intOf(operation, 'kv_num_heads', 0))
-    notExpressible('Attention with grouped heads');
-}
-
-/** Splits [batch, sequence, heads · size] into [batch, heads, sequence, size]. */
-function perHead(to: GraphImport, x: Value, heads: number, name: string): Value {
-  const shape = knownShape(x);
-  if (shape.length === 4) return x;
-  const width = numberOf(shape.at(-1) ?? ONE);
-  if (heads === 0 || width === null) notExpressible('Attention without the number of heads');
-  const split = reshaped(
-    to,
-    x,
-    [...shape.slice(0, 2), constantSize(heads), constantSize(width / heads)],
-    `${name}/split`,
-  );
-  return to.emit('transpose', [split], { permutation: [0, 2, 1, 3] }, name);
-}
-
-function widthOf(shape: readonly Size[]): Size {
-  const [heads, size] = shape.slice(-2).map(numberOf);
-  return constantSize((heads ?? 0) * (size ?? 0));
-}
-
-/** Makes a mask of yes and no one that is added. */
-function additive(to: GraphImport, mask: Value, name: string): Value {
-  if (mask.kind !== 'node' || mask.node.type.dtype !== 'bool') return mask;
-  const number = (value: number): Value => ({ kind: 'tensor', tensor: scalarTensor(value), name: `${name}/${value}` });
-  return to.elementwise('where', [mask, number(0), number(Number.NEGATIVE_INFINITY)], {}, `${name}/mask`);
 }

@@ -35,9 +35,11 @@ type PerTensor = Quant & { readonly per: 'tensor' };
 function stepOf(scale: Value, zeroPoint: Value | undefined): PerTensor {
   const scales = constantOf(scale);
   if (sizeOf(scales.shape) !== 1) notExpressible('values of the run that are quantized per channel');
+  const [step = Number.NaN] = readF32(scales);
+  if (!(step > 0 && Number.isFinite(step))) notExpressible(`a scale of ${step}, as quantizers find for a mask`);
   return {
     per: 'tensor',
-    scale: readF32(scales)[0] as number,
+    scale: step,
     zeroPoint: zeroPoint ? (readIntegers(constantOf(zeroPoint))[0] ?? 0) : 0,
   };
 }
@@ -73,10 +75,13 @@ export const dequantizeLinear: OperatorReader = (operation) => {
 
 /** Numbers that input `at` stands for by the scale and the zero point behind it. */
 function real(operation: Operation, at: number): Value {
-  const { to, inputs, name } = operation;
-  const x = inputOf(operation, at);
-  const scale = inputOf(operation, at + 1);
-  const zeroPoint = inputs[at + 2];
+  return realInput(operation, inputOf(operation, at), inputOf(operation, at + 1), operation.inputs[at + 2]);
+}
+
+/** Numbers that an input stands for by its scale and its zero point. */
+export function realInput(operation: Operation, x: Value, scale: Value, zeroPoint: Value | undefined): Value {
+  const { to, name } = operation;
+  if (x.kind === 'dynamic' && scale.kind === 'dynamic' && x.x === scale.x) return x.x;
   if (x.kind === 'cut' || x.kind === 'padded') return { ...x, x: realNode(to, x.x, scale, zeroPoint, name) };
   if (x.kind === 'node') return realNode(to, x, scale, zeroPoint, name);
   if (x.kind !== 'tensor') return notExpressible('dequantization of shape arithmetic');
@@ -87,9 +92,15 @@ function real(operation: Operation, at: number): Value {
  * Real numbers of a node: one that is stored quantized already reads as them; other integers are looked up or computed.
  */
 function realNode(to: GraphImport, x: NodeValue, scale: Value, zeroPoint: Value | undefined, name: string): NodeValue {
-  if (x.node.type.quant || isFloat(x.node.type.dtype)) return x;
+  const { quant, dtype } = x.node.type;
+  if (isFloat(dtype)) return x;
   const step = stepOf(scale, zeroPoint);
+  if (quant) return isStep(quant, step) ? x : notExpressible('a value that is read at another scale than it is stored');
   return { ...x, node: lookedUp(to, x.node, step) ?? computed(to, x.node, step, name) };
+}
+
+function isStep(quant: Quant, { scale, zeroPoint }: PerTensor): boolean {
+  return quant.per === 'tensor' && quant.scale === scale && quant.zeroPoint === zeroPoint;
 }
 
 /** Ops that only move elements of their first input. */
@@ -112,7 +123,8 @@ function computed(to: GraphImport, x: Node, { scale, zeroPoint }: PerTensor, nam
   return to.graph.add('mul', [centred, number(scale)], {}, name);
 }
 
-function quantizedConstant(
+/** A constant of stored integers with what they stand for. */
+export function quantizedConstant(
   operation: Operation,
   x: TensorValue,
   scale: Value,
@@ -150,17 +162,23 @@ export const dynamicQuantizeLinear: OperatorReader = (operation) => {
   ];
 };
 
-/** Reads the first step of a product of dynamically quantized values with a constant weight; the scales follow it. */
+/** Reads the first step of a product of dynamically quantized values, or one with a constant; the scales follow it. */
 export const matMulInteger: OperatorReader = (operation) => {
   const [, , zeroPointA, zeroPointB] = operation.inputs;
-  const a = inputOf(operation, 0);
-  const b = inputOf(operation, 1);
-  const fits = a.kind === 'dynamic' && zeroPointA?.kind === 'dynamic' && a.x === zeroPointA.x;
-  if (!fits || b.kind !== 'tensor' || (zeroPointB && zeroPointB.kind !== 'tensor')) {
-    return notExpressible('an integer product of other than dynamically quantized values with a constant');
-  }
-  return { kind: 'integer product', x: a.x, weight: b, zeroPoint: zeroPointB };
+  const [a, b] = [inputOf(operation, 0), inputOf(operation, 1)];
+  const left = dynamicValues(a, zeroPointA);
+  const right = dynamicValues(b, zeroPointB);
+  if (left && right) return { kind: 'integer product', x: left, factor: { x: right } };
+  const isWeight = b.kind === 'tensor' && (zeroPointB === undefined || zeroPointB.kind === 'tensor');
+  if (!left || !isWeight) return notExpressible('an integer product of values that are not quantized in the run');
+  return { kind: 'integer product', x: left, factor: { weight: b, zeroPoint: zeroPointB as TensorValue | undefined } };
 };
+
+/** What was quantized, where both values and zero point are outputs of one DynamicQuantizeLinear. */
+function dynamicValues(values: Value, zeroPoint: Value | undefined): Value | null {
+  const fits = values.kind === 'dynamic' && zeroPoint?.kind === 'dynamic' && values.x === zeroPoint.x;
+  return fits ? values.x : null;
+}
 
 const multiplyReal = binary('mul');
 
@@ -172,16 +190,33 @@ export const multiply: OperatorReader = (operation) => {
     [a, b],
     [b, a],
   ] as const) {
-    if (x.kind === 'dynamic' && x.part === 'scale' && y.kind === 'tensor')
-      return { kind: 'scale product', x: x.x, scale: y };
-    if (x.kind !== 'integer product' || y.kind !== 'scale product' || x.x !== y.x) continue;
-    const scales = readF32(y.scale.tensor);
-    const zeroPoints = x.zeroPoint && Int32Array.from(readIntegers(x.zeroPoint.tensor));
-    const quant = quantOf(operation, x.weight.tensor.shape, scales, zeroPoints);
-    return product(operation.to, x.x, { ...x.weight, quant }, operation.name);
+    const isScale = x.kind === 'dynamic' && x.part === 'scale';
+    if (isScale && y.kind === 'tensor') return { kind: 'scale product', of: [x.x, y] };
+    if (isScale && y.kind === 'dynamic' && y.part === 'scale') return { kind: 'scale product', of: [x.x, y.x] };
+    const result =
+      x.kind === 'integer product' && y.kind === 'scale product' ? scaledProduct(operation, x, y.of) : null;
+    if (result) return result;
   }
   return multiplyReal(operation);
 };
+
+/** An integer product with the scales of its factors; null where they are those of another product. */
+function scaledProduct(
+  operation: Operation,
+  { x, factor }: Value & { readonly kind: 'integer product' },
+  [a, b]: readonly [Value, Value],
+): Value | null {
+  const { to, name } = operation;
+  if ('x' in factor) {
+    const fits = (a === x && b === factor.x) || (a === factor.x && b === x);
+    return fits ? product(to, x, factor.x, name) : null;
+  }
+  if (a !== x || b.kind !== 'tensor') return null;
+  const { weight, zeroPoint } = factor;
+  const zeroPoints = zeroPoint && Int32Array.from(readIntegers(zeroPoint.tensor));
+  const quant = quantOf(operation, weight.tensor.shape, readF32(b.tensor), zeroPoints);
+  return product(to, x, { ...weight, quant }, name);
+}
 
 /** Reads QLinearMatMul of a, scale, zero point, b, scale, zero point, and scale and zero point of the result. */
 export const qLinearMatMul: OperatorReader = (operation) => {

@@ -1,4 +1,7 @@
-import { biasGelu, fusedMatMul, skipLayerNormalization } from './contrib.ts';
+import { attention } from './attention.ts';
+import { biasGelu, embedLayerNormalization, fusedMatMul, quickGelu, skipLayerNormalization } from './contrib.ts';
+import { multiHeadAttention, ortAttention } from './contrib-attention.ts';
+import { matMulNBits, qAttention } from './contrib-quantized.ts';
 import {
   and,
   binary,
@@ -11,15 +14,16 @@ import {
   not,
   power,
   reciprocal,
+  remainder,
   same,
   unary,
   variadic,
   where,
 } from './elementwise.ts';
 import { gather, gatherNd, pad, slice } from './indexing.ts';
-import { gelu, layerNormalization, reduceMean, softmax } from './norms.ts';
+import { gelu, globalAveragePool, layerNormalization, reduceMean, softmax } from './norms.ts';
 import type { OperatorReader } from './operation.ts';
-import { attention, gemm, matMul } from './products.ts';
+import { gemm, matMul } from './products.ts';
 import {
   dequantizeLinear,
   dynamicQuantizeLinear,
@@ -33,7 +37,7 @@ import {
   qLinearSoftmax,
   quantizeLinear,
 } from './quantization.ts';
-import { lpNormalization, reduceL2, reduction } from './reductions.ts';
+import { lpNormalization, reduceL2, reduceSumSquare, reduction } from './reductions.ts';
 import {
   concat,
   constant,
@@ -77,6 +81,7 @@ export const readers: { readonly [domain: string]: { readonly [op: string]: Oper
     GatherND: gatherNd,
     Gelu: gelu,
     Gemm: gemm,
+    GlobalAveragePool: globalAveragePool,
     Greater: comparison('greater'),
     GreaterOrEqual: comparison('greaterOrEqual'),
     Identity: same,
@@ -90,6 +95,7 @@ export const readers: { readonly [domain: string]: { readonly [op: string]: Oper
     MatMulInteger: matMulInteger,
     Max: variadic('maximum'),
     Min: variadic('minimum'),
+    Mod: remainder,
     Mul: multiply,
     Neg: negate,
     Not: not,
@@ -105,6 +111,7 @@ export const readers: { readonly [domain: string]: { readonly [op: string]: Oper
     ReduceMean: reduceMean,
     ReduceProd: reduceProduct,
     ReduceSum: reduction('sum'),
+    ReduceSumSquare: reduceSumSquare,
     Relu: unary('relu'),
     Reshape: reshape,
     Shape: shape,
@@ -124,11 +131,16 @@ export const readers: { readonly [domain: string]: { readonly [op: string]: Oper
     Where: where,
   },
   'com.microsoft': {
+    Attention: ortAttention,
     BiasGelu: biasGelu(false),
     DequantizeLinear: dequantizeLinear,
+    EmbedLayerNormalization: embedLayerNormalization,
     FastGelu: biasGelu(true),
     FusedMatMul: fusedMatMul,
     Gelu: biasGelu(false),
+    MatMulNBits: matMulNBits,
+    MultiHeadAttention: multiHeadAttention,
+    QAttention: qAttention,
     QGemm: qGemm,
     QLinearAdd: qLinearBinary('add'),
     QLinearConcat: qLinearConcat,
@@ -136,6 +148,7 @@ export const readers: { readonly [domain: string]: { readonly [op: string]: Oper
     QLinearSigmoid: qLinearSigmoid,
     QLinearSoftmax: qLinearSoftmax,
     QuantizeLinear: quantizeLinear,
+    QuickGelu: quickGelu,
     SkipLayerNormalization: skipLayerNormalization,
   },
 };

@@ -9,13 +9,18 @@ export function reduction(op: 'max' | 'sum'): OperatorReader {
   return (operation) => reduced(operation, op, inputOf(operation, 0), operation.name);
 }
 
+/** Reads ReduceSumSquare, Σ x², over any axes. */
+export const reduceSumSquare: OperatorReader = (operation) => squaresOf(operation, operation.name);
+
 /** Reads ReduceL2, √Σ x², over any axes. */
-export const reduceL2: OperatorReader = (operation) => {
-  const { to, name } = operation;
+export const reduceL2: OperatorReader = (operation) =>
+  operation.to.elementwise('sqrt', [squaresOf(operation, `${operation.name}/sum`)], {}, operation.name);
+
+function squaresOf(operation: Operation, name: string): Value {
   const x = inputOf(operation, 0);
-  const squares = to.elementwise('mul', [x, x], {}, `${name}/squares`);
-  return to.elementwise('sqrt', [reduced(operation, 'sum', squares, `${name}/sum`)], {}, name);
-};
+  const squares = operation.to.elementwise('mul', [x, x], {}, `${operation.name}/squares`);
+  return reduced(operation, 'sum', squares, name);
+}
 
 /** Reads LpNormalization by the Euclidean norm; of zeros ONNX Runtime makes zeros, and so does the epsilon. */
 export const lpNormalization: OperatorReader = (operation) => {

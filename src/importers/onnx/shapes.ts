@@ -1,5 +1,6 @@
+import { isFloat } from '../../ir/op.ts';
 import { transposedQuant } from '../../ir/quantized.ts';
-import { type DType, readF32, type Tensor, tensorOf } from '../../ir/tensor.ts';
+import { type DType, readF32, readIntegers, tensorOf } from '../../ir/tensor.ts';
 import { type GraphImport, notExpressible, sameSizes } from './context.ts';
 import { expanded } from './elementwise.ts';
 import {
@@ -19,7 +20,9 @@ import {
   multiplySizes,
   numberOf,
   ONE,
+  quotientOf,
   type Size,
+  sameSize,
   subtractSizes,
   totalOf,
   ZERO,
@@ -94,7 +97,16 @@ export function reshaped(to: GraphImport, x: Value, target: readonly Size[], nam
     return { ...x, tensor: { ...x.tensor, shape: fixed } };
   }
   const dims = dimsOf(target) ?? notExpressible('a reshape to a size that is no product');
+  equateTotals(to, from, target);
   return to.emit('reshape', [x], { shape: dims }, name);
+}
+
+/** Finds the size that an exporter wrote as a number: [seq, batch, 16] as [8, 2*batch, 8] has 8 tokens. */
+function equateTotals(to: GraphImport, from: readonly Size[], target: readonly Size[]): void {
+  const [a, b] = [totalOf(from), totalOf(target)];
+  if (a === null || b === null || sameSize(a, b)) return;
+  const rest = quotientOf(a, b);
+  if (rest) to.equate(rest[0], rest[1]);
 }
 
 function reshapedNumbers(x: Value, target: readonly Size[]): Value | null {
@@ -210,14 +222,11 @@ export const tile: OperatorReader = (operation) => {
 export const constantOfShape: OperatorReader = (operation) => {
   const sizes = knownSizes(inputOf(operation, 0));
   const value = tensorOfAttribute(operation, 'value');
-  const dtype = value?.dtype ?? 'f32';
-  const number = value ? firstNumber(value) : 0;
+  // Computed floats are f32 whatever the file calls them.
+  const dtype = value === undefined || isFloat(value.dtype) ? 'f32' : value.dtype;
+  const [number = 0] = value === undefined ? [] : dtype === 'f32' ? readF32(value) : readIntegers(value);
   return { kind: 'index', dtype, shape: sizes, offset: constantSize(number), strides: sizes.map(() => ZERO) };
 };
-
-function firstNumber(tensor: Tensor): number {
-  return readF32(tensor)[0] ?? 0;
-}
 
 export const range: OperatorReader = (operation) => {
   const [start, limit, step] = [0, 1, 2].map((i) => knownSizes(inputOf(operation, i))[0]) as [Size, Size, Size];
@@ -285,10 +294,11 @@ function equalParts(total: Size, count: number): number[] {
   return Array.from({ length: count }, (_, i) => Math.max(0, Math.min(length, whole - i * length)));
 }
 
-/** Reads the product of a shape's elements. */
+/** Reads the product of all of a shape's elements. */
 export const reduceProduct: OperatorReader = (operation) => {
   let total: Size | null = ONE;
   for (const factor of knownSizes(inputOf(operation, 0))) total = total && multiplySizes(total, factor);
-  if (intOf(operation, 'keepdims', 1) === 1) notExpressible('a product that keeps its axes');
-  return listOf([total ?? notExpressible('the size of a large shape')], 'i64', []);
+  const x = inputOf(operation, 0);
+  const kept = intOf(operation, 'keepdims', 1) === 1 ? knownShape(x).map(() => 1) : [];
+  return listOf([total ?? notExpressible('the size of a large shape')], dtypeOf(x), kept);
 };

@@ -1,4 +1,4 @@
-import { type Dim, product } from '../../ir/shape.ts';
+import { type Dim, limitedDim, limitOf, product } from '../../ir/shape.ts';
 
 /**
  * A whole number that may depend on the sizes of the inputs: a sum of products of symbols, by product (`''` is the
@@ -88,6 +88,23 @@ export function divideSizes(a: Size, b: Size): Size | null {
   return quotient;
 }
 
+/** What is left of two equal products without the symbols and the factor that both have; null where that tells nothing. */
+export function quotientOf(a: Size, b: Size): readonly [Size, Size] | null {
+  const [[left, x] = ['', 0], ...moreOfA] = a;
+  const [[right, y] = ['', 0], ...moreOfB] = b;
+  if (moreOfA.length + moreOfB.length > 0 || x === 0 || y === 0) return null;
+  const symbols = split(left);
+  const others = split(right).filter((symbol) => {
+    const at = symbols.indexOf(symbol);
+    if (at >= 0) symbols.splice(at, 1);
+    return at < 0;
+  });
+  const [larger, smaller] = x > y ? [x / y, 1] : [1, y / x];
+  if (symbols.length > 1 || others.length > 1 || symbols.length + others.length === 0) return null;
+  if (!Number.isInteger(larger) || !Number.isInteger(smaller)) return null;
+  return [new Map([[symbols.join(), larger]]), new Map([[others.join(), smaller]])];
+}
+
 export function sameSize(a: Size, b: Size): boolean {
   return a.size === b.size && [...a].every(([symbols, factor]) => b.get(symbols) === factor);
 }
@@ -96,8 +113,8 @@ export function sameSize(a: Size, b: Size): boolean {
 export function leastOf(size: Size): number {
   let least = 0;
   for (const [symbols, factor] of size) {
-    if (symbols !== '' && factor < 0) return Number.NEGATIVE_INFINITY;
-    least += factor;
+    if (symbols === '' || factor >= 0) least += factor;
+    else least += factor * split(symbols).reduce((most, symbol) => most * limitOf(symbol).limit, 1);
   }
   return least;
 }
@@ -105,6 +122,15 @@ export function leastOf(size: Size): number {
 /** Largest number that a size can be. */
 export function mostOf(size: Size): number {
   return 0 - leastOf(negateSize(size));
+}
+
+/** The smaller of a size and a number, which is what a slice leaves; null where no dimension can say so. */
+export function limitedSize(size: Size, limit: number): Size | null {
+  if (mostOf(size) <= limit) return size;
+  if (leastOf(size) >= limit) return constantSize(limit);
+  const dim = dimOf(size);
+  const limited = dim === null || /\d+\*/.test(String(dim)) ? null : limitedDim(dim, limit);
+  return limited === null ? null : sizeOfDim(limited);
 }
 
 /** Number of elements of a shape. */

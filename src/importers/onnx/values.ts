@@ -1,6 +1,15 @@
 import type { Node } from '../../ir/graph.ts';
+import { isFloat } from '../../ir/op.ts';
 import { isStatic, sizeOf } from '../../ir/shape.ts';
-import { type DType, integerTensor, type Quant, readIntegers, type Tensor } from '../../ir/tensor.ts';
+import {
+  convertTensor,
+  type DType,
+  integerTensor,
+  type Quant,
+  readIntegers,
+  type Tensor,
+  tensorOf,
+} from '../../ir/tensor.ts';
 import {
   addSizes,
   constantSize,
@@ -84,16 +93,17 @@ interface PaddedValue {
   readonly after: number;
 }
 
-/** Outputs of DynamicQuantizeLinear, and the steps of their integer product with a constant weight. */
+/** Outputs of DynamicQuantizeLinear, and the steps of an integer product of them with each other or a constant weight. */
 type DynamicValue =
   | { readonly kind: 'dynamic'; readonly part: 'values' | 'scale' | 'zero point'; readonly x: Value }
   | {
       readonly kind: 'integer product';
       readonly x: Value;
-      readonly weight: TensorValue;
-      readonly zeroPoint: TensorValue | undefined;
+      readonly factor:
+        | { readonly x: Value }
+        | { readonly weight: TensorValue; readonly zeroPoint: TensorValue | undefined };
     }
-  | { readonly kind: 'scale product'; readonly x: Value; readonly scale: TensorValue };
+  | { readonly kind: 'scale product'; readonly of: readonly [Value, Value] };
 
 /** Longest list that may be a shape; longer ones are data. */
 export const MAX_LIST = 4096;
@@ -191,11 +201,8 @@ export function isUniform(index: IndexValue): boolean {
 export function tensorOfList({ dtype, shape, elements }: ListValue): Tensor | null {
   const numbers = elements.map(numberOf);
   if (numbers.some((number) => number === null)) return null;
-  if (dtype === 'bool') {
-    const bytes = Uint8Array.from(numbers as number[]);
-    return { dtype, shape, bytes: () => bytes };
-  }
-  return integerTensor(dtype === 'i32' ? 'i32' : 'i64', numbers as number[], shape);
+  if (dtype === 'i64' || dtype === 'i32') return integerTensor(dtype, numbers as number[], shape);
+  return convertTensor(tensorOf('f64', shape, Float64Array.from(numbers as number[])), isFloat(dtype) ? 'f32' : dtype);
 }
 
 export function listOf(

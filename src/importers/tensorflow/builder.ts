@@ -66,9 +66,25 @@ export class TfBuilder {
 
   nodeOf(value: Value, name?: string): Node | null {
     if (value.kind === 'node') return value.node;
+    if (value.kind === 'oneHot') return this.#oneHot(value, name);
     if (value.kind !== 'integers') return null;
     const { dims, dtype, shape } = value;
     return isStatic(dims) ? this.graph.constant(integerTensor(dtype, dims, shape), name) : null;
+  }
+
+  /** 1 where the index is the place along the new axis. */
+  #oneHot({ indices, depth }: Value & { readonly kind: 'oneHot' }, name: string | undefined): Node | null {
+    const { dtype, shape } = indices.type;
+    if (dtype !== 'i32' && dtype !== 'i64') return null;
+    const places = this.graph.constant(
+      integerTensor(
+        dtype,
+        Array.from({ length: depth }, (_, i) => i),
+      ),
+    );
+    const column = this.graph.add('reshape', [indices], { shape: [...shape, 1] });
+    const isThere = this.graph.add('compare', [column, places], { test: 'equal' });
+    return this.graph.add('cast', [isThere], { to: 'f32' }, name);
   }
 
   /** All inputs as nodes, or null where one is none. */

@@ -1,13 +1,18 @@
 import type { Node } from '../../ir/graph.ts';
+import { computedType } from '../../ir/op.ts';
 import type { Comparison } from '../../ir/ops/compare.ts';
 import { axisOf } from '../../ir/shape.ts';
-import { scalarTensor } from '../../ir/tensor.ts';
+import { convertTensor, scalarTensor } from '../../ir/tensor.ts';
 import { dtypeAttribute, type TfBuilder, type Value } from './builder.ts';
 import type { FlatNode } from './inline.ts';
 import type { Lowering } from './shapes.ts';
 
 /** Lowerings of ops that compute element by element, and of reductions. */
 export const elementwiseLowerings: { readonly [op: string]: Lowering } = {
+  Abs: (node, out) => {
+    const x = out.tensor(node, 0);
+    return x && out.add(node, 'maximum', [x, negated(node, out, x)]);
+  },
   Add: binary('add'),
   AddN: addAll,
   AddV2: binary('add'),
@@ -33,7 +38,11 @@ export const elementwiseLowerings: { readonly [op: string]: Lowering } = {
   Mul: binary('mul'),
   Neg: (node, out) => {
     const x = out.tensor(node, 0);
-    return x && out.add(node, 'mul', [x, out.graph.constant(scalarTensor(-1), `${node.name}/minus_one`)]);
+    return x && out.add(node, 'mul', [x, minusOne(node, out, x)]);
+  },
+  NotEqual: (node, out) => {
+    const inputs = out.tensors(node);
+    return inputs && out.add(node, 'not', [out.step(node, 'equal', 'compare', inputs, { test: 'equal' })]);
   },
   Pow: power,
   RealDiv: binary('div'),
@@ -55,6 +64,14 @@ export const elementwiseLowerings: { readonly [op: string]: Lowering } = {
   Sum: reduction('sum'),
   Tanh: unary('tanh'),
 };
+
+function minusOne(node: FlatNode, out: TfBuilder, { type: { dtype } }: Node): Node {
+  return out.graph.constant(convertTensor(scalarTensor(-1), computedType(dtype)), `${node.name}/minus_one`);
+}
+
+function negated(node: FlatNode, out: TfBuilder, x: Node): Node {
+  return out.step(node, 'negated', 'mul', [x, minusOne(node, out, x)]);
+}
 
 function unary(
   op: 'erf' | 'isNan' | 'log' | 'not' | 'relu' | 'rsqrt' | 'sigmoid' | 'softmax' | 'sqrt' | 'tanh',

@@ -13,20 +13,24 @@ type Rule = (
   inputs: readonly Integers[],
 ) => { readonly shape: readonly number[]; readonly dims: readonly Dim[] } | null;
 
-/** Rules for arithmetic on shapes, as exporters of models with run-time sizes write it. */
+/** Rules for arithmetic on shapes, as exporters of models with run-time sizes write it, under TensorFlow's or TFLite's names. */
 const rules: { readonly [op: string]: Rule } = {
   Add: elementwise(addDims),
   AddV2: elementwise(addDims),
+  CAST: (_, [x]) => x ?? null,
+  CONCATENATION: (node, inputs) => concatenated(inputs, node.attributes.int('axis')),
   Cast: (_, [x]) => x ?? null,
-  ConcatV2: (_, inputs) => concatenated(inputs.slice(0, -1), inputs.at(-1)),
+  ConcatV2: (_, inputs) => concatenated(inputs.slice(0, -1), inputs.at(-1)?.dims[0]),
   ExpandDims: (_, [x, axis]) => (x && axis && x.shape.length === 0 ? { shape: [1], dims: x.dims } : null),
   FloorDiv: elementwise(divideDims),
+  GATHER: (node, [x, indices]) => (node.attributes.int('batchDims') === 0 ? gathered(x, indices) : null),
   GatherV2: (_, [x, indices]) => gathered(x, indices),
   Maximum: elementwise((a, b) => (typeof a === 'number' && typeof b === 'number' ? Math.max(a, b) : null)),
   Minimum: elementwise((a, b) => (typeof a === 'number' && typeof b === 'number' ? Math.min(a, b) : null)),
   Mul: elementwise((a, b) => product([a, b])),
   Pack: (node, inputs) => packed(node, inputs),
   Prod: (node, [x, axes]) => reduced(node, x, axes),
+  RESHAPE: (_, [x, target]) => reshaped(x, target),
   Range: (_, inputs) => ranged(inputs),
   Reshape: (_, [x, target]) => reshaped(x, target),
   Squeeze: (_, [x]) => (x?.dims.length === 1 ? { shape: [], dims: x.dims } : null),
@@ -44,7 +48,7 @@ export function computeIntegers(node: FlatNode, out: TfBuilder): Value | null {
     if (value.kind !== 'integers') return null;
     inputs.push(value);
   }
-  const dtype = node.op === 'Cast' ? dtypeAttribute(node, 'DstT') : inputs[0]?.dtype;
+  const dtype = /^cast$/i.test(node.op) ? dtypeAttribute(node, 'DstT') : inputs[0]?.dtype;
   if (dtype !== 'i32' && dtype !== 'i64') return null;
   const result = rule(node, inputs);
   return result && { kind: 'integers', dtype, ...result };
@@ -79,8 +83,8 @@ function elementwise(compute: (a: Dim, b: Dim) => Dim | null): Rule {
   };
 }
 
-function concatenated(parts: readonly Integers[], axis: Integers | undefined) {
-  const isFlat = parts.every(({ shape }) => shape.length === 1) && (axis?.dims[0] === 0 || axis?.dims[0] === -1);
+function concatenated(parts: readonly Integers[], axis: Dim | undefined) {
+  const isFlat = parts.every(({ shape }) => shape.length === 1) && (axis === 0 || axis === -1);
   const dims = parts.flatMap((part) => part.dims);
   return isFlat ? { shape: [dims.length], dims } : null;
 }

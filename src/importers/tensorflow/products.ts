@@ -1,5 +1,5 @@
-import type { Node } from '../../ir/graph.ts';
-import { product } from '../../ir/shape.ts';
+import type { Constant, Node } from '../../ir/graph.ts';
+import { broadcast, product, type Shape, sameShape } from '../../ir/shape.ts';
 import type { TfBuilder, Value } from './builder.ts';
 import type { FlatNode } from './inline.ts';
 import type { Lowering } from './shapes.ts';
@@ -18,14 +18,11 @@ export const productLowerings: { readonly [op: string]: Lowering } = {
 /** Product x · W of two matrices: a linear where W is a constant, whose rows are then the outputs. */
 function matmul(node: FlatNode, out: TfBuilder, name: string): Value | null {
   const { attributes } = node;
-  const looked = out.input(node, 0);
   const b = out.tensor(node, 1);
   if (b === null) return null;
   const transposeB = attributes.bool('transpose_b');
-  // A row of zeros and one 1 picks a row of the table.
-  if (looked.kind === 'oneHot' && !transposeB && !attributes.bool('transpose_a')) {
-    return { kind: 'node', node: out.graph.add('gather', [b, looked.indices], { axis: 0 }, name) };
-  }
+  const row = transposeB ? null : lookedUp({ ...node, name }, out, b, attributes.bool('transpose_a'));
+  if (row) return { kind: 'node', node: row };
   const a = operand(node, out, 0, attributes.bool('transpose_a'));
   if (a === null) return null;
   if (b.op === 'constant' && b.type.quant === undefined && b.type.shape.length === 2) {
@@ -34,11 +31,37 @@ function matmul(node: FlatNode, out: TfBuilder, name: string): Value | null {
   return { kind: 'node', node: out.graph.add('matmul', [a, b], { transposeB }, name) };
 }
 
+/** A row of zeros and one 1 picks a row of the table. */
+function lookedUp(node: FlatNode, out: TfBuilder, table: Node, isTurned: boolean): Node | null {
+  const looked = out.input(node, 0);
+  if (looked.kind !== 'oneHot' || isTurned) return null;
+  return out.graph.add('gather', [table, looked.indices], { axis: 0 }, node.name);
+}
+
+/** Product on the last two axes; the others broadcast. With one matrix for all it is a linear. */
 function batchMatmul(node: FlatNode, out: TfBuilder): Value | null {
   const { attributes } = node;
-  const a = operand(node, out, 0, attributes.bool('adj_x'));
+  const transposeB = attributes.bool('adj_y');
   const b = out.tensor(node, 1);
-  return a && b && out.add(node, 'matmul', [a, b], { transposeB: attributes.bool('adj_y') });
+  const row = b?.type.shape.length === 2 && !transposeB ? lookedUp(node, out, b, attributes.bool('adj_x')) : null;
+  if (row) return { kind: 'node', node: row };
+  const a = operand(node, out, 0, attributes.bool('adj_x'));
+  if (a === null || b === null) return null;
+  const isMatrix = b.op === 'constant' && b.type.quant === undefined && b.type.shape.length === 2;
+  if (isMatrix && a.type.shape.length > 2)
+    return out.add(node, 'linear', [a, transposeB ? (b as Constant) : out.turned(b as Constant)]);
+  const lead = broadcast(a.type.shape.slice(0, -2), b.type.shape.slice(0, -2));
+  if (lead === null) return null;
+  const operands = [spread(node, out, a, lead), spread(node, out, b, lead)];
+  return out.add(node, 'matmul', operands, { transposeB });
+}
+
+/** An operand with the leading axes that both have in the end. */
+function spread(node: FlatNode, out: TfBuilder, x: Node, lead: Shape): Node {
+  const matrix = x.type.shape.slice(-2);
+  const target = [...lead, ...matrix];
+  if (sameShape(x.type.shape, target)) return x;
+  return out.step(node, `${x.name}_spread`, 'expand', [x], { shape: target });
 }
 
 /** A left operand, turned where the node asks for that. */
@@ -87,11 +110,12 @@ export function gather(node: FlatNode, out: TfBuilder, axis: number | null, inpu
   return at && out.add(node, 'gather', [x, at], { axis });
 }
 
-/** Reads a OneHot, of use only as the left side of a product, which is a look-up. */
+/** Reads a OneHot, which as the left side of a product is a look-up. */
 function oneHot(node: FlatNode, out: TfBuilder): Value | null {
   const indices = out.tensor(node, 0);
   const depth = out.integer(node, 1);
-  const axis = node.attributes.int('axis');
+  // Attributes of the default value may be left out of a file.
+  const axis = node.attributes.names.includes('axis') ? node.attributes.int('axis') : -1;
   const isPlain = out.scalar(node, 2) === 1 && out.scalar(node, 3) === 0;
   const isLast = axis === -1 || axis === indices?.type.shape.length;
   return indices && depth !== null && isPlain && isLast ? { kind: 'oneHot', indices, depth } : null;

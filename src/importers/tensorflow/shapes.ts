@@ -11,6 +11,11 @@ export type Lowering = (node: FlatNode, out: TfBuilder) => Value | readonly Valu
 
 /** Lowerings of ops that move elements and compute nothing. */
 export const shapeLowerings: { readonly [op: string]: Lowering } = {
+  BroadcastTo: (node, out) => {
+    const x = out.tensor(node, 0);
+    const target = out.dims(node, 1);
+    return x && target && out.add(node, 'expand', [x], { shape: target });
+  },
   ConcatV2: concat,
   ExpandDims: (node, out) => reshapeBy(node, out, (shape) => expandedShape(shape, out.integer(node, 1))),
   Fill: fill,

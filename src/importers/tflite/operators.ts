@@ -23,6 +23,7 @@ const STRIDED_SLICE: Translation = {
 
 /** TFLite's operators in TensorFlow's words; those with a lowering of their own keep their name. */
 export const translations: { readonly [B in BuiltinOperator]?: Translation } = {
+  ABS: { op: 'Abs' },
   ADD: { op: 'AddV2' },
   ADD_N: { op: 'AddN' },
   BATCH_MATMUL: {
@@ -62,6 +63,7 @@ export const translations: { readonly [B in BuiltinOperator]?: Translation } = {
   MINIMUM: { op: 'Minimum' },
   MUL: { op: 'Mul' },
   NEG: { op: 'Neg' },
+  NOT_EQUAL: { op: 'NotEqual' },
   ONE_HOT: { op: 'OneHot', attributes: (options) => ({ axis: integer(options, 'axis') }) },
   PACK: { op: 'Pack', attributes: (options) => ({ axis: integer(options, 'axis') }) },
   PAD: { op: 'Pad' },

@@ -1,5 +1,6 @@
+import { elementsOf, tensorOfElements, zerosLike } from '../elements.ts';
 import { defineOp, invalid } from '../op.ts';
-import { axisOf, type Dim, isBeforeLast, type Shape, sameShape, shapeText } from '../shape.ts';
+import { axisOf, type Dim, isBeforeLast, type Shape, sameShape, shapeText, sizeOf } from '../shape.ts';
 import type { Tensor, TensorType } from '../tensor.ts';
 
 function concatShape(shapes: readonly Shape[], axis: number): Shape {
@@ -39,19 +40,20 @@ export const concat = defineOp({
       xs.map((x) => x.shape),
       axis,
     ) as readonly number[];
-    const parts = xs.map((x) => x.bytes());
-    const at = axisOf(axis, shape.length) as number;
-    let outer = 1;
-    for (const dim of shape.slice(0, at)) outer *= dim;
-    const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.byteLength, 0));
+    const parts = xs.map(elementsOf);
+    const outer = sizeOf(shape.slice(0, axisOf(axis, shape.length) as number));
+    const elements = zerosLike(
+      parts[0] as (typeof parts)[number],
+      parts.reduce((sum, part) => sum + part.length, 0),
+    );
     let to = 0;
     for (let o = 0; o < outer; o++) {
       for (const part of parts) {
-        const block = part.byteLength / outer;
-        bytes.set(part.subarray(o * block, (o + 1) * block), to);
+        const block = part.length / outer;
+        (elements as Uint8Array).set(part.subarray(o * block, (o + 1) * block) as Uint8Array, to);
         to += block;
       }
     }
-    return { dtype: (xs[0] as Tensor).dtype, shape, bytes: () => bytes };
+    return tensorOfElements((xs[0] as Tensor).dtype, shape, elements);
   },
 });

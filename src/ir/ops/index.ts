@@ -31,6 +31,7 @@ import { or } from './or.ts';
 import { pad } from './pad.ts';
 import { pick } from './pick.ts';
 import { quantize } from './quantize.ts';
+import { range } from './range.ts';
 import { relu } from './relu.ts';
 import { reshape } from './reshape.ts';
 import { rsqrt } from './rsqrt.ts';
@@ -79,6 +80,7 @@ export const ops = {
   pad,
   pick,
   quantize,
+  range,
   relu,
   reshape,
   rsqrt,

@@ -1,7 +1,7 @@
 import { dirname, join } from 'node:path';
 import { MbertError } from '../../errors.ts';
 import { decodeOnnx, type OnnxFile, type OnnxFileNode } from '../../formats/onnx-decode.ts';
-import { type ModelFile, openFile } from '../../io/files.ts';
+import { type ModelFile, openBelow, openFile } from '../../io/files.ts';
 import { readF32, type Tensor } from '../../ir/tensor.ts';
 
 /** A written ONNX file as rules see it: the main graph only, as functions are a few exporters' way to spell norms. */
@@ -69,7 +69,7 @@ function withFile(file: ModelFile): OpenedOnnx {
  */
 function openBeside(file: ModelFile, location: string, unreadable: Map<string, string>): ModelFile {
   try {
-    return file.sibling(location);
+    return openBelow(file, location);
   } catch (cause) {
     if (!(cause instanceof MbertError)) throw cause;
     const path = join(dirname(file.path), location);

@@ -1,7 +1,6 @@
 import type { Node } from '../../ir/graph.ts';
 import type { Pass } from '../../ir/pass.ts';
-import { dequantized } from '../../ir/quantized.ts';
-import { computedTensor, readF32 } from '../../ir/tensor.ts';
+import { realTensor } from '../../ir/quantized.ts';
 
 /** Whether only integer kernels read a constant, which take it as it is stored: their results are quantized as well. */
 function isForIntegers(node: Node): boolean {
@@ -19,8 +18,7 @@ export const raiseStoredConstants: Pass = {
       const { quant } = node.type;
       if (node.op !== 'constant' || !quant || isForIntegers(node) || context.keeps(node)) continue;
       const { tensor, name } = node;
-      const real = computedTensor('f32', tensor.shape, () => readF32(dequantized(tensor, quant)));
-      if (graph.replace(node, () => graph.constant(real, name))) rewrites++;
+      if (graph.replace(node, () => graph.constant(realTensor(tensor, quant), name))) rewrites++;
     }
     return { rewrites, declined: [] };
   },

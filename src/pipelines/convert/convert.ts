@@ -1,4 +1,6 @@
 import { basename } from 'node:path';
+import type { Graph } from '../../ir/graph.ts';
+import { constantBytes } from '../../ir/text.ts';
 import { openModel } from '../../opened/open-model.ts';
 import type { OpenedModel } from '../../opened/opened-model.ts';
 import type { EvidenceOptions } from '../../options/evidence.ts';
@@ -71,7 +73,11 @@ export async function convert(options: ConvertOptions): Promise<ConvertResult> {
   const plans = writePlans(options.output);
   const run = startRun(options);
   run.progress('reading');
-  const original = await openModel(options.source, { ...options, observers: run.observers });
+  const original = await openModel(options.source, {
+    ...options,
+    observers: run.observers,
+    keepsIntegers: !passes.asksForMore,
+  });
   try {
     const { sequenceLength, batch, choices } = options;
     const settings: FileSettings = { shape: { sequenceLength, batch, choices }, passes, writing, run };
@@ -80,18 +86,20 @@ export async function convert(options: ConvertOptions): Promise<ConvertResult> {
     const warnings = vocabularyWarnings(original, tokenizer, targets);
     const changed = await changeFunction(original, { passes, targets, evidence: options, tokenizer, run });
     if (changed.fit) options.changed?.(changed.fit);
+    const grown: string[] = [];
+    const warn = (warning: string) => grown.push(warning);
     const results = await allOrNothing(plans, async () => {
       const files: ConvertedFile[] = [];
       for (const plan of plans) {
-        const written = await write(changed, plan, { ...settings, run: runFor(plan.target, targets, run) });
+        const fileRun = runFor(plan.target, targets, run);
+        const written = await write(changed, plan, { ...settings, run: fileRun, warn });
         files.push(options.verify ? { ...written, ...(await check(original, changed, plan, settings)) } : written);
       }
       return files;
     });
-    return writtenResult(options.source, changed, results, {
-      run,
-      warnings: [...warnings, ...logitsWarnings(changed.model, targets, writing)],
-    });
+    const told = [...warnings, ...logitsWarnings(changed.model, targets, writing)];
+    const result = writtenResult(options.source, changed, results, { run, warnings: told });
+    return { ...result, warnings: [...result.warnings, ...grown] };
   } finally {
     original.close();
   }
@@ -109,10 +117,30 @@ function refuseWithoutChange({ changing }: PassChoice, { calibrate, data, maxDro
   }
 }
 
-async function write({ model, fit }: ChangedModel, plan: WritePlan, settings: FileSettings): Promise<ConvertedFile> {
-  const { shape, passes, writing, run } = settings;
+async function write(
+  { model, fit }: ChangedModel,
+  plan: WritePlan,
+  { shape, passes, writing, run, warn }: FileSettings & { readonly warn: (warning: string) => void },
+): Promise<ConvertedFile> {
   const prepared = await prepare(model, plan.target, { shape, passes, writing, run });
+  const warning = growth(model, prepared.graph, plan);
+  if (warning !== undefined) warn(warning);
   return writeModel(model, prepared, { plan, writing, properties: fitProperties(fit), run });
+}
+
+/** How much larger weights may become before that is said. */
+const MAX_GROWTH = 1.5;
+
+/** Words how large weights have become that the source stores as integers and the file as floats. */
+function growth({ integerBytes }: OpenedModel, graph: Graph, { target, path }: WritePlan): string | undefined {
+  const bytes = constantBytes(graph);
+  if (integerBytes === undefined || bytes <= MAX_GROWTH * integerBytes) return undefined;
+  const sizes = `${sizeText(bytes)} of weights, in the source ${sizeText(integerBytes)}`;
+  return `${path}: ${sizes}: ${target} has no form for some that are stored as integers there`;
+}
+
+function sizeText(bytes: number): string {
+  return bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
 }
 
 /** Compares a written file with its source; where its function was changed, times it beside the original as well. */

@@ -9,6 +9,7 @@ import { openModel } from '../../opened/open-model.ts';
 import { type GraphOutline, outlineOf } from '../../opened/outline.ts';
 import type { ModelOptions } from '../../options/model.ts';
 import type { PassOptions } from '../../options/passes.ts';
+import { passChoice } from '../../options/passes.ts';
 import { type ObserveOptions, startRun } from '../../options/run.ts';
 import type { ShapeOptions } from '../../options/shape.ts';
 import { selectPasses, type Target } from '../../passes/index.ts';
@@ -60,7 +61,8 @@ export interface InspectResult {
  */
 export async function inspect(options: InspectOptions): Promise<InspectResult> {
   const { observers, passTimes } = startRun(options);
-  const model = await openModel(options.source, { ...options, observers });
+  const keepsIntegers = options.target !== undefined && !passChoice(options).asksForMore;
+  const model = await openModel(options.source, { ...options, observers, keepsIntegers });
   try {
     const graph = model.build(options.target ?? 'onnx', options);
     const isAsked = options.target !== undefined || options.passes !== undefined;

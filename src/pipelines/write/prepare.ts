@@ -1,5 +1,5 @@
 import type { Graph } from '../../ir/graph.ts';
-import { runPasses } from '../../ir/pass.ts';
+import { keepNothing, runPasses } from '../../ir/pass.ts';
 import type { Statistics, StatisticsRequest } from '../../ir/statistics.ts';
 import type { OpenedModel } from '../../opened/opened-model.ts';
 import type { PassChoice } from '../../options/passes.ts';
@@ -7,6 +7,7 @@ import type { Run } from '../../options/run.ts';
 import type { ShapeOptions } from '../../options/shape.ts';
 import type { Writing } from '../../options/writing.ts';
 import type { Target } from '../../passes/index.ts';
+import { computeInFloats } from './compute-in-floats.ts';
 import { arrangeOutputs } from './outputs.ts';
 
 /** What one pass did to a graph that is written. */
@@ -46,11 +47,20 @@ export async function prepare(model: OpenedModel, target: Target, options: Prepa
     observers: run.observers,
     ...(statistics && { statistics: (requests: readonly StatisticsRequest[]) => statistics(graph, requests) }),
   });
+  if (target === 'tflite' && isStored(graph)) {
+    const behind = await runPasses(graph, [computeInFloats], { ...keepNothing, observers: run.observers });
+    reports.push(...behind.filter(({ rewrites }) => rewrites > 0));
+  }
   return {
     graph,
     nodesBefore,
     reports: reports.map(({ pass: { name }, rewrites, declined }) => ({ name, rewrites, declined })),
   };
+}
+
+/** True for a graph with values that are stored as integers. */
+function isStored(graph: Graph): boolean {
+  return graph.nodes().some(({ type }) => type.quant !== undefined);
 }
 
 /** Nodes that compute something. */

@@ -28,6 +28,8 @@ COMMON = {
 DEBERTA = {**COMMON, "relative_attention": True, "pos_att_type": ["p2c", "c2p"]}
 MODERN = {**COMMON, "num_hidden_layers": 3, "local_attention": 16, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "cls_token_id": 1, "sep_token_id": 2}
 
+HEADS = {"SequenceClassification": "seqcls", "TokenClassification": "tokcls", "QuestionAnswering": "qa", "MaskedLM": "mlm", "MultipleChoice": "mc", "DebertaV2Model": "features"}
+
 # By case: class, config, outputs, what.
 CASES = {
     "bert-relkey": ("BertForSequenceClassification", {**COMMON, "position_embedding_type": "relative_key", "num_labels": 3}, ["logits"], "relative_key (transformers 4)"),
@@ -90,7 +92,7 @@ def write(case: str, out: Path) -> None:
     feeds = inputs("MultipleChoice" in name, takes_types)
     with torch.no_grad():
         results = model(**{key: torch.from_numpy(value) for key, value in feeds.items()})
-    manifest = {"case": f"family-{case}", "what": what, "architecture": name, "model_type": loaded.model_type, "made_by": f"transformers {transformers.__version__}, torch {torch.__version__}, eager, float32"}
+    manifest = {"case": f"family-{case}", "family": loaded.model_type, "head": HEADS[name.rpartition("For")[2]], "format": "safetensors", "what": what, "architecture": name, "model_type": loaded.model_type, "made_by": f"transformers {transformers.__version__}, torch {torch.__version__}, eager, float32"}
     manifest |= {"inputs": {}, "expected": {}, "tolerance": {}}
     for kind, arrays in (("inputs", feeds), ("expected", {key: results[key].numpy() for key in outputs})):
         (out / kind).mkdir(exist_ok=True)

@@ -71,7 +71,7 @@ export function disentangledAttention(
         const projected = project.distances(side, places.table);
         const rows = projected.type.shape[0] as number;
         const split = add(builder, `${path}.split`, 'reshape', [projected], { shape: [1, rows, heads, size] });
-        return add(builder, `${path}.heads`, 'transpose', [split], { permutation: [0, 2, 1, 3] });
+        return add(builder, `${path}.heads`, 'transpose', [split], { permutation: [0, 2, 3, 1] });
       };
       const scores: Node[] = [];
       if (relative.fromQueries) {

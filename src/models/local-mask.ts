@@ -1,6 +1,6 @@
 import type { Node } from '../ir/graph.ts';
-import { computedTensor, scalarTensor } from '../ir/tensor.ts';
-import { add, type Builder } from './builder.ts';
+import { add, type Builder, scalar } from './builder.ts';
+import { countPlaces } from './counted-places.ts';
 
 /** Bias of padding and of what lies outside the window, as of padding everywhere: see attentionMask. */
 const OUTSIDE = -10000;
@@ -12,28 +12,18 @@ const OUTSIDE = -10000;
  * token sees itself even where it is padding: its row would otherwise be all -10000, which hides the scores' own
  * digits.
  */
-export function localMask(builder: Builder, name: string, reach: number, positions: number): Node {
-  const { graph, sequence, rows, mask } = builder;
+export function localMask(builder: Builder, name: string, reach: number): Node {
+  const { sequence, rows, mask } = builder;
   const node = (part: string, op: 'sub' | 'mul' | 'add', a: Node, b: Node) =>
     add(builder, `${name}.${part}`, op, [a, b]);
-  const number = (value: number, part: string) => graph.constant(scalarTensor(value), `${name}.${part}`);
+  const number = (value: number, part: string) => scalar(builder, `${name}.${part}`, value);
   const relu = (part: string, x: Node) => add(builder, `${name}.${part}`, 'relu', [x]);
   const one = number(1, 'one');
   const least = number(OUTSIDE, 'least');
 
-  const tensor = computedTensor('f32', [positions], () => Float32Array.from({ length: positions }, (_, i) => i));
-  const places = add(builder, `${name}.places`, 'slice', [graph.constant(tensor, `${name}.table`)], {
-    axis: 0,
-    start: 0,
-    end: sequence,
-  });
-  const column = add(builder, `${name}.column`, 'reshape', [places], { shape: [sequence, 1] });
-  const distance = node(
-    'distance',
-    'sub',
-    column,
-    add(builder, `${name}.row`, 'reshape', [places], { shape: [1, sequence] }),
-  );
+  const row = add(builder, `${name}.places`, 'cast', [countPlaces(builder, `${name}.count`)], { to: 'f32' });
+  const column = add(builder, `${name}.column`, 'reshape', [row], { shape: [sequence, 1] });
+  const distance = node('distance', 'sub', column, row);
   const square = node('square', 'mul', distance, distance);
   // 0 within the window, 1 outside: squares of whole numbers are 1 apart at least.
   const within = relu('within', node('left', 'sub', number(reach ** 2 + 1, 'limit'), square));

@@ -179,7 +179,7 @@ function openKind(builder: Builder, settings: Settings, name: string, kind: Atte
   const isLocal = kind === 'sliding_attention' && reach < longest - 1;
   return {
     turn: (path, x) => rotate(builder, path, x, tables),
-    bias: isLocal ? localMask(builder, `${name}.mask`, reach, positions.value) : builder.mask.bias,
+    bias: isLocal ? localMask(builder, `${name}.mask`, reach) : builder.mask.bias,
   };
 }
 
@@ -220,9 +220,10 @@ function pooled(builder: Builder, { pooling }: Settings, hidden: Node): Node {
   if (pooling === 'cls') return firstToken(builder, 'pooled', hidden);
   const { rows, sequence, mask } = builder;
   const ones = add(builder, 'pooled.ones', 'reshape', [mask.ones], { shape: [rows, sequence, 1] });
-  const mean = (part: string, x: Node) => add(builder, `pooled.${part}`, 'mean', [x], { axis: 1, keepDims: false });
+  const mean = (part: string, x: Node) => add(builder, `pooled.${part}`, 'mean', [x], { axis: 1 });
   const tokens = add(builder, 'pooled.tokens', 'mul', [hidden, ones]);
-  return add(builder, 'pooled', 'div', [mean('sum', tokens), mean('count', ones)]);
+  const vector = add(builder, 'pooled.vector', 'div', [mean('sum', tokens), mean('count', ones)]);
+  return add(builder, 'pooled', 'reshape', [vector], { shape: [rows, widthOf(hidden)] });
 }
 
 /** Adds norm(activation(dense(x))), for tokens and for what is pooled of them. */

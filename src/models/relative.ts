@@ -1,6 +1,7 @@
 import type { Node } from '../ir/graph.ts';
 import { product } from '../ir/shape.ts';
 import { add, type Builder, indices } from './builder.ts';
+import { countPlaces } from './counted-places.ts';
 import { range } from './parts.ts';
 
 /** A table with a row for each distance i - j, of a query's place from a key's, that the model tells apart. */
@@ -18,8 +19,8 @@ export interface Distances {
   used(name: string, table: Node): Node;
   /**
    * Computes what queries x [rows, heads, sequence, size] score the distances to their keys, or keys those to their
-   * queries: y[i, j] = x[i]·table[i - j], or x[j]·table[i - j]. The table's rows are the used ones, [1, heads, used,
-   * size], or [used, size] for all heads: [rows, heads, sequence, sequence].
+   * queries: y[i, j] = x[i]·table[i - j], or x[j]·table[i - j]. The table's rows are the used ones, [1, heads, size,
+   * used], or [used, size] for all heads: [rows, heads, sequence, sequence].
    */
   scores(name: string, x: Node, table: Node, side: Side): Node;
 }
@@ -51,7 +52,7 @@ function fixedDistances(builder: Builder, length: number, { rowOf }: DistanceTab
       const distances = range(1 - length, width).map((distance) => (side === 'query' ? -distance : distance));
       const rows = distances.map((distance) => rowOf(distance) - first);
       const places = indices(builder, `${name}.rows`, rows);
-      const spread = add(builder, `${name}.table`, 'gather', [table, places], { axis: table.type.shape.length - 2 });
+      const spread = add(builder, `${name}.table`, 'gather', [table, places], { axis: isForAll(table) ? 0 : 3 });
       const all = multiply(builder, name, x, spread);
       if (length === 1) return all;
       const flat = reshaped(builder, `${name}.flat`, all, [heads, length * width]);
@@ -71,23 +72,18 @@ function fixedDistances(builder: Builder, length: number, { rowOf }: DistanceTab
  */
 function dynamicDistances(builder: Builder, name: string, { rows, rowOf, places }: DistanceTable): Distances {
   const { sequence } = builder;
-  const counted = (part: string, first: number, step: number): Node => {
-    const values = range(0, places).map((place) => first + place * step);
-    const table = indices(builder, `${name}.${part}s`, values);
-    return add(builder, `${name}.${part}`, 'slice', [table], { axis: 0, start: 0, end: sequence });
-  };
+  const number = (value: number, part: string) => indices(builder, `${name}.${part}`, [value], []);
   const column = (part: string, x: Node) => add(builder, `${name}.${part}`, 'reshape', [x], { shape: [sequence, 1] });
-  const row = (part: string, x: Node) => add(builder, `${name}.${part}`, 'reshape', [x], { shape: [1, sequence] });
-  const keys = row('keys', counted('key', 0, 1));
+  const keys = countPlaces(builder, `${name}.places`);
   // From 0 on, so that distances are places in a table.
-  const queries = column('queries', counted('query', places - 1, 1));
-  const distance = add(builder, `${name}.distance`, 'sub', [queries, keys]);
+  const moved = add(builder, `${name}.moved`, 'add', [keys, number(places - 1, 'most')]);
+  const distance = add(builder, `${name}.distance`, 'sub', [column('queries', moved), keys]);
   const byDistance = indices(builder, `${name}.row_of`, range(1 - places, 2 * places - 1).map(rowOf));
   const rowAt = add(builder, `${name}.row`, 'gather', [byDistance, distance], { axis: 0 });
-  const start = counted('start', 0, rows);
+  const starts = add(builder, `${name}.starts`, 'mul', [keys, number(rows, 'rows')]);
   const picked: { readonly [S in Side]: Node } = {
-    query: add(builder, `${name}.of_queries`, 'add', [rowAt, column('query_starts', start)]),
-    key: add(builder, `${name}.of_keys`, 'add', [rowAt, row('key_starts', start)]),
+    query: add(builder, `${name}.of_queries`, 'add', [rowAt, column('query_starts', starts)]),
+    key: add(builder, `${name}.of_keys`, 'add', [rowAt, starts]),
   };
   return {
     used: (_, whole) => whole,
@@ -99,9 +95,13 @@ function dynamicDistances(builder: Builder, name: string, { rows, rowOf, places 
   };
 }
 
+/** True for a table that all heads share. */
+function isForAll(table: Node): boolean {
+  return table.type.shape.length === 2;
+}
+
 function multiply(builder: Builder, name: string, x: Node, table: Node): Node {
-  if (table.type.shape.length === 2) return add(builder, `${name}.products`, 'linear', [x, table]);
-  return add(builder, `${name}.products`, 'matmul', [x, table], { transposeB: true });
+  return add(builder, `${name}.products`, isForAll(table) ? 'linear' : 'matmul', [x, table]);
 }
 
 function reshaped(builder: Builder, name: string, x: Node, rest: readonly (number | string)[]): Node {

@@ -183,13 +183,14 @@ function lastToken(builder: Builder, hidden: Node): Node {
   const node = (part: string, op: 'add' | 'sub' | 'mul' | 'div', a: Node, b: Node) =>
     add(builder, `last_token.${part}`, op, [a, b]);
   const number = (value: number, part: string) => graph.constant(scalarTensor(value), `last_token.${part}`);
-  const mean = (part: string, x: Node) => add(builder, `last_token.${part}`, 'mean', [x], { axis: 1, keepDims: false });
+  const mean = (part: string, x: Node) => add(builder, `last_token.${part}`, 'mean', [x], { axis: 1 });
   const places = node('places', 'add', node('zeros', 'mul', mask.ones, number(0, 'zero')), number(1, 'one'));
   const followed = add(builder, 'last_token.followed', 'shift', [places], { axis: 1, offset: 1 });
   const isLast = add(builder, 'last_token.is_last', 'reshape', [node('unfollowed', 'sub', places, followed)], {
     shape: [rows, sequence, 1],
   });
-  return node('vector', 'div', mean('sum', node('only', 'mul', hidden, isLast)), mean('share', isLast));
+  const vector = node('vector', 'div', mean('sum', node('only', 'mul', hidden, isLast)), mean('share', isLast));
+  return add(builder, 'last_token', 'reshape', [vector], { shape: [rows, widthOf(hidden)] });
 }
 
 function predict(builder: Builder, settings: Settings, scope: string, hidden: Node): Node {

@@ -41,6 +41,7 @@ const MOVES: readonly (readonly [string, string])[] = [
     'split',
     's = slice(a) {axis: 2, end: 4}  i8[2, 3, 4] q(0.008, -2) t = slice(a) {axis: 2, start: 4, end: 8}  i8[2, 3, 4] q(0.008, -2) y = concat(t, s)  i8[2, 3, 8] q(0.008, -2)',
   ],
+  ['expand', 'y = expand(a) {shape: [2, 2, 3, 8]}  i8[2, 2, 3, 8] q(0.008, -2)'],
   ['pad', 'y = pad(a) {before: [0, 1, 0], after: [0, 0, 2]}  i8[2, 4, 10] q(0.008, -2)'],
   ['shift', 'y = shift(a) {axis: 1, offset: 1}  i8[2, 3, 8] q(0.008, -2)'],
   ['gather of integers', 'y = gather(w i8[5, 4] q(0.3, 1) #1, i)  i8[2, 2, 4] q(0.3, 1)'],

@@ -39,6 +39,9 @@ async function compareBytes(bytes: Uint8Array, feeds: ReadonlyMap<string, Tensor
   }
 }
 
+const LESS =
+  'zero = sub(one f32[] {1}, one) l = compare(x, zero) {test: less} m = compare(x, w f32[8] #1) {test: greater}';
+
 const OPS: readonly (readonly [string, string])[] = [
   ['linear', 'y = linear(x, w f32[4, 8] #1, b f32[4] #2)'],
   ['linear with relu and no bias', 'y = linear(x, w f32[4, 8] #1) {activation: relu}'],
@@ -64,6 +67,30 @@ const OPS: readonly (readonly [string, string])[] = [
   ['sqrt', 's = mul(x, x) y = sqrt(s)'],
   ['rsqrt', 's0 = mul(x, x) s = add(s0, one f32[] {1}) y = rsqrt(s)'],
   ['softmax', 'y = softmax(x)'],
+  ['softmax of another axis', 'y = softmax(x) {axis: 1}'],
+  ['erf', 'y = erf(x)'],
+  [
+    'erf of a thousandth and of zero',
+    's = mul(x, k f32[8] {0, 0, 0.001, 0.001, -0.001, -0.001, 1e-20, 100}) y = erf(s)',
+  ],
+  ['sum', 'y = sum(x) {axis: 1}'],
+  ['sum of integers that drops its axis', 's = sum(i) {keepDims: false} y = cast(s) {to: f32}'],
+  ['maximum', 'y = maximum(x, w f32[8] #1)'],
+  ['minimum', 'y = minimum(x, w f32[3, 8] #1)'],
+  ['expand', 'y = expand(x) {shape: [2, 2, 3, 8]}'],
+  ['range', 'r = range() {end: 8, to: i32} f = cast(r) {to: f32} y = add(x, f)'],
+  ...['equal', 'less', 'lessOrEqual', 'greater', 'greaterOrEqual'].map(
+    (test) => [`compare: ${test}`, `c = compare(i, one i32[] {1}) {test: ${test}} y = cast(c) {to: f32}`] as const,
+  ),
+  ['and, or, not', `${LESS} a = and(l, m) n = not(a) o = or(n, l) y = cast(o) {to: f32}`],
+  ['where', `${LESS} y = where(l, x, zero)`],
+  [
+    'where of a mask that is minus infinity',
+    'm = compare(x, k f32[8] {-9, 9, -9, 9, 9, 9, 9, 9}) {test: greater} w = where(m, none f32[] {0}, least f32[] {-Infinity}) s = add(x, w) y = softmax(s)',
+  ],
+  ['isNan', `${LESS} q = div(zero, zero) w = where(l, x, q) n = isNan(w) y = where(n, zero, x)`],
+  ['gather of the last element', 'y = gather(x, at i32[] {-1}) {axis: 1}'],
+  ['gather from both ends', 'y = gather(x, at i32[3] {-1, 0, -2}) {axis: 1}'],
   ['layerNorm', 'y = layerNorm(x, g f32[8] #1, c f32[8] #2) {epsilon: 0.001}'],
   ['noNorm', 'y = noNorm(x, g f32[8] #1, c f32[8] #2)'],
   ['log', 's0 = mul(x, x) s = add(s0, one f32[] {1}) y = log(s)'],
@@ -419,11 +446,6 @@ describe('refuses', () => {
       'two sizes that only the run knows',
       'graph g (x: f32[batch, sequence, 8]) y = reshape(x) {shape: [batch, sequence, 2, 4]} return o: y',
       'y: tflite can leave one size to the run, not two: [batch, sequence, 2, 4]',
-    ],
-    [
-      'softmax of another axis',
-      'graph g (x: f32[2, 3]) y = softmax(x) {axis: 0} return o: y',
-      'y: tflite has softmax for the last axis only, not 0',
     ],
     [
       'a computed value cut to the run',

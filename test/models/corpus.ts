@@ -11,7 +11,7 @@ import { unpacked } from '../unpacked.ts';
 
 /** What a fixture's manifest says that tests need. */
 export interface Manifest {
-  readonly head?: string;
+  readonly head: string;
   readonly tolerance: { readonly [output: string]: { readonly atol: number } };
   readonly inputs: { readonly [input: string]: { readonly file: string } };
   readonly expected: { readonly [output: string]: { readonly file: string; readonly batch_rows?: readonly number[] } };

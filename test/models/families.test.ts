@@ -4,19 +4,15 @@ import { evaluate } from '../../src/ir/evaluate.ts';
 import type { Graph } from '../../src/ir/graph.ts';
 import { runPasses } from '../../src/ir/pass.ts';
 import type { NodeStatistics, StatisticsRequest } from '../../src/ir/statistics.ts';
-import { convertTensor, readF32, type Tensor, tensorOf } from '../../src/ir/tensor.ts';
+import { convertTensor, readF32, type Tensor } from '../../src/ir/tensor.ts';
 import { predictXnnpack } from '../../src/lint/lint-file.ts';
 import { buildModel } from '../../src/models/index.ts';
 import { passes, selectPasses } from '../../src/passes/index.ts';
 import { convert } from '../../src/pipelines/convert/convert.ts';
-import { runtimeFor } from '../../src/runtimes/index.ts';
 import { temporaryFolder } from '../pipelines/written.ts';
 import { differences, fixture, openCheckpoint, readArray, readManifest } from './corpus.ts';
 
 const folder = temporaryFolder();
-
-/** Its inputs have choices. */
-const MULTIPLE_CHOICE = 'family-deberta-v2-plain';
 
 /** Each kind of attention and unit that BERT does not have. */
 const FAMILIES = [
@@ -24,7 +20,7 @@ const FAMILIES = [
   'family-bert-relkeyquery',
   'family-deberta-v1-seqcls',
   'family-deberta-v2-conv',
-  MULTIPLE_CHOICE,
+  'family-deberta-v2-plain',
   'family-deberta-v2-seqcls',
   'family-gte-mlm',
   'family-modernbert-mean',
@@ -95,43 +91,6 @@ describe.each(FAMILIES)('%s computes the same', (name) => {
     for (const ratio of differences(name, graph).values()) expect(ratio).toBeLessThan(0.5);
   });
 });
-
-/** Row 1 of an array [3, 24, ...] up to its last valid token, or of one without tokens. */
-function secondRow(array: Tensor, valid: number): Tensor {
-  const [rows, length, ...rest] = array.shape as [number, number, ...number[]];
-  const values = readF32(array);
-  const row = values.subarray(values.length / rows, (2 * values.length) / rows);
-  if (length !== 24) return tensorOf('f32', [1, length, ...rest], row.slice());
-  return tensorOf('f32', [1, valid, ...rest], row.slice(0, (row.length / length) * valid));
-}
-
-test.each(FAMILIES.filter((name) => name !== MULTIPLE_CHOICE))(
-  '%s answers a text without padding alike',
-  async (name) => {
-    const output = join(folder, `${name}.onnx`);
-    await convert({ source: fixture(name), output });
-    const session = await runtimeFor(output).load(output, { threads: 1 });
-    const { inputs, expected, tolerance } = readManifest(name);
-    const arrayOf = (input: string) => readArray(name, inputs[input]?.file ?? '');
-    const valid = readF32(arrayOf('attention_mask'))
-      .slice(24, 48)
-      .filter((one) => one === 1).length;
-    const feeds = session.inputs.map((input): [string, Tensor] => [
-      input.name,
-      convertTensor(secondRow(arrayOf(input.name), valid), 'i64'),
-    ]);
-    const outputs = await session.run(new Map(feeds));
-    await session.close();
-    expect(valid).toBe(15);
-    for (const [key, { file }] of Object.entries(expected)) {
-      const wanted = readF32(secondRow(readArray(name, file), valid));
-      const got = readF32(outputs.get(key) as Tensor);
-      expect(got.length).toBe(wanted.length);
-      const worst = Math.max(...wanted.map((value, i) => Math.abs(value - (got[i] as number))));
-      expect(worst, key).toBeLessThan(tolerance[key]?.atol ?? 0);
-    }
-  },
-);
 
 describe('drop-key-bias', () => {
   // q·(k + b) adds the same to a row of scores; k·Q(i - j) and turned keys do not.

@@ -35,11 +35,10 @@ const ORACLES: { readonly [name: string]: { readonly [output: string]: string } 
   'tf1-googlebert-seqcls': { logits: 'logits_tanh' },
 };
 
-/** A file whose maker's own runtimes disagree on it, and one whose mix of integers and floats TFLite's concatenation has no form for. */
+/** A file whose maker's own runtimes disagree on it. */
 const REFUSALS: { readonly [nameAndTarget: string]: string } = {
   'tflite-qa-int16x8 onnx': 'activations of 16 bits differ from runtime to runtime',
   'tflite-qa-int16x8 tflite': 'activations of 16 bits differ from runtime to runtime',
-  'onnx-qa-qoperator tflite': 'tflite concat: takes floats',
 };
 
 /** TensorFlow's converters name outputs so, in the order of the alphabet. */

@@ -6,7 +6,9 @@ import type { OnnxFileNode } from '../../formats/onnx-decode.ts';
  */
 export function sorted(nodes: readonly OnnxFileNode[], cycle: (node: OnnxFileNode, reads: string) => never) {
   const makers = new Map<string, OnnxFileNode>();
-  for (const node of nodes) for (const name of node.outputs) if (name !== '') makers.set(name, node);
+  for (const node of nodes) {
+    for (const name of node.outputs) if (name !== '' && !makers.has(name)) makers.set(name, node);
+  }
   const done = new Set<OnnxFileNode>();
   const open = new Set<OnnxFileNode>();
   // An explicit stack: recursion ends at some thousand nodes in a chain.

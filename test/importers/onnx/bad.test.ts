@@ -56,7 +56,7 @@ const ROWS: readonly (readonly [
       first.input = [node(graph, '/m/qa_outputs/Add').output?.[0] as string, first.input?.[1] as string];
     },
     'MALFORMED',
-    '/m/qa_outputs/Add: reads /m/qa_outputs/MatMul_output_0, which is computed of it: a cycle',
+    '/embedding_transformation/Add: reads /m/mobilebert/embeddings/embedding_transformation/MatMul_output_0, which is computed of it: a cycle',
   ],
   [
     'an input that nothing makes',

@@ -16,6 +16,8 @@ const VALUES: readonly Value[] = [
   ['gather(t f16[2, 2] {1, 2, 3, 4}, i i64[3] {1, 0, 1})', 'f32[3, 2]', [3, 4, 1, 2, 3, 4]],
   [`gather(${X}, i i32[] {-1}) {axis: 1}`, 'f32[2]', [3, 6]],
   ['gather(t i64[2] {7, 8}, i i32[1] {1})', 'i64[1]', [8]],
+  ['range() {end: 3}', 'i64[3]', [0, 1, 2]],
+  ['range() {end: 2, to: i32}', 'i32[2]', [0, 1]],
 ];
 
 test.each(VALUES)('%s is %s %j', expectValue);
@@ -24,6 +26,8 @@ test.each([
   ['x: f32[batch, sequence, 4]', 'reshape(x) {shape: [batch*sequence, 2, 2]}', 'f32[batch*sequence, 2, 2]'],
   ['x: f32[batch, sequence, 4]', 'transpose(x) {permutation: [1, 2, 0]}', 'f32[sequence, 4, batch]'],
   ['x: f32[9, 2]', 'slice(x) {axis: 0, start: 0, end: sequence}', 'f32[sequence, 2]'],
+  ['x: f32[sequence, 2]', 'slice(x) {axis: 0, start: 0, end: sequence:32}', 'f32[sequence:32, 2]'],
+  ['x: f32[sequence, 2]', 'range() {end: sequence}', 'i64[sequence]'],
   ['x: f32[batch, 3], z: f32[batch, 2]', 'concat(x, z)', 'f32[batch, 5]'],
   ['x: f32[batch, sequence, 4]', 'shift(x) {offset: 1}', 'f32[batch, sequence, 4]'],
   ['x: f32[batch, 3]', 'pad(x) {before: [0, 1], after: [0, 2]}', 'f32[batch, 6]'],
@@ -35,6 +39,7 @@ test.each([
 
 test.each<Refusal>([
   ['reshape(x f32[2] {1, 2}) {shape: [3]}', 'reshape of [2] to [3]'],
+  ['range() {end: 2, to: f32}', 'range to 2 of f32'],
   ['transpose(x f32[1, 2] {1, 2}) {permutation: [0, 0]}', 'transpose of [1, 2] by [0, 0]'],
   ['transpose(x f32[1, 2] {1, 2}) {permutation: [0]}', 'transpose of [1, 2] by [0]'],
   ['slice(x f32[2] {1, 2}) {start: 1, end: 3}', 'slice 1:3 of axis 0 of [2]'],

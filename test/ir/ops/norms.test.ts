@@ -34,6 +34,7 @@ test.each<Refusal>([
   ['max(x f32[2] {1, 2}) {axis: 1}', 'max of axis 1 of f32[2]'],
   ['normalize(x i64[2] {1, 2})', 'normalize of i64[2]'],
   ['normalize(x f32[] {1})', 'normalize of f32[]'],
+  ['sum(x f32[2] {1, 2}) {axis: 1}', 'sum of axis 1 of f32[2]'],
 ])('refuses %s', (call, message) => {
   expect(() => computed(call)).toThrow(message);
 });

@@ -8,6 +8,7 @@ import {
   embeddingRank,
   integer,
   integerOrDynamic,
+  nameList,
   percentage,
   positiveInteger,
   regularExpression,
@@ -34,6 +35,7 @@ const batch: Flag = {
 /** Flags for how a source becomes a graph. */
 export const shapeFlags: readonly Flag[] = [
   task,
+  { flags: '--base <source>', says: 'the model that an adapter was trained on' },
   sequenceLength,
   batch,
   {
@@ -86,6 +88,11 @@ export const writingFlags: readonly Flag[] = [
     default: 'faithful',
   },
   { flags: '--softmax', says: 'TFLite classification: output probabilities in place of logits' },
+  {
+    flags: '--outputs <names>',
+    says: 'which outputs to write, as a,b (default: all; in TFLite an embedding or a score alone)',
+    parse: nameList,
+  },
   { flags: '--opset <n>', says: 'ONNX: operator set, 13 to 23 (default: 17)', parse: positiveInteger },
   { flags: '--external-data', says: 'ONNX: weights in a file beside the model (default: above 2 GB)' },
   {
@@ -111,7 +118,7 @@ export const data: Flag = {
 
 export const maxDrop: Flag = {
   flags: '--max-drop <points>',
-  says: 'accuracy (or agreement) that may be lost; more is exit 1',
+  says: 'accuracy (or agreement, or similarity ranks of embeddings) that may be lost; more is exit 1',
   parse: percentage,
 };
 

@@ -23,6 +23,13 @@ export function percentage(text: string): number {
   return value;
 }
 
+/** Parses names with commas between them. */
+export function nameList(text: string): readonly string[] {
+  const names = text.split(',').map((name) => name.trim());
+  if (names.includes('')) throw new InvalidArgumentError('it must be names such as a,b.');
+  return names;
+}
+
 const UNITS: { readonly [unit: string]: number } = { '': 1, B: 1, KB: 1e3, MB: 1e6, GB: 1e9 };
 
 /** Parses a size in bytes: `8MB`, `8.5 mb` or a plain number. */

@@ -4,6 +4,7 @@ import type { NamedBytes } from '../formats/tokenizer-files.ts';
 import type { ModelFile } from '../io/files.ts';
 import type { Tensor } from '../ir/tensor.ts';
 import { parseObject, readSideFile } from './side-files.ts';
+import { withSurroundings } from './surroundings.ts';
 import { tokenizerFilesBeside } from './tokenizer-files.ts';
 
 /** Names of the config, the likeliest first. */
@@ -18,6 +19,7 @@ export function checkpointBeside(
   weights: ModelFile,
   tensors: ReadonlyMap<string, Tensor>,
   origin: Origin,
+  opened: ModelFile[],
 ): Omit<Checkpoint, 'close'> {
   const names = CONFIG_NAMES[origin];
   const config = readFirst(weights.path, names);
@@ -26,13 +28,17 @@ export function checkpointBeside(
       hint: `put the ${names[0]} of the model into the same folder: the weights alone do not say how they are used`,
     });
   }
-  return {
+  const bare = {
     path: weights.path,
-    notes: [],
-    origin,
     tensors: renameLegacy(tensors),
     configPath: config.what,
     config: parseObject(config),
+  };
+  return {
+    ...bare,
+    notes: [],
+    ...(origin === 'torch' && withSurroundings(bare, opened)),
+    origin,
     tokenizer: tokenizerFilesBeside(weights.path),
   };
 }

@@ -24,6 +24,8 @@ export interface GraphSource {
   readonly tokenizer: TokenizerFiles;
   /** The config.json beside it, where there is one that can be read. */
   readonly config: JsonObject | undefined;
+  /** Decisions that the files do not spell out, worded `file: part: problem`. */
+  readonly notes?: readonly string[] | undefined;
   /** Facts that the file states of itself, as its opset and its producer. */
   readonly facts?: ReadonlyMap<string, string> | undefined;
   /** Closes the files; constants cannot be read afterwards. */

@@ -1,6 +1,6 @@
 import { basename, dirname, join, resolve } from 'node:path';
 import { MbertError } from '../errors.ts';
-import { isObject, type JsonObject, jsonText, parseJson } from '../formats/json.ts';
+import { isObject, type JsonObject, type JsonValue, jsonText, parseJson } from '../formats/json.ts';
 import type { NamedBytes } from '../formats/tokenizer-files.ts';
 import { decodeText } from '../io/bytes.ts';
 import { type ModelFile, openFile, siblingPath } from '../io/files.ts';
@@ -21,14 +21,25 @@ function isInGraphFolder(path: string): boolean {
   return basename(dirname(resolve(path))) === GRAPH_FOLDER;
 }
 
-function readSmall(path: string): NamedBytes | undefined {
-  let file: ModelFile;
+/** Opens a file, undefined where there is none. */
+export function openIfThere(path: string): ModelFile | undefined {
   try {
-    file = openFile(path);
+    return openFile(path);
   } catch (cause) {
     if (cause instanceof MbertError && cause.code === 'NOT_FOUND') return undefined;
     throw cause;
   }
+}
+
+/** Reads a small JSON file, undefined where there is none. */
+export function readJson(path: string): JsonValue | undefined {
+  const file = readSmall(path);
+  return file && parseSideFile(file);
+}
+
+function readSmall(path: string): NamedBytes | undefined {
+  const file = openIfThere(path);
+  if (file === undefined) return undefined;
   try {
     if (file.size > MAX_SIDE_FILE_BYTES) {
       throw new MbertError('MALFORMED', `${path}: ${file.size} bytes are over ${MAX_SIDE_FILE_BYTES}`);
@@ -39,9 +50,14 @@ function readSmall(path: string): NamedBytes | undefined {
   }
 }
 
+/** Parses a side file. Throws MALFORMED where it is no JSON. */
+export function parseSideFile({ what, bytes }: NamedBytes): JsonValue {
+  return parseJson(decodeText(bytes, what), what);
+}
+
 /** Parses a side file. Throws MALFORMED where it is no JSON object. */
-export function parseObject({ what, bytes }: NamedBytes): JsonObject {
-  const value = parseJson(decodeText(bytes, what), what);
-  if (!isObject(value)) throw new MbertError('MALFORMED', `${what}: is ${jsonText(value)}, not a JSON object`);
+export function parseObject(file: NamedBytes): JsonObject {
+  const value = parseSideFile(file);
+  if (!isObject(value)) throw new MbertError('MALFORMED', `${file.what}: is ${jsonText(value)}, not a JSON object`);
   return value;
 }

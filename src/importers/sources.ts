@@ -8,7 +8,7 @@ import { parseObject, readSideFile } from './side-files.ts';
 import { tokenizerFilesBeside } from './tokenizer-files.ts';
 
 type Weights = Omit<Checkpoint, 'close'>;
-type WholeGraph = Pick<GraphSource, 'graph' | 'labels' | 'facts'> & { readonly tokenizer?: TokenizerFiles };
+type WholeGraph = Pick<GraphSource, 'graph' | 'labels' | 'facts' | 'notes'> & { readonly tokenizer?: TokenizerFiles };
 
 /** A source of weights over `file` and what `read` opens besides, which it adds to its argument. */
 export function checkpointSource(file: ModelFile, read: (opened: ModelFile[]) => Weights): CheckpointSource {

@@ -118,6 +118,17 @@ export function listFolder(path: string): { readonly isFolder: boolean; readonly
   }
 }
 
+/** Most entries of a folder that are looked at for folders. */
+const MAX_ENTRIES = 10_000;
+
+/** Lists the folders in a folder, sorted, links to folders among them and hidden ones left out. */
+export function listSubfolders(path: string): readonly string[] {
+  const { names } = listFolder(path);
+  return names
+    .slice(0, MAX_ENTRIES)
+    .filter((name) => !name.startsWith('.') && statSync(join(path, name), { throwIfNoEntry: false })?.isDirectory());
+}
+
 /** One file to write: its bytes come in chunks so that no whole file is ever held. */
 export interface OutputFile {
   readonly name: string;

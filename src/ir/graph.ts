@@ -118,6 +118,15 @@ export class Graph {
     this.#outputs.sort((a, b) => names.indexOf(a.name) - names.indexOf(b.name));
   }
 
+  /** Leaves only these outputs, in the order of `names`, and drops what the others alone needed. */
+  keepOutputs(names: readonly string[]): void {
+    const kept = names.map(
+      (name) => this.#outputs.find((output) => output.name === name) ?? invalid(`there is no output ${name}`),
+    );
+    this.#outputs.splice(0, this.#outputs.length, ...kept);
+    this.prune();
+  }
+
   /** Puts `node`, under the name `to`, in the place of the output `from`. */
   replaceOutput(from: string, to: string, node: Node): void {
     const output = this.#outputs.find(({ name }) => name === from) ?? invalid(`there is no output ${from}`);

@@ -66,8 +66,9 @@ export function pearson(a: readonly number[], b: readonly number[]): number {
   return ab / Math.sqrt(aa * bb);
 }
 
-/** Spearman's correlation: Pearson's of the ranks, equal values sharing the mean of theirs. */
+/** Spearman's correlation: Pearson's of the ranks, equal values sharing the mean of theirs; NaN where a value is NaN. */
 export function spearman(a: readonly number[], b: readonly number[]): number {
+  if ([a, b].some((values) => values.some(Number.isNaN))) return Number.NaN;
   return pearson(ranks(a), ranks(b));
 }
 

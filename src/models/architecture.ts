@@ -1,4 +1,4 @@
-import type { Origin } from '../formats/checkpoint.ts';
+import type { ModuleChain, Origin } from '../formats/checkpoint.ts';
 import type { Node } from '../ir/graph.ts';
 import type { Dim } from '../ir/shape.ts';
 import type { Builder, MaskStyle } from './builder.ts';
@@ -15,6 +15,7 @@ export type Task =
   | 'multiple-choice'
   | 'pretraining'
   | 'replaced-tokens'
+  | 'sentence-embedding'
   | 'features';
 
 /** A family of models: how its config.json reads, and what graph its weights make. */
@@ -73,5 +74,10 @@ export interface HeadInput {
   /** Batch of the inputs: rows = batch · choices where a task has choices. */
   readonly batch: Dim;
   readonly choices: Dim;
+  /** Modules that sentence-transformers runs behind the encoder. */
+  readonly chain: ModuleChain | undefined;
+  /** Torch's class of the activation that makes scores of logits, where a model has one. */
+  readonly scoreActivation: string | undefined;
+  /** Takes a warning about a file, worded `file: part: problem`. */
   readonly warn: (problem: string) => void;
 }

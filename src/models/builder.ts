@@ -188,9 +188,9 @@ function atLeast(builder: Builder, name: string, x: Node, least: number): Node {
   return add(builder, name, 'add', [above, constant]);
 }
 
-/** Tensors [rows, 1, 1, sequence] by which attention keeps padding out of its scores, and what they are made of. */
+/** Tensors by which attention keeps padding out of its scores, [rows, 1, 1, sequence], and what they are made of. */
 interface AttentionMask {
-  /** 1 for a token, 0 for padding, [rows, sequence]. */
+  /** 1 for a token, 0 for padding: [rows, sequence]. */
   readonly ones: Node;
   /** Factor of scores: 1 for a token, 0 for padding. */
   readonly factor: Node | undefined;

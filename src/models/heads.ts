@@ -3,6 +3,8 @@ import type { Node } from '../ir/graph.ts';
 import { type Activation, activate } from './activations.ts';
 import type { Architecture, HeadBuilder, HeadInput, Task } from './architecture.ts';
 import { add, type Builder, firstToken, linear, widthOf } from './builder.ts';
+import { addModules, chainKind } from './modules.ts';
+import { activateByTorch } from './torch-activations.ts';
 import type { Weights } from './weights.ts';
 
 interface Head {
@@ -23,6 +25,7 @@ const heads: { readonly [T in Task]: Head } = {
   'multiple-choice': { className: 'MultipleChoice', build: multipleChoice },
   pretraining: { className: 'PreTraining', build: pretraining },
   'replaced-tokens': {},
+  'sentence-embedding': { className: 'SentenceTransformer', build: modules },
   features: { className: 'Model', build: features },
 };
 
@@ -39,6 +42,18 @@ export function taskOfClass(name: string, { classTasks }: Architecture): Task | 
   if (head === undefined) return undefined;
   if (CLASSES_OF_DECODERS.has(head)) return 'masked-lm';
   return classTasks?.get(head) ?? TASKS.find((task) => heads[task].className === head);
+}
+
+/** Tasks by PEFT's names of them. */
+const ADAPTER_TASKS: ReadonlyMap<string | undefined, Task> = new Map([
+  ['SEQ_CLS', 'sequence-classification'],
+  ['TOKEN_CLS', 'token-classification'],
+  ['QUESTION_ANS', 'qa'],
+] as const);
+
+/** Task that an adapter was trained for; undefined where it does not say, and for an encoder's features. */
+export function taskOfAdapter(type: string | undefined): Task | undefined {
+  return ADAPTER_TASKS.get(type);
 }
 
 /** Task that the weights alone show; undefined where they fit several. */
@@ -62,6 +77,14 @@ export function buildHead(task: Task, input: HeadInput): void {
     throw new MbertError('USAGE', `--task ${task}: ${input.builder.graph.name} models have no such head`);
   }
   build(input);
+  if (task === 'sequence-classification') addScore(input);
+}
+
+/** Adds score, which a cross-encoder makes of its logits. */
+function addScore({ builder, scoreActivation }: HeadInput): void {
+  const logits = builder.graph.outputs.find(({ name }) => name === 'logits')?.node;
+  if (scoreActivation === undefined || logits === undefined) return;
+  builder.graph.output('score', activateByTorch(builder, 'score', logits, scoreActivation));
 }
 
 /** Adds start_logits and end_logits, [batch, sequence] each. */
@@ -111,6 +134,11 @@ export function countLabels({ builder, labelCount }: HeadInput, classifier = 'cl
   return labelCount ?? builder.weights.shapeOf(`${classifier}.weight`)?.[0] ?? 2;
 }
 
+/** Number of classes by the rows of a classifier, whose last linear some families call out_proj. */
+export function classCount(weights: Weights): number | undefined {
+  return (weights.shapeOf('classifier.weight') ?? weights.shapeOf('classifier.out_proj.weight'))?.[0];
+}
+
 /** Adds logits [batch, sequence, vocabulary]. */
 function maskedLm({ builder, model, scope, hidden }: HeadInput): void {
   builder.graph.output('logits', model.predict(builder, scope, hidden));
@@ -136,14 +164,30 @@ function pretraining({ builder, model, scope, hidden }: HeadInput): void {
 }
 
 /**
- * Adds last_hidden_state [batch, sequence, hidden] and, where the model has a pooler, pooler_output [batch, hidden].
+ * Adds what modules give: sentence_embedding [batch, width] beside last_hidden_state, or token_embeddings [batch, sequence,
+ * width].
  */
-function features({ builder, model, scope, hidden, warn }: HeadInput): void {
+function modules({ builder, model, scope, hidden, chain, warn }: HeadInput): void {
+  if (chain === undefined) throw new Error('a model without modules has no head of them');
+  const predict = () => model.predict(builder, scope, hidden);
+  addModules(chain, { builder, maxPositions: model.maxPositions, hidden, predict, warn });
+}
+
+/**
+ * Adds last_hidden_state [batch, sequence, hidden] and, where the model has a pooler, pooler_output [batch, hidden]; or what
+ * modules make of each token.
+ */
+function features(input: HeadInput): void {
+  const { builder, model, scope, hidden, chain } = input;
+  if (chain !== undefined && chainKind(chain) === 'tokens') {
+    modules(input);
+    return;
+  }
   builder.graph.output('last_hidden_state', hidden);
   if (model.pooler === undefined) return;
   const { weight } = model.pooler;
   if (weight !== undefined && !builder.weights.has(`${scope}${weight}`)) {
-    warn(`${scope}${weight}: the pooler is not in the file: the model has no output pooler_output`);
+    builder.warn(`${scope}${weight}: the pooler is not in the file: the model has no output pooler_output`);
     return;
   }
   builder.graph.output('pooler_output', model.pool(builder, scope, hidden));

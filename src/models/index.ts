@@ -1,5 +1,5 @@
 import { MbertError } from '../errors.ts';
-import type { Checkpoint } from '../formats/checkpoint.ts';
+import type { Checkpoint, ModuleChain } from '../formats/checkpoint.ts';
 import { jsonText } from '../formats/json.ts';
 import { Graph } from '../ir/graph.ts';
 import { type Dim, product } from '../ir/shape.ts';
@@ -14,10 +14,11 @@ import { distilbert } from './distilbert.ts';
 import { electra } from './electra.ts';
 import { ernie } from './ernie.ts';
 import { gte } from './gte.ts';
-import { buildHead, TASKS, taskOfClass, taskOfWeights } from './heads.ts';
+import { buildHead, classCount, TASKS, taskOfAdapter, taskOfClass, taskOfWeights } from './heads.ts';
 import { megatronBert } from './megatron-bert.ts';
 import { mobilebert } from './mobilebert.ts';
 import { modernbert } from './modernbert.ts';
+import { chainKind, colbertChain, maxSequence } from './modules.ts';
 import { mpnet } from './mpnet.ts';
 import { type NamedCheckpoint, underTorchNames } from './names/index.ts';
 import { nomicBert } from './nomic-bert.ts';
@@ -25,10 +26,12 @@ import { rembert } from './rembert.ts';
 import { camembert, data2vecText, roberta, xlmRoberta } from './roberta.ts';
 import { robertaPreLayerNorm } from './roberta-prelayernorm.ts';
 import { roformer } from './roformer.ts';
+import { type LogitsKind, logitsKind, readScoreActivation } from './scores.ts';
 import { openWeights, type Weights } from './weights.ts';
 
 export type { Task } from './architecture.ts';
 export { TASKS } from './heads.ts';
+export type { LogitsKind } from './scores.ts';
 
 /** Families of models that mbert builds from weights. */
 export const architectures: readonly Architecture[] = [
@@ -67,6 +70,10 @@ interface ModelDescription {
   readonly maxPositions: number;
   /** Names of the classes in order, for classifiers whose config has them. */
   readonly labels: readonly string[] | undefined;
+  /** What a classifier's logits are where softmax does not make probabilities of them. */
+  readonly logitsKind: LogitsKind | undefined;
+  /** Longest sequence that texts are cut to, where that is said and shorter than the model's longest. */
+  readonly usualLength: number | undefined;
 }
 
 export interface BuildOptions {
@@ -92,8 +99,20 @@ export interface BuiltModel extends ModelDescription {
 /** Reads the config alone. Throws MALFORMED, UNSUPPORTED or MISMATCH with one line for each problem in it. */
 export function describeModel(source: Checkpoint, wanted?: Task): ModelDescription {
   const checkpoint = underTorchNames(source);
-  const { architecture, model, task, labels } = readModel(checkpoint, wanted, openWeights(checkpoint));
-  return { architecture, task, maxPositions: model.maxPositions, labels };
+  return describe(readModel(checkpoint, wanted, openWeights(checkpoint)));
+}
+
+function describe({ architecture, model, task, labels, logitsKind, chain }: ReadModel): ModelDescription {
+  const { maxPositions } = model;
+  const length = chain && maxSequence(chain);
+  return {
+    architecture,
+    task,
+    maxPositions,
+    labels,
+    logitsKind,
+    usualLength: length === undefined ? undefined : Math.min(length, maxPositions),
+  };
 }
 
 /**
@@ -105,7 +124,8 @@ export function describeModel(source: Checkpoint, wanted?: Task): ModelDescripti
 export function buildModel(source: Checkpoint, options: BuildOptions): BuiltModel {
   const checkpoint = underTorchNames(source);
   const weights = openWeights(checkpoint);
-  const { architecture, model, task, labels, labelWarning, scope } = readModel(checkpoint, options.task, weights);
+  const read = readModel(checkpoint, options.task, weights);
+  const { architecture, model, task, labels, scope, chain, scores } = read;
   checkLength(options.sequenceLength, model.maxPositions, checkpoint);
   checkClaims(checkpoint, model.sizes(scope), model.counts(scope));
   const graph = new Graph(architecture.modelType);
@@ -117,6 +137,8 @@ export function buildModel(source: Checkpoint, options: BuildOptions): BuiltMode
   const builder = openBuilder(graph, weights, { ...options, takesTokenTypes, mask, choices, warn });
   const hidden = model.encode(builder, scope);
   const encoderProblems = weights.problemCount();
+  // Where only the encoder is asked for, its modules are no strays.
+  if (!usesChain(task, chain)) for (const { path } of chain?.modules ?? []) if (path !== '') weights.skip(path);
   buildHead(task, {
     builder,
     model,
@@ -125,20 +147,19 @@ export function buildModel(source: Checkpoint, options: BuildOptions): BuiltMode
     labelCount: labels?.length,
     batch: options.batch,
     choices: choices ?? 1,
-    warn,
+    chain,
+    scoreActivation: scores?.activation,
+    warn: (problem) => modelWarnings.push(problem),
   });
   // Models with a head that does not pool were stored with the pooler by early versions of transformers.
   weights.skip(`${scope}pooler`);
   const onlyHeadFails = encoderProblems === 0 && task !== 'features';
   const { unused, warnings } = weights.finish(onlyHeadFails ? headHint(weights, architecture, task) : undefined);
   return {
-    architecture,
-    task,
-    maxPositions: model.maxPositions,
-    labels,
+    ...describe(read),
     graph,
     unused,
-    warnings: [...checkpoint.notes, ...labelWarning, ...warnings, ...modelWarnings],
+    warnings: [...checkpoint.notes, ...read.configWarnings, ...warnings, ...modelWarnings],
   };
 }
 
@@ -147,8 +168,11 @@ interface ReadModel {
   readonly model: Model;
   readonly task: Task;
   readonly labels: readonly string[] | undefined;
-  /** Warning about the labels, where there is one. */
-  readonly labelWarning: readonly string[];
+  readonly logitsKind: LogitsKind | undefined;
+  readonly scores: ReturnType<typeof readScoreActivation>;
+  readonly chain: ModuleChain | undefined;
+  /** Warnings about the config, worded `file: part: problem`. */
+  readonly configWarnings: readonly string[];
   readonly scope: string;
 }
 
@@ -156,15 +180,59 @@ function readModel(checkpoint: NamedCheckpoint, wanted: Task | undefined, weight
   const { config, configPath, tensors, origin } = checkpoint;
   const architecture = findArchitecture(checkpoint);
   const reader = readConfig(config, configPath);
-  const task = wanted ?? findTask(checkpoint, architecture, weights);
+  const chain = findChain(checkpoint, weights);
+  const task =
+    wanted ?? taskOfChain(chain) ?? taskOfAdapter(checkpoint.taskType) ?? findTask(checkpoint, architecture, weights);
+  if (task === 'sentence-embedding') refuseWithoutChain(checkpoint, chain);
   const model = architecture.read(reader, origin, task);
   const classes = task.endsWith('-classification') ? readLabels(config, reader) : undefined;
   reader.finish();
   const { module, formerModule } = architecture;
   const prefixes = (formerModule === undefined ? [module] : [module, formerModule]).map((name) => `${name}.`);
   const scope = prefixes.find((prefix) => [...tensors.keys()].some((name) => name.startsWith(prefix))) ?? '';
-  const labelWarning = classes?.warning === undefined ? [] : [`${configPath}: ${classes.warning}`];
-  return { architecture, model, task, labels: classes?.names, labelWarning, scope };
+  const labels = classes?.names;
+  const isClassifier = task === 'sequence-classification';
+  const count = labels?.length ?? classCount(weights);
+  const scores = isClassifier ? readScoreActivation(checkpoint, count) : undefined;
+  return {
+    architecture,
+    model,
+    task,
+    labels,
+    logitsKind: isClassifier ? logitsKind(config, count) : undefined,
+    scores,
+    chain,
+    configWarnings: [
+      ...(classes?.warning === undefined ? [] : [`${configPath}: ${classes.warning}`]),
+      ...(scores?.warning === undefined ? [] : [scores.warning]),
+    ],
+    scope,
+  };
+}
+
+/** Class of checkpoints of Stanford's ColBERT, whose module beside the encoder is not listed anywhere. */
+const COLBERT = 'HF_ColBERT';
+const COLBERT_PROJECTION = 'linear.weight';
+
+function findChain({ moduleChain, config, configPath }: Checkpoint, weights: Weights): ModuleChain | undefined {
+  if (moduleChain !== undefined || readArchitectureName(config) !== COLBERT) return moduleChain;
+  return colbertChain(configPath, weights.shapeOf(COLBERT_PROJECTION)?.[0] ?? 1);
+}
+
+function taskOfChain(chain: ModuleChain | undefined): Task | undefined {
+  const kind = chain && chainKind(chain);
+  return kind === 'sentence' ? 'sentence-embedding' : kind && 'features';
+}
+
+function usesChain(task: Task, chain: ModuleChain | undefined): boolean {
+  return task === 'sentence-embedding' || (task === 'features' && taskOfChain(chain) === 'features');
+}
+
+function refuseWithoutChain({ path }: Checkpoint, chain: ModuleChain | undefined): void {
+  if (taskOfChain(chain) === 'sentence-embedding') return;
+  throw new MbertError('UNSUPPORTED', `${path}: there is no pooling beside it`, {
+    hint: 'a sentence-transformers folder says in modules.json how tokens become one vector: give the whole folder',
+  });
 }
 
 function findArchitecture({ config, configPath, tensors }: Checkpoint): Architecture {

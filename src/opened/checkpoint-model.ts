@@ -7,9 +7,9 @@ import type { OpenedModel, OpenOptions } from './opened-model.ts';
 
 /** Opens a model that is stored as weights: its graph is built anew at each call. */
 export function fromCheckpoint(checkpoint: Checkpoint, options: OpenOptions): OpenedModel {
-  const { task, maxPositions, architecture, labels } = describeModel(checkpoint, options.task);
+  const { task, maxPositions, usualLength, architecture, labels, logitsKind } = describeModel(checkpoint, options.task);
   const build = (target: Target, shape: ShapeOptions = {}) => {
-    const { batch, sequenceLength, choices } = sizesFor(target, { task, maxPositions }, shape);
+    const { batch, sequenceLength, choices } = sizesFor(target, { task, maxPositions, usualLength }, shape);
     return buildModel(checkpoint, {
       task,
       mask: options.mask,
@@ -27,6 +27,8 @@ export function fromCheckpoint(checkpoint: Checkpoint, options: OpenOptions): Op
     task,
     architecture: architecture.modelType,
     maxPositions,
+    usualLength,
+    logitsKind,
     labels,
     tokenizer: checkpoint.tokenizer,
     pad: padOf(checkpoint.config),

@@ -48,7 +48,10 @@ export async function fromGraph(source: GraphSource, options: OpenOptions): Prom
     pad: padOf(source.config),
     runnable: isRunnable(path) ? path : undefined,
     integerBytes,
-    warnings: reports.flatMap(({ pass, declined }) => declined.map((reason) => `${path}: ${pass.name} left ${reason}`)),
+    warnings: [
+      ...(source.notes ?? []),
+      ...reports.flatMap(({ pass, declined }) => declined.map((reason) => `${path}: ${pass.name} left ${reason}`)),
+    ],
     unused: [],
     close: source.close,
   };
@@ -77,9 +80,10 @@ function isRunnable(path: string): boolean {
   return /\.(onnx|tflite)$/i.test(path);
 }
 
-/** Infers the task from the output names: only question answering has names of its own. */
+/** Infers the task from the output names: only question answering and sentence embedding have names of their own. */
 function taskOf(graph: Graph): Task | undefined {
   const names = new Set(graph.outputs.map(({ name }) => name));
+  if (names.has('sentence_embedding')) return 'sentence-embedding';
   return names.has('start_logits') && names.has('end_logits') ? 'qa' : undefined;
 }
 

@@ -1,7 +1,7 @@
 import type { TokenizerFiles } from '../formats/tokenizer-files.ts';
 import type { Graph } from '../ir/graph.ts';
 import type { PassObserver } from '../ir/pass.ts';
-import type { Task } from '../models/index.ts';
+import type { LogitsKind, Task } from '../models/index.ts';
 import type { ModelOptions } from '../options/model.ts';
 import type { ShapeOptions } from '../options/shape.ts';
 import type { Target } from '../passes/index.ts';
@@ -28,6 +28,10 @@ export interface OpenedModel {
   readonly architecture: string;
   /** Longest sequence, in tokens. */
   readonly maxPositions: number;
+  /** Usual length of a sequence, in tokens, where the source says one. */
+  readonly usualLength?: number | undefined;
+  /** What a classifier's logits are where softmax does not make probabilities of them. */
+  readonly logitsKind?: LogitsKind | undefined;
   /** Class names. */
   readonly labels: readonly string[] | undefined;
   /** Files that say how texts become tokens. */

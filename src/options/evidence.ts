@@ -10,7 +10,10 @@ export interface EvidenceOptions {
   readonly data?: string | undefined;
   /** Allows texts to be both calibrated on and measured on, and says so in the file. */
   readonly allowOverlap?: boolean | undefined;
-  /** Largest loss allowed, in percentage points of accuracy, or of agreement where texts have no labels. */
+  /**
+   * Largest loss allowed, in percentage points of accuracy; where texts have no labels of agreement, and for sentence
+   * embeddings of the rank correlation of similarities.
+   */
   readonly maxDrop?: number | undefined;
 }
 

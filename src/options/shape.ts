@@ -7,8 +7,8 @@ export type Size = number | 'dynamic';
 /** Sizes that are fixed in a model's input shape, [batch, sequence] or [batch, choices, sequence]. */
 export interface ShapeOptions {
   /**
-   * Tokens in a sequence. Default: dynamic for ONNX, for TFLite 384 (question answering) or 128, at most the model's
-   * own maximum.
+   * Tokens in a sequence. Default: dynamic for ONNX, for TFLite what the source says, else 384 (question answering) or
+   * 128, at most the model's own maximum.
    */
   readonly sequenceLength?: Size | undefined;
   /** Sequences in a run. Default 1. */
@@ -34,13 +34,20 @@ const SENTENCE_LENGTH = 128;
 /** Default number of answers for TFLite: SWAG and RACE, the usual multiple-choice sets, have four. */
 const TFLITE_CHOICES = 4;
 
+/** Facts of a model that its default sizes follow. */
+export interface SizedModel {
+  readonly task: Task | undefined;
+  readonly maxPositions: number;
+  readonly usualLength?: number | undefined;
+}
+
 /** Fills in the defaults for a target format and a model. */
 export function sizesFor(
   target: Target,
-  { task, maxPositions }: { readonly task: Task | undefined; readonly maxPositions: number },
+  { task, maxPositions, usualLength }: SizedModel,
   { sequenceLength, batch, choices }: ShapeOptions,
 ): Sizes {
-  const fixedLength = Math.min(task === 'qa' ? QA_LENGTH : SENTENCE_LENGTH, maxPositions);
+  const fixedLength = Math.min(usualLength ?? (task === 'qa' ? QA_LENGTH : SENTENCE_LENGTH), maxPositions);
   return {
     sequenceLength: sequenceLength ?? (target === 'onnx' ? 'dynamic' : fixedLength),
     batch: batch ?? 1,

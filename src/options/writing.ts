@@ -10,6 +10,8 @@ export interface WritingOptions {
   readonly dtype?: 'f32' | 'f16' | undefined;
   /** Outputs probabilities in place of logits, TFLite classification only. */
   readonly softmax?: boolean | undefined;
+  /** Names of the outputs to write, in this order. Default: all; in TFLite an embedding or a score alone. */
+  readonly outputs?: readonly string[] | undefined;
   /** Operator set, ONNX only. Default 17, or what the model's types need. */
   readonly opset?: number | undefined;
   /** Stores weights in a file beside the model, ONNX only. Default: only above 2 GiB. */
@@ -26,6 +28,7 @@ export interface WritingOptions {
 export interface Writing {
   readonly dtype: 'f32' | 'f16';
   readonly softmax: boolean;
+  readonly outputs: readonly string[] | undefined;
   readonly opset: number | undefined;
   readonly externalData: boolean | undefined;
   readonly minRuntime: string | undefined;
@@ -39,10 +42,11 @@ export interface Writing {
  */
 export function writingOf(options: WritingOptions, output: string, format: Target | undefined): Writing {
   refuseMisplaced(options, output, format);
-  const { dtype = 'f32', softmax = false, opset, externalData, minRuntime, labels, vocab } = options;
+  const { dtype = 'f32', softmax = false, outputs, opset, externalData, minRuntime, labels, vocab } = options;
   return {
     dtype,
     softmax,
+    outputs,
     opset,
     externalData,
     minRuntime,

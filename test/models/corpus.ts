@@ -25,11 +25,21 @@ export function readManifest(name: string): Manifest {
   return JSON.parse(readFileSync(`${fixture(name)}/manifest.json`, 'utf8')) as Manifest;
 }
 
+function fixturesWith(isModel: (files: readonly string[]) => boolean): readonly string[] {
+  return readdirSync('fixtures').filter(
+    (name) => existsSync(`${fixture(name)}/inputs`) && isModel(readdirSync(fixture(name))),
+  );
+}
+
+function holdsCheckpoint(files: readonly string[]): boolean {
+  return files.includes('config.json') && files.some((file) => file.includes('.safetensors'));
+}
+
 /** The folders of fixtures/ that hold safetensors with inputs and an oracle. */
-export const CHECKPOINTS = readdirSync('fixtures').filter(
-  (name) =>
-    existsSync(`${fixture(name)}/inputs`) && readdirSync(fixture(name)).some((file) => file.includes('.safetensors')),
-);
+export const CHECKPOINTS = fixturesWith((files) => holdsCheckpoint(files) && !files.includes('modules.json'));
+
+/** Those in which sentence-transformers says what runs behind the encoder, with an oracle of what that gives. */
+export const EMBEDDERS = fixturesWith((files) => holdsCheckpoint(files) && files.includes('modules.json'));
 
 export function readArray(name: string, file: string): Tensor {
   const path = `${fixture(name)}/${file}`;

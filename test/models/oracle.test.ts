@@ -25,6 +25,7 @@ const UNUSED: { readonly [name: string]: RegExp } = {
   'hf-mlm-untied': /^cls\.predictions\.bias$/,
   'family-bert-relkey': /\.position_embeddings\.weight$/,
   'family-bert-relkeyquery': /\.position_embeddings\.weight$/,
+  'family-st-colbert-hf': /^bert\.pooler\./,
 };
 
 const WARNINGS: { readonly [name: string]: RegExp } = {

@@ -27,6 +27,7 @@ export const lowerings: { readonly [O in OpName]?: Lowering<O> } = {
   relu: plain('RELU'),
   tanh: plain('TANH'),
   sigmoid: plain('LOGISTIC'),
+  log: plain('LOG'),
   sqrt: plain('SQRT'),
   rsqrt: plain('RSQRT'),
   gelu: (node, out) =>
@@ -41,8 +42,10 @@ export const lowerings: { readonly [O in OpName]?: Lowering<O> } = {
   softmax: (node, out) => lowerSoftmax(node, axisIn(node), out),
   layerNorm: lowerLayerNorm,
   noNorm: lowerNoNorm,
+  normalize: lowerNormalize,
   mean: reduction('MEAN'),
   sum: reduction('SUM'),
+  max: reduction('REDUCE_MAX'),
   maximum: plain('MAXIMUM'),
   minimum: plain('MINIMUM'),
   and: plain('LOGICAL_AND'),
@@ -103,7 +106,9 @@ function plain(code: Builtin): (node: Call, out: TfliteBuilder) => number {
   return (node, out) => out.op(code, operands(node, out), node);
 }
 
-function reduction(code: 'MEAN' | 'SUM'): (node: Call<'mean' | 'sum'>, out: TfliteBuilder) => number {
+function reduction(
+  code: 'MEAN' | 'REDUCE_MAX' | 'SUM',
+): (node: Call<'max' | 'mean' | 'sum'>, out: TfliteBuilder) => number {
   return (node, out) => {
     const axes = out.integers('axes', [axisIn(node)]);
     const value = { keepDims: node.attrs.keepDims };
@@ -132,6 +137,24 @@ function lowerLayerNorm(node: Call<'layerNorm'>, out: TfliteBuilder): number {
   const normal = out.op('MUL', [centred, scale], step(node, 'normal', shape), MUL);
   const scaled = out.op('MUL', [normal, gamma], step(node, 'scaled', shape), MUL);
   return out.op('ADD', [scaled, beta], node, ADD);
+}
+
+/** Lowers to x * rsqrt(max(Σ x², epsilon²)): L2_NORMALIZATION has an epsilon of its own, and XNNPACK does not run it. */
+function lowerNormalize(node: Call<'normalize'>, out: TfliteBuilder): number {
+  const [x] = operands(node, out) as [number];
+  const { shape } = node.type;
+  const row = shape.with(-1, 1);
+  const axes = out.integers('axes', [shape.length - 1]);
+  const squares = out.op('MUL', [x, x], step(node, 'squares', shape), MUL);
+  const keepDims: BuiltinOptions = { kind: 'ReducerOptions', value: { keepDims: true } };
+  const total = out.op('SUM', [squares, axes], step(node, 'total', row), keepDims);
+  const least = out.scalar(node.attrs.epsilon ** 2);
+  const scale = out.op(
+    'RSQRT',
+    [out.op('MAXIMUM', [total, least], step(node, 'least', row))],
+    step(node, 'scale', row),
+  );
+  return out.op('MUL', [x, scale], node, MUL);
 }
 
 function lowerNoNorm(node: Call<'noNorm'>, out: TfliteBuilder): number {

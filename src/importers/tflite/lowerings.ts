@@ -9,6 +9,9 @@ import type { FlatNode } from '../tensorflow/inline.ts';
 import { gather } from '../tensorflow/products.ts';
 import { type Lowering, reshapeBy } from '../tensorflow/shapes.ts';
 
+/** Least norm that TFLite's L2_NORMALIZATION divides by (reference/l2normalization.h). */
+const L2_EPSILON = 1e-6;
+
 /** Lowerings of operators that TensorFlow does not have, or has with other inputs or attributes. */
 export const tfliteLowerings: { readonly [op: string]: Lowering } = {
   // The target is in the output tensor's type; the options repeat it, if they are there.
@@ -26,6 +29,10 @@ export const tfliteLowerings: { readonly [op: string]: Lowering } = {
   GELU(node, out) {
     const x = out.tensor(node, 0);
     return x && out.add(node, 'gelu', [x], { tanh: node.attributes.bool('approximate') });
+  },
+  L2_NORMALIZATION(node, out) {
+    const x = out.tensor(node, 0);
+    return x && out.add(node, 'normalize', [x], { epsilon: L2_EPSILON });
   },
   QUANTIZE(node, out) {
     const x = out.tensor(node, 0);

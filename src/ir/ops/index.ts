@@ -17,12 +17,15 @@ import { gelu } from './gelu.ts';
 import { isNan } from './is-nan.ts';
 import { layerNorm } from './layer-norm.ts';
 import { linear } from './linear.ts';
+import { log } from './log.ts';
 import { matmul } from './matmul.ts';
+import { max } from './max.ts';
 import { maximum } from './maximum.ts';
 import { mean } from './mean.ts';
 import { minimum } from './minimum.ts';
 import { mul } from './mul.ts';
 import { noNorm } from './no-norm.ts';
+import { normalize } from './normalize.ts';
 import { not } from './not.ts';
 import { or } from './or.ts';
 import { pad } from './pad.ts';
@@ -63,12 +66,15 @@ export const ops = {
   isNan,
   layerNorm,
   linear,
+  log,
   matmul,
+  max,
   maximum,
   mean,
   minimum,
   mul,
   noNorm,
+  normalize,
   not,
   or,
   pad,

@@ -11,6 +11,7 @@ import { raiseLayout } from './layout.ts';
 import { raiseLinear } from './linear.ts';
 import { raiseNeutral } from './neutral.ts';
 import { raiseNoNorm } from './no-norm.ts';
+import { raiseNormalize } from './normalize.ts';
 import { raiseReshape } from './reshape.ts';
 import { raiseScale } from './scale.ts';
 import { raiseSoftmax } from './softmax.ts';
@@ -30,6 +31,7 @@ export const raisePasses: readonly Pass[] = [
   raiseSoftmaxOffset,
   raiseScale,
   raiseLayout,
+  raiseNormalize,
   raiseReshape,
   raiseLinear,
   raiseSums,

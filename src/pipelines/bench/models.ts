@@ -89,7 +89,7 @@ async function writeBoth(
     try {
       const files: WrittenFile[] = [];
       for (const plan of writePlans(folder)) {
-        const prepared = await prepare(model, plan.target, { shape, passes, softmax: writing.softmax, run });
+        const prepared = await prepare(model, plan.target, { shape, passes, writing, run });
         files.push(await writeModel(model, prepared, { plan, writing, properties: {}, run }));
       }
       for (const warning of model.warnings) warn(warning);

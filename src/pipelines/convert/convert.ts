@@ -16,8 +16,9 @@ import type { ChangedModel, FitReport } from '../fit/types.ts';
 import { type WrittenResult, writtenResult } from '../fit/written-result.ts';
 import { allOrNothing } from '../write/all-or-nothing.ts';
 import { bytesOf, exportGraph } from '../write/export-graph.ts';
+import { addProbabilities, logitsWarnings } from '../write/outputs.ts';
 import { targetOf, type WritePlan, writePlans } from '../write/plans.ts';
-import { addSoftmax, prepare } from '../write/prepare.ts';
+import { prepare } from '../write/prepare.ts';
 import { twinShape } from '../write/twin.ts';
 import { vocabularyWarnings } from '../write/vocabulary.ts';
 import { type WrittenFile, writeModel } from '../write/write-model.ts';
@@ -96,7 +97,8 @@ export async function convert(options: ConvertOptions): Promise<ConvertResult> {
       }
       return files;
     });
-    const result = writtenResult(options.source, changed, results, { run, warnings });
+    const told = [...warnings, ...logitsWarnings(changed.model, targets, writing)];
+    const result = writtenResult(options.source, changed, results, { run, warnings: told });
     return { ...result, warnings: [...result.warnings, ...grown] };
   } finally {
     original.close();
@@ -120,8 +122,7 @@ async function write(
   plan: WritePlan,
   { shape, passes, writing, run, warn }: FileSettings & { readonly warn: (warning: string) => void },
 ): Promise<ConvertedFile> {
-  const { softmax } = writing;
-  const prepared = await prepare(model, plan.target, { shape, passes, softmax, run });
+  const prepared = await prepare(model, plan.target, { shape, passes, writing, run });
   const warning = growth(model, prepared.graph, plan);
   if (warning !== undefined) warn(warning);
   return writeModel(model, prepared, { plan, writing, properties: fitProperties(fit), run });
@@ -157,7 +158,7 @@ async function verifyWritten(
   run.progress('verifying');
   const reference = model.reference();
   const isSoftened = writing.softmax && plan.target === 'tflite';
-  if (isSoftened) addSoftmax(reference, model.task);
+  if (isSoftened) addProbabilities(reference, model);
   const { verifyFile } = await import('./verify-written.ts');
   return verifyFile({
     source: isSoftened ? undefined : model.runnable,
@@ -199,8 +200,7 @@ async function writeInMemory(
   { target, path }: WritePlan,
   { shape, passes, writing, run }: FileSettings,
 ): Promise<Uint8Array> {
-  const { softmax } = writing;
-  const { graph } = await prepare(model, target, { shape, passes, softmax, run: unobserved(run) });
+  const { graph } = await prepare(model, target, { shape, passes, writing, run: unobserved(run) });
   const inOneFile = { ...writing, externalData: false };
   return bytesOf(exportGraph(model, graph, { target, name: basename(path), writing: inOneFile }));
 }

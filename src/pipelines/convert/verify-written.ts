@@ -1,12 +1,13 @@
 import type { Graph } from '../../ir/graph.ts';
 import { tokenInput } from '../../ir/names.ts';
-import { joinF32, readF32, type Tensor } from '../../ir/tensor.ts';
+import { joinF32, type Tensor } from '../../ir/tensor.ts';
 import { argmaxAgreement, maxAbsError, sqnr } from '../../metrics/metrics.ts';
 import { loadSource } from '../../opened/load-source.ts';
 import { tableRows } from '../../opened/token-tables.ts';
 import { runtimeFor } from '../../runtimes/index.ts';
 import type { RuntimeSession } from '../../runtimes/runtime.ts';
 import { randomSequences } from '../../samples/token-sequences.ts';
+import { allRows, type Rows, tokenOutputs, validRows } from './valid-rows.ts';
 
 export interface VerifyOptions {
   /** The source's graph with no pass applied; batch and sequence symbolic, so that it takes what the file takes. */
@@ -105,13 +106,10 @@ class Comparison {
     this.name = name;
   }
 
-  add(expected: Tensor, actual: Tensor): void {
-    const reference = readF32(expected);
-    const values = readF32(actual);
+  add({ values: reference }: Rows, { values, width }: Rows): void {
     this.#reference.push(reference);
     this.#actual.push(values);
-    const width = actual.shape.length > 1 ? (actual.shape.at(-1) as number) : 1;
-    if (width === 1) return;
+    if (width <= 1) return;
     this.#rows += values.length / width;
     this.#agreeing += argmaxAgreement(reference, values, width) * (values.length / width);
   }
@@ -139,14 +137,21 @@ async function compare(
 ): Promise<{ readonly outputs: readonly OutputComparison[]; readonly sequences: number }> {
   const comparisons = written.outputs.map(({ name }) => new Comparison(name));
   const names = comparisons.map(({ name }) => name);
+  const ofTokens = tokenOutputs(options.reference);
   let sequences = 0;
   for (let run = 0; sequences < LEAST_SEQUENCES; run++) {
-    const { feeds, rows } = feedsFor(written, options, run);
+    const { feeds, mask, rows } = feedsFor(written, options, run);
     sequences += rows;
     const expected = await reference.run(feeds, names);
     const actual = await written.run(feeds, names);
     for (const comparison of comparisons) {
-      comparison.add(expected.get(comparison.name) as Tensor, actual.get(comparison.name) as Tensor);
+      const { name } = comparison;
+      const rowsOf = (output: Tensor) =>
+        mask !== undefined && ofTokens.has(name) ? validRows(output, mask) : allRows(output);
+      const [wanted, found] = [expected, actual].map((outputs) => rowsOf(outputs.get(name) as Tensor));
+      wanted?.forEach((each, i) => {
+        comparison.add(each, found?.[i] as Rows);
+      });
     }
   }
   const precision = precisionOf(options);
@@ -170,7 +175,7 @@ function feedsFor(
   session: RuntimeSession,
   { reference, maxPositions, pad }: VerifyOptions,
   run: number,
-): { feeds: ReadonlyMap<string, Tensor>; rows: number } {
+): { feeds: ReadonlyMap<string, Tensor>; mask: Tensor | undefined; rows: number } {
   const shape = session.inputs[0]?.shape ?? [];
   const longest = Math.min(MAX_DYNAMIC_LENGTH, maxPositions);
   // The lengths of a dynamic file: from the longest down to a few tokens.
@@ -188,5 +193,7 @@ function feedsFor(
     pad,
   });
   const feeds = new Map(session.inputs.map(({ name }) => [name, all.get(tokenInput(name)) as Tensor]));
-  return { feeds, rows: sizes[0] ?? 1 };
+  // A model without a mask takes padding for tokens.
+  const isMasked = session.inputs.some(({ name }) => tokenInput(name) === 'attention_mask');
+  return { feeds, mask: isMasked ? all.get('attention_mask') : undefined, rows: sizes[0] ?? 1 };
 }

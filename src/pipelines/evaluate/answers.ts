@@ -37,6 +37,10 @@ const READERS: { readonly [T in Task]: Reader } = {
     const values = tokens(first(outputs), 0, valid);
     return { values, choices: Array.from(values, (logit) => (logit > 0 ? 1 : 0)) };
   },
+  'sentence-embedding'(outputs) {
+    const embedding = outputs.get('sentence_embedding') ?? first(outputs);
+    return { values: readF32(embedding).slice(0, width(embedding)), choices: [] };
+  },
   features: (outputs, valid) => ({ values: tokens(first(outputs), 0, valid), choices: [] }),
 };
 

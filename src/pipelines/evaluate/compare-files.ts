@@ -1,9 +1,11 @@
 import type { Graph, Node } from '../../ir/graph.ts';
 import { readF32, type Tensor } from '../../ir/tensor.ts';
+import { type EmbeddingAgreement, EmbeddingComparison } from '../../metrics/embeddings.ts';
 import { ErrorSums } from '../../metrics/error-sums.ts';
 import { layerEnds } from '../../opened/layer-ends.ts';
 import type { TokenRow } from '../../samples/feeds.ts';
 import { Comparison } from './answers.ts';
+import { dropOf } from './drop.ts';
 import { type FeedOptions, type LoadedModel, loadModel } from './loaded-model.ts';
 
 /** Accuracy of a quantized model beside the float one, measured in the runtime that will run it. */
@@ -17,7 +19,9 @@ export interface Proof {
   readonly agreement: number;
   /** The share of right answers, 0 … 1; undefined without labels. */
   readonly accuracy: { readonly float: number; readonly quantized: number } | undefined;
-  /** Loss that --max-drop limits, in percentage points of accuracy, or of agreement without labels. */
+  /** Agreement of sentence embeddings; undefined for models that give none. */
+  readonly embeddings?: EmbeddingAgreement;
+  /** Loss that --max-drop limits, in percentage points: see `dropOf`. */
   readonly drop: number;
   readonly layers: readonly LayerProof[];
 }
@@ -57,14 +61,16 @@ export async function compareFiles(
 async function compareModels(
   float: LoadedModel,
   quantized: LoadedModel,
-  { rows, labels, progress }: ProofOptions,
+  { rows, labels, task, progress }: ProofOptions,
 ): Promise<Omit<Proof, 'layers'>> {
   const comparison = new Comparison();
+  const pairs = task === 'sentence-embedding' ? new EmbeddingComparison() : undefined;
   let floatRight = 0;
   let quantizedRight = 0;
   for (const [i, row] of rows.entries()) {
     const [expected, actual] = await Promise.all([float.answer(row), quantized.answer(row)]);
     comparison.add(expected, actual);
+    pairs?.add(expected.values, actual.values);
     if (labels) {
       if (expected.choices[0] === labels[i]) floatRight++;
       if (actual.choices[0] === labels[i]) quantizedRight++;
@@ -73,8 +79,10 @@ async function compareModels(
   }
   const { sqnrDb, agreement } = comparison;
   const accuracy = labels && { float: floatRight / rows.length, quantized: quantizedRight / rows.length };
-  const drop = 100 * (accuracy ? accuracy.float - accuracy.quantized : 1 - agreement);
-  return { runtime: quantized.runtime, samples: rows.length, sqnrDb, agreement, accuracy, drop };
+  const embeddings = pairs?.result();
+  const drop = dropOf({ agreement, accuracy: accuracy && [accuracy.float, accuracy.quantized], embeddings });
+  const found = { runtime: quantized.runtime, samples: rows.length, sqnrDb, agreement, accuracy, drop };
+  return embeddings === undefined ? found : { ...found, embeddings };
 }
 
 /** Rows that the hidden states are compared on: few, as they have hundreds of values a token. */

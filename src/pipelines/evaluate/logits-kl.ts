@@ -24,8 +24,11 @@ export function outputKinds(
   });
 }
 
+/** Tasks whose outputs are no logits of choices. */
+const WITHOUT_CHOICE: ReadonlySet<Task> = new Set(['features', 'sentence-embedding', 'replaced-tokens']);
+
 function kindOf({ type }: Node, task: Task | undefined): OutputKind | undefined {
-  if (task === 'features' || task === 'replaced-tokens') return undefined;
+  if (task !== undefined && WITHOUT_CHOICE.has(task)) return undefined;
   if (type.shape.length === 2) return task === 'qa' ? 'span' : 'choice';
   return task !== undefined && task !== 'qa' && type.shape.length === 3 ? 'token-choices' : undefined;
 }

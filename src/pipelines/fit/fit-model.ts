@@ -13,7 +13,7 @@ import { foldConstants } from '../../passes/fold-constants.ts';
 import { fuseLinear } from '../../passes/fuse-linear.ts';
 import { fittedPasses, type Target } from '../../passes/index.ts';
 import { splitEmbedding, splitEmbeddings } from '../../passes/split-embedding.ts';
-import { isAllowed } from '../evaluate/drop.ts';
+import { isAllowed, lossName } from '../evaluate/drop.ts';
 import { type RowReader, rowReader } from '../evaluate/row-reader.ts';
 import { NO_SAMPLES, type SampleSets, takeSamples } from '../evaluate/sample-sets.ts';
 import { type FitSubject, fitWithin, measureCandidate } from './candidates.ts';
@@ -151,8 +151,7 @@ function countRefitted(before: Graph, after: Graph): number {
 
 function failuresOf(heldOut: HeldOut | undefined, maxDrop: number | undefined): string[] {
   if (maxDrop === undefined || heldOut === undefined || isAllowed(heldOut.drop, maxDrop)) return [];
-  const what = heldOut.accuracy ? 'accuracy' : 'agreement';
-  return [`--max-drop ${maxDrop}: ${what} fell by ${heldOut.drop.toFixed(2)} points`];
+  return [`--max-drop ${maxDrop}: ${lossName(heldOut)} fell by ${heldOut.drop.toFixed(2)} points`];
 }
 
 /** The same model over another graph of the same inputs and outputs. */

@@ -30,12 +30,13 @@ export function measureHeldOut(
     const options = { ...onnx.defaults, name: 'model.onnx' };
     const [a, b] = [await write(onnx.write(original, options)), await write(onnx.write(changed, options))];
     const comparison = await compareFiles(a, b, original, { ...feeds, rows: proof, labels, progress });
-    const { agreement, sqnrDb, accuracy, drop } = comparison;
+    const { agreement, sqnrDb, accuracy, embeddings, drop } = comparison;
     return {
       samples: proof.length,
       agreement,
       sqnrDb,
       accuracy: accuracy && { original: accuracy.float, changed: accuracy.quantized },
+      ...(embeddings && { embeddings }),
       drop,
     };
   });

@@ -1,4 +1,5 @@
 import type { TokenizerFiles } from '../../formats/tokenizer-files.ts';
+import type { EmbeddingAgreement } from '../../metrics/embeddings.ts';
 import type { OpenedModel } from '../../opened/opened-model.ts';
 import type { EvidenceOptions } from '../../options/evidence.ts';
 import type { PassChoice } from '../../options/passes.ts';
@@ -81,7 +82,9 @@ export interface HeldOut {
   readonly sqnrDb: number;
   /** The share of right answers, 0 … 1; undefined without labels. */
   readonly accuracy: { readonly original: number; readonly changed: number } | undefined;
-  /** Loss that --max-drop limits, in percentage points of accuracy, or of agreement without labels. */
+  /** Agreement of sentence embeddings; undefined for models that give none. */
+  readonly embeddings?: EmbeddingAgreement;
+  /** Loss that --max-drop limits, in percentage points: see `dropOf`. */
   readonly drop: number;
 }
 

@@ -16,7 +16,7 @@ import { selectPasses, type Target } from '../../passes/index.ts';
 
 /** Options of `inspect`. */
 export interface InspectOptions
-  extends Pick<ModelOptions, 'task'>,
+  extends Pick<ModelOptions, 'task' | 'base'>,
     ShapeOptions,
     Pick<PassOptions, 'passes'>,
     ObserveOptions {
@@ -105,9 +105,9 @@ export async function inspect(options: InspectOptions): Promise<InspectResult> {
  * The outline of the graph as the source stores it: `raise` leaves floats in places of quantized files, and a picture
  * is to show how they are stored.
  */
-async function storedOutline(graph: Graph, { source, target, passes }: InspectOptions): Promise<GraphOutline> {
+async function storedOutline(graph: Graph, { source, base, target, passes }: InspectOptions): Promise<GraphOutline> {
   if (target !== undefined || passes !== undefined) return outlineOf(graph, { ranges: true });
-  const opened = await openSource(source);
+  const opened = await openSource(source, { base });
   if (opened.yields !== 'graph') {
     opened.checkpoint.close();
     return outlineOf(graph, { ranges: true });

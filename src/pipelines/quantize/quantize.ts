@@ -23,6 +23,7 @@ import { changeFunction } from '../fit/change-function.ts';
 import type { ChangedModel, FitReport } from '../fit/types.ts';
 import { writtenResult } from '../fit/written-result.ts';
 import { allOrNothing } from '../write/all-or-nothing.ts';
+import { logitsWarnings } from '../write/outputs.ts';
 import { targetOf, type WritePlan, writePlans } from '../write/plans.ts';
 import { prepare } from '../write/prepare.ts';
 import { vocabularyWarnings } from '../write/vocabulary.ts';
@@ -69,7 +70,10 @@ export async function quantize(options: QuantizeOptions): Promise<QuantizeResult
       }
       return files;
     });
-    const result = writtenResult(options.source, changed, results, { run, warnings });
+    const result = writtenResult(options.source, changed, results, {
+      run,
+      warnings: [...warnings, ...logitsWarnings(changed.model, targets, writing)],
+    });
     return { ...result, warnings: [...result.warnings, ...dropWarnings(options.maxDrop, fit)] };
   } finally {
     opened.close();
@@ -129,7 +133,6 @@ async function quantizeTo(
   const { target: format } = plan;
   const { shape, writing, quantization, outline, dumpRecipe } = request;
   const { scheme, target = 'cpu' } = quantization;
-  const { softmax } = writing;
   const profile = targetNamed(target, format);
   const passes = scheme === 'f16' ? request.passes : request.passes.before(passesFor(format, scheme));
   const source = model.build(format, shape);
@@ -151,7 +154,7 @@ async function quantizeTo(
   };
   return withFolder(async (scratch) => {
     const prepared = await run.stopwatch.time('calibrationMs', () =>
-      prepare(model, format, { shape, passes, softmax, run, statistics: calibration.collector() }),
+      prepare(model, format, { shape, passes, writing, run, statistics: calibration.collector() }),
     );
     const writer = new Writer(job, prepared, scratch);
     if (scheme === 'f16') return writer.writeHalves();

@@ -4,7 +4,7 @@ import { constantBytes } from '../../ir/text.ts';
 import { unobserved, within } from '../../options/run.ts';
 import { hasWeight, type SettingsMap } from '../../quantization/settings.ts';
 import { compareFiles, compareLayers, type Proof, type ProofOptions } from '../evaluate/compare-files.ts';
-import { isAllowed } from '../evaluate/drop.ts';
+import { isAllowed, lossName } from '../evaluate/drop.ts';
 import { fitProperties } from '../fit/change-function.ts';
 import { exportGraph } from '../write/export-graph.ts';
 import { type Prepared, prepare } from '../write/prepare.ts';
@@ -179,8 +179,7 @@ export class Writer {
     const shape = twinShape(graph, plan.target, model);
     if (shape === undefined) return graph;
     const { passes, writing } = request;
-    const { softmax } = writing;
-    const options = { shape, passes, softmax, run: unobserved(run), statistics: calibration.replay() };
+    const options = { shape, passes, writing, run: unobserved(run), statistics: calibration.replay() };
     this.#twin ??= (await prepare(model, plan.target, options)).graph;
     return this.#twin;
   }
@@ -228,9 +227,7 @@ export class Writer {
     const size = written.files.reduce((sum, file) => sum + file.size, 0);
     const failures: string[] = [];
     if (maxDrop !== undefined && proof && !isAllowed(proof.drop, maxDrop)) {
-      failures.push(
-        `--max-drop ${maxDrop}: ${proof.accuracy ? 'accuracy' : 'agreement'} fell by ${proof.drop.toFixed(2)} points`,
-      );
+      failures.push(`--max-drop ${maxDrop}: ${lossName(proof)} fell by ${proof.drop.toFixed(2)} points`);
     }
     if (maxSize !== undefined && size > maxSize) failures.push(`--max-size ${maxSize}: the file has ${size} bytes`);
     return {

@@ -1,5 +1,6 @@
 import { listNames, MbertError } from '../../errors.ts';
 import { readF32, type Tensor } from '../../ir/tensor.ts';
+import { type EmbeddingAgreement, EmbeddingComparison } from '../../metrics/embeddings.ts';
 import { ErrorSums } from '../../metrics/error-sums.ts';
 import { argmaxRows } from '../../metrics/metrics.ts';
 import {
@@ -30,6 +31,8 @@ export interface OutputsOptions {
 export interface OutputsResult {
   readonly outputs: readonly OutputAgreement[];
   readonly agreement: number | null;
+  /** Undefined for models that give no sentence embeddings, and without a reference. */
+  readonly embeddings: EmbeddingAgreement | undefined;
   readonly metrics: TaskMetrics | null;
   /** Names of the model's outputs that have NaN or infinity in them. */
   readonly broken: readonly string[];
@@ -45,6 +48,7 @@ export async function compareOutputs(
   const pairs = reference ? pairOutputs(reference, model) : [];
   const sums = pairs.map((pair) => new OutputSums(pair, task));
   const comparison = new Comparison();
+  const embeddings = reference && task === 'sentence-embedding' ? new EmbeddingComparison() : undefined;
   const predictions = { model: [] as Prediction[], reference: [] as Prediction[] };
   const answers = { model: [] as number[], reference: [] as number[] };
   const broken = new Set<string>();
@@ -58,6 +62,7 @@ export async function compareOutputs(
     if (expected) {
       const expectedAnswer = answerOf(task, expected, row, inputs.mask);
       comparison.add(expectedAnswer, answer);
+      embeddings?.add(expectedAnswer.values, answer.values);
       answers.model.push(answer.values[0] as number);
       answers.reference.push(expectedAnswer.values[0] as number);
       predictions.reference.push(predict(expectedAnswer, row, expected, inputs.labels));
@@ -67,11 +72,12 @@ export async function compareOutputs(
   }
   const outputs = sums.map((sum) => sum.result());
   // One number is no choice: a regression agrees as far as its answers rise and fall together.
-  const isRegression = outputs.length === 1 && outputs[0]?.agreement === null;
+  const isRegression = outputs.length > 0 && outputs.every((output) => output.agreement === null);
   const agreement = isRegression ? pearson(answers.reference, answers.model) : comparison.agreement;
   return {
     outputs,
     agreement: reference ? agreement : null,
+    embeddings: embeddings?.result(),
     metrics: inputs.labels ? metricsOf(inputs.labels, predictions.model, reference && predictions.reference) : null,
     broken: [...broken],
   };

@@ -1,4 +1,5 @@
 import type { LintResult } from '../../lint/lint-file.ts';
+import type { EmbeddingAgreement } from '../../metrics/embeddings.ts';
 import type { Task } from '../../models/index.ts';
 import type { TransferLosses } from '../evaluate/transfer.ts';
 
@@ -16,6 +17,8 @@ export interface VerifyResult {
    * regression Pearson's correlation of the answers. Null without `--against`.
    */
   readonly agreement: number | null;
+  /** Agreement of sentence embeddings; absent for models that give none, and without `--against`. */
+  readonly embeddings?: EmbeddingAgreement;
   /** Task metrics; null without labels. */
   readonly metrics: TaskMetrics | null;
   /** Comparison of inner values; null where it was not asked for or the graphs have no values in common. */
@@ -147,8 +150,8 @@ export interface Parting extends LayerError {
 export interface Drop {
   /** Percentage points that are lost. */
   readonly points: number;
-  /** The metric that is lost; agreement where there are no labels. */
-  readonly of: MetricName | 'agreement';
+  /** The metric that is lost; where there are no labels agreement, of sentence embeddings the ranks of similarities. */
+  readonly of: MetricName | 'agreement' | 'similarities';
   /** Limit of the loss (`--max-drop`); null where there is no gate. */
   readonly limit: number | null;
 }

@@ -167,6 +167,7 @@ async function measure(
       inputs: { data: inputs.data, samples: inputs.rows.length, seed: inputs.seed, paddedTo: length ?? null },
       outputs: compared.outputs,
       agreement: compared.agreement,
+      ...(compared.embeddings && { embeddings: compared.embeddings }),
       metrics: compared.metrics,
       layers,
       transfer,
@@ -210,6 +211,7 @@ const OUTPUTS: { readonly [T in Task]: { readonly axes: number; readonly names?:
   'multiple-choice': { axes: 2 },
   pretraining: { axes: 3, names: ['prediction_logits'] },
   'replaced-tokens': { axes: 2 },
+  'sentence-embedding': { axes: 2, names: ['sentence_embedding'] },
   features: { axes: 3 },
 };
 
@@ -281,10 +283,13 @@ function foldedStudent(student: Side, teacher: Side): string[] {
   return [`${student.path}: its norms are folded, so its feature maps are in other units than the teacher's`];
 }
 
-function dropOf({ metrics, agreement }: OutputsResult, limit: number | undefined): Drop {
+function dropOf({ metrics, agreement, embeddings }: OutputsResult, limit: number | undefined): Drop {
   const of = metrics?.primary;
-  const [from, to] = of ? [metrics?.against?.[of], metrics?.model[of]] : [1, agreement ?? 0];
-  return { points: 100 * ((from ?? 0) - (to ?? 0)), of: of ?? 'agreement', limit: limit ?? null };
+  const similarities = embeddings?.similarities ?? null;
+  const measured = similarities ?? agreement ?? 0;
+  const [from, to] = of ? [metrics?.against?.[of], metrics?.model[of]] : [1, measured];
+  const unlabelled = similarities === null ? 'agreement' : 'similarities';
+  return { points: 100 * ((from ?? 0) - (to ?? 0)), of: of ?? unlabelled, limit: limit ?? null };
 }
 
 function failuresOf({ broken }: OutputsResult, drop: Drop | null): string[] {

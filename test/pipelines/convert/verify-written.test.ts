@@ -134,6 +134,22 @@ return logits: logits`);
     expect(result.outputs[0]?.limit).toBeCloseTo(4 * 5e-2, 9);
   });
 
+  test('is judged by its tokens, not by padding behind them', async () => {
+    const tokens = (padding: string) =>
+      graphOf(`graph g (input_ids: i64[batch, sequence], attention_mask: i64[batch, sequence])
+  words = gather(table f32[6, 2] {3, 1, -2, 0, 0, 1, 1, 0, 4, -4, 0, 2}, input_ids)
+  ones = cast(attention_mask) {to: f32}
+  absent = sub(one f32[] {1}, ones)
+  scaled = mul(absent, off f32[] {${padding}})
+  column = reshape(scaled) {shape: [batch, sequence, 1]}
+  logits = add(words, column)
+return logits: logits`);
+    const { result } = await verified({ reference: tokens('0'), file: tokens('7') });
+    expect(result.outputs[0]).toMatchObject({ maxAbsError: 0, agreement: 1 });
+    const { result: wrong } = await verified({ reference: tokens('0'), file: tokens('7'), error: () => 0.01 });
+    expect(wrong.ok).toBe(false);
+  });
+
   test('agrees in the share of rows whose largest value is at the same place', async () => {
     // 16 rows in eleven runs; the first row of one run gets another class.
     const { result } = await verified({ error: (run) => (run === 3 ? 100 : 0) });

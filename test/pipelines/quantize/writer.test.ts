@@ -46,12 +46,13 @@ async function write({ maxDrop, maxSize, scan }: Wanted, more: Partial<DecideOpt
   };
   const run = startRun({});
   const passes = passChoice({ passes: 'none' });
+  const writing = writingOf({}, path, 'onnx');
   const job: QuantizeJob = {
     request: {
       source: 'chain',
       shape: {},
       passes,
-      writing: writingOf({}, path, 'onnx'),
+      writing,
       evidence: evidenceOf({ maxDrop }, 128),
       quantization: { scheme: 'int8', scan },
       dumpRecipe: undefined,
@@ -68,7 +69,7 @@ async function write({ maxDrop, maxSize, scan }: Wanted, more: Partial<DecideOpt
     run,
   };
   return withFolder(async (scratch) => {
-    const prepared = await prepare(model, 'onnx', { shape: {}, passes, softmax: false, run });
+    const prepared = await prepare(model, 'onnx', { shape: {}, passes, writing, run });
     const writer = new Writer(job, prepared, scratch);
     return writer.writeDecision(await decide(prepared.graph, options), options);
   });

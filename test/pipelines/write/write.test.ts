@@ -8,7 +8,7 @@ import { type RunOptions, startRun } from '../../../src/options/run.ts';
 import { type Writing, writingOf } from '../../../src/options/writing.ts';
 import { bytesOf, exportGraph } from '../../../src/pipelines/write/export-graph.ts';
 import { targetOf, writePlans } from '../../../src/pipelines/write/plans.ts';
-import { addSoftmax, countCalls, prepare } from '../../../src/pipelines/write/prepare.ts';
+import { countCalls, prepare } from '../../../src/pipelines/write/prepare.ts';
 import { twinShape } from '../../../src/pipelines/write/twin.ts';
 import { writeModel } from '../../../src/pipelines/write/write-model.ts';
 import { graphOf } from '../../core.ts';
@@ -114,7 +114,8 @@ describe('a graph is prepared', () => {
   ) {
     const { softmax = false, model, ...passes } = options;
     const run = startRun({});
-    const found = await prepare(modelOf(TEXT, model), target, { shape: {}, passes: passChoice(passes), softmax, run });
+    const writing = { softmax, outputs: undefined };
+    const found = await prepare(modelOf(TEXT, model), target, { shape: {}, passes: passChoice(passes), writing, run });
     return { ...found, outputs: found.graph.outputs.map(({ name }) => name), ops: opsOf(found.graph) };
   }
   const opsOf = (graph: Graph) => graph.nodes().flatMap(({ op }) => (op === 'input' || op === 'constant' ? [] : [op]));
@@ -157,7 +158,8 @@ describe('a graph is prepared', () => {
       });
     }
     for (const task of [undefined, 'token-classification'] as const) {
-      expect(() => addSoftmax(graphOf(TEXT), task)).not.toThrow();
+      const { outputs } = await prepared('tflite', { softmax: true, model: { task } });
+      expect(outputs).toEqual(['probability', 'probability']);
     }
   });
 
@@ -227,7 +229,7 @@ describe('a written model', () => {
     const prepared = await prepare(model, 'onnx', {
       shape: {},
       passes: passChoice({ passes: 'none' }),
-      softmax: false,
+      writing: writingOf({}, name, 'onnx'),
       run,
     });
     const plan = { target: 'onnx', path: join(folder, 'new', name) } as const;

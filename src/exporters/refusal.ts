@@ -13,10 +13,7 @@ const WAYS_OUT: readonly (readonly [operator: RegExp, hint: string])[] = [
   [/Quantize|Integer$|^QLinear/, 'convert the float model and quantize with mbert'],
   [/^(?:Loop|If|Scan|WHILE|IF|While)$/, 'export without control flow'],
   [/^CUSTOM/, 'convert with builtin operators only, without SELECT_TF_OPS'],
-  [
-    /^(?:Shape|Range|SHAPE|RANGE|Attention|Trilu|CumSum)$/,
-    "export with attn_implementation='eager', or with fixed sizes",
-  ],
+  [/^(?:Shape|Range|SHAPE|RANGE|Attention|Trilu)$/, "export with attn_implementation='eager', or with fixed sizes"],
 ];
 
 const WAY_OUT = 'convert the checkpoint that the model was exported from';

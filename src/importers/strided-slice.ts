@@ -1,4 +1,4 @@
-import type { Dim, Shape } from '../ir/shape.ts';
+import { type Dim, limitedDim, type Shape } from '../ir/shape.ts';
 
 /** Masks of TensorFlow: bit i speaks of entry i of begin, end and strides. */
 export interface SliceMasks {
@@ -52,7 +52,7 @@ export function planStridedSlice(
     if (has(masks.shrink)) {
       cuts.push({ axis, start, end: start + 1 });
     } else {
-      const stop = has(masks.end) ? size : endOf(end[i] as Dim, size);
+      const stop = has(masks.end) ? size : endOf(end[i] as Dim, size, start);
       if (stop === null || (start !== 0 && typeof stop !== 'number')) return null;
       if (typeof stop === 'number' && stop <= start) return null;
       if (start !== 0 || stop !== size) cuts.push({ axis, start, end: stop });
@@ -75,10 +75,14 @@ function clamp(start: Dim, size: Dim): number | null {
   return Math.min(Math.max(start < 0 ? start + size : start, 0), size);
 }
 
-/** End of a slice. Of a symbolic size it is known only at its whole length or where it is cut to a number. */
-function endOf(end: Dim, size: Dim): Dim | null {
+/**
+ * End of a slice. Of a symbolic size it is known only at its whole length or where it is cut to a number, which may be
+ * beyond the size; one element is taken to be there.
+ */
+function endOf(end: Dim, size: Dim, start: number): Dim | null {
   if (end === size) return size;
   if (typeof end !== 'number') return end;
   if (typeof size === 'number') return clamp(end, size);
-  return end >= 0 ? end : null;
+  if (end === start + 1) return end;
+  return start === 0 && end > 0 ? limitedDim(size, end) : null;
 }

@@ -133,5 +133,13 @@ function bindings(source: GraphSource, target: Target, shapes: ShapeOptions, len
   bind('sequence-length', shape.at(-1), shapes.sequenceLength, length);
   if (shape.length > 1) bind('batch', shape[0], shapes.batch, target === 'tflite' ? 1 : 'dynamic');
   if (shape.length > 2) bind('choices', shape[1], shapes.choices, 'dynamic');
+  // Exporters may name the sizes of each input anew: what the first one has at the same place, the others have.
+  for (const input of source.graph.inputs.slice(1)) {
+    input.type.shape.forEach((dim, axis) => {
+      const like = shape[axis === input.type.shape.length - 1 && axis > 0 ? shape.length - 1 : axis];
+      const size = typeof like === 'string' ? bound[like] : undefined;
+      if (typeof dim === 'string' && size !== undefined) bound[dim] ??= size;
+    });
+  }
   return bound;
 }

@@ -4,8 +4,9 @@ import { evaluateNode } from '../../ir/evaluate.ts';
 import type { Constant, Graph, Node } from '../../ir/graph.ts';
 import { isFloat } from '../../ir/op.ts';
 import { type AttrsOf, type OpName, opDef } from '../../ir/ops/index.ts';
-import { type Dim, isStatic, limitOf, type Shape, sizeOf } from '../../ir/shape.ts';
-import { convertTensor, type DType, integerTensor, scalarTensor, type Tensor, tensorOf } from '../../ir/tensor.ts';
+import { isStatic, limitOf, type Shape, sizeOf } from '../../ir/shape.ts';
+import { convertTensor, type DType, scalarTensor, type Tensor, tensorOf } from '../../ir/tensor.ts';
+import { countedNode, sizesNode } from './counted.ts';
 import { numberOf, type Size, sameSize, sizeOfDim } from './sizes.ts';
 import {
   asList,
@@ -200,7 +201,7 @@ export class GraphImport {
   #numbers(value: ListValue | IndexValue): Node {
     const listed = this.#listed(value);
     if (listed) return listed;
-    return value.kind === 'index' ? this.node(this.#grid(value)) : this.#unknown('Shape', [], value);
+    return value.kind === 'index' ? this.node(this.#grid(value)) : sizesNode(this.graph, value);
   }
 
   /** Numbers as a constant, where they are few and no symbol has a part in them. */
@@ -216,30 +217,8 @@ export class GraphImport {
     if (number !== null) return this.#filled(value, number);
     const listed = this.#listed(value);
     if (listed) return nodeValue(listed);
-    return this.#counted(value) ?? nodeValue(this.#unknown('Range', [], value));
-  }
-
-  /** offset + Σ strides[k] · range(shape[k]) along axis k; null where these are no numbers, or a size no dimension. */
-  #counted({ dtype, shape, offset, strides }: IndexValue): NodeValue | null {
-    const dims = dimsOf(shape);
-    const first = numberOf(offset);
-    const steps = strides.map(numberOf);
-    if (dims === null || first === null || steps.includes(null)) return null;
-    const to = dtype === 'i32' ? 'i32' : 'i64';
-    const scalar = (number: number) => this.graph.constant(integerTensor(to, [number], []));
-    let total: Node | undefined;
-    for (const [axis, step] of steps.entries()) {
-      if (step === 0) continue;
-      const counted = this.graph.add('range', [], { end: dims[axis] as Dim, to });
-      const along = this.graph.add('reshape', [counted], {
-        shape: [dims[axis] as Dim, ...dims.slice(axis + 1).map(() => 1)],
-      });
-      const part = step === 1 ? along : this.graph.add('mul', [along, scalar(step as number)]);
-      total = total === undefined ? part : this.graph.add('add', [total, part]);
-    }
-    if (total === undefined) return null;
-    if (first !== 0) total = this.graph.add('add', [total, scalar(first)]);
-    return nodeValue(dtype === to ? total : this.graph.add('cast', [total], { to: dtype }), shape);
+    const counted = countedNode(this.graph, value);
+    return nodeValue(counted ?? this.#unknown('Range', [], value), counted ? value.shape : undefined);
   }
 
   #unknown(op: string, inputs: readonly Value[], like: Value | undefined = undefined): Node {

@@ -191,7 +191,9 @@ function castTo(to: GraphImport, x: Value, dtype: DType, name: string): Value {
     const answer = isZero && integerResult('Equal', { ...isZero, dtype: 'i64' } as Value, zero);
     if (answer) return answer;
   }
-  if (x.kind === 'tensor') return { kind: 'tensor', tensor: convertTensor(x.tensor, dtype), name: x.name };
+  // Computed floats are f32 whatever the file calls them, but halves round.
+  const to32 = isFloat(dtype) && dtype !== 'f16' ? 'f32' : dtype;
+  if (x.kind === 'tensor') return { kind: 'tensor', tensor: convertTensor(x.tensor, to32), name: x.name };
   return to.elementwise('cast', [x], { to: dtype }, name);
 }
 

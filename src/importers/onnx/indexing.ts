@@ -258,6 +258,11 @@ function cutAlong(to: GraphImport, x: Value, { axis, start, end }: Cut, name: st
   const length = knownShape(x)[axis] as Size;
   const whole = numberOf(length);
   const first = placeOf(start, length);
+  const ending = lastOf(start, end, whole);
+  if (ending !== null && x.kind !== 'index') {
+    const places = listOf(Array.from({ length: ending }, (_, i) => constantSize(i - ending)));
+    return to.emit('gather', [x, places], { axis }, name);
+  }
   const from = numberOf(first) ?? notExpressible('a slice from a computed place');
   const begin = whole === null ? from : Math.min(from, whole);
   if (begin < 0) notExpressible('a slice from before the start');
@@ -276,6 +281,17 @@ function cutAlong(to: GraphImport, x: Value, { axis, start, end }: Cut, name: st
   }
   const bound = dimOf(stop) ?? notExpressible('a slice up to a size that is no product');
   return to.emit('slice', [x], { axis, start: begin, end: bound }, name);
+}
+
+/** Most elements at the end of an axis of unknown size that are looked up one by one. */
+const MAX_ENDING = 64;
+
+/** How many elements from the end of an axis of unknown size a slice takes; null for any other slice. */
+function lastOf(start: Size, end: Size, whole: number | null): number | null {
+  const [from, to] = [numberOf(start), numberOf(end)];
+  const isEnding =
+    whole === null && from !== null && from < 0 && from >= -MAX_ENDING && to !== null && to >= TO_THE_END;
+  return isEnding ? -from : null;
 }
 
 /** A place counted from the front; negative ones count from the end. */

@@ -204,19 +204,28 @@ function repeatedTo(to: GraphImport, x: Value, target: readonly Size[]): Value {
   return { ...grid, shape: target, strides: target.map((_, i) => grid.strides[i - missing] ?? ZERO) };
 }
 
-/** Reads Tile along axes of size 1; others would need a copy for each. */
+/** Reads Tile: an axis of size 1 is repeated, a longer one as a whole along an axis that is put before it for that. */
 export const tile: OperatorReader = (operation) => {
-  const { to } = operation;
-  const x = inputOf(operation, 0);
-  const sizes = knownShape(x);
+  const { to, name } = operation;
   const repeats = knownSizes(inputOf(operation, 1));
-  const target = sizes.map((dim, i) => {
-    const repeat = repeats[i] ?? ONE;
-    if (numberOf(repeat) === 1) return dim;
-    if (numberOf(dim) !== 1) notExpressible('Tile of an axis that is not of size 1');
-    return repeat;
-  });
-  return repeatedTo(to, x, target);
+  let x = inputOf(operation, 0);
+  const sizes = knownShape(x);
+  const isLong = (axis: number) => numberOf(repeats[axis] ?? ONE) !== 1 && numberOf(sizes[axis] as Size) !== 1;
+  x = repeatedTo(
+    to,
+    x,
+    sizes.map((dim, axis) => (isLong(axis) || numberOf(dim) !== 1 ? dim : (repeats[axis] ?? ONE))),
+  );
+  for (const [axis, dim] of sizes.entries()) {
+    if (!isLong(axis)) continue;
+    const shape = knownShape(x);
+    const repeat = repeats[axis] as Size;
+    const split = reshaped(to, x, shape.toSpliced(axis, 0, ONE), `${name}/split_${axis}`);
+    const copies = repeatedTo(to, split, shape.toSpliced(axis, 0, repeat));
+    const length = multiplySizes(repeat, dim) ?? notExpressible('the size of a large shape');
+    x = reshaped(to, copies, shape.with(axis, length), `${name}/joined_${axis}`);
+  }
+  return x;
 };
 
 export const constantOfShape: OperatorReader = (operation) => {

@@ -3,6 +3,32 @@ import { agreesWithOnnxRuntime, bytesOf, floats, IDS, scalar } from './operator-
 
 agreesWithOnnxRuntime([
   {
+    name: 'a weight of 4 bits that is stored as its product reads it',
+    opset: 21,
+    steps: [
+      ['DequantizeLinear', 'w s', 'd', { axis: { i: 1 } }],
+      ['MatMul', 'x d', 'y'],
+    ],
+    constants: {
+      w: tensorOf('i4', [4, 3], Uint8Array.of(0x21, 0xf3, 0x8e, 0x57, 0x06, 0x9d)),
+      s: tensorOf('f32', [3], Float32Array.of(0.5, 0.25, 0.125)),
+    },
+    ops: 'linear',
+  },
+  {
+    name: 'a product of two values that are quantized in the run',
+    steps: [
+      ['DynamicQuantizeLinear', 'x', 'q s z'],
+      ['Transpose', 'x', 't', { perm: { ints: [0, 2, 1] } }],
+      ['DynamicQuantizeLinear', 't', 'tq ts tz'],
+      ['MatMulInteger', 'q tq z tz', 'i'],
+      ['Cast', 'i', 'c', { to: { i: 1 } }],
+      ['Mul', 's ts', 'p'],
+      ['Mul', 'c p', 'y'],
+    ],
+    ops: 'dynamicRound transpose dynamicRound matmul',
+  },
+  {
     name: 'QuantizeLinear and DequantizeLinear',
     steps: [
       ['QuantizeLinear', 'x s z', 'q'],

@@ -1,3 +1,4 @@
+import { tensorOf } from '../../../src/ir/tensor.ts';
 import { agreesWithOnnxRuntime, floats, IDS, int, ints, scalar } from './operator-rows.ts';
 
 const AXIS = { axes: { ints: [-1] } };
@@ -51,6 +52,71 @@ agreesWithOnnxRuntime([
       ['Relu', 'd', 'y'],
     ],
     ops: 'relu',
+  },
+  {
+    name: 'mean and deviation of a norm',
+    constants: { g: floats([4]), b: floats([4], 2) },
+    steps: [
+      ['LayerNormalization', 'x g b', 'n m d'],
+      ['Mul', 'n d', 'p'],
+      ['Add', 'p m', 'y'],
+    ],
+    ops: 'layerNorm mean sub mul mean add rsqrt mul add',
+  },
+  {
+    name: 'nodes that come before what they read',
+    steps: [
+      ['Relu', 'e', 'y'],
+      ['Erf', 'x', 'e'],
+    ],
+    ops: 'erf relu',
+  },
+  { name: 'ReduceL2', steps: [['ReduceL2', 'x', 'y', AXIS]], ops: 'mul sum sqrt' },
+  { name: 'ReduceSumSquare', steps: [['ReduceSumSquare', 'x', 'y', AXIS]], ops: 'mul sum' },
+  {
+    name: 'ReduceSum over the tokens of a mask',
+    inputs: IDS,
+    constants: { axis: ints(1) },
+    steps: [
+      ['ReduceSum', 'x axis', 's', { keepdims: { i: 0 } }],
+      ['Cast', 's', 'y', { to: { i: 1 } }],
+    ],
+    ops: 'sum reshape cast',
+  },
+  { name: 'GlobalAveragePool', steps: [['GlobalAveragePool', 'x', 'y']], ops: 'mean' },
+  {
+    name: 'a fill that is no whole number, as integers',
+    constants: { shape: ints(1) },
+    steps: [
+      ['ConstantOfShape', 'shape', 'f', { value: { t: tensorOf('f32', [1], Float32Array.of(2.7)) } }],
+      ['Cast', 'f', 'i', { to: { i: 7 } }],
+      ['Cast', 'i', 'c', { to: { i: 1 } }],
+      ['Mul', 'x c', 'y'],
+    ],
+    ops: 'mul',
+  },
+  {
+    name: 'fills that are divided as floats',
+    constants: { shape: ints(1) },
+    steps: [
+      ['ConstantOfShape', 'shape', 'a', { value: { t: tensorOf('f32', [1], Float32Array.of(1)) } }],
+      ['ConstantOfShape', 'shape', 'b', { value: { t: tensorOf('f32', [1], Float32Array.of(4)) } }],
+      ['Div', 'a b', 'c'],
+      ['Mul', 'x c', 'y'],
+    ],
+    ops: 'mul',
+  },
+  {
+    name: 'a 64-bit integer that no f32 holds',
+    inputs: IDS,
+    constants: { zero: int(0), large: int(16777217), near: int(16777210) },
+    steps: [
+      ['Mul', 'x zero', 'z'],
+      ['Add', 'z large', 'a'],
+      ['Sub', 'a near', 'd'],
+      ['Cast', 'd', 'y', { to: { i: 1 } }],
+    ],
+    ops: 'mul add sub cast',
   },
   { name: 'Gelu', opset: 20, steps: [['Gelu', 'x', 'y']], ops: 'gelu' },
   { name: 'Gelu by tanh', opset: 20, steps: [['Gelu', 'x', 'y', { approximate: { s: 'tanh' } }]], ops: 'gelu' },

@@ -1,5 +1,5 @@
 import { MbertError } from '../errors.ts';
-import { Graph, type Node } from './graph.ts';
+import { type Call, Graph, type Node } from './graph.ts';
 import type { Attr, Attrs } from './op.ts';
 import { opDef } from './ops/index.ts';
 import { type Dim, product, type Shape } from './shape.ts';
@@ -48,11 +48,26 @@ export function copyNode(
   for (const [key, value] of Object.entries(node.attrs as Attrs)) attrs[key] = bindAttr(key, value, bindings);
   if (node.op === 'cast' && indexType && isIndex(node.attrs.to)) attrs['to'] = indexType;
   const copied = node.inputs.map((input) => copies.get(input) as Node);
-  const inputs = opDef(node.op).tokens === 'elementwise' ? asOneIndexType(copy, copied) : copied;
+  const inputs = withIndexType(copy, node, copied, indexType);
   const made = copy.add(node.op, inputs, attrs as never, node.name);
   const type: TensorType = node.type;
   if (type.quant) copy.setType(made, { ...type, shape: made.type.shape });
   return made;
+}
+
+/** Constants of integers take the type of those of the run: what meets them, and tables of numbers that are looked up. */
+function withIndexType(
+  copy: Graph,
+  node: Call,
+  copied: readonly Node[],
+  indexType: CopyOptions['indexType'],
+): readonly Node[] {
+  const [table, ...indices] = copied;
+  if (opDef(node.op).tokens === 'elementwise') return asOneIndexType(copy, copied);
+  if (node.op !== 'gather' || indexType === undefined || table?.op !== 'constant' || !isIndex(table.type.dtype)) {
+    return copied;
+  }
+  return [copy.constant(convertTensor(table.tensor, indexType), table.name), ...indices];
 }
 
 /** Integers that meet integers of the run take their type. */

@@ -1,8 +1,8 @@
 import type { Constant, Graph, Node } from '../../ir/graph.ts';
 import { any, either, op, type Pattern, scalar, scalarOf, weight } from '../../ir/match.ts';
 import { rewrite } from '../../ir/pass.ts';
-import { axisOf, sameShape } from '../../ir/shape.ts';
-import { shortestDecimal } from '../../ir/tensor.ts';
+import { axisOf, sameShape, sizeOf } from '../../ir/shape.ts';
+import { shortestDecimal, tensorOf } from '../../ir/tensor.ts';
 import { moduleOf } from './names.ts';
 
 /** The mean over the last axis, which stays with size 1. */
@@ -24,21 +24,23 @@ const inverse = either(op('rsqrt', [guarded]), op('div', [scalar(1), deviation])
 const gamma = weight('gamma');
 const beta = weight('beta');
 
+const scaledNormal = op('mul', [either(op('div', [centred, deviation]), op('mul', [centred, inverse])), gamma]);
+
 /** (x - mean) / deviation ∘ gamma + beta, as torch computes it. */
-const normalThenScale = op('add', [
-  op('mul', [either(op('div', [centred, deviation]), op('mul', [centred, inverse])), gamma]),
-  beta,
-]);
+const normalThenScale = op('add', [scaledNormal, beta]);
 
 /** x∘s + (beta - mean∘s) with s = gamma / deviation, as TensorFlow's batch_normalization computes it. */
 const scale = op('mul', [inverse, gamma]);
 const scaleThenShift = op('add', [op('mul', [x, scale]), op('sub', [beta, op('mul', [meanOf(x), scale])])]);
 
-interface Found {
+interface FoundScaled {
   readonly x: Node;
   readonly gamma: Constant;
-  readonly beta: Constant;
   readonly epsilon: Constant;
+}
+
+interface Found extends FoundScaled {
+  readonly beta: Constant;
 }
 
 export const raiseLayerNorm = rewrite({
@@ -47,6 +49,20 @@ export const raiseLayerNorm = rewrite({
   keeps: 'values',
   pattern: either(normalThenScale, scaleThenShift) as Pattern<Found>,
   replace: layerNorm,
+});
+
+/** What ModernBERT has: no beta. It runs behind the pass that finds one. */
+export const raiseLayerNormWithoutBias = rewrite({
+  name: 'raise-layer-norm-without-bias',
+  summary: '(x - mean) / sqrt(variance + epsilon) * gamma  ->  layerNorm(x, gamma, 0)',
+  keeps: 'values',
+  pattern: scaledNormal as Pattern<FoundScaled>,
+  replace(graph, found, root) {
+    const { shape } = found.gamma.type;
+    const zeros = tensorOf('f32', shape as readonly number[], new Float32Array(sizeOf(shape as readonly number[])));
+    const module = moduleOf(found.gamma, root.name);
+    return layerNorm(graph, { ...found, beta: graph.constant(zeros, `${module}.bias`) }, root);
+  },
 });
 
 function layerNorm(graph: Graph, found: Found, root: Node): Node | string {

@@ -20,6 +20,8 @@ export interface DiffSide {
   readonly graph: Graph;
   /** With symbols for all that is not fixed. */
   readonly reference: Graph;
+  /** Of a checkpoint: the same for a known length, where families compute in other ways. Undefined for one that is too long. */
+  readonly atLength?: (sequenceLength: number) => Graph | undefined;
   /** What is said of the whole model by any format: labels, vocabulary, task. */
   readonly meaning: ReadonlyMap<string, string>;
   /** What this format says besides: opset, producer. */
@@ -51,7 +53,11 @@ export async function openSide(path: string, task: Task | undefined): Promise<Di
       ['lower case', String(lowerCase)],
     ]);
     const [graph, reference] = [model.build('onnx'), model.reference()];
-    return { path, format: 'checkpoint', graph, reference, meaning, facts, fileBytes, warnings, close };
+    const atLength = (sequenceLength: number) =>
+      sequenceLength > model.maxPositions
+        ? undefined
+        : model.build('onnx', { batch: 'dynamic', sequenceLength, choices: 'dynamic' });
+    return { path, format: 'checkpoint', graph, reference, atLength, meaning, facts, fileBytes, warnings, close };
   } catch (cause) {
     checkpoint.close();
     throw cause;

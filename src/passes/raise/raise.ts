@@ -6,7 +6,7 @@ import { raiseAttentionMask } from './attention-mask.ts';
 import { raiseDuplicates } from './duplicates.ts';
 import { raiseExpand } from './expand.ts';
 import { raiseGeluByErf, raiseGeluByTanh } from './gelu.ts';
-import { raiseLayerNorm } from './layer-norm.ts';
+import { raiseLayerNorm, raiseLayerNormWithoutBias } from './layer-norm.ts';
 import { raiseLayout } from './layout.ts';
 import { raiseLinear } from './linear.ts';
 import { raiseNeutral } from './neutral.ts';
@@ -36,6 +36,7 @@ export const raisePasses: readonly Pass[] = [
   raiseLinear,
   raiseSums,
   raiseLayerNorm,
+  raiseLayerNormWithoutBias,
   raiseNoNorm,
   raiseGeluByErf,
   raiseGeluByTanh,

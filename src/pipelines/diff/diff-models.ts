@@ -168,8 +168,14 @@ function levelOf(a: DiffSide, b: DiffSide, requested: 'raw' | 'raised' | undefin
   });
 }
 
+/** A checkpoint's graph for the length that the other side has fixed. */
+function referenceBeside(side: DiffSide, other: DiffSide): Graph {
+  const length = other.reference.inputs[0]?.type.shape.at(-1);
+  return (typeof length === 'number' ? side.atLength?.(length) : undefined) ?? side.reference;
+}
+
 async function graphsOf(a: DiffSide, b: DiffSide, level: ModelDiff['level']): Promise<{ a: Graph; b: Graph }> {
-  if (level === 'raised') return normalizeBoth(a.reference, b.reference);
+  if (level === 'raised') return normalizeBoth(referenceBeside(a, b), referenceBeside(b, a));
   if (level === 'raw') return { a: a.graph, b: b.graph };
   // Graph text was printed by `inspect`, which finds high-level ops first; a checkpoint's graph has no others.
   for (const { format, graph } of [a, b]) if (format !== 'text' && format !== 'checkpoint') await raise(graph);

@@ -21,6 +21,11 @@ export interface DiffSide {
   readonly graph: Graph;
   /** The graph with symbols for all dimensions that are not fixed. */
   readonly reference: Graph;
+  /**
+   * Builds a checkpoint's graph for a known length, where families compute in other ways; undefined for a length that is
+   * too long.
+   */
+  readonly atLength?: (sequenceLength: number) => Graph | undefined;
   /** Metadata that any format may state: labels, vocabulary, task. */
   readonly meaning: ReadonlyMap<string, string>;
   /** Metadata that this format states besides: opset, producer. */
@@ -52,7 +57,11 @@ export async function openSide(path: string, task: Task | undefined): Promise<Di
       ['lower case', String(tokenizerFacts(tokenizer).lowerCase)],
     ]);
     const [graph, reference] = [model.build('onnx'), model.reference()];
-    return { path, format: 'checkpoint', graph, reference, meaning, facts, fileBytes, warnings, close };
+    const atLength = (sequenceLength: number) =>
+      sequenceLength > model.maxPositions
+        ? undefined
+        : model.build('onnx', { batch: 'dynamic', sequenceLength, choices: 'dynamic' });
+    return { path, format: 'checkpoint', graph, reference, atLength, meaning, facts, fileBytes, warnings, close };
   } catch (cause) {
     checkpoint.close();
     throw cause;

@@ -1,18 +1,17 @@
 // How many labelled sentences each written file gets right, in the real runtimes:
 //   node bench/accuracy.js MODEL_FOLDER LABELLED.tsv [sequence length=64]
 // Padded and unpadded are two numbers: MobileBERT's trigram reads the embedding of [PAD] behind the last token.
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { convert, encodeSample, readF32, readSamples, readWordPiece, runtimeFor } from '../dist/index.js';
+import { convert, encodeSample, openTokenizer, readF32, readSamples, runtimeFor } from '../dist/index.js';
 import { table } from './table.js';
 
 const [model, labelled, sequence = '64'] = process.argv.slice(2);
 if (model === undefined || labelled === undefined)
   throw new Error('usage: node bench/accuracy.js MODEL_FOLDER LABELLED.tsv [sequence length]');
 const length = Number(sequence);
-const named = (/** @type {string} */ name) => ({ what: name, bytes: readFileSync(join(model, name)) });
-const tokenizer = readWordPiece(named('vocab.txt'), named('tokenizer_config.json'));
+const tokenizer = openTokenizer(model);
 const samples = readSamples(labelled);
 
 /** @type {(path: string, padding: { length?: number }) => Promise<number>} */

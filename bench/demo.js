@@ -1,10 +1,10 @@
 // The main job on the model in fixtures/: convert it to both formats, quantize it, put NoNorm and ReLU in the place of LayerNorm
 // and GELU, run all files on 200 labelled sentences in the real runtimes, and print what came out. Nothing below is a stored number.
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { convert, encodeSample, quantize, readF32, readSamples, readWordPiece, runtimeFor } from '../dist/index.js';
+import { convert, encodeSample, openTokenizer, quantize, readF32, readSamples, runtimeFor } from '../dist/index.js';
 import { median, table } from './table.js';
 
 const fixtures = fileURLToPath(new URL('../fixtures/', import.meta.url));
@@ -14,7 +14,6 @@ const calibration = join(model, 'sst2-train-256.txt');
 const FITTED_TO = 192;
 const SEQUENCE_LENGTH = 64;
 
-const named = (/** @type {string} */ name) => ({ what: name, bytes: readFileSync(join(model, name)) });
 const say = (/** @type {string} */ text) => process.stderr.write(`${text}\n`);
 const folder = mkdtempSync(join(tmpdir(), 'mbert-demo-'));
 try {
@@ -52,7 +51,7 @@ try {
   }
   files.sort((a, b) => Number(a.target !== 'onnx') - Number(b.target !== 'onnx'));
 
-  const tokenizer = readWordPiece(named('vocab.txt'), named('tokenizer_config.json'));
+  const tokenizer = openTokenizer(model);
   const samples = readSamples(join(model, 'sst2-dev-200.tsv'));
   say(`Classifying ${samples.length} labelled sentences with each file …`);
   const sessions = await Promise.all(files.map(({ path }) => runtimeFor(path).load(path, { threads: 1 })));

@@ -1,16 +1,15 @@
 // What replacing LayerNorm and GELU costs, on labelled sentences without padding, in ONNX Runtime:
 //   node bench/no-norm.js MODEL_FOLDER CALIBRATION.txt LABELLED.tsv [samples=768] [steps of --distill]
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { convert, encodeSample, readF32, readSamples, readWordPiece, runtimeFor } from '../dist/index.js';
+import { convert, encodeSample, openTokenizer, readF32, readSamples, runtimeFor } from '../dist/index.js';
 import { table } from './table.js';
 
 const [model, calibrate, labelled, count = '768', steps] = process.argv.slice(2);
 if (model === undefined || calibrate === undefined || labelled === undefined)
   throw new Error('usage: node bench/no-norm.js MODEL_FOLDER CALIBRATION.txt LABELLED.tsv [samples] [steps]');
-const named = (/** @type {string} */ name) => ({ what: name, bytes: readFileSync(join(model, name)) });
-const tokenizer = readWordPiece(named('vocab.txt'), named('tokenizer_config.json'));
+const tokenizer = openTokenizer(model);
 const sentences = readSamples(labelled);
 
 /** @type {(path: string) => Promise<Float32Array[]>} */

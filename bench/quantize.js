@@ -3,11 +3,11 @@
 //     [--sequence-length 64] [--passes LIST] [--no-scan] [--unpadded]
 // A form may go on with a granularity, a rounding and bias: onnx:w4:channel:gptq, tflite:w4:block:nearest, onnx:int8:bias.
 // Calibration: the first 128 lines of TRAIN; the next 32 judge roundings, up to 256 more are the command's own proof. --unpadded runs dynamic ONNX files on sentences as long as they are.
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { convert, encodeSample, quantize, readF32, readSamples, readWordPiece, runtimeFor } from '../dist/index.js';
+import { convert, encodeSample, openTokenizer, quantize, readF32, readSamples, runtimeFor } from '../dist/index.js';
 import { median, table } from './table.js';
 
 const { values, positionals } = parseArgs({
@@ -37,15 +37,9 @@ const labels = samples.map(({ label }) => Number(label));
 const CLASSES = 2;
 /** @typedef {{ path: string; size: number; logits: Float32Array; times: number[] }} Measured */
 
-/** @type {(model: string) => import('../dist/index.js').WordPiece} */
-function tokenizerOf(model) {
-  const named = (/** @type {string} */ name) => ({ what: name, bytes: readFileSync(join(model, name)) });
-  return readWordPiece(named('vocab.txt'), named('tokenizer_config.json'));
-}
-
 /** One sentence after the other, each with every file: a machine that slows down slows all of them. */
 async function measure(/** @type {readonly string[]} */ paths, /** @type {string} */ model) {
-  const tokenizer = tokenizerOf(model);
+  const tokenizer = openTokenizer(model);
   const sessions = await Promise.all(paths.map((path) => runtimeFor(path).load(path, { threads: 1 })));
   const found = paths.map((path) => ({
     path,

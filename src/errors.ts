@@ -1,4 +1,4 @@
-/** Codes of errors, for programs, with what each means; the message is for people. */
+/** Error codes with what each means: programs test the code, people read the message. */
 export const ERROR_CODES = {
   USAGE: 'the command line or the options of a call make no sense',
   NOT_FOUND: 'a file is not there or cannot be read',
@@ -8,13 +8,14 @@ export const ERROR_CODES = {
   INVALID_GRAPH: 'a graph breaks the rules of the IR; at the command line that is a bug in mbert',
   MISMATCH: 'two things that belong together do not fit: models, a model and data, a recipe and a scheme',
 } as const;
+/** The code of an `MbertError`, a key of `ERROR_CODES`. */
 export type ErrorCode = keyof typeof ERROR_CODES;
 
-/** An answer to the user, worded `file: part: problem`. Anything else that is thrown is a bug in mbert. */
+/** Error meant for the user, worded `file: part: problem`. Any other exception is a bug in mbert. */
 export class MbertError extends Error {
   override readonly name = 'MbertError';
   readonly code: ErrorCode;
-  /** The way out, printed on a line of its own. */
+  /** Advice on what to do instead, printed on a line of its own. */
   readonly hint: string | undefined;
 
   constructor(code: ErrorCode, message: string, options: { hint?: string; cause?: unknown } = {}) {
@@ -44,10 +45,10 @@ export function nearest(name: string, candidates: Iterable<string>): string | un
   return best;
 }
 
-/** Enough to recognise what they are; there can be thousands. */
+/** Names that a message lists, the others being counted only: enough to recognise them, as there can be thousands. */
 const MAX_NAMES = 8;
 
-/** `a, b and c`, at most `MAX_NAMES` of them. */
+/** Joins names as `a, b and c`; where there are more than `MAX_NAMES`, the last ones are only counted. */
 export function listNames(names: readonly string[]): string {
   const shown = names.length > MAX_NAMES ? names.slice(0, MAX_NAMES - 1) : names;
   const rest = names.length - shown.length;

@@ -28,6 +28,7 @@ export { graphText, parseGraph } from './ir/text.ts';
 export { verifyGraph } from './ir/verify-graph.ts';
 export { type LintResult, lintFile, predictOnnxRuntime } from './lint/lint-file.ts';
 export { architectures, type BuildOptions, type BuiltModel, buildModel, TASKS, type Task } from './models/index.ts';
+export { openTokenizer } from './opened/open-tokenizer.ts';
 export { passes, selectPasses, type Target } from './passes/index.ts';
 export { type BenchOptions, type BenchResult, type BenchRow, bench } from './pipelines/bench/bench.ts';
 export { type ConvertedFile, type ConvertOptions, type ConvertResult, convert } from './pipelines/convert/convert.ts';
@@ -69,5 +70,5 @@ export {
   readSamples,
   type Sample,
 } from './samples/samples.ts';
-export { type NamedBytes, readWordPiece, type WordPiece } from './samples/wordpiece.ts';
+export type { Texts, Tokenizer } from './samples/tokenizer.ts';
 export { VERSION } from './version.ts';

@@ -1,8 +1,9 @@
 import { MbertError } from '../errors.ts';
-import type { Node } from '../ir/graph.ts';
+import type { Graph, Node } from '../ir/graph.ts';
 import { isFloat } from '../ir/op.ts';
 import { bindDim, type Dim, product, type Shape, shapeText, sizeOf } from '../ir/shape.ts';
 import type { TokenInputs } from './graph-session.ts';
+import { followTokens } from './token-axes.ts';
 
 /** Place of a value's valid part: behind it are padding and, in a batch, copies of the one sequence. */
 export interface TokenLayout {
@@ -19,11 +20,17 @@ export interface TokenLayout {
 }
 
 /**
- * Layout of a node in a graph that takes these inputs. A symbolic sequence shows itself in every shape. A fixed one may
- * be as long as something else is wide, so that the place of an axis decides: [tokens, channels], [batch, tokens,
- * channels], [batch, heads, tokens, ·] or [batch, tokens, heads, ·]. Throws UNSUPPORTED for what has no real numbers.
+ * Gives the layout of any node of a graph that takes these inputs, and throws UNSUPPORTED for what has no real numbers. A
+ * symbolic sequence shows itself in every shape; a fixed one may be as long as something else is wide.
  */
-export function layoutOf(node: Node, inputs: TokenInputs): TokenLayout {
+export function layoutsOf(graph: Graph, inputs: TokenInputs): (node: Node) => TokenLayout {
+  const isSymbolic = typeof inputs.shape.at(-1) === 'string';
+  const followed = isSymbolic ? new Map<Node, readonly boolean[]>() : followTokens(graph);
+  return (node) => layoutOf(node, inputs, followed.get(node));
+}
+
+/** `counted`: whether each axis counts tokens, where that is known from how the value is computed. */
+function layoutOf(node: Node, inputs: TokenInputs, counted: readonly boolean[] | undefined): TokenLayout {
   const { type } = node;
   if (!isFloat(type.dtype) || type.quant !== undefined || type.shape.length === 0) {
     throw new MbertError('UNSUPPORTED', `${node.name}: statistics of ${type.dtype}${shapeText(type.shape)}`, {
@@ -32,7 +39,7 @@ export function layoutOf(node: Node, inputs: TokenInputs): TokenLayout {
   }
   const isFlat = inputs.batch > 1 && type.shape.length === 2 && type.shape[0] === product(inputs.shape);
   const shape = isFlat ? [inputs.batch, inputs.shape.at(-1) as Dim, type.shape[1] as Dim] : type.shape;
-  const tokenAxes = tokenAxesOf(shape, node, inputs);
+  const tokenAxes = tokenAxesOf(shape, inputs, isFlat ? undefined : counted);
   const hasBatch = inputs.batch > 1 && shape[0] === inputs.batch;
   const last = shape.length - 1;
   const sizes = shape.map((dim, axis) => (tokenAxes.includes(axis) || (hasBatch && axis === 0) ? 1 : bound(dim, node)));
@@ -47,27 +54,11 @@ export function layoutOf(node: Node, inputs: TokenInputs): TokenLayout {
   }
 }
 
-function tokenAxesOf(shape: Shape, node: Node, inputs: TokenInputs): number[] {
+/** What no input has a part in, as a table of positions, is [tokens, channels] or [batch, tokens, channels]. */
+function tokenAxesOf(shape: Shape, inputs: TokenInputs, counted: readonly boolean[] | undefined): number[] {
   const sequence = inputs.shape.at(-1) as Dim;
   const axes = shape.map((_, axis) => axis);
   if (typeof sequence === 'string') return axes.filter((axis) => String(shape[axis]).split('*').includes(sequence));
-  const places = shape.length === 2 ? [0] : shape.length === 3 ? [1] : [2, 1];
-  const first = places.find((axis) => shape[axis] === sequence);
-  if (first === undefined) return isMask(shape, inputs) ? [shape.length - 1] : [];
-  return first === 2 && shape[3] === sequence && isScores(node) ? [2, 3] : [first];
+  const place = shape.length - 2;
+  return axes.filter((axis) => (counted ? counted[axis] : axis === place) && shape[axis] === sequence);
 }
-
-/** True for [batch, 1, …, tokens], broadcast over everything but the tokens that attention looks at. */
-function isMask(shape: Shape, inputs: TokenInputs): boolean {
-  const others = product(shape.slice(0, -1));
-  return shape.at(-1) === inputs.shape.at(-1) && (others === 1 || others === inputs.batch);
-}
-
-/** True for [batch, heads, tokens, tokens]: a product of queries and keys or what is made of it element by element. */
-function isScores(node: Node): boolean {
-  if (node.type.shape.length !== 4) return false;
-  if (node.op === 'matmul') return node.attrs.transposeB;
-  return ELEMENTWISE.has(node.op) && node.inputs.some(isScores);
-}
-
-const ELEMENTWISE: ReadonlySet<Node['op']> = new Set(['softmax', 'add', 'sub', 'mul', 'div', 'where']);

@@ -1,9 +1,9 @@
 import type { OnnxInitializer, OnnxModel, OnnxNode, OnnxValue } from '../formats/onnx.ts';
-import type { Graph } from '../ir/graph.ts';
+import type { Graph, Node } from '../ir/graph.ts';
 import type { StatisticsRequest } from '../ir/statistics.ts';
 import { integerTensor } from '../ir/tensor.ts';
 import { modelOf, type TokenInputs } from './graph-session.ts';
-import { layoutOf, type TokenLayout } from './layout.ts';
+import { layoutsOf, type TokenLayout } from './layout.ts';
 
 /** A node that is looked at. */
 export interface Probe extends TokenLayout {
@@ -54,7 +54,7 @@ export function probedModel(graph: Graph, requests: readonly StatisticsRequest[]
   const probes = new Map<StatisticsRequest, Probe>();
   const outputs: OnnxValue[] = [];
   let offset = 0;
-  for (const group of groupsOf(requests, inputs)) {
+  for (const group of groupsOf(requests, layoutsOf(graph, inputs))) {
     added.reduceGroup(group);
     for (const { request, layout } of group.members) {
       const isFetched = request.histogram || request.gram;
@@ -98,12 +98,12 @@ const GROUP_CHANNELS = 4096;
  * Groups requests. By channel, values of the same rows come together: hundreds of small reductions take longer than the
  * model. A whole value is reduced alone, which is three times as fast as by channel.
  */
-function groupsOf(requests: readonly StatisticsRequest[], inputs: TokenInputs): Group[] {
+function groupsOf(requests: readonly StatisticsRequest[], layoutOf: (node: Node) => TokenLayout): Group[] {
   const groups: (Group & { readonly members: Member[] })[] = [];
   const open = new Map<string, { readonly members: Member[]; channels: number }>();
   for (const request of requests) {
     const { node } = request;
-    const layout = layoutOf(node, inputs);
+    const layout = layoutOf(node);
     const { shape } = node.type;
     const isByChannel = Boolean(request.channels || request.gram);
     const isWide = isByChannel && !layout.tokenAxes.includes(shape.length - 1);

@@ -20,7 +20,10 @@ interface Products {
 
 export async function openProducts(threads: number | undefined): Promise<Products> {
   const product = await loadOnnxModel(gemm({ transA: { int: 1 } }), threads);
-  const rowsTimes = await loadOnnxModel(gemm({ transB: { int: 1 } }), threads);
+  const rowsTimes = await loadOnnxModel(gemm({ transB: { int: 1 } }), threads).catch(async (cause: unknown) => {
+    await product.close();
+    throw cause;
+  });
   return {
     product: (a, b) => sumOfProducts(product, a, b),
     rowsTimes: (a, b) => run(rowsTimes, a, b),

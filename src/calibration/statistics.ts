@@ -39,8 +39,9 @@ export async function collectStatistics(
   const inputs = tokenInputsOf(graph);
   const { model, probes, width } = probedModel(graph, merged(requests), inputs);
   const session = await loadOnnxModel(model, options.threads);
-  const products = requests.some(({ gram }) => gram) ? await loadGramProduct(options.threads) : undefined;
+  let products: RuntimeSession | undefined;
   try {
+    if (requests.some(({ gram }) => gram)) products = await loadGramProduct(options.threads);
     const totals = new Totals(width);
     const collectors = probes.map((probe) => new Collector(probe, products));
     const fixed = inputs.shape.at(-1);

@@ -2,27 +2,27 @@ import type { Io, ProgressLine } from './io.ts';
 
 /** One option of a command: what the command line, its help and the docs know of it. */
 export interface Flag {
-  /** As commander reads it: `--opset <n>`. */
+  /** The flag as commander reads it: `--opset <n>`. */
   readonly flags: string;
-  /** One line for the help. */
+  /** Its line in the help. */
   readonly says: string;
   readonly choices?: readonly string[];
   /** Turns the text into a value; throws commander's InvalidArgumentError. */
   readonly parse?: (text: string) => unknown;
-  /** What is used without the flag, where the help is to show it. */
+  /** Value that is used without the flag, where the help is to show it. */
   readonly default?: string | number;
-  /** What the flag means without a value. */
+  /** Value of the flag where none is given behind it. */
   readonly preset?: string;
   readonly isRequired?: boolean;
 }
 
-/** What a command takes and does. `O` has a field for each flag. */
+/** Definition of a command: what it takes and does. `O` has a field for each flag. */
 export interface CommandSpec<O extends object = object> {
   readonly description: string;
   readonly flags: readonly Flag[];
   /** Command lines of a real use, without `mbert` and the command's name. */
   readonly examples: readonly string[];
-  /** What exit code 1 means, where the command has it. */
+  /** Meaning of exit code 1, where the command has it. */
   readonly exitOne?: string;
   /** Lines that follow the examples in the help. */
   readonly notes?: readonly string[];
@@ -38,7 +38,7 @@ export interface Call<O extends object> {
   readonly options: O;
 }
 
-/** The same flag with other words in the help. */
+/** Copies a flag, with another line in the help. */
 export function saying(flag: Flag, says: string): Flag {
   return { ...flag, says };
 }

@@ -97,9 +97,9 @@ function kinds(text: string): Kind[] {
 const UNITS: { readonly [unit: string]: number } = { '': 1, b: 1, kb: 1e3, mb: 1e6, gb: 1e9 };
 
 function sizeLimit(text: string): SizeLimit {
-  const found = /^(\d+(?:\.\d+)?)\s*(%|[kmg]?b|)$/i.exec(text.trim());
-  if (found === null) throw new InvalidArgumentError('it must be a share or a size, as 5%, 200kB or 1MB.');
-  const [, value, unit = ''] = found;
+  const match = /^(\d+(?:\.\d+)?)\s*(%|[kmg]?b|)$/i.exec(text.trim());
+  if (match === null) throw new InvalidArgumentError('it must be a share or a size, as 5%, 200kB or 1MB.');
+  const [, value, unit = ''] = match;
   return unit === '%'
     ? { share: Number(value) / 100 }
     : { bytes: Number(value) * (UNITS[unit.toLowerCase()] as number) };

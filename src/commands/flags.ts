@@ -8,6 +8,7 @@ import {
   embeddingRank,
   integer,
   integerOrDynamic,
+  nameList,
   percentage,
   positiveInteger,
   regularExpression,
@@ -19,21 +20,22 @@ export const task: Flag = {
   choices: TASKS,
 };
 
-export const sequenceLength: Flag = {
+const sequenceLength: Flag = {
   flags: '--sequence-length <n|dynamic>',
   says: 'default: dynamic for ONNX; for TFLite 384 (qa) or 128',
   parse: integerOrDynamic,
 };
 
-export const batch: Flag = {
+const batch: Flag = {
   flags: '--batch <n|dynamic>',
   says: 'sequences in a run (default: 1)',
   parse: integerOrDynamic,
 };
 
-/** How a source becomes a graph. */
+/** Flags for how a source becomes a graph. */
 export const shapeFlags: readonly Flag[] = [
   task,
+  { flags: '--base <source>', says: 'the model that an adapter was trained on' },
   sequenceLength,
   batch,
   {
@@ -48,7 +50,7 @@ export const passes: Flag = {
   says: 'a,b adds passes, -c takes one out, none starts empty; see mbert passes',
 };
 
-/** Which passes run, and what they may do. */
+/** Flags for which passes run, and what they may do. */
 export const passFlags: readonly Flag[] = [
   passes,
   { flags: '--keep <regex>', says: 'passes leave nodes with such names alone', parse: regularExpression },
@@ -73,9 +75,9 @@ export const observeFlags: readonly Flag[] = [
   { flags: '--time-passes', says: 'print to stderr what each pass took; in JSON it is passTimes' },
 ];
 
-export const vocab: Flag = { flags: '--vocab <file>', says: "vocab.txt in place of the model's own" };
+export const vocab: Flag = { flags: '--vocab <file>', says: "vocab.txt or tokenizer.json in place of the model's own" };
 
-/** How a file is written, and what it carries. */
+/** Flags for how a file is written, and what it carries. */
 export const writingFlags: readonly Flag[] = [
   { flags: '-o, --output <path>', says: 'a .tflite or .onnx file, or a folder for one of each', isRequired: true },
   { flags: '--dtype <dtype>', says: 'how weights are stored', choices: ['f32', 'f16'], default: 'f32' },
@@ -86,6 +88,11 @@ export const writingFlags: readonly Flag[] = [
     default: 'faithful',
   },
   { flags: '--softmax', says: 'TFLite classification: output probabilities in place of logits' },
+  {
+    flags: '--outputs <names>',
+    says: 'which outputs to write, as a,b (default: all; in TFLite an embedding or a score alone)',
+    parse: nameList,
+  },
   { flags: '--opset <n>', says: 'ONNX: operator set, 13 to 23 (default: 17)', parse: positiveInteger },
   { flags: '--external-data', says: 'ONNX: weights in a file beside the model (default: above 2 GB)' },
   {
@@ -111,11 +118,11 @@ export const data: Flag = {
 
 export const maxDrop: Flag = {
   flags: '--max-drop <points>',
-  says: 'accuracy (or agreement) that may be lost; more is exit 1',
+  says: 'accuracy (or agreement, or similarity ranks of embeddings) that may be lost; more is exit 1',
   parse: percentage,
 };
 
-/** Texts that a model is calibrated on and measured on. */
+/** Flags for the texts that a model is calibrated on and measured on. */
 export const evidenceFlags: readonly Flag[] = [
   { flags: '--calibrate <file>', says: 'texts as the model will see them: lines, TSV or JSONL' },
   samples,
@@ -125,7 +132,7 @@ export const evidenceFlags: readonly Flag[] = [
   { flags: '--allow-overlap', says: 'measure on texts that were calibrated on, and say so in the file' },
 ];
 
-/** How weights and activations become integers. */
+/** Flags for how weights and activations become integers. */
 export const quantizationFlags: readonly Flag[] = [
   {
     flags: '--scheme <scheme>',
@@ -166,7 +173,7 @@ export const quantizationFlags: readonly Flag[] = [
 
 export const json: Flag = { flags: '--json', says: 'print the result as JSON' };
 
-/** How a result is printed; `more` are formats besides text, json and html, with what is said of them. */
+/** Flags for how a result is printed; `more` are formats besides text, json and html, which `note` explains. */
 export function reportFlags(more: readonly string[] = [], note = ''): readonly Flag[] {
   const html = 'html: a page with tables, plots and, where there is one, the graph';
   return [

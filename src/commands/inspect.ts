@@ -50,7 +50,7 @@ export const command: CommandSpec<Omit<InspectOptions, 'source'> & ReportOptions
     warn(io, result.warnings);
     await printResult(io, options, {
       text: () => inspectText(result),
-      // The graph as data is for pictures: its text is there.
+      // The outline is for pictures; JSON holds the graph as text.
       json: () => JSON.stringify({ ...result, outline: undefined }, null, 2),
       html: async () => (await import('../reports/inspect-html.ts')).inspectHtml({ ...result, source }),
     });

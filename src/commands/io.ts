@@ -1,10 +1,10 @@
-/** Where a command prints: tests pass their own, `main` the process's. */
+/** Output of a command: tests pass their own, `main` the process's. */
 export interface Io {
-  /** The result. */
+  /** Prints the result. */
   out(text: string): void;
-  /** Warnings, errors and progress. */
+  /** Prints warnings, errors and progress. */
   err(text: string): void;
-  /** Progress is shown on a terminal only. */
+  /** Whether `err` is a terminal: progress is shown only on one. */
   readonly isTerminal: boolean;
 }
 
@@ -20,7 +20,7 @@ export interface ProgressLine {
   clear(): void;
 }
 
-/** Shows progress on a terminal, and nothing where there is none. */
+/** Shows progress on a terminal; elsewhere the line does nothing. */
 export function showProgress(io: Io): ProgressLine {
   let shown = '';
   const show = (line: string) => {

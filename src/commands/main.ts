@@ -59,13 +59,22 @@ const commands: readonly CommandEntry[] = [
   },
 ];
 
-/** Every command with its flags, for the docs. */
-export function commandsWithFlags(): Promise<{ readonly name: string; readonly flags: readonly Flag[] }[]> {
-  return Promise.all(commands.map(async ({ name, load }) => ({ name, flags: (await load()).command.flags })));
+/** A command as the docs list it. */
+interface CommandFlags {
+  readonly name: string;
+  readonly summary: string;
+  readonly flags: readonly Flag[];
+}
+
+/** Loads every command and lists its flags, for the docs. */
+export function commandsWithFlags(): Promise<CommandFlags[]> {
+  return Promise.all(
+    commands.map(async ({ name, summary, load }) => ({ name, summary, flags: (await load()).command.flags })),
+  );
 }
 
 const WRONG_INPUT = 2;
-/** EX_SOFTWARE of sysexits.h. */
+/** Exit code for a bug in mbert: EX_SOFTWARE of sysexits.h. */
 const BUG = 70;
 
 /** Runs one command line and returns its exit code: 0 done, 1 the answer is no, 2 wrong input or usage, 70 a bug. */
@@ -106,7 +115,7 @@ function trailText({ pass, behind }: PassTrail): string {
   return `in pass ${pass}${before}; --dump-passes DIR writes the graph before it`;
 }
 
-/** `mbert diff …` and `mbert help diff`. */
+/** True where the command line names a command: `mbert diff …` or `mbert help diff`. */
 function isNamed([first, second]: readonly string[], name: string): boolean {
   return first === name || (first === 'help' && second === name);
 }

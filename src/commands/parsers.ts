@@ -23,9 +23,16 @@ export function percentage(text: string): number {
   return value;
 }
 
+/** Parses names with commas between them. */
+export function nameList(text: string): readonly string[] {
+  const names = text.split(',').map((name) => name.trim());
+  if (names.includes('')) throw new InvalidArgumentError('it must be names such as a,b.');
+  return names;
+}
+
 const UNITS: { readonly [unit: string]: number } = { '': 1, B: 1, KB: 1e3, MB: 1e6, GB: 1e9 };
 
-/** `8MB`, `8.5 mb` or bytes. */
+/** Parses a size in bytes: `8MB`, `8.5 mb` or a plain number. */
 export function byteSize(text: string): number {
   const [, digits, unit] = /^(\d+(?:\.\d+)?) ?([kmg]?b)?$/i.exec(text.trim()) ?? [];
   const factor = UNITS[(unit ?? '').toUpperCase()];
@@ -33,7 +40,7 @@ export function byteSize(text: string): number {
   return Math.floor(Number(digits) * factor);
 }
 
-/** `128` columns, or `95%` of the table's energy. */
+/** Parses the width of a narrow table: `128` columns, or `95%` of the table's energy. */
 export function embeddingRank(text: string): EmbeddingRank {
   const [, percent] = /^(\d+(?:\.\d+)?) ?%$/.exec(text.trim()) ?? [];
   if (percent === undefined) return positiveInteger(text);
@@ -42,7 +49,7 @@ export function embeddingRank(text: string): EmbeddingRank {
   return { share };
 }
 
-/** A size, or `dynamic` for any at run time. */
+/** Parses a size, or `dynamic` for any size at run time. */
 export function integerOrDynamic(text: string): number | 'dynamic' {
   return text === 'dynamic' ? 'dynamic' : positiveInteger(text);
 }
@@ -65,7 +72,7 @@ export function nonNegative(text: string): number {
   return value;
 }
 
-/** `a,b`. */
+/** Parses a list of names, `a,b`. */
 export function names(text: string): string[] {
   return text
     .split(',')

@@ -51,7 +51,7 @@ export const command: CommandSpec<Omit<QuantizeOptions, 'source'> & ReportOption
   },
 };
 
-/** Without the graphs: those are for pictures. */
+/** The result as JSON, without the outlines of graphs, which are for pictures. */
 function jsonText(result: QuantizeResult): string {
   const results = result.results.map(({ outline: _, sourceOutline: __, ...file }) => file);
   return JSON.stringify({ ...result, results }, null, 2);

@@ -6,20 +6,20 @@ import type { PassTime } from '../observers/pass-times.ts';
 import { passTimesText } from '../reports/pass-times.ts';
 import type { Io } from './io.ts';
 
-/** How a command prints its result, and where it writes the page. */
+/** Options for how a command prints its result, and where it writes the page. */
 export interface ReportOptions<F extends string = 'text' | 'json' | 'html'> {
   readonly format: F;
   readonly json?: true;
   readonly report?: string;
 }
 
-/** Whether a page is to be made; one that cannot be written is refused. */
+/** Whether an HTML page is to be made. Throws USAGE for one that cannot be written. */
 export function wantsPage(options: ReportOptions<string>): boolean {
   refuseReport(options);
   return options.report !== undefined || (options.format === 'html' && options.json === undefined);
 }
 
-/** A long run does not end with a page that cannot be written. */
+/** Throws USAGE for a page that cannot be written, so that no long run ends with that. */
 export function refuseReport({ report }: ReportOptions<string>): void {
   if (report === undefined) return;
   if (existsSync(report) && statSync(report).isDirectory()) {
@@ -30,7 +30,7 @@ export function refuseReport({ report }: ReportOptions<string>): void {
   if (!statSync(parent).isDirectory()) throw new MbertError('USAGE', `--report: ${report}: ${parent} is not a folder`);
 }
 
-/** Writes the page where one was asked for, and prints the result in the form that was. */
+/** Writes the HTML page where one was asked for, and prints the result in the format that was asked for. */
 export async function printResult<F extends string>(
   io: Io,
   { format, json, report }: ReportOptions<F>,
@@ -47,7 +47,7 @@ export function printPassTimes(io: Io, { passTimes }: { readonly passTimes?: rea
   if (passTimes !== undefined) io.err(`${passTimesText(passTimes)}\n`);
 }
 
-/** The page appears under its name when it is complete. */
+/** Writes the HTML page, which appears under its name only when it is complete. */
 async function writePage(path: string, page: string): Promise<void> {
   async function* chunks() {
     yield new TextEncoder().encode(page);

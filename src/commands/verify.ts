@@ -15,7 +15,7 @@ export const command: CommandSpec<Omit<VerifyOptions, 'model'> & ReportOptions> 
     saying(flags.data, 'texts or tokens, with labels or without (default: seeded token sequences)'),
     saying(flags.samples, 'how many of them (default: all; 64 seeded ones)'),
     saying(flags.seed, 'shuffle the texts first, or which sequences to make (default: 1)'),
-    saying(flags.vocab, "vocab.txt in place of the models' own"),
+    saying(flags.vocab, "vocab.txt or tokenizer.json in place of the models' own"),
     saying(flags.task, 'head of a checkpoint, or what the outputs of a graph mean'),
     {
       flags: '--sequence-length <n>',

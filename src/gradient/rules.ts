@@ -41,6 +41,8 @@ export const rules: { readonly [O in OpName]?: Rule<O> } = {
 
   tanh: (node, dy, build) => [() => build.times(dy, build.minus(build.scalar(1), build.times(node, node)))],
 
+  sigmoid: (node, dy, build) => [() => build.times(dy, build.times(node, build.minus(build.scalar(1), node)))],
+
   gelu(node, dy, build) {
     const x = node.inputs[0] as Node;
     return [() => build.times(dy, node.attrs.tanh ? geluSlopeByTanh(x, build) : geluSlope(x, build))];
@@ -56,6 +58,25 @@ export const rules: { readonly [O in OpName]?: Rule<O> } = {
         return build.times(node, build.minus(dy, weighted));
       },
     ];
+  },
+
+  /** Normalize y = x r with r = 1 / ‖x‖: dx = r (dy - y Σ y dy) */
+  normalize(node, dy, build) {
+    const x = node.inputs[0] as Node;
+    return [
+      () => {
+        const along = build.times(node, build.add('sum', [build.times(node, dy)]));
+        return build.times(build.minus(dy, along), build.add('rsqrt', [build.add('sum', [build.times(x, x)])]));
+      },
+    ];
+  },
+
+  log: (node, dy, build) => [() => build.add('div', [dy, node.inputs[0] as Node])],
+
+  /** Sum y: every summand has the gradient of the sum. */
+  sum(node, dy, build) {
+    const { shape } = (node.inputs[0] as Node).type;
+    return [() => build.add('expand', [build.reshape(dy, shape.with(node.attrs.axis, 1))], { shape })];
   },
 
   /** Linear y = activation(x Wᵀ + b): dx = dy W, dW = dyᵀ x, db = Σ dy */
@@ -170,6 +191,7 @@ export const refused: { readonly [O in OpName]?: string } = {
   and: NO_NUMBERS,
   compare: NO_NUMBERS,
   conv1d: NO_RULE,
+  cumulativeSum: NO_RULE,
   dequantize: 'it reads stored integers',
   dynamicRound: ROUNDS,
   erf: NO_RULE,
@@ -177,6 +199,7 @@ export const refused: { readonly [O in OpName]?: string } = {
   foreign: UNKNOWN,
   gather: 'tables are not trained',
   isNan: NO_NUMBERS,
+  max: NO_RULE,
   maximum: NO_RULE,
   mean: NO_RULE,
   minimum: NO_RULE,
@@ -187,9 +210,7 @@ export const refused: { readonly [O in OpName]?: string } = {
   quantize: ROUNDS,
   range: NO_NUMBERS_READ,
   rsqrt: NO_RULE,
-  sigmoid: NO_RULE,
   sqrt: NO_RULE,
-  sum: NO_RULE,
 };
 
 /** Keeps dy where y is above zero. By a product: ONNX Runtime 1.30 takes ten times as long for a Where. */

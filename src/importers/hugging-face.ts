@@ -1,12 +1,11 @@
 import { MbertError } from '../errors.ts';
 import type { Checkpoint, Origin } from '../formats/checkpoint.ts';
-import { isObject, type JsonObject, jsonText, parseJson } from '../formats/json.ts';
-import { decodeText } from '../io/bytes.ts';
-import { type ModelFile, siblingPath } from '../io/files.ts';
+import type { NamedBytes } from '../formats/tokenizer-files.ts';
+import type { ModelFile } from '../io/files.ts';
 import type { Tensor } from '../ir/tensor.ts';
-
-/** Most bytes of a side file: the largest vocabulary in use (a million words of many scripts) is below 20 MB. */
-const MAX_SIDE_FILE_BYTES = 64 * 2 ** 20;
+import { parseObject, readSideFile } from './side-files.ts';
+import { withSurroundings } from './surroundings.ts';
+import { tokenizerFilesBeside } from './tokenizer-files.ts';
 
 /** Names of the config, the likeliest first. */
 const CONFIG_NAMES: { readonly [O in Origin]: readonly [string, ...string[]] } = {
@@ -20,26 +19,27 @@ export function checkpointBeside(
   weights: ModelFile,
   tensors: ReadonlyMap<string, Tensor>,
   origin: Origin,
+  opened: ModelFile[],
 ): Omit<Checkpoint, 'close'> {
   const names = CONFIG_NAMES[origin];
-  const config = readFirst(weights, names);
+  const config = readFirst(weights.path, names);
   if (config === undefined) {
     throw new MbertError('NOT_FOUND', `${weights.path}: there is no ${names[0]} beside it`, {
       hint: `put the ${names[0]} of the model into the same folder: the weights alone do not say how they are used`,
     });
   }
-  const configPath = siblingPath(weights.path, config.name);
-  const tokenizerConfig = readSideFile(weights, 'tokenizer_config.json');
-  return {
+  const bare = {
     path: weights.path,
-    notes: [],
-    origin,
     tensors: renameLegacy(tensors),
-    configPath,
-    config: parseObject(config.bytes, configPath),
-    vocabulary: readSideFile(weights, 'vocab.txt'),
-    tokenizerConfig:
-      tokenizerConfig && parseObject(tokenizerConfig, siblingPath(weights.path, 'tokenizer_config.json')),
+    configPath: config.what,
+    config: parseObject(config),
+  };
+  return {
+    ...bare,
+    notes: [],
+    ...(origin === 'torch' && withSurroundings(bare, opened)),
+    origin,
+    tokenizer: tokenizerFilesBeside(weights.path),
   };
 }
 
@@ -54,35 +54,10 @@ function renameLegacy(tensors: ReadonlyMap<string, Tensor>): ReadonlyMap<string,
 }
 
 /** Reads the first of several small files that there is. */
-function readFirst(weights: ModelFile, names: readonly string[]): { name: string; bytes: Uint8Array } | undefined {
+function readFirst(path: string, names: readonly string[]): NamedBytes | undefined {
   for (const name of names) {
-    const bytes = readSideFile(weights, name);
-    if (bytes !== undefined) return { name, bytes };
+    const file = readSideFile(path, name);
+    if (file !== undefined) return file;
   }
   return undefined;
-}
-
-/** Reads the bytes of a small file beside the weights, undefined where there is none. */
-export function readSideFile(weights: ModelFile, name: string): Uint8Array | undefined {
-  let file: ModelFile;
-  try {
-    file = weights.sibling(name);
-  } catch (cause) {
-    if (cause instanceof MbertError && cause.code === 'NOT_FOUND') return undefined;
-    throw cause;
-  }
-  try {
-    if (file.size > MAX_SIDE_FILE_BYTES) {
-      throw new MbertError('MALFORMED', `${file.path}: ${file.size} bytes are over ${MAX_SIDE_FILE_BYTES}`);
-    }
-    return file.read(0, file.size);
-  } finally {
-    file.close();
-  }
-}
-
-function parseObject(bytes: Uint8Array, path: string): JsonObject {
-  const value = parseJson(decodeText(bytes, path), path);
-  if (!isObject(value)) throw new MbertError('MALFORMED', `${path}: is ${jsonText(value)}, not a JSON object`);
-  return value;
 }

@@ -1,4 +1,6 @@
 import type { Checkpoint } from '../formats/checkpoint.ts';
+import type { JsonObject } from '../formats/json.ts';
+import type { TokenizerFiles } from '../formats/tokenizer-files.ts';
 import type { ModelFile } from '../io/files.ts';
 import type { Graph } from '../ir/graph.ts';
 
@@ -16,9 +18,14 @@ export interface GraphSource {
   readonly graph: Graph;
   /** True where a product of floats with integer weights rounds the floats, as TFLite's kernels do. */
   readonly roundsFloats?: boolean | undefined;
-  /** Bytes of vocab.txt and names of classes, where the file holds them. */
-  readonly vocabulary?: Uint8Array | undefined;
+  /** Names of the classes, where the file itself holds them. */
   readonly labels?: readonly string[] | undefined;
+  /** The tokenizer's files, the model's own before those beside it. */
+  readonly tokenizer: TokenizerFiles;
+  /** The config.json beside it, where there is one that can be read. */
+  readonly config: JsonObject | undefined;
+  /** Decisions that the files do not spell out, worded `file: part: problem`. */
+  readonly notes?: readonly string[] | undefined;
   /** Facts that the file states of itself, as its opset and its producer. */
   readonly facts?: ReadonlyMap<string, string> | undefined;
   /** Closes the files; constants cannot be read afterwards. */

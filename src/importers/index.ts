@@ -1,6 +1,7 @@
-import { join } from 'node:path';
 import { MbertError } from '../errors.ts';
 import { listFolder, type ModelFile, openFile } from '../io/files.ts';
+import { adapterAlone, onBase } from './adapter.ts';
+import { type FolderContent, findModel, notThere } from './find-model.ts';
 import { graphdef } from './graphdef.ts';
 import { HEAD_BYTES, type Importer, type Source } from './importer.ts';
 import { kerasH5 } from './keras-h5.ts';
@@ -25,18 +26,47 @@ export const importers: readonly Importer[] = [
   graphdef,
 ];
 
+/** How a source is opened. */
+export interface SourceOptions {
+  /** The model that an adapter was trained on. */
+  readonly base?: string | undefined;
+}
+
 /**
  * Opens a model folder or file of any known format; the source keeps its files open until it is closed. Throws
  * NOT_FOUND, UNKNOWN_FORMAT or what is wrong with the file.
  */
-export async function openSource(path: string): Promise<Source> {
-  const { isFolder, names } = listFolder(path);
-  if (!isFolder) return openModelFile(openFile(path));
-  for (const importer of importers) {
-    const name = importer.find(names);
-    if (name !== undefined) return openModelFile(openFile(join(path, name)), importer);
+export async function openSource(path: string, { base }: SourceOptions = {}): Promise<Source> {
+  const content = contentOf(path);
+  if (content !== undefined && 'adapter' in content) return openAdapter(content.adapter, base);
+  if (base !== undefined) {
+    throw new MbertError('USAGE', `--base: is for adapters, ${path} is a whole model`);
   }
-  throw new MbertError('UNKNOWN_FORMAT', `${path}: holds no model that mbert knows`, { hint: KNOWN });
+  if (content === undefined) return openModelFile(openFile(path));
+  const source = await openModelFile(openFile(content.path), content.importer);
+  return withNotes(source, content.notes);
+}
+
+/** What a folder holds; undefined for a file. */
+function contentOf(path: string): FolderContent | undefined {
+  try {
+    return listFolder(path).isFolder ? findModel(path, importers) : undefined;
+  } catch (cause) {
+    throw cause instanceof MbertError && cause.code === 'NOT_FOUND' ? notThere(path, cause) : cause;
+  }
+}
+
+async function openAdapter(folder: string, base: string | undefined): Promise<Source> {
+  if (base === undefined) throw adapterAlone(folder);
+  const source = await openSource(base);
+  if (source.yields === 'checkpoint') return { ...source, checkpoint: onBase(folder, source.checkpoint) };
+  source.close();
+  throw new MbertError('USAGE', `--base: ${base} is a graph, adapters change weights`);
+}
+
+function withNotes(source: Source, notes: readonly string[]): Source {
+  if (source.yields === 'graph') return { ...source, notes: [...notes, ...(source.notes ?? [])] };
+  return { ...source, checkpoint: { ...source.checkpoint, notes: [...notes, ...source.checkpoint.notes] } };
 }
 
 const KNOWN = `known formats: ${importers.map(({ name }) => name).join(', ')}`;

@@ -12,7 +12,8 @@ export const kerasH5: Importer = {
   find: (names) => (names.includes(SINGLE) ? SINGLE : undefined),
   // A damaged file is known by its name only; what is wrong with it is then said by the reader.
   detect: (head, file) => isHdf5(head) || /\.h5$/.test(file.path),
-  read: async (file) => checkpointSource(file, () => checkpointBeside(file, onlyWeights(readHdf5(file)), 'keras')),
+  read: async (file) =>
+    checkpointSource(file, (opened) => checkpointBeside(file, onlyWeights(readHdf5(file)), 'keras', opened)),
 };
 
 /** Group in which Keras' whole models keep the weights, beside the optimizer's. */

@@ -1,8 +1,10 @@
 import { decodeOnnx, type OnnxFile } from '../formats/onnx-decode.ts';
 import { type ModelFile, openBelow } from '../io/files.ts';
-import { readSideFile } from './hugging-face.ts';
+import type { Graph } from '../ir/graph.ts';
 import { findFile, type Importer } from './importer.ts';
+import { MODULES_FILE } from './module-chain.ts';
 import { importOnnx } from './onnx/import.ts';
+import { parseSideFile, readSideFile } from './side-files.ts';
 import { graphSource } from './sources.ts';
 
 const NAME = 'model.onnx';
@@ -17,13 +19,34 @@ export const onnx: Importer = {
   read: async (file) =>
     graphSource(file, (opened) => {
       const model = decodeOnnx(file, openOnce(file, opened));
+      const graph = importOnnx(model, file.path);
+      const lowerCase = LOWER_CASE.get(model.properties.get('mbert.lower_case') ?? '');
       return {
-        graph: importOnnx(model, file.path),
-        vocabulary: readSideFile(file, 'vocab.txt'),
+        graph,
+        tokenizer: lowerCase === undefined ? {} : { lowerCase },
         facts: factsOf(model),
+        notes: unpooledNotes(graph, file.path),
       };
     }),
 };
+
+/** Values of the property by which mbert's own files say whether texts are lower-cased. */
+const LOWER_CASE: ReadonlyMap<string, boolean> = new Map([
+  ['true', true],
+  ['false', false],
+]);
+
+/** Tells of modules behind the encoder that a graph does not have. */
+function unpooledNotes(graph: Graph, path: string): readonly string[] {
+  const file = readSideFile(path, MODULES_FILE);
+  const isPooled = graph.outputs.some(({ name }) => name === 'sentence_embedding');
+  if (file === undefined || isPooled) return [];
+  const modules = parseSideFile(file);
+  if (!Array.isArray(modules) || modules.length < 2) return [];
+  return [
+    `${file.what}: its modules are not in the graph: the file gives vectors of tokens, the checkpoint gives embeddings`,
+  ];
+}
 
 function factsOf({ irVersion, opsets, producerName, producerVersion, properties }: OnnxFile): Map<string, string> {
   const facts = new Map([

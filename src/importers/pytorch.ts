@@ -23,21 +23,17 @@ export const pytorch: Importer = {
       const notes: string[] = [];
       const readNamed = (part: ModelFile) => readWeights(part, notes);
       const tensors = file.path.endsWith('.index.json') ? readShards(file, readNamed, opened) : readNamed(file);
-      return { ...checkpointBeside(file, tensors, 'torch'), notes };
+      const checkpoint = checkpointBeside(file, tensors, 'torch', opened);
+      return { ...checkpoint, notes: [...notes, ...checkpoint.notes] };
     }),
 };
 
 /** Files that transformers' Trainer keeps beside the weights. */
 const TRAINING_STATE = /^(optimizer|scheduler|scaler|rng_state.*|training_args)\.(pt|pth|bin)$/;
 
-/** Prefix that torch.nn.DataParallel puts before every name. */
-const PARALLEL = 'module.';
-
 function readWeights(file: ModelFile, notes: string[]): ReadonlyMap<string, Tensor> {
   const { tensors, wrappers } = readTorch(file);
   if (wrappers.length > 0)
     notes.push(`${file.path}: weights read from its ${wrappers.join(' > ')}, the rest is left out`);
-  if (![...tensors.keys()].every((name) => name.startsWith(PARALLEL))) return tensors;
-  notes.push(`${file.path}: ${PARALLEL}: taken from the names, as DataParallel puts it there`);
-  return new Map([...tensors].map(([name, tensor]) => [name.slice(PARALLEL.length), tensor]));
+  return tensors;
 }

@@ -1,10 +1,14 @@
 import { MbertError } from '../errors.ts';
 import type { Checkpoint } from '../formats/checkpoint.ts';
+import type { JsonObject } from '../formats/json.ts';
+import type { TokenizerFiles } from '../formats/tokenizer-files.ts';
 import type { ModelFile } from '../io/files.ts';
 import type { CheckpointSource, GraphSource } from './importer.ts';
+import { parseObject, readSideFile } from './side-files.ts';
+import { tokenizerFilesBeside } from './tokenizer-files.ts';
 
 type Weights = Omit<Checkpoint, 'close'>;
-type WholeGraph = Omit<GraphSource, 'yields' | 'path' | 'close'>;
+type WholeGraph = Pick<GraphSource, 'graph' | 'labels' | 'facts' | 'notes'> & { readonly tokenizer?: TokenizerFiles };
 
 /** A source of weights over `file` and what `read` opens besides, which it adds to its argument. */
 export function checkpointSource(file: ModelFile, read: (opened: ModelFile[]) => Weights): CheckpointSource {
@@ -14,11 +18,26 @@ export function checkpointSource(file: ModelFile, read: (opened: ModelFile[]) =>
 /** A source of a graph over `file` and what `read` opens besides, which it adds to its argument. */
 export function graphSource(file: ModelFile, read: (opened: ModelFile[]) => WholeGraph): GraphSource {
   try {
-    return whileOpen(file, (opened, close) => ({ yields: 'graph', path: file.path, ...read(opened), close }));
+    return whileOpen(file, (opened, close) => {
+      const whole = read(opened);
+      const tokenizer = { ...tokenizerFilesBeside(file.path), ...whole.tokenizer };
+      return { yields: 'graph', path: file.path, ...whole, tokenizer, config: configBeside(file.path), close };
+    });
   } catch (cause) {
     // What makes no sense in a graph is the file's fault.
     const isInvalid = cause instanceof MbertError && cause.code === 'INVALID_GRAPH';
     throw isInvalid ? new MbertError('MALFORMED', `${file.path}: ${cause.message}`, { cause }) : cause;
+  }
+}
+
+/** The config of the model that the graph was exported from; a file of that name that is no config belongs to something else. */
+function configBeside(path: string): JsonObject | undefined {
+  const file = readSideFile(path, 'config.json');
+  try {
+    return file && parseObject(file);
+  } catch (cause) {
+    if (cause instanceof MbertError && cause.code === 'MALFORMED') return undefined;
+    throw cause;
   }
 }
 

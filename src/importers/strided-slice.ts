@@ -1,7 +1,7 @@
 import { type Dim, limitedDim, type Shape } from '../ir/shape.ts';
 
 /** Masks of TensorFlow: bit i speaks of entry i of begin, end and strides. */
-interface SliceMasks {
+export interface SliceMasks {
   readonly begin: number;
   readonly end: number;
   readonly ellipsis: number;

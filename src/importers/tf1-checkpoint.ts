@@ -37,7 +37,7 @@ export const tf1Checkpoint: Importer = {
       const index = openIndex(file);
       if (index !== file) opened.push(index);
       const { tensors } = readTensorBundle(index, opened);
-      return checkpointBeside(index, withoutSlots(tensors), 'google');
+      return checkpointBeside(index, withoutSlots(tensors), 'google', opened);
     }),
 };
 

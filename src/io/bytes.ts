@@ -1,6 +1,6 @@
 import { MbertError } from '../errors.ts';
 
-/** Reads little-endian fields from bytes that nobody vouches for: every read is checked against the end. */
+/** Reads little-endian fields from untrusted bytes: every read is checked against the end. */
 export class ByteReader {
   readonly size: number;
   readonly what: string;
@@ -8,7 +8,7 @@ export class ByteReader {
   readonly #view: DataView;
   #offset = 0;
 
-  /** `what` names the file and part for error messages, e.g. `model.safetensors: header`. */
+  /** Reads from `bytes`; `what` names the file and part in errors, e.g. `model.safetensors: header`. */
   constructor(bytes: Uint8Array, what: string) {
     this.#bytes = bytes;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -79,7 +79,7 @@ export class ByteReader {
     return this.#bytes.subarray(at, at + length);
   }
 
-  /** Strict UTF-8: bytes that are no text are malformed, never U+FFFD. */
+  /** Decodes strict UTF-8: invalid bytes are MALFORMED, never replaced by U+FFFD. */
   text(length: number): string {
     return decodeText(this.bytes(length), this.what);
   }
@@ -98,7 +98,7 @@ export class ByteReader {
   }
 }
 
-/** Strict UTF-8. */
+/** Decodes strict UTF-8; throws MALFORMED, naming `what`, for anything else. */
 export function decodeText(bytes: Uint8Array, what: string): string {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);

@@ -1,5 +1,6 @@
 import {
   closeSync,
+  lstatSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -17,17 +18,20 @@ import { MbertError } from '../errors.ts';
 export interface ModelFile {
   readonly path: string;
   readonly size: number;
-  /** Fresh bytes that the caller owns. */
+  /** Reads a range into fresh bytes that the caller owns. Throws MALFORMED for a range outside the file. */
   read(offset: number, length: number): Uint8Array;
-  /** A file beside this one; a name that leaves the folder is refused. */
+  /** Opens a file beside this one. Throws MALFORMED for a name that leaves the folder. */
   sibling(name: string): ModelFile;
   close(): void;
 }
 
-/** Linux reads at most 0x7ffff000 bytes a call; 1 GiB is below every platform's limit. */
+/** Bytes that one call reads at most: Linux stops at 0x7ffff000, and 1 GiB is below every platform's limit. */
 const MAX_READ_BYTES = 2 ** 30;
 
-/** Opens a regular file for range reads; the descriptor stays open until `close`. */
+/**
+ * Opens a regular file for range reads; the descriptor stays open until `close`. Throws NOT_FOUND for a file that does
+ * not exist, USAGE for one that cannot be read.
+ */
 export function openFile(path: string): ModelFile {
   let descriptor: number;
   let size: number;
@@ -55,7 +59,8 @@ export function openFile(path: string): ModelFile {
           `${path}: bytes ${offset} to ${offset + length} lie outside its ${size} bytes`,
         );
       }
-      // The slow kind has memory of its own, aligned for any typed array; all of it is overwritten, so it need not be zeroed.
+      // `allocUnsafeSlow` gives each buffer memory of its own, aligned for any typed array. It need not be zeroed, as
+      // all of it is overwritten.
       const bytes = new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
       for (let done = 0; done < length; ) {
         const count = readSync(descriptor, bytes, done, Math.min(length - done, MAX_READ_BYTES), offset + done);
@@ -103,7 +108,7 @@ export function openBelow(file: ModelFile, name: string): ModelFile {
   return openFile(path);
 }
 
-/** The files of a folder, sorted; a file's own name where `path` is one. */
+/** Lists the names in a folder, sorted; where `path` is a file, its own name. */
 export function listFolder(path: string): { readonly isFolder: boolean; readonly names: readonly string[] } {
   try {
     if (!statSync(path).isDirectory()) return { isFolder: false, names: [basename(path)] };
@@ -111,6 +116,17 @@ export function listFolder(path: string): { readonly isFolder: boolean; readonly
   } catch (cause) {
     throw fileError(path, 'cannot be read', cause);
   }
+}
+
+/** Most entries of a folder that are looked at for folders. */
+const MAX_ENTRIES = 10_000;
+
+/** Lists the folders in a folder, sorted, links to folders among them and hidden ones left out. */
+export function listSubfolders(path: string): readonly string[] {
+  const { names } = listFolder(path);
+  return names
+    .slice(0, MAX_ENTRIES)
+    .filter((name) => !name.startsWith('.') && statSync(join(path, name), { throwIfNoEntry: false })?.isDirectory());
 }
 
 /** One file to write: its bytes come in chunks so that no whole file is ever held. */
@@ -121,7 +137,8 @@ export interface OutputFile {
 
 /**
  * Writes files into `folder` under temporary names and renames them together at the end, so that a failure leaves
- * nothing behind. Returns the written paths with their sizes.
+ * nothing behind. Returns the written paths with their sizes in bytes. Throws USAGE where the folder or a file cannot
+ * be written.
  */
 export async function writeFiles(
   folder: string,
@@ -144,6 +161,7 @@ export async function writeFiles(
         closeSync(descriptor);
       }
     }
+    for (const { path } of done) refuseFolder(path);
     for (const { temporary, path } of done) replaceFile(temporary, path);
   } catch (cause) {
     for (const { temporary } of done) rmSync(temporary, { force: true });
@@ -164,6 +182,12 @@ export function writeText(path: string, text: string): void {
   }
 }
 
+/** Refuses a folder in the place of a file before the first one is replaced: half of a model would be left. */
+function refuseFolder(path: string): void {
+  if (!lstatSync(path, { throwIfNoEntry: false })?.isDirectory()) return;
+  throw new MbertError('USAGE', `${path}: cannot be written: is a folder`);
+}
+
 function replaceFile(temporary: string, path: string): void {
   try {
     renameSync(temporary, path);
@@ -172,7 +196,7 @@ function replaceFile(temporary: string, path: string): void {
   }
 }
 
-/** Makes the folder and returns the topmost one it had to make, so that a failure can take it away again. */
+/** Makes the folder and returns the topmost one it had to make, so that a failure can remove it again. */
 function makeFolder(folder: string): string | undefined {
   try {
     return mkdirSync(resolve(folder) + sep, { recursive: true });

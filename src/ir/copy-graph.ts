@@ -4,17 +4,20 @@ import type { Attr, Attrs } from './op.ts';
 import { type Dim, limitedDim, limitOf, product, type Shape } from './shape.ts';
 import { convertTensor, readIntegers, type Tensor, type TensorType } from './tensor.ts';
 
-/** What symbols become: a size or another symbol. */
+/** Values of symbols: a size or another symbol for each. */
 export type Sizes = { readonly [symbol: string]: Dim };
 
+/** Options of `copyGraph`. */
 export interface CopyOptions {
-  /** Symbols that are not among them stay. */
+  /** Values of symbols; a symbol that has none stays. */
   readonly bindings?: Sizes;
-  /** The dtype of inputs that hold ids and masks, and of what is computed of them: formats differ in what they take. */
+  /**
+   * Dtype of the inputs that hold ids and masks, and of what is computed from them: formats differ in what they take.
+   */
   readonly indexType?: 'i32' | 'i64' | undefined;
 }
 
-/** A graph of its own over the same tensors, so that passes may change it, with some symbols bound. */
+/** Copies a graph over the same tensors, so that passes may change the copy, with some symbols bound. */
 export function copyGraph(graph: Graph, options: CopyOptions = {}): Graph {
   const { bindings = {}, indexType } = options;
   const copy = new Graph(graph.name);
@@ -34,7 +37,7 @@ function isIndex(dtype: Attr): boolean {
   return dtype === 'i32' || dtype === 'i64';
 }
 
-/** One node over the copies of its inputs. */
+/** Copies one node over the copies of its inputs. */
 export function copyNode(
   copy: Graph,
   node: Node,
@@ -48,14 +51,14 @@ export function copyNode(
   }
   const attrs: Record<string, Attr> = {};
   for (const [key, value] of Object.entries(node.attrs as Attrs)) {
-    // `cast` and `range` say what they give.
+    // `cast` and `range` have the type of what they give as an attribute.
     attrs[key] = key === 'to' && isIndex(value) ? (indexType ?? value) : bindAttr(key, value, bindings);
   }
   const inputs = node.inputs.map((input) => copies.get(input) as Node);
-  const made = copy.add(node.op, inputs, attrs as never, node.name);
+  const copied = copy.add(node.op, inputs, attrs as never, node.name);
   const type: TensorType = node.type;
-  if (type.quant) copy.setType(made, { ...type, shape: made.type.shape });
-  return made;
+  if (type.quant) copy.setType(copied, { ...type, shape: copied.type.shape });
+  return copied;
 }
 
 /** True for plain integers that some op reads which mbert knows. */
@@ -65,7 +68,7 @@ function isComputedWith({ type, users }: Constant): boolean {
 
 const MAX_I32 = 2 ** 31 - 1;
 
-/** Integers in the type that the format takes. Throws UNSUPPORTED for one that it cannot hold. */
+/** Converts integers to the type that the format takes. Throws UNSUPPORTED for one that it cannot hold. */
 function indexTensor({ name, tensor }: Constant, dtype: 'i32' | 'i64'): Tensor {
   if (dtype === 'i64' || tensor.dtype === 'i32') return convertTensor(tensor, dtype);
   const large = readIntegers(tensor).find((value) => value > MAX_I32 || value < -MAX_I32 - 1);
@@ -75,7 +78,7 @@ function indexTensor({ name, tensor }: Constant, dtype: 'i32' | 'i64'): Tensor {
   });
 }
 
-/** Attributes that hold dimensions: shapes, and the end of a slice or a range. */
+/** Binds the symbols of attributes that hold dimensions: shapes, and the end of a slice or a range. */
 function bindAttr(key: string, value: Attr, bindings: Sizes): Attr {
   if (/^shape$|Shape$/.test(key) && Array.isArray(value)) return bindShape(value as Shape, bindings);
   return key === 'end' && typeof value === 'string' ? bind(value, bindings) : value;
@@ -85,7 +88,7 @@ function bindShape(shape: Shape, bindings: Sizes): Shape {
   return shape.map((dim) => bind(dim, bindings));
 }
 
-/** `batch*sequence` may be bound in part. */
+/** Binds the symbols of a dimension; `batch*sequence` may be bound in part. */
 function bind(dim: Dim, bindings: Sizes): Dim {
   if (typeof dim === 'number') return dim;
   return product(

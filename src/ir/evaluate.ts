@@ -6,7 +6,10 @@ import { dequantized, rounded } from './quantized.ts';
 import { type Bindings, bindDim, shapeText } from './shape.ts';
 import type { Tensor } from './tensor.ts';
 
-/** What the symbols of the inputs stand for in these feeds; two sizes for one symbol are refused. */
+/**
+ * The sizes of the inputs' symbols in these feeds. Throws MISMATCH for a missing feed, for one of another dtype or
+ * shape, and for two sizes of one symbol.
+ */
 export function bindInputs(graph: Graph, feeds: ReadonlyMap<string, Tensor>): Bindings {
   const bindings: Record<string, number> = {};
   for (const input of graph.inputs) {
@@ -27,7 +30,10 @@ export function bindInputs(graph: Graph, feeds: ReadonlyMap<string, Tensor>): Bi
   return bindings;
 }
 
-/** Computes one node from its inputs' real values; a node that is stored quantized gives the values rounded to that. */
+/**
+ * Computes one node from its inputs' real values; the result of a quantized node is rounded to what it stores. Throws
+ * UNSUPPORTED for an op without reference semantics.
+ */
 export function evaluateNode(node: Node, inputs: readonly Tensor[], bindings: Bindings): Tensor {
   const { dtype, quant } = node.type;
   if (node.op === 'constant') return quant ? dequantized(node.tensor, quant) : node.tensor;
@@ -39,8 +45,10 @@ export function evaluateNode(node: Node, inputs: readonly Tensor[], bindings: Bi
 }
 
 /**
- * The outputs of a graph by the ops' reference semantics: slow and exact, for tests and small things. `also` names
- * further nodes whose values are wanted.
+ * Computes the outputs of a graph, by name, by the ops' reference semantics: exact to f32 and slow, for tests and small
+ * graphs. `feeds` holds a tensor for each input, by name; `also` names further nodes whose values are returned.
+ * Quantized values come as the real numbers that they stand for. Throws MISMATCH for feeds that do not fit the inputs,
+ * UNSUPPORTED for an op without reference semantics.
  */
 export function evaluate(
   graph: Graph,
@@ -49,11 +57,11 @@ export function evaluate(
 ): ReadonlyMap<string, Tensor> {
   const bindings = bindInputs(graph, feeds);
   const values = new Map<Node, Tensor>();
-  const left = new Map<Node, number>();
+  const usesLeft = new Map<Node, number>();
   const nodes = graph.nodes();
-  for (const node of nodes) for (const input of node.inputs) left.set(input, (left.get(input) ?? 0) + 1);
+  for (const node of nodes) for (const input of node.inputs) usesLeft.set(input, (usesLeft.get(input) ?? 0) + 1);
   for (const node of [...also, ...graph.outputs.map((output) => output.node)])
-    left.set(node, (left.get(node) ?? 0) + 1);
+    usesLeft.set(node, (usesLeft.get(node) ?? 0) + 1);
   for (const node of nodes) {
     const feed = node.op === 'input' ? feeds.get(node.name) : undefined;
     values.set(
@@ -66,9 +74,9 @@ export function evaluate(
         ),
     );
     for (const input of node.inputs) {
-      const rest = (left.get(input) as number) - 1;
-      left.set(input, rest);
-      if (rest === 0) values.delete(input);
+      const remaining = (usesLeft.get(input) as number) - 1;
+      usesLeft.set(input, remaining);
+      if (remaining === 0) values.delete(input);
     }
   }
   const results = new Map<string, Tensor>();

@@ -2,20 +2,20 @@ import { createHash } from 'node:crypto';
 import { MbertError } from '../errors.ts';
 import { type DType, type Tensor, tensorOf } from './tensor.ts';
 
-/** SHA-256 in hex. */
+/** SHA-256 of some bytes, in hex. */
 export function digest(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
 
-/** What graph text shows of a digest: eight hex digits are enough to see a change, and short enough to read. */
+/** Digits of a digest that graph text shows: eight hex digits are enough to see a change, and short enough to read. */
 export const FINGERPRINT_DIGITS = 8;
 
-/** Marks data of which graph text gave the fingerprint only. */
+/** Data read from graph text that gives only the fingerprint of the values. */
 interface Fingerprinted {
   readonly fingerprint: string;
 }
 
-/** A tensor known by its fingerprint: its bytes cannot be read. */
+/** A tensor known only by its fingerprint: reading its bytes throws UNSUPPORTED. */
 export function fingerprintedTensor(dtype: DType, shape: readonly number[], fingerprint: string): Tensor {
   const tensor: Tensor & Fingerprinted = {
     dtype,
@@ -28,12 +28,12 @@ export function fingerprintedTensor(dtype: DType, shape: readonly number[], fing
   return tensor;
 }
 
-/** Scales or zero points known by their fingerprint: NaN or 0 each. */
+/** Marks scales (all NaN) or zero points (all 0) as known only by their fingerprint. */
 export function fingerprintedArray<A extends Float32Array | Int32Array>(array: A, fingerprint: string): A {
   return Object.assign(array, { fingerprint });
 }
 
-/** The first digits of the SHA-256 of a tensor's or an array's bytes. */
+/** The fingerprint of a tensor or an array: the first digits of the SHA-256 of its bytes. */
 export function fingerprintOf(data: Tensor | Float32Array | Int32Array): string {
   const known = knownFingerprint(data);
   if (known !== undefined) return known;
@@ -41,7 +41,7 @@ export function fingerprintOf(data: Tensor | Float32Array | Int32Array): string 
   return digest(bytes).slice(0, FINGERPRINT_DIGITS);
 }
 
-/** The fingerprint that stands in the place of values, if it does. */
+/** The fingerprint that stands in the place of unknown values; undefined for data that has its values. */
 export function knownFingerprint(data: Tensor | Float32Array | Int32Array): string | undefined {
   return 'fingerprint' in data ? (data as Fingerprinted).fingerprint : undefined;
 }

@@ -3,14 +3,21 @@ import { type AttrsOf, type OpName, opDef } from './ops/index.ts';
 import { realType } from './quantized.ts';
 import type { Quant, Tensor, TensorType } from './tensor.ts';
 
+/**
+ * Properties of every node: a name that is unique in the graph, the type of its value, the nodes it reads and those
+ * that read it.
+ */
 interface NodeBase {
   readonly name: string;
   readonly type: TensorType;
   readonly inputs: readonly Node[];
   readonly users: ReadonlySet<Node>;
 }
+/** A value that is given at run time. */
 export type Input = NodeBase & { readonly op: 'input' };
+/** A value that is stored in the model. */
 export type Constant = NodeBase & { readonly op: 'constant'; readonly tensor: Tensor };
+/** A value that an op computes; `op` narrows `attrs` to those of the op. */
 export type Call<O extends OpName = OpName> = {
   [K in O]: NodeBase & { readonly op: K; readonly attrs: AttrsOf<K> };
 }[O];
@@ -18,12 +25,13 @@ export type Call<O extends OpName = OpName> = {
 /** A node is the one value it computes, so there is no separate Value type. */
 export type Node = Input | Constant | Call;
 
+/** A value that the model returns, under a name of its own. */
 export interface Output {
   readonly name: string;
   readonly node: Node;
 }
 
-/** What only this file may change on a node. */
+/** Fields of a node that only this file may change. */
 interface Mutable {
   name: string;
   type: TensorType;
@@ -31,7 +39,7 @@ interface Mutable {
   users: Set<Node>;
 }
 
-/** Inputs, outputs, and between them the nodes that the outputs reach: there is no node list to keep. */
+/** A model as inputs, outputs and the nodes that the outputs reach: there is no list of nodes to keep. */
 export class Graph {
   readonly name: string;
   readonly #inputs: Input[] = [];
@@ -51,13 +59,14 @@ export class Graph {
     return this.#outputs;
   }
 
+  /** Adds an input, whose shape may hold symbols. */
   input(name: string, type: TensorType): Input {
     const node = this.#node<Input>({ op: 'input', type, inputs: [] }, name);
     this.#inputs.push(node);
     return node;
   }
 
-  /** With `quant` the tensor holds the stored integers. */
+  /** Adds a constant; with `quant` the tensor holds the stored integers. */
   constant(tensor: Tensor, name?: string, quant?: Quant): Constant {
     return this.#node<Constant>(
       {
@@ -70,7 +79,10 @@ export class Graph {
     );
   }
 
-  /** Builds a node and infers its type. A name that another node holds passes to the new node; the old one gets a suffix. */
+  /**
+   * Adds a node and infers its type. A name that another node holds passes to the new node; the old one gets a suffix.
+   * Throws INVALID_GRAPH where the inputs or attributes do not fit the op.
+   */
   add<O extends OpName>(op: O, inputs: readonly Node[], attrs: Partial<AttrsOf<O>> = {}, name?: string): Call<O> {
     const def = opDef(op);
     const all: Attrs = { ...def.attrs, ...(attrs as Attrs) };
@@ -95,24 +107,34 @@ export class Graph {
     return node as unknown as Call<O>;
   }
 
+  /** Makes a node an output. Throws INVALID_GRAPH for a name that another output has. */
   output(name: string, node: Node): void {
     if (this.#outputs.some((output) => output.name === name)) invalid(`output ${name} exists already`);
     this.#outputs.push({ name, node });
   }
 
-  /** Puts the outputs into the order of `names`, which are all of them. */
+  /** Puts the outputs into the order of `names`, which must name all of them. */
   orderOutputs(names: readonly string[]): void {
     this.#outputs.sort((a, b) => names.indexOf(a.name) - names.indexOf(b.name));
   }
 
-  /** Puts another node, under another name, in an output's place. */
+  /** Leaves only these outputs, in the order of `names`, and drops what the others alone needed. */
+  keepOutputs(names: readonly string[]): void {
+    const kept = names.map(
+      (name) => this.#outputs.find((output) => output.name === name) ?? invalid(`there is no output ${name}`),
+    );
+    this.#outputs.splice(0, this.#outputs.length, ...kept);
+    this.prune();
+  }
+
+  /** Puts `node`, under the name `to`, in the place of the output `from`. */
   replaceOutput(from: string, to: string, node: Node): void {
     const output = this.#outputs.find(({ name }) => name === from) ?? invalid(`there is no output ${from}`);
     output.name = to;
     output.node = node;
   }
 
-  /** The same nodes behind other outputs, for exporters and other readers: passes must not run on it. */
+  /** A view of the same nodes with other outputs, for exporters and other readers: passes must not run on it. */
   withOutputs(outputs: readonly Output[]): Graph {
     const view = new Graph(this.name);
     view.#inputs.push(...this.#inputs);
@@ -122,24 +144,25 @@ export class Graph {
 
   /**
    * Redirects every present use of `old` to what `make` builds, then drops what only `old` kept alive. Uses are listed
-   * before `make` runs, so the new node may itself consume `old`. Null from `make` changes nothing.
+   * before `make` runs, so the new node may itself consume `old`. Null from `make` changes nothing. Returns whether
+   * anything was replaced.
    */
   replace(old: Node, make: () => Node | null): boolean {
     const users = [...old.users];
-    const made = make();
-    if (made === null || made === old) return false;
+    const replacement = make();
+    if (replacement === null || replacement === old) return false;
     for (const user of users) {
       const { inputs } = mutable(user);
-      for (let i = 0; i < inputs.length; i++) if (inputs[i] === old) inputs[i] = made;
-      mutable(made).users.add(user);
+      for (let i = 0; i < inputs.length; i++) if (inputs[i] === old) inputs[i] = replacement;
+      mutable(replacement).users.add(user);
       mutable(old).users.delete(user);
     }
-    for (const output of this.#outputs) if (output.node === old) output.node = made;
+    for (const output of this.#outputs) if (output.node === old) output.node = replacement;
     this.#drop(old);
     return true;
   }
 
-  /** For quantization: the same value, stored in another way. */
+  /** Changes how a value is stored, for quantization; what it stands for stays the same. */
   setType(node: Node, type: TensorType): void {
     mutable(node).type = type;
   }

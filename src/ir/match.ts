@@ -97,30 +97,29 @@ export function op<O extends OpName, const P extends readonly Pattern<unknown>[]
         inside?.miss(node, `one with ${key} ${value}, not ${(node.attrs as Attrs)[key]}`);
         return;
       }
-      yield* fitInputs(node, 'as written', inputs, 0, bound, inside);
-      if (opDef(name).commutative) yield* fitInputs(node, 'reversed', inputs, 0, bound, inside);
+      const places = inputs.map((_, i) => i);
+      yield* fitInputs(node, inputs, places, bound, inside);
+      if (opDef(name).commutative) yield* fitInputs(node, inputs, places.toReversed(), bound, inside);
     },
   };
 }
 
+/** Fits the inputs of a node one after the other; `places` says which input each pattern is for. */
 function* fitInputs(
   node: Node,
-  order: 'as written' | 'reversed',
-  patterns: readonly Pattern<unknown>[],
-  at: number,
+  [pattern, ...patterns]: readonly Pattern<unknown>[],
+  [place = 0, ...places]: readonly number[],
   bound: Bindings,
   trace: Trace | undefined,
 ): Iterable<Bindings> {
-  const position = order === 'reversed' ? node.inputs.length - 1 - at : at;
-  const pattern = patterns[at];
-  const input = node.inputs[position];
+  const input = node.inputs[place];
   if (pattern === undefined || input === undefined) {
     yield bound;
     return;
   }
   const behind = trace?.past(pattern.size);
-  for (const next of pattern.fit(input, bound, trace?.at(node, position))) {
-    yield* fitInputs(node, order, patterns, at + 1, next, behind);
+  for (const next of pattern.fit(input, bound, trace?.at(node, place))) {
+    yield* fitInputs(node, patterns, places, next, behind);
   }
 }
 

@@ -2,7 +2,9 @@ import { MbertError } from '../errors.ts';
 import type { Bindings, Dim, Shape } from './shape.ts';
 import type { DType, Tensor, TensorType } from './tensor.ts';
 
+/** A value of an op's attribute. */
 export type Attr = number | boolean | string | readonly number[] | Shape;
+/** An op's attributes by name. */
 export type Attrs = { readonly [name: string]: Attr };
 
 /** Turns `['x', 'bias?', 'more...']` into `{ x: T; bias?: T; more: readonly T[] }`. */
@@ -15,66 +17,75 @@ export type Named<I extends readonly string[], T> = {
 };
 
 /** A scale and a zero point: real = scale·(stored - zeroPoint). */
-export interface Steps {
+export interface QuantParams {
   readonly scale: number;
   readonly zeroPoint: number;
 }
 
 /**
- * Where an integer result's scale comes from. `calibrated`: from the values that it takes. Two pairs of numbers: TFLite's
- * kernels give these, whatever they read (ai.google.dev/edge/litert/models/quantization_spec; its kernels for i16).
+ * Source of an integer result's scale. `calibrated`: the values that it takes on the calibration samples. Two scales
+ * with zero points: TFLite's kernels give these, whatever they read
+ * (ai.google.dev/edge/litert/models/quantization_spec; its kernels for i16).
  */
-export type Int8Rule = 'calibrated' | { readonly i8: Steps; readonly i16: Steps };
+export type Int8Rule = 'calibrated' | { readonly i8: QuantParams; readonly i16: QuantParams };
 
 /**
- * How an op treats tokens, the rows of values [..., channels]. `elementwise`: any input may hold them, broadcasting.
- * `first-input`: each token of the first input by itself, the other inputs are parameters for all. `along-axis`: each
- * token by itself where the op's axis is the last one; any input may hold them. `mixed`: nothing may rely on either.
+ * Treatment of tokens, the rows of values [..., channels], by an op. `elementwise`: any input may hold them,
+ * broadcasting. `first-input`: each token of the first input by itself, the other inputs are parameters for all.
+ * `along-axis`: each token by itself where the op's axis is the last one; any input may hold them. `mixed`: nothing may
+ * rely on either.
  */
 export type TokenRule = 'elementwise' | 'first-input' | 'along-axis' | 'mixed';
 
 /**
- * What may be done to the scale of channels (last axis) around an op: its place in a residual stream. `sum`: all sides
- * and the result have one scale. `affine`: constants of the op take up the scale of what it reads, and give its result
- * any. `moved`: the result has the scale of what is moved. `fixed`: the op needs and gives the real values.
+ * Rule for rescaling the channels (last axis) of a residual stream around an op. `sum`: all inputs and the result share
+ * one scale. `affine`: the op's constants absorb the scale of what it reads, and can give its result any other.
+ * `moved`: the result has the scale of the value that is moved. `fixed`: the op needs and gives the real values.
  */
 export type StreamRule = 'sum' | 'affine' | 'moved' | 'fixed';
 
-/** How an op that computes nothing moves elements. */
+/** Movement of elements by an op that computes nothing. */
 export interface Movement<A extends Attrs = Attrs> {
-  /** True where each token's channels (last axis) stay together and in order; `x` is the shape of what is moved. */
+  /**
+   * True where each token's channels (last axis) stay together and in order; `x` is the shape of the value that is
+   * moved.
+   */
   keepsChannels(x: Shape, attrs: A): boolean;
 }
 
 /**
- * What an op costs for each number that it gives, in multiply-adds of a matrix product that take as long: measured on one
+ * Cost of an op for each number of its result, in multiply-adds of a matrix product that take as long: measured on one
  * thread with 64 rows of 128 and 512 numbers, forty of the op in a row, in ONNX Runtime 1.30 and in LiteRT 2.5's
- * WebAssembly build (whose products are slower, so that everything else counts less). Rounded: machines differ.
+ * WebAssembly build (whose products are slower, so that everything else counts less). Rounded, as machines differ.
  */
 export interface Cost {
   readonly onnx: number;
   readonly tflite: number;
 }
 
-/** Everything the project knows of an op, in one place. */
+/** Everything that mbert knows about an op, in one place. */
 export interface OpDef<I extends readonly string[] = readonly string[], A extends Attrs = Attrs> {
-  /** In order. A trailing `?` marks an optional input, a trailing `...` any number of them; either comes last. */
+  /**
+   * Input names in order. A trailing `?` marks an optional input, a trailing `...` any number of them; either comes
+   * last.
+   */
   readonly inputs: I;
   /** Every attribute with its default. */
   readonly attrs: A;
+  /** True where the order of the inputs does not matter. */
   readonly commutative?: boolean;
   readonly tokens: TokenRule;
   readonly stream: StreamRule;
   /**
-   * Set where each element of the result is one of the first input's, or of all inputs' where that is `xs...`, or a zero.
-   * The result is stored as what is moved is: with its scale, its zero point.
+   * Present where each element of the result is an element of the first input (of all inputs, where that is `xs...`) or
+   * a zero. The result is stored as the value that is moved: with its scale and zero point.
    */
   readonly moves?: Movement<A>;
-  /** Absent: no runtime computes the op on integers, or it moves them. */
+  /** Scale of an integer result. Absent where no runtime computes the op on integers, or the op only moves them. */
   readonly int8?: Int8Rule;
-  /** Absent: that of an op that reads and writes each number once. */
+  /** Measured cost. Absent: that of an op that reads and writes each number once. */
   readonly cost?: Cost;
-  /** How many products each number of the result is the sum of. Absent: the op is no matrix product. */
+  /** Number of products that are summed up for each number of the result. Absent where the op is no matrix product. */
   terms?(inputs: Named<I, TensorType>): Dim;
   /** The output's type; throws INVALID_GRAPH where the inputs do not fit. */
   infer(inputs: Named<I, TensorType>, attrs: A): TensorType;
@@ -82,6 +93,7 @@ export interface OpDef<I extends readonly string[] = readonly string[], A extend
   evaluate?(inputs: Named<I, Tensor>, attrs: A, bindings: Bindings): Tensor;
 }
 
+/** Types an op's definition: the names of its inputs and attributes become those of `infer` and `evaluate`. */
 export function defineOp<const I extends readonly string[], A extends Attrs>(def: OpDef<I, A>): OpDef<I, A> {
   return def;
 }
@@ -107,7 +119,7 @@ export function nameInputs<T>(def: OpDef, values: readonly T[], what: string): N
   return named as Named<readonly string[], T>;
 }
 
-/** Refuses a graph that makes no sense; a shape rule's way out. */
+/** Throws INVALID_GRAPH, as shape rules do for inputs that do not fit. */
 export function invalid(problem: string): never {
   throw new MbertError('INVALID_GRAPH', problem);
 }
@@ -118,7 +130,9 @@ export function isFloat(dtype: DType): boolean {
   return FLOATS.has(dtype);
 }
 
-/** Computed floats are f32 throughout; only constants are stored narrower. Integers keep their type. */
+/**
+ * The dtype of a computed value: f32 for all floats, as only constants are stored narrower; integers keep their type.
+ */
 export function computedType(dtype: DType): DType {
   return isFloat(dtype) ? 'f32' : dtype;
 }

@@ -4,17 +4,21 @@ import { type Cost, nameInputs } from './op.ts';
 import { opDef } from './ops/index.ts';
 import { type Bindings, bindDim, type Shape, sizeOf } from './shape.ts';
 
-/** What sums, copies and everything else cost that reads and writes each number once. */
+/** Cost of sums, copies and everything else that reads and writes each number once. */
 const ONCE: Cost = { onnx: 12, tflite: 3 };
 
+/** Estimated time of a run, in multiply-adds of a matrix product. */
 export interface OperationCount {
   /** Multiplications and additions of matrix products and convolutions. */
   readonly multiplyAdds: number;
-  /** What all other ops take, in multiply-adds of the same time. */
+  /** Time of all other ops, as multiply-adds that take as long. */
   readonly others: number;
 }
 
-/** Counts what a run of a graph takes, for sizes of all its symbols. An estimate of time: it knows nothing of caches and fused kernels. */
+/**
+ * Estimates the time of one run of a graph, for sizes of all its symbols; caches and fused kernels are not considered.
+ * Throws MISMATCH for a symbol without a size.
+ */
 export function countOperations(graph: Graph, bindings: Bindings, runtime: 'onnx' | 'tflite'): OperationCount {
   let multiplyAdds = 0;
   let others = 0;
@@ -30,7 +34,10 @@ export function countOperations(graph: Graph, bindings: Bindings, runtime: 'onnx
   return { multiplyAdds, others };
 }
 
-/** Throws where a symbol is not bound: a size that is left out would be a wrong answer. */
+/**
+ * The number of elements of a shape. Throws MISMATCH where a symbol is not bound: a size left out would give a wrong
+ * count.
+ */
 function numbersOf(shape: Shape, bindings: Bindings): number {
   return sizeOf(
     shape.map((dim) => {

@@ -15,7 +15,7 @@ export function realType(type: TensorType): TensorType {
   return type.quant === undefined ? type : { dtype: 'f32', shape: type.shape };
 }
 
-/** The stored range of an integer type. Weights stay within ±127 so that they can be negated. */
+/** The range of the stored integers by dtype. Weights stay within ±127 so that they can be negated. */
 const RANGES: { readonly [D in DType]?: readonly [number, number] } = {
   i4: [-8, 7],
   u4: [0, 15],
@@ -32,14 +32,14 @@ export function storedRange(dtype: DType): readonly [number, number] {
   return range;
 }
 
-/** Scale and zero point of every element, as runs of equal ones: `length` elements, then the next entry, cyclically. */
-interface Steps {
+/** Scales and zero points, with the index of each element's own among them. */
+interface ElementParams {
   readonly scales: ArrayLike<number>;
   readonly zeroPoints: ArrayLike<number> | undefined;
   indexOf(element: number): number;
 }
 
-function stepsOf(quant: Quant, shape: readonly number[]): Steps {
+function elementParamsOf(quant: Quant, shape: readonly number[]): ElementParams {
   if (quant.per === 'tensor') return { scales: [quant.scale], zeroPoints: [quant.zeroPoint], indexOf: () => 0 };
   const { inner, length } = aroundAxis(shape, quant.axis);
   const { scales, zeroPoints } = quant;
@@ -57,9 +57,9 @@ function stepsOf(quant: Quant, shape: readonly number[]): Steps {
   };
 }
 
-/** scale·(stored - zero point) for every element of a stored tensor. */
+/** Computes scale·(stored - zero point) for every element of a stored tensor. */
 export function dequantized(stored: Tensor, quant: Quant): Tensor {
-  const { scales, zeroPoints, indexOf } = stepsOf(quant, stored.shape);
+  const { scales, zeroPoints, indexOf } = elementParamsOf(quant, stored.shape);
   const raw = stored.dtype === 'i32' ? arrayOf({ ...stored, dtype: 'i32' }) : readF32(stored);
   const values = new Float32Array(raw.length);
   for (let i = 0; i < raw.length; i++) {
@@ -90,7 +90,7 @@ export function storedForm(real: Tensor): StoredTensor | undefined {
 
 /** Real values rounded to what the type stores, still as f32: ties to even, out-of-range values to the nearest end. */
 export function rounded(real: Tensor, dtype: DType, quant: Quant): Tensor {
-  const { scales, zeroPoints, indexOf } = stepsOf(quant, real.shape);
+  const { scales, zeroPoints, indexOf } = elementParamsOf(quant, real.shape);
   const [least, most] = storedRange(dtype);
   const source = readF32(real);
   const values = new Float32Array(source.length);
@@ -104,13 +104,13 @@ export function rounded(real: Tensor, dtype: DType, quant: Quant): Tensor {
   return tensorOf('f32', real.shape, values);
 }
 
-/** Half-way cases go to the even neighbour, as in ONNX's QuantizeLinear. */
+/** Rounds to the nearest integer, half-way cases to the even neighbour, as ONNX's QuantizeLinear does. */
 export function roundToEven(value: number): number {
   const whole = Math.round(value);
   return whole - value === 0.5 && whole % 2 !== 0 ? whole - 1 : whole;
 }
 
-/** How a matrix is quantized once it is turned. */
+/** The quantization of a matrix's transpose; `shape` is that of the matrix before it is transposed. */
 export function transposedQuant(shape: Shape, quant: Quant): Quant {
   if (quant.per === 'tensor') return quant;
   const along = quant.axis < 0 ? quant.axis + 2 : quant.axis;

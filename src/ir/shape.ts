@@ -3,9 +3,10 @@
  * `sequence:32` what is left of a sequence that is cut to 32, min(sequence, 32).
  */
 export type Dim = number | string;
+/** The dimensions of a value, outermost first. */
 export type Shape = readonly Dim[];
 
-/** What symbols stand for in one run, e.g. `{ sequence: 24 }`. */
+/** Sizes of symbols in one run, e.g. `{ sequence: 24 }`. */
 export type Bindings = { readonly [symbol: string]: number };
 
 export function isStatic(shape: Shape): shape is readonly number[] {
@@ -65,7 +66,7 @@ export function broadcast(a: Shape, b: Shape): Shape | null {
   return shape;
 }
 
-/** -1 is the last axis. Null where there is no such axis. */
+/** The index of an axis, where -1 is the last one; null where there is no such axis. */
 export function axisOf(axis: number, rank: number): number | null {
   const at = axis < 0 ? axis + rank : axis;
   return Number.isInteger(at) && at >= 0 && at < rank ? at : null;
@@ -77,7 +78,9 @@ export function isBeforeLast(axis: number, { length: rank }: Shape): boolean {
   return at !== null && at < rank - 1;
 }
 
-/** Elements before, along and after an axis: an axis op works on `outer` blocks of `length` rows of `inner` elements. */
+/**
+ * Elements before, along and after an axis: an axis op works on `outer` blocks of `length` rows of `inner` elements.
+ */
 export function aroundAxis(shape: readonly number[], axis: number): { outer: number; length: number; inner: number } {
   return { outer: sizeOf(shape.slice(0, axis)), length: shape[axis] as number, inner: sizeOf(shape.slice(axis + 1)) };
 }
@@ -99,7 +102,7 @@ export function bindDim(dim: Dim, bindings: Bindings): number | null {
   return size;
 }
 
-/** `[batch, 128]`, as graph text prints it. */
+/** A shape as graph text prints it: `[batch, 128]`. */
 export function shapeText(shape: Shape): string {
   return `[${shape.join(', ')}]`;
 }

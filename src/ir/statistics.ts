@@ -1,24 +1,26 @@
 import type { Node } from './graph.ts';
 
-/** What is wanted to know of a node's values. Minimum, maximum, mean and rms of the whole tensor always come. */
+/**
+ * Statistics asked for about a node's values. Minimum, maximum, mean and rms of the whole tensor are always collected.
+ */
 export interface StatisticsRequest {
   readonly node: Node;
-  /** The same for each channel (last axis). */
+  /** Minimum, maximum, mean and rms of each channel (last axis) as well. */
   readonly channels?: boolean;
-  /** How the values of the whole tensor are distributed. */
+  /** The distribution of the whole tensor's values as well. */
   readonly histogram?: boolean;
-  /** XᵀX over all rows: what error-compensated rounding and least squares need. Takes 8·channels² bytes. */
+  /** XᵀX over all rows as well, for error-compensated rounding and least squares. Takes 8·channels² bytes. */
   readonly gram?: boolean;
 }
 
-/** A node's values over every sample: valid tokens only, padding left out. */
+/** Statistics of a node's values over every sample: valid tokens only, padding left out. */
 export interface NodeStatistics {
   /** Rows of `channels` values that were counted, i.e. tokens (for attention scores: pairs of tokens and heads). */
   readonly rows: number;
   readonly min: number;
   readonly max: number;
   readonly mean: number;
-  /** √(Σx²/n): max |x| / rms says how far outliers stand out. */
+  /** √(Σx²/n); the ratio max |x| / rms tells how large outliers are. */
   readonly rms: number;
   readonly channels?: ChannelStatistics;
   readonly histogram?: Histogram;
@@ -54,7 +56,7 @@ export interface Gram {
 /** Statistics by node name: they stay true for a graph that a pass changed elsewhere. */
 export type Statistics = ReadonlyMap<string, NodeStatistics>;
 
-/** max |x|. */
+/** The largest absolute value, max |x|. */
 export function absMax({ min, max }: { readonly min: number; readonly max: number }): number {
   return Math.max(Math.abs(min), Math.abs(max));
 }

@@ -1,7 +1,7 @@
 import { MbertError } from '../errors.ts';
 import { type Shape, shapeText, sizeOf } from './shape.ts';
 
-/** Bits per element. */
+/** Dtypes with their bits per element. */
 export const DTYPES = {
   f64: 64,
   f32: 32,
@@ -19,9 +19,14 @@ export const DTYPES = {
   u4: 4,
   bool: 8,
 } as const;
+/** The name of an element type. */
 export type DType = keyof typeof DTYPES;
 
-/** real = scale * (stored - zeroPoint). What mbert emits per channel is symmetric; imported models may carry zero points. */
+/**
+ * Quantization, by which stored integers stand for real numbers: real = scale * (stored - zeroPoint), with one scale
+ * for the tensor, one for each index of `axis`, or one for each block of `size` neighbours along `axis`. What mbert
+ * emits per channel is symmetric; imported models may carry zero points.
+ */
 export type Quant =
   | { readonly per: 'tensor'; readonly scale: number; readonly zeroPoint: number }
   | { readonly per: 'channel'; readonly axis: number; readonly scales: Float32Array; readonly zeroPoints?: Int32Array }
@@ -33,6 +38,7 @@ export type Quant =
       readonly zeroPoints?: Int32Array;
     };
 
+/** Dtype and shape of a value; with `quant` its elements are integers that stand for real numbers. */
 export interface TensorType {
   readonly dtype: DType;
   readonly shape: Shape;
@@ -50,7 +56,7 @@ export interface Tensor {
   bytes(): Uint8Array;
 }
 
-/** The bytes of a dense tensor; two 4-bit elements share a byte and an odd last one has its own. */
+/** The number of bytes of a dense tensor; two 4-bit elements share a byte and an odd last one has its own. */
 export function byteLength(dtype: DType, shape: readonly number[]): number {
   return Math.ceil((sizeOf(shape) * DTYPES[dtype]) / 8);
 }
@@ -84,7 +90,10 @@ const ARRAYS = {
   bool: Uint8Array,
 } as const;
 
-/** The elements as a typed array over the same memory where alignment allows, else over a copy; f16 and bf16 as raw bits. */
+/**
+ * The elements as a typed array over the same memory where alignment allows, else over a copy; f16 and bf16 as raw
+ * bits.
+ */
 export function arrayOf<D extends DType>(tensor: Tensor & { readonly dtype: D }): InstanceType<(typeof ARRAYS)[D]> {
   const bytes = tensor.bytes();
   const Type = ARRAYS[tensor.dtype];
@@ -95,7 +104,10 @@ export function arrayOf<D extends DType>(tensor: Tensor & { readonly dtype: D })
   >;
 }
 
-/** A tensor over an array's memory; the array must not change afterwards. */
+/**
+ * A tensor over an array's memory; the array must not change afterwards. Throws INVALID_GRAPH where its size does not
+ * fit.
+ */
 export function tensorOf(dtype: DType, shape: readonly number[], data: TypedArray): Tensor {
   const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
   if (bytes.byteLength !== byteLength(dtype, shape)) {
@@ -117,7 +129,7 @@ export function computedTensor(dtype: DType, shape: readonly number[], compute: 
   };
 }
 
-/** A rank-0 f32. */
+/** A scalar: f32 of rank 0. */
 export function scalarTensor(value: number): Tensor {
   return tensorOf('f32', [], Float32Array.of(value));
 }
@@ -135,8 +147,9 @@ export function integerTensor(
 const MAX_F32 = (2 - 2 ** -23) * 2 ** 127;
 
 /**
- * All elements as f32, possibly a view of shared memory: read only. 64-bit integers lose what f32 cannot hold. A finite
- * f64 stays finite: a mask of the least f64 becomes one of the least f32, since 0 times an infinity is no number.
+ * Reads all elements as f32, possibly a view of shared memory: read only. f16, bf16 and 4-bit integers are unpacked;
+ * 64-bit integers lose what f32 cannot hold. A finite f64 stays finite: a mask of the least f64 becomes one of the
+ * least f32, since 0 times an infinity is no number.
  */
 export function readF32(tensor: Tensor): Float32Array {
   switch (tensor.dtype) {
@@ -163,13 +176,13 @@ function nearestF32(value: number): number {
   return Number.isFinite(value) ? Math.min(MAX_F32, Math.max(-MAX_F32, value)) : value;
 }
 
-/** All elements as f32 in memory that the caller owns and may change. */
+/** Reads all elements as f32 into memory that the caller owns and may change. */
 export function takeF32(tensor: Tensor): Float32Array {
   const data = readF32(tensor);
   return tensor.dtype === 'f32' && !tensor.fresh ? data.slice() : data;
 }
 
-/** All elements as numbers, for shapes, axes and indices: exact up to 2^53. */
+/** Reads all elements as numbers, for shapes, axes and indices: exact up to 2^53. */
 export function readIntegers(tensor: Tensor): number[] {
   return Array.from(exactNumbers(tensor));
 }
@@ -188,7 +201,10 @@ function exactNumbers(tensor: Tensor): ArrayLike<number> {
   }
 }
 
-/** The same elements in another dtype. Same dtype: the same tensor. Floats to f16 round to nearest even and saturate to infinity. */
+/**
+ * Converts the elements to another dtype, on demand; for the same dtype the same tensor is returned. Floats become f16
+ * by rounding to nearest even and saturate to infinity. Throws UNSUPPORTED for a dtype that mbert does not convert to.
+ */
 export function convertTensor(tensor: Tensor, dtype: DType): Tensor {
   if (tensor.dtype === dtype) return tensor;
   const { shape } = tensor;
@@ -218,7 +234,7 @@ export function convertTensor(tensor: Tensor, dtype: DType): Tensor {
   }
 }
 
-/** Truncated; what is no finite number has no integer and gives 0. */
+/** Truncates a number; NaN and infinities, which have no integer, give 0. */
 export function toBigInt(value: number): bigint {
   return Number.isFinite(value) ? BigInt(Math.trunc(value)) : 0n;
 }
@@ -333,7 +349,7 @@ export function transposeInto<E>(
   }
 }
 
-/** One behind the other. */
+/** Concatenates arrays. */
 export function joinF32(parts: readonly Float32Array[]): Float32Array {
   const values = new Float32Array(parts.reduce((size, part) => size + part.length, 0));
   let at = 0;

@@ -18,10 +18,10 @@ import {
   tensorOf,
 } from './tensor.ts';
 
-/** Constants of up to this many elements are printed by value; larger ones by the hash of their bytes. */
+/** Most elements of a constant that is printed by value; larger ones are printed by the hash of their bytes. */
 const MAX_PRINTED_ELEMENTS = 4;
 
-/** `f32[batch, 384]`, with quantization as `i8[128] q(0.0235, -128)`. */
+/** A type as graph text prints it: `f32[batch, 384]`, with quantization `i8[128] q(0.0235, -128)`. */
 export function typeText({ dtype, shape, quant }: TensorType): string {
   return `${dtype}${shapeText(shape)}${quant ? ` ${quantText(quant)}` : ''}`;
 }
@@ -34,8 +34,8 @@ function quantText(quant: Quant): string {
   return `q(${[along, ...hashes.map((array) => `#${fingerprintOf(array)}`)].join(', ')})`;
 }
 
-/** `f32[512, 384] #9c1f02ab`, or the values themselves where they are few. */
-export function constantText(node: Constant): string {
+/** A constant as graph text prints it: `f32[512, 384] #9c1f02ab`, or with the values themselves where they are few. */
+function constantText(node: Constant): string {
   const { tensor } = node;
   const few = sizeOf(tensor.shape) <= MAX_PRINTED_ELEMENTS;
   return `${typeText(node.type)} ${few ? `{${printedValues(tensor).join(', ')}}` : `#${fingerprintOf(tensor)}`}`;
@@ -72,7 +72,7 @@ function attrText(value: Attr): string {
   return typeof value === 'string' ? stringText(value) : String(value);
 }
 
-/** Quoted where it would read as something else. */
+/** A string as graph text prints it: quoted where it would read as something else. */
 function stringText(value: string): string {
   return PLAIN_NAME.test(value) && value !== 'true' && value !== 'false' ? value : JSON.stringify(value);
 }
@@ -81,7 +81,7 @@ function argumentText(node: Node): string {
   return node.op === 'constant' ? `${nameText(node.name)} ${constantText(node)}` : nameText(node.name);
 }
 
-/** The graph's canonical form: what `inspect` prints, goldens hold and teams commit as a lock file. */
+/** The graph's canonical text: what `inspect` prints, goldens hold and teams commit as a lock file. */
 export function graphText(graph: Graph): string {
   const inputs = graph.inputs.map((input) => `${nameText(input.name)}: ${typeText(input.type)}`);
   const lines = [`graph ${nameText(graph.name)} (${inputs.join(', ')})`];
@@ -102,16 +102,19 @@ export function graphText(graph: Graph): string {
   return lines.join('\n');
 }
 
-/** One token: `q(`, a name, a quoted name, a number, a `#hash`, or a mark. Names may hold dots, slashes and colons inside. */
+/**
+ * One token: `q(`, a name, a quoted name, a number, a `#hash`, or a mark. Names may hold dots, slashes and colons
+ * inside.
+ */
 const TOKEN =
   /\s*(?:(q\()|([A-Za-z_/][\w./:*+-]*[\w*-]|[A-Za-z_])|("(?:[^"\\]|\\.)*")|(\d+\*[\w*]+|[-+]?(?:\d[\d.]*(?:e[-+]?\d+)?|Infinity))|(#[\w-]+)|([()[\]{},:=?]))/y;
 
-/** `// …` on a line of its own; names that begin so are quoted. */
+/** Comments `// …` on lines of their own; names that begin so are quoted. */
 const COMMENT_LINES = /^[ \t]*\/\/(?:[ \t].*)?$/gm;
 
 const PLAIN_NAME = /^(?:[A-Za-z_/][\w./:*+-]*[\w*-]|[A-Za-z_])$/;
 
-/** A name as text shows it: quoted where it holds other characters or reads as something else. */
+/** A name as graph text prints it: quoted where it holds other characters or reads as something else. */
 function nameText(name: string): string {
   return PLAIN_NAME.test(name) && !isDType(name) && name !== 'return' ? name : JSON.stringify(name);
 }
@@ -120,6 +123,7 @@ function isDType(token: string): token is DType {
   return Object.hasOwn(DTYPES, token);
 }
 
+/** Reads graph text token by token. */
 class Scanner {
   readonly #text: string;
   #at = 0;
@@ -138,13 +142,13 @@ class Scanner {
   /** The next token, or '' at the end. */
   next(): string {
     TOKEN.lastIndex = this.#at;
-    const found = TOKEN.exec(this.#text);
-    if (found === null) {
+    const match = TOKEN.exec(this.#text);
+    if (match === null) {
       if (this.#text.slice(this.#at).trim() === '') return '';
       this.fail(`unexpected "${this.#text.slice(this.#at).trim().slice(0, 20)}"`);
     }
     this.#at = TOKEN.lastIndex;
-    return found.slice(1).find((part) => part !== undefined) as string;
+    return match.slice(1).find((part) => part !== undefined) as string;
   }
 
   accept(token: string): boolean {
@@ -158,7 +162,7 @@ class Scanner {
     if (found !== token) this.fail(`expected "${token}", found "${found}"`);
   }
 
-  /** A name, out of its quotes. */
+  /** Reads a name and takes it out of its quotes. */
   name(): string {
     const token = this.next();
     if (!token.startsWith('"')) return token;
@@ -169,13 +173,13 @@ class Scanner {
     }
   }
 
-  /** `open a, b, … close`. */
+  /** Reads a list, `open a, b, … close`. */
   list<T>(open: string, close: string, item: () => T): T[] {
     this.expect(open);
     return this.listUntil(close, item);
   }
 
-  /** `a, b, … close`. */
+  /** Reads what is left of a list, `a, b, … close`. */
   listUntil<T>(close: string, item: () => T): T[] {
     const items: T[] = [];
     while (!this.accept(close)) {
@@ -214,10 +218,13 @@ function parseTensorQuant(scanner: Scanner): Quant {
   return { per: 'tensor', scale, zeroPoint: zeroPoint as number };
 }
 
-/** A table of a million rows quantized in blocks of 32 has fewer. */
+/** Most scales that text may ask memory for; a table of a million rows quantized in blocks of 32 has fewer. */
 const MAX_SCALES = 2 ** 26;
 
-/** `0, #9c1f02ab)` or, per block and with zero points, `0 by 32, #9c1f02ab, #77ab3e10)`. */
+/**
+ * Reads quantization whose scales are given by hash: per channel `0, #9c1f02ab)`, per block and with zero points `0 by
+ * 32, #9c1f02ab, #77ab3e10)`.
+ */
 function parseHashedQuant(scanner: Scanner, shape: Shape): Quant {
   const axis = Number(scanner.next());
   const size = scanner.accept('by') ? Number(scanner.next()) : undefined;
@@ -235,7 +242,7 @@ function parseHashedQuant(scanner: Scanner, shape: Shape): Quant {
   return size === undefined ? { per: 'channel', ...stored } : { per: 'block', size, ...stored };
 }
 
-/** Values for a constant that text knows by its hash only: the same hash gives the same values. */
+/** Gives values for a constant that text knows by its hash only: the same hash gives the same values. */
 export type ConstantSource = (
   name: string,
   type: TensorType & { readonly shape: readonly number[] },
@@ -284,42 +291,44 @@ function parseAttr(scanner: Scanner): Attr {
   return Number.isNaN(Number(token)) ? token : Number(token);
 }
 
-/** Shape rules take attributes to be what they are by default: a list, a truth value, or one of the rest. */
+/** Refuses an attribute that is of another kind (list, boolean, scalar) than its default, which shape rules rely on. */
 function checkAttr(scanner: Scanner, op: OpName, key: string, value: Attr): void {
-  const usual = opDef(op).attrs[key];
-  if (usual === undefined) {
+  const defaultValue = opDef(op).attrs[key];
+  if (defaultValue === undefined) {
     if (op !== 'foreign') scanner.fail(`${op} has no attribute ${key}`);
     return;
   }
   const kindOf = (attr: Attr) => (Array.isArray(attr) ? 'list' : typeof attr === 'boolean' ? 'boolean' : 'scalar');
-  if (kindOf(value) !== kindOf(usual)) scanner.fail(`${op}: ${key} takes a ${kindOf(usual)}`);
+  if (kindOf(value) !== kindOf(defaultValue)) scanner.fail(`${op}: ${key} takes a ${kindOf(defaultValue)}`);
 }
 
 /**
- * Reads what `graphText` prints. Constants printed by hash come from `source`, and quantization is per tensor then;
- * without it they and the scales per channel or block are known by their fingerprints alone (fingerprint.ts).
+ * Reads what `graphText` prints. Constants printed by hash come from `source`, and quantization must then be per
+ * tensor; without `source`, they and the scales per channel or block are known only by their fingerprints
+ * (fingerprint.ts). Throws MALFORMED, with the line, for text that cannot be read, INVALID_GRAPH for ops whose inputs
+ * do not fit.
  */
 export function parseGraph(text: string, source?: ConstantSource): Graph {
   const typeOf = () => parseType(scanner, source === undefined);
   const scanner = new Scanner(text);
   scanner.expect('graph');
   const graph = new Graph(scanner.name());
-  const known = new Map<string, Node>();
+  const nodesByName = new Map<string, Node>();
   scanner.list('(', ')', () => {
     const name = scanner.name();
     scanner.expect(':');
-    known.set(name, graph.input(name, typeOf()));
+    nodesByName.set(name, graph.input(name, typeOf()));
   });
   const argument = (): Node => {
     const name = scanner.name();
     const follows = scanner.peek();
-    const earlier = known.get(name);
+    const earlier = nodesByName.get(name);
     if (isDType(follows)) {
       const type = typeOf();
       const tensor = parseConstant(scanner, name, type, source ?? unknownValues);
       if (earlier) return earlier;
       const node = graph.constant(tensor, name, type.quant);
-      known.set(name, node);
+      nodesByName.set(name, node);
       return node;
     }
     return earlier ?? scanner.fail(`${name} is not defined above`);
@@ -340,7 +349,7 @@ export function parseGraph(text: string, source?: ConstantSource): Graph {
       });
     }
     const node = graph.add(op as OpName, inputs, attrs, name);
-    known.set(name, node);
+    nodesByName.set(name, node);
     const type = isDType(scanner.peek()) ? typeOf() : undefined;
     if (type?.quant) graph.setType(node, type);
   }
@@ -353,7 +362,7 @@ export function parseGraph(text: string, source?: ConstantSource): Graph {
   return graph;
 }
 
-/** The bytes that all constants of the graph take, each counted once. */
+/** The bytes that all constants of a graph take, each counted once. */
 export function constantBytes(graph: Graph): number {
   let total = 0;
   for (const node of graph.nodes())

@@ -11,12 +11,12 @@ export function isTokenWise(node: Call): boolean {
   return axisOf((node.attrs as { readonly axis: number }).axis, rank) === rank - 1;
 }
 
-/** True for one that works along an axis, which is the last one. */
+/** True for a token-wise op that works along an axis, which is then the last one. */
 export function isAlongChannels(node: Call): boolean {
   return opDef(node.op).tokens === 'along-axis';
 }
 
-/** True where the input holds the same numbers for all tokens by what the op is. */
+/** True for an input that by the op's definition holds the same numbers for all tokens, as a weight does. */
 export function isParameter(node: Call, index: number): boolean {
   return opDef(node.op).tokens === 'first-input' && index > 0;
 }
@@ -27,7 +27,10 @@ export function keepsChannels(node: Call): boolean {
   return x !== undefined && opDef(node.op).moves?.keepsChannels(x.type.shape, node.attrs as Attrs) === true;
 }
 
-/** True for a value with channels for each token, [batch, tokens, channels] or [tokens, channels]; what is pooled has one row. */
+/**
+ * True for a value with channels for each token, [batch, tokens, channels] or [tokens, channels]; a pooled value has
+ * one row.
+ */
 export function isHidden({ type: { shape } }: Node): boolean {
   return shape.length === 3 || (shape.length === 2 && shape[0] !== 1);
 }

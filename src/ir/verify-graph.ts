@@ -1,10 +1,12 @@
 import { MbertError } from '../errors.ts';
-import type { Graph, Node } from './graph.ts';
+import type { Call, Graph, Node } from './graph.ts';
 import { type Attrs, nameInputs } from './op.ts';
 import { opDef } from './ops/index.ts';
 import { realType } from './quantized.ts';
 import { sameShape, shapeText } from './shape.ts';
+import type { TensorType } from './tensor.ts';
 
+/** Checks one invariant at a node: the problem, or null where it holds. */
 type Rule = (node: Node, graph: Graph, seen: Map<string, Node>) => string | null;
 
 const rules: readonly Rule[] = [
@@ -28,15 +30,8 @@ const rules: readonly Rule[] = [
   },
   (node) => {
     if (node.op === 'input' || node.op === 'constant') return null;
-    const def = opDef(node.op);
-    const type = def.infer(
-      nameInputs(
-        def,
-        node.inputs.map((input) => realType(input.type)),
-        node.name,
-      ),
-      node.attrs as Attrs,
-    );
+    const type = inferredType(node);
+    if (typeof type === 'string') return type;
     const fits =
       sameShape(type.shape, node.type.shape) && (node.type.quant !== undefined || type.dtype === node.type.dtype);
     return fits
@@ -45,7 +40,22 @@ const rules: readonly Rule[] = [
   },
 ];
 
-/** Refuses a graph that breaks an invariant; `after` names the pass that a failure is the fault of. */
+/** Infers the type of a node from its inputs, or gives the reason why there is none. */
+function inferredType(node: Call): TensorType | string {
+  const def = opDef(node.op);
+  const inputs = node.inputs.map((input) => realType(input.type));
+  try {
+    return def.infer(nameInputs(def, inputs, node.name), node.attrs as Attrs);
+  } catch (cause) {
+    if (cause instanceof MbertError) return cause.message;
+    throw cause;
+  }
+}
+
+/**
+ * Throws INVALID_GRAPH for a graph that breaks an invariant: names are unique, inputs know their users and belong to
+ * the graph, and types are what the ops infer. `after` names the pass that a failure is blamed on.
+ */
 export function verifyGraph(graph: Graph, after: string): void {
   const seen = new Map<string, Node>();
   for (const node of graph.nodes()) {

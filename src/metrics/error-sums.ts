@@ -1,4 +1,4 @@
-/** How far one sequence of values is from another, summed up as they come. */
+/** Sums up the error of actual values against a reference as they arrive. */
 export class ErrorSums {
   #signal = 0;
   #noise = 0;
@@ -19,7 +19,10 @@ export class ErrorSums {
     return this.#largest;
   }
 
-  /** 10·log10(Σ reference² / Σ error²): Infinity where both are equal, NaN where one has a NaN or infinity. */
+  /**
+   * Signal to quantization noise in dB, 10·log10(Σ reference² / Σ error²): Infinity where both are equal, NaN where one
+   * has a NaN or infinity.
+   */
   get sqnrDb(): number {
     return this.#noise === 0 ? Number.POSITIVE_INFINITY : 10 * Math.log10(this.#signal / this.#noise);
   }

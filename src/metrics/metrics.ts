@@ -1,6 +1,9 @@
 import { MbertError } from '../errors.ts';
 
-/** max |reference - actual|; NaN where one side has a NaN that the other has not, 0 for nothing. Equal infinities do not differ. */
+/**
+ * Largest absolute difference max |reference - actual|: 0 for no values, NaN where only one side has a NaN. Equal
+ * infinities do not differ.
+ */
 export function maxAbsError(reference: Float32Array, actual: Float32Array): number {
   checkLengths(reference, actual);
   let largest = 0;
@@ -15,7 +18,7 @@ export function maxAbsError(reference: Float32Array, actual: Float32Array): numb
 
 /**
  * Signal to quantization noise in dB: 10·log10(Σ reference² / Σ (reference - actual)²). Infinity where both are equal,
- * -Infinity where the reference is all zeros and the other is not, NaN where one has a NaN or infinity.
+ * -Infinity where the reference is all zeros and the actual values are not, NaN where one has a NaN or infinity.
  */
 export function sqnr(reference: Float32Array, actual: Float32Array): number {
   checkLengths(reference, actual);
@@ -30,7 +33,9 @@ export function sqnr(reference: Float32Array, actual: Float32Array): number {
   return noise === 0 ? Number.POSITIVE_INFINITY : 10 * Math.log10(signal / noise);
 }
 
-/** The share of rows of `width` values whose largest value is at the same place on both sides, 0 … 1; NaN for no rows. */
+/**
+ * The share of rows of `width` values whose largest value is at the same place on both sides, 0 … 1; NaN for no rows.
+ */
 export function argmaxAgreement(reference: Float32Array, actual: Float32Array, width: number): number {
   checkLengths(reference, actual);
   const expected = argmaxRows(reference, width);
@@ -38,7 +43,10 @@ export function argmaxAgreement(reference: Float32Array, actual: Float32Array, w
   return share(expected, (place, i) => place >= 0 && place === found[i]);
 }
 
-/** The share of rows of `logits` [labels.length, classes] whose largest value is at the row's label, 0 … 1; NaN for no rows. */
+/**
+ * The share of rows of `logits` [labels.length, classes] whose largest value is at the row's label, 0 … 1; NaN for no
+ * rows.
+ */
 export function accuracy(logits: Float32Array, labels: ArrayLike<number>, classes: number): number {
   if (logits.length !== labels.length * classes) {
     throw new MbertError('MISMATCH', `${logits.length} logits are not ${classes} for each of ${labels.length} labels`);
@@ -46,7 +54,9 @@ export function accuracy(logits: Float32Array, labels: ArrayLike<number>, classe
   return share(argmaxRows(logits, classes), (place, i) => place === labels[i]);
 }
 
-/** The place of each row's largest value, the first of equal ones; -1 for a row with a NaN, which agrees with nothing. */
+/**
+ * The index of each row's largest value, the first of equal ones; -1 for a row with a NaN, which agrees with nothing.
+ */
 export function argmaxRows(values: Float32Array, width: number): Int32Array {
   if (values.length % width !== 0) throw new MbertError('MISMATCH', `${values.length} values are no rows of ${width}`);
   const places = new Int32Array(values.length / width);

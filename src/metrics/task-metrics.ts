@@ -2,13 +2,13 @@
 export interface ClassificationMetrics {
   /** The share of right answers, 0 … 1. */
   readonly accuracy: number;
-  /** Two classes: F1 of class 1, as GLUE has it. More: the mean of all classes' F1. 0 where nothing is right. */
+  /** F1 of class 1 for two classes, as in GLUE; for more, the mean F1 of all classes. 0 where nothing is right. */
   readonly f1: number;
-  /** Matthews' correlation, for more than two classes Gorodkin's R_K: -1 … 1, 0 where one side has one class only. */
+  /** Matthews' correlation; for more than two classes Gorodkin's R_K: -1 … 1, 0 where one side has one class only. */
   readonly mcc: number;
 }
 
-/** Of class numbers below `classes`; a prediction of -1 (no answer) is wrong. */
+/** Measures a classifier by class numbers below `classes`; a prediction of -1 (no answer) counts as wrong. */
 export function classificationMetrics(
   labels: readonly number[],
   predictions: readonly number[],
@@ -33,7 +33,10 @@ export function classificationMetrics(
   };
 }
 
-/** (c·s - Σ p_k t_k) / √((s² - Σ p_k²)(s² - Σ t_k²)): Gorodkin 2004; with two classes it is Matthews 1975. */
+/**
+ * R_K = (c·s - Σ p_k t_k) / √((s² - Σ p_k²)(s² - Σ t_k²)), c of s answers being right: Gorodkin 2004; with two classes
+ * it is Matthews 1975.
+ */
 function matthews(labels: readonly number[], predictions: readonly number[], right: number, all: number): number {
   const dot = (a: readonly number[], b: readonly number[]) => a.reduce((sum, x, i) => sum + x * (b[i] as number), 0);
   const spread = (all * all - dot(predictions, predictions)) * (all * all - dot(labels, labels));
@@ -63,8 +66,9 @@ export function pearson(a: readonly number[], b: readonly number[]): number {
   return ab / Math.sqrt(aa * bb);
 }
 
-/** Spearman's correlation: Pearson's of the ranks, equal values sharing the mean of theirs. */
+/** Spearman's correlation: Pearson's of the ranks, equal values sharing the mean of theirs; NaN where a value is NaN. */
 export function spearman(a: readonly number[], b: readonly number[]): number {
+  if ([a, b].some((values) => values.some(Number.isNaN))) return Number.NaN;
   return pearson(ranks(a), ranks(b));
 }
 
@@ -99,12 +103,12 @@ export function spanMetrics(
   return { exactMatch: exact / labels.length, spanF1: f1 / labels.length };
 }
 
-/** Longer answers are not considered, as in google-research/bert's run_squad.py. */
+/** Length of the longest answer that is considered, as in google-research/bert's run_squad.py. */
 const MAX_ANSWER_TOKENS = 30;
 
 /**
- * The span with the largest start + end logit among tokens [from, to) and, with `allowsNone`, [CLS] alone, which
- * stands for no answer.
+ * The span with the largest start + end logit among tokens [from, to) and, with `allowsNone`, [CLS] alone, which stands
+ * for no answer.
  */
 export function bestSpan(
   start: ArrayLike<number>,

@@ -1,30 +1,9 @@
 import type { Call, Constant, Graph, Node } from '../ir/graph.ts';
 import type { AttrsOf, OpName } from '../ir/ops/index.ts';
 import { type Dim, product } from '../ir/shape.ts';
-import { scalarTensor } from '../ir/tensor.ts';
+import { integerTensor, scalarTensor } from '../ir/tensor.ts';
 import { readRange, roundToRange, roundWeight, type TrainedRange } from './fake-quant.ts';
 import type { Weights } from './weights.ts';
-
-/** Activation functions that `hidden_act` names. */
-export type Activation = 'relu' | 'relu6' | 'gelu' | 'gelu-tanh';
-
-/** Activations by transformers' names (ACT2FN); gelu_fast and gelu_new spell one formula in two ways. */
-export const ACTIVATIONS: ReadonlyMap<string, Activation> = new Map([
-  ['relu', 'relu'],
-  ['gelu', 'gelu'],
-  ['gelu_python', 'gelu'],
-  ['gelu_new', 'gelu-tanh'],
-  ['gelu_fast', 'gelu-tanh'],
-  ['gelu_pytorch_tanh', 'gelu-tanh'],
-  ['relu6', 'relu6'],
-]);
-
-/** Activations by google-research's names (get_activation): its gelu is the approximation by tanh. */
-export const GOOGLE_ACTIVATIONS: ReadonlyMap<string, Activation> = new Map([
-  ['relu', 'relu'],
-  ['relu6', 'relu6'],
-  ['gelu', 'gelu-tanh'],
-]);
 
 /**
  * Ways to keep padding out of attention: by -10000 added to its scores, or as mobilebert/modeling.py does it, by
@@ -39,23 +18,43 @@ export interface Builder {
   /** Number of sequences of a run: the batch, times the choices where there are several for each. */
   readonly rows: Dim;
   readonly sequence: Dim;
-  /** Ids of tokens, [rows, sequence]. */
+  /** Ids of tokens, [rows, sequence], of `indexType`. */
   readonly tokenIds: Node;
+  readonly indexType: 'i32' | 'i64';
   readonly tokenTypes: Node | undefined;
   readonly mask: AttentionMask;
   /** Nodes of weights, one for each however often it is used: tied embeddings stay tied. */
   readonly constants: Map<string, Constant>;
+  /** Names a node by its module's path; absent, it is the path. Layers that share a module have names of their own. */
+  readonly nodeName?: (path: string) => string;
+  /** Takes a warning about the model, worded `part: problem`. */
+  warn(problem: string): void;
 }
 
 /** Adds a node under its module's path. */
 export function add<O extends OpName>(
-  { graph }: Builder,
+  { graph, nodeName }: Builder,
   name: string,
   op: O,
   inputs: readonly Node[],
   attrs?: Partial<AttrsOf<O>>,
 ): Call<O> {
-  return graph.add(op, inputs, attrs, name);
+  return graph.add(op, inputs, attrs, nodeName?.(name) ?? name);
+}
+
+/** Adds integers to count and look up with, of the type that token ids have. */
+export function indices(
+  { graph, indexType }: Builder,
+  name: string,
+  values: readonly number[],
+  shape: readonly number[] = [values.length],
+): Constant {
+  return graph.constant(integerTensor(indexType, values, shape), name);
+}
+
+/** Adds a number that is no weight, named as a node is. */
+export function scalar({ graph, nodeName }: Builder, name: string, value: number): Constant {
+  return graph.constant(scalarTensor(value), nodeName?.(name) ?? name);
 }
 
 export function weight(builder: Builder, name: string, shape: readonly number[]): Constant {
@@ -105,29 +104,25 @@ export function noNorm(builder: Builder, name: string, x: Node): Node {
   return add(builder, name, 'add', [round(builder, `${name}.product_range`, product), beta]);
 }
 
-/** Adds an activation, named after it, beside the module `name` whose output it takes. */
-export function activate(builder: Builder, name: string, x: Node, activation: Activation): Node {
-  if (activation === 'relu') return add(builder, `${name}.relu`, 'relu', [x]);
-  if (activation === 'relu6') return relu6(builder, name, x);
-  return add(builder, `${name}.gelu`, 'gelu', [x], { tanh: activation === 'gelu-tanh' });
-}
-
-/** Adds min(relu(x), 6) = relu(x) - relu(x - 6). */
-function relu6(builder: Builder, name: string, x: Node): Node {
-  const six = builder.graph.constant(scalarTensor(6), `${name}.six`);
-  const above = add(builder, `${name}.above`, 'relu', [add(builder, `${name}.less`, 'sub', [x, six])]);
-  return add(builder, `${name}.relu6`, 'sub', [add(builder, `${name}.relu`, 'relu', [x]), above]);
-}
-
 /** Looks rows of `name.weight` [count, width] up by ids [rows, sequence]. */
 export function embed(builder: Builder, name: string, ids: Node, count: number, width: number): Node {
   return add(builder, name, 'gather', [weight(builder, `${name}.weight`, [count, width]), ids], { axis: 0 });
 }
 
-/** Embeddings [sequence, width] of positions 0, 1, …, of which `name.weight` [count, width] has one a row. */
-export function embedPositions(builder: Builder, name: string, count: number, width: number): Node {
-  const table = weight(builder, `${name}.weight`, [count, width]);
+/**
+ * Embeddings [sequence, width] of positions 0, 1, …, of which `name.weight` [count, width] has one a row. What is the
+ * same `everywhere` is added to the table, not to every token.
+ */
+export function embedPositions(builder: Builder, name: string, count: number, width: number, everywhere?: Node): Node {
+  const own = weight(builder, `${name}.weight`, [count, width]);
+  const table = everywhere === undefined ? own : add(builder, `${name}.moved`, 'add', [own, everywhere]);
   return add(builder, name, 'slice', [table], { axis: 0, start: 0, end: builder.sequence });
+}
+
+/** First row [1, width] of `name.weight` [count, width], which stands for an input that nobody gives. */
+export function firstRow(builder: Builder, name: string, count: number, width: number): Node {
+  const table = weight(builder, `${name}.weight`, [count, width]);
+  return add(builder, name, 'slice', [table], { axis: 0, start: 0, end: 1 });
 }
 
 /** Vector [rows, hidden] of the first token, as poolers take it. */
@@ -137,7 +132,7 @@ export function firstToken(builder: Builder, name: string, x: Node): Node {
 }
 
 /** Projected queries, keys and values, each [rows, sequence, heads · size]. */
-interface Attention {
+export interface Attention {
   readonly query: Node;
   readonly key: Node;
   readonly value: Node;
@@ -146,24 +141,30 @@ interface Attention {
 
 /** Adds softmax(mask(Q Kᵀ / sqrt(size))) V in every head, joined again: [rows, sequence, heads · size]. */
 export function attend(builder: Builder, name: string, { query, key, value, heads }: Attention): Node {
-  const { rows, sequence } = builder;
-  const width = widthOf(query);
-  const size = width / heads;
-  const split = (part: string, x: Node) => {
-    const apart = add(builder, `${name}.${part}.split`, 'reshape', [x], { shape: [rows, sequence, heads, size] });
-    return add(builder, `${name}.${part}.heads`, 'transpose', [apart], { permutation: [0, 2, 1, 3] });
-  };
+  const split = (part: string, x: Node) => splitHeads(builder, `${name}.${part}`, x, heads);
   const products = add(builder, `${name}.products`, 'matmul', [split('query', query), split('key', key)], {
     transposeB: true,
   });
   const rounded = round(builder, `${name}.products_range`, products);
-  const scale = builder.graph.constant(scalarTensor(1 / Math.sqrt(size)), `${name}.scale`);
+  const scale = scalar(builder, `${name}.scale`, 1 / Math.sqrt(widthOf(query) / heads));
   const masked = maskScores(builder, name, add(builder, `${name}.scores`, 'mul', [rounded, scale]));
   const probabilities = add(builder, `${name}.probabilities`, 'softmax', [masked], { axis: -1 });
   const product = add(builder, `${name}.mixed`, 'matmul', [probabilities, split('value', value)]);
-  const mixed = round(builder, `${name}.mixed_range`, product);
-  const together = add(builder, `${name}.join`, 'transpose', [mixed], { permutation: [0, 2, 1, 3] });
-  return add(builder, name, 'reshape', [together], { shape: [rows, sequence, width] });
+  return joinHeads(builder, name, round(builder, `${name}.mixed_range`, product));
+}
+
+/** [rows, sequence, heads · size] as [rows, heads, sequence, size]. */
+export function splitHeads(builder: Builder, name: string, x: Node, heads: number): Node {
+  const shape = [builder.rows, builder.sequence, heads, widthOf(x) / heads];
+  const apart = add(builder, `${name}.split`, 'reshape', [x], { shape });
+  return add(builder, `${name}.heads`, 'transpose', [apart], { permutation: [0, 2, 1, 3] });
+}
+
+/** [rows, heads, sequence, size] as [rows, sequence, heads · size]. */
+export function joinHeads(builder: Builder, name: string, x: Node): Node {
+  const width = (x.type.shape[1] as number) * widthOf(x);
+  const together = add(builder, `${name}.join`, 'transpose', [x], { permutation: [0, 2, 1, 3] });
+  return add(builder, name, 'reshape', [together], { shape: [builder.rows, builder.sequence, width] });
 }
 
 /** Adds scores · factor + bias. */
@@ -182,13 +183,15 @@ const LEAST_SCORE = -6;
 
 /** Adds max(x, least) = relu(x - least) + least. */
 function atLeast(builder: Builder, name: string, x: Node, least: number): Node {
-  const constant = builder.graph.constant(scalarTensor(least), `${name}.least`);
+  const constant = scalar(builder, `${name}.least`, least);
   const above = add(builder, `${name}.above`, 'relu', [add(builder, `${name}.moved`, 'sub', [x, constant])]);
   return add(builder, name, 'add', [above, constant]);
 }
 
-/** Tensors [rows, 1, 1, sequence] by which attention keeps padding out of its scores. */
+/** Tensors by which attention keeps padding out of its scores, [rows, 1, 1, sequence], and what they are made of. */
 interface AttentionMask {
+  /** 1 for a token, 0 for padding: [rows, sequence]. */
+  readonly ones: Node;
   /** Factor of scores: 1 for a token, 0 for padding. */
   readonly factor: Node | undefined;
   /** Bias added then: 0 for a token, less for padding. */
@@ -210,6 +213,7 @@ export function attentionMask(graph: Graph, mask: Node, rows: Dim, sequence: Dim
   const least = graph.constant(scalarTensor(PADDING_SCORES[style]), `${name}.least`);
   const scaled = graph.add('mul', [padding, least], {}, `${name}.scaled`);
   return {
+    ones,
     factor: style === 'weak' ? graph.add('reshape', [ones], { shape }, 'attention_factor') : undefined,
     bias: graph.add('reshape', [scaled], { shape }, name),
   };

@@ -1,4 +1,5 @@
 import { type ErrorCode, MbertError } from '../errors.ts';
+import { type ClassNames, readClassNames } from '../formats/class-names.ts';
 import { isObject, type JsonObject, type JsonValue, jsonText } from '../formats/json.ts';
 
 /** Largest size: kernels of TFLite and ONNX Runtime hold a dimension in 32 bits, so no larger model can be written. */
@@ -15,11 +16,21 @@ export interface ClaimedSize {
 /** Reader of a config.json with transformers' defaults. Problems are gathered, so that one run shows them all. */
 export interface ConfigReader {
   readonly path: string;
+  /** Whether the config names the key, whatever its value. */
+  has(key: string): boolean;
   /** Reads a positive integer. */
   size(key: string, fallback: number): ClaimedSize;
+  /** Reads an integer from 0 on. */
+  index(key: string, fallback: number): number;
   /** Reads a positive number. */
   positive(key: string, fallback: number): number;
   flag(key: string, fallback: boolean): boolean;
+  /** Reads a whole number of any sign; transformers says with -1 or 0 that there is none. */
+  integer(key: string, fallback: number): ClaimedSize;
+  /** Reads a list of words, also where it is one text with bars between them; undefined where the key is absent. */
+  words(key: string): readonly string[] | undefined;
+  /** Opens an object within the config, whose problems are those of the config; undefined where the key is absent. */
+  object(key: string): ConfigReader | undefined;
   /** Reads one of the names of a table, as what it stands for. */
   choice<T>(key: string, table: ReadonlyMap<string, T>, fallback: string): T;
   /** Refuses values of a key that change what the model computes. */
@@ -31,12 +42,17 @@ export interface ConfigReader {
 }
 
 export function readConfig(config: JsonObject, path: string): ConfigReader {
-  const problems: Problem[] = [];
+  return readObject(config, path, '', []);
+}
+
+/** Opens a reader of one object; `within` stands before the keys in messages. */
+function readObject(config: JsonObject, path: string, within: string, problems: Problem[]): ConfigReader {
   const refuse = (key: string, text: string, code: ErrorCode = 'MALFORMED') => {
-    problems.push({ code, line: `${path}: ${key}: ${text}` });
+    problems.push({ code, line: `${path}: ${within}${key}: ${text}` });
   };
   return {
     path,
+    has: (key) => config.has(key),
     refuse,
     size(key, fallback) {
       const value = config.get(key);
@@ -46,6 +62,12 @@ export function readConfig(config: JsonObject, path: string): ConfigReader {
       }
       refuse(key, `must be a positive integer${isTooLarge(value) ? ` up to ${MAX_SIZE}` : ''}, got ${jsonText(value)}`);
       return { key, value: fallback, isDefault: true };
+    },
+    index(key, fallback) {
+      const value = config.get(key) ?? fallback;
+      if (typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= MAX_SIZE) return value;
+      refuse(key, `must be an integer from 0 to ${MAX_SIZE}, got ${jsonText(value)}`);
+      return fallback;
     },
     positive(key, fallback) {
       const value = config.get(key) ?? fallback;
@@ -58,6 +80,28 @@ export function readConfig(config: JsonObject, path: string): ConfigReader {
       if (typeof value === 'boolean') return value;
       refuse(key, `must be true or false, got ${jsonText(value)}`);
       return fallback;
+    },
+    integer(key, fallback) {
+      const value = config.get(key) ?? undefined;
+      if (value === undefined) return { key, value: fallback, isDefault: true };
+      if (typeof value === 'number' && Number.isInteger(value) && Math.abs(value) <= MAX_SIZE) {
+        return { key, value, isDefault: false };
+      }
+      refuse(key, `must be an integer, got ${jsonText(value)}`);
+      return { key, value: fallback, isDefault: true };
+    },
+    words(key) {
+      const value = config.get(key) ?? undefined;
+      const list = typeof value === 'string' ? value.split('|').map((word) => word.trim()) : value;
+      if (list === undefined || (Array.isArray(list) && list.every((word) => typeof word === 'string'))) return list;
+      refuse(key, `must be a list of words, got ${jsonText(list)}`);
+      return undefined;
+    },
+    object(key) {
+      const value = config.get(key) ?? undefined;
+      if (isObject(value)) return readObject(value, path, `${within}${key}.`, problems);
+      if (value !== undefined) refuse(key, `must be an object, got ${jsonText(value)}`);
+      return undefined;
     },
     choice(key, table, fallback) {
       const value = config.get(key) ?? fallback;
@@ -103,20 +147,16 @@ export function throwProblems(problems: readonly Problem[], hint?: string): void
 }
 
 /** Names of the classes in their order, from id2label; undefined where the config has none. */
-export function readLabels(config: JsonObject, reader: ConfigReader): readonly string[] | undefined {
+export function readLabels(config: JsonObject, reader: ConfigReader): ClassNames | undefined {
   const names = config.get('id2label') ?? undefined;
   if (names === undefined) return undefined;
   if (!isObject(names) || names.size === 0) {
     reader.refuse('id2label', `must be an object of names, got ${jsonText(names)}`);
     return undefined;
   }
-  const labels: string[] = [];
-  for (let i = 0; i < names.size; i++) {
-    const label = names.get(String(i));
-    if (typeof label === 'string') labels.push(label);
-    else reader.refuse('id2label', `has ${names.size} entries, but no name for class ${i}`);
-  }
-  return labels;
+  const classes = readClassNames(names);
+  if (classes === undefined) reader.refuse('id2label', 'has a key that is no number');
+  return classes;
 }
 
 /** Name of the class that transformers would build, e.g. `MobileBertForQuestionAnswering`. */

@@ -1,9 +1,8 @@
 import type { Node } from '../ir/graph.ts';
+import { type Tensor, tensorOf } from '../ir/tensor.ts';
+import { ACTIVATIONS, type Activation, activate } from './activations.ts';
 import type { Architecture } from './architecture.ts';
 import {
-  ACTIVATIONS,
-  type Activation,
-  activate,
   add,
   attend,
   type Builder,
@@ -25,6 +24,7 @@ import { decoderWeight } from './decoder.ts';
  */
 export const distilbert: Architecture = {
   modelType: 'distilbert',
+  module: 'distilbert',
   takesTokenTypes: false,
   predictions: 'vocab_projector',
   read(config) {
@@ -51,6 +51,8 @@ interface Settings {
   readonly heads: number;
   readonly activation: Activation;
   readonly isTied: boolean;
+  /** Whether positions are waves, which are computed where a file has no table of them. */
+  readonly isSinusoidal: boolean;
 }
 
 /** Epsilon of all norms: transformers' DistilBERT has no key for it. */
@@ -67,6 +69,7 @@ function readSettings(config: ConfigReader): Settings {
     heads: config.size('n_heads', 12).value,
     activation: config.choice('activation', ACTIVATIONS, 'gelu'),
     isTied: config.flag('tie_word_embeddings', true),
+    isSinusoidal: config.flag('sinusoidal_pos_embds', false),
   };
   refuseUnequalHeads(config, 'n_heads', settings.hidden, settings.heads);
   return settings;
@@ -82,14 +85,31 @@ function sizeClaims({ vocabulary, hidden, positions, intermediate }: Settings, s
 }
 
 function encode(builder: Builder, settings: Settings, scope: string): Node {
-  const { vocabulary, positions, hidden, layers } = settings;
+  const { vocabulary, hidden, layers } = settings;
   const embeddings = `${scope}embeddings`;
   const words = embed(builder, `${embeddings}.word_embeddings`, builder.tokenIds, vocabulary.value, hidden.value);
-  const places = embedPositions(builder, `${embeddings}.position_embeddings`, positions.value, hidden.value);
+  const places = embedPlaces(builder, settings, `${embeddings}.position_embeddings`);
   const sum = add(builder, `${embeddings}.add_positions`, 'add', [words, places]);
   let x = layerNorm(builder, `${embeddings}.LayerNorm`, sum, EPSILON);
   for (let n = 0; n < layers.value; n++) x = layer(builder, settings, `${scope}transformer.layer.${n}`, x);
   return x;
+}
+
+function embedPlaces(builder: Builder, { positions, hidden, isSinusoidal }: Settings, name: string): Node {
+  const [count, width] = [positions.value, hidden.value];
+  if (!isSinusoidal || builder.weights.has(`${name}.weight`)) return embedPositions(builder, name, count, width);
+  const table = builder.graph.constant(sinusoids(count, width), `${name}.weight`);
+  return add(builder, name, 'slice', [table], { axis: 0, start: 0, end: builder.sequence });
+}
+
+/** Table whose row p holds sin and cos of p / 10000^(2i / width) by turns. */
+function sinusoids(count: number, width: number): Tensor {
+  const values = Float32Array.from({ length: count * width }, (_, at) => {
+    const column = at % width;
+    const angle = Math.floor(at / width) / 10000 ** ((2 * Math.floor(column / 2)) / width);
+    return column % 2 === 0 ? Math.sin(angle) : Math.cos(angle);
+  });
+  return tensorOf('f32', [count, width], values);
 }
 
 function layer(builder: Builder, { hidden, intermediate, heads, activation }: Settings, name: string, x: Node): Node {

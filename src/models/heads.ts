@@ -1,44 +1,22 @@
+import { MbertError } from '../errors.ts';
 import type { Node } from '../ir/graph.ts';
-import type { Dim } from '../ir/shape.ts';
-import type { Architecture, Model } from './architecture.ts';
-import { add, type Builder, linear } from './builder.ts';
+import { type Activation, activate } from './activations.ts';
+import type { Architecture, HeadBuilder, HeadInput, Task } from './architecture.ts';
+import { add, type Builder, firstToken, linear, widthOf } from './builder.ts';
+import { addModules, chainKind } from './modules.ts';
+import { activateByTorch } from './torch-activations.ts';
 import type { Weights } from './weights.ts';
 
-/** A model's task, which is the head that sits on the encoder. */
-export type Task =
-  | 'qa'
-  | 'sequence-classification'
-  | 'token-classification'
-  | 'masked-lm'
-  | 'next-sentence'
-  | 'multiple-choice'
-  | 'pretraining'
-  | 'features';
-
-/** Parts that a head is built from. */
-interface HeadInput {
-  readonly builder: Builder;
-  readonly architecture: Architecture;
-  readonly model: Model;
-  readonly scope: string;
-  /** The last hidden state, [rows, sequence, hidden]. */
-  readonly hidden: Node;
-  /** Number of classes that config.json names, if it does. */
-  readonly labelCount: number | undefined;
-  /** Batch of the inputs: rows = batch · choices where a task has choices. */
-  readonly batch: Dim;
-  readonly choices: Dim;
-  readonly warn: (problem: string) => void;
-}
-
 interface Head {
-  /** Part of the names of transformers' classes behind `For`; `Model` is the bare encoder. */
-  readonly className: string;
-  /** Adds the head and the graph's outputs, under transformers' names. */
-  build(input: HeadInput): void;
+  /**
+   * Part of the names of transformers' classes behind `For`; `Model` is the bare encoder. Absent: families say which.
+   */
+  readonly className?: string;
+  /** Builds the head; absent where only some families have it. */
+  readonly build?: HeadBuilder;
 }
 
-export const heads: { readonly [T in Task]: Head } = {
+const heads: { readonly [T in Task]: Head } = {
   qa: { className: 'QuestionAnswering', build: questionAnswering },
   'sequence-classification': { className: 'SequenceClassification', build: sequenceClassification },
   'token-classification': { className: 'TokenClassification', build: tokenClassification },
@@ -46,19 +24,44 @@ export const heads: { readonly [T in Task]: Head } = {
   'next-sentence': { className: 'NextSentencePrediction', build: nextSentence },
   'multiple-choice': { className: 'MultipleChoice', build: multipleChoice },
   pretraining: { className: 'PreTraining', build: pretraining },
+  'replaced-tokens': {},
+  'sentence-embedding': { className: 'SentenceTransformer', build: modules },
   features: { className: 'Model', build: features },
 };
 
 export const TASKS = Object.keys(heads) as readonly Task[];
 
+/**
+ * Classes of decoders. Without a decoder's mask, which configs must not ask for, they compute what a masked LM does.
+ */
+const CLASSES_OF_DECODERS: ReadonlySet<string> = new Set(['CausalLM', 'LMHeadModel']);
+
 /** Task of a transformers class, e.g. `MobileBertForQuestionAnswering`. */
-export function taskOfClass(name: string): Task | undefined {
-  const head = /For(\w+)$/.exec(name)?.[1] ?? /Model$/.exec(name)?.[0];
-  return TASKS.find((task) => heads[task].className === head);
+export function taskOfClass(name: string, { classTasks }: Architecture): Task | undefined {
+  const head = /.*For(\w+)$/.exec(name)?.[1] ?? /(?:LMHead)?Model$/.exec(name)?.[0];
+  if (head === undefined) return undefined;
+  if (CLASSES_OF_DECODERS.has(head)) return 'masked-lm';
+  return classTasks?.get(head) ?? TASKS.find((task) => heads[task].className === head);
+}
+
+/** Tasks by PEFT's names of them. */
+const ADAPTER_TASKS: ReadonlyMap<string | undefined, Task> = new Map([
+  ['SEQ_CLS', 'sequence-classification'],
+  ['TOKEN_CLS', 'token-classification'],
+  ['QUESTION_ANS', 'qa'],
+] as const);
+
+/** Task that an adapter was trained for; undefined where it does not say, and for an encoder's features. */
+export function taskOfAdapter(type: string | undefined): Task | undefined {
+  return ADAPTER_TASKS.get(type);
 }
 
 /** Task that the weights alone show; undefined where they fit several. */
-export function taskOfWeights(weights: Weights, predictions: string): Task | undefined {
+export function taskOfWeights(
+  weights: Weights,
+  { predictions, headWeights = new Map() }: Architecture,
+): Task | undefined {
+  for (const [weight, task] of headWeights) if (weights.has(weight)) return task;
   const predicts = weights.has(`${predictions}.bias`) || weights.has(`${predictions}.decoder.bias`);
   const orders = weights.has('cls.seq_relationship.weight');
   if (weights.has('qa_outputs.weight')) return 'qa';
@@ -67,9 +70,30 @@ export function taskOfWeights(weights: Weights, predictions: string): Task | und
   return weights.has('classifier.weight') ? undefined : 'features';
 }
 
+/** Adds the outputs of a task as the family computes it. */
+export function buildHead(task: Task, input: HeadInput): void {
+  const build = input.model.heads?.[task] ?? heads[task].build;
+  if (build === undefined) {
+    throw new MbertError('USAGE', `--task ${task}: ${input.builder.graph.name} models have no such head`);
+  }
+  build(input);
+  if (task === 'sequence-classification') addScore(input);
+}
+
+/** Adds score, which a cross-encoder makes of its logits. */
+function addScore({ builder, scoreActivation }: HeadInput): void {
+  const logits = builder.graph.outputs.find(({ name }) => name === 'logits')?.node;
+  if (scoreActivation === undefined || logits === undefined) return;
+  builder.graph.output('score', activateByTorch(builder, 'score', logits, scoreActivation));
+}
+
 /** Adds start_logits and end_logits, [batch, sequence] each. */
 function questionAnswering({ builder, hidden }: HeadInput): void {
-  const logits = linear(builder, 'qa_outputs', hidden, 2);
+  addSpans(builder, linear(builder, 'qa_outputs', hidden, 2));
+}
+
+/** Adds the outputs of a span head from its logits [rows, sequence, 2]. */
+export function addSpans(builder: Builder, logits: Node): void {
   ['start_logits', 'end_logits'].forEach((name, i) => {
     const column = add(builder, `${name}.column`, 'slice', [logits], { axis: -1, start: i, end: i + 1 });
     const flat = add(builder, name, 'reshape', [column], { shape: [builder.rows, builder.sequence] });
@@ -84,6 +108,21 @@ function sequenceClassification(input: HeadInput): void {
   builder.graph.output('logits', linear(builder, 'classifier', pooled, countLabels(input)));
 }
 
+/**
+ * Builds a head without a pooler: logits [batch, labels] of classifier.out_proj(activation(classifier.dense(first
+ * token))).
+ */
+export function denseClassifier(activation: Activation): HeadBuilder {
+  return (input) => {
+    const { builder, hidden } = input;
+    const first = firstToken(builder, 'classifier.first_token', hidden);
+    const dense = linear(builder, 'classifier.dense', first, widthOf(first));
+    const read = activate(builder, 'classifier', dense, activation);
+    const labels = countLabels(input, 'classifier.out_proj');
+    builder.graph.output('logits', linear(builder, 'classifier.out_proj', read, labels));
+  };
+}
+
 /** Adds logits [batch, sequence, labels]. */
 function tokenClassification(input: HeadInput): void {
   const { builder, hidden } = input;
@@ -91,8 +130,13 @@ function tokenClassification(input: HeadInput): void {
 }
 
 /** Number of classes: without id2label the classifier's own rows; transformers' default is two. */
-function countLabels({ builder, labelCount }: HeadInput): number {
-  return labelCount ?? builder.weights.shapeOf('classifier.weight')?.[0] ?? 2;
+export function countLabels({ builder, labelCount }: HeadInput, classifier = 'classifier'): number {
+  return labelCount ?? builder.weights.shapeOf(`${classifier}.weight`)?.[0] ?? 2;
+}
+
+/** Number of classes by the rows of a classifier, whose last linear some families call out_proj. */
+export function classCount(weights: Weights): number | undefined {
+  return (weights.shapeOf('classifier.weight') ?? weights.shapeOf('classifier.out_proj.weight'))?.[0];
 }
 
 /** Adds logits [batch, sequence, vocabulary]. */
@@ -120,14 +164,30 @@ function pretraining({ builder, model, scope, hidden }: HeadInput): void {
 }
 
 /**
- * Adds last_hidden_state [batch, sequence, hidden] and, where the model has a pooler, pooler_output [batch, hidden].
+ * Adds what modules give: sentence_embedding [batch, width] beside last_hidden_state, or token_embeddings [batch, sequence,
+ * width].
  */
-function features({ builder, model, scope, hidden, warn }: HeadInput): void {
+function modules({ builder, model, scope, hidden, chain, warn }: HeadInput): void {
+  if (chain === undefined) throw new Error('a model without modules has no head of them');
+  const predict = () => model.predict(builder, scope, hidden);
+  addModules(chain, { builder, maxPositions: model.maxPositions, hidden, predict, warn });
+}
+
+/**
+ * Adds last_hidden_state [batch, sequence, hidden] and, where the model has a pooler, pooler_output [batch, hidden]; or what
+ * modules make of each token.
+ */
+function features(input: HeadInput): void {
+  const { builder, model, scope, hidden, chain } = input;
+  if (chain !== undefined && chainKind(chain) === 'tokens') {
+    modules(input);
+    return;
+  }
   builder.graph.output('last_hidden_state', hidden);
   if (model.pooler === undefined) return;
   const { weight } = model.pooler;
   if (weight !== undefined && !builder.weights.has(`${scope}${weight}`)) {
-    warn(`${scope}${weight}: the pooler is not in the file: the model has no output pooler_output`);
+    builder.warn(`${scope}${weight}: the pooler is not in the file: the model has no output pooler_output`);
     return;
   }
   builder.graph.output('pooler_output', model.pool(builder, scope, hidden));

@@ -1,5 +1,5 @@
 import type { Origin } from '../formats/checkpoint.ts';
-import { ACTIVATIONS, type Activation, GOOGLE_ACTIVATIONS } from './builder.ts';
+import { ACTIVATIONS, type Activation, GOOGLE_ACTIVATIONS } from './activations.ts';
 import { type ClaimedSize, type ConfigReader, refuseUnequalHeads } from './config.ts';
 
 /** Settings of a MobileBERT's config, whoever wrote it. */

@@ -1,7 +1,7 @@
 import type { Node } from '../ir/graph.ts';
+import { activate } from './activations.ts';
 import type { Architecture, Model } from './architecture.ts';
 import {
-  activate,
   add,
   attend,
   type Builder,
@@ -25,6 +25,7 @@ import { innerSize, type MobileBertSettings, readSettings } from './mobilebert-s
  */
 export const mobilebert: Architecture = {
   modelType: 'mobilebert',
+  module: 'mobilebert',
   takesTokenTypes: true,
   predictions: 'cls.predictions',
   read(config, origin) {
@@ -209,7 +210,12 @@ function predict(builder: Builder, settings: MobileBertSettings, scope: string, 
   const name = 'cls.predictions';
   const { activation, epsilons, isTied } = settings;
   const [words, width] = [settings.vocabulary.value, settings.embedding.value];
-  const x = transformHidden(builder, name, hidden, { activation, epsilon: epsilons.head });
+  const x = transformHidden(builder, `${name}.transform`, hidden, {
+    norm: 'LayerNorm',
+    width: widthOf(hidden),
+    activation,
+    epsilon: epsilons.head,
+  });
   const decoder = decoderWeight(builder, `${name}.decoder`, { isTied, scope }, [words, width]);
   const rest = settings.hidden.value - width;
   const matrix = joinDecoder(builder, name, decoder, [rest, words]);

@@ -2,13 +2,14 @@ import type { Checkpoint } from '../formats/checkpoint.ts';
 import { buildModel, describeModel } from '../models/index.ts';
 import { type ShapeOptions, sizesFor } from '../options/shape.ts';
 import type { Target } from '../passes/index.ts';
+import { padOf } from './config-facts.ts';
 import type { OpenedModel, OpenOptions } from './opened-model.ts';
 
-/** A model that came as weights: its graph is built anew at each call. */
+/** Opens a model that is stored as weights: its graph is built anew at each call. */
 export function fromCheckpoint(checkpoint: Checkpoint, options: OpenOptions): OpenedModel {
-  const { task, maxPositions, architecture, labels } = describeModel(checkpoint, options.task);
+  const { task, maxPositions, usualLength, architecture, labels, logitsKind } = describeModel(checkpoint, options.task);
   const build = (target: Target, shape: ShapeOptions = {}) => {
-    const { batch, sequenceLength, choices } = sizesFor(target, { task, maxPositions }, shape);
+    const { batch, sequenceLength, choices } = sizesFor(target, { task, maxPositions, usualLength }, shape);
     return buildModel(checkpoint, {
       task,
       mask: options.mask,
@@ -26,9 +27,11 @@ export function fromCheckpoint(checkpoint: Checkpoint, options: OpenOptions): Op
     task,
     architecture: architecture.modelType,
     maxPositions,
+    usualLength,
+    logitsKind,
     labels,
-    vocabulary: checkpoint.vocabulary,
-    lowerCase: checkpoint.tokenizerConfig?.get('do_lower_case') !== false,
+    tokenizer: checkpoint.tokenizer,
+    pad: padOf(checkpoint.config),
     warnings,
     unused,
     close: checkpoint.close,

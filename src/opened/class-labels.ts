@@ -5,13 +5,13 @@ import type { OpenedModel } from './opened-model.ts';
 /** Reads a sample's label as a class; `what` names the sample in errors. Throws MISMATCH. */
 export type ClassReader = (label: number | string, what: string) => number;
 
-/** The reader for a model whose task is to find a class; undefined for other tasks. */
+/** The label reader of a sequence classifier; undefined for other tasks. */
 export function classReaderOf({ task, labels }: OpenedModel, graph: Graph): ClassReader | undefined {
   if (task !== 'sequence-classification') return undefined;
   return classReader(graph.outputs[0]?.node.type.shape.at(-1) as number, labels);
 }
 
-/** Reads labels of a classifier: class numbers or, where the model names its classes, names. Throws MISMATCH. */
+/** Makes a reader of a classifier's labels: class numbers or, where the model names its classes, names. */
 export function classReader(classes: number, names: readonly string[] | undefined): ClassReader {
   return (label, what) => {
     if (typeof label === 'number' && Number.isInteger(label) && label >= 0 && label < classes) return label;

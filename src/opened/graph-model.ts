@@ -2,6 +2,7 @@ import { MbertError } from '../errors.ts';
 import type { GraphSource } from '../importers/importer.ts';
 import { copyGraph } from '../ir/copy-graph.ts';
 import type { Graph, Node } from '../ir/graph.ts';
+import { scalarOf } from '../ir/match.ts';
 import { keepNothing, runPasses } from '../ir/pass.ts';
 import type { Dim } from '../ir/shape.ts';
 import { constantBytes } from '../ir/text.ts';
@@ -10,9 +11,10 @@ import { type ShapeOptions, type Size, sizesFor } from '../options/shape.ts';
 import type { Target } from '../passes/index.ts';
 import { raiseIntegers } from '../passes/raise/integers.ts';
 import { raise } from '../passes/raise/raise.ts';
+import { labelsOf, padOf } from './config-facts.ts';
 import type { OpenedModel, OpenOptions } from './opened-model.ts';
 
-/** A model that came as a graph: inputs, outputs and their order are the source's. */
+/** Opens a model that is stored as a graph: inputs, outputs and their order stay the source's. */
 export async function fromGraph(source: GraphSource, options: OpenOptions): Promise<OpenedModel> {
   const { graph, path } = source;
   for (const [flag, given] of [
@@ -41,20 +43,23 @@ export async function fromGraph(source: GraphSource, options: OpenOptions): Prom
     task,
     architecture: graph.name,
     maxPositions,
-    labels: source.labels,
-    vocabulary: source.vocabulary,
-    lowerCase: true,
+    labels: labelsOf(source, task),
+    tokenizer: source.tokenizer,
+    pad: padOf(source.config),
     runnable: isRunnable(path) ? path : undefined,
     integerBytes,
-    warnings: reports.flatMap(({ pass, declined }) => declined.map((reason) => `${path}: ${pass.name} left ${reason}`)),
+    warnings: [
+      ...(source.notes ?? []),
+      ...reports.flatMap(({ pass, declined }) => declined.map((reason) => `${path}: ${pass.name} left ${reason}`)),
+    ],
     unused: [],
     close: source.close,
   };
 }
 
 /**
- * TensorFlow's converter writes 16-bit activations whose files compute one thing in its own interpreter and another in
- * LiteRT (measured: logits 6.4 apart), so there is no answer to be faithful to.
+ * Throws UNSUPPORTED for activations of 16 bits: what TensorFlow's converter writes with them computes one thing in its
+ * own interpreter and another in LiteRT (measured: logits 6.4 apart), so there is no answer to be faithful to.
  */
 function refuseInt16({ graph, path }: GraphSource): void {
   const node = graph
@@ -70,40 +75,58 @@ function isStoredConstant({ op, type }: Node): boolean {
   return op === 'constant' && type.quant !== undefined;
 }
 
-/** Of the formats that hold graphs, the runtimes take two. */
+/** True for the two formats of graphs that the runtimes take. */
 function isRunnable(path: string): boolean {
   return /\.(onnx|tflite)$/i.test(path);
 }
 
-/** What the names of the outputs tell: only question answering has ones of its own. */
+/** Infers the task from the output names: only question answering and sentence embedding have names of their own. */
 function taskOf(graph: Graph): Task | undefined {
   const names = new Set(graph.outputs.map(({ name }) => name));
+  if (names.has('sentence_embedding')) return 'sentence-embedding';
   return names.has('start_logits') && names.has('end_logits') ? 'qa' : undefined;
 }
 
-/** The rows of the position table, which is cut to a run's length; a model of fixed length takes that. */
+/**
+ * The rows of the position table, which is sliced to the length of a run; of a table that is read by counted tokens,
+ * those behind the row of padding. For a model of fixed length, that length.
+ */
 function positionsOf(graph: Graph): number {
   for (const node of graph.nodes()) {
-    if (node.op === 'slice' && typeof node.attrs.end === 'string' && node.inputs[0]?.op === 'constant') {
-      return node.inputs[0].tensor.shape[0] ?? 0;
-    }
+    const [table, indices] = node.inputs;
+    if (table?.op !== 'constant' || table.tensor.shape.length < 2) continue;
+    const rows = table.tensor.shape[0] ?? 0;
+    if (node.op === 'slice' && typeof node.attrs.end === 'string') return rows;
+    const padding = node.op === 'gather' ? paddingRow(indices) : undefined;
+    if (padding !== undefined) return rows - padding - 1;
   }
   const length = graph.inputs[0]?.type.shape.at(-1);
   return typeof length === 'number' ? length : Number.MAX_SAFE_INTEGER;
 }
 
+/** Row of padding, which is added to counted tokens where they are rows of a table. */
+function paddingRow(indices: Node | undefined): number | undefined {
+  let node = indices;
+  while (node?.op === 'cast' || node?.op === 'reshape') node = node.inputs[0];
+  if (node?.op !== 'add') return undefined;
+  const offset = node.inputs.find((input) => input.op === 'constant');
+  const counted = node.inputs.find((input) => input !== offset);
+  const isCounted = counted?.op === 'mul' && counted.inputs.some(({ op }) => op === 'cumulativeSum');
+  return offset && isCounted ? (scalarOf(offset) ?? undefined) : undefined;
+}
+
 /**
- * What the symbols of the source become. ONNX keeps what the user does not fix; TFLite gets batch 1 and the default
- * length, as phones want fixed shapes. A size that the source has fixed cannot be changed.
+ * Sizes for the symbols of the source's inputs. ONNX keeps a symbol that the user does not fix; TFLite gets batch 1 and
+ * the default length, as phones want fixed shapes. A size that the source has fixed cannot be changed.
  */
 function bindings(source: GraphSource, target: Target, shapes: ShapeOptions, length: Size): Record<string, number> {
   const shape = source.graph.inputs[0]?.type.shape ?? [];
   const bound: Record<string, number> = {};
-  const bind = (flag: string, dim: Dim | undefined, given: Size | undefined, fallback: Size) => {
+  const bind = (flag: string, dim: Dim | undefined, requested: Size | undefined, fallback: Size) => {
     if (typeof dim === 'string') {
-      const size = given ?? fallback;
+      const size = requested ?? fallback;
       if (size !== 'dynamic') bound[dim] = size;
-    } else if (given !== undefined && given !== dim) {
+    } else if (requested !== undefined && requested !== dim) {
       throw new MbertError('USAGE', `--${flag}: ${source.path} is fixed to ${dim}`);
     }
   };

@@ -7,14 +7,14 @@ import { runtimeFor } from '../runtimes/index.ts';
 import { onnxruntime } from '../runtimes/onnxruntime.ts';
 import type { RuntimeSession } from '../runtimes/runtime.ts';
 
-/** A source in a real runtime. */
+/** A model loaded into a real runtime. */
 export interface LoadedSource {
   readonly session: RuntimeSession;
-  /** `onnxruntime 1.30.0` */
+  /** Name and version of the runtime, as `onnxruntime 1.30.0`. */
   readonly runtime: string;
   /** Whether the file itself runs, or the graph that was read from the source, written as ONNX without any pass. */
   readonly ran: 'file' | 'graph';
-  /** Why a file that a runtime takes did not run itself. */
+  /** Why the file itself did not run, though a runtime takes its format; undefined otherwise. */
   readonly refusal: string | undefined;
 }
 
@@ -30,13 +30,14 @@ export async function loadSource(
     const session = await runtime.load(runnable, options);
     return { session, runtime: `${runtime.name} ${await runtime.version()}`, ran: 'file', refusal: undefined };
   } catch (cause) {
-    // LiteRT's WebAssembly build takes fixed shapes and float outputs only: for others the graph read from them stands in.
+    // LiteRT's WebAssembly build takes fixed shapes and float outputs only: for other files the graph that was read
+    // from them runs instead.
     if (!isUnsupported(cause)) throw cause;
     try {
       return { ...(await loadGraph(graph, options)), refusal: cause.message };
-    } catch (other) {
-      // The first refusal is the one that says what to do.
-      throw isUnsupported(other) ? cause : other;
+    } catch (graphCause) {
+      // The file's own refusal is the one that says what to do.
+      throw isUnsupported(graphCause) ? cause : graphCause;
     }
   }
 }

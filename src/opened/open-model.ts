@@ -7,7 +7,7 @@ import type { OpenedModel, OpenOptions } from './opened-model.ts';
 
 /** Opens a source of any known format and reads what it is. Throws what the importers throw. */
 export function openModel(path: string, options: OpenOptions = {}): Promise<OpenedModel> {
-  return openAs(path, () => options);
+  return openAs(path, () => options, options.base);
 }
 
 /** Opens one of two models: `--task` is for those that are checkpoints, a graph keeps the head that it has. */
@@ -15,8 +15,8 @@ export function openOneOfTwo(path: string, task: Task | undefined): Promise<Open
   return openAs(path, ({ yields }) => (yields === 'graph' ? {} : { task }));
 }
 
-async function openAs(path: string, optionsFor: (source: Source) => OpenOptions): Promise<OpenedModel> {
-  const source = await openSource(path);
+async function openAs(path: string, optionsFor: (source: Source) => OpenOptions, base?: string): Promise<OpenedModel> {
+  const source = await openSource(path, { base });
   try {
     const options = optionsFor(source);
     return source.yields === 'graph' ? await fromGraph(source, options) : fromCheckpoint(source.checkpoint, options);

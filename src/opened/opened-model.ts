@@ -1,12 +1,14 @@
+import type { TokenizerFiles } from '../formats/tokenizer-files.ts';
 import type { Graph } from '../ir/graph.ts';
 import type { PassObserver } from '../ir/pass.ts';
-import type { Task } from '../models/index.ts';
+import type { LogitsKind, Task } from '../models/index.ts';
 import type { ModelOptions } from '../options/model.ts';
 import type { ShapeOptions } from '../options/shape.ts';
 import type { Target } from '../passes/index.ts';
 
+/** Options for opening a model. */
 export interface OpenOptions extends ModelOptions {
-  /** Graphs only. Default true: high-level ops are found in them. */
+  /** Finds high-level ops in a graph; without effect on checkpoints. Default true. */
   readonly raise?: boolean | undefined;
   /** Graphs only. True keeps integers as they are stored; otherwise passes get the real numbers that these stand for. */
   readonly keepsIntegers?: boolean | undefined;
@@ -16,26 +18,34 @@ export interface OpenOptions extends ModelOptions {
 
 /** A model ready for passes and exporters. */
 export interface OpenedModel {
-  /** A new graph at each call, as passes change what they run on. */
+  /** Builds a new graph at each call, as passes change what they run on. */
   build(target: Target, shapes?: ShapeOptions): Graph;
-  /** A new graph as the source has it, with symbols for what it does not fix. */
+  /** Builds a new graph as the source has it, with symbols for dimensions that it does not fix. */
   reference(): Graph;
-  /** Undefined where a graph's outputs do not tell. */
+  /** The task of the head; undefined where a graph's outputs do not tell. */
   readonly task: Task | undefined;
-  /** The family of a checkpoint, the name of a graph. */
+  /** Model family of a checkpoint, or the name of a graph. */
   readonly architecture: string;
+  /** Longest sequence, in tokens. */
   readonly maxPositions: number;
+  /** Usual length of a sequence, in tokens, where the source says one. */
+  readonly usualLength?: number | undefined;
+  /** What a classifier's logits are where softmax does not make probabilities of them. */
+  readonly logitsKind?: LogitsKind | undefined;
+  /** Class names. */
   readonly labels: readonly string[] | undefined;
-  readonly vocabulary: Uint8Array | undefined;
-  /** From the tokenizer's own config; BERT's default is true. */
-  readonly lowerCase: boolean;
-  /** The source's path where a runtime can run it as it is. */
+  /** Files that say how texts become tokens. */
+  readonly tokenizer: TokenizerFiles;
+  /** Id of padding, as the model's config has it: some models tell padding by it. */
+  readonly pad: number;
+  /** The source's path, where a runtime can run the file as it is. */
   readonly runnable?: string | undefined;
   /** Bytes of the weights where some of them are stored as integers: what is written should not take much more. */
   readonly integerBytes?: number | undefined;
-  /** Names of passes that its graphs have behind them already. */
+  /** Names of passes that were already applied to its graphs. */
   readonly applied?: readonly string[] | undefined;
   readonly warnings: readonly string[];
+  /** Names of weights that the model does not use. */
   readonly unused: readonly string[];
   close(): void;
 }

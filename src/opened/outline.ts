@@ -6,26 +6,26 @@ import { dequantized } from '../ir/quantized.ts';
 import { shapeText } from '../ir/shape.ts';
 import { byteLength, readF32, type TensorType } from '../ir/tensor.ts';
 
-/** A graph as plain data, to be drawn: no values, inputs before users. */
+/** A graph as plain data for drawing: names and types but no values, inputs before users. */
 export interface GraphOutline {
   readonly nodes: readonly OutlineNode[];
-  /** Each constant once, whatever the number of its readers. */
+  /** Constants, each once however many nodes read it. */
   readonly weights: readonly OutlineWeight[];
-  /** `node` is a place in `nodes`; null where a constant is the output. */
+  /** Outputs with the index of their node in `nodes`, which is null where a constant is the output. */
   readonly outputs: readonly { readonly name: string; readonly node: number | null }[];
 }
 
 export interface OutlineNode {
   readonly name: string;
-  /** `input`, an op, or `foreign` and what its format calls it. */
+  /** Op name: `input`, an op, or `foreign` with the name that its format has for it. */
   readonly op: string;
-  /** `f32[batch, 128]` */
+  /** Dtype and shape, as `f32[batch, 128]`. */
   readonly type: string;
-  /** How its numbers are stored: `f32`, or `i8 per tensor`. */
+  /** Storage of its numbers: `f32`, or `i8 per tensor`. */
   readonly storage: string;
-  /** Places in `nodes` of what it reads. */
+  /** Indices in `nodes` of the nodes that it reads. */
   readonly inputs: readonly number[];
-  /** Places in `weights` of what it reads. */
+  /** Indices in `weights` of the constants that it reads. */
   readonly weights: readonly number[];
 }
 
@@ -34,11 +34,13 @@ export interface OutlineWeight {
   readonly type: string;
   readonly storage: string;
   readonly bytes: number;
-  /** Least and largest real value of a float or quantized weight; absent where it was not asked for or is not known. */
+  /**
+   * Smallest and largest real value of a float or quantized weight; absent where it was not asked for or is not known.
+   */
   readonly range?: readonly [number, number];
 }
 
-/** With `ranges` every weight is read. */
+/** Describes a graph as plain data. With `ranges` every weight is read for its smallest and largest value. */
 export function outlineOf(graph: Graph, options: { readonly ranges?: boolean } = {}): GraphOutline {
   const live = graph.nodes();
   const isLive = new Set(live);
@@ -52,8 +54,8 @@ export function outlineOf(graph: Graph, options: { readonly ranges?: boolean } =
       weights.push(outlineWeight(node, options.ranges === true));
       continue;
     }
-    const placesOf = (wanted: boolean) =>
-      node.inputs.filter(({ op }) => (op === 'constant') === wanted).map((input) => places.get(input) as number);
+    const placesOf = (isConstant: boolean) =>
+      node.inputs.filter(({ op }) => (op === 'constant') === isConstant).map((input) => places.get(input) as number);
     places.set(node, nodes.length);
     nodes.push({
       name: node.name,

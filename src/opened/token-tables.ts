@@ -2,8 +2,8 @@ import type { Graph } from '../ir/graph.ts';
 import { tokenInput } from '../ir/names.ts';
 
 /**
- * How many rows the smallest table has that an input looks up, `otherwise` where there is none: LiteRT does not check ids,
- * and reads what lies behind the table.
+ * The rows of the smallest table that an input looks up, `otherwise` where it looks up none. Ids must stay below this:
+ * LiteRT does not check them, and reads what lies behind the table.
  */
 export function tableRows(graph: Graph, input: string, otherwise = 1): number {
   let rows = Number.POSITIVE_INFINITY;

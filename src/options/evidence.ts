@@ -2,15 +2,18 @@
 export interface EvidenceOptions {
   /** A file of texts as the model will see them: lines, TSV, JSONL or token files. */
   readonly calibrate?: string | undefined;
-  /** How many of its texts are calibrated on, from the first one. Default 128; 768 for passes that are fitted to them. */
+  /** Number of calibration texts, counted from the first. Default 128; 768 for passes that are fitted to them. */
   readonly samples?: number | undefined;
-  /** Shuffles the texts first. */
+  /** Seed by which the texts are shuffled first. Default: the order of the file. */
   readonly seed?: number | undefined;
   /** Held-out texts, with labels or without. Default: what the calibration file has left. */
   readonly data?: string | undefined;
-  /** Allows texts to be calibrated on and measured on, and says so in the file. */
+  /** Allows texts to be both calibrated on and measured on, and says so in the file. */
   readonly allowOverlap?: boolean | undefined;
-  /** Percentage points of accuracy, or of agreement where texts have no labels, that may be lost. */
+  /**
+   * Largest loss allowed, in percentage points of accuracy; where texts have no labels of agreement, and for sentence
+   * embeddings of the rank correlation of similarities.
+   */
   readonly maxDrop?: number | undefined;
 }
 
@@ -24,7 +27,7 @@ export interface Evidence {
   readonly maxDrop: number | undefined;
 }
 
-/** `samples` is what the step takes where the user does not say. */
+/** Fills in the defaults; `samples` is the number of texts where the user does not say. */
 export function evidenceOf(options: EvidenceOptions, samples: number): Evidence {
   const { calibrate, seed, data, allowOverlap = false, maxDrop } = options;
   return { calibrate, samples: options.samples ?? samples, seed, data, allowOverlap, maxDrop };

@@ -1,9 +1,14 @@
 import type { Task } from '../models/index.ts';
 
-/** How the weights of a checkpoint become a graph. */
+/** Options for building a graph of a checkpoint's weights. */
 export interface ModelOptions {
-  /** Which head to build. Checkpoints only: a graph has the head that it has. Default: what the checkpoint says. */
+  /** Head to build, for checkpoints: a graph has the head that it has. Default: what the checkpoint says. */
   readonly task?: Task | undefined;
-  /** Checkpoints only. Default `faithful`: padding is masked as the source's own code masks it. */
+  /** The model that an adapter was trained on, where the source is one. */
+  readonly base?: string | undefined;
+  /**
+   * Masking of padding, for checkpoints. `faithful`: as the source's own code does it; `strict`: excluded entirely.
+   * Default `faithful`.
+   */
   readonly mask?: 'faithful' | 'strict' | undefined;
 }

@@ -4,15 +4,15 @@ import type { EmbeddingRank, Pass } from '../ir/pass.ts';
 import { changingPasses, selectPasses, type Target } from '../passes/index.ts';
 import { splitEmbedding } from '../passes/split-embedding.ts';
 
-/** Which passes run, and what they may do. */
+/** Options for which passes run, and what they may do. */
 export interface PassOptions {
   /** Adds to or takes from the default passes: `a,b` adds, `-c` takes out, `none` starts empty. */
   readonly passes?: string | undefined;
-  /** Passes leave nodes alone whose name matches. */
+  /** Names of nodes that passes leave alone. */
   readonly keep?: RegExp | undefined;
   /** Width of the table that split-embedding makes. Default 128 columns. */
   readonly embeddingRank?: EmbeddingRank | undefined;
-  /** Steps of training behind passes that change the function. Default none. */
+  /** Training steps after passes that change the function. Default none. */
   readonly distill?: number | undefined;
 }
 
@@ -24,15 +24,16 @@ export interface PassChoice {
   readonly changing: readonly Pass[];
   /** True where others than the default passes are asked for, which compute with weights as real numbers. */
   readonly asksForMore: boolean;
-  /** The same choice with a list put before or behind the user's: what is said last counts. */
+  /** Puts a list before the user's, which overrides it. */
   before(list: string): PassChoice;
+  /** Puts a list behind the user's and overrides it. */
   behind(list: string): PassChoice;
   keeps(node: Node): boolean;
   readonly embeddingRank: EmbeddingRank | undefined;
   readonly distill: number | undefined;
 }
 
-/** Throws USAGE for an unknown pass, and for options of passes that were not asked for. */
+/** Resolves the user's choice. Throws USAGE for an unknown pass, and for options of passes that were not asked for. */
 export function passChoice({ passes = '', keep, embeddingRank, distill }: PassOptions): PassChoice {
   // No pass that changes the function runs by default, so each target gives the same ones.
   const asked = selectPasses(passes, 'onnx');
@@ -53,7 +54,7 @@ export function passChoice({ passes = '', keep, embeddingRank, distill }: PassOp
   return choose(passes);
 }
 
-/** The refusal of a flag that speaks of passes which change the function, where none is asked for. */
+/** The USAGE error for a flag that needs a pass which changes the function, where none is asked for. */
 export function noChangingPass(flag: string, more = ''): MbertError {
   const names = listNames(changingPasses.map(({ name }) => name));
   return new MbertError('USAGE', `--${flag}: no pass is asked for that changes the function`, {

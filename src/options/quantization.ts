@@ -1,23 +1,30 @@
 import type { RangeMethod, Rounding, Scheme } from '../quantization/settings.ts';
 import type { Granularity } from '../quantization/weights.ts';
 
-/** How a model is quantized after training. */
+/** Options of quantization after training. */
 export interface QuantizationOptions {
+  /** Storage of weights and activations. */
   readonly scheme: Scheme;
-  /** Where it will run. Default cpu. */
+  /** Name of the target profile: where the file will run. Default `cpu`. */
   readonly target?: string | undefined;
-  /** How the range of an activation is chosen from what calibration saw. Default minmax. */
+  /** Method by which the range of an activation is chosen from what calibration saw. Default `minmax`. */
   readonly range?: RangeMethod | undefined;
-  /** How many scales a weight has. Default: what the target runs fastest. `block` is for w4. */
+  /** Number of scales of a weight. Default: what the target runs fastest. `block` is for w4. */
   readonly granularity?: Granularity | undefined;
-  /** How weights become integers. Default: `gptq` for w4 with `calibrate`, used where held-out texts say that it is better. */
+  /**
+   * Rounding of weights to integers. Default: `gptq` for w4 with `calibrate`, used where held-out texts are better for
+   * it; else `nearest`.
+   */
   readonly rounding?: Rounding | undefined;
-  /** Biases make up for what rounding does to the mean of each output, where held-out texts say that this is better. */
+  /**
+   * Lets biases compensate for the shift that rounding causes in the mean of each output, where held-out texts are
+   * better for it.
+   */
   readonly biasCorrection?: boolean | undefined;
   /** A JSON file of rules for single nodes, see `parseRecipe`. */
   readonly recipe?: string | undefined;
-  /** False: no linear is kept in higher precision by measurement. */
+  /** Measures which linears to keep in higher precision. Default true. */
   readonly scan?: boolean | undefined;
-  /** int8: outputs stay integers. TFLite only. */
+  /** Type of the outputs, TFLite only: `int8` leaves them integers. Default `f32`. */
   readonly io?: 'f32' | 'int8' | undefined;
 }

@@ -4,13 +4,16 @@ import type { Target } from '../passes/index.ts';
 /** A fixed size, or any size at run time. */
 export type Size = number | 'dynamic';
 
-/** What of a model's input shape [batch, sequence] or [batch, choices, sequence] is fixed. */
+/** Sizes that are fixed in a model's input shape, [batch, sequence] or [batch, choices, sequence]. */
 export interface ShapeOptions {
-  /** Tokens. Default: dynamic for ONNX, for TFLite 384 (question answering) or 128, at most the model's own maximum. */
+  /**
+   * Tokens in a sequence. Default: dynamic for ONNX, for TFLite what the source says, else 384 (question answering) or
+   * 128, at most the model's own maximum.
+   */
   readonly sequenceLength?: Size | undefined;
   /** Sequences in a run. Default 1. */
   readonly batch?: Size | undefined;
-  /** Multiple choice only: answers to a question. Default: dynamic for ONNX, 4 for TFLite. */
+  /** Answers to a question, multiple choice only. Default: dynamic for ONNX, 4 for TFLite. */
   readonly choices?: Size | undefined;
 }
 
@@ -21,20 +24,30 @@ export interface Sizes {
   readonly choices: Size;
 }
 
-/** Question answering gets the length that Task Library fixes; 128 is what BERT's sentence tasks were trained with. */
+/**
+ * Default length for TFLite: question answering gets what Task Library fixes, and 128 is what BERT's sentence tasks
+ * were trained with.
+ */
 const QA_LENGTH = 384;
 const SENTENCE_LENGTH = 128;
 
-/** SWAG and RACE, the usual multiple-choice sets, have four. */
+/** Default number of answers for TFLite: SWAG and RACE, the usual multiple-choice sets, have four. */
 const TFLITE_CHOICES = 4;
+
+/** Facts of a model that its default sizes follow. */
+export interface SizedModel {
+  readonly task: Task | undefined;
+  readonly maxPositions: number;
+  readonly usualLength?: number | undefined;
+}
 
 /** Fills in the defaults for a target format and a model. */
 export function sizesFor(
   target: Target,
-  { task, maxPositions }: { readonly task: Task | undefined; readonly maxPositions: number },
+  { task, maxPositions, usualLength }: SizedModel,
   { sequenceLength, batch, choices }: ShapeOptions,
 ): Sizes {
-  const fixedLength = Math.min(task === 'qa' ? QA_LENGTH : SENTENCE_LENGTH, maxPositions);
+  const fixedLength = Math.min(usualLength ?? (task === 'qa' ? QA_LENGTH : SENTENCE_LENGTH), maxPositions);
   return {
     sequenceLength: sequenceLength ?? (target === 'onnx' ? 'dynamic' : fixedLength),
     batch: batch ?? 1,

@@ -1,16 +1,16 @@
 /** Wall time that each part of the work took, in milliseconds; a part that was done twice counts twice. */
 export interface Times {
-  /** Samples, passes and calibration. */
+  /** Reading samples, running passes and calibrating. */
   readonly calibrationMs: number;
-  /** Trials of ranges and of linears in higher precision. */
+  /** Measuring ranges, roundings and linears in higher precision. */
   readonly scanMs: number;
   /** Quantizing and writing. */
   readonly writingMs: number;
-  /** Both files on held-out texts. */
+  /** Running both files on held-out texts. */
   readonly proofMs: number;
 }
 
-/** Sums up what parts of the work take. Parts do not nest: what runs inside another part counts for both. */
+/** Sums up the time of each part of the work. Parts do not nest: what runs inside another part counts for both. */
 export class Stopwatch {
   readonly #times = { calibrationMs: 0, scanMs: 0, writingMs: 0, proofMs: 0 };
 
@@ -23,7 +23,7 @@ export class Stopwatch {
     }
   }
 
-  /** So far, to whole milliseconds. */
+  /** The times so far, rounded to whole milliseconds. */
   times(): Times {
     const { calibrationMs, scanMs, writingMs, proofMs } = this.#times;
     return {

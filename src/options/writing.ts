@@ -1,49 +1,57 @@
 import { MbertError } from '../errors.ts';
+import type { TokenizerFiles } from '../formats/tokenizer-files.ts';
+import { tokenizerFilesAt } from '../importers/tokenizer-files.ts';
 import { readWhole } from '../io/files.ts';
 import type { Target } from '../passes/index.ts';
-import type { NamedBytes } from '../samples/wordpiece.ts';
 
-/** How a file is written, and what it carries besides the graph. */
+/** Options for writing a file, and for what it carries besides the graph. */
 export interface WritingOptions {
-  /** How weights are stored. Default f32. */
+  /** Float type of the stored weights. Default `f32`. */
   readonly dtype?: 'f32' | 'f16' | undefined;
-  /** TFLite classification: probabilities in place of logits. */
+  /** Outputs probabilities in place of logits, TFLite classification only. */
   readonly softmax?: boolean | undefined;
-  /** ONNX only: the operator set. Default 17, or what the model's types need. */
+  /** Names of the outputs to write, in this order. Default: all; in TFLite an embedding or a score alone. */
+  readonly outputs?: readonly string[] | undefined;
+  /** Operator set, ONNX only. Default 17, or what the model's types need. */
   readonly opset?: number | undefined;
-  /** ONNX only: weights in a file beside the model. Default: only above 2 GiB. */
+  /** Stores weights in a file beside the model, ONNX only. Default: only above 2 GiB. */
   readonly externalData?: boolean | undefined;
-  /** TFLite only: the oldest TensorFlow release that must load the file, as `2.14`. */
+  /** Oldest TensorFlow release that must load the file, as `2.14`, TFLite only. */
   readonly minRuntime?: string | undefined;
   /** A file of class names, one a line, in place of the model's own. */
   readonly labels?: string | undefined;
-  /** A vocab.txt in place of the model's own: texts are read with it, and TFLite files carry it. */
+  /** A vocab.txt or tokenizer.json in place of the model's own: texts are read with it, and TFLite files carry its vocabulary. */
   readonly vocab?: string | undefined;
 }
 
-/** How a file is written, files of the user's read and defaults filled in. */
+/** Settings for writing a file, with the user's files read and defaults filled in. */
 export interface Writing {
   readonly dtype: 'f32' | 'f16';
   readonly softmax: boolean;
+  readonly outputs: readonly string[] | undefined;
   readonly opset: number | undefined;
   readonly externalData: boolean | undefined;
   readonly minRuntime: string | undefined;
   readonly labels: { readonly path: string; readonly names: readonly string[] } | undefined;
-  readonly vocabulary: NamedBytes | undefined;
+  readonly tokenizer: TokenizerFiles | undefined;
 }
 
-/** `format` is undefined where both formats are written. Throws USAGE for an option of the other format, and what reading throws. */
+/**
+ * Fills in the defaults and reads the user's files. `format` is undefined where both formats are written. Throws USAGE
+ * for an option of the other format, and what reading files throws.
+ */
 export function writingOf(options: WritingOptions, output: string, format: Target | undefined): Writing {
   refuseMisplaced(options, output, format);
-  const { dtype = 'f32', softmax = false, opset, externalData, minRuntime, labels, vocab } = options;
+  const { dtype = 'f32', softmax = false, outputs, opset, externalData, minRuntime, labels, vocab } = options;
   return {
     dtype,
     softmax,
+    outputs,
     opset,
     externalData,
     minRuntime,
     labels: labels === undefined ? undefined : { path: labels, names: readLines(labels) },
-    vocabulary: vocab === undefined ? undefined : { what: vocab, bytes: readWhole(vocab) },
+    tokenizer: vocab === undefined ? undefined : tokenizerFilesAt(vocab),
   };
 }
 
@@ -55,9 +63,9 @@ function refuseMisplaced(options: WritingOptions, output: string, format: Target
     ['opset', 'onnx', opset],
     ['external-data', 'onnx', externalData],
   ] as const;
-  for (const [flag, wanted, given] of rows) {
-    if (given === undefined || given === false || format === undefined || format === wanted) continue;
-    throw new MbertError('USAGE', `--${flag}: is for ${wanted} files, the output is ${output}`);
+  for (const [flag, owner, value] of rows) {
+    if (value === undefined || value === false || format === undefined || format === owner) continue;
+    throw new MbertError('USAGE', `--${flag}: is for ${owner} files, the output is ${output}`);
   }
 }
 

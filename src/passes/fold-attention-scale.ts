@@ -1,9 +1,10 @@
 import type { Graph, Node } from '../ir/graph.ts';
 import { scalarOf } from '../ir/match.ts';
 import type { Pass } from '../ir/pass.ts';
-import { readF32 } from '../ir/tensor.ts';
+import { readF32, type Tensor } from '../ir/tensor.ts';
 import { scaledRows, vectorTensor } from './affine.ts';
 import { type ConstantLinear, hasOneUse, projectionOf, rebuildPath } from './attention.ts';
+import { type MakeOnce, makingOnce } from './make-once.ts';
 
 /** Splits a product or quotient of one value and one number into value and factor. */
 function scaling(node: Node): { readonly x: Node; readonly factor: number } | null {
@@ -15,13 +16,27 @@ function scaling(node: Node): { readonly x: Node; readonly factor: number } | nu
   return factor === null ? null : { x: b, factor };
 }
 
-function scaledLinear(graph: Graph, { node, x, weight, bias }: ConstantLinear, factor: number): Node {
+function scaledLinear(
+  graph: Graph,
+  { node, x, weight, bias }: ConstantLinear,
+  factor: number,
+  makeOnce: MakeOnce,
+): Node {
   const rows = new Float64Array(weight.tensor.shape[0] as number).fill(factor);
-  const scaled = graph.constant(scaledRows(weight.tensor, rows), weight.name);
+  const scaled = makeOnce([weight.tensor], factor, () => scaledRows(weight.tensor, rows));
   const biases = bias
-    ? [graph.constant(vectorTensor(Float64Array.from(readF32(bias.tensor), (value) => value * factor)), bias.name)]
+    ? [
+        graph.constant(
+          makeOnce([bias.tensor], factor, () => scaledVector(bias.tensor, factor)),
+          bias.name,
+        ),
+      ]
     : [];
-  return graph.add('linear', [x, scaled, ...biases], node.attrs, node.name);
+  return graph.add('linear', [x, graph.constant(scaled, weight.name), ...biases], node.attrs, node.name);
+}
+
+function scaledVector(vector: Tensor, factor: number): Tensor {
+  return vectorTensor(Float64Array.from(readF32(vector), (value) => value * factor));
 }
 
 /**
@@ -33,6 +48,7 @@ export const foldAttentionScale: Pass = {
   summary: 'matmul(heads(linear(x)), k) * s  ->  matmul(heads(linear(x) with s in its weights), k)',
   keeps: 'values',
   run(graph, context) {
+    const makeOnce = makingOnce();
     let rewrites = 0;
     const declined: string[] = [];
     for (const node of graph.nodes()) {
@@ -48,7 +64,7 @@ export const foldAttentionScale: Pass = {
         continue;
       }
       graph.replace(node, () => {
-        const heads = rebuildPath(graph, scaledLinear(graph, projection.linear, factor), projection.path);
+        const heads = rebuildPath(graph, scaledLinear(graph, projection.linear, factor, makeOnce), projection.path);
         return product && key ? graph.add('matmul', [heads, key], product.attrs, product.name) : heads;
       });
       rewrites++;

@@ -6,9 +6,10 @@ import { isStatic, sizeOf } from '../ir/shape.ts';
 
 /**
  * The largest result that may have more elements than the constants it is computed from: a repeated or padded constant
- * may have any size, even one that no memory holds.
+ * may have any size, even one that no memory holds. It is that of 16 heads' biases of 512 tokens, which MPNet's
+ * distances are spread over.
  */
-const MAX_GROWN_ELEMENTS = 1 << 20;
+const MAX_GROWN_ELEMENTS = 1 << 22;
 
 /**
  * Whether the result is too large to be stored in place of the node that computes it, or of a size known only at run

@@ -49,25 +49,25 @@ class Sweep {
   }
 
   run(): PassReport {
-    for (const node of this.graph.nodes()) this.visit(node);
-    for (const { node } of this.graph.outputs) this.materialize(node);
+    for (const node of this.graph.nodes()) this.#visit(node);
+    for (const { node } of this.graph.outputs) this.#materialize(node);
     return { rewrites: this.folded, declined: this.declined };
   }
 
   /** Handles one node. Inputs come before users, so its inputs have their gauges already. */
-  private visit(node: Node): void {
-    if (node.op === 'noNorm') this.foldNorm(node);
-    else if (node.op === 'add') this.joinResidual(node);
-    else if (node.op === 'linear') this.absorbInReader(node);
-    else if (!this.passThrough(node)) for (const input of node.inputs) this.materialize(input);
-    if (node.op === 'reshape') this.moveValueBias(node);
+  #visit(node: Node): void {
+    if (node.op === 'noNorm') this.#foldNorm(node);
+    else if (node.op === 'add') this.#joinResidual(node);
+    else if (node.op === 'linear') this.#absorbInReader(node);
+    else if (!this.#passThrough(node)) for (const input of node.inputs) this.#materialize(input);
+    if (node.op === 'reshape') this.#moveValueBias(node);
   }
 
   /** Folds a norm: y = g∘(D x̂ + e) + c has the scale gD and the offset ge + c over x̂, so the node vanishes. */
-  private foldNorm(node: Call<'noNorm'>): void {
+  #foldNorm(node: Call<'noNorm'>): void {
     const [x, gamma, beta] = node.inputs as readonly [Node, Node, Node];
     if (gamma.op !== 'constant' || beta.op !== 'constant' || this.context.keeps(node)) {
-      this.materialize(x);
+      this.#materialize(x);
       return;
     }
     const g = perChannel(gamma.tensor);
@@ -99,13 +99,13 @@ class Sweep {
    * Joins a residual add to its stream: D x̂ + e + (W h + b) = D (x̂ + (W/D) h) + (e + b), so the writer absorbs 1/D
    * and its bias joins the offset.
    */
-  private joinResidual(node: Call<'add'>): void {
+  #joinResidual(node: Call<'add'>): void {
     const [a, b] = node.inputs as readonly [Node, Node];
-    const [stream, writer] = this.writerOf(node, b) && !this.gauges.has(b) ? [a, b] : [b, a];
-    const gauge = this.gauges.get(stream) ?? this.startOfStream(node, stream);
-    const linear = gauge && this.writerOf(node, writer);
+    const [stream, writer] = this.#writerOf(node, b) && !this.gauges.has(b) ? [a, b] : [b, a];
+    const gauge = this.gauges.get(stream) ?? this.#startOfStream(node, stream);
+    const linear = gauge && this.#writerOf(node, writer);
     if (!gauge || !linear || this.gauges.has(writer)) {
-      for (const input of [a, b]) this.materialize(input);
+      for (const input of [a, b]) this.#materialize(input);
       return;
     }
     const rows = gauge.scale && reciprocal(gauge.scale);
@@ -121,31 +121,31 @@ class Sweep {
   }
 
   /** Starts a gauge at a stream that has none: the writer's bias is its offset where a foldable norm follows. */
-  private startOfStream(node: Call<'add'>, stream: Node): Gauged | null {
+  #startOfStream(node: Call<'add'>, stream: Node): Gauged | null {
     const [user] = node.users;
     if (user?.op !== 'noNorm' || user.inputs[1]?.op !== 'constant' || this.context.keeps(user)) return null;
     if (stream.type.shape.at(-1) !== node.type.shape.at(-1) || !hasOneUse(this.graph, node)) return null;
-    const linear = this.writerOf(node, stream);
+    const linear = this.#writerOf(node, stream);
     if (!linear?.bias) return { base: stream, scale: null, offset: null };
     const base = this.graph.add('linear', [linear.x, linear.weight], linear.node.attrs, linear.node.name);
     return { base, scale: null, offset: perChannel(linear.bias.tensor) };
   }
 
   /** The linear that computes an operand, if only this sum reads it, so that its rows and bias may change. */
-  private writerOf(node: Call<'add'>, operand: Node): ConstantLinear | null {
+  #writerOf(node: Call<'add'>, operand: Node): ConstantLinear | null {
     const linear = constantLinear(operand);
     const fits = linear && linear.node.attrs.activation === 'none' && hasOneUse(this.graph, operand);
     return fits && operand.type.shape.length === node.type.shape.length ? linear : null;
   }
 
   /** Absorbs the input's gauge: W (D x̂ + e) + b = (W D) x̂ + (b + W e). */
-  private absorbInReader(node: Call<'linear'>): void {
+  #absorbInReader(node: Call<'linear'>): void {
     const [x] = node.inputs as readonly [Node];
     const gauge = this.gauges.get(x);
     if (!gauge) return;
     const linear = constantLinear(node);
     if (!linear) {
-      this.materialize(x);
+      this.#materialize(x);
       return;
     }
     const { graph } = this;
@@ -166,7 +166,7 @@ class Sweep {
    * Passes a gauge on through an op that moves tokens but not channels, which commutes with it; false where the op is
    * another.
    */
-  private passThrough(node: Node): boolean {
+  #passThrough(node: Node): boolean {
     const x = node.inputs[0];
     const gauge = x && this.gauges.get(x);
     if (!gauge || (node.op !== 'slice' && node.op !== 'reshape')) return false;
@@ -182,7 +182,7 @@ class Sweep {
   }
 
   /** Turns the value's bias into the context's offset where only linears read attention's context. */
-  private moveValueBias(node: Node): void {
+  #moveValueBias(node: Node): void {
     const context = contextOf(this.graph, node);
     if (context === null || typeof context === 'string' || !context.value.linear.bias) return;
     if (![...node.users].every((user) => constantLinear(user))) return;
@@ -191,7 +191,7 @@ class Sweep {
   }
 
   /** Restores a value for a reader that cannot absorb its gauge: one mul and one add. */
-  private materialize(node: Node): void {
+  #materialize(node: Node): void {
     const gauge = this.gauges.get(node);
     if (!gauge || node === gauge.base) return;
     const { graph } = this;

@@ -2,12 +2,19 @@ import type { Graph, Node } from '../ir/graph.ts';
 import type { Pass } from '../ir/pass.ts';
 import { computedTensor, readF32, type Tensor } from '../ir/tensor.ts';
 import { type ConstantLinear, constantLinear } from './attention.ts';
+import { type MakeOnce, makingOnce } from './make-once.ts';
+
+/** A part of a stack: zeros where there is no tensor. */
+interface Part {
+  readonly tensor: Tensor | undefined;
+  readonly rows: number;
+}
 
 /**
  * Stacks tensors along the first axis, [a; b; …], with rows of zeros for a missing one. Computed when it is written, so
  * that the parts are not held twice.
  */
-function stackedTensor(parts: readonly { readonly tensor: Tensor | undefined; readonly rows: number }[]): Tensor {
+function stackedTensor(parts: readonly Part[]): Tensor {
   const width = parts.find(({ tensor }) => tensor)?.tensor?.shape.slice(1) ?? [];
   const rows = parts.reduce((total, part) => total + part.rows, 0);
   const rowSize = width[0] ?? 1;
@@ -38,13 +45,21 @@ function joinedName(names: readonly string[]): string {
 }
 
 /** Builds one linear over the stacked weights of all, and replaces each by a slice of it. */
-function fuse(graph: Graph, linears: readonly ConstantLinear[]): void {
+function fuse(graph: Graph, linears: readonly ConstantLinear[], makeOnce: MakeOnce): void {
   const [first] = linears as readonly [ConstantLinear];
   const weights = linears.map((linear) => ({ tensor: linear.weight.tensor, rows: rowsOf(linear) }));
   const biases = linears.map((linear) => ({ tensor: linear.bias?.tensor, rows: rowsOf(linear) }));
   const path = joinedName(linears.map(({ node }) => node.name));
-  const inputs: Node[] = [first.x, graph.constant(stackedTensor(weights), `${path}.weight`)];
-  if (linears.some(({ bias }) => bias)) inputs.push(graph.constant(stackedTensor(biases), `${path}.bias`));
+  const stacked = (parts: readonly Part[]) => {
+    const heights = parts.map(({ rows }) => rows).join();
+    return makeOnce(
+      parts.map(({ tensor }) => tensor),
+      heights,
+      () => stackedTensor(parts),
+    );
+  };
+  const inputs: Node[] = [first.x, graph.constant(stacked(weights), `${path}.weight`)];
+  if (linears.some(({ bias }) => bias)) inputs.push(graph.constant(stacked(biases), `${path}.bias`));
   const fused = graph.add('linear', inputs, first.node.attrs, path);
   let start = 0;
   for (const linear of linears) {
@@ -73,6 +88,7 @@ export const fuseBottleneck: Pass = {
       if (group) group.push(node);
       else groups.set(key, [node]);
     }
+    const makeOnce = makingOnce();
     let rewrites = 0;
     for (const group of groups.values()) {
       if (group.length < 2) continue;
@@ -80,6 +96,7 @@ export const fuseBottleneck: Pass = {
       fuse(
         graph,
         group.map(constantLinear).filter((linear) => linear !== null),
+        makeOnce,
       );
       rewrites++;
     }

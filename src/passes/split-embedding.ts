@@ -6,7 +6,7 @@ import { principalAxes } from '../solve/principal-axes.ts';
 import { vectorTensor } from './affine.ts';
 
 /** The rank where none is asked for: MobileBERT's own word table has 128 columns. */
-export const DEFAULT_EMBEDDING_RANK = 128;
+const DEFAULT_EMBEDDING_RANK = 128;
 
 /** The result of splitting one word table. */
 export interface SplitEmbedding {

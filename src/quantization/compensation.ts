@@ -156,8 +156,9 @@ function sweep(
     for (let first = 0; first < rows; first += SIDE_BY_SIDE) {
       const count = Math.min(SIDE_BY_SIDE, rows - first);
       const strip = first * width;
+      const column = errors.subarray(strip);
       for (let k = start; k < end; k++) {
-        addShares(shares, k * width, errors, strip, k, sums);
+        addShares(shares.subarray(k * width, k * width + k), column, sums);
         for (let row = 0; row < count; row++) {
           const share = sums[row] as number;
           const error = errorOf((first + row) * width + (order[k] as number), share);
@@ -172,15 +173,8 @@ function sweep(
   return losses;
 }
 
-/** Computes Σ_{i<k} U_ik e_i for the rows of a strip. */
-function addShares(
-  shares: Float64Array,
-  at: number,
-  errors: Float64Array,
-  strip: number,
-  k: number,
-  sums: Float64Array,
-): void {
+/** Computes Σ_{i<k} U_ik e_i for the rows of a strip; `shares` are the U_ik, `errors` [i, row] begin with the strip. */
+function addShares(shares: Float64Array, errors: Float64Array, sums: Float64Array): void {
   let s0 = 0;
   let s1 = 0;
   let s2 = 0;
@@ -189,8 +183,8 @@ function addShares(
   let s5 = 0;
   let s6 = 0;
   let s7 = 0;
-  for (let i = 0, e = strip; i < k; i++, e += SIDE_BY_SIDE) {
-    const share = shares[at + i] as number;
+  for (let i = 0, e = 0; i < shares.length; i++, e += SIDE_BY_SIDE) {
+    const share = shares[i] as number;
     s0 += share * (errors[e] as number);
     s1 += share * (errors[e + 1] as number);
     s2 += share * (errors[e + 2] as number);

@@ -17,6 +17,8 @@ export interface ValueClass {
    * margin below them.
    */
   readonly attention?: 'mask' | 'masked';
+  /** The mask where it is also a bias for each pair of tokens: its greatest value counts, too. */
+  readonly bias?: Node;
   /** The scale and zero point where an op leaves no choice, as for probabilities. */
   readonly fixed?: Quant & { readonly per: 'tensor' };
 }
@@ -55,6 +57,9 @@ export function classesOf({ stored, copies }: Plan): readonly ValueClass[] {
 /** Lists the nodes whose ranges a plan needs, each once, in graph order. */
 export function observedNodes(plan: Plan): readonly Node[] {
   const observed = new Set<Node>();
-  for (const { members, fixed } of classesOf(plan)) if (!fixed) for (const node of members) observed.add(node);
+  for (const { members, fixed, bias } of classesOf(plan)) {
+    if (!fixed) for (const node of members) observed.add(node);
+    if (bias) observed.add(bias);
+  }
   return plan.graph.nodes().filter((node) => observed.has(node) && node.op !== 'constant');
 }

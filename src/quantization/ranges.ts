@@ -115,7 +115,8 @@ function entropyRange(histogram: Histogram, whole: Range, steps: number): Range 
 function divergenceOf({ limit, counts }: Histogram, { least, most }: Range, steps: number): number {
   const width = (2 * limit) / counts.length;
   const from = Math.max(0, Math.floor((Math.min(0, least) + limit) / width));
-  const to = Math.min(counts.length, Math.ceil((Math.max(0, most) + limit) / width));
+  // A bin holds its lower edge: what lies on it, as 1 of a saturated tanh does, is inside.
+  const to = Math.min(counts.length, Math.floor((Math.max(0, most) + limit) / width) + 1);
   const inside = counts.slice(from, to);
   let outside = 0;
   for (let bin = 0; bin < counts.length; bin++) if (bin < from || bin >= to) outside += counts[bin] as number;
@@ -170,7 +171,7 @@ export function chooseQuants(
   const quants = new Map<ValueClass, TensorQuant>();
   for (const values of classesOf(plan)) {
     const observed = values.fixed ? { least: 0, most: 0 } : classRange(values, statistics, method);
-    const range = values.attention ? attentionRange(observed, values.attention) : observed;
+    const range = values.attention ? attentionRange(observed, values, statistics) : observed;
     quants.set(values, values.fixed ?? quantOf(range, values.dtype, values.symmetric));
   }
   return quants;
@@ -186,9 +187,14 @@ const MASK_MARGIN = 20;
  * Computes the range of a mask or of masked scores from that of the scores: a mask of -10000 or less would leave the
  * scores themselves no steps.
  */
-function attentionRange(scores: Range, which: 'mask' | 'masked'): Range {
-  const least = -(Math.max(-scores.least, scores.most) + MASK_MARGIN);
-  return { least, most: which === 'mask' ? 0 : scores.most };
+function attentionRange(scores: Range, { attention, bias }: ValueClass, statistics: Statistics): Range {
+  const most = Math.max(0, bias ? greatestOf(bias, statistics) : 0);
+  const least = -(Math.max(-scores.least, scores.most) + most + MASK_MARGIN);
+  return { least, most: attention === 'mask' ? most : scores.most + most };
+}
+
+function greatestOf(node: Node, statistics: Statistics): number {
+  return node.op === 'constant' ? constantRange(node).most : (statistics.get(node.name)?.max ?? 0);
 }
 
 /** The range that holds zero and the values of all members. */

@@ -3,7 +3,7 @@ import { aroundAxis, axisOf } from '../ir/shape.ts';
 import { readF32 } from '../ir/tensor.ts';
 import { keepsChannels } from '../ir/token-wise.ts';
 import { compensationOf, quantizeCompensated } from './compensation.ts';
-import type { WeightRounding } from './rebuild.ts';
+import type { WeightRounding } from './plan-numbers.ts';
 import { hasWeight, isTable } from './settings.ts';
 import { type QuantizedWeight, quantizeWeight } from './weights.ts';
 

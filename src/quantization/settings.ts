@@ -49,10 +49,23 @@ export function isCompensated(node: Node, settings: Settings | undefined): node 
   return node.op === 'linear' && hasWeight(node) && settings?.scheme !== 'float' && settings?.rounding === 'gptq';
 }
 
-/** Whether a node looks up rows in a constant table. */
+/**
+ * Whether a node looks up rows in a constant table by what a model is given: a look-up by distances gives biases of
+ * scores, not tokens.
+ */
 export function isTable(node: Node): node is Call<'gather'> {
-  const table = node.inputs[0];
-  return node.op === 'gather' && node.attrs.axis === 0 && table?.op === 'constant' && table.type.shape.length === 2;
+  if (node.op !== 'gather' || node.attrs.axis !== 0) return false;
+  const [table, indices] = node.inputs as readonly [Node, Node];
+  return table.op === 'constant' && table.type.shape.length === 2 && readsInput(indices);
+}
+
+function readsInput(node: Node): boolean {
+  const stack = [node];
+  for (let at = stack.pop(); at !== undefined; at = stack.pop()) {
+    if (at.op === 'input') return true;
+    stack.push(...at.inputs);
+  }
+  return false;
 }
 
 /**

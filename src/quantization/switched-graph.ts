@@ -1,12 +1,11 @@
 import { type Call, type Constant, Graph, type Node } from '../ir/graph.ts';
 import type { Attrs } from '../ir/op.ts';
 import { dequantized } from '../ir/quantized.ts';
-import { computedTensor, type Quant, readF32 } from '../ir/tensor.ts';
-import { correctedBias } from './bias.ts';
+import { computedTensor, readF32 } from '../ir/tensor.ts';
 import { isCall, type Plan, type ValueClass } from './plan.ts';
-import { type MeanOf, type WeightRounding, weightOptionsOf } from './rebuild.ts';
-import { hasWeight, isTable } from './settings.ts';
-import { type QuantizedWeight, quantizeWeight, type WeightOptions } from './weights.ts';
+import { type PlanChoices, PlanNumbers } from './plan-numbers.ts';
+import { hasWeight } from './settings.ts';
+import type { QuantizedWeight, WeightOptions } from './weights.ts';
 
 /**
  * The name of a switched graph's additional input: f32 [groups], 1 where a group's values are rounded, 0 where they are
@@ -15,14 +14,11 @@ import { type QuantizedWeight, quantizeWeight, type WeightOptions } from './weig
 export const SWITCHES = 'switches';
 
 /** The choices that a plan leaves open, and its groups. */
-export interface SwitchedOptions {
-  readonly quants: ReadonlyMap<ValueClass, Quant & { readonly per: 'tensor' }>;
+export interface SwitchedOptions extends PlanChoices {
   /** Gives the switch that rules what a node reads and writes as integers. */
   readonly groupOf: (node: Node) => number;
   /** The number of switches. */
   readonly groups: number;
-  readonly roundWeight?: WeightRounding;
-  readonly meanOf?: MeanOf;
 }
 
 /**
@@ -35,7 +31,8 @@ export function switchedGraph(plan: Plan, options: SwitchedOptions): Graph {
 
 class Switchboard {
   readonly #plan: Plan;
-  readonly #options: SwitchedOptions;
+  readonly #numbers: PlanNumbers;
+  readonly #groupOf: SwitchedOptions['groupOf'];
   readonly #graph: Graph;
   readonly #rebuilt = new Map<Node, Node>();
   readonly #errors = new Map<Node, Node>();
@@ -45,7 +42,8 @@ class Switchboard {
 
   constructor(plan: Plan, options: SwitchedOptions) {
     this.#plan = plan;
-    this.#options = options;
+    this.#numbers = new PlanNumbers(plan, options);
+    this.#groupOf = options.groupOf;
     this.#graph = new Graph(plan.graph.name);
     for (const input of plan.graph.inputs) this.#rebuilt.set(input, this.#graph.input(input.name, input.type));
     this.#switches = this.#graph.input(SWITCHES, { dtype: 'f32', shape: [options.groups] });
@@ -60,51 +58,38 @@ class Switchboard {
 
   #call(node: Call): Node {
     const inputs = node.inputs.map((input, place) => this.#operand(node, input, place));
-    const bias = this.#correctedBias(node);
-    if (bias) inputs[2] = bias;
+    const bias = this.#numbers.bias(node, () => this.#rounded(node));
+    if (bias) inputs[2] = this.#graph.constant(bias.tensor, bias.name);
     const call = this.#graph.add(node.op, inputs, node.attrs as Attrs, node.name);
     const stored = this.#plan.stored.get(node);
     // The result of an op that only moves stored values is rounded already.
     const isRounded = node.inputs.some((input) => this.#plan.stored.get(input) === stored);
     return stored && !isRounded
-      ? this.#blend(call, stored, this.#options.groupOf(this.#plan.storedFor.get(node) ?? node))
+      ? this.#blend(call, stored, this.#groupOf(this.#plan.storedFor.get(node) ?? node))
       : call;
   }
 
   #operand(node: Call, input: Node, place: number): Node {
-    const isNumbers = (hasWeight(node) && place === 1) || (isTable(node) && place === 0);
-    const options = isNumbers && input.op === 'constant' ? this.#optionsOf(node, input) : undefined;
+    const options = this.#numbers.weightOptions(node, input, place);
     if (options) return this.#weight(node, input as Constant, options);
     const value = this.#value(input);
     const copy = this.#plan.copies.get(input);
     const reads = this.#plan.integer.has(node) && (place === 0 || !hasWeight(node));
-    return copy && reads ? this.#blend(value, copy, this.#options.groupOf(node)) : value;
-  }
-
-  #optionsOf(node: Call, weight: Constant): WeightOptions | undefined {
-    return weightOptionsOf(this.#plan, this.#options.quants, node, weight);
+    return copy && reads ? this.#blend(value, copy, this.#groupOf(node)) : value;
   }
 
   /** Builds the weight as it will be after rounding, in f32. */
   #weight(node: Call, weight: Constant, options: WeightOptions): Node {
-    const { tensor, quant } = this.#rounded(node, weight, options);
+    const { tensor, quant } = this.#numbers.round(node, weight, options);
     const rounded = computedTensor('f32', tensor.shape, () => readF32(dequantized(tensor, quant)));
     return this.#graph.constant(rounded, weight.name);
   }
 
-  #rounded(node: Call, weight: Constant, options: WeightOptions): QuantizedWeight {
-    return this.#options.roundWeight?.(node, weight, options) ?? quantizeWeight(weight.tensor, options);
-  }
-
-  #correctedBias(node: Call): Node | undefined {
-    const [, weight, bias] = node.inputs;
-    if (node.op !== 'linear' || weight?.op !== 'constant' || (bias !== undefined && bias.op !== 'constant'))
-      return undefined;
-    const options = this.#optionsOf(node, weight);
-    const mean = options && this.#options.meanOf?.(node);
-    if (!mean) return undefined;
-    const tensor = correctedBias(weight.tensor, this.#rounded(node, weight, options), bias?.tensor, mean);
-    return this.#graph.constant(tensor, bias?.name ?? `${node.name}.bias`);
+  /** The integers of a linear's weight; undefined where it stays float. */
+  #rounded(node: Call): QuantizedWeight | undefined {
+    const weight = node.inputs[1];
+    const options = this.#numbers.weightOptions(node, weight, 1);
+    return options && this.#numbers.round(node, weight as Constant, options);
   }
 
   #value(node: Node): Node {
@@ -133,8 +118,7 @@ class Switchboard {
     if (known) return known;
     const graph = this.#graph;
     const stored = graph.add('quantize', [value]);
-    const quant = this.#options.quants.get(values);
-    if (!quant) throw new Error(`no range is given for ${value.name}`);
+    const quant = this.#numbers.quantOf(values);
     graph.setType(stored, { dtype: values.dtype, shape: value.type.shape, quant });
     const error = graph.add('sub', [graph.add('dequantize', [stored]), value]);
     this.#errors.set(value, error);

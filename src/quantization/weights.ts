@@ -14,7 +14,7 @@ export type Granularity = (typeof GRANULARITIES)[number];
 export const LARGEST = { i8: 127, i4: 7 } as const;
 
 /** The number of values in a block, which TFLite's and ONNX Runtime's 4-bit kernels have in common. */
-export const BLOCK_SIZE = 32;
+const BLOCK_SIZE = 32;
 
 export interface QuantizedWeight {
   readonly tensor: Tensor;
@@ -86,7 +86,7 @@ export function fitsBlocks(shape: readonly number[]): boolean {
 }
 
 /** Computes one scale per group, never 0: a group of zeros takes the mean of the others. */
-export function weightScales(
+function weightScales(
   values: Float32Array,
   { count, size }: { readonly count: number; readonly size: number },
   { dtype, leastScales }: WeightOptions,

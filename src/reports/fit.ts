@@ -1,5 +1,6 @@
 import type { LayerLosses } from '../pipelines/evaluate/transfer.ts';
 import type { Distillation, FitReport, FitRow, HeldOut, Transfer } from '../pipelines/fit/types.ts';
+import { embeddingRows } from './embeddings.ts';
 import { percents, sqnrText } from './numbers.ts';
 import { indented, plural, size, table } from './text.ts';
 
@@ -61,11 +62,13 @@ export function distillationText({ steps, batch, trial, isKept }: Distillation):
 
 function costText(heldOut: HeldOut | undefined): string {
   if (heldOut === undefined) return 'not measured: there are no held-out texts; give --calibrate FILE or --data FILE';
-  const { samples, agreement, sqnrDb, accuracy } = heldOut;
-  const parts = [
-    `agrees with the original on ${percents(agreement)} of ${plural(samples, 'held-out text')}`,
-    sqnrText(sqnrDb),
-  ];
+  const { samples, agreement, sqnrDb, accuracy, embeddings } = heldOut;
+  const agreed = embeddings
+    ? `against the original on ${plural(samples, 'held-out text')}: ${embeddingRows(embeddings)
+        .map((row) => row.join(' '))
+        .join(', ')}`
+    : `agrees with the original on ${percents(agreement)} of ${plural(samples, 'held-out text')}`;
+  const parts = [agreed, sqnrText(sqnrDb)];
   if (accuracy) parts.push(`accuracy ${percents(accuracy.original)} -> ${percents(accuracy.changed)}`);
   return parts.join(', ');
 }

@@ -1,6 +1,7 @@
 import { layerOf } from '../ir/names.ts';
 import type { GraphOutline } from '../opened/outline.ts';
 import type { QuantizedFile, QuantizeResult } from '../pipelines/quantize/quantize.ts';
+import { embeddingRows } from './embeddings.ts';
 import { fitBody } from './fit-html.ts';
 import { chart } from './html/charts.ts';
 import { layerLabels, sizeChart, weightRangeChart } from './html/layer-charts.ts';
@@ -68,7 +69,9 @@ function tilesOf(file: QuantizedFile): Tile[] {
   const measured: Tile[] = proof
     ? [
         { label: 'SQNR', value: decibels(proof.sqnrDb), note: `${proof.samples} samples, ${proof.runtime}` },
-        { label: 'agreement', value: percents(proof.agreement), note: 'with the float model' },
+        ...(proof.embeddings
+          ? embeddingRows(proof.embeddings).map(([label, value]) => ({ label, value, note: 'with the float model' }))
+          : [{ label: 'agreement', value: percents(proof.agreement), note: 'with the float model' }]),
         ...(proof.accuracy
           ? [
               {

@@ -1,4 +1,5 @@
 import type { QuantizedFile, QuantizeResult } from '../pipelines/quantize/quantize.ts';
+import { embeddingRows } from './embeddings.ts';
 import { percents, sqnrText } from './numbers.ts';
 import { indented, plural, size, table } from './text.ts';
 
@@ -91,8 +92,9 @@ function paretoLines({ pareto }: QuantizedFile): string[] {
 
 function proofLines({ proof }: QuantizedFile): string[] {
   if (!proof) return ['  not measured: give --data FILE or --calibrate FILE'];
-  const { runtime, samples, sqnrDb, agreement, accuracy, layers } = proof;
-  const parts = [`SQNR ${sqnrText(sqnrDb)}`, `agreement ${percents(agreement)}`];
+  const { runtime, samples, sqnrDb, agreement, accuracy, embeddings, layers } = proof;
+  const agreements = embeddings ? embeddingRows(embeddings) : [['agreement', percents(agreement)] as const];
+  const parts = [`SQNR ${sqnrText(sqnrDb)}`, ...agreements.map((row) => row.join(' '))];
   if (accuracy) parts.push(`accuracy ${percents(accuracy.float)} -> ${percents(accuracy.quantized)}`);
   const lines = [`  against float in ${runtime}, ${samples} samples: ${parts.join(', ')}`];
   if (layers.length > 0) {

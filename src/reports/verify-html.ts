@@ -10,6 +10,7 @@ import {
   type VerifiedModel,
   type VerifyResult,
 } from '../pipelines/verify/types.ts';
+import { embeddingRows } from './embeddings.ts';
 import { chart } from './html/charts.ts';
 import { layerLabels } from './html/layer-charts.ts';
 import { html, type Markup, NOTHING } from './html/markup.ts';
@@ -17,7 +18,7 @@ import { charts, code, failuresList, pageHtml, type Tile, tiles, warningsList } 
 import { type Cell, numberCell, sortableTable } from './html/tables.ts';
 import { digits, percents, sqnrText } from './numbers.ts';
 import { plural } from './text.ts';
-import { agreementName } from './verify.ts';
+import { agreementName, lossTitle } from './verify.ts';
 
 /** Makes a page of what `mbert verify` found. */
 export function verifyHtml(result: VerifyResult): string {
@@ -41,7 +42,7 @@ export function verifyHtml(result: VerifyResult): string {
 }
 
 function tilesOf(result: VerifyResult): Tile[] {
-  const { inputs, outputs, agreement, metrics, drop, layers } = result;
+  const { inputs, outputs, agreement, embeddings, metrics, drop, layers } = result;
   const sqnr = outputs.map(({ sqnrDb }) => sqnrDb).filter((value) => value !== null);
   const list: Tile[] = [];
   if (inputs) {
@@ -53,7 +54,8 @@ function tilesOf(result: VerifyResult): Tile[] {
     });
   }
   if (sqnr.length > 0) list.push({ label: 'lowest SQNR of an output', value: `${Math.min(...sqnr).toFixed(1)} dB` });
-  if (agreement !== null) list.push({ label: agreementName(result), value: percents(agreement) });
+  if (embeddings) list.push(...embeddingRows(embeddings).map(([label, value]) => ({ label, value })));
+  else if (agreement !== null) list.push({ label: agreementName(result), value: percents(agreement) });
   if (metrics) {
     const { primary, model, against } = metrics;
     list.push({
@@ -63,10 +65,9 @@ function tilesOf(result: VerifyResult): Tile[] {
     });
   }
   if (drop) {
-    const of = drop.of === 'agreement' ? 'agreement' : METRICS[drop.of].title;
     const tone = drop.limit === null ? undefined : drop.points > drop.limit ? 'bad' : 'good';
     list.push({
-      label: `${of} lost`,
+      label: `${lossTitle(drop)} lost`,
       value: `${drop.points.toFixed(2).replace('-', '−')} points`,
       ...(drop.limit !== null && { note: `${drop.limit} may be` }),
       ...(tone && { tone }),

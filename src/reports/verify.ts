@@ -1,6 +1,7 @@
 import type { LintResult } from '../lint/lint-file.ts';
 import type { TransferLosses } from '../pipelines/evaluate/transfer.ts';
 import {
+  type Drop,
   type LayerComparison,
   METRICS,
   type MetricName,
@@ -8,6 +9,7 @@ import {
   type VerifiedModel,
   type VerifyResult,
 } from '../pipelines/verify/types.ts';
+import { embeddingRows } from './embeddings.ts';
 import { percents, sqnrText } from './numbers.ts';
 import { plural, table } from './text.ts';
 
@@ -45,20 +47,31 @@ function modelText({ path, architecture, runtime, ran }: VerifiedModel): string 
 }
 
 function outputsText(result: VerifyResult): string {
-  const { outputs, agreement } = result;
+  const { outputs, agreement, embeddings } = result;
   const rows = outputs.map(({ name, modelName, maxAbsError, sqnrDb, agreement: share }) => [
     name === modelName ? name : `${name} / ${modelName}`,
     maxAbsError === null ? 'NaN' : maxAbsError.toExponential(1),
     maxAbsError === null ? '' : sqnrText(sqnrDb),
     share === null ? '' : percents(share),
   ]);
-  const answers = agreement === null ? '' : `\n${agreementName(result)}  ${percents(agreement)}`;
+  const named = embeddings
+    ? embeddingRows(embeddings)
+    : agreement === null
+      ? []
+      : [[agreementName(result), percents(agreement)]];
+  const answers = named.map((row) => `\n${row.join('  ')}`).join('');
   return `${table([['output', 'max error', 'SQNR', 'argmax'], ...rows])}${answers}`;
+}
+
+/** Name of what a loss is measured in. */
+export function lossTitle({ of }: Drop): string {
+  if (of === 'agreement') return of;
+  return of === 'similarities' ? 'similarity ranks' : METRICS[of].title;
 }
 
 /** Name of `agreement`: what it is a share of, or what stands in its place. */
 export function agreementName({ task, outputs }: VerifyResult): string {
-  if (task === 'features') return 'mean cosine';
+  if (task === 'features' || task === 'sentence-embedding') return 'mean cosine';
   return outputs.every(({ agreement }) => agreement === null) ? 'correlation of answers' : 'equal answers';
 }
 
@@ -114,8 +127,7 @@ function lintText({ rules, findings }: LintResult): string {
 function verdictText({ drop, failures }: VerifyResult): string {
   const lines = failures.map((failure) => `FAILED ${failure}`);
   if (drop && drop.limit !== null && failures.length === 0) {
-    const what = drop.of === 'agreement' ? 'agreement' : METRICS[drop.of].title;
-    lines.push(`${drop.points.toFixed(2)} points of ${what} lost, ${drop.limit} may be`);
+    lines.push(`${drop.points.toFixed(2)} points of ${lossTitle(drop)} lost, ${drop.limit} may be`);
   }
   if (failures.length === 0) lines.push('ok');
   return lines.join('\n');

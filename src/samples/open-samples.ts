@@ -9,7 +9,7 @@ import { parseSamples, type Sample } from './samples.ts';
 import { looksLikeSquad, parseSquad } from './squad.ts';
 import { npzRows, type PaddedRow, type PaddedRows, tfrecordRows } from './token-files.ts';
 import { randomNumbers, shuffled } from './token-sequences.ts';
-import type { Texts, WordPiece } from './wordpiece.ts';
+import type { Texts, Tokenizer } from './tokenizer.ts';
 
 /** A sequence to calibrate or evaluate on. */
 export interface TokenSample {
@@ -23,8 +23,10 @@ export interface TokenSample {
 }
 
 export interface SampleFileOptions {
-  /** Tokenizer of the model; files of tokens need none. */
-  readonly tokenizer: WordPiece | undefined;
+  /** Tokenizer of the model, or why it cannot be read; files of tokens need none. */
+  readonly tokenizer: Tokenizer | MbertError | undefined;
+  /** Id of padding in files of tokens without a mask. */
+  readonly pad: number;
   /** Sequence length of the model, to which longer samples are cut. */
   readonly maxLength: number;
   /** Rows of the model's word embeddings. */
@@ -88,8 +90,8 @@ export function openSamples(path: string, options: SampleFileOptions): SampleFil
     }
     const bytes = file.read(0, file.size);
     const rows = tokenRows(file, bytes);
-    const { count, read, warnings } = rows
-      ? { count: rows.count, read: (i: number) => fromPadded(rows.read(i), path, i, options), warnings: [] }
+    const { count, read, warnings, ...facts }: EncodedFile = rows
+      ? { count: rows.count, read: (i) => fromPadded(rows.read(i), path, i, options), warnings: [] }
       : fromText(bytes, path, options);
     if (count === 0) throw new MbertError('MALFORMED', `${path}: holds no samples`);
     const order = options.seed === undefined ? undefined : shuffled(count, randomNumbers(options.seed));
@@ -106,7 +108,7 @@ export function openSamples(path: string, options: SampleFileOptions): SampleFil
         return {
           samples: encoded.map(({ sample }) => sample),
           truncated,
-          warnings: takenWarnings(path, encoded, options),
+          warnings: takenWarnings(path, encoded, { maxLength: options.maxLength, ...facts }),
         };
       },
     };
@@ -116,6 +118,16 @@ export function openSamples(path: string, options: SampleFileOptions): SampleFil
 /** Manifest to write into a model that was calibrated on the first `count` samples of a file. */
 export function manifestOf({ path, sha256 }: SampleFile, count: number, seed: number | undefined): SampleManifest {
   return { source: basename(path), sha256, count, seed: seed ?? null };
+}
+
+interface EncodedFile {
+  readonly count: number;
+  readonly warnings: readonly string[];
+  read(index: number): Encoded;
+  /** Length that texts are cut to where the tokenizer allows less than the model. */
+  readonly maxLength?: number;
+  /** Id of words that the vocabulary does not have. */
+  readonly unknown?: number | undefined;
 }
 
 interface Encoded {
@@ -129,8 +141,8 @@ function tokenRows(file: ModelFile, bytes: Uint8Array): PaddedRows | undefined {
   return records && tfrecordRows(records, file.path);
 }
 
-function fromText(bytes: Uint8Array, path: string, options: SampleFileOptions) {
-  const { tokenizer, vocabRows } = options;
+function fromText(bytes: Uint8Array, path: string, options: SampleFileOptions): EncodedFile {
+  const { tokenizer, vocabRows, tokenTypes } = options;
   const text = decodeText(bytes, path);
   const samples = looksLikeSquad(text) ? parseSquad(text, path) : parseSamples(text, path);
   if (tokenizer === undefined) {
@@ -138,7 +150,9 @@ function fromText(bytes: Uint8Array, path: string, options: SampleFileOptions) {
       hint: 'name one with --vocab, or give token ids as .npz or TFRecord',
     });
   }
-  const { vocabSize } = tokenizer;
+  if (tokenizer instanceof MbertError) throw tokenizer;
+  const { vocabSize, unknown } = tokenizer;
+  const maxLength = Math.min(options.maxLength, tokenizer.maxLength ?? Number.POSITIVE_INFINITY);
   if (vocabSize > vocabRows) {
     throw new MbertError('MISMATCH', `vocabulary: has ${vocabSize} tokens, the model's embeddings ${vocabRows} rows`, {
       hint: 'it is the vocabulary of another model',
@@ -151,14 +165,16 @@ function fromText(bytes: Uint8Array, path: string, options: SampleFileOptions) {
   return {
     count: samples.length,
     warnings,
-    read: (i: number) => fromTexts(samples[i] as Sample, tokenizer, options),
+    read: (i) => fromTexts(samples[i] as Sample, tokenizer, { maxLength, tokenTypes }),
+    maxLength,
+    unknown,
   };
 }
 
 function fromTexts(
   { texts, label }: Sample,
-  tokenizer: WordPiece,
-  { maxLength, tokenTypes }: SampleFileOptions,
+  tokenizer: Tokenizer,
+  { maxLength, tokenTypes }: Pick<SampleFileOptions, 'maxLength' | 'tokenTypes'>,
 ): Encoded {
   const whole = tokenizer.encode(texts);
   const isCut = whole.inputIds.length > maxLength;
@@ -180,7 +196,7 @@ function fromPadded(
   const fail = (code: 'MALFORMED' | 'MISMATCH', problem: string): never => {
     throw new MbertError(code, `${path}: sample ${index + 1}: ${problem}`);
   };
-  const pad = options.tokenizer?.pad ?? 0;
+  const { pad } = options;
   const valid = (mask ? mask.findLastIndex((value) => value !== 0) : inputIds.findLastIndex((id) => id !== pad)) + 1;
   if (valid === 0) fail('MALFORMED', 'is all padding');
   if (mask?.slice(0, valid).includes(0)) fail('MALFORMED', 'has padding before its last token');
@@ -213,7 +229,7 @@ function cut(values: readonly number[], length: number): number[] {
 function takenWarnings(
   path: string,
   encoded: readonly Encoded[],
-  { tokenizer, maxLength }: SampleFileOptions,
+  { maxLength, unknown: unknownId }: { readonly maxLength: number; readonly unknown?: number | undefined },
 ): string[] {
   const warnings: string[] = [];
   const cutCount = encoded.filter(({ isCut }) => isCut).length;
@@ -223,7 +239,7 @@ function takenWarnings(
   for (const { sample } of encoded) {
     if (sample.texts === undefined) continue;
     tokens += sample.row.inputIds.length;
-    unknown += sample.row.inputIds.filter((id) => id === tokenizer?.unknown).length;
+    unknown += sample.row.inputIds.filter((id) => id === unknownId).length;
   }
   if (unknown > tokens * MAX_UNKNOWN) {
     const share = Math.round((100 * unknown) / tokens);

@@ -4,7 +4,7 @@ import { decodeText } from '../io/bytes.ts';
 import { withFile } from '../io/files.ts';
 import type { Tensor } from '../ir/tensor.ts';
 import { feedsOf } from './feeds.ts';
-import type { Texts, WordPiece } from './wordpiece.ts';
+import type { Texts, Tokenizer } from './tokenizer.ts';
 
 /** A text or pair of texts, with its label where the file has labels. */
 export interface Sample {
@@ -18,6 +18,9 @@ const COLUMNS = [
   ['question1', 'question2'],
   ['question', 'context'],
   ['question', 'sentence'],
+  ['query', 'passage'],
+  ['anchor', 'positive'],
+  ['text', 'text_pair'],
   ['premise', 'hypothesis'],
   ['sentence'],
   ['text'],
@@ -58,12 +61,12 @@ export function parseSamples(text: string, what: string): Sample[] {
  */
 export function encodeSample(
   { texts }: Sample,
-  tokenizer: WordPiece,
+  tokenizer: Tokenizer,
   options: { readonly dtype: 'i32' | 'i64'; readonly length?: number; readonly maxLength?: number },
 ): Map<string, Tensor> {
   const row = tokenizer.encode(texts, options.length ?? options.maxLength);
   const shape = [1, options.length ?? row.inputIds.length];
-  return feedsOf([row], { dtype: options.dtype, shape, pad: tokenizer.pad });
+  return feedsOf([row], { dtype: options.dtype, shape, pad: tokenizer.pad ?? 0 });
 }
 
 interface Line {

@@ -11,12 +11,11 @@ export interface SequenceOptions {
   readonly vocabSize?: number;
   /** Number of token types that the model has; default 2. */
   readonly tokenTypes?: number;
+  /** Id of padding, default 0. The trigram front reads its embedding, and some models find padding by it. */
+  readonly pad?: number;
   /** Type of ids; default i32, which the runtimes convert. */
   readonly dtype?: 'i32' | 'i64';
 }
-
-/** Id of BERT's [PAD]: the trigram front reads its embedding, so padding must have the real id. */
-const PAD = 0;
 
 /** Share of rows without padding. The length of the others is uniform in 1 … sequence. */
 const FULL_ROWS = 0.25;
@@ -29,14 +28,14 @@ const FULL_ROWS = 0.25;
 export function randomSequences(options: SequenceOptions): Map<string, Tensor> {
   const { shape, dtype = 'i32' } = options;
   const rows = randomRows({ ...options, count: sizeOf(shape.slice(0, -1)), length: shape.at(-1) ?? 0 });
-  return feedsOf(rows, { dtype, shape, pad: PAD });
+  return feedsOf(rows, { dtype, shape, pad: options.pad ?? 0 });
 }
 
 /** Makes the rows of `randomSequences` without their padding: `count` of up to `length` tokens. */
 export function randomRows(
   options: Omit<SequenceOptions, 'shape' | 'dtype'> & { readonly count: number; readonly length: number },
 ): TokenRow[] {
-  const { count, length, seed, vocabSize = 100, tokenTypes = 2 } = options;
+  const { count, length, seed, vocabSize = 100, tokenTypes = 2, pad = 0 } = options;
   if (vocabSize < 2) throw new MbertError('UNSUPPORTED', `a vocabulary of ${vocabSize} has no token beside [PAD]`);
   const random = randomNumbers(seed);
   const below = (limit: number) => Math.floor(random() * limit);
@@ -44,11 +43,16 @@ export function randomRows(
   for (let i = 0; i < count; i++) {
     const valid = random() < FULL_ROWS ? length : 1 + below(length);
     const first = 1 + below(valid);
-    const inputIds = Array.from({ length: valid }, () => 1 + below(vocabSize - 1));
+    const inputIds = Array.from({ length: valid }, () => otherThan(pad, below(vocabSize - 1)));
     const tokenTypeIds = new Array<number>(valid).fill(0).fill(tokenTypes > 1 ? 1 : 0, first);
     rows.push({ inputIds, tokenTypeIds });
   }
   return rows;
+}
+
+/** The id of that number among all but the padding's. */
+function otherThan(pad: number, number: number): number {
+  return number < pad ? number : number + 1;
 }
 
 /**

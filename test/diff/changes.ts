@@ -31,6 +31,7 @@ const edits: readonly (readonly [name: string, ...edits: Edit[]])[] = [
   ['the scale of attention', ['l1.scale f32[] {0.5}', 'l1.scale f32[] {0.25}']],
   ['a residual edge removed', [/ {2}l1\.residual = .*\n/, ''], ['layerNorm(l1.residual', 'layerNorm(l1.output']],
   ['a residual that reads something else', ['add(l1.output, l0.out)', 'add(l1.output, l0.norm)']],
+  ['heads that all read something else', [/(l2\.(?:query|key|value) = linear\()l1\.out/g, '$1l1.norm']],
   ['operands of a commutative op in another order', ['add(l1.output, l0.out)', 'add(l0.out, l1.output)']],
   ['query and key changed places', ['matmul(l1.query.heads, l1.key.heads)', 'matmul(l1.key.heads, l1.query.heads)']],
   ['an output renamed', ['return start:', 'return begin:']],
@@ -39,6 +40,11 @@ const edits: readonly (readonly [name: string, ...edits: Edit[]])[] = [
   ['an output added', ['end: end_logits', 'end: end_logits, hidden: l2.out']],
   ['an output removed', [', end: end_logits', '']],
   ['an output that gives something else', ['start: start_logits', 'start: logits']],
+  [
+    'an output that another op gives',
+    [/start_logits = .*\n/, 'first = linear(l2.out, head.first f32[1, 8] #77)\n'],
+    ['start: start_logits', 'start: first'],
+  ],
   ['a slice of other columns', ['{axis: 2, end: 1}', '{axis: 2, start: 1, end: 2}']],
   ['a bias removed', [/, layer\.1\.key\.bias f32\[8\] #\w+/, '']],
   [

@@ -23,8 +23,14 @@ describe('opens', () => {
     const { checkpoint } = await openWeights('fixtures/hf-seqcls');
     expect(checkpoint.path).toBe('fixtures/hf-seqcls/model.safetensors');
     expect(checkpoint.config.get('model_type')).toBe('mobilebert');
-    expect(checkpoint.vocabulary).toEqual(new Uint8Array(readFileSync('fixtures/hf-seqcls/vocab.txt')));
-    expect(checkpoint.tokenizerConfig?.get('do_lower_case')).toBe(true);
+    const named = (name: string) => ({
+      what: `fixtures/hf-seqcls/${name}`,
+      bytes: new Uint8Array(readFileSync(`fixtures/hf-seqcls/${name}`)),
+    });
+    expect(checkpoint.tokenizer).toEqual({
+      vocabulary: named('vocab.txt'),
+      config: named('tokenizer_config.json'),
+    });
     expect(checkpoint.tensors.get('classifier.weight')?.shape).toEqual([3, 64]);
     checkpoint.close();
   });
@@ -33,7 +39,7 @@ describe('opens', () => {
     rmSync(join(copy('mini-qa'), 'vocab.txt'));
     rmSync(join(folder, 'tokenizer_config.json'));
     const { checkpoint } = await openWeights(folder);
-    expect([checkpoint.vocabulary, checkpoint.tokenizerConfig]).toEqual([undefined, undefined]);
+    expect(checkpoint.tokenizer).toEqual({});
     checkpoint.close();
   });
 

@@ -25,7 +25,10 @@ describe('classificationMetrics', () => {
 
   test('one class only has no correlation, and no answer is wrong', () => {
     expect(classificationMetrics([1, 1], [1, 1], 2)).toEqual({ accuracy: 1, f1: 1, mcc: 0 });
-    expect(classificationMetrics([1, 0], [-1, 0], 2)).toMatchObject({ accuracy: 0.5, f1: 0 });
+    const { accuracy, f1, mcc } = classificationMetrics([1, 0], [-1, 0], 2);
+    expect([accuracy, f1]).toEqual([0.5, 0]);
+    // c = 1, s = 2; the one prediction there is says 0, which is 0's only label: (1·2 - 1) / √((4 - 1)(4 - 2)).
+    expect(mcc).toBeCloseTo(1 / Math.sqrt(6), 12);
   });
 });
 
@@ -70,8 +73,20 @@ describe('spans', () => {
   });
 
   test('an answer has at most 30 tokens', () => {
-    const start = new Array<number>(40).fill(0).fill(5, 0, 1);
-    const end = new Array<number>(40).fill(0).fill(5, 39);
-    expect(bestSpan(start, end, { from: 0, to: 40, allowsNone: false })).toEqual([0, 0]);
+    const zeros = new Array<number>(40).fill(0);
+    const start = zeros.with(2, 5);
+    expect(bestSpan(start, zeros.with(31, 5), { from: 0, to: 40, allowsNone: false })).toEqual([2, 31]);
+    // The 31st token from the start on; either half alone is as good as the other, and the start comes first.
+    expect(bestSpan(start, zeros.with(32, 5), { from: 0, to: 40, allowsNone: false })).not.toEqual([2, 32]);
+  });
+
+  test('no answer is taken only where it is better than every answer', () => {
+    const [start, end] = [
+      [3, 1, 3],
+      [3, 1, 3],
+    ];
+    expect(bestSpan(start, end, { from: 1, to: 3, allowsNone: true })).toEqual([0, 0]);
+    expect(bestSpan(start.with(2, 4), end, { from: 1, to: 3, allowsNone: true })).toEqual([2, 2]);
+    expect(bestSpan(start, end, { from: 1, to: 2, allowsNone: false })).toEqual([1, 1]);
   });
 });

@@ -187,14 +187,7 @@ describe('labels', () => {
       ]),
       'classifier.weight: has shape [3, 64], the config implies [2, 64]',
     ],
-    [
-      new Map([
-        ['0', 'a'],
-        ['2', 'b'],
-      ]),
-      'id2label: has 2 entries, but no name for class 1',
-    ],
-    [new Map([['0', 1]]), 'id2label: has 1 entries, but no name for class 0'],
+    [new Map([['first', 'a']]), 'id2label: has a key that is no number'],
     [['a', 'b', 'c'], 'id2label: must be an object of names, got an array'],
   ])('that do not fit are refused: %o', async (labels, problem) => {
     const checkpoint = changed(await openCheckpoint('hf-seqcls'), {}, { id2label: labels });
@@ -215,7 +208,7 @@ describe('the family', () => {
     expect(() => describeModel(checkpoint)).toThrow(
       expect.objectContaining({
         message: 'fixtures/hf-features/config.json: model_type: is absent',
-        hint: 'supported: mobilebert, bert, distilbert',
+        hint: expect.stringMatching(/^supported: mobilebert, bert, distilbert, roberta, /),
       }),
     );
     checkpoint.close();

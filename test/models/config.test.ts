@@ -39,10 +39,10 @@ describe('config.json is refused', () => {
   });
 
   test('with all of its problems at once, a line each', async () => {
-    const config = { hidden_size: -1, hidden_act: 'silu', trigram_input: 'yes' };
+    const config = { hidden_size: -1, hidden_act: 'swiglu', trigram_input: 'yes' };
     expect((await problemsOf('hf-qa', config)).split('\n')).toEqual([
       'config.json: hidden_size: must be a positive integer, got -1',
-      expect.stringMatching(/^config\.json: hidden_act: "silu" is not supported; supported: relu, /),
+      expect.stringMatching(/^config\.json: hidden_act: "swiglu" is not supported; supported: relu, /),
       'config.json: trigram_input: must be true or false, got "yes"',
     ]);
   });
@@ -89,8 +89,8 @@ describe('config.json is refused', () => {
     [
       'bert-seqcls',
       'position_embedding_type',
-      'relative_key',
-      'position_embedding_type: "relative_key" is not supported',
+      'rotary',
+      'position_embedding_type: "rotary" is not supported; supported: absolute, relative_key, relative_key_query',
     ],
     ['bert-seqcls', 'is_decoder', true, 'is_decoder: true is not supported'],
     ['bert-seqcls', 'num_hidden_layers', 1, 'num_hidden_layers: is 1, but model.safetensors holds 2 encoder layers'],

@@ -16,8 +16,7 @@ function checkpoint(
     tensors: new Map(names.map((name) => [name, tensorOf('f32', [2, 3], Float32Array.of(1, 2, 3, 4, 5, 6))])),
     configPath: 'm/config.json',
     config: new Map(Object.entries(config)),
-    vocabulary: undefined,
-    tokenizerConfig: undefined,
+    tokenizer: {},
     notes: [],
     close() {},
   };

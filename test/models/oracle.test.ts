@@ -8,8 +8,8 @@ import { CHECKPOINTS, differences, openCheckpoint, readManifest } from './corpus
 const DYNAMIC = { batch: 'batch', sequenceLength: 'sequence', indexType: 'i64' } as const;
 
 /**
- * The manifests leave room for runtimes that sum in f32. The evaluator sums in f64 and comes much nearer, so that a tenth
- * of the room tells the two GELUs and the two epsilons apart, which the whole of it does not.
+ * The manifests leave room for runtimes that sum in f32. The evaluator sums in f64 and comes much nearer, so that a
+ * tenth of the room tells the two GELUs and the two epsilons apart, which the whole of it does not.
  */
 const LIMIT = 0.1;
 
@@ -23,6 +23,13 @@ const UNUSED: { readonly [name: string]: RegExp } = {
   'hf-qa-bottleneckattn-shared': /\.bottleneck\.attention\./,
   'hf-qa-noembproj': /\.embedding_transformation\./,
   'hf-mlm-untied': /^cls\.predictions\.bias$/,
+  'family-bert-relkey': /\.position_embeddings\.weight$/,
+  'family-bert-relkeyquery': /\.position_embeddings\.weight$/,
+  'family-st-colbert-hf': /^bert\.pooler\./,
+};
+
+const WARNINGS: { readonly [name: string]: RegExp } = {
+  'family-v-relkey': /position_embedding_type: is relative_key, but there is no distance_embedding/,
 };
 
 describe('computes what torch computes', () => {
@@ -36,7 +43,8 @@ describe('computes what torch computes', () => {
     const outputs = Object.keys(expected).filter((output) => !/^(hidden_states|attentions)$/.test(output));
     expect([...ratios.keys()].sort()).toEqual(outputs.sort());
     for (const [output, ratio] of ratios) expect(ratio, output).toBeLessThan(LIMIT);
-    expect(warnings).toEqual([]);
+    expect(warnings.filter((warning) => !WARNINGS[name]?.test(warning))).toEqual([]);
+    expect(warnings.length > 0).toBe(name in WARNINGS);
     expect(unused.filter((weight) => !UNUSED[name]?.test(weight))).toEqual([]);
     expect(unused.length > 0).toBe(name in UNUSED);
   });

@@ -16,7 +16,7 @@ const EQUALIZE = [
 
 /** Sequences with one token type, which every model has, and ids that every fixture's vocabulary has. */
 const SAMPLES: readonly TokenRow[] = Array.from({ length: 4 }, (_, i) => {
-  const inputIds = Array.from({ length: 6 + i }, (_, t) => 1 + ((t * 37 + i * 11) % 99));
+  const inputIds = Array.from({ length: 6 + i }, (_, t) => 1 + ((t * 37 + i * 11) % 59));
   return { inputIds, tokenTypeIds: inputIds.map(() => 0) };
 });
 

@@ -320,6 +320,17 @@ describe('raise-attention-mask', () => {
     expect(await raised(raiseAttentionMask, text)).not.toContain('where');
   });
 
+  test('where what it tests is reshaped on both ways', async () => {
+    const text = (other: string) => `graph g (m: f32[batch, sequence], n: f32[batch, sequence])
+      t = cast(m) {to: bool}
+      c = reshape(t) {shape: [batch, 1, sequence]}
+      r = reshape(${other}) {shape: [batch, 1, sequence]}
+      y = where(c, least f32[] {-10000}, r)
+      return y: y`;
+    expect(await raised(raiseAttentionMask, text('m'))).not.toContain('where');
+    expect(await raised(raiseAttentionMask, text('n'))).toContain('where');
+  });
+
   test('leaves infinity, of which 0 times is no number', async () => {
     const text = mask('y = where(c, zero f32[] {0}, least f32[] {-Infinity})');
     expect(await declined(raiseAttentionMask, text)).toEqual(['y: 0 times -Infinity is no number']);

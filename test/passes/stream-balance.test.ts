@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { tensorOf } from '../../src/ir/tensor.ts';
-import { balancedScale } from '../../src/passes/streams/stream-balance.ts';
+import { balancedScale, type StreamReader } from '../../src/passes/streams/stream-balance.ts';
 
 const CHANNELS = 24;
 const OUTPUTS = 40;
@@ -14,17 +14,17 @@ function noise(count: number, seed: number): Float32Array {
   });
 }
 
-/** Values of a stream: channel 3 is 60 times as large as the others, in all tokens or in every hundredth. */
-function streamOf(isRare: boolean): Float32Array {
+/** Values of a stream: channel 3 is much larger than the others, in all tokens or in one of so many. */
+function streamOf(every: number, factor = 60): Float32Array {
   return noise(TOKENS * CHANNELS, 1).map((value, i) => {
     const [token, channel] = [Math.floor(i / CHANNELS), i % CHANNELS];
-    return channel === 3 && (!isRare || token % 100 === 0) ? 60 * value : value;
+    return channel === 3 && token % every === 0 ? factor * value : value;
   });
 }
 
 const weight = noise(OUTPUTS * CHANNELS, 2);
 
-function readerOf(values: Float32Array) {
+function readerOf(values: Float32Array, matrix = weight) {
   const size = new Float64Array(CHANNELS);
   const power = new Float64Array(CHANNELS);
   values.forEach((value, i) => {
@@ -32,13 +32,13 @@ function readerOf(values: Float32Array) {
     size[c] = Math.max(size[c] as number, Math.abs(value));
     power[c] = (power[c] as number) + (value * value) / TOKENS;
   });
-  return { weight: tensorOf('f32', [OUTPUTS, CHANNELS], weight), size, power };
+  return { weight: tensorOf('f32', [OUTPUTS, CHANNELS], matrix), size, power };
 }
 
 /** Σ error² / Σ result² of the linear when the stream is stored as x / scale in 8 bits, and its weight by rows. */
-function measuredNoise(values: Float32Array, scale: Float64Array): number {
+function measuredNoise(values: Float32Array, scale: Float64Array, matrix = weight): number {
   const stored = values.map((value, i) => value / (scale[i % CHANNELS] as number));
-  const scaled = weight.map((value, i) => value * (scale[i % CHANNELS] as number));
+  const scaled = matrix.map((value, i) => value * (scale[i % CHANNELS] as number));
   const step = stored.reduce((most, value) => Math.max(most, Math.abs(value)), 0) / 127;
   let [error, signal] = [0, 0];
   for (let row = 0; row < OUTPUTS; row++) {
@@ -62,7 +62,7 @@ describe('scales of a stream', () => {
   const columns = new Float64Array(CHANNELS).fill(1);
 
   test('follow the ranges where a channel is large in every token', () => {
-    const values = streamOf(false);
+    const values = streamOf(1);
     const reader = readerOf(values);
     const scale = balancedScale(reader.size, [reader]);
     expect((scale[3] as number) / (scale[4] as number)).toBeGreaterThan(20);
@@ -70,11 +70,32 @@ describe('scales of a stream', () => {
   });
 
   test('lie between ranges and weights where few tokens make a channel large', () => {
-    const values = streamOf(true);
+    const values = streamOf(100);
     const reader = readerOf(values);
     const chosen = measuredNoise(values, balancedScale(reader.size, [reader]));
     expect(chosen).toBeLessThan(measuredNoise(values, reader.size) / 1.5);
     expect(chosen).toBeLessThan(measuredNoise(values, columns) / 1.5);
+  });
+
+  test.each([10, 25, 50, 100])('leave hardly more noise than any other would, large in one token of %d', (every) => {
+    const values = streamOf(every, 30);
+    const reader = readerOf(values);
+    const others = Array.from({ length: 21 }, (_, i) =>
+      measuredNoise(
+        values,
+        columns.map((_, c) => (c === 3 ? 30 ** (i / 20) : 1)),
+      ),
+    );
+    expect(measuredNoise(values, balancedScale(reader.size, [reader]))).toBeLessThan(1.2 * Math.min(...others));
+  });
+
+  test('are near those of the weights where a reader hardly reads what few tokens make large', () => {
+    const deaf = weight.map((value, i) => (i % CHANNELS === 3 ? value / 100 : value));
+    const values = streamOf(TOKENS);
+    const readers = [weight, deaf].map((matrix) => readerOf(values, matrix)) as [StreamReader, StreamReader];
+    const noiseOf = (scale: Float64Array) => measuredNoise(values, scale) + measuredNoise(values, scale, deaf);
+    const others = Array.from({ length: 21 }, (_, i) => noiseOf(columns.map((_, c) => (c === 3 ? 60 ** (i / 20) : 1))));
+    expect(noiseOf(balancedScale(readers[0].size, readers))).toBeLessThan(1.2 * Math.min(...others));
   });
 
   test('are the ranges where nothing is known of readers', () => {
@@ -83,7 +104,7 @@ describe('scales of a stream', () => {
   });
 
   test('grow with the stream, whatever scale the results of its readers have', () => {
-    const values = streamOf(true);
+    const values = streamOf(100);
     const reader = readerOf(values);
     const factors = Float64Array.from({ length: CHANNELS }, (_, c) => 2 ** ((c % 7) - 3));
     const scaled = {

@@ -34,7 +34,9 @@ const KINDS: readonly (readonly [ending: RegExp, kind: Kind])[] = [
   [/--(m4-tjs-.*|op-uint8|optq.*)$/, dynamic],
 ];
 
-const CASES = readdirSync('fixtures').filter((name) => name.startsWith('family-'));
+const CASES = readdirSync('fixtures').filter(
+  (name) => name.startsWith('family-') && readdirSync(fixture(name)).some((file) => file.startsWith('model.onnx')),
+);
 
 function kindOf(name: string): Kind {
   return KINDS.find(([ending]) => ending.test(name.slice('family-'.length)))?.[1] ?? { is: 'float' };

@@ -251,6 +251,18 @@ describe('strict-integer-graph', () => {
     expect(255 * Number(scale)).toBeLessThan(60);
     expect(sqnr).toBeGreaterThan(25);
   });
+
+  test.each([
+    ['with a mask', 'biased = add(bias, mask)\n  masked = add(scores, biased)'],
+    ['by itself', 'masked = add(scores, bias)'],
+  ])('a bias for each pair of tokens, %s, is not cut off above 0', (_, sum) => {
+    // Up to 9, where the scores reach 17.
+    const bias = 'bias = mul(small f32[6, 6] #5, nine f32[] {9})\n  ';
+    const text = ATTENTION.replace('masked = add(scores, mask)', bias + sum);
+    const feeds = (graph: Graph) =>
+      new Map([...feedsOf(graph), ['mask', tensorOf('f32', [1, 1, 6], Float32Array.of(0, 0, 0, 0, -1e4, -1e4))]]);
+    expect(quantized(strictIntegerGraph, text, int8, undefined, feeds).sqnr).toBeGreaterThan(25);
+  });
 });
 
 describe('weights-only', () => {

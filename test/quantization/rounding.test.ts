@@ -102,6 +102,15 @@ return y: front`);
     expect(xx + yy).toBeCloseTo(sum, 5);
   });
 
+  test('rows that are there twice in a concatenation count with both of their columns', () => {
+    const graph = graphOf(`graph g (ids: i32[1, 5])
+  words = gather(table f32[30, 2] #1, ids)
+  joined = concat(words, words) {axis: 2}
+  front = linear(joined, w f32[1, 4] {1, 2, 10, 20})
+return y: front`);
+    expect(Array.from(tableGram(graph, tableOf(graph)) ?? [])).toEqual([101, 202, 202, 404]);
+  });
+
   test('is unknown where something else reads the rows', () => {
     const graph = graphOf(trigram.replace('return', '  also = relu(words)\nreturn z: also,'));
     expect(tableGram(graph, tableOf(graph))).toBeUndefined();

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { dequantized } from '../../src/ir/quantized.ts';
 import { convertTensor, readF32, readIntegers, tensorOf } from '../../src/ir/tensor.ts';
-import { fitsBlocks, quantizeWeight } from '../../src/quantization/weights.ts';
+import { fitsBlocks, packIntegers, quantizeWeight, roundToScales } from '../../src/quantization/weights.ts';
 import { randomTensor } from '../core.ts';
 
 const weight = (shape: readonly number[], values: readonly number[]) =>
@@ -91,4 +91,56 @@ describe('quantizeWeight', () => {
     });
     expect(quant.per === 'channel' && quant.scales[0]).toBe(Math.fround(1e-6));
   });
+});
+
+test('ties go to the even integer, and what is too large to the largest', () => {
+  const values = Float32Array.of(0.5, 1.5, 2.5, -0.5, -1.5, -2.5, 126.5, 300, -300);
+  const found = roundToScales(values, 9, Float32Array.of(1), 127);
+  expect(Array.from(found)).toEqual([0, 2, 2, 0, -2, -2, 126, 127, -127]);
+});
+
+test('each run of values has its own scale', () => {
+  expect(Array.from(roundToScales(Float32Array.of(1, 2, 3, 4), 2, Float32Array.of(1, 0.5), 7))).toEqual([1, 2, 6, 7]);
+});
+
+test('4-bit integers fill bytes from below; an odd last one stands alone', () => {
+  const tensor = packIntegers('i4', [5], Int8Array.of(1, -1, 7, -7, 3));
+  expect(Array.from(tensor.bytes())).toEqual([0xf1, 0x97, 0x03]);
+  expect(readIntegers(tensor)).toEqual([1, -1, 7, -7, 3]);
+});
+
+describe('a scale for 4 bits', () => {
+  const values = (seed: number) =>
+    readF32(randomTensor({ dtype: 'f32', shape: [64] }, seed)).map((value) => value ** 3);
+  const squaredError = (row: Float32Array, scale: number) => {
+    const stored = roundToScales(row, row.length, Float32Array.of(scale), 7);
+    return row.reduce((sum, value, i) => sum + (value - (stored[i] as number) * scale) ** 2, 0);
+  };
+
+  test('leaves no more error than any that clips up to two fifths of the largest weight', () => {
+    for (let seed = 1; seed <= 20; seed++) {
+      const row = values(seed);
+      const { quant } = quantizeWeight(tensorOf('f32', [1, 64], row), { dtype: 'i4' });
+      const scale = quant.per === 'channel' ? (quant.scales[0] as number) : 0;
+      const whole = row.reduce((most, value) => Math.max(most, Math.abs(value)), 0) / 7;
+      expect(scale / whole).toBeGreaterThan(0.599);
+      for (const share of [1, 0.96, 0.92, 0.88, 0.84, 0.8, 0.76, 0.72, 0.68, 0.64, 0.6]) {
+        expect(squaredError(row, scale)).toBeLessThanOrEqual(squaredError(row, share * whole) * (1 + 1e-5));
+      }
+    }
+  });
+
+  test('never makes an integer of -8', () => {
+    for (let seed = 1; seed <= 20; seed++) {
+      const { tensor } = quantizeWeight(tensorOf('f32', [1, 64], values(seed)), { dtype: 'i4' });
+      expect(Math.min(...readIntegers(tensor))).toBeGreaterThanOrEqual(-7);
+    }
+  });
+});
+
+test('channels of zeros take the mean scale of the others', () => {
+  const { quant } = quantizeWeight(weight([3, 2], [1.27, 0, 0, 0, 0, 3.81]), { dtype: 'i8' });
+  expect(quant.per === 'channel' && quant.scales[1]).toBeCloseTo(0.02, 8);
+  const all = quantizeWeight(weight([2, 2], [0, 0, 0, 0]), { dtype: 'i8' });
+  expect(all.quant.per === 'channel' && Array.from(all.quant.scales)).toEqual([1, 1]);
 });

@@ -6,15 +6,15 @@ import { storedZip } from '../../src/formats/zip-stored.ts';
 import { integerTensor, type Tensor, tensorOf } from '../../src/ir/tensor.ts';
 import { manifestOf, openSamples, type SampleFileOptions } from '../../src/samples/open-samples.ts';
 import { findOverlap } from '../../src/samples/overlap.ts';
-import { readWordPiece } from '../../src/samples/wordpiece.ts';
+import { readTokenizer } from '../../src/samples/tokenizer.ts';
 import { npyFile } from '../formats/npy-file.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'mbert-samples-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 const VOCAB = '[PAD]\n[UNK]\n[CLS]\n[SEP]\na\nb\nc\nd\ne\n';
-const tokenizer = readWordPiece({ what: 'vocab.txt', bytes: Buffer.from(VOCAB) });
-const OPTIONS: SampleFileOptions = { tokenizer, maxLength: 6, vocabRows: 9, tokenTypes: 2 };
+const tokenizer = readTokenizer({ vocabulary: { what: 'vocab.txt', bytes: Buffer.from(VOCAB) } });
+const OPTIONS: SampleFileOptions = { tokenizer, pad: 0, maxLength: 6, vocabRows: 9, tokenTypes: 2 };
 
 function write(name: string, bytes: string | Uint8Array): string {
   const path = join(folder, name);
@@ -139,18 +139,51 @@ describe('openSamples takes', () => {
     }
   });
 
+  test('no answer where the answer was cut off, or its last token made way for [SEP]', () => {
+    const spans = (ends: readonly number[], length: number) => {
+      const rows = ends.flatMap(() => [2, 4, 5, 6, 7, 8, 4, 3].slice(0, length));
+      const starts = ends.map((end) => end - 1);
+      const path = write(
+        'spans.npz',
+        npz({
+          input_ids: ids(rows, [ends.length, length]),
+          start_positions: ids(starts, [ends.length]),
+          end_positions: ids([...ends], [ends.length]),
+        }),
+      );
+      return openSamples(path, OPTIONS)
+        .take(0, 9)
+        .samples.map(({ span }) => span);
+    };
+    expect(spans([4, 5, 6], 8)).toEqual([
+      [3, 4],
+      [0, 0],
+      [0, 0],
+    ]);
+    expect(spans([4, 5], 6)).toEqual([
+      [3, 4],
+      [4, 5],
+    ]);
+  });
+
   test('second texts as first ones where the model knows one type', () => {
     const pairs = write('pairs.jsonl', '{"question": "a", "context": "b"}');
     expect(taken(pairs, { tokenTypes: 1 })).toEqual(['2,4,3,5,3 | 0,0,0,0,0 | undefined']);
   });
 
-  test('a warning for text that the vocabulary does not know', () => {
-    const { warnings } = openSamples(write('words.txt', 'unknown words\na b\n'), OPTIONS).take(0, 2);
-    expect(warnings).toEqual([expect.stringMatching(/words\.txt: 25 % of its words are not in the vocabulary/)]);
+  test('a warning for text of which the vocabulary does not know a fifth', () => {
+    const warningsOf = (text: string) => openSamples(write('words.txt', text), OPTIONS).take(0, 9).warnings;
+    expect(warningsOf('unknown words\na b\n')).toEqual([
+      expect.stringMatching(/words\.txt: 25 % of its words are not in the vocabulary/),
+    ]);
+    // [CLS] and [SEP] are words as well: one of five, then one of four.
+    expect(warningsOf('a b unknown')).toEqual([]);
+    expect(warningsOf('a unknown')).toEqual([expect.stringContaining(': 25 % of its words')]);
   });
 
   test('a warning for a vocabulary that is far smaller than the embeddings', () => {
-    expect(openSamples(path, { ...OPTIONS, vocabRows: 128 }).warnings).toEqual([]);
+    expect(openSamples(path, { ...OPTIONS, vocabRows: 9 + 127 }).warnings).toEqual([]);
+    expect(openSamples(path, { ...OPTIONS, vocabRows: 9 + 128 }).warnings).not.toEqual([]);
     expect(openSamples(path, { ...OPTIONS, vocabRows: 1000 }).warnings).toEqual([
       "vocabulary: has 9 tokens, the model's embeddings 1000 rows",
     ]);
@@ -267,5 +300,21 @@ describe('findOverlap', () => {
     ['one text of several columns', 'sentence\tlabel\nc d\t0\n', { count: 1, first: 0 }],
   ])('finds %s', (_, content, overlap) => {
     expect(findOverlap(calibration, samplesOf(content))).toEqual(overlap);
+  });
+
+  test.each([
+    ['case', 'A Bold Claim', 'a bold claim', true],
+    ['spaces', ' a bold\tclaim ', 'a bold  claim', true],
+    ['forms of one character', 'ﬁne cafe\u0301', 'fine caf\u00e9', true],
+    ['accents', 'cafe', 'caf\u00e9', false],
+    ['punctuation', 'a bold claim.', 'a bold claim', false],
+  ])('texts that differ in %s, however they were cut into tokens', (_, known, text, isSame) => {
+    const sampleOf = (id: number, words: string) => ({
+      row: { inputIds: [id], tokenTypeIds: [0] },
+      label: undefined,
+      texts: [words] as const,
+    });
+    const overlap = findOverlap([sampleOf(1, known)], [sampleOf(2, text)]);
+    expect(overlap).toEqual(isSame ? { count: 1, first: 0 } : null);
   });
 });

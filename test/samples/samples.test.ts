@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { readIntegers } from '../../src/ir/tensor.ts';
 import { encodeSample, parseSamples, readSamples } from '../../src/samples/samples.ts';
-import { readWordPiece } from '../../src/samples/wordpiece.ts';
+import { readTokenizer, type Tokenizer } from '../../src/samples/tokenizer.ts';
 
 describe('parseSamples reads', () => {
   test.each<[string, string, unknown]>([
@@ -89,7 +89,7 @@ test('readSamples reads a file and names it in errors', () => {
 
 describe('encodeSample', () => {
   const vocab = '[UNK]\n[CLS]\n[SEP]\n[PAD]\na\nb\nc\n';
-  const tokenizer = readWordPiece({ what: 'vocab.txt', bytes: Buffer.from(vocab) });
+  const tokenizer = readTokenizer({ vocabulary: { what: 'vocab.txt', bytes: Buffer.from(vocab) } }) as Tokenizer;
   const encode = (options: Parameters<typeof encodeSample>[2], ...texts: [string] | [string, string]) =>
     [...encodeSample({ texts }, tokenizer, options)].map(([name, tensor]) => [
       name,

@@ -30,6 +30,26 @@ test('gives 0 to an unknown whose row is zero or repeats another', () => {
   expect(Array.from(same)).toEqual([5, 0]);
 });
 
+test('a matrix that is not positive gives 0 to what its negative directions would need, never NaN', () => {
+  const indefinite = Float64Array.of(1, 2, 2, 1);
+  const sides = Float64Array.of(3, 3);
+  expect(factorCholesky(indefinite, 2)).toBe(1);
+  solveCholesky(indefinite, 2, sides);
+  expect(sides[0]).toBe(3);
+  expect(sides[1]).toBeCloseTo(0, 12);
+});
+
+test.each([
+  [1e-11, 2],
+  [1e-13, 1],
+])('a row that differs by %d of its size from another has rank %d: less than 10^-12 is rounding', (rest, rank) => {
+  const nearly = Float64Array.of(4, 4, 4, 4 * (1 + rest));
+  const sides = Float64Array.of(8, 8);
+  expect(factorCholesky(nearly, 2)).toBe(rank);
+  solveCholesky(nearly, 2, sides);
+  expect((sides[0] as number) + (sides[1] as number)).toBeCloseTo(2, 6);
+});
+
 test('A x = b holds for every positive definite A, over block borders', () => {
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 150 }), fc.integer({ min: 1, max: 5 }), fc.integer(), (size, count, seed) => {

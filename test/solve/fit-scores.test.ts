@@ -109,6 +109,28 @@ describe('the linear of the queries', () => {
     expect(fit?.change[0]).toBeCloseTo(1, 2);
   });
 
+  test('is found in six steps, though keys differ from sequence to sequence and depend on one another', async () => {
+    const base = noise(4, 12);
+    const k = built(4, (row, c) => {
+      const loud = Math.floor(row / LENGTH) % 4 === c ? 3 : 1;
+      return loud * at(base, row, c) + (c % 2 === 1 ? 0.8 * at(base, row, c - 1) : 0);
+    });
+    const fit = await fitScores(
+      await problem({ h, student: headsOf(noiseless(4), k), teacher: headsOf(wanted, k) }),
+      runs,
+    );
+    const expected = [1, -0.5, 0, 0, 1, -0.5, -0.5, 0, 1, 1, -0.5, 0];
+    const errors = expected.map((value, i) => Math.abs(value - (fit?.change[i] ?? 0)));
+    expect(Math.max(...errors)).toBeLessThan(5e-5);
+  });
+
+  test('stays as it is where held-out sequences want the opposite', async () => {
+    const k = noise(4, 12);
+    const turned = built(4, (row, c) => (row < h.fitted ? 1 : -1) * at(wanted, row, c));
+    const opposite = await problem({ h, student: headsOf(noiseless(4), k), teacher: headsOf(turned, k) });
+    expect(await fitScores(opposite, runs)).toBeUndefined();
+  });
+
   test('stays as it is where nothing is wrong, or only what no linear can mend', async () => {
     const k = noise(4, 17);
     const same = headsOf(wanted, k);
@@ -121,6 +143,87 @@ describe('the linear of the queries', () => {
     });
     const fit = await fitScores(other, runs);
     expect(Math.max(0, ...Array.from(fit?.change ?? [], Math.abs))).toBeLessThan(0.2);
+  });
+});
+
+describe('what is looked at', () => {
+  /** The sequences that are looked at, of so many of one length in a text. */
+  async function lookedAt(sequences: number, length: number): Promise<number[]> {
+    const rows = sequences * length;
+    const text = (columns: number): TextMatrix => ({
+      values: new Float32Array(rows * columns).fill(1),
+      rows,
+      columns,
+      sequence: Int32Array.from({ length: rows }, (_, row) => Math.floor(row / length)),
+      fitted: length,
+    });
+    const heads = headsOf(text(4), text(4));
+    let seen: readonly Segment[] = [];
+    const features = await featuresOf(text(1), runs);
+    const watching = {
+      ...products,
+      scorePairs: async (_: Heads, __: Heads, some: readonly Segment[]) => {
+        seen = some;
+        throw new Error('seen');
+      },
+    };
+    await expect(fitScores({ features, student: heads, teacher: heads, ridge: -6 }, watching)).rejects.toThrow('seen');
+    for (const { length: found } of seen) expect(found).toBe(length);
+    return seen.map(({ start }) => start / length);
+  }
+
+  test('are all sequences, up to eight million pairs of tokens and heads', async () => {
+    expect(await lookedAt(4, 1024)).toEqual([0, 1, 2, 3]);
+    expect(await lookedAt(5, 1024)).toEqual([0, 2, 4]);
+    expect(await lookedAt(9, 1024)).toEqual([0, 3, 6]);
+  });
+
+  test('has held-out tokens no part in, but to say how far to go', async () => {
+    const h = noise(3, 11);
+    const weighted = new Map<string, Float32Array[]>();
+    const note = (what: string, given: Float32Array) => weighted.set(what, [...(weighted.get(what) ?? []), given]);
+    const watching = {
+      ...runs,
+      scorePairs: async (...given: Parameters<typeof runs.scorePairs>): Promise<ScorePairs> => {
+        const pairs = await runs.scorePairs(...given);
+        return {
+          curvatures: (each) => note('curvatures', each) && pairs.curvatures(each),
+          slope: (change, each) => note('slope', each) && pairs.slope(change, each),
+          divergence: (change, each) => note('divergence', each) && pairs.divergence(change, each),
+          close: () => pairs.close(),
+        };
+      },
+    };
+    const k = noise(4, 12);
+    await fitScores(await problem({ h, student: headsOf(noise(4, 1), k), teacher: headsOf(noise(4, 2), k) }), watching);
+    const fitted = Float32Array.from({ length: ROWS }, (_, row) => (row < h.fitted ? 1 : 0));
+    const held = fitted.map((value) => 1 - value);
+    expect([...weighted.keys()].sort()).toEqual(['curvatures', 'divergence', 'slope']);
+    for (const [what, all] of weighted)
+      for (const each of all) expect(each).toEqual(what === 'divergence' ? held : fitted);
+  });
+
+  test('is closed again, also where something fails', async () => {
+    const k = noise(4, 12);
+    const heads = headsOf(noise(4, 1), k);
+    let closed = 0;
+    const watched = (isBroken: boolean) => ({
+      ...runs,
+      scorePairs: async (...given: Parameters<typeof runs.scorePairs>) => {
+        const pairs = await runs.scorePairs(...given);
+        const close = async () => {
+          closed++;
+          await pairs.close();
+        };
+        const curvatures = isBroken ? () => Promise.reject(new Error('broken')) : pairs.curvatures.bind(pairs);
+        return { divergence: pairs.divergence.bind(pairs), slope: pairs.slope.bind(pairs), curvatures, close };
+      },
+    });
+    const given = await problem({ h: noise(3, 11), student: heads, teacher: heads });
+    await fitScores(given, watched(false));
+    expect(closed).toBe(1);
+    await expect(fitScores(given, watched(true))).rejects.toThrow('broken');
+    expect(closed).toBe(2);
   });
 });
 

@@ -142,7 +142,7 @@ export class OnnxBuilder {
     return this.once(`f32_${value}`, (name) => this.constant(name, scalarTensor(value)));
   }
 
-  /** Writes an int64 of rank 0, once. */
+  /** Writes an int64 constant of rank 0, once. */
   integer(value: number): string {
     return this.once(`i64_scalar_${value}`, (name) => this.constant(name, integerTensor('i64', [value], [])));
   }

@@ -9,7 +9,7 @@ import { conv1d, matmul, residualAdd } from './products.ts';
 import { hasIntegerWeight, isSymmetric } from './quantization.ts';
 import { expand, pad, range, reshape, shift } from './shapes.ts';
 import { gather, slice } from './tables.ts';
-import { gelu, layerNorm, mean, noNorm, sum } from './values.ts';
+import { gelu, layerNorm, noNorm, normalize, reduction, sum } from './values.ts';
 
 /** Writers of ops, partial so that a new op compiles before this exporter knows it. */
 export type Lowerings = { readonly [O in OpName]?: (node: Call<O>, out: OnnxBuilder) => void };
@@ -22,6 +22,7 @@ export const lowerings: Lowerings = {
   compare: (node, out) => out.result(node, COMPARISONS[node.attrs.test], values(node, out)),
   concat: (node, out) => out.result(node, 'Concat', values(node, out), { axis: { int: node.attrs.axis } }),
   conv1d,
+  cumulativeSum: (node, out) => out.result(node, 'CumSum', [...values(node, out), out.integer(node.attrs.axis)]),
   dequantize,
   div: all('Div'),
   dynamicRound,
@@ -32,12 +33,15 @@ export const lowerings: Lowerings = {
   isNan: all('IsNaN'),
   layerNorm,
   linear,
+  log: all('Log'),
   matmul,
+  max: reduction('ReduceMax'),
   maximum: all('Max'),
-  mean,
+  mean: reduction('ReduceMean'),
   minimum: all('Min'),
   mul: all('Mul'),
   noNorm,
+  normalize,
   not: all('Not'),
   or: all('Or'),
   pad,

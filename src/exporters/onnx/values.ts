@@ -65,17 +65,32 @@ export function noNorm(node: Call<'noNorm'>, out: OnnxBuilder): void {
   out.result(node, 'Add', [out.step(node, 'scaled', 'Mul', [x, gamma]), beta]);
 }
 
-export function mean(node: Call<'mean'>, out: OnnxBuilder): void {
-  const x = out.value(node.inputs[0] as Node);
-  const { axis, keepDims } = node.attrs;
-  const keepdims = { int: keepDims ? 1 : 0 };
-  if (out.opset >= REDUCE_AXES_INPUT_OPSET) out.result(node, 'ReduceMean', [x, out.integers([axis])], { keepdims });
-  else out.result(node, 'ReduceMean', [x], { axes: { ints: [axis] }, keepdims });
+/** Writes a reduction over one axis, which is an attribute before opset 18 and an input since. */
+export function reduction(op: 'ReduceMax' | 'ReduceMean'): (node: Call<'max' | 'mean'>, out: OnnxBuilder) => void {
+  return (node, out) => {
+    const { axis, keepDims } = node.attrs;
+    const { inputs, attributes } = alongAxis(out.value(node.inputs[0] as Node), axis, out);
+    out.result(node, op, inputs, { ...attributes, keepdims: { int: keepDims ? 1 : 0 } });
+  };
 }
 
-/** Writes ReduceSum, whose axes are an input in every opset that is written. */
+function alongAxis(x: string, axis: number, out: OnnxBuilder) {
+  if (out.opset >= REDUCE_AXES_INPUT_OPSET) return { inputs: [x, out.integers([axis])], attributes: {} };
+  return { inputs: [x], attributes: { axes: { ints: [axis] } } };
+}
+
+/** Writes ReduceSum, whose axes are an input in every opset that mbert writes. */
 export function sum(node: Call<'sum'>, out: OnnxBuilder): void {
   const { axis, keepDims } = node.attrs;
   const inputs = [out.value(node.inputs[0] as Node), out.integers([axis])];
   out.result(node, 'ReduceSum', inputs, { keepdims: { int: keepDims ? 1 : 0 } });
+}
+
+/** Writes x / max(‖x‖, epsilon): LpNormalization knows no epsilon. */
+export function normalize(node: Call<'normalize'>, out: OnnxBuilder): void {
+  const x = out.value(node.inputs[0] as Node);
+  const { inputs, attributes } = alongAxis(x, -1, out);
+  const norm = out.step(node, 'norm', 'ReduceL2', inputs, { ...attributes, keepdims: { int: 1 } });
+  const divisor = out.step(node, 'divisor', 'Max', [norm, out.scalar(node.attrs.epsilon)]);
+  out.result(node, 'Div', [x, divisor]);
 }

@@ -27,6 +27,7 @@ export const lowerings: { readonly [O in OpName]?: Lowering<O> } = {
   relu: plain('RELU'),
   tanh: plain('TANH'),
   sigmoid: plain('LOGISTIC'),
+  log: plain('LOG'),
   sqrt: plain('SQRT'),
   rsqrt: plain('RSQRT'),
   gelu: (node, out) =>
@@ -41,8 +42,10 @@ export const lowerings: { readonly [O in OpName]?: Lowering<O> } = {
   softmax: (node, out) => lowerSoftmax(node, axisIn(node), out),
   layerNorm: lowerLayerNorm,
   noNorm: lowerNoNorm,
+  normalize: lowerNormalize,
   mean: reduction('MEAN'),
   sum: reduction('SUM'),
+  max: reduction('REDUCE_MAX'),
   maximum: plain('MAXIMUM'),
   minimum: plain('MINIMUM'),
   and: plain('LOGICAL_AND'),
@@ -55,6 +58,10 @@ export const lowerings: { readonly [O in OpName]?: Lowering<O> } = {
   expand: lowerExpand,
   range: lowerRange,
   gather: lowerGather,
+  cumulativeSum(node, out) {
+    const axis = out.integers('axis', [axisIn(node)], []);
+    return out.op('CUMSUM', [...operands(node, out), axis], node, { kind: 'CumsumOptions', value: {} });
+  },
   quantize: lowerQuantize,
   dequantize: lowerDequantize,
   dynamicRound: lowerDynamicRound,
@@ -99,7 +106,9 @@ function plain(code: Builtin): (node: Call, out: TfliteBuilder) => number {
   return (node, out) => out.op(code, operands(node, out), node);
 }
 
-function reduction(code: 'MEAN' | 'SUM'): (node: Call<'mean' | 'sum'>, out: TfliteBuilder) => number {
+function reduction(
+  code: 'MEAN' | 'REDUCE_MAX' | 'SUM',
+): (node: Call<'max' | 'mean' | 'sum'>, out: TfliteBuilder) => number {
   return (node, out) => {
     const axes = out.integers('axes', [axisIn(node)]);
     const value = { keepDims: node.attrs.keepDims };
@@ -130,6 +139,24 @@ function lowerLayerNorm(node: Call<'layerNorm'>, out: TfliteBuilder): number {
   return out.op('ADD', [scaled, beta], node, ADD);
 }
 
+/** Lowers to x * rsqrt(max(Σ x², epsilon²)): L2_NORMALIZATION has an epsilon of its own, and XNNPACK does not run it. */
+function lowerNormalize(node: Call<'normalize'>, out: TfliteBuilder): number {
+  const [x] = operands(node, out) as [number];
+  const { shape } = node.type;
+  const row = shape.with(-1, 1);
+  const axes = out.integers('axes', [shape.length - 1]);
+  const squares = out.op('MUL', [x, x], step(node, 'squares', shape), MUL);
+  const keepDims: BuiltinOptions = { kind: 'ReducerOptions', value: { keepDims: true } };
+  const total = out.op('SUM', [squares, axes], step(node, 'total', row), keepDims);
+  const least = out.scalar(node.attrs.epsilon ** 2);
+  const scale = out.op(
+    'RSQRT',
+    [out.op('MAXIMUM', [total, least], step(node, 'least', row))],
+    step(node, 'scale', row),
+  );
+  return out.op('MUL', [x, scale], node, MUL);
+}
+
 function lowerNoNorm(node: Call<'noNorm'>, out: TfliteBuilder): number {
   const [x, gamma, beta] = operands(node, out) as [number, number, number];
   const scaled = out.op('MUL', [x, gamma], step(node, 'scaled', node.type.shape), MUL);
@@ -138,13 +165,15 @@ function lowerNoNorm(node: Call<'noNorm'>, out: TfliteBuilder): number {
 
 /**
  * Lowers rows as floats to EMBEDDING_LOOKUP, the fastest front measured, of float tables as of integer ones, with ids
- * in one dimension as GPU delegates want them; all else is GATHER. An id outside the table stops LiteRT's run; in
- * WebAssembly the run then returns garbage.
+ * in one dimension as GPU delegates want them; all else is GATHER, also a result that could not be shaped back because
+ * two of its sizes are known only at run time. An id outside the table stops LiteRT's run; in WebAssembly the run then
+ * returns garbage.
  */
 function lowerGather(node: Call<'gather'>, out: TfliteBuilder): number {
   const [table, indices] = node.inputs as [Node, Node];
   const axis = axisIn(node);
-  const isRows = axis === 0 && table.type.shape.length === 2 && node.type.dtype === 'f32';
+  const isShapedBack = node.type.shape.filter((dim) => typeof dim === 'string').length < 2;
+  const isRows = axis === 0 && table.type.shape.length === 2 && node.type.dtype === 'f32' && isShapedBack;
   if (!isRows || isNegative(indices)) return lowerPlaces(node, axis, out);
   const count = product(indices.type.shape);
   const ids =

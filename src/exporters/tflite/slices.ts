@@ -130,6 +130,11 @@ function lowerPrefix(node: Slice, axis: number, symbol: string, out: TfliteBuild
       },
     );
   }
+  // EMBEDDING_LOOKUP has no tables of i32.
+  if (node.type.dtype === 'i32' && axis === 0) {
+    const inputs = [out.value(x), positions(symbol, source, out)];
+    return out.op('GATHER', inputs, node, { kind: 'GatherOptions', value: { axis } });
+  }
   const [rows, ...rest] = x.tensor.shape.slice(axis) as [number, ...number[]];
   const width = sizeOf(rest);
   // Scales stay those of the rows when the axes before them, all 1, go.

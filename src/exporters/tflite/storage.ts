@@ -1,6 +1,6 @@
 import { MbertError } from '../../errors.ts';
 import type { Call, Node } from '../../ir/graph.ts';
-import { isFloat, type Steps } from '../../ir/op.ts';
+import { isFloat, type QuantParams } from '../../ir/op.ts';
 import { type OpName, opDef } from '../../ir/ops/index.ts';
 import { axisOf } from '../../ir/shape.ts';
 import type { DType, Quant, TensorType } from '../../ir/tensor.ts';
@@ -109,7 +109,7 @@ function moves(node: Node, inputs: readonly Node[]): string | null {
   return `only moves values, so ${typeText(node.type)} cannot come from ${bad.name}, ${typeText(bad.type)}`;
 }
 
-function fixed(wanted: { readonly [D in DType]?: Steps }): Check {
+function fixed(wanted: { readonly [D in DType]?: QuantParams }): Check {
   return (node) => {
     const { dtype, quant } = node.type;
     const problem = alike(node);

@@ -5,7 +5,7 @@ import { sizeOf } from '../../ir/shape.ts';
 import { convertTensor, type DType, readF32, tensorOf } from '../../ir/tensor.ts';
 import { type GraphImport, notExpressible, sameSizes } from './context.ts';
 import { integerResult } from './integers.ts';
-import { inputOf, intOf, knownShape, type Operation, type OperatorReader } from './operation.ts';
+import { inputOf, intOf, knownNumbers, knownShape, type Operation, type OperatorReader } from './operation.ts';
 import { constantSize, numberOf, type Size } from './sizes.ts';
 import { asIndex, asList, dtypeOf, isInteger, type NodeValue, uniformOf, type Value } from './values.ts';
 
@@ -66,6 +66,18 @@ export function comparison(test: 'equal' | 'less' | 'lessOrEqual' | 'greater' | 
 export function unary(op: OpName): OperatorReader {
   return (operation) => operation.to.elementwise(op, [inputOf(operation, 0)], {}, operation.name);
 }
+
+/** Reads CumSum. The exclusive form, the sum of all that comes before an element, is the sum up to it less itself. */
+export const cumulativeSum: OperatorReader = (operation) => {
+  const x = inputOf(operation, 0);
+  const [axis, ...others] = knownNumbers(inputOf(operation, 1));
+  if (axis === undefined || others.length > 0 || intOf(operation, 'reverse', 0) !== 0)
+    notExpressible('a sum from the end');
+  const isExclusive = intOf(operation, 'exclusive', 0) !== 0;
+  const { to, name } = operation;
+  const sum = to.emit('cumulativeSum', [x], { axis }, isExclusive ? `${name}/inclusive` : name);
+  return isExclusive ? to.elementwise('sub', [sum, x], {}, name) : sum;
+};
 
 /** Reads operators whose value goes on under another name. */
 export const same: OperatorReader = (operation) => inputOf(operation, 0);

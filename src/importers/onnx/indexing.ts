@@ -1,5 +1,5 @@
 import { sizeOf } from '../../ir/shape.ts';
-import { readF32, readIntegers } from '../../ir/tensor.ts';
+import { integerTensor, readF32, readIntegers } from '../../ir/tensor.ts';
 import { type GraphImport, notExpressible, sameSizes } from './context.ts';
 import { inputOf, intOf, knownAxis, knownShape, knownSizes, type Operation, type OperatorReader } from './operation.ts';
 import { reshaped } from './shapes.ts';
@@ -48,6 +48,8 @@ export function gathered({ to, name }: Operation, x: Value, axis: number, indice
   if (grid) {
     const total = sizes[axis] as Size;
     if (isRowMajor(grid, total)) return reshaped(to, x, around(grid.shape), name);
+    const rows = distances(to, grid, numberOf(total), name);
+    if (rows) return to.emit('gather', [x, rows], { axis }, name);
     const run = runOf(grid, total);
     if (run) {
       const [start, end] = [run.start, dimOf(run.end) ?? notExpressible('a gather up to a size that is no product')];
@@ -61,6 +63,27 @@ export function gathered({ to, name }: Operation, x: Value, axis: number, indice
     }
   }
   return to.emit('gather', [x, indices], { axis }, name);
+}
+
+/**
+ * Computes a grid of j - i + offset, by which tables of distances are read: from two counts as long as the run's
+ * sequence, of numbers as many as the table has rows.
+ */
+function distances(to: GraphImport, grid: IndexValue, count: number | null, name: string): Value | null {
+  const { dtype, shape, offset, strides } = grid;
+  const [length, other] = shape;
+  const steps = strides.map(numberOf);
+  const first = numberOf(offset);
+  if (count === null || first === null || steps.join() !== '-1,1' || (dtype !== 'i32' && dtype !== 'i64')) return null;
+  const end = length && other && sameSizes([length], [other]) ? dimOf(length) : null;
+  if (end === null || count > MAX_INDICES) return null;
+  const numbers = integerTensor(dtype, [...Array(count).keys()]);
+  const counted: Value = { kind: 'tensor', tensor: numbers, name: `${name}/counted` };
+  const keys = to.emit('slice', [counted], { axis: 0, start: 0, end }, `${name}/keys`);
+  const queries = to.emit('reshape', [keys], { shape: [end, 1] }, `${name}/queries`);
+  const difference = to.emit('sub', [keys, queries], {}, `${name}/difference`);
+  const moved: Value = { kind: 'tensor', tensor: integerTensor(dtype, [first], []), name: `${name}/offset` };
+  return to.emit('add', [difference, moved], {}, `${name}/distances`);
 }
 
 /** True where the grid counts 0, 1, 2, … through all of its shape and through all of the axis. */

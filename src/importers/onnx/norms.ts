@@ -1,6 +1,4 @@
-import { isFloat } from '../../ir/op.ts';
-import { sizeOf } from '../../ir/shape.ts';
-import { scalarTensor, shortestDecimal, type Tensor, tensorOf } from '../../ir/tensor.ts';
+import { scalarTensor, shortestDecimal, tensorOf } from '../../ir/tensor.ts';
 import { type GraphImport, notExpressible } from './context.ts';
 import {
   floatOf,
@@ -14,8 +12,8 @@ import {
   textOf,
 } from './operation.ts';
 import { reshaped } from './shapes.ts';
-import { numberOf, ONE, type Size } from './sizes.ts';
-import { dtypeOf, type Value } from './values.ts';
+import { numberOf, type Size } from './sizes.ts';
+import type { Value } from './values.ts';
 
 /** Default epsilon of LayerNormalization-17. */
 const EPSILON = 1e-5;
@@ -67,17 +65,14 @@ export const gelu: OperatorReader = (operation) => {
 };
 
 /** Reads ReduceMean, whose axes are an attribute before operator set 18; without any it is the mean of all. */
-export const reduceMean: OperatorReader = (operation) => reduced(operation, 'mean', inputOf(operation, 0));
-
-/** Builds one reduction after the other; the axes stay until all are done. */
-function reduced(operation: Operation, op: 'mean' | 'sum', source: Value): Value {
+export const reduceMean: OperatorReader = (operation) => {
   const { to, name } = operation;
-  let x = source;
+  let x = inputOf(operation, 0);
   const shape = knownShape(x);
   const axes = axesOf(operation, shape.length);
   axes.forEach((axis, i) => {
     const kept = axis === shape.length - 1 ? -1 : axis;
-    x = to.emit(op, [x], { axis: kept, keepDims: true }, i === axes.length - 1 ? name : `${name}/${i}`);
+    x = to.emit('mean', [x], { axis: kept, keepDims: true }, i === axes.length - 1 ? name : `${name}/${i}`);
   });
   if (intOf(operation, 'keepdims', 1) !== 0) return x;
   return reshaped(
@@ -86,32 +81,7 @@ function reduced(operation: Operation, op: 'mean' | 'sum', source: Value): Value
     shape.filter((_, axis) => !axes.includes(axis)),
     name,
   );
-}
-
-/** Reads Σ x as n · mean x, where n is known and x is a float. */
-export const reduceSum: OperatorReader = (operation) => {
-  const { to, name } = operation;
-  const x = inputOf(operation, 0);
-  const shape = knownShape(x);
-  const counts = axesOf(operation, shape.length).map((axis) => numberOf(shape[axis] ?? ONE));
-  if (counts.includes(null) || !isFloat(dtypeOf(x))) return reduced(operation, 'sum', x);
-  const mean = reduceMean({ ...operation, name: `${name}/mean` }) as Value;
-  const count: Tensor = scalarTensor(sizeOf(counts as number[]));
-  return to.elementwise('mul', [mean, { kind: 'tensor', tensor: count, name: `${name}/count` }], {}, name);
 };
-
-/** Reads Σ x². */
-export const reduceSumSquare: OperatorReader = (operation) => squaresOf(operation, operation.name);
-
-/** Reads the Euclidean norm √(Σ x²). */
-export const reduceL2: OperatorReader = (operation) =>
-  operation.to.elementwise('sqrt', [squaresOf(operation, `${operation.name}/sum`)], {}, operation.name);
-
-function squaresOf(operation: Operation, name: string): Value {
-  const x = inputOf(operation, 0);
-  const squares = operation.to.elementwise('mul', [x, x], {}, `${operation.name}/squares`);
-  return reduced({ ...operation, name }, 'sum', squares);
-}
 
 /** Reads GlobalAveragePool, the mean over all axes behind [batch, channels]; tf2onnx writes norms so. */
 export const globalAveragePool: OperatorReader = (operation) => {
@@ -123,7 +93,8 @@ export const globalAveragePool: OperatorReader = (operation) => {
   return x;
 };
 
-function axesOf(operation: Operation, rank: number): number[] {
+/** Axes of a reduction counted from the front: an attribute first and an input later; without any it is all of them. */
+export function axesOf(operation: Operation, rank: number): number[] {
   const given = numbersOf(operation, 'axes', 1);
   if ((given === undefined || given.length === 0) && intOf(operation, 'noop_with_empty_axes', 0) !== 0) return [];
   const axes = given === undefined || given.length === 0 ? Array.from({ length: rank }, (_, axis) => axis) : given;

@@ -60,7 +60,7 @@ export function numbersOf(operation: Operation, attribute: string, input: number
 }
 
 /** The whole numbers of a value that no symbol has a part in. */
-function knownNumbers(value: Value): readonly number[] {
+export function knownNumbers(value: Value): readonly number[] {
   return knownSizes(value).map((size) => numberOf(size) ?? notExpressible('a number that depends on the inputs'));
 }
 

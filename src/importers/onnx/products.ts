@@ -32,7 +32,8 @@ function spread(to: GraphImport, x: Value, lead: readonly Size[], name: string):
   const missing = new Array<Size>(lead.length + 2 - shape.length).fill(ONE);
   const ranked = reshaped(to, x, [...missing, ...shape], name);
   const target = [...lead, ...shape.slice(-2)];
-  return sameSizes(knownShape(ranked), target) ? ranked : expanded(to, ranked, target);
+  // A constant for all of them is repeated by the product.
+  return x.kind === 'tensor' || sameSizes(knownShape(ranked), target) ? ranked : expanded(to, ranked, target);
 }
 
 /** Reads Gemm, alpha A B + beta C, with A and B turned where their attributes say so. */

@@ -9,6 +9,7 @@ import {
   castLike,
   clip,
   comparison,
+  cumulativeSum,
   negate,
   not,
   power,
@@ -20,16 +21,7 @@ import {
   where,
 } from './elementwise.ts';
 import { gather, gatherNd, pad, slice } from './indexing.ts';
-import {
-  gelu,
-  globalAveragePool,
-  layerNormalization,
-  reduceL2,
-  reduceMean,
-  reduceSum,
-  reduceSumSquare,
-  softmax,
-} from './norms.ts';
+import { gelu, globalAveragePool, layerNormalization, reduceMean, softmax } from './norms.ts';
 import type { OperatorReader } from './operation.ts';
 import { gemm, matMul } from './products.ts';
 import {
@@ -45,6 +37,7 @@ import {
   qLinearSoftmax,
   quantizeLinear,
 } from './quantization.ts';
+import { lpNormalization, reduceL2, reduceSumSquare, reduction } from './reductions.ts';
 import {
   concat,
   constant,
@@ -75,6 +68,7 @@ export const readers: { readonly [domain: string]: { readonly [op: string]: Oper
     Concat: concat,
     Constant: constant,
     ConstantOfShape: constantOfShape,
+    CumSum: cumulativeSum,
     DequantizeLinear: dequantizeLinear,
     Div: binary('div'),
     Dropout: same,
@@ -95,6 +89,8 @@ export const readers: { readonly [domain: string]: { readonly [op: string]: Oper
     LayerNormalization: layerNormalization,
     Less: comparison('less'),
     LessOrEqual: comparison('lessOrEqual'),
+    Log: unary('log'),
+    LpNormalization: lpNormalization,
     MatMul: matMul,
     MatMulInteger: matMulInteger,
     Max: variadic('maximum'),
@@ -111,9 +107,10 @@ export const readers: { readonly [domain: string]: { readonly [op: string]: Oper
     Range: range,
     Reciprocal: reciprocal,
     ReduceL2: reduceL2,
+    ReduceMax: reduction('max'),
     ReduceMean: reduceMean,
     ReduceProd: reduceProduct,
-    ReduceSum: reduceSum,
+    ReduceSum: reduction('sum'),
     ReduceSumSquare: reduceSumSquare,
     Relu: unary('relu'),
     Reshape: reshape,

@@ -7,7 +7,7 @@ import { dtypeAttribute, type TfBuilder, type Value } from './builder.ts';
 import type { FlatNode } from './inline.ts';
 import type { Lowering } from './shapes.ts';
 
-/** Lowerings of ops that compute element by element, and of means. */
+/** Lowerings of ops that compute element by element, and of reductions. */
 export const elementwiseLowerings: { readonly [op: string]: Lowering } = {
   Abs: (node, out) => {
     const x = out.tensor(node, 0);
@@ -18,6 +18,7 @@ export const elementwiseLowerings: { readonly [op: string]: Lowering } = {
   AddV2: binary('add'),
   BiasAdd: (node, out) => (node.attributes.text('data_format') === 'NCHW' ? null : binary('add')(node, out)),
   Cast: cast,
+  Cumsum: cumulativeSum,
   Div: binary('div'),
   Equal: compare('equal'),
   Erf: unary('erf'),
@@ -26,9 +27,11 @@ export const elementwiseLowerings: { readonly [op: string]: Lowering } = {
   IsNan: unary('isNan'),
   Less: compare('less'),
   LessEqual: compare('lessOrEqual'),
+  Log: unary('log'),
   LogicalAnd: binary('and'),
   LogicalNot: unary('not'),
   LogicalOr: binary('or'),
+  Max: reduction('max'),
   Maximum: binary('maximum'),
   Mean: reduction('mean'),
   Minimum: binary('minimum'),
@@ -70,7 +73,9 @@ function negated(node: FlatNode, out: TfBuilder, x: Node): Node {
   return out.step(node, 'negated', 'mul', [x, minusOne(node, out, x)]);
 }
 
-function unary(op: 'erf' | 'isNan' | 'not' | 'relu' | 'rsqrt' | 'sigmoid' | 'softmax' | 'sqrt' | 'tanh'): Lowering {
+function unary(
+  op: 'erf' | 'isNan' | 'log' | 'not' | 'relu' | 'rsqrt' | 'sigmoid' | 'softmax' | 'sqrt' | 'tanh',
+): Lowering {
   return (node, out) => {
     const x = out.tensor(node, 0);
     return x && out.add(node, op, [x]);
@@ -96,6 +101,15 @@ function squared(node: FlatNode, out: TfBuilder, x: Node | null): Value | null {
   return x && out.add(node, 'mul', [x, x]);
 }
 
+/** Lowers Cumsum. The exclusive form, the sum of all that comes before an element, is the sum up to it less itself. */
+export function cumulativeSum(node: FlatNode, out: TfBuilder): Value | null {
+  const x = out.tensor(node, 0);
+  const [axis, ...others] = out.integers(node, 1) ?? [];
+  if (x === null || axis === undefined || others.length > 0 || node.attributes.bool('reverse')) return null;
+  if (!node.attributes.bool('exclusive')) return out.add(node, 'cumulativeSum', [x], { axis });
+  return out.add(node, 'sub', [out.step(node, 'inclusive', 'cumulativeSum', [x], { axis }), x]);
+}
+
 function addAll(node: FlatNode, out: TfBuilder): Value | null {
   const [first, ...rest] = out.tensors(node) ?? [];
   const last = rest.pop();
@@ -113,8 +127,8 @@ export function cast(node: FlatNode, out: TfBuilder): Value | null {
   return x && to && out.add(node, 'cast', [x], { to });
 }
 
-/** Means and sums over one axis after the other, from the last: the earlier ones keep their places. */
-function reduction(op: 'mean' | 'sum'): Lowering {
+/** Lowers a reduction to one over one axis after the other, from the last: the earlier ones keep their places. */
+function reduction(op: 'max' | 'mean' | 'sum'): Lowering {
   return (node, out) => {
     const x = out.tensor(node, 0);
     const rank = x?.type.shape.length ?? 0;

@@ -93,17 +93,20 @@ function fusedMatmul(node: FlatNode, out: TfBuilder): Value | null {
   return out.add(node, then, [out.step(node, 'sum', 'add', [product.node, b])]);
 }
 
-/** Looks rows of input 0 up along an axis; null where that is null. */
-export function gather(node: FlatNode, out: TfBuilder, axis: number | null): Value | null {
-  const x = out.tensor(node, 0);
-  const indices = out.input(node, 1);
+/** Inputs of a look-up. */
+const TABLE_FIRST = { table: 0, indices: 1 };
+
+/** Looks rows of a table up along an axis; null where that is null. */
+export function gather(node: FlatNode, out: TfBuilder, axis: number | null, inputs = TABLE_FIRST): Value | null {
+  const x = out.tensor(node, inputs.table);
+  const indices = out.input(node, inputs.indices);
   if (x === null || axis === null) return null;
   if (indices.kind === 'range' && axis === 0) {
     // Rows 0, 1, … of a position table.
     const rows = out.step(node, 'rows', 'slice', [x], { axis, start: 0, end: product(indices.shape) });
     return out.add(node, 'reshape', [rows], { shape: [...indices.shape, ...x.type.shape.slice(1)] });
   }
-  const at = out.tensor(node, 1);
+  const at = out.tensor(node, inputs.indices);
   return at && out.add(node, 'gather', [x, at], { axis });
 }
 

@@ -1,12 +1,16 @@
 import type { Node } from '../../ir/graph.ts';
-import { type Dim, product, type Shape } from '../../ir/shape.ts';
-import { scalarTensor } from '../../ir/tensor.ts';
+import { isFloat } from '../../ir/op.ts';
+import { axisOf, type Dim, product, type Shape } from '../../ir/shape.ts';
+import { readIntegers, scalarTensor } from '../../ir/tensor.ts';
 import { divideDims, reshapeTarget } from '../dims.ts';
 import type { TfBuilder, Value } from '../tensorflow/builder.ts';
-import { cast } from '../tensorflow/elementwise.ts';
+import { cast, cumulativeSum } from '../tensorflow/elementwise.ts';
 import type { FlatNode } from '../tensorflow/inline.ts';
 import { gather } from '../tensorflow/products.ts';
 import { type Lowering, reshapeBy } from '../tensorflow/shapes.ts';
+
+/** Least norm that TFLite's L2_NORMALIZATION divides by (reference/l2normalization.h). */
+const L2_EPSILON = 1e-6;
 
 /** Lowerings of operators that TensorFlow does not have, or has with other inputs or attributes. */
 export const tfliteLowerings: { readonly [op: string]: Lowering } = {
@@ -17,16 +21,18 @@ export const tfliteLowerings: { readonly [op: string]: Lowering } = {
     return parts && out.add(node, 'concat', parts, { axis: node.attributes.int('axis') });
   },
   CONV_2D: convolve,
+  CUMSUM: (node, out) => counted(node, out) ?? cumulativeSum(node, out),
   DEQUANTIZE: dequantize,
-  EMBEDDING_LOOKUP(node, out) {
-    const [ids, table] = out.tensors(node, 0, 2) ?? [];
-    return ids && table ? out.add(node, 'gather', [table, ids], { axis: 0 }) : null;
-  },
+  EMBEDDING_LOOKUP: (node, out) => gather(node, out, 0, { table: 1, indices: 0 }),
   FULLY_CONNECTED: fullyConnected,
   GATHER: (node, out) => gather(node, out, node.attributes.int('batchDims') === 0 ? node.attributes.int('axis') : null),
   GELU(node, out) {
     const x = out.tensor(node, 0);
     return x && out.add(node, 'gelu', [x], { tanh: node.attributes.bool('approximate') });
+  },
+  L2_NORMALIZATION(node, out) {
+    const x = out.tensor(node, 0);
+    return x && out.add(node, 'normalize', [x], { epsilon: L2_EPSILON });
   },
   QUANTIZE(node, out) {
     const x = out.tensor(node, 0);
@@ -50,6 +56,24 @@ function dequantize(node: FlatNode, out: TfBuilder): Value | null {
   const x = out.tensor(node, 0);
   if (x === null || x.op === 'constant') return x && { kind: 'node', node: x };
   return x.type.quant === undefined ? out.add(node, 'cast', [x], { to: 'f32' }) : out.add(node, 'dequantize', [x]);
+}
+
+/** Lowers CUMSUM of ones that comes to 0, 1, 2, … along a sequence of the run; the ones are 0 · ids + 1. */
+function counted(node: FlatNode, out: TfBuilder): Value | null {
+  const ones = out.tensor(node, 0);
+  const [axis] = out.integers(node, 1) ?? [];
+  if (ones?.op !== 'add' || axis === undefined || !node.attributes.bool('exclusive') || node.attributes.bool('reverse'))
+    return null;
+  const [zeros, one] = ones.inputs as readonly [Node, Node];
+  const { dtype, shape } = ones.type;
+  const isOnes = zeros.op === 'mul' && isInteger(zeros.inputs[1], 0) && isInteger(one, 1);
+  const isRow = shape.every((dim, i) => i === axisOf(axis, shape.length) || dim === 1);
+  return isOnes && isRow && (dtype === 'i32' || dtype === 'i64') ? { kind: 'range', dtype, shape } : null;
+}
+
+function isInteger(node: Node | undefined, value: number): boolean {
+  if (node?.op !== 'constant' || node.type.shape.length > 0 || isFloat(node.type.dtype)) return false;
+  return readIntegers(node.tensor)[0] === value;
 }
 
 /** Lowers RESHAPE, whose target is an input, or in the options where there is none. */

@@ -3,14 +3,15 @@ import { MbertError, malformed } from '../../errors.ts';
 import { decodeFlatbuffer } from '../../formats/tflite/decode.ts';
 import { type ModelMetadata, modelMetadataRoot } from '../../formats/tflite/generated/metadata.ts';
 import type { Model } from '../../formats/tflite/generated/model.ts';
+import type { TokenizerFiles } from '../../formats/tokenizer-files.ts';
 import { type ArchiveEntry, readArchive } from '../../formats/zip-directory.ts';
 import { decodeText } from '../../io/bytes.ts';
 import type { ModelFile } from '../../io/files.ts';
 
 /** Metadata of a TFLite file that its texts need. */
 export interface TextMetadata {
-  /** Bytes of vocab.txt. */
-  readonly vocabulary: Uint8Array | undefined;
+  /** The vocabulary, and whether texts are lower-cased, as files that mbert wrote say. */
+  readonly tokenizer: Pick<TokenizerFiles, 'vocabulary' | 'lowerCase'>;
   /** Names of the classes, in order. */
   readonly labels: readonly string[] | undefined;
 }
@@ -18,22 +19,42 @@ export interface TextMetadata {
 /** Most bytes of a file: the largest vocabulary in use (a million words of many scripts) is below 20 MB. */
 const MAX_FILE_BYTES = 64 * 2 ** 20;
 
-/** Reads the vocabulary and the labels that TFLITE_METADATA names from the ZIP that follows the FlatBuffer. */
+/**
+ * Reads the vocabulary and the labels that TFLITE_METADATA names from the ZIP that follows the FlatBuffer, and what mbert
+ * itself wrote of the texts.
+ */
 export function readTextMetadata(file: ModelFile, model: Model): TextMetadata {
-  const entry = model.metadata?.find(({ name }) => name === 'TFLITE_METADATA');
-  const bytes = entry && model.buffers?.[entry.buffer]?.data;
-  if (bytes === undefined || bytes.byteLength === 0) return { vocabulary: undefined, labels: undefined };
+  const lowerCase = lowerCaseOf(contentOf(model, 'mbert'));
+  const bytes = contentOf(model, 'TFLITE_METADATA');
+  if (bytes === undefined) return { tokenizer: { ...(lowerCase !== undefined && { lowerCase }) }, labels: undefined };
   const metadata = decodeFlatbuffer(modelMetadataRoot, bytes, `${file.path}: TFLITE_METADATA`);
   const vocabulary = vocabularyName(metadata);
   const labels = labelsName(metadata);
-  if (vocabulary === undefined && labels === undefined) return { vocabulary: undefined, labels: undefined };
-  const archive = readArchive(file);
-  const read = (name: string | undefined) => (name === undefined ? undefined : readEntry(file, archive, name));
+  const archive = vocabulary === undefined && labels === undefined ? undefined : readArchive(file);
+  const read = (name: string | undefined) =>
+    name === undefined || archive === undefined ? undefined : readEntry(file, archive, name);
   const lines = read(labels);
+  const words = read(vocabulary);
   return {
-    vocabulary: read(vocabulary),
+    tokenizer: {
+      ...(lowerCase !== undefined && { lowerCase }),
+      ...(words && { vocabulary: { what: `${file.path}: ${vocabulary}`, bytes: words } }),
+    },
     labels: lines && decodeText(lines, `${file.path}: ${labels}`).trimEnd().split(/\r?\n/),
   };
+}
+
+/** Bytes of a metadata entry, undefined for empty ones. */
+function contentOf({ metadata, buffers }: Model, wanted: string): Uint8Array | undefined {
+  const entry = metadata?.find(({ name }) => name === wanted);
+  const bytes = entry && buffers?.[entry.buffer]?.data;
+  return bytes === undefined || bytes.byteLength === 0 ? undefined : bytes;
+}
+
+/** `mbert.lower_case` of mbert's own entry; one of that name which is none of mbert's says nothing. */
+function lowerCaseOf(bytes: Uint8Array | undefined): boolean | undefined {
+  const said = bytes && /"mbert\.lower_case":"(true|false)"/.exec(Buffer.from(bytes).toString('latin1'))?.[1];
+  return said === undefined ? undefined : said === 'true';
 }
 
 function vocabularyName({ subgraphMetadata }: ModelMetadata): string | undefined {

@@ -34,6 +34,10 @@ export const translations: { readonly [B in BuiltinOperator]?: Translation } = {
   CAST: { op: 'CAST' },
   CONCATENATION: { op: 'CONCATENATION', attributes: (options) => ({ axis: integer(options, 'axis') }) },
   CONV_2D: { op: 'CONV_2D', attributes: plain },
+  CUMSUM: {
+    op: 'CUMSUM',
+    attributes: (options) => ({ exclusive: options['exclusive'] === true, reverse: options['reverse'] === true }),
+  },
   DEQUANTIZE: { op: 'DEQUANTIZE' },
   DIV: { op: 'RealDiv' },
   EMBEDDING_LOOKUP: { op: 'EMBEDDING_LOOKUP' },
@@ -46,14 +50,16 @@ export const translations: { readonly [B in BuiltinOperator]?: Translation } = {
   GELU: { op: 'GELU', attributes: plain },
   GREATER: { op: 'Greater' },
   GREATER_EQUAL: { op: 'GreaterEqual' },
+  L2_NORMALIZATION: { op: 'L2_NORMALIZATION' },
   LESS: { op: 'Less' },
   LESS_EQUAL: { op: 'LessEqual' },
+  LOG: { op: 'Log' },
   LOGICAL_AND: { op: 'LogicalAnd' },
   LOGICAL_NOT: { op: 'LogicalNot' },
   LOGICAL_OR: { op: 'LogicalOr' },
   LOGISTIC: { op: 'Sigmoid' },
   MAXIMUM: { op: 'Maximum' },
-  MEAN: { op: 'Mean', attributes: (options) => ({ keep_dims: options['keepDims'] === true }) },
+  MEAN: { op: 'Mean', attributes: keepDims },
   MINIMUM: { op: 'Minimum' },
   MUL: { op: 'Mul' },
   NEG: { op: 'Neg' },
@@ -65,7 +71,8 @@ export const translations: { readonly [B in BuiltinOperator]?: Translation } = {
   QUANTIZE: { op: 'QUANTIZE' },
   RANGE: { op: 'Range' },
   RANK: { op: 'Rank' },
-  REDUCE_PROD: { op: 'Prod', attributes: (options) => ({ keep_dims: options['keepDims'] === true }) },
+  REDUCE_MAX: { op: 'Max', attributes: keepDims },
+  REDUCE_PROD: { op: 'Prod', attributes: keepDims },
   RELU: { op: 'Relu' },
   RELU6: { op: 'RELU6' },
   RESHAPE: { op: 'RESHAPE', attributes: plain },
@@ -85,11 +92,15 @@ export const translations: { readonly [B in BuiltinOperator]?: Translation } = {
   },
   STRIDED_SLICE,
   SUB: { op: 'Sub' },
-  SUM: { op: 'Sum', attributes: (options) => ({ keep_dims: options['keepDims'] === true }) },
+  SUM: { op: 'Sum', attributes: keepDims },
   TANH: { op: 'Tanh' },
   TRANSPOSE: { op: 'Transpose' },
   UNPACK: { op: 'Unpack', attributes: (options) => ({ axis: integer(options, 'axis'), num: integer(options, 'num') }) },
 };
+
+function keepDims(options: OptionValues): { readonly keep_dims: boolean } {
+  return { keep_dims: options['keepDims'] === true };
+}
 
 function integer(options: OptionValues, name: string): number {
   const value = options[name];

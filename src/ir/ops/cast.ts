@@ -2,7 +2,7 @@ import { computedType, defineOp } from '../op.ts';
 import type { DType } from '../tensor.ts';
 import { numbersOf, resultTensor } from './elementwise.ts';
 
-/** The same numbers in another type; floats to integers truncate. */
+/** Conversion of numbers to another type; floats are truncated to integers. */
 export const cast = defineOp({
   inputs: ['x'],
   attrs: { to: 'f32' as DType },

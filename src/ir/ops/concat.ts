@@ -19,7 +19,7 @@ function concatShape(shapes: readonly Shape[], axis: number): Shape {
   return first.with(at, length as Dim);
 }
 
-/** Inputs one after the other along an axis; the other axes are equal. */
+/** Concatenation of the inputs along an axis; their other axes are equal. */
 export const concat = defineOp({
   inputs: ['xs...'],
   attrs: { axis: -1 as number },

@@ -4,7 +4,8 @@ import { readF32, tensorOf } from '../tensor.ts';
 
 /**
  * Cross-correlation along the sequence, zero padded to the same length, stride 1:
- * y[t] = Σ_k W[:, k] x[t + k - (width - 1) / 2]. x [batch, sequence, in], weight [out, width, in] with odd width, bias [out].
+ * y[t] = Σ_k W[:, k] x[t + k - (width - 1) / 2].
+ * x [batch, sequence, in], weight [out, width, in] with odd width, bias [out].
  */
 export const conv1d = defineOp({
   inputs: ['x', 'weight', 'bias?'],

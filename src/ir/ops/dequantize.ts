@@ -1,4 +1,4 @@
 import { unaryOp } from './elementwise.ts';
 
-/** The same numbers, stored as f32 again. */
+/** Conversion of stored integers to f32: the real numbers stay the same. */
 export const dequantize = unaryOp('dequantize', { attrs: {}, stream: 'fixed' }, (x) => x);

@@ -5,7 +5,7 @@ import { readF32, tensorOf } from '../tensor.ts';
 const STEPS = 255;
 
 /**
- * x rounded to the 256 steps between its own least and largest value, zero included, over the whole tensor: ONNX's
+ * x rounded to the 256 steps between its own smallest and largest value, zero included, over the whole tensor: ONNX's
  * DynamicQuantizeLinear and back (onnx.ai/onnx/operators, DynamicQuantizeLinear-11).
  */
 export const dynamicRound = defineOp({

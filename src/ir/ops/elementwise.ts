@@ -10,12 +10,15 @@ export function resultTensor(dtype: DType, shape: readonly number[], values: Flo
   return convertTensor(tensorOf('f64', shape, Float64Array.from(values)), dtype);
 }
 
-/** Elements as numbers: integers exactly, floats as f32. */
+/** The elements as numbers: integers exactly, floats as f32. */
 export function numbersOf(tensor: Tensor): ArrayLike<number> {
   return isFloat(tensor.dtype) ? readF32(tensor) : readIntegers(tensor);
 }
 
-/** For every element of `shape`, the index into a tensor of shape `from` that broadcasts to it; null where they are equal. */
+/**
+ * Indices into a tensor of shape `from`, one for each element of the `shape` that it broadcasts to; null where both
+ * have the same number of elements.
+ */
 export function broadcastIndices(from: readonly number[], shape: readonly number[]): Int32Array | null {
   if (sizeOf(from) === sizeOf(shape)) return null;
   const strides = new Array<number>(shape.length).fill(0);
@@ -44,7 +47,7 @@ export function broadcastIndices(from: readonly number[], shape: readonly number
   return indices;
 }
 
-/** What ops that compute element by element differ in, besides what they compute. */
+/** Facts in which elementwise ops differ, besides what they compute. */
 type Facts = Pick<OpDef, 'stream' | 'int8' | 'cost'>;
 
 /** A binary op that broadcasts as numpy does. */
@@ -95,10 +98,10 @@ export function unaryOp<A extends { readonly [name: string]: boolean }>(
       if (!isFloat(x.dtype)) invalid(`${name} of ${x.dtype}, takes floats`);
       return { dtype: 'f32', shape: x.shape };
     },
-    evaluate({ x }, given) {
+    evaluate({ x }, nodeAttrs) {
       const source = readF32(x);
       const values = new Float32Array(source.length);
-      for (let i = 0; i < values.length; i++) values[i] = compute(source[i] as number, given);
+      for (let i = 0; i < values.length; i++) values[i] = compute(source[i] as number, nodeAttrs);
       return tensorOf('f32', x.shape, values);
     },
   });

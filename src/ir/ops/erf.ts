@@ -22,4 +22,5 @@ export function erfOf(x: number): number {
   return Math.sign(x) * (1 - Math.exp(-z * z) / Math.sqrt(Math.PI) / (z + fraction));
 }
 
+/** The error function of each element. */
 export const erf = unaryOp('erf', { attrs: {}, stream: 'fixed' }, erfOf);

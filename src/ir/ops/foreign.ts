@@ -2,12 +2,13 @@ import { type Attrs, defineOp } from '../op.ts';
 import type { Shape } from '../shape.ts';
 import type { DType } from '../tensor.ts';
 
-/** The shape of a value of which not even the rank is known. Ops that need to know more do not take it. */
+/** The shape of a value whose very rank is unknown. Ops that need to know more do not take it. */
 export const UNKNOWN_SHAPE: Shape = ['?'];
 
 /**
  * An op of the source's format that mbert does not know, carried with its attributes so that inspect and diff can show
- * it; exporters refuse it. `op` is its name there, `outputDtype` and `outputShape` the type that the source states.
+ * it; exporters refuse it. `op` is its name in that format, `outputDtype` and `outputShape` the type that the source
+ * states.
  */
 export const foreign = defineOp({
   inputs: ['xs...'],

@@ -3,7 +3,10 @@ import { aroundAxis, axisOf, isBeforeLast, shapeText, sizeOf } from '../shape.ts
 import { convertTensor, readIntegers } from '../tensor.ts';
 import { pickElements } from './strides.ts';
 
-/** Rows of x by index: with axis 0, table [vocabulary, hidden] and ids [batch, sequence] the embedding look-up [batch, sequence, hidden]. */
+/**
+ * Look-up of slices of x by index. With axis 0, x [vocabulary, hidden] and indices [batch, sequence] it is the
+ * embedding look-up [batch, sequence, hidden].
+ */
 export const gather = defineOp({
   inputs: ['x', 'indices'],
   attrs: { axis: 0 as number },

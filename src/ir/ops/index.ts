@@ -5,6 +5,7 @@ import { cast } from './cast.ts';
 import { compare } from './compare.ts';
 import { concat } from './concat.ts';
 import { conv1d } from './conv1d.ts';
+import { cumulativeSum } from './cumulative-sum.ts';
 import { dequantize } from './dequantize.ts';
 import { div } from './div.ts';
 import { dynamicRound } from './dynamic-round.ts';
@@ -16,12 +17,15 @@ import { gelu } from './gelu.ts';
 import { isNan } from './is-nan.ts';
 import { layerNorm } from './layer-norm.ts';
 import { linear } from './linear.ts';
+import { log } from './log.ts';
 import { matmul } from './matmul.ts';
+import { max } from './max.ts';
 import { maximum } from './maximum.ts';
 import { mean } from './mean.ts';
 import { minimum } from './minimum.ts';
 import { mul } from './mul.ts';
 import { noNorm } from './no-norm.ts';
+import { normalize } from './normalize.ts';
 import { not } from './not.ts';
 import { or } from './or.ts';
 import { pad } from './pad.ts';
@@ -42,7 +46,7 @@ import { tanh } from './tanh.ts';
 import { transpose } from './transpose.ts';
 import { where } from './where.ts';
 
-/** Every op there is; a new one is one file and one name here. */
+/** All ops; a new one is one file and one name here. */
 export const ops = {
   add,
   and,
@@ -50,6 +54,7 @@ export const ops = {
   compare,
   concat,
   conv1d,
+  cumulativeSum,
   dequantize,
   div,
   dynamicRound,
@@ -61,12 +66,15 @@ export const ops = {
   isNan,
   layerNorm,
   linear,
+  log,
   matmul,
+  max,
   maximum,
   mean,
   minimum,
   mul,
   noNorm,
+  normalize,
   not,
   or,
   pad,
@@ -87,7 +95,9 @@ export const ops = {
   transpose,
   where,
 };
+/** The name of an op. */
 export type OpName = keyof typeof ops;
+/** The attributes of one op. */
 export type AttrsOf<O extends OpName> = (typeof ops)[O]['attrs'];
 
 /** An op's definition where its name is known only at run time. */

@@ -21,7 +21,7 @@ export function booleanOp<A extends { readonly [name: string]: string }>(
       if (a.dtype !== b.dtype) invalid(`${name} of ${a.dtype} and ${b.dtype}`);
       return { dtype: 'bool', shape };
     },
-    evaluate({ a, b }, given) {
+    evaluate({ a, b }, nodeAttrs) {
       const shape = broadcast(a.shape, b.shape) as readonly number[];
       const x = numbersOf(a);
       const y = numbersOf(b);
@@ -31,7 +31,7 @@ export function booleanOp<A extends { readonly [name: string]: string }>(
       for (let i = 0; i < values.length; i++) {
         const left = x[xAt ? (xAt[i] as number) : i] as number;
         const right = y[yAt ? (yAt[i] as number) : i] as number;
-        values[i] = compute(left, right, given) ? 1 : 0;
+        values[i] = compute(left, right, nodeAttrs) ? 1 : 0;
       }
       return tensorOf('bool', shape, values);
     },

@@ -1,8 +1,12 @@
 import { defineOp, invalid, isFloat } from '../op.ts';
 import { broadcast, type Dim, shapeText, sizeOf } from '../shape.ts';
 import { readF32, tensorOf } from '../tensor.ts';
+import { broadcastIndices } from './elementwise.ts';
 
-/** a b, or a bᵀ with `transposeB`, on the last two axes; leading axes are equal. a [..., n, k], b [..., k, m] or [..., m, k]. */
+/**
+ * a b, or a bᵀ with `transposeB`, on the last two axes; leading axes broadcast. a [..., n, k], b [..., k, m] or [...,
+ * m, k].
+ */
 export const matmul = defineOp({
   inputs: ['a', 'b'],
   attrs: { transposeB: false as boolean },
@@ -34,19 +38,18 @@ export const matmul = defineOp({
     const batches = sizeOf(lead);
     const x = readF32(a);
     const y = readF32(b);
-    if (x.length !== batches * rows * inner || y.length !== batches * inner * columns) {
-      invalid(`matmul that broadcasts ${shapeText(a.shape)} with ${shapeText(b.shape)}`);
-    }
+    const xAt = broadcastIndices(a.shape.slice(0, -2), lead);
+    const yAt = broadcastIndices(b.shape.slice(0, -2), lead);
     const values = new Float32Array(batches * rows * columns);
     const [stepInner, stepColumn] = transposeB ? [1, inner] : [columns, 1];
     for (let batch = 0; batch < batches; batch++) {
+      const xFrom = (xAt?.[batch] ?? batch) * rows * inner;
+      const yFrom = (yAt?.[batch] ?? batch) * inner * columns;
       for (let row = 0; row < rows; row++) {
         for (let column = 0; column < columns; column++) {
           let sum = 0;
           for (let i = 0; i < inner; i++) {
-            sum +=
-              (x[(batch * rows + row) * inner + i] as number) *
-              (y[batch * inner * columns + i * stepInner + column * stepColumn] as number);
+            sum += (x[xFrom + row * inner + i] as number) * (y[yFrom + i * stepInner + column * stepColumn] as number);
           }
           values[(batch * rows + row) * columns + column] = sum;
         }

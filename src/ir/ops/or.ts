@@ -1,4 +1,4 @@
 import { booleanOp } from './logical.ts';
 
-/** One or both are true. a and b are bool. */
+/** Logical or, broadcasting. a and b are bool. */
 export const or = booleanOp('or', { attrs: {}, commutative: true }, (a, b) => a !== 0 || b !== 0);

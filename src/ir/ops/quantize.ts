@@ -1,4 +1,4 @@
 import { unaryOp } from './elementwise.ts';
 
-/** The same numbers, stored as integers: scale and zero point are in the node's type, which whoever adds it sets. */
+/** Conversion to stored integers. Scale and zero point are in the node's type, which whoever adds the node sets. */
 export const quantize = unaryOp('quantize', { attrs: {}, stream: 'fixed', int8: 'calibrated' }, (x) => x);

@@ -1,7 +1,10 @@
 import { defineOp, invalid } from '../op.ts';
 import { bindDim, product, type Shape, shapeText } from '../shape.ts';
 
-/** The same elements in another shape, of numbers and symbols: `[batch, sequence, 4, 32]`, `[batch*sequence, 128]`. */
+/**
+ * Rearrangement of the elements into another shape of numbers and symbols: `[batch, sequence, 4, 32]`,
+ * `[batch*sequence, 128]`.
+ */
 export const reshape = defineOp({
   inputs: ['x'],
   attrs: { shape: [] as Shape },

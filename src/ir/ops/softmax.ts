@@ -2,8 +2,11 @@ import { defineOp, type Int8Rule, invalid, isFloat } from '../op.ts';
 import { aroundAxis, axisOf, shapeText } from '../shape.ts';
 import { readF32, tensorOf } from '../tensor.ts';
 
-/** What is between 0 and 1: 256 steps from the least integer on; i16 is symmetric and uses half of its range. */
-export const SHARES = {
+/**
+ * Storage of values between 0 and 1: 256 steps from the smallest integer on; i16 is symmetric and uses half of its
+ * range.
+ */
+export const UNIT_INTERVAL = {
   i8: { scale: 1 / 256, zeroPoint: -128 },
   i16: { scale: 1 / 32768, zeroPoint: 0 },
 } as const satisfies Int8Rule;
@@ -14,7 +17,7 @@ export const softmax = defineOp({
   attrs: { axis: -1 as number },
   tokens: 'along-axis',
   stream: 'fixed',
-  int8: SHARES,
+  int8: UNIT_INTERVAL,
   cost: { onnx: 25, tflite: 13 },
   infer({ x }, { axis }) {
     if (!isFloat(x.dtype) || axisOf(axis, x.shape.length) === null)

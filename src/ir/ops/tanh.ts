@@ -1,5 +1,6 @@
 import { unaryOp } from './elementwise.ts';
 
+/** tanh(x). */
 export const tanh = unaryOp(
   'tanh',
   {

@@ -7,7 +7,7 @@ function shapeOf(condition: Shape, a: Shape, b: Shape): Shape | null {
   return values && broadcast(condition, values);
 }
 
-/** a where the condition holds, else b; all three broadcast. condition is bool, a and b have one dtype. */
+/** a where the condition holds, b elsewhere; all three broadcast. condition is bool, a and b have one dtype. */
 export const where = defineOp({
   inputs: ['condition', 'a', 'b'],
   attrs: {},

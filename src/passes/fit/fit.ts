@@ -96,15 +96,15 @@ class Sweep {
   async visit(site: Site): Promise<void> {
     if (site.kind === 'activation') {
       this.graph.replace(site.node, () => this.graph.add('relu', site.node.inputs, {}, site.node.name));
-    } else if (site.kind === 'norm') await this.convertNorm(site);
-    else if (this.hasChanged) await (site.kind === 'query' ? this.refitQuery(site) : this.refit(site));
+    } else if (site.kind === 'norm') await this.#convertNorm(site);
+    else if (this.hasChanged) await (site.kind === 'query' ? this.#refitQuery(site) : this.#refit(site));
     this.hasChanged ||= site.kind === 'activation' || site.kind === 'norm';
   }
 
-  private async convertNorm({ node, end, writer }: Site & { readonly kind: 'norm' }): Promise<void> {
-    const fit = await this.fit(end, node.name, writer, true);
+  async #convertNorm({ node, end, writer }: Site & { readonly kind: 'norm' }): Promise<void> {
+    const fit = await this.#fit(end, node.name, writer, true);
     const change = fit.change && divided(fit.change, fit.gain);
-    if (writer) this.changeLinear(writer, change, undefined);
+    if (writer) this.#changeLinear(writer, change, undefined);
     const { graph } = this;
     const [x, gamma, beta] = node.inputs as readonly [Node, Node, Node];
     graph.replace(node, () => {
@@ -114,22 +114,22 @@ class Sweep {
     });
   }
 
-  private async refit({ end, writer }: Site & { readonly kind: 'linear' }): Promise<void> {
-    const fit = await this.fit(end, end.name, writer, false);
-    if (fit.change) this.changeLinear(writer, fit.change, fit.offset);
+  async #refit({ end, writer }: Site & { readonly kind: 'linear' }): Promise<void> {
+    const fit = await this.#fit(end, end.name, writer, false);
+    if (fit.change) this.#changeLinear(writer, fit.change, fit.offset);
   }
 
-  private async refitQuery({ scores, query: queryName, key: keyName, heads, scale }: QueryAndKey): Promise<void> {
+  async #refitQuery({ scores, query: queryName, key: keyName, heads, scale }: QueryAndKey): Promise<void> {
     const { graph, student, teacher, runs } = this;
     const linears = queryAndKey(graph, scores);
     if (linears === null) return;
     const [query, key] = linears;
     const x = query.inputs[0] as Node;
     const values = await student.compute([x, query, key], query);
-    const twins = [this.twinOf(queryName), this.twinOf(keyName)] as const;
+    const twins = [this.#twinOf(queryName), this.#twinOf(keyName)] as const;
     const teacherValues = await teacher.compute(twins);
     const matrix = (from: ReadonlyMap<Node, BatchValues>, node: Node) => runs.matrixOf(from.get(node) as BatchValues);
-    const features = await this.featuresOf(x, values.get(x) as BatchValues);
+    const features = await this.#featuresOf(x, values.get(x) as BatchValues);
     const fit = await fitScores(
       {
         features,
@@ -139,21 +139,21 @@ class Sweep {
       },
       runs,
     );
-    if (fit) this.changeLinear(query, fit.change, fit.offset);
+    if (fit) this.#changeLinear(query, fit.change, fit.offset);
   }
 
   /** Fits the values of `end` to those of the teacher's node `target`. */
-  private async fit(end: Node, target: string, writer: Call<'linear'> | null, hasGain: boolean): Promise<LayerFit> {
+  async #fit(end: Node, target: string, writer: Call<'linear'> | null, hasGain: boolean): Promise<LayerFit> {
     const { student, teacher, runs } = this;
     // Addends are computed here so that they are kept: nodes further on read them again.
     const nodes = writer ? [writer.inputs[0] as Node, ...addedTo(writer, end), end] : [end];
     const values = await student.compute(nodes, end);
-    const twin = this.twinOf(target);
+    const twin = this.#twinOf(target);
     const teacherValues = await teacher.compute([twin]);
     const z = runs.matrixOf(values.get(end) as BatchValues);
     const y = runs.matrixOf(teacherValues.get(twin) as BatchValues);
     const x = writer?.inputs[0];
-    const features = x && (await this.featuresOf(x, values.get(x) as BatchValues));
+    const features = x && (await this.#featuresOf(x, values.get(x) as BatchValues));
     const size = `${features?.h.columns} ${z.columns}`;
     const fit = await fitLayer(
       {
@@ -173,7 +173,7 @@ class Sweep {
    * Prepares a value for the linears that read it. Several may read one value: the products of its columns are for all
    * of them.
    */
-  private async featuresOf(node: Node, values: BatchValues): Promise<Features> {
+  async #featuresOf(node: Node, values: BatchValues): Promise<Features> {
     const earlier = this.prepared.find((entry) => entry.node === node);
     if (earlier) return earlier.features;
     const features = await featuresOf(this.runs.matrixOf(values), this.runs);
@@ -182,14 +182,14 @@ class Sweep {
     return features;
   }
 
-  private twinOf(name: string): Node {
+  #twinOf(name: string): Node {
     const twin = this.twins.get(name);
     if (twin === undefined) throw new MbertError('INVALID_GRAPH', `${name}: the teacher has no such node`);
     return twin;
   }
 
   /** Gives a linear the weight W + change and the bias b + offset. */
-  private changeLinear(node: Call<'linear'>, change: Float64Array | undefined, offset: Float64Array | undefined): void {
+  #changeLinear(node: Call<'linear'>, change: Float64Array | undefined, offset: Float64Array | undefined): void {
     const linear = constantLinear(node);
     if (!linear || change === undefined) return;
     const { graph } = this;

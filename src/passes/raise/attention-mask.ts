@@ -1,6 +1,7 @@
 import type { Graph, Node } from '../../ir/graph.ts';
 import { scalarOf } from '../../ir/match.ts';
 import type { Pass } from '../../ir/pass.ts';
+import { sameShape } from '../../ir/shape.ts';
 import { scalarTensor } from '../../ir/tensor.ts';
 
 /** A choice between 0 and a number: the number where the condition holds, or, if negated, where it does not. */
@@ -17,9 +18,17 @@ function choiceOf(node: Node): Choice | null {
   const [x, y] = [scalarOf(a), scalarOf(b)];
   if (x === 0 && y !== null) return { condition, isNegated: true, number: y };
   if (y === 0 && x !== null) return { condition, isNegated: false, number: x };
-  // where(x is not 0, c, x): where c is not chosen, x is 0.
-  const isOwnTest = condition.op === 'cast' && condition.inputs[0] === b;
-  return x !== null && isOwnTest ? { condition, isNegated: false, number: x } : null;
+  return x !== null && isOwnTest(condition, b) ? { condition, isNegated: false, number: x } : null;
+}
+
+/** True where a value is tested for not being 0: where it is not chosen, it is 0. */
+function isOwnTest(condition: Node, value: Node): boolean {
+  const [test, tested] = [bare(condition), bare(value)];
+  return test.op === 'cast' && test.inputs[0] === tested && sameShape(condition.type.shape, value.type.shape);
+}
+
+function bare(node: Node): Node {
+  return node.op === 'reshape' ? (node.inputs[0] as Node) : node;
 }
 
 /** Takes a `not` off the condition: not(x) chooses as x does with the sides swapped. */

@@ -17,7 +17,11 @@ function withTransposedKeys(graph: Graph, node: Call<'matmul'>): Node | null {
   const upright = [...permutation.slice(0, -2), ...permutation.slice(-2).reverse()];
   const source = b.inputs[0] as Node;
   const isNone = upright.every((axis, i) => axis === i);
-  const keys = isNone ? source : graph.add('transpose', [source], { permutation: upright }, b.name);
+  // Keys that are read elsewhere, as by distances, may stand upright already.
+  const standing = [...source.users].find(
+    (user) => user.op === 'transpose' && user.attrs.permutation.join() === upright.join(),
+  );
+  const keys = isNone ? source : (standing ?? graph.add('transpose', [source], { permutation: upright }, b.name));
   return graph.add('matmul', [a, keys], { transposeB: true }, node.name);
 }
 

@@ -47,7 +47,7 @@ function mergedTranspose(graph: Graph, node: Call<'transpose'>): Node | null {
 
 /**
  * Drops reshapes that only put axes of size 1 in front, which broadcasting adds anyway: a + reshape(b, [1, n, m]) = a +
- * b.
+ * b. A norm's x - mean(x) reads one x, which stays.
  */
 function withoutLeadingOnes(graph: Graph, node: Call<'add' | 'sub' | 'mul'>): Node | null {
   const inputs = node.inputs.map((input, i) => {
@@ -56,7 +56,9 @@ function withoutLeadingOnes(graph: Graph, node: Call<'add' | 'sub' | 'mul'>): No
     const { shape } = input.type;
     const ones = shape.length - source.type.shape.length;
     const adds = ones > 0 && shape.slice(0, ones).every((dim) => dim === 1);
-    const fits = adds && sameShape(shape.slice(ones), source.type.shape) && other.type.shape.length >= shape.length;
+    const isCentred = other.op === 'mean' && other.inputs[0] === input;
+    const fits =
+      adds && !isCentred && sameShape(shape.slice(ones), source.type.shape) && other.type.shape.length >= shape.length;
     return fits ? source : input;
   });
   if (inputs.every((input, i) => input === node.inputs[i])) return null;
@@ -65,12 +67,20 @@ function withoutLeadingOnes(graph: Graph, node: Call<'add' | 'sub' | 'mul'>): No
   return joined && sameShape(joined, node.type.shape) ? graph.add(node.op, inputs, {}, node.name) : null;
 }
 
+/** A slice of everything, as of the first row of one. */
+function wholeSlice({ attrs, inputs, type }: Call<'slice'>): Node | null {
+  const [x] = inputs as readonly [Node];
+  return attrs.start === 0 && sameShape(x.type.shape, type.shape) ? x : null;
+}
+
 function simplified(graph: Graph, node: Node): Node | null {
   switch (node.op) {
     case 'reshape':
       return mergedReshape(graph, node);
     case 'transpose':
       return mergedTranspose(graph, node);
+    case 'slice':
+      return wholeSlice(node);
     case 'add':
     case 'sub':
     case 'mul':

@@ -6,11 +6,12 @@ import { raiseAttentionMask } from './attention-mask.ts';
 import { raiseDuplicates } from './duplicates.ts';
 import { raiseExpand } from './expand.ts';
 import { raiseGeluByErf, raiseGeluByTanh } from './gelu.ts';
-import { raiseLayerNorm } from './layer-norm.ts';
+import { raiseLayerNorm, raiseLayerNormWithoutBias } from './layer-norm.ts';
 import { raiseLayout } from './layout.ts';
 import { raiseLinear } from './linear.ts';
 import { raiseNeutral } from './neutral.ts';
 import { raiseNoNorm } from './no-norm.ts';
+import { raiseNormalize } from './normalize.ts';
 import { raiseReshape } from './reshape.ts';
 import { raiseScale } from './scale.ts';
 import { raiseSoftmax } from './softmax.ts';
@@ -30,10 +31,12 @@ export const raisePasses: readonly Pass[] = [
   raiseSoftmaxOffset,
   raiseScale,
   raiseLayout,
+  raiseNormalize,
   raiseReshape,
   raiseLinear,
   raiseSums,
   raiseLayerNorm,
+  raiseLayerNormWithoutBias,
   raiseNoNorm,
   raiseGeluByErf,
   raiseGeluByTanh,

@@ -79,11 +79,14 @@ function turnOnes(graph: Graph, node: Call): Node | null {
   return graph.add('reshape', [x], { shape: node.type.shape }, node.name);
 }
 
-/** Slices before a transpose: a part of a transpose is the transpose of a part. */
+/**
+ * Slices before a transpose: a part of a transpose is the transpose of a part. A transpose that is also read as a whole,
+ * as that of a rotated head is, stays.
+ */
 function sliceBeforeTurn(graph: Graph, node: Call): Node | null {
   if (node.op !== 'slice') return null;
   const [turned] = node.inputs as readonly [Node];
-  if (turned.op !== 'transpose') return null;
+  if (turned.op !== 'transpose' || [...turned.users].some((user) => user.op !== 'slice')) return null;
   const [x] = turned.inputs as readonly [Node];
   const axis = turned.attrs.permutation[axisOf(node.attrs.axis, turned.type.shape.length) as number] as number;
   const part = graph.add('slice', [x], { ...node.attrs, axis }, `${node.name}.part`);

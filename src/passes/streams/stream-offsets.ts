@@ -56,77 +56,77 @@ class Planner {
     const role = this.roles.get(node);
     if (role === undefined || role.result === 'fixed') return true;
     const x = node.inputs[0] as Node;
-    if (node.op === 'add') return this.visitSum(node);
+    if (node.op === 'add') return this.#visitSum(node);
     if (node.op === 'mul') {
       const [value, factor] = role.inputs[0] === 'absorbed' ? [x, node.inputs[1]] : [node.inputs[1], x];
       const offset = value && this.values.get(value);
-      if (offset && factor?.op === 'constant') this.set(node, timesFactor(offset, perChannel(factor.tensor)));
-    } else if (role.result === 'same') this.set(node, this.values.get(x) ?? null);
-    else if (canChoose(node)) this.set(node, this.wish(node));
+      if (offset && factor?.op === 'constant') this.#set(node, timesFactor(offset, perChannel(factor.tensor)));
+    } else if (role.result === 'same') this.#set(node, this.values.get(x) ?? null);
+    else if (canChoose(node)) this.#set(node, this.#wish(node));
     return true;
   }
 
-  private visitSum(node: Call<'add'>): boolean {
+  #visitSum(node: Call<'add'>): boolean {
     let offset: PerChannel | null = null;
     for (const input of node.inputs) offset = sum(offset, this.values.get(input) ?? null);
-    const wish = this.wish(node);
-    const side = node.inputs.find((input) => this.isAdjustable(input));
-    if (side === undefined || (wish === null && !this.mustBeBare(node))) {
-      this.set(node, offset);
-      return offset === null || !this.mustBeBare(node);
+    const wish = this.#wish(node);
+    const side = node.inputs.find((input) => this.#isAdjustable(input));
+    if (side === undefined || (wish === null && !this.#mustBeBare(node))) {
+      this.#set(node, offset);
+      return offset === null || !this.#mustBeBare(node);
     }
     const missing = difference(wish, offset);
     if (side.op === 'constant') {
       if (missing) this.constants.set(node, missing);
-    } else this.set(side, sum(this.values.get(side) ?? null, missing));
-    this.set(node, wish);
+    } else this.#set(side, sum(this.values.get(side) ?? null, missing));
+    this.#set(node, wish);
     return true;
   }
 
   /** The offset that would be best for a node, null for none. */
-  private wish(node: Node): PerChannel | null {
-    return this.mustBeBare(node) ? null : (this.centres.get(node) ?? null);
+  #wish(node: Node): PerChannel | null {
+    return this.#mustBeBare(node) ? null : (this.centres.get(node) ?? null);
   }
 
   /** Whether the constants of a sum's side can shift it, and nothing else reads that side. */
-  private isAdjustable(side: Node): boolean {
+  #isAdjustable(side: Node): boolean {
     if (side.op === 'constant') return true;
     const isFree = this.roles.get(side)?.result === 'free' && canChoose(side);
     return isFree && hasOneUse(this.graph, side) && !this.centres.has(side);
   }
 
   /** Whether a reader needs the node without an offset, or the node is an output that nobody restores. */
-  private mustBeBare(node: Node): boolean {
+  #mustBeBare(node: Node): boolean {
     const answer = this.#bare.get(node);
     if (answer !== undefined) return answer;
     const isExposed = this.graph.outputs.some((output) => output.node === node) && !this.restored.has(node);
-    const bare = isExposed || [...node.users].some((user) => this.needsBare(user, node));
+    const bare = isExposed || [...node.users].some((user) => this.#needsBare(user, node));
     this.#bare.set(node, bare);
     return bare;
   }
 
-  private needsBare(user: Node, node: Node): boolean {
+  #needsBare(user: Node, node: Node): boolean {
     const relation = this.roles.get(user)?.inputs[user.inputs.indexOf(node)] ?? 'fixed';
     const rule = streamRule(user);
     if (relation === 'fixed' || rule === 'fixed') return true;
-    if (user.op === 'mul') return !this.carriesOffset(user);
+    if (user.op === 'mul') return !this.#carriesOffset(user);
     if (rule !== 'moved') return false;
     // A shift pads with zeros, which an offset would change; parts of a concat have offsets of their own.
-    return user.op === 'shift' || user.op === 'concat' || this.mustBeBare(user);
+    return user.op === 'shift' || user.op === 'concat' || this.#mustBeBare(user);
   }
 
   /** Whether a product may carry an offset: k (x + e) = k x + k e, and the sums that it goes into can take up k e. */
-  private carriesOffset(product: Node): boolean {
+  #carriesOffset(product: Node): boolean {
     if (this.graph.outputs.some((output) => output.node === product)) return false;
     return [...product.users].every(
       (user) =>
         user.op === 'add' &&
         this.roles.get(user)?.result === 'same' &&
-        user.inputs.some((side) => side !== product && this.isAdjustable(side)),
+        user.inputs.some((side) => side !== product && this.#isAdjustable(side)),
     );
   }
 
-  private set(node: Node, offset: PerChannel | null): void {
+  #set(node: Node, offset: PerChannel | null): void {
     if (offset) this.values.set(node, offset);
   }
 }

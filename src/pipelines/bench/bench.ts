@@ -2,71 +2,86 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MbertError } from '../../errors.ts';
-import { readWhole } from '../../io/files.ts';
+import { tokenizerFilesAt } from '../../importers/tokenizer-files.ts';
 import { sizeOf } from '../../ir/shape.ts';
 import type { ModelOptions } from '../../options/model.ts';
 import { type Run, type RunOptions, startRun } from '../../options/run.ts';
 import { runtimeFor } from '../../runtimes/index.ts';
 import type { RuntimeSession } from '../../runtimes/runtime.ts';
-import { type BenchFeedOptions, type Feeds, feedsFor, type Loaded, shapesOf } from './feeds.ts';
+import { type BenchFeedOptions, type Feeds, feedsFor, shapesOf, type TimedModel } from './feeds.ts';
 import { peakMemoryOf } from './memory.ts';
 import { type BenchModel, openBenchModels } from './models.ts';
 import { type Profile, profileOf } from './profile.ts';
 import { reasonsFor } from './slower.ts';
 import { type Spread, spreadOf } from './spread.ts';
 
+/** Options of `bench`. */
 export interface BenchOptions extends Pick<ModelOptions, 'task'>, RunOptions {
   /** .onnx and .tflite files run as they are; other sources are written as both formats first. */
   readonly models: readonly string[];
-  /** What the others are compared with. Default: the first of `models`. */
+  /** Model that the others are compared with. Default: the first of `models`. */
   readonly against?: string | undefined;
-  /** Of files that leave it open. Default: that of a file that does not, else 128. */
+  /** Tokens in a sequence, for files that leave it open. Default: the length of a file that fixes it, else 128. */
   readonly sequenceLength?: number | undefined;
-  /** Default 1. */
+  /** Sequences in a run, for files that leave it open. Default 1. */
   readonly batch?: number | undefined;
-  /** How many runs of each model are timed. Default 30. */
+  /** Runs of each model that are timed. Default 30. */
   readonly runs?: number | undefined;
-  /** How many come before them. Default 3. */
+  /** Runs of each model before those. Default 3. */
   readonly warmup?: number | undefined;
-  /** ONNX Runtime only: LiteRT in WebAssembly has one. Default 1. */
+  /** Threads of ONNX Runtime; LiteRT in WebAssembly has one. Default 1. */
   readonly threads?: number | undefined;
-  /** A file of texts. Default: random tokens. */
+  /** A file of texts to run on. Default: random tokens. */
   readonly data?: string | undefined;
+  /** A vocab.txt in place of that of the first model that has one. */
   readonly vocab?: string | undefined;
+  /** Seed of the random tokens. Default 1. */
   readonly seed?: number | undefined;
-  /** Where the time goes inside, as far as the runtime tells. */
+  /** Measures where the time goes inside a run, in ONNX Runtime only. Default false. */
   readonly profile?: boolean | undefined;
-  /** Measures memory in a process for each model. Default true. */
+  /** Measures peak memory, in a process of its own for each model. Default true. */
   readonly memory?: boolean | undefined;
 }
 
+/** Measurements of one model. */
 export interface BenchRow {
   readonly model: string;
   readonly format: 'onnx' | 'tflite';
+  /** Name and version, as `onnxruntime 1.30.0`. */
   readonly runtime: string;
-  /** What it was fed with; the length varies where texts meet a file that takes any. */
+  /** Shape of its inputs; the length varies where texts meet a file that takes any length. */
   readonly shape: readonly (number | 'varies')[];
+  /** Size of the file, external data included. */
   readonly bytes: number;
-  /** Reading and preparing the file: the median of three. */
+  /** Time to read and prepare the file: the median of three. */
   readonly loadMs: number;
-  /** Resident memory that loading and one run take at most, over Node and the runtime; null where it was not measured. */
+  /**
+   * Resident memory that loading and one run take at most, over Node and the runtime; null where it was not measured.
+   */
   readonly peakMemoryBytes: number | null;
-  /** Of one run. Process CPU time is what one thread computes; wall time is what the user waits, and others disturb. */
+  /**
+   * Times of one run. CPU time of the process is what one thread computes; wall time is what the user waits, and other
+   * processes disturb it.
+   */
   readonly cpuMs: Spread;
   readonly wallMs: Spread;
   /** The first row's time over this one's: 2 is twice as fast. By CPU time with one thread, else by wall time. */
   readonly ratio: number;
-  /** Null where it was not asked for, or the runtime has none. */
+  /** Time by op and by node; null where it was not asked for, or the runtime has no profile. */
   readonly profile: Profile | null;
-  /** Why a file that stores less than floats is slower than floats in the same runtime; empty where it is not. */
+  /**
+   * Reasons why a file that stores less than floats is slower than floats in the same runtime; empty where it is not.
+   */
   readonly slower: readonly string[];
 }
 
+/** Result of `bench`. The model that others are compared with comes first. */
 export interface BenchResult {
   readonly processor: string;
   readonly threads: number;
   readonly runs: number;
   readonly warmup: number;
+  /** The time that ratios compare. */
   readonly measure: 'cpu' | 'wall';
   readonly rows: readonly BenchRow[];
   readonly warnings: readonly string[];
@@ -77,7 +92,10 @@ const WARMUP = 3;
 const LOADS = 3;
 const PROFILED_RUNS = 10;
 
-/** Times models beside each other on the same tokens. Throws what loading and running throw; nothing is left behind. */
+/**
+ * Times models in turns on the same tokens. Throws USAGE where there is no model, and what loading and running throw;
+ * no temporary file is left behind.
+ */
 export async function bench(options: BenchOptions): Promise<BenchResult> {
   const sources = options.against === undefined ? options.models : [options.against, ...options.models];
   if (sources.length === 0) throw new MbertError('USAGE', 'bench: there is no model to time');
@@ -89,9 +107,9 @@ export async function bench(options: BenchOptions): Promise<BenchResult> {
     for (const [i, source] of sources.entries()) {
       run.progress(`reading ${source}`);
       const { task, sequenceLength, batch } = options;
-      const wanted = { task, shape: { sequenceLength, batch } };
+      const sourceOptions = { task, shape: { sequenceLength, batch } };
       models.push(
-        ...(await openBenchModels(source, join(folder, `${i}`), wanted, (warning) => warnings.push(warning))),
+        ...(await openBenchModels(source, join(folder, `${i}`), sourceOptions, (warning) => warnings.push(warning))),
       );
     }
     return await benchModels(models, options, run, warnings);
@@ -105,12 +123,12 @@ async function benchModels(models: readonly BenchModel[], options: BenchOptions,
   const sessions: RuntimeSession[] = [];
   try {
     const loads = await loadAll(models, threads, sessions, run);
-    const loaded: Loaded[] = models.map((model, i) => ({ model, session: sessions[i] as RuntimeSession }));
+    const loaded: TimedModel[] = models.map((model, i) => ({ model, session: sessions[i] as RuntimeSession }));
     const feedOptions: BenchFeedOptions = {
       sequenceLength: options.sequenceLength,
       batch: options.batch,
       data: options.data,
-      vocabulary: options.vocab === undefined ? undefined : { what: options.vocab, bytes: readWhole(options.vocab) },
+      tokenizer: options.vocab === undefined ? undefined : tokenizerFilesAt(options.vocab),
       seed: options.seed ?? 1,
     };
     const shapes = shapesOf(loaded, feedOptions);
@@ -158,7 +176,10 @@ async function nameOf({ path }: BenchModel): Promise<string> {
   return `${runtime.name} ${await runtime.version()}`;
 }
 
-/** Loads in turns, as what comes first finds the disk cold; the last session of each stays, in `sessions`. */
+/**
+ * Loads each model several times, in turns, as the first load finds the disk cold, and returns the times in ms. The
+ * last session of each model is kept, in `sessions`.
+ */
 async function loadAll(
   models: readonly BenchModel[],
   threads: number,
@@ -170,7 +191,7 @@ async function loadAll(
     for (const [i, { path, name }] of models.entries()) {
       progress(`loading ${name}`);
       const runtime = runtimeFor(path);
-      // The runtime itself is loaded once, and is not the model's.
+      // Loading the runtime itself happens once and is not the model's time.
       await runtime.version();
       const start = performance.now();
       const session = await runtime.load(path, { threads });
@@ -187,9 +208,9 @@ interface Times {
   readonly wall: Spread;
 }
 
-/** One run of each model after the other, so that a machine that slows down slows all of them. */
+/** Runs the models in turns, so that a machine that slows down slows all of them. */
 async function runAll(
-  loaded: readonly Loaded[],
+  loaded: readonly TimedModel[],
   feeds: readonly (readonly Feeds[])[],
   warmup: number,
   { progress }: Run,
@@ -200,12 +221,12 @@ async function runAll(
   for (let round = 0; round < rounds; round++) {
     progress('running', round, rounds);
     for (let turn = 0; turn < loaded.length; turn++) {
-      // Who comes first changes from round to round: it finds what its neighbour left in the caches.
+      // The order rotates, as each model finds in the caches what the one before it left there.
       const i = (round + turn) % loaded.length;
       const feed = feeds[i]?.[round] as Feeds;
       const before = process.cpuUsage();
       const start = performance.now();
-      await (loaded[i] as Loaded).session.run(feed);
+      await (loaded[i] as TimedModel).session.run(feed);
       const elapsed = performance.now() - start;
       const { user, system } = process.cpuUsage(before);
       if (round < warmup) continue;
@@ -216,32 +237,35 @@ async function runAll(
   return loaded.map((_, i) => ({ cpu: spreadOf(cpu[i] as number[]), wall: spreadOf(wall[i] as number[]) }));
 }
 
-/** Ratios of unequal work say nothing of the models. */
-function unequalWork(loaded: readonly Loaded[], shapes: readonly (readonly number[])[]): string[] {
+/** Warns where models run inputs of different shapes: ratios of unequal work say nothing of the models. */
+function unequalWork(loaded: readonly TimedModel[], shapes: readonly (readonly number[])[]): string[] {
   const odd = shapes.findIndex((shape) => shape.join() !== shapes[0]?.join());
   if (odd < 0) return [];
   const told = (i: number) => `${loaded[i]?.model.name} runs [${shapes[i]?.join(', ')}]`;
   return [`${told(0)} and ${told(odd)}: their ratio is not one of equal work`];
 }
 
-/** Reasons where a smaller storage costs time, beyond the spread of the measurement, in the same runtime. */
+/**
+ * Explains why model `i` is slower than a float model of its format and shape, where smaller storage costs time beyond
+ * the spread of the measurement; empty elsewhere.
+ */
 async function slowerBecause(
   i: number,
-  loaded: readonly Loaded[],
+  loaded: readonly TimedModel[],
   times: readonly Times[],
   measure: 'cpu' | 'wall',
   shapes: readonly (readonly number[])[],
 ): Promise<string[]> {
-  const { model } = loaded[i] as Loaded;
+  const { model } = loaded[i] as TimedModel;
   const shape = shapes[i] as readonly number[];
   const float = loaded.findIndex(
     (other, n) =>
       other.model.format === model.format && other.model.storage === 'f32' && shapes[n]?.join() === shape.join(),
   );
   if (float < 0 || (model.storage !== 'integers' && model.storage !== 'f16')) return [];
-  const [own, others] = [times[i] as Times, times[float] as Times];
-  if (own[measure].low <= others[measure].median) return [];
-  const factor = own[measure].median / others[measure].median;
+  const [ownTimes, floatTimes] = [times[i] as Times, times[float] as Times];
+  if (ownTimes[measure].low <= floatTimes[measure].median) return [];
+  const factor = ownTimes[measure].median / floatTimes[measure].median;
   const what = model.storage === 'integers' ? 'integers are' : 'f16 is';
   const heading = `${what} ${factor.toFixed(2)} times slower than the floats of ${loaded[float]?.model.name}`;
   const reasons = await reasonsFor(model, sizeOf(shape));

@@ -1,39 +1,47 @@
 import { MbertError } from '../../errors.ts';
+import type { TokenizerFiles } from '../../formats/tokenizer-files.ts';
 import { tokenInput } from '../../ir/names.ts';
 import { sizeOf } from '../../ir/shape.ts';
 import { convertTensor, type Tensor, tensorOf } from '../../ir/tensor.ts';
+import { hasVocabulary, tokenizerOf, tokenizerOrError } from '../../opened/model-tokenizer.ts';
 import type { RuntimeSession, TensorInfo } from '../../runtimes/runtime.ts';
 import { feedsOf, type TokenRow } from '../../samples/feeds.ts';
 import { openSamples } from '../../samples/open-samples.ts';
 import { randomSequences } from '../../samples/token-sequences.ts';
-import { type NamedBytes, readWordPiece } from '../../samples/wordpiece.ts';
 import type { BenchModel } from './models.ts';
 
-/** Where token sequences come from. */
+/** Source of the token sequences that models are fed. */
 export interface BenchFeedOptions {
   readonly sequenceLength: number | undefined;
   readonly batch: number | undefined;
   /** Texts in place of random tokens. */
   readonly data: string | undefined;
-  readonly vocabulary: NamedBytes | undefined;
+  /** In place of the models' own. */
+  readonly tokenizer: TokenizerFiles | undefined;
   readonly seed: number;
 }
 
+/** Input tensors by name. */
 export type Feeds = ReadonlyMap<string, Tensor>;
 
 /** A loaded model that is to be timed. */
-export interface Loaded {
+export interface TimedModel {
   readonly model: BenchModel;
   readonly session: RuntimeSession;
 }
 
-/** The sentence length of BERT's own training, where no file says another one. */
+/** Length where no file says another one: that of sentences in BERT's own training. */
 const DEFAULT_LENGTH = 128;
-/** SWAG and RACE, the usual multiple-choice sets, have four. */
+/**
+ * Answers to a question where no file says another number: SWAG and RACE, the usual multiple-choice sets, have four.
+ */
 const CHOICES = 4;
 
-/** The shape of each model's inputs: the file's own sizes, and what the options say where it leaves them open. */
-export function shapesOf(loaded: readonly Loaded[], options: BenchFeedOptions): number[][] {
+/**
+ * The shape of each model's inputs: the file's own sizes, and what the options say where it leaves them open. Throws
+ * UNSUPPORTED for inputs that are no token sequences, USAGE for sizes that a file does not take.
+ */
+export function shapesOf(loaded: readonly TimedModel[], options: BenchFeedOptions): number[][] {
   // A file that takes any length runs at that of the one beside it.
   const fixed = loaded.map(({ session }) => session.inputs[0]?.shape.at(-1)).find((dim) => typeof dim === 'number');
   return loaded.map(({ model, session }) => {
@@ -45,11 +53,11 @@ export function shapesOf(loaded: readonly Loaded[], options: BenchFeedOptions): 
     }
     return first.shape.map((dim, axis) => {
       const isLength = axis === first.shape.length - 1;
-      const wanted = isLength ? options.sequenceLength : axis === 0 ? options.batch : undefined;
+      const requested = isLength ? options.sequenceLength : axis === 0 ? options.batch : undefined;
       if (typeof dim === 'number' && dim > 0)
-        return checkFixed(model, isLength ? 'sequence-length' : 'batch', dim, wanted);
-      if (!isLength) return wanted ?? (axis === 0 ? 1 : CHOICES);
-      const length = wanted ?? (fixed as number | undefined) ?? Math.min(DEFAULT_LENGTH, model.maxPositions);
+        return checkFixed(model, isLength ? 'sequence-length' : 'batch', dim, requested);
+      if (!isLength) return requested ?? (axis === 0 ? 1 : CHOICES);
+      const length = requested ?? (fixed as number | undefined) ?? Math.min(DEFAULT_LENGTH, model.maxPositions);
       if (length <= model.maxPositions) return length;
       throw new MbertError('USAGE', `--sequence-length: ${length} is over the ${model.maxPositions} of ${model.name}`);
     });
@@ -62,16 +70,16 @@ function isAlike(a: TensorInfo['shape'], b: TensorInfo['shape']): boolean {
   );
 }
 
-function checkFixed(model: BenchModel, flag: string, dim: number, wanted: number | undefined): number {
-  if (wanted === undefined || wanted === dim) return dim;
+function checkFixed(model: BenchModel, flag: string, dim: number, requested: number | undefined): number {
+  if (requested === undefined || requested === dim) return dim;
   throw new MbertError('USAGE', `--${flag}: ${model.name} is fixed to ${dim}`, {
     hint: 'leave the option out, or write the file once more with another size',
   });
 }
 
-/** What each model reads in each round: the same tokens for all of them, as far as they fit. */
+/** The inputs of each model in each round: the same tokens for all models, as far as they fit. */
 export function feedsFor(
-  loaded: readonly Loaded[],
+  loaded: readonly TimedModel[],
   shapes: readonly (readonly number[])[],
   rounds: number,
   options: BenchFeedOptions,
@@ -79,19 +87,23 @@ export function feedsFor(
   const texts = options.data === undefined ? undefined : readTexts(options.data, loaded, shapes, options);
   const vocabSize = Math.min(...loaded.map(({ model }) => model.vocabRows));
   const tokenTypes = Math.min(...loaded.map(({ model }) => model.tokenTypes));
+  const pad = padOf(loaded);
   const feeds = loaded.map(({ session }, n) =>
     Array.from({ length: rounds }, (_, round) => {
       const shape = shapes[n] as readonly number[];
       const all = texts
         ? texts.feeds(shape, typeof session.inputs[0]?.shape.at(-1) === 'number', round)
-        : randomSequences({ shape, seed: options.seed + round, vocabSize, tokenTypes });
+        : randomSequences({ shape, seed: options.seed + round, vocabSize, tokenTypes, pad });
       return new Map(session.inputs.map((input) => [input.name, feedOf(input, all)]));
     }),
   );
   return { feeds, warnings: texts?.warnings ?? [] };
 }
 
-/** Under the name and in the type that the file asks for: google-research says input_mask and segment_ids. */
+/**
+ * The tensor for an input, found by the name that the file has for it and converted to its dtype: google-research says
+ * input_mask and segment_ids.
+ */
 function feedOf({ name, dtype }: TensorInfo, all: Feeds): Tensor {
   const ids = all.get('input_ids') as Tensor;
   return convertTensor(
@@ -109,21 +121,26 @@ function positionsLike(shape: readonly number[]): Tensor {
   );
 }
 
-/** More texts than this only repeat what the first ones say of speed. */
+/** Gives the id of padding; a file without a config beside it does not say which, another one may. */
+function padOf(loaded: readonly TimedModel[]): number {
+  return Math.max(...loaded.map(({ model }) => model.pad));
+}
+
+/** Most texts that are read: more only repeat what the first ones say of speed. */
 const MAX_TEXTS = 1024;
 
 function readTexts(
   path: string,
-  loaded: readonly Loaded[],
+  loaded: readonly TimedModel[],
   shapes: readonly (readonly number[])[],
-  { vocabulary, sequenceLength }: BenchFeedOptions,
+  { tokenizer: given, sequenceLength }: BenchFeedOptions,
 ) {
-  const owner = loaded.find(({ model }) => model.vocabulary !== undefined)?.model;
-  const words = vocabulary ?? (owner?.vocabulary && { what: 'vocab.txt', bytes: owner.vocabulary });
-  const settings = new TextEncoder().encode(JSON.stringify({ do_lower_case: owner?.lowerCase ?? true }));
-  const tokenizer = words && readWordPiece(words, { what: 'tokenizer_config.json', bytes: settings });
+  const owner = loaded.find(({ model }) => hasVocabulary(model.tokenizer))?.model;
+  const tokenizer = tokenizerOrError(tokenizerOf(owner ?? { tokenizer: {} }, given));
+  const pad = (tokenizer instanceof MbertError ? undefined : tokenizer?.pad) ?? padOf(loaded);
   const file = openSamples(path, {
     tokenizer,
+    pad,
     maxLength: Math.min(...shapes.map((shape) => shape.at(-1) as number)),
     vocabRows: Math.min(...loaded.map(({ model }) => model.vocabRows)),
     tokenTypes: Math.min(...loaded.map(({ model }) => model.tokenTypes)),
@@ -132,13 +149,13 @@ function readTexts(
   const rows = samples.map(({ row }) => row);
   return {
     warnings: [...file.warnings, ...warnings],
-    /** Texts in order, round after round. A file that takes any length gets the texts as long as they are. */
+    /** Gives texts in order, round after round. A file that takes any length gets the texts as long as they are. */
     feeds(shape: readonly number[], isFixed: boolean, round: number): Feeds {
       const count = sizeOf(shape.slice(0, -1));
       const taken = Array.from({ length: count }, (_, i) => rows[(round * count + i) % rows.length] as TokenRow);
       const longest = Math.max(...taken.map(({ inputIds }) => inputIds.length));
       const length = isFixed || sequenceLength !== undefined ? (shape.at(-1) as number) : longest;
-      return feedsOf(taken, { dtype: 'i32', shape: [...shape.slice(0, -1), length], pad: tokenizer?.pad ?? 0 });
+      return feedsOf(taken, { dtype: 'i32', shape: [...shape.slice(0, -1), length], pad });
     },
   };
 }

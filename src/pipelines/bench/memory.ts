@@ -2,12 +2,12 @@ import { spawn } from 'node:child_process';
 import { MbertError } from '../../errors.ts';
 import type { Feeds } from './feeds.ts';
 
-/** The library as it is published; the same two folders up from the source and from what is built of it. */
+/** The built library; the path is the same from the source file and from its build. */
 const LIBRARY = new URL('../../../dist/index.js', import.meta.url);
 
 /**
- * Memory that a process has given back to its allocator is not measured again, so each model gets a process of its own:
- * it imports the runtime, takes that for zero, loads the model, runs it and says how much it took at most.
+ * Script of the process that measures one model, as memory that a process has given back to its allocator is not
+ * counted again. It imports the runtime, takes that for zero, loads the model, runs it and prints the peak.
  */
 const CHILD = `
 import { existsSync, readFileSync } from 'node:fs';
@@ -31,7 +31,7 @@ await session.close();
 process.stdout.write(JSON.stringify({ before, peak }));
 `;
 
-/** What loading and one run of a model take at most, over Node with the runtime, in bytes of resident memory. */
+/** Peak of resident memory while a model is loaded and run once, in bytes above Node with the runtime. */
 export async function peakMemoryOf(path: string, feeds: Feeds, threads: number): Promise<number> {
   const inputs = [...feeds].map(([name, { dtype, shape, bytes }]) => {
     return { name, dtype, shape, base64: Buffer.from(bytes()).toString('base64') };

@@ -1,4 +1,5 @@
 import { MbertError } from '../../errors.ts';
+import type { TokenizerFiles } from '../../formats/tokenizer-files.ts';
 import { listFolder, openFile } from '../../io/files.ts';
 import type { Graph } from '../../ir/graph.ts';
 import { openOnnx } from '../../lint/onnx/model.ts';
@@ -15,50 +16,60 @@ import { writePlans } from '../write/plans.ts';
 import { prepare } from '../write/prepare.ts';
 import { type WrittenFile, writeModel } from '../write/write-model.ts';
 
-/** A file that a runtime takes, and what mbert read in it. */
+/** A file that a runtime takes, with what mbert read in it. */
 export interface BenchModel {
-  /** What reports call it: its path, or that of the source and what it was written as. */
+  /** Name in reports: its path, or the path of the source and the format that it was written as. */
   readonly name: string;
   readonly path: string;
   readonly format: Target;
-  /** With its external data. */
+  /** Size of the file, external data included. */
   readonly bytes: number;
-  /** How its weights are stored; undefined where mbert cannot read the graph. */
+  /** Storage of its weights; undefined where mbert cannot read the graph. */
   readonly storage: 'f32' | 'f16' | 'integers' | undefined;
   readonly maxPositions: number;
   readonly vocabRows: number;
   readonly tokenTypes: number;
-  readonly vocabulary: Uint8Array | undefined;
-  readonly lowerCase: boolean;
+  readonly tokenizer: TokenizerFiles;
+  /** Id of padding. */
+  readonly pad: number;
 }
 
-/** Every real vocabulary has as many; LiteRT does not check ids, so that larger ones need the size of the table. */
+/**
+ * Number of ids that every real vocabulary has. LiteRT does not check ids, so larger ones are used only where the size
+ * of the table is known.
+ */
 const SMALLEST_VOCABULARY = 100;
 
-/** What to make of sources that no runtime takes as they are. */
-export interface Wanted {
+/** Options for building sources that no runtime takes as they are. */
+export interface SourceOptions {
   readonly task: Task | undefined;
   readonly shape: ShapeOptions;
 }
 
-/** Opens what a runtime takes as it is; anything else is written as both formats into `folder`, default passes applied. */
+/**
+ * Opens a file that a runtime takes as it is; any other source is first written as both formats into `folder`, with
+ * default passes.
+ */
 export async function openBenchModels(
   source: string,
   folder: string,
-  wanted: Wanted,
+  options: SourceOptions,
   warn: (warning: string) => void,
 ): Promise<BenchModel[]> {
   const format = formatOf(source);
   if (format !== undefined) return [await describe(source, source, format, warn)];
   const models: BenchModel[] = [];
-  for (const { target, files } of await written(source, folder, wanted, warn)) {
+  for (const { target, files } of await writeBoth(source, folder, options, warn)) {
     const { path } = files[0] as { readonly path: string };
     models.push(await describe(path, `${source} as ${target}`, target, warn));
   }
   return models;
 }
 
-/** A folder with a model in it, or a file by another name, is a source that is written once more. */
+/**
+ * The format of a file that is run as it is; undefined for a folder, or a file by another name, which is written once
+ * more.
+ */
 function formatOf(path: string): Target | undefined {
   if (listFolder(path).isFolder) return undefined;
   if (path.endsWith('.onnx')) return 'onnx';
@@ -66,10 +77,10 @@ function formatOf(path: string): Target | undefined {
 }
 
 /** Writes a source as both formats, as `convert` does by default. */
-async function written(
+async function writeBoth(
   source: string,
   folder: string,
-  { task, shape }: Wanted,
+  { task, shape }: SourceOptions,
   warn: (warning: string) => void,
 ): Promise<WrittenFile[]> {
   const [run, passes, writing] = [startRun({}), passChoice({}), writingOf({}, folder, undefined)];
@@ -78,7 +89,7 @@ async function written(
     try {
       const files: WrittenFile[] = [];
       for (const plan of writePlans(folder)) {
-        const prepared = await prepare(model, plan.target, { shape, passes, softmax: writing.softmax, run });
+        const prepared = await prepare(model, plan.target, { shape, passes, writing, run });
         files.push(await writeModel(model, prepared, { plan, writing, properties: {}, run }));
       }
       for (const warning of model.warnings) warn(warning);
@@ -119,21 +130,22 @@ async function describe(
       maxPositions: model.maxPositions,
       vocabRows: rows > 1 ? rows : SMALLEST_VOCABULARY,
       tokenTypes: tableRows(graph, 'token_type_ids'),
-      vocabulary: model.vocabulary,
-      lowerCase: model.lowerCase,
+      tokenizer: model.tokenizer,
+      pad: model.pad,
     };
   } finally {
     model.close();
   }
 }
 
+/** Assumptions about a file that mbert cannot read. */
 const UNREAD = {
   storage: undefined,
   maxPositions: Number.MAX_SAFE_INTEGER,
   vocabRows: SMALLEST_VOCABULARY,
   tokenTypes: 1,
-  vocabulary: undefined,
-  lowerCase: true,
+  tokenizer: {},
+  pad: 0,
 } as const;
 
 function storageOf(graph: Graph): 'f32' | 'f16' | 'integers' {
@@ -142,7 +154,7 @@ function storageOf(graph: Graph): 'f32' | 'f16' | 'integers' {
   return nodes.some(({ op, type }) => op === 'constant' && type.dtype === 'f16') ? 'f16' : 'f32';
 }
 
-/** With the files beside it that hold its weights. */
+/** The size of a file and of the files beside it that hold its weights. */
 function bytesOf(path: string, format: Target): number {
   const file = format === 'onnx' ? openOnnx(path) : openFile(path);
   file.close();

@@ -7,12 +7,13 @@ import { onnxruntime } from '../../runtimes/onnxruntime.ts';
 import type { Feeds } from './feeds.ts';
 import { spreadOf } from './spread.ts';
 
-/** Where the time of a run goes, as ONNX Runtime measures it inside. */
+/** Time inside a run, as ONNX Runtime measures it. */
 export interface Profile {
-  /** Of one run, all kernels together. */
+  /** Time of all kernels in one run. */
   readonly kernelMs: number;
-  /** Most expensive first. */
+  /** Time by op, the most expensive first. */
   readonly ops: readonly { readonly op: string; readonly count: number; readonly ms: number; readonly share: number }[];
+  /** The most expensive nodes. */
   readonly nodes: readonly {
     readonly name: string;
     readonly op: string;
@@ -23,7 +24,7 @@ export interface Profile {
 
 const TOP_NODES = 10;
 
-/** Runs a model in a session of its own, which measuring slows down by some percent. */
+/** Profiles a model in a session of its own, as profiling slows it down by some percent. */
 export async function profileOf(path: string, feeds: readonly Feeds[], threads: number): Promise<Profile> {
   const folder = mkdtempSync(join(tmpdir(), 'mbert-profile-'));
   try {
@@ -38,7 +39,7 @@ export async function profileOf(path: string, feeds: readonly Feeds[], threads: 
   }
 }
 
-/** Each kernel of each run is one event of category Node, timed in µs. */
+/** Sums up ONNX Runtime's events: each kernel of each run is one event of category Node, timed in µs. */
 function summarize(json: string, runs: number): Profile {
   const events = parseJson(json, 'profile');
   const times = new Map<string, { readonly op: string; readonly us: number[] }>();

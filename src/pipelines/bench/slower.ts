@@ -7,11 +7,14 @@ import type { RuleFinding } from '../../lint/rule.ts';
 import { onnxruntime } from '../../runtimes/onnxruntime.ts';
 import type { BenchModel } from './models.ts';
 
-/** Below this many tokens a run is overhead more than arithmetic. */
+/** Tokens of a run below which it is overhead more than arithmetic. */
 const FEW_TOKENS = 16;
 const MAX_FINDINGS = 3;
 
-/** Why a file of integers may run no faster than floats: what its runtime made of it, what rules say, what the machine lacks. */
+/**
+ * Reasons why a file of integers or f16 may run no faster than floats: in the graph that its runtime made of it, in
+ * what lint rules find, and in what the machine lacks.
+ */
 export async function reasonsFor(model: BenchModel, tokens: number): Promise<string[]> {
   const reasons = model.format === 'onnx' ? await fromOptimized(model.path) : [];
   if (model.storage === 'f16' && model.format === 'tflite') {
@@ -27,7 +30,7 @@ export async function reasonsFor(model: BenchModel, tokens: number): Promise<str
   return reasons;
 }
 
-/** Counts what is left in the graph that ONNX Runtime runs in the end. */
+/** Reasons that show in the optimized graph, which ONNX Runtime runs in the end. */
 async function fromOptimized(path: string): Promise<string[]> {
   const folder = mkdtempSync(join(tmpdir(), 'mbert-bench-'));
   try {
@@ -67,7 +70,7 @@ function isDequantized(op: string | undefined): boolean {
   return op === 'DequantizeLinear';
 }
 
-/** What other rules find may be wrong, but costs no time. */
+/** Rules whose findings cost time; what others find may be wrong but costs none. */
 const SPEED_RULES: ReadonlySet<string> = new Set([
   'unfused-inputs',
   'unfused-weights',
@@ -92,7 +95,7 @@ function fromRules(all: readonly RuleFinding[]): string[] {
 
 const CPU_INFO = '/proc/cpuinfo';
 
-/** Known on Linux only: elsewhere nothing is said. */
+/** True where the processor is known to lack VNNI; only Linux tells. */
 function lacksVnni(): boolean {
   if (process.arch !== 'x64' || !existsSync(CPU_INFO)) return false;
   const flags = /^flags\s*:(.*)$/m.exec(readFileSync(CPU_INFO, 'utf8'))?.[1];

@@ -1,4 +1,4 @@
-/** Of many measurements: the middle one, and where all but a tenth at either end lie. */
+/** Spread of many measurements: the median, and bounds between which all but a tenth at either end lie. */
 export interface Spread {
   readonly median: number;
   readonly low: number;

@@ -14,13 +14,17 @@ import type { SpeedResult } from '../evaluate/compare-speed.ts';
 import { changeFunction, fitProperties } from '../fit/change-function.ts';
 import type { ChangedModel, FitReport } from '../fit/types.ts';
 import { type WrittenResult, writtenResult } from '../fit/written-result.ts';
+import { allOrNothing } from '../write/all-or-nothing.ts';
 import { bytesOf, exportGraph } from '../write/export-graph.ts';
+import { addProbabilities, logitsWarnings } from '../write/outputs.ts';
 import { targetOf, type WritePlan, writePlans } from '../write/plans.ts';
-import { addSoftmax, prepare } from '../write/prepare.ts';
+import { prepare } from '../write/prepare.ts';
 import { twinShape } from '../write/twin.ts';
+import { vocabularyWarnings } from '../write/vocabulary.ts';
 import { type WrittenFile, writeModel } from '../write/write-model.ts';
 import type { WrittenVerification } from './verify-written.ts';
 
+/** Options of `convert`. */
 export interface ConvertOptions
   extends ModelOptions,
     ShapeOptions,
@@ -33,30 +37,35 @@ export interface ConvertOptions
   readonly source: string;
   /** A .tflite or .onnx file, or a folder that gets one of each. */
   readonly output: string;
-  /** Runs source and result and compares them. */
+  /** Runs the source and each written file and compares their outputs. Default false. */
   readonly verify?: boolean | undefined;
-  /** Hears what passes that change the function cost, before anything is written. */
+  /** Called with what passes that change the function cost, before anything is written. */
   readonly changed?: ((report: FitReport) => void) | undefined;
 }
 
 /** One written model. */
 export interface ConvertedFile extends WrittenFile {
+  /** Comparison with the source, where it was asked for. */
   readonly verify?: WrittenVerification;
-  /** Where passes have changed the function: the file beside one of the original, as `--verify` measures it. */
+  /** Speed beside a file of the original model, where passes have changed the function and `verify` was asked for. */
   readonly speed?: SpeedResult;
 }
 
+/** Result of `convert`. */
 export type ConvertResult = WrittenResult<ConvertedFile>;
 
-/** How each of the files is made. */
-interface Making {
+/** Settings that all files of a call share. */
+interface FileSettings {
   readonly shape: ShapeOptions;
   readonly passes: PassChoice;
   readonly writing: Writing;
   readonly run: Run;
 }
 
-/** Converts a source to TFLite, ONNX or both. Throws MbertError; a failure leaves no file behind. */
+/**
+ * Converts a source to TFLite, ONNX or both. Throws MbertError: USAGE for options that do not fit, what the importers
+ * throw, UNSUPPORTED for what a format cannot hold. A failure leaves no file behind.
+ */
 export async function convert(options: ConvertOptions): Promise<ConvertResult> {
   const writing = writingOf(options, options.output, targetOf(options.output));
   const passes = passChoice(options);
@@ -71,26 +80,32 @@ export async function convert(options: ConvertOptions): Promise<ConvertResult> {
   });
   try {
     const { sequenceLength, batch, choices } = options;
-    const making: Making = { shape: { sequenceLength, batch, choices }, passes, writing, run };
+    const settings: FileSettings = { shape: { sequenceLength, batch, choices }, passes, writing, run };
     const targets = plans.map(({ target }) => target);
-    const { vocabulary } = writing;
-    const changed = await changeFunction(original, { passes, targets, evidence: options, vocabulary, run });
+    const { tokenizer } = writing;
+    const warnings = vocabularyWarnings(original, tokenizer, targets);
+    const changed = await changeFunction(original, { passes, targets, evidence: options, tokenizer, run });
     if (changed.fit) options.changed?.(changed.fit);
-    const results: ConvertedFile[] = [];
     const grown: string[] = [];
-    for (const plan of plans) {
-      const warn = (warning: string) => grown.push(warning);
-      const written = await write(changed, plan, { ...making, run: runFor(plan.target, targets, run), warn });
-      results.push(options.verify ? { ...written, ...(await check(original, changed, plan, making)) } : written);
-    }
-    const result = writtenResult(options.source, changed, results, run);
+    const warn = (warning: string) => grown.push(warning);
+    const results = await allOrNothing(plans, async () => {
+      const files: ConvertedFile[] = [];
+      for (const plan of plans) {
+        const fileRun = runFor(plan.target, targets, run);
+        const written = await write(changed, plan, { ...settings, run: fileRun, warn });
+        files.push(options.verify ? { ...written, ...(await check(original, changed, plan, settings)) } : written);
+      }
+      return files;
+    });
+    const told = [...warnings, ...logitsWarnings(changed.model, targets, writing)];
+    const result = writtenResult(options.source, changed, results, { run, warnings: told });
     return { ...result, warnings: [...result.warnings, ...grown] };
   } finally {
     original.close();
   }
 }
 
-/** Refuses evidence that no pass asks for. */
+/** Throws USAGE for texts and limits that no pass asks for. */
 function refuseWithoutChange({ changing }: PassChoice, { calibrate, data, maxDrop }: EvidenceOptions): void {
   if (changing.length > 0) return;
   for (const [flag, given] of [
@@ -105,10 +120,9 @@ function refuseWithoutChange({ changing }: PassChoice, { calibrate, data, maxDro
 async function write(
   { model, fit }: ChangedModel,
   plan: WritePlan,
-  { shape, passes, writing, run, warn }: Making & { readonly warn: (warning: string) => void },
+  { shape, passes, writing, run, warn }: FileSettings & { readonly warn: (warning: string) => void },
 ): Promise<ConvertedFile> {
-  const { softmax } = writing;
-  const prepared = await prepare(model, plan.target, { shape, passes, softmax, run });
+  const prepared = await prepare(model, plan.target, { shape, passes, writing, run });
   const warning = growth(model, prepared.graph, plan);
   if (warning !== undefined) warn(warning);
   return writeModel(model, prepared, { plan, writing, properties: fitProperties(fit), run });
@@ -117,7 +131,7 @@ async function write(
 /** How much larger weights may become before that is said. */
 const MAX_GROWTH = 1.5;
 
-/** Says how large weights have become that the source stores as integers and the file as floats. */
+/** Words how large weights have become that the source stores as integers and the file as floats. */
 function growth({ integerBytes }: OpenedModel, graph: Graph, { target, path }: WritePlan): string | undefined {
   const bytes = constantBytes(graph);
   if (integerBytes === undefined || bytes <= MAX_GROWTH * integerBytes) return undefined;
@@ -129,58 +143,64 @@ function sizeText(bytes: number): string {
   return bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
 }
 
-/** Compares a written file with its source; where its function was changed, it is timed beside the original as well. */
-async function check(original: OpenedModel, { model, fit }: ChangedModel, plan: WritePlan, making: Making) {
-  const verify = await verifyWritten(model, plan, making);
-  return fit ? { verify, speed: await measureSpeed(original, model, plan, making) } : { verify };
+/** Compares a written file with its source; where its function was changed, times it beside the original as well. */
+async function check(original: OpenedModel, { model, fit }: ChangedModel, plan: WritePlan, settings: FileSettings) {
+  const verify = await verifyWritten(model, plan, settings);
+  return fit ? { verify, speed: await measureSpeed(original, model, plan, settings) } : { verify };
 }
 
-async function verifyWritten(model: OpenedModel, plan: WritePlan, making: Making): Promise<WrittenVerification> {
-  const { writing, run } = making;
+async function verifyWritten(
+  model: OpenedModel,
+  plan: WritePlan,
+  settings: FileSettings,
+): Promise<WrittenVerification> {
+  const { writing, run } = settings;
   run.progress('verifying');
   const reference = model.reference();
   const isSoftened = writing.softmax && plan.target === 'tflite';
-  if (isSoftened) addSoftmax(reference, model.task);
+  if (isSoftened) addProbabilities(reference, model);
   const { verifyFile } = await import('./verify-written.ts');
   return verifyFile({
     source: isSoftened ? undefined : model.runnable,
     reference,
     against: model.applied === undefined ? 'source' : 'fitted graph',
-    written: await runnableFile(model, plan, making),
+    written: await runnableFile(model, plan, settings),
     name: plan.path,
     dtype: writing.dtype,
     maxPositions: model.maxPositions,
+    pad: model.pad,
   });
 }
 
-/** The written file beside one of the original that differs in the changed function only. */
-async function measureSpeed(original: OpenedModel, model: OpenedModel, plan: WritePlan, making: Making) {
-  making.run.progress('timing');
+/**
+ * Times the written file beside one of the original model that was written without the passes that change the function.
+ */
+async function measureSpeed(original: OpenedModel, model: OpenedModel, plan: WritePlan, settings: FileSettings) {
+  settings.run.progress('timing');
   const without = changingPasses.map(({ name }) => `-${name}`).join();
-  const shape = twinOf(model, plan, making) ?? making.shape;
-  const before = await writeInMemory(original, plan, { ...making, shape, passes: making.passes.behind(without) });
-  const after = await runnableFile(model, plan, making);
+  const shape = twinOf(model, plan, settings) ?? settings.shape;
+  const before = await writeInMemory(original, plan, { ...settings, shape, passes: settings.passes.behind(without) });
+  const after = await runnableFile(model, plan, settings);
   const { compareSpeed } = await import('../evaluate/compare-speed.ts');
   return compareSpeed(before, after, { reference: original.reference(), maxPositions: original.maxPositions });
 }
 
-/** The written file, or the bytes of its twin where no runtime here takes the file. */
-async function runnableFile(model: OpenedModel, plan: WritePlan, making: Making): Promise<string | Uint8Array> {
-  const shape = twinOf(model, plan, making);
-  return shape === undefined ? plan.path : writeInMemory(model, plan, { ...making, shape });
+/** The path of the written file, or the bytes of its twin (see `twinShape`) where no runtime here takes the file. */
+async function runnableFile(model: OpenedModel, plan: WritePlan, settings: FileSettings): Promise<string | Uint8Array> {
+  const shape = twinOf(model, plan, settings);
+  return shape === undefined ? plan.path : writeInMemory(model, plan, { ...settings, shape });
 }
 
-function twinOf(model: OpenedModel, { target }: WritePlan, { shape }: Making): ShapeOptions | undefined {
+function twinOf(model: OpenedModel, { target }: WritePlan, { shape }: FileSettings): ShapeOptions | undefined {
   return twinShape(model.build(target, shape), target, model);
 }
 
 async function writeInMemory(
   model: OpenedModel,
   { target, path }: WritePlan,
-  { shape, passes, writing, run }: Making,
+  { shape, passes, writing, run }: FileSettings,
 ): Promise<Uint8Array> {
-  const { softmax } = writing;
-  const { graph } = await prepare(model, target, { shape, passes, softmax, run: unobserved(run) });
+  const { graph } = await prepare(model, target, { shape, passes, writing, run: unobserved(run) });
   const inOneFile = { ...writing, externalData: false };
   return bytesOf(exportGraph(model, graph, { target, name: basename(path), writing: inOneFile }));
 }

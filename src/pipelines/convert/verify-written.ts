@@ -1,57 +1,67 @@
 import type { Graph } from '../../ir/graph.ts';
 import { tokenInput } from '../../ir/names.ts';
-import { joinF32, readF32, type Tensor } from '../../ir/tensor.ts';
+import { joinF32, type Tensor } from '../../ir/tensor.ts';
 import { argmaxAgreement, maxAbsError, sqnr } from '../../metrics/metrics.ts';
 import { loadSource } from '../../opened/load-source.ts';
 import { tableRows } from '../../opened/token-tables.ts';
 import { runtimeFor } from '../../runtimes/index.ts';
 import type { RuntimeSession } from '../../runtimes/runtime.ts';
 import { randomSequences } from '../../samples/token-sequences.ts';
+import { allRows, type Rows, tokenOutputs, validRows } from './valid-rows.ts';
 
 export interface VerifyOptions {
   /** The source's graph with no pass applied; batch and sequence symbolic, so that it takes what the file takes. */
   readonly reference: Graph;
-  /** The source itself, where a runtime takes it: it is then the reference, not what mbert read in it. */
+  /**
+   * Path of the source, where a runtime takes it: the file itself is then the reference, not the graph that mbert read
+   * in it.
+   */
   readonly source?: string | undefined;
-  /** What `reference` is: a model that was fitted to text computes something else than its source. */
+  /** Kind of `reference`: a model that was fitted to text computes something else than its source. */
   readonly against: WrittenVerification['against'];
-  /** The written file, or the bytes of its fixed-length twin. */
+  /** Path of the written file, or the bytes of its twin of fixed shapes. */
   readonly written: string | Uint8Array;
   readonly name: string;
   readonly dtype: 'f32' | 'f16';
   readonly maxPositions: number;
+  /** Id of padding. */
+  readonly pad: number;
 }
 
+/** Comparison of a written file's outputs with those of its source. */
 export interface WrittenVerification {
-  /** Every output is within its limit. */
+  /** True where every output is within its limit. */
   readonly ok: boolean;
-  /** What the file was compared with. */
+  /** Model that the file was compared with. */
   readonly against: 'source' | 'fitted graph';
+  /** Runtime of the written file, as `onnxruntime 1.30.0`. */
   readonly runtime: string;
   readonly sequences: number;
   readonly outputs: readonly OutputComparison[];
 }
 
+/** One output of the written file beside the reference, over all sequences. */
 export interface OutputComparison {
   readonly name: string;
   readonly maxAbsError: number;
-  /** What maxAbsError may be. */
+  /** Largest maxAbsError that is allowed. */
   readonly limit: number;
-  /** 10·log10(Σref²/Σerr²), infinite where both are equal. */
+  /** Signal to quantization noise in dB, 10·log10(Σ reference² / Σ error²); infinite where both are equal. */
   readonly sqnrDb: number;
-  /** The share of rows (last axis) whose largest value is at the same place; 1 is all. Undefined where rows have one value. */
+  /** Share of rows (last axis) whose largest value is at the same place, 0 … 1; undefined where rows have one value. */
   readonly agreement: number | undefined;
 }
 
-const SEQUENCES = 16;
+const LEAST_SEQUENCES = 16;
 const SEED = 1;
-/** Dynamic files are run at lengths up to this: short enough to be quick, longer than any kernel's block. */
+/** Longest sequence for files of dynamic length: short enough to be quick, longer than any kernel's block. */
 const MAX_DYNAMIC_LENGTH = 128;
 const DYNAMIC_CHOICES = 2;
 
 /**
- * f32: rounding of folded weights, relative to the output's largest value, and an absolute floor. f16 weights carry 11
- * bits. Of a source that is quantized itself, two runtimes round halves differently, a step of 8 bits at a time.
+ * Largest errors allowed: relative to the output's largest value, with an absolute floor. `f32`: rounding of folded
+ * weights. `f16`: weights carry 11 bits. `quantized`: of a source that is quantized itself, two runtimes round halves
+ * differently, a step of 8 bits at a time.
  */
 const LIMITS = {
   f32: { absolute: 1e-4, relative: 5e-5 },
@@ -59,7 +69,10 @@ const LIMITS = {
   quantized: { absolute: 1e-2, relative: 5e-2 },
 } as const;
 
-/** Runs reference and file on seeded token sequences of varied length, with padding and token types, and compares. */
+/**
+ * Runs reference and file on seeded token sequences of varied length, with padding and token types, and compares the
+ * outputs.
+ */
 export async function verifyFile(options: VerifyOptions): Promise<WrittenVerification> {
   const sessions: RuntimeSession[] = [];
   try {
@@ -68,12 +81,12 @@ export async function verifyFile(options: VerifyOptions): Promise<WrittenVerific
     const runtime = runtimeFor(options.written);
     const written = await runtime.load(options.written, { name: options.name });
     sessions.push(written);
-    const outputs = await compare(reference, written, options);
+    const { outputs, sequences } = await compare(reference, written, options);
     return {
       ok: outputs.every((output) => output.maxAbsError <= output.limit),
       against: options.against,
       runtime: `${runtime.name} ${await runtime.version()}`,
-      sequences: SEQUENCES,
+      sequences,
       outputs,
     };
   } finally {
@@ -81,11 +94,11 @@ export async function verifyFile(options: VerifyOptions): Promise<WrittenVerific
   }
 }
 
-/** One output over all runs; the last axis may differ from run to run, so rows are compared within each. */
+/** Compares one output over all runs. The last axis may differ from run to run, so rows are compared within each. */
 class Comparison {
   readonly name: string;
-  readonly #wanted: Float32Array[] = [];
-  readonly #got: Float32Array[] = [];
+  readonly #reference: Float32Array[] = [];
+  readonly #actual: Float32Array[] = [];
   #rows = 0;
   #agreeing = 0;
 
@@ -93,20 +106,17 @@ class Comparison {
     this.name = name;
   }
 
-  add(expected: Tensor, actual: Tensor): void {
-    const wanted = readF32(expected);
-    const got = readF32(actual);
-    this.#wanted.push(wanted);
-    this.#got.push(got);
-    const width = actual.shape.length > 1 ? (actual.shape.at(-1) as number) : 1;
-    if (width === 1) return;
-    this.#rows += got.length / width;
-    this.#agreeing += argmaxAgreement(wanted, got, width) * (got.length / width);
+  add({ values: reference }: Rows, { values, width }: Rows): void {
+    this.#reference.push(reference);
+    this.#actual.push(values);
+    if (width <= 1) return;
+    this.#rows += values.length / width;
+    this.#agreeing += argmaxAgreement(reference, values, width) * (values.length / width);
   }
 
   result(precision: keyof typeof LIMITS): OutputComparison {
-    const reference = joinF32(this.#wanted);
-    const values = joinF32(this.#got);
+    const reference = joinF32(this.#reference);
+    const values = joinF32(this.#actual);
     let largest = 0;
     for (const value of reference) largest = Math.max(largest, Math.abs(value));
     const { absolute, relative } = LIMITS[precision];
@@ -124,23 +134,34 @@ async function compare(
   reference: RuntimeSession,
   written: RuntimeSession,
   options: VerifyOptions,
-): Promise<OutputComparison[]> {
+): Promise<{ readonly outputs: readonly OutputComparison[]; readonly sequences: number }> {
   const comparisons = written.outputs.map(({ name }) => new Comparison(name));
   const names = comparisons.map(({ name }) => name);
-  for (let run = 0, done = 0; done < SEQUENCES; run++) {
-    const { feeds, rows } = feedsFor(written, options, run);
-    done += rows;
+  const ofTokens = tokenOutputs(options.reference);
+  let sequences = 0;
+  for (let run = 0; sequences < LEAST_SEQUENCES; run++) {
+    const { feeds, mask, rows } = feedsFor(written, options, run);
+    sequences += rows;
     const expected = await reference.run(feeds, names);
     const actual = await written.run(feeds, names);
     for (const comparison of comparisons) {
-      comparison.add(expected.get(comparison.name) as Tensor, actual.get(comparison.name) as Tensor);
+      const { name } = comparison;
+      const rowsOf = (output: Tensor) =>
+        mask !== undefined && ofTokens.has(name) ? validRows(output, mask) : allRows(output);
+      const [wanted, found] = [expected, actual].map((outputs) => rowsOf(outputs.get(name) as Tensor));
+      wanted?.forEach((each, i) => {
+        comparison.add(each, found?.[i] as Rows);
+      });
     }
   }
   const precision = precisionOf(options);
-  return comparisons.map((comparison) => comparison.result(precision));
+  return { outputs: comparisons.map((comparison) => comparison.result(precision)), sequences };
 }
 
-/** Where the source itself is the reference, it computes in the precision that it stores. */
+/**
+ * The precision that decides the limits: that of the written file, or, where the source itself is the reference, that
+ * in which it stores its weights.
+ */
 function precisionOf({ reference, source, dtype }: VerifyOptions): keyof typeof LIMITS {
   const nodes = reference.nodes();
   if (nodes.some(({ op, type }) => type.quant !== undefined || op === 'dynamicRound')) return 'quantized';
@@ -149,12 +170,12 @@ function precisionOf({ reference, source, dtype }: VerifyOptions): keyof typeof 
     : dtype;
 }
 
-/** Token sequences in the shapes that the file takes; what it leaves open varies from run to run. */
+/** Token sequences in the shape that the file takes; sizes that it leaves open vary from run to run. */
 function feedsFor(
   session: RuntimeSession,
-  { reference, maxPositions }: VerifyOptions,
+  { reference, maxPositions, pad }: VerifyOptions,
   run: number,
-): { feeds: ReadonlyMap<string, Tensor>; rows: number } {
+): { feeds: ReadonlyMap<string, Tensor>; mask: Tensor | undefined; rows: number } {
   const shape = session.inputs[0]?.shape ?? [];
   const longest = Math.min(MAX_DYNAMIC_LENGTH, maxPositions);
   // The lengths of a dynamic file: from the longest down to a few tokens.
@@ -169,7 +190,10 @@ function feedsFor(
     seed: SEED + run,
     vocabSize: tableRows(reference, 'input_ids'),
     tokenTypes: tableRows(reference, 'token_type_ids'),
+    pad,
   });
   const feeds = new Map(session.inputs.map(({ name }) => [name, all.get(tokenInput(name)) as Tensor]));
-  return { feeds, rows: sizes[0] ?? 1 };
+  // A model without a mask takes padding for tokens.
+  const isMasked = session.inputs.some(({ name }) => tokenInput(name) === 'attention_mask');
+  return { feeds, mask: isMasked ? all.get('attention_mask') : undefined, rows: sizes[0] ?? 1 };
 }

@@ -7,26 +7,32 @@ import type { Task } from '../../models/index.ts';
 import { moveBiases, normalizeBoth } from '../../passes/canonical/normalize.ts';
 import { raise } from '../../passes/raise/raise.ts';
 import { compareFacts } from './facts.ts';
-import { matchesAny, thingsOf } from './ignored.ts';
+import { matchesAny, subjectsOf } from './ignored.ts';
 import type { NumericResult } from './numeric.ts';
 import { type DiffOutline, outlineBoth } from './outline.ts';
 import { type DiffSide, openSide } from './sides.ts';
 
+/** Options of `diffModels`. */
 export interface DiffModelsOptions {
   readonly a: string;
   readonly b: string;
-  /** As stored, or by meaning. Default: as stored for two sources of one format, by meaning for others. */
+  /**
+   * Form in which graphs are compared. `raw`: as stored; `raised`: by meaning. Default: raw for two sources of one
+   * format, raised for others.
+   */
   readonly level?: 'raw' | 'raised' | undefined;
-  /** Of checkpoints. */
+  /** Head to build from checkpoints. */
   readonly task?: Task | undefined;
-  /** Weights and outputs: |a - b| <= atol + rtol · largest. Default 0 as stored, f32 rounding by meaning. */
+  /**
+   * Tolerance for weights and outputs: |a - b| <= atol + rtol · largest. Default 0 as stored, f32 rounding by meaning.
+   */
   readonly atol?: number | undefined;
   readonly rtol?: number | undefined;
   /** Runs both on seeded token sequences: in the real runtimes, or by the ops' reference semantics, which is slow. */
   readonly numeric?: 'runtime' | 'reference' | undefined;
-  /** Differences in things with these names do not count; `*` stands for anything. */
+  /** Names whose differences do not count; `*` stands for anything. */
   readonly ignore?: readonly string[] | undefined;
-  /** By how much sizes may differ: bytes, or a share of a's. Without it size is told, not judged. */
+  /** Largest difference in size, in bytes or as a share of a's size. Without it sizes are not judged. */
   readonly maxSizeDelta?: SizeLimit | undefined;
   /** The kinds of differences that make the answer "different". Default: all. */
   readonly failOn?: readonly Kind[] | undefined;
@@ -36,38 +42,44 @@ export interface DiffModelsOptions {
 
 export type SizeLimit = { readonly bytes: number } | { readonly share: number };
 
+/** One of the compared models in numbers. */
 export interface SideSummary {
   readonly path: string;
   readonly format: string;
-  /** Constants not counted. */
+  /** Number of nodes, constants not counted. */
   readonly nodes: number;
-  /** How many nodes of each op there are, most frequent first. */
+  /** Number of nodes of each op, the most frequent first. */
   readonly ops: { readonly [op: string]: number };
-  /** Of all constants. */
+  /** Bytes of all constants. */
   readonly weightBytes: number;
-  /** Null for a folder. */
+  /** Size of the file; null for a folder. */
   readonly fileBytes: number | null;
 }
 
+/** Result of `diffModels`. */
 export interface ModelDiff {
   readonly a: SideSummary;
   readonly b: SideSummary;
-  /** `text`: as `mbert inspect` prints it, which is what graph text is compared with. */
+  /**
+   * Form in which the graphs were compared. `text`: as `mbert inspect` prints them, which is what graph text is
+   * compared with.
+   */
   readonly level: 'raw' | 'raised' | 'text';
-  /** No difference of a kind that counts. */
+  /** True where there is no difference of a kind that counts. */
   readonly same: boolean;
-  /** How many differences of each kind there are. */
+  /** Number of differences of each kind. */
   readonly counts: { readonly [K in Kind]: number };
   readonly differences: readonly Difference[];
-  /** How many were found but are to be ignored. */
+  /** Number of differences that were found but are to be ignored. */
   readonly ignored: number;
-  /** Nodes with a partner, and how many of those have another name there. */
+  /** Number of nodes that have a partner in the other graph. */
   readonly paired: number;
+  /** Number of those whose partner has another name. */
   readonly renamed: number;
   readonly constants: GraphDiff['constants'];
   readonly numeric: NumericResult | null;
   readonly warnings: readonly string[];
-  /** Where it was asked for. */
+  /** Both graphs as plain data, where it was asked for. */
   readonly outline?: DiffOutline;
 }
 
@@ -86,7 +98,10 @@ export async function diffModels(options: DiffModelsOptions): Promise<ModelDiff>
   }
 }
 
-/** Folding multiplies up to some hundred gains: 2^-24 of rounding each, and some of it cancels. */
+/**
+ * Relative tolerance by meaning: folding multiplies up to some hundred gains, with 2^-24 of rounding each, and some of
+ * it cancels.
+ */
 const ROUNDING = 1e-5;
 
 async function compareSides(a: DiffSide, b: DiffSide, options: DiffModelsOptions): Promise<ModelDiff> {
@@ -95,22 +110,22 @@ async function compareSides(a: DiffSide, b: DiffSide, options: DiffModelsOptions
   const isRaised = level === 'raised';
   const tolerance = { absolute: options.atol ?? 0, relative: options.rtol ?? (isRaised ? ROUNDING : 0) };
   const compare = () => diffGraphs(graphs.a, graphs.b, { tolerance, order: !isRaised, dtype: !isRaised });
-  let found = compare();
-  if (isRaised && found.differences.some(isBiasElsewhere)) {
+  let graphDiff = compare();
+  if (isRaised && graphDiff.differences.some(isBiasElsewhere)) {
     await moveBiases(graphs.a, graphs.b);
     const moved = compare();
-    if (moved.differences.length < found.differences.length) found = moved;
+    if (moved.differences.length < graphDiff.differences.length) graphDiff = moved;
   }
   const summaries = { a: summaryOf(a, graphs.a), b: summaryOf(b, graphs.b) };
   const numeric = options.numeric ? await runBoth(a, b, options.numeric, options) : null;
   const all: Difference[] = [
-    ...found.differences,
+    ...graphDiff.differences,
     ...compareFacts(a, b, isRaised ? 'raised' : 'raw'),
     ...compareSizes(summaries.a, summaries.b, options.maxSizeDelta),
     ...(numeric?.outputs ?? []).filter(({ isWithin }) => !isWithin).map(({ difference }) => difference),
   ];
   const ignores = matchesAny(options.ignore ?? []);
-  const differences = all.filter((difference) => !thingsOf(difference).every((names) => names.some(ignores)));
+  const differences = all.filter((difference) => !subjectsOf(difference).every((names) => names.some(ignores)));
   const counts = countKinds(differences);
   const failing = options.failOn ?? Object.keys(counts);
   return {
@@ -120,16 +135,16 @@ async function compareSides(a: DiffSide, b: DiffSide, options: DiffModelsOptions
     counts,
     differences,
     ignored: all.length - differences.length,
-    paired: found.paired,
-    renamed: found.renamed,
-    constants: found.constants,
+    paired: graphDiff.paired,
+    renamed: graphDiff.renamed,
+    constants: graphDiff.constants,
     numeric,
     warnings: [...a.warnings, ...b.warnings],
-    ...(options.outline && { outline: outlineBoth(graphs.a, graphs.b, found.partners, differences) }),
+    ...(options.outline && { outline: outlineBoth(graphs.a, graphs.b, graphDiff.partners, differences) }),
   };
 }
 
-/** One side has a bias where the other has none. */
+/** True where one side has a bias that the other lacks. */
 function isBiasElsewhere(difference: Difference): boolean {
   return (
     difference.kind === 'structure' &&
@@ -138,25 +153,31 @@ function isBiasElsewhere(difference: Difference): boolean {
   );
 }
 
-/** The runtimes are loaded only where something is run. */
+/** Runs both models; the runtimes are loaded only here. */
 async function runBoth(a: DiffSide, b: DiffSide, how: 'runtime' | 'reference', options: DiffModelsOptions) {
   const { compareOutputs } = await import('./numeric.ts');
   return compareOutputs(a, b, how, options);
 }
 
-function levelOf(a: DiffSide, b: DiffSide, wanted: 'raw' | 'raised' | undefined): ModelDiff['level'] {
+function levelOf(a: DiffSide, b: DiffSide, requested: 'raw' | 'raised' | undefined): ModelDiff['level'] {
   const text = [a, b].find(({ format }) => format === 'text');
-  if (text === undefined) return wanted ?? (a.format === b.format ? 'raw' : 'raised');
-  if (wanted !== 'raised') return 'text';
+  if (text === undefined) return requested ?? (a.format === b.format ? 'raw' : 'raised');
+  if (requested !== 'raised') return 'text';
   throw new MbertError('USAGE', `--level raised: ${text.path} is graph text, which has no weights to fold`, {
     hint: 'compare the models, or leave --level out',
   });
 }
 
+/** A checkpoint's graph for the length that the other side has fixed. */
+function referenceBeside(side: DiffSide, other: DiffSide): Graph {
+  const length = other.reference.inputs[0]?.type.shape.at(-1);
+  return (typeof length === 'number' ? side.atLength?.(length) : undefined) ?? side.reference;
+}
+
 async function graphsOf(a: DiffSide, b: DiffSide, level: ModelDiff['level']): Promise<{ a: Graph; b: Graph }> {
-  if (level === 'raised') return normalizeBoth(a.reference, b.reference);
+  if (level === 'raised') return normalizeBoth(referenceBeside(a, b), referenceBeside(b, a));
   if (level === 'raw') return { a: a.graph, b: b.graph };
-  // Graph text was printed by `inspect`, which finds high-level ops first; in a checkpoint's graph there are only such.
+  // Graph text was printed by `inspect`, which finds high-level ops first; a checkpoint's graph has no others.
   for (const { format, graph } of [a, b]) if (format !== 'text' && format !== 'checkpoint') await raise(graph);
   return { a: a.graph, b: b.graph };
 }
@@ -180,7 +201,7 @@ function summaryOf({ path, format, fileBytes }: DiffSide, graph: Graph): SideSum
   };
 }
 
-/** Files are compared as files; where one side is a folder or text, what the weights take. */
+/** Compares the sizes of the files or, where one side is a folder or text, of the weights. */
 function compareSizes(a: SideSummary, b: SideSummary, limit: SizeLimit | undefined): SizeDifference[] {
   if (limit === undefined) return [];
   const areFiles = [a, b].every(({ fileBytes, format }) => fileBytes !== null && format !== 'text');

@@ -2,8 +2,8 @@ import type { MetadataDifference } from '../../diff/difference.ts';
 import type { DiffSide } from './sides.ts';
 
 /**
- * What is said of the whole model. By meaning, and of two formats, only what both say counts: ONNX has no place for a
- * vocabulary, and a checkpoint no opset.
+ * Compares the metadata of the whole model. By meaning, and between two formats, only what both sides state counts:
+ * ONNX has no place for a vocabulary, and a checkpoint no opset.
  */
 export function compareFacts(a: DiffSide, b: DiffSide, level: 'raw' | 'raised'): MetadataDifference[] {
   const sameFormat = a.format === b.format;

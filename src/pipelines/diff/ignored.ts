@@ -9,11 +9,14 @@ export function matchesAny(patterns: readonly string[]): (name: string) => boole
   return (name) => expressions.some((expression) => expression.test(name));
 }
 
-/** What a difference is about, each thing by its name in a, in b or both: it is ignored where all of them are, by either. */
-export function thingsOf(difference: Difference): readonly (readonly string[])[] {
+/**
+ * The subjects of a difference, each by its names in a and b. The difference is ignored where every subject is, by
+ * either name.
+ */
+export function subjectsOf(difference: Difference): readonly (readonly string[])[] {
   switch (difference.kind) {
     case 'structure':
-      return structureThings(difference);
+      return structureSubjects(difference);
     case 'weights':
       return 'tensors' in difference ? difference.tensors.map(({ tensor }) => [tensor]) : [named(difference.tensor)];
     case 'quant':
@@ -27,7 +30,7 @@ export function thingsOf(difference: Difference): readonly (readonly string[])[]
   }
 }
 
-function structureThings(difference: Extract<Difference, { kind: 'structure' }>): readonly (readonly string[])[] {
+function structureSubjects(difference: Extract<Difference, { kind: 'structure' }>): readonly (readonly string[])[] {
   switch (difference.change) {
     case 'added':
     case 'removed':

@@ -10,31 +10,38 @@ import { randomSequences } from '../../samples/token-sequences.ts';
 import { openRunner, type Runner } from './runners.ts';
 import type { DiffSide } from './sides.ts';
 
-/** What both models answered to the same token sequences. */
+/** The outputs of both models for the same token sequences, compared. */
 export interface NumericResult {
-  /** What ran each: `onnxruntime 1.23.0`. */
+  /** Runtime of each model, as `onnxruntime 1.23.0`. */
   readonly a: string;
   readonly b: string;
   readonly sequences: number;
   readonly outputs: readonly OutputResult[];
 }
 
+/** One output of both models. */
 export interface OutputResult {
   readonly isWithin: boolean;
-  /** The numbers, also where they are within the limit. */
+  /** The measured difference, also where it is within the limit. */
   readonly difference: NumericDifference;
 }
 
 const SEED = 1;
 const RUNS = 8;
-/** Of what both leave open; the first is the longest that tiny models take. */
+/** Lengths of the sequences where both models leave it open; the first is the longest that tiny models take. */
 const LENGTHS = [32, 24, 16, 9, 5, 2] as const;
 const DYNAMIC_BATCH = 2;
 
-/** f32 kernels of two runtimes: rounding relative to the output's largest value, and an absolute floor. */
+/**
+ * Default tolerance for f32 kernels of two runtimes: rounding relative to the output's largest value, and an absolute
+ * floor.
+ */
 const ROUNDING: Tolerance = { absolute: 1e-4, relative: 5e-5 };
 
-/** Runs both models on seeded token sequences with padding and token types. Throws MISMATCH where shapes or outputs do not fit. */
+/**
+ * Runs both models on seeded token sequences with padding and token types. Throws MISMATCH where shapes or outputs do
+ * not fit.
+ */
 export async function compareOutputs(
   a: DiffSide,
   b: DiffSide,
@@ -72,7 +79,9 @@ async function runBoth(a: Runner, b: Runner, vocabSize: number, tolerance: Toler
   return { sequences, outputs: outputs.map((output) => output.result(tolerance)) };
 }
 
-/** What both take: a size where one of them has it. */
+/**
+ * The input shape that both models take: a size where one of them fixes it. Throws MISMATCH where no input fits both.
+ */
 function commonShape(a: Runner, b: Runner): Dim[] {
   const [from, to] = [a.inputs[0]?.shape ?? [], b.inputs[0]?.shape ?? []];
   if (from.length !== to.length || from.some((dim, i) => isFixed(dim) && isFixed(to[i]) && dim !== to[i])) {
@@ -87,7 +96,7 @@ function isFixed(dim: Dim | undefined): dim is number {
   return typeof dim === 'number' && dim > 0;
 }
 
-/** Outputs of one name; where no name is common, in order. */
+/** Pairs outputs of one name; where no name is common, outputs in order. */
 function pairOutputs(a: Runner, b: Runner): Names[] {
   const common = a.outputs.filter((name) => b.outputs.includes(name));
   if (common.length > 0) return common.map((name) => ({ a: name, b: name }));
@@ -97,15 +106,15 @@ function pairOutputs(a: Runner, b: Runner): Names[] {
   throw new MbertError('MISMATCH', `--numeric: the outputs ${problem}`);
 }
 
-/** Tokens, mask and types under the names that a model has for them. */
+/** Token ids, mask and token types under the names that a model has for them. */
 function feedsOf({ inputs }: Runner, feeds: ReadonlyMap<string, Tensor>): Map<string, Tensor> {
   return new Map(inputs.map(({ name }) => [name, feeds.get(tokenInput(name)) as Tensor]));
 }
 
-/** Every real vocabulary has as many. */
+/** Number of ids that every real vocabulary has. */
 const SMALLEST_VOCABULARY = 100;
 
-/** One output over all runs. */
+/** Collects one output of both models over all runs. */
 class OutputValues {
   readonly #names: Names;
   readonly #a: Float32Array[] = [];

@@ -6,18 +6,22 @@ import { type GraphOutline, outlineOf } from '../../opened/outline.ts';
 export interface DiffOutline {
   readonly a: GraphOutline;
   readonly b: GraphOutline;
-  /** By node of b: the place of its partner in a; null for what only b has. */
+  /** Index of the partner in a of each node of b; null for what only b has. */
   readonly partners: readonly (number | null)[];
-  /** By difference: the nodes that it is about, as places in either graph. */
+  /** Nodes that each difference is about. */
   readonly places: readonly DifferencePlaces[];
 }
 
+/** Nodes that a difference is about, as indices in either graph. */
 export interface DifferencePlaces {
   readonly a: readonly number[];
   readonly b: readonly number[];
 }
 
-/** `differences` are between `a` and `b`; `partners` gives a's node for one of b's. */
+/**
+ * Describes two compared graphs as plain data. `differences` are between `a` and `b`; `partners` maps nodes of b to
+ * nodes of a.
+ */
 export function outlineBoth(
   a: Graph,
   b: Graph,
@@ -34,20 +38,21 @@ export function outlineBoth(
       return partner === undefined ? null : (finders.a.node(partner) ?? null);
     }),
     places: differences.map((difference) => {
-      const things = thingsOf(difference);
-      return { a: find(finders.a, things.a), b: find(finders.b, things.b) };
+      const subjects = subjectsOf(difference);
+      return { a: find(finders.a, subjects.a), b: find(finders.b, subjects.b) };
     }),
   };
 }
 
-/** What a difference names in one graph. */
-interface Things {
+/** Names in one graph that a difference is about. */
+interface Subjects {
   readonly nodes: readonly string[];
-  /** Constants, meaning those who read them. */
+  /** Constants, which stand for the nodes that read them. */
   readonly tensors: readonly string[];
   readonly outputs: readonly string[];
 }
 
+/** Looks up nodes of one outline, as indices. */
 interface Finder {
   node(name: string): number | undefined;
   readersOf(tensor: string): readonly number[];
@@ -68,35 +73,35 @@ function finderOf({ nodes, weights, outputs }: GraphOutline): Finder {
   };
 }
 
-function find(finder: Finder, { nodes, tensors, outputs }: Things): number[] {
-  const found = [
+function find(finder: Finder, { nodes, tensors, outputs }: Subjects): number[] {
+  const indices = [
     ...nodes.map((name) => finder.node(name)),
     ...tensors.flatMap((name) => finder.readersOf(name)),
     ...outputs.map((name) => finder.output(name)),
   ];
-  return [...new Set(found.filter((place) => place !== undefined))];
+  return [...new Set(indices.filter((place) => place !== undefined))];
 }
 
-function things(nodes: readonly string[] = [], tensors: readonly string[] = [], outputs: readonly string[] = []) {
+function subjects(nodes: readonly string[] = [], tensors: readonly string[] = [], outputs: readonly string[] = []) {
   return { nodes, tensors, outputs };
 }
 
-function ofNames(kind: keyof Things, { a, b }: Names): { readonly a: Things; readonly b: Things } {
-  const none = things();
+function ofNames(kind: keyof Subjects, { a, b }: Names): { readonly a: Subjects; readonly b: Subjects } {
+  const none = subjects();
   return { a: { ...none, [kind]: [a] }, b: { ...none, [kind]: [b] } };
 }
 
-function thingsOf(difference: Difference): { readonly a: Things; readonly b: Things } {
+function subjectsOf(difference: Difference): { readonly a: Subjects; readonly b: Subjects } {
   switch (difference.change) {
     case 'added':
     case 'removed':
     case 'replaced': {
-      // Those who read what was replaced are as they were: what is new is in front of them.
-      const readers = ofReaders(difference.change === 'replaced' ? [] : difference.readers);
+      // The readers of a replaced node stay as they were: only what they read is new.
+      const readers = subjectsOfReaders(difference.change === 'replaced' ? [] : difference.readers);
       return withNodes(readers, namesIn(difference.a), namesIn(difference.b));
     }
     case 'rewired':
-      return ofReaders(difference.readers);
+      return subjectsOfReaders(difference.readers);
     case 'operands-swapped':
     case 'attributes':
       return ofNames('nodes', difference.node);
@@ -106,7 +111,7 @@ function thingsOf(difference: Difference): { readonly a: Things; readonly b: Thi
     case 'output-removed': {
       const names = [...namesIn(difference.nodes), difference.name];
       const isAdded = difference.change.endsWith('added');
-      const readers = withNodes(ofReaders(difference.readers), isAdded ? [] : names, isAdded ? names : []);
+      const readers = withNodes(subjectsOfReaders(difference.readers), isAdded ? [] : names, isAdded ? names : []);
       return difference.change.startsWith('input') ? readers : withOutput(readers, difference.name);
     }
     case 'input-type':
@@ -114,11 +119,11 @@ function thingsOf(difference: Difference): { readonly a: Things; readonly b: Thi
     case 'moved':
     case 'exchanged':
       return {
-        a: things(
+        a: subjects(
           [],
           difference.tensors.map(({ tensor }) => tensor),
         ),
-        b: things(),
+        b: subjects(),
       };
     case 'scheme':
     case 'granularity':
@@ -130,12 +135,12 @@ function thingsOf(difference: Difference): { readonly a: Things; readonly b: Thi
       return ofNames('outputs', difference.output);
     case 'metadata':
     case 'size':
-      return { a: things(), b: things() };
+      return { a: subjects(), b: subjects() };
     default:
       if (difference.kind === 'weights') return ofNames('tensors', difference.tensor);
       return difference.change.startsWith('input')
-        ? { a: things(difference.from), b: things(difference.to) }
-        : { a: things([], [], difference.from), b: things([], [], difference.to) };
+        ? { a: subjects(difference.from), b: subjects(difference.to) }
+        : { a: subjects([], [], difference.from), b: subjects([], [], difference.to) };
   }
 }
 
@@ -143,24 +148,24 @@ function namesIn(refs: readonly { readonly name: string }[]): string[] {
   return refs.map(({ name }) => name);
 }
 
-/** A reader is a node, or an output where its input is called so. */
-function ofReaders(readers: readonly Reader[]): { readonly a: Things; readonly b: Things } {
+/** The subjects that readers are: nodes, or outputs where the input of the reader is called `output`. */
+function subjectsOfReaders(readers: readonly Reader[]): { readonly a: Subjects; readonly b: Subjects } {
   const of = (side: 'a' | 'b') => {
-    const named = (wanted: boolean) =>
-      readers.filter(({ input }) => (input === 'output') === wanted).map(({ node }) => node[side]);
-    return things(named(false), [], named(true));
+    const named = (isOutput: boolean) =>
+      readers.filter(({ input }) => (input === 'output') === isOutput).map(({ node }) => node[side]);
+    return subjects(named(false), [], named(true));
   };
   return { a: of('a'), b: of('b') };
 }
 
 function withNodes(
-  { a, b }: { readonly a: Things; readonly b: Things },
+  { a, b }: { readonly a: Subjects; readonly b: Subjects },
   inA: readonly string[],
   inB: readonly string[],
-): { readonly a: Things; readonly b: Things } {
+): { readonly a: Subjects; readonly b: Subjects } {
   return { a: { ...a, nodes: [...a.nodes, ...inA] }, b: { ...b, nodes: [...b.nodes, ...inB] } };
 }
 
-function withOutput({ a, b }: { readonly a: Things; readonly b: Things }, name: string) {
+function withOutput({ a, b }: { readonly a: Subjects; readonly b: Subjects }, name: string) {
   return { a: { ...a, outputs: [...a.outputs, name] }, b: { ...b, outputs: [...b.outputs, name] } };
 }

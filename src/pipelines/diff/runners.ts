@@ -12,8 +12,9 @@ import { onnxruntime } from '../../runtimes/onnxruntime.ts';
 import type { RuntimeSession, TensorInfo } from '../../runtimes/runtime.ts';
 import type { DiffSide } from './sides.ts';
 
-/** A model that runs. */
+/** A model that can be run. */
 export interface Runner {
+  /** What runs it, as `onnxruntime 1.30.0`, or `reference`. */
   readonly name: string;
   readonly inputs: readonly Pick<TensorInfo, 'name' | 'shape'>[];
   readonly outputs: readonly string[];
@@ -21,7 +22,10 @@ export interface Runner {
   close(): Promise<void>;
 }
 
-/** `runtime`: the file itself where a runtime takes it, otherwise its graph written as ONNX. */
+/**
+ * Opens a model for running. `runtime`: the file itself where a runtime takes it, otherwise its graph written as ONNX.
+ * `reference`: the ops' reference semantics. Throws USAGE for graph text.
+ */
 export async function openRunner(side: DiffSide, how: 'runtime' | 'reference'): Promise<Runner> {
   if (side.format === 'text') {
     throw new MbertError('USAGE', `--numeric: ${side.path} is graph text, which cannot run`);
@@ -53,11 +57,11 @@ function referenceRunner(graph: Graph): Runner {
     inputs: graph.inputs.map(({ name, type }) => ({ name, shape: type.shape })),
     outputs: graph.outputs.map(({ name }) => name),
     async run(feeds) {
-      const fitted = graph.inputs.map(({ name, type }): [string, Tensor] => [
+      const converted = graph.inputs.map(({ name, type }): [string, Tensor] => [
         name,
         convertTensor(feeds.get(name) as Tensor, type.dtype),
       ]);
-      return evaluate(graph, new Map(fitted));
+      return evaluate(graph, new Map(converted));
     },
     close: async () => {},
   };

@@ -10,21 +10,27 @@ import type { Graph } from '../../ir/graph.ts';
 import { parseGraph } from '../../ir/text.ts';
 import type { Task } from '../../models/index.ts';
 import { fromCheckpoint } from '../../opened/checkpoint-model.ts';
+import { tokenizerFacts } from '../../samples/tokenizer-facts.ts';
 
 /** One of two models to compare. */
 export interface DiffSide {
   readonly path: string;
-  /** `checkpoint`, `text` or the format of a graph: `onnx`, `tflite`, `tfjs`, `tensorflow`. */
+  /** Format of the model: `checkpoint`, `text` or the format of a graph, as `onnx`, `tflite`, `tfjs`, `tensorflow`. */
   readonly format: string;
-  /** As the source has it; a checkpoint's is built as for ONNX, batch 1 and any length. */
+  /** The graph as the source has it; a checkpoint's is built as for ONNX, with batch 1 and any length. */
   readonly graph: Graph;
-  /** With symbols for all that is not fixed. */
+  /** The graph with symbols for all dimensions that are not fixed. */
   readonly reference: Graph;
-  /** What is said of the whole model by any format: labels, vocabulary, task. */
+  /**
+   * Builds a checkpoint's graph for a known length, where families compute in other ways; undefined for a length that is
+   * too long.
+   */
+  readonly atLength?: (sequenceLength: number) => Graph | undefined;
+  /** Metadata that any format may state: labels, vocabulary, task. */
   readonly meaning: ReadonlyMap<string, string>;
-  /** What this format says besides: opset, producer. */
+  /** Metadata that this format states besides: opset, producer. */
   readonly facts: ReadonlyMap<string, string>;
-  /** Undefined for a folder. */
+  /** Size of the file; undefined for a folder. */
   readonly fileBytes: number | undefined;
   readonly warnings: readonly string[];
   close(): void;
@@ -43,15 +49,19 @@ export async function openSide(path: string, task: Task | undefined): Promise<Di
   const { checkpoint } = source;
   try {
     const model = fromCheckpoint(checkpoint, { task });
-    const { labels, vocabulary, lowerCase, warnings, close } = model;
-    const meaning = meaningOf({ labels, vocabulary });
+    const { labels, tokenizer, warnings, close } = model;
+    const meaning = meaningOf({ labels, tokenizer });
     if (model.task !== undefined) meaning.set('task', model.task);
     const facts = new Map([
       ['architecture', model.architecture],
-      ['lower case', String(lowerCase)],
+      ['lower case', String(tokenizerFacts(tokenizer).lowerCase)],
     ]);
     const [graph, reference] = [model.build('onnx'), model.reference()];
-    return { path, format: 'checkpoint', graph, reference, meaning, facts, fileBytes, warnings, close };
+    const atLength = (sequenceLength: number) =>
+      sequenceLength > model.maxPositions
+        ? undefined
+        : model.build('onnx', { batch: 'dynamic', sequenceLength, choices: 'dynamic' });
+    return { path, format: 'checkpoint', graph, reference, atLength, meaning, facts, fileBytes, warnings, close };
   } catch (cause) {
     checkpoint.close();
     throw cause;
@@ -74,19 +84,20 @@ function graphSide(source: GraphSource, path: string, fileBytes: number | undefi
 
 const FORMATS: { readonly [extension: string]: string } = { '.onnx': 'onnx', '.tflite': 'tflite', '.json': 'tfjs' };
 
-function meaningOf({ labels, vocabulary }: Pick<GraphSource, 'labels' | 'vocabulary'>): Map<string, string> {
+function meaningOf({ labels, tokenizer }: Pick<GraphSource, 'labels' | 'tokenizer'>): Map<string, string> {
+  const { vocabulary } = tokenizerFacts(tokenizer);
   const meaning = new Map<string, string>();
   if (labels) meaning.set('labels', labels.join(', '));
   if (vocabulary) meaning.set('vocabulary', `#${digest(vocabulary).slice(0, FINGERPRINT_DIGITS)}`);
   return meaning;
 }
 
-/** Enough to tell graph text from anything else: it begins with `graph`, or with comments before that. */
+/** Beginning by which graph text is told from anything else: `graph`, or comments before that. */
 const TEXT_HEAD = /^(?:\/\/[^\n]*\n)*graph /;
 const TEXT_START = /^(?:\/\/ |graph )/;
 const HEAD_BYTES = 8;
 
-/** The graph of 50,000 nodes takes 10 MB as text. */
+/** Largest graph text that is read; that of 50,000 nodes takes 10 MB. */
 const MAX_TEXT_BYTES = 2 ** 28;
 
 function readGraphText(path: string): string | undefined {

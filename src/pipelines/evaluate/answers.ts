@@ -3,17 +3,17 @@ import { argmaxRows } from '../../metrics/metrics.ts';
 import type { Task } from '../../models/index.ts';
 import type { TokenRow } from '../../samples/feeds.ts';
 
-/** What a model says of one sequence. */
+/** A model's answer to one sequence. */
 export interface Answer {
   /** The outputs of valid tokens, padding and further rows of a batch left out. */
   readonly values: Float32Array;
-  /** What the values mean as choices: a class, a span, a class a token. Empty where a model gives features. */
+  /** The values as choices: a class, a span, a class for each token. Empty where a model gives features. */
   readonly choices: readonly number[];
 }
 
 type Outputs = ReadonlyMap<string, Tensor>;
 
-/** How the outputs of a task are read. `masks` are the places of [MASK]. */
+/** Reads the answer from the outputs of a task. `masks` are the positions of [MASK]. */
 type Reader = (outputs: Outputs, valid: number, masks: readonly number[]) => Answer;
 
 const READERS: { readonly [T in Task]: Reader } = {
@@ -30,8 +30,16 @@ const READERS: { readonly [T in Task]: Reader } = {
   'masked-lm': (outputs, valid, masks) => atMasks(first(outputs), valid, masks),
   pretraining(outputs, valid, masks) {
     const words = atMasks(outputs.get('prediction_logits') as Tensor, valid, masks);
-    const order = oneChoice(outputs.get('seq_relationship_logits') as Tensor);
+    const order = oneChoice(outputs.get('seq_relationship_logits') ?? (outputs.get('sop_logits') as Tensor));
     return { values: joinF32([words.values, order.values]), choices: [...words.choices, ...order.choices] };
+  },
+  'replaced-tokens'(outputs, valid) {
+    const values = tokens(first(outputs), 0, valid);
+    return { values, choices: Array.from(values, (logit) => (logit > 0 ? 1 : 0)) };
+  },
+  'sentence-embedding'(outputs) {
+    const embedding = outputs.get('sentence_embedding') ?? first(outputs);
+    return { values: readF32(embedding).slice(0, width(embedding)), choices: [] };
   },
   features: (outputs, valid) => ({ values: tokens(first(outputs), 0, valid), choices: [] }),
 };
@@ -54,7 +62,7 @@ function width(tensor: Tensor): number {
   return tensor.shape.at(-1) as number;
 }
 
-/** The first row of [batch, classes]. */
+/** The answer in the first row of [batch, classes]. */
 function oneChoice(logits: Tensor): Answer {
   return choicePerRow(readF32(logits).slice(0, width(logits)), width(logits));
 }
@@ -69,14 +77,14 @@ function tokens(tensor: Tensor, from: number, to: number): Float32Array {
   return readF32(tensor).slice(from * size, to * size);
 }
 
-/** The scores of all words where one is to be guessed; of the first token where none is. */
+/** The answer at the positions of [MASK], scores of all words; at the first token where there is no [MASK]. */
 function atMasks(scores: Tensor, valid: number, masks: readonly number[]): Answer {
   const places = masks.filter((place) => place < valid);
   const values = joinF32((places.length > 0 ? places : [0]).map((place) => tokens(scores, place, place + 1)));
   return choicePerRow(values, width(scores));
 }
 
-/** Two models' answers to the same sequences, compared as they come. */
+/** Compares two models' answers to the same sequences, as they arrive. */
 export class Comparison {
   rows = 0;
   #signal = 0;
@@ -92,11 +100,11 @@ export class Comparison {
     let power = 0;
     for (let i = 0; i < reference.values.length; i++) {
       const value = reference.values[i] as number;
-      const other = actual.values[i] as number;
+      const actualValue = actual.values[i] as number;
       signal += value * value;
-      power += other * other;
-      product += value * other;
-      noise += (value - other) * (value - other);
+      power += actualValue * actualValue;
+      product += value * actualValue;
+      noise += (value - actualValue) * (value - actualValue);
     }
     this.rows++;
     this.#signal += signal;
@@ -108,12 +116,12 @@ export class Comparison {
     });
   }
 
-  /** Σ error² / Σ reference². */
+  /** Noise as a share of the signal: Σ error² / Σ reference². */
   get noiseRatio(): number {
     return this.#noise / this.#signal;
   }
 
-  /** 10·log10(Σ reference² / Σ error²). */
+  /** Signal to quantization noise in dB: 10·log10(Σ reference² / Σ error²). */
   get sqnrDb(): number {
     return -10 * Math.log10(this.noiseRatio);
   }

@@ -1,26 +1,32 @@
 import type { Graph, Node } from '../../ir/graph.ts';
 import { readF32, type Tensor } from '../../ir/tensor.ts';
+import { type EmbeddingAgreement, EmbeddingComparison } from '../../metrics/embeddings.ts';
 import { ErrorSums } from '../../metrics/error-sums.ts';
 import { layerEnds } from '../../opened/layer-ends.ts';
 import type { TokenRow } from '../../samples/feeds.ts';
 import { Comparison } from './answers.ts';
+import { dropOf } from './drop.ts';
 import { type FeedOptions, type LoadedModel, loadModel } from './loaded-model.ts';
 
-/** What a quantized model is worth beside the float one, measured in the runtime that will run it. */
+/** Accuracy of a quantized model beside the float one, measured in the runtime that will run it. */
 export interface Proof {
+  /** Runtime of the quantized model, as `onnxruntime 1.30.0`. */
   readonly runtime: string;
   readonly samples: number;
-  /** 10·log10(Σ answer² / Σ error²) over all outputs of valid tokens. */
+  /** Signal to quantization noise in dB over all outputs of valid tokens: 10·log10(Σ answer² / Σ error²). */
   readonly sqnrDb: number;
   /** The share of equal answers, 0 … 1: class, span, token class or word; for features the mean cosine. */
   readonly agreement: number;
-  /** With labels: the share of right answers, 0 … 1. */
+  /** The share of right answers, 0 … 1; undefined without labels. */
   readonly accuracy: { readonly float: number; readonly quantized: number } | undefined;
-  /** What --max-drop limits, in percentage points: of accuracy with labels, else of agreement. */
+  /** Agreement of sentence embeddings; undefined for models that give none. */
+  readonly embeddings?: EmbeddingAgreement;
+  /** Loss that --max-drop limits, in percentage points: see `dropOf`. */
   readonly drop: number;
   readonly layers: readonly LayerProof[];
 }
 
+/** Error of the hidden state at the end of one layer. */
 export interface LayerProof {
   readonly name: string;
   readonly sqnrDb: number;
@@ -32,7 +38,7 @@ export interface ProofOptions extends FeedOptions {
   readonly progress: (done: number, total: number) => void;
 }
 
-/** Runs both files on held-out rows. */
+/** Runs both files on held-out rows and compares their answers. */
 export async function compareFiles(
   floatPath: string,
   quantizedPath: string,
@@ -55,14 +61,16 @@ export async function compareFiles(
 async function compareModels(
   float: LoadedModel,
   quantized: LoadedModel,
-  { rows, labels, progress }: ProofOptions,
+  { rows, labels, task, progress }: ProofOptions,
 ): Promise<Omit<Proof, 'layers'>> {
   const comparison = new Comparison();
+  const pairs = task === 'sentence-embedding' ? new EmbeddingComparison() : undefined;
   let floatRight = 0;
   let quantizedRight = 0;
   for (const [i, row] of rows.entries()) {
     const [expected, actual] = await Promise.all([float.answer(row), quantized.answer(row)]);
     comparison.add(expected, actual);
+    pairs?.add(expected.values, actual.values);
     if (labels) {
       if (expected.choices[0] === labels[i]) floatRight++;
       if (actual.choices[0] === labels[i]) quantizedRight++;
@@ -71,11 +79,13 @@ async function compareModels(
   }
   const { sqnrDb, agreement } = comparison;
   const accuracy = labels && { float: floatRight / rows.length, quantized: quantizedRight / rows.length };
-  const drop = 100 * (accuracy ? accuracy.float - accuracy.quantized : 1 - agreement);
-  return { runtime: quantized.runtime, samples: rows.length, sqnrDb, agreement, accuracy, drop };
+  const embeddings = pairs?.result();
+  const drop = dropOf({ agreement, accuracy: accuracy && [accuracy.float, accuracy.quantized], embeddings });
+  const found = { runtime: quantized.runtime, samples: rows.length, sqnrDb, agreement, accuracy, drop };
+  return embeddings === undefined ? found : { ...found, embeddings };
 }
 
-/** Rows that the hidden states are compared on: they have hundreds of values a token. */
+/** Rows that the hidden states are compared on: few, as they have hundreds of values a token. */
 const LAYER_ROWS = 8;
 
 /** The two graphs whose layers are compared, and how their files are written. */
@@ -85,7 +95,7 @@ export interface LayerSource {
   write(graph: Graph): Promise<string>;
 }
 
-/** How far each layer's hidden state is from the float model's, on a few rows. */
+/** Measures the error of each layer's hidden state against the float model's, on a few rows. */
 export async function compareLayers(source: LayerSource, options: ProofOptions): Promise<LayerProof[]> {
   const layers = layersOf(source.float, source.quantized);
   if (layers.length === 0) return [];
@@ -106,7 +116,7 @@ export async function compareLayers(source: LayerSource, options: ProofOptions):
   }
 }
 
-/** The ends of layers that both graphs have, in order. */
+/** Names of the nodes that end a layer and are in both graphs, in order. */
 function layersOf(float: Graph, quantized: Graph): string[] {
   const both = new Set(quantized.nodes().map(({ name }) => name));
   return layerEnds(float.nodes().filter(({ name }) => both.has(name))).map(({ name }) => name);
@@ -122,7 +132,7 @@ function writeLayers(source: LayerSource, which: 'float' | 'quantized', layers: 
   return source.write(graph.withOutputs(outputs));
 }
 
-/** Padding is behind the row's tokens. */
+/** Adds the errors of a row's tokens; the padding behind them is left out. */
 function add(sum: ErrorSums, expected: Tensor | undefined, actual: Tensor | undefined, row: TokenRow): void {
   if (!expected || !actual) return;
   const count = row.inputIds.length * (expected.shape.at(-1) as number);

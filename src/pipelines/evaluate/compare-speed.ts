@@ -6,7 +6,7 @@ import { runtimeFor } from '../../runtimes/index.ts';
 import type { RuntimeSession } from '../../runtimes/runtime.ts';
 import { randomSequences } from '../../samples/token-sequences.ts';
 
-/** Two files run in turns, so that a machine that slows down slows both. */
+/** Speed of two files that ran in turns, so that a machine that slows down slows both. */
 export interface SpeedResult {
   readonly runtime: string;
   /** The size of the inputs, e.g. [1, 64]. */
@@ -14,16 +14,19 @@ export interface SpeedResult {
   readonly rounds: number;
   /** Median of the ratios of CPU time, one thread, original / changed: above 1 the changed file is faster. */
   readonly speedup: number;
-  /** A quarter of the rounds had a smaller ratio, a quarter a larger one. */
+  /** First and third quartile of these ratios: a quarter of the rounds had a smaller ratio, a quarter a larger one. */
   readonly quartiles: readonly [number, number];
 }
 
 const WARM_UP = 3;
 const ROUNDS = 40;
-/** What a symbol of an input stands for: a sentence of usual length. */
+/** Length of a sequence where the input leaves it open: that of a usual sentence. */
 const SEQUENCE = 64;
 
-/** Times both files on seeded token sequences. `reference` says what ids there are, and `maxPositions` how many at once. */
+/**
+ * Times both files on seeded token sequences. `reference` tells which ids there are, `maxPositions` how many tokens a
+ * sequence may have.
+ */
 export async function compareSpeed(
   original: string | Uint8Array,
   changed: string | Uint8Array,
@@ -54,7 +57,7 @@ export async function compareSpeed(
   }
 }
 
-/** Microseconds of the whole process, the runtime's thread included. */
+/** CPU time of one run, in microseconds of the whole process, the runtime's thread included. */
 async function cpuTime(session: RuntimeSession, feeds: ReadonlyMap<string, Tensor>): Promise<number> {
   const start = process.cpuUsage();
   await session.run(feeds);

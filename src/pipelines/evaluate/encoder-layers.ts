@@ -10,12 +10,13 @@ export interface EncoderLayer {
   readonly output: Node;
 }
 
-/** What may stand between attention's probabilities and the product with the values. */
+/** Ops that may stand between attention's probabilities and the product with the values. */
 const PASS_ON: ReadonlySet<string> = new Set(['cast', 'quantize', 'dequantize', 'where', 'mul', 'reshape']);
 
 /**
- * The layers in order: each begins with an attention, and ends with the last sum of two computed values, or the norm of
- * one, that the next attention reads. Throws UNSUPPORTED for a graph without attention.
+ * Finds the encoder layers of a graph, in order: each begins with an attention, and ends with the last sum of two
+ * computed values, or the norm of one, that the next attention reads. `path` names the model in errors. Throws
+ * UNSUPPORTED for a graph without attention, or where no layer ends behind one.
  */
 export function encoderLayers(graph: Graph, path: string): EncoderLayer[] {
   const nodes = graph.nodes();
@@ -54,17 +55,17 @@ function feedsMatmul(node: Node): boolean {
 }
 
 function ancestorsOf(node: Node): ReadonlySet<Node> {
-  const found = new Set<Node>();
+  const ancestors = new Set<Node>();
   const stack = [...node.inputs];
   for (let next = stack.pop(); next !== undefined; next = stack.pop()) {
-    if (found.has(next)) continue;
-    found.add(next);
+    if (ancestors.has(next)) continue;
+    ancestors.add(next);
     stack.push(...next.inputs);
   }
-  return found;
+  return ancestors;
 }
 
-/** A sum of two streams, or the norm of one: not a bias, not a bottleneck's norm, not a head's. */
+/** True for a sum of two computed values or the norm of one: not for a bias, a bottleneck's norm or that of a head. */
 function isFeatureMap(node: Node): boolean {
   const [first, second] = node.inputs;
   if (node.op === 'add') return isHidden(node) && isComputed(first) && isComputed(second);
@@ -75,10 +76,10 @@ function isComputed(node: Node | undefined): boolean {
   return node !== undefined && node.op !== 'constant';
 }
 
-/** What a value was before it was stored as integers or in another shape. */
+/** The value as it was before it was stored as integers or in another shape. */
 function throughStorage(node: Node | undefined): Node | undefined {
-  let found = node;
-  while (found && (found.op === 'quantize' || found.op === 'dequantize' || found.op === 'reshape'))
-    found = found.inputs[0];
-  return found;
+  let source = node;
+  while (source && (source.op === 'quantize' || source.op === 'dequantize' || source.op === 'reshape'))
+    source = source.inputs[0];
+  return source;
 }

@@ -3,16 +3,17 @@ import { isObject, jsonText, parseJson } from '../../formats/json.ts';
 import { decodeText } from '../../io/bytes.ts';
 import { readWhole } from '../../io/files.ts';
 
-/** Which layer of the teacher a layer of the student is taught by, counted from 0. */
+/** A layer of the student and the layer of the teacher that teaches it, counted from 0. */
 export interface LayerPair {
   readonly student: number;
   readonly teacher: number;
 }
 
 /**
- * `N:M`: the last of every N layers of the student by the last of every M of the teacher, so that both end together;
- * otherwise the path of a JSON object { "student layer": teacher layer }. Throws USAGE or MISMATCH where the models have
- * no such layers.
+ * Reads a layer map. `N:M` pairs the last of every N layers of the student with the last of every M of the teacher, so
+ * that both end together; anything else is the path of a JSON object { "student layer": teacher layer }. `students` and
+ * `teachers` are the numbers of layers. Throws USAGE or MISMATCH where the models have no such layers, MALFORMED for a
+ * file that is no such object.
  */
 export function readLayerMap(how: string, students: number, teachers: number): LayerPair[] {
   const [, n, m] = /^(\d+):(\d+)$/.exec(how) ?? [];

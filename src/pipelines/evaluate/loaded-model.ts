@@ -10,26 +10,35 @@ import { runtimeFor } from '../../runtimes/index.ts';
 import type { TokenRow } from '../../samples/feeds.ts';
 import { type Answer, answerOf } from './answers.ts';
 
-/** How sequences reach a model. */
+/** Options for feeding sequences to a model and reading its answers. */
 export interface FeedOptions {
   readonly task: Task | undefined;
+  /** Token id of padding. */
   readonly pad: number;
+  /** Token id of [MASK]; undefined where the vocabulary has none. */
   readonly mask: number | undefined;
 }
 
 /** A model file in its own runtime, fed with rows. */
 export interface LoadedModel {
   readonly runtime: string;
+  /** Runs the model on a row, with `more` inputs besides its tokens, and reads the answer. */
   answer(row: TokenRow, more?: ReadonlyMap<string, Tensor>): Promise<Answer>;
-  /** The outputs as they are. */
+  /** Runs the model on a row and returns the outputs as they are. */
   outputs(row: TokenRow): Promise<ReadonlyMap<string, Tensor>>;
   close(): Promise<void>;
 }
 
-/** Two models run beside each other, and one sequence is too little work to share: more threads wait for one another. */
+/**
+ * Threads of a session: two models run beside each other, and one sequence is too little work to share, so that more
+ * threads would wait for one another.
+ */
 const THREADS = 1;
 
-/** Loads a file whose inputs are those of `graph`. A fixed sequence is padded; another one is as long as the row. */
+/**
+ * Loads a file whose inputs are those of `graph`. Rows are padded to its fixed length; where it has none, each is run
+ * as long as it is.
+ */
 export async function loadModel(path: string, graph: Graph, options: FeedOptions): Promise<LoadedModel> {
   const runtime = runtimeFor(path);
   const session = await runtime.load(path, { threads: THREADS });
@@ -48,7 +57,10 @@ export async function loadModel(path: string, graph: Graph, options: FeedOptions
   };
 }
 
-/** Hands out paths for files that are gone when `work` ends. */
+/**
+ * Runs `work` with a function that writes a model into a temporary folder and returns its path; the folder is removed
+ * when `work` ends.
+ */
 export async function withFolder<T>(
   work: (write: (files: AsyncIterable<OutputFile>) => Promise<string>) => Promise<T>,
 ) {

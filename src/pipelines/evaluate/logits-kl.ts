@@ -2,28 +2,33 @@ import type { Graph, Node } from '../../ir/graph.ts';
 import { readF32, type Tensor } from '../../ir/tensor.ts';
 import type { Task } from '../../models/index.ts';
 
-/** Which values of an output are one distribution: a row of [batch, classes], each token's row, or the tokens themselves. */
+/**
+ * Values of an output that are one distribution: a row of [batch, classes], each token's row, or the tokens themselves.
+ */
 export type OutputKind = 'choice' | 'token-choices' | 'span';
 
-/** Outputs of one name and width that are logits of both. */
+/** Pairs the outputs of teacher and student that have one name and width and are logits in both. */
 export function outputKinds(
   teacher: Graph,
   student: Graph,
   task: Task | undefined,
 ): { readonly teacher: Node; readonly student: Node; readonly kind: OutputKind }[] {
   return teacher.outputs.flatMap(({ name, node }) => {
-    const other = student.outputs.find((output) => output.name === name)?.node;
+    const studentNode = student.outputs.find((output) => output.name === name)?.node;
     const kind = kindOf(node, task);
-    const isAlike = other?.type.shape.length === node.type.shape.length;
-    if (other === undefined || kind === undefined || !isAlike) return [];
+    const isAlike = studentNode?.type.shape.length === node.type.shape.length;
+    if (studentNode === undefined || kind === undefined || !isAlike) return [];
     const width = node.type.shape.at(-1);
-    if (kind !== 'span' && (width !== other.type.shape.at(-1) || width === 1)) return [];
-    return [{ teacher: node, student: other, kind }];
+    if (kind !== 'span' && (width !== studentNode.type.shape.at(-1) || width === 1)) return [];
+    return [{ teacher: node, student: studentNode, kind }];
   });
 }
 
+/** Tasks whose outputs are no logits of choices. */
+const WITHOUT_CHOICE: ReadonlySet<Task> = new Set(['features', 'sentence-embedding', 'replaced-tokens']);
+
 function kindOf({ type }: Node, task: Task | undefined): OutputKind | undefined {
-  if (task === 'features') return undefined;
+  if (task !== undefined && WITHOUT_CHOICE.has(task)) return undefined;
   if (type.shape.length === 2) return task === 'qa' ? 'span' : 'choice';
   return task !== undefined && task !== 'qa' && type.shape.length === 3 ? 'token-choices' : undefined;
 }
@@ -38,7 +43,7 @@ export class LogitsKl {
     this.#kind = kind;
   }
 
-  /** The first sequence of each, without its padding. */
+  /** Adds the logits of the first sequence in a batch, without its padding. */
   add(teacher: Tensor, student: Tensor, valid: number): void {
     const [a, b] = [readF32(teacher), readF32(student)];
     const width = this.#kind === 'span' ? valid : (teacher.shape.at(-1) as number);

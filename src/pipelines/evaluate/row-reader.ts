@@ -1,42 +1,57 @@
+import { MbertError } from '../../errors.ts';
+import type { TokenizerFiles } from '../../formats/tokenizer-files.ts';
 import type { Graph } from '../../ir/graph.ts';
+import { tokenizerOf, tokenizerOrError } from '../../opened/model-tokenizer.ts';
 import type { OpenedModel } from '../../opened/opened-model.ts';
 import { tableRows } from '../../opened/token-tables.ts';
 import type { TokenRow } from '../../samples/feeds.ts';
 import { openSamples, type SampleFile } from '../../samples/open-samples.ts';
-import { type NamedBytes, readWordPiece, type WordPiece } from '../../samples/wordpiece.ts';
 
+/** Reads files of samples as token rows for one model. */
 export interface RowReader {
-  /** Where the model has no vocabulary, files of tokens can be read all the same: padding is 0 there. */
-  readonly tokenizer: Pick<WordPiece, 'pad' | 'mask'>;
+  /**
+   * Ids of padding and [MASK]. Files of tokens can be read even where the model has no tokenizer: padding is what its
+   * config says.
+   */
+  readonly tokenizer: { readonly pad: number; readonly mask: number | undefined };
+  /** Number of token types that the model tells apart. */
+  readonly tokenTypes: number;
   open(path: string): SampleFile;
-  /** All rows of a file. */
+  /** Reads all rows of a file. */
   read(path: string): { readonly rows: readonly TokenRow[] };
 }
 
-/** Reads samples with the model's own vocabulary, cut to `maxLength`. `graph` is the model as its source has it. */
+/**
+ * Makes a reader of samples with the model's own tokenizer, or the one given in its place, that cuts sequences to
+ * `maxLength` tokens. `graph` is the model as its source has it.
+ */
 export function rowReader(
   model: OpenedModel,
   graph: Graph,
   options: {
     readonly maxLength: number;
-    readonly vocabulary: NamedBytes | undefined;
+    /** In place of the model's own. */
+    readonly tokenizer?: TokenizerFiles | undefined;
     readonly seed?: number | undefined;
   },
 ): RowReader {
-  const { maxLength, vocabulary, seed } = options;
-  const bytes = vocabulary ?? (model.vocabulary && { what: 'vocab.txt', bytes: model.vocabulary });
-  const settings = new TextEncoder().encode(JSON.stringify({ do_lower_case: model.lowerCase }));
-  const tokenizer = bytes && readWordPiece(bytes, { what: 'tokenizer_config.json', bytes: settings });
+  const { maxLength, seed } = options;
+  const tokenizer = tokenizerOrError(tokenizerOf(model, options.tokenizer));
+  const readable = tokenizer instanceof MbertError ? undefined : tokenizer;
+  const pad = readable?.pad ?? model.pad;
+  const tokenTypes = tableRows(graph, 'token_type_ids');
   const common = {
     tokenizer,
+    pad,
     maxLength,
     vocabRows: tableRows(graph, 'input_ids'),
-    tokenTypes: tableRows(graph, 'token_type_ids'),
+    tokenTypes,
     ...(seed !== undefined && { seed }),
   };
   const open = (path: string) => openSamples(path, common);
   return {
-    tokenizer: tokenizer ?? { pad: 0, mask: undefined },
+    tokenizer: { pad, mask: readable?.mask },
+    tokenTypes,
     open,
     read(path) {
       const file = open(path);

@@ -5,7 +5,7 @@ import type { Tensor } from '../../ir/tensor.ts';
 import type { RuntimeSession } from '../../runtimes/runtime.ts';
 import { feedsOf, type TokenRow } from '../../samples/feeds.ts';
 
-/** A loaded model, and what errors call it. */
+/** A loaded model, with the path that errors call it by. */
 export interface Running {
   readonly path: string;
   readonly session: RuntimeSession;
@@ -14,12 +14,13 @@ export interface Running {
 /** The sizes that all models take: [batch, ..., sequence], with undefined for what they leave open. */
 export type CommonShape = readonly (number | undefined)[];
 
-/** A choice between one thing is none. */
+/** Choices of a question where models leave the number open: a choice between fewer is none. */
 const DYNAMIC_CHOICES = 2;
 
 /**
- * What both models take. `length` is the user's. Throws MISMATCH where no input fits both, or not of this length.
- * Batches are each model's own: only the first sequence of one is looked at.
+ * The input shape that all models take, where `length` is the one that the user asks for. Each model keeps its own
+ * batch size, as only the first sequence of a batch is looked at. Throws MISMATCH where no input fits both models,
+ * USAGE where they are fixed to another length.
  */
 export function commonShape(running: readonly Running[], length: number | undefined): CommonShape {
   const shapes = running.map(({ session }) => session.inputs[0]?.shape ?? []);
@@ -43,40 +44,46 @@ export function commonShape(running: readonly Running[], length: number | undefi
   return [...common.slice(0, -1), fixed ?? length];
 }
 
-/** The length that sequences are padded to; undefined where each is as long as it is. */
+/** The length that sequences are padded to; undefined where they are not padded. */
 export function paddedLength(shape: CommonShape): number | undefined {
   return shape.at(-1);
 }
 
+/** Sizes of the axes before the sequence in a run of this model: its own batch, and choices where it takes such. */
+export function leadingSizes({ session }: Running, shape: CommonShape): number[] {
+  const own = session.inputs[0]?.shape[0];
+  const batch = typeof own === 'number' && own > 0 ? own : 1;
+  return shape.length > 2 ? [batch, shape[1] ?? DYNAMIC_CHOICES] : [batch];
+}
+
 /**
- * Runs a model on one of the rows; where a model takes choices, on as many rows from this one on. Everything else of a
- * batch repeats it.
+ * Runs a model on the row at `place`; where a model takes choices, on as many rows from this one on. The other
+ * sequences of a batch repeat these. Throws UNSUPPORTED for inputs that are not token ids, mask and token types.
  */
 export async function runRow(
-  { session, path }: Running,
+  running: Running,
   rows: readonly TokenRow[],
   place: number,
   shape: CommonShape,
   pad: number,
 ): Promise<ReadonlyMap<string, Tensor>> {
-  const choices = shape.length > 2 ? (shape[1] ?? DYNAMIC_CHOICES) : 1;
-  const own = session.inputs[0]?.shape[0];
-  const batch = typeof own === 'number' && own > 0 ? own : 1;
-  const leading = shape.length > 2 ? [batch, choices] : [batch];
+  const { session, path } = running;
+  const leading = leadingSizes(running, shape);
+  const [, choices = 1] = leading;
   const slots = Array.from(
     { length: sizeOf(leading) },
     (_, slot) => rows[(place + (slot % choices)) % rows.length] as TokenRow,
   );
   const length = paddedLength(shape) ?? Math.max(...slots.map(({ inputIds }) => inputIds.length));
   const feeds = feedsOf(slots, { dtype: 'i64', shape: [...leading, length], pad });
-  const given = new Map<string, Tensor>();
+  const inputs = new Map<string, Tensor>();
   for (const { name } of session.inputs) {
     const role = tokenInput(name);
-    given.set(name, feeds.get(role) as Tensor);
+    inputs.set(name, feeds.get(role) as Tensor);
   }
-  if (new Set(given.values()).size < given.size) {
+  if (new Set(inputs.values()).size < inputs.size) {
     const names = session.inputs.map(({ name }) => name).join(', ');
     throw new MbertError('UNSUPPORTED', `${path}: inputs ${names}: are not token ids, mask and token types`);
   }
-  return session.run(given);
+  return session.run(inputs);
 }

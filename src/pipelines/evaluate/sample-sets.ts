@@ -1,4 +1,5 @@
 import { MbertError } from '../../errors.ts';
+import type { Task } from '../../models/index.ts';
 import type { ClassReader } from '../../opened/class-labels.ts';
 import type { Evidence } from '../../options/evidence.ts';
 import type { TokenRow } from '../../samples/feeds.ts';
@@ -6,24 +7,26 @@ import { manifestOf, type SampleFile, type SampleManifest, type TokenSample } fr
 import { findOverlap } from '../../samples/overlap.ts';
 import type { RowReader } from './row-reader.ts';
 
-/** What is measured on which samples. */
+/** Samples by what they are used for. */
 export interface SampleSets {
   readonly calibration: readonly TokenRow[];
-  /** A few that were not calibrated on, to choose between forms by. */
-  readonly trial: readonly TokenRow[];
-  /** What the proof runs on: neither of the above, as far as there is more. */
+  /** A few samples that settings are chosen by; not among the calibration samples where the file has more. */
+  readonly validation: readonly TokenRow[];
+  /** Samples of the final comparison: neither of the above, as far as there are more. */
   readonly proof: readonly TokenRow[];
-  /** The class of each proof sample, where they have labels and the task is to find it. */
+  /** The class of each proof sample; undefined where samples have no labels or the task is not classification. */
   readonly labels: readonly number[] | undefined;
+  /** Description of the calibration samples, for the metadata of a file. */
   readonly manifest: SampleManifest | undefined;
-  /** Evaluation samples that were calibrated on, where that is allowed. */
+  /** Number of evaluation samples that were calibrated on, where that is allowed. */
   readonly overlap: number;
   readonly warnings: readonly string[];
 }
 
+/** Sample sets where the user gives no texts. */
 export const NO_SAMPLES: SampleSets = {
   calibration: [],
-  trial: [],
+  validation: [],
   proof: [],
   labels: undefined,
   manifest: undefined,
@@ -33,38 +36,42 @@ export const NO_SAMPLES: SampleSets = {
 
 export interface SampleSetOptions {
   readonly evidence: Evidence;
-  /** How many of the file's first samples an earlier step was fitted to: they prove nothing. */
+  readonly task: Task | undefined;
+  /** Number of the file's first samples that an earlier step was fitted to: they prove nothing. */
   readonly used?: number | undefined;
   /** Reads labels; undefined where the task has none that files hold. */
   readonly classOf: ClassReader | undefined;
 }
 
-/** What a scan looks at: enough to tell 1 dB, few enough to take seconds. */
-const TRIAL_SAMPLES = 32;
-/** Fewer held-out samples than this say nothing of half a point. */
-const LEAST_PROOF = 32;
-/** Where the calibration file goes on for ever, this many of its samples are proof enough. */
-const MOST_PROOF = 256;
-/** Ranges of fewer samples are too narrow for what comes later. */
+/** Number of validation samples: enough to tell 1 dB, few enough to take seconds. */
+const VALIDATION_SAMPLES = 32;
+/** Fewest samples of a proof: fewer say nothing about half a point. */
+const MIN_PROOF = 32;
+/** Most samples of a proof that are taken from a calibration file, however long it is: these are proof enough. */
+const MAX_PROOF = 256;
+/** Fewest calibration samples without a warning: ranges of fewer are too narrow for other texts. */
 const FEW_SAMPLES = 16;
 
-/** Opens and parts the samples as the command's flags say. Throws USAGE and what readers throw. */
-export function takeSamples(reader: RowReader, { evidence, used = 0, classOf }: SampleSetOptions): SampleSets {
+/** Opens the samples and splits them into sets, as the command's flags say. Throws USAGE and what readers throw. */
+export function takeSamples(reader: RowReader, { evidence, task, used = 0, classOf }: SampleSetOptions): SampleSets {
   const source = evidence.calibrate === undefined ? undefined : reader.open(evidence.calibrate);
   const data = evidence.data === undefined ? undefined : reader.open(evidence.data);
   const warnings = [...(source?.warnings ?? []), ...(data?.warnings ?? [])];
   const calibration = source ? calibrationOf(source, evidence.samples, warnings) : [];
-  const rest = source ? heldOut(source, Math.max(calibration.length, used)) : [];
+  const unseen = source ? heldOut(source, Math.max(calibration.length, used)) : [];
   const evaluation = data?.take(0, data.count);
   if (evaluation) warnings.push(...evaluation.warnings);
   const overlap = data && evaluation ? overlapOf(data, calibration, evaluation.samples, evidence.allowOverlap) : 0;
   if (overlap > 0) warnings.push(`${data?.path}: ${overlap} samples were calibrated on: the proof is too good`);
-  const left = rest.length >= TRIAL_SAMPLES + LEAST_PROOF ? rest.slice(TRIAL_SAMPLES) : rest;
-  const proof = evaluation?.samples ?? left.slice(0, MOST_PROOF);
+  const proofCandidates = unseen.length >= VALIDATION_SAMPLES + MIN_PROOF ? unseen.slice(VALIDATION_SAMPLES) : unseen;
+  const proof = evaluation?.samples ?? proofCandidates.slice(0, MAX_PROOF);
+  if (source) warnings.push(...unseenTypes(source.path, calibration, proof, { task, tokenTypes: reader.tokenTypes }));
   checkProof(proof.length, data?.path ?? source?.path, evidence.maxDrop !== undefined, warnings);
   return {
     calibration: calibration.map(rowOf),
-    trial: (rest.length > 0 ? rest.slice(0, TRIAL_SAMPLES) : calibration.slice(-TRIAL_SAMPLES)).map(rowOf),
+    validation: (unseen.length > 0 ? unseen.slice(0, VALIDATION_SAMPLES) : calibration.slice(-VALIDATION_SAMPLES)).map(
+      rowOf,
+    ),
     proof: proof.map(rowOf),
     labels: data && labelsOf(data, proof, classOf),
     manifest: source && manifestOf(source, calibration.length, evidence.seed),
@@ -93,9 +100,27 @@ function calibrationOf(source: SampleFile, count: number, warnings: string[]): r
   return samples;
 }
 
-/** What comes after the first `used` samples and is none of them, once each. */
+/** Tasks whose models always read two texts. */
+const PAIR_TASKS: ReadonlySet<string> = new Set<Task>(['qa', 'next-sentence', 'multiple-choice', 'pretraining']);
+
+/** Warns where no sample has a second text and the model will read some: their token type is in no range then. */
+function unseenTypes(
+  path: string,
+  calibration: readonly TokenSample[],
+  proof: readonly TokenSample[],
+  { task, tokenTypes }: { readonly task: Task | undefined; readonly tokenTypes: number },
+): string[] {
+  const hasPairs = (samples: readonly TokenSample[]) =>
+    samples.some(({ row }) => row.tokenTypeIds.some((type) => type !== 0));
+  if (tokenTypes < 2 || hasPairs(calibration)) return [];
+  const reader =
+    task !== undefined && PAIR_TASKS.has(task) ? `a model for ${task} reads` : hasPairs(proof) && 'the proof has';
+  return reader ? [`${path}: holds single texts, and ${reader} pairs: nothing of token type 1 is calibrated`] : [];
+}
+
+/** Samples that come after the first `used` and are equal to none of them, once each. */
 function heldOut(source: SampleFile, used: number): readonly TokenSample[] {
-  const { samples } = source.take(used, 2 * (TRIAL_SAMPLES + MOST_PROOF));
+  const { samples } = source.take(used, 2 * (VALIDATION_SAMPLES + MAX_PROOF));
   const seen = new Set(source.take(0, used).samples.map(keyOf));
   const rest: TokenSample[] = [];
   for (const sample of samples) {
@@ -125,8 +150,8 @@ function overlapOf(
 }
 
 function checkProof(count: number, path: string | undefined, isGated: boolean, warnings: string[]): void {
-  if (count >= LEAST_PROOF || path === undefined) return;
-  const problem = `${path}: ${count} samples are left for the proof, ${LEAST_PROOF} are the least`;
+  if (count >= MIN_PROOF || path === undefined) return;
+  const problem = `${path}: ${count} samples are left for the proof, ${MIN_PROOF} are the least`;
   const hint = 'give --data FILE, or a calibration file with more than --samples';
   if (isGated) throw new MbertError('USAGE', problem, { hint });
   warnings.push(`${problem}: ${hint}`);

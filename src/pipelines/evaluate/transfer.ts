@@ -9,44 +9,52 @@ import { LogitsKl, outputKinds } from './logits-kl.ts';
 import { commonShape, paddedLength, type Running, runRow } from './running.ts';
 import { loadValues, valuesOf } from './value-session.ts';
 
-/** MobileBERT's layer-wise knowledge transfer losses (Sun et al. 2020, section 3.3), averaged over tokens of the text. */
+/**
+ * MobileBERT's layer-wise knowledge transfer losses (Sun et al. 2020, section 3.3), averaged over tokens of the text.
+ */
 export interface TransferLosses {
   readonly samples: number;
   readonly tokens: number;
   readonly layers: readonly LayerLosses[];
-  /** KL(teacher ‖ student) in nats of the answers' distributions, averaged over rows; null for regressions and features. */
+  /**
+   * KL(teacher ‖ student) in nats of the answers' distributions, averaged over rows; null for regressions and features.
+   */
   readonly logitsKl: number | null;
 }
 
+/** The losses of one pair of layers. */
 export interface LayerLosses {
-  /** Counted from 0. */
+  /** Layer of the student, counted from 0. */
   readonly student: number;
+  /** Layer of the teacher, counted from 0. */
   readonly teacher: number;
   /** Mean over tokens and channels of (teacher - student)² at the layer's end. */
   readonly featureMapMse: number;
-  /** Mean square of the teacher's, to see the error in proportion. */
+  /** Mean over tokens and channels of teacher², to see the error in proportion. */
   readonly featureMapPower: number;
   /** Mean over tokens of KL(teacher ‖ student) of the attention of each head, in nats. */
   readonly attentionKl: readonly number[];
 }
 
+/** Options of `transferLosses`. */
 export interface TransferOptions {
   /** The id of padding, for models of a fixed length. */
   readonly pad: number;
-  /** What the outputs mean; undefined: two axes are a choice, more are features. */
+  /** The task, which says what the outputs mean; undefined: two axes are a choice, more are features. */
   readonly task: Task | undefined;
-  /** To pad to where both models take any length. Default: no padding. */
+  /** Length to pad to, in tokens, where both models take any length. Default: no padding. */
   readonly length?: number | undefined;
-  /** What errors call the models. */
+  /** Names of the models in errors. */
   readonly names?: { readonly student: string; readonly teacher: string };
+  /** Called after each row. */
   readonly progress?: (done: number, total: number) => void;
 }
 
 /**
- * MobileBERT's losses of layer-wise knowledge transfer on token rows: the mean squared error of feature maps, and the
- * divergence KL(teacher ‖ student) of each head's attention, averaged over tokens without padding (Sun et al. 2020,
- * section 3.3); and the divergence of the answers. Both graphs take the same token inputs and run in ONNX Runtime.
- * Throws MISMATCH where paired layers differ in width or heads, UNSUPPORTED for a graph without attention.
+ * Measures MobileBERT's losses of layer-wise knowledge transfer on token rows: the mean squared error of feature maps,
+ * and the divergence KL(teacher ‖ student) of each head's attention, averaged over tokens without padding (Sun et al.
+ * 2020, section 3.3); and the divergence of the answers. Both graphs take the same token inputs and run in ONNX
+ * Runtime. Throws MISMATCH where paired layers differ in width or heads, UNSUPPORTED for a graph without attention.
  */
 export async function transferLosses(
   teacher: Graph,
@@ -62,7 +70,7 @@ export async function transferLosses(
   };
   const sums = map.map((pair) => new LayerSums(pair, layers, names));
   const outputs = outputKinds(teacher, student, options.task);
-  const wanted = (side: 'teacher' | 'student') => [
+  const comparedNodes = (side: 'teacher' | 'student') => [
     ...map.flatMap((pair) => {
       const { output, attention } = layers[side][pair[side]] as EncoderLayer;
       return [output, attention];
@@ -73,12 +81,12 @@ export async function transferLosses(
   const running: Running[] = [];
   let tokens = 0;
   try {
-    running.push({ path: names.teacher, session: await loadValues(teacher, wanted('teacher')) });
-    running.push({ path: names.student, session: await loadValues(student, wanted('student')) });
+    running.push({ path: names.teacher, session: await loadValues(teacher, comparedNodes('teacher')) });
+    running.push({ path: names.student, session: await loadValues(student, comparedNodes('student')) });
     const shape = commonShape(running, options.length);
     for (const [i, row] of rows.entries()) {
       const [fromTeacher = [], fromStudent = []] = await Promise.all(
-        running.map(async (each) => valuesOf(await runRow(each, rows, i, shape, options.pad))),
+        running.map(async (model) => valuesOf(await runRow(model, rows, i, shape, options.pad))),
       );
       const size = { valid: row.inputIds.length, length: paddedLength(shape) ?? row.inputIds.length };
       sums.forEach((sum, at) => {
@@ -101,15 +109,19 @@ export async function transferLosses(
 }
 
 interface RowSize {
-  /** Tokens without padding, and with it. */
+  /** Tokens without padding. */
   readonly valid: number;
+  /** Tokens with padding. */
   readonly length: number;
 }
 
-/** A probability of 0 counts as the smallest normal number of f32, so that one of them does not make the loss infinite. */
-const LEAST_PROBABILITY = 2 ** -126;
+/**
+ * Smallest probability that counts: 0 is taken for the smallest normal number of f32, so that one of them does not make
+ * the loss infinite.
+ */
+const MIN_PROBABILITY = 2 ** -126;
 
-/** The losses of one pair of layers. */
+/** Sums up the losses of one pair of layers. */
 class LayerSums {
   readonly #pair: LayerPair;
   readonly #what: string;
@@ -138,7 +150,7 @@ class LayerSums {
     });
   }
 
-  /** Feature map and attention of both. */
+  /** Adds one row: feature map and attention of teacher and student. */
   add(teacher: readonly Tensor[], student: readonly Tensor[], size: RowSize): void {
     const [map, attention] = teacher as [Tensor, Tensor];
     const [otherMap, otherAttention] = student as [Tensor, Tensor];
@@ -168,11 +180,12 @@ class LayerSums {
       for (let query = 0; query < valid; query++) {
         const start = (head * length + query) * length;
         for (let i = start; i < start + valid; i++) {
-          const share = p[i] as number;
-          const other = q[i] as number;
+          const teacherShare = p[i] as number;
+          const studentShare = q[i] as number;
           // p log(p/q) - p + q: what is added sums to 0, and keeps the rounding of f32 from going below it.
-          if (share > 0) sum += share * Math.log(share / Math.max(other, LEAST_PROBABILITY)) - share;
-          sum += other;
+          if (teacherShare > 0)
+            sum += teacherShare * Math.log(teacherShare / Math.max(studentShare, MIN_PROBABILITY)) - teacherShare;
+          sum += studentShare;
         }
       }
       this.#divergences[head] = (this.#divergences[head] as number) + sum;
@@ -189,7 +202,10 @@ class LayerSums {
   }
 }
 
-/** Of [batch, heads, sequence, sequence], or [heads, sequence, sequence] where a format has no batch of 1. */
+/**
+ * The number of heads of [batch, heads, sequence, sequence], or of [heads, sequence, sequence] where a format has no
+ * batch of 1.
+ */
 function headsOf({ shape }: Tensor): number {
   return shape.at(-3) as number;
 }

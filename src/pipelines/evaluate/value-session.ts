@@ -6,7 +6,10 @@ import type { Graph, Node } from '../../ir/graph.ts';
 import type { Tensor } from '../../ir/tensor.ts';
 import type { RuntimeSession } from '../../runtimes/runtime.ts';
 
-/** Loads a graph into ONNX Runtime with these values as its outputs; integers as the numbers that they stand for. Throws UNSUPPORTED. */
+/**
+ * Loads a graph into ONNX Runtime with the values of `nodes` as its outputs, stored integers as the real numbers that
+ * they stand for. Throws UNSUPPORTED for what ONNX cannot hold.
+ */
 export async function loadValues(graph: Graph, nodes: readonly Node[]): Promise<RuntimeSession> {
   const wide = graph.nodes().find(({ type }) => type.quant !== undefined && type.dtype === 'i64');
   if (wide) throw new MbertError('UNSUPPORTED', `${wide.name}: ONNX has no numbers stored as 64-bit integers`);

@@ -7,6 +7,7 @@ import type { PassChoice } from '../../options/passes.ts';
 import { type Run, within } from '../../options/run.ts';
 import { fitTogether } from '../../passes/fit/fit.ts';
 import type { fittedPasses, Target } from '../../passes/index.ts';
+import { isAllowed } from '../evaluate/drop.ts';
 import type { FeedOptions } from '../evaluate/loaded-model.ts';
 import type { SampleSets } from '../evaluate/sample-sets.ts';
 import { distill } from './distill.ts';
@@ -15,24 +16,26 @@ import { nextKept } from './search.ts';
 import { rankSites, type SensitiveSite } from './sensitivity.ts';
 import type { Distillation, FitReport, FitRow, HeldOut, Operations } from './types.ts';
 
-/** What changed graphs are made of and measured by. */
+/** Subject of a fit: the original graph, and what changed graphs are measured by. */
 export interface FitSubject {
+  /** The graph before anything was changed. */
   readonly original: Graph;
   readonly maxPositions: number;
-  /** Tokens of a text, at most. */
+  /** Longest text, in tokens. */
   readonly maxLength: number;
   readonly passes: PassChoice;
   readonly targets: readonly Target[];
   readonly evidence: Evidence;
   readonly run: Run;
   readonly samples: SampleSets;
+  /** Options for feeding texts to both models. */
   readonly feeds: FeedOptions;
 }
 
-/** A changed graph with what it costs and brings. */
+/** A changed graph, with what it costs and brings. */
 export interface Candidate {
   readonly graph: Graph;
-  /** Norms and activations that stayed, the most sensitive first. */
+  /** Names of norms and activations that stayed as they are, the most sensitive first. */
   readonly kept: readonly string[];
   readonly passes: FitReport['passes'];
   readonly distillation: Distillation | undefined;
@@ -40,30 +43,34 @@ export interface Candidate {
   readonly operations: readonly Operations[];
 }
 
+/** A fit to text: its subject, the passes, and runs on the calibration texts. */
 export interface FitJob extends FitSubject {
   readonly fitted: typeof fittedPasses;
   /** Runs on the calibration texts. */
   readonly runs: TextRuns;
-  /** Opens runs on a few of them. */
+  /** Opens runs on a few of the calibration texts. */
   readonly fewRuns: () => Promise<TextRuns & { close(): Promise<void> }>;
 }
 
-/** Fits everything; where that loses more than --max-drop allows, again with more and more of the most sensitive sites kept. */
+/**
+ * Fits all norms and activations; where that loses more than --max-drop allows, fits again with more and more of the
+ * most sensitive ones kept as they are.
+ */
 export async function fitWithin(
   graph: Graph,
   job: FitJob,
 ): Promise<{ readonly chosen: Candidate; readonly pareto: readonly FitRow[] | undefined }> {
   const { maxDrop } = job.evidence;
   const first = await fitKeeping(graph, [], job, 1);
-  if (maxDrop === undefined || dropOf(first) <= maxDrop) return { chosen: first, pareto: undefined };
+  if (maxDrop === undefined || isAllowed(dropOf(first), maxDrop)) return { chosen: first, pareto: undefined };
   const sites = await rank(job);
   const candidates = [first];
-  const tried = () => candidates.map((each) => ({ kept: each.kept.length, drop: dropOf(each) }));
-  for (let kept = nextKept(sites, tried(), maxDrop); kept !== null; kept = nextKept(sites, tried(), maxDrop)) {
+  const attempts = () => candidates.map((candidate) => ({ kept: candidate.kept.length, drop: dropOf(candidate) }));
+  for (let kept = nextKept(sites, attempts(), maxDrop); kept !== null; kept = nextKept(sites, attempts(), maxDrop)) {
     candidates.push(await fitKeeping(graph, sites.slice(0, kept), job, candidates.length + 1));
   }
-  const holding = candidates.filter((each) => dropOf(each) <= maxDrop);
-  const chosen = holding.length > 0 ? least(holding, (each) => each.kept.length) : least(candidates, dropOf);
+  const holding = candidates.filter((candidate) => isAllowed(dropOf(candidate), maxDrop));
+  const chosen = holding.length > 0 ? least(holding, (candidate) => candidate.kept.length) : least(candidates, dropOf);
   return { chosen, pareto: rowsOf(candidates, chosen, sites) };
 }
 
@@ -79,15 +86,15 @@ function rowsOf(candidates: readonly Candidate[], chosen: Candidate, sites: read
   const norms = new Set(sites.filter(({ op }) => op === 'layerNorm').map(({ name }) => name));
   return candidates
     .toSorted((a, b) => a.kept.length - b.kept.length)
-    .map((each) => {
-      const normCount = each.kept.filter((name) => norms.has(name)).length;
+    .map((candidate) => {
+      const normCount = candidate.kept.filter((name) => norms.has(name)).length;
       return {
-        kept: each.kept.length,
+        kept: candidate.kept.length,
         norms: normCount,
-        activations: each.kept.length - normCount,
-        speedup: each.operations[0]?.speedup ?? 1,
-        heldOut: each.heldOut as HeldOut,
-        chosen: each === chosen,
+        activations: candidate.kept.length - normCount,
+        speedup: candidate.operations[0]?.speedup ?? 1,
+        heldOut: candidate.heldOut as HeldOut,
+        chosen: candidate === chosen,
       };
     });
 }
@@ -146,7 +153,7 @@ async function rank({ original, samples, feeds, fitted, passes, run, fewRuns }: 
   try {
     return await rankSites(original, candidates, runs, {
       ...feeds,
-      rows: samples.trial,
+      rows: samples.validation,
       progress: within(run, 'scanning norms and activations'),
     });
   } finally {

@@ -1,14 +1,14 @@
 import type { OpenedModel } from '../../opened/opened-model.ts';
 import type { ChangedModel, ChangeOptions, FitReport } from './types.ts';
 
-/** Runs passes that change the function where some are asked for: never by themselves, and once for all that is written. */
+/** Runs the passes that change the function: only those that are asked for, and once for all files that are written. */
 export async function changeFunction(model: OpenedModel, options: ChangeOptions): Promise<ChangedModel> {
   if (options.passes.changing.length === 0) return { model, fit: undefined };
   const { fitModel } = await import('./fit-model.ts');
   return fitModel(model, options);
 }
 
-/** What a file says of what was changed in it, and to what text that was fitted. */
+/** Metadata of a file that says what was changed in it, and to which text that was fitted. */
 export function fitProperties(fit: FitReport | undefined): { readonly [key: string]: string } {
   if (fit === undefined) return {};
   const { passes, kept, embeddings, distillation, calibration, heldOut } = fit;

@@ -4,26 +4,34 @@ import { invalid } from '../../ir/op.ts';
 import { product, type Shape, sameShape } from '../../ir/shape.ts';
 import type { OutputKind } from '../evaluate/logits-kl.ts';
 
-/** The same value in both networks. */
+/** The nodes that hold the same value in teacher and student. */
 export interface Pair {
   readonly teacher: Node;
   readonly student: Node;
 }
 
-/** Of the squared error of answers beside their divergence, which hardly tells sure answers from very sure ones. */
+/**
+ * Weight of the squared error of answers beside their divergence, which hardly tells sure answers from very sure ones.
+ */
 const SQUARED_ERROR = 0.1;
 
-/** What teacher and student differ by, as the gradients of it by the student's values: what `addGradients` starts from. */
+/**
+ * The distance between teacher and student, held as its gradients by the student's values, which `addGradients` starts
+ * from.
+ */
 export class Distances {
+  /** The gradient by each of the student's nodes. */
   readonly seeds = new Map<Node, Node>();
+  /** Scalar inputs that take the size of an axis, by its symbol. */
   readonly sizes = new Map<string, Input>();
   readonly #build: GradientBuilder;
   readonly #batch: Shape;
-  /** 1 for a token, 0 for padding: [batch, sequence]. */
+  /** Mask [batch, sequence]: 1 for a token, 0 for padding. */
   readonly #mask: Node;
+  /** Number of tokens without padding, as [1]. */
   readonly #valid: Node;
 
-  /** `tokens` are the graph's inputs, `attention_mask` among them. */
+  /** Starts with no distance. `tokens` are the graph's inputs, `attention_mask` among them. */
   constructor(graph: Graph, tokens: readonly Input[]) {
     this.#build = new GradientBuilder(graph, (axes) => this.count(axes));
     const mask = tokens.find(({ name }) => name === 'attention_mask');
@@ -33,28 +41,33 @@ export class Distances {
     this.#valid = this.#sum(this.#mask);
   }
 
-  /** How many elements these axes have, as a scalar f32. */
+  /** The number of elements of these axes, as a scalar f32. */
   readonly count = (axes: Shape): Node => {
-    let found: Node | undefined;
+    let total: Node | undefined;
     for (const part of String(product(axes)).split('*')) {
       const factor = /^\d+$/.test(part) ? this.#build.scalar(Number(part)) : this.#sizeOf(part);
-      found = found ? this.#build.times(found, factor) : factor;
+      total = total ? this.#build.times(total, factor) : factor;
     }
-    return found as Node;
+    return total as Node;
   };
 
-  /** weight · Σ (s - t)² / Σ t² over tokens without padding; over sequences, where values belong to a whole one. */
+  /**
+   * Adds weight · Σ (s - t)² / Σ t² over tokens without padding; over sequences, where values belong to a whole one.
+   */
   addFeatures({ teacher, student }: Pair, weight: number): void {
     const build = this.#build;
     const { shape } = student.type;
     const mask = shape[0] === this.#batch[0] && shape.length < 3 ? build.scalar(1) : this.#maskFor(shape);
     const difference = build.times(build.minus(student, teacher), mask);
-    const known = build.times(teacher, mask);
-    const power = this.#sum(build.times(known, known));
+    const masked = build.times(teacher, mask);
+    const power = this.#sum(build.times(masked, masked));
     build.accumulate(this.seeds, student, build.add('div', [build.times(difference, 2 * weight), power]));
   }
 
-  /** weight · KL(t ‖ s), a mean over heads and tokens without padding; [batch, heads, sequence, sequence]. */
+  /**
+   * Adds weight · KL(t ‖ s) of attention [batch, heads, sequence, sequence], a mean over heads and tokens without
+   * padding. Attention in any other shape is left out.
+   */
   addAttention({ teacher, student }: Pair, weight: number): void {
     const scores = student.inputs[0] as Node;
     const [batch, heads, sequence] = student.type.shape;
@@ -66,7 +79,7 @@ export class Distances {
     build.accumulate(this.seeds, scores, build.add('div', [difference, this.#valid]));
   }
 
-  /** KL(t ‖ s) of softmax and a part of the squared error, a mean over distributions. */
+  /** Adds KL(t ‖ s) of the answers' softmax and a part of their squared error, a mean over distributions. */
   addAnswers({ teacher, student }: Pair, kind: OutputKind): void {
     const build = this.#build;
     const { shape } = student.type;
@@ -87,14 +100,16 @@ export class Distances {
     return input;
   }
 
-  /** Of all elements, as [1]. */
+  /** The sum of all elements, as [1]. */
   #sum(x: Node): Node {
     const flat = this.#build.reshape(x, [1, product(x.type.shape)]);
     const mean = this.#build.add('mean', [flat], { axis: -1, keepDims: false });
     return this.#build.times(mean, this.count(x.type.shape));
   }
 
-  /** The mask beside values of tokens, [batch, sequence, channels] or [batch*sequence, channels]. */
+  /**
+   * The mask in a shape that broadcasts to values of tokens, [batch, sequence, channels] or [batch*sequence, channels].
+   */
   #maskFor(shape: Shape): Node {
     return this.#build.reshape(this.#mask, [...shape.slice(0, -1), 1]);
   }

@@ -16,37 +16,38 @@ import { Distances, type Pair } from './distances.ts';
 export interface DistillGraph {
   readonly graph: Graph;
   /** The fitted graph's constants that are trained. */
-  readonly parameters: readonly Trained[];
-  /** Scalar inputs that want the size of an axis, by its symbol. */
+  readonly parameters: readonly TrainedParameter[];
+  /** Scalar inputs that take the size of an axis, by its symbol. */
   readonly sizes: ReadonlyMap<string, Input>;
-  /** Values of all nodes for one token. */
+  /** Number of values that all nodes have for one token. */
   readonly valuesPerToken: number;
-  /** The symbol that means the number of sequences; another one is their length. */
+  /** The symbol of the number of sequences; any other symbol is their length. */
   readonly batch: Dim | undefined;
 }
 
-export interface Trained {
+/** A constant of the fitted graph that is trained. */
+export interface TrainedParameter {
   readonly constant: Constant;
-  /** Takes the parameter's present values. */
+  /** Input that takes the parameter's present values. */
   readonly input: Input;
   readonly gradient: Node;
 }
 
 /**
- * Teacher and student side by side on the same tokens, and the gradients of their distance by the student's weights, biases
- * and norms: the losses of MobileBERT's knowledge transfer (Sun et al. 2020, section 3.3), which are each layer's output
- * and attention, all layers at once, and the answers. Both graphs have the same inputs; layers are paired by name. Throws
- * UNSUPPORTED for an op that has no gradient.
+ * Builds a graph of teacher and student side by side on the same tokens, and the gradients of their distance by the
+ * student's weights, biases and norms: the losses of MobileBERT's knowledge transfer (Sun et al. 2020, section 3.3),
+ * which are each layer's output and attention, all layers at once, and the answers. Both graphs have the same inputs;
+ * layers are paired by name. Throws UNSUPPORTED for an op that has no gradient.
  */
 export async function distillGraph(original: Graph, fitted: Graph, task: Task | undefined): Promise<DistillGraph> {
   const graph = new Graph('distill');
   const tokens = original.inputs.map(({ name, type }) => graph.input(name, type));
   const [teacher, student] = [copyGraph(original), copyGraph(fitted)];
-  for (const each of [teacher, student]) await runPasses(each, [flattenTokens]);
+  for (const network of [teacher, student]) await runPasses(network, [flattenTokens]);
   const inputs = new Map(
-    trainedIn(student).map((each) => [
-      each,
-      graph.input(`${each.name}.now`, { dtype: 'f32', shape: each.tensor.shape }),
+    trainedIn(student).map((constant) => [
+      constant,
+      graph.input(`${constant.name}.now`, { dtype: 'f32', shape: constant.tensor.shape }),
     ]),
   );
   const shared = new Map<Tensor, Node>();
@@ -71,7 +72,7 @@ export async function distillGraph(original: Graph, fitted: Graph, task: Task | 
   };
 }
 
-/** A graph and its nodes' copies in the graph of both. */
+/** Teacher or student, with the copies of its nodes in the common graph. */
 interface Side {
   readonly source: Graph;
   readonly copies: ReadonlyMap<Node, Node>;
@@ -105,7 +106,7 @@ function addDistances(
   }
 }
 
-function valuesPerToken(graph: Graph, parameters: readonly Trained[]): number {
+function valuesPerToken(graph: Graph, parameters: readonly TrainedParameter[]): number {
   const outputs = parameters.map(({ gradient }) => ({ name: gradient.name, node: gradient }));
   let count = 0;
   for (const { op, type } of graph.withOutputs(outputs).nodes()) {
@@ -129,7 +130,7 @@ function byName(graph: Graph): ReadonlyMap<string, Node> {
   return new Map(graph.nodes().map((node) => [node.name, node]));
 }
 
-/** All nodes of a graph, over other inputs and parameters. Constants of one tensor are one. */
+/** Copies all nodes of a graph over other inputs and parameters. Constants of one tensor become one node. */
 function copyInto(
   graph: Graph,
   source: Graph,
@@ -140,15 +141,15 @@ function copyInto(
   const copies = new Map<Node, Node>(source.inputs.map((input, i) => [input, tokens[i] as Node]));
   for (const node of source.nodes()) {
     if (copies.has(node)) continue;
-    const known = parameters.get(node) ?? (node.op === 'constant' && !node.type.quant && shared.get(node.tensor));
-    const copy = known || copyNode(graph, node, copies, {});
+    const existing = parameters.get(node) ?? (node.op === 'constant' && !node.type.quant && shared.get(node.tensor));
+    const copy = existing || copyNode(graph, node, copies, {});
     if (copy.op === 'constant') shared.set(copy.tensor, copy);
     copies.set(node, copy);
   }
   return copies;
 }
 
-/** None where a model's layers are not to be told apart: then only the answers count. */
+/** The encoder layers of the original; none where they cannot be told apart, so that only the answers count. */
 function layersOf(original: Graph): readonly EncoderLayer[] {
   try {
     return encoderLayers(original, original.name);

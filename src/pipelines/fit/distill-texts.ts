@@ -1,26 +1,30 @@
 import type { TokenRow } from '../../samples/feeds.ts';
 import { randomNumbers, shuffled } from '../../samples/token-sequences.ts';
 
-/** This share of sequences is not as the text has it: joined with another one, and with other words in it. */
+/** Share of sequences that are changed: joined with another one, and with other words in it. */
 const CHANGED = 0.5;
 
-/** In those, this share of the words is replaced by any that the text has. */
+/** Share of a changed sequence's words that are replaced by any words of the texts. */
 const REPLACED = 0.2;
 
-/** So many batches are drawn at once and cut by length, so that little is padded. */
+/** Number of batches that are drawn at once, sorted by length and cut, so that little is padded. */
 const POOL = 16;
 
+/** Options of `distillBatches`. */
 export interface DistillTexts {
+  /** Sequences in a batch. */
   readonly size: number;
+  /** Number of batches. */
   readonly count: number;
   readonly seed: number;
-  /** Of a sequence, in tokens. */
+  /** Longest sequence, in tokens. */
   readonly maxLength: number;
 }
 
 /**
- * Batches of sequences to distill on. A few hundred texts alone would be learnt by heart; the teacher has an answer to
- * any text, so half of them are new ones: two joined, some of their words replaced. Same options, same batches.
+ * Draws batches of sequences to distill on. A few hundred texts alone would be learnt by heart; the teacher has an
+ * answer to any text, so half of the sequences are new ones: two joined, some of their words replaced. Same options,
+ * same batches.
  */
 export function* distillBatches(
   rows: readonly TokenRow[],
@@ -35,32 +39,32 @@ export function* distillBatches(
     if (random() >= CHANGED) return row;
     return withOtherWords(joined(row, draw(), maxLength), words, random);
   };
-  for (let made = 0; made < count; made += POOL) {
-    const batches = Math.min(POOL, count - made);
+  for (let drawn = 0; drawn < count; drawn += POOL) {
+    const batches = Math.min(POOL, count - drawn);
     const pool = Array.from({ length: batches * size }, next).sort((a, b) => a.inputIds.length - b.inputIds.length);
     for (const at of shuffled(batches, random)) yield pool.slice(at * size, (at + 1) * size);
   }
 }
 
-/** The rows, and each joined with the next one: what a student is worth on texts of their length and on longer ones. */
+/** The rows, and each joined with the next one, to measure a student on texts of their length and on longer ones. */
 export function withJoined(rows: readonly TokenRow[], maxLength: number): TokenRow[] {
   return [...rows, ...rows.slice(1).map((next, i) => joined(rows[i] as TokenRow, next, maxLength))];
 }
 
-/** Token ids that stand between the first and the last token of a sequence, each once; separators are none. */
+/** Token ids that stand between the first and the last token of a sequence, each once, separators left out. */
 function wordsOf(rows: readonly TokenRow[]): number[] {
-  const found = new Set<number>();
-  for (const { inputIds } of rows) for (const id of inputIds.slice(1, -1)) found.add(id);
-  for (const { inputIds } of rows) for (const id of frame(inputIds)) found.delete(id);
-  return [...found].sort((a, b) => a - b);
+  const words = new Set<number>();
+  for (const { inputIds } of rows) for (const id of inputIds.slice(1, -1)) words.add(id);
+  for (const { inputIds } of rows) for (const id of frame(inputIds)) words.delete(id);
+  return [...words].sort((a, b) => a - b);
 }
 
-/** [CLS] and [SEP], whatever a vocabulary calls them. */
+/** The ids of [CLS] and [SEP], whatever a vocabulary calls them: the first and the last of a sequence. */
 function frame(ids: readonly number[]): readonly number[] {
   return [ids[0] as number, ids.at(-1) as number];
 }
 
-/** Two single texts as one; a pair of texts stays as it is. */
+/** Joins two single texts into one; a pair of texts stays as it is. */
 function joined(a: TokenRow, b: TokenRow, maxLength: number): TokenRow {
   const isPair = (row: TokenRow) => row.tokenTypeIds.some((type) => type !== 0);
   if (isPair(a) || isPair(b) || a.inputIds.length < 3 || b.inputIds.length < 3) return a;

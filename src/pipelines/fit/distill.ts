@@ -13,30 +13,33 @@ import { GradientRuns } from './gradient-runs.ts';
 import { measureHeldOut } from './measure.ts';
 import type { Distillation } from './types.ts';
 
-/** Texts of one step: fewer are a poor guess of the gradient, more take as much longer. */
+/** Texts of one step: fewer are a poor estimate of the gradient, more take proportionally longer. */
 const BATCH = 32;
 
-/** What a bias moves in a step, at most, and a weight of one of so many inputs: more undoes at first what was fitted. */
+/**
+ * Largest step of a bias, and of a weight in a linear of INPUTS inputs: larger steps would first undo what was fitted.
+ */
 const RATE = 8e-5;
 const INPUTS = 256;
 
 /** The share of steps in which the rate rises. It falls to 0 along a cosine afterwards. */
 const WARM_UP = 0.05;
 
+/** Options of `distill`. */
 export interface DistillOptions extends FeedOptions {
   readonly samples: SampleSets;
   readonly steps: number;
   readonly seed: number | undefined;
-  /** Of a text, in tokens. */
+  /** Longest text, in tokens. */
   readonly maxLength: number;
   readonly progress: (done: number, total: number) => void;
 }
 
 /**
- * Trains a fitted graph further, by gradient descent towards the original on the calibration texts and on new ones made of
- * them. What comes out is kept where it is nearer to the original than before on held-out texts, single and joined, or
- * where there are none. Nothing is trained where passes have changed nothing.
- * Throws UNSUPPORTED where an op has no gradient.
+ * Trains a fitted graph further, by gradient descent towards the original on the calibration texts and on new ones made
+ * of them. The trained graph is kept where it is nearer to the original than the fitted one on held-out texts, single
+ * and joined, or where there are none. Nothing is trained where passes have changed nothing. Throws UNSUPPORTED where
+ * an op has no gradient.
  */
 export async function distill(
   original: Graph,
@@ -44,9 +47,9 @@ export async function distill(
   options: DistillOptions,
 ): Promise<{ readonly graph: Graph; readonly distillation: Distillation | undefined }> {
   const { samples, steps, maxLength } = options;
-  const onTrial = { ...samples, proof: withJoined(samples.trial, maxLength), labels: undefined };
+  const onValidation = { ...samples, proof: withJoined(samples.validation, maxLength), labels: undefined };
   const error = (graph: Graph) =>
-    measureHeldOut(original, graph, { ...options, samples: onTrial, progress: () => undefined });
+    measureHeldOut(original, graph, { ...options, samples: onValidation, progress: () => undefined });
   const before = await error(fitted);
   if (before?.sqnrDb === Number.POSITIVE_INFINITY) return { graph: fitted, distillation: undefined };
   const trained = await train(original, fitted, options);
@@ -56,7 +59,7 @@ export async function distill(
   return { graph: isKept ? trained : fitted, distillation: { steps, batch: BATCH, trial, isKept } };
 }
 
-/** Throws UNSUPPORTED for a graph that takes one sequence at a time, or does not know padding. */
+/** Throws UNSUPPORTED for a graph that takes one sequence at a time, or has no padding mask. */
 export function refuseUntrainable(graph: Graph): void {
   const { shape, names } = tokenInputsOf(graph);
   const refuse = (problem: string) => {
@@ -100,11 +103,15 @@ async function train(original: Graph, fitted: Graph, options: DistillOptions): P
   return graph;
 }
 
-/** A step moves all weights of a row; what that does to their sum grows with how many they are. */
+/**
+ * The learning rate of a parameter, relative to that of a bias. A step moves all weights of a row; what that does to
+ * their sum grows with their number.
+ */
 function relativeRate({ tensor: { shape } }: Constant): number {
   return shape.length === 2 ? INPUTS / (shape[1] as number) : 1;
 }
 
+/** The learning rate at a step of `steps`. */
 function rateAt(step: number, steps: number): number {
   const rising = Math.min(1, (step + 1) / (WARM_UP * steps));
   return RATE * rising * 0.5 * (1 + Math.cos((Math.PI * step) / steps));

@@ -1,5 +1,6 @@
 import { openRuns } from '../../calibration/token-runs.ts';
 import { MbertError } from '../../errors.ts';
+import type { TokenizerFiles } from '../../formats/tokenizer-files.ts';
 import { copyGraph } from '../../ir/copy-graph.ts';
 import type { Graph, Node } from '../../ir/graph.ts';
 import { keepNothing, runAsPass, runPasses } from '../../ir/pass.ts';
@@ -12,7 +13,7 @@ import { foldConstants } from '../../passes/fold-constants.ts';
 import { fuseLinear } from '../../passes/fuse-linear.ts';
 import { fittedPasses, type Target } from '../../passes/index.ts';
 import { splitEmbedding, splitEmbeddings } from '../../passes/split-embedding.ts';
-import type { NamedBytes } from '../../samples/wordpiece.ts';
+import { isAllowed, lossName } from '../evaluate/drop.ts';
 import { type RowReader, rowReader } from '../evaluate/row-reader.ts';
 import { NO_SAMPLES, type SampleSets, takeSamples } from '../evaluate/sample-sets.ts';
 import { type FitSubject, fitWithin, measureCandidate } from './candidates.ts';
@@ -20,21 +21,28 @@ import { refuseUntrainable } from './distill.ts';
 import { measureTransfer } from './transfer.ts';
 import type { ChangeOptions, FitReport, HeldOut } from './types.ts';
 
-/** Enough for the regularization to let go of the original weights; more text fits better and takes longer. */
+/**
+ * Default number of texts that are fitted to: enough for the regularization to let go of the original weights; more
+ * text fits better and takes longer.
+ */
 const DEFAULT_FIT_SAMPLES = 768;
 
-/** Longer texts tell a layer nothing new, and attention's values grow with the square. */
+/**
+ * Longest text that is fitted to, in tokens: longer ones tell a layer nothing new, and attention's values grow with the
+ * square.
+ */
 const MAX_LENGTH = 128;
 
 /**
- * A model whose graphs have the passes applied that change its function, once, whatever targets and shapes they are built
- * for. Throws USAGE where a pass is fitted to text and there is none, UNSUPPORTED for models that take several sequences at once.
+ * Applies the passes that change a model's function, once for all targets and shapes that its graphs are built for.
+ * Throws USAGE where a pass is fitted to text and there is none, UNSUPPORTED for models that take several sequences at
+ * once.
  */
 export async function fitModel(
   model: OpenedModel,
   options: ChangeOptions,
 ): Promise<{ readonly model: OpenedModel; readonly fit: FitReport }> {
-  const { passes, targets, vocabulary, run } = options;
+  const { passes, targets, tokenizer, run } = options;
   const evidence = evidenceOf(options.evidence, DEFAULT_FIT_SAMPLES);
   const names = passes.changing.map(({ name }) => name);
   const fitted = fittedPasses.filter((pass) => passes.changing.includes(pass));
@@ -48,8 +56,8 @@ export async function fitModel(
   if (passes.distill !== undefined) refuseUntrainable(graph);
   await runPasses(graph, [foldConstants, fuseLinear], { ...keepNothing, observers: run.observers });
   const original = copyGraph(graph);
-  const { reader, samples, maxLength } = readSamples(model, graph, evidence, vocabulary);
-  const feeds = { task: model.task, pad: reader?.tokenizer.pad ?? 0, mask: reader?.tokenizer.mask };
+  const { reader, samples, maxLength } = readSamples(model, graph, evidence, tokenizer);
+  const feeds = { task: model.task, pad: reader?.tokenizer.pad ?? model.pad, mask: reader?.tokenizer.mask };
   const splits = passes.changing.includes(splitEmbedding) ? await split(graph, samples, options) : undefined;
   const { maxPositions } = model;
   const subject: FitSubject = { original, maxPositions, maxLength, passes, targets, evidence, run, samples, feeds };
@@ -84,7 +92,7 @@ function readSamples(
   model: OpenedModel,
   graph: Graph,
   evidence: Evidence,
-  vocabulary: NamedBytes | undefined,
+  tokenizer: TokenizerFiles | undefined,
 ): { readonly reader: RowReader | undefined; readonly samples: SampleSets; readonly maxLength: number } {
   const fixed = graph.inputs[0]?.type.shape.at(-1);
   const maxLength = typeof fixed === 'number' ? fixed : Math.min(model.maxPositions, MAX_LENGTH);
@@ -94,8 +102,8 @@ function readSamples(
       hint: 'give --data FILE or --calibrate FILE',
     });
   }
-  const reader = rowReader(model, graph, { maxLength, vocabulary, seed: evidence.seed });
-  const samples = takeSamples(reader, { evidence, classOf: classReaderOf(model, graph) });
+  const reader = rowReader(model, graph, { maxLength, tokenizer, seed: evidence.seed });
+  const samples = takeSamples(reader, { evidence, task: model.task, classOf: classReaderOf(model, graph) });
   return { reader, samples, maxLength };
 }
 
@@ -113,7 +121,7 @@ function countTokens(rows: SampleSets['calibration']): Float64Array {
   return counts;
 }
 
-/** So many texts are enough for a gain and an offset of one norm. */
+/** Number of texts that is enough for the gain and the offset of one norm. */
 const FEW_TEXTS = 64;
 
 async function fitGraph(graph: Graph, subject: FitSubject, fitted: typeof fittedPasses) {
@@ -128,7 +136,7 @@ async function fitGraph(graph: Graph, subject: FitSubject, fitted: typeof fitted
   }
 }
 
-/** Linears that have other weights than before, those that are new left out. */
+/** The number of linears that have other weights than before, new linears not counted. */
 function countRefitted(before: Graph, after: Graph): number {
   const weightOf = (node: Node) => {
     const weight = node.op === 'linear' ? node.inputs[1] : undefined;
@@ -142,9 +150,8 @@ function countRefitted(before: Graph, after: Graph): number {
 }
 
 function failuresOf(heldOut: HeldOut | undefined, maxDrop: number | undefined): string[] {
-  if (maxDrop === undefined || heldOut === undefined || heldOut.drop <= maxDrop) return [];
-  const what = heldOut.accuracy ? 'accuracy' : 'agreement';
-  return [`--max-drop ${maxDrop}: ${what} fell by ${heldOut.drop.toFixed(2)} points`];
+  if (maxDrop === undefined || heldOut === undefined || isAllowed(heldOut.drop, maxDrop)) return [];
+  return [`--max-drop ${maxDrop}: ${lossName(heldOut)} fell by ${heldOut.drop.toFixed(2)} points`];
 }
 
 /** The same model over another graph of the same inputs and outputs. */
@@ -165,7 +172,7 @@ function changedModel(model: OpenedModel, graph: Graph, applied: readonly string
   };
 }
 
-/** What the symbols of a graph's inputs are in another graph. */
+/** Values for the symbols of a graph's inputs, taken from the same inputs of `like`. */
 function bindingsTo(graph: Graph, like: Graph): Record<string, Dim> {
   const bindings: Record<string, Dim> = {};
   for (const [i, { type }] of graph.inputs.entries()) {

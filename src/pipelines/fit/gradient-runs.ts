@@ -4,12 +4,12 @@ import { feedsOf, type TokenRow } from '../../samples/feeds.ts';
 import type { DistillGraph } from './distill-graph.ts';
 
 /**
- * Values that one run computes. What the student computes is held until its gradient is known, so ONNX Runtime has almost
- * half of them at a time: 0.6 GB. A 12-layer MobileBERT gets 630 tokens a run, a 6-layer MiniLM 1,310.
+ * Most values that one run computes. What the student computes is held until its gradient is known, so ONNX Runtime has
+ * almost half of them at a time: 0.6 GB. A 12-layer MobileBERT gets 630 tokens a run, a 6-layer MiniLM 1,310.
  */
 const RUN_VALUES = 350e6;
 
-/** One batch of texts after the other: gradients of the parameters' present values. */
+/** Computes gradients at the parameters' present values, for one batch of texts after the other. */
 export class GradientRuns {
   readonly #session: RuntimeSession;
   readonly #step: DistillGraph;
@@ -25,19 +25,21 @@ export class GradientRuns {
     this.#pad = pad;
   }
 
-  /** The mean over the rows, run in as many parts as memory asks for. The arrays hold until the next call. */
+  /**
+   * The gradients' mean over the rows, run in as many parts as memory asks for. The arrays hold until the next call.
+   */
   async gradients(rows: readonly TokenRow[]): Promise<readonly Float32Array[]> {
     for (const sum of this.#sums) sum.fill(0);
     const { inputs } = this.#session;
     const fixed = inputs.find(({ name }) => name === 'input_ids')?.shape[1];
-    const lengthOf = (some: readonly TokenRow[]) => (typeof fixed === 'number' ? fixed : longest(some));
+    const lengthOf = (texts: readonly TokenRow[]) => (typeof fixed === 'number' ? fixed : longest(texts));
     const tokens = RUN_VALUES / this.#step.valuesPerToken;
     for (let from = 0; from < rows.length; ) {
       const count = Math.max(1, Math.floor(tokens / lengthOf(rows.slice(from))));
       const part = rows.slice(from, from + count);
-      const found = await this.#session.run(this.#feedsOf(part, lengthOf(part)));
+      const outputs = await this.#session.run(this.#feedsOf(part, lengthOf(part)));
       for (const [i, { gradient }] of this.#step.parameters.entries()) {
-        const values = readF32(found.get(gradient.name) as Tensor);
+        const values = readF32(outputs.get(gradient.name) as Tensor);
         addScaled(this.#sums[i] as Float32Array, values, part.length / rows.length);
       }
       from += part.length;

@@ -9,12 +9,16 @@ import { type FeedOptions, withFolder } from '../evaluate/loaded-model.ts';
 import type { SampleSets } from '../evaluate/sample-sets.ts';
 import type { HeldOut, Operations } from './types.ts';
 
+/** Options of `measureHeldOut`. */
 export interface MeasureOptions extends FeedOptions {
   readonly samples: SampleSets;
   readonly progress: (done: number, total: number) => void;
 }
 
-/** Original and changed graph in ONNX Runtime, on texts that were not fitted to; undefined where there are none. */
+/**
+ * Compares the original with a changed graph in ONNX Runtime, on the proof samples, which were not fitted to; undefined
+ * where there are none.
+ */
 export function measureHeldOut(
   original: Graph,
   changed: Graph,
@@ -25,22 +29,23 @@ export function measureHeldOut(
   return withFolder(async (write) => {
     const options = { ...onnx.defaults, name: 'model.onnx' };
     const [a, b] = [await write(onnx.write(original, options)), await write(onnx.write(changed, options))];
-    const found = await compareFiles(a, b, original, { ...feeds, rows: proof, labels, progress });
-    const { agreement, sqnrDb, accuracy, drop } = found;
+    const comparison = await compareFiles(a, b, original, { ...feeds, rows: proof, labels, progress });
+    const { agreement, sqnrDb, accuracy, embeddings, drop } = comparison;
     return {
       samples: proof.length,
       agreement,
       sqnrDb,
       accuracy: accuracy && { original: accuracy.float, changed: accuracy.quantized },
+      ...(embeddings && { embeddings }),
       drop,
     };
   });
 }
 
-/** A sequence that is as long as a sentence, where the model fixes none. */
+/** Length of a sequence where the model fixes none: that of a usual sentence. */
 const SEQUENCE = 64;
 
-/** What the passes by default leave of both graphs, counted. */
+/** Counts the operations that the default passes leave of both graphs. */
 export async function compareOperations(
   original: Graph,
   changed: Graph,

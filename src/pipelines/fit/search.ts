@@ -1,32 +1,41 @@
+import { isAllowed } from '../evaluate/drop.ts';
 import type { SensitiveSite } from './sensitivity.ts';
 
-/** A fit takes a minute: so many more are tried to find what holds a limit. */
-export const MAX_TRIES = 6;
+/** Attempts after the first to find what holds a limit: few, as a fit takes a minute. */
+export const MAX_ATTEMPTS = 6;
 
-/** What is known of one try: how many of the most sensitive sites it kept, and what it lost. */
-export interface Tried {
+/**
+ * An attempt to hold the limit: how many of the most sensitive sites it kept, and what it lost in percentage points.
+ */
+export interface FitAttempt {
   readonly kept: number;
   readonly drop: number;
 }
 
 /**
- * How many of `sites`, the most sensitive first, to keep in the next try so that `maxDrop` holds with as few of them as can
- * be; null where no try is worth its time. The first guess takes the loss to grow with the root of the noise that the
- * sites bring which are not kept; then the gap between the most that failed and the fewest that held is halved.
+ * The number of `sites`, the most sensitive first, to keep in the next attempt so that `maxDrop` holds with as few of
+ * them as possible; null where no attempt is worth its time. The first guess takes the loss to grow with the root of
+ * the noise of the sites that are not kept; then the gap between the most that failed and the fewest that held is
+ * halved.
  */
-export function nextKept(sites: readonly SensitiveSite[], tried: readonly Tried[], maxDrop: number): number | null {
-  const held = tried.filter(({ drop }) => drop <= maxDrop).map(({ kept }) => kept);
-  const failed = tried.filter(({ drop }) => drop > maxDrop).map(({ kept }) => kept);
+export function nextKept(
+  sites: readonly SensitiveSite[],
+  attempts: readonly FitAttempt[],
+  maxDrop: number,
+): number | null {
+  const held = attempts.filter(({ drop }) => isAllowed(drop, maxDrop)).map(({ kept }) => kept);
+  const failed = attempts.filter(({ drop }) => !isAllowed(drop, maxDrop)).map(({ kept }) => kept);
   const low = Math.max(-1, ...failed);
   // With all of them kept nothing is changed, and nothing is lost.
   const high = Math.min(sites.length, ...held);
-  if (tried.length > MAX_TRIES || high - low <= Math.max(1, Math.floor(sites.length / 32))) return null;
-  const [first] = tried;
+  if (attempts.length > MAX_ATTEMPTS || high - low <= Math.max(1, Math.floor(sites.length / 32))) return null;
+  const [first] = attempts;
   if (first === undefined) return 0;
-  const guess = tried.length === 1 ? guessed(sites, first.drop, maxDrop) : Math.ceil((low + high) / 2);
+  const guess = attempts.length === 1 ? guessed(sites, first.drop, maxDrop) : Math.ceil((low + high) / 2);
   return Math.min(Math.max(guess, low + 1), high - 1);
 }
 
+/** Guesses the number of sites to keep from the loss with none of them kept. */
 function guessed(sites: readonly SensitiveSite[], drop: number, maxDrop: number): number {
   const all = sites.reduce((sum, { noise }) => sum + noise, 0);
   let left = all;

@@ -11,17 +11,17 @@ import { type FeedOptions, loadModel, withFolder } from '../evaluate/loaded-mode
 export interface SensitiveSite {
   readonly name: string;
   readonly op: 'layerNorm' | 'gelu';
-  /** Σ error² / Σ answer² of the answers with this one alone replaced. */
+  /** Noise of the answers with this one alone replaced: Σ error² / Σ answer². */
   readonly noise: number;
 }
 
-/** So many values are held at once: each may be some megabytes. */
+/** Number of sites whose values are held at once: each may be some megabytes. */
 const CHUNK = 16;
 
 /**
  * Measures each norm and activation alone: in the original network it gets a channel-wise fitted stand-in, g∘x + c or
- * g∘relu(x) + c, and the answers to `rows` tell how far that reaches. Those that cost most for what they bring come first.
- * One model with a switch for each serves all of them.
+ * g∘relu(x) + c, and the error of the answers to `rows` is measured. Those with the most noise for the time that
+ * replacing them saves come first. One model with a switch for each serves all of them.
  */
 export async function rankSites(
   teacher: Graph,
@@ -49,37 +49,41 @@ export async function rankSites(
         new Map(switches.map((name, i) => [name, tensorOf('f32', [1], Float32Array.of(i === on ? 1 : 0))]));
       const expected = [];
       for (const row of options.rows) expected.push(await model.answer(row, set(-1)));
-      const measured: (SensitiveSite & { readonly cost: number })[] = [];
+      const measuredSites: (SensitiveSite & { readonly cost: number })[] = [];
       for (const [i, site] of sites.entries()) {
         const comparison = new Comparison();
         for (const [n, row] of options.rows.entries()) {
           comparison.add(expected[n] as (typeof expected)[number], await model.answer(row, set(i)));
         }
-        measured.push({
+        measuredSites.push({
           ...(names.get(site) as { name: string; op: 'layerNorm' | 'gelu'; cost: number }),
           noise: comparison.noiseRatio,
         });
         options.progress(i + 1, sites.length);
       }
-      return measured.toSorted((a, b) => b.noise / b.cost - a.noise / a.cost);
+      return measuredSites.toSorted((a, b) => b.noise / b.cost - a.noise / a.cost);
     } finally {
       await model.close();
     }
   });
 }
 
-/** What replacing the node saves: all of them do about the same for each number. */
+/**
+ * The time that replacing a node saves, up to a factor: its channels, as all of them take about the same for each
+ * number.
+ */
 function costOf({ type }: Node): number {
   const channels = type.shape.at(-1);
   return typeof channels === 'number' ? channels : 1;
 }
 
-/** y ≈ gain∘z + offset. */
+/** Channel-wise stand-in for a norm or activation: y ≈ gain∘z + offset. */
 interface ChannelFit {
   readonly gain: Float32Array;
   readonly offset: Float32Array;
 }
 
+/** Fits the stand-ins of all sites on the calibration texts. */
 async function fitChannels(graph: Graph, sites: readonly Call[], runs: TextRuns): Promise<ChannelFit[]> {
   const fits: ChannelFit[] = [];
   for (let from = 0; from < sites.length; from += CHUNK) {
@@ -97,6 +101,7 @@ function inputOf(site: Node): Node {
   return site.inputs[0] as Node;
 }
 
+/** Fits y ≈ gain∘z + offset by least squares in each channel; for an activation, z is rectified first. */
 function fitChannel(z: Matrix, y: Matrix, isActivation: boolean): ChannelFit {
   const { rows, columns } = z;
   const at = isActivation ? (i: number) => Math.max(z.values[i] as number, 0) : (i: number) => z.values[i] as number;
@@ -119,7 +124,7 @@ function fitChannel(z: Matrix, y: Matrix, isActivation: boolean): ChannelFit {
   return { gain, offset };
 }
 
-/** y becomes y + switch (stand-in - y). */
+/** Replaces a site's value y by y + switch · (stand-in - y). */
 function putSwitch(graph: Graph, site: Call, { gain, offset }: ChannelFit, switched: Node): void {
   const x = inputOf(site);
   graph.replace(site, () => {

@@ -8,20 +8,20 @@ import { transferLosses } from '../evaluate/transfer.ts';
 import type { Transfer } from './types.ts';
 
 /**
- * MobileBERT's losses of knowledge transfer between the original and what was fitted to it, layer by layer on held-out
- * texts, and what they were before: with gamma and beta copied and relu for gelu. Undefined without texts. A string says
- * why a graph has no such losses.
+ * Measures MobileBERT's losses of knowledge transfer between the original and the graph that was fitted to it, layer by
+ * layer on held-out texts, and the losses without fitting: with gamma and beta copied and relu for gelu. Undefined
+ * without texts. A string says why a graph has no such losses.
  */
 export async function measureTransfer(
   original: Graph,
   fitted: Graph,
-  { trial }: SampleSets,
+  { validation }: SampleSets,
   { task, pad }: FeedOptions,
 ): Promise<Transfer | string | undefined> {
-  if (trial.length === 0) return undefined;
+  if (validation.length === 0) return undefined;
   const losses = async (student: Graph) => {
     const map = encoderLayers(original, 'the original').map((_, layer) => ({ student: layer, teacher: layer }));
-    return transferLosses(original, student, trial, map, {
+    return transferLosses(original, student, validation, map, {
       task,
       pad,
       names: { student: 'fitted', teacher: 'original' },
@@ -35,7 +35,7 @@ export async function measureTransfer(
   }
 }
 
-/** The original with what was replaced in the fitted graph replaced as such. */
+/** The original with the same norms and activations replaced as in the fitted graph, but nothing fitted. */
 function withoutFitting(original: Graph, fitted: Graph): Graph {
   const graph = copyGraph(original);
   const ops = new Map(fitted.nodes().map(({ name, op }) => [name, op]));

@@ -14,40 +14,51 @@ import { type ObserveOptions, startRun } from '../../options/run.ts';
 import type { ShapeOptions } from '../../options/shape.ts';
 import { selectPasses, type Target } from '../../passes/index.ts';
 
+/** Options of `inspect`. */
 export interface InspectOptions
-  extends Pick<ModelOptions, 'task'>,
+  extends Pick<ModelOptions, 'task' | 'base'>,
     ShapeOptions,
     Pick<PassOptions, 'passes'>,
     ObserveOptions {
   readonly source: string;
-  /** The graph as it is written for this target, passes run. Default: as the source has it. */
+  /** Shows the graph as it is written for this target, passes run. Default: as the source has it. */
   readonly target?: Target | undefined;
   /** Adds the graph as plain data with the ranges of its weights, for a picture. */
   readonly outline?: boolean | undefined;
 }
 
+/** Result of `inspect`: a graph as text, and what is in it. */
 export interface InspectResult {
+  /** The canonical text of the graph. */
   readonly text: string;
   readonly summary: {
     readonly architecture: string;
     readonly task: string | undefined;
+    /** Number of elements of all constants. */
     readonly parameters: number;
+    /** Bytes of all constants. */
     readonly bytes: number;
-    /** Of the weights, most frequent first. */
+    /** Dtypes of the weights, those with most bytes first. */
     readonly dtypes: readonly string[];
-    /** How many nodes of each op there are, most frequent first. */
+    /** Number of nodes of each op, the most frequent first. */
     readonly ops: { readonly [op: string]: number };
     readonly inputs: readonly string[];
     readonly outputs: readonly string[];
   };
   readonly warnings: readonly string[];
-  /** Where they were asked for. */
+  /** Wall time of each pass, where it was asked for. */
   readonly passTimes?: readonly PassTime[];
-  /** Where it was asked for. A file's graph is as stored there, before high-level ops are found. */
+  /**
+   * The graph as plain data, where it was asked for. A file's graph is as stored there, before high-level ops are
+   * found.
+   */
   readonly outline?: GraphOutline;
 }
 
-/** The canonical text of a model's graph with counts of what is in it. */
+/**
+ * Reads a model of any format and returns the canonical text of its graph, with counts of what is in it. Throws what
+ * the importers throw.
+ */
 export async function inspect(options: InspectOptions): Promise<InspectResult> {
   const { observers, passTimes } = startRun(options);
   const keepsIntegers = options.target !== undefined && !passChoice(options).asksForMore;
@@ -90,10 +101,13 @@ export async function inspect(options: InspectOptions): Promise<InspectResult> {
   }
 }
 
-/** What `raise` makes of quantized files has floats in places: a picture is to show how they are stored. */
-async function storedOutline(graph: Graph, { source, target, passes }: InspectOptions): Promise<GraphOutline> {
+/**
+ * The outline of the graph as the source stores it: `raise` leaves floats in places of quantized files, and a picture
+ * is to show how they are stored.
+ */
+async function storedOutline(graph: Graph, { source, base, target, passes }: InspectOptions): Promise<GraphOutline> {
   if (target !== undefined || passes !== undefined) return outlineOf(graph, { ranges: true });
-  const opened = await openSource(source);
+  const opened = await openSource(source, { base });
   if (opened.yields !== 'graph') {
     opened.checkpoint.close();
     return outlineOf(graph, { ranges: true });

@@ -6,43 +6,48 @@ import type { ShapeOptions } from '../../options/shape.ts';
 import type { TokenRow } from '../../samples/feeds.ts';
 import type { SampleSets } from '../evaluate/sample-sets.ts';
 
+/** Collects statistics of a graph's nodes over calibration samples. */
 export type Collect = (graph: Graph, requests: readonly StatisticsRequest[]) => Promise<Statistics>;
 
-/** How far the ranges of a value's channels are apart, before and after passes that equalize them. */
+/** Spread of the ranges of a value's channels, before and after passes that equalize them. */
 export interface ChannelRanges {
   readonly name: string;
   readonly before: Spread;
   readonly after: Spread;
 }
 
-/** Of max - min of each channel, over the calibration samples. */
+/** Spread over the channels of max - min on the calibration samples. */
 export interface Spread {
   readonly median: number;
   readonly largest: number;
 }
 
 /**
- * Passes ask how large channels are beside each other, which so many samples, of so many tokens together, tell as well as
- * all: an int8 MobileBERT has 47.4 dB by 32 samples, 46.9 dB by 128 and 46.5 dB by 16.
+ * Fewest samples, and tokens in them, that passes get statistics of. Passes ask how large channels are relative to each
+ * other, which these tell as well as all samples: an int8 MobileBERT reaches 47.4 dB with 32 samples, 46.9 dB with 128
+ * and 46.5 dB with 16.
  */
-const LEAST_PASS_SAMPLES = 32;
-const LEAST_PASS_TOKENS = 2048;
+const MIN_PASS_SAMPLES = 32;
+const MIN_PASS_TOKENS = 2048;
 
 export interface CalibrationOptions {
   readonly shape: ShapeOptions;
-  /** Looks at channels again after passes, as plots show ranges before and after. */
+  /** Collects channels once more after passes, as plots show ranges before and after. */
   readonly outline: boolean;
   readonly run: Run;
 }
 
-/** Runs the calibration samples; a twin of a graph that was calibrated before gets the same numbers. */
+/**
+ * Collects statistics over the calibration samples and remembers them: a twin (see `twinShape`) of a graph that was
+ * calibrated before gets the same numbers.
+ */
 export class CalibrationRuns {
   readonly #samples: SampleSets;
   readonly #pad: number;
   readonly #options: CalibrationOptions;
-  /** By node, what each run over the samples said of it. */
+  /** Statistics of each node, one entry for each run over the samples. */
   readonly #answers = new Map<string, NodeStatistics[]>();
-  /** By node, the spread of its channels in the first run that looked at them and in the last. */
+  /** Spread of each node's channels, in the first run that collected them and in the last. */
   readonly #spreads = new Map<string, { readonly before: Spread; after: Spread | undefined }>();
 
   constructor(samples: SampleSets, pad: number, options: CalibrationOptions) {
@@ -51,14 +56,17 @@ export class CalibrationRuns {
     this.#options = options;
   }
 
-  /** What passes ask; undefined without samples, so that they do without. */
+  /** The function that passes ask for statistics; undefined without samples, so that they do without. */
   collector(): Collect | undefined {
     if (this.#samples.calibration.length === 0) return undefined;
     const first = firstOf(this.#samples.calibration);
     return (graph, requests) => this.#remembered(graph, requests, first);
   }
 
-  /** Answers for a twin: a node that was asked for n times gets the n answers that the first graph got. */
+  /**
+   * The function that passes on a twin ask: a node that is asked for n times gets the n answers that the first graph
+   * got.
+   */
   replay(): Collect | undefined {
     if (this.#samples.calibration.length === 0) return undefined;
     const asked = new Map<string, number>();
@@ -78,6 +86,7 @@ export class CalibrationRuns {
     };
   }
 
+  /** Collects statistics over all calibration samples, and remembers them. */
   collect(graph: Graph, requests: readonly StatisticsRequest[]): Promise<Statistics> {
     return this.#remembered(graph, requests, this.#samples.calibration);
   }
@@ -100,10 +109,13 @@ export class CalibrationRuns {
     return statistics;
   }
 
-  /** Collects from calibration samples that no trial runs on: a trial can judge what they say. Nothing is remembered of them. */
+  /**
+   * Collects from the calibration samples that are not validation samples as well, so that validation can judge what
+   * they say; `count` is their number. Nothing is remembered of them.
+   */
   apart(): { readonly collect: Collect; readonly count: number } {
-    const trial = new Set(this.#samples.trial);
-    const rows = this.#samples.calibration.filter((row) => !trial.has(row));
+    const validation = new Set(this.#samples.validation);
+    const rows = this.#samples.calibration.filter((row) => !validation.has(row));
     return { collect: (graph, requests) => this.#collect(graph, requests, rows), count: rows.length };
   }
 
@@ -117,12 +129,12 @@ export class CalibrationRuns {
     });
   }
 
-  /** Once a node's channels were looked at they are looked at again: passes between two runs change them. */
+  /** Asks for a node's channels again where they were collected before, as passes between two runs change them. */
   #again(request: StatisticsRequest): StatisticsRequest {
     return this.#spreads.has(request.node.name) ? { ...request, channels: true } : request;
   }
 
-  /** Of what was looked at twice, in the order of the first time. */
+  /** Ranges of the values whose channels were collected more than once, in the order of the first time. */
   channelRanges(): ChannelRanges[] {
     return [...this.#spreads].flatMap(([name, { before, after }]) => (after ? [{ name, before, after }] : []));
   }
@@ -132,9 +144,10 @@ function answersRequest(answer: NodeStatistics, { channels, histogram, gram }: S
   return (!channels || !!answer.channels) && (!histogram || !!answer.histogram) && (!gram || !!answer.gram);
 }
 
+/** The first samples, as many as passes need. */
 function firstOf(samples: readonly TokenRow[]): readonly TokenRow[] {
   let count = 0;
-  for (let tokens = 0; count < samples.length && (count < LEAST_PASS_SAMPLES || tokens < LEAST_PASS_TOKENS); count++) {
+  for (let tokens = 0; count < samples.length && (count < MIN_PASS_SAMPLES || tokens < MIN_PASS_TOKENS); count++) {
     tokens += samples[count]?.inputIds.length ?? 0;
   }
   return samples.slice(0, count);

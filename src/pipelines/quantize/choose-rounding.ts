@@ -5,33 +5,34 @@ import { chooseQuants } from '../../quantization/ranges.ts';
 import { hasWeight, isCompensated, type Settings, type SettingsMap } from '../../quantization/settings.ts';
 import type { CompensatedWeights } from './compensated-weights.ts';
 import {
-  type BiasTrial,
+  type BiasComparison,
+  type CalibratedValues,
   type DecideOptions,
-  type KnownValues,
-  LEAST_FITTED_SAMPLES,
-  type RoundingTrial,
-  trialDb,
+  MIN_FITTED_SAMPLES,
+  type RoundingComparison,
+  validationDb,
 } from './decision.ts';
 
-/** How weights are rounded at last, with what was measured. */
-export interface ChosenRoundings extends KnownValues {
+/** Final rounding of the weights, with what was measured. */
+export interface ChosenRoundings extends CalibratedValues {
   readonly settings: SettingsMap;
-  readonly rounding: RoundingTrial | undefined;
-  readonly biasCorrection: BiasTrial | undefined;
+  readonly rounding: RoundingComparison | undefined;
+  readonly biasCorrection: BiasComparison | undefined;
   readonly warnings: readonly string[];
 }
 
 /**
- * Compensated rounding and bias correction fit a model to the calibration samples. Each is used only where samples that
- * they have not seen say that it is better: behind ranges that clip, a corrected bias took a BERT from 25 dB to 5.
+ * Chooses whether compensated rounding and bias correction are used. Both fit a model to the calibration samples, so
+ * each is used only where samples that it has not seen say that it is better: behind ranges that clip, a corrected bias
+ * took a BERT from 25 dB to 5.
  */
 export async function chooseRoundings(
   plan: Plan,
-  known: KnownValues,
+  calibrated: CalibratedValues,
   options: DecideOptions,
 ): Promise<ChosenRoundings> {
   const plain: ChosenRoundings = {
-    ...known,
+    ...calibrated,
     settings: withNearest(plan.settings),
     rounding: undefined,
     biasCorrection: undefined,
@@ -40,7 +41,7 @@ export async function chooseRoundings(
   const isCompensating = [...plan.settings].some(([node, settings]) => isCompensated(node, settings));
   if (!isCompensating && !options.biasCorrection) return plain;
   const { count } = options.collectApart;
-  if (count < LEAST_FITTED_SAMPLES) {
+  if (count < MIN_FITTED_SAMPLES) {
     const asked = [...(options.isRoundingAsked ? ['--rounding gptq'] : []), ...biasFlag(options)];
     const problem = `is not used, as ${count} samples are left to fit to besides those that judge it`;
     const warnings = asked.map((flag) => `${flag}: ${problem}: give --calibrate a file with more lines`);
@@ -54,7 +55,7 @@ function biasFlag({ biasCorrection }: DecideOptions): string[] {
   return biasCorrection ? ['--bias-correction'] : [];
 }
 
-/** Every weight to the nearest integers. */
+/** The settings with every weight rounded to the nearest integers. */
 export function withNearest(settings: SettingsMap): SettingsMap {
   const changed = new Map<Call, Settings>(settings);
   for (const [node, each] of settings) changed.set(node, { ...each, rounding: 'nearest' });
@@ -64,12 +65,12 @@ export function withNearest(settings: SettingsMap): SettingsMap {
 async function chooseRounding(plan: Plan, options: DecideOptions, plain: ChosenRoundings): Promise<ChosenRoundings> {
   const { weights, statistics } = plain;
   await options.run.stopwatch.time('calibrationMs', () => weights.prepare(plan, chooseQuants(plan, statistics)));
-  const gptqDb = await measured(plan, options, { ...plain, settings: plan.settings });
-  const nearestDb = await measured(plan, options, plain);
+  const gptqDb = await measureDb(plan, options, { ...plain, settings: plan.settings });
+  const nearestDb = await measureDb(plan, options, plain);
   const isBetter = gptqDb > nearestDb;
-  const rounding: RoundingTrial = {
+  const rounding: RoundingComparison = {
     used: isBetter ? 'gptq' : 'nearest',
-    samples: options.samples.trial.length,
+    samples: options.samples.validation.length,
     gptqDb,
     nearestDb,
   };
@@ -89,12 +90,12 @@ function wideWarnings({ tooWide }: CompensatedWeights): string[] {
 
 async function chooseBias(plan: Plan, options: DecideOptions, plain: ChosenRoundings): Promise<ChosenRoundings> {
   const means = await options.run.stopwatch.time('calibrationMs', () => meansOf(plan, options));
-  const correctedDb = await measured(plan, options, { ...plain, means });
-  // What the last trial said of the same weights.
+  const correctedDb = await measureDb(plan, options, { ...plain, means });
+  // What was just measured with the same weights.
   const { rounding } = plain;
-  const plainDb = rounding ? Math.max(rounding.gptqDb, rounding.nearestDb) : await measured(plan, options, plain);
+  const plainDb = rounding ? Math.max(rounding.gptqDb, rounding.nearestDb) : await measureDb(plan, options, plain);
   const used = correctedDb > plainDb;
-  const biasCorrection: BiasTrial = { used, samples: options.samples.trial.length, correctedDb, plainDb };
+  const biasCorrection: BiasComparison = { used, samples: options.samples.validation.length, correctedDb, plainDb };
   if (used) return { ...plain, means, biasCorrection };
   const warning =
     `--bias-correction: gives ${correctedDb.toFixed(1)} dB on held-out samples, ${plainDb.toFixed(1)} dB without: ` +
@@ -102,7 +103,7 @@ async function chooseBias(plan: Plan, options: DecideOptions, plain: ChosenRound
   return { ...plain, biasCorrection, warnings: [...plain.warnings, warning] };
 }
 
-/** The channels of what every linear reads whose weight is rounded. */
+/** Statistics of the channels that linears with rounded weights read. */
 function meansOf({ graph, settings }: Plan, { collectApart }: DecideOptions): Promise<Statistics> {
   const read = new Set(
     [...settings].flatMap(([node, { scheme }]) => {
@@ -116,8 +117,9 @@ function meansOf({ graph, settings }: Plan, { collectApart }: DecideOptions): Pr
   );
 }
 
-function measured({ graph }: Plan, options: DecideOptions, chosen: ChosenRoundings): Promise<number> {
+/** SQNR of the answers with these roundings, in dB on the validation samples. */
+function measureDb({ graph }: Plan, options: DecideOptions, chosen: ChosenRoundings): Promise<number> {
   const plan = options.form.plan(graph, chosen.settings, options.request);
   options.run.progress('trying the rounding');
-  return options.run.stopwatch.time('scanMs', () => trialDb(plan, chosen, options));
+  return options.run.stopwatch.time('scanMs', () => validationDb(plan, chosen, options));
 }

@@ -2,62 +2,67 @@ import type { Call, Constant, Node } from '../../ir/graph.ts';
 import type { Gram, NodeStatistics } from '../../ir/statistics.ts';
 import { compensationOf, largestFirst, quantizeByGram } from '../../quantization/compensation.ts';
 import type { Plan } from '../../quantization/plan.ts';
-import { type RebuildOptions, weightOptionsOf } from '../../quantization/rebuild.ts';
+import { type PlanChoices, weightOptionsOf } from '../../quantization/plan-numbers.ts';
 import { isCompensated } from '../../quantization/settings.ts';
 import type { QuantizedWeight, WeightOptions } from '../../quantization/weights.ts';
 import type { Collect } from './calibration-runs.ts';
 
-/** The feed-forward width of BERT large. Its Gram matrix and the factor take 134 MB each, and 7 seconds of Cholesky. */
-const MOST_WIDTH = 4096;
+/**
+ * Widest input of a linear that is compensated: the feed-forward width of BERT large, whose Gram matrix and factor take
+ * 134 MB each, and 7 seconds of Cholesky.
+ */
+const MAX_WIDTH = 4096;
 
-/** Gram matrices that are held at once; every group of them costs a run over the samples. */
+/** Bytes of Gram matrices that are held at once; every group of them costs a run over the samples. */
 const GROUP_BYTES = 200e6;
 
 const gramBytes = (width: number) => 8 * width * width;
 
-interface Wanted {
+/** A weight that is to be rounded by the Gram matrix of its linear's input. */
+interface WeightToRound {
   readonly node: Call<'linear'>;
   readonly weight: Constant;
   readonly options: WeightOptions;
 }
 
-interface Rounded {
+/** A weight that was rounded, with the scales that were required for it. */
+interface RoundedWeight {
   readonly leastScales: Float64Array | undefined;
   readonly weight: QuantizedWeight;
 }
 
-/** The integers of linears that are rounded by the Gram matrix of what they read, by the linear's name. */
+/** The integer weights of linears that are rounded by the Gram matrix of their input, by the linear's name. */
 export class CompensatedWeights {
   readonly #collect: Collect;
   readonly #groupBytes: number;
-  readonly #mostWidth: number;
-  readonly #rounded = new Map<string, Rounded[]>();
+  readonly #maxWidth: number;
+  readonly #rounded = new Map<string, RoundedWeight[]>();
   readonly #tooWide = new Set<string>();
 
-  /** `collect` is asked for Gram matrices only, and must not keep them. */
-  constructor(collect: Collect, { groupBytes = GROUP_BYTES, mostWidth = MOST_WIDTH } = {}) {
+  /** Takes the function that collects Gram matrices and does not keep them. */
+  constructor(collect: Collect, { groupBytes = GROUP_BYTES, maxWidth = MAX_WIDTH } = {}) {
     this.#collect = collect;
     this.#groupBytes = groupBytes;
-    this.#mostWidth = mostWidth;
+    this.#maxWidth = maxWidth;
   }
 
-  /** Linears that keep plain rounding because what they read is too wide. */
+  /** Names of linears whose weights are rounded to the nearest because their input is too wide. */
   get tooWide(): ReadonlySet<string> {
     return this.#tooWide;
   }
 
-  /** Rounds what the plan wants rounded in this way and was not before; `get` then has it. */
-  async prepare(plan: Plan, quants: RebuildOptions['quants']): Promise<void> {
-    const wanted = this.#wanted(plan, quants);
-    for (const group of groupsOf([...wanted.keys()], this.#groupBytes)) {
-      const found = await this.#collect(
+  /** Rounds the weights that the plan wants compensated and that were not rounded before; `get` then has them. */
+  async prepare(plan: Plan, quants: PlanChoices['quants']): Promise<void> {
+    const toRound = this.#weightsToRound(plan, quants);
+    for (const group of groupsOf([...toRound.keys()], this.#groupBytes)) {
+      const statistics = await this.#collect(
         plan.graph,
         group.map((node) => ({ node, gram: true })),
       );
       for (const x of group) {
-        const { gram } = found.get(x.name) as NodeStatistics & { readonly gram: Gram };
+        const { gram } = statistics.get(x.name) as NodeStatistics & { readonly gram: Gram };
         const compensation = compensationOf(gram.products, largestFirst(gram.products));
-        for (const { node, weight, options } of wanted.get(x) ?? []) {
+        for (const { node, weight, options } of toRound.get(x) ?? []) {
           const rounded = quantizeByGram(weight.tensor, options, compensation);
           this.#add(node, options, rounded);
         }
@@ -65,21 +70,21 @@ export class CompensatedWeights {
     }
   }
 
-  /** Linears by what they read: those of one input share a factor. */
-  #wanted(plan: Plan, quants: RebuildOptions['quants']): Map<Node, Wanted[]> {
-    const wanted = new Map<Node, Wanted[]>();
+  /** The linears to round, by their input: those of one input share a factor. */
+  #weightsToRound(plan: Plan, quants: PlanChoices['quants']): Map<Node, WeightToRound[]> {
+    const toRound = new Map<Node, WeightToRound[]>();
     for (const [node, settings] of plan.settings) {
       if (!isCompensated(node, settings)) continue;
       const [x, weight] = node.inputs as readonly [Node, Constant];
       const options = weightOptionsOf(plan, quants, node, weight);
       if (!options || this.#find(node, options)) continue;
-      if ((weight.tensor.shape[1] as number) > this.#mostWidth) this.#tooWide.add(node.name);
-      else wanted.set(x, [...(wanted.get(x) ?? []), { node, weight, options }]);
+      if ((weight.tensor.shape[1] as number) > this.#maxWidth) this.#tooWide.add(node.name);
+      else toRound.set(x, [...(toRound.get(x) ?? []), { node, weight, options }]);
     }
-    return wanted;
+    return toRound;
   }
 
-  /** Undefined for a linear that is too wide. */
+  /** The rounded weight of a linear; undefined for one whose input is too wide. */
   get(node: Call, options: WeightOptions): QuantizedWeight | undefined {
     const found = this.#find(node, options);
     if (!found && !this.#tooWide.has(node.name)) throw new Error(`${node.name} was not prepared`);
@@ -107,7 +112,7 @@ function areEqual(a: Float64Array | undefined, b: Float64Array | undefined): boo
   return a.length === b.length && a.every((value, i) => value === b[i]);
 }
 
-/** In order, as many at once as fit; one alone always does. */
+/** Splits nodes into groups, in order, whose Gram matrices fit `most` bytes; one alone always does. */
 function groupsOf(nodes: readonly Node[], most: number): Node[][] {
   const groups: Node[][] = [];
   let bytes = Number.POSITIVE_INFINITY;

@@ -16,10 +16,20 @@ import {
 } from '../../quantization/settings.ts';
 import { chooseRoundings, withNearest } from './choose-rounding.ts';
 import { CompensatedWeights } from './compensated-weights.ts';
-import { type DecideOptions, type Decision, type KnownValues, trialDb, trialOptions, withKept } from './decision.ts';
-import { scanOutstanding } from './scan.ts';
+import {
+  type CalibratedValues,
+  type DecideOptions,
+  type Decision,
+  switchOptionsOf,
+  validationDb,
+  withKept,
+} from './decision.ts';
+import { scanOutliers } from './scan.ts';
 
-/** The form's settings, changed by the recipe and then, for nodes that no rule speaks of, by what a scan finds. */
+/**
+ * Decides how every node is stored: by the form's settings, changed by the recipe and then, for nodes that no rule of
+ * it changes, by what a scan finds.
+ */
 export async function decide(graph: Graph, options: DecideOptions): Promise<Decision> {
   const { form, request, recipe, run } = options;
   const { stopwatch } = run;
@@ -29,22 +39,22 @@ export async function decide(graph: Graph, options: DecideOptions): Promise<Deci
   const plan = form.plan(graph, chosen, request);
   const statistics = await stopwatch.time('calibrationMs', () => observe(plan, options));
   const weights = new CompensatedWeights(options.collectApart.collect);
-  const known = { statistics, weights, means: undefined };
-  const guarded = await stopwatch.time('scanMs', () => guardRanges(plan, known, options));
-  const scan = await stopwatch.time('scanMs', () => scanned(plan, guarded.settings, known, options));
-  const free = (scan?.keep ?? []).filter((node) => defaults.get(node)?.scheme === chosen.get(node)?.scheme);
-  const kept = withKept(guarded.settings, free, options);
-  // After the scan: the noise of what stays float now would drown what a rounding is worth.
-  const rounded = await chooseRoundings(form.plan(graph, kept, request), known, options);
+  const calibrated = { statistics, weights, means: undefined };
+  const guarded = await stopwatch.time('scanMs', () => guardRanges(plan, calibrated, options));
+  const scan = await stopwatch.time('scanMs', () => runScan(plan, guarded.settings, calibrated, options));
+  const unruled = (scan?.keep ?? []).filter((node) => defaults.get(node)?.scheme === chosen.get(node)?.scheme);
+  const kept = withKept(guarded.settings, unruled, options);
+  // After the scan: the noise of linears that now stay float would have drowned the effect of a rounding.
+  const rounded = await chooseRoundings(form.plan(graph, kept, request), calibrated, options);
   const warnings = [...floatWarnings(plan, form), ...guarded.warnings, ...rounded.warnings];
   return { ...rounded, graph, scan, warnings };
 }
 
-async function scanned(plan: Plan, settings: SettingsMap, known: KnownValues, options: DecideOptions) {
+async function runScan(plan: Plan, settings: SettingsMap, calibrated: CalibratedValues, options: DecideOptions) {
   if (!options.scan || plan.integer.size === 0) return undefined;
   const plain = options.form.plan(plan.graph, withNearest(settings), options.request);
   const progress = within(options.run, 'scanning linears with outliers');
-  return scanOutstanding(trialOptions(plain, known, options), known.statistics, progress);
+  return scanOutliers(switchOptionsOf(plain, calibrated, options), calibrated.statistics, progress);
 }
 
 function refuseSettings(settings: SettingsMap, { request, samples }: DecideOptions, path: string): void {
@@ -61,7 +71,10 @@ function refuseSettings(settings: SettingsMap, { request, samples }: DecideOptio
   }
 }
 
-/** One file has one kind of calibrated integers; a table is stored in any way, and what has no weight computes or does not. */
+/**
+ * Throws MISMATCH for schemes that one file cannot hold: it has one kind of calibrated integers. A table is stored in
+ * any way; a node without a weight is float or of the file's scheme.
+ */
 function refuseSchemes(settings: SettingsMap, scheme: Scheme, path: string): void {
   const isCalibrated = scheme === 'int8' || scheme === 'int16x8';
   for (const [node, { scheme: chosen }] of settings) {
@@ -73,10 +86,10 @@ function refuseSchemes(settings: SettingsMap, scheme: Scheme, path: string): voi
   }
 }
 
-/** Ops that no integer form has, and the passes that take them out. */
+/** Ops that no integer form has, with the passes that take them out. */
 const FLOAT_OPS = { layerNorm: 'layer-norm-to-no-norm', gelu: 'gelu-to-relu' } as const;
 
-/** An accelerator that computes on integers only hands these back to the CPU. */
+/** Warns of ops that stay float: an accelerator that computes on integers only hands them back to the CPU. */
 function floatWarnings({ graph }: Plan, form: Form): string[] {
   if (!form.isStrict) return [];
   return Object.entries(FLOAT_OPS).flatMap(([op, pass]) => {
@@ -95,34 +108,38 @@ function defaultSettings(graph: Graph, { form, request, keeps }: DecideOptions):
   return settings;
 }
 
+/** Collects the statistics that the plan's ranges are chosen by. */
 async function observe(plan: Plan, { collect }: DecideOptions): Promise<Statistics> {
   const nodes = observedNodes(plan);
   if (nodes.length === 0) return new Map();
-  const wanted = new Set<Node>();
+  const withHistogram = new Set<Node>();
   for (const { members, method } of classesOf(plan))
-    if (needsHistogram(method)) for (const node of members) wanted.add(node);
+    if (needsHistogram(method)) for (const node of members) withHistogram.add(node);
   return collect(
     plan.graph,
-    nodes.map((node) => ({ node, histogram: wanted.has(node) })),
+    nodes.map((node) => ({ node, histogram: withHistogram.has(node) })),
   );
 }
 
-/** A clipped range that loses this much against the whole one was a bad choice. */
+/** Loss in dB, against whole ranges, beyond which clipped ones are rejected. */
 const TOLERATED_LOSS_DB = 0.5;
 
-/** Ranges that clip must stand a trial against those that do not: a wrong calibrator ruins a BERT without a word. */
-async function guardRanges(plan: Plan, known: KnownValues, options: DecideOptions) {
+/**
+ * Replaces ranges that clip by whole ones where these are better on the validation samples, as a wrong calibrator
+ * silently ruins a BERT.
+ */
+async function guardRanges(plan: Plan, calibrated: CalibratedValues, options: DecideOptions) {
   const clipped = [...plan.settings].filter(([node, { range }]) => plan.integer.has(node) && range !== 'minmax');
   if (clipped.length === 0) return { settings: plan.settings, warnings: [] };
   const whole = new Map(plan.settings);
   for (const [node, settings] of clipped) whole.set(node, { ...settings, range: 'minmax' });
-  const found: number[] = [];
+  const levels: number[] = [];
   for (const settings of [plan.settings, whole]) {
     options.run.progress('trying the ranges');
-    const each = options.form.plan(plan.graph, withNearest(settings), options.request);
-    found.push(await trialDb(each, known, options));
+    const candidate = options.form.plan(plan.graph, withNearest(settings), options.request);
+    levels.push(await validationDb(candidate, calibrated, options));
   }
-  const [clippedDb = 0, wholeDb = 0] = found;
+  const [clippedDb = 0, wholeDb = 0] = levels;
   if (clippedDb >= wholeDb - TOLERATED_LOSS_DB) return { settings: plan.settings, warnings: [] };
   const methods = [...new Set(clipped.map(([, { range }]) => range))].join(', ');
   const warning =

@@ -3,8 +3,9 @@ import type { Statistics } from '../../ir/statistics.ts';
 import type { Run } from '../../options/run.ts';
 import type { Form, FormRequest } from '../../quantization/forms/form.ts';
 import { isCall, type Plan } from '../../quantization/plan.ts';
+import type { MeanOf, WeightRounding } from '../../quantization/plan-numbers.ts';
 import { chooseQuants } from '../../quantization/ranges.ts';
-import { type MeanOf, rebuild, type WeightRounding } from '../../quantization/rebuild.ts';
+import { rebuild } from '../../quantization/rebuild.ts';
 import type { RecipeRule } from '../../quantization/recipe.ts';
 import { roundForReaders } from '../../quantization/rounding.ts';
 import {
@@ -19,25 +20,28 @@ import type { SampleSets } from '../evaluate/sample-sets.ts';
 import type { Collect } from './calibration-runs.ts';
 import type { CompensatedWeights } from './compensated-weights.ts';
 import type { ScanResult } from './scan.ts';
-import { withTrial } from './trial.ts';
+import { withSwitchedModel } from './switched-model.ts';
 
-/** What compensated rounding was worth on the trial samples: 10·log10(Σ answer² / Σ error²) of the answers. */
-export interface RoundingTrial {
+/**
+ * Effect of compensated rounding on the validation samples: the SQNR of the answers in dB, 10·log10(Σ answer² / Σ
+ * error²), with it and with nearest integers.
+ */
+export interface RoundingComparison {
   readonly used: Rounding;
   readonly samples: number;
   readonly gptqDb: number;
   readonly nearestDb: number;
 }
 
-/** The same of corrected biases. */
-export interface BiasTrial {
+/** Effect of corrected biases on the validation samples: the SQNR of the answers in dB, with them and without. */
+export interface BiasComparison {
   readonly used: boolean;
   readonly samples: number;
   readonly correctedDb: number;
   readonly plainDb: number;
 }
 
-/** What a decision is made by. */
+/** Inputs of a decision. */
 export interface DecideOptions {
   readonly form: Form;
   readonly request: FormRequest;
@@ -47,59 +51,62 @@ export interface DecideOptions {
   readonly samples: SampleSets;
   readonly feeds: FeedOptions;
   readonly collect: Collect;
-  /** Statistics of calibration samples that no trial runs on, and how many there are; nothing of them is remembered. */
+  /**
+   * Collects statistics of the calibration samples that are not validation samples as well, of which `count` is the
+   * number; nothing of them is remembered.
+   */
   readonly collectApart: { readonly collect: Collect; readonly count: number };
   readonly biasCorrection: boolean;
-  /** False where compensated rounding is the default and nobody named it. */
+  /** True where the user asked for compensated rounding, false where it is only the default. */
   readonly isRoundingAsked: boolean;
-  /** What a linear becomes that is kept in higher precision. */
+  /** The scheme of a linear that is kept in higher precision. */
   readonly fallback: NodeScheme;
   readonly scan: boolean;
   readonly run: Run;
 }
 
-/** Fewer samples say nothing of how hundreds of channels go together. */
-export const LEAST_FITTED_SAMPLES = 16;
+/** Fewest samples that a rounding is fitted to: fewer say nothing about how hundreds of channels vary together. */
+export const MIN_FITTED_SAMPLES = 16;
 
-/** What the samples say. */
-export interface KnownValues {
+/** Values that were found on the calibration samples. */
+export interface CalibratedValues {
   readonly statistics: Statistics;
   readonly weights: CompensatedWeights;
-  /** Of what linears read, where their biases make up for rounding. */
+  /** Channel means of what linears read, where their biases compensate for rounding. */
   readonly means: Statistics | undefined;
 }
 
-/** How every node of a float graph will be stored, and what is known of its values. */
-export interface Decision extends KnownValues {
+/** Storage of every node of a float graph, and what was calibrated of its values. */
+export interface Decision extends CalibratedValues {
   readonly graph: Graph;
   readonly settings: SettingsMap;
-  /** Undefined where it was not tried. */
-  readonly rounding: RoundingTrial | undefined;
-  readonly biasCorrection: BiasTrial | undefined;
+  /** Effect of compensated rounding; undefined where it was not tried. */
+  readonly rounding: RoundingComparison | undefined;
+  readonly biasCorrection: BiasComparison | undefined;
   readonly scan: ScanResult | undefined;
   readonly warnings: readonly string[];
 }
 
 /**
- * The settings with these nodes kept in higher precision. Where only their weights stay integers these are worth fitting to
- * what they read, as it stands out: on a MiniLM nearest integers cost 3 dB of 36.
+ * The settings with these nodes kept in higher precision. Where only their weights stay integers, the weights are
+ * fitted to their input, which has outliers: on a MiniLM nearest integers cost 3 dB of 36.
  */
 export function withKept(
   settings: SettingsMap,
   nodes: readonly Call[],
   { fallback, collectApart }: Pick<DecideOptions, 'fallback' | 'collectApart'>,
 ): Map<Call, Settings> {
-  const isFitted = fallback === 'w8' && collectApart.count >= LEAST_FITTED_SAMPLES;
+  const isFitted = fallback === 'w8' && collectApart.count >= MIN_FITTED_SAMPLES;
   const changed = new Map(settings);
   for (const node of nodes) {
-    const known = settings.get(node) as Settings;
-    changed.set(node, { ...known, scheme: fallback, rounding: isFitted ? 'gptq' : known.rounding });
+    const own = settings.get(node) as Settings;
+    changed.set(node, { ...own, scheme: fallback, rounding: isFitted ? 'gptq' : own.rounding });
   }
   return changed;
 }
 
-/** How a plan's weights become integers, and its biases make up for that. */
-function roundingOptions({ graph, settings }: Plan, { weights, means }: KnownValues) {
+/** Options of `rebuild`: how a plan's weights become integers, and biases compensate for that. */
+function roundingOptions({ graph, settings }: Plan, { weights, means }: CalibratedValues) {
   const roundWeight: WeightRounding = roundForReaders(graph, (node, _, options) =>
     isCompensated(node, settings.get(node)) ? weights.get(node, options) : undefined,
   );
@@ -107,24 +114,30 @@ function roundingOptions({ graph, settings }: Plan, { weights, means }: KnownVal
   return { roundWeight, ...(means && { meanOf }) };
 }
 
-export function trialOptions(plan: Plan, known: KnownValues, options: DecideOptions) {
+/** Options of a switched model of a plan that runs on the validation samples. */
+export function switchOptionsOf(plan: Plan, calibrated: CalibratedValues, options: DecideOptions) {
   return {
     plan,
-    quants: chooseQuants(plan, known.statistics),
-    ...roundingOptions(plan, known),
+    quants: chooseQuants(plan, calibrated.statistics),
+    ...roundingOptions(plan, calibrated),
     ...options.feeds,
-    rows: options.samples.trial,
+    rows: options.samples.validation,
   };
 }
 
-/** Everything that a plan rounds against the float model, on the trial samples. */
-export function trialDb(plan: Plan, known: KnownValues, options: DecideOptions): Promise<number> {
-  return withTrial({ ...trialOptions(plan, known, options), groups: [] }, async (trial) => {
-    return (await trial.measure([0], 'float')).sqnrDb;
+/**
+ * SQNR of the answers in dB on the validation samples, with everything rounded that a plan rounds, against the float
+ * model.
+ */
+export function validationDb(plan: Plan, calibrated: CalibratedValues, options: DecideOptions): Promise<number> {
+  return withSwitchedModel({ ...switchOptionsOf(plan, calibrated, options), groups: [] }, async (model) => {
+    return (await model.measure([0], 'float')).sqnrDb;
   });
 }
 
-/** The quantized graph that a decision makes of its float graph, or of a twin with the same names. */
+/**
+ * Builds the quantized graph of a decision from its float graph, or from a twin (see `twinShape`) with the same names.
+ */
 export async function build(
   decision: Decision,
   { form, request }: DecideOptions,

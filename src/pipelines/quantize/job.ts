@@ -12,7 +12,7 @@ import type { FitReport } from '../fit/types.ts';
 import type { WritePlan } from '../write/plans.ts';
 import type { CalibrationRuns } from './calibration-runs.ts';
 
-/** What the user asked for, the same for each file. */
+/** The user's request, the same for each file. */
 export interface QuantizeRequest {
   readonly source: string;
   readonly shape: ShapeOptions;
@@ -29,7 +29,7 @@ export interface QuantizeRequest {
 export interface QuantizeJob {
   readonly request: QuantizeRequest;
   readonly model: OpenedModel;
-  /** What passes have done to the model's function before. */
+  /** Changes that passes have made to the model's function before. */
   readonly fit: FitReport | undefined;
   readonly plan: WritePlan;
   readonly profile: TargetProfile;
@@ -39,7 +39,7 @@ export interface QuantizeJob {
   readonly run: Run;
 }
 
-/** What the file says of how it was made. */
+/** Metadata of a file that says how it was made. */
 export function manifestOf({ request, profile, samples }: QuantizeJob): { readonly [key: string]: unknown } {
   const { manifest, overlap } = samples;
   return {

@@ -2,7 +2,9 @@ import { lintFile } from '../../lint/lint-file.ts';
 import type { RuleFinding } from '../../lint/rule.ts';
 import type { QuantizedFile } from './types.ts';
 
-/** Asks the lint rules of a written file; what they find joins its warnings, an error makes the answer no. */
+/**
+ * Runs the lint rules on a written file: what they warn of joins its warnings, what they call an error its failures.
+ */
 export function withLint(result: QuantizedFile): QuantizedFile {
   const [file] = result.files;
   if (file === undefined) return result;
@@ -19,7 +21,10 @@ export function withLint(result: QuantizedFile): QuantizedFile {
   };
 }
 
-/** A form that one linear has, all linears have: the first of them is told, and how many more there are. */
+/**
+ * Keeps the first finding of each rule, with the number of further ones: what is wrong with one linear is wrong with
+ * all of its form.
+ */
 function onePerRule(findings: readonly RuleFinding[]): (RuleFinding & { readonly more: number })[] {
   const firsts = findings.filter(({ rule }, i) => findings.findIndex((other) => other.rule === rule) === i);
   return firsts.map((first) => ({ ...first, more: findings.filter(({ rule }) => rule === first.rule).length - 1 }));

@@ -22,8 +22,11 @@ import { NO_SAMPLES, takeSamples } from '../evaluate/sample-sets.ts';
 import { changeFunction } from '../fit/change-function.ts';
 import type { ChangedModel, FitReport } from '../fit/types.ts';
 import { writtenResult } from '../fit/written-result.ts';
+import { allOrNothing } from '../write/all-or-nothing.ts';
+import { logitsWarnings } from '../write/outputs.ts';
 import { targetOf, type WritePlan, writePlans } from '../write/plans.ts';
 import { prepare } from '../write/prepare.ts';
+import { vocabularyWarnings } from '../write/vocabulary.ts';
 import { CalibrationRuns } from './calibration-runs.ts';
 import { decide } from './decide.ts';
 import type { DecideOptions, Decision } from './decision.ts';
@@ -37,7 +40,11 @@ export type { QuantizedFile, QuantizeOptions, QuantizeResult };
 
 const DEFAULT_SAMPLES = 128;
 
-/** Quantizes a source to TFLite, ONNX or both, and measures what that costs. Throws MbertError; a failure leaves no file. */
+/**
+ * Quantizes a source to TFLite, ONNX or both, and measures what that costs. Throws MbertError: USAGE for options that
+ * do not fit or texts that are missing, UNSUPPORTED for a source that is quantized already, and what the importers
+ * throw. A failure leaves no file.
+ */
 export async function quantize(options: QuantizeOptions): Promise<QuantizeResult> {
   const format = targetOf(options.output);
   const request = requestOf(options, format);
@@ -48,26 +55,32 @@ export async function quantize(options: QuantizeOptions): Promise<QuantizeResult
   try {
     const { passes, writing } = request;
     const targets = plans.map(({ target }) => target);
-    const { vocabulary } = writing;
-    const changed = await changeFunction(opened, { passes, targets, evidence: options, vocabulary, run });
+    const { tokenizer } = writing;
+    const warnings = vocabularyWarnings(opened, tokenizer, targets);
+    const changed = await changeFunction(opened, { passes, targets, evidence: options, tokenizer, run });
     const { fit } = changed;
     if (fit) options.changed?.(fit);
     const evidence = { ...request.evidence, maxDrop: fit ? dropLeft(options.maxDrop, fit) : options.maxDrop };
-    const results: QuantizedFile[] = [];
-    for (const plan of plans) {
-      const file = withLint(
-        await quantizeTo(changed, plan, { ...request, evidence }, runFor(plan.target, targets, timedApart(run))),
-      );
-      results.push(request.outline ? await withOutline(file) : file);
-    }
-    const result = writtenResult(options.source, changed, results, run);
+    const results = await allOrNothing(plans, async () => {
+      const files: QuantizedFile[] = [];
+      for (const plan of plans) {
+        const fileRun = runFor(plan.target, targets, timedApart(run));
+        const file = withLint(await quantizeTo(changed, plan, { ...request, evidence }, fileRun));
+        files.push(request.outline ? await withOutline(file) : file);
+      }
+      return files;
+    });
+    const result = writtenResult(options.source, changed, results, {
+      run,
+      warnings: [...warnings, ...logitsWarnings(changed.model, targets, writing)],
+    });
     return { ...result, warnings: [...result.warnings, ...dropWarnings(options.maxDrop, fit)] };
   } finally {
     opened.close();
   }
 }
 
-/** What is asked for, defaults filled in. Throws USAGE for options that go against each other. */
+/** The user's request with defaults filled in. Throws USAGE for options that contradict each other. */
 function requestOf(options: QuantizeOptions, format: Target | undefined): QuantizeRequest {
   const writing = writingOf(options, options.output, format);
   refuseContradictions(options, format);
@@ -85,7 +98,10 @@ function requestOf(options: QuantizeOptions, format: Target | undefined): Quanti
   };
 }
 
-/** What --max-drop leaves for integers: losses of one step after the other add up. Where nothing is left the answer is no already. */
+/**
+ * The part of --max-drop that is left for quantization, as the losses of successive steps add up; undefined without a
+ * limit, or where it was passed already.
+ */
 function dropLeft(maxDrop: number | undefined, { heldOut, failures }: FitReport): number | undefined {
   return maxDrop === undefined || failures.length > 0 ? undefined : maxDrop - (heldOut?.drop ?? 0);
 }
@@ -96,7 +112,7 @@ function dropWarnings(maxDrop: number | undefined, fit: FitReport | undefined): 
   return [`--max-drop ${maxDrop}: ${left.toFixed(2)} points are left for quantization`];
 }
 
-/** Reads the written file back: a picture is to show what is in it, not what was meant. */
+/** Adds the outline of the written file, read back: a picture is to show what is in it, not what was meant. */
 async function withOutline(result: QuantizedFile): Promise<QuantizedFile> {
   const [file] = result.files;
   const source = file && (await openSource(file.path));
@@ -117,7 +133,6 @@ async function quantizeTo(
   const { target: format } = plan;
   const { shape, writing, quantization, outline, dumpRecipe } = request;
   const { scheme, target = 'cpu' } = quantization;
-  const { softmax } = writing;
   const profile = targetNamed(target, format);
   const passes = scheme === 'f16' ? request.passes : request.passes.before(passesFor(format, scheme));
   const source = model.build(format, shape);
@@ -139,13 +154,13 @@ async function quantizeTo(
   };
   return withFolder(async (scratch) => {
     const prepared = await run.stopwatch.time('calibrationMs', () =>
-      prepare(model, format, { shape, passes, softmax, run, statistics: calibration.collector() }),
+      prepare(model, format, { shape, passes, writing, run, statistics: calibration.collector() }),
     );
     const writer = new Writer(job, prepared, scratch);
     if (scheme === 'f16') return writer.writeHalves();
     const decideOptions = decideOptionsOf(job, scheme);
     const decision = await decide(prepared.graph, decideOptions);
-    // Before the model: a path that cannot be written leaves no file. A gate may then ask for other settings.
+    // Written before the model: a path that cannot be written leaves no file. A gate may then ask for other settings.
     if (dumpRecipe !== undefined) writeRecipe(dumpRecipe, decision);
     const { file, decision: written } = await writer.writeDecision(decision, decideOptions);
     if (dumpRecipe !== undefined && written !== decision) writeRecipe(dumpRecipe, written);
@@ -155,10 +170,10 @@ async function quantizeTo(
 }
 
 /**
- * Passes that make a float graph fit for integers, besides the default ones; `--passes=-name` takes one out. Where all values
- * are integers, linears of one input stay apart: joined ones would share a scale, which costs up to ten bits where their
- * ranges differ and ends XNNPACK's partition at the sum that reads the small one. (The 24-layer model: 6 partitions
- * joined, 1 apart, and 5 % faster.)
+ * Passes that make a float graph fit for integers, besides the default ones; `--passes=-name` takes one out. Where all
+ * values are integers, linears of one input stay apart: joined ones would share a scale, which costs up to ten bits
+ * where their ranges differ and ends XNNPACK's partition at the sum that reads the small one. (The 24-layer model: 6
+ * partitions joined, 1 apart, and 5 % faster.)
  */
 function passesFor(format: Target, scheme: Scheme): string {
   const isIntegerGraph = format === 'tflite' && (scheme === 'int8' || scheme === 'int16x8');
@@ -168,13 +183,13 @@ function passesFor(format: Target, scheme: Scheme): string {
 function readSampleSets({ model, fit }: ChangedModel, graph: Graph, format: Target, request: QuantizeRequest) {
   const { evidence, shape, writing } = request;
   const { task } = model;
-  if (!hasTexts(evidence)) return { samples: NO_SAMPLES, feeds: { task, pad: 0, mask: undefined } };
+  if (!hasTexts(evidence)) return { samples: NO_SAMPLES, feeds: { task, pad: model.pad, mask: undefined } };
   const { sequenceLength } = sizesFor(format, model, shape);
   const maxLength = sequenceLength === 'dynamic' ? model.maxPositions : sequenceLength;
-  const { vocabulary } = writing;
-  const reader = rowReader(model, graph, { maxLength, vocabulary, seed: evidence.seed });
+  const { tokenizer } = writing;
+  const reader = rowReader(model, graph, { maxLength, tokenizer, seed: evidence.seed });
   const classOf = classReaderOf(model, graph);
-  const samples = takeSamples(reader, { evidence, used: fit?.calibration?.count, classOf });
+  const samples = takeSamples(reader, { evidence, used: fit?.calibration?.count, task, classOf });
   return { samples, feeds: { task, pad: reader.tokenizer.pad, mask: reader.tokenizer.mask } };
 }
 
@@ -219,7 +234,10 @@ function decideOptionsOf(job: QuantizeJob, scheme: Exclude<Scheme, 'f16'>): Deci
   };
 }
 
-/** In ONNX the range of each run is one for the whole tensor, and no better than a calibrated one where values stand out. */
+/**
+ * The scheme of linears that are kept in higher precision. In ONNX a dynamic range covers the whole tensor, and is no
+ * better than a calibrated one where there are outliers.
+ */
 function fallbackFor(format: Target, { isStrict }: TargetProfile): NodeScheme {
   if (isStrict) return 'float';
   return format === 'onnx' ? 'w8' : 'dynamic';

@@ -27,7 +27,7 @@ export function refuseContradictions(options: QuantizeOptions, format: Target | 
   if (scheme === 'f16') refuseForHalves(options);
 }
 
-/** Rounding with the samples in view needs samples. */
+/** Throws USAGE for rounding and bias correction that need samples, where there are none. */
 function refuseUncalibrated({ scheme, rounding, biasCorrection, calibrate }: QuantizeOptions): void {
   for (const [flag, isGiven] of [
     ['rounding gptq', rounding === 'gptq'],
@@ -42,6 +42,7 @@ function refuseUncalibrated({ scheme, rounding, biasCorrection, calibrate }: Qua
   }
 }
 
+/** Throws USAGE for options of integers that f16 has no use for. */
 function refuseForHalves({ recipe, dumpRecipe, granularity }: QuantizeOptions): void {
   for (const [flag, given] of [
     ['recipe', recipe],

@@ -13,9 +13,10 @@ import type { FitReport } from '../fit/types.ts';
 import type { WrittenResult } from '../fit/written-result.ts';
 import type { WrittenFile } from '../write/write-model.ts';
 import type { ChannelRanges } from './calibration-runs.ts';
-import type { BiasTrial, RoundingTrial } from './decision.ts';
+import type { BiasComparison, RoundingComparison } from './decision.ts';
 import type { ParetoRow, ScanResult } from './scan.ts';
 
+/** Options of `quantize`. */
 export interface QuantizeOptions
   extends ModelOptions,
     ShapeOptions,
@@ -29,43 +30,49 @@ export interface QuantizeOptions
   readonly source: string;
   /** A .tflite or .onnx file, or a folder that gets one of each. */
   readonly output: string;
-  /** Where to write the settings of every node as a recipe. */
+  /** Path to write the settings of every node to, as a recipe. */
   readonly dumpRecipe?: string | undefined;
-  /** Bytes that the file may have. */
+  /** Largest file that is allowed, in bytes. */
   readonly maxSize?: number | undefined;
-  /** Adds what a picture and plots need: the written graph as plain data, ranges of channels. */
+  /** Adds what pictures and plots need: the written graph as plain data, ranges of channels. */
   readonly outline?: boolean | undefined;
-  /** Hears what passes that change the function cost, before anything is written. */
+  /** Called with what passes that change the function cost, before anything is written. */
   readonly changed?: ((report: FitReport) => void) | undefined;
 }
 
 /** One written quantized model. */
 export interface QuantizedFile extends WrittenFile {
   readonly scheme: Scheme;
-  /** The form's name; `f16` for stored halves. */
+  /** Name of the form; `f16` for stored halves. */
   readonly form: string;
   /** Bytes of all weights before they were quantized. */
   readonly floatBytes: number;
-  /** Linears by how they compute, e.g. `int8`: 134. */
+  /** Number of linears by how they compute, e.g. `int8`: 134. */
   readonly linears: { readonly [scheme: string]: number };
-  /** Linears whose values stand out; undefined where none does or none was looked for. */
+  /** The scan of linears whose values have outliers; undefined where none has or none was looked for. */
   readonly scan: (Omit<ScanResult, 'keep'> & { readonly keptAs: NodeScheme }) | undefined;
-  /** What compensated rounding was worth, where it was tried. */
-  readonly rounding: RoundingTrial | undefined;
-  /** What corrected biases were worth, where they were tried. */
-  readonly biasCorrection: BiasTrial | undefined;
+  /** Effect of compensated rounding, where it was tried. */
+  readonly rounding: RoundingComparison | undefined;
+  /** Effect of corrected biases, where they were tried. */
+  readonly biasCorrection: BiasComparison | undefined;
+  /** Effect of keeping more linears in higher precision, where a gate asked for that. */
   readonly pareto: readonly (ParetoRow & { readonly chosen: boolean })[] | undefined;
+  /** Comparison with the float model; undefined without texts. */
   readonly proof: Proof | undefined;
   readonly times: Times;
-  /** Why the answer is no; empty where every gate is passed. */
+  /** Reasons for exit code 1; empty where every gate is passed. */
   readonly failures: readonly string[];
   readonly warnings: readonly string[];
   /** The graph as it is in the file, where it was asked for. */
   readonly outline?: GraphOutline;
   /** The graph before any pass, where it was asked for. */
   readonly sourceOutline?: GraphOutline;
-  /** Ranges of residual streams and whatever else was calibrated by channel; where it was asked for and there are samples. */
+  /**
+   * Ranges of residual streams and whatever else was calibrated by channel; where it was asked for and there are
+   * samples.
+   */
   readonly channels?: readonly ChannelRanges[];
 }
 
+/** Result of `quantize`. */
 export type QuantizeResult = WrittenResult<QuantizedFile>;

@@ -4,36 +4,38 @@ import { constantBytes } from '../../ir/text.ts';
 import { unobserved, within } from '../../options/run.ts';
 import { hasWeight, type SettingsMap } from '../../quantization/settings.ts';
 import { compareFiles, compareLayers, type Proof, type ProofOptions } from '../evaluate/compare-files.ts';
+import { isAllowed, lossName } from '../evaluate/drop.ts';
 import { fitProperties } from '../fit/change-function.ts';
 import { exportGraph } from '../write/export-graph.ts';
 import { type Prepared, prepare } from '../write/prepare.ts';
 import { twinShape } from '../write/twin.ts';
 import { type WrittenFile, writeModel } from '../write/write-model.ts';
-import { build, type DecideOptions, type Decision, trialOptions, withKept } from './decision.ts';
+import { build, type DecideOptions, type Decision, switchOptionsOf, withKept } from './decision.ts';
 import { manifestOf, type QuantizeJob } from './job.ts';
 import { type ParetoFront, type ScanResult, scanEverySite } from './scan.ts';
 import type { QuantizedFile } from './types.ts';
 
-/** Writes what is thrown away afterwards, and says where. */
+/** Writes files that are thrown away afterwards, and returns the model's path. */
 type Scratch = (files: AsyncIterable<OutputFile>) => Promise<string>;
 
-/** What a file says of its integers, as JSON. */
+/** Metadata of a file about its integers, as JSON. */
 type Manifest = { readonly [key: string]: unknown };
 
 /** A quantized graph beside the float one that it was made of, in the shapes that can be run here. */
 interface Pair {
   readonly float: Graph;
   readonly quantized: Graph;
-  /** The quantized graph is the one in the written file. */
+  /** True where the quantized graph is the one in the written file. */
   readonly isWritten: boolean;
 }
 
+/** A written file with the decision that it was made of. */
 export interface WrittenDecision {
   readonly file: QuantizedFile;
   readonly decision: Decision;
 }
 
-/** Writes a quantized model and proves it, as often as a gate asks for more precision. */
+/** Writes a quantized model and compares it with the float one, as often as a gate asks for more precision. */
 export class Writer {
   readonly #job: QuantizeJob;
   readonly #prepared: Prepared;
@@ -47,6 +49,7 @@ export class Writer {
     this.#scratch = scratch;
   }
 
+  /** Writes a model with f16 weights. */
   async writeHalves(): Promise<QuantizedFile> {
     const { graph: written } = this.#prepared;
     const { stopwatch } = this.#job.run;
@@ -58,17 +61,18 @@ export class Writer {
     return this.#result(file, proof, { form: 'f16', linears: { f16: countLinears(written) } });
   }
 
-  /** The file, and the decision that it was made of at last. */
+  /** Writes the file of a decision or, where a gate asks for it, of one with more precision. */
   async writeDecision(decision: Decision, options: DecideOptions): Promise<WrittenDecision> {
     const first = await this.#attempt(decision, options);
     const { evidence, quantization } = this.#job.request;
     const { maxDrop } = evidence;
-    const isMet = maxDrop === undefined || (first.proof?.drop ?? 0) <= maxDrop;
+    const isMet = maxDrop === undefined || isAllowed(first.proof?.drop ?? 0, maxDrop);
     const isSearchable = options.form.plan(decision.graph, decision.settings, options.request).integer.size > 0;
     if (isMet || quantization.scan === false || !isSearchable) return { file: first, decision };
     return this.#search(decision, options, first, maxDrop);
   }
 
+  /** Writes the file of one decision and compares it with the float model. */
   async #attempt(decision: Decision, options: DecideOptions): Promise<QuantizedFile> {
     const { request, form } = options;
     const { settings } = decision;
@@ -103,7 +107,10 @@ export class Writer {
     });
   }
 
-  /** More and more linears in higher precision, those first that bring most for their bytes, until the gate is met. */
+  /**
+   * Keeps more and more linears in higher precision, those first that take away most noise for their bytes, until the
+   * gate is met.
+   */
   async #search(
     decision: Decision,
     options: DecideOptions,
@@ -115,7 +122,7 @@ export class Writer {
     const isFloat = options.fallback === 'float';
     const front = await this.#job.run.stopwatch.time('scanMs', () =>
       scanEverySite(
-        trialOptions(plan, decision, options),
+        switchOptionsOf(plan, decision, options),
         statistics,
         // An i8 weight is a quarter of its f32.
         ({ floatBytes }) => (isFloat ? 0.75 * floatBytes : 0),
@@ -133,14 +140,14 @@ export class Writer {
       const file = await this.#attempt(keeping(kept), options);
       last = kept;
       if (dropOf(file) < dropOf(best.file)) best = { file, kept };
-      if (dropOf(file) <= maxDrop) break;
+      if (isAllowed(dropOf(file), maxDrop)) break;
     }
     if (last !== best.kept) best = { ...best, file: await this.#attempt(keeping(best.kept), options) };
     const pareto = front.rows.map((row) => ({ ...row, chosen: row.kept === best.kept }));
     return { file: { ...best.file, pareto }, decision: best.kept === 0 ? decision : keeping(best.kept) };
   }
 
-  /** The float reference is f32 whatever the written file's floats are. */
+  /** Writes the model file; `f16` stores all weights as halves, `f32` leaves floats to the user's options. */
   async #write(graph: Graph, dtype: 'f32' | 'f16', manifest: Manifest): Promise<WrittenFile> {
     const { model, plan, request, fit, run } = this.#job;
     const { writing, quantization } = request;
@@ -153,12 +160,15 @@ export class Writer {
     return writeModel(model, this.#prepared, { plan, writing: stored, properties, run, graph });
   }
 
-  /** The graphs as the runtime here takes them: of fixed length and with float outputs, by the same decisions. */
+  /**
+   * The graphs in shapes and types that the runtime here takes, of fixed length and with float outputs, by the same
+   * decisions.
+   */
   async #runnable(decision: Decision, options: DecideOptions, quantized: Graph): Promise<Pair> {
     const { graph: written } = decision;
     const float = await this.#runnableFloat(written);
-    const isMute = this.#job.plan.target === 'tflite' && options.request.integerOutputs;
-    if (float === written && !isMute) return { float, quantized, isWritten: true };
+    const hasIntegerOutputs = this.#job.plan.target === 'tflite' && options.request.integerOutputs;
+    if (float === written && !hasIntegerOutputs) return { float, quantized, isWritten: true };
     const request = { ...options.request, integerOutputs: false };
     return { float, quantized: await build(decision, { ...options, request }, float), isWritten: false };
   }
@@ -169,12 +179,12 @@ export class Writer {
     const shape = twinShape(graph, plan.target, model);
     if (shape === undefined) return graph;
     const { passes, writing } = request;
-    const { softmax } = writing;
-    const options = { shape, passes, softmax, run: unobserved(run), statistics: calibration.replay() };
+    const options = { shape, passes, writing, run: unobserved(run), statistics: calibration.replay() };
     this.#twin ??= (await prepare(model, plan.target, options)).graph;
     return this.#twin;
   }
 
+  /** Compares the quantized with the float model on the proof samples; undefined where there are none. */
   async #prove(pair: Pair, written: WrittenFile, dtype: 'f32' | 'f16'): Promise<Proof | undefined> {
     const { plan, samples, feeds, run } = this.#job;
     if (samples.proof.length === 0) return undefined;
@@ -194,12 +204,15 @@ export class Writer {
     return { ...compared, layers: await compareLayers(layers, proofOptions) };
   }
 
-  /** A file to run. It may have other outputs than the model: labels would not fit, and nobody reads the vocabulary. */
+  /**
+   * Writes a file to run. It may have other outputs than the model: labels would not fit, and nobody reads the
+   * vocabulary.
+   */
   #temporary(graph: Graph, dtype: 'f32' | 'f16'): Promise<string> {
     const { model, plan, request } = this.#job;
     const { target } = plan;
-    const bare = { ...model, labels: undefined, vocabulary: undefined };
-    const writing = { ...request.writing, dtype, labels: undefined, vocabulary: undefined };
+    const bare = { ...model, labels: undefined, tokenizer: {} };
+    const writing = { ...request.writing, dtype, labels: undefined, tokenizer: undefined };
     return this.#scratch(exportGraph(bare, graph, { target, name: `model.${target}`, writing }));
   }
 
@@ -213,10 +226,8 @@ export class Writer {
     const { maxDrop } = evidence;
     const size = written.files.reduce((sum, file) => sum + file.size, 0);
     const failures: string[] = [];
-    if (maxDrop !== undefined && proof && proof.drop > maxDrop) {
-      failures.push(
-        `--max-drop ${maxDrop}: ${proof.accuracy ? 'accuracy' : 'agreement'} fell by ${proof.drop.toFixed(2)} points`,
-      );
+    if (maxDrop !== undefined && proof && !isAllowed(proof.drop, maxDrop)) {
+      failures.push(`--max-drop ${maxDrop}: ${lossName(proof)} fell by ${proof.drop.toFixed(2)} points`);
     }
     if (maxSize !== undefined && size > maxSize) failures.push(`--max-size ${maxSize}: the file has ${size} bytes`);
     return {
@@ -240,18 +251,20 @@ function withoutNodes({ sites, togetherDb, restDb }: ScanResult): Omit<ScanResul
   return { sites, togetherDb, restDb };
 }
 
-/** The rows of a front to try: what fits the size, from the first that did well enough on the trial samples. */
+/**
+ * The rows of a front to try: those that fit the size, from the first that did well enough on the validation samples.
+ */
 function promising({ rows }: ParetoFront, first: QuantizedFile, maxDrop: number, maxSize: number | undefined) {
   const size = first.files.reduce((sum, file) => sum + file.size, 0);
   const fitting = rows.filter(
     ({ kept, addedBytes }) => kept > 0 && (maxSize === undefined || size + addedBytes <= maxSize),
   );
-  const from = fitting.findIndex(({ agreement }) => 100 * (1 - agreement) <= maxDrop);
+  const from = fitting.findIndex(({ agreement }) => isAllowed(100 * (1 - agreement), maxDrop));
   return from < 0 ? fitting.slice(-1) : fitting.slice(from);
 }
 
-function namesOf(settings: SettingsMap, wanted: (settings: { readonly scheme: string }) => boolean): string[] {
-  return [...settings].filter(([node, each]) => hasWeight(node) && wanted(each)).map(([node]) => node.name);
+function namesOf(settings: SettingsMap, isWanted: (settings: { readonly scheme: string }) => boolean): string[] {
+  return [...settings].filter(([node, each]) => hasWeight(node) && isWanted(each)).map(([node]) => node.name);
 }
 
 function linearsOf(settings: SettingsMap): Record<string, number> {

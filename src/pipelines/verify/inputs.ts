@@ -1,18 +1,20 @@
 import { MbertError } from '../../errors.ts';
-import { readWhole } from '../../io/files.ts';
+import { tokenizerFilesAt } from '../../importers/tokenizer-files.ts';
 import type { Span } from '../../metrics/task-metrics.ts';
 import type { Task } from '../../models/index.ts';
 import { classReader } from '../../opened/class-labels.ts';
+import { hasVocabulary } from '../../opened/model-tokenizer.ts';
 import type { TokenRow } from '../../samples/feeds.ts';
 import type { TokenSample } from '../../samples/open-samples.ts';
 import { randomRows } from '../../samples/token-sequences.ts';
 import { rowReader } from '../evaluate/row-reader.ts';
 import type { Side } from './sides.ts';
 
-/** What the models are run on. */
+/** Token sequences that the models are run on. */
 export interface Inputs {
   readonly rows: readonly TokenRow[];
   readonly labels: Labels | undefined;
+  /** Path of the file of samples; null for generated sequences. */
   readonly data: string | null;
   readonly seed: number | null;
   readonly pad: number;
@@ -26,19 +28,20 @@ export type Labels =
   | { readonly kind: 'numbers'; readonly values: readonly number[] }
   | { readonly kind: 'spans'; readonly values: readonly Span[] };
 
+/** Options of `readInputs`. */
 export interface InputOptions {
   readonly data: string | undefined;
   readonly samples: number | undefined;
   readonly seed: number | undefined;
   readonly vocab: string | undefined;
-  /** The models' length, where they have one. */
+  /** Length that the models are fixed to, in tokens; undefined where they take any. */
   readonly length: number | undefined;
   readonly task: Task | undefined;
 }
 
 const DEFAULT_SEED = 1;
 const RANDOM_ROWS = 64;
-/** Longer random sequences show nothing new and take time. */
+/** Longest random sequence, in tokens: longer ones show nothing new and take time. */
 const RANDOM_LENGTH = 64;
 
 /** Reads `--data`, or makes sequences from a seed. Throws what the readers of samples throw. */
@@ -47,20 +50,30 @@ export function readInputs(sides: readonly Side[], options: InputOptions): Input
   if (options.length !== undefined && options.length > positions) {
     throw new MbertError('USAGE', `--sequence-length ${options.length}: a model has ${positions} positions`);
   }
-  // A graph that finds its words without a table does not say how many there are; the other one may.
+  // A graph without a word table does not say how many words there are; the other model's graph may.
   const vocabRows = Math.min(
     ...sides.map((side) => side.vocabRows).filter((rows) => rows > 1),
     Number.MAX_SAFE_INTEGER,
   );
   const tokenTypes = Math.min(...sides.map((side) => side.tokenTypes));
   return options.data === undefined
-    ? randomInputs(options, { vocabRows, tokenTypes, positions })
+    ? randomInputs(options, { vocabRows, tokenTypes, positions, pad: padOf(sides) })
     : dataInputs(sides, options.data, options, { vocabRows, positions });
+}
+
+/** The id of padding; a graph without a config beside it does not say which, the other one may. */
+function padOf(sides: readonly Side[]): number {
+  return Math.max(...sides.map(({ model }) => model.pad));
 }
 
 function randomInputs(
   { samples = RANDOM_ROWS, seed = DEFAULT_SEED, length }: InputOptions,
-  model: { readonly vocabRows: number; readonly tokenTypes: number; readonly positions: number },
+  model: {
+    readonly vocabRows: number;
+    readonly tokenTypes: number;
+    readonly positions: number;
+    readonly pad: number;
+  },
 ): Inputs {
   const rows = randomRows({
     count: samples,
@@ -68,8 +81,9 @@ function randomInputs(
     seed,
     ...(model.vocabRows < Number.MAX_SAFE_INTEGER && { vocabSize: model.vocabRows }),
     tokenTypes: model.tokenTypes,
+    pad: model.pad,
   });
-  return { rows, labels: undefined, data: null, seed, pad: 0, mask: undefined, warnings: [] };
+  return { rows, labels: undefined, data: null, seed, pad: model.pad, mask: undefined, warnings: [] };
 }
 
 function dataInputs(
@@ -81,9 +95,9 @@ function dataInputs(
   const { vocab: path, seed, samples: count, length, task } = options;
   // The smallest table is the one that ids must fit; a vocabulary may be in either.
   const smallest = sides.find((side) => side.vocabRows === vocabRows) ?? (sides[0] as Side);
-  const withWords = sides.find(({ model }) => model.vocabulary !== undefined) ?? smallest;
-  const vocabulary = path === undefined ? undefined : { what: path, bytes: readWhole(path) };
-  const reader = rowReader(withWords.model, smallest.graph, { maxLength: length ?? positions, vocabulary, seed });
+  const withWords = sides.find(({ model }) => hasVocabulary(model.tokenizer)) ?? smallest;
+  const tokenizer = path === undefined ? undefined : tokenizerFilesAt(path);
+  const reader = rowReader(withWords.model, smallest.graph, { maxLength: length ?? positions, tokenizer, seed });
   const file = reader.open(data);
   const { samples, warnings } = file.take(0, count ?? file.count);
   return {
@@ -97,7 +111,7 @@ function dataInputs(
   };
 }
 
-/** What kind of labels a task has; undefined where files hold none that can be read. */
+/** Reads labels of the kind that the task has; undefined where there are none that can be read. */
 function readLabels(
   samples: readonly TokenSample[],
   path: string,

@@ -1,8 +1,9 @@
 import type { Graph, Node } from '../../ir/graph.ts';
+import { sizeOf } from '../../ir/shape.ts';
 import { readF32, type Tensor } from '../../ir/tensor.ts';
 import { layerEnds } from '../../opened/layer-ends.ts';
 import type { TokenRow } from '../../samples/feeds.ts';
-import { type CommonShape, paddedLength, type Running, runRow } from '../evaluate/running.ts';
+import { type CommonShape, leadingSizes, paddedLength, type Running, runRow } from '../evaluate/running.ts';
 import { loadValues, valuesOf } from '../evaluate/value-session.ts';
 import { plainDecibels } from './decibels.ts';
 import type { Inputs } from './inputs.ts';
@@ -17,15 +18,23 @@ export interface LayersOptions {
   readonly progress: (done: number, total: number) => void;
 }
 
-/** Every value of the models is fetched: hundreds of them, with hundreds of numbers for a token. */
+/**
+ * Rows that inner values are compared on: few, as every value of the models is fetched, hundreds of them, with hundreds
+ * of numbers for a token.
+ */
 const ROWS = 8;
 
-/** Values above this are near: 8-bit integers keep 28 to 50 dB, another computation 0 to 15. */
+/** SQNR above which values count as near: 8-bit integers keep 28 to 50 dB, another computation 0 to 15. */
 const NEAR_DB = 20;
-/** What is far loses at least so much against what it is computed from. */
+/**
+ * Smallest loss of SQNR, against the values that it is computed from, that makes a far value the one where models part.
+ */
 const FALL_DB = 10;
 
-/** Values in other units gain at least so much by the fit, and where more than a quarter does, the model is in other units. */
+/**
+ * Smallest gain of SQNR, by fitting a factor and an offset to each channel, that shows a value to be in other units;
+ * where more than RESCALED_SHARE of the values gain that much, the model is in other units.
+ */
 const GAIN_DB = 10;
 const RESCALED_SHARE = 0.25;
 
@@ -44,9 +53,13 @@ export async function compareLayers(
   return best;
 }
 
-/** Of two ways to pair, the true one has more pairs that agree: the sum of their levels, of which more than this is equal. */
+/**
+ * SQNR above which values count as equal. Of two ways to pair values, the true one has more pairs that agree: their
+ * levels are summed, each up to this.
+ */
 const EQUAL_DB = 60;
 
+/** Compares the pairs of one way to pair; `agreement` is the sum of their levels. */
 async function comparePaired(paired: PairedGraphs, reference: Side, model: Side, options: LayersOptions) {
   const { pairs } = paired;
   const running: Running[] = [];
@@ -66,13 +79,14 @@ async function comparePaired(paired: PairedGraphs, reference: Side, model: Side,
     for (const [done, place] of places.entries()) {
       const { length: valid } = (rows[place] as TokenRow).inputIds;
       const [expected = [], actual = []] = await Promise.all(
-        running.map(async (each) => valuesOf(await runRow(each, rows, place, options.shape, options.inputs.pad))),
+        running.map(async (side) => valuesOf(await runRow(side, rows, place, options.shape, options.inputs.pad))),
       );
       const length = paddedLength(options.shape) ?? valid;
+      const tokens = length * sizeOf(leadingSizes(running[0] as Running, options.shape));
       pairs.forEach((pair, at) => {
         const [a, b] = [expected[at] as Tensor, actual[at] as Tensor];
-        errors[at] ??= new ValueErrors(channelsOf(pair.reference, a, length));
-        addRows(errors[at], a, b, length, valid);
+        errors[at] ??= new ValueErrors(tokens > 1 ? channelsOf(pair.reference, a, tokens) : undefined);
+        addRows(errors[at], a, b, tokens, valid);
       });
       options.progress(done + 1, places.length);
     }
@@ -96,24 +110,33 @@ async function comparePaired(paired: PairedGraphs, reference: Side, model: Side,
   return { comparison, agreement };
 }
 
-function rowsOf({ shape }: Tensor): number {
-  return shape.slice(0, -1).reduce((product, dim) => product * dim, 1);
+/** True for a row for each token, [batch, tokens, channels] or [batch·tokens, channels]; heads have more. */
+function hasTokenRows({ shape }: Tensor, tokens: number): boolean {
+  return shape.length <= 3 && sizeOf(shape.slice(0, -1)) === tokens;
 }
 
-/** The last axis of what has a row for each token; heads and attention have no channels. */
-function channelsOf({ type }: Node, { shape }: Tensor, length: number): number | undefined {
-  const hasTokens = rowsOf({ shape } as Tensor) % length === 0 && length > 1;
-  return hasTokens && type.shape.length <= 3 && typeof type.shape.at(-1) === 'number' ? shape.at(-1) : undefined;
+/**
+ * The size of the last axis of a value that has a row for each token; undefined for heads and attention, which have no
+ * channels.
+ */
+function channelsOf({ type }: Node, tensor: Tensor, tokens: number): number | undefined {
+  return hasTokenRows(tensor, tokens) && typeof type.shape.at(-1) === 'number' ? tensor.shape.at(-1) : undefined;
 }
 
-/** Padding is behind a row's tokens; what has no row for each token is compared whole. */
-function addRows(errors: ValueErrors, expected: Tensor, actual: Tensor, length: number, valid: number): void {
+/** Adds the errors of one row up to its padding; a value that has no row for each token is compared whole. */
+function addRows(errors: ValueErrors, expected: Tensor, actual: Tensor, tokens: number, valid: number): void {
   const [a, b] = [readF32(expected), readF32(actual)];
-  const perToken = expected.shape.length <= 3 && rowsOf(expected) % length === 0;
-  errors.add(a, b, perToken ? valid * (expected.shape.at(-1) as number) : Math.min(a.length, b.length));
+  errors.add(
+    a,
+    b,
+    hasTokenRows(expected, tokens) ? valid * (expected.shape.at(-1) as number) : Math.min(a.length, b.length),
+  );
 }
 
-/** What is compared of each pair, by the reference's node, and the model's node. */
+/**
+ * The level in dB of each pair, and the model's node, both by the reference's node. `scale` says whether the channels
+ * were fitted before.
+ */
 function levelsOf(pairs: readonly ValuePair[], errors: readonly ValueErrors[]) {
   const gains = errors.filter(({ directDb, scaledDb }) => scaledDb !== undefined && scaledDb > directDb + GAIN_DB);
   const isRescaled = gains.length > RESCALED_SHARE * errors.length;
@@ -130,13 +153,16 @@ function levelsOf(pairs: readonly ValuePair[], errors: readonly ValueErrors[]) {
   return { levels, partners, scale: isRescaled ? ('up-to-scale' as const) : ('as-is' as const) };
 }
 
-/** In the order of computing: the first value that is far while what it is made of is not, else the first that is far. */
+/**
+ * Finds where the models part, in the order of computing: the first value that is far while those it is computed from
+ * are not, else the first that is far.
+ */
 function findParting(
   reference: Graph,
   levels: ReadonlyMap<Node, number>,
   describe: (node: Node) => LayerError,
 ): Parting | null {
-  /** The least level of the compared values that a node is made of, itself included. */
+  /** Level of each node that was compared; of any other the lowest level of what it is computed from. */
   const reached = new Map<Node, number>();
   let far: Parting | null = null;
   for (const node of reference.nodes()) {

@@ -1,5 +1,6 @@
 import { listNames, MbertError } from '../../errors.ts';
 import { readF32, type Tensor } from '../../ir/tensor.ts';
+import { type EmbeddingAgreement, EmbeddingComparison } from '../../metrics/embeddings.ts';
 import { ErrorSums } from '../../metrics/error-sums.ts';
 import { argmaxRows } from '../../metrics/metrics.ts';
 import {
@@ -18,6 +19,7 @@ import { plainDecibels } from './decibels.ts';
 import type { Inputs, Labels } from './inputs.ts';
 import type { MetricName, OutputAgreement, TaskMetrics } from './types.ts';
 
+/** Options of `compareOutputs`. */
 export interface OutputsOptions {
   readonly task: Task | undefined;
   readonly shape: CommonShape;
@@ -25,11 +27,14 @@ export interface OutputsOptions {
   readonly progress: (done: number, total: number) => void;
 }
 
+/** Outputs of the model beside the reference, and task metrics. */
 export interface OutputsResult {
   readonly outputs: readonly OutputAgreement[];
   readonly agreement: number | null;
+  /** Undefined for models that give no sentence embeddings, and without a reference. */
+  readonly embeddings: EmbeddingAgreement | undefined;
   readonly metrics: TaskMetrics | null;
-  /** Outputs of the model with NaN or infinity in them. */
+  /** Names of the model's outputs that have NaN or infinity in them. */
   readonly broken: readonly string[];
 }
 
@@ -43,6 +48,7 @@ export async function compareOutputs(
   const pairs = reference ? pairOutputs(reference, model) : [];
   const sums = pairs.map((pair) => new OutputSums(pair, task));
   const comparison = new Comparison();
+  const embeddings = reference && task === 'sentence-embedding' ? new EmbeddingComparison() : undefined;
   const predictions = { model: [] as Prediction[], reference: [] as Prediction[] };
   const answers = { model: [] as number[], reference: [] as number[] };
   const broken = new Set<string>();
@@ -54,22 +60,24 @@ export async function compareOutputs(
     const answer = answerOf(task, renamed, row, inputs.mask);
     predictions.model.push(predict(answer, row, renamed, inputs.labels));
     if (expected) {
-      const answered = answerOf(task, expected, row, inputs.mask);
-      comparison.add(answered, answer);
+      const expectedAnswer = answerOf(task, expected, row, inputs.mask);
+      comparison.add(expectedAnswer, answer);
+      embeddings?.add(expectedAnswer.values, answer.values);
       answers.model.push(answer.values[0] as number);
-      answers.reference.push(answered.values[0] as number);
-      predictions.reference.push(predict(answered, row, expected, inputs.labels));
+      answers.reference.push(expectedAnswer.values[0] as number);
+      predictions.reference.push(predict(expectedAnswer, row, expected, inputs.labels));
       for (const sum of sums) sum.add(expected, actual, row.inputIds.length);
     }
     options.progress(i + 1, inputs.rows.length);
   }
   const outputs = sums.map((sum) => sum.result());
   // One number is no choice: a regression agrees as far as its answers rise and fall together.
-  const isRegression = outputs.length === 1 && outputs[0]?.agreement === null;
+  const isRegression = outputs.length > 0 && outputs.every((output) => output.agreement === null);
   const agreement = isRegression ? pearson(answers.reference, answers.model) : comparison.agreement;
   return {
     outputs,
     agreement: reference ? agreement : null,
+    embeddings: embeddings?.result(),
     metrics: inputs.labels ? metricsOf(inputs.labels, predictions.model, reference && predictions.reference) : null,
     broken: [...broken],
   };
@@ -80,7 +88,7 @@ interface OutputPair {
   readonly modelName: string;
 }
 
-/** Outputs of one name; where no name is common, in order. */
+/** Pairs outputs of one name; where no name is common, outputs in order. Throws MISMATCH where their counts differ. */
 function pairOutputs(reference: Running, model: Running): OutputPair[] {
   const [from, to] = [reference, model].map(({ session }) => session.outputs.map(({ name }) => name)) as [
     string[],
@@ -94,10 +102,12 @@ function pairOutputs(reference: Running, model: Running): OutputPair[] {
   });
 }
 
-/** One output over all rows. */
+/** Sums up the errors of one output over all rows. */
 class OutputSums {
   readonly #pair: OutputPair;
   readonly #isSpan: boolean;
+  /** Whether there is one number for each token, each an answer of its own. */
+  readonly #isTokenScore: boolean;
   readonly #errors = new ErrorSums();
   #rows = 0;
   #equal = 0;
@@ -105,31 +115,37 @@ class OutputSums {
   constructor(pair: OutputPair, task: Task | undefined) {
     this.#pair = pair;
     this.#isSpan = task === 'qa';
+    this.#isTokenScore = task === 'replaced-tokens';
   }
 
   add(reference: ReadonlyMap<string, Tensor>, actual: ReadonlyMap<string, Tensor>, valid: number): void {
     const { name, modelName } = this.#pair;
-    const wanted = reference.get(name) as Tensor;
-    const got = actual.get(modelName) as Tensor;
-    const [a, b] = [this.#first(wanted, valid), this.#first(got, valid)];
+    const expectedOutput = reference.get(name) as Tensor;
+    const actualOutput = actual.get(modelName) as Tensor;
+    const [a, b] = [this.#first(expectedOutput, valid), this.#first(actualOutput, valid)];
     if (a.length !== b.length) {
       const problem = `has ${b.length} values for a sequence, the reference has ${a.length}`;
       throw new MbertError('MISMATCH', `output ${modelName}: ${problem}`, { hint: 'they have different heads' });
     }
     this.#errors.add(a, b);
-    const width = this.#isSpan && wanted.shape.length === 2 ? a.length : (wanted.shape.at(-1) ?? 1);
+    const width = this.#isSpan && expectedOutput.shape.length === 2 ? a.length : (expectedOutput.shape.at(-1) ?? 1);
     if (width === 1) return;
-    const [x, y] = [argmaxRows(a, width), argmaxRows(b, width)];
+    const choicesOf = (values: Float32Array) =>
+      this.#isTokenScore ? values.map((score) => (score > 0 ? 1 : 0)) : argmaxRows(values, width);
+    const [x, y] = [choicesOf(a), choicesOf(b)];
     this.#rows += x.length;
     for (const [i, place] of x.entries()) if (place >= 0 && place === y[i]) this.#equal++;
   }
 
-  /** The first sequence of a batch without its padding: [batch, sequence, ...], [batch, values] or spans' [batch, sequence]. */
+  /**
+   * The first sequence of a batch without its padding: [batch, sequence, ...], [batch, values] or spans' [batch,
+   * sequence].
+   */
   #first(tensor: Tensor, valid: number): Float32Array {
     const values = readF32(tensor);
     const [, second = 1] = tensor.shape;
     const inner = tensor.shape.slice(2).reduce((product, dim) => product * dim, 1);
-    const hasTokens = tensor.shape.length > 2 || this.#isSpan;
+    const hasTokens = tensor.shape.length > 2 || this.#isSpan || this.#isTokenScore;
     return values.subarray(0, (hasTokens ? Math.min(valid, second) : second) * inner);
   }
 
@@ -144,7 +160,7 @@ class OutputSums {
   }
 }
 
-/** What labels are compared with. */
+/** A model's answer as labels are given: a class, a number or a span. */
 type Prediction = number | Span;
 
 function predict(

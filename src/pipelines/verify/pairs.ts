@@ -14,18 +14,20 @@ export interface ValuePair {
   readonly model: Node;
 }
 
+/** Two graphs in one form, and the values that both compute. */
 export interface PairedGraphs {
-  /** Copies in one form, which the pairs point into. */
+  /** Copy of the reference's graph in the common form; pairs point into it. */
   readonly reference: Graph;
+  /** Copy of the model's graph in the common form. */
   readonly model: Graph;
-  /** In the order in which the reference computes them. */
+  /** Pairs in the order in which the reference computes them. */
   readonly pairs: readonly ValuePair[];
 }
 
-/** Ops that only store values in another way, and those of which nothing is known. */
+/** Ops that only store values in another way, and those of which mbert knows nothing. */
 const STORES: ReadonlySet<string> = new Set(['cast', 'dequantize', 'dynamicRound', 'foreign', 'pick', 'quantize']);
 
-/** False for what only moves or stores a value: that is compared where it is computed. */
+/** False for a value that is only moved or stored: it is compared where it is computed. */
 function isComputed(value: Value): boolean {
   return value.op === 'input' || !(STORES.has(value.op) || opDef(value.op).moves);
 }
@@ -34,17 +36,17 @@ function isComputed(value: Value): boolean {
  * Pairs the values of two graphs: by the names that their makers gave, otherwise as `mbert diff` does. A pair has one
  * op and one number of channels; what only moves values is left out.
  *
- * Exact passes bring both into one form first. Where one is quantized they may change the other alone: then the pairs of
- * the graphs as they were read are a second possibility.
+ * Exact passes bring both graphs into one form first. Where one graph is quantized these may change the other one
+ * alone: then the pairs of the graphs as they were read are a second possibility.
  */
 export async function pairValues(reference: Graph, model: Graph): Promise<PairedGraphs[]> {
   const forms = isQuantized(reference) || isQuantized(model) ? (['exact', 'raise'] as const) : (['exact'] as const);
-  const found: PairedGraphs[] = [];
+  const pairings: PairedGraphs[] = [];
   for (const form of forms) {
     const { a, b } = await normalizeBoth(reference, model, form);
-    found.push(pairAlike(a, b));
+    pairings.push(pairAlike(a, b));
   }
-  return found.filter(({ pairs }) => pairs.length > 0);
+  return pairings.filter(({ pairs }) => pairs.length > 0);
 }
 
 function isQuantized(graph: Graph): boolean {
@@ -69,9 +71,9 @@ function pairAlike(reference: Graph, model: Graph): PairedGraphs {
     if (named !== undefined && isComparable(value, named)) consider(value, named);
     else {
       const partner = pairing.partnerOfA(i);
-      const other = partner === undefined ? undefined : sideB.values[partner];
-      // What has this name on the other side is something else: position alone does not say that this is its pair.
-      if (other !== undefined && !namesA.has(other.name)) consider(value, other);
+      const candidate = partner === undefined ? undefined : sideB.values[partner];
+      // A candidate with the name of another node of the reference belongs to that one: position alone makes no pair.
+      if (candidate !== undefined && !namesA.has(candidate.name)) consider(value, candidate);
     }
   }
   return { reference, model, pairs };

@@ -13,9 +13,11 @@ import type { VerifiedModel } from './types.ts';
 export interface Side {
   readonly path: string;
   readonly model: OpenedModel;
-  /** As the source has it, high-level ops found, symbols for all that is not fixed. */
+  /** The graph as the source has it, with high-level ops found and symbols for all dimensions that are not fixed. */
   readonly graph: Graph;
+  /** Rows of the word table, see `tableRows`. */
   readonly vocabRows: number;
+  /** Rows of the table of token types. */
   readonly tokenTypes: number;
 }
 
@@ -36,7 +38,7 @@ export function describeSide({ side, runtime, ran }: RunningSide): VerifiedModel
   return { path: side.path, architecture: side.model.architecture, runtime, ran };
 }
 
-/** A side in its runtime. */
+/** A model loaded into its runtime. */
 export interface RunningSide extends Running {
   readonly side: Side;
   readonly runtime: string;
@@ -44,10 +46,13 @@ export interface RunningSide extends Running {
   readonly refusal: string | undefined;
 }
 
-/** One sequence at a time, two models beside each other: more threads would wait for one another. */
+/**
+ * Threads of a session: one sequence at a time, two models beside each other, so that more threads would wait for one
+ * another.
+ */
 const THREADS = 1;
 
-/** Loads a side. Outputs that are stored as integers come as the numbers that they stand for. */
+/** Loads a model into its runtime. Outputs that are stored as integers come as the real numbers that they stand for. */
 export async function startSide(side: Side): Promise<RunningSide> {
   const { graph } = side;
   const stored = graph.outputs.filter(({ node }) => node.type.quant !== undefined);

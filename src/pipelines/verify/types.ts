@@ -1,86 +1,101 @@
 import type { LintResult } from '../../lint/lint-file.ts';
+import type { EmbeddingAgreement } from '../../metrics/embeddings.ts';
 import type { Task } from '../../models/index.ts';
 import type { TransferLosses } from '../evaluate/transfer.ts';
 
-/** What `mbert verify` found. Plain data: `--json` prints it as it is, with null for what was not measured. */
+/** Result of `verify`. Plain data: `--json` prints it as it is, with null for what was not measured. */
 export interface VerifyResult {
   readonly model: VerifiedModel;
-  /** `--against`; null where the model was evaluated alone. */
+  /** The reference (`--against`); null where the model was evaluated alone. */
   readonly against: VerifiedModel | null;
   readonly task: Task | null;
   readonly inputs: VerifyInputs | null;
-  /** Output by output, model against reference; empty without `--against`. */
+  /** Outputs of the model beside those of the reference; empty without `--against`. */
   readonly outputs: readonly OutputAgreement[];
   /**
    * The share of equal answers, 0 … 1: class, span, token class or word at [MASK]; for features the mean cosine, for a
    * regression Pearson's correlation of the answers. Null without `--against`.
    */
   readonly agreement: number | null;
+  /** Agreement of sentence embeddings; absent for models that give none, and without `--against`. */
+  readonly embeddings?: EmbeddingAgreement;
   /** Task metrics; null without labels. */
   readonly metrics: TaskMetrics | null;
-  /** Null where it was not asked for or the graphs have no values in common. */
+  /** Comparison of inner values; null where it was not asked for or the graphs have no values in common. */
   readonly layers: LayerComparison | null;
-  /** `--layers`: the model as student of the reference. */
+  /** Losses of knowledge transfer with the model as student of the reference (`--layers`). */
   readonly transfer: TransferLosses | null;
-  /** `--lint`. */
+  /** Findings of the lint rules (`--lint`). */
   readonly lint: LintResult | null;
-  /** What `--max-drop` limits, in percentage points; null without `--against`. */
+  /** Loss that `--max-drop` limits, in percentage points; null without `--against`. */
   readonly drop: Drop | null;
-  /** Why the answer is no: gates that failed, each a sentence. Empty: exit code 0. */
+  /** Reasons for exit code 1: gates that failed, each a sentence. Empty: exit code 0. */
   readonly failures: readonly string[];
-  /** Worded `file: part: problem`. */
+  /** Warnings, worded `file: part: problem`. */
   readonly warnings: readonly string[];
 }
 
+/** One of the models, and what ran it. */
 export interface VerifiedModel {
   readonly path: string;
-  /** The family of a checkpoint, the name of a graph; null where rules were asked only, which does not read it as a graph. */
+  /**
+   * Model family of a checkpoint, or the name of a graph; null where only lint rules were asked, as they do not read
+   * the file as a graph.
+   */
   readonly architecture: string | null;
-  /** What ran it: `onnxruntime 1.30.0`; null where nothing ran. */
+  /** Name and version of the runtime, as `onnxruntime 1.30.0`; null where nothing ran. */
   readonly runtime: string | null;
-  /** `file`: the file itself ran. `graph`: what mbert read in it, written as ONNX without any pass. */
+  /** What ran. `file`: the file itself. `graph`: what mbert read in it, written as ONNX without any pass. */
   readonly ran: 'file' | 'graph' | null;
 }
 
-/** What the models were run on. */
+/** Token sequences that the models were run on. */
 export interface VerifyInputs {
-  /** A file of `--data`, or null for seeded token sequences. */
+  /** Path of the file of samples (`--data`); null for seeded token sequences. */
   readonly data: string | null;
   readonly samples: number;
+  /** Seed of the sequences, or by which samples were shuffled; null where they were not. */
   readonly seed: number | null;
-  /** What all sequences were padded to, as both models saw them; null: none was padded. */
+  /** Length that all sequences were padded to, as both models saw them; null where none was padded. */
   readonly paddedTo: number | null;
 }
 
 /** One output of both models over all samples; padding is left out. */
 export interface OutputAgreement {
-  /** The reference's name; the model's may differ where no name is common. */
+  /** Name in the reference; `modelName` differs from it only where no name is common. */
   readonly name: string;
   readonly modelName: string;
-  /** Null where one of them holds NaN, which is a failure. */
+  /** Largest absolute difference; null where one of them holds NaN, which is a failure. */
   readonly maxAbsError: number | null;
-  /** 10·log10(Σ reference² / Σ error²); null where both are equal, -200 where nothing is left of it. */
+  /**
+   * Signal to quantization noise in dB, 10·log10(Σ reference² / Σ error²); null where both are equal, -200 where
+   * nothing of the reference is left.
+   */
   readonly sqnrDb: number | null;
-  /** The share of rows (last axis; for spans the tokens) with their largest value at the same place; null where rows have one value. */
+  /**
+   * The share of rows (last axis; for spans the tokens) with their largest value at the same place, 0 … 1; null where
+   * rows have one value.
+   */
   readonly agreement: number | null;
 }
 
 /** Metrics of each model by name (see METRICS), all of them 0 … 1 but correlations, which are -1 … 1. */
 export interface TaskMetrics {
-  /** What `--max-drop` looks at. */
+  /** Metric that `--max-drop` limits. */
   readonly primary: MetricName;
-  /** Samples with labels. */
+  /** Number of samples with labels. */
   readonly samples: number;
   readonly model: { readonly [M in MetricName]?: number };
-  /** Null without `--against`. */
+  /** Metrics of the reference; null without `--against`. */
   readonly against: { readonly [M in MetricName]?: number } | null;
-  /** How labels were read where there are several ways: `token spans`. */
+  /** Reading of the labels, where there are several ways: `token spans`. */
   readonly note: string | null;
 }
 
+/** Names of the task metrics. */
 export type MetricName = 'accuracy' | 'f1' | 'mcc' | 'pearson' | 'spearman' | 'exactMatch' | 'spanF1';
 
-/** What each metric is, for reports. */
+/** Title of each metric, and whether it is a share, for reports. */
 export const METRICS: { readonly [M in MetricName]: { readonly title: string; readonly isShare: boolean } } = {
   accuracy: { title: 'accuracy', isShare: true },
   f1: { title: 'F1', isShare: true },
@@ -93,40 +108,50 @@ export const METRICS: { readonly [M in MetricName]: { readonly title: string; re
 
 /** Inner values of both models, paired by name and structure after exact passes on both. */
 export interface LayerComparison {
-  /** Rows that were looked at. */
+  /** Number of samples that were compared. */
   readonly samples: number;
-  /** Pairs of values that were compared. */
+  /** Number of pairs of values that were compared. */
   readonly compared: number;
   /**
-   * `as-is`: values must be equal. `up-to-scale`: the model keeps its channels in other units, as equalized streams
-   * do, so each channel is fitted by one factor and one offset before it is compared.
+   * Units in which values are compared. `as-is`: values must be equal. `up-to-scale`: the model keeps its channels in
+   * other units, as equalized streams do, so each channel is fitted by one factor and one offset before it is compared.
    */
   readonly scale: 'as-is' | 'up-to-scale';
-  /** The end of each layer, in the order of computing: a table's rows. */
+  /** Errors at the end of each layer, in the order of computing: the rows of a table. */
   readonly layers: readonly LayerError[];
-  /** The first value that is far from the reference while what it is made of is near; null where none is. */
+  /**
+   * The first value that is far from the reference while those that it is computed from are near; null where there is
+   * none.
+   */
   readonly parting: Parting | null;
 }
 
+/** Error of one inner value. */
 export interface LayerError {
-  /** The node's name in the reference, and in the model. */
+  /** Name of the node in the reference. */
   readonly name: string;
+  /** Name of the node in the model. */
   readonly modelName: string;
-  /** See `scale`; null where both are equal, -200 where nothing is left of the reference, as with NaN. */
+  /**
+   * Signal to quantization noise in dB, measured as `scale` says; null where both are equal, -200 where nothing of the
+   * reference is left, as with NaN.
+   */
   readonly sqnrDb: number | null;
 }
 
+/** The value at which the models part. */
 export interface Parting extends LayerError {
   readonly op: string;
-  /** The least SQNR of the compared values that it is computed from; null where they are equal. */
+  /** Lowest SQNR of the compared values that it is computed from; null where they are equal. */
   readonly before: number | null;
 }
 
-/** How much more is lost than may be. */
+/** Loss against the reference. */
 export interface Drop {
+  /** Percentage points that are lost. */
   readonly points: number;
-  /** What they are points of: a metric, or agreement where there are no labels. */
-  readonly of: MetricName | 'agreement';
-  /** `--max-drop`; null where there is no gate. */
+  /** The metric that is lost; where there are no labels agreement, of sentence embeddings the ranks of similarities. */
+  readonly of: MetricName | 'agreement' | 'similarities';
+  /** Limit of the loss (`--max-drop`); null where there is no gate. */
   readonly limit: number | null;
 }

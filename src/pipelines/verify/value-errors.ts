@@ -1,11 +1,11 @@
 import { ErrorSums } from '../../metrics/error-sums.ts';
 
-/** Channels whose values do not vary give no noise; this share of their power is rounding. */
+/** Share of a channel's power that is taken for rounding: channels that vary less give no noise. */
 const VARIES = 1e-12;
 
 /**
- * How far a model's rows of channels are from the reference's, as they are and after the best factor and offset for
- * each channel: streams that were equalized or folded hold the same numbers in other units.
+ * Measures how far a model's rows of channels are from the reference's, as they are and after the best factor and
+ * offset for each channel: streams that were equalized or folded hold the same numbers in other units.
  */
 export class ValueErrors {
   readonly #direct = new ErrorSums();
@@ -13,13 +13,16 @@ export class ValueErrors {
   readonly #sums: readonly Float64Array[];
   #rows = 0;
 
-  /** `channels`: undefined where values have no channels with units of their own, as attention has. */
+  /**
+   * Takes the number of channels; undefined for values without channels that have units of their own, such as
+   * attention.
+   */
   constructor(channels: number | undefined) {
     this.#channels = channels;
     this.#sums = channels === undefined ? [] : Array.from({ length: 5 }, () => new Float64Array(channels));
   }
 
-  /** `count` values of each. */
+  /** Adds the first `count` values of both. */
   add(reference: Float32Array, actual: Float32Array, count: number): void {
     this.#direct.add(reference, actual, 0, count);
     const channels = this.#channels;
@@ -37,12 +40,12 @@ export class ValueErrors {
     this.#rows += count / channels;
   }
 
-  /** 10·log10(Σ reference² / Σ error²). */
+  /** SQNR of the values as they are, in dB: 10·log10(Σ reference² / Σ error²). */
   get directDb(): number {
     return this.#direct.sqnrDb;
   }
 
-  /** 10·log10(Σ (reference - mean)² / Σ error²) after the fit; undefined without channels. */
+  /** SQNR after the fit, in dB: 10·log10(Σ (reference - mean)² / Σ error²); undefined without channels. */
   get scaledDb(): number | undefined {
     if (this.#channels === undefined) return undefined;
     const [a, b, aa, bb, ab] = this.#sums as [Float64Array, Float64Array, Float64Array, Float64Array, Float64Array];

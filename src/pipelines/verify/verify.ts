@@ -4,6 +4,7 @@ import { shapeText } from '../../ir/shape.ts';
 import { lintFile } from '../../lint/lint-file.ts';
 import type { Task } from '../../models/index.ts';
 import { type Run, type RunOptions, startRun, within } from '../../options/run.ts';
+import { isAllowed } from '../evaluate/drop.ts';
 import { readLayerMap } from '../evaluate/layer-map.ts';
 import { type CommonShape, commonShape, paddedLength } from '../evaluate/running.ts';
 import type { TransferLosses } from '../evaluate/transfer.ts';
@@ -13,50 +14,66 @@ import { compareOutputs, type OutputsResult } from './outputs.ts';
 import { describeSide, openSide, type RunningSide, type Side, startSide } from './sides.ts';
 import type { Drop, VerifiedModel, VerifyResult } from './types.ts';
 
+/** Options of `verify`. */
 export interface VerifyOptions extends RunOptions {
   /** A source of any format. */
   readonly model: string;
   /** The reference: a source of any format. Without it the model is evaluated alone, on labelled `data`. */
   readonly against?: string | undefined;
-  /** Samples in any format of calibration, with labels or without. Default: token sequences made from `seed`. */
+  /** Samples in any format of calibration, with labels or without. Default: token sequences generated from `seed`. */
   readonly data?: string | undefined;
-  /** How many of them, from the first one. Default: all of a file, 64 made ones. */
+  /** Number of samples, counted from the first. Default: all of a file, 64 generated ones. */
   readonly samples?: number | undefined;
-  /** Shuffles the samples of a file; of made ones, which. Default 1. */
+  /**
+   * Seed that shuffles the samples of a file, or from which sequences are generated. Default: files in order, 1 for
+   * generated ones.
+   */
   readonly seed?: number | undefined;
-  /** vocab.txt in place of the models' own. */
+  /** Path of a vocab.txt or tokenizer.json in place of the models' own. */
   readonly vocab?: string | undefined;
-  /** Of checkpoints; of a graph, what its outputs mean. */
+  /** Head to build from checkpoints; for a graph, what its outputs mean. */
   readonly task?: Task | undefined;
-  /** What sequences are padded to. Default: the length that one of the models is fixed to; otherwise nothing is padded. */
+  /**
+   * Length that sequences are padded to, in tokens. Default: the length that one of the models is fixed to; otherwise
+   * nothing is padded.
+   */
   readonly sequenceLength?: number | undefined;
-  /** The model as student of `against`: `N:M` or the path of a JSON map, see `readLayerMap`. */
+  /**
+   * Layers to measure as knowledge transfer, the model being the student of `against`: `N:M` or the path of a JSON map,
+   * see `readLayerMap`.
+   */
   readonly layers?: string | undefined;
-  /** Percentage points of the task metric, without labels of agreement, that may be lost. */
+  /** Largest loss allowed, in percentage points of the task metric, or of agreement without labels. */
   readonly maxDrop?: number | undefined;
-  /** Ask the lint rules of the file. */
+  /** Runs the lint rules on the file. Default false. */
   readonly lint?: boolean | undefined;
 }
 
-/** Fewer samples than this say nothing of a point. */
-const LEAST_GATED = 32;
+/** Fewest samples for `maxDrop`: fewer say nothing about a point. */
+const MIN_GATED = 32;
 
-/** Compares a model with a reference, or evaluates it. Throws MbertError for what cannot be opened or compared. */
+/**
+ * Compares a model with a reference, or evaluates it on labelled data. Throws MbertError: USAGE for options that do not
+ * fit, MISMATCH for models that cannot be compared, and what the importers throw.
+ */
 export async function verify(options: VerifyOptions): Promise<VerifyResult> {
   refuseContradictions(options);
   const run = startRun(options);
   const lint = options.lint ? lintFile(options.model) : null;
   const broken = lint && !lint.ok ? ['lint: the file breaks a rule'] : [];
-  const measured = hasMeasurement(options) ? await openAndMeasure(options, run) : NOT_MEASURED;
+  const measurement = hasMeasurement(options) ? await openAndMeasure(options, run) : NOT_MEASURED;
   return {
-    ...measured,
-    model: measured.model ?? { path: options.model, architecture: null, runtime: null, ran: null },
+    ...measurement,
+    model: measurement.model ?? { path: options.model, architecture: null, runtime: null, ran: null },
     lint,
-    failures: [...broken, ...measured.failures],
+    failures: [...broken, ...measurement.failures],
   };
 }
 
-/** Rules alone are asked of the file's bytes: it need not even be a model that mbert can read. */
+/**
+ * True where models are run. Without that, lint rules read the file's bytes only: it need not even be a model that
+ * mbert can read.
+ */
 function hasMeasurement({ against, data }: VerifyOptions): boolean {
   return against !== undefined || data !== undefined;
 }
@@ -133,33 +150,34 @@ async function measure(
         hint: 'give --against SOURCE to compare with another model',
       });
     }
-    // First, as a map that does not fit is told at once.
+    // Measured first, so that a map that does not fit is told at once.
     const transfer = reference
       ? await transferOf(model, reference, { shape, inputs, task, map: options.layers, run })
       : null;
     const folded = transfer ? foldedStudent(model, reference as Side) : [];
-    const found = await compareOutputs(first, second, { task, shape, inputs, progress: within(run, 'running') });
+    const compared = await compareOutputs(first, second, { task, shape, inputs, progress: within(run, 'running') });
     const { layers, problem } = reference
       ? await tryLayers(reference, model, { shape, inputs, progress: within(run, 'comparing layers') })
       : { layers: null, problem: [] };
-    const drop = second ? dropOf(found, maxDrop) : null;
+    const drop = second ? dropOf(compared, maxDrop) : null;
     return {
       model: describeSide(first),
       against: second ? describeSide(second) : null,
       task: task ?? null,
       inputs: { data: inputs.data, samples: inputs.rows.length, seed: inputs.seed, paddedTo: length ?? null },
-      outputs: found.outputs,
-      agreement: found.agreement,
-      metrics: found.metrics,
+      outputs: compared.outputs,
+      agreement: compared.agreement,
+      ...(compared.embeddings && { embeddings: compared.embeddings }),
+      metrics: compared.metrics,
       layers,
       transfer,
       drop,
-      failures: failuresOf(found, drop),
+      failures: failuresOf(compared, drop),
       warnings: [
         ...new Set([
           ...sides.flatMap((side) => side.model.warnings),
           ...inputs.warnings,
-          ...standIns(running),
+          ...standInWarnings(running),
           ...problem,
           ...folded,
         ]),
@@ -170,20 +188,20 @@ async function measure(
   }
 }
 
-/** What the user says, what a source says, or what the shape of the first output leaves no doubt about. */
-function taskOf(sides: readonly Side[], given: Task | undefined): Task | undefined {
-  const said = given ?? sides.map(({ model }) => model.task).find((task) => task !== undefined);
+/** The task that the user states, that a source states, or that the shape of the first output leaves no doubt about. */
+function taskOf(sides: readonly Side[], requested: Task | undefined): Task | undefined {
+  const stated = requested ?? sides.map(({ model }) => model.task).find((task) => task !== undefined);
   const outputs = sides[0]?.graph.outputs ?? [];
-  if (said !== undefined && fitsTask(said, outputs)) return said;
-  if (given !== undefined) {
+  if (stated !== undefined && fitsTask(stated, outputs)) return stated;
+  if (requested !== undefined) {
     const shapes = outputs.map(({ name, node }) => `${name} ${shapeText(node.type.shape)}`).join(', ');
-    throw new MbertError('USAGE', `--task ${given}: the outputs are ${shapes}`);
+    throw new MbertError('USAGE', `--task ${requested}: the outputs are ${shapes}`);
   }
   const [output, ...others] = outputs;
   return output?.node.type.shape.length === 2 && others.length === 0 ? 'sequence-classification' : undefined;
 }
 
-/** How many axes the outputs of a task have, and names that tell them apart. */
+/** Number of axes that the outputs of a task have, and names that tell them apart. */
 const OUTPUTS: { readonly [T in Task]: { readonly axes: number; readonly names?: readonly string[] } } = {
   qa: { axes: 2, names: ['start_logits', 'end_logits'] },
   'sequence-classification': { axes: 2 },
@@ -191,7 +209,9 @@ const OUTPUTS: { readonly [T in Task]: { readonly axes: number; readonly names?:
   'masked-lm': { axes: 3 },
   'next-sentence': { axes: 2 },
   'multiple-choice': { axes: 2 },
-  pretraining: { axes: 3, names: ['prediction_logits', 'seq_relationship_logits'] },
+  pretraining: { axes: 3, names: ['prediction_logits'] },
+  'replaced-tokens': { axes: 2 },
+  'sentence-embedding': { axes: 2, names: ['sentence_embedding'] },
   features: { axes: 3 },
 };
 
@@ -204,17 +224,20 @@ function fitsTask(task: Task, outputs: readonly Output[]): boolean {
 }
 
 function checkCounts({ rows, data }: Inputs, maxDrop: number | undefined): void {
-  if (maxDrop === undefined || rows.length >= LEAST_GATED) return;
+  if (maxDrop === undefined || rows.length >= MIN_GATED) return;
   throw new MbertError(
     'USAGE',
-    `--max-drop: ${data ?? '--samples'}: ${rows.length} samples, ${LEAST_GATED} are the least`,
+    `--max-drop: ${data ?? '--samples'}: ${rows.length} samples, ${MIN_GATED} are the least`,
     {
       hint: 'one answer of so few is more than points can tell',
     },
   );
 }
 
-/** Inner values come from the graphs that were read: what cannot be written as ONNX has answers only. */
+/**
+ * Compares inner values. They come from the graphs that were read: where these cannot be written as ONNX, the problem
+ * becomes a warning.
+ */
 async function tryLayers(reference: Side, model: Side, options: LayersOptions) {
   try {
     return { layers: await compareLayers(reference, model, options), problem: [] };
@@ -228,7 +251,7 @@ interface TransferRequest {
   readonly shape: CommonShape;
   readonly inputs: Inputs;
   readonly task: Task | undefined;
-  /** `--layers`; undefined: no losses are asked for. */
+  /** The map of layers (`--layers`); undefined where no losses are asked for. */
   readonly map: string | undefined;
   readonly run: Run;
 }
@@ -253,33 +276,32 @@ async function transferOf(
   });
 }
 
-/** A stream whose norms were folded away has its channels in units of its own. */
+/** Warns where only the student's norms were folded away: its residual stream then has channels in units of its own. */
 function foldedStudent(student: Side, teacher: Side): string[] {
   const hasNorms = ({ graph }: Side) => graph.nodes().some(({ op }) => op === 'layerNorm' || op === 'noNorm');
   if (hasNorms(student) || !hasNorms(teacher)) return [];
   return [`${student.path}: its norms are folded, so its feature maps are in other units than the teacher's`];
 }
 
-function dropOf({ metrics, agreement }: OutputsResult, limit: number | undefined): Drop {
+function dropOf({ metrics, agreement, embeddings }: OutputsResult, limit: number | undefined): Drop {
   const of = metrics?.primary;
-  const [from, to] = of ? [metrics?.against?.[of], metrics?.model[of]] : [1, agreement ?? 0];
-  return { points: 100 * ((from ?? 0) - (to ?? 0)), of: of ?? 'agreement', limit: limit ?? null };
+  const similarities = embeddings?.similarities ?? null;
+  const measured = similarities ?? agreement ?? 0;
+  const [from, to] = of ? [metrics?.against?.[of], metrics?.model[of]] : [1, measured];
+  const unlabelled = similarities === null ? 'agreement' : 'similarities';
+  return { points: 100 * ((from ?? 0) - (to ?? 0)), of: of ?? unlabelled, limit: limit ?? null };
 }
-
-/** A hundredth of 100 samples is not exactly a point. */
-const ROUNDING = 1e-9;
 
 function failuresOf({ broken }: OutputsResult, drop: Drop | null): string[] {
   const failures = broken.map((name) => `output ${name}: holds NaN or infinity`);
-  // Not `>`: a drop that is NaN is no answer, so it is no.
-  if (drop && drop.limit !== null && !(drop.points <= drop.limit + ROUNDING)) {
+  if (drop && drop.limit !== null && !isAllowed(drop.points, drop.limit)) {
     failures.push(`--max-drop: ${drop.points.toFixed(2)} points of ${drop.of} are lost, ${drop.limit} may be`);
   }
   return failures;
 }
 
-/** A file that did not run itself is not what was verified. */
-function standIns(running: readonly RunningSide[]): string[] {
+/** Warns of files that did not run themselves: what was verified is then not the file. */
+function standInWarnings(running: readonly RunningSide[]): string[] {
   return running.flatMap(({ refusal, runtime }) =>
     refusal === undefined ? [] : [`${refusal}; the graph in it ran in ${runtime}`],
   );

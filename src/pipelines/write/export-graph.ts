@@ -1,9 +1,11 @@
 import { MbertError } from '../../errors.ts';
 import type { OutputFile } from '../../io/files.ts';
 import type { Graph } from '../../ir/graph.ts';
+import { tokenizerOf } from '../../opened/model-tokenizer.ts';
 import type { OpenedModel } from '../../opened/opened-model.ts';
 import type { Writing } from '../../options/writing.ts';
 import type { Target } from '../../passes/index.ts';
+import { tokenizerFacts } from '../../samples/tokenizer-facts.ts';
 import { VERSION } from '../../version.ts';
 
 export interface ExportOptions {
@@ -23,8 +25,9 @@ export async function* exportGraph(
   graph: Graph,
   { target, name, writing, properties: more }: ExportOptions,
 ): AsyncIterable<OutputFile> {
-  const { dtype, opset, externalData, minRuntime, vocabulary } = writing;
-  const properties = { ...propertiesOf(model, dtype), ...more };
+  const { dtype, opset, externalData, minRuntime } = writing;
+  const { lowerCase, vocabulary } = tokenizerFacts(tokenizerOf(model, writing.tokenizer));
+  const properties = { ...propertiesOf(model, dtype, lowerCase), ...more };
   if (target === 'onnx') {
     const { minimumOpset, onnx } = await import('../../exporters/onnx.ts');
     yield* onnx.write(graph, {
@@ -39,7 +42,6 @@ export async function* exportGraph(
     });
     return;
   }
-  const vocab = vocabulary?.bytes ?? model.vocabulary;
   const labels = labelsOf(model, writing);
   const { tflite } = await import('../../exporters/tflite.ts');
   yield* tflite.write(graph, {
@@ -47,18 +49,18 @@ export async function* exportGraph(
     name,
     dtype,
     ...(minRuntime !== undefined && { minRuntime }),
-    metadata: { properties, ...(vocab && { vocab }), ...(labels && { labels }) },
+    metadata: { properties, ...(vocabulary && { vocab: vocabulary }), ...(labels && { labels }) },
   });
 }
 
 /** What every file says of itself: nothing that differs between two runs on the same input. */
-function propertiesOf(model: OpenedModel, dtype: 'f32' | 'f16'): Properties {
+function propertiesOf(model: OpenedModel, dtype: 'f32' | 'f16', lowerCase: boolean): Properties {
   return {
     'mbert.version': VERSION,
     'mbert.architecture': model.architecture,
     ...(model.task && { 'mbert.task': model.task }),
     'mbert.dtype': dtype,
-    'mbert.lower_case': String(model.lowerCase),
+    'mbert.lower_case': String(lowerCase),
     ...(model.labels && { 'mbert.labels': JSON.stringify(model.labels) }),
   };
 }

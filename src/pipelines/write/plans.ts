@@ -8,11 +8,14 @@ export interface WritePlan {
   readonly path: string;
 }
 
-/** The file that `--output` names, or one of each format in the folder that it names. Throws USAGE for another extension. */
+/**
+ * The file that `--output` names, or one of each format in the folder that it names. Throws USAGE for another
+ * extension.
+ */
 export function writePlans(output: string): readonly WritePlan[] {
   const target = targetOf(output);
   if (target !== undefined) return [{ target, path: output }];
-  return (['tflite', 'onnx'] as const).map((each) => ({ target: each, path: join(output, `model.${each}`) }));
+  return (['tflite', 'onnx'] as const).map((format) => ({ target: format, path: join(output, `model.${format}`) }));
 }
 
 /** The format by a file name's extension, undefined for a folder. Throws USAGE for another extension. */

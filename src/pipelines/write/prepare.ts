@@ -1,14 +1,14 @@
-import { MbertError } from '../../errors.ts';
 import type { Graph } from '../../ir/graph.ts';
 import { keepNothing, runPasses } from '../../ir/pass.ts';
 import type { Statistics, StatisticsRequest } from '../../ir/statistics.ts';
-import type { Task } from '../../models/index.ts';
 import type { OpenedModel } from '../../opened/opened-model.ts';
 import type { PassChoice } from '../../options/passes.ts';
 import type { Run } from '../../options/run.ts';
 import type { ShapeOptions } from '../../options/shape.ts';
+import type { Writing } from '../../options/writing.ts';
 import type { Target } from '../../passes/index.ts';
 import { computeInFloats } from './compute-in-floats.ts';
+import { arrangeOutputs } from './outputs.ts';
 
 /** What one pass did to a graph that is written. */
 export interface PassSummary {
@@ -28,8 +28,7 @@ export interface Prepared {
 export interface PrepareOptions {
   readonly shape: ShapeOptions;
   readonly passes: PassChoice;
-  /** TFLite classification: probabilities in place of logits. */
-  readonly softmax: boolean;
+  readonly writing: Pick<Writing, 'outputs' | 'softmax'>;
   readonly run: Run;
   /** Answers passes that are calibrated. */
   readonly statistics?: ((graph: Graph, requests: readonly StatisticsRequest[]) => Promise<Statistics>) | undefined;
@@ -37,13 +36,9 @@ export interface PrepareOptions {
 
 /** The graph of a model as it will be written: built for the target, passes run, outputs in the target's order. */
 export async function prepare(model: OpenedModel, target: Target, options: PrepareOptions): Promise<Prepared> {
-  const { shape, passes, softmax, run, statistics } = options;
+  const { shape, passes, writing, run, statistics } = options;
   const graph = model.build(target, shape);
-  if (target === 'tflite') {
-    // Task Library falls back to this order where a file has no names.
-    if (model.task === 'qa') graph.orderOutputs(['end_logits', 'start_logits']);
-    if (softmax) addSoftmax(graph, model.task);
-  }
+  arrangeOutputs(graph, target, model, writing);
   const nodesBefore = countCalls(graph);
   run.progress('running passes');
   const selected = passes.select(target).filter(({ name }) => !model.applied?.includes(name));
@@ -71,14 +66,4 @@ function isStored(graph: Graph): boolean {
 /** Nodes that compute something. */
 export function countCalls(graph: Graph): number {
   return graph.nodes().filter(({ op }) => op !== 'input' && op !== 'constant').length;
-}
-
-/** Turns logits into probabilities: MediaPipe and Task Library show what the model says. Throws USAGE for other tasks. */
-export function addSoftmax(graph: Graph, task: Task | undefined): void {
-  if (task !== undefined && !task.endsWith('-classification')) {
-    throw new MbertError('USAGE', `--softmax: is for classification, the task is ${task}`);
-  }
-  for (const { name, node } of [...graph.outputs]) {
-    graph.replaceOutput(name, 'probability', graph.add('softmax', [node], { axis: -1 }, 'probability'));
-  }
 }

@@ -7,8 +7,9 @@ const TWIN_LENGTH = 64;
 const TWIN_CHOICES = 2;
 
 /**
- * Fixed shapes for a twin of a file that cannot run here, undefined where the file itself can: LiteRT's WebAssembly build
- * takes no dynamic shapes. What the file fixes stays, what it leaves open becomes short.
+ * Fixed shapes for a twin: the same model written once more, for a file that cannot run here. Undefined where the file
+ * itself can: LiteRT's WebAssembly build takes no dynamic shapes. Sizes that the file fixes stay, those that it leaves
+ * open become short.
  */
 export function twinShape(
   { inputs }: Graph,

@@ -15,20 +15,22 @@ import { countCalls, type PassSummary, type Prepared } from './prepare.ts';
 /** One written model. */
 export interface WrittenFile {
   readonly target: Target;
-  /** The model first, then external data if any. */
+  /** The written files with their sizes in bytes: the model first, then external data if any. */
   readonly files: readonly { readonly path: string; readonly size: number }[];
   readonly inputs: readonly { readonly name: string; readonly type: string }[];
   readonly outputs: readonly { readonly name: string; readonly type: string }[];
-  /** Nodes before and after the passes, constants not counted. */
+  /** Number of nodes before the passes, constants not counted. */
   readonly nodesBefore: number;
+  /** Number of nodes after the passes, constants not counted. */
   readonly nodesAfter: number;
   readonly passes: readonly PassSummary[];
 }
 
+/** Options of `writeModel`. */
 export interface WriteOptions {
   readonly plan: WritePlan;
   readonly writing: Writing;
-  /** What the file says of itself besides what every file says. */
+  /** Metadata of this file besides what every file carries. */
   readonly properties: Properties;
   readonly run: Run;
   /** The graph to write. Default: the prepared one. */
@@ -63,6 +65,7 @@ function typeText({ dtype, shape }: TensorType): string {
   return `${dtype}${shapeText(shape)}`;
 }
 
+/** Passes files on and reports the bytes of each chunk once it is written. */
 async function* withProgress(
   files: AsyncIterable<OutputFile>,
   report: (done: number) => void,

@@ -62,8 +62,8 @@ function planGraph(graph: Graph, settings: SettingsMap, request: FormRequest): P
     for (const input of read) if (!integer.has(input)) copies.set(input, classes.add(input));
     const masked = maskOf(node, integer);
     if (masked) {
-      classes.addAttention(node, masked.scores, 'masked');
-      copies.set(masked.mask, classes.addAttention(masked.mask, masked.scores, 'mask'));
+      classes.addAttention(node, masked, 'masked');
+      copies.set(masked.mask, classes.addAttention(masked.mask, masked, 'mask'));
     }
   }
   for (const node of nodes) stored.set(node, classes.of(node));
@@ -71,8 +71,18 @@ function planGraph(graph: Graph, settings: SettingsMap, request: FormRequest): P
   return { graph, settings, integer, stored, copies, storedFor: new Map() };
 }
 
+interface Masked {
+  readonly mask: Node;
+  readonly scores: Node;
+}
+
+/** Whether a mask is added to each pair of tokens by itself, and not to all queries alike. */
+function isBias({ type: { shape } }: Node): boolean {
+  return shape.at(-2) !== 1;
+}
+
 /** Finds the mask, a float, in a sum of scores and mask that an integer softmax reads. */
-function maskOf(node: Node, integer: ReadonlySet<Node>): { readonly mask: Node; readonly scores: Node } | null {
+function maskOf(node: Node, integer: ReadonlySet<Node>): Masked | null {
   const isMasked = node.op === 'add' && [...node.users].some((user) => user.op === 'softmax' && integer.has(user));
   const mask = node.inputs.find((input) => !integer.has(input));
   const scores = node.inputs.find((input) => integer.has(input));
@@ -157,13 +167,13 @@ class Classes {
    * Gives the class of a mask or a masked sum. Its range comes from the scores; one mask serves all layers, and is held
    * below the scores of each.
    */
-  addAttention(node: Node, scores: Node, attention: 'mask' | 'masked'): ValueClass {
+  addAttention(node: Node, { scores, mask }: Masked, attention: 'mask' | 'masked'): ValueClass {
     const known = this.#classes.get(this.#root(node));
     if (known?.attention) {
       known.members.push(scores);
       return known;
     }
-    const values: ValueClass = { ...this.add(node), members: [scores], attention };
+    const values: ValueClass = { ...this.add(node), members: [scores], attention, ...(isBias(mask) && { bias: mask }) };
     this.#classes.set(this.#root(node), values);
     return values;
   }

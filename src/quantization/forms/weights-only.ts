@@ -23,7 +23,8 @@ export const weightsOnly: Form = {
   name: 'weights-only',
   summary: 'integer weights, float values; dynamic linears quantize what they read in each run',
   settingsOf(node, request) {
-    const scheme = request.scheme === 'w4' && !isTable(node) ? 'w4' : 'dynamic';
+    // No convolution kernel of TFLite takes 4-bit weights.
+    const scheme = request.scheme === 'w4' && node.op === 'linear' ? 'w4' : 'dynamic';
     return weightSettings(node, scheme, request);
   },
   plan: (graph, settings) => ({

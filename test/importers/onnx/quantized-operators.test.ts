@@ -38,6 +38,21 @@ agreesWithOnnxRuntime([
     ops: 'quantize dequantize',
   },
   {
+    name: 'constants half-way between two steps, and beyond the last',
+    steps: [
+      ['QuantizeLinear', 'c s z', 'q'],
+      ['DequantizeLinear', 'q s z', 'd'],
+      ['Add', 'x d', 'y'],
+    ],
+    inputs: { x: ['f32', [10]] },
+    constants: {
+      c: tensorOf('f32', [10], Float32Array.of(0.25, 0.75, 1.25, -0.25, -0.75, -1.25, 0.2, 0.3, 1e9, -1e9)),
+      s: scalar(0.5),
+      z: bytesOf('i8', [], [3]),
+    },
+    ops: 'add',
+  },
+  {
     name: 'a weight of bytes per channel',
     steps: [
       ['DequantizeLinear', 'w s z', 'd', { axis: { i: 1 } }],

@@ -9,6 +9,23 @@ agreesWithOnnxRuntime([
     ops: 'reshape',
   },
   {
+    name: 'Reshape that means 0 where it says 0',
+    inputs: { x: ['f32', [0, 4]] },
+    steps: [['Reshape', 'x s', 'y', { allowzero: { i: 1 } }]],
+    constants: { s: ints(3, 0) },
+    ops: 'reshape',
+  },
+  {
+    name: 'Reshape to a shape that is read backwards',
+    steps: [
+      ['Shape', 'x', 's'],
+      ['Slice', 's last beyond axis back', 't'],
+      ['Reshape', 'x t', 'y'],
+    ],
+    constants: { last: ints(-1), beyond: ints(-9), axis: ints(0), back: ints(-1) },
+    ops: 'reshape',
+  },
+  {
     name: 'Reshape by shape arithmetic',
     steps: [
       ['Shape', 'x', 's'],
@@ -133,6 +150,23 @@ agreesWithOnnxRuntime([
     ops: 'slice',
   },
   {
+    name: 'Slice that ends behind the end',
+    inputs: { x: ['f32', [2, 5]] },
+    steps: [['Slice', 'x a b c', 'y']],
+    constants: { a: ints(2), b: ints(9), c: ints(1) },
+    ops: 'slice',
+  },
+  {
+    name: 'Slice that ends behind the end, from the start',
+    inputs: { x: ['f32', [2, 5]] },
+    steps: [
+      ['Slice', 'x a b c', 's'],
+      ['Relu', 's', 'y'],
+    ],
+    constants: { a: ints(0), b: ints(6), c: ints(1) },
+    ops: 'relu',
+  },
+  {
     name: 'Slice of all changes nothing',
     steps: [
       ['Slice', 'x a b', 's'],
@@ -226,6 +260,20 @@ agreesWithOnnxRuntime([
     ],
     constants: { i: int(1), zero: int(0), one: int(1), t: floats([8, 4]) },
     ops: 'slice add',
+  },
+  {
+    name: 'rows by the distance of two positions',
+    steps: [
+      ['Shape', 'x', 's'],
+      ['Gather', 's i', 'n'],
+      ['Range', 'zero n one', 'keys'],
+      ['Unsqueeze', 'keys last', 'queries'],
+      ['Sub', 'keys queries', 'd'],
+      ['Add', 'd seven', 'r'],
+      ['Gather', 't r', 'y'],
+    ],
+    constants: { i: int(1), zero: int(0), one: int(1), last: ints(-1), seven: int(7), t: floats([15, 2]) },
+    ops: 'slice reshape sub add gather',
   },
   {
     name: 'rows in another order',

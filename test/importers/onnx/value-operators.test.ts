@@ -139,6 +139,19 @@ agreesWithOnnxRuntime([
     ops: 'cast',
   },
 
+  {
+    name: 'CumSum',
+    steps: [['CumSum', 'x one', 'y']],
+    constants: { one: int(1) },
+    ops: 'cumulativeSum',
+  },
+  {
+    name: 'CumSum of what comes before, along an axis in a list',
+    steps: [['CumSum', 'x last', 'y', { exclusive: { i: 1 } }]],
+    constants: { last: ints(-1) },
+    ops: 'cumulativeSum sub',
+  },
+
   // Two and more.
   {
     name: 'Add, Sub, Mul, Div',
@@ -323,5 +336,4 @@ agreesWithOnnxRuntime([
     steps: [['ReduceMean', 'x', 'y', { keepdims: { i: 0 } }]],
     ops: 'mean mean reshape',
   },
-  { name: 'ReduceSum', opset: 13, steps: [['ReduceSum', 'x a', 'y']], constants: { a: ints(2) }, ops: 'mean mul' },
 ]);

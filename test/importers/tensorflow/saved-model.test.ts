@@ -135,6 +135,14 @@ describe('constants of a GraphDef', () => {
       problem: 'shape [-1] is out of range',
     },
     {
+      what: 'more than 32 axes',
+      tensor: [
+        [1, 1],
+        [2, dims(...new Array<number>(33).fill(1))],
+      ],
+      problem: `shape [${new Array<number>(32).fill(1)}] is out of range`,
+    },
+    {
       what: 'sizes beyond all memory',
       tensor: [
         [1, 1],

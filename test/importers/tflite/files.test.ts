@@ -175,9 +175,10 @@ test('the vocabulary and the labels come out of the ZIP behind the FlatBuffer', 
     z = mean(a) {axis: 1, keepDims: true}
     logits = add(n, z)
   return logits: logits`);
-  const bytes = await bytesOf(graph, { metadata: { vocab, labels: ['no', 'yes'] } });
+  const properties = { 'mbert.lower_case': 'false' };
+  const bytes = await bytesOf(graph, { metadata: { vocab, labels: ['no', 'yes'], properties } });
   const source = await importBytes(bytes);
-  expect(source.vocabulary).toEqual(vocab);
+  expect(source.tokenizer).toMatchObject({ vocabulary: { bytes: vocab }, lowerCase: false });
   expect(source.labels).toEqual(['no', 'yes']);
   // Cut behind the FlatBuffer the files are gone, which the metadata still names.
   await expect(importBytes(bytes.subarray(0, -10))).rejects.toMatchObject({ code: 'MALFORMED' });

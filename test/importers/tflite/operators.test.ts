@@ -54,6 +54,19 @@ const rows: readonly Row[] = [
     'y = relu(y/before)  f32[1, 2, 2]',
   ],
   [
+    'CUMSUM',
+    { x: f([2, 2]), y: f([2, 2]), axis: i([1], []) },
+    { op: 'CUMSUM', inputs: ['x', 'axis'], options: { kind: 'CumsumOptions', value: {} } },
+    'y = cumulativeSum(x) {axis: 1}  f32[2, 2]',
+  ],
+  [
+    'CUMSUM of what comes before',
+    { x: f([2, 2]), y: f([2, 2]), axis: i([0], []) },
+    { op: 'CUMSUM', inputs: ['x', 'axis'], options: { kind: 'CumsumOptions', value: { exclusive: true } } },
+    'y/inclusive = cumulativeSum(x) {axis: 0}  f32[2, 2]',
+    'y = sub(y/inclusive, x)  f32[2, 2]',
+  ],
+  [
     'ADD with a fused relu6',
     X,
     { op: 'ADD', inputs: ['x', 'x'], options: { kind: 'AddOptions', value: { fusedActivationFunction: 'RELU6' } } },

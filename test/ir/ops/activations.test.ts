@@ -15,11 +15,12 @@ const VALUES: readonly Value[] = [
   ['gelu(x f32[3] {-1, 0, 1})', 'f32[3]', [-0.1586553, 0, 0.8413447]],
   ['gelu(x f32[1] {1}) {tanh: true}', 'f32[1]', [0.841192]],
   ['sqrt(x f32[2] {9, 2.25})', 'f32[2]', [3, 1.5]],
+  ['log(x f32[2] {1, 3})', 'f32[2]', [0, LN_3]],
   ['rsqrt(x f32[2] {4, 0.25})', 'f32[2]', [0.5, 2]],
 ];
 
 test.each(VALUES)('%s is %s %j', expectValue);
 
-test.each(['relu', 'tanh', 'sigmoid', 'erf', 'gelu', 'sqrt', 'rsqrt'])('%s refuses integers', (op) => {
+test.each(['relu', 'tanh', 'sigmoid', 'erf', 'gelu', 'sqrt', 'rsqrt', 'log'])('%s refuses integers', (op) => {
   expect(() => computed(`${op}(x i64[1] {1})`)).toThrow(`${op} of i64, takes floats`);
 });

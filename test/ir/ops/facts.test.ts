@@ -29,10 +29,12 @@ const TOKEN_WISE: { readonly [O in OpName]?: string } = {
   isNan: 'isNan(x)',
   layerNorm: 'layerNorm(x, g f32[4] #1, b f32[4] #2)',
   linear: 'linear(x, w f32[3, 4] #1, b f32[3] #2)',
+  log: 'log(x)',
   maximum: 'maximum(x, z)',
   minimum: 'minimum(x, z)',
   mul: 'mul(x, z)',
   noNorm: 'noNorm(x, g f32[4] #1, b f32[4] #2)',
+  normalize: 'normalize(x)',
   not: 'not(p)',
   or: 'or(p, c bool[4] {1, 0, 1, 0})',
   quantize: 'quantize(x) i8[tokens, 4] q(0.01, 0)',
@@ -84,10 +86,12 @@ test.each(Object.values(TOKEN_WISE))('%s computes each token by itself', (call) 
 
 test.each([
   'dynamicRound(x)',
+  'max(x) {axis: 0}',
   'mean(x) {axis: 0}',
   'shift(x) {axis: 0, offset: 1}',
   'slice(x) {axis: 0, start: 0, end: 1}',
   'softmax(x) {axis: 0}',
+  'sum(x) {axis: 0}',
 ])('%s does not', (call) => {
   const graph = overTokens(call);
   expect(isTokenWise(graph.outputs[0]?.node as Call)).toBe(false);

@@ -11,7 +11,12 @@ const VALUES: readonly Value[] = [
   ['mean(x f32[2, 2] {1, 3, 5, 9})', 'f32[2, 1]', [2, 7]],
   ['mean(x f32[2, 2] {1, 3, 5, 9}) {axis: 0, keepDims: false}', 'f32[2]', [3, 6]],
   ['sum(x f32[2, 2] {1, 3, 5, 9})', 'f32[2, 1]', [4, 14]],
-  ['sum(x i64[2, 2] {1, 0, 1, 1}) {keepDims: false}', 'i64[2]', [1, 2]],
+  ['sum(x i64[2, 2] {1, 3, 5, 9}) {axis: 0, keepDims: false}', 'i64[2]', [6, 12]],
+  ['max(x f32[2, 2] {1, 3, -5, -9})', 'f32[2, 1]', [3, -5]],
+  ['max(x i32[2, 2] {1, 3, 5, 2}) {axis: 0, keepDims: false}', 'i32[2]', [5, 3]],
+  ['normalize(x f32[2, 2] {3, 4, 0, -2})', 'f32[2, 2]', [0.6, 0.8, 0, -1]],
+  ['normalize(x f32[1, 2] {0.3, 0.4}) {epsilon: 2}', 'f32[1, 2]', [0.15, 0.2]],
+  ['normalize(x f32[1, 2] {0, 0})', 'f32[1, 2]', [0, 0]],
 ];
 
 test.each(VALUES)('%s is %s %j', expectValue);
@@ -25,8 +30,11 @@ test.each<Refusal>([
   ['softmax(x i64[2] {1, 2})', 'softmax of axis -1 of i64[2]'],
   ['mean(x f32[2] {1, 2}) {axis: -2}', 'mean of axis -2 of f32[2]'],
   ['mean(x i64[2] {1, 2})', 'mean of axis -1 of i64[2]'],
-  ['sum(x f32[2] {1, 2}) {axis: 1}', 'sum of axis 1 of f32[2]'],
   ['sum(x bool[2] {1, 0})', 'sum of axis -1 of bool[2]'],
+  ['max(x f32[2] {1, 2}) {axis: 1}', 'max of axis 1 of f32[2]'],
+  ['normalize(x i64[2] {1, 2})', 'normalize of i64[2]'],
+  ['normalize(x f32[] {1})', 'normalize of f32[]'],
+  ['sum(x f32[2] {1, 2}) {axis: 1}', 'sum of axis 1 of f32[2]'],
 ])('refuses %s', (call, message) => {
   expect(() => computed(call)).toThrow(message);
 });

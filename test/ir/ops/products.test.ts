@@ -7,6 +7,8 @@ const VALUES: readonly Value[] = [
   ['linear(x f32[2] {1, 2}, w f32[2, 2] {1, 1, -1, 0}) {activation: relu}', 'f32[2]', [3, 0]],
   ['matmul(a f32[1, 1, 2] {1, 2}, b f32[1, 2, 2] {1, 2, 3, 4})', 'f32[1, 1, 2]', [7, 10]],
   ['matmul(a f32[1, 2] {1, 2}, b f32[2, 2] {1, 2, 3, 4}) {transposeB: true}', 'f32[1, 2]', [5, 11]],
+  ['matmul(a f32[1, 1, 1] {3}, b f32[2, 1, 1] {1, 2})', 'f32[2, 1, 1]', [3, 6]],
+  ['matmul(a f32[2, 1, 1, 1] {3, 4}, b f32[1, 2, 1, 1] {1, 2})', 'f32[2, 2, 1, 1]', [3, 6, 4, 8]],
   // 10 times the one before, the token itself, 100 times the one behind; zeros around.
   ['conv1d(x f32[1, 3, 1] {1, 2, 3}, w f32[1, 3, 1] {10, 1, 100})', 'f32[1, 3, 1]', [201, 312, 23]],
   ['conv1d(x f32[1, 1, 2] {1, 2}, w f32[1, 1, 2] {3, 4}, b f32[1] {0.5})', 'f32[1, 1, 1]', [11.5]],
@@ -29,7 +31,6 @@ test.each<Refusal>([
   ['matmul(a i64[1, 1] {1}, b f32[1, 1] {1})', 'matmul of i64 and f32, takes floats'],
   ['matmul(a f32[1, 2] {1, 2}, b f32[1, 2] {1, 2})', 'matmul of [1, 2] and [1, 2]'],
   ['matmul(a f32[1, 2] {1, 2}, b f32[2, 1] {1, 2}) {transposeB: true}', 'matmul of [1, 2] and [2, 1] transposed'],
-  ['matmul(a f32[1, 1, 1] {1}, b f32[2, 1, 1] {1, 2})', 'matmul that broadcasts [1, 1, 1] with [2, 1, 1]'],
   ['conv1d(x i64[1, 1, 1] {1}, w f32[1, 1, 1] {1})', 'conv1d of i64 and f32, takes floats'],
   ['conv1d(x f32[1, 1, 1] {1}, w f32[1, 2, 1] {1, 2})', 'conv1d of [1, 1, 1] with weight [1, 2, 1]'],
   ['conv1d(x f32[1, 1, 1] {1}, w f32[1, 1, 1] {1}, b f32[2] {1, 2})', 'conv1d with 1 outputs and bias [2]'],

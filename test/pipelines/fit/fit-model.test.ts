@@ -126,7 +126,7 @@ async function agreementOf(change: (graph: Graph) => void) {
     const original = model.reference();
     const changed = copyGraph(original);
     change(changed);
-    const reader = rowReader(model, original, { maxLength: 64, vocabulary: undefined });
+    const reader = rowReader(model, original, { maxLength: 64 });
     const { rows } = reader.read(SENTENCES);
     const { pad, mask } = reader.tokenizer;
     return await withFolder(async (write) => {

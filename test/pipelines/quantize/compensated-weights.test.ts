@@ -66,7 +66,7 @@ test('matrices that do not fit at once come one group after the other', async ()
 
 test('a linear that reads too many values is left to plain rounding, and named', async () => {
   const { asked, collect } = collector();
-  const weights = new CompensatedWeights(collect, { mostWidth: 32 });
+  const weights = new CompensatedWeights(collect, { maxWidth: 32 });
   const plan = planOf(graphOf(FFN));
   await weights.prepare(plan, new Map());
   expect(asked).toEqual([['a', 'q']]);

@@ -23,6 +23,9 @@ describe('layers are found', () => {
     ['fixtures/hf-qa-nobottleneck', 2, 'mobilebert.encoder.layer.1.output.LayerNorm'],
     ['fixtures/bert-mlm', 2, 'bert.encoder.layer.1.output.LayerNorm'],
     ['fixtures/distilbert-qa', 2, 'distilbert.transformer.layer.1.output_layer_norm'],
+    ['fixtures/family-albert-seqcls', 3, 'albert.encoder.layer.2.full_layer_layer_norm'],
+    ['fixtures/family-mpnet-base', 2, 'encoder.layer.1.output.LayerNorm'],
+    ['fixtures/family-megatron-seqcls', 2, 'bert.encoder.ln'],
     ['fixtures/tf1-ibbert-teacher-pretrain', 2, 'mobilebert.encoder.layer.1.output.bottleneck.LayerNorm'],
   ])('%s has %i', async (path, count, last) => {
     const layers = encoderLayers(await graphOf(path), path);

@@ -57,7 +57,7 @@ describe('outputs', () => {
   const compare = (
     model: Running,
     reference: Running,
-    task: 'qa' | 'sequence-classification' | 'token-classification',
+    task: 'qa' | 'sequence-classification' | 'token-classification' | 'replaced-tokens' | 'pretraining',
   ) =>
     compareOutputs(model, reference, { task, shape: commonShape([model, reference], 4), inputs, progress: () => {} });
 
@@ -69,6 +69,21 @@ describe('outputs', () => {
     const classes = (last: number) => answering('m', { logits: [[1, 2, 2, 1, 0, 1, last, 0], 1, 4, 2] });
     const tokens = await compare(classes(9), classes(-9), 'token-classification');
     expect(tokens).toMatchObject({ agreement: 1, outputs: [{ maxAbsError: 0, agreement: 1 }] });
+  });
+
+  test('a score for each token is an answer of its own, by its sign', async () => {
+    const scores = (...values: number[]) => answering('m', { logits: [values, 1, 4] });
+    const { agreement, outputs } = await compare(scores(1, -2, 3, 9), scores(2, 1, 4, -9), 'replaced-tokens');
+    expect(agreement).toBeCloseTo(2 / 3, 9);
+    expect(outputs).toMatchObject([{ maxAbsError: 3, agreement: 2 / 3 }]);
+  });
+
+  test('the order of sentences is an answer besides the words, under the name of BERT and of ALBERT', async () => {
+    for (const name of ['seq_relationship_logits', 'sop_logits']) {
+      const both = (order: readonly number[]) =>
+        answering('m', { prediction_logits: [[1, 2, 2, 1, 0, 1, 0, 0], 1, 4, 2], [name]: [order, 1, 2] });
+      expect((await compare(both([1, 0]), both([0, 1]), 'pretraining')).agreement).toBe(0.5);
+    }
   });
 
   test('numbers are those of the values', async () => {

@@ -1,0 +1,87 @@
+import type { Constant, Node } from '../ir/graph.ts';
+import { sizeOf } from '../ir/shape.ts';
+import { type Tensor, tensorOf } from '../ir/tensor.ts';
+import { add, type Builder, weight, widthOf } from './builder.ts';
+
+/** Adds a linear whose bias the config can leave out: `name.weight` [out, in], `name.bias` [out]. */
+export function linearWith(builder: Builder, name: string, x: Node, out: number, hasBias: boolean): Node {
+  const matrix = weight(builder, `${name}.weight`, [out, widthOf(x)]);
+  return add(builder, name, 'linear', hasBias ? [x, matrix, weight(builder, `${name}.bias`, [out])] : [x, matrix]);
+}
+
+/** Adds a layerNorm whose bias the config can leave out. */
+export function layerNormWith(builder: Builder, name: string, x: Node, epsilon: number, hasBias: boolean): Node {
+  const shape = [widthOf(x)];
+  const gamma = weight(builder, `${name}.weight`, shape);
+  const beta = hasBias
+    ? weight(builder, `${name}.bias`, shape)
+    : builder.graph.constant(tensorOf('f32', shape, new Float32Array(widthOf(x))), `${name}.bias`);
+  return add(builder, name, 'layerNorm', [x, gamma, beta], { epsilon });
+}
+
+/** Some rows of a matrix that is stored in one with others. */
+export interface MatrixPart {
+  /** Module of the matrix. */
+  readonly name: string;
+  /** Name of the rows' part, as `query`. */
+  readonly part: string;
+  /** Number of rows of the whole matrix. */
+  readonly of: number;
+  readonly rows: readonly number[];
+  readonly hasBias: boolean;
+}
+
+/** Adds a linear over rows of `name.weight`, so that passes see queries, keys and values however a file stores them. */
+export function partLinear(builder: Builder, { name, part, of, rows, hasBias }: MatrixPart, x: Node): Node {
+  const path = `${name}.${part}`;
+  const pick = (kind: string, shape: readonly number[]): Constant =>
+    builder.graph.constant(rowsOf(weight(builder, `${name}.${kind}`, shape).tensor, rows), `${path}.${kind}`);
+  const matrix = pick('weight', [of, widthOf(x)]);
+  return add(builder, path, 'linear', hasBias ? [x, matrix, pick('bias', [of])] : [x, matrix]);
+}
+
+/** Lists `count` numbers from `start` on. */
+export function range(start: number, count: number): number[] {
+  return Array.from({ length: count }, (_, i) => start + i);
+}
+
+/** Picks rows (first axis) of a tensor by their numbers, in the tensor's own storage. */
+export function rowsOf(tensor: Tensor, rows: readonly number[]): Tensor {
+  const [count, ...rest] = tensor.shape as readonly [number, ...number[]];
+  return {
+    dtype: tensor.dtype,
+    shape: [rows.length, ...rest],
+    fresh: true,
+    bytes() {
+      const bytes = tensor.bytes();
+      const size = bytes.byteLength / count;
+      const picked = new Uint8Array(rows.length * size);
+      for (const [i, row] of rows.entries()) picked.set(bytes.subarray(row * size, (row + 1) * size), i * size);
+      return picked;
+    },
+  };
+}
+
+/** Picks columns of a matrix by their numbers. */
+export function columnsOf(tensor: Tensor, columns: readonly number[]): Tensor {
+  const [rows, width] = tensor.shape as readonly [number, number];
+  return {
+    dtype: tensor.dtype,
+    shape: [rows, columns.length],
+    fresh: true,
+    bytes() {
+      const bytes = tensor.bytes();
+      const size = bytes.byteLength / sizeOf(tensor.shape);
+      const picked = new Uint8Array(rows * columns.length * size);
+      let at = 0;
+      for (let row = 0; row < rows; row++) {
+        for (const column of columns) {
+          const from = (row * width + column) * size;
+          picked.set(bytes.subarray(from, from + size), at);
+          at += size;
+        }
+      }
+      return picked;
+    },
+  };
+}

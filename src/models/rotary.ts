@@ -1,0 +1,75 @@
+import type { Node } from '../ir/graph.ts';
+import { computedTensor } from '../ir/tensor.ts';
+import { add, type Builder, widthOf } from './builder.ts';
+import type { ConfigReader } from './config.ts';
+
+/**
+ * Turns of every place of the run, [sequence, size]: RoPE (Su et al. 2021, https://arxiv.org/abs/2104.09864) is x∘cos +
+ * swap(x)∘sin, where swap changes the halves of a head and sin is negative in the first one.
+ */
+export interface Rotation {
+  readonly cos: Node;
+  readonly sin: Node;
+}
+
+/** Angle of a place in a pair of channels, as its cosine and sine. */
+type Turn = (place: number, pair: number) => readonly [cos: number, sin: number];
+
+/** Adds tables for `places` places and heads of `size` channels, cut to the run's length. */
+export function rotation(builder: Builder, name: string, places: number, size: number, turn: Turn): Rotation {
+  const table = (part: string, value: (place: number, pair: number, isFirst: boolean) => number): Node => {
+    const half = size / 2;
+    const tensor = computedTensor('f32', [places, size], () =>
+      Float32Array.from({ length: places * size }, (_, at) => {
+        const channel = at % size;
+        return value(Math.floor(at / size), channel % half, channel < half);
+      }),
+    );
+    const whole = builder.graph.constant(tensor, `${name}.${part}.table`);
+    return add(builder, `${name}.${part}`, 'slice', [whole], { axis: 0, start: 0, end: builder.sequence });
+  };
+  return {
+    cos: table('cos', (place, pair) => turn(place, pair)[0]),
+    sin: table('sin', (place, pair, isFirst) => (isFirst ? -turn(place, pair)[1] : turn(place, pair)[1])),
+  };
+}
+
+/**
+ * Turns by place · base^(-2 pair / size), rounded to f32 where transformers rounds: far places turn by many radians.
+ */
+export function turnByBase(base: number, size: number): Turn {
+  const { fround } = Math;
+  return (place, pair) => {
+    const frequency = fround(1 / fround(base ** fround((2 * pair) / size)));
+    const angle = fround(place * frequency);
+    return [Math.cos(angle), Math.sin(angle)];
+  };
+}
+
+/** Turns x [rows, heads, sequence, size]. */
+export function rotate(builder: Builder, name: string, x: Node, { cos, sin }: Rotation): Node {
+  const size = widthOf(x);
+  const half = (part: string, start: number) =>
+    add(builder, `${name}.${part}`, 'slice', [x], { axis: 3, start, end: start + size / 2 });
+  const swapped = add(builder, `${name}.swapped`, 'concat', [half('second', size / 2), half('first', 0)], { axis: 3 });
+  const along = add(builder, `${name}.along`, 'mul', [x, cos]);
+  return add(builder, `${name}.rotated`, 'add', [along, add(builder, `${name}.across`, 'mul', [swapped, sin])]);
+}
+
+/**
+ * Reads the base of the rotation from `rope_parameters` or from what earlier versions call it. Other kinds of rotation
+ * are refused.
+ */
+export function readRope(config: ConfigReader, fallback: number): number {
+  config.demand('rope_scaling', null, 'places are turned without scaling');
+  const legacy = config.positive('rope_theta', fallback);
+  const parameters = config.object('rope_parameters');
+  return parameters === undefined ? legacy : readRopeParameters(parameters, legacy);
+}
+
+export function readRopeParameters(parameters: ConfigReader, fallback: number): number {
+  parameters.demand('rope_type', 'default', 'places are turned without scaling');
+  parameters.demand('type', 'default', 'places are turned without scaling');
+  parameters.demand('partial_rotary_factor', 1, 'all channels are turned');
+  return parameters.positive('rope_theta', fallback);
+}

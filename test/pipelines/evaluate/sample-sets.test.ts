@@ -1,0 +1,225 @@
+import { describe, expect, test } from 'vitest';
+import type { Evidence } from '../../../src/options/evidence.ts';
+import type { RowReader } from '../../../src/pipelines/evaluate/row-reader.ts';
+import { type SampleSetOptions, takeSamples } from '../../../src/pipelines/evaluate/sample-sets.ts';
+import type { TokenRow } from '../../../src/samples/feeds.ts';
+import type { SampleFile, TokenSample } from '../../../src/samples/open-samples.ts';
+
+/** A sequence that its middle token tells from others. */
+function sample(id: number, label?: number | string): TokenSample {
+  return { row: { inputIds: [2, id, 3], tokenTypeIds: [0, 0, 0] }, label, texts: undefined };
+}
+
+/** Samples of the ids from one to another, the last included. */
+function samples(from: number, to: number): TokenSample[] {
+  return Array.from({ length: to - from + 1 }, (_, i) => sample(from + i));
+}
+
+function file(path: string, all: readonly TokenSample[], warnings: readonly string[] = []): SampleFile {
+  return {
+    path,
+    count: all.length,
+    sha256: 'hash',
+    warnings,
+    take: (start, count) => ({ samples: all.slice(start, start + count), truncated: 0, warnings: [] }),
+  };
+}
+
+const EVIDENCE: Evidence = {
+  calibrate: 'texts',
+  samples: 16,
+  seed: undefined,
+  data: undefined,
+  allowOverlap: false,
+  maxDrop: undefined,
+};
+
+function take(
+  files: { readonly texts?: SampleFile | readonly TokenSample[]; readonly data?: readonly TokenSample[] },
+  evidence: Partial<Evidence> = {},
+  options: Partial<SampleSetOptions> = {},
+) {
+  const reader: RowReader = {
+    tokenizer: { pad: 0, mask: undefined },
+    tokenTypes: 1,
+    open: (path) => {
+      const found = files[path as 'texts' | 'data'] ?? [];
+      return 'take' in found ? found : file(path, found);
+    },
+    read: () => ({ rows: [] }),
+  };
+  const given = { ...EVIDENCE, ...(files.data && { data: 'data' }), ...evidence };
+  return takeSamples(reader, { evidence: given, task: undefined, classOf: undefined, ...options });
+}
+
+const idsOf = (rows: readonly TokenRow[]) => rows.map(({ inputIds }) => inputIds[1]);
+const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => from + i);
+
+describe('one file', () => {
+  test('is calibrated on from its first sample, tried on by the next 32, and proven by the rest', () => {
+    const { calibration, validation, proof } = take({ texts: samples(1, 16 + 32 + 40) });
+    expect(idsOf(calibration)).toEqual(range(1, 16));
+    expect(idsOf(validation)).toEqual(range(17, 48));
+    expect(idsOf(proof)).toEqual(range(49, 88));
+  });
+
+  test('of which 256 samples are proof enough', () => {
+    const { proof } = take({ texts: samples(1, 1000) });
+    expect(idsOf(proof)).toEqual(range(49, 49 + 255));
+  });
+
+  test.each([
+    [64, 32, range(49, 80)],
+    [63, 32, range(17, 79)],
+    [20, 20, range(17, 36)],
+  ])('with %i samples left tries on %i, which prove as well where there are too few', (left, tried, proven) => {
+    const { validation, proof } = take({ texts: samples(1, 16 + left) });
+    expect(validation).toHaveLength(tried);
+    expect(idsOf(proof)).toEqual(proven);
+  });
+
+  test('that repeats itself is held out only where it says something new, once', () => {
+    const { validation, proof } = take({
+      texts: [...samples(1, 16), sample(3), ...samples(17, 19), sample(18), sample(16)],
+    });
+    expect(idsOf(validation)).toEqual([17, 18, 19]);
+    expect(idsOf(proof)).toEqual([17, 18, 19]);
+  });
+
+  test('may say the same in two texts that it says in one: that is something else', () => {
+    const pair = { ...sample(3), row: { inputIds: [2, 3, 3], tokenTypeIds: [0, 1, 1] } };
+    const { validation } = take({ texts: [...samples(1, 16), pair] });
+    expect(validation).toEqual([pair.row]);
+  });
+
+  test('that is calibrated on to its end is tried on by its last samples, and proves nothing', () => {
+    const { calibration, validation, proof } = take({ texts: samples(1, 40) }, { samples: 40 });
+    expect(calibration).toHaveLength(40);
+    expect(idsOf(validation)).toEqual(range(9, 40));
+    expect(proof).toEqual([]);
+  });
+
+  test('holds out nothing that an earlier step was fitted to', () => {
+    const { calibration, validation, proof } = take({ texts: samples(1, 140) }, {}, { used: 60 });
+    expect(idsOf(calibration)).toEqual(range(1, 16));
+    expect(idsOf(validation)).toEqual(range(61, 92));
+    expect(idsOf(proof)).toEqual(range(93, 140));
+    expect(idsOf(take({ texts: samples(1, 140) }, {}, { used: 5 }).validation)).toEqual(range(17, 48));
+  });
+
+  test('is named in the manifest, with how many of it were calibrated on', () => {
+    const { manifest } = take({ texts: samples(1, 10) }, { seed: 7 });
+    expect(manifest).toEqual({ source: 'texts', sha256: 'hash', count: 10, seed: 7 });
+  });
+});
+
+describe('a file of held-out samples', () => {
+  test('proves, all of it, while trials keep to the file that is calibrated on', () => {
+    const { validation, proof, overlap } = take({ texts: samples(1, 60), data: samples(100, 499) });
+    expect(idsOf(validation)).toEqual(range(17, 48));
+    expect(idsOf(proof)).toEqual(range(100, 499));
+    expect(overlap).toBe(0);
+  });
+
+  test('alone has nothing to calibrate or try on', () => {
+    const found = take({ data: samples(1, 40) }, { calibrate: undefined });
+    expect(found).toMatchObject({ calibration: [], validation: [], manifest: undefined, warnings: [] });
+    expect(found.proof).toHaveLength(40);
+  });
+
+  test('that was calibrated on is refused, wherever in the calibration samples it is', () => {
+    for (const id of [1, 20, 40]) {
+      const data = [...samples(100, 150), sample(id)];
+      expect(() => take({ texts: samples(1, 60), data }, { samples: 40 })).toThrow(
+        expect.objectContaining({
+          code: 'USAGE',
+          message: 'data: 1 of its 52 samples are calibration samples as well, the first is sample 52',
+        }),
+      );
+    }
+    expect(take({ texts: samples(1, 60), data: [...samples(100, 150), sample(41)] }, { samples: 40 }).overlap).toBe(0);
+  });
+
+  test('that was calibrated on is counted and told of where that is allowed', () => {
+    const data = [...samples(100, 150), sample(3), sample(4)];
+    const { overlap, warnings, proof } = take({ texts: samples(1, 60), data }, { allowOverlap: true });
+    expect(overlap).toBe(2);
+    expect(proof).toHaveLength(53);
+    expect(warnings).toEqual(['data: 2 samples were calibrated on: the proof is too good']);
+  });
+});
+
+describe('labels', () => {
+  const classOf = (label: number | string) => Number(label);
+  const labelled = (count: number) => Array.from({ length: count }, (_, i) => sample(100 + i, i % 3));
+
+  test('are those of the proof, read as classes', () => {
+    const { labels } = take({ texts: samples(1, 60), data: labelled(40) }, {}, { classOf });
+    expect(labels).toEqual(Array.from({ length: 40 }, (_, i) => i % 3));
+  });
+
+  test.each([
+    ['the task has none', labelled(40), undefined],
+    ['the first sample has none', [sample(99), ...labelled(40)], classOf],
+  ])('are none where %s', (_, data, reader) => {
+    expect(take({ texts: samples(1, 60), data }, {}, { classOf: reader }).labels).toBeUndefined();
+  });
+
+  test('of the calibration file are not asked for', () => {
+    const { labels } = take({ texts: Array.from({ length: 90 }, (_, i) => sample(i, 1)) }, {}, { classOf });
+    expect(labels).toBeUndefined();
+  });
+
+  test('that end are missed, with the sample', () => {
+    const data = [...labelled(40), sample(200)];
+    expect(() => take({ texts: samples(1, 60), data }, {}, { classOf })).toThrow(
+      expect.objectContaining({ code: 'MISMATCH', message: 'data: sample 41: has no label, the first one has' }),
+    );
+  });
+});
+
+describe('too few samples', () => {
+  test('to calibrate on are told of, unless no more were asked for', () => {
+    const told = (count: number, asked: number) =>
+      take({ texts: samples(1, count), data: samples(100, 140) }, { samples: asked }).warnings;
+    const problem = 'to calibrate on: other texts will leave the ranges of so few';
+    expect(told(15, 128)).toEqual([`texts: has 15 samples ${problem}`]);
+    expect(told(1, 128)).toEqual([`texts: has one sample ${problem}`]);
+    expect(told(16, 128)).toEqual([]);
+    expect(told(60, 4)).toEqual([]);
+  });
+
+  test('to prove by are told of, and refused where a gate asks for them', () => {
+    const files = { texts: samples(1, 16 + 31) };
+    const problem = 'texts: 31 samples are left for the proof, 32 are the least';
+    const hint = 'give --data FILE, or a calibration file with more than --samples';
+    expect(take(files).warnings).toEqual([`${problem}: ${hint}`]);
+    expect(() => take(files, { maxDrop: 1 })).toThrow(
+      expect.objectContaining({ code: 'USAGE', message: problem, hint }),
+    );
+    expect(take({ texts: samples(1, 16 + 32) }, { maxDrop: 1 }).proof).toHaveLength(32);
+    const data = { texts: samples(1, 100), data: samples(200, 230) };
+    expect(() => take(data, { maxDrop: 1 })).toThrow(
+      expect.objectContaining({ message: problem.replace('texts', 'data') }),
+    );
+  });
+
+  test('are none where nothing is measured at all', () => {
+    const { proof, warnings } = take({}, { calibrate: undefined, maxDrop: 1 });
+    expect({ proof, warnings }).toEqual({ proof: [], warnings: [] });
+  });
+
+  test('with a token of text in them are none to calibrate on', () => {
+    const empty = { ...sample(0), row: { inputIds: [2, 3], tokenTypeIds: [0, 0] } };
+    expect(() => take({ texts: Array(20).fill(empty) })).toThrow(
+      expect.objectContaining({ code: 'USAGE', message: 'texts: no sample has a token besides [CLS] and [SEP]' }),
+    );
+    expect(take({ texts: [...Array(15).fill(empty), ...samples(1, 50)] }).calibration).toHaveLength(16);
+  });
+});
+
+test('what both files warn of is told once', () => {
+  const warned = (path: string, from: number) => file(path, samples(from, from + 60), ['vocabulary: has 5 tokens']);
+  const { warnings } = take({ texts: warned('texts', 1), data: warned('data', 100) as never });
+  expect(warnings).toEqual(['vocabulary: has 5 tokens']);
+});

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { MbertError } from '../../src/errors.ts';
-import { listFolder, type OutputFile, openFile, siblingPath, writeFiles } from '../../src/io/files.ts';
+import { listFolder, type OutputFile, openBelow, openFile, siblingPath, writeFiles } from '../../src/io/files.ts';
 
 let folder = '';
 
@@ -112,6 +112,35 @@ async function* chunksOf(chunks: readonly (string | Error)[]) {
 }
 
 const contents = () => Object.fromEntries(readdirSync(folder).map((name) => [name, readFileSync(at(name)).toString()]));
+
+describe('a file below the folder of another', () => {
+  const textOf = (name: string) => {
+    mkdirSync(at('model', 'data'), { recursive: true });
+    for (const path of ['secret', 'model/m', 'model/a.bin', 'model/data/a.bin']) writeFileSync(at(path), path);
+    const model = openFile(at('model/m'));
+    try {
+      const file = openBelow(model, name);
+      const text = Buffer.from(file.read(0, file.size)).toString();
+      file.close();
+      return text;
+    } finally {
+      model.close();
+    }
+  };
+
+  test.each([
+    ['a.bin', 'model/a.bin'],
+    ['./a.bin', 'model/a.bin'],
+    ['data/a.bin', 'model/data/a.bin'],
+    ['./data/./a.bin', 'model/data/a.bin'],
+  ])('%s is opened', (name, found) => {
+    expect(textOf(name)).toBe(found);
+  });
+
+  test.each(['../secret', 'data/../../secret', '/secret', '..\\secret', 'data//a.bin', ''])('%j is not', (name) => {
+    expect(() => textOf(name)).toThrow(expect.objectContaining({ code: 'MALFORMED' }));
+  });
+});
 
 describe('writeFiles', () => {
   test('writes chunks one after the other, and says what it wrote', async () => {

@@ -97,3 +97,20 @@ return y: y`),
     expect.stringContaining(`  ${indexType}[4]`),
   ]);
 });
+
+test('a limited size is bound to a number, or keeps its limit with another symbol', () => {
+  const text = `graph g (x: f32[batch, sequence])
+  y = slice(x) {axis: 1, end: sequence:4}  f32[batch, sequence:4]
+return y: y`;
+  const bound = (sequence: number | string) => copyGraph(graphOf(text), { bindings: { sequence } });
+  expect(bound(9).outputs[0]?.node.type.shape).toEqual(['batch', 4]);
+  expect(bound(3).outputs[0]?.node.type.shape).toEqual(['batch', 3]);
+  expect(bound('tokens').outputs[0]?.node.type.shape).toEqual(['batch', 'tokens:4']);
+});
+
+test('a number of more than 32 bits is refused where a format has only these', () => {
+  const text = `graph g (ids: i64[batch])
+  y = compare(ids, pad i64[] {4294967296})
+return y: y`;
+  expect(() => copyGraph(graphOf(text), { indexType: 'i32' })).toThrow(/pad: holds 4294967296/);
+});

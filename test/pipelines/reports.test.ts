@@ -27,7 +27,7 @@ interface Report {
 
 /** Graphs of other exporters that were read wrong, or refused without need. Without an outcome both formats are right. */
 const REPORTS: { readonly [name: string]: Report } = {
-  // ONNX Runtime rounds what meets 4-bit weights to 8 bits, LiteRT's product of floats does not.
+  // ONNX Runtime rounds what meets 4-bit weights to 8 bits, NumPy's and LiteRT's products of floats do not.
   'a1-int4-ort-qdq-bert': { tflite: 0.1 },
   'a1-int4-weight-in-out': { onnx: 0.05, tflite: 0.05 },
   'a1-own-w4-read-back': { tflite: 0.06 },
@@ -44,6 +44,7 @@ const REPORTS: { readonly [name: string]: Report } = {
   'c2-mha-torchscript-mod': {},
   'c3-l2-normalize': {},
   'c3-mean-pooling': {},
+  // The arrays beside it are not what ONNX Runtime computes of the source.
   'c3-sentence-transformers': { bySource: true, alone: 'sentence_embedding' },
   'c4-matmulnbits': { onnx: 0.1 },
   'c4-ort-attention': {},

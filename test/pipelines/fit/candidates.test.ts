@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Graph, Node } from '../../../src/ir/graph.ts';
 import { readF32, readIntegers, type Tensor, tensorOf } from '../../../src/ir/tensor.ts';
-import type { BatchValues, CalibrationRuns, TextMatrix } from '../../../src/ir/text-runs.ts';
+import type { BatchValues, TextRuns, TextMatrix } from '../../../src/ir/text-runs.ts';
 import { evidenceOf } from '../../../src/options/evidence.ts';
 import { passChoice } from '../../../src/options/passes.ts';
 import { startRun } from '../../../src/options/run.ts';
@@ -40,7 +40,7 @@ const runs = (onClose: () => void = () => {}) => {
     },
     close: async () => onClose(),
   };
-  return found as unknown as CalibrationRuns & { close(): Promise<void> };
+  return found as unknown as TextRuns & { close(): Promise<void> };
 };
 
 /** The error of an answer: above 1 it is another class. */
@@ -79,7 +79,7 @@ async function fitted(maxDrop: number | undefined, keep?: RegExp) {
     targets: ['onnx', 'tflite'],
     evidence: evidenceOf({ maxDrop }, 768),
     run: startRun({}),
-    samples: { ...NO_SAMPLES, calibration: rows(60, 20), trial: rows(0, 10), proof: rows(10, 40) },
+    samples: { ...NO_SAMPLES, calibration: rows(60, 20), validation: rows(0, 10), proof: rows(10, 40) },
     feeds: FEEDS,
     fitted: [geluToRelu],
     runs: runs(),

@@ -68,7 +68,7 @@ export const graphs: readonly (readonly [string, string])[] = [
   ],
   ['pad', 'graph g (a: f32[batch, 2, 3]) y = pad(a) {before: [0, 1, 0], after: [0, 2, 3]} return out: y'],
   ['quantize', 'graph g (a: f32[batch, 4]) y = quantize(a) return out: y'],
-  ['range', 'graph g (a: f32[batch, sequence]) r = range() {end: sequence} y = cast(r) {to: f32} return out: y, a: a'],
+  ['range', 'graph g (a: f32[batch, sequence]) r = range() {end: sequence} y = cast(r) {to: f32} return out: y, b: a'],
   ['range', 'graph g (a: i32[batch, 4]) r = range() {end: 4, to: i32} y = add(a, r) return out: y'],
   ['relu', 'graph g (a: f32[batch, 4]) y = relu(a) return out: y'],
   ['reshape', 'graph g (a: f32[batch, 4, 3]) y = reshape(a) {shape: [batch, 2, 6]} return out: y'],

@@ -154,6 +154,34 @@ describe('what is verified', () => {
     expect(both.task).toBeNull();
   });
 
+  test('is a student in units of its own only where its teacher has norms', async () => {
+    useFakeRuntime();
+    const layered = async (name: string, norm: string) => {
+      const graph = graphOf(`graph g (input_ids: i64[1, sequence])
+  words = gather(table f32[40, 2] #7, input_ids)
+  scores = matmul(words, words) {transposeB: true}
+  p = softmax(scores)
+  context = matmul(p, words)
+  sum = add(context, words)
+  out = ${norm}
+return out: out`);
+      await writeFiles(folder, onnx.write(graph, { ...onnx.defaults, name }));
+    };
+    await layered('folded.onnx', 'relu(sum)');
+    await layered('normed.onnx', 'layerNorm(sum, g f32[2] {1, 1}, h f32[2] {0, 0})');
+    const warned = async (model: string, against: string) =>
+      (await compare({ model: path(model), against: path(against), samples: 2, layers: '1:1' })).warnings;
+    const folded = "its norms are folded, so its feature maps are in other units than the teacher's";
+    expect(await warned('folded.onnx', 'normed.onnx')).toEqual([`${path('folded.onnx')}: ${folded}`]);
+    for (const [model, against] of [
+      ['folded.onnx', 'folded.onnx'],
+      ['normed.onnx', 'folded.onnx'],
+      ['normed.onnx', 'normed.onnx'],
+    ] as const) {
+      expect(await warned(model, against)).toEqual([]);
+    }
+  });
+
   test('is closed where a run fails', async () => {
     const fake = useFakeRuntime((file, feeds) => {
       if (file.feeds.length === 3) throw new Error('fails');

@@ -91,10 +91,18 @@ export const remainder: OperatorReader = (operation) => {
 };
 
 /** Reads -x as x times -1, also for whole numbers that are known. */
-export const negate: OperatorReader = (operation) => {
-  const x = inputOf(operation, 0);
+export const negate: OperatorReader = (operation) => negated(operation.to, inputOf(operation, 0), operation.name);
+
+function negated(to: GraphImport, x: Value, name: string): Value {
   const minusOne = numberLike(x, -1);
-  return integerResult('Mul', x, minusOne) ?? operation.to.elementwise('mul', [x, minusOne], {}, operation.name);
+  return integerResult('Mul', x, minusOne) ?? to.elementwise('mul', [x, minusOne], {}, name);
+}
+
+/** Reads |x|, the larger of x and -x. */
+export const absolute: OperatorReader = (operation) => {
+  const { to, name } = operation;
+  const x = inputOf(operation, 0);
+  return to.elementwise('maximum', [x, negated(to, x, `${name}/negated`)], {}, name);
 };
 
 /** Reads 1 / x; of a square root it has a name of its own. */

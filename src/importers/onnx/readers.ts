@@ -3,6 +3,7 @@ import { biasGelu, embedLayerNormalization, fusedMatMul, quickGelu, skipLayerNor
 import { multiHeadAttention, ortAttention } from './contrib-attention.ts';
 import { matMulNBits, qAttention } from './contrib-quantized.ts';
 import {
+  absolute,
   and,
   binary,
   cast,
@@ -59,6 +60,7 @@ import {
 /** Readers of operators by domain and name; one without a row is carried along as foreign. */
 export const readers: { readonly [domain: string]: { readonly [op: string]: OperatorReader } } = {
   '': {
+    Abs: absolute,
     Add: binary('add'),
     And: and,
     Attention: attention,

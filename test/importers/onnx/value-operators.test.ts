@@ -71,6 +71,18 @@ agreesWithOnnxRuntime([
     ],
     ops: 'erf relu',
   },
+  { name: 'Abs', steps: [['Abs', 'x', 'y']], ops: 'mul maximum' },
+  {
+    name: 'Abs of integers',
+    inputs: IDS,
+    constants: { three: int(3) },
+    steps: [
+      ['Sub', 'x three', 'd'],
+      ['Abs', 'd', 'a'],
+      ['Cast', 'a', 'y', { to: { i: 1 } }],
+    ],
+    ops: 'sub mul maximum cast',
+  },
   { name: 'ReduceL2', steps: [['ReduceL2', 'x', 'y', AXIS]], ops: 'mul sum sqrt' },
   { name: 'ReduceSumSquare', steps: [['ReduceSumSquare', 'x', 'y', AXIS]], ops: 'mul sum' },
   {
@@ -81,7 +93,7 @@ agreesWithOnnxRuntime([
       ['ReduceSum', 'x axis', 's', { keepdims: { i: 0 } }],
       ['Cast', 's', 'y', { to: { i: 1 } }],
     ],
-    ops: 'sum reshape cast',
+    ops: 'sum cast',
   },
   { name: 'GlobalAveragePool', steps: [['GlobalAveragePool', 'x', 'y']], ops: 'mean' },
   {

@@ -18,7 +18,7 @@ import transformers
 BATCH, SEQUENCE, CHOICES = 3, 24, 2
 VALID = [24, 15, 6]
 COMMON = {
-    "vocab_size": 60,
+    "vocab_size": 100,
     "hidden_size": 16,
     "num_hidden_layers": 2,
     "num_attention_heads": 2,

@@ -1,16 +1,13 @@
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { evaluate } from '../../src/ir/evaluate.ts';
 import type { Graph } from '../../src/ir/graph.ts';
 import { runPasses } from '../../src/ir/pass.ts';
-import type { NodeStatistics, StatisticsRequest } from '../../src/ir/statistics.ts';
-import { convertTensor, readF32, type Tensor } from '../../src/ir/tensor.ts';
 import { predictXnnpack } from '../../src/lint/lint-file.ts';
 import { buildModel } from '../../src/models/index.ts';
-import { passes, selectPasses } from '../../src/passes/index.ts';
+import { selectPasses } from '../../src/passes/index.ts';
 import { convert } from '../../src/pipelines/convert/convert.ts';
 import { temporaryFolder } from '../pipelines/written.ts';
-import { differences, fixture, openCheckpoint, readArray, readManifest } from './corpus.ts';
+import { differences, fixture, openCheckpoint } from './corpus.ts';
 
 const folder = temporaryFolder();
 
@@ -40,35 +37,6 @@ async function build(name: string, shape: keyof typeof SHAPES): Promise<Graph> {
   return buildModel(checkpoint, SHAPES[shape]).graph;
 }
 
-/** What exact passes ask of calibration, from the fixture's own inputs: the ends of each channel. */
-async function rangesOf(name: string, graph: Graph, requests: readonly StatisticsRequest[]) {
-  const { inputs } = readManifest(name);
-  const feeds = new Map(
-    graph.inputs.map((input): [string, Tensor] => [
-      input.name,
-      convertTensor(readArray(name, inputs[input.name]?.file ?? ''), input.type.dtype),
-    ]),
-  );
-  const nodes = requests.map(({ node }) => node);
-  const values = evaluate(graph, feeds, nodes);
-  return new Map(
-    nodes.map((node): [string, NodeStatistics] => [node.name, statisticsOf(values.get(node.name) as Tensor)]),
-  );
-}
-
-function statisticsOf(tensor: Tensor): NodeStatistics {
-  const values = readF32(tensor);
-  const width = tensor.shape.at(-1) as number;
-  const [min, max] = [new Float64Array(width).fill(Infinity), new Float64Array(width).fill(-Infinity)];
-  for (const [i, value] of values.entries()) {
-    min[i % width] = Math.min(min[i % width] as number, value);
-    max[i % width] = Math.max(max[i % width] as number, value);
-  }
-  const zeros = new Float64Array(width);
-  const whole = { rows: values.length / width, min: Math.min(...min), max: Math.max(...max), mean: 0, rms: 1 };
-  return { ...whole, channels: { min, max, mean: zeros, rms: zeros } };
-}
-
 describe.each(FAMILIES)('%s computes the same', (name) => {
   test.each(['onnx', 'tflite'] as const)(
     'behind the default passes for %s, at any length and at its own',
@@ -80,16 +48,6 @@ describe.each(FAMILIES)('%s computes the same', (name) => {
       }
     },
   );
-
-  test('behind every exact pass that is asked for, calibrated on its inputs', async () => {
-    const graph = await build(name, 'its length');
-    const exact = passes.map(({ pass }) => pass).filter(({ keeps }) => keeps !== 'shapes');
-    await runPasses(graph, exact, {
-      keeps: () => false,
-      statistics: (requests) => rangesOf(name, graph, requests),
-    });
-    for (const ratio of differences(name, graph).values()) expect(ratio).toBeLessThan(0.5);
-  });
 });
 
 describe('drop-key-bias', () => {

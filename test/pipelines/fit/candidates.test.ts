@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Graph, Node } from '../../../src/ir/graph.ts';
 import { readF32, readIntegers, type Tensor, tensorOf } from '../../../src/ir/tensor.ts';
-import type { BatchValues, TextRuns, TextMatrix } from '../../../src/ir/text-runs.ts';
+import type { BatchValues, TextMatrix, TextRuns } from '../../../src/ir/text-runs.ts';
 import { evidenceOf } from '../../../src/options/evidence.ts';
 import { passChoice } from '../../../src/options/passes.ts';
 import { startRun } from '../../../src/options/run.ts';

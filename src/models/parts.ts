@@ -46,7 +46,7 @@ export function range(start: number, count: number): number[] {
 }
 
 /** The rows (first axis) of a tensor by their numbers, in the tensor's own storage. */
-export function rowsOf(tensor: Tensor, rows: readonly number[]): Tensor {
+function rowsOf(tensor: Tensor, rows: readonly number[]): Tensor {
   const [count, ...rest] = tensor.shape as readonly [number, ...number[]];
   return {
     dtype: tensor.dtype,

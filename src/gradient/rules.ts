@@ -94,12 +94,13 @@ export const rules: { readonly [O in OpName]?: Rule<O> } = {
   matmul(node, dy, build) {
     const [a, b] = node.inputs as readonly [Node, Node];
     const { transposeB } = node.attrs;
-    if (!sameShape(a.type.shape.slice(0, -2), b.type.shape.slice(0, -2))) return [null, null];
-    return [
-      () => build.add('matmul', [dy, b], { transposeB: !transposeB }),
-      () =>
-        transposeB ? build.add('matmul', [transposed(dy, build), a]) : build.add('matmul', [transposed(a, build), dy]),
-    ];
+    const lead = node.type.shape.slice(0, -2);
+    // An operand that is repeated would need a sum over its repetitions.
+    const isWhole = (x: Node) => sameShape(x.type.shape.slice(0, -2), lead);
+    const ofA = () => build.add('matmul', [dy, b], { transposeB: !transposeB });
+    const ofB = () =>
+      transposeB ? build.add('matmul', [transposed(dy, build), a]) : build.add('matmul', [transposed(a, build), dy]);
+    return [isWhole(a) ? ofA : null, isWhole(b) ? ofB : null];
   },
 
   /** LayerNorm y = γ∘n + β with n = (x - mean) r: dx = r (g - mean(g) - n mean(g n)), g = γ∘dy */

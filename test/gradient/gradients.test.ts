@@ -36,6 +36,7 @@ const CASES: readonly (readonly [string, string, string])[] = [
   ['linear with a relu', 'x: f32[3, 4], w: f32[5, 4], b: f32[5]', 'y = linear(x, w, b) {activation: "relu"}'],
   ['matmul', 'a: f32[batch, 2, 3, 4], b: f32[batch, 2, 4, 5]', 'y = matmul(a, b)'],
   ['matmul of b turned', 'a: f32[2, 3, 4], b: f32[2, 5, 4]', 'y = matmul(a, b) {transposeB: true}'],
+  ['matmul with one table for all', 'a: f32[batch, 2, 3, 2]', 'y = matmul(a, b f32[1, 2, 2, 1] {1, 2, 3, 4})'],
   ['layerNorm', 'x: f32[batch, 3, 6], g: f32[6], c: f32[6]', 'y = layerNorm(x, g, c) {epsilon: 0.01}'],
   ['noNorm', 'x: f32[batch, 3, 6], g: f32[6], c: f32[6]', 'y = noNorm(x, g, c)'],
   ['reshape', 'x: f32[batch, sequence, 4]', 'y = reshape(x) {shape: [batch, sequence, 2, 2]}'],

@@ -86,7 +86,9 @@ test.each(['i32', 'i64'] as const)('computes with ids in %s wherever they are co
   t = cast(n) {to: ${indexType === 'i32' ? 'i64' : 'i32'}}
   p = add(t, pad)
   y = gather(table f32[9, 2] #1, p)
-return y: y`),
+  n2 = gather(numbers ${indexType === 'i32' ? 'i64' : 'i32'}[3] {4, 5, 6}, p)
+  z = add(n2, p)
+return y: y, z: z`),
     { indexType },
   );
   verifyGraph(copy, 'copy');

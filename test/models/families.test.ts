@@ -6,6 +6,7 @@ import { predictXnnpack } from '../../src/lint/lint-file.ts';
 import { buildModel } from '../../src/models/index.ts';
 import { selectPasses } from '../../src/passes/index.ts';
 import { convert } from '../../src/pipelines/convert/convert.ts';
+import { quantize } from '../../src/pipelines/quantize/quantize.ts';
 import { temporaryFolder } from '../pipelines/written.ts';
 import { differences, fixture, openCheckpoint } from './corpus.ts';
 
@@ -84,3 +85,13 @@ test.each([
   const left = operators.filter(({ partition }) => partition === undefined).map(({ code }) => code);
   expect([...new Set(left)].sort()).toEqual(['CAST', 'EMBEDDING_LOOKUP', 'RESHAPE']);
 });
+
+// TFLite has no convolution with 4-bit weights: xlarge's has 8-bit ones.
+test.each(['dynamic', 'w4'] as const)(
+  'DeBERTa with a convolution stays one partition with %s weights',
+  async (scheme) => {
+    const output = join(folder, `convolution.${scheme}.tflite`);
+    await quantize({ source: fixture('family-deberta-v2-conv'), output, scheme, sequenceLength: 24 });
+    expect(predictXnnpack(output)).toMatchObject({ partitions: 1, failures: [] });
+  },
+);

@@ -9,7 +9,7 @@ import { raiseAttention } from '../../src/passes/raise/attention.ts';
 import { raiseAttentionMask } from '../../src/passes/raise/attention-mask.ts';
 import { raiseDuplicates } from '../../src/passes/raise/duplicates.ts';
 import { raiseGeluByErf, raiseGeluByTanh } from '../../src/passes/raise/gelu.ts';
-import { raiseLayerNorm } from '../../src/passes/raise/layer-norm.ts';
+import { raiseLayerNorm, raiseLayerNormWithoutBias } from '../../src/passes/raise/layer-norm.ts';
 import { raiseLayout } from '../../src/passes/raise/layout.ts';
 import { raiseLinear } from '../../src/passes/raise/linear.ts';
 import { raiseNoNorm } from '../../src/passes/raise/no-norm.ts';
@@ -88,6 +88,19 @@ describe('raise-layer-norm', () => {
     c = sub(beta f32[4] #2, b)
     y = add(a, c)`);
     expect(await raised(raiseLayerNorm, text)).toContain('y = layerNorm(x, gamma');
+  });
+
+  test('finds one without a bias, behind those that have one', async () => {
+    const text = norm(`r = rsqrt(e)
+    n = mul(d, r)
+    y = mul(n, gamma f32[4] {1, 2, 3, 4})`);
+    expect(await declined(raiseLayerNorm, text)).toEqual([]);
+    expect(await raised(raiseLayerNormWithoutBias, text)).toMatchInlineSnapshot(`
+      "graph g (x: f32[batch, 4])
+        y = layerNorm(x, gamma f32[4] {1, 2, 3, 4}, y.bias f32[4] {0, 0, 0, 0}) {epsilon: 0.00001}  f32[batch, 4]
+      return y: y"
+    `);
+    expect(await raised([raiseLayerNorm, raiseLayerNormWithoutBias], TORCH)).toContain('beta f32[4] {0.46');
   });
 
   test('is not fooled by a mean over another axis', async () => {
@@ -377,6 +390,20 @@ describe('raise-attention', () => {
     `);
   });
 
+  test('takes keys that stand upright already for what else reads them', async () => {
+    const text = `graph g (q: f32[batch, 2, sequence, 4], k: f32[batch, sequence, 2, 4])
+    heads = transpose(k) {permutation: [0, 2, 1, 3]}
+    t = transpose(k) {permutation: [0, 2, 3, 1]}
+    y = matmul(q, t)
+    return y: y, heads: heads`;
+    expect(await raised(raiseAttention, text)).toMatchInlineSnapshot(`
+      "graph g (q: f32[batch, 2, sequence, 4], k: f32[batch, sequence, 2, 4])
+        heads = transpose(k) {permutation: [0, 2, 1, 3]}  f32[batch, 2, sequence, 4]
+        y = matmul(q, heads) {transposeB: true}  f32[batch, 2, sequence, sequence]
+      return y: y, heads: heads"
+    `);
+  });
+
   test('scales after the product what was scaled before', async () => {
     const text = HEADS.replace(
       'y = matmul(q, t)',
@@ -414,6 +441,23 @@ describe('raise-layout', () => {
         y = reshape(x) {shape: [24]}  f32[24]
       return y: y"
     `);
+  });
+
+  test('leaves out a slice of everything', async () => {
+    const text = `graph g (x: f32[1, 4])
+      row = slice(x) {axis: 0, start: 0, end: 1}
+      y = relu(row)
+      return y: y`;
+    expect(await raised(raiseLayout, text)).toContain('y = relu(x)');
+  });
+
+  test('leaves a norm the one value that it centres, though its mean would broadcast', async () => {
+    const text = `graph g (x: f32[3, 4])
+      a = reshape(x) {shape: [1, 3, 4]}
+      m = mean(a)
+      y = sub(a, m)
+      return y: y`;
+    expect(await declined(raiseLayout, text)).toEqual([]);
   });
 
   test('knows a turn of the last axes in three steps', async () => {

@@ -215,6 +215,7 @@ describe('--vocab', () => {
     const { warnings } = await toTflite(source, given(vocabTxt(lower)));
     expect(warnings).toEqual([
       expect.stringMatching(/has 120 tokens, the model's embeddings 1000 rows: is it the model's own\?/),
+      expect.stringMatching(/gives logits: MediaPipe shows them as scores/),
     ]);
   });
 

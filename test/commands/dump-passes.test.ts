@@ -80,8 +80,8 @@ describe('--dump-passes', () => {
       '008-raise-scale.graph',
       '011-raise-reshape.graph',
       '012-raise-linear.graph',
-      '015-raise-no-norm.graph',
-      '021-raise-attention.graph',
+      '016-raise-no-norm.graph',
+      '022-raise-attention.graph',
       'onnx',
       'tflite',
     ]);

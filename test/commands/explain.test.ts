@@ -66,7 +66,7 @@ test('a pass that runs in both stages is explained in both, and one that runs tw
       ({ stage, behind }: { stage: string; behind: string[] }) => `${stage} ${behind.length}`,
     );
   expect(await stagesOf('fold-constants')).toEqual(['raising 2', 'onnx 0']);
-  expect(await stagesOf('raise-scale')).toEqual(['raising 7', 'raising 21']);
+  expect(await stagesOf('raise-scale')).toEqual(['raising 7', 'raising 22']);
   expect(await stagesOf('trigram-to-convolution')).toEqual(['tflite 7']);
 });
 

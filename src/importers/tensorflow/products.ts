@@ -1,5 +1,5 @@
 import type { Constant, Node } from '../../ir/graph.ts';
-import { broadcast, product, type Shape, sameShape } from '../../ir/shape.ts';
+import { broadcast, product } from '../../ir/shape.ts';
 import type { TfBuilder, Value } from './builder.ts';
 import type { FlatNode } from './inline.ts';
 import type { Lowering } from './shapes.ts';
@@ -50,18 +50,18 @@ function batchMatmul(node: FlatNode, out: TfBuilder): Value | null {
   const isMatrix = b.op === 'constant' && b.type.quant === undefined && b.type.shape.length === 2;
   if (isMatrix && a.type.shape.length > 2)
     return out.add(node, 'linear', [a, transposeB ? (b as Constant) : out.turned(b as Constant)]);
-  const lead = broadcast(a.type.shape.slice(0, -2), b.type.shape.slice(0, -2));
-  if (lead === null) return null;
-  const operands = [spread(node, out, a, lead), spread(node, out, b, lead)];
+  if (broadcast(a.type.shape.slice(0, -2), b.type.shape.slice(0, -2)) === null) return null;
+  const rank = Math.max(a.type.shape.length, b.type.shape.length);
+  const operands = [ofRank(node, out, a, rank), ofRank(node, out, b, rank)];
   return out.add(node, 'matmul', operands, { transposeB });
 }
 
-/** An operand with the leading axes that both have in the end. */
-function spread(node: FlatNode, out: TfBuilder, x: Node, lead: Shape): Node {
-  const matrix = x.type.shape.slice(-2);
-  const target = [...lead, ...matrix];
-  if (sameShape(x.type.shape, target)) return x;
-  return out.step(node, `${x.name}_spread`, 'expand', [x], { shape: target });
+/** An operand with axes of size 1 in front, so that both have as many. */
+function ofRank(node: FlatNode, out: TfBuilder, x: Node, rank: number): Node {
+  const { shape } = x.type;
+  if (shape.length === rank) return x;
+  const ones: readonly number[] = new Array<number>(rank - shape.length).fill(1);
+  return out.step(node, `${x.name}_as_matrices`, 'reshape', [x], { shape: [...ones, ...shape] });
 }
 
 /** A left operand, turned where the node asks for that. */

@@ -466,6 +466,15 @@ describe('refuses', () => {
     await expect(bytesOf(graphOf(text))).rejects.toMatchObject({ code: 'UNSUPPORTED', message });
   });
 
+  test.each([
+    ['sequence', 'give --batch and --sequence-length numbers'],
+    [4, 'export the model with fixed sizes: this one is of no input'],
+  ])('a size of no input, and suggests flags only where they would fix one: %s', async (length, hint) => {
+    const text = `graph g (ids: i32[1, ${length}]) y = range() {end: n, to: i32} return o: y`;
+    const message = 'y: tflite cannot count up to n, which is no size of an input';
+    await expect(bytesOf(graphOf(text))).rejects.toMatchObject({ message, hint });
+  });
+
   test('weights that f16 cannot hold, by name and value', async () => {
     const graph = graphOf(`graph g (x: f32[1, 32]) y = linear(x, w f32[32, 32] #1) return o: y`);
     const [weight] = graph.nodes().filter(({ op }) => op === 'constant');

@@ -160,6 +160,12 @@ export class TfliteBuilder {
     return undefined;
   }
 
+  /** The way out where a size is open: `flags`, unless they have fixed all inputs and the size is none of theirs. */
+  wayToFixSizes(flags: string): string {
+    const isOpen = this.#inputs.some(({ type }) => !isStatic(type.shape));
+    return isOpen ? flags : 'export the model with fixed sizes: this one is of no input';
+  }
+
   /** Adds an operator with one result. */
   op(code: Builtin, inputs: readonly number[], result: Result, options?: BuiltinOptions): number {
     return this.ops(code, inputs, [result], options)[0] as number;

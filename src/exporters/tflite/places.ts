@@ -30,6 +30,6 @@ export function lowerPlaces(node: Call<'gather'>, axis: number, out: TfliteBuild
   }
   if (sizeOf(tensor.shape) === 1) return elementFromEnd(node, table, { axis, index: numbers[0] as number }, out);
   throw new MbertError('UNSUPPORTED', `${node.name}: tflite cannot count ${numbers} from the end of ${size}`, {
-    hint: 'give --sequence-length a number',
+    hint: out.wayToFixSizes('give --sequence-length a number'),
   });
 }

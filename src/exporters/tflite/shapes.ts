@@ -24,7 +24,7 @@ function sizeOf(node: Node, dim: string, out: TfliteBuilder): number {
   const source = out.inputWith(dim);
   if (source === undefined) {
     throw new MbertError('UNSUPPORTED', `${node.name}: tflite cannot tell ${dim} from the shape of an input`, {
-      hint: 'give --batch and --sequence-length numbers',
+      hint: out.wayToFixSizes('give --batch and --sequence-length numbers'),
     });
   }
   const { input, axis } = source;
@@ -52,7 +52,7 @@ export function reshape(out: TfliteBuilder, x: number, result: Result): number {
       'UNSUPPORTED',
       `${result.name}: tflite can leave one size to the run, not two: ${shapeText(shape)}`,
       {
-        hint: 'give --batch or --sequence-length a number',
+        hint: out.wayToFixSizes('give --batch or --sequence-length a number'),
       },
     );
   }

@@ -126,7 +126,7 @@ function lowerPrefix(node: Slice, axis: number, symbol: string, out: TfliteBuild
       'UNSUPPORTED',
       `${node.name}: tflite cannot cut ${x.op} ${shapeText(x.type.shape)} to ${symbol}`,
       {
-        hint: 'give --sequence-length a number',
+        hint: out.wayToFixSizes('give --sequence-length a number'),
       },
     );
   }
@@ -168,7 +168,7 @@ export function lowerRange(node: Call<'range'>, out: TfliteBuilder): number {
   const source = out.inputWith(end);
   if (source !== undefined) return positions(end, source, out);
   throw new MbertError('UNSUPPORTED', `${node.name}: tflite cannot count up to ${end}, which is no size of an input`, {
-    hint: 'give --batch and --sequence-length numbers',
+    hint: out.wayToFixSizes('give --batch and --sequence-length numbers'),
   });
 }
 

@@ -55,7 +55,13 @@ describe('masks', () => {
 
 describe('an open size', () => {
   test.each([
-    ['may be cut to a number', [0], [8], {}, { cuts: [{ axis: 0, start: 0, end: 8 }], shape: [8] }],
+    [
+      'may be cut to a number, or is taken whole below it',
+      [0],
+      [8],
+      {},
+      { cuts: [{ axis: 0, start: 0, end: 'n:8' }], shape: ['n:8'] },
+    ],
     ['may be taken whole', [0], [0], { end: 1 }, { cuts: [], shape: ['n'] }],
     ['has no place counted from its end', [-1], [0], { end: 1 }, null],
     ['ends nowhere that is counted from its end', [0], [-1], {}, null],

@@ -1,9 +1,9 @@
-import { copyFileSync, mkdirSync, readdirSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { onnx } from '../../../src/exporters/onnx.ts';
 import { writeFiles } from '../../../src/io/files.ts';
-import { readIntegers, type Tensor } from '../../../src/ir/tensor.ts';
+import { integerTensor, readIntegers, type Tensor } from '../../../src/ir/tensor.ts';
 import { type BenchOptions, bench } from '../../../src/pipelines/bench/bench.ts';
 import { openBenchModels } from '../../../src/pipelines/bench/models.ts';
 import { profileOf } from '../../../src/pipelines/bench/profile.ts';
@@ -133,6 +133,99 @@ describe('what is timed', () => {
     expect(read('a.onnx')).toEqual(read('short.onnx'));
     expect(Math.max(...read('a.onnx').flat())).toBeLessThan(24);
     expect(new Set(read('a.onnx').map(String)).size).toBe(3);
+  });
+
+  test('reads texts one after the other, round after round', async () => {
+    const data = path('texts.txt');
+    writeFileSync(data, 'a\nb\nc\n');
+    const vocab = path('vocab.txt');
+    writeFileSync(vocab, '[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\nb\nc\n');
+    const { fake, result } = await timed(['a.onnx', 'short.onnx'], { runs: 4, warmup: 0, data, vocab });
+    const read = (name: string) =>
+      fake.loaded
+        .filter((file) => nameOf(file) === name)
+        .flatMap(({ feeds }) => feeds.map((feed) => readIntegers(feed.get('input_ids') as Tensor)));
+    expect(read('a.onnx')).toEqual([5, 6, 7, 5].map((id) => [2, id, 3]));
+    expect(read('short.onnx')[1]).toEqual([2, 6, 3, 0, 0, 0, 0, 0]);
+    expect(result.rows.map(({ shape }) => shape)).toEqual([
+      [1, 'varies'],
+      [1, 8],
+    ]);
+  });
+
+  test('reads ids that the smallest table has, and positions in order', async () => {
+    const graph = graphOf(`graph g (input_ids: i64[1, 8], position_ids: i64[1, 8])
+  words = gather(table f32[5, 16] #1, input_ids)
+  places = gather(positions f32[8, 16] #2, position_ids)
+  out = add(words, places)
+return out: out`);
+    await writeFiles(folder, onnx.write(graph, { ...onnx.defaults, name: 'places.onnx' }));
+    const { fake } = await timed(['a.onnx', 'places.onnx'], { runs: 2, warmup: 0 });
+    const feeds = fake.loaded.flatMap((file) => file.feeds);
+    expect(Math.max(...feeds.flatMap((feed) => readIntegers(feed.get('input_ids') as Tensor)))).toBeLessThan(5);
+    const places = feeds.flatMap((feed) => (feed.has('position_ids') ? [feed.get('position_ids') as Tensor] : []));
+    expect(places.map((tensor) => readIntegers(tensor))).toEqual(Array(2).fill([0, 1, 2, 3, 4, 5, 6, 7]));
+  });
+
+  test('of another batch is not equal work', async () => {
+    await write('pair.onnx', 'f32', '2, 8');
+    const { result } = await timed(['short.onnx', 'pair.onnx'], { runs: 1, warmup: 0 });
+    expect(result.warnings).toEqual([
+      `${path('short.onnx')} runs [1, 8] and ${path('pair.onnx')} runs [2, 8]: their ratio is not one of equal work`,
+    ]);
+    expect((await timed(['a.onnx', 'short.onnx'], { runs: 1, warmup: 0 })).result.warnings).toEqual([]);
+  });
+});
+
+describe('a model that is to be timed', () => {
+  const opened = (name: string) => openBenchModels(path(name), scratch, { task: undefined, shape: {} }, () => {});
+
+  test('without a table of words gets ids that every vocabulary has', async () => {
+    const graph = graphOf(`graph g (input_ids: i64[1, 8])
+  words = cast(input_ids) {to: f32}
+return out: words`);
+    await writeFiles(folder, onnx.write(graph, { ...onnx.defaults, name: 'bare.onnx' }));
+    expect(await opened('bare.onnx')).toMatchObject([
+      { vocabRows: 100, tokenTypes: 1, maxPositions: 8, storage: 'f32' },
+    ]);
+    expect(await opened('a.onnx')).toMatchObject([{ vocabRows: 24 }]);
+  });
+
+  test('is refused where it is damaged', async () => {
+    writeFileSync(path('damaged.onnx'), readFileSync(path('a.onnx')).subarray(0, 500));
+    await expect(opened('damaged.onnx')).rejects.toMatchObject({ code: 'MALFORMED' });
+  });
+});
+
+test('a profile is the middle of the runs, a node in a loop as often as it ran', async () => {
+  const event = (name: string, dur: number, op: string) => ({
+    cat: 'Node',
+    name: `${name}_kernel_time`,
+    dur,
+    args: { op_name: op },
+  });
+  const events = [
+    ...[900, 100, 100].map((us) => event('dense', us, 'Gemm')),
+    ...[50, 50, 50, 50, 50, 50].map((us) => event('loop', us, 'Add')),
+    { cat: 'Session', name: 'model_run', dur: 5000 },
+    { cat: 'Node', name: 'dense_fence_before', dur: 7, args: { op_name: 'Gemm' } },
+  ];
+  useFakeRuntime(
+    () => new Map(),
+    ({ options: { profilePath } }) => writeFileSync(`${profilePath}_1.json`, JSON.stringify(events)),
+  );
+  const feeds = new Map(['input_ids', 'attention_mask'].map((name) => [name, integerTensor('i64', [1, 1], [1, 2])]));
+  const profile = await profileOf(path('a.onnx'), [feeds, feeds, feeds], 1);
+  expect(profile).toEqual({
+    kernelMs: expect.closeTo(0.2),
+    ops: [
+      { op: 'Gemm', count: 1, ms: 0.1, share: 0.5 },
+      { op: 'Add', count: 1, ms: 0.1, share: 0.5 },
+    ],
+    nodes: [
+      { name: 'dense', op: 'Gemm', ms: 0.1, share: 0.5 },
+      { name: 'loop', op: 'Add', ms: 0.1, share: 0.5 },
+    ],
   });
 });
 

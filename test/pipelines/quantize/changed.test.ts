@@ -51,6 +51,23 @@ describe('integers behind a pass that changes the function', () => {
   });
 });
 
+test('a graph that was changed is verified as it is now, not against its file', async () => {
+  const source = join(folder, 'source.onnx');
+  await convert({ source: SOURCE, output: source, sequenceLength: 16 });
+  const { results } = await convert({ ...NARROW, source, embeddingRank: 2, verify: true });
+  expect(results[0]?.verify).toMatchObject({ ok: true, against: 'fitted graph' });
+});
+
+test('words that come often are kept best where a table is split', async () => {
+  const path = join(folder, 'often.txt');
+  const rare = ['a film of wit', 'the movie is bad', 'great'];
+  writeFileSync(path, [...Array<string>(150).fill('good good good good'), ...rare].join('\n'));
+  const { fit } = await convert({ ...NARROW, embeddingRank: 1, calibrate: path, samples: 153 });
+  const [{ relativeError, uniformError } = { relativeError: 1, uniformError: 0 }] = fit?.embeddings ?? [];
+  expect(uniformError).toBeGreaterThan(0.5);
+  expect(relativeError).toBeLessThan(0.5 * (uniformError ?? 0));
+});
+
 test('a changed model is timed beside the original, each in one file whatever is written', async () => {
   const { results } = await convert({ ...NARROW, verify: true, externalData: true });
   expect(results[0]?.files).toHaveLength(2);

@@ -1,8 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { decide } from '../../../src/pipelines/quantize/decide.ts';
 import type { DecideOptions, Decision } from '../../../src/pipelines/quantize/decision.ts';
+import { integerGraph, strictIntegerGraph } from '../../../src/quantization/forms/integer-graph.ts';
 import { weightsOnly } from '../../../src/quantization/forms/weights-only.ts';
 import { parseRecipe } from '../../../src/quantization/recipe.ts';
+import { graphOf } from '../../core.ts';
 import { chain, collectorOf, decideOptions, useScriptedErrors } from './scripted.ts';
 
 const recipeOf = (...rules: readonly object[]) => ({
@@ -43,6 +45,58 @@ describe('what a node becomes', () => {
     const decision = await decide(chain(), decideOptions({ recipe, keeps: ({ name }) => name === 'l2' }));
     expect(chosen(decision)).toMatchObject({ l1: 'float', l2: 'dynamic', l3: 'int8' });
   });
+});
+
+describe('a recipe is refused', () => {
+  const refused = async (rule: object, more: Partial<DecideOptions> = {}) => {
+    useScriptedErrors(() => 0);
+    return decide(chain(), decideOptions({ recipe: recipeOf({ match: 'l2', ...rule }), ...more }));
+  };
+  const request = decideOptions().request;
+  const W4 = { form: weightsOnly, request: { ...request, scheme: 'w4' } } as const;
+
+  test.each<[string, object, Partial<DecideOptions>, string]>([
+    ['another kind of calibrated integers', { scheme: 'int16x8' }, {}, 'l2: is int16x8 in a file of --scheme int8'],
+    ['calibrated integers in a file of none', { scheme: 'int8' }, W4, 'l2: is int8 in a file of --scheme w4'],
+    ['blocks of 8 bits', { granularity: 'block' }, {}, 'l2: is int8 in blocks, which are for w4'],
+  ])('%s', async (_, rule, more, message) => {
+    await expect(refused(rule, more)).rejects.toMatchObject({ code: 'MISMATCH', message: `r.json: ${message}` });
+  });
+
+  test.each<[string, object, Partial<DecideOptions>]>([
+    ['blocks of 4 bits', { granularity: 'block', scheme: 'w4' }, {}],
+    ['blocks of what stays float', { granularity: 'block', scheme: 'float' }, {}],
+    ['weights of 8 bits', { scheme: 'w8' }, W4],
+  ])('but not for %s', async (_, rule, more) => {
+    expect(chosen(await refused(rule, more))).toHaveProperty('l2', (rule as { scheme: string }).scheme);
+  });
+
+  test('rounding with the samples in view, where there are none', async () => {
+    const samples = { ...decideOptions().samples, calibration: [] };
+    await expect(refused({ rounding: 'gptq' }, { samples })).rejects.toMatchObject({
+      code: 'USAGE',
+      message: 'r.json: l2: rounding gptq needs --calibrate FILE',
+    });
+    expect(chosen(await refused({ rounding: 'gptq', scheme: 'float' }, { samples }))).toHaveProperty('l2', 'float');
+  });
+});
+
+test('what stays float is told of for targets that compute on integers only', async () => {
+  useScriptedErrors(() => 0);
+  const graph = () =>
+    graphOf(`graph g (input_ids: i64[1, 4])
+  words = gather(table f32[200, 16] #1, input_ids)
+  one = gelu(words)
+  two = gelu(one)
+  norm = layerNorm(two, g f32[16] #2, h f32[16] #3)
+  l1 = linear(norm, w f32[16, 16] #4)
+return logits: l1`);
+  const warned = async (form: DecideOptions['form']) => (await decide(graph(), decideOptions({ form }))).warnings;
+  expect(await warned(strictIntegerGraph)).toEqual([
+    'g: 1 layerNorm stay float: run --passes layer-norm-to-no-norm for integers only',
+    'g: 2 gelu stay float: run --passes gelu-to-relu for integers only',
+  ]);
+  expect(await warned(integerGraph)).toEqual([]);
 });
 
 describe('a scan', () => {

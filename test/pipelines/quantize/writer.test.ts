@@ -166,6 +166,23 @@ describe('a gate', () => {
     expect([...decision.settings.values()].filter(({ scheme }) => scheme === 'int8')).toHaveLength(LINEARS);
   });
 
+  test('may keep linears whose weights stay integers, and are fitted to what they read', async () => {
+    useDrops([8, 4, 2, 0, 0, 0]);
+    const { file, decision } = await write({ maxDrop: 5 }, { fallback: 'w8' });
+    expect(file.linears).toEqual({ float: 1, int8: 3, w8: 2 });
+    expect(file.pareto?.map(({ addedBytes }) => addedBytes)).toEqual([0, 0, 0, 0, 0]);
+    const kept = [...decision.settings].filter(([, { rounding }]) => rounding === 'gptq').map(([{ name }]) => name);
+    expect(kept).toEqual(['l4', 'l5']);
+  });
+
+  test('is searched for beside one float file', async () => {
+    const { fake } = useDrops([8, 4, 2, 0, 0, 0]);
+    await write({ maxDrop: 5 });
+    const proven = fake.loaded.filter(({ feeds }) => feeds.length === 40).map(({ path }) => path);
+    expect(proven).toHaveLength(6);
+    expect(new Set(proven).size).toBe(2);
+  });
+
   test('is not searched for where no scan is wanted, or nothing computes on integers', async () => {
     const first = useDrops([9, 0, 0, 0, 0, 0]);
     expect((await write({ maxDrop: 1, scan: false })).file.failures).toHaveLength(1);
@@ -227,6 +244,7 @@ describe('a written file', () => {
     const manifest = { source: 'texts.txt', sha256: 'abc', count: 32, seed: 3 };
     await write({}, { samples: { ...decideOptions().samples, manifest, overlap: 2, warnings: ['w'] } });
     const text = readFileSync(join(folder, 'model.onnx'), 'latin1');
+    expect(text).toMatch(/mbert\.dtype[^a-z]*int8/);
     expect(text).toContain(
       '{"scheme":"int8","target":"cpu","calibration":{"source":"texts.txt","sha256":"abc","count":32,"seed":3},"overlap":2,"form":"integer-gemms","range":"minmax","kept":["head"]}',
     );

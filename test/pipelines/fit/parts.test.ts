@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { Constant, Input, Node } from '../../../src/ir/graph.ts';
 import { readF32, readIntegers, type Tensor, tensorOf } from '../../../src/ir/tensor.ts';
 import type { OpenedModel } from '../../../src/opened/opened-model.ts';
+import { startRun } from '../../../src/options/run.ts';
 import { NO_SAMPLES } from '../../../src/pipelines/evaluate/sample-sets.ts';
 import { fitProperties } from '../../../src/pipelines/fit/change-function.ts';
 import type { DistillGraph } from '../../../src/pipelines/fit/distill-graph.ts';
@@ -139,14 +140,16 @@ test('a file says which passes have changed it, what they kept and what they wer
 test('a result warns of what the model and the fit warn of', () => {
   const model = { architecture: 'bert', task: 'qa', unused: ['u'], warnings: ['model: w'] } as unknown as OpenedModel;
   const files: WrittenFile[] = [];
-  expect(writtenResult('s', { model, fit: REPORT }, files)).toEqual({
+  expect(writtenResult('s', { model, fit: REPORT }, files, { run: startRun({}), warnings: ['asked: w'] })).toEqual({
     source: 's',
     architecture: 'bert',
     task: 'qa',
     results: [],
-    warnings: ['model: w', 'fit: w'],
+    warnings: ['model: w', 'asked: w', 'fit: w'],
     unused: ['u'],
     fit: REPORT,
   });
-  expect(writtenResult('s', { model, fit: undefined }, files)).not.toHaveProperty('fit');
+  expect(writtenResult('s', { model, fit: undefined }, files, { run: startRun({}), warnings: [] })).not.toHaveProperty(
+    'fit',
+  );
 });

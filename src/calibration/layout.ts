@@ -54,7 +54,7 @@ function layoutOf(node: Node, inputs: TokenInputs, counted: readonly boolean[] |
   }
 }
 
-/** What no input has a part in, as a table of positions, is [tokens, channels] or [batch, tokens, channels]. */
+/** Values without any part of an input, as a table of positions, are [tokens, channels] or [batch, tokens, channels]. */
 function tokenAxesOf(shape: Shape, inputs: TokenInputs, counted: readonly boolean[] | undefined): number[] {
   const sequence = inputs.shape.at(-1) as Dim;
   const axes = shape.map((_, axis) => axis);

@@ -88,7 +88,7 @@ function sizeOfAxis(axis: Axis): Dim {
   return product(axis.map(({ size }) => size));
 }
 
-/** The same parts as other axes. A part that falls into two is tokens no more. */
+/** Follows the parts of a value into the axes of a reshaped one. A part that falls into two is tokens no more. */
 function regroup(shape: Shape, parts: Axis): readonly Axis[] {
   const left = parts.filter(({ size }) => size !== 1);
   const axes: Axis[] = [];

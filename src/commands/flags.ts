@@ -66,7 +66,7 @@ export const passFlags: readonly Flag[] = [
   },
 ];
 
-/** What is to be seen of passes while they run. */
+/** Flags that show passes while they run. */
 export const observeFlags: readonly Flag[] = [
   {
     flags: '--dump-passes <dir>',

@@ -109,7 +109,7 @@ export async function main(argv: readonly string[], io: Io = processIo): Promise
   }
 }
 
-/** Where to look: the graph as it was before the pass that failed. */
+/** Words where a bug in a pass is to be looked for: in the graph as it was before that pass. */
 function trailText({ pass, behind }: PassTrail): string {
   const before = behind.length > 0 ? `, behind ${behind.join(', ')}` : '';
   return `in pass ${pass}${before}; --dump-passes DIR writes the graph before it`;

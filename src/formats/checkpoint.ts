@@ -19,7 +19,7 @@ export interface SavedModule {
   readonly config: JsonObject;
 }
 
-/** What a sentence-transformers folder says besides the encoder's own config. */
+/** Facts that a sentence-transformers folder states besides the encoder's own config. */
 export interface ModuleChain {
   /** Path of modules.json. */
   readonly path: string;

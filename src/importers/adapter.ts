@@ -22,7 +22,7 @@ export const ADAPTER_CONFIG = 'adapter_config.json';
 /** Files that hold an adapter's weights, which are no model's. */
 export const ADAPTER_FILE = /^(adapter_model|pytorch_adapter)\./;
 
-/** What an adapter leaves of a checkpoint's weights. */
+/** Weights of a checkpoint with an adapter merged into them. */
 interface Merged {
   readonly tensors: ReadonlyMap<string, Tensor>;
   /** PEFT's name of the task that the adapter was trained for: `SEQ_CLS`. */

@@ -152,7 +152,7 @@ export function where<C>(
   };
 }
 
-/** The same pattern under a shorter text. */
+/** Gives a pattern a shorter text. */
 export function printedAs<C>(text: string, pattern: Pattern<C>): Pattern<C> {
   return { text, size: pattern.size, fit: pattern.fit };
 }

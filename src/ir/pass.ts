@@ -16,7 +16,7 @@ export interface PassReport {
 /** How wide a split embedding's table becomes: so many columns, or as few as keep this share (0 … 1) of its energy. */
 export type EmbeddingRank = number | { readonly share: number };
 
-/** What a pass may ask of its caller. */
+/** Services that a pass may ask of its caller. */
 export interface PassContext {
   /** True where the user wants this node left alone (`--keep`). */
   keeps(node: Node): boolean;

@@ -13,7 +13,7 @@ export interface RunOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What is to be seen of passes while they run. */
+/** Flags that show passes while they run. */
 export interface ObserveOptions {
   /** A folder that gets the graph's text before the passes and behind each that changed something, with diffs. */
   readonly dumpPasses?: string | undefined;

@@ -19,7 +19,10 @@ const checks: { readonly [O in OpName]?: Check } = {
   dequantize: dequantizes,
 };
 
-/** Of all others: kernels that only move values copy the integers, so scale and zero point stay; some have fixed ones. */
+/**
+ * The check of an op without one of its own: kernels that only move values copy the integers, so scale and zero point
+ * stay; some have fixed ones.
+ */
 function checkOf(op: OpName): Check {
   const { moves, int8 } = opDef(op);
   const own = checks[op];
@@ -29,7 +32,7 @@ function checkOf(op: OpName): Check {
   return int8 === 'calibrated' ? alike : fixed(int8);
 }
 
-/** What keeps tflite's kernels from a node as it and its inputs are stored, or null. */
+/** The reason why no TFLite kernel takes a node as it and its inputs are stored, or null. */
 export function storageProblem(node: Call): string | null {
   return computed(node.type) ?? checkOf(node.op)(node);
 }

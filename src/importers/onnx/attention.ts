@@ -6,7 +6,7 @@ import { reshaped } from './shapes.ts';
 import { constantSize, numberOf, ONE, type Size, ZERO } from './sizes.ts';
 import { dtypeOf, type IndexValue, type Value } from './values.ts';
 
-/** What attention reads, all per head [batch, heads, sequence, size]. */
+/** Operands of attention, all per head [batch, heads, sequence, size]. */
 export interface AttentionParts {
   readonly query: Value;
   readonly key: Value;

@@ -2,7 +2,7 @@ import { computedType, defineOp, type Int8Rule, invalid, isFloat, type OpDef } f
 import { aroundAxis, axisOf, shapeText, sizeOf } from '../shape.ts';
 import { numbersOf, resultTensor } from './elementwise.ts';
 
-/** What ops that make one number of all along an axis differ in, besides the number. */
+/** Differences between ops that make one number of all along an axis. */
 interface Reduction {
   readonly int8?: Int8Rule;
   /** Whether integers are taken as well as floats. */

@@ -163,7 +163,7 @@ function biasProblem(model: OnnxLintModel, bias: string, isQuantized: boolean): 
   return dtype === 'i32' ? undefined : `its bias ${bias} is ${dtype ?? 'computed'}, not i32`;
 }
 
-/** What follows a product, as far as it decides the kernel. */
+/** Nodes that follow a product, as far as they decide the kernel. */
 type Behind =
   | { readonly kind: 'float' }
   /** One QuantizeLinear alone reads the product. */

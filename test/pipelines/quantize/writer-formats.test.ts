@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { evaluate } from '../../../src/ir/evaluate.ts';
 import type { Graph } from '../../../src/ir/graph.ts';
 import type { NodeStatistics } from '../../../src/ir/statistics.ts';
-import { readF32, type Tensor } from '../../../src/ir/tensor.ts';
+import { readF32, type Tensor, tensorOf } from '../../../src/ir/tensor.ts';
 import type { ShapeOptions } from '../../../src/options/shape.ts';
 import type { Target } from '../../../src/passes/index.ts';
 import type { Collect } from '../../../src/pipelines/quantize/calibration-runs.ts';
@@ -59,6 +59,14 @@ function writer(name: string, more: Partial<Writes> = {}, integerOutputs = false
   );
 }
 
+function negative(tensor: Tensor): Tensor {
+  return tensorOf(
+    'f32',
+    tensor.shape,
+    readF32(tensor).map((value) => -value),
+  );
+}
+
 const temporary = (files: readonly LoadedFile[]) => files.filter(({ path }) => !path.startsWith(folder));
 
 describe('a TFLite file', () => {
@@ -85,6 +93,25 @@ describe('a TFLite file', () => {
     const stored = fake.loaded.map(({ graph }) => graph.nodes().some(({ type }) => type.quant !== undefined));
     // Float and quantized, their outputs and then their layers.
     expect(stored).toEqual([false, true, false, true]);
+  });
+
+  test('has one twin, however often it is written', async () => {
+    let twins = 0;
+    const build: Writes['build'] = (target, shape) => {
+      if (shape?.sequenceLength === 8) twins++;
+      return layered(target, shape);
+    };
+    // Every choice is as bad, so that all are tried.
+    const fake = useFakeRuntime((file, feeds) => {
+      const outputs = computed(file, feeds);
+      if (!file.graph.nodes().some(({ type }) => type.quant !== undefined)) return outputs;
+      return new Map([...outputs].map(([name, tensor]) => [name, negative(tensor)]));
+    });
+    const shape = { sequenceLength: 'dynamic' } as const;
+    const { file } = await writer('searched.tflite', { build, shape, maxDrop: 1 }).writeDecision();
+    expect(file.failures).toHaveLength(1);
+    expect(file.pareto?.length).toBeGreaterThan(2);
+    expect([twins, fake.open()]).toEqual([1, 0]);
   });
 
   test('with integer outputs is proven with the numbers that they stand for', async () => {

@@ -62,12 +62,12 @@ const RULES: { readonly [O in OpName]?: Rule<O> } = {
   reshape: ({ type: { shape } }, [x = []]) => regroup(shape, x.flat()),
 };
 
-/** [..., channels] of which each row is made of the same row of x. */
+/** Axes of a result [..., channels] whose rows are each made of the same row of x. */
 function byToken({ type: { shape } }: Call, [x = []]: readonly (readonly Axis[])[]): readonly Axis[] {
   return x.with(-1, plain(shape.at(-1) as Dim));
 }
 
-/** Some of an axis, or more of it, are tokens still; one of them is not. */
+/** Axes of a part of x, or of more than x: some of the tokens are tokens still, a single one is not. */
 function resize({ type: { shape } }: Call, inputs: readonly (readonly Axis[])[]): readonly Axis[] {
   return broadcast(shape, inputs).map((axis, i) => {
     const size = shape[i] as Dim;
@@ -88,7 +88,7 @@ function sizeOfAxis(axis: Axis): Dim {
   return product(axis.map(({ size }) => size));
 }
 
-/** Follows the parts of a value into the axes of a reshaped one. A part that falls into two is tokens no more. */
+/** Axes of another shape over the same parts in their order. A part that falls into two counts tokens no more. */
 function regroup(shape: Shape, parts: Axis): readonly Axis[] {
   const left = parts.filter(({ size }) => size !== 1);
   const axes: Axis[] = [];

@@ -110,7 +110,7 @@ async function comparePaired(paired: PairedGraphs, reference: Side, model: Side,
   return { comparison, agreement };
 }
 
-/** True for a row for each token, [batch, tokens, channels] or [batch·tokens, channels]; heads have more. */
+/** True for a value with one row for each token, [batch, tokens, channels] or [batch·tokens, channels]; heads have more. */
 function hasTokenRows({ shape }: Tensor, tokens: number): boolean {
   return shape.length <= 3 && sizeOf(shape.slice(0, -1)) === tokens;
 }

@@ -2,6 +2,7 @@ import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } fro
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { onnx } from '../../../src/exporters/onnx.ts';
+import { tflite } from '../../../src/exporters/tflite.ts';
 import { writeFiles } from '../../../src/io/files.ts';
 import { integerTensor, readIntegers, type Tensor } from '../../../src/ir/tensor.ts';
 import { type BenchOptions, bench } from '../../../src/pipelines/bench/bench.ts';
@@ -192,8 +193,16 @@ return out: words`);
   });
 
   test('is refused where it is damaged', async () => {
-    writeFileSync(path('damaged.onnx'), readFileSync(path('a.onnx')).subarray(0, 500));
-    await expect(opened('damaged.onnx')).rejects.toMatchObject({ code: 'MALFORMED' });
+    const graph = graphOf(`graph g (input_ids: i32[1, 8])
+  words = gather(table f32[24, 16] #1, input_ids)
+return out: words`);
+    await writeFiles(folder, tflite.write(graph, { ...tflite.defaults, name: 'whole.tflite' }));
+    writeFileSync(path('half.tflite'), readFileSync(path('whole.tflite')).subarray(0, 600));
+    writeFileSync(path('half.onnx'), readFileSync(path('a.onnx')).subarray(0, 500));
+    expect(await opened('whole.tflite')).toMatchObject([{ vocabRows: 24 }]);
+    for (const name of ['half.tflite', 'half.onnx']) {
+      await expect(opened(name)).rejects.toMatchObject({ code: 'MALFORMED' });
+    }
   });
 });
 

@@ -1,4 +1,4 @@
-import { statSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { onnx } from '../../../src/exporters/onnx.ts';
@@ -6,6 +6,7 @@ import { writeFiles } from '../../../src/io/files.ts';
 import { readF32, type Tensor, tensorOf } from '../../../src/ir/tensor.ts';
 import { type DiffModelsOptions, diffModels } from '../../../src/pipelines/diff/diff-models.ts';
 import { graphOf } from '../../core.ts';
+import { useFakeRuntime } from '../fake-runtime.ts';
 import { temporaryFolder } from '../written.ts';
 
 const folder = temporaryFolder();
@@ -83,6 +84,17 @@ describe('what is ignored', () => {
     // Nothing but * is special.
     expect((await ignoring('f.rst', 'second')).same).toBe(false);
   });
+});
+
+test('outputs of a folder with a file in it are those of the graph that was read', async () => {
+  const file = await table('alone.onnx', 20);
+  mkdirSync(path('folder'), { recursive: true });
+  copyFileSync(file, join(path('folder'), 'model.onnx'));
+  const fake = useFakeRuntime();
+  const { numeric, same } = await diffModels({ a: path('folder'), b: file, numeric: 'runtime' });
+  expect(same).toBe(true);
+  expect(numeric?.outputs.map(({ isWithin }) => isWithin)).toEqual([true]);
+  expect(fake.loaded.map((each) => each.path === file)).toEqual([false, true]);
 });
 
 describe('kinds', () => {

@@ -1,24 +1,37 @@
 import type { Graph, Node } from '../../../src/ir/graph.ts';
 import type { NodeStatistics, StatisticsRequest } from '../../../src/ir/statistics.ts';
 import { readF32, readIntegers, type Tensor, tensorOf } from '../../../src/ir/tensor.ts';
+import type { OpenedModel } from '../../../src/opened/opened-model.ts';
+import { evidenceOf } from '../../../src/options/evidence.ts';
+import { passChoice } from '../../../src/options/passes.ts';
+import type { QuantizationOptions } from '../../../src/options/quantization.ts';
 import { startRun } from '../../../src/options/run.ts';
+import type { ShapeOptions } from '../../../src/options/shape.ts';
+import { writingOf } from '../../../src/options/writing.ts';
+import type { Target } from '../../../src/passes/index.ts';
+import { withFolder } from '../../../src/pipelines/evaluate/loaded-model.ts';
 import { NO_SAMPLES, type SampleSets } from '../../../src/pipelines/evaluate/sample-sets.ts';
-import type { Collect } from '../../../src/pipelines/quantize/calibration-runs.ts';
+import { CalibrationRuns, type Collect } from '../../../src/pipelines/quantize/calibration-runs.ts';
+import { decide } from '../../../src/pipelines/quantize/decide.ts';
 import type { DecideOptions } from '../../../src/pipelines/quantize/decision.ts';
+import type { QuantizeJob } from '../../../src/pipelines/quantize/job.ts';
+import { Writer } from '../../../src/pipelines/quantize/writer.ts';
+import { prepare } from '../../../src/pipelines/write/prepare.ts';
 import { integerGemms } from '../../../src/quantization/forms/integer-gemms.ts';
 import { SWITCHES } from '../../../src/quantization/switched-graph.ts';
+import { targetNamed } from '../../../src/quantization/targets.ts';
 import type { TokenRow } from '../../../src/samples/feeds.ts';
 import { graphOf } from '../../core.ts';
 import { type FakeRuntime, type LoadedFile, useFakeRuntime } from '../fake-runtime.ts';
 
 /** A classifier of linears l1, l2, … behind each other, of which l1 has a quarter of the others' weights; its head is too narrow to be quantized. */
-export function chain(linears = 3): Graph {
+export function chain(linears = 3, words = 200): Graph {
   const layers = Array.from({ length: linears }, (_, i) => {
     const [from, width] = i === 0 ? ['first', 4] : [`t${i}`, 16];
     return `  l${i + 1} = linear(${from}, w${i + 1} f32[16, ${width}] #${i + 2}, b${i + 1} f32[16] #${i + 40})\n  t${i + 1} = tanh(l${i + 1})`;
   });
   return graphOf(`graph chain (input_ids: i64[1, sequence])
-  words = gather(table f32[200, 4] #1, input_ids)
+  words = gather(table f32[${words}, 4] #1, input_ids)
   active = relu(words)
   cut = slice(active) {axis: 1, end: 1}
   first = reshape(cut) {shape: [1, 4]}
@@ -130,4 +143,70 @@ export function useScriptedErrors(error: (role: Role, id: number) => number): Fa
 function kindOf({ graph, text }: LoadedFile): Role['kind'] {
   if (graph.inputs.some(({ name }) => name === SWITCHES)) return 'switched';
   return text.includes('mbert.quantization') ? 'written' : 'float';
+}
+
+/** What is written, and how. */
+export interface Writes {
+  build(target: Target, shapes?: ShapeOptions): Graph;
+  readonly model?: Partial<OpenedModel>;
+  readonly shape?: ShapeOptions;
+  readonly quantization?: Partial<QuantizationOptions>;
+  readonly maxDrop?: number | undefined;
+  readonly maxSize?: number | undefined;
+  readonly scan?: boolean | undefined;
+}
+
+/** Everything that a file is written by, its format told by the path; nothing is decided before it is asked for. */
+export function writing(path: string, writes: Writes, more: Partial<DecideOptions> = {}) {
+  const { build, shape = {}, quantization, maxDrop, maxSize, scan } = writes;
+  const target = path.endsWith('.onnx') ? 'onnx' : 'tflite';
+  const options = decideOptions(more);
+  const { samples, feeds, run } = options;
+  const model: OpenedModel = {
+    build,
+    reference: () => build('onnx'),
+    task: 'sequence-classification',
+    architecture: 'chain',
+    maxPositions: 8,
+    labels: undefined,
+    tokenizer: {},
+    pad: 0,
+    warnings: [],
+    unused: [],
+    close: () => {},
+    ...writes.model,
+  };
+  const passes = passChoice({ passes: 'none' });
+  const writing = writingOf({}, path, target);
+  const job: QuantizeJob = {
+    request: {
+      source: 'chain',
+      shape,
+      passes,
+      writing,
+      evidence: evidenceOf({ maxDrop }, 128),
+      quantization: { scheme: 'int8', scan, ...quantization },
+      dumpRecipe: undefined,
+      maxSize,
+      outline: false,
+    },
+    model,
+    fit: undefined,
+    plan: { target, path },
+    profile: targetNamed('cpu', target),
+    samples,
+    feeds,
+    calibration: new CalibrationRuns(samples, 0, { shape, outline: false, run }),
+    run,
+  };
+  const withWriter = <T>(work: (writer: Writer, graph: Graph) => Promise<T>) =>
+    withFolder(async (scratch) => {
+      const prepared = await prepare(model, target, { shape, passes, writing, run });
+      return work(new Writer(job, prepared, scratch), prepared.graph);
+    });
+  return {
+    writeDecision: () =>
+      withWriter(async (writer, graph) => writer.writeDecision(await decide(graph, options), options)),
+    writeHalves: () => withWriter((writer) => writer.writeHalves()),
+  };
 }

@@ -1,21 +1,9 @@
 import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import type { OpenedModel } from '../../../src/opened/opened-model.ts';
-import { evidenceOf } from '../../../src/options/evidence.ts';
-import { passChoice } from '../../../src/options/passes.ts';
-import { startRun } from '../../../src/options/run.ts';
-import { writingOf } from '../../../src/options/writing.ts';
-import { withFolder } from '../../../src/pipelines/evaluate/loaded-model.ts';
-import { CalibrationRuns } from '../../../src/pipelines/quantize/calibration-runs.ts';
-import { decide } from '../../../src/pipelines/quantize/decide.ts';
 import type { DecideOptions } from '../../../src/pipelines/quantize/decision.ts';
-import type { QuantizeJob } from '../../../src/pipelines/quantize/job.ts';
-import { Writer } from '../../../src/pipelines/quantize/writer.ts';
-import { prepare } from '../../../src/pipelines/write/prepare.ts';
-import { targetNamed } from '../../../src/quantization/targets.ts';
 import { temporaryFolder } from '../written.ts';
-import { chain, decideOptions, type Role, useScriptedErrors } from './scripted.ts';
+import { chain, decideOptions, type Role, useScriptedErrors, writing } from './scripted.ts';
 
 const folder = temporaryFolder();
 const LINEARS = 5;
@@ -30,49 +18,8 @@ interface Wanted {
 async function write({ maxDrop, maxSize, scan }: Wanted, more: Partial<DecideOptions> = {}) {
   const path = join(folder, 'model.onnx');
   onTestFinished(() => rmSync(path, { force: true }));
-  const options = decideOptions(more);
-  const model: OpenedModel = {
-    build: () => chain(LINEARS),
-    reference: () => chain(LINEARS),
-    task: 'sequence-classification',
-    architecture: 'chain',
-    maxPositions: 8,
-    labels: undefined,
-    tokenizer: {},
-    pad: 0,
-    warnings: [],
-    unused: [],
-    close: () => {},
-  };
-  const run = startRun({});
-  const passes = passChoice({ passes: 'none' });
-  const writing = writingOf({}, path, 'onnx');
-  const job: QuantizeJob = {
-    request: {
-      source: 'chain',
-      shape: {},
-      passes,
-      writing,
-      evidence: evidenceOf({ maxDrop }, 128),
-      quantization: { scheme: 'int8', scan },
-      dumpRecipe: undefined,
-      maxSize,
-      outline: false,
-    },
-    model,
-    fit: undefined,
-    plan: { target: 'onnx', path },
-    profile: targetNamed('cpu', 'onnx'),
-    samples: options.samples,
-    feeds: options.feeds,
-    calibration: new CalibrationRuns(options.samples, 0, { shape: {}, outline: false, run }),
-    run,
-  };
-  return withFolder(async (scratch) => {
-    const prepared = await prepare(model, 'onnx', { shape: {}, passes, writing, run });
-    const writer = new Writer(job, prepared, scratch);
-    return writer.writeDecision(await decide(prepared.graph, options), options);
-  });
+  const { writeDecision } = writing(path, { build: () => chain(LINEARS), maxDrop, maxSize, scan }, more);
+  return writeDecision();
 }
 
 /** Which linears the file on the disk says that it keeps. */

@@ -1,10 +1,10 @@
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { diffGraphs } from '../../src/diff/diff-graphs.ts';
 import type { GraphDifference } from '../../src/diff/difference.ts';
 import type { Graph } from '../../src/ir/graph.ts';
 import { graphText, parseGraph } from '../../src/ir/text.ts';
 import { graphOf } from '../core.ts';
+import { fc } from '../fast-check.ts';
 import { CHANGES, EDITS } from './changes.ts';
 import { bertText, edited } from './layers.ts';
 

@@ -1,10 +1,10 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { onnxModel } from '../../src/exporters/onnx/model.ts';
 import { onnx } from '../../src/exporters/onnx.ts';
 import type { OnnxModel } from '../../src/formats/onnx.ts';
 import { readF32, readIntegers, type Tensor } from '../../src/ir/tensor.ts';
 import { graphOf } from '../core.ts';
+import { fc } from '../fast-check.ts';
 import { expectAgreement } from './onnx-lab.ts';
 
 /** A linear of integers with one scale each, as it is written. */

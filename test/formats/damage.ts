@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import { fc } from '../fast-check.ts';
 
 /** Raise it for a long run, e.g. MBERT_FUZZ_RUNS=100000. */
 export const RUNS = Number(process.env['MBERT_FUZZ_RUNS'] ?? 400);

@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { isObject, type JsonValue, jsonText, parseJson } from '../../src/formats/json.ts';
+import { fc } from '../fast-check.ts';
 
 /** Plain objects in place of maps, for comparison with JSON.parse. */
 function plain(value: JsonValue): unknown {

@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { MbertError } from '../../src/errors.ts';
 import { readHdf5 } from '../../src/formats/hdf5.ts';
 import { readTensorBundle } from '../../src/formats/tensor-bundle.ts';
 import { readTorch } from '../../src/formats/torch.ts';
 import { byteLength, type Tensor } from '../../src/ir/tensor.ts';
+import { fc } from '../fast-check.ts';
 import { block, entry, header, type Pair, sealed, table } from './bundle-files.ts';
 import { damage, EDITS, RUNS } from './damage.ts';
 import { dataset, type H5Object, h5File } from './hdf5-files.ts';

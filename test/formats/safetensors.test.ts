@@ -1,9 +1,9 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { MbertError } from '../../src/errors.ts';
 import { isSafetensors, readSafetensors } from '../../src/formats/safetensors.ts';
 import type { ModelFile } from '../../src/io/files.ts';
 import { readF32, type Tensor } from '../../src/ir/tensor.ts';
+import { fc } from '../fast-check.ts';
 
 /** A file in memory that counts what is read from it. */
 function memoryFile(bytes: Uint8Array, size = bytes.byteLength): ModelFile & { readBytes: number } {

@@ -1,7 +1,7 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { divideDims, reshapeTarget } from '../../src/importers/dims.ts';
 import { type Dim, product } from '../../src/ir/shape.ts';
+import { fc } from '../fast-check.ts';
 
 const symbol = fc.constantFrom('a', 'b', 'c');
 const dims = fc.array(fc.oneof(fc.integer({ min: 1, max: 6 }), symbol), { maxLength: 4 });

@@ -1,7 +1,7 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { planStridedSlice, type SliceMasks } from '../../src/importers/strided-slice.ts';
 import type { Dim, Shape } from '../../src/ir/shape.ts';
+import { fc } from '../fast-check.ts';
 
 const NO_MASKS: SliceMasks = { begin: 0, end: 0, ellipsis: 0, newAxis: 0, shrink: 0 };
 

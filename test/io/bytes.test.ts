@@ -1,7 +1,7 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { MbertError } from '../../src/errors.ts';
 import { ByteReader, decodeText } from '../../src/io/bytes.ts';
+import { fc } from '../fast-check.ts';
 
 const readerOf = (...bytes: readonly number[]) => new ByteReader(Uint8Array.from(bytes), 'a.bin: header');
 

@@ -1,10 +1,10 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Graph, type Node } from '../../src/ir/graph.ts';
 import { type Tensor, type TensorType, tensorOf } from '../../src/ir/tensor.ts';
 import { graphText } from '../../src/ir/text.ts';
 import { verifyGraph } from '../../src/ir/verify-graph.ts';
 import { graphOf } from '../core.ts';
+import { fc } from '../fast-check.ts';
 
 const PAIR: TensorType = { dtype: 'f32', shape: [2] };
 const pair = (...values: number[]): Tensor => tensorOf('f32', [2], Float32Array.from(values));

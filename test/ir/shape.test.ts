@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
   aroundAxis,
@@ -15,6 +14,7 @@ import {
   shapeText,
   sizeOf,
 } from '../../src/ir/shape.ts';
+import { fc } from '../fast-check.ts';
 
 const symbol = fc.constantFrom('batch', 'sequence', 'n');
 const size = fc.integer({ min: 0, max: 7 });

@@ -1,8 +1,8 @@
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { MbertError } from '../../src/errors.ts';
 import { parseGraph } from '../../src/ir/text.ts';
 import { bertText } from '../diff/layers.ts';
+import { fc } from '../fast-check.ts';
 
 const TEXT = `${bertText(1)}\n`.replace(
   'return',

@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { unifiedDiff } from '../../src/observers/line-diff.ts';
+import { fc } from '../fast-check.ts';
 
 const diff = (before: string, after: string) =>
   unifiedDiff({ name: 'before', text: before }, { name: 'after', text: after });

@@ -1,7 +1,7 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { clampedScale, guessSizes, meanShares, scaleOf } from '../../src/passes/streams/stream-scales.ts';
 import { graphOf } from '../core.ts';
+import { fc } from '../fast-check.ts';
 import { nodeNamed } from './values.ts';
 
 const f64 = (...values: number[]) => Float64Array.from(values);

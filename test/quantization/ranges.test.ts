@@ -1,10 +1,10 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Histogram, NodeStatistics } from '../../src/ir/statistics.ts';
 import type { ValueClass } from '../../src/quantization/plan.ts';
 import { quantOf } from '../../src/quantization/qparams.ts';
 import { chooseQuants, chooseRange } from '../../src/quantization/ranges.ts';
 import { graphOf, random } from '../core.ts';
+import { fc } from '../fast-check.ts';
 
 /** Statistics of values as calibration would give them, with 8192 bins. */
 function observed(values: readonly number[]): NodeStatistics {

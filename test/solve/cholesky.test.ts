@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { factorCholesky, solveCholesky } from '../../src/solve/cholesky.ts';
+import { fc } from '../fast-check.ts';
 
 test('factors a matrix that was made by hand', () => {
   const matrix = Float64Array.of(4, 2, 6, 2, 10, 9, 6, 9, 19);

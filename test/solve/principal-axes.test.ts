@@ -1,7 +1,7 @@
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { principalAxes } from '../../src/solve/principal-axes.ts';
 import { random } from '../core.ts';
+import { fc } from '../fast-check.ts';
 
 test('finds the line that points lie on, and how far they spread along it', () => {
   // (1, 2) + t (3, 4) / 5 for t = -5, 0, 5, the last one twice.

@@ -1,7 +1,7 @@
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { meanOf, plus, rowsBetween, sumsOf } from '../../src/solve/rows.ts';
 import { random } from '../core.ts';
+import { fc } from '../fast-check.ts';
 
 function matrixOf(rows: number, columns: number, seed: number) {
   const next = random(seed);

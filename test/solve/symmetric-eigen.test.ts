@@ -1,7 +1,7 @@
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { symmetricEigen } from '../../src/solve/symmetric-eigen.ts';
 import { random } from '../core.ts';
+import { fc } from '../fast-check.ts';
 
 test('finds what is known of a matrix of order 2', () => {
   const { values, vectors } = symmetricEigen(Float64Array.of(2, 1, 1, 2), 2);

@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { MbertError } from '../../../src/errors.ts';
 import type { Graph } from '../../../src/ir/graph.ts';
@@ -6,6 +5,7 @@ import { integerTensor, tensorOf } from '../../../src/ir/tensor.ts';
 import { verifyGraph } from '../../../src/ir/verify-graph.ts';
 import { raise } from '../../../src/passes/raise/raise.ts';
 import { randomTensor } from '../../core.ts';
+import { fc } from '../../fast-check.ts';
 import { damage, EDITS, RUNS } from '../../formats/damage.ts';
 import { encodeModel, importBytes, type ModelSpec, modelProto, nodeProto } from './model.ts';
 

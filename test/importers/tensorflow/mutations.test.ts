@@ -1,6 +1,5 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { MbertError } from '../../../src/errors.ts';
 import { decodeFlatbuffer } from '../../../src/formats/tflite/decode.ts';
@@ -15,6 +14,7 @@ import { tflite } from '../../../src/importers/tflite.ts';
 import { byteLength } from '../../../src/ir/tensor.ts';
 import { graphOf } from '../../core.ts';
 import { bytesOf } from '../../exporters/tflite-lab.ts';
+import { fc } from '../../fast-check.ts';
 import { damage, EDITS, RUNS } from '../../formats/damage.ts';
 import { memoryFile } from '../../formats/memory-file.ts';
 import { TRIGRAM } from '../../passes/sample-graphs.ts';
@@ -150,13 +150,25 @@ function change(tree: unknown, changes: readonly { readonly at: number; readonly
   }
 }
 
+/** The bytes of a model, or none where a text has come to stand for a value that its field does not have in the format. */
+function encoded(model: Draft<Model>): Uint8Array | undefined {
+  try {
+    return encodeFlatbuffer(modelRoot, model).bytes;
+  } catch (error) {
+    if (error instanceof Error && /^\w+ has no (value|member) /.test(error.message)) return undefined;
+    throw error;
+  }
+}
+
 describe('well-formed files that say something else are refused or read', () => {
   test('TFLite', async () => {
     const bytes = new Uint8Array(readFileSync('fixtures/mini-tflite-qa/model.tflite'));
     const run = fc.asyncProperty(CHANGES, async (changes) => {
       const model = decodeFlatbuffer(modelRoot, bytes, 'm.tflite');
       change([model.operatorCodes, model.subgraphs, model.signatureDefs], changes);
-      await survives(() => readBytes(tflite, 'm.tflite', encodeFlatbuffer(modelRoot, model as Draft<Model>).bytes));
+      const changed = encoded(model as Draft<Model>);
+      fc.pre(changed !== undefined);
+      await survives(() => readBytes(tflite, 'm.tflite', changed));
     });
     await fc.assert(run, { numRuns: Math.ceil(RUNS / 8) });
   });

@@ -2,7 +2,17 @@ import type { Node } from '../ir/graph.ts';
 import { ACTIVATIONS, type Activation, activate, GOOGLE_ACTIVATIONS } from './activations.ts';
 import type { Architecture, Model } from './architecture.ts';
 import { bertAttention, openKeys, POSITION_TYPES, type RelativeKeys } from './bert-attention.ts';
-import { add, type Builder, embed, embedPositions, firstToken, layerNorm, linear, widthOf } from './builder.ts';
+import {
+  add,
+  addTokenTypes,
+  type Builder,
+  embed,
+  embedPositions,
+  firstToken,
+  layerNorm,
+  linear,
+  widthOf,
+} from './builder.ts';
 import { layerClaim, type SizeClaim } from './claims.ts';
 import { type ClaimedSize, type ConfigReader, refuseUnequalHeads } from './config.ts';
 import { predictWords } from './decoder.ts';
@@ -151,14 +161,9 @@ export function sumEmbeddings(builder: Builder, settings: BertSettings, name: st
 }
 
 function sumWordsAndTypes(builder: Builder, settings: BertSettings, name: string): Node {
-  const hidden = settings.hidden.value;
-  const { vocabulary, tokenTypes } = settings;
-  let sum: Node = embed(builder, `${name}.word_embeddings`, builder.tokenIds, vocabulary.value, hidden);
-  if (builder.tokenTypes !== undefined) {
-    const types = embed(builder, `${name}.token_type_embeddings`, builder.tokenTypes, tokenTypes.value, hidden);
-    sum = add(builder, `${name}.add_token_types`, 'add', [sum, types]);
-  }
-  return sum;
+  const { vocabulary, hidden, tokenTypes } = settings;
+  const words = embed(builder, `${name}.word_embeddings`, builder.tokenIds, vocabulary.value, hidden.value);
+  return addTokenTypes(builder, name, words, tokenTypes.value);
 }
 
 function layer(builder: Builder, settings: BertSettings, name: string, x: Node, keys: RelativeKeys | undefined): Node {
@@ -214,13 +219,20 @@ export function pool(builder: Builder, scope: string, hidden: Node): Node {
   return add(builder, `${scope}pooler.tanh`, 'tanh', [linear(builder, `${scope}pooler.dense`, first, widthOf(first))]);
 }
 
-function predict(builder: Builder, settings: BertSettings, scope: string, hidden: Node): Node {
+/** Adds the scores of words by the head `cls.predictions`; its decoder reads `width` channels. */
+export function predict(
+  builder: Builder,
+  settings: BertSettings,
+  scope: string,
+  hidden: Node,
+  width = widthOf(hidden),
+): Node {
   return predictWords(builder, scope, hidden, {
     name: 'cls.predictions',
     transform: 'cls.predictions.transform',
     norm: 'LayerNorm',
     decoder: 'cls.predictions.decoder',
-    width: widthOf(hidden),
+    width,
     ...wordSettings(settings),
   });
 }

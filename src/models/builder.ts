@@ -109,6 +109,13 @@ export function embed(builder: Builder, name: string, ids: Node, count: number, 
   return add(builder, name, 'gather', [weight(builder, `${name}.weight`, [count, width]), ids], { axis: 0 });
 }
 
+/** Adds rows of `name.token_type_embeddings.weight` [count, width of x] to x, in a model that takes token types. */
+export function addTokenTypes(builder: Builder, name: string, x: Node, count: number): Node {
+  if (builder.tokenTypes === undefined) return x;
+  const types = embed(builder, `${name}.token_type_embeddings`, builder.tokenTypes, count, widthOf(x));
+  return add(builder, `${name}.add_token_types`, 'add', [x, types]);
+}
+
 /**
  * Embeddings [sequence, width] of positions 0, 1, …, of which `name.weight` [count, width] has one a row. What is the
  * same `everywhere` is added to the table, not to every token.

@@ -1,22 +1,14 @@
 import { ACTIVATIONS, type Activation } from './activations.ts';
+import type { BertSettings } from './bert.ts';
 import { type ClaimedSize, type ConfigReader, refuseUnequalHeads } from './config.ts';
 
 /** Settings of a DeBERTa's config, of either version. */
-export interface DebertaSettings {
+export interface DebertaSettings extends BertSettings {
   readonly version: 1 | 2;
-  readonly vocabulary: ClaimedSize;
   readonly embedding: ClaimedSize;
-  readonly hidden: ClaimedSize;
-  readonly intermediate: ClaimedSize;
-  readonly layers: ClaimedSize;
-  readonly positions: ClaimedSize;
   /** Number of token types; 0 where there are none. */
   readonly tokenTypes: ClaimedSize;
-  readonly heads: number;
-  readonly activation: Activation;
   readonly poolerActivation: Activation;
-  readonly epsilon: number;
-  readonly isTied: boolean;
   /** Whether absolute positions are added to the embeddings. */
   readonly hasPositions: boolean;
   readonly relative: Relative | undefined;

@@ -2,7 +2,18 @@ import type { Node } from '../ir/graph.ts';
 import { activate } from './activations.ts';
 import type { Architecture } from './architecture.ts';
 import { feedForward, normedSum } from './bert.ts';
-import { add, type Builder, embed, embedPositions, firstToken, layerNorm, linear, weight, widthOf } from './builder.ts';
+import {
+  add,
+  addTokenTypes,
+  type Builder,
+  embed,
+  embedPositions,
+  firstToken,
+  layerNorm,
+  linear,
+  weight,
+  widthOf,
+} from './builder.ts';
 import { layerClaim, type SizeClaim } from './claims.ts';
 import { disentangledAttention, openRelative, type RelativePlaces } from './deberta-attention.ts';
 import { type DebertaSettings, readSettings } from './deberta-settings.ts';
@@ -79,16 +90,7 @@ function embeddings(builder: Builder, settings: DebertaSettings, name: string): 
     const places = embedPositions(builder, `${name}.position_embeddings`, positions.value, embedding.value);
     sum = add(builder, `${name}.add_positions`, 'add', [sum, places]);
   }
-  if (builder.tokenTypes !== undefined) {
-    const types = embed(
-      builder,
-      `${name}.token_type_embeddings`,
-      builder.tokenTypes,
-      tokenTypes.value,
-      embedding.value,
-    );
-    sum = add(builder, `${name}.add_token_types`, 'add', [sum, types]);
-  }
+  sum = addTokenTypes(builder, name, sum, tokenTypes.value);
   const isNarrow = embedding.value !== hidden.value;
   const wide = isNarrow ? linearWith(builder, `${name}.embed_proj`, sum, hidden.value, false) : sum;
   return layerNorm(builder, `${name}.LayerNorm`, wide, epsilon);

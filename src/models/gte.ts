@@ -1,15 +1,15 @@
 import type { Node } from '../ir/graph.ts';
-import { ACTIVATIONS, type Activation } from './activations.ts';
+import { ACTIVATIONS } from './activations.ts';
 import type { Architecture } from './architecture.ts';
 import { attendByPlace } from './attention.ts';
 import { pool } from './bert.ts';
 import { add, type Builder, embed, layerNorm, linear, weight, widthOf } from './builder.ts';
 import { layerClaim, type SizeClaim } from './claims.ts';
-import type { ClaimedSize, ConfigReader } from './config.ts';
+import type { ConfigReader } from './config.ts';
 import { predictWords } from './decoder.ts';
 import { gated } from './gated.ts';
-import { partLinear, range } from './parts.ts';
-import { type Rotation, readRope, rotate, rotation, turnByBase } from './rotary.ts';
+import { partLinear, projectFused, range } from './parts.ts';
+import { type Rotation, readHeadSize, readRope, rotate, rotation, type TurnedSettings, turnByBase } from './rotary.ts';
 
 /**
  * GTE (Zhang et al. 2024, https://arxiv.org/abs/2407.19669) as transformers computes it: BERT with turned places and
@@ -37,29 +37,11 @@ export const gte: Architecture = {
   },
 };
 
-interface Settings {
-  readonly vocabulary: ClaimedSize;
-  readonly hidden: ClaimedSize;
-  readonly intermediate: ClaimedSize;
-  readonly layers: ClaimedSize;
-  readonly positions: ClaimedSize;
-  /** Number of token types; 0 where there are none, 1 where all tokens are of one. */
-  readonly tokenTypes: ClaimedSize;
-  readonly heads: number;
-  /** Number of channels of a head. */
-  readonly size: number;
-  readonly activation: Activation;
-  readonly epsilon: number;
-  readonly isTied: boolean;
-  readonly base: number;
-}
-
 /** Reads settings with the defaults of transformers' GteConfig, the sizes of gte-multilingual-base. */
-function readSettings(config: ConfigReader): Settings {
+function readSettings(config: ConfigReader): TurnedSettings {
   const hidden = config.size('hidden_size', 768);
   const heads = config.size('num_attention_heads', 12).value;
-  const size = config.size('head_dim', Math.max(1, Math.floor(hidden.value / heads))).value;
-  if (size % 2 !== 0) config.refuse('head_dim', `heads of ${size} channels cannot be turned in pairs`);
+  const size = readHeadSize(config, hidden.value, heads);
   return {
     vocabulary: config.size('vocab_size', 250048),
     hidden,
@@ -76,7 +58,7 @@ function readSettings(config: ConfigReader): Settings {
   };
 }
 
-function sizeClaims({ vocabulary, hidden, tokenTypes, intermediate }: Settings, scope: string): SizeClaim[] {
+function sizeClaims({ vocabulary, hidden, tokenTypes, intermediate }: TurnedSettings, scope: string): SizeClaim[] {
   const embeddings = `${scope}embeddings.`;
   return [
     { size: vocabulary, weight: `${embeddings}word_embeddings.weight`, axis: 0 },
@@ -86,7 +68,7 @@ function sizeClaims({ vocabulary, hidden, tokenTypes, intermediate }: Settings, 
   ];
 }
 
-function encode(builder: Builder, settings: Settings, scope: string): Node {
+function encode(builder: Builder, settings: TurnedSettings, scope: string): Node {
   const { epsilon, layers, positions, size, base } = settings;
   const words = embeddings(builder, settings, `${scope}embeddings`);
   let x = layerNorm(builder, `${scope}embeddings.LayerNorm`, words, epsilon);
@@ -96,7 +78,7 @@ function encode(builder: Builder, settings: Settings, scope: string): Node {
 }
 
 /** Adds words and token types; a table of one type is added to all tokens, and its input is none of the model's. */
-function embeddings(builder: Builder, { vocabulary, hidden, tokenTypes }: Settings, name: string): Node {
+function embeddings(builder: Builder, { vocabulary, hidden, tokenTypes }: TurnedSettings, name: string): Node {
   const words = embed(builder, `${name}.word_embeddings`, builder.tokenIds, vocabulary.value, hidden.value);
   if (tokenTypes.value < 1) return words;
   const types = `${name}.token_type_embeddings`;
@@ -107,18 +89,16 @@ function embeddings(builder: Builder, { vocabulary, hidden, tokenTypes }: Settin
   return add(builder, `${name}.add_token_types`, 'add', [words, added]);
 }
 
-function layer(builder: Builder, settings: Settings, name: string, x: Node, tables: Rotation): Node {
+function layer(builder: Builder, settings: TurnedSettings, name: string, x: Node, tables: Rotation): Node {
   const { hidden, intermediate, heads, size, activation, epsilon } = settings;
-  const width = heads * size;
-  const fused = { name: `${name}.attention.qkv_proj`, of: 3 * width, hasBias: true };
-  const project = (part: string, place: number) =>
-    partLinear(builder, { ...fused, part, rows: range(place * width, width) }, x);
-  const mixed = attendByPlace(
-    builder,
-    `${name}.attention`,
-    { query: project('query', 0), key: project('key', 1), value: project('value', 2), heads },
-    { turn: (path, y) => rotate(builder, path, y, tables) },
-  );
+  const projected = projectFused(builder, `${name}.attention.qkv_proj`, x, {
+    width: heads * size,
+    heads,
+    hasBias: true,
+  });
+  const mixed = attendByPlace(builder, `${name}.attention`, projected, {
+    turn: (path, y) => rotate(builder, path, y, tables),
+  });
   const out = linear(builder, `${name}.attention.o_proj`, mixed, hidden.value);
   const y = layerNorm(builder, `${name}.attn_ln`, add(builder, `${name}.attn_residual`, 'add', [out, x]), epsilon);
   const inner = intermediate.value;
@@ -131,7 +111,7 @@ function layer(builder: Builder, settings: Settings, name: string, x: Node, tabl
 }
 
 /** Adds the scores of words. The head's activation is GELU whatever the config says, and its bias is the decoder's. */
-function predict(builder: Builder, { vocabulary, epsilon, isTied }: Settings, scope: string, hidden: Node): Node {
+function predict(builder: Builder, { vocabulary, epsilon, isTied }: TurnedSettings, scope: string, hidden: Node): Node {
   return predictWords(builder, scope, hidden, {
     name: 'lm_head',
     transform: 'lm_head',

@@ -3,6 +3,7 @@ import { activate } from './activations.ts';
 import type { Architecture, Model } from './architecture.ts';
 import {
   add,
+  addTokenTypes,
   attend,
   type Builder,
   embed,
@@ -94,11 +95,8 @@ function embeddings(builder: Builder, settings: MobileBertSettings, name: string
   const words = embed(builder, `${name}.word_embeddings`, builder.tokenIds, vocabulary.value, embedding.value);
   const front = transformWords(builder, settings, name, words);
   const places = embedPositions(builder, `${name}.position_embeddings`, positions.value, hidden);
-  let sum: Node = add(builder, `${name}.add_positions`, 'add', [front, places]);
-  if (builder.tokenTypes !== undefined) {
-    const types = embed(builder, `${name}.token_type_embeddings`, builder.tokenTypes, tokenTypes.value, hidden);
-    sum = add(builder, `${name}.add_token_types`, 'add', [sum, types]);
-  }
+  const placed = add(builder, `${name}.add_positions`, 'add', [front, places]);
+  const sum = addTokenTypes(builder, name, placed, tokenTypes.value);
   return norm(builder, settings, `${name}.LayerNorm`, sum, settings.epsilons.bare);
 }
 

@@ -8,8 +8,8 @@ import { type ClaimedSize, type ConfigReader, refuseUnequalHeads } from './confi
 import { gated } from './gated.ts';
 import { addSpans, countLabels } from './heads.ts';
 import { localMask } from './local-mask.ts';
-import { layerNormWith, linearWith, partLinear, range } from './parts.ts';
-import { readRopeParameters, rotate, rotation, turnByBase } from './rotary.ts';
+import { layerNormWith, linearWith, projectFused } from './parts.ts';
+import { readRopeParameters, refuseOddHeads, rotate, rotation, turnByBase } from './rotary.ts';
 
 /**
  * ModernBERT (Warner et al. 2024, https://arxiv.org/abs/2412.13663) as transformers computes it: rotary positions,
@@ -77,9 +77,7 @@ function readSettings(config: ConfigReader): Settings {
   const heads = config.size('num_attention_heads', 12).value;
   const layers = config.size('num_hidden_layers', 22);
   refuseUnequalHeads(config, 'num_attention_heads', hidden, heads);
-  if ((hidden.value / heads) % 2 === 1) {
-    config.refuse('num_attention_heads', `heads of ${hidden.value / heads} channels cannot be turned in pairs`);
-  }
+  refuseOddHeads(config, 'num_attention_heads', hidden.value / heads);
   return {
     vocabulary: config.size('vocab_size', 50368),
     hidden,
@@ -188,15 +186,8 @@ function layer(builder: Builder, settings: Settings, name: string, x: Node, n: n
   const { hidden, intermediate, heads, biases, activation } = settings;
   const width = hidden.value;
   const normed = n === 0 ? x : norm(builder, settings, `${name}.attn_norm`, x);
-  const fused = { name: `${name}.attn.Wqkv`, of: 3 * width, hasBias: biases.attention };
-  const project = (part: string, place: number) =>
-    partLinear(builder, { ...fused, part, rows: range(place * width, width) }, normed);
-  const mixed = attendByPlace(
-    builder,
-    `${name}.attn`,
-    { query: project('query', 0), key: project('key', 1), value: project('value', 2), heads },
-    { turn, bias },
-  );
+  const projected = projectFused(builder, `${name}.attn.Wqkv`, normed, { width, heads, hasBias: biases.attention });
+  const mixed = attendByPlace(builder, `${name}.attn`, projected, { turn, bias });
   const out = linearWith(builder, `${name}.attn.Wo`, mixed, width, biases.attention);
   const y = add(builder, `${name}.attn_residual`, 'add', [x, out]);
 

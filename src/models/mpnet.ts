@@ -1,38 +1,26 @@
 import type { Node } from '../ir/graph.ts';
-import type { Architecture, Model } from './architecture.ts';
-import { BERT_BASE, feedForward, normedSum, pool, readSettings, wordSettings } from './bert.ts';
-import { add, attend, type Builder, embed, layerNorm, linear, widthOf } from './builder.ts';
-import { layerClaim, type SizeClaim } from './claims.ts';
+import type { Architecture } from './architecture.ts';
+import { BERT_BASE, feedForward, normedSum, readSettings } from './bert.ts';
+import { add, attend, type Builder, embed, linear } from './builder.ts';
+import type { SizeClaim } from './claims.ts';
 import type { ClaimedSize, ConfigReader } from './config.ts';
-import { embedCountedPositions } from './counted-positions.ts';
-import { predictWords } from './decoder.ts';
-import { denseClassifier } from './heads.ts';
 import { relativeBias } from './relative-bias.ts';
-import { checkPositions, type RobertaSettings } from './roberta.ts';
+import { checkPositions, normedWithPlaces, ROBERTA_HEADS, type RobertaSettings, robertaModel } from './roberta.ts';
 
 /**
  * MPNet (Song et al. 2020, https://arxiv.org/abs/2004.09297): RoBERTa with a bias of the scores by distance, one for
  * all layers.
  */
 export const mpnet: Architecture = {
+  ...ROBERTA_HEADS,
   modelType: 'mpnet',
   module: 'mpnet',
-  takesTokenTypes: false,
-  predictions: 'lm_head',
-  headWeights: new Map([['classifier.out_proj.weight', 'sequence-classification']]),
   read(config) {
     const settings = readMpnetSettings(config);
     return {
-      maxPositions: settings.positions.value - PADDING - 1,
-      mask: 'added',
+      ...robertaModel(settings, (builder, scope) => encode(builder, settings, scope)),
       sizes: (scope) => sizeClaims(settings, scope),
-      counts: (scope) => [layerClaim(settings.layers, `${scope}encoder.layer.`)],
-      encode: (builder, scope) => encode(builder, settings, scope),
-      pool,
-      pooler: { weight: 'pooler.dense.weight' },
-      predict: (builder, scope, hidden) => predict(builder, settings, scope, hidden),
-      heads: { 'sequence-classification': denseClassifier('tanh') },
-    } satisfies Model;
+    };
   },
 };
 
@@ -91,17 +79,9 @@ function encode(builder: Builder, settings: MpnetSettings, scope: string): Node 
 }
 
 function embeddings(builder: Builder, settings: MpnetSettings, name: string): Node {
-  const { vocabulary, positions, epsilon, padding } = settings;
-  const width = settings.hidden.value;
-  const words = embed(builder, `${name}.word_embeddings`, builder.tokenIds, vocabulary.value, width);
-  const table = { count: positions.value, width, padding };
-  const places = embedCountedPositions(builder, `${name}.position_embeddings`, table);
-  return layerNorm(
-    builder,
-    `${name}.LayerNorm`,
-    add(builder, `${name}.add_positions`, 'add', [words, places]),
-    epsilon,
-  );
+  const { vocabulary, hidden } = settings;
+  const words = embed(builder, `${name}.word_embeddings`, builder.tokenIds, vocabulary.value, hidden.value);
+  return normedWithPlaces(builder, settings, name, words);
 }
 
 function layer(builder: Builder, settings: MpnetSettings, name: string, x: Node): Node {
@@ -116,17 +96,4 @@ function layer(builder: Builder, settings: MpnetSettings, name: string, x: Node)
   });
   const y = normedSum(builder, `${name}.attention`, linear(builder, `${attention}.o`, mixed, width), x, epsilon);
   return normedSum(builder, `${name}.output`, feedForward(builder, settings, name, y), y, epsilon);
-}
-
-/** Adds the scores of words. The activation of this head is GELU whatever the config says. */
-function predict(builder: Builder, settings: MpnetSettings, scope: string, hidden: Node): Node {
-  return predictWords(builder, scope, hidden, {
-    ...wordSettings(settings),
-    name: 'lm_head',
-    transform: 'lm_head',
-    norm: 'layer_norm',
-    decoder: 'lm_head.decoder',
-    width: widthOf(hidden),
-    activation: 'gelu',
-  });
 }

@@ -4,13 +4,13 @@ import { ACTIVATIONS, type Activation } from './activations.ts';
 import type { Architecture } from './architecture.ts';
 import { attendByPlace } from './attention.ts';
 import { pool } from './bert.ts';
-import { add, type Builder, embed, layerNorm, widthOf } from './builder.ts';
+import { add, addTokenTypes, type Builder, embed, layerNorm, widthOf } from './builder.ts';
 import type { SizeClaim } from './claims.ts';
-import type { ClaimedSize, ConfigReader } from './config.ts';
+import type { ConfigReader } from './config.ts';
 import { predictWords } from './decoder.ts';
 import { gated } from './gated.ts';
-import { linearWith, partLinear, range } from './parts.ts';
-import { type Rotation, readRope, rotate, rotation, turnByBase } from './rotary.ts';
+import { linearWith, projectFused } from './parts.ts';
+import { type Rotation, readHeadSize, readRope, rotate, rotation, type TurnedSettings, turnByBase } from './rotary.ts';
 
 /**
  * NomicBERT (Nussbaum et al. 2024, https://arxiv.org/abs/2402.01613) as transformers computes it: BERT with turned
@@ -46,32 +46,15 @@ export const nomicBert: Architecture = {
   },
 };
 
-interface Settings {
-  readonly vocabulary: ClaimedSize;
-  readonly hidden: ClaimedSize;
-  readonly intermediate: ClaimedSize;
-  readonly layers: ClaimedSize;
-  readonly positions: ClaimedSize;
-  readonly tokenTypes: ClaimedSize;
-  readonly heads: number;
-  /** Number of channels of a head. */
-  readonly size: number;
-  readonly activation: Activation;
-  readonly epsilon: number;
-  readonly isTied: boolean;
-  readonly base: number;
-}
-
 /** Reads settings with the defaults of transformers' NomicBertConfig, the sizes of nomic-embed-text-v1.5. */
-function readSettings(config: ConfigReader): Settings {
+function readSettings(config: ConfigReader): TurnedSettings {
   // Configs of before transformers 5 are those of the model's own code, which has switches of its own.
   const key = (name: string, original: string) => (config.has(original) ? original : name);
   for (const [switched, allowed] of ORIGINAL_SWITCHES)
     config.demand(switched, allowed, 'transformers has no such switch');
   const hidden = config.size(key('hidden_size', 'n_embd'), 768);
   const heads = config.size(key('num_attention_heads', 'n_head'), 12).value;
-  const size = config.size('head_dim', Math.max(1, Math.floor(hidden.value / heads))).value;
-  if (size % 2 !== 0) config.refuse('head_dim', `heads of ${size} channels cannot be turned in pairs`);
+  const size = readHeadSize(config, hidden.value, heads);
   const base = readRope(config, 1000);
   return {
     vocabulary: config.size('vocab_size', 30528),
@@ -106,7 +89,7 @@ const ORIGINAL_SWITCHES: readonly (readonly [key: string, allowed: JsonValue])[]
   ['rotary_scaling_factor', null],
 ];
 
-function sizeClaims({ vocabulary, hidden, tokenTypes, intermediate }: Settings, scope: string): SizeClaim[] {
+function sizeClaims({ vocabulary, hidden, tokenTypes, intermediate }: TurnedSettings, scope: string): SizeClaim[] {
   const embeddings = `${scope}embeddings.`;
   return [
     { size: vocabulary, weight: `${embeddings}word_embeddings.weight`, axis: 0 },
@@ -116,32 +99,22 @@ function sizeClaims({ vocabulary, hidden, tokenTypes, intermediate }: Settings, 
   ];
 }
 
-function encode(builder: Builder, settings: Settings, scope: string): Node {
+function encode(builder: Builder, settings: TurnedSettings, scope: string): Node {
   const { vocabulary, hidden, tokenTypes, epsilon, layers, positions, size, base } = settings;
   const name = `${scope}embeddings`;
-  let x: Node = embed(builder, `${name}.word_embeddings`, builder.tokenIds, vocabulary.value, hidden.value);
-  if (builder.tokenTypes !== undefined) {
-    const types = embed(builder, `${name}.token_type_embeddings`, builder.tokenTypes, tokenTypes.value, hidden.value);
-    x = add(builder, `${name}.add_token_types`, 'add', [x, types]);
-  }
-  x = layerNorm(builder, `${scope}emb_ln`, x, epsilon);
+  const words = embed(builder, `${name}.word_embeddings`, builder.tokenIds, vocabulary.value, hidden.value);
+  let x = layerNorm(builder, `${scope}emb_ln`, addTokenTypes(builder, name, words, tokenTypes.value), epsilon);
   const tables = rotation(builder, `${scope}rotary`, positions.value, size, turnByBase(base, size));
   for (let n = 0; n < layers.value; n++) x = layer(builder, settings, `${scope}encoder.layers.${n}`, x, tables);
   return x;
 }
 
-function layer(builder: Builder, settings: Settings, name: string, x: Node, tables: Rotation): Node {
+function layer(builder: Builder, settings: TurnedSettings, name: string, x: Node, tables: Rotation): Node {
   const { hidden, intermediate, heads, size, activation, epsilon } = settings;
-  const width = heads * size;
-  const fused = { name: `${name}.attn.Wqkv`, of: 3 * width, hasBias: false };
-  const project = (part: string, place: number) =>
-    partLinear(builder, { ...fused, part, rows: range(place * width, width) }, x);
-  const mixed = attendByPlace(
-    builder,
-    `${name}.attn`,
-    { query: project('query', 0), key: project('key', 1), value: project('value', 2), heads },
-    { turn: (path, y) => rotate(builder, path, y, tables) },
-  );
+  const projected = projectFused(builder, `${name}.attn.Wqkv`, x, { width: heads * size, heads, hasBias: false });
+  const mixed = attendByPlace(builder, `${name}.attn`, projected, {
+    turn: (path, y) => rotate(builder, path, y, tables),
+  });
   const out = linearWith(builder, `${name}.attn.out_proj`, mixed, hidden.value, false);
   const y = layerNorm(builder, `${name}.norm1`, add(builder, `${name}.attn_residual`, 'add', [out, x]), epsilon);
   const wide = (part: string) => linearWith(builder, `${name}.mlp.${part}`, y, intermediate.value, false);
@@ -150,7 +123,7 @@ function layer(builder: Builder, settings: Settings, name: string, x: Node, tabl
   return layerNorm(builder, `${name}.norm2`, add(builder, `${name}.mlp_residual`, 'add', [narrow, y]), epsilon);
 }
 
-function predict(builder: Builder, settings: Settings, scope: string, hidden: Node): Node {
+function predict(builder: Builder, settings: TurnedSettings, scope: string, hidden: Node): Node {
   const { vocabulary, activation, epsilon, isTied } = settings;
   const transform = 'cls.predictions.transform';
   return predictWords(builder, scope, hidden, {

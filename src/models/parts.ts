@@ -1,7 +1,7 @@
 import type { Constant, Node } from '../ir/graph.ts';
 import { sizeOf } from '../ir/shape.ts';
 import { type Tensor, tensorOf } from '../ir/tensor.ts';
-import { add, type Builder, weight, widthOf } from './builder.ts';
+import { type Attention, add, type Builder, weight, widthOf } from './builder.ts';
 
 /** Adds a linear whose bias the config can leave out: `name.weight` [out, in], `name.bias` [out]. */
 export function linearWith(builder: Builder, name: string, x: Node, out: number, hasBias: boolean): Node {
@@ -40,13 +40,25 @@ export function partLinear(builder: Builder, { name, part, of, rows, hasBias }: 
   return add(builder, path, 'linear', hasBias ? [x, matrix, pick('bias', [of])] : [x, matrix]);
 }
 
+/** Adds queries, keys and values, each `width` channels wide, whose rows follow each other in `name.weight`. */
+export function projectFused(
+  builder: Builder,
+  name: string,
+  x: Node,
+  { width, heads, hasBias }: { readonly width: number; readonly heads: number; readonly hasBias: boolean },
+): Attention {
+  const project = (part: string, place: number) =>
+    partLinear(builder, { name, of: 3 * width, hasBias, part, rows: range(place * width, width) }, x);
+  return { query: project('query', 0), key: project('key', 1), value: project('value', 2), heads };
+}
+
 /** Lists `count` numbers from `start` on. */
 export function range(start: number, count: number): number[] {
   return Array.from({ length: count }, (_, i) => start + i);
 }
 
 /** Picks rows (first axis) of a tensor by their numbers, in the tensor's own storage. */
-export function rowsOf(tensor: Tensor, rows: readonly number[]): Tensor {
+function rowsOf(tensor: Tensor, rows: readonly number[]): Tensor {
   const [count, ...rest] = tensor.shape as readonly [number, ...number[]];
   return {
     dtype: tensor.dtype,

@@ -75,12 +75,23 @@ export function robertaModel(settings: RobertaSettings, encode: Model['encode'])
 }
 
 export function robertaEmbeddings(builder: Builder, settings: RobertaSettings, name: string): Node {
-  const { vocabulary, positions, tokenTypes, padding, epsilon } = settings;
+  const { vocabulary, tokenTypes } = settings;
   const width = settings.hidden.value;
   const words = embed(builder, `${name}.word_embeddings`, builder.tokenIds, vocabulary.value, width);
   const type = firstRow(builder, `${name}.token_type_embeddings`, tokenTypes.value, width);
-  const table = { count: positions.value, width, padding };
-  const places = embedCountedPositions(builder, `${name}.position_embeddings`, table, type);
+  return normedWithPlaces(builder, settings, name, words, type);
+}
+
+/** Adds LayerNorm of words and their counted positions under `name.LayerNorm`. */
+export function normedWithPlaces(
+  builder: Builder,
+  { positions, padding, epsilon }: RobertaSettings,
+  name: string,
+  words: Node,
+  everywhere?: Node,
+): Node {
+  const table = { count: positions.value, width: widthOf(words), padding };
+  const places = embedCountedPositions(builder, `${name}.position_embeddings`, table, everywhere);
   return layerNorm(
     builder,
     `${name}.LayerNorm`,

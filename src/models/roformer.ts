@@ -8,16 +8,15 @@ import {
   type BertSettings,
   feedForward,
   normedSum,
+  predict,
   readSettings,
-  wordSettings,
 } from './bert.ts';
-import { add, type Builder, embed, layerNorm, linear, weight, widthOf } from './builder.ts';
+import { add, addTokenTypes, type Builder, embed, layerNorm, linear, weight, widthOf } from './builder.ts';
 import { layerClaim, type SizeClaim } from './claims.ts';
 import type { ClaimedSize, ConfigReader } from './config.ts';
-import { predictWords } from './decoder.ts';
 import { denseClassifier } from './heads.ts';
 import { columnsOf, partLinear, range } from './parts.ts';
-import { type Rotation, rotate, rotation } from './rotary.ts';
+import { type Rotation, refuseOddHeads, rotate, rotation } from './rotary.ts';
 
 /**
  * RoFormer (Su et al. 2021, https://arxiv.org/abs/2104.09864) as transformers computes it: BERT whose places are turns
@@ -39,7 +38,7 @@ export const roformer: Architecture = {
       encode: (builder, scope) => encode(builder, settings, scope),
       pool: (builder, _, hidden) => lastToken(builder, hidden),
       pooler: undefined,
-      predict: (builder, scope, hidden) => predict(builder, settings, scope, hidden),
+      predict: (builder, scope, hidden) => predict(builder, settings, scope, hidden, settings.embedding.value),
       heads: { 'sequence-classification': denseClassifier(settings.activation) },
     };
   },
@@ -56,9 +55,7 @@ const DEFAULTS: BertDefaults = { ...BERT_BASE, vocabulary: 50000, positions: 153
 function readRoformerSettings(config: ConfigReader, task: Task): Settings {
   const settings = readSettings(config, DEFAULTS);
   const { hidden, heads } = settings;
-  if ((hidden.value / heads) % 2 === 1) {
-    config.refuse('num_attention_heads', `heads of ${hidden.value / heads} channels cannot be turned in pairs`);
-  }
+  refuseOddHeads(config, 'num_attention_heads', hidden.value / heads);
   if (task === 'multiple-choice') {
     config.demand('summary_type', 'last', 'multiple choice reads the last token');
     config.demand('summary_use_proj', false, 'multiple choice reads the last token as it is');
@@ -88,18 +85,8 @@ function sizeClaims(
 function encode(builder: Builder, settings: Settings, scope: string): Node {
   const { embedding, hidden, layers, epsilon, vocabulary, tokenTypes } = settings;
   const name = `${scope}embeddings`;
-  let x: Node = embed(builder, `${name}.word_embeddings`, builder.tokenIds, vocabulary.value, embedding.value);
-  if (builder.tokenTypes !== undefined) {
-    const types = embed(
-      builder,
-      `${name}.token_type_embeddings`,
-      builder.tokenTypes,
-      tokenTypes.value,
-      embedding.value,
-    );
-    x = add(builder, `${name}.add_token_types`, 'add', [x, types]);
-  }
-  x = layerNorm(builder, `${name}.LayerNorm`, x, epsilon);
+  const words = embed(builder, `${name}.word_embeddings`, builder.tokenIds, vocabulary.value, embedding.value);
+  let x = layerNorm(builder, `${name}.LayerNorm`, addTokenTypes(builder, name, words, tokenTypes.value), epsilon);
   if (embedding.value !== hidden.value) x = linear(builder, `${scope}embeddings_project`, x, hidden.value);
   const tables = places(builder, settings, `${scope}encoder.embed_positions`);
   for (let n = 0; n < layers.value; n++) x = layer(builder, settings, `${scope}encoder.layer.${n}`, x, tables);
@@ -191,15 +178,4 @@ function lastToken(builder: Builder, hidden: Node): Node {
   });
   const vector = node('vector', 'div', mean('sum', node('only', 'mul', hidden, isLast)), mean('share', isLast));
   return add(builder, 'last_token', 'reshape', [vector], { shape: [rows, widthOf(hidden)] });
-}
-
-function predict(builder: Builder, settings: Settings, scope: string, hidden: Node): Node {
-  return predictWords(builder, scope, hidden, {
-    name: 'cls.predictions',
-    transform: 'cls.predictions.transform',
-    norm: 'LayerNorm',
-    decoder: 'cls.predictions.decoder',
-    width: settings.embedding.value,
-    ...wordSettings(settings),
-  });
 }

@@ -1,5 +1,6 @@
 import type { Node } from '../ir/graph.ts';
 import { computedTensor } from '../ir/tensor.ts';
+import type { BertSettings } from './bert.ts';
 import { add, type Builder, widthOf } from './builder.ts';
 import type { ConfigReader } from './config.ts';
 
@@ -10,6 +11,14 @@ import type { ConfigReader } from './config.ts';
 export interface Rotation {
   readonly cos: Node;
   readonly sin: Node;
+}
+
+/** Settings of a BERT whose places are turns. */
+export interface TurnedSettings extends BertSettings {
+  /** Number of channels of a head. */
+  readonly size: number;
+  /** Base of the rotation. */
+  readonly base: number;
 }
 
 /** Angle of a place in a pair of channels, as its cosine and sine. */
@@ -54,6 +63,18 @@ export function rotate(builder: Builder, name: string, x: Node, { cos, sin }: Ro
   const swapped = add(builder, `${name}.swapped`, 'concat', [half('second', size / 2), half('first', 0)], { axis: 3 });
   const along = add(builder, `${name}.along`, 'mul', [x, cos]);
   return add(builder, `${name}.rotated`, 'add', [along, add(builder, `${name}.across`, 'mul', [swapped, sin])]);
+}
+
+/** Refuses heads whose channels, `size` of them, do not pair up; `key` of the config decides on the size. */
+export function refuseOddHeads(config: ConfigReader, key: string, size: number): void {
+  if (size % 2 === 1) config.refuse(key, `heads of ${size} channels cannot be turned in pairs`);
+}
+
+/** Reads the number of channels of a head, which the config can set apart from the hidden size. */
+export function readHeadSize(config: ConfigReader, hidden: number, heads: number): number {
+  const { value } = config.size('head_dim', Math.max(1, Math.floor(hidden / heads)));
+  refuseOddHeads(config, 'head_dim', value);
+  return value;
 }
 
 /**

@@ -10,11 +10,11 @@ import { encoderFolder, MODULES_FILE } from './module-chain.ts';
 export interface FoundModel {
   readonly path: string;
   readonly importer: Importer;
-  /** What was decided on the way to it. */
+  /** Choices that the search made between several files or folders, each a line for the user. */
   readonly notes: readonly string[];
 }
 
-/** What a folder holds: a model, or an adapter of one that is elsewhere. */
+/** Content of a folder: a model of its own, or a LoRA adapter whose base model is elsewhere. */
 export type FolderContent = FoundModel | { readonly adapter: string };
 
 /** Deepest search: a hub's cache has a model two folders down, `snapshots/<hash>/`. */

@@ -47,7 +47,7 @@ export async function openSource(path: string, { base }: SourceOptions = {}): Pr
   return withNotes(source, content.notes);
 }
 
-/** What a folder holds; undefined for a file. */
+/** Content of the folder `path`; undefined where `path` is a file. */
 function contentOf(path: string): FolderContent | undefined {
   try {
     return listFolder(path).isFolder ? findModel(path, importers) : undefined;

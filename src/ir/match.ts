@@ -9,7 +9,7 @@ type Bindings = { readonly [name: string]: Node };
 
 /** Nodes to look for, described. `C` is what they are captured as. Nothing to register. */
 export interface Pattern<C> {
-  /** As reports print it: `add(mul(x, constant gamma), constant beta)`. */
+  /** The pattern in words for reports, as `add(mul(x, constant gamma), constant beta)`. */
   readonly text: string;
   /** How many parts it has, for telling how near a miss was. Of alternatives the longest counts. */
   readonly size: number;

@@ -10,11 +10,11 @@ export interface Miss {
   /** The node whose input that is, and which input; undefined where the pattern begins. */
   readonly reader: Node | undefined;
   readonly position: number;
-  /** What the pattern has there: `a mul`. */
+  /** The pattern's part in words that did not fit the node, as `a mul`. */
   readonly wanted: string;
 }
 
-/** Where a search stands whose failures are to be told. Matching alone has none and keeps no record. */
+/** Position of a pattern search that reports where it fails. A search that nobody asks to explain runs without one. */
 export interface Trace {
   /** The same search at an input of a node. */
   at(reader: Node, position: number): Trace;

@@ -174,7 +174,7 @@ export const matMulInteger: OperatorReader = (operation) => {
   return { kind: 'integer product', x: left, factor: { weight: b, zeroPoint: zeroPointB as TensorValue | undefined } };
 };
 
-/** What was quantized, where both values and zero point are outputs of one DynamicQuantizeLinear. */
+/** Finds the float input of a DynamicQuantizeLinear from its quantized values and zero point; null where the two are not of one such op. */
 function dynamicValues(values: Value, zeroPoint: Value | undefined): Value | null {
   const fits = values.kind === 'dynamic' && zeroPoint?.kind === 'dynamic' && values.x === zeroPoint.x;
   return fits ? values.x : null;

@@ -88,7 +88,7 @@ export function divideSizes(a: Size, b: Size): Size | null {
   return quotient;
 }
 
-/** What is left of two equal products without the symbols and the factor that both have; null where that tells nothing. */
+/** Cancels common symbols and the common factor of two equal sizes; null where no simpler equation is left. */
 export function quotientOf(a: Size, b: Size): readonly [Size, Size] | null {
   const [[left, x] = ['', 0], ...moreOfA] = a;
   const [[right, y] = ['', 0], ...moreOfB] = b;

@@ -25,8 +25,8 @@ export function chooseRange(statistics: NodeStatistics, method: RangeMethod, dty
   if (absMax(statistics) === 0) return whole;
   const steps = dtype === 'i16' ? 65535 : 255;
   if (method === 'percentile') return within(percentileRange(histogram, KEPT_SHARE), whole);
-  if (method === 'mse') return within(leastSquaresRange(histogram, whole, steps), whole);
-  return within(entropyRange(histogram, whole, steps), whole);
+  if (method === 'mse') return within(cheapestRange(squaredError, histogram, whole, steps), whole);
+  return within(cheapestRange(divergenceOf, histogram, whole, steps), whole);
 }
 
 function within(range: Range, whole: Range): Range {
@@ -63,20 +63,24 @@ function* shrunk({ least, most }: Range): Iterable<Range> {
   }
 }
 
-/** Finds the range with the least squared error: rounding inside it, clipping outside. */
-function leastSquaresRange(histogram: Histogram, whole: Range, steps: number): Range {
+/** Cost of storing a histogram's values in a range of so many steps. */
+type RangeCost = (histogram: Histogram, range: Range, steps: number) => number;
+
+/** Finds the range of least cost; of equal ones the widest. */
+function cheapestRange(cost: RangeCost, histogram: Histogram, whole: Range, steps: number): Range {
   let best = whole;
-  let leastError = Number.POSITIVE_INFINITY;
+  let least = Number.POSITIVE_INFINITY;
   for (const range of shrunk(whole)) {
-    const error = squaredError(histogram, range, steps);
-    if (error < leastError) {
-      leastError = error;
+    const found = cost(histogram, range, steps);
+    if (found < least) {
+      least = found;
       best = range;
     }
   }
   return best;
 }
 
+/** Squared error of rounding inside a range and of clipping outside. */
 function squaredError({ limit, counts }: Histogram, range: Range, steps: number): number {
   const width = (2 * limit) / counts.length;
   const least = Math.min(0, range.least);
@@ -96,22 +100,9 @@ function squaredError({ limit, counts }: Histogram, range: Range, steps: number)
 }
 
 /**
- * Finds the range whose rounded distribution tells most about the whole one: least Kullback-Leibler divergence, as in
- * NVIDIA's "8-bit inference with TensorRT" (2017). What lies outside counts as the outermost value.
+ * Kullback-Leibler divergence of the rounded distribution from the whole one, as in NVIDIA's "8-bit inference with
+ * TensorRT" (2017). Values outside the range count as the outermost one.
  */
-function entropyRange(histogram: Histogram, whole: Range, steps: number): Range {
-  let best = whole;
-  let leastDivergence = Number.POSITIVE_INFINITY;
-  for (const range of shrunk(whole)) {
-    const divergence = divergenceOf(histogram, range, steps);
-    if (divergence < leastDivergence) {
-      leastDivergence = divergence;
-      best = range;
-    }
-  }
-  return best;
-}
-
 function divergenceOf({ limit, counts }: Histogram, { least, most }: Range, steps: number): number {
   const width = (2 * limit) / counts.length;
   const from = Math.max(0, Math.floor((Math.min(0, least) + limit) / width));

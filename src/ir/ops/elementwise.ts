@@ -1,5 +1,5 @@
 import { computedType, defineOp, invalid, isFloat, type OpDef } from '../op.ts';
-import { broadcast, shapeText, sizeOf } from '../shape.ts';
+import { broadcast, type Shape, shapeText, sizeOf } from '../shape.ts';
 import { convertTensor, type DType, readF32, readIntegers, type Tensor, tensorOf, toBigInt } from '../tensor.ts';
 
 /** The result of an evaluation as a tensor of the op's output type; values are computed in f64 or f32. */
@@ -47,6 +47,28 @@ export function broadcastIndices(from: readonly number[], shape: readonly number
   return indices;
 }
 
+/** The shape that two operands broadcast to; throws INVALID_GRAPH where they do not. */
+export function pairShape(name: string, a: Shape, b: Shape): Shape {
+  return broadcast(a, b) ?? invalid(`${name} cannot broadcast ${shapeText(a)} with ${shapeText(b)}`);
+}
+
+/** Fills `values` with what is computed of each pair of elements, of operands that broadcast to `shape`. */
+export function computePairs(
+  a: Tensor,
+  b: Tensor,
+  shape: readonly number[],
+  values: Float64Array | Uint8Array,
+  compute: (a: number, b: number) => number,
+): void {
+  const x = numbersOf(a);
+  const y = numbersOf(b);
+  const xAt = broadcastIndices(a.shape, shape);
+  const yAt = broadcastIndices(b.shape, shape);
+  for (let i = 0; i < values.length; i++) {
+    values[i] = compute(x[xAt ? (xAt[i] as number) : i] as number, y[yAt ? (yAt[i] as number) : i] as number);
+  }
+}
+
 /** Facts in which elementwise ops differ, besides what they compute. */
 type Facts = Pick<OpDef, 'stream' | 'int8' | 'cost'>;
 
@@ -62,22 +84,15 @@ export function binaryOp(
     tokens: 'elementwise',
     ...facts,
     infer({ a, b }) {
-      const shape = broadcast(a.shape, b.shape);
-      if (!shape) invalid(`${name} cannot broadcast ${shapeText(a.shape)} with ${shapeText(b.shape)}`);
+      const shape = pairShape(name, a.shape, b.shape);
       const dtype = computedType(a.dtype);
       if (dtype !== computedType(b.dtype)) invalid(`${name} of ${a.dtype} and ${b.dtype}`);
       return { dtype, shape };
     },
     evaluate({ a, b }) {
       const shape = broadcast(a.shape, b.shape) as readonly number[];
-      const x = numbersOf(a);
-      const y = numbersOf(b);
-      const xAt = broadcastIndices(a.shape, shape);
-      const yAt = broadcastIndices(b.shape, shape);
       const values = new Float64Array(sizeOf(shape));
-      for (let i = 0; i < values.length; i++) {
-        values[i] = compute(x[xAt ? (xAt[i] as number) : i] as number, y[yAt ? (yAt[i] as number) : i] as number);
-      }
+      computePairs(a, b, shape, values, compute);
       return resultTensor(computedType(a.dtype), shape, values);
     },
   });

@@ -1,7 +1,7 @@
 import { defineOp, invalid, type OpDef } from '../op.ts';
-import { broadcast, shapeText, sizeOf } from '../shape.ts';
+import { broadcast, sizeOf } from '../shape.ts';
 import { tensorOf } from '../tensor.ts';
-import { broadcastIndices, numbersOf } from './elementwise.ts';
+import { computePairs, pairShape } from './elementwise.ts';
 
 /** A binary op whose answer is yes or no for each element, broadcasting as numpy does. Both inputs have one dtype. */
 export function booleanOp<A extends { readonly [name: string]: string }>(
@@ -16,23 +16,14 @@ export function booleanOp<A extends { readonly [name: string]: string }>(
     tokens: 'elementwise',
     stream: 'fixed',
     infer({ a, b }) {
-      const shape = broadcast(a.shape, b.shape);
-      if (!shape) invalid(`${name} cannot broadcast ${shapeText(a.shape)} with ${shapeText(b.shape)}`);
+      const shape = pairShape(name, a.shape, b.shape);
       if (a.dtype !== b.dtype) invalid(`${name} of ${a.dtype} and ${b.dtype}`);
       return { dtype: 'bool', shape };
     },
     evaluate({ a, b }, nodeAttrs) {
       const shape = broadcast(a.shape, b.shape) as readonly number[];
-      const x = numbersOf(a);
-      const y = numbersOf(b);
-      const xAt = broadcastIndices(a.shape, shape);
-      const yAt = broadcastIndices(b.shape, shape);
       const values = new Uint8Array(sizeOf(shape));
-      for (let i = 0; i < values.length; i++) {
-        const left = x[xAt ? (xAt[i] as number) : i] as number;
-        const right = y[yAt ? (yAt[i] as number) : i] as number;
-        values[i] = compute(left, right, nodeAttrs) ? 1 : 0;
-      }
+      computePairs(a, b, shape, values, (x, y) => (compute(x, y, nodeAttrs) ? 1 : 0));
       return tensorOf('bool', shape, values);
     },
   });

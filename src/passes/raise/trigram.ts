@@ -2,6 +2,11 @@ import type { Call, Graph, Node } from '../../ir/graph.ts';
 import type { Pass } from '../../ir/pass.ts';
 import { axisOf } from '../../ir/shape.ts';
 
+/** Whether a pad leaves all axes but one as they are. */
+function padsOnly(axis: number, { before, after }: Call<'pad'>['attrs']): boolean {
+  return [...before.toSpliced(axis, 1), ...after.toSpliced(axis, 1)].every((count) => count === 0);
+}
+
 /**
  * Turns pad(slice(x)) into a shift, where as many zeros are added at one end as elements are cut off at the other:
  * every element moves by that many places.
@@ -15,8 +20,7 @@ function shifted(graph: Graph, node: Call<'pad'>): Node | null {
   const length = x.type.shape[axis];
   const { start, end } = cut.attrs;
   if (typeof length !== 'number' || typeof end !== 'number') return null;
-  const otherAxes = [...before.toSpliced(axis, 1), ...after.toSpliced(axis, 1)];
-  if (otherAxes.some((count) => count !== 0)) return null;
+  if (!padsOnly(axis, node.attrs)) return null;
   const [padBefore, padAfter] = [before[axis] as number, after[axis] as number];
   const [cutBefore, cutAfter] = [start, length - end];
   if (cutAfter === 0 && padBefore === 0 && cutBefore === padAfter)
@@ -35,11 +39,10 @@ function cutAgain(graph: Graph, node: Call<'slice'>): Node | null {
   if (padded.op !== 'pad') return null;
   const x = padded.inputs[0] as Node;
   const axis = axisOf(node.attrs.axis, x.type.shape.length) as number;
-  const { before, after } = padded.attrs;
-  if ([...before.toSpliced(axis, 1), ...after.toSpliced(axis, 1)].some((count) => count !== 0)) return null;
+  if (!padsOnly(axis, padded.attrs)) return null;
   const { start, end } = node.attrs;
   if (typeof end !== 'number' || end - start !== x.type.shape[axis]) return null;
-  return graph.add('shift', [x], { axis, offset: start - (before[axis] as number) }, node.name);
+  return graph.add('shift', [x], { axis, offset: start - (padded.attrs.before[axis] as number) }, node.name);
 }
 
 /** Finds the shifts of MobileBERT's trigram front: the embeddings of the next and of the previous token. */

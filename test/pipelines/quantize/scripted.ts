@@ -23,6 +23,7 @@ import { targetNamed } from '../../../src/quantization/targets.ts';
 import type { TokenRow } from '../../../src/samples/feeds.ts';
 import { graphOf } from '../../core.ts';
 import { type FakeRuntime, type LoadedFile, useFakeRuntime } from '../fake-runtime.ts';
+import { openedModel } from '../opened-model.ts';
 
 /** A classifier of linears l1, l2, … behind each other, of which l1 has a quarter of the others' weights; its head is too narrow to be quantized. */
 export function chain(linears = 3, words = 200): Graph {
@@ -162,20 +163,7 @@ export function writing(path: string, writes: Writes, more: Partial<DecideOption
   const target = path.endsWith('.onnx') ? 'onnx' : 'tflite';
   const options = decideOptions(more);
   const { samples, feeds, run } = options;
-  const model: OpenedModel = {
-    build,
-    reference: () => build('onnx'),
-    task: 'sequence-classification',
-    architecture: 'chain',
-    maxPositions: 8,
-    labels: undefined,
-    tokenizer: {},
-    pad: 0,
-    warnings: [],
-    unused: [],
-    close: () => {},
-    ...writes.model,
-  };
+  const model = openedModel({ build, reference: () => build('onnx'), architecture: 'chain', ...writes.model });
   const passes = passChoice({ passes: 'none' });
   const writing = writingOf({}, path, target);
   const job: QuantizeJob = {

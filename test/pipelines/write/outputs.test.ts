@@ -2,23 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { OpenedModel } from '../../../src/opened/opened-model.ts';
 import { addProbabilities, arrangeOutputs, logitsWarnings } from '../../../src/pipelines/write/outputs.ts';
 import { graphOf } from '../../core.ts';
-
-function modelOf(text: string, more: Partial<OpenedModel> = {}): OpenedModel {
-  return {
-    build: () => graphOf(text),
-    reference: () => graphOf(text),
-    task: 'sequence-classification',
-    architecture: 'tiny',
-    maxPositions: 8,
-    labels: undefined,
-    tokenizer: {},
-    pad: 0,
-    warnings: [],
-    unused: [],
-    close: () => {},
-    ...more,
-  };
-}
+import { modelOf } from '../opened-model.ts';
 
 const EMBEDDER = `graph g (x: f32[1, 4, 2])
   hidden = relu(x)

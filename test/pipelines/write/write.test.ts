@@ -12,6 +12,7 @@ import { countCalls, prepare } from '../../../src/pipelines/write/prepare.ts';
 import { twinShape } from '../../../src/pipelines/write/twin.ts';
 import { writeModel } from '../../../src/pipelines/write/write-model.ts';
 import { graphOf } from '../../core.ts';
+import { modelOf } from '../opened-model.ts';
 import { temporaryFolder } from '../written.ts';
 
 const folder = temporaryFolder();
@@ -89,23 +90,6 @@ const TEXT = `graph g (input_ids: i64[1, 4])
   products = linear(unused.one, w f32[3, 2] #2)
   logits = add(products, b f32[3] #3)
 return start_logits: logits, end_logits: logits`;
-
-function modelOf(text: string, more: Partial<OpenedModel> = {}): OpenedModel {
-  return {
-    build: () => graphOf(text),
-    reference: () => graphOf(text),
-    task: 'sequence-classification',
-    architecture: 'tiny',
-    maxPositions: 8,
-    labels: undefined,
-    tokenizer: {},
-    pad: 0,
-    warnings: [],
-    unused: [],
-    close: () => {},
-    ...more,
-  };
-}
 
 describe('a graph is prepared', () => {
   async function prepared(

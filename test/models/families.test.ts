@@ -8,6 +8,7 @@ import { selectPasses } from '../../src/passes/index.ts';
 import { convert } from '../../src/pipelines/convert/convert.ts';
 import { quantize } from '../../src/pipelines/quantize/quantize.ts';
 import { temporaryFolder } from '../pipelines/written.ts';
+import { unpacked } from '../unpacked.ts';
 import { differences, fixture, openCheckpoint } from './corpus.ts';
 
 const folder = temporaryFolder();
@@ -84,6 +85,13 @@ test.each([
   expect([partitions, failures]).toEqual([1, []]);
   const left = operators.filter(({ partition }) => partition === undefined).map(({ code }) => code);
   expect([...new Set(left)].sort()).toEqual(['CAST', 'EMBEDDING_LOOKUP', 'RESHAPE']);
+});
+
+test('DeBERTa as optimum exports it is one XNNPACK partition at a fixed length', async () => {
+  const output = join(folder, 'deberta-export.tflite');
+  const source = join(unpacked('fixtures/family-deberta-v2-seqcls--opt'), 'model.onnx');
+  await convert({ source, output, sequenceLength: 24 });
+  expect(predictXnnpack(output)).toMatchObject({ partitions: 1, failures: [] });
 });
 
 // TFLite has no convolution with 4-bit weights: xlarge's has 8-bit ones.

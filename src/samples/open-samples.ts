@@ -71,7 +71,7 @@ export interface SampleManifest {
 const ZIP_MAGIC = [0x50, 0x4b, 3, 4];
 
 /** Most bytes of a file, which is held in memory; the largest text sets for calibration are below 100 MB. */
-const MAX_FILE_BYTES = 2 ** 29;
+const MAX_FILE_BYTES = 2 ** 28;
 
 /** Most unknown words, as a share: with more the text is in another language, or the vocabulary is another model's. */
 const MAX_UNKNOWN = 0.2;

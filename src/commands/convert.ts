@@ -1,4 +1,5 @@
 import { type ConvertOptions, convert } from '../pipelines/convert/convert.ts';
+import { shown } from '../printable.ts';
 import { fitText } from '../reports/fit.ts';
 import { convertText } from '../reports/text.ts';
 import type { CommandSpec } from './command.ts';
@@ -34,12 +35,12 @@ export const command: CommandSpec<Omit<ConvertOptions, 'source'> & { readonly js
   async run({ io, progress, args: [source = ''], options }) {
     const changed: ConvertOptions['changed'] = (report) => {
       progress.clear();
-      if (!options.json) io.out(`${fitText(report)}\n\n`);
+      if (!options.json) io.out(`${fitText(shown(report))}\n\n`);
     };
     const result = await convert({ ...options, source, changed, progress: progress.step });
     progress.clear();
     warn(io, result.warnings);
-    io.out(`${options.json ? JSON.stringify(result, null, 2) : convertText(result)}\n`);
+    io.out(`${options.json ? JSON.stringify(result, null, 2) : convertText(shown(result))}\n`);
     printPassTimes(io, result);
     const isVerified = result.results.every(({ verify }) => verify?.ok ?? true);
     return isVerified && (result.fit?.failures.length ?? 0) === 0 ? 0 : 1;

@@ -1,3 +1,5 @@
+import { printable } from '../printable.ts';
+
 /** Output of a command: tests pass their own, `main` the process's. */
 export interface Io {
   /** Prints the result. */
@@ -43,5 +45,5 @@ export function showProgress(io: Io): ProgressLine {
 
 /** Prints warnings, one a line. */
 export function warn(io: Io, warnings: Iterable<string>): void {
-  for (const warning of warnings) io.err(`warning: ${warning}\n`);
+  for (const warning of warnings) io.err(`warning: ${printable(warning)}\n`);
 }

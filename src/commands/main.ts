@@ -1,6 +1,7 @@
 import { Command, CommanderError, Option } from 'commander';
 import { MbertError } from '../errors.ts';
 import { type PassTrail, trailOf } from '../ir/pass-trail.ts';
+import { printable } from '../printable.ts';
 import { VERSION } from '../version.ts';
 import type { CommandSpec, Flag } from './command.ts';
 import { type Io, processIo, showProgress } from './io.ts';
@@ -99,7 +100,8 @@ export async function main(argv: readonly string[], io: Io = processIo): Promise
     progress.clear();
     if (cause instanceof CommanderError) return cause.exitCode === 0 ? 0 : WRONG_INPUT;
     if (cause instanceof MbertError && cause.code !== 'INVALID_GRAPH') {
-      io.err(`${cause.message}\n${cause.hint === undefined ? '' : `hint: ${cause.hint}\n`}`);
+      const lines = cause.hint === undefined ? cause.problems : [...cause.problems, `hint: ${cause.hint}`];
+      io.err(lines.map((line) => `${printable(line)}\n`).join(''));
       return WRONG_INPUT;
     }
     io.err(`This is a bug in mbert ${VERSION}:\n${cause instanceof Error ? cause.stack : String(cause)}\n`);

@@ -54,3 +54,64 @@ test.each(LEFT)('%s is read, and what is too much to compute stays in the graph'
   expect(code).toBe(0);
   expect(err).toContain('the graph has more to compute from constants than a model needs');
 });
+
+/** Characters below a space that are no line break. */
+const CONTROLS = /(?!\n)\p{Cc}/u;
+
+describe('names of a stranger', () => {
+  test('reach neither the terminal nor the log of a workflow', async () => {
+    for (const [name, command] of [
+      ['onnx-newline-names.onnx', 'convert'],
+      ['onnx-newline-names.onnx', 'inspect'],
+      ['safetensors-escape-name.safetensors', 'inspect'],
+    ] as const) {
+      const output = command === 'convert' ? ['-o', join(folder, 'named.tflite')] : [];
+      const { out, err } = await runCommand(folder, command, unpacked(name), ...output);
+      const lines = (out + err).split('\n');
+      expect(lines.filter((line) => /^\s*::|##\[/.test(line) || CONTROLS.test(line))).toEqual([]);
+      expect(out + err).toContain('\\n::');
+    }
+  });
+
+  test('come back from the text that inspect prints', async () => {
+    const model = unpacked('onnx-newline-names.onnx');
+    const { out } = await runCommand(folder, 'inspect', model);
+    const lock = join(folder, 'names.graph');
+    writeFileSync(lock, out);
+    expect((await runCommand(folder, 'diff', lock, model)).code).toBe(0);
+  });
+
+  test('call nobody and link nowhere in Markdown', async () => {
+    const { out } = await runCommand(
+      folder,
+      'diff',
+      unpacked('onnx-newline-names.onnx'),
+      unpacked('onnx-reshape-const.onnx'),
+      '--format',
+      'markdown',
+    );
+    expect(out).toContain('@\u2060everyone');
+    expect(out).not.toMatch(/@everyone|https:\/\//);
+  });
+});
+
+describe('graph text', () => {
+  const diffed = (text: string) => {
+    const path = join(folder, 'attack.graph');
+    writeFileSync(path, text);
+    return runCommand(folder, 'diff', path, path);
+  };
+
+  test('may hold a name of ten megabytes', async () => {
+    const name = JSON.stringify('x'.repeat(10_000_000));
+    expect((await diffed(`graph g (${name}: f32[1])\nreturn y: ${name}`)).code).toBe(0);
+  });
+
+  test('cannot ask for gigabytes of scales', async () => {
+    const constant = (i: number) => `  y${i} = add(x, w${i} i8[9000000, 1] q(axis 0, #0000000${i}) #00000000)`;
+    const text = (count: number) =>
+      `graph g (x: f32[1])\n${Array.from({ length: count }, (_, i) => constant(i)).join('\n')}\nreturn y: y0`;
+    expect((await diffed(text(1))).code).toBe(0);
+    expect(await diffed(text(2))).toMatchObject({ code: 2, err: expect.stringContaining('scales are over 16777216') });
+  });
+});

@@ -17,7 +17,9 @@ const LAYERS = [
   ['pipelines/evaluate/'],
   ['pipelines/write/'],
   ['pipelines/fit/'],
-  ['bench', 'convert', 'diff', 'inspect', 'explain', 'quantize', 'verify'].map((command) => `pipelines/${command}/`),
+  ['batch', 'bench', 'convert', 'diff', 'inspect', 'explain', 'quantize', 'verify'].map(
+    (command) => `pipelines/${command}/`,
+  ),
   ['reports/'],
   ['commands/', 'index.ts'],
 ];

@@ -71,6 +71,7 @@ export const observeFlags: readonly Flag[] = [
   {
     flags: '--dump-passes <dir>',
     says: 'write the graph as text before the passes and behind each that changed it, with diffs',
+    isOutput: true,
   },
   { flags: '--time-passes', says: 'print to stderr what each pass took; in JSON it is passTimes' },
 ];
@@ -79,7 +80,12 @@ export const vocab: Flag = { flags: '--vocab <file>', says: "vocab.txt or tokeni
 
 /** Flags for how a file is written, and what it carries. */
 export const writingFlags: readonly Flag[] = [
-  { flags: '-o, --output <path>', says: 'a .tflite or .onnx file, or a folder for one of each', isRequired: true },
+  {
+    flags: '-o, --output <path>',
+    says: 'a .tflite or .onnx file, or a folder for one of each',
+    isRequired: true,
+    isOutput: true,
+  },
   { flags: '--dtype <dtype>', says: 'how weights are stored', choices: ['f32', 'f16'], default: 'f32' },
   {
     flags: '--mask <how>',
@@ -165,7 +171,7 @@ export const quantizationFlags: readonly Flag[] = [
     flags: '--recipe <file>',
     says: 'JSON rules for single nodes: [{ "match": "layer\\\\.0\\\\.", "scheme": "float" }]',
   },
-  { flags: '--dump-recipe <file>', says: 'write the settings of every node as a recipe' },
+  { flags: '--dump-recipe <file>', says: 'write the settings of every node as a recipe', isOutput: true },
   { flags: '--max-size <size>', says: 'as 8MB; a larger file is exit 1', parse: byteSize },
   { flags: '--no-scan', says: 'keep no linear in higher precision by measurement' },
   { flags: '--io <dtype>', says: 'TFLite: the outputs', choices: ['f32', 'int8'], default: 'f32' },
@@ -184,6 +190,6 @@ export function reportFlags(more: readonly string[] = [], note = ''): readonly F
       default: 'text',
     },
     saying(json, 'the same as --format json'),
-    { flags: '--report <file>', says: 'write the HTML page besides, in one file' },
+    { flags: '--report <file>', says: 'write the HTML page besides, in one file', isOutput: true },
   ];
 }

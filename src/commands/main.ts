@@ -52,6 +52,12 @@ const commands: readonly CommandEntry[] = [
     load: () => import('./bench.ts'),
   },
   {
+    name: 'batch',
+    args: '<jobs>',
+    summary: 'run many command lines, with results that are kept and parts for many machines',
+    load: () => import('./batch.ts'),
+  },
+  {
     name: 'passes',
     args: '[model]',
     summary: 'list the passes, or explain what one left alone',

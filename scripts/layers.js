@@ -20,6 +20,7 @@ const LAYERS = [
   ['batch', 'bench', 'convert', 'diff', 'inspect', 'explain', 'quantize', 'verify'].map(
     (command) => `pipelines/${command}/`,
   ),
+  ['pipelines/compare/'],
   ['reports/'],
   ['commands/', 'index.ts'],
 ];

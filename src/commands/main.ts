@@ -52,6 +52,12 @@ const commands: readonly CommandEntry[] = [
     load: () => import('./bench.ts'),
   },
   {
+    name: 'compare',
+    args: '<model...>',
+    summary: 'put several models beside each other: size, time, and what each loses',
+    load: () => import('./compare.ts'),
+  },
+  {
     name: 'batch',
     args: '<jobs>',
     summary: 'run many command lines, with results that are kept and parts for many machines',

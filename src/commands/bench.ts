@@ -28,6 +28,7 @@ export const command: CommandSpec<Omit<BenchOptions, 'models'> & { readonly json
       flags.data,
       'texts to run on, read with the vocabulary of the first model that has one (default: random tokens)',
     ),
+    ...flags.textColumnFlags,
     saying(flags.vocab, 'vocab.txt or tokenizer.json in place of that'),
     { ...saying(flags.seed, 'which random tokens'), default: 1 },
     saying(flags.task, 'which head to build from checkpoints'),

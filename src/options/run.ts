@@ -9,6 +9,8 @@ export type Progress = (step: string, done?: number, total?: number) => void;
 /** How a caller follows a long call and ends it. */
 export interface RunOptions {
   readonly progress?: Progress | undefined;
+  /** Hears what was found out on the way, once each: which columns samples are read from. */
+  readonly note?: ((text: string) => void) | undefined;
   /** Ends the call at the next step: it throws the signal's reason and leaves no file. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -25,6 +27,8 @@ export interface ObserveOptions {
 export interface Run {
   /** Tells a step. Throws the abort signal's reason. */
   readonly progress: Progress;
+  /** Tells what was found out; the same twice is told once. */
+  readonly note: (text: string) => void;
   readonly stopwatch: Stopwatch;
   /** For the passes that make what is written; trials go without. */
   readonly observers: readonly RunObserver[];
@@ -37,11 +41,16 @@ interface RunObserver extends PassObserver {
 }
 
 /** Throws USAGE where the dumps would come among other files. */
-export function startRun({ progress, signal, dumpPasses, timePasses }: RunOptions & ObserveOptions): Run {
+export function startRun({ progress, note, signal, dumpPasses, timePasses }: RunOptions & ObserveOptions): Run {
   if (dumpPasses !== undefined) clearDumps(dumpPasses);
   const dump = dumpPasses === undefined ? undefined : new PassDump(dumpPasses);
   const times = timePasses ? new PassTimes() : undefined;
+  const told = new Set<string>();
   return {
+    note(text) {
+      if (!told.has(text)) note?.(text);
+      told.add(text);
+    },
     observers: [dump, times].filter((each) => each !== undefined),
     passTimes: times?.rows,
     progress(step, done, total) {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { MbertError } from '../../errors.ts';
 import { tokenizerFilesAt } from '../../importers/tokenizer-files.ts';
 import { sizeOf } from '../../ir/shape.ts';
+import { type ColumnOptions, columnsOf } from '../../options/evidence.ts';
 import type { ModelOptions } from '../../options/model.ts';
 import { type Run, type RunOptions, startRun } from '../../options/run.ts';
 import { runtimeFor } from '../../runtimes/index.ts';
@@ -16,7 +17,7 @@ import { reasonsFor } from './slower.ts';
 import { type Spread, spreadOf } from './spread.ts';
 
 /** Options of `bench`. */
-export interface BenchOptions extends Pick<ModelOptions, 'task'>, RunOptions {
+export interface BenchOptions extends Pick<ModelOptions, 'task'>, RunOptions, Pick<ColumnOptions, 'text' | 'pair'> {
   /** .onnx and .tflite files run as they are; other sources are written as both formats first. */
   readonly models: readonly string[];
   /** Model that the others are compared with. Default: the first of `models`. */
@@ -130,6 +131,8 @@ async function benchModels(models: readonly BenchModel[], options: BenchOptions,
       data: options.data,
       tokenizer: options.vocab === undefined ? undefined : tokenizerFilesAt(options.vocab),
       seed: options.seed ?? 1,
+      columns: columnsOf({ text: options.text, pair: options.pair }),
+      note: run.note,
     };
     const shapes = shapesOf(loaded, feedOptions);
     const { feeds, warnings: found } = feedsFor(loaded, shapes, warmup + runs, feedOptions);

@@ -138,7 +138,7 @@ async function quantizeTo(
   const source = model.build(format, shape);
   refuseQuantized(source, request.source);
   const { samples, feeds } = await run.stopwatch.time('calibrationMs', () =>
-    readSampleSets({ model, fit }, source, format, request),
+    readSampleSets({ model, fit }, source, format, request, run.note),
   );
   const calibration = new CalibrationRuns(samples, feeds.pad, { shape, outline, run });
   const job: QuantizeJob = {
@@ -180,14 +180,21 @@ function passesFor(format: Target, scheme: Scheme): string {
   return `equalize-streams,centre-norms${isIntegerGraph ? ',-fuse-bottleneck' : ''}`;
 }
 
-function readSampleSets({ model, fit }: ChangedModel, graph: Graph, format: Target, request: QuantizeRequest) {
+function readSampleSets(
+  { model, fit }: ChangedModel,
+  graph: Graph,
+  format: Target,
+  request: QuantizeRequest,
+  note: Run['note'],
+) {
   const { evidence, shape, writing } = request;
   const { task } = model;
   if (!hasTexts(evidence)) return { samples: NO_SAMPLES, feeds: { task, pad: model.pad, mask: undefined } };
   const { sequenceLength } = sizesFor(format, model, shape);
   const maxLength = sequenceLength === 'dynamic' ? model.maxPositions : sequenceLength;
   const { tokenizer } = writing;
-  const reader = rowReader(model, graph, { maxLength, tokenizer, seed: evidence.seed });
+  const { seed, columns } = evidence;
+  const reader = rowReader(model, graph, { maxLength, tokenizer, seed, columns, note });
   const classOf = classReaderOf(model, graph);
   const samples = takeSamples(reader, { evidence, used: fit?.calibration?.count, task, classOf });
   return { samples, feeds: { task, pad: reader.tokenizer.pad, mask: reader.tokenizer.mask } };

@@ -3,6 +3,7 @@ import type { Output } from '../../ir/graph.ts';
 import { shapeText } from '../../ir/shape.ts';
 import { lintFile } from '../../lint/lint-file.ts';
 import type { Task } from '../../models/index.ts';
+import { type ColumnOptions, columnsOf } from '../../options/evidence.ts';
 import { type Run, type RunOptions, startRun, within } from '../../options/run.ts';
 import { isAllowed } from '../evaluate/drop.ts';
 import { readLayerMap } from '../evaluate/layer-map.ts';
@@ -15,7 +16,7 @@ import { describeSide, openSide, type RunningSide, type Side, startSide } from '
 import type { Drop, VerifiedModel, VerifyResult } from './types.ts';
 
 /** Options of `verify`. */
-export interface VerifyOptions extends RunOptions {
+export interface VerifyOptions extends RunOptions, ColumnOptions {
   /** A source of any format. */
   readonly model: string;
   /** The reference: a source of any format. Without it the model is evaluated alone, on labelled `data`. */
@@ -143,7 +144,16 @@ async function measure(
     const task = taskOf(sides, options.task);
     const { data, samples, seed, vocab, maxDrop } = options;
     const length = paddedLength(shape);
-    const inputs = readInputs(sides, { data, samples, seed, vocab, length, task });
+    const inputs = readInputs(sides, {
+      data,
+      samples,
+      seed,
+      vocab,
+      length,
+      task,
+      columns: columnsOf(options),
+      note: run.note,
+    });
     checkCounts(inputs, maxDrop);
     if (reference === undefined && inputs.labels === undefined) {
       throw new MbertError('USAGE', `${data}: has no labels for ${task ?? 'outputs of this kind'}`, {

@@ -43,7 +43,7 @@ export const command: CommandSpec<Omit<BenchOptions, 'models'> & { readonly json
     'model.int8.onnx --profile --data texts.txt',
   ],
   async run({ io, progress, args, options }) {
-    const result = await bench({ ...options, models: args, progress: progress.step });
+    const result = await bench({ ...options, models: args, progress: progress.step, note: progress.note });
     progress.clear();
     warn(io, benchWarnings(result, options.profile === true));
     io.out(`${options.json ? JSON.stringify(result, null, 2) : benchText(result)}\n`);

@@ -41,7 +41,7 @@ export const command: CommandSpec<Omit<VerifyOptions, 'model'> & ReportOptions> 
   exitOne: '--max-drop or --lint says no',
   async run({ io, progress, args: [model = ''], options }) {
     refuseReport(options);
-    const result = await verify({ ...options, model, progress: progress.step });
+    const result = await verify({ ...options, model, progress: progress.step, note: progress.note });
     progress.clear();
     warn(io, result.warnings);
     await printResult(io, options, {

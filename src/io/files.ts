@@ -132,6 +132,8 @@ export function listSubfolders(path: string): readonly string[] {
 /** One file to write: its bytes come in chunks so that no whole file is ever held. */
 export interface OutputFile {
   readonly name: string;
+  /** Number of all bytes, where it is known before they are. */
+  readonly size?: number;
   readonly chunks: AsyncIterable<Uint8Array>;
 }
 

@@ -59,8 +59,8 @@ describe('an ended call throws the reason, and leaves nothing', () => {
   });
 
   test.each([
-    ['calibrating for passes', /calibrating/, 1],
-    ['calibrating for ranges', /calibrating/, 30],
+    ['calibrating for passes', /measuring channels/, 1],
+    ['calibrating for ranges', /calibrating/, 3],
     ['writing', /writing/, 1],
     ['comparing', /comparing/, 3],
   ])('quantize, %s', async (_, step, time) => {

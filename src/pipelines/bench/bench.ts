@@ -105,6 +105,7 @@ export async function bench(options: BenchOptions): Promise<BenchResult> {
   const warnings: string[] = [];
   try {
     const models: BenchModel[] = [];
+    run.plan(['read', 'load', 'run', 'measure']);
     for (const [i, source] of sources.entries()) {
       run.progress(`reading ${source}`);
       const { task, sequenceLength, batch } = options;
@@ -123,6 +124,7 @@ async function benchModels(models: readonly BenchModel[], options: BenchOptions,
   const { runs = RUNS, warmup = WARMUP, threads = 1 } = options;
   const sessions: RuntimeSession[] = [];
   try {
+    run.enter('load');
     const loads = await loadAll(models, threads, sessions, run);
     const loaded: TimedModel[] = models.map((model, i) => ({ model, session: sessions[i] as RuntimeSession }));
     const feedOptions: BenchFeedOptions = {
@@ -137,10 +139,12 @@ async function benchModels(models: readonly BenchModel[], options: BenchOptions,
     const shapes = shapesOf(loaded, feedOptions);
     const { feeds, warnings: found } = feedsFor(loaded, shapes, warmup + runs, feedOptions);
     warnings.push(...found, ...unequalWork(loaded, shapes));
+    run.enter('run');
     const times = await runAll(loaded, feeds, warmup, run);
     const measure = threads === 1 ? 'cpu' : 'wall';
     const first = times[0]?.[measure].median as number;
     const rows: BenchRow[] = [];
+    run.enter('measure');
     for (const [i, { model, session }] of loaded.entries()) {
       const { cpu, wall } = times[i] as Times;
       const shape = shapes[i] as number[];

@@ -6,7 +6,15 @@ import type { OpenedModel } from '../../opened/opened-model.ts';
 import type { EvidenceOptions } from '../../options/evidence.ts';
 import type { ModelOptions } from '../../options/model.ts';
 import { noChangingPass, type PassChoice, type PassOptions, passChoice } from '../../options/passes.ts';
-import { type ObserveOptions, type Run, type RunOptions, runFor, startRun, unobserved } from '../../options/run.ts';
+import {
+  type ObserveOptions,
+  type Run,
+  type RunOptions,
+  runFor,
+  stageOf,
+  startRun,
+  unobserved,
+} from '../../options/run.ts';
 import type { ShapeOptions } from '../../options/shape.ts';
 import { type Writing, type WritingOptions, writingOf } from '../../options/writing.ts';
 import { changingPasses } from '../../passes/index.ts';
@@ -72,6 +80,10 @@ export async function convert(options: ConvertOptions): Promise<ConvertResult> {
   refuseWithoutChange(passes, options);
   const plans = writePlans(options.output);
   const run = startRun(options);
+  const stages = plans.flatMap(({ target }) =>
+    ['write', ...(options.verify ? ['verify'] : [])].map((s) => stageOf(target, s)),
+  );
+  run.plan(['read', ...(passes.changing.length > 0 ? ['change'] : []), ...stages]);
   run.progress('reading');
   const original = await openModel(options.source, {
     ...options,
@@ -84,6 +96,7 @@ export async function convert(options: ConvertOptions): Promise<ConvertResult> {
     const targets = plans.map(({ target }) => target);
     const { tokenizer } = writing;
     const warnings = vocabularyWarnings(original, tokenizer, targets);
+    run.enter('change');
     const changed = await changeFunction(original, { passes, targets, evidence: options, tokenizer, run });
     if (changed.fit) options.changed?.(changed.fit);
     const grown: string[] = [];
@@ -92,7 +105,9 @@ export async function convert(options: ConvertOptions): Promise<ConvertResult> {
       const files: ConvertedFile[] = [];
       for (const plan of plans) {
         const fileRun = runFor(plan.target, targets, run);
+        fileRun.enter('write');
         const written = await write(changed, plan, { ...settings, run: fileRun, warn });
+        fileRun.enter('verify');
         files.push(options.verify ? { ...written, ...(await check(original, changed, plan, settings)) } : written);
       }
       return files;

@@ -9,7 +9,7 @@ import { openModel } from '../../opened/open-model.ts';
 import { outlineOf } from '../../opened/outline.ts';
 import { type Evidence, evidenceOf } from '../../options/evidence.ts';
 import { passChoice } from '../../options/passes.ts';
-import { type Run, runFor, startRun, timedApart } from '../../options/run.ts';
+import { type Run, runFor, stageOf, startRun, timedApart } from '../../options/run.ts';
 import { sizesFor } from '../../options/shape.ts';
 import { writingOf } from '../../options/writing.ts';
 import type { Target } from '../../passes/index.ts';
@@ -50,6 +50,7 @@ export async function quantize(options: QuantizeOptions): Promise<QuantizeResult
   const request = requestOf(options, format);
   const plans = writePlans(options.output);
   const run = startRun(options);
+  run.plan(stagesOf(options, request, plans));
   run.progress('reading');
   const opened = await openModel(options.source, { ...options, observers: run.observers });
   try {
@@ -57,6 +58,7 @@ export async function quantize(options: QuantizeOptions): Promise<QuantizeResult
     const targets = plans.map(({ target }) => target);
     const { tokenizer } = writing;
     const warnings = vocabularyWarnings(opened, tokenizer, targets);
+    run.enter('change');
     const changed = await changeFunction(opened, { passes, targets, evidence: options, tokenizer, run });
     const { fit } = changed;
     if (fit) options.changed?.(fit);
@@ -78,6 +80,18 @@ export async function quantize(options: QuantizeOptions): Promise<QuantizeResult
   } finally {
     opened.close();
   }
+}
+
+/** Stages of a call: what its progress counts. */
+function stagesOf({ scheme }: QuantizeOptions, { passes, evidence }: QuantizeRequest, plans: readonly WritePlan[]) {
+  const { calibrate } = evidence;
+  const decided = scheme === 'f16' ? [] : [...(calibrate === undefined ? [] : ['calibrate']), 'choose'];
+  const each = ['prepare', ...decided, 'write', ...(hasTexts(evidence) ? ['prove'] : [])];
+  return [
+    'read',
+    ...(passes.changing.length > 0 ? ['change'] : []),
+    ...plans.flatMap(({ target }) => each.map((stage) => stageOf(target, stage))),
+  ];
 }
 
 /** The user's request with defaults filled in. Throws USAGE for options that contradict each other. */
@@ -133,6 +147,7 @@ async function quantizeTo(
   const { target: format } = plan;
   const { shape, writing, quantization, outline, dumpRecipe } = request;
   const { scheme, target = 'cpu' } = quantization;
+  run.enter('prepare');
   const profile = targetNamed(target, format);
   const passes = scheme === 'f16' ? request.passes : request.passes.before(passesFor(format, scheme));
   const source = model.build(format, shape);

@@ -97,6 +97,13 @@ const NOT_MEASURED: Measurement = {
 };
 
 async function openAndMeasure(options: VerifyOptions, run: Run): Promise<Measurement> {
+  const { against, layers } = options;
+  run.plan([
+    'read',
+    ...(layers === undefined ? [] : ['transfer']),
+    'run',
+    ...(against === undefined ? [] : ['layers']),
+  ]);
   run.progress('reading');
   const model = await openSide(options.model, options.task);
   try {
@@ -161,11 +168,14 @@ async function measure(
       });
     }
     // Measured first, so that a map that does not fit is told at once.
+    run.enter('transfer');
     const transfer = reference
       ? await transferOf(model, reference, { shape, inputs, task, map: options.layers, run })
       : null;
     const folded = transfer ? foldedStudent(model, reference as Side) : [];
+    run.enter('run');
     const compared = await compareOutputs(first, second, { task, shape, inputs, progress: within(run, 'running') });
+    run.enter('layers');
     const { layers, problem } = reference
       ? await tryLayers(reference, model, { shape, inputs, progress: within(run, 'comparing layers') })
       : { layers: null, problem: [] };

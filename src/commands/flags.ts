@@ -80,6 +80,7 @@ export const vocab: Flag = { flags: '--vocab <file>', says: "vocab.txt or tokeni
 /** Flags for how a file is written, and what it carries. */
 export const writingFlags: readonly Flag[] = [
   { flags: '-o, --output <path>', says: 'a .tflite or .onnx file, or a folder for one of each', isRequired: true },
+  { flags: '--force', says: 'replace files that mbert did not write' },
   { flags: '--dtype <dtype>', says: 'how weights are stored', choices: ['f32', 'f16'], default: 'f32' },
   {
     flags: '--mask <how>',

@@ -97,7 +97,7 @@ describe('a failure', () => {
     mkdirSync(output);
     writeFileSync(join(output, 'notes.txt'), 'mine');
     writeFileSync(join(output, 'model.onnx'), 'old');
-    const call = convert({ source: SOURCE, output: `${output}/`, ...endingAt(/writing model.onnx/) });
+    const call = convert({ source: SOURCE, output: `${output}/`, force: true, ...endingAt(/writing model.onnx/) });
     await expect(call).rejects.toThrow('enough');
     expect(readdirSync(output).sort()).toEqual(['model.onnx', 'notes.txt']);
     expect(readFileSync(join(output, 'model.onnx'), 'utf8')).toBe('old');

@@ -1,8 +1,8 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { cpus, tmpdir } from 'node:os';
+import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { MbertError } from '../../errors.ts';
 import { tokenizerFilesAt } from '../../importers/tokenizer-files.ts';
+import { makeTemporaryFolder } from '../../io/temporary-folder.ts';
 import { sizeOf } from '../../ir/shape.ts';
 import { type ColumnOptions, columnsOf } from '../../options/evidence.ts';
 import type { ModelOptions } from '../../options/model.ts';
@@ -101,7 +101,7 @@ export async function bench(options: BenchOptions): Promise<BenchResult> {
   const sources = options.against === undefined ? options.models : [options.against, ...options.models];
   if (sources.length === 0) throw new MbertError('USAGE', 'bench: there is no model to time');
   const run = startRun(options);
-  const folder = mkdtempSync(join(tmpdir(), 'mbert-bench-'));
+  const folder = makeTemporaryFolder('bench');
   const warnings: string[] = [];
   try {
     const models: BenchModel[] = [];
@@ -111,12 +111,14 @@ export async function bench(options: BenchOptions): Promise<BenchResult> {
       const { task, sequenceLength, batch } = options;
       const sourceOptions = { task, shape: { sequenceLength, batch } };
       models.push(
-        ...(await openBenchModels(source, join(folder, `${i}`), sourceOptions, (warning) => warnings.push(warning))),
+        ...(await openBenchModels(source, join(folder.path, `${i}`), sourceOptions, (warning) =>
+          warnings.push(warning),
+        )),
       );
     }
     return await benchModels(models, options, run, warnings);
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    folder.remove();
   }
 }
 

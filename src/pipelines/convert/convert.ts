@@ -27,6 +27,7 @@ import { bytesOf, exportGraph } from '../write/export-graph.ts';
 import { addProbabilities, logitsWarnings } from '../write/outputs.ts';
 import { targetOf, type WritePlan, writePlans } from '../write/plans.ts';
 import { prepare } from '../write/prepare.ts';
+import { refuseSource, replacedFiles } from '../write/replaced-files.ts';
 import { twinShape } from '../write/twin.ts';
 import { vocabularyWarnings } from '../write/vocabulary.ts';
 import { type WrittenFile, writeModel } from '../write/write-model.ts';
@@ -79,11 +80,13 @@ export async function convert(options: ConvertOptions): Promise<ConvertResult> {
   const passes = passChoice(options);
   refuseWithoutChange(passes, options);
   const plans = writePlans(options.output);
+  const replaced = replacedFiles(plans, options.force ?? false);
   const run = startRun(options);
   const stages = plans.flatMap(({ target }) =>
     ['write', ...(options.verify ? ['verify'] : [])].map((s) => stageOf(target, s)),
   );
   run.plan(['read', ...(passes.changing.length > 0 ? ['change'] : []), ...stages]);
+  for (const note of replaced) run.note(note);
   run.progress('reading');
   const original = await openModel(options.source, {
     ...options,
@@ -91,6 +94,7 @@ export async function convert(options: ConvertOptions): Promise<ConvertResult> {
     keepsIntegers: !passes.asksForMore,
   });
   try {
+    refuseSource(plans);
     const { sequenceLength, batch, choices } = options;
     const settings: FileSettings = { shape: { sequenceLength, batch, choices }, passes, writing, run };
     const targets = plans.map(({ target }) => target);

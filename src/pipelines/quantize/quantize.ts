@@ -26,6 +26,7 @@ import { allOrNothing } from '../write/all-or-nothing.ts';
 import { logitsWarnings } from '../write/outputs.ts';
 import { targetOf, type WritePlan, writePlans } from '../write/plans.ts';
 import { prepare } from '../write/prepare.ts';
+import { refuseSource, replacedFiles } from '../write/replaced-files.ts';
 import { vocabularyWarnings } from '../write/vocabulary.ts';
 import { CalibrationRuns } from './calibration-runs.ts';
 import { decide } from './decide.ts';
@@ -49,11 +50,14 @@ export async function quantize(options: QuantizeOptions): Promise<QuantizeResult
   const format = targetOf(options.output);
   const request = requestOf(options, format);
   const plans = writePlans(options.output);
+  const replaced = replacedFiles(plans, options.force ?? false);
   const run = startRun(options);
   run.plan(stagesOf(options, request, plans));
+  for (const note of replaced) run.note(note);
   run.progress('reading');
   const opened = await openModel(options.source, { ...options, observers: run.observers });
   try {
+    refuseSource(plans);
     const { passes, writing } = request;
     const targets = plans.map(({ target }) => target);
     const { tokenizer } = writing;

@@ -86,6 +86,7 @@ export const writingFlags: readonly Flag[] = [
     isRequired: true,
     isOutput: true,
   },
+  { flags: '--force', says: 'replace files that mbert did not write' },
   { flags: '--dtype <dtype>', says: 'how weights are stored', choices: ['f32', 'f16'], default: 'f32' },
   {
     flags: '--mask <how>',
@@ -122,6 +123,21 @@ export const data: Flag = {
   says: 'held-out texts, with labels or without (default: the rest of --calibrate)',
 };
 
+const [text, pair, label]: readonly [Flag, Flag, Flag] = [
+  {
+    flags: '--text <column>',
+    says: 'TSV, CSV and JSON: the column with the text (default: text, sentence and other names that data sets have)',
+  },
+  { flags: '--pair <column>', says: 'the column with the second text of a pair' },
+  { flags: '--label <column>', says: 'the column with the label (default: label, labels, target, class or sentiment)' },
+];
+
+/** Flags for which columns of a file are texts. */
+export const textColumnFlags: readonly Flag[] = [text, pair];
+
+/** Flags for which columns of a file are texts and labels. */
+export const columnFlags: readonly Flag[] = [text, pair, label];
+
 export const maxDrop: Flag = {
   flags: '--max-drop <points>',
   says: 'accuracy (or agreement, or similarity ranks of embeddings) that may be lost; more is exit 1',
@@ -130,10 +146,11 @@ export const maxDrop: Flag = {
 
 /** Flags for the texts that a model is calibrated on and measured on. */
 export const evidenceFlags: readonly Flag[] = [
-  { flags: '--calibrate <file>', says: 'texts as the model will see them: lines, TSV or JSONL' },
+  { flags: '--calibrate <file>', says: 'texts as the model will see them: lines, TSV, CSV, JSON or JSON lines' },
   samples,
   seed,
   data,
+  ...columnFlags,
   maxDrop,
   { flags: '--allow-overlap', says: 'measure on texts that were calibrated on, and say so in the file' },
 ];

@@ -4,6 +4,7 @@ import type { Span } from '../../metrics/task-metrics.ts';
 import type { Task } from '../../models/index.ts';
 import { classReader } from '../../opened/class-labels.ts';
 import { hasVocabulary } from '../../opened/model-tokenizer.ts';
+import type { ColumnNames } from '../../samples/columns.ts';
 import type { TokenRow } from '../../samples/feeds.ts';
 import type { TokenSample } from '../../samples/open-samples.ts';
 import { randomRows } from '../../samples/token-sequences.ts';
@@ -41,6 +42,9 @@ export interface InputOptions {
   /** Length that the models are fixed to, in tokens; undefined where they take any. */
   readonly length: number | undefined;
   readonly task: Task | undefined;
+  readonly columns?: ColumnNames;
+  /** Hears what the file is read as. */
+  readonly note?: (text: string) => void;
 }
 
 const DEFAULT_SEED = 1;
@@ -106,13 +110,14 @@ function dataInputs(
   options: InputOptions,
   { vocabRows, positions }: { readonly vocabRows: number; readonly positions: number },
 ): Inputs {
-  const { vocab: path, seed, samples: count, length, task } = options;
+  const { vocab: path, seed, samples: count, length, task, columns, note } = options;
   // The smallest table is the one that ids must fit; a vocabulary may be in either.
   const smallest = sides.find((side) => side.vocabRows === vocabRows) ?? (sides[0] as Side);
   const withWords = sides.find(({ model }) => hasVocabulary(model.tokenizer)) ?? smallest;
   const tokenizer = path === undefined ? undefined : tokenizerFilesAt(path);
-  const reader = rowReader(withWords.model, smallest.graph, { maxLength: length ?? positions, tokenizer, seed });
-  const file = reader.open(data);
+  const maxLength = length ?? positions;
+  const reader = rowReader(withWords.model, smallest.graph, { maxLength, tokenizer, seed, columns, note });
+  const file = reader.open(data, 'measure');
   const { samples, warnings } = file.take(0, count ?? file.count);
   return {
     rows: samples.map(({ row }) => row),

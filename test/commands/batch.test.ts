@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { OUTPUT_FLAGS } from '../../src/commands/batch.ts';
@@ -107,3 +107,34 @@ test('shards are processes that share a folder; one that is killed is gone on wi
   expect(summary.out).toContain('6 jobs: 6 done');
   expect(resultsOf()).toEqual(names.map((name) => `${name}.json`));
 });
+
+test('a signal ends the jobs that run with the batch', async () => {
+  const { path, results } = jobFile('endless', [
+    { name: 'endless', command: 'bench', args: [out('kept.onnx'), '--runs', '100000000', '--no-memory'] },
+  ]);
+  const temporary = mkdtempSync(join(folder, 'tmp-'));
+  // A group of its own, so that it can be asked for all its processes at once.
+  const child = spawn(process.execPath, ['bin/mbert.js', 'batch', path], {
+    stdio: 'ignore',
+    detached: true,
+    env: { ...process.env, TMPDIR: temporary },
+  });
+  const ended = new Promise<number | null>((resolve) => child.once('close', (code) => resolve(code)));
+  const group = -(child.pid as number);
+  // The job runs as soon as it has a folder for temporary files.
+  while (readdirSync(temporary).length === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+  child.kill('SIGTERM');
+  expect(await ended).toBe(143);
+  while (isAlive(group)) await new Promise((resolve) => setTimeout(resolve, 20));
+  expect(existsSync(join(results, 'endless.json'))).toBe(false);
+  expect(readdirSync(temporary)).toEqual([]);
+});
+
+function isAlive(group: number): boolean {
+  try {
+    process.kill(group, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}

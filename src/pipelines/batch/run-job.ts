@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { statSync } from 'node:fs';
+import { undoAtEnd } from '../../io/undo.ts';
 import { type Job, outputsOf } from './jobs.ts';
 import type { JobResult } from './results.ts';
 
@@ -31,6 +32,8 @@ export async function runJob(job: Job, { program, outputFlags, signal }: Launch)
   });
   const stop = () => child.kill('SIGTERM');
   signal?.addEventListener('abort', stop, { once: true });
+  // A signal that ends the batch ends its jobs: a scheduler starts them anew, and nobody would read what they print.
+  const entry = undoAtEnd(stop);
   try {
     const printed = collect(child.stdout, MAX_JSON_BYTES, 'first');
     const messages = collect(child.stderr, MAX_MESSAGE_BYTES, 'last');
@@ -45,6 +48,7 @@ export async function runJob(job: Job, { program, outputFlags, signal }: Launch)
     };
   } finally {
     signal?.removeEventListener('abort', stop);
+    entry.forget();
   }
 }
 

@@ -126,7 +126,8 @@ function confusionTables({ classes, model, against }: Confusion): Markup {
       headings: ['label', ...classes],
       rows: rows.map((counts, i) => [classes[i] as string, ...counts.map((count) => numberCell(count, String))]),
     });
-  return html`${against ? matrix('Answers of the reference', against) : NOTHING}${matrix('Answers of the model', model)}`;
+  const part = (caption: string, rows: Confusion['model']) => html`<h3>${caption}</h3>${matrix(caption, rows)}`;
+  return html`${against ? part('Answers of the reference', against) : NOTHING}${part('Answers of the model', model)}<p class="note">Rows: the labels. Columns: the answers that samples of this label got.</p>`;
 }
 
 function flipsTable({ count, shown }: Flips): Markup {

@@ -1,5 +1,5 @@
 import { digits } from '../numbers.ts';
-import { figure, linearScale, round, X_RANGE, xAxis, xTick, Y_RANGE, yAxis } from './axes.ts';
+import { figure, linearScale, round, sentence, X_RANGE, xAxis, xTick, Y_RANGE, yAxis } from './axes.ts';
 import { html, type Markup, NOTHING } from './markup.ts';
 import { numberCell, sortableTable } from './tables.ts';
 
@@ -36,7 +36,12 @@ export function scatter<P>({
   more,
 }: Scatter<P>): Markup {
   const finite = points.filter((point) => Number.isFinite(x.of(point)) && Number.isFinite(y.of(point)));
-  if (finite.length === 0) return NOTHING;
+  const [only, ...others] = finite;
+  if (only === undefined) return NOTHING;
+  if (others.length === 0) {
+    const columns = more.map((column) => `${column.title} ${column.text(column.of(only))}`);
+    return sentence(title, [...columns, ...[x, y].map((axis) => `${axis.title} ${digits(axis.of(only))}`)]);
+  }
   const [xScale, yScale] = [
     linearScale(padded(finite.map(x.of)), X_RANGE),
     linearScale(padded(finite.map(y.of)), Y_RANGE),

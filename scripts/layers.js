@@ -17,7 +17,10 @@ const LAYERS = [
   ['pipelines/evaluate/'],
   ['pipelines/write/'],
   ['pipelines/fit/'],
-  ['bench', 'convert', 'diff', 'inspect', 'explain', 'quantize', 'verify'].map((command) => `pipelines/${command}/`),
+  ['batch', 'bench', 'convert', 'diff', 'inspect', 'explain', 'quantize', 'verify'].map(
+    (command) => `pipelines/${command}/`,
+  ),
+  ['pipelines/compare/'],
   ['reports/'],
   ['commands/', 'index.ts'],
 ];

@@ -37,7 +37,7 @@ export const command: CommandSpec<Omit<ConvertOptions, 'source'> & { readonly js
       progress.clear();
       if (!options.json) io.out(`${fitText(shown(report))}\n\n`);
     };
-    const result = await convert({ ...options, source, changed, progress: progress.step });
+    const result = await convert({ ...options, source, changed, progress: progress.step, note: progress.note });
     progress.clear();
     warn(io, result.warnings);
     io.out(`${options.json ? JSON.stringify(result, null, 2) : convertText(shown(result))}\n`);

@@ -6,7 +6,15 @@ import type { OpenedModel } from '../../opened/opened-model.ts';
 import type { EvidenceOptions } from '../../options/evidence.ts';
 import type { ModelOptions } from '../../options/model.ts';
 import { noChangingPass, type PassChoice, type PassOptions, passChoice } from '../../options/passes.ts';
-import { type ObserveOptions, type Run, type RunOptions, runFor, startRun, unobserved } from '../../options/run.ts';
+import {
+  type ObserveOptions,
+  type Run,
+  type RunOptions,
+  runFor,
+  stageOf,
+  startRun,
+  unobserved,
+} from '../../options/run.ts';
 import type { ShapeOptions } from '../../options/shape.ts';
 import { type Writing, type WritingOptions, writingOf } from '../../options/writing.ts';
 import { changingPasses } from '../../passes/index.ts';
@@ -19,6 +27,7 @@ import { bytesOf, exportGraph } from '../write/export-graph.ts';
 import { addProbabilities, logitsWarnings } from '../write/outputs.ts';
 import { targetOf, type WritePlan, writePlans } from '../write/plans.ts';
 import { prepare } from '../write/prepare.ts';
+import { refuseSource, replacedFiles } from '../write/replaced-files.ts';
 import { twinShape } from '../write/twin.ts';
 import { vocabularyWarnings } from '../write/vocabulary.ts';
 import { type WrittenFile, writeModel } from '../write/write-model.ts';
@@ -71,7 +80,13 @@ export async function convert(options: ConvertOptions): Promise<ConvertResult> {
   const passes = passChoice(options);
   refuseWithoutChange(passes, options);
   const plans = writePlans(options.output);
+  const replaced = replacedFiles(plans, options.force ?? false);
   const run = startRun(options);
+  const stages = plans.flatMap(({ target }) =>
+    ['write', ...(options.verify ? ['verify'] : [])].map((s) => stageOf(target, s)),
+  );
+  run.plan(['read', ...(passes.changing.length > 0 ? ['change'] : []), ...stages]);
+  for (const note of replaced) run.note(note);
   run.progress('reading');
   const original = await openModel(options.source, {
     ...options,
@@ -79,11 +94,13 @@ export async function convert(options: ConvertOptions): Promise<ConvertResult> {
     keepsIntegers: !passes.asksForMore,
   });
   try {
+    refuseSource(plans);
     const { sequenceLength, batch, choices } = options;
     const settings: FileSettings = { shape: { sequenceLength, batch, choices }, passes, writing, run };
     const targets = plans.map(({ target }) => target);
     const { tokenizer } = writing;
     const warnings = vocabularyWarnings(original, tokenizer, targets);
+    run.enter('change');
     const changed = await changeFunction(original, { passes, targets, evidence: options, tokenizer, run });
     if (changed.fit) options.changed?.(changed.fit);
     const grown: string[] = [];
@@ -92,7 +109,9 @@ export async function convert(options: ConvertOptions): Promise<ConvertResult> {
       const files: ConvertedFile[] = [];
       for (const plan of plans) {
         const fileRun = runFor(plan.target, targets, run);
+        fileRun.enter('write');
         const written = await write(changed, plan, { ...settings, run: fileRun, warn });
+        fileRun.enter('verify');
         files.push(options.verify ? { ...written, ...(await check(original, changed, plan, settings)) } : written);
       }
       return files;

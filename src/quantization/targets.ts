@@ -4,7 +4,7 @@ import { integerGemms } from './forms/integer-gemms.ts';
 import { integerGraph, strictIntegerGraph } from './forms/integer-graph.ts';
 import { weightsOnly } from './forms/weights-only.ts';
 import type { Scheme } from './settings.ts';
-import type { Granularity } from './weights.ts';
+import { type Granularity, PLAIN_BLOCKS, type WeightBlocks } from './weights.ts';
 
 /** The kind of processor that a model will run on, as far as it decides the form. */
 export interface TargetProfile {
@@ -16,7 +16,17 @@ export interface TargetProfile {
   readonly isStrict: boolean;
   /** The number of scales that a weight may have there. */
   readonly granularity: Granularity;
+  /** The blocks that weights may have there. */
+  readonly blocks: WeightBlocks;
+  /** The operators that an ONNX file may use: those of the standard, or ONNX Runtime's own besides. */
+  readonly operators: 'standard' | 'onnxruntime';
 }
+
+/**
+ * Blocks of MatMulNBits: longer ones are faster, shorter ones more exact (ONNX Runtime 1.30, measured). 8 bits are exact
+ * enough with any.
+ */
+const MATMULNBITS_BLOCKS: WeightBlocks = { w4: 32, w8: 128, hasZeroPoints: true, hasTables: true };
 
 /** Every target, the default first. */
 export const targets: readonly TargetProfile[] = [
@@ -26,6 +36,17 @@ export const targets: readonly TargetProfile[] = [
     formats: ['onnx', 'tflite'],
     isStrict: false,
     granularity: 'channel',
+    blocks: PLAIN_BLOCKS,
+    operators: 'standard',
+  },
+  {
+    name: 'ort',
+    summary: 'ONNX Runtime 1.22 and newer: its own operators for weights in blocks of 4 and 8 bits',
+    formats: ['onnx'],
+    isStrict: false,
+    granularity: 'channel',
+    blocks: MATMULNBITS_BLOCKS,
+    operators: 'onnxruntime',
   },
   {
     name: 'npu',
@@ -33,6 +54,8 @@ export const targets: readonly TargetProfile[] = [
     formats: ['tflite'],
     isStrict: true,
     granularity: 'channel',
+    blocks: PLAIN_BLOCKS,
+    operators: 'standard',
   },
   {
     name: 'hexagon',
@@ -40,6 +63,8 @@ export const targets: readonly TargetProfile[] = [
     formats: ['tflite'],
     isStrict: true,
     granularity: 'tensor',
+    blocks: PLAIN_BLOCKS,
+    operators: 'standard',
   },
 ];
 
@@ -80,7 +105,8 @@ export function granularityFor(
   target: TargetProfile,
   asked: Granularity | undefined,
 ): Granularity {
-  if (asked === 'block' && scheme !== 'w4') {
+  const hasBlocks = scheme === 'w4' || (scheme === 'dynamic' && target.blocks.w8 !== undefined);
+  if (asked === 'block' && !hasBlocks) {
     throw new MbertError('USAGE', `--granularity block: is for --scheme w4, not ${scheme}`, {
       hint: 'runtimes have kernels for blocks of 4 bits only',
     });
@@ -89,5 +115,5 @@ export function granularityFor(
     throw new MbertError('USAGE', `--granularity ${asked}: ${target.name} takes one scale per weight`);
   }
   if (asked !== undefined) return asked;
-  return scheme === 'w4' && format === 'onnx' ? 'block' : target.granularity;
+  return hasBlocks && format === 'onnx' ? 'block' : target.granularity;
 }

@@ -142,7 +142,7 @@ async function quantizeTo(
   );
   const calibration = new CalibrationRuns(samples, feeds.pad, { shape, outline, run });
   const job: QuantizeJob = {
-    request: { ...request, passes },
+    request: { ...request, passes, writing: { ...request.writing, operators: profile.operators } },
     model,
     fit,
     plan,
@@ -216,6 +216,7 @@ function decideOptionsOf(job: QuantizeJob, scheme: Exclude<Scheme, 'f16'>): Deci
     request: {
       scheme,
       granularity: granularityFor(scheme, format, profile, granularity),
+      blocks: profile.blocks,
       rounding: rounding ?? (isFitted ? 'gptq' : 'nearest'),
       range,
       integerOutputs: io === 'int8',

@@ -210,7 +210,9 @@ function decideOptionsOf(job: QuantizeJob, scheme: Exclude<Scheme, 'f16'>): Deci
   } = request.quantization;
   const { target: format } = plan;
   const rules = recipe === undefined ? [] : parseRecipe(decodeText(readWhole(recipe), recipe), recipe);
-  const isFitted = scheme === 'w4' && request.evidence.calibrate !== undefined;
+  // Where activations are exact, what 8 bits cost is the rounding of weights.
+  const isExact = scheme === 'w4' || (scheme === 'dynamic' && profile.blocks.w8 !== undefined);
+  const isFitted = isExact && request.evidence.calibrate !== undefined;
   return {
     form: formFor(scheme, format, profile),
     request: {
@@ -231,6 +233,7 @@ function decideOptionsOf(job: QuantizeJob, scheme: Exclude<Scheme, 'f16'>): Deci
     isRoundingAsked: rounding === 'gptq' || rules.some(({ settings }) => settings.rounding === 'gptq'),
     fallback: fallbackFor(format, profile),
     scan,
+    maxSize: request.maxSize,
     run,
   };
 }

@@ -32,6 +32,8 @@ export interface Writing {
   readonly softmax: boolean;
   readonly outputs: readonly string[] | undefined;
   readonly opset: number | undefined;
+  /** The operators that an ONNX file may use: those of the standard, or ONNX Runtime's own besides. */
+  readonly operators: 'standard' | 'onnxruntime';
   readonly externalData: boolean | undefined;
   readonly minRuntime: string | undefined;
   readonly labels: { readonly path: string; readonly names: readonly string[] } | undefined;
@@ -50,6 +52,7 @@ export function writingOf(options: WritingOptions, output: string, format: Targe
     softmax,
     outputs,
     opset,
+    operators: 'standard',
     externalData,
     minRuntime,
     labels: labels === undefined ? undefined : { path: labels, names: readLines(labels) },

@@ -4,11 +4,11 @@ import { MbertError } from '../errors.ts';
 import { openTfrecord } from '../formats/tfrecord.ts';
 import { decodeText } from '../io/bytes.ts';
 import { type ModelFile, withFile } from '../io/files.ts';
+import { randomNumbers, shuffled } from '../solve/random-numbers.ts';
 import type { TokenRow } from './feeds.ts';
 import { parseSamples, type Sample } from './samples.ts';
 import { looksLikeSquad, parseSquad } from './squad.ts';
 import { npzRows, type PaddedRow, type PaddedRows, tfrecordRows } from './token-files.ts';
-import { randomNumbers, shuffled } from './token-sequences.ts';
 import type { Texts, Tokenizer } from './tokenizer.ts';
 
 /** A sequence to calibrate or evaluate on. */

@@ -94,7 +94,7 @@ export function distillationText({ steps, batch, trial, isKept }: Distillation):
   return `${what}: ${worth}${isKept ? '' : ', so the fit is taken without it; more steps may help'}`;
 }
 
-function costText(heldOut: HeldOut | undefined): string {
+export function costText(heldOut: HeldOut | undefined): string {
   if (heldOut === undefined) return 'not measured: there are no held-out texts; give --calibrate FILE or --data FILE';
   const { samples, agreement, sqnrDb, accuracy, embeddings } = heldOut;
   const agreed = embeddings

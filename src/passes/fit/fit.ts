@@ -25,12 +25,14 @@ export interface FittedPass extends Pass {
   readonly converts: 'layerNorm' | 'gelu';
 }
 
-/** Linears of a graph that units were taken out of before it is fitted; the teacher still has them. */
+/** Channels that were taken out of a graph before it is fitted; the teacher still has them. */
 export interface Cuts {
   /** The channels that are left of each linear that wrote some of them, by name. */
   readonly kept: ReadonlyMap<string, Int32Array>;
-  /** Names of the linears that read them. */
+  /** Names of the linears that read fewer channels than the teacher's. */
   readonly readers: ReadonlySet<string>;
+  /** Gives the name of the teacher's node that a node is fitted to. Default: the same. */
+  readonly teacherName?: (name: string) => string;
 }
 
 /** Builds a fitted pass from its name, its summary and the op that it converts. */
@@ -170,7 +172,7 @@ class Sweep {
     const twin = this.#twinOf(target);
     const teacherValues = await teacher.compute([twin]);
     const z = runs.matrixOf(values.get(end) as BatchValues);
-    const y = this.#likeStudent(target, runs.matrixOf(teacherValues.get(twin) as BatchValues));
+    const y = this.#likeStudent(writer?.name ?? target, runs.matrixOf(teacherValues.get(twin) as BatchValues));
     const x = writer?.inputs[0];
     const features = x && (await this.#featuresOf(x, values.get(x) as BatchValues));
     const size = `${features?.h.columns} ${z.columns}`;
@@ -201,14 +203,14 @@ class Sweep {
     return features;
   }
 
-  /** The columns of the teacher's values that the student has too. */
+  /** The columns of the teacher's values that the linear `name` of the student still writes. */
   #likeStudent(name: string, matrix: TextMatrix): TextMatrix {
     const kept = this.cuts.kept.get(name);
     return kept ? { ...matrix, columns: kept.length, values: columnsOf(matrix, kept) } : matrix;
   }
 
   #twinOf(name: string): Node {
-    const twin = this.twins.get(name);
+    const twin = this.twins.get(this.cuts.teacherName?.(name) ?? name);
     if (twin === undefined) throw new MbertError('INVALID_GRAPH', `${name}: the teacher has no such node`);
     return twin;
   }

@@ -51,7 +51,7 @@ async function textRuns(graph: Graph) {
 
 function logitsOf(graph: Graph): number[] {
   const feeds = feedsOf(ROWS.slice(0, 1), { dtype: 'i64', shape: [1, 4], pad: 0 });
-  const [{ node }] = graph.outputs as readonly [{ node: Node }];
+  const node = graph.outputs[0]?.node as Node;
   return [...readF32(evaluate(graph, feeds, [node]).get(node.name) as Tensor)];
 }
 
@@ -99,7 +99,7 @@ test('what is left is fitted: it answers far more like the whole model than a gr
   const report = await prune.run(fitted, { ...keepNothing, runs, operationShare: 0.6 });
   expect(report.rewrites).toBeGreaterThan(1);
   const answers = async (of: Graph) => {
-    const [{ node }] = of.outputs as readonly [{ node: Node }];
+    const node = of.outputs[0]?.node as Node;
     const { values } = runs.matrixOf((await runs.compute(of, [node], new Map())).get(node) as never);
     return values;
   };

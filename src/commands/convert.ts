@@ -27,10 +27,14 @@ export const command: CommandSpec<Omit<ConvertOptions, 'source'> & { readonly js
     './minilm -o fast.tflite --passes layer-norm-to-no-norm,gelu-to-relu --calibrate texts.txt --verify',
     './minilm -o fast.onnx --passes layer-norm-to-no-norm --calibrate train.txt --data dev.tsv --max-drop 1',
     './mobilebert-ln -o fast.tflite --passes layer-norm-to-no-norm,gelu-to-relu --calibrate texts.txt --distill 1000',
+    './minilm -o half.onnx --passes prune=0.5 --calibrate train.txt --data dev.tsv',
+    './minilm -o least.onnx --passes prune --calibrate train.txt --data dev.tsv --max-drop 1',
     './checkpoint -o model.onnx --dump-passes passes/ --time-passes',
     './minilm -o small.onnx --passes split-embedding --embedding-rank 128 --calibrate texts.txt',
   ],
-  notes: ['--max-drop: norms and activations that are too sensitive stay as they are until it holds'],
+  notes: [
+    '--max-drop: norms and activations that are too sensitive stay as they are until it holds; prune without a budget leaves as few operations as hold it',
+  ],
   exitOne: '--verify found a difference or --max-drop was passed',
   async run({ io, progress, args: [source = ''], options }) {
     const changed: ConvertOptions['changed'] = (report) => {

@@ -100,7 +100,9 @@ test('ties go to the even integer, and what is too large to the largest', () => 
 });
 
 test('each run of values has its own scale', () => {
-  expect(Array.from(roundToSteps(Float32Array.of(1, 2, 3, 4), 2, { scales: Float32Array.of(1, 0.5) }, [-7, 7]))).toEqual([1, 2, 6, 7]);
+  expect(
+    Array.from(roundToSteps(Float32Array.of(1, 2, 3, 4), 2, { scales: Float32Array.of(1, 0.5) }, [-7, 7])),
+  ).toEqual([1, 2, 6, 7]);
 });
 
 test('4-bit integers fill bytes from below; an odd last one stands alone', () => {

@@ -81,19 +81,23 @@ export function transformersFolder({ model, modelType }, kinds) {
   mkdirSync(join(folder, 'onnx'), { recursive: true });
   const config = readJson(source, 'config.json');
   writeJson({ ...config, model_type: modelType ?? config.model_type }, folder, 'config.json');
-  // Special tokens are looked up here alone: the class's own are no default in transformers.js.
-  writeJson({ ...SPECIAL_TOKENS, ...readJson(source, 'tokenizer_config.json') }, folder, 'tokenizer_config.json');
-  const tokenizer = join(source, 'tokenizer.json');
-  if (existsSync(tokenizer)) cpSync(tokenizer, join(folder, 'tokenizer.json'));
-  else {
-    const words = readFileSync(join(source, 'vocab.txt'), 'utf8').trimEnd().split('\n');
-    writeJson(wordPieceTokenizer(words), folder, 'tokenizer.json');
+  for (const name of ['tokenizer.json', 'tokenizer_config.json', 'vocab.txt']) {
+    if (existsSync(join(source, name))) cpSync(join(source, name), join(folder, name));
   }
+  addTokenizer(folder);
   for (const kind of kinds) {
     const { file, argv } = KINDS[kind];
     const [command, ...flags] = argv();
     mbert([command, source, '-o', join(folder, 'onnx', file), '--batch', 'dynamic', ...flags]);
   }
+}
+
+/** Gives a folder that has only vocab.txt what transformers 5 saves in its place: tokenizer.json, all tokens by name. */
+export function addTokenizer(folder) {
+  if (existsSync(join(folder, 'tokenizer.json'))) return;
+  const words = readFileSync(join(folder, 'vocab.txt'), 'utf8').trimEnd().split('\n');
+  writeJson(wordPieceTokenizer(words), folder, 'tokenizer.json');
+  writeJson({ ...SPECIAL_TOKENS, ...readJson(folder, 'tokenizer_config.json') }, folder, 'tokenizer_config.json');
 }
 
 /** Writes a TFLite file. Returns its name below the temporary folder. */

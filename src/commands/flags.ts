@@ -28,7 +28,7 @@ const sequenceLength: Flag = {
 
 const batch: Flag = {
   flags: '--batch <n|dynamic>',
-  says: 'sequences in a run (default: 1)',
+  says: 'sequences in a run (default: dynamic for ONNX, 1 for TFLite)',
   parse: integerOrDynamic,
 };
 

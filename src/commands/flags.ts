@@ -1,4 +1,5 @@
 import { TASKS } from '../models/index.ts';
+import { FORMS, LAYOUTS } from '../options/forms.ts';
 import { RANGE_METHODS, ROUNDINGS, SCHEMES } from '../quantization/settings.ts';
 import { targets } from '../quantization/targets.ts';
 import { GRANULARITIES } from '../quantization/weights.ts';
@@ -101,6 +102,20 @@ export const writingFlags: readonly Flag[] = [
   },
   { flags: '--labels <file>', says: "class names, one a line, in place of the model's own" },
   vocab,
+];
+
+/** Flags for a folder that holds more than a model. */
+export const folderFlags: readonly Flag[] = [
+  {
+    flags: '--layout <program>',
+    says: 'write the folder that a program opens: models under its names, config, tokenizer, mbert.json',
+    choices: LAYOUTS,
+  },
+  {
+    flags: '--forms <list>',
+    says: `write the model in several forms in one go, as f32,int8,w4, each proved: ${FORMS.join(', ')} (default: f32)`,
+    parse: nameList,
+  },
 ];
 
 export const samples: Flag = {

@@ -1,7 +1,7 @@
 import type { Graph } from '../../ir/graph.ts';
 import { tokenInput } from '../../ir/names.ts';
 import { joinF32, type Tensor } from '../../ir/tensor.ts';
-import { argmaxAgreement, maxAbsError, sqnr } from '../../metrics/metrics.ts';
+import { argmaxAgreement, cosine, maxAbsError, sqnr } from '../../metrics/metrics.ts';
 import { loadSource } from '../../opened/load-source.ts';
 import { tableRows } from '../../opened/token-tables.ts';
 import { runtimeFor } from '../../runtimes/index.ts';
@@ -48,6 +48,8 @@ export interface OutputComparison {
   readonly limit: number;
   /** Signal to quantization noise in dB, 10·log10(Σ reference² / Σ error²); infinite where both are equal. */
   readonly sqnrDb: number;
+  /** Cosine of all values of both sides. */
+  readonly cosine: number;
   /** Share of rows (last axis) whose largest value is at the same place, 0 … 1; undefined where rows have one value. */
   readonly agreement: number | undefined;
 }
@@ -125,6 +127,7 @@ class Comparison {
       maxAbsError: maxAbsError(reference, values),
       limit: Math.max(absolute, relative * largest),
       sqnrDb: sqnr(reference, values),
+      cosine: cosine(reference, values),
       agreement: this.#rows === 0 ? undefined : this.#agreeing / this.#rows,
     };
   }

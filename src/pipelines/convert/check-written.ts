@@ -1,9 +1,12 @@
 import { basename } from 'node:path';
+import type { Graph } from '../../ir/graph.ts';
 import type { OpenedModel } from '../../opened/opened-model.ts';
 import type { PassChoice } from '../../options/passes.ts';
 import { type Run, unobserved } from '../../options/run.ts';
 import type { ShapeOptions } from '../../options/shape.ts';
 import type { Writing } from '../../options/writing.ts';
+import type { Target } from '../../passes/index.ts';
+import type { RuntimeSession } from '../../runtimes/runtime.ts';
 import { bytesOf, exportGraph } from '../write/export-graph.ts';
 import { addProbabilities } from '../write/outputs.ts';
 import type { WritePlan } from '../write/plans.ts';
@@ -19,21 +22,52 @@ export interface FileSettings {
   readonly run: Run;
 }
 
+/** What a file is compared with. */
+interface Reference {
+  readonly graph: Graph;
+  /** Path of the source, where that file itself is run. */
+  readonly source: string | undefined;
+}
+
+/** The same in its runtime, for as many files as are compared with it. */
+export interface OpenReference extends Reference {
+  readonly session: RuntimeSession;
+}
+
+function referenceOf(model: OpenedModel, target: Target, { writing }: FileSettings): Reference {
+  const graph = model.reference();
+  const isSoftened = writing.softmax && target === 'tflite';
+  if (isSoftened) addProbabilities(graph, model);
+  return { graph, source: isSoftened ? undefined : model.runnable };
+}
+
+/** Opens what files of this format are compared with; the caller closes its session. */
+export async function openReference(
+  model: OpenedModel,
+  target: Target,
+  settings: FileSettings,
+): Promise<OpenReference> {
+  const reference = referenceOf(model, target, settings);
+  const { loadSource } = await import('../../opened/load-source.ts');
+  const { session } = await loadSource(reference.source, reference.graph);
+  return { ...reference, session };
+}
+
 /** Compares a written file with its source, on seeded token sequences. */
 export async function verifyWritten(
   model: OpenedModel,
   plan: WritePlan,
   settings: FileSettings,
+  opened?: OpenReference,
 ): Promise<WrittenVerification> {
   const { writing, run } = settings;
   run.progress('verifying');
-  const reference = model.reference();
-  const isSoftened = writing.softmax && plan.target === 'tflite';
-  if (isSoftened) addProbabilities(reference, model);
+  const { graph, source } = opened ?? referenceOf(model, plan.target, settings);
   const { verifyFile } = await import('./verify-written.ts');
   return verifyFile({
-    source: isSoftened ? undefined : model.runnable,
-    reference,
+    source,
+    reference: graph,
+    session: opened?.session,
     against: model.applied === undefined ? 'source' : 'fitted graph',
     written: await runnableFile(model, plan, settings),
     name: plan.path,

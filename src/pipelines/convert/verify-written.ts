@@ -17,6 +17,8 @@ export interface VerifyOptions {
    * in it.
    */
   readonly source?: string | undefined;
+  /** Runs the reference, where it is open already. Default: opened, and closed again. */
+  readonly session?: RuntimeSession | undefined;
   /** Kind of `reference`: a model that was fitted to text computes something else than its source. */
   readonly against: WrittenVerification['against'];
   /** Path of the written file, or the bytes of its twin of fixed shapes. */
@@ -78,8 +80,8 @@ const LIMITS = {
 export async function verifyFile(options: VerifyOptions): Promise<WrittenVerification> {
   const sessions: RuntimeSession[] = [];
   try {
-    const { session: reference } = await loadSource(options.source, options.reference);
-    sessions.push(reference);
+    const reference = options.session ?? (await loadSource(options.source, options.reference)).session;
+    if (options.session === undefined) sessions.push(reference);
     const runtime = runtimeFor(options.written);
     const written = await runtime.load(options.written, { name: options.name });
     sessions.push(written);

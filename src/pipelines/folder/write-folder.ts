@@ -8,7 +8,7 @@ import { passChoice } from '../../options/passes.ts';
 import { type Run, runFor, startRun } from '../../options/run.ts';
 import { writingOf } from '../../options/writing.ts';
 import type { Target } from '../../passes/index.ts';
-import type { FileSettings } from '../convert/check-written.ts';
+import { type FileSettings, type OpenReference, openReference } from '../convert/check-written.ts';
 import { refuseWithoutChange } from '../convert/convert.ts';
 import { changeFunction } from '../fit/change-function.ts';
 import type { ChangedModel } from '../fit/types.ts';
@@ -164,16 +164,40 @@ async function writeForms(
   { formats, name, isOneFile }: Layout,
 ): Promise<WrittenForm[]> {
   const shared = new SharedWork();
+  const references = new Map<Target, Promise<OpenReference>>();
   const written: WrittenForm[] = [];
-  for (const plan of plans) {
-    const run: Run = runFor(plan.target, formats, settings.run);
-    const form = await writeForm(changed, plan, { ...settings, run }, shared);
-    if (isOneFile && form.files.length > 1) {
-      throw new MbertError('UNSUPPORTED', `${plan.path}: is above 2 GB, and ${name} does not find weights beside it`, {
-        hint: 'leave this form out of --forms: smaller ones fit into one file',
+  try {
+    for (const plan of plans) {
+      const run: Run = runFor(plan.target, formats, settings.run);
+      const form = await writeForm(plan, {
+        changed,
+        settings: { ...settings, run },
+        shared,
+        reference(target) {
+          const known = references.get(target) ?? openReference(changed.model, target, settings);
+          references.set(target, known);
+          return known;
+        },
       });
+      if (isOneFile && form.files.length > 1) {
+        throw new MbertError(
+          'UNSUPPORTED',
+          `${plan.path}: is above 2 GB, and ${name} does not find weights beside it`,
+          {
+            hint: 'leave this form out of --forms: smaller ones fit into one file',
+          },
+        );
+      }
+      written.push(form);
     }
-    written.push(form);
+    return written;
+  } finally {
+    for (const reference of references.values()) await closed(reference);
   }
-  return written;
+}
+
+/** Closes a session that was opened; one that could not be has been told of already. */
+async function closed(reference: Promise<OpenReference>): Promise<void> {
+  const opened = await reference.catch(() => undefined);
+  await opened?.session.close();
 }

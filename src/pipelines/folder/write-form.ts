@@ -1,7 +1,8 @@
 import type { Task } from '../../models/index.ts';
 import type { FormName } from '../../options/forms.ts';
 import { timedApart } from '../../options/run.ts';
-import { type FileSettings, twinOf, verifyWritten } from '../convert/check-written.ts';
+import type { Target } from '../../passes/index.ts';
+import { type FileSettings, type OpenReference, twinOf, verifyWritten } from '../convert/check-written.ts';
 import type { WrittenVerification } from '../convert/verify-written.ts';
 import type { Proof } from '../evaluate/compare-files.ts';
 import { fitProperties } from '../fit/change-function.ts';
@@ -23,34 +24,39 @@ export interface FormPlan extends WritePlan {
   readonly request: QuantizeRequest | undefined;
 }
 
+/** What the forms of a model share. */
+export interface FormContext {
+  readonly changed: ChangedModel;
+  readonly settings: FileSettings;
+  readonly shared: SharedWork;
+  /** The source in its runtime, opened when it is first asked for. */
+  reference(target: Target): Promise<OpenReference>;
+}
+
 /** Writes one form and runs it beside what it was made of. */
-export async function writeForm(
-  changed: ChangedModel,
-  plan: FormPlan,
-  settings: FileSettings,
-  shared: SharedWork,
-): Promise<WrittenForm> {
+export async function writeForm(plan: FormPlan, context: FormContext): Promise<WrittenForm> {
   const { form, openedBy, request } = plan;
-  if (request === undefined) return writeFloats(changed, plan, settings);
+  if (request === undefined) return writeFloats(plan, context);
+  const { changed, settings, shared } = context;
   const file = withLint(await quantizeTo(changed, plan, request, timedApart(settings.run), shared));
   const { proof, failures, warnings } = file;
   return {
     ...file,
     form,
     openedBy,
-    measured: proof ? provenBy(proof, changed.model.task) : await measure(changed, plan, settings),
+    measured: proof ? provenBy(proof, changed.model.task) : await measure(plan, context),
     calibration: await shared.calibrationOf(plan.target),
     failures,
     warnings,
   };
 }
 
-async function writeFloats(changed: ChangedModel, plan: FormPlan, settings: FileSettings): Promise<WrittenForm> {
+async function writeFloats(plan: FormPlan, { changed, settings, reference }: FormContext): Promise<WrittenForm> {
   const { model, fit } = changed;
   const { writing, run } = settings;
   const prepared = await prepare(model, plan.target, settings);
   const written = await writeModel(model, prepared, { plan, writing, properties: fitProperties(fit), run });
-  const verification = await verifyWritten(model, plan, settings);
+  const verification = await verifyWritten(model, plan, settings, await reference(plan.target));
   const { ok, outputs } = verification;
   const worst = outputs.find(({ maxAbsError, limit }) => !(maxAbsError <= limit));
   const failures =
@@ -71,9 +77,10 @@ function differenceText(path: string, output: string, error: number, limit: numb
 }
 
 /** Runs a file beside its source on seeded sequences; undefined where LiteRT here takes none of its shapes. */
-async function measure({ model }: ChangedModel, plan: FormPlan, settings: FileSettings): Promise<Measured | undefined> {
+async function measure(plan: FormPlan, { changed, settings, reference }: FormContext): Promise<Measured | undefined> {
+  const { model } = changed;
   if (twinOf(model, plan, settings) !== undefined) return undefined;
-  return measuredBy(await verifyWritten(model, plan, settings), model.task);
+  return measuredBy(await verifyWritten(model, plan, settings, await reference(plan.target)), model.task);
 }
 
 /** True for models whose answers are vectors: the place of their largest number says nothing. */

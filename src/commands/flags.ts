@@ -94,6 +94,10 @@ export const writingFlags: readonly Flag[] = [
     says: 'which outputs to write, as a,b (default: all; in TFLite an embedding or a score alone)',
     parse: nameList,
   },
+  {
+    flags: '--drop-token-types',
+    says: 'take no token_type_ids: every token is of the first text (exact for single texts)',
+  },
   { flags: '--opset <n>', says: 'ONNX: operator set, 13 to 23 (default: 17)', parse: positiveInteger },
   { flags: '--external-data', says: 'ONNX: weights in a file beside the model (default: above 2 GB)' },
   {

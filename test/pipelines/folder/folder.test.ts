@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Tokenizer } from '@huggingface/tokenizers';
 import { describe, expect, test } from 'vitest';
 import type { MbertError } from '../../../src/errors.ts';
-import { tensorOf } from '../../../src/ir/tensor.ts';
+import { readF32, type Tensor, tensorOf } from '../../../src/ir/tensor.ts';
 import { convert } from '../../../src/pipelines/convert/convert.ts';
 import type { FolderOptions } from '../../../src/pipelines/folder/types.ts';
 import { writeFolder } from '../../../src/pipelines/folder/write-folder.ts';
@@ -241,6 +241,35 @@ test('a folder for MediaPipe shows probabilities, and says nothing of logits', a
     [{ name: 'probability', type: 'f32[1, 3]' }],
   ]);
   expect(warnings.filter((warning) => warning.includes('logits'))).toEqual([]);
+});
+
+test('a model of two inputs gets a third for MediaPipe, which nothing reads', async () => {
+  const source = join(folder, 'two-inputs');
+  cpSync(fixture('distilbert-seqcls'), source, { recursive: true });
+  for (const file of ['vocab.txt', 'tokenizer_config.json']) cpSync(join(ENCODER, file), join(source, file));
+  const output = join(folder, 'three-inputs');
+  const options = { source, output, sequenceLength: 8, forms: ['f32', 'int8'], calibrate: TEXTS, samples: 24 };
+  const { results } = await writeFolder({ ...options, layout: 'mediapipe' });
+  for (const { inputs, files, failures } of results) {
+    expect(inputs.map(({ name }) => name)).toEqual(['input_ids', 'attention_mask', 'token_type_ids']);
+    expect(failures).toEqual([]);
+    const session = await runtimeFor(files[0]?.path as string).load(files[0]?.path as string);
+    const ids = tensorOf('i32', [1, 8], Int32Array.of(2, 5, 9, 3, 0, 0, 0, 0));
+    const mask = tensorOf('i32', [1, 8], Int32Array.of(1, 1, 1, 1, 0, 0, 0, 0));
+    const answers = [];
+    for (const type of [0, 1]) {
+      const types = tensorOf('i32', [1, 8], new Int32Array(8).fill(type));
+      const feeds = new Map([
+        ['input_ids', ids],
+        ['attention_mask', mask],
+        ['token_type_ids', types],
+      ]);
+      answers.push(readF32((await session.run(feeds)).get('probability') as Tensor));
+    }
+    await session.close();
+    expect(answers[0]?.reduce((sum, share) => sum + share, 0)).toBeCloseTo(1, 1);
+    expect(answers[1]).toEqual(answers[0]);
+  }
 });
 
 test('without a layout, both formats are written and named after their forms', async () => {

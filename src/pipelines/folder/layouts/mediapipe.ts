@@ -18,7 +18,7 @@ export const mediapipe: Layout = {
   settle(request) {
     refuse(request);
     const { model, writing } = request;
-    return { ...writing, softmax: writing.softmax || showsLogits(model, writing) };
+    return { ...writing, softmax: writing.softmax || showsLogits(model, writing), unusedTokenTypes: true };
   },
   sideFiles: () => [],
 };

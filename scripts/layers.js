@@ -18,6 +18,7 @@ const LAYERS = [
   ['pipelines/write/'],
   ['pipelines/fit/'],
   ['bench', 'convert', 'diff', 'inspect', 'explain', 'quantize', 'verify'].map((command) => `pipelines/${command}/`),
+  ['pipelines/folder/'],
   ['reports/'],
   ['commands/', 'index.ts'],
 ];

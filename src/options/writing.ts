@@ -12,6 +12,8 @@ export interface WritingOptions {
   readonly softmax?: boolean | undefined;
   /** Names of the outputs to write, in this order. Default: all; in TFLite an embedding or a score alone. */
   readonly outputs?: readonly string[] | undefined;
+  /** Writes a model of two inputs, which takes every token for one of the first text. Default false. */
+  readonly dropTokenTypes?: boolean | undefined;
   /** Operator set, ONNX only. Default 17, or what the model's types need. */
   readonly opset?: number | undefined;
   /** Stores weights in a file beside the model, ONNX only. Default: only above 2 GiB. */
@@ -29,6 +31,9 @@ export interface Writing {
   readonly dtype: 'f32' | 'f16';
   readonly softmax: boolean;
   readonly outputs: readonly string[] | undefined;
+  readonly dropTokenTypes: boolean;
+  /** True where a file takes token types that nothing reads: MediaPipe opens files of one input or three. */
+  readonly unusedTokenTypes: boolean;
   readonly opset: number | undefined;
   readonly externalData: boolean | undefined;
   readonly minRuntime: string | undefined;
@@ -42,11 +47,23 @@ export interface Writing {
  */
 export function writingOf(options: WritingOptions, output: string, format: Target | undefined): Writing {
   refuseMisplaced(options, output, format);
-  const { dtype = 'f32', softmax = false, outputs, opset, externalData, minRuntime, labels, vocab } = options;
+  const {
+    dtype = 'f32',
+    softmax = false,
+    outputs,
+    dropTokenTypes = false,
+    opset,
+    externalData,
+    minRuntime,
+    labels,
+    vocab,
+  } = options;
   return {
     dtype,
     softmax,
     outputs,
+    dropTokenTypes,
+    unusedTokenTypes: false,
     opset,
     externalData,
     minRuntime,

@@ -5,7 +5,7 @@ import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'nod
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { openBrowser } from './page.js';
-import { addTokenizer, at, HERE, mbert, ROOT, sourceOf } from './workspace.js';
+import { at, HERE, mbert, ROOT, sourceOf } from './workspace.js';
 
 const project = at('project');
 let browser;
@@ -14,8 +14,9 @@ before(async () => {
   symlinkSync(join(HERE, 'node_modules'), join(project, 'node_modules'));
   symlinkSync(sourceOf('all-MiniLM-L6-v2'), join(project, 'all-MiniLM-L6-v2'));
   const classifier = join(project, 'my-classifier');
-  cpSync(sourceOf('mobilebert-demo'), classifier, { recursive: true });
-  addTokenizer(classifier);
+  // As Trainer saves it: with tokenizer.json, which the fixture lacks.
+  mbert(['convert', sourceOf('mobilebert-demo'), '-o', classifier, '--layout', 'transformers.js']);
+  cpSync(join(sourceOf('mobilebert-demo'), 'model.safetensors'), join(classifier, 'model.safetensors'));
   // transformers.js brings an ONNX Runtime Web of its own; where another one is installed beside it, it lies inside.
   const own = join(HERE, 'node_modules/@huggingface/transformers');
   browser = await openBrowser([project, own]);

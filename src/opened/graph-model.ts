@@ -32,6 +32,7 @@ export async function fromGraph(source: GraphSource, options: OpenOptions): Prom
   const task = taskOf(graph);
   const maxPositions = positionsOf(graph);
   return {
+    path,
     build(target, shapes = {}) {
       refuseInt16(source);
       return copyGraph(graph, {

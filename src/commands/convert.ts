@@ -46,6 +46,11 @@ export const command: CommandSpec<ConvertFlags> = {
 };
 
 async function runConvert({ io, progress, args: [source = ''], options }: Call<ConvertFlags>): Promise<number> {
+  if (options.trimVocabulary !== undefined) {
+    throw new MbertError('USAGE', '--trim-vocabulary: one file cannot carry the tokenizer, which changes as well', {
+      hint: 'write a folder with --layout or --forms',
+    });
+  }
   const changed: ConvertOptions['changed'] = (report) => {
     progress.clear();
     if (!options.json) io.out(`${fitText(report)}\n\n`);

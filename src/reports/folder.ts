@@ -4,7 +4,7 @@ import { indented, size, table } from './text.ts';
 
 /** Says what is in a written folder: a row for each form, the files beside them, the manifest. */
 export function folderText(result: FolderResult): string {
-  const { architecture, task, layout, results, sideFiles, manifest } = result;
+  const { architecture, task, layout, results, sideFiles, manifest, vocabulary } = result;
   const heading = `${[architecture, ...(task ? [task] : [])].join(', ')}${layout ? `, for ${layout}` : ''}`;
   const headings = ['form', 'file', 'size', 'SQNR', 'equal answers', 'cosine', 'measured on'];
   const rows = results.map(rowOf);
@@ -13,6 +13,7 @@ export function folderText(result: FolderResult): string {
     '',
     table([headings, ...rows]),
     '',
+    ...(vocabulary ? [`tokens   ${vocabulary.before} -> ${vocabulary.tokens}`] : []),
     ...opening(results),
     ...sideFiles.map(({ path, from }) => `beside   ${path}${from === undefined ? ' (made)' : ''}`),
     `manifest ${manifest}`,

@@ -1,5 +1,6 @@
 import { dirname, join, resolve } from 'node:path';
 import { MbertError } from '../../errors.ts';
+import type { TokenizerFiles } from '../../formats/tokenizer-files.ts';
 import { writeWhole } from '../../io/files.ts';
 import { openModel } from '../../opened/open-model.ts';
 import type { OpenedModel } from '../../opened/opened-model.ts';
@@ -21,6 +22,7 @@ import { vocabularyWarnings } from '../write/vocabulary.ts';
 import type { Layout } from './layout.ts';
 import { layoutNamed } from './layouts/index.ts';
 import { manifestPath, manifestText } from './manifest.ts';
+import { type TrimmedVocabulary, trimVocabulary, withVocabulary } from './trim-vocabulary.ts';
 import type { FolderOptions, FolderResult, WrittenForm } from './types.ts';
 import { type FormPlan, writeForm } from './write-form.ts';
 
@@ -44,14 +46,18 @@ export async function writeFolder(options: FolderOptions): Promise<FolderResult>
     refuseQuantized(opened, options.source);
     const { sequenceLength, batch, choices } = options;
     const shape = { sequenceLength, batch, choices };
-    const writing = layout.settle({ model: opened, shape, writing: given });
-    const request = { model: opened, shape, writing };
-    const sideFiles = layout.sideFiles(request);
-    const warnings = vocabularyWarnings(opened, writing.tokenizer, layout.formats);
     const { formats: targets } = layout;
-    const evidence = options;
-    const changed = await changeFunction(opened, { passes, targets, evidence, tokenizer: writing.tokenizer, run });
-    if (changed.fit) options.changed?.(changed.fit);
+    const { tokenizer } = given;
+    const settled = layout.settle({ model: opened, shape, writing: given });
+    const warnings = vocabularyWarnings(opened, tokenizer, targets);
+    const trimmed = trimmedBy(options, opened, tokenizer);
+    const writing = trimmed ? { ...settled, tokenizer: trimmed.files } : settled;
+    const request = { model: trimmed ? withVocabulary(opened, trimmed) : opened, shape, writing };
+    const sideFiles = layout.sideFiles(request);
+    // What is fitted is fitted to texts as the whole vocabulary cuts them.
+    const whole = await changeFunction(opened, { passes, targets, evidence: options, tokenizer, run });
+    if (whole.fit) options.changed?.(whole.fit);
+    const changed = trimmed ? { ...whole, model: withVocabulary(whole.model, trimmed) } : whole;
     const plans = targets.flatMap((target) =>
       forms.map((form): FormPlan => {
         const { stem, openedBy } = layout.fileOf(form, forms, request);
@@ -70,11 +76,19 @@ export async function writeFolder(options: FolderOptions): Promise<FolderResult>
     );
     refuseOwnSource(opened, plans);
     const manifest = manifestPath(options.output);
+    const vocabulary = trimmed && { tokens: trimmed.kept.length, before: trimmed.before };
     const outputs = [...plans, ...copies.map(({ path }) => ({ path: join(options.output, path) })), { path: manifest }];
     const results = await allOrNothing(outputs, async () => {
       const written = await writeForms(changed, plans, { shape, passes, writing, run }, layout);
       for (const file of copies) await writeWhole(join(options.output, file.path), file.bytes);
-      const parts = { folder: options.output, layout: layout.name, model: opened, forms: written, sideFiles };
+      const parts = {
+        folder: options.output,
+        layout: layout.name,
+        model: opened,
+        vocabulary,
+        forms: written,
+        sideFiles,
+      };
       await writeWhole(manifest, new TextEncoder().encode(manifestText(parts)));
       return written;
     });
@@ -86,6 +100,7 @@ export async function writeFolder(options: FolderOptions): Promise<FolderResult>
       layout: layout.name,
       folder: options.output,
       manifest,
+      ...(vocabulary && { vocabulary }),
       sideFiles: sideFiles.map(({ path, from }) => ({ path, from })),
     };
   } finally {
@@ -109,6 +124,22 @@ function refuseContradictions(options: FolderOptions, forms: readonly FormName[]
   if (dumpPasses !== undefined && forms.length * formats.length > 1) {
     throw new MbertError('USAGE', '--dump-passes: is for one form', { hint: 'name one with --forms' });
   }
+}
+
+/** The vocabulary as the user wants it. Throws USAGE where the folder is the source's, whose tokenizer would be replaced. */
+function trimmedBy(
+  { trimVocabulary: what, output }: FolderOptions,
+  model: OpenedModel,
+  given: TokenizerFiles | undefined,
+): TrimmedVocabulary | undefined {
+  if (what === undefined) return undefined;
+  const own = dirname(model.path);
+  if (isSame(output, own) || isSame(output, dirname(own))) {
+    throw new MbertError('USAGE', `--trim-vocabulary: ${output}: the tokenizer of the source would be replaced`, {
+      hint: 'name another folder with --output',
+    });
+  }
+  return trimVocabulary(model, given, what);
 }
 
 /** Throws UNSUPPORTED for a source with integers in it: its forms would not be what they are called. */

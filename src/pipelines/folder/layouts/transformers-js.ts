@@ -2,7 +2,7 @@ import { MbertError } from '../../../errors.ts';
 import type { FormName } from '../../../options/forms.ts';
 import type { Layout } from '../layout.ts';
 import { readableOutputs, refuseInputs } from '../readable.ts';
-import { configFile, optionalFiles, tokenizerFile, tokenizerSettings } from '../side-files.ts';
+import { configFile, olderFiles, tokenizerFile, tokenizerSettings } from '../side-files.ts';
 
 /** Names that transformers.js 4.3 gives to forms (`dtype`), and the ending of the file that each loads. */
 const DTYPES: { readonly [F in FormName]: readonly [dtype: string, suffix: string] } = {
@@ -15,9 +15,6 @@ const DTYPES: { readonly [F in FormName]: readonly [dtype: string, suffix: strin
 
 /** Outputs of which its pipelines read one; for features the first of them that is there. */
 const READ = ['last_hidden_state', 'logits', 'token_embeddings', 'start_logits'];
-
-/** Other files that tokenizers of transformers have, for whoever opens the folder besides. */
-const OTHERS = ['special_tokens_map.json', 'added_tokens.json', 'vocab.txt'];
 
 /**
  * The folder that transformers.js opens by its path or its name on a hub. On a processor it loads q8 unless it is told
@@ -46,6 +43,6 @@ export const transformersJs: Layout = {
     configFile(model, 'transformers.js'),
     tokenizerFile(model, writing.tokenizer, 'transformers.js'),
     tokenizerSettings(model, writing.tokenizer),
-    ...(writing.tokenizer === undefined ? optionalFiles(model, OTHERS) : []),
+    ...olderFiles(model, writing.tokenizer),
   ],
 };

@@ -1,0 +1,92 @@
+import { MbertError } from '../errors.ts';
+import type { Call, Constant, Graph, Input, Node } from '../ir/graph.ts';
+import { tokenInput } from '../ir/names.ts';
+import { byteLength, type Tensor } from '../ir/tensor.ts';
+import type { Task } from '../models/index.ts';
+import type { OpenedModel } from './opened-model.ts';
+
+/** Tasks whose answers are scores of words: their heads have a number for each token. */
+const WORD_TASKS: readonly (Task | undefined)[] = ['masked-lm', 'pretraining'];
+
+/**
+ * The model with fewer tokens: its tables of words have the rows `kept`, and new id i stands for the old id kept[i]. The
+ * reference stays the whole model, so that what is written is compared with that. Throws UNSUPPORTED for a model that does
+ * more with ids than look up rows.
+ */
+export function trimmedModel(model: OpenedModel, kept: readonly number[]): OpenedModel {
+  const { path, task } = model;
+  if (WORD_TASKS.includes(task)) throw refusal(path, `a model for ${task} gives a score for every token`);
+  const pad = kept.indexOf(model.pad);
+  const build: OpenedModel['build'] = (target, shapes) => {
+    const graph = model.build(target, shapes);
+    for (const input of graph.inputs)
+      if (tokenInput(input.name) === 'input_ids') trimTables(graph, input, { path, kept });
+    return graph;
+  };
+  build('onnx');
+  if (pad !== model.pad && countsPadding(model.build('onnx')))
+    throw refusal(path, 'it finds padding by its id, which would change');
+  return { ...model, build, kept, pad: Math.max(pad, 0), runnable: undefined };
+}
+
+function refusal(path: string, problem: string): MbertError {
+  return new MbertError('UNSUPPORTED', `--trim-vocabulary: ${path}: ${problem}`, {
+    hint: 'write it with its whole vocabulary',
+  });
+}
+
+interface Trim {
+  readonly path: string;
+  readonly kept: readonly number[];
+}
+
+/** Picks the kept rows of the tables that are looked up by token ids, which may have been reshaped or cast. */
+function trimTables(graph: Graph, ids: Node, trim: Trim): void {
+  for (const user of [...ids.users]) {
+    if (user.op === 'reshape' || user.op === 'cast') trimTables(graph, user, trim);
+    else if (isTableOf(user, ids)) trimTable(graph, user, trim);
+    else if (user.op !== 'compare') throw refusal(trim.path, `${user.name} computes with token ids`);
+  }
+}
+
+function isTableOf(node: Node, ids: Node): node is Call<'gather'> {
+  const [table, indices] = node.inputs;
+  return node.op === 'gather' && node.attrs.axis === 0 && table?.op === 'constant' && indices === ids;
+}
+
+function trimTable(graph: Graph, node: Call<'gather'>, { path, kept }: Trim): void {
+  const [table, ids] = node.inputs as readonly [Constant, Node];
+  const [rows = 0] = table.tensor.shape;
+  const last = kept.at(-1) ?? 0;
+  if (last >= rows) throw refusal(path, `token ${last} has no row in ${table.name}, which has ${rows}`);
+  if (table.type.quant !== undefined) throw refusal(path, `${table.name} is quantized`);
+  graph.replace(node, () =>
+    graph.add('gather', [graph.constant(pickRows(table.tensor, kept), table.name), ids], node.attrs, node.name),
+  );
+}
+
+/** Rows of a table in the order of `rows`, as they are stored. */
+function pickRows(table: Tensor, rows: readonly number[]): Tensor {
+  const { dtype, shape } = table;
+  const picked = [rows.length, ...shape.slice(1)];
+  const width = byteLength(dtype, shape.slice(1));
+  return {
+    dtype,
+    shape: picked,
+    fresh: true,
+    bytes() {
+      const [source, bytes] = [table.bytes(), new Uint8Array(byteLength(dtype, picked))];
+      for (const [i, row] of rows.entries()) bytes.set(source.subarray(row * width, (row + 1) * width), i * width);
+      return bytes;
+    },
+  };
+}
+
+/** True for a model that compares ids with that of padding. */
+function countsPadding({ inputs }: Graph): boolean {
+  const isCompared = (node: Node): boolean =>
+    [...node.users].some(
+      (user) => user.op === 'compare' || ((user.op === 'reshape' || user.op === 'cast') && isCompared(user)),
+    );
+  return inputs.some((input: Input) => tokenInput(input.name) === 'input_ids' && isCompared(input));
+}

@@ -1,7 +1,8 @@
 import { MbertError } from '../errors.ts';
-import type { Call, Constant, Graph, Input, Node } from '../ir/graph.ts';
+import type { Call, Constant, Graph, Node } from '../ir/graph.ts';
+import { scalarOf } from '../ir/match.ts';
 import { tokenInput } from '../ir/names.ts';
-import { byteLength, type Tensor } from '../ir/tensor.ts';
+import { byteLength, integerTensor, type Tensor } from '../ir/tensor.ts';
 import type { Task } from '../models/index.ts';
 import type { OpenedModel } from './opened-model.ts';
 
@@ -16,17 +17,15 @@ const WORD_TASKS: readonly (Task | undefined)[] = ['masked-lm', 'pretraining'];
 export function trimmedModel(model: OpenedModel, kept: readonly number[]): OpenedModel {
   const { path, task } = model;
   if (WORD_TASKS.includes(task)) throw refusal(path, `a model for ${task} gives a score for every token`);
-  const pad = kept.indexOf(model.pad);
   const build: OpenedModel['build'] = (target, shapes) => {
     const graph = model.build(target, shapes);
     for (const input of graph.inputs)
       if (tokenInput(input.name) === 'input_ids') trimTables(graph, input, { path, kept });
     return graph;
   };
+  // Built once to refuse what cannot be written before anything is.
   build('onnx');
-  if (pad !== model.pad && countsPadding(model.build('onnx')))
-    throw refusal(path, 'it finds padding by its id, which would change');
-  return { ...model, build, kept, pad: Math.max(pad, 0), runnable: undefined };
+  return { ...model, build, kept, pad: Math.max(kept.indexOf(model.pad), 0), runnable: undefined };
 }
 
 function refusal(path: string, problem: string): MbertError {
@@ -45,7 +44,8 @@ function trimTables(graph: Graph, ids: Node, trim: Trim): void {
   for (const user of [...ids.users]) {
     if (user.op === 'reshape' || user.op === 'cast') trimTables(graph, user, trim);
     else if (isTableOf(user, ids)) trimTable(graph, user, trim);
-    else if (user.op !== 'compare') throw refusal(trim.path, `${user.name} computes with token ids`);
+    else if (!renumberComparison(graph, user, ids, trim.kept))
+      throw refusal(trim.path, `${user.name} computes with token ids`);
   }
 }
 
@@ -82,11 +82,25 @@ function pickRows(table: Tensor, rows: readonly number[]): Tensor {
   };
 }
 
-/** True for a model that compares ids with that of padding. */
-function countsPadding({ inputs }: Graph): boolean {
-  const isCompared = (node: Node): boolean =>
-    [...node.users].some(
-      (user) => user.op === 'compare' || ((user.op === 'reshape' || user.op === 'cast') && isCompared(user)),
-    );
-  return inputs.some((input: Input) => tokenInput(input.name) === 'input_ids' && isCompared(input));
+/** Gives a comparison with one token's id, as that of padding, the new id; false for any other node. */
+function renumberComparison(graph: Graph, node: Node, ids: Node, kept: readonly number[]): boolean {
+  if (node.op !== 'compare' || node.attrs.test !== 'equal') return false;
+  const other = node.inputs.find((input) => input !== ids);
+  const old = other?.op === 'constant' ? scalarOf(other) : null;
+  const id = old === null ? -1 : kept.indexOf(old);
+  if (other === undefined || id < 0) return false;
+  const { dtype } = other.type;
+  if (dtype !== 'i64' && dtype !== 'i32') return false;
+  const renumbered = graph.constant(
+    integerTensor(dtype, [id], other.type.shape as readonly number[]),
+    `${other.name}.kept`,
+  );
+  return graph.replace(node, () =>
+    graph.add(
+      'compare',
+      node.inputs.map((input) => (input === other ? renumbered : input)),
+      node.attrs,
+      node.name,
+    ),
+  );
 }

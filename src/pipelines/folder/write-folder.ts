@@ -113,7 +113,7 @@ function refuseContradictions(options: FolderOptions, forms: readonly FormName[]
   const { output, calibrate, dumpPasses } = options;
   if (/\.(onnx|tflite)$/i.test(output)) {
     throw new MbertError('USAGE', `--output: ${output}: --layout and --forms write a folder`, {
-      hint: `name one, as ${dirname(output) === '.' ? 'model' : dirname(output)}/`,
+      hint: `name one, as ${output.replace(/\.\w+$/, '')}/`,
     });
   }
   if (forms.includes('int8') && calibrate === undefined) {

@@ -17,8 +17,10 @@ const LAYERS = [
   ['pipelines/evaluate/'],
   ['pipelines/write/'],
   ['pipelines/fit/'],
-  ['bench', 'convert', 'diff', 'inspect', 'explain', 'quantize', 'verify'].map((command) => `pipelines/${command}/`),
-  ['pipelines/folder/'],
+  ['batch', 'bench', 'convert', 'diff', 'inspect', 'explain', 'quantize', 'verify'].map(
+    (command) => `pipelines/${command}/`,
+  ),
+  ['pipelines/folder/', 'pipelines/compare/'],
   ['reports/'],
   ['commands/', 'index.ts'],
 ];

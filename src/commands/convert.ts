@@ -56,7 +56,7 @@ async function runConvert({ io, progress, args: [source = ''], options }: Call<C
     progress.clear();
     if (!options.json) io.out(`${fitText(report)}\n\n`);
   };
-  const result = await convert({ ...options, source, changed, progress: progress.step });
+  const result = await convert({ ...options, source, changed, progress: progress.step, note: progress.note });
   progress.clear();
   warn(io, result.warnings);
   io.out(`${options.json ? JSON.stringify(result, null, 2) : convertText(result)}\n`);
@@ -78,7 +78,7 @@ async function runFolder({ io, progress, args: [source = ''], options }: Call<Co
     progress.clear();
     if (!options.json) io.out(`${fitText(report)}\n\n`);
   };
-  const result = await writeFolder({ ...others, source, changed, progress: progress.step });
+  const result = await writeFolder({ ...others, source, changed, progress: progress.step, note: progress.note });
   progress.clear();
   warn(io, [...result.warnings, ...new Set(result.results.flatMap((form) => form.warnings))]);
   io.out(`${options.json ? JSON.stringify(result, null, 2) : folderText(result)}\n`);

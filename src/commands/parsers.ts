@@ -79,3 +79,13 @@ export function names(text: string): string[] {
     .map((part) => part.trim())
     .filter((part) => part !== '');
 }
+
+/** Parses `i/n`, the i-th of n parts, counted from 1. */
+export function shard(text: string): { readonly index: number; readonly count: number } {
+  const [, first, second] = /^(\d+)\/(\d+)$/.exec(text.trim()) ?? [];
+  const [index, count] = [Number(first), Number(second)];
+  if (!(index >= 1 && index <= count && Number.isSafeInteger(count))) {
+    throw new InvalidArgumentError('it must be a part such as 2/8, from 1/8 to 8/8.');
+  }
+  return { index, count };
+}

@@ -37,7 +37,14 @@ export const command: CommandSpec<Omit<QuantizeOptions, 'source'> & ReportOption
       progress.clear();
       if (options.format === 'text' && !options.json) io.out(`${fitText(report)}\n\n`);
     };
-    const result = await quantize({ ...options, source, outline, changed, progress: progress.step });
+    const result = await quantize({
+      ...options,
+      source,
+      outline,
+      changed,
+      progress: progress.step,
+      note: progress.note,
+    });
     progress.clear();
     warn(io, [...result.warnings, ...new Set(result.results.flatMap((file) => file.warnings))]);
     await printResult(io, options, {

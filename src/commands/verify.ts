@@ -13,6 +13,7 @@ export const command: CommandSpec<Omit<VerifyOptions, 'model'> & ReportOptions> 
     ...flags.reportFlags(),
     { flags: '--against <source>', says: 'the reference: the checkpoint or file that the model was made from' },
     saying(flags.data, 'texts or tokens, with labels or without (default: seeded token sequences)'),
+    ...flags.columnFlags,
     saying(flags.samples, 'how many of them (default: all; 64 seeded ones)'),
     saying(flags.seed, 'shuffle the texts first, or which sequences to make (default: 1)'),
     saying(flags.vocab, "vocab.txt or tokenizer.json in place of the models' own"),
@@ -40,7 +41,7 @@ export const command: CommandSpec<Omit<VerifyOptions, 'model'> & ReportOptions> 
   exitOne: '--max-drop or --lint says no',
   async run({ io, progress, args: [model = ''], options }) {
     refuseReport(options);
-    const result = await verify({ ...options, model, progress: progress.step });
+    const result = await verify({ ...options, model, progress: progress.step, note: progress.note });
     progress.clear();
     warn(io, result.warnings);
     await printResult(io, options, {

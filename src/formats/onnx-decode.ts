@@ -17,7 +17,7 @@ export interface OnnxFile {
   readonly functions: ReadonlyMap<string, OnnxFunction>;
 }
 
-interface OnnxFileGraph {
+export interface OnnxFileGraph {
   readonly name: string;
   readonly nodes: readonly OnnxFileNode[];
   readonly initializers: ReadonlyMap<string, Tensor>;
@@ -47,9 +47,10 @@ export type OnnxFileAttribute =
   | { readonly kind: 'floats'; readonly value: readonly number[] }
   | { readonly kind: 'texts'; readonly value: readonly string[] }
   | { readonly kind: 'tensor'; readonly value: Tensor }
+  | { readonly kind: 'graph'; readonly value: OnnxFileGraph }
   /** Name of the calling node's attribute that is meant; in functions only. */
   | { readonly kind: 'reference'; readonly value: string }
-  /** Graphs, types and sparse tensors are not read. */
+  /** Lists of graphs, types and sparse tensors are not read. */
   | { readonly kind: 'other'; readonly value: string };
 
 export interface OnnxValueInfo {
@@ -154,6 +155,11 @@ const ATTRIBUTES: readonly { readonly type: number; readonly field: number; read
       kind: 'tensor',
       value: readOnnxTensor(attribute.message(5, 'tensor'), external),
     }),
+  },
+  {
+    type: 5,
+    field: 6,
+    read: (attribute, external) => ({ kind: 'graph', value: readGraph(attribute.message(6, 'graph'), external) }),
   },
   { type: 6, field: 7, read: (attribute) => ({ kind: 'floats', value: Array.from(attribute.floats(7)) }) },
   { type: 7, field: 8, read: (attribute) => ({ kind: 'ints', value: attribute.ints(8) }) },

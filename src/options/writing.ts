@@ -6,6 +6,8 @@ import type { Target } from '../passes/index.ts';
 
 /** Options for writing a file, and for what it carries besides the graph. */
 export interface WritingOptions {
+  /** Replaces files that are there already, whoever wrote them. Default: only those that mbert wrote. */
+  readonly force?: boolean | undefined;
   /** Float type of the stored weights. Default `f32`. */
   readonly dtype?: 'f32' | 'f16' | undefined;
   /** Outputs probabilities in place of logits, TFLite classification only. */

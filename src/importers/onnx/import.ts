@@ -16,7 +16,7 @@ import { GraphImport, NotExpressible, SameSymbol } from './context.ts';
 import type { Operation, OperatorReader } from './operation.ts';
 import { readers } from './readers.ts';
 import { sorted } from './sorted.ts';
-import { nodeValue, type Value } from './values.ts';
+import { asIndex, nodeValue, uniformOf, type Value } from './values.ts';
 
 /** Oldest and newest operator set of ONNX's own domain whose operators mean what the readers take them to mean. */
 const MIN_OPSET = 11;
@@ -75,6 +75,8 @@ interface Scope {
   /** Prefix of the names of a call's values. */
   readonly prefix: string;
   readonly depth: number;
+  /** Scope around a branch, whose values it reads too. */
+  readonly outer?: Scope;
 }
 
 class Importing {
@@ -144,9 +146,12 @@ class Importing {
   }
 
   #valueOf(name: string, node: OnnxFileNode, scope: Scope): Value {
-    const value = scope.values.get(name);
-    if (value !== undefined) return value;
-    const maker = scope.nodes.find(({ outputs }) => outputs.includes(name));
+    let maker: OnnxFileNode | undefined;
+    for (let around: Scope | undefined = scope; around && !maker; around = around.outer) {
+      const value = around.values.get(name);
+      if (value !== undefined) return value;
+      maker = around.nodes.find(({ outputs }) => outputs.includes(name));
+    }
     if (maker === undefined) return this.#fail(node.name, `its input ${name} is not produced by anything`);
     const problem = `reads ${name}, output ${maker.outputs.indexOf(name)} of ${maker.op}, which mbert does not compute`;
     return this.#fail(node.name, problem, 'UNSUPPORTED');
@@ -154,6 +159,7 @@ class Importing {
 
   #read(node: OnnxFileNode, inputs: readonly (Value | undefined)[], scope: Scope): readonly (Value | undefined)[] {
     const { domain, op } = node;
+    if (domain === '' && op === 'If') return this.#branch(node, inputs, scope);
     const rows = Object.hasOwn(readers, domain) ? readers[domain] : undefined;
     const reader = rows && Object.hasOwn(rows, op) ? rows[op] : undefined;
     if (reader === undefined) return this.#foreign(node, inputs, scope, undefined);
@@ -165,6 +171,23 @@ class Importing {
       name: `${scope.prefix}${node.outputs[0] || node.name}`,
     };
     return this.#attempt(reader, operation, scope);
+  }
+
+  /** Reads the branch of a choice that the shapes decide; one that the run makes comes as foreign. */
+  #branch(node: OnnxFileNode, inputs: readonly (Value | undefined)[], scope: Scope): readonly (Value | undefined)[] {
+    const condition = inputs[0] && asIndex(inputs[0]);
+    const answer = condition ? uniformOf(condition) : null;
+    if (answer === null) return this.#foreign(node, inputs, scope, 'a choice that the run makes');
+    if (scope.depth === MAX_CALLS) this.#fail(node.name, `branches deeper than ${MAX_CALLS} levels`);
+    const name = answer === 0 ? 'else_branch' : 'then_branch';
+    const branch = node.attributes.get(name);
+    if (branch?.kind !== 'graph') return this.#fail(node.name, `has no graph as its ${name}`);
+    const { nodes, initializers, outputs } = branch.value;
+    const values = new Map<string, Value>();
+    for (const [key, tensor] of initializers) values.set(key, { kind: 'tensor', tensor, name: key });
+    const inside: Scope = { ...scope, values, nodes, depth: scope.depth + 1, outer: scope };
+    this.#readNodes(inside);
+    return outputs.map((output) => this.#valueOf(output.name, node, inside));
   }
 
   #attempt(reader: OperatorReader, operation: Operation, scope: Scope): readonly (Value | undefined)[] {
@@ -255,6 +278,8 @@ function attrOf(attribute: OnnxFileAttribute): Attr {
   switch (attribute.kind) {
     case 'texts':
       return attribute.value.join(' ');
+    case 'graph':
+      return `${attribute.value.nodes.length} nodes`;
     case 'tensor':
       return `${attribute.value.dtype}${shapeText(attribute.value.shape)}`;
     default:

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { basename, join, relative, sep } from 'node:path';
+import { basename, join, relative, resolve, sep } from 'node:path';
 import { withFile } from '../../io/files.ts';
 import type { OpenedModel } from '../../opened/opened-model.ts';
 import type { LayoutName } from '../../options/forms.ts';
@@ -41,10 +41,16 @@ export function manifestText({ folder, layout, model, vocabulary, forms, sideFil
       path,
       bytes: bytes.byteLength,
       sha256: createHash('sha256').update(bytes).digest('hex'),
-      origin: from === undefined ? 'made' : 'copied',
+      origin: originOf(from, join(folder, path)),
     })),
   };
   return `${JSON.stringify(manifest, null, 2)}\n`;
+}
+
+/** Whether a file was made, copied, or is the source's own in the same folder. */
+function originOf(from: string | undefined, path: string): 'made' | 'copied' | 'source' {
+  if (from === undefined) return 'made';
+  return resolve(from) === resolve(path) ? 'source' : 'copied';
 }
 
 function formEntry(folder: string, form: WrittenForm) {

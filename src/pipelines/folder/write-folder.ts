@@ -18,10 +18,12 @@ import { dropLeft, requestOf } from '../quantize/quantize.ts';
 import { SharedWork } from '../quantize/shared-work.ts';
 import { allOrNothing } from '../write/all-or-nothing.ts';
 import { logitsWarnings } from '../write/outputs.ts';
+import { refuseSource, replacedFiles } from '../write/replaced-files.ts';
 import { vocabularyWarnings } from '../write/vocabulary.ts';
 import type { Layout } from './layout.ts';
 import { layoutNamed } from './layouts/index.ts';
 import { manifestPath, manifestText } from './manifest.ts';
+import { planSideFiles } from './replaced-side-files.ts';
 import { type TrimmedVocabulary, trimVocabulary, withVocabulary } from './trim-vocabulary.ts';
 import type { FolderOptions, FolderResult, WrittenForm } from './types.ts';
 import { type FormPlan, writeForm } from './write-form.ts';
@@ -54,33 +56,33 @@ export async function writeFolder(options: FolderOptions): Promise<FolderResult>
     const writing = trimmed ? { ...settled, tokenizer: trimmed.files } : settled;
     const request = { model: trimmed ? withVocabulary(opened, trimmed) : opened, shape, writing };
     const sideFiles = layout.sideFiles(request);
+    const files = targets.flatMap((target) =>
+      forms.map((form) => {
+        const { stem, openedBy } = layout.fileOf(form, forms, request);
+        return { form, target, path: join(options.output, `${stem}.${target}`), openedBy };
+      }),
+    );
+    refuseSource(files);
+    const replaced = replacedFiles(files, options.force ?? false);
+    const beside = planSideFiles(options.output, sideFiles, options.force ?? false);
+    for (const note of [...replaced, ...beside.notes]) run.note(note);
     // What is fitted is fitted to texts as the whole vocabulary cuts them.
     const whole = await changeFunction(opened, { passes, targets, evidence: options, tokenizer, run });
     if (whole.fit) options.changed?.(whole.fit);
     const changed = trimmed ? { ...whole, model: withVocabulary(whole.model, trimmed) } : whole;
-    const plans = targets.flatMap((target) =>
-      forms.map((form): FormPlan => {
-        const { stem, openedBy } = layout.fileOf(form, forms, request);
-        const path = join(options.output, `${stem}.${target}`);
-        return {
-          form,
-          target,
-          path,
-          openedBy,
-          request: quantizationOf(form, target, { options, layout, changed, writing }),
-        };
-      }),
+    const plans = files.map(
+      (file): FormPlan => ({ ...file, request: quantizationOf(file, { options, layout, changed, writing }) }),
     );
-    const copies = sideFiles.filter(
-      ({ path, from }) => from === undefined || !isSame(from, join(options.output, path)),
-    );
-    refuseOwnSource(opened, plans);
     const manifest = manifestPath(options.output);
     const vocabulary = trimmed && { tokens: trimmed.kept.length, before: trimmed.before };
-    const outputs = [...plans, ...copies.map(({ path }) => ({ path: join(options.output, path) })), { path: manifest }];
+    const outputs = [
+      ...plans,
+      ...beside.written.map(({ path }) => ({ path: join(options.output, path) })),
+      { path: manifest },
+    ];
     const results = await allOrNothing(outputs, async () => {
       const written = await writeForms(changed, plans, { shape, passes, writing, run }, layout);
-      for (const file of copies) await writeWhole(join(options.output, file.path), file.bytes);
+      for (const file of beside.written) await writeWhole(join(options.output, file.path), file.bytes);
       const parts = {
         folder: options.output,
         layout: layout.name,
@@ -150,34 +152,21 @@ function refuseQuantized({ integerBytes }: OpenedModel, source: string): void {
   });
 }
 
-/** Throws USAGE where a form would replace the file that it is read from. */
-function refuseOwnSource({ path }: OpenedModel, plans: readonly FormPlan[]): void {
-  const own = plans.find((plan) => isSame(plan.path, path));
-  if (own === undefined) return;
-  throw new MbertError('USAGE', `${own.path}: is the source, and would be replaced while it is read`, {
-    hint: 'name another folder with --output',
-  });
-}
-
 function isSame(a: string, b: string): boolean {
   return resolve(a) === resolve(b);
 }
 
+interface QuantizationParts {
+  readonly options: FolderOptions;
+  readonly layout: Layout;
+  readonly changed: ChangedModel;
+  readonly writing: FileSettings['writing'];
+}
+
 /** Settings of a form's quantization; undefined for f32. */
 function quantizationOf(
-  form: FormName,
-  target: Target,
-  {
-    options,
-    layout,
-    changed,
-    writing,
-  }: {
-    readonly options: FolderOptions;
-    readonly layout: Layout;
-    readonly changed: ChangedModel;
-    readonly writing: FileSettings['writing'];
-  },
+  { form, target }: Pick<FormPlan, 'form' | 'target'>,
+  { options, layout, changed, writing }: QuantizationParts,
 ): FormPlan['request'] {
   if (form === 'f32') return undefined;
   // 4-bit files may be made for another runtime than the others: the layout says which.

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { cpSync, mkdirSync, readFileSync } from 'node:fs';
+import { cpSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Tokenizer } from '@huggingface/tokenizers';
 import { describe, expect, test } from 'vitest';
@@ -172,7 +172,12 @@ test('a folder can be written into the source, whose own files stay', async () =
   const source = join(folder, 'in-place');
   cpSync(ENCODER, source, { recursive: true });
   const before = ['config.json', 'vocab.txt', 'model.safetensors'].map((name) => digest(join(source, name)));
-  await writeFolder({ source, output: source, layout: 'transformers.js' });
+  const options = { source, output: source, layout: 'transformers.js' } as const;
+  // It would complete the tokenizer_config.json, which is not its own.
+  await expect(writeFolder(options)).rejects.toMatchObject({
+    message: `${join(source, 'tokenizer_config.json')}: exists already, and mbert did not write it`,
+  });
+  await writeFolder({ ...options, force: true });
   expect(['config.json', 'vocab.txt', 'model.safetensors'].map((name) => digest(join(source, name)))).toEqual(before);
   expect(filesIn(source)).toContain('onnx/model.onnx');
 });
@@ -347,12 +352,38 @@ describe('what cannot be opened is refused', () => {
     expect(() => filesIn(output)).toThrow('ENOENT');
   });
 
+  test('files beside the models that mbert did not write stay, unless that is asked for', async () => {
+    const output = folderWith(join(folder, 'taken'), { 'config.json': '{"somebody": "else"}' });
+    const options = { source: ENCODER, output, layout: 'transformers.js' } as const;
+    await expect(writeFolder(options)).rejects.toMatchObject({
+      code: 'USAGE',
+      message: `${join(output, 'config.json')}: exists already, and mbert did not write it`,
+    });
+    expect(filesIn(output)).toEqual(['config.json']);
+    const notes: string[] = [];
+    const note = (text: string) => notes.push(text);
+    await writeFolder({ ...options, force: true, note });
+    expect(notes).toEqual([`${join(output, 'config.json')}: is replaced`]);
+    // What it has written itself it replaces, by its manifest.
+    const other = join(folder, 'other');
+    cpSync(ENCODER, other, { recursive: true });
+    folderWith(other, {
+      'config.json': readFileSync(join(ENCODER, 'config.json'), 'utf8').replace('{', '{"name": 1,'),
+    });
+    await writeFolder({ ...options, source: other });
+    expect(digest(join(output, 'config.json'))).toBe(digest(join(other, 'config.json')));
+  });
+
   test('a folder that is half written is as it was before', async () => {
     const output = folderWith(join(folder, 'half'), { 'onnx/model.onnx': 'old', 'config.json': 'old' });
-    // A folder in the place of the second model.
-    mkdirSync(join(output, 'onnx/model_quantized.onnx'));
     const options = { source: ENCODER, output, layout: 'transformers.js', forms: ['f32', 'f16', 'dynamic'] } as const;
-    await expect(writeFolder(options)).rejects.toMatchObject({ code: 'USAGE' });
+    // Ended when two of the three are written.
+    const ended = new AbortController();
+    const progress = (step: string) => {
+      if (step === 'writing model_quantized.onnx') ended.abort(new Error('ended'));
+    };
+    const files = { progress, signal: ended.signal, force: true };
+    await expect(writeFolder({ ...options, ...files })).rejects.toThrow('ended');
     expect(filesIn(output)).toEqual(['config.json', 'onnx/model.onnx']);
     expect(readFileSync(join(output, 'onnx/model.onnx'), 'utf8')).toBe('old');
   });

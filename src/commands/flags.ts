@@ -48,7 +48,7 @@ export const shapeFlags: readonly Flag[] = [
 
 export const passes: Flag = {
   flags: '--passes <list>',
-  says: 'a,b adds passes, -c takes one out, none starts empty; see mbert passes',
+  says: 'a,b adds passes, -c takes one out, none starts empty, prune=0.5 sets a budget; see mbert passes',
 };
 
 /** Flags for which passes run, and what they may do. */

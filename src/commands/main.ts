@@ -1,6 +1,7 @@
 import { Command, CommanderError, Option } from 'commander';
 import { MbertError } from '../errors.ts';
 import { type PassTrail, trailOf } from '../ir/pass-trail.ts';
+import { printable } from '../printable.ts';
 import { VERSION } from '../version.ts';
 import { type CommandSpec, commonFlags, type Flag } from './command.ts';
 import { type Io, painted, processIo } from './io.ts';
@@ -21,6 +22,12 @@ const commands: readonly CommandEntry[] = [
     args: '<source>',
     summary: 'write a checkpoint or model as TFLite or ONNX',
     load: () => import('./convert.ts'),
+  },
+  {
+    name: 'extract',
+    args: '<teacher>',
+    summary: 'cut a smaller BERT out of a larger one, as a Hugging Face folder',
+    load: () => import('./extract.ts'),
   },
   {
     name: 'diff',
@@ -128,9 +135,9 @@ function loudnessOf(isQuiet: boolean, isVerbose: boolean): Loudness {
   return isQuiet ? 'quiet' : isVerbose ? 'verbose' : 'normal';
 }
 
-function printError(io: Io, { message, hint, cause }: MbertError, isVerbose: boolean): void {
-  io.err(`${painted(io, 'red', message)}\n`);
-  if (hint !== undefined) io.err(`${painted(io, 'cyan', 'hint:')} ${hint}\n`);
+function printError(io: Io, { problems, hint, cause }: MbertError, isVerbose: boolean): void {
+  io.err(`${painted(io, 'red', problems.map(printable).join('\n'))}\n`);
+  if (hint !== undefined) io.err(`${painted(io, 'cyan', 'hint:')} ${printable(hint)}\n`);
   if (isVerbose && cause instanceof Error) io.err(`cause: ${cause.stack}\n`);
 }
 

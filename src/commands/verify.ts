@@ -1,4 +1,5 @@
 import { type VerifyOptions, verify } from '../pipelines/verify/verify.ts';
+import { shown } from '../printable.ts';
 import { verifyResultText } from '../reports/verify.ts';
 import { type CommandSpec, saying } from './command.ts';
 import * as flags from './flags.ts';
@@ -45,7 +46,7 @@ export const command: CommandSpec<Omit<VerifyOptions, 'model'> & ReportOptions> 
     progress.clear();
     warn(io, result.warnings);
     await printResult(io, options, {
-      text: () => verifyResultText(result),
+      text: () => verifyResultText(shown(result)),
       json: () => JSON.stringify(result, null, 2),
       html: async () => (await import('../reports/verify-html.ts')).verifyHtml(result),
     });

@@ -1,6 +1,7 @@
 import { MbertError } from '../errors.ts';
 import type { ModelFile } from '../io/files.ts';
 import type { DType, Tensor } from '../ir/tensor.ts';
+import { MAX_NODES } from './graph-limits.ts';
 import { type ExternalFiles, ONNX_DTYPE_OF, readOnnxTensor } from './onnx-tensor.ts';
 import { MAX_PROTOBUF_BYTES, ProtoMessage } from './protobuf.ts';
 
@@ -111,7 +112,7 @@ function readGraph(graph: ProtoMessage, external: ExternalFiles): OnnxFileGraph 
   if (graph.has(15)) graph.fail('sparse initializers are not supported');
   return {
     name: graph.text(2),
-    nodes: readNodes(graph.messages(1, 'node'), external),
+    nodes: readNodes(graph.messages(1, 'node', MAX_NODES), external),
     initializers,
     inputs: graph.messages(11, 'input').map(readValue),
     outputs: graph.messages(12, 'output').map(readValue),
@@ -194,7 +195,7 @@ function readFunctions(messages: readonly ProtoMessage[], external: ExternalFile
       {
         inputs: message.texts(4),
         outputs: message.texts(5),
-        nodes: readNodes(message.messages(7, 'node'), external),
+        nodes: readNodes(message.messages(7, 'node', MAX_NODES), external),
         opsets: readOpsets(message.messages(9, 'opset_import')),
         attributes: readAttributes(message.messages(11, 'attribute'), external),
       },

@@ -170,7 +170,7 @@ export async function quantizeTo(
     }),
   );
   const job: QuantizeJob = {
-    request: { ...request, passes },
+    request: { ...request, passes, writing: { ...request.writing, operators: profile.operators } },
     model,
     fit,
     plan,
@@ -242,12 +242,15 @@ function decideOptionsOf(job: QuantizeJob, scheme: Exclude<Scheme, 'f16'>): Deci
   } = request.quantization;
   const { target: format } = plan;
   const rules = recipe === undefined ? [] : parseRecipe(decodeText(readWhole(recipe), recipe), recipe);
-  const isFitted = scheme === 'w4' && request.evidence.calibrate !== undefined;
+  // Where activations are exact, what 8 bits cost is the rounding of weights.
+  const isExact = scheme === 'w4' || (scheme === 'dynamic' && profile.blocks.w8 !== undefined);
+  const isFitted = isExact && request.evidence.calibrate !== undefined;
   return {
     form: formFor(scheme, format, profile),
     request: {
       scheme,
       granularity: granularityFor(scheme, format, profile, granularity),
+      blocks: profile.blocks,
       rounding: rounding ?? (isFitted ? 'gptq' : 'nearest'),
       range,
       integerOutputs: io === 'int8',
@@ -262,6 +265,7 @@ function decideOptionsOf(job: QuantizeJob, scheme: Exclude<Scheme, 'f16'>): Deci
     isRoundingAsked: rounding === 'gptq' || rules.some(({ settings }) => settings.rounding === 'gptq'),
     fallback: fallbackFor(format, profile),
     scan,
+    maxSize: request.maxSize,
     run,
   };
 }

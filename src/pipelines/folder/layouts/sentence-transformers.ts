@@ -30,7 +30,7 @@ const SUFFIXES: { readonly [F in FormName]: string } = {
 export const sentenceTransformers: Layout = {
   name: 'sentence-transformers',
   formats: ['onnx'],
-  w4Target: 'cpu',
+  w4Target: 'ort',
   isOneFile: false,
   fileOf(form, _, { model }) {
     const name = `model${SUFFIXES[form]}`;

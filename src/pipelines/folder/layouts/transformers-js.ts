@@ -23,7 +23,7 @@ const READ = ['last_hidden_state', 'logits', 'token_embeddings', 'start_logits']
 export const transformersJs: Layout = {
   name: 'transformers.js',
   formats: ['onnx'],
-  w4Target: 'cpu',
+  w4Target: 'ort',
   isOneFile: true,
   fileOf(form, forms) {
     const [dtype, suffix] = DTYPES[form === 'dynamic' && !forms.includes('int8') ? 'int8' : form];

@@ -1,5 +1,6 @@
-import { copyFileSync, existsSync, linkSync, lstatSync, readdirSync, renameSync, rmdirSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, linkSync, readdirSync, renameSync, rmdirSync, rmSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
+import { outputStats } from '../../io/files.ts';
 import { undoAtEnd } from '../../io/undo.ts';
 import { lockOutput } from './lock.ts';
 
@@ -51,7 +52,7 @@ export async function allOrNothing<T>(
 }
 
 function isFile(path: string): boolean {
-  return lstatSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
+  return outputStats(path)?.isFile() ?? false;
 }
 
 /** Keeps what a file holds under a second name, as a link where the file system has them; nothing where it cannot be written. */

@@ -1,6 +1,7 @@
-import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { MbertError } from '../../errors.ts';
+import { makeFolder } from '../../io/files.ts';
 
 /**
  * Takes the right to write a file, and returns how to give it back. A file beside it says so to other runs: two that
@@ -8,7 +9,7 @@ import { MbertError } from '../../errors.ts';
  * it.
  */
 export function lockOutput(path: string): () => void {
-  mkdirSync(dirname(path), { recursive: true });
+  makeFolder(dirname(path));
   const lock = join(dirname(path), `.${basename(path)}.lock`);
   if (!tryLock(lock)) {
     const owner = ownerOf(lock);

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { cpSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Tokenizer } from '@huggingface/tokenizers';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { MbertError } from '../../../src/errors.ts';
 import { readF32, type Tensor, tensorOf } from '../../../src/ir/tensor.ts';
 import { convert } from '../../../src/pipelines/convert/convert.ts';
@@ -48,15 +48,23 @@ const digest = (path: string) => createHash('sha256').update(readFileSync(path))
 
 describe('a folder for transformers.js', () => {
   const output = join(folder, 'web');
-  let results: FolderResult['results'] = [];
-
-  beforeAll(async () => {
+  let started: Promise<FolderResult> | undefined;
+  /** Written by the first test that asks for it. */
+  const written = () => {
     const forms = ['f32', 'int8', 'w4', 'dynamic', 'f16'];
-    const options = { source: ENCODER, output, forms, calibrate: TEXTS, samples: 24 };
-    results = (await writeFolder({ ...options, layout: 'transformers.js' })).results;
-  });
+    started ??= writeFolder({
+      source: ENCODER,
+      output,
+      layout: 'transformers.js',
+      forms,
+      calibrate: TEXTS,
+      samples: 24,
+    });
+    return started;
+  };
 
-  test('has the files that it loads by their names', () => {
+  test('has the files that it loads by their names', async () => {
+    await written();
     expect(filesIn(output)).toEqual([
       'config.json',
       'mbert.json',
@@ -72,7 +80,8 @@ describe('a folder for transformers.js', () => {
     expect(readFileSync(join(output, 'config.json'))).toEqual(readFileSync(join(ENCODER, 'config.json')));
   });
 
-  test('has a tokenizer that its library reads, with the special tokens that it asks for', () => {
+  test('has a tokenizer that its library reads, with the special tokens that it asks for', async () => {
+    await written();
     const read = (name: string) => JSON.parse(readFileSync(join(output, name), 'utf8'));
     const config = read('tokenizer_config.json');
     expect(config).toMatchObject({ pad_token: '[PAD]', cls_token: '[CLS]', sep_token: '[SEP]', unk_token: '[UNK]' });
@@ -84,7 +93,8 @@ describe('a folder for transformers.js', () => {
     expect(ids.map((id: number) => lines[id])).toEqual(tokens);
   });
 
-  test('has a manifest by its schema, with the hash of every file', () => {
+  test('has a manifest by its schema, with the hash of every file', async () => {
+    const { results } = await written();
     const manifest = manifestOf(output);
     const schema = JSON.parse(readFileSync('schemas/mbert.schema.json', 'utf8')) as Schema;
     expect(problemsOf(manifest, schema)).toEqual([]);
@@ -113,6 +123,7 @@ describe('a folder for transformers.js', () => {
   });
 
   test('holds each form as it is when it is written alone', async () => {
+    await written();
     const alone = join(folder, 'alone');
     const options = { source: ENCODER, calibrate: TEXTS, samples: 24 };
     await convert({ source: ENCODER, output: join(alone, 'model.onnx') });
@@ -125,6 +136,7 @@ describe('a folder for transformers.js', () => {
   });
 
   test('takes two texts at once, as its pipelines feed them', async () => {
+    await written();
     const path = join(output, 'onnx/model_quantized.onnx');
     const session = await runtimeFor(path).load(path, { threads: 1 });
     const ids = tensorOf('i64', [2, 3], new BigInt64Array([2n, 5n, 3n, 2n, 7n, 3n]));

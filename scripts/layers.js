@@ -20,7 +20,7 @@ const LAYERS = [
   ['batch', 'bench', 'convert', 'diff', 'inspect', 'explain', 'extract', 'quantize', 'verify'].map(
     (command) => `pipelines/${command}/`,
   ),
-  ['pipelines/compare/', 'pipelines/folder/'],
+  ['pipelines/folder/', 'pipelines/compare/'],
   ['reports/'],
   ['commands/', 'index.ts'],
 ];

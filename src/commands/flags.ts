@@ -127,6 +127,10 @@ export const folderFlags: readonly Flag[] = [
     says: `write the model in several forms in one go, as f32,int8,w4, each proved: ${FORMS.join(', ')} (default: f32)`,
     parse: nameList,
   },
+  {
+    flags: '--trim-vocabulary <texts|scripts>',
+    says: 'with --layout or --forms: keep the tokens of a file of texts, or of scripts as Latin,Greek, and take the others out of model and tokenizer',
+  },
 ];
 
 export const samples: Flag = {

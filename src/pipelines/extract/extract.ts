@@ -217,10 +217,11 @@ async function withRuns<T>(
   }
 }
 
-/** The name of a weight in the file: a model that was saved without its head has no prefix there. */
+/** The name of a weight in the file: an encoder that was saved alone has no prefix there. */
 function storedName(name: string, tensors: ReadonlyMap<string, unknown>): string {
-  if (tensors.has(name)) return name;
-  return [...tensors.keys()].find((stored) => stored.endsWith(name) || name.endsWith(stored)) ?? name;
+  const stored = [name, name.replace(/^bert\./, ''), `bert.${name}`].find((each) => tensors.has(each));
+  if (stored !== undefined) return stored;
+  throw new MbertError('INVALID_GRAPH', `${name}: was fitted, but the checkpoint has no such weight`);
 }
 
 function countParameters({ tensors }: Checkpoint, { unused }: OpenedModel): number {

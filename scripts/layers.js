@@ -17,7 +17,7 @@ const LAYERS = [
   ['pipelines/evaluate/'],
   ['pipelines/write/'],
   ['pipelines/fit/'],
-  ['bench', 'convert', 'diff', 'extract', 'inspect', 'explain', 'quantize', 'verify'].map((command) => `pipelines/${command}/`),
+  ['bench', 'convert', 'diff', 'extract', 'inspect', 'explain', 'map-layers', 'quantize', 'verify'].map((command) => `pipelines/${command}/`),
   ['reports/'],
   ['commands/', 'index.ts'],
 ];

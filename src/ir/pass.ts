@@ -116,11 +116,14 @@ async function runStep<R extends PassReport>(
   { observers, behind }: { readonly observers: readonly PassObserver[]; readonly behind: readonly string[] },
 ): Promise<R> {
   try {
+    const before = graph.version;
     const start = performance.now();
     const report = await change();
     const timeMs = performance.now() - start;
-    graph.prune();
-    verifyGraph(graph, name);
+    if (graph.version !== before) {
+      graph.prune();
+      verifyGraph(graph, name);
+    }
     for (const observer of observers) observer.after?.(graph, name, report, timeMs);
     return report;
   } catch (cause) {

@@ -10,7 +10,7 @@ import { classReaderOf } from '../../opened/class-labels.ts';
 import type { OpenedModel } from '../../opened/opened-model.ts';
 import { type Evidence, evidenceOf } from '../../options/evidence.ts';
 import type { PassChoice } from '../../options/passes.ts';
-import { within } from '../../options/run.ts';
+import { type Run, within } from '../../options/run.ts';
 import type { ShapeOptions } from '../../options/shape.ts';
 import { foldConstants } from '../../passes/fold-constants.ts';
 import { fuseLinear } from '../../passes/fuse-linear.ts';
@@ -64,7 +64,7 @@ export async function fitModel(
   if (passes.distill !== undefined) refuseUntrainable(graph);
   await runPasses(graph, [foldConstants, fuseLinear], { ...keepNothing, observers: run.observers });
   const original = copyGraph(graph);
-  const { reader, samples, maxLength } = readSamples(model, graph, evidence, tokenizer);
+  const { reader, samples, maxLength } = readSamples(model, graph, evidence, { tokenizer, note: run.note });
   const feeds = { task: model.task, pad: reader?.tokenizer.pad ?? model.pad, mask: reader?.tokenizer.mask };
   const splits = passes.changing.includes(splitEmbedding) ? await split(graph, samples, options) : undefined;
   const { maxPositions } = model;
@@ -117,7 +117,7 @@ function readSamples(
   model: OpenedModel,
   graph: Graph,
   evidence: Evidence,
-  tokenizer: TokenizerFiles | undefined,
+  { tokenizer, note }: { readonly tokenizer: TokenizerFiles | undefined; readonly note: Run['note'] },
 ): { readonly reader: RowReader | undefined; readonly samples: SampleSets; readonly maxLength: number } {
   const fixed = graph.inputs[0]?.type.shape.at(-1);
   const maxLength = typeof fixed === 'number' ? fixed : Math.min(model.maxPositions, MAX_LENGTH);
@@ -127,7 +127,8 @@ function readSamples(
       hint: 'give --data FILE or --calibrate FILE',
     });
   }
-  const reader = rowReader(model, graph, { maxLength, tokenizer, seed: evidence.seed });
+  const { seed, columns } = evidence;
+  const reader = rowReader(model, graph, { maxLength, tokenizer, seed, columns, note });
   const samples = takeSamples(reader, { evidence, task: model.task, classOf: classReaderOf(model, graph) });
   return { reader, samples, maxLength };
 }

@@ -20,7 +20,7 @@ import { cutCheckpoint, selectChannels } from './cut-checkpoint.ts';
 import { type Importance, type Method, measuredImportance, randomImportance } from './importance.ts';
 import { recover } from './recover.ts';
 import { readShape, type StudentShape, type TeacherShape } from './shape.ts';
-import { refuseFolder, writeFolder } from './write-folder.ts';
+import { refuseFolder, writeStudent } from './write-student.ts';
 
 /** Options of `extract`. */
 export interface ExtractOptions extends RunOptions, Omit<EvidenceOptions, 'maxDrop'> {
@@ -123,7 +123,7 @@ export async function extract(options: ExtractOptions): Promise<ExtractResult> {
     const { maxPositions } = model;
     const operations = await compareOperations(graph, written.reference(), { target: 'onnx', maxPositions });
     run.progress('writing');
-    const files = await writeFolder(output, student);
+    const files = await writeStudent(output, student);
     return {
       source,
       files,

@@ -8,7 +8,7 @@ import { selectChannels } from '../../../src/pipelines/extract/cut-checkpoint.ts
 import { extract, layersOf } from '../../../src/pipelines/extract/extract.ts';
 import { randomImportance } from '../../../src/pipelines/extract/importance.ts';
 import { readShape } from '../../../src/pipelines/extract/shape.ts';
-import { writeFolder } from '../../../src/pipelines/extract/write-folder.ts';
+import { writeStudent } from '../../../src/pipelines/extract/write-student.ts';
 import { openCheckpoint } from '../../models/corpus.ts';
 import { unpacked } from '../../unpacked.ts';
 import { temporaryFolder } from '../written.ts';
@@ -35,7 +35,7 @@ async function halfDeadTeacher(): Promise<string> {
     tensors.set(name, tensorOf('f32', shape, values));
   }
   const path = join(folder, 'teacher');
-  await writeFolder(path, { ...checkpoint, tensors });
+  await writeStudent(path, { ...checkpoint, tensors });
   return path;
 }
 

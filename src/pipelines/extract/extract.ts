@@ -14,6 +14,7 @@ import { type RunOptions, startRun, within } from '../../options/run.ts';
 import { readLayerMap } from '../evaluate/layer-map.ts';
 import { rowReader } from '../evaluate/row-reader.ts';
 import { NO_SAMPLES, type SampleSets, takeSamples } from '../evaluate/sample-sets.ts';
+import { gradientTokens } from '../fit/gradient-memory.ts';
 import { compareOperations, measureHeldOut } from '../fit/measure.ts';
 import type { HeldOut, Operations } from '../fit/types.ts';
 import { cutCheckpoint, selectChannels } from './cut-checkpoint.ts';
@@ -209,7 +210,7 @@ async function withRuns<T>(
   pad: number,
   use: (runs: TextRuns) => Promise<T>,
 ): Promise<T> {
-  const runs = await openRuns(graph, rows, { pad });
+  const runs = await openRuns(graph, rows, { pad, batchTokens: gradientTokens(graph) });
   try {
     return await use(runs);
   } finally {

@@ -4,7 +4,7 @@ import { byteLength } from '../../ir/tensor.ts';
 import { within } from '../../options/run.ts';
 import type { Plan } from '../../quantization/plan.ts';
 import { weightOptionsOf } from '../../quantization/plan-numbers.ts';
-import { hasWeight, isTable, type Settings, type SettingsMap } from '../../quantization/settings.ts';
+import { hasWeight, isTable, type Settings, type SettingsMap, storedPlace } from '../../quantization/settings.ts';
 import type { WeightOptions } from '../../quantization/weights.ts';
 import {
   type CalibratedValues,
@@ -99,7 +99,7 @@ function addedBytes(plan: Plan, node: Call): number {
 
 /** Bytes of a weight or table as the plan stores it, without those of a float. */
 function weightBytes(plan: Plan, node: Call): number {
-  const weight = node.inputs[isTable(node) ? 0 : 1] as Constant;
+  const weight = node.inputs[storedPlace(node) ?? 1] as Constant;
   const options = weightOptionsOf(plan, new Map(), node, weight);
   if (options === undefined) return byteLength('f32', weight.tensor.shape);
   return byteLength(options.dtype, weight.tensor.shape) + stepBytes(options, weight.tensor.shape, isTable(node));
@@ -121,7 +121,7 @@ function storedBytes(plan: Plan): number {
     total += BYTES_PER_NODE;
     if (node.op === 'constant' && !stored.has(node)) stored.set(node, byteLength('f32', node.tensor.shape));
     if (node.op === 'input' || node.op === 'constant' || !plan.settings.has(node)) continue;
-    stored.set(node.inputs[isTable(node) ? 0 : 1] as Constant, weightBytes(plan, node));
+    stored.set(node.inputs[storedPlace(node) ?? 1] as Constant, weightBytes(plan, node));
   }
   for (const bytes of stored.values()) total += bytes;
   return total;

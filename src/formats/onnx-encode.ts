@@ -48,7 +48,7 @@ const TAG_RAW_DATA = 0x4a; // TensorProto.raw_data = 9
 export function encodeOnnx(model: OnnxModel, options: OnnxEncodeOptions): OutputFile[] {
   const inline = layOut(model, model.initializers.map(inlinePart));
   if (options.externalData !== true && inline.size <= MAX_PROTOBUF_BYTES) {
-    return [{ name: options.fileName, chunks: modelChunks(inline) }];
+    return [{ name: options.fileName, size: inline.size, chunks: modelChunks(inline) }];
   }
   if (options.externalData === false) {
     throw new MbertError(
@@ -70,9 +70,10 @@ export function encodeOnnx(model: OnnxModel, options: OnnxEncodeOptions): Output
     placed.push({ offset, tensor: initializer.tensor, name: initializer.name });
     return externalPart(initializer, dataName, offset, length);
   });
+  const layout = layOut(model, parts);
   return [
-    { name: options.fileName, chunks: modelChunks(layOut(model, parts)) },
-    { name: dataName, chunks: dataChunks(placed) },
+    { name: options.fileName, size: layout.size, chunks: modelChunks(layout) },
+    { name: dataName, size: end, chunks: dataChunks(placed) },
   ];
 }
 

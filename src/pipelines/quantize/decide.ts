@@ -38,9 +38,11 @@ export async function decide(graph: Graph, options: DecideOptions): Promise<Deci
   const chosen = recipe ? applyRecipe(defaults, recipe.rules, recipe.path) : defaults;
   if (recipe) refuseSettings(chosen, options, recipe.path);
   const plan = form.plan(graph, chosen, request);
+  run.enter('calibrate');
   const statistics = await stopwatch.time('calibrationMs', () => observe(plan, options));
   const weights = new CompensatedWeights(options.collectApart.collect);
   const calibrated = { statistics, weights, means: undefined };
+  run.enter('choose');
   const guarded = await stopwatch.time('scanMs', () => guardRanges(plan, calibrated, options));
   const scan = await stopwatch.time('scanMs', () => runScan(plan, guarded.settings, calibrated, options));
   const unruled = (scan?.keep ?? []).filter((node) => defaults.get(node)?.scheme === chosen.get(node)?.scheme);
@@ -58,7 +60,8 @@ export async function decide(graph: Graph, options: DecideOptions): Promise<Deci
 async function runScan(plan: Plan, settings: SettingsMap, calibrated: CalibratedValues, options: DecideOptions) {
   if (!options.scan || plan.integer.size === 0) return undefined;
   const plain = options.form.plan(plan.graph, withNearest(settings), options.request);
-  const progress = within(options.run, 'scanning linears with outliers');
+  options.run.progress('looking for linears with outliers');
+  const progress = within(options.run, 'measuring linears with outliers');
   return scanOutliers(switchOptionsOf(plain, calibrated, options), calibrated.statistics, progress);
 }
 

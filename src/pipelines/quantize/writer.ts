@@ -54,8 +54,10 @@ export class Writer {
   /** Writes a model with f16 weights. */
   async writeHalves(): Promise<QuantizedFile> {
     const { graph: written } = this.#prepared;
+    this.#job.run.enter('write');
     const { stopwatch } = this.#job.run;
     const file = await stopwatch.time('writingMs', () => this.#write(written, 'f16', manifestOf(this.#job)));
+    this.#job.run.enter('prove');
     const proof = await stopwatch.time('proofMs', async () => {
       const graph = await this.#runnableFloat(written);
       return this.#prove({ float: graph, quantized: graph, isWritten: graph === written }, file, 'f16');
@@ -65,12 +67,12 @@ export class Writer {
 
   /** Writes the file of a decision or, where a gate asks for it, of one with more precision. */
   async writeDecision(decision: Decision, options: DecideOptions): Promise<WrittenDecision> {
-    const { file: first, decision: fitting } = await this.#fitted(
+    const { file: first, decision: sized } = await this.#fitted(
       await this.#attempt(decision, options),
       decision,
       options,
     );
-    if (fitting !== decision) return { file: first, decision: fitting };
+    if (sized !== decision) return { file: first, decision: sized };
     const { evidence, quantization } = this.#job.request;
     const { maxDrop } = evidence;
     const isMet = maxDrop === undefined || isAllowed(first.proof?.drop ?? 0, maxDrop);
@@ -95,6 +97,8 @@ export class Writer {
     const { settings } = decision;
     const { run, samples } = this.#job;
     const kept = namesOf(settings, ({ scheme }) => scheme !== request.scheme);
+    run.enter('write');
+    run.progress('quantizing weights');
     const built = await run.stopwatch.time('writingMs', () => build(decision, options));
     const needs = this.#job.profile.operators === 'onnxruntime' ? needsOf(built) : undefined;
     const manifest = {
@@ -107,6 +111,7 @@ export class Writer {
       ...(kept.length > 0 && { kept }),
     };
     const written = await run.stopwatch.time('writingMs', () => this.#write(built, 'f32', manifest));
+    run.enter('prove');
     const hasProof = samples.proof.length > 0;
     const proof = hasProof
       ? await run.stopwatch.time('proofMs', async () =>
@@ -143,6 +148,7 @@ export class Writer {
     const { graph, settings, statistics } = decision;
     const plan = options.form.plan(graph, settings, options.request);
     const isFloat = options.fallback === 'float';
+    this.#job.run.enter('choose');
     const front = await this.#job.run.stopwatch.time('scanMs', () =>
       scanEverySite(
         switchOptionsOf(plan, decision, options),
@@ -211,6 +217,7 @@ export class Writer {
   async #prove(pair: Pair, written: WrittenFile, dtype: 'f32' | 'f16'): Promise<Proof | undefined> {
     const { plan, samples, feeds, run } = this.#job;
     if (samples.proof.length === 0) return undefined;
+    run.progress(`loading into ${plan.target === 'onnx' ? 'ONNX Runtime' : 'LiteRT'}`);
     this.#floatPath ??= await this.#temporary(pair.float, 'f32');
     const [file] = written.files;
     const quantizedPath = pair.isWritten ? (file?.path as string) : await this.#temporary(pair.quantized, dtype);
@@ -223,6 +230,7 @@ export class Writer {
     };
     const compared = await compareFiles(this.#floatPath, quantizedPath, pair.float, proofOptions);
     if (dtype === 'f16') return { ...compared, layers: [] };
+    run.progress('comparing layers');
     const layers = { ...pair, write: (graph: Graph) => this.#temporary(graph, 'f32') };
     return { ...compared, layers: await compareLayers(layers, proofOptions) };
   }

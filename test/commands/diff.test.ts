@@ -253,3 +253,20 @@ describe('what cannot be compared is exit code 2', () => {
     expect(err).toMatchSnapshot();
   });
 });
+
+test('metadata of any length is compared, each property of mbert by its name', async () => {
+  await run('convert', 'fixtures/hf-seqcls', '-o', path('plain.tflite'));
+  await run('quantize', 'fixtures/hf-seqcls', '--scheme', 'dynamic', '-o', path('dynamic.tflite'));
+  const { out } = await run('diff', path('plain.tflite'), path('dynamic.tflite'), '--json');
+  const metadata = JSON.parse(out).differences.filter(({ kind }: { kind: string }) => kind === 'metadata');
+  expect(metadata.filter(({ key }: { key: string }) => key.startsWith('mbert'))).toEqual([
+    { kind: 'metadata', change: 'metadata', key: 'mbert.dtype', from: 'f32', to: 'dynamic' },
+    {
+      kind: 'metadata',
+      change: 'metadata',
+      key: 'mbert.quantization',
+      from: null,
+      to: expect.stringMatching(/^{.*}$/),
+    },
+  ]);
+});

@@ -1,5 +1,6 @@
 import { type BenchOptions, bench } from '../pipelines/bench/bench.ts';
 import { benchText, benchWarnings } from '../reports/bench.ts';
+import { jsonText } from '../reports/json.ts';
 import { type CommandSpec, saying } from './command.ts';
 import * as flags from './flags.ts';
 import { warn } from './io.ts';
@@ -46,7 +47,7 @@ export const command: CommandSpec<Omit<BenchOptions, 'models'> & { readonly json
     const result = await bench({ ...options, models: args, progress: progress.step, note: progress.note });
     progress.clear();
     warn(io, benchWarnings(result, options.profile === true));
-    io.out(`${options.json ? JSON.stringify(result, null, 2) : benchText(result)}\n`);
+    io.out(`${options.json ? jsonText(result) : benchText(result)}\n`);
     return 0;
   },
 };

@@ -1,5 +1,6 @@
 import { type ConvertOptions, convert } from '../pipelines/convert/convert.ts';
 import { fitText } from '../reports/fit.ts';
+import { jsonText } from '../reports/json.ts';
 import { convertText } from '../reports/text.ts';
 import type { CommandSpec } from './command.ts';
 import * as flags from './flags.ts';
@@ -39,7 +40,7 @@ export const command: CommandSpec<Omit<ConvertOptions, 'source'> & { readonly js
     const result = await convert({ ...options, source, changed, progress: progress.step, note: progress.note });
     progress.clear();
     warn(io, result.warnings);
-    io.out(`${options.json ? JSON.stringify(result, null, 2) : convertText(result)}\n`);
+    io.out(`${options.json ? jsonText(result) : convertText(result)}\n`);
     printPassTimes(io, result);
     const isVerified = result.results.every(({ verify }) => verify?.ok ?? true);
     return isVerified && (result.fit?.failures.length ?? 0) === 0 ? 0 : 1;

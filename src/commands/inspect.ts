@@ -2,6 +2,7 @@ import { MbertError } from '../errors.ts';
 import { predictOnnxRuntime, predictXnnpack } from '../lint/lint-file.ts';
 import { type InspectOptions, inspect } from '../pipelines/inspect/inspect.ts';
 import { delegationText, kernelsText } from '../reports/delegation.ts';
+import { jsonText } from '../reports/json.ts';
 import { inspectText } from '../reports/text.ts';
 import { type CommandSpec, saying } from './command.ts';
 import * as flags from './flags.ts';
@@ -51,7 +52,7 @@ export const command: CommandSpec<Omit<InspectOptions, 'source'> & ReportOptions
     await printResult(io, options, {
       text: () => inspectText(result),
       // The outline is for pictures; JSON holds the graph as text.
-      json: () => JSON.stringify({ ...result, outline: undefined }, null, 2),
+      json: () => jsonText({ ...result, outline: undefined }),
       html: async () => (await import('../reports/inspect-html.ts')).inspectHtml({ ...result, source }),
     });
     printPassTimes(io, result);
@@ -60,8 +61,7 @@ export const command: CommandSpec<Omit<InspectOptions, 'source'> & ReportOptions
 };
 
 function printPrediction(io: Io, source: string, delegate: Delegate, asJson: boolean): void {
-  const print = (prediction: object, text: string) =>
-    io.out(`${asJson ? JSON.stringify(prediction, null, 2) : text}\n`);
+  const print = (prediction: object, text: string) => io.out(`${asJson ? jsonText(prediction) : text}\n`);
   if (delegate === 'onnxruntime') {
     const products = predictOnnxRuntime(source);
     print(products, kernelsText(products));

@@ -101,14 +101,48 @@ export async function main(argv: readonly string[], io: Io = processIo): Promise
     return code;
   } catch (cause) {
     progress?.clear();
-    if (cause instanceof CommanderError) return cause.exitCode === 0 ? 0 : WRONG_INPUT;
-    if (cause instanceof MbertError && cause.code !== 'INVALID_GRAPH') {
-      printError(io, cause, argv.includes('--verbose'));
-      return WRONG_INPUT;
-    }
-    printBug(io, cause, argv);
-    return BUG;
+    if (cause instanceof CommanderError && cause.exitCode === 0) return 0;
+    return isWrongInput(cause) ? failOnInput(io, cause, argv) : failOnBug(io, cause, argv);
   }
+}
+
+type WrongInput = CommanderError | MbertError;
+
+function isWrongInput(cause: unknown): cause is WrongInput {
+  return cause instanceof CommanderError || (cause instanceof MbertError && cause.code !== 'INVALID_GRAPH');
+}
+
+/** Tells what is wrong: commander has told its own errors already. */
+async function failOnInput(io: Io, cause: WrongInput, argv: readonly string[]): Promise<number> {
+  if (wantsJson(argv)) await printErrorJson(io, cause, argv);
+  if (cause instanceof MbertError) printError(io, cause, argv.includes('--verbose'));
+  return WRONG_INPUT;
+}
+
+async function failOnBug(io: Io, cause: unknown, argv: readonly string[]): Promise<number> {
+  try {
+    if (wantsJson(argv)) await printErrorJson(io, cause, argv);
+  } finally {
+    printBug(io, cause, argv);
+  }
+  return BUG;
+}
+
+/** Whether JSON is asked for: known before the command line is read, as that may be what fails. */
+function wantsJson(argv: readonly string[]): boolean {
+  return argv.includes('--json') || argv.includes('--format=json') || argv[argv.indexOf('--format') + 1] === 'json';
+}
+
+async function printErrorJson(io: Io, cause: unknown, argv: readonly string[]): Promise<void> {
+  const { bugReport, errorReport, usageReport } = await import('./error-json.ts');
+  const { jsonText } = await import('../reports/json.ts');
+  const report =
+    cause instanceof CommanderError
+      ? usageReport(cause.message)
+      : cause instanceof MbertError && isWrongInput(cause)
+        ? errorReport(cause, argv)
+        : bugReport(cause);
+  io.out(`${jsonText({ error: report })}\n`);
 }
 
 function loudnessOf(isQuiet: boolean, isVerbose: boolean): Loudness {

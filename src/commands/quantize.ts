@@ -1,6 +1,7 @@
 import { type QuantizeOptions, type QuantizeResult, quantize } from '../pipelines/quantize/quantize.ts';
 import { targets } from '../quantization/targets.ts';
 import { fitText } from '../reports/fit.ts';
+import { jsonText } from '../reports/json.ts';
 import { quantizeText } from '../reports/quantize.ts';
 import type { CommandSpec } from './command.ts';
 import * as flags from './flags.ts';
@@ -49,7 +50,7 @@ export const command: CommandSpec<Omit<QuantizeOptions, 'source'> & ReportOption
     warn(io, [...result.warnings, ...new Set(result.results.flatMap((file) => file.warnings))]);
     await printResult(io, options, {
       text: () => quantizeText(result),
-      json: () => jsonText(result),
+      json: () => jsonText(withoutOutlines(result)),
       html: async () => (await import('../reports/quantize-html.ts')).quantizeHtml(result),
     });
     printPassTimes(io, result);
@@ -58,8 +59,7 @@ export const command: CommandSpec<Omit<QuantizeOptions, 'source'> & ReportOption
   },
 };
 
-/** The result as JSON, without the outlines of graphs, which are for pictures. */
-function jsonText(result: QuantizeResult): string {
-  const results = result.results.map(({ outline: _, sourceOutline: __, ...file }) => file);
-  return JSON.stringify({ ...result, results }, null, 2);
+/** The result without the outlines of graphs, which are for pictures. */
+function withoutOutlines(result: QuantizeResult): QuantizeResult {
+  return { ...result, results: result.results.map(({ outline: _, sourceOutline: __, ...file }) => file) };
 }

@@ -1,4 +1,5 @@
 import { type VerifyOptions, verify } from '../pipelines/verify/verify.ts';
+import { jsonText } from '../reports/json.ts';
 import { verifyResultText } from '../reports/verify.ts';
 import { type CommandSpec, saying } from './command.ts';
 import * as flags from './flags.ts';
@@ -46,7 +47,7 @@ export const command: CommandSpec<Omit<VerifyOptions, 'model'> & ReportOptions> 
     warn(io, result.warnings);
     await printResult(io, options, {
       text: () => verifyResultText(result),
-      json: () => JSON.stringify(result, null, 2),
+      json: () => jsonText(result),
       html: async () => (await import('../reports/verify-html.ts')).verifyHtml(result),
     });
     return result.failures.length === 0 ? 0 : 1;

@@ -62,7 +62,7 @@ export const command: CommandSpec<Options> = {
   examples: [
     './checkpoint model.tflite',
     'old.onnx new.onnx --fail-on structure,quant --max-size-delta 5%',
-    'model.graph model.tflite   # where model.graph is what mbert inspect printed',
+    'model.graph model.tflite   # where model.graph is what mbert inspect --graph printed',
     'old.onnx new.onnx --report diff.html',
   ],
   exitOne: 'the models differ',

@@ -43,7 +43,7 @@ const commands: readonly CommandEntry[] = [
   {
     name: 'inspect',
     args: '<model>',
-    summary: 'print the graph of a model and what is in it',
+    summary: 'say what a model is, or print its graph',
     load: () => import('./inspect.ts'),
   },
   {

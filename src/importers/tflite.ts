@@ -51,8 +51,10 @@ const TEXT = /^[\P{Cc}\t\n\r]*$/u;
 /** Entry that holds mbert's properties as a JSON object. */
 const PROPERTIES = 'mbert';
 
-function factsOf({ description, metadata, buffers }: Model): Map<string, string> {
+function factsOf({ description, metadata, buffers, signatureDefs }: Model): Map<string, string> {
   const facts = new Map(description === undefined ? [] : [['description', description]]);
+  const signature = signatureDefs?.[0]?.signatureKey;
+  if (signature !== undefined) facts.set('signature', signature);
   for (const { name, buffer } of metadata ?? []) {
     const bytes = buffers?.[buffer]?.data;
     if (name === undefined || bytes === undefined || bytes.byteLength > MAX_FACT_BYTES) continue;

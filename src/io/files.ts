@@ -1,5 +1,6 @@
 import {
   closeSync,
+  existsSync,
   fstatSync,
   lstatSync,
   mkdirSync,
@@ -102,8 +103,7 @@ function identityOf({ dev, ino }: Stats): string {
 
 /** True for a path of a file that is open for reading, under whatever name. */
 export function isBeingRead(path: string): boolean {
-  const stats = statSync(path, { throwIfNoEntry: false });
-  return stats !== undefined && reading.has(identityOf(stats));
+  return existsSync(path) && reading.has(identityOf(statSync(path)));
 }
 
 /** Reads all bytes of a small file. */
@@ -218,6 +218,21 @@ export function writeText(path: string, text: string): void {
   try {
     writeFileSync(path, text);
   } catch (cause) {
+    throw fileError(path, 'cannot be written', cause);
+  }
+}
+
+/**
+ * Writes a small text into a file that is not there yet, its folder made where there is none; returns whether it was
+ * not there.
+ */
+export function writeNew(path: string, text: string): boolean {
+  makeFolder(dirname(path));
+  try {
+    writeFileSync(path, text, { flag: 'wx' });
+    return true;
+  } catch (cause) {
+    if (isSystemError(cause) && cause.code === 'EEXIST') return false;
     throw fileError(path, 'cannot be written', cause);
   }
 }

@@ -44,6 +44,10 @@ export interface OpenedModel {
   readonly integerBytes?: number | undefined;
   /** Names of passes that were already applied to its graphs. */
   readonly applied?: readonly string[] | undefined;
+  /** `checkpoint`, or the format of a graph: `onnx`, `tflite`, `tfjs`, `tensorflow`. */
+  readonly format: string;
+  /** What the source states of itself: producer, opset, properties. */
+  readonly facts?: ReadonlyMap<string, string> | undefined;
   readonly warnings: readonly string[];
   /** Names of weights that the model does not use. */
   readonly unused: readonly string[];

@@ -24,8 +24,10 @@ const NAME_WIDTH = 11;
 
 /** Prints what a model is: who wrote it, what goes in and comes out, how it is stored. */
 export function inspectText({ source, summary, model }: InspectResult): string {
-  const { architecture, task, parameters, bytes, ops } = summary;
-  const { format, fileBytes, writtenBy, facts, maxPositions } = model;
+  const { parameters, ops } = summary;
+  const { format, fileBytes, writtenBy, facts, maxPositions, stored } = model;
+  const { 'mbert.architecture': architecture = summary.architecture, 'mbert.task': task = summary.task } = facts;
+  const bytes = stored.reduce((sum, each) => sum + each.bytes, 0);
   const rows: (readonly [string, string | undefined])[] = [
     ['model', `${architecture}${task ? `, ${task}` : ''}`],
     ['written by', writtenBy ?? undefined],
@@ -35,9 +37,7 @@ export function inspectText({ source, summary, model }: InspectResult): string {
     ['labels', labelsText(model.labels)],
     ['vocabulary', vocabularyText(model)],
     ['weights', `${parametersText(parameters)}, ${size(bytes)}`],
-    ...model.stored.map(
-      ({ storage, weights, bytes: stored }) => ['', `${size(stored)} ${storage} in ${plural(weights, 'weight')}`] as const,
-    ),
+    ...stored.map((each) => ['', `${size(each.bytes)} ${each.storage} in ${plural(each.weights, 'weight')}`] as const),
     ['integers', integersText(model)],
     ['nodes', nodesText(ops)],
     ['delegate', delegateText(model.delegate)],

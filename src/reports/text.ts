@@ -1,7 +1,6 @@
 import type { ConvertedFile, ConvertResult } from '../pipelines/convert/convert.ts';
 import type { WrittenVerification } from '../pipelines/convert/verify-written.ts';
 import type { SpeedResult } from '../pipelines/evaluate/compare-speed.ts';
-import type { InspectResult } from '../pipelines/inspect/inspect.ts';
 import { percents, sqnrText } from './numbers.ts';
 
 /** Lays columns side by side, each as wide as its widest cell; numbers to the right. */
@@ -71,20 +70,6 @@ function speedText({ runtime, shape, rounds, speedup, quartiles }: SpeedResult):
 }
 
 /** Prints a graph's text behind a summary in comment lines, which `parseGraph` passes over. */
-export function inspectText({ text, summary }: InspectResult): string {
-  const { architecture, task, parameters, bytes, dtypes, ops } = summary;
-  const counts = Object.entries(ops).map(([op, count]) => `${op} ${count}`);
-  const heading = [
-    `${architecture}${task ? `, ${task}` : ''}`,
-    `${(parameters / 1e6).toFixed(2)} M parameters, ${size(bytes)} (${dtypes.join(', ')})`,
-    `${plural(
-      Object.values(ops).reduce((sum, count) => sum + count, 0),
-      'node',
-    )}: ${counts.join(', ')}`,
-  ];
-  return `${heading.map((line) => `// ${line}`).join('\n')}\n${text}`;
-}
-
 export function passesText(
   rows: readonly { readonly name: string; readonly summary: string; readonly keeps: string; readonly runs: string }[],
 ): string {

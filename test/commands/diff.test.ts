@@ -93,8 +93,7 @@ describe('reports', () => {
 });
 
 describe('JSON', () => {
-  const docs = readFileSync('docs/diff.md', 'utf8');
-  const schema: Schema = JSON.parse(/```json\n([\s\S]+?)\n```/.exec(docs)?.[1] ?? '');
+  const schema: Schema = JSON.parse(readFileSync('schemas/diff.schema.json', 'utf8'));
 
   test.each([
     ['what differs', ['a.onnx', 'b.onnx']],
@@ -196,8 +195,8 @@ describe('what counts', () => {
 describe('lock files', () => {
   beforeAll(async () => {
     for (const file of ['a.onnx', 'a.tflite'])
-      writeFileSync(path(`${file}.graph`), (await run('inspect', path(file))).out);
-    writeFileSync(path('source.graph'), (await run('inspect', SOURCE)).out);
+      writeFileSync(path(`${file}.graph`), (await run('inspect', '--graph', path(file))).out);
+    writeFileSync(path('source.graph'), (await run('inspect', '--graph', SOURCE)).out);
   });
 
   test.each([
@@ -245,7 +244,7 @@ describe('what cannot be compared is exit code 2', () => {
     ['an unknown format', [SOURCE, SOURCE, '--format', 'pdf']],
     ['outputs that cannot be paired', [SOURCE, 'fixtures/hf-pretraining', '--numeric']],
   ])('%s', async (_, argv) => {
-    writeFileSync(path('source.graph'), (await run('inspect', SOURCE)).out);
+    writeFileSync(path('source.graph'), (await run('inspect', '--graph', SOURCE)).out);
     writeFileSync(path('bad.graph'), 'graph g (x: f32[2])\n  y = foo(x)\nreturn y: y\n');
     writeFileSync(path('misfit.graph'), 'graph g (x: f32[2])\n  y = add(x, c f32[3] #12)\nreturn y: y\n');
     const { code, out, err } = await run('diff', ...argv.map((word) => word.replace('<tmp>', folder)));

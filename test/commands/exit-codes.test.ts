@@ -250,7 +250,9 @@ describe('passes', () => {
   test('are data with --json', async () => {
     const { code, out } = await run('passes', '--json');
     expect(code).toBe(0);
-    expect(JSON.parse(out)[0]).toEqual({
+    const { version, passes } = JSON.parse(out);
+    expect(version).toBe(1);
+    expect(passes[0]).toEqual({
       name: 'fold-constants',
       summary: expect.any(String),
       keeps: expect.stringMatching(/^(bits|values|shapes)$/),

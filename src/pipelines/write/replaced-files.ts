@@ -1,4 +1,4 @@
-import { lstatSync } from 'node:fs';
+import { existsSync, lstatSync } from 'node:fs';
 import { MbertError } from '../../errors.ts';
 import { isBeingRead, withFile } from '../../io/files.ts';
 import type { WritePlan } from './plans.ts';
@@ -13,8 +13,8 @@ const CHUNK_BYTES = 2 ** 20;
  */
 export function replacedFiles(plans: readonly WritePlan[], force: boolean): string[] {
   return plans.flatMap(({ path }) => {
-    const stats = lstatSync(path, { throwIfNoEntry: false });
-    if (stats === undefined) return [];
+    if (!existsSync(path)) return [];
+    const stats = lstatSync(path);
     if (stats.isDirectory()) throw new MbertError('USAGE', `${path}: cannot be written: is a folder`);
     if (!force && !(stats.isFile() && isOwn(path))) {
       throw new MbertError('USAGE', `${path}: exists already, and mbert did not write it`, {

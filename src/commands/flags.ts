@@ -5,6 +5,7 @@ import { GRANULARITIES } from '../quantization/weights.ts';
 import { type Flag, saying } from './command.ts';
 import {
   byteSize,
+  dtype,
   embeddingRank,
   integer,
   integerOrDynamic,
@@ -80,8 +81,9 @@ export const vocab: Flag = { flags: '--vocab <file>', says: "vocab.txt or tokeni
 /** Flags for how a file is written, and what it carries. */
 export const writingFlags: readonly Flag[] = [
   { flags: '-o, --output <path>', says: 'a .tflite or .onnx file, or a folder for one of each', isRequired: true },
+  { flags: '--dry-run', says: 'write nothing, and say what would be written and how large it would be' },
   { flags: '--force', says: 'replace files that mbert did not write' },
-  { flags: '--dtype <dtype>', says: 'how weights are stored', choices: ['f32', 'f16'], default: 'f32' },
+  { flags: '--dtype <dtype>', says: 'how weights are stored', choices: ['f32', 'f16'], parse: dtype, default: 'f32' },
   {
     flags: '--mask <how>',
     says: 'attention mask: as the source computes it, or with all padding excluded',

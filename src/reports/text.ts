@@ -37,9 +37,14 @@ export function convertText({ architecture, task, results }: ConvertResult): str
   return [heading, ...results.map(convertedText)].join('\n\n');
 }
 
+/** Written files with their sizes, or those that would be written. */
+export function fileLines({ files, dryRun }: Pick<ConvertedFile, 'files' | 'dryRun'>): string[] {
+  return files.map(({ path, size: bytes }) => `${path}  ${size(bytes)}${dryRun ? ', not written' : ''}`);
+}
+
 function convertedText(file: ConvertedFile): string {
-  const { files, inputs, outputs, nodesBefore, nodesAfter, passes, verify, speed } = file;
-  const lines = files.map(({ path, size: bytes }) => `${path}  ${size(bytes)}`);
+  const { inputs, outputs, nodesBefore, nodesAfter, passes, verify, speed } = file;
+  const lines = fileLines(file);
   lines.push(`  inputs   ${inputs.map(({ name, type }) => `${name} ${type}`).join(', ')}`);
   lines.push(`  outputs  ${outputs.map(({ name, type }) => `${name} ${type}`).join(', ')}`);
   const ran = passes.filter(({ rewrites }) => rewrites > 0).map(({ name, rewrites }) => `${name} ${rewrites}`);

@@ -18,7 +18,7 @@ const LAYERS = [
   ['pipelines/write/'],
   ['pipelines/fit/'],
   ['bench', 'convert', 'diff', 'inspect', 'explain', 'quantize', 'verify'].map((command) => `pipelines/${command}/`),
-  ['reports/'],
+  ['reports/', 'in-memory.ts'],
   ['commands/', 'index.ts'],
 ];
 

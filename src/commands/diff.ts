@@ -5,6 +5,7 @@ import { diffGithub } from '../reports/diff-github.ts';
 import { diffJson } from '../reports/diff-json.ts';
 import { diffMarkdown } from '../reports/diff-markdown.ts';
 import { diffText } from '../reports/diff-text.ts';
+import { pages } from '../reports/pages.ts';
 import { type CommandSpec, saying } from './command.ts';
 import * as flags from './flags.ts';
 import { warn } from './io.ts';
@@ -70,8 +71,7 @@ export const command: CommandSpec<Options> = {
     const { failOn, ...rest } = options;
     const all = options.all === true;
     const outline = wantsPage(options);
-    progress.step('comparing');
-    const diff = await diffModels({ ...rest, a, b, failOn, outline });
+    const diff = await diffModels({ ...rest, a, b, failOn, outline, progress: progress.step, note: progress.note });
     progress.clear();
     warn(io, diff.warnings);
     await printResult(io, options, {
@@ -79,7 +79,7 @@ export const command: CommandSpec<Options> = {
       json: () => diffJson(diff, all),
       markdown: () => diffMarkdown(diff, all),
       github: () => diffGithub(diff, new Set(failOn ?? KINDS)),
-      html: async () => (await import('../reports/diff-html.ts')).diffHtml(diff, all),
+      html: () => pages.diff(diff, all),
     });
     return diff.same ? 0 : 1;
   },

@@ -4,6 +4,7 @@ import { type InspectOptions, inspect } from '../pipelines/inspect/inspect.ts';
 import { delegationText, kernelsText } from '../reports/delegation.ts';
 import { graphPage, inspectText } from '../reports/inspect.ts';
 import { jsonText } from '../reports/json.ts';
+import { pages } from '../reports/pages.ts';
 import { type CommandSpec, saying } from './command.ts';
 import * as flags from './flags.ts';
 import { type Io, warn } from './io.ts';
@@ -61,7 +62,7 @@ export const command: CommandSpec<
       text: () => (options.graph ? graphPage(result) : inspectText(result)),
       // The outline is for pictures; JSON holds the graph as text.
       json: () => jsonText({ ...result, outline: undefined }),
-      html: async () => (await import('../reports/inspect-html.ts')).inspectHtml(result),
+      html: () => pages.inspect(result),
     });
     printPassTimes(io, result);
     return 0;

@@ -48,12 +48,13 @@ async function list({ io, args: [source], options }: Call<PassesOptions>): Promi
   return 0;
 }
 
-async function explain({ io, args: [source], options }: Call<PassesOptions>, pass: string): Promise<number> {
+async function explain({ io, progress, args: [source], options }: Call<PassesOptions>, pass: string): Promise<number> {
   if (source === undefined)
     throw new MbertError('USAGE', '--explain: needs a model', { hint: 'name one behind the flags' });
   const { explainPass } = await import('../pipelines/explain/explain-pass.ts');
   const { explanationText } = await import('../reports/explain.ts');
-  const explanation = await explainPass({ ...options, source, pass });
+  const explanation = await explainPass({ ...options, source, pass, progress: progress.step });
+  progress.clear();
   io.out(`${options.json ? jsonText(explanation) : explanationText(explanation)}\n`);
   return 0;
 }

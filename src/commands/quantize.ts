@@ -2,6 +2,7 @@ import { type QuantizeOptions, type QuantizeResult, quantize } from '../pipeline
 import { targets } from '../quantization/targets.ts';
 import { fitText } from '../reports/fit.ts';
 import { jsonText } from '../reports/json.ts';
+import { pages } from '../reports/pages.ts';
 import { quantizeText } from '../reports/quantize.ts';
 import type { CommandSpec } from './command.ts';
 import * as flags from './flags.ts';
@@ -51,7 +52,7 @@ export const command: CommandSpec<Omit<QuantizeOptions, 'source'> & ReportOption
     await printResult(io, options, {
       text: () => quantizeText(result),
       json: () => jsonText(withoutOutlines(result)),
-      html: async () => (await import('../reports/quantize-html.ts')).quantizeHtml(result),
+      html: () => pages.quantize(result),
     });
     printPassTimes(io, result);
     const failures = [...(result.fit?.failures ?? []), ...result.results.flatMap((file) => file.failures)];

@@ -1,5 +1,6 @@
 import { type VerifyOptions, verify } from '../pipelines/verify/verify.ts';
 import { jsonText } from '../reports/json.ts';
+import { pages } from '../reports/pages.ts';
 import { verifyResultText } from '../reports/verify.ts';
 import { type CommandSpec, saying } from './command.ts';
 import * as flags from './flags.ts';
@@ -48,7 +49,7 @@ export const command: CommandSpec<Omit<VerifyOptions, 'model'> & ReportOptions> 
     await printResult(io, options, {
       text: () => verifyResultText(result),
       json: () => jsonText(result),
-      html: async () => (await import('../reports/verify-html.ts')).verifyHtml(result),
+      html: () => pages.verify(result),
     });
     return result.failures.length === 0 ? 0 : 1;
   },

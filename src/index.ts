@@ -40,6 +40,7 @@ export type { ColumnOptions } from './options/evidence.ts';
 export type { Progress, RunOptions, Stage } from './options/run.ts';
 export { passes, selectPasses, type Target } from './passes/index.ts';
 export { type BenchOptions, type BenchResult, type BenchRow, bench } from './pipelines/bench/bench.ts';
+export { type ComparedModel, type CompareOptions, type CompareResult, compare } from './pipelines/compare/compare.ts';
 export { type ConvertedFile, type ConvertOptions, type ConvertResult, convert } from './pipelines/convert/convert.ts';
 export type { OutputComparison, WrittenVerification } from './pipelines/convert/verify-written.ts';
 export {
@@ -58,6 +59,8 @@ export {
   transferLosses,
 } from './pipelines/evaluate/transfer.ts';
 export { type ExplainOptions, type Explanation, explainPass } from './pipelines/explain/explain-pass.ts';
+export type { FolderOptions, FolderResult, Measured, WrittenForm } from './pipelines/folder/types.ts';
+export { writeFolder } from './pipelines/folder/write-folder.ts';
 export type { DelegateSummary, ModelDescription, Port, StoredWeights } from './pipelines/inspect/describe.ts';
 export { type InspectOptions, type InspectResult, inspect } from './pipelines/inspect/inspect.ts';
 export {
@@ -67,7 +70,10 @@ export {
   quantize,
 } from './pipelines/quantize/quantize.ts';
 export type {
+  Confusion,
   Drop,
+  Flip,
+  Flips,
   LayerComparison,
   LayerError,
   MetricName,

@@ -1,4 +1,5 @@
 import { type BenchOptions, bench } from '../pipelines/bench/bench.ts';
+import { shown } from '../printable.ts';
 import { benchText, benchWarnings } from '../reports/bench.ts';
 import { jsonText } from '../reports/json.ts';
 import { type CommandSpec, saying } from './command.ts';
@@ -8,7 +9,7 @@ import { nonNegativeInteger, positiveInteger } from './parsers.ts';
 
 export const command: CommandSpec<Omit<BenchOptions, 'models'> & { readonly json?: true }> = {
   description:
-    'Runs models in turns on the same tokens: ONNX in ONNX Runtime, TFLite in LiteRT. Other sources are written as both first.',
+    'Runs models in turns on the same tokens: ONNX in ONNX Runtime, TFLite in LiteRT. Other sources are written as both first; a TF.js model runs besides in TF.js, where that is installed.',
   flags: [
     { flags: '--against <model>', says: 'compare with this one (default: the first)' },
     {
@@ -47,7 +48,7 @@ export const command: CommandSpec<Omit<BenchOptions, 'models'> & { readonly json
     const result = await bench({ ...options, models: args, progress: progress.step, note: progress.note });
     progress.clear();
     warn(io, benchWarnings(result, options.profile === true));
-    io.out(`${options.json ? jsonText(result) : benchText(result)}\n`);
+    io.out(`${options.json ? jsonText(result) : benchText(shown(result))}\n`);
     return 0;
   },
 };

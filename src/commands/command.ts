@@ -15,6 +15,8 @@ export interface Flag {
   /** Value of the flag where none is given behind it. */
   readonly preset?: string;
   readonly isRequired?: boolean;
+  /** True where its value names a file or folder to write. */
+  readonly isOutput?: boolean;
 }
 
 /** Definition of a command: what it takes and does. `O` has a field for each flag. */

@@ -1,4 +1,5 @@
 import { TASKS } from '../models/index.ts';
+import { FORMS, LAYOUTS } from '../options/forms.ts';
 import { RANGE_METHODS, ROUNDINGS, SCHEMES } from '../quantization/settings.ts';
 import { targets } from '../quantization/targets.ts';
 import { GRANULARITIES } from '../quantization/weights.ts';
@@ -29,7 +30,7 @@ const sequenceLength: Flag = {
 
 const batch: Flag = {
   flags: '--batch <n|dynamic>',
-  says: 'sequences in a run (default: 1)',
+  says: 'sequences in a run (default: dynamic for ONNX, 1 for TFLite)',
   parse: integerOrDynamic,
 };
 
@@ -48,7 +49,7 @@ export const shapeFlags: readonly Flag[] = [
 
 export const passes: Flag = {
   flags: '--passes <list>',
-  says: 'a,b adds passes, -c takes one out, none starts empty; see mbert passes',
+  says: 'a,b adds passes, -c takes one out, none starts empty, prune=0.5 sets a budget; see mbert passes',
 };
 
 /** Flags for which passes run, and what they may do. */
@@ -72,6 +73,7 @@ export const observeFlags: readonly Flag[] = [
   {
     flags: '--dump-passes <dir>',
     says: 'write the graph as text before the passes and behind each that changed it, with diffs',
+    isOutput: true,
   },
   { flags: '--time-passes', says: 'print to stderr what each pass took; in JSON it is passTimes' },
 ];
@@ -80,7 +82,12 @@ export const vocab: Flag = { flags: '--vocab <file>', says: "vocab.txt or tokeni
 
 /** Flags for how a file is written, and what it carries. */
 export const writingFlags: readonly Flag[] = [
-  { flags: '-o, --output <path>', says: 'a .tflite or .onnx file, or a folder for one of each', isRequired: true },
+  {
+    flags: '-o, --output <path>',
+    says: 'a .tflite or .onnx file, or a folder for one of each',
+    isRequired: true,
+    isOutput: true,
+  },
   { flags: '--dry-run', says: 'write nothing, and say what would be written and how large it would be' },
   { flags: '--force', says: 'replace files that mbert did not write' },
   { flags: '--dtype <dtype>', says: 'how weights are stored', choices: ['f32', 'f16'], parse: dtype, default: 'f32' },
@@ -96,6 +103,10 @@ export const writingFlags: readonly Flag[] = [
     says: 'which outputs to write, as a,b (default: all; in TFLite an embedding or a score alone)',
     parse: nameList,
   },
+  {
+    flags: '--drop-token-types',
+    says: 'take no token_type_ids: every token is of the first text (exact for single texts)',
+  },
   { flags: '--opset <n>', says: 'ONNX: operator set, 13 to 23 (default: 17)', parse: positiveInteger },
   { flags: '--external-data', says: 'ONNX: weights in a file beside the model (default: above 2 GB)' },
   {
@@ -104,6 +115,20 @@ export const writingFlags: readonly Flag[] = [
   },
   { flags: '--labels <file>', says: "class names, one a line, in place of the model's own" },
   vocab,
+];
+
+/** Flags for a folder that holds more than a model. */
+export const folderFlags: readonly Flag[] = [
+  {
+    flags: '--layout <program>',
+    says: 'write the folder that a program opens: models under its names, config, tokenizer, mbert.json',
+    choices: LAYOUTS,
+  },
+  {
+    flags: '--forms <list>',
+    says: `write the model in several forms in one go, as f32,int8,w4, each proved: ${FORMS.join(', ')} (default: f32)`,
+    parse: nameList,
+  },
 ];
 
 export const samples: Flag = {
@@ -184,7 +209,7 @@ export const quantizationFlags: readonly Flag[] = [
     flags: '--recipe <file>',
     says: 'JSON rules for single nodes: [{ "match": "layer\\\\.0\\\\.", "scheme": "float" }]',
   },
-  { flags: '--dump-recipe <file>', says: 'write the settings of every node as a recipe' },
+  { flags: '--dump-recipe <file>', says: 'write the settings of every node as a recipe', isOutput: true },
   { flags: '--max-size <size>', says: 'as 8MB; a larger file is exit 1', parse: byteSize },
   { flags: '--no-scan', says: 'keep no linear in higher precision by measurement' },
   { flags: '--io <dtype>', says: 'TFLite: the outputs', choices: ['f32', 'int8'], default: 'f32' },
@@ -203,6 +228,6 @@ export function reportFlags(more: readonly string[] = [], note = ''): readonly F
       default: 'text',
     },
     saying(json, 'the same as --format json'),
-    { flags: '--report <file>', says: 'write the HTML page besides, in one file' },
+    { flags: '--report <file>', says: 'write the HTML page besides, in one file', isOutput: true },
   ];
 }

@@ -1,6 +1,7 @@
 import { MbertError } from '../errors.ts';
 import { predictOnnxRuntime, predictXnnpack } from '../lint/lint-file.ts';
 import { type InspectOptions, inspect } from '../pipelines/inspect/inspect.ts';
+import { shown } from '../printable.ts';
 import { delegationText, kernelsText } from '../reports/delegation.ts';
 import { graphPage, inspectText } from '../reports/inspect.ts';
 import { jsonText } from '../reports/json.ts';
@@ -59,7 +60,8 @@ export const command: CommandSpec<
     progress.clear();
     warn(io, result.warnings);
     await printResult(io, options, {
-      text: () => (options.graph ? graphPage(result) : inspectText(result)),
+      text: () =>
+        options.graph ? graphPage({ ...result, summary: shown(result.summary) }) : inspectText(shown(result)),
       // The outline is for pictures; JSON holds the graph as text.
       json: () => jsonText({ ...result, outline: undefined }),
       html: () => pages.inspect(result),
@@ -73,9 +75,9 @@ function printPrediction(io: Io, source: string, delegate: Delegate, asJson: boo
   const print = (prediction: object, text: string) => io.out(`${asJson ? jsonText(prediction) : text}\n`);
   if (delegate === 'onnxruntime') {
     const products = predictOnnxRuntime(source);
-    print({ products }, kernelsText(products));
+    print({ products }, kernelsText(shown(products)));
   } else {
     const prediction = predictXnnpack(source);
-    print(prediction, delegationText(prediction));
+    print(prediction, delegationText(shown(prediction)));
   }
 }

@@ -1,3 +1,5 @@
+import { printable } from '../printable.ts';
+
 /** Output of a command: tests pass their own, `main` the process's. */
 export interface Io {
   /** Prints the result. */
@@ -44,5 +46,5 @@ export function painted({ colours }: Io, colour: keyof typeof COLOURS, text: str
 
 /** Prints warnings, one a line. */
 export function warn(io: Io, warnings: Iterable<string>): void {
-  for (const warning of warnings) io.err(`${painted(io, 'yellow', 'warning:')} ${warning}\n`);
+  for (const warning of warnings) io.err(`${painted(io, 'yellow', 'warning:')} ${printable(warning)}\n`);
 }

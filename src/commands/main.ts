@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { Command, CommanderError, Option } from 'commander';
 import { listNames, MbertError, nearest } from '../errors.ts';
 import { type PassTrail, trailOf } from '../ir/pass-trail.ts';
+import { printable } from '../printable.ts';
 import { VERSION } from '../version.ts';
 import { CONFIG_FILE, type CommandFlags, type CommandSpec, commonFlags, type Flag } from './command.ts';
 import { type Io, painted, processIo } from './io.ts';
@@ -22,6 +23,12 @@ const commands: readonly CommandEntry[] = [
     args: '<source>',
     summary: 'write a checkpoint or model as TFLite or ONNX',
     load: () => import('./convert.ts'),
+  },
+  {
+    name: 'extract',
+    args: '<teacher>',
+    summary: 'cut a smaller BERT out of a larger one, as a Hugging Face folder',
+    load: () => import('./extract.ts'),
   },
   {
     name: 'diff',
@@ -52,6 +59,18 @@ const commands: readonly CommandEntry[] = [
     args: '<model...>',
     summary: 'time models beside each other in the real runtimes',
     load: () => import('./bench.ts'),
+  },
+  {
+    name: 'compare',
+    args: '<model...>',
+    summary: 'put several models beside each other: size, time, and what each loses',
+    load: () => import('./compare.ts'),
+  },
+  {
+    name: 'batch',
+    args: '<jobs>',
+    summary: 'run many command lines, with results that are kept and parts for many machines',
+    load: () => import('./batch.ts'),
   },
   {
     name: 'passes',
@@ -176,9 +195,9 @@ function loudnessOf(isQuiet: boolean, isVerbose: boolean): Loudness {
   return isQuiet ? 'quiet' : isVerbose ? 'verbose' : 'normal';
 }
 
-function printError(io: Io, { message, hint, cause }: MbertError, isVerbose: boolean): void {
-  io.err(`${painted(io, 'red', message)}\n`);
-  if (hint !== undefined) io.err(`${painted(io, 'cyan', 'hint:')} ${hint}\n`);
+function printError(io: Io, { problems, hint, cause }: MbertError, isVerbose: boolean): void {
+  io.err(`${painted(io, 'red', problems.map(printable).join('\n'))}\n`);
+  if (hint !== undefined) io.err(`${painted(io, 'cyan', 'hint:')} ${printable(hint)}\n`);
   if (isVerbose && cause instanceof Error) io.err(`cause: ${cause.stack}\n`);
 }
 

@@ -1,6 +1,7 @@
 import { MbertError } from '../errors.ts';
 import { passes } from '../passes/index.ts';
 import type { ExplainOptions } from '../pipelines/explain/explain-pass.ts';
+import { shown } from '../printable.ts';
 import { jsonText } from '../reports/json.ts';
 import { passesText } from '../reports/text.ts';
 import { type Call, type CommandSpec, saying } from './command.ts';
@@ -55,6 +56,6 @@ async function explain({ io, progress, args: [source], options }: Call<PassesOpt
   const { explanationText } = await import('../reports/explain.ts');
   const explanation = await explainPass({ ...options, source, pass, progress: progress.step });
   progress.clear();
-  io.out(`${options.json ? jsonText(explanation) : explanationText(explanation)}\n`);
+  io.out(`${options.json ? jsonText(explanation) : explanationText(shown(explanation))}\n`);
   return 0;
 }

@@ -1,4 +1,5 @@
 import { type VerifyOptions, verify } from '../pipelines/verify/verify.ts';
+import { shown } from '../printable.ts';
 import { jsonText } from '../reports/json.ts';
 import { pages } from '../reports/pages.ts';
 import { verifyResultText } from '../reports/verify.ts';
@@ -47,7 +48,7 @@ export const command: CommandSpec<Omit<VerifyOptions, 'model'> & ReportOptions> 
     progress.clear();
     warn(io, result.warnings);
     await printResult(io, options, {
-      text: () => verifyResultText(result),
+      text: () => verifyResultText(shown(result)),
       json: () => jsonText(result),
       html: () => pages.verify(result),
     });

@@ -212,27 +212,23 @@ export async function writeFiles(
   return done.map(({ path, size }) => ({ path, size }));
 }
 
+/** Writes a small file, which appears under its name only when it is complete; its folder is made where there is none. */
+export async function writeWhole(path: string, bytes: Uint8Array): Promise<void> {
+  async function* chunks() {
+    yield bytes;
+  }
+  async function* files() {
+    yield { name: basename(path), chunks: chunks() };
+  }
+  await writeFiles(dirname(path), files());
+}
+
 /** Writes a small text, its folder made where there is none. */
 export function writeText(path: string, text: string): void {
   makeFolder(dirname(path));
   try {
     writeFileSync(path, text);
   } catch (cause) {
-    throw fileError(path, 'cannot be written', cause);
-  }
-}
-
-/**
- * Writes a small text into a file that is not there yet, its folder made where there is none; returns whether it was
- * not there.
- */
-export function writeNew(path: string, text: string): boolean {
-  makeFolder(dirname(path));
-  try {
-    writeFileSync(path, text, { flag: 'wx' });
-    return true;
-  } catch (cause) {
-    if (isSystemError(cause) && cause.code === 'EEXIST') return false;
     throw fileError(path, 'cannot be written', cause);
   }
 }
@@ -275,7 +271,7 @@ const REASONS: { readonly [code: string]: string } = {
   EROFS: 'the disk is read-only',
 };
 
-function fileError(path: string, problem: string, cause: unknown): MbertError {
+export function fileError(path: string, problem: string, cause: unknown): MbertError {
   if (cause instanceof MbertError) return cause;
   const code = isSystemError(cause) ? (cause.code ?? '') : '';
   const reason = REASONS[code] ?? (cause instanceof Error ? cause.message : String(cause));

@@ -8,10 +8,11 @@ import { keepNothing, runPasses } from '../ir/pass.ts';
 import type { Dim } from '../ir/shape.ts';
 import { constantBytes } from '../ir/text.ts';
 import type { Task } from '../models/index.ts';
-import { type ShapeOptions, type Size, sizesFor } from '../options/shape.ts';
+import { type ShapeOptions, type Size, type Sizes, sizesFor } from '../options/shape.ts';
 import type { Target } from '../passes/index.ts';
 import { raiseIntegers } from '../passes/raise/integers.ts';
 import { raise } from '../passes/raise/raise.ts';
+import { findRuntime } from '../runtimes/index.ts';
 import { labelsOf, padOf } from './config-facts.ts';
 import type { OpenedModel, OpenOptions } from './opened-model.ts';
 
@@ -33,10 +34,11 @@ export async function fromGraph(source: GraphSource, options: OpenOptions): Prom
   const task = taskOf(graph);
   const maxPositions = positionsOf(graph);
   return {
+    path,
     build(target, shapes = {}) {
       refuseInt16(source);
       return copyGraph(graph, {
-        bindings: bindings(source, target, shapes, sizesFor(target, { task, maxPositions }, shapes).sequenceLength),
+        bindings: bindings(source, target, shapes, sizesFor(target, { task, maxPositions }, shapes)),
         indexType: target === 'tflite' ? 'i32' : undefined,
       });
     },
@@ -85,9 +87,9 @@ export function graphFormat(path: string): string {
   return FORMATS[extname(path).toLowerCase()] ?? 'tensorflow';
 }
 
-/** True for the two formats of graphs that the runtimes take. */
+/** True for the formats of graphs that the runtimes take. */
 function isRunnable(path: string): boolean {
-  return /\.(onnx|tflite)$/i.test(path);
+  return /\.(onnx|tflite)$/i.test(path) || (/\.json$/i.test(path) && findRuntime(path) !== undefined);
 }
 
 /** Infers the task from the output names: only question answering and sentence embedding have names of their own. */
@@ -127,9 +129,10 @@ function paddingRow(indices: Node | undefined): number | undefined {
 
 /**
  * Sizes for the symbols of the source's inputs. ONNX keeps a symbol that the user does not fix; TFLite gets batch 1 and
- * the default length, as phones want fixed shapes. A size that the source has fixed cannot be changed.
+ * the default length and number of choices, as phones want fixed shapes. A size that the source has fixed cannot be
+ * changed.
  */
-function bindings(source: GraphSource, target: Target, shapes: ShapeOptions, length: Size): Record<string, number> {
+function bindings(source: GraphSource, target: Target, shapes: ShapeOptions, usual: Sizes): Record<string, number> {
   const shape = source.graph.inputs[0]?.type.shape ?? [];
   const bound: Record<string, number> = {};
   const bind = (flag: string, dim: Dim | undefined, requested: Size | undefined, fallback: Size) => {
@@ -140,9 +143,9 @@ function bindings(source: GraphSource, target: Target, shapes: ShapeOptions, len
       throw new MbertError('USAGE', `--${flag}: ${source.path} is fixed to ${dim}`);
     }
   };
-  bind('sequence-length', shape.at(-1), shapes.sequenceLength, length);
+  bind('sequence-length', shape.at(-1), shapes.sequenceLength, usual.sequenceLength);
   if (shape.length > 1) bind('batch', shape[0], shapes.batch, target === 'tflite' ? 1 : 'dynamic');
-  if (shape.length > 2) bind('choices', shape[1], shapes.choices, 'dynamic');
+  if (shape.length > 2) bind('choices', shape[1], shapes.choices, usual.choices);
   // Exporters may name the sizes of each input anew: what the first one has at the same place, the others have.
   for (const input of source.graph.inputs.slice(1)) {
     input.type.shape.forEach((dim, axis) => {

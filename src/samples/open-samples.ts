@@ -4,12 +4,12 @@ import { listNames, MbertError } from '../errors.ts';
 import { openTfrecord } from '../formats/tfrecord.ts';
 import { decodeText } from '../io/bytes.ts';
 import { type ModelFile, withFile } from '../io/files.ts';
+import { randomNumbers, shuffled } from '../solve/random-numbers.ts';
 import type { ColumnNames, Columns } from './columns.ts';
 import type { TokenRow } from './feeds.ts';
 import { readSampleTable, type Sample, type SampleTableContent } from './samples.ts';
 import { looksLikeSquad, parseSquad } from './squad.ts';
 import { npzRows, type PaddedRow, type PaddedRows, tfrecordRows } from './token-files.ts';
-import { randomNumbers, shuffled } from './token-sequences.ts';
 import type { Texts, Tokenizer } from './tokenizer.ts';
 
 /** A sequence to calibrate or evaluate on. */
@@ -76,7 +76,7 @@ export interface SampleManifest {
 const ZIP_MAGIC = [0x50, 0x4b, 3, 4];
 
 /** Most bytes of a file, which is held in memory; the largest text sets for calibration are below 100 MB. */
-const MAX_FILE_BYTES = 2 ** 29;
+const MAX_FILE_BYTES = 2 ** 28;
 
 /** Most unknown words, as a share: with more the text is in another language, or the vocabulary is another model's. */
 const MAX_UNKNOWN = 0.2;

@@ -21,8 +21,29 @@ export type SampleTable =
 
 interface Line {
   readonly text: string;
-  readonly what: string;
+  readonly file: string;
+  readonly number: number;
 }
+
+/** Name of a line in errors. */
+function lineName({ file, number }: Line): string {
+  return `${file}: line ${number}`;
+}
+
+/** Most lines: MNLI, the largest set of GLUE, has 392,702. Each takes a hundred bytes, whatever is on it. */
+const MAX_LINES = 1_000_000;
+
+function exceedsLines(text: string): boolean {
+  let lines = 0;
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if ((code === LINE_FEED || code === CARRIAGE_RETURN) && ++lines > MAX_LINES) return true;
+  }
+  return false;
+}
+
+const LINE_FEED = 0x0a;
+const CARRIAGE_RETURN = 0x0d;
 
 /**
  * Tells the form of a text and takes it apart. JSON is told by its first characters, TSV and CSV by a header with known
@@ -32,9 +53,14 @@ interface Line {
  */
 export function readTable(text: string, what: string, asked: ColumnNames): SampleTable {
   if (/^\s*\[\s*[{"]/.test(text) || (/^\s*\[/.test(text) && /\.json$/i.test(what))) return jsonArray(text, what, asked);
+  if (exceedsLines(text)) {
+    throw new MbertError('UNSUPPORTED', `${what}: has more than ${MAX_LINES} lines`, {
+      hint: 'give a part of the file: some hundred samples are enough',
+    });
+  }
   const lines = text
     .split(/\r\n|\n|\r/)
-    .map((line, i): Line => ({ text: line, what: `${what}: line ${i + 1}` }))
+    .map((line, i): Line => ({ text: line, file: what, number: i + 1 }))
     .filter((line) => line.text.trim() !== '');
   const [first] = lines;
   if (first === undefined) throw malformed(what, 'holds no samples');
@@ -44,7 +70,7 @@ export function readTable(text: string, what: string, asked: ColumnNames): Sampl
   if (!isCsv && isTabHeader(tabs, asked)) return { form: 'TSV', rows: tabRows(lines, what, asked) };
   const separator = separatorOf(text, what, asked);
   if (separator !== undefined || isCsv) return { form: 'CSV', rows: csvRows(text, separator ?? ',', what, asked) };
-  if (tabs.length > 1) throw unknownColumns(first.what, tabs);
+  if (tabs.length > 1) throw unknownColumns(lineName(first), tabs);
   refuseUnseenCsv(text, first);
   return { form: 'lines', lines: lines.map((line) => line.text) };
 }
@@ -79,7 +105,7 @@ function headerOf(text: string, separator: string): readonly string[] | undefine
 function tabRows([header, ...rows]: readonly Line[], what: string, asked: ColumnNames): TableRow[] {
   const names = header?.text.split('\t') ?? [];
   const columns = columnsOf(names, asked, what);
-  return rows.map((line) => cellRow(line.text.split('\t'), names, columns, line.what));
+  return rows.map((line) => cellRow(line.text.split('\t'), names, columns, lineName(line)));
 }
 
 function csvRows(text: string, separator: string, what: string, asked: ColumnNames): TableRow[] {
@@ -106,7 +132,7 @@ function cellRow(cells: readonly string[], names: readonly string[], columns: Co
 }
 
 function jsonLines(lines: readonly Line[], asked: ColumnNames): TableRow[] {
-  return lines.map(({ text, what }) => objectRow(parseJson(text, what), asked, what));
+  return lines.map((line) => objectRow(parseJson(line.text, lineName(line)), asked, lineName(line)));
 }
 
 function jsonArray(text: string, what: string, asked: ColumnNames): SampleTable {
@@ -145,7 +171,7 @@ function refuseUnseenCsv(text: string, first: Line): void {
   for (const separator of SEPARATORS) {
     const names = headerOf(text, separator);
     if (names === undefined || names.length < 2 || !names.every((name) => COLUMN_NAME.test(name))) continue;
-    if (isRegular(text, separator, names.length)) throw unknownColumns(first.what, names);
+    if (isRegular(text, separator, names.length)) throw unknownColumns(lineName(first), names);
   }
 }
 

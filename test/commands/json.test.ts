@@ -55,6 +55,20 @@ const CALLS: readonly (readonly [schema: string, ...argv: string[]])[] = [
   ['passes', 'passes'],
   ['explain', 'passes', '--explain', 'fuse-linear', path('q.onnx')],
   ['diff', 'diff', SOURCE, path('q.onnx')],
+  ['folder', 'convert', SOURCE, '-o', path('forms/'), '--forms', 'f32,dynamic', '--sequence-length', '16'],
+  ['compare', 'compare', path('c.onnx'), path('q.onnx'), '--against', SOURCE, '--runs', '2'],
+  [
+    'extract',
+    'extract',
+    'fixtures/bert-seqcls',
+    '-o',
+    path('student'),
+    '--shape',
+    path('shape.json'),
+    '--method',
+    'random',
+  ],
+  ['batch', 'batch', path('jobs.jsonl'), '--summary'],
 ];
 
 describe('what is printed with --json', () => {
@@ -63,6 +77,9 @@ describe('what is printed with --json', () => {
   beforeAll(async () => {
     const lines = readFileSync('fixtures/mobilebert-demo/sst2-train-256.txt', 'utf8').split('\n');
     writeFileSync(TEXTS, lines.slice(0, 64).join('\n'));
+    writeFileSync(path('shape.json'), '{"num_hidden_layers": 1}');
+    const job = { name: 'lint', command: 'inspect', args: [SOURCE] };
+    writeFileSync(path('jobs.jsonl'), JSON.stringify(job));
     for (const [schema, ...argv] of CALLS) {
       const { out } = await runCommand(folder, ...argv, '--json');
       printed.push({ schema, json: JSON.parse(out) });
@@ -82,7 +99,8 @@ describe('what is printed with --json', () => {
 
   test('has a schema for everything', () => {
     const schemas = readdirSync('schemas').filter((name) => name.endsWith('.schema.json'));
-    const used = new Set([...CALLS.map(([schema]) => `${schema}.schema.json`), 'error.schema.json']);
+    const others = ['error.schema.json', 'mbert.schema.json'];
+    const used = new Set([...CALLS.map(([schema]) => `${schema}.schema.json`), ...others]);
     expect(schemas).toEqual([...used].sort());
   });
 });

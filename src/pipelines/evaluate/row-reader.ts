@@ -1,7 +1,8 @@
 import { MbertError } from '../../errors.ts';
 import type { TokenizerFiles } from '../../formats/tokenizer-files.ts';
 import type { Graph } from '../../ir/graph.ts';
-import { tokenizerOf, tokenizerOrError } from '../../opened/model-tokenizer.ts';
+import { tokenizerOf } from '../../opened/model-tokenizer.ts';
+import { tokenizerOrError } from '../../opened/open-tokenizer.ts';
 import type { OpenedModel } from '../../opened/opened-model.ts';
 import { tableRows } from '../../opened/token-tables.ts';
 import type { ColumnNames } from '../../samples/columns.ts';

@@ -15,6 +15,10 @@ import type { Side } from './sides.ts';
 export interface Inputs {
   readonly rows: readonly TokenRow[];
   readonly labels: Labels | undefined;
+  /** Texts that the rows were made from; undefined for sequences of tokens. */
+  readonly texts: readonly (readonly string[] | undefined)[] | undefined;
+  /** Names of the classes, where a model has them. */
+  readonly classNames: readonly string[] | undefined;
   /** Path of the file of samples; null for generated sequences. */
   readonly data: string | null;
   readonly seed: number | null;
@@ -87,7 +91,17 @@ function randomInputs(
     tokenTypes: model.tokenTypes,
     pad: model.pad,
   });
-  return { rows, labels: undefined, data: null, seed, pad: model.pad, mask: undefined, warnings: [] };
+  return {
+    rows,
+    labels: undefined,
+    texts: undefined,
+    classNames: undefined,
+    data: null,
+    seed,
+    pad: model.pad,
+    mask: undefined,
+    warnings: [],
+  };
 }
 
 function dataInputs(
@@ -108,6 +122,8 @@ function dataInputs(
   return {
     rows: samples.map(({ row }) => row),
     labels: readLabels(samples, data, task, sides),
+    texts: samples.map(({ texts }) => texts),
+    classNames: classNamesOf(sides),
     data,
     seed: seed ?? null,
     pad: reader.tokenizer.pad,
@@ -128,13 +144,17 @@ function readLabels(
   const isClassifier = task === 'sequence-classification' || task === 'next-sentence';
   if (!isClassifier || output.length !== 2 || samples[0]?.label === undefined) return undefined;
   const classes = Number(output[1]);
-  const read = classes === 1 ? numberOf : classReader(classes, sides.find(({ model }) => model.labels)?.model.labels);
+  const read = classes === 1 ? numberOf : classReader(classes, classNamesOf(sides));
   const values = samples.map(({ label }, i) => {
     const what = `${path}: sample ${i + 1}`;
     if (label === undefined) throw new MbertError('MISMATCH', `${what}: has no label, the first one has`);
     return read(label, what);
   });
   return classes === 1 ? { kind: 'numbers', values } : { kind: 'classes', values, classes };
+}
+
+function classNamesOf(sides: readonly Side[]): readonly string[] | undefined {
+  return sides.find(({ model }) => model.labels)?.model.labels;
 }
 
 function numberOf(label: number | string, what: string): number {

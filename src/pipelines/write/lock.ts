@@ -1,7 +1,7 @@
-import { readFileSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { MbertError } from '../../errors.ts';
-import { writeNew } from '../../io/files.ts';
+import { fileError } from '../../io/files.ts';
 
 /**
  * Takes the right to write a file, and returns how to give it back. A file beside it says so to other runs: two that
@@ -10,7 +10,7 @@ import { writeNew } from '../../io/files.ts';
  */
 export function lockOutput(path: string): () => void {
   const lock = join(dirname(path), `.${basename(path)}.lock`);
-  if (!writeNew(lock, String(process.pid))) {
+  if (!tryLock(path, lock)) {
     const owner = ownerOf(lock);
     if (owner !== undefined && isRunning(owner)) {
       throw new MbertError('USAGE', `${path}: is being written by another run, process ${owner}`, {
@@ -19,9 +19,23 @@ export function lockOutput(path: string): () => void {
     }
     // Left by a process that was killed.
     rmSync(lock, { force: true });
-    if (!writeNew(lock, String(process.pid))) throw new MbertError('USAGE', `${path}: is being written by another run`);
+    if (!tryLock(path, lock)) throw new MbertError('USAGE', `${path}: is being written by another run`);
   }
   return () => rmSync(lock, { force: true });
+}
+
+function tryLock(path: string, lock: string): boolean {
+  try {
+    mkdirSync(dirname(lock), { recursive: true });
+    const descriptor = openSync(lock, 'wx');
+    writeSync(descriptor, String(process.pid));
+    closeSync(descriptor);
+    return true;
+  } catch (cause) {
+    const isThere = cause instanceof Error && 'code' in cause && cause.code === 'EEXIST' && existsSync(lock);
+    if (isThere) return false;
+    throw fileError(path, 'cannot be written', cause);
+  }
 }
 
 function ownerOf(lock: string): number | undefined {

@@ -1,6 +1,6 @@
-import { existsSync, lstatSync } from 'node:fs';
+import { lstatSync, type Stats } from 'node:fs';
 import { MbertError } from '../../errors.ts';
-import { isBeingRead, withFile } from '../../io/files.ts';
+import { fileError, isBeingRead, withFile } from '../../io/files.ts';
 import type { WritingOptions } from '../../options/writing.ts';
 import type { WritePlan } from './plans.ts';
 
@@ -17,8 +17,8 @@ export function replacedFiles(
   { force = false, dryRun = false }: Pick<WritingOptions, 'force' | 'dryRun'>,
 ): string[] {
   return plans.flatMap(({ path }) => {
-    if (!existsSync(path)) return [];
-    const stats = lstatSync(path);
+    const stats = statsOf(path);
+    if (stats === undefined) return [];
     if (stats.isDirectory()) throw new MbertError('USAGE', `${path}: cannot be written: is a folder`);
     if (!force && !(stats.isFile() && isOwn(path))) {
       throw new MbertError('USAGE', `${path}: exists already, and mbert did not write it`, {
@@ -27,6 +27,14 @@ export function replacedFiles(
     }
     return [`${path}: ${dryRun ? 'would be' : 'is'} replaced`];
   });
+}
+
+function statsOf(path: string): Stats | undefined {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false });
+  } catch (cause) {
+    throw fileError(path, 'cannot be written', cause);
+  }
 }
 
 /** Throws USAGE where a file that is read would be replaced by what is made of it. */

@@ -1,6 +1,7 @@
 import { lstatSync } from 'node:fs';
 import { MbertError } from '../../errors.ts';
-import { isBeingRead, withFile } from '../../io/files.ts';
+import { withFile } from '../../io/files.ts';
+import { isBeingRead } from '../../io/open-sources.ts';
 import type { WritePlan } from './plans.ts';
 
 /** Key that every file of mbert carries, ONNX and TFLite. */

@@ -1,4 +1,3 @@
-import { MbertError } from '../../errors.ts';
 import { openSource } from '../../importers/index.ts';
 import { decodeText } from '../../io/bytes.ts';
 import { readWhole, writeText } from '../../io/files.ts';

@@ -17,10 +17,10 @@ const LAYERS = [
   ['pipelines/evaluate/'],
   ['pipelines/write/'],
   ['pipelines/fit/'],
-  ['batch', 'bench', 'convert', 'diff', 'inspect', 'explain', 'quantize', 'verify'].map(
+  ['batch', 'bench', 'convert', 'diff', 'inspect', 'explain', 'extract', 'quantize', 'verify'].map(
     (command) => `pipelines/${command}/`,
   ),
-  ['pipelines/compare/'],
+  ['pipelines/compare/', 'pipelines/folder/'],
   ['reports/'],
   ['commands/', 'index.ts'],
 ];

@@ -43,6 +43,8 @@ export {
   transferLosses,
 } from './pipelines/evaluate/transfer.ts';
 export { type ExplainOptions, type Explanation, explainPass } from './pipelines/explain/explain-pass.ts';
+export type { FolderOptions, FolderResult, Measured, WrittenForm } from './pipelines/folder/types.ts';
+export { writeFolder } from './pipelines/folder/write-folder.ts';
 export { type InspectOptions, type InspectResult, inspect } from './pipelines/inspect/inspect.ts';
 export {
   type QuantizedFile,

@@ -1,4 +1,5 @@
 import { TASKS } from '../models/index.ts';
+import { FORMS, LAYOUTS } from '../options/forms.ts';
 import { RANGE_METHODS, ROUNDINGS, SCHEMES } from '../quantization/settings.ts';
 import { targets } from '../quantization/targets.ts';
 import { GRANULARITIES } from '../quantization/weights.ts';
@@ -28,7 +29,7 @@ const sequenceLength: Flag = {
 
 const batch: Flag = {
   flags: '--batch <n|dynamic>',
-  says: 'sequences in a run (default: 1)',
+  says: 'sequences in a run (default: dynamic for ONNX, 1 for TFLite)',
   parse: integerOrDynamic,
 };
 
@@ -47,7 +48,7 @@ export const shapeFlags: readonly Flag[] = [
 
 export const passes: Flag = {
   flags: '--passes <list>',
-  says: 'a,b adds passes, -c takes one out, none starts empty; see mbert passes',
+  says: 'a,b adds passes, -c takes one out, none starts empty, prune=0.5 sets a budget; see mbert passes',
 };
 
 /** Flags for which passes run, and what they may do. */
@@ -100,6 +101,10 @@ export const writingFlags: readonly Flag[] = [
     says: 'which outputs to write, as a,b (default: all; in TFLite an embedding or a score alone)',
     parse: nameList,
   },
+  {
+    flags: '--drop-token-types',
+    says: 'take no token_type_ids: every token is of the first text (exact for single texts)',
+  },
   { flags: '--opset <n>', says: 'ONNX: operator set, 13 to 23 (default: 17)', parse: positiveInteger },
   { flags: '--external-data', says: 'ONNX: weights in a file beside the model (default: above 2 GB)' },
   {
@@ -108,6 +113,20 @@ export const writingFlags: readonly Flag[] = [
   },
   { flags: '--labels <file>', says: "class names, one a line, in place of the model's own" },
   vocab,
+];
+
+/** Flags for a folder that holds more than a model. */
+export const folderFlags: readonly Flag[] = [
+  {
+    flags: '--layout <program>',
+    says: 'write the folder that a program opens: models under its names, config, tokenizer, mbert.json',
+    choices: LAYOUTS,
+  },
+  {
+    flags: '--forms <list>',
+    says: `write the model in several forms in one go, as f32,int8,w4, each proved: ${FORMS.join(', ')} (default: f32)`,
+    parse: nameList,
+  },
 ];
 
 export const samples: Flag = {

@@ -24,6 +24,12 @@ const commands: readonly CommandEntry[] = [
     load: () => import('./convert.ts'),
   },
   {
+    name: 'extract',
+    args: '<teacher>',
+    summary: 'cut a smaller BERT out of a larger one, as a Hugging Face folder',
+    load: () => import('./extract.ts'),
+  },
+  {
     name: 'diff',
     args: '<a> <b>',
     summary: 'tell what differs between two models of any formats',

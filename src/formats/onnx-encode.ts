@@ -2,6 +2,7 @@ import { MbertError } from '../errors.ts';
 import type { OutputFile } from '../io/files.ts';
 import { byteLength, type Tensor } from '../ir/tensor.ts';
 import {
+  domainOf,
   ONNX_DTYPES,
   type OnnxAttribute,
   type OnnxInitializer,
@@ -36,7 +37,7 @@ const MODEL = { irVersion: 1, producerName: 2, producerVersion: 3, opsetImport: 
 const OPSET = { domain: 1, version: 2 } as const;
 const ENTRY = { key: 1, value: 2 } as const;
 const GRAPH = { node: 1, name: 2, input: 11, output: 12 } as const;
-const NODE = { input: 1, output: 2, name: 3, opType: 4, attribute: 5 } as const;
+const NODE = { input: 1, output: 2, name: 3, opType: 4, attribute: 5, domain: 7 } as const;
 const ATTRIBUTE = { name: 1, f: 2, i: 3, s: 4, ints: 8, type: 20 } as const;
 const VALUE = { name: 1, type: 2 } as const;
 const TYPE = { tensorType: 1 } as const;
@@ -112,7 +113,11 @@ function layOut(model: OnnxModel, parts: readonly Part[]): Layout {
     .int(MODEL.irVersion, model.irVersion)
     .text(MODEL.producerName, model.producerName)
     .text(MODEL.producerVersion, model.producerVersion)
-    .message(MODEL.opsetImport, new MessageWriter().text(OPSET.domain, '').int(OPSET.version, model.opset))
+    .message(MODEL.opsetImport, opsetMessage('', model.opset))
+    .messages(
+      MODEL.opsetImport,
+      ownDomains(model).map((domain) => opsetMessage(domain, 1)),
+    )
     .messages(MODEL.metadataProps, Object.entries(model.properties).map(entryMessage))
     .finish();
   const graphHead = new MessageWriter()
@@ -183,16 +188,25 @@ function checkedBytes(name: string, tensor: Tensor): Uint8Array {
   throw new MbertError('INVALID_GRAPH', `${name}: tensor: gave ${bytes.byteLength} bytes instead of ${expected}`);
 }
 
+/** The domains that a model's operators are of besides ONNX's own; all of them are at their first version. */
+function ownDomains({ nodes }: OnnxModel): readonly string[] {
+  return [...new Set(nodes.map(({ op }) => domainOf(op)))].filter((domain) => domain !== '');
+}
+
+function opsetMessage(domain: string, version: number): MessageWriter {
+  return new MessageWriter().text(OPSET.domain, domain).int(OPSET.version, version);
+}
+
 function entryMessage([key, value]: readonly [string, string]): MessageWriter {
   return new MessageWriter().text(ENTRY.key, key).text(ENTRY.value, value);
 }
 
 function nodeMessage({ name, op, inputs, outputs, attributes }: OnnxNode): MessageWriter {
   const message = new MessageWriter().texts(NODE.input, inputs).texts(NODE.output, outputs);
-  return message
-    .text(NODE.name, name)
-    .text(NODE.opType, op)
-    .messages(NODE.attribute, Object.entries(attributes).map(attributeMessage));
+  message.text(NODE.name, name).text(NODE.opType, op);
+  message.messages(NODE.attribute, Object.entries(attributes).map(attributeMessage));
+  const domain = domainOf(op);
+  return domain === '' ? message : message.text(NODE.domain, domain);
 }
 
 function attributeMessage([name, attribute]: readonly [string, OnnxAttribute]): MessageWriter {

@@ -198,6 +198,17 @@ export async function writeFiles(
   return done.map(({ path, size }) => ({ path, size }));
 }
 
+/** Writes a small file, which appears under its name only when it is complete; its folder is made where there is none. */
+export async function writeWhole(path: string, bytes: Uint8Array): Promise<void> {
+  async function* chunks() {
+    yield bytes;
+  }
+  async function* files() {
+    yield { name: basename(path), chunks: chunks() };
+  }
+  await writeFiles(dirname(path), files());
+}
+
 /** Writes a small text, which appears as a whole; its folder is made where there is none. */
 export function writeText(path: string, text: string): void {
   makeFolder(dirname(path));

@@ -75,6 +75,16 @@ export class Graph {
     return node;
   }
 
+  /** Takes an input away. Throws INVALID_GRAPH where something still reads it. */
+  removeInput(input: Input): void {
+    const [user] = input.users;
+    if (user !== undefined) invalid(`input ${input.name} is read by ${user.name}`);
+    const place = this.#inputs.indexOf(input);
+    if (place < 0) invalid(`there is no input ${input.name}`);
+    this.#inputs.splice(place, 1);
+    this.#names.delete(input.name);
+  }
+
   /** Adds a constant; with `quant` the tensor holds the stored integers. */
   constant(tensor: Tensor, name?: string, quant?: Quant): Constant {
     return this.#node<Constant>(

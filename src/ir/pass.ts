@@ -30,6 +30,8 @@ export interface PassContext {
   readonly tokenCounts?: Float64Array | undefined;
   /** For split-embedding. */
   readonly embeddingRank?: EmbeddingRank | undefined;
+  /** For prune: the share of operations that is left, above 0 and below 1. */
+  readonly operationShare?: number | undefined;
   /** Hear what passes do while they run. */
   readonly observers?: readonly PassObserver[] | undefined;
 }

@@ -30,7 +30,7 @@ import { type LogitsKind, logitsKind, readScoreActivation } from './scores.ts';
 import { openWeights, type Weights } from './weights.ts';
 
 export type { Task } from './architecture.ts';
-export { TASKS } from './heads.ts';
+export { PAIR_TASKS, TASKS } from './heads.ts';
 export type { LogitsKind } from './scores.ts';
 
 /** Families of models that mbert builds from weights. */

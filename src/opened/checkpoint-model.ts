@@ -22,6 +22,7 @@ export function fromCheckpoint(checkpoint: Checkpoint, options: OpenOptions): Op
   // Built once to find every missing weight before anything is written; building reads no weight.
   const { warnings, unused } = build('onnx');
   return {
+    path: checkpoint.path,
     build: (target, shapes) => build(target, shapes).graph,
     reference: () => build('onnx', { batch: 'dynamic', sequenceLength: 'dynamic', choices: 'dynamic' }).graph,
     task,

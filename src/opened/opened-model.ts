@@ -18,6 +18,8 @@ export interface OpenOptions extends ModelOptions {
 
 /** A model ready for passes and exporters. */
 export interface OpenedModel {
+  /** Path of the file that holds its weights: config and tokenizer lie beside it. */
+  readonly path: string;
   /** Builds a new graph at each call, as passes change what they run on. */
   build(target: Target, shapes?: ShapeOptions): Graph;
   /** Builds a new graph as the source has it, with symbols for dimensions that it does not fix. */

@@ -14,6 +14,8 @@ export interface WritingOptions {
   readonly softmax?: boolean | undefined;
   /** Names of the outputs to write, in this order. Default: all; in TFLite an embedding or a score alone. */
   readonly outputs?: readonly string[] | undefined;
+  /** Writes a model of two inputs, which takes every token for one of the first text. Default false. */
+  readonly dropTokenTypes?: boolean | undefined;
   /** Operator set, ONNX only. Default 17, or what the model's types need. */
   readonly opset?: number | undefined;
   /** Stores weights in a file beside the model, ONNX only. Default: only above 2 GiB. */
@@ -31,7 +33,12 @@ export interface Writing {
   readonly dtype: 'f32' | 'f16';
   readonly softmax: boolean;
   readonly outputs: readonly string[] | undefined;
+  readonly dropTokenTypes: boolean;
+  /** True where a file takes token types that nothing reads: MediaPipe opens files of one input or three. */
+  readonly unusedTokenTypes: boolean;
   readonly opset: number | undefined;
+  /** The operators that an ONNX file may use: those of the standard, or ONNX Runtime's own besides. */
+  readonly operators: 'standard' | 'onnxruntime';
   readonly externalData: boolean | undefined;
   readonly minRuntime: string | undefined;
   readonly labels: { readonly path: string; readonly names: readonly string[] } | undefined;
@@ -44,12 +51,25 @@ export interface Writing {
  */
 export function writingOf(options: WritingOptions, output: string, format: Target | undefined): Writing {
   refuseMisplaced(options, output, format);
-  const { dtype = 'f32', softmax = false, outputs, opset, externalData, minRuntime, labels, vocab } = options;
+  const {
+    dtype = 'f32',
+    softmax = false,
+    outputs,
+    dropTokenTypes = false,
+    opset,
+    externalData,
+    minRuntime,
+    labels,
+    vocab,
+  } = options;
   return {
     dtype,
     softmax,
     outputs,
+    dropTokenTypes,
+    unusedTokenTypes: false,
     opset,
+    operators: 'standard',
     externalData,
     minRuntime,
     labels: labels === undefined ? undefined : { path: labels, names: readLines(labels) },

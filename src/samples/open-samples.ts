@@ -4,12 +4,12 @@ import { listNames, MbertError } from '../errors.ts';
 import { openTfrecord } from '../formats/tfrecord.ts';
 import { decodeText } from '../io/bytes.ts';
 import { type ModelFile, withFile } from '../io/files.ts';
+import { randomNumbers, shuffled } from '../solve/random-numbers.ts';
 import type { ColumnNames, Columns } from './columns.ts';
 import type { TokenRow } from './feeds.ts';
 import { readSampleTable, type Sample, type SampleTableContent } from './samples.ts';
 import { looksLikeSquad, parseSquad } from './squad.ts';
 import { npzRows, type PaddedRow, type PaddedRows, tfrecordRows } from './token-files.ts';
-import { randomNumbers, shuffled } from './token-sequences.ts';
 import type { Texts, Tokenizer } from './tokenizer.ts';
 
 /** A sequence to calibrate or evaluate on. */

@@ -17,7 +17,7 @@ describe('sizes', () => {
   const SHORT = { task: 'qa', maxPositions: 64 } as const;
 
   test.each<[string, 'onnx' | 'tflite', typeof QA | typeof OTHER | typeof SHORT, ShapeOptions, (number | string)[]]>([
-    ['ONNX takes any length and any choices', 'onnx', QA, {}, ['dynamic', 1, 'dynamic']],
+    ['ONNX takes any number of sequences, any length, any choices', 'onnx', QA, {}, ['dynamic', 'dynamic', 'dynamic']],
     ['TFLite takes 384 tokens of question answering', 'tflite', QA, {}, [384, 1, 4]],
     ['TFLite takes 128 tokens of anything else', 'tflite', OTHER, {}, [128, 1, 4]],
     ['a model of fewer positions takes those', 'tflite', SHORT, {}, [64, 1, 4]],

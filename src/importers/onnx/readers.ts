@@ -1,7 +1,7 @@
 import { attention } from './attention.ts';
 import { biasGelu, embedLayerNormalization, fusedMatMul, quickGelu, skipLayerNormalization } from './contrib.ts';
 import { multiHeadAttention, ortAttention } from './contrib-attention.ts';
-import { matMulNBits, qAttention } from './contrib-quantized.ts';
+import { gatherBlockQuantized, matMulNBits, qAttention } from './contrib-quantized.ts';
 import {
   absolute,
   and,
@@ -148,6 +148,7 @@ export const readers: { readonly [domain: string]: { readonly [op: string]: Oper
     EmbedLayerNormalization: embedLayerNormalization,
     FastGelu: biasGelu(true),
     FusedMatMul: fusedMatMul,
+    GatherBlockQuantized: gatherBlockQuantized,
     Gelu: biasGelu(false),
     MatMulNBits: matMulNBits,
     MultiHeadAttention: multiHeadAttention,

@@ -14,6 +14,7 @@ import {
   type Settings,
   type SettingsMap,
 } from '../../quantization/settings.ts';
+import { chooseBits, withWidened } from './choose-bits.ts';
 import { chooseRoundings, withNearest } from './choose-rounding.ts';
 import { CompensatedWeights } from './compensated-weights.ts';
 import {
@@ -49,7 +50,11 @@ export async function decide(graph: Graph, options: DecideOptions): Promise<Deci
   // After the scan: the noise of linears that now stay float would have drowned the effect of a rounding.
   const rounded = await chooseRoundings(form.plan(graph, kept, request), calibrated, options);
   const warnings = [...floatWarnings(plan, form), ...guarded.warnings, ...rounded.warnings];
-  return { ...rounded, graph, scan, warnings };
+  const isRuled = (node: Call) => defaults.get(node)?.scheme !== chosen.get(node)?.scheme;
+  const widened = await stopwatch.time('scanMs', () =>
+    chooseBits(form.plan(graph, rounded.settings, request), rounded, isRuled, options),
+  );
+  return { ...rounded, settings: withWidened(rounded.settings, widened), widened, graph, scan, warnings };
 }
 
 async function runScan(plan: Plan, settings: SettingsMap, calibrated: CalibratedValues, options: DecideOptions) {
@@ -61,9 +66,11 @@ async function runScan(plan: Plan, settings: SettingsMap, calibrated: Calibrated
 }
 
 function refuseSettings(settings: SettingsMap, { request, samples }: DecideOptions, path: string): void {
+  const { blocks } = request;
   refuseSchemes(settings, request.scheme, path);
   for (const [node, { scheme, granularity }] of settings) {
-    if (!hasWeight(node) || granularity !== 'block' || scheme === 'w4' || scheme === 'float') continue;
+    const canHaveBlocks = scheme === 'w4' || (scheme === 'dynamic' && blocks?.w8 !== undefined);
+    if (!hasWeight(node) || granularity !== 'block' || canHaveBlocks || scheme === 'float') continue;
     throw new MbertError('MISMATCH', `${path}: ${node.name}: is ${scheme} in blocks, which are for w4`, {
       hint: 'granularity may be channel or tensor there',
     });

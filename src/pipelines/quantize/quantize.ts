@@ -32,6 +32,7 @@ import type { DecideOptions, Decision } from './decision.ts';
 import type { QuantizeJob, QuantizeRequest } from './job.ts';
 import { withLint } from './lint-written.ts';
 import { refuseContradictions, refuseQuantized } from './refusals.ts';
+import { SharedWork } from './shared-work.ts';
 import type { QuantizedFile, QuantizeOptions, QuantizeResult } from './types.ts';
 import { Writer } from './writer.ts';
 
@@ -97,7 +98,7 @@ function stagesOf({ scheme }: QuantizeOptions, { passes, evidence }: QuantizeReq
 }
 
 /** The user's request with defaults filled in. Throws USAGE for options that contradict each other. */
-function requestOf(options: QuantizeOptions, format: Target | undefined): QuantizeRequest {
+export function requestOf(options: QuantizeOptions, format: Target | undefined): QuantizeRequest {
   const writing = writingOf(options, options.output, format);
   refuseContradictions(options, format);
   const { source, sequenceLength, batch, choices, dumpRecipe, maxSize, outline = false } = options;
@@ -118,7 +119,7 @@ function requestOf(options: QuantizeOptions, format: Target | undefined): Quanti
  * The part of --max-drop that is left for quantization, as the losses of successive steps add up; undefined without a
  * limit, or where it was passed already.
  */
-function dropLeft(maxDrop: number | undefined, { heldOut, failures }: FitReport): number | undefined {
+export function dropLeft(maxDrop: number | undefined, { heldOut, failures }: FitReport): number | undefined {
   return maxDrop === undefined || failures.length > 0 ? undefined : maxDrop - (heldOut?.drop ?? 0);
 }
 
@@ -140,11 +141,13 @@ async function withOutline(result: QuantizedFile): Promise<QuantizedFile> {
   }
 }
 
-async function quantizeTo(
+/** Quantizes for one file; what other files of the call need as well is made once and kept in `shared`. */
+export async function quantizeTo(
   { model, fit }: ChangedModel,
   plan: WritePlan,
   request: QuantizeRequest,
   run: Run,
+  shared = new SharedWork(),
 ): Promise<QuantizedFile> {
   const { target: format } = plan;
   const { shape, writing, quantization, outline, dumpRecipe } = request;
@@ -154,12 +157,18 @@ async function quantizeTo(
   const passes = scheme === 'f16' ? request.passes : request.passes.before(passesFor(format, scheme));
   const source = model.build(format, shape);
   refuseQuantized(source, request.source);
-  const { samples, feeds } = await run.stopwatch.time('calibrationMs', () =>
-    readSampleSets({ model, fit }, source, format, request, run.note),
+  const { samples, feeds } = await shared.samples(format, () =>
+    run.stopwatch.time('calibrationMs', () => readSampleSets({ model, fit }, source, format, request, run.note)),
   );
-  const calibration = new CalibrationRuns(samples, feeds.pad, { shape, outline, run });
+  const { calibration, prepared } = await shared.prepared(format, passes, () =>
+    run.stopwatch.time('calibrationMs', async () => {
+      const runs = new CalibrationRuns(samples, feeds.pad, { shape, outline, run });
+      const options = { shape, passes, writing, run, statistics: runs.collector() };
+      return { calibration: runs, prepared: await prepare(model, format, options) };
+    }),
+  );
   const job: QuantizeJob = {
-    request: { ...request, passes },
+    request: { ...request, passes, writing: { ...request.writing, operators: profile.operators } },
     model,
     fit,
     plan,
@@ -170,9 +179,6 @@ async function quantizeTo(
     run,
   };
   return withFolder(async (scratch) => {
-    const prepared = await run.stopwatch.time('calibrationMs', () =>
-      prepare(model, format, { shape, passes, writing, run, statistics: calibration.collector() }),
-    );
     const writer = new Writer(job, prepared, scratch);
     if (scheme === 'f16') return writer.writeHalves();
     const decideOptions = decideOptionsOf(job, scheme);
@@ -234,12 +240,15 @@ function decideOptionsOf(job: QuantizeJob, scheme: Exclude<Scheme, 'f16'>): Deci
   } = request.quantization;
   const { target: format } = plan;
   const rules = recipe === undefined ? [] : parseRecipe(decodeText(readWhole(recipe), recipe), recipe);
-  const isFitted = scheme === 'w4' && request.evidence.calibrate !== undefined;
+  // Where activations are exact, what 8 bits cost is the rounding of weights.
+  const isExact = scheme === 'w4' || (scheme === 'dynamic' && profile.blocks.w8 !== undefined);
+  const isFitted = isExact && request.evidence.calibrate !== undefined;
   return {
     form: formFor(scheme, format, profile),
     request: {
       scheme,
       granularity: granularityFor(scheme, format, profile, granularity),
+      blocks: profile.blocks,
       rounding: rounding ?? (isFitted ? 'gptq' : 'nearest'),
       range,
       integerOutputs: io === 'int8',
@@ -254,6 +263,7 @@ function decideOptionsOf(job: QuantizeJob, scheme: Exclude<Scheme, 'f16'>): Deci
     isRoundingAsked: rounding === 'gptq' || rules.some(({ settings }) => settings.rounding === 'gptq'),
     fallback: fallbackFor(format, profile),
     scan,
+    maxSize: request.maxSize,
     run,
   };
 }

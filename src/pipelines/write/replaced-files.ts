@@ -1,5 +1,6 @@
-import { lstatSync } from 'node:fs';
+import { lstatSync, type Stats } from 'node:fs';
 import { MbertError } from '../../errors.ts';
+import { fileError } from '../../io/file-error.ts';
 import { withFile } from '../../io/files.ts';
 import { isBeingRead } from '../../io/open-sources.ts';
 import type { WritePlan } from './plans.ts';
@@ -14,7 +15,7 @@ const CHUNK_BYTES = 2 ** 20;
  */
 export function replacedFiles(plans: readonly WritePlan[], force: boolean): string[] {
   return plans.flatMap(({ path }) => {
-    const stats = lstatSync(path, { throwIfNoEntry: false });
+    const stats = statsOf(path);
     if (stats === undefined) return [];
     if (stats.isDirectory()) throw new MbertError('USAGE', `${path}: cannot be written: is a folder`);
     if (!force && !(stats.isFile() && isOwn(path))) {
@@ -24,6 +25,14 @@ export function replacedFiles(plans: readonly WritePlan[], force: boolean): stri
     }
     return [`${path}: is replaced`];
   });
+}
+
+function statsOf(path: string): Stats | undefined {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false });
+  } catch (cause) {
+    throw fileError(path, 'cannot be written', cause);
+  }
 }
 
 /** Throws USAGE where a file that is read would be replaced by what is made of it. */

@@ -7,7 +7,7 @@ import { temporaryFolder } from '../written.ts';
 
 const folder = temporaryFolder();
 const path = join(folder, 'm.onnx');
-const plans = [{ target: 'onnx', path }] as const;
+const plans = [{ path }];
 
 test('a file that was there comes back where the work behind its writing fails', async () => {
   writeFileSync(path, 'verified');
@@ -28,6 +28,6 @@ test('a file that was not there is gone', async () => {
     writeText(other, 'unverified');
     throw new Error('there is no runtime');
   };
-  await expect(allOrNothing([{ target: 'onnx', path: other }], failing)).rejects.toThrow('there is no runtime');
+  await expect(allOrNothing([{ path: other }], failing)).rejects.toThrow('there is no runtime');
   expect(existsSync(join(folder, 'deep'))).toBe(false);
 });

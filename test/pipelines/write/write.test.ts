@@ -98,7 +98,7 @@ describe('a graph is prepared', () => {
   ) {
     const { softmax = false, model, ...passes } = options;
     const run = startRun({});
-    const writing = { softmax, outputs: undefined };
+    const writing = { softmax, outputs: undefined, dropTokenTypes: false, unusedTokenTypes: false };
     const found = await prepare(modelOf(TEXT, model), target, { shape: {}, passes: passChoice(passes), writing, run });
     return { ...found, outputs: found.graph.outputs.map(({ name }) => name), ops: opsOf(found.graph) };
   }

@@ -22,10 +22,11 @@ const RUNS = { always: 'always', onnx: 'for ONNX', tflite: 'for TFLite', asked: 
  *   readonly errorCodes: { readonly [code: string]: string };
  *   readonly ops: { readonly [name: string]: Op };
  *   readonly commands: readonly { readonly name: string; readonly flags: readonly Flag[] }[];
+ *   readonly commonFlags: readonly Flag[];
  * }} code
  * @returns {ReadonlyMap<string, string>}
  */
-export function tablesOf({ passes, architectures, onnxRules, tfliteRules, errorCodes, ops, commands }) {
+export function tablesOf({ passes, architectures, onnxRules, tfliteRules, errorCodes, ops, commands, commonFlags }) {
   return new Map([
     ['passes', table(['pass', 'before → after', 'keeps', 'runs'], passes.map(passRow))],
     ['architectures', architecturesTable(architectures)],
@@ -33,10 +34,12 @@ export function tablesOf({ passes, architectures, onnxRules, tfliteRules, errorC
     ['tflite-rules', rulesTable(tfliteRules)],
     ['error-codes', table(['code', 'meaning'], Object.entries(errorCodes).map(namedRow))],
     ['ops', table(['op', 'inputs', 'attributes', 'tokens', 'stream', 'int8 output'], Object.entries(ops).map(opRow))],
-    ...commands.map(
-      ({ name, flags }) =>
-        /** @type {[string, string]} */ ([`mbert ${name}`, table(['flag', 'meaning'], flags.map(flagRow))]),
-    ),
+    ...[...commands, { name: '<command>', flags: commonFlags }]
+      .filter(({ flags }) => flags.length > 0)
+      .map(
+        ({ name, flags }) =>
+          /** @type {[string, string]} */ ([`mbert ${name}`, table(['flag', 'meaning'], flags.map(flagRow))]),
+      ),
   ]);
 }
 
@@ -119,15 +122,23 @@ export function withTables(page, tables) {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const [{ passes }, { architectures }, { onnxRules, tfliteRules }, { ERROR_CODES }, { ops }, { commandsWithFlags }] =
-    await Promise.all([
-      import('../dist/passes/index.js'),
-      import('../dist/models/index.js'),
-      import('../dist/lint/index.js'),
-      import('../dist/errors.js'),
-      import('../dist/ir/ops/index.js'),
-      import('../dist/commands/main.js'),
-    ]);
+  const [
+    { passes },
+    { architectures },
+    { onnxRules, tfliteRules },
+    { ERROR_CODES },
+    { ops },
+    { commandsWithFlags },
+    { commonFlags },
+  ] = await Promise.all([
+    import('../dist/passes/index.js'),
+    import('../dist/models/index.js'),
+    import('../dist/lint/index.js'),
+    import('../dist/errors.js'),
+    import('../dist/ir/ops/index.js'),
+    import('../dist/commands/main.js'),
+    import('../dist/commands/command.js'),
+  ]);
   const tables = tablesOf({
     passes,
     architectures,
@@ -136,6 +147,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     errorCodes: ERROR_CODES,
     ops,
     commands: await commandsWithFlags(),
+    commonFlags,
   });
   for (const name of readdirSync('docs')) {
     if (!name.endsWith('.md')) continue;

@@ -32,6 +32,7 @@ export const command: CommandSpec<ConvertFlags> = {
     './all-MiniLM-L6-v2 -o web/ --layout transformers.js --forms f32,int8,w4 --calibrate texts.txt',
     './all-MiniLM-L6-v2 -o served/ --layout sentence-transformers --forms f32,dynamic',
     './mobilebert-sst2 -o app/ --layout mediapipe --forms f32,int8 --calibrate texts.txt',
+    './multilingual-e5-small -o small/ --layout transformers.js --forms dynamic --trim-vocabulary Latin,Cyrillic',
     './checkpoint -o raw.onnx --passes none',
     './minilm -o fast.tflite --passes layer-norm-to-no-norm,gelu-to-relu --calibrate texts.txt --verify',
     './minilm -o fast.onnx --passes layer-norm-to-no-norm --calibrate train.txt --data dev.tsv --max-drop 1',
@@ -50,6 +51,11 @@ export const command: CommandSpec<ConvertFlags> = {
 };
 
 async function runConvert({ io, progress, args: [source = ''], options }: Call<ConvertFlags>): Promise<number> {
+  if (options.trimVocabulary !== undefined) {
+    throw new MbertError('USAGE', '--trim-vocabulary: one file cannot carry the tokenizer, which changes as well', {
+      hint: 'write a folder with --layout or --forms',
+    });
+  }
   const changed: ConvertOptions['changed'] = (report) => {
     progress.clear();
     if (!options.json) io.out(`${fitText(shown(report))}\n\n`);

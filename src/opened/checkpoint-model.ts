@@ -32,6 +32,7 @@ export function fromCheckpoint(checkpoint: Checkpoint, options: OpenOptions): Op
     usualLength,
     logitsKind,
     labels,
+    config: checkpoint.config,
     tokenizer: checkpoint.tokenizer,
     pad: padOf(checkpoint.config),
     format: 'checkpoint',

@@ -47,6 +47,7 @@ export async function fromGraph(source: GraphSource, options: OpenOptions): Prom
     architecture: graph.name,
     maxPositions,
     labels: labelsOf(source, task),
+    config: source.config,
     tokenizer: source.tokenizer,
     pad: padOf(source.config),
     runnable: isRunnable(path) ? path : undefined,

@@ -1,7 +1,8 @@
-import { lstatSync, type Stats } from 'node:fs';
 import { MbertError } from '../../errors.ts';
-import { fileError, isBeingRead, withFile } from '../../io/files.ts';
+
+import { isBeingRead, outputStats, withFile } from '../../io/files.ts';
 import type { WritingOptions } from '../../options/writing.ts';
+
 import type { WritePlan } from './plans.ts';
 
 /** Key that every file of mbert carries, ONNX and TFLite. */
@@ -17,7 +18,7 @@ export function replacedFiles(
   { force = false, dryRun = false }: Pick<WritingOptions, 'force' | 'dryRun'>,
 ): string[] {
   return plans.flatMap(({ path }) => {
-    const stats = statsOf(path);
+    const stats = outputStats(path);
     if (stats === undefined) return [];
     if (stats.isDirectory()) throw new MbertError('USAGE', `${path}: cannot be written: is a folder`);
     if (!force && !(stats.isFile() && isOwn(path))) {
@@ -27,14 +28,6 @@ export function replacedFiles(
     }
     return [`${path}: ${dryRun ? 'would be' : 'is'} replaced`];
   });
-}
-
-function statsOf(path: string): Stats | undefined {
-  try {
-    return lstatSync(path, { throwIfNoEntry: false });
-  } catch (cause) {
-    throw fileError(path, 'cannot be written', cause);
-  }
 }
 
 /** Throws USAGE where a file that is read would be replaced by what is made of it. */

@@ -245,7 +245,7 @@ function removeEmpty(folder: string, made: string | undefined): void {
 }
 
 /** Makes the folder and returns the topmost one it had to make, so that a failure can remove it again. */
-function makeFolder(folder: string): string | undefined {
+export function makeFolder(folder: string): string | undefined {
   try {
     return mkdirSync(resolve(folder) + sep, { recursive: true });
   } catch (cause) {

@@ -1,6 +1,7 @@
-import { lstatSync, readlinkSync, realpathSync, statSync } from 'node:fs';
+import { lstatSync, readlinkSync, realpathSync, type Stats, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { MbertError } from '../errors.ts';
+import { fileError } from './file-error.ts';
 
 /** Place where the bytes of an output go. */
 export interface OutputPlace {
@@ -33,4 +34,13 @@ function behindLinks(path: string): string {
     target = resolve(dirname(target), readlinkSync(target));
   }
   return target;
+}
+
+/** What lies where a file is to be written; undefined for nothing. Throws USAGE where its folder is none. */
+export function outputStats(path: string): Stats | undefined {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false });
+  } catch (cause) {
+    throw fileError(dirname(path), 'cannot be written', cause);
+  }
 }

@@ -13,7 +13,7 @@ import { writingOf } from '../../options/writing.ts';
 import type { Target } from '../../passes/index.ts';
 import { parseRecipe, recipeText } from '../../quantization/recipe.ts';
 import type { NodeScheme, Scheme } from '../../quantization/settings.ts';
-import { formFor, granularityFor, type TargetProfile, targetNamed } from '../../quantization/targets.ts';
+import { blocksFor, formFor, granularityFor, type TargetProfile, targetNamed } from '../../quantization/targets.ts';
 import { withFolder } from '../evaluate/loaded-model.ts';
 import { rowReader } from '../evaluate/row-reader.ts';
 import { NO_SAMPLES, takeSamples } from '../evaluate/sample-sets.ts';
@@ -49,7 +49,7 @@ export async function quantize(options: QuantizeOptions): Promise<QuantizeResult
   const format = targetOf(options.output);
   const request = requestOf(options, format);
   const plans = writePlans(options.output);
-  const replaced = replacedFiles(plans, options.force ?? false);
+  const replaced = replacedFiles(plans, options);
   const run = startRun(options);
   run.plan(stagesOf(options, request, plans));
   for (const note of replaced) run.note(note);
@@ -66,11 +66,17 @@ export async function quantize(options: QuantizeOptions): Promise<QuantizeResult
     const { fit } = changed;
     if (fit) options.changed?.(fit);
     const evidence = { ...request.evidence, maxDrop: fit ? dropLeft(options.maxDrop, fit) : options.maxDrop };
-    const results = await allOrNothing(plans, async () => {
+    const results = await allOrNothing(writing.dryRun ? [] : plans, async () => {
       const files: QuantizedFile[] = [];
       for (const plan of plans) {
         const fileRun = runFor(plan.target, targets, timedApart(run));
-        const file = withLint(await quantizeTo(changed, plan, { ...request, evidence }, fileRun));
+        const written = await quantizeTo(changed, plan, { ...request, evidence }, fileRun);
+        // What follows reads the file.
+        if (writing.dryRun) {
+          files.push(written);
+          continue;
+        }
+        const file = withLint(written);
         files.push(request.outline ? await withOutline(file) : file);
       }
       return files;
@@ -248,7 +254,7 @@ function decideOptionsOf(job: QuantizeJob, scheme: Exclude<Scheme, 'f16'>): Deci
     request: {
       scheme,
       granularity: granularityFor(scheme, format, profile, granularity),
-      blocks: profile.blocks,
+      blocks: blocksFor(format, profile),
       rounding: rounding ?? (isFitted ? 'gptq' : 'nearest'),
       range,
       integerOutputs: io === 'int8',

@@ -1,4 +1,5 @@
 import { MAPPINGS, type MapLayersOptions, mapLayers } from '../pipelines/map-layers/map-layers.ts';
+import { shown } from '../printable.ts';
 import { mapLayersText } from '../reports/map-layers.ts';
 import { type CommandSpec, saying } from './command.ts';
 import * as flags from './flags.ts';
@@ -22,10 +23,10 @@ export const command: CommandSpec<Omit<MapLayersOptions, 'teacher' | 'student'> 
   ],
   examples: ['./bert-base ./minilm --calibrate texts.txt -o map.json', './minilm ./student --calibrate texts.txt'],
   async run({ io, progress, args: [teacher = '', student = ''], options }) {
-    const result = await mapLayers({ ...options, teacher, student, progress: progress.step });
+    const result = await mapLayers({ ...options, teacher, student, progress: progress.step, note: progress.note });
     progress.clear();
     warn(io, result.warnings);
-    io.out(`${options.json ? JSON.stringify(result, null, 2) : mapLayersText(result)}\n`);
+    io.out(`${options.json ? JSON.stringify(result, null, 2) : mapLayersText(shown(result))}\n`);
     return 0;
   },
 };

@@ -20,7 +20,7 @@ const LAYERS = [
   ['batch', 'bench', 'convert', 'diff', 'inspect', 'explain', 'extract', 'quantize', 'verify'].map(
     (command) => `pipelines/${command}/`,
   ),
-  ['pipelines/folder/', 'pipelines/compare/'],
+  ['pipelines/compare/', 'pipelines/folder/'],
   ['reports/'],
   ['commands/', 'index.ts'],
 ];

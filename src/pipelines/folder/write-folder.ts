@@ -6,7 +6,7 @@ import { openModel } from '../../opened/open-model.ts';
 import type { OpenedModel } from '../../opened/opened-model.ts';
 import { type FormName, formsOf } from '../../options/forms.ts';
 import { passChoice } from '../../options/passes.ts';
-import { type Run, runFor, startRun } from '../../options/run.ts';
+import { type Run, runFor, stageOf, startRun } from '../../options/run.ts';
 import { writingOf } from '../../options/writing.ts';
 import type { Target } from '../../passes/index.ts';
 import { type FileSettings, type OpenReference, openReference } from '../convert/check-written.ts';
@@ -42,6 +42,11 @@ export async function writeFolder(options: FolderOptions): Promise<FolderResult>
   const passes = passChoice(options);
   if (forms.every((form) => form === 'f32')) refuseWithoutChange(passes, options);
   const run = startRun(options);
+  run.plan([
+    'read',
+    ...(passes.changing.length > 0 ? ['change'] : []),
+    ...layout.formats.flatMap((target) => forms.map((form) => stageOf(target, form))),
+  ]);
   run.progress('reading');
   const opened = await openModel(options.source, { ...options, observers: run.observers });
   try {
@@ -66,6 +71,7 @@ export async function writeFolder(options: FolderOptions): Promise<FolderResult>
     const replaced = replacedFiles(files, options.force ?? false);
     const beside = planSideFiles(options.output, sideFiles, options.force ?? false);
     for (const note of [...replaced, ...beside.notes]) run.note(note);
+    run.enter('change');
     // What is fitted is fitted to texts as the whole vocabulary cuts them.
     const whole = await changeFunction(opened, { passes, targets, evidence: options, tokenizer, run });
     if (whole.fit) options.changed?.(whole.fit);
@@ -189,6 +195,7 @@ async function writeForms(
   try {
     for (const plan of plans) {
       const run: Run = runFor(plan.target, formats, settings.run);
+      run.enter(plan.form);
       const form = await writeForm(plan, {
         changed,
         settings: { ...settings, run },

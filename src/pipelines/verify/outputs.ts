@@ -64,7 +64,8 @@ export async function compareOutputs(
     const answer = answerOf(task, renamed, row, inputs.mask);
     predictions.model.push(predict(answer, row, renamed, inputs.labels));
     if (expected) {
-      const expectedAnswer = answerOf(task, expected, row, inputs.mask);
+      const compared = new Map(pairs.map(({ name }) => [name, expected.get(name) as Tensor]));
+      const expectedAnswer = answerOf(task, compared, row, inputs.mask);
       comparison.add(expectedAnswer, answer);
       flips.add(i, expectedAnswer, answer);
       embeddings?.add(expectedAnswer.values, answer.values);

@@ -200,6 +200,7 @@ async function measure(
           ...sides.flatMap((side) => side.model.warnings),
           ...inputs.warnings,
           ...standInWarnings(running),
+          ...unansweredWarnings(sides, task),
           ...problem,
           ...folded,
         ]),
@@ -213,7 +214,7 @@ async function measure(
 /** The task that the user states, that a source states, or that the shape of the first output leaves no doubt about. */
 function taskOf(sides: readonly Side[], requested: Task | undefined): Task | undefined {
   const stated = requested ?? sides.map(({ model }) => model.task).find((task) => task !== undefined);
-  const outputs = sides[0]?.graph.outputs ?? [];
+  const outputs = comparedOutputs(sides);
   if (stated !== undefined && fitsTask(stated, outputs)) return stated;
   if (requested !== undefined) {
     const shapes = outputs.map(({ name, node }) => `${name} ${shapeText(node.type.shape)}`).join(', ');
@@ -221,6 +222,27 @@ function taskOf(sides: readonly Side[], requested: Task | undefined): Task | und
   }
   const [output, ...others] = outputs;
   return output?.node.type.shape.length === 2 && others.length === 0 ? 'sequence-classification' : undefined;
+}
+
+/** Outputs of the first side that the other one has as well, or all where no name is common: those are paired in order. */
+function comparedOutputs([first, second]: readonly Side[]): readonly Output[] {
+  const outputs = first?.graph.outputs ?? [];
+  const common = outputs.filter(({ name }) => second?.graph.outputs.some((output) => output.name === name));
+  return common.length > 0 ? common : outputs;
+}
+
+/** Names the outputs that an answer is read from in one side alone: what is common is compared, but not as that answer. */
+function unansweredWarnings(sides: readonly Side[], task: Task | undefined): string[] {
+  return sides.flatMap(({ model, path, graph }) => {
+    if (sides.length < 2 || model.task === undefined || model.task === task || !fitsTask(model.task, graph.outputs))
+      return [];
+    const missing = (OUTPUTS[model.task].names ?? []).filter((name) => !sides.every((side) => hasOutput(side, name)));
+    return missing.map((name) => `only ${path} has the output ${name}: answers are compared without it`);
+  });
+}
+
+function hasOutput({ graph }: Side, wanted: string): boolean {
+  return graph.outputs.some(({ name }) => name === wanted);
 }
 
 /** Number of axes that the outputs of a task have, and names that tell them apart. */

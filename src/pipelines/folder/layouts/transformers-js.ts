@@ -1,6 +1,10 @@
 import { MbertError } from '../../../errors.ts';
+import { parseObject } from '../../../importers/side-files.ts';
+import type { Task } from '../../../models/index.ts';
+import type { OpenedModel } from '../../../opened/opened-model.ts';
 import type { FormName } from '../../../options/forms.ts';
-import type { Layout } from '../layout.ts';
+import { plain } from '../../../samples/tokenizer/json-fields.ts';
+import type { Layout, SideFile } from '../layout.ts';
 import { readableOutputs, refuseInputs } from '../readable.ts';
 import { configFile, olderFiles, tokenizerFile, tokenizerSettings } from '../side-files.ts';
 
@@ -40,9 +44,37 @@ export const transformersJs: Layout = {
     return writing;
   },
   sideFiles: ({ model, writing }) => [
-    configFile(model, 'transformers.js'),
+    configWithClass(model),
     tokenizerFile(model, writing.tokenizer, 'transformers.js'),
     tokenizerSettings(model, writing.tokenizer),
     ...olderFiles(model, writing.tokenizer),
   ],
 };
+
+/** Model types of which transformers.js 4.3 has a class for every head in `CLASSES`, but for those left out there. */
+const MODEL_TYPES = [
+  ...['albert', 'bert', 'camembert', 'convbert', 'deberta', 'deberta-v2', 'distilbert', 'electra', 'esm', 'eurobert'],
+  ...['mobilebert', 'modernbert', 'mpnet', 'neobert', 'roberta', 'roformer', 'squeezebert', 'xlm', 'xlm-roberta'],
+];
+
+/** Heads that its pipelines open by a class of the model type, with the types that have none; features need none. */
+const CLASSES: { readonly [T in Task]?: { readonly without: readonly string[] } } = {
+  'sequence-classification': { without: [] },
+  'token-classification': { without: ['albert', 'mobilebert', 'squeezebert'] },
+  'masked-lm': { without: [] },
+  qa: { without: ['esm', 'eurobert', 'modernbert'] },
+};
+
+/**
+ * The config, with the model type `bert` where transformers.js has no class for this head of this type and its pipeline
+ * would stop. Which class it takes decides nothing else: the graph is in the file.
+ */
+function configWithClass(model: OpenedModel): SideFile {
+  const file = configFile(model, 'transformers.js');
+  const config = parseObject({ bytes: file.bytes, what: file.path });
+  const type = String(config.get('model_type'));
+  const head = model.task && CLASSES[model.task];
+  if (head === undefined || (MODEL_TYPES.includes(type) && !head.without.includes(type))) return file;
+  const json = JSON.stringify(plain(new Map(config).set('model_type', 'bert')), null, 2);
+  return { path: file.path, bytes: new TextEncoder().encode(`${json}\n`), from: undefined };
+}

@@ -17,10 +17,10 @@ const LAYERS = [
   ['pipelines/evaluate/'],
   ['pipelines/write/'],
   ['pipelines/fit/'],
-  ['batch', 'bench', 'convert', 'diff', 'inspect', 'explain', 'extract', 'quantize', 'verify'].map(
+  ['batch', 'bench', 'convert', 'diff', 'explain', 'extract', 'inspect', 'map-layers', 'quantize', 'verify'].map(
     (command) => `pipelines/${command}/`,
   ),
-  ['pipelines/compare/', 'pipelines/folder/'],
+  ['pipelines/folder/', 'pipelines/compare/'],
   ['reports/'],
   ['commands/', 'index.ts'],
 ];

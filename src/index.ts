@@ -43,9 +43,16 @@ export {
   transferLosses,
 } from './pipelines/evaluate/transfer.ts';
 export { type ExplainOptions, type Explanation, explainPass } from './pipelines/explain/explain-pass.ts';
+export { type ExtractOptions, type ExtractResult, extract } from './pipelines/extract/extract.ts';
 export type { FolderOptions, FolderResult, Measured, WrittenForm } from './pipelines/folder/types.ts';
 export { writeFolder } from './pipelines/folder/write-folder.ts';
 export { type InspectOptions, type InspectResult, inspect } from './pipelines/inspect/inspect.ts';
+export {
+  type LayerMapping,
+  type LayerMappings,
+  type MapLayersOptions,
+  mapLayers,
+} from './pipelines/map-layers/map-layers.ts';
 export {
   type QuantizedFile,
   type QuantizeOptions,

@@ -8,7 +8,7 @@ import { nonNegativeInteger, positiveInteger } from './parsers.ts';
 
 export const command: CommandSpec<Omit<BenchOptions, 'models'> & { readonly json?: true }> = {
   description:
-    'Runs models in turns on the same tokens: ONNX in ONNX Runtime, TFLite in LiteRT. Other sources are written as both first.',
+    'Runs models in turns on the same tokens: ONNX in ONNX Runtime, TFLite in LiteRT. Other sources are written as both first; a TF.js model runs besides in TF.js, where that is installed.',
   flags: [
     { flags: '--against <model>', says: 'compare with this one (default: the first)' },
     {

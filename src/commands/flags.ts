@@ -182,25 +182,25 @@ export const evidenceFlags: readonly Flag[] = [
 export const quantizationFlags: readonly Flag[] = [
   {
     flags: '--scheme <scheme>',
-    says: 'int8 and int16x8 are calibrated; dynamic, w4 and f16 need no texts',
+    says: 'int8 and int16x8 (8-bit weights, 16-bit values) are calibrated; dynamic, w4 and f16 need no texts',
     choices: SCHEMES,
     isRequired: true,
   },
   {
     flags: '--target <name>',
-    says: 'where it will run',
+    says: 'where it will run; ort: ONNX Runtime 1.22 and newer, with operators of its own',
     choices: targets.map(({ name }) => name),
     default: 'cpu',
   },
   { flags: '--range <method>', says: 'how the range of a value is chosen', choices: RANGE_METHODS },
   {
     flags: '--granularity <scales>',
-    says: 'scales of a weight: one, one per output channel, or one per 32 neighbours (w4) (default: what the target runs fastest)',
+    says: 'scales of a weight: one, one per output channel, or one per block of neighbours (w4; with --target ort dynamic) (default: what the target runs fastest)',
     choices: GRANULARITIES,
   },
   {
     flags: '--rounding <how>',
-    says: 'gptq lets the errors of a weight make up for one another; it is used where held-out texts are better for it (default: gptq for w4 with --calibrate, else nearest)',
+    says: 'gptq lets the errors of a weight make up for one another; it is used where held-out texts are better for it (default: with --calibrate gptq for w4, and for dynamic where the target is ort; else nearest)',
     choices: ROUNDINGS,
   },
   {
@@ -212,7 +212,11 @@ export const quantizationFlags: readonly Flag[] = [
     says: 'JSON rules for single nodes: [{ "match": "layer\\\\.0\\\\.", "scheme": "float" }]',
   },
   { flags: '--dump-recipe <file>', says: 'write the settings of every node as a recipe', isOutput: true },
-  { flags: '--max-size <size>', says: 'as 8MB; a larger file is exit 1', parse: byteSize },
+  {
+    flags: '--max-size <size>',
+    says: 'as 8MB; a larger file is exit 1; w4 for ort gives 8 bits to as many linears as fit',
+    parse: byteSize,
+  },
   { flags: '--no-scan', says: 'keep no linear in higher precision by measurement' },
   { flags: '--io <dtype>', says: 'TFLite: the outputs', choices: ['f32', 'int8'], default: 'f32' },
 ];

@@ -30,6 +30,12 @@ const commands: readonly CommandEntry[] = [
     load: () => import('./extract.ts'),
   },
   {
+    name: 'map-layers',
+    args: '<teacher> <student>',
+    summary: "tell which of a teacher's layers each of a student's is nearest to",
+    load: () => import('./map-layers.ts'),
+  },
+  {
     name: 'diff',
     args: '<a> <b>',
     summary: 'tell what differs between two models of any formats',

@@ -1,4 +1,5 @@
 import { MbertError, malformed } from '../errors.ts';
+import { decodeText } from '../io/bytes.ts';
 import type { ModelFile } from '../io/files.ts';
 import { sizeOf } from '../ir/shape.ts';
 import { arrayOf, byteLength, computedTensor, type DType, type Tensor } from '../ir/tensor.ts';
@@ -6,10 +7,19 @@ import type { TfAttributes, TfGraph, TfNode, TfPort, TfShape } from './graphdef.
 import { isObject, type JsonObject, type JsonValue, jsonText } from './json.ts';
 import { tfTypeNamed } from './tf-types.ts';
 
+/** Most bytes of a model.json: the graph of MobileBERT takes 1.5 MB. */
+const MAX_MODEL_BYTES = 64 * 2 ** 20;
+
+/** Reads the text of a model.json. Throws MALFORMED for one that is larger than any. */
+export function readTfjsText(file: ModelFile): string {
+  if (file.size > MAX_MODEL_BYTES) throw malformed(file.path, `${file.size} bytes are over ${MAX_MODEL_BYTES}`);
+  return decodeText(file.read(0, file.size), file.path);
+}
+
 /** A model.json as tensorflowjs_converter 1.0 to 4.22 writes it for graph models. */
 export interface TfjsModel {
   readonly graph: TfGraph;
-  /** Inputs of the signature; empty where the file has none, as before converter 2. */
+  /** Inputs of the signature, `attention_mask` where it says `attention_mask:0`; empty where the file has none, as before converter 2. */
   readonly inputs: readonly TfPort[];
   readonly outputs: readonly TfPort[];
   readonly groups: readonly WeightGroup[];
@@ -75,7 +85,8 @@ export function readTfjsModel(json: JsonValue, what: string): TfjsModel {
 function readPorts(side: JsonObject, what: string): TfPort[] {
   return [...side].map(([name, info]) => {
     if (!isObject(info)) throw malformed(what, `${name}: is ${jsonText(info)}, not an object`);
-    return { name, value: text(info.get('name'), `${what}: ${name}: name`) };
+    // A signature's names are those of values: `attention_mask:0` is the first one of a node.
+    return { name: name.replace(/:0$/, ''), value: text(info.get('name'), `${what}: ${name}: name`) };
   });
 }
 

@@ -235,7 +235,7 @@ export function writeText(path: string, text: string): void {
 
 /** Refuses a folder in the place of a file before the first one is replaced: half of a model would be left. */
 function refuseFolder(path: string): void {
-  if (!lstatSync(path, { throwIfNoEntry: false })?.isDirectory()) return;
+  if (!outputStats(path)?.isDirectory()) return;
   throw new MbertError('USAGE', `${path}: cannot be written: is a folder`);
 }
 
@@ -247,8 +247,17 @@ function replaceFile(temporary: string, path: string): void {
   }
 }
 
+/** What lies where a file is to be written; undefined for nothing. Throws USAGE where its folder is none. */
+export function outputStats(path: string): Stats | undefined {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false });
+  } catch (cause) {
+    throw fileError(dirname(path), 'cannot be written', cause);
+  }
+}
+
 /** Makes the folder and returns the topmost one it had to make, so that a failure can remove it again. */
-function makeFolder(folder: string): string | undefined {
+export function makeFolder(folder: string): string | undefined {
   try {
     return mkdirSync(resolve(folder) + sep, { recursive: true });
   } catch (cause) {

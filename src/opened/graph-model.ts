@@ -11,6 +11,7 @@ import { type ShapeOptions, type Size, type Sizes, sizesFor } from '../options/s
 import type { Target } from '../passes/index.ts';
 import { raiseIntegers } from '../passes/raise/integers.ts';
 import { raise } from '../passes/raise/raise.ts';
+import { findRuntime } from '../runtimes/index.ts';
 import { labelsOf, padOf } from './config-facts.ts';
 import type { OpenedModel, OpenOptions } from './opened-model.ts';
 
@@ -77,9 +78,9 @@ function isStoredConstant({ op, type }: Node): boolean {
   return op === 'constant' && type.quant !== undefined;
 }
 
-/** True for the two formats of graphs that the runtimes take. */
+/** True for the formats of graphs that the runtimes take. */
 function isRunnable(path: string): boolean {
-  return /\.(onnx|tflite)$/i.test(path);
+  return /\.(onnx|tflite)$/i.test(path) || (/\.json$/i.test(path) && findRuntime(path) !== undefined);
 }
 
 /** Infers the task from the output names: only question answering and sentence embedding have names of their own. */

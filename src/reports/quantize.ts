@@ -18,6 +18,8 @@ function fileText(file: QuantizedFile): string {
     `  ${scheme === form ? scheme : `${scheme}, ${form}`}; linears: ${counts.join(', ')}`,
     ...declined,
     ...roundingLines(file),
+    ...widenedLines(file),
+    ...needsLines(file),
     ...scanLines(file),
     ...paretoLines(file),
     ...proofLines(file),
@@ -55,6 +57,19 @@ export function roundingsOf({ rounding, biasCorrection }: QuantizedFile) {
     rows.push({ what: 'biases', used: name, other, samples, usedDb, otherDb });
   }
   return rows;
+}
+
+/** Lists the linears with 8 bits in place of 4, and what 4 bits would have cost the answers. */
+function widenedLines({ widened }: QuantizedFile): string[] {
+  if (widened.length === 0) return [];
+  const rows = widened.map(({ name, sqnrDb, addedBytes }) => [name, sqnrText(sqnrDb), size(addedBytes)]);
+  return indented(table([['8 bits in place of 4', 'alone in 4 bits', 'bytes more'], ...rows]), 2);
+}
+
+function needsLines({ needs }: QuantizedFile): string[] {
+  if (!needs) return [];
+  const operators = needs.operators.map((op) => `com.microsoft::${op}`).join(', ');
+  return [`  needs ONNX Runtime ${needs.onnxruntime} or newer: ${operators}`];
 }
 
 function scanLines({ scan }: QuantizedFile): string[] {

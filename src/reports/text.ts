@@ -18,6 +18,12 @@ export function table(rows: readonly (readonly string[])[]): string {
   return rows.map(line).join('\n');
 }
 
+/** Rows without the columns in which nothing stands but a heading. */
+export function filledColumns(heading: readonly string[], rows: readonly (readonly string[])[]): string[][] {
+  const isFilled = heading.map((_, i) => rows.some((row) => row[i] !== ''));
+  return [heading, ...rows].map((row) => row.filter((_, i) => isFilled[i]));
+}
+
 /** Bytes in words, in units of 10^6 or 10^3, as file managers and app stores count. */
 export function size(bytes: number): string {
   if (bytes >= 1e6) return `${(bytes / 1e6).toFixed(1)} MB`;

@@ -13,7 +13,7 @@ import {
 } from '../pipelines/verify/types.ts';
 import { embeddingRows } from './embeddings.ts';
 import { percents, sqnrText } from './numbers.ts';
-import { plural, table } from './text.ts';
+import { filledColumns, plural, table } from './text.ts';
 
 /** First part of a name: TensorFlow's converter names a fused value by all that went into it. */
 const shortName = (name: string) => name.split(';').find((part) => part !== '') ?? name;
@@ -113,10 +113,7 @@ function flipsText({ count, shown }: Flips): string {
       texts === null ? '' : shortText(texts.join(' | ')),
     ]);
   const rest = count > rows.length ? `\nand ${count - rows.length} more: --json or --report has them` : '';
-  return `${plural(count, 'answer')} changed, the surest first\n${table([
-    ['sample', 'reference', 'model', 'label', 'margin', 'text'],
-    ...rows,
-  ])}${rest}`;
+  return `${plural(count, 'answer')} changed, the surest first\n${table(filledColumns(['sample', 'reference', 'model', 'label', 'margin', 'text'], rows))}${rest}`;
 }
 
 /** A margin in logits. */

@@ -218,7 +218,7 @@ test('a bug in a pass says where it happened and how to see the graph there', as
   const { code, out, err } = await runCommand(folder, 'convert', 'fixtures/hf-qa', ...flags);
   expect({ code, out }).toEqual({ code: 70, out: '' });
   expect(err).toContain('TypeError: gauge is undefined\n    at ');
-  expect(err.trimEnd().split('\n').at(-1)).toBe(
+  expect(err.split('\n')).toContain(
     'in pass fold-no-norm, behind fold-constants, fuse-linear, fold-attention-scale, move-value-bias; --dump-passes DIR writes the graph before it',
   );
   expect(graphsIn('bug').at(-1)).toBe('004-move-value-bias.graph');

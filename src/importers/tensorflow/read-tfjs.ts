@@ -2,17 +2,13 @@ import { malformed } from '../../errors.ts';
 import type { TfPort } from '../../formats/graphdef.ts';
 import { parseJson } from '../../formats/json.ts';
 import { MAX_PARTS, openPart } from '../../formats/parts.ts';
-import { readTfjsModel, readTfjsWeights, type TfjsModel } from '../../formats/tfjs.ts';
-import { decodeText } from '../../io/bytes.ts';
+import { readTfjsModel, readTfjsText, readTfjsWeights, type TfjsModel } from '../../formats/tfjs.ts';
 import { type ModelFile, siblingPath } from '../../io/files.ts';
 import type { Graph } from '../../ir/graph.ts';
 import type { Tensor } from '../../ir/tensor.ts';
 import type { GraphSource } from '../importer.ts';
 import { graphSource } from '../sources.ts';
 import { importTfGraph, type TfConstant } from './import.ts';
-
-/** Most bytes of a model.json: the graph of MobileBERT takes 1.5 MB. */
-const MAX_MODEL_BYTES = 64 * 2 ** 20;
 
 /** Reads a model.json; constants are read from the weight files beside it when asked for. */
 export function readTfjs(file: ModelFile): GraphSource {
@@ -21,8 +17,7 @@ export function readTfjs(file: ModelFile): GraphSource {
 
 /** Reads the graph of a model.json. The weight files beside it are added to `opened`: constants read from them. */
 function readModel(file: ModelFile, opened: ModelFile[]): Graph {
-  if (file.size > MAX_MODEL_BYTES) throw malformed(file.path, `${file.size} bytes are over ${MAX_MODEL_BYTES}`);
-  const model = readTfjsModel(parseJson(decodeText(file.read(0, file.size), file.path), file.path), file.path);
+  const model = readTfjsModel(parseJson(readTfjsText(file), file.path), file.path);
   const tensors = openWeights(file, model, opened);
   const tensor = (node: TfConstant) => {
     const weight = tensors.get(node.name);
@@ -38,12 +33,8 @@ function readModel(file: ModelFile, opened: ModelFile[]): Graph {
   });
 }
 
-/**
- * Ports under the names of nodes: a signature's are those of values, `attention_mask:0` for the first one of a node.
- */
-function portsOf(ports: readonly TfPort[]): TfPort[] | undefined {
-  if (ports.length === 0) return undefined;
-  return ports.map(({ name, value }) => ({ name: name.replace(/:0$/, ''), value }));
+function portsOf(ports: readonly TfPort[]): readonly TfPort[] | undefined {
+  return ports.length === 0 ? undefined : ports;
 }
 
 function openWeights(file: ModelFile, { groups }: TfjsModel, opened: ModelFile[]): Map<string, Tensor> {

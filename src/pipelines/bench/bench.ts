@@ -11,14 +11,14 @@ import { runtimeFor } from '../../runtimes/index.ts';
 import type { RuntimeSession } from '../../runtimes/runtime.ts';
 import { type BenchFeedOptions, type Feeds, feedsFor, shapesOf, type TimedModel } from './feeds.ts';
 import { peakMemoryOf } from './memory.ts';
-import { type BenchModel, openBenchModels } from './models.ts';
+import { type BenchFormat, type BenchModel, openBenchModels } from './models.ts';
 import { type Profile, profileOf } from './profile.ts';
 import { reasonsFor } from './slower.ts';
 import { type Spread, spreadOf } from './spread.ts';
 
 /** Options of `bench`. */
 export interface BenchOptions extends Pick<ModelOptions, 'task'>, RunOptions, Pick<ColumnOptions, 'text' | 'pair'> {
-  /** .onnx and .tflite files run as they are; other sources are written as both formats first. */
+  /** .onnx and .tflite files run as they are; other sources are written as both first, those of TF.js run besides. */
   readonly models: readonly string[];
   /** Model that the others are compared with. Default: the first of `models`. */
   readonly against?: string | undefined;
@@ -47,7 +47,7 @@ export interface BenchOptions extends Pick<ModelOptions, 'task'>, RunOptions, Pi
 /** Measurements of one model. */
 export interface BenchRow {
   readonly model: string;
-  readonly format: 'onnx' | 'tflite';
+  readonly format: BenchFormat;
   /** Name and version, as `onnxruntime 1.30.0`. */
   readonly runtime: string;
   /** Shape of its inputs; the length varies where texts meet a file that takes any length. */

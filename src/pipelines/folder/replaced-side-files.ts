@@ -3,8 +3,7 @@ import { join } from 'node:path';
 import { MbertError } from '../../errors.ts';
 import { isObject, type JsonValue } from '../../formats/json.ts';
 import { readJson } from '../../importers/side-files.ts';
-import { readWhole } from '../../io/files.ts';
-import { statsOf } from '../write/replaced-files.ts';
+import { outputStats, readWhole } from '../../io/files.ts';
 import type { SideFile } from './layout.ts';
 import { manifestPath } from './manifest.ts';
 
@@ -23,7 +22,7 @@ export function planSideFiles(folder: string, files: readonly SideFile[], force:
   const notes: string[] = [];
   const written = files.filter(({ path, bytes }) => {
     const target = join(folder, path);
-    const stats = statsOf(target);
+    const stats = outputStats(target);
     if (stats === undefined) return true;
     if (stats.isDirectory()) throw new MbertError('USAGE', `${target}: cannot be written: is a folder`);
     const there = hashOf(readWhole(target));

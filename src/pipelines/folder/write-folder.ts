@@ -71,8 +71,8 @@ export async function writeFolder(options: FolderOptions): Promise<FolderResult>
     const replaced = replacedFiles(files, options.force ?? false);
     const beside = planSideFiles(options.output, sideFiles, options.force ?? false);
     for (const note of [...replaced, ...beside.notes]) run.note(note);
-    run.enter('change');
     // What is fitted is fitted to texts as the whole vocabulary cuts them.
+    run.enter('change');
     const whole = await changeFunction(opened, { passes, targets, evidence: options, tokenizer, run });
     if (whole.fit) options.changed?.(whole.fit);
     const changed = trimmed ? { ...whole, model: withVocabulary(whole.model, trimmed) } : whole;

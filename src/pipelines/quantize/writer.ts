@@ -1,3 +1,4 @@
+import { needsOf } from '../../exporters/onnx/needs.ts';
 import type { OutputFile } from '../../io/files.ts';
 import type { Graph } from '../../ir/graph.ts';
 import { constantBytes } from '../../ir/text.ts';
@@ -10,6 +11,7 @@ import { exportGraph } from '../write/export-graph.ts';
 import { type Prepared, prepare } from '../write/prepare.ts';
 import { twinShape } from '../write/twin.ts';
 import { type WrittenFile, writeModel } from '../write/write-model.ts';
+import { fitting, narrowed } from './choose-bits.ts';
 import { build, type DecideOptions, type Decision, switchOptionsOf, withKept } from './decision.ts';
 import { manifestOf, type QuantizeJob } from './job.ts';
 import { type ParetoFront, type ScanResult, scanEverySite } from './scan.ts';
@@ -65,7 +67,12 @@ export class Writer {
 
   /** Writes the file of a decision or, where a gate asks for it, of one with more precision. */
   async writeDecision(decision: Decision, options: DecideOptions): Promise<WrittenDecision> {
-    const first = await this.#attempt(decision, options);
+    const { file: first, decision: sized } = await this.#fitted(
+      await this.#attempt(decision, options),
+      decision,
+      options,
+    );
+    if (sized !== decision) return { file: first, decision: sized };
     const { evidence, quantization } = this.#job.request;
     const { maxDrop } = evidence;
     const isMet = maxDrop === undefined || isAllowed(first.proof?.drop ?? 0, maxDrop);
@@ -74,31 +81,41 @@ export class Writer {
     return this.#search(decision, options, first, maxDrop);
   }
 
+  /** Takes 8 bits away again from as many linears as the file is too large by, and writes it anew. */
+  async #fitted(file: QuantizedFile, decision: Decision, options: DecideOptions): Promise<WrittenDecision> {
+    const { maxSize } = this.#job.request;
+    const { widened } = decision;
+    if (maxSize === undefined || widened.length === 0 || sizeOf(file) <= maxSize) return { file, decision };
+    const added = widened.reduce((sum, site) => sum + site.addedBytes, 0);
+    const fewer = narrowed(decision, fitting(widened, added - (sizeOf(file) - maxSize)));
+    return { file: await this.#attempt(fewer, options), decision: fewer };
+  }
+
   /** Writes the file of one decision and compares it with the float model. */
   async #attempt(decision: Decision, options: DecideOptions): Promise<QuantizedFile> {
     const { request, form } = options;
     const { settings } = decision;
     const { run, samples } = this.#job;
     const kept = namesOf(settings, ({ scheme }) => scheme !== request.scheme);
+    run.enter('write');
+    run.progress('quantizing weights');
+    const built = await run.stopwatch.time('writingMs', () => build(decision, options));
+    const needs = this.#job.profile.operators === 'onnxruntime' ? needsOf(built) : undefined;
     const manifest = {
       ...manifestOf(this.#job),
+      ...(needs && { needs }),
       form: form.name,
       range: request.range,
       ...(decision.rounding && { rounding: decision.rounding.used }),
       ...(decision.biasCorrection && { biasCorrection: decision.biasCorrection.used }),
       ...(kept.length > 0 && { kept }),
     };
-    run.enter('write');
-    run.progress('quantizing weights');
-    const { graph, written } = await run.stopwatch.time('writingMs', async () => {
-      const built = await build(decision, options);
-      return { graph: built, written: await this.#write(built, 'f32', manifest) };
-    });
+    const written = await run.stopwatch.time('writingMs', () => this.#write(built, 'f32', manifest));
     run.enter('prove');
     const hasProof = samples.proof.length > 0;
     const proof = hasProof
       ? await run.stopwatch.time('proofMs', async () =>
-          this.#prove(await this.#runnable(decision, options, graph), written, 'f32'),
+          this.#prove(await this.#runnable(decision, options, built), written, 'f32'),
         )
       : undefined;
     const { scan, rounding, biasCorrection } = decision;
@@ -108,6 +125,12 @@ export class Writer {
       ...(scan && scan.sites.length > 0 && { scan: { ...withoutNodes(scan), keptAs: options.fallback } }),
       rounding,
       biasCorrection,
+      needs,
+      widened: decision.widened.map(({ node, noise, addedBytes }) => ({
+        name: node.name,
+        sqnrDb: -10 * Math.log10(noise),
+        addedBytes,
+      })),
       warnings: decision.warnings,
     });
   }
@@ -232,7 +255,7 @@ export class Writer {
     const { request, samples, run } = this.#job;
     const { evidence, maxSize, quantization } = request;
     const { maxDrop } = evidence;
-    const size = written.files.reduce((sum, file) => sum + file.size, 0);
+    const size = sizeOf(written);
     const failures: string[] = [];
     if (maxDrop !== undefined && proof && !isAllowed(proof.drop, maxDrop)) {
       failures.push(`--max-drop ${maxDrop}: ${lossName(proof)} fell by ${proof.drop.toFixed(2)} points`);
@@ -246,6 +269,8 @@ export class Writer {
       rounding: undefined,
       biasCorrection: undefined,
       pareto: undefined,
+      needs: undefined,
+      widened: [],
       proof,
       times: run.stopwatch.times(),
       failures,
@@ -253,6 +278,10 @@ export class Writer {
       warnings: [...samples.warnings, ...(more.warnings ?? [])],
     };
   }
+}
+
+function sizeOf({ files }: WrittenFile): number {
+  return files.reduce((sum, file) => sum + file.size, 0);
 }
 
 function withoutNodes({ sites, togetherDb, restDb }: ScanResult): Omit<ScanResult, 'keep'> {
@@ -263,7 +292,7 @@ function withoutNodes({ sites, togetherDb, restDb }: ScanResult): Omit<ScanResul
  * The rows of a front to try: those that fit the size, from the first that did well enough on the validation samples.
  */
 function promising({ rows }: ParetoFront, first: QuantizedFile, maxDrop: number, maxSize: number | undefined) {
-  const size = first.files.reduce((sum, file) => sum + file.size, 0);
+  const size = sizeOf(first);
   const fitting = rows.filter(
     ({ kept, addedBytes }) => kept > 0 && (maxSize === undefined || size + addedBytes <= maxSize),
   );

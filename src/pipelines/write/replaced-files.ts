@@ -1,6 +1,5 @@
-import { lstatSync, type Stats } from 'node:fs';
 import { MbertError } from '../../errors.ts';
-import { fileError, isBeingRead, withFile } from '../../io/files.ts';
+import { isBeingRead, outputStats, withFile } from '../../io/files.ts';
 import type { WritePlan } from './plans.ts';
 
 /** Key that every file of mbert carries, ONNX and TFLite. */
@@ -13,7 +12,7 @@ const CHUNK_BYTES = 2 ** 20;
  */
 export function replacedFiles(plans: readonly WritePlan[], force: boolean): string[] {
   return plans.flatMap(({ path }) => {
-    const stats = statsOf(path);
+    const stats = outputStats(path);
     if (stats === undefined) return [];
     if (stats.isDirectory()) throw new MbertError('USAGE', `${path}: cannot be written: is a folder`);
     if (!force && !(stats.isFile() && isOwn(path))) {
@@ -23,15 +22,6 @@ export function replacedFiles(plans: readonly WritePlan[], force: boolean): stri
     }
     return [`${path}: is replaced`];
   });
-}
-
-/** What lies where a file is to be written; undefined for nothing. Throws USAGE where its folder is none. */
-export function statsOf(path: string): Stats | undefined {
-  try {
-    return lstatSync(path, { throwIfNoEntry: false });
-  } catch (cause) {
-    throw fileError(path, 'cannot be written', cause);
-  }
 }
 
 /** Throws USAGE where a file that is read would be replaced by what is made of it. */

@@ -239,7 +239,7 @@ async function granularities(path: string): Promise<Record<string, number>> {
   const counts: Record<string, number> = {};
   for (const { op, inputs } of source.graph.nodes()) {
     const { dtype, quant } = inputs[1]?.type ?? {};
-    if (op !== 'linear' || dtype !== 'i4' || !quant) continue;
+    if (op !== 'linear' || (dtype !== 'i4' && dtype !== 'u4') || !quant) continue;
     const kind = quant.per === 'block' ? `block ${quant.size}` : quant.per;
     counts[kind] = (counts[kind] ?? 0) + 1;
   }
@@ -355,7 +355,7 @@ describe('what is fitted to samples that are nothing like the held-out ones', ()
   });
 
   test('is not used, and both numbers are said', async () => {
-    const options = { scheme: 'w4', calibrate: odd } as const;
+    const options = { scheme: 'w4', granularity: 'channel', calibrate: odd } as const;
     const { warnings, rounding, biasCorrection } = await quantizeDemo('odd.onnx', {
       ...options,
       rounding: 'gptq',

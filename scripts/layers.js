@@ -21,7 +21,7 @@ const LAYERS = [
     (command) => `pipelines/${command}/`,
   ),
   ['pipelines/folder/', 'pipelines/compare/'],
-  ['reports/'],
+  ['reports/', 'in-memory.ts'],
   ['commands/', 'index.ts'],
 ];
 

@@ -1,5 +1,6 @@
 import { type CompareOptions, compare } from '../pipelines/compare/compare.ts';
 import { compareText } from '../reports/compare.ts';
+import { jsonText } from '../reports/json.ts';
 import { type CommandSpec, saying } from './command.ts';
 import * as flags from './flags.ts';
 import { warn } from './io.ts';
@@ -45,7 +46,7 @@ export const command: CommandSpec<Omit<CompareOptions, 'models'> & ReportOptions
     warn(io, result.warnings);
     await printResult(io, options, {
       text: () => compareText(result),
-      json: () => JSON.stringify({ version: 1, ...result }, null, 2),
+      json: () => jsonText(result),
       html: async () => (await import('../reports/compare-html.ts')).compareHtml(result),
     });
     return result.rows.every(({ failures }) => failures.length === 0) ? 0 : 1;

@@ -3,6 +3,7 @@ import type { FolderLayoutOptions } from '../options/forms.ts';
 import { type ConvertOptions, convert } from '../pipelines/convert/convert.ts';
 import { shown } from '../printable.ts';
 import { fitText } from '../reports/fit.ts';
+import { jsonText } from '../reports/json.ts';
 import { convertText } from '../reports/text.ts';
 import type { Call, CommandSpec } from './command.ts';
 import * as flags from './flags.ts';
@@ -62,7 +63,7 @@ async function runConvert({ io, progress, args: [source = ''], options }: Call<C
   const result = await convert({ ...options, source, changed, progress: progress.step, note: progress.note });
   progress.clear();
   warn(io, result.warnings);
-  io.out(`${options.json ? JSON.stringify(result, null, 2) : convertText(shown(result))}\n`);
+  io.out(`${options.json ? jsonText(result) : convertText(shown(result))}\n`);
   printPassTimes(io, result);
   const isVerified = result.results.every(({ verify }) => verify?.ok ?? true);
   return isVerified && (result.fit?.failures.length ?? 0) === 0 ? 0 : 1;
@@ -84,7 +85,7 @@ async function runFolder({ io, progress, args: [source = ''], options }: Call<Co
   const result = await writeFolder({ ...others, source, changed, progress: progress.step, note: progress.note });
   progress.clear();
   warn(io, [...result.warnings, ...new Set(result.results.flatMap((form) => form.warnings))]);
-  io.out(`${options.json ? JSON.stringify(result, null, 2) : folderText(shown(result))}\n`);
+  io.out(`${options.json ? jsonText(result) : folderText(shown(result))}\n`);
   printPassTimes(io, result);
   const failures = [...(result.fit?.failures ?? []), ...result.results.flatMap((form) => form.failures)];
   return failures.length === 0 ? 0 : 1;

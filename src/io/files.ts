@@ -1,5 +1,6 @@
 import {
   closeSync,
+  existsSync,
   fstatSync,
   lstatSync,
   mkdirSync,
@@ -102,8 +103,7 @@ function identityOf({ dev, ino }: Stats): string {
 
 /** True for a path of a file that is open for reading, under whatever name. */
 export function isBeingRead(path: string): boolean {
-  const stats = statSync(path, { throwIfNoEntry: false });
-  return stats !== undefined && reading.has(identityOf(stats));
+  return existsSync(path) && reading.has(identityOf(statSync(path)));
 }
 
 /** Reads all bytes of a small file. */

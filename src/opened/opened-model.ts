@@ -51,6 +51,10 @@ export interface OpenedModel {
   readonly applied?: readonly string[] | undefined;
   /** Where tokens were taken out: old ids by new ones. Its reference still reads the old ones. */
   readonly kept?: readonly number[] | undefined;
+  /** `checkpoint`, or the format of a graph: `onnx`, `tflite`, `tfjs`, `tensorflow`. */
+  readonly format: string;
+  /** What the source states of itself: producer, opset, properties. */
+  readonly facts?: ReadonlyMap<string, string> | undefined;
   readonly warnings: readonly string[];
   /** Names of weights that the model does not use. */
   readonly unused: readonly string[];

@@ -39,7 +39,7 @@ describe('--dump-passes', () => {
     const { code, err } = await runCommand(folder, 'convert', 'fixtures/hf-qa', '-o', output, '--dump-passes', dump);
     expect({ code, err }).toEqual({ code: 0, err: '' });
     expect(graphsIn('one')).toEqual(DEFAULT_ONNX);
-    const { out } = await runCommand(folder, 'inspect', 'fixtures/hf-qa', '--target', 'onnx');
+    const { out } = await runCommand(folder, 'inspect', '--graph', 'fixtures/hf-qa', '--target', 'onnx');
     expect(out).toContain(textOf('one', '008-flatten-tokens.graph'));
     for (const name of graphsIn('one')) expect(parseGraph(textOf('one', name)).outputs).toHaveLength(2);
   });

@@ -68,7 +68,7 @@ export async function writeFolder(options: FolderOptions): Promise<FolderResult>
       }),
     );
     refuseSource(files);
-    const replaced = replacedFiles(files, options.force ?? false);
+    const replaced = replacedFiles(files, { force: options.force });
     const beside = planSideFiles(options.output, sideFiles, options.force ?? false);
     for (const note of [...replaced, ...beside.notes]) run.note(note);
     // What is fitted is fitted to texts as the whole vocabulary cuts them.
@@ -118,6 +118,11 @@ export async function writeFolder(options: FolderOptions): Promise<FolderResult>
 
 /** Throws USAGE for options that contradict each other. */
 function refuseContradictions(options: FolderOptions, forms: readonly FormName[], { formats }: Layout): void {
+  if (options.dryRun) {
+    throw new MbertError('USAGE', '--dry-run: --layout and --forms measure what they write', {
+      hint: 'leave them out, and see the size of one form',
+    });
+  }
   const { output, calibrate, dumpPasses } = options;
   if (/\.(onnx|tflite)$/i.test(output)) {
     throw new MbertError('USAGE', `--output: ${output}: --layout and --forms write a folder`, {

@@ -51,7 +51,7 @@ export async function quantize(options: QuantizeOptions): Promise<QuantizeResult
   const format = targetOf(options.output);
   const request = requestOf(options, format);
   const plans = writePlans(options.output);
-  const replaced = replacedFiles(plans, options.force ?? false);
+  const replaced = replacedFiles(plans, options);
   const run = startRun(options);
   run.plan(stagesOf(options, request, plans));
   for (const note of replaced) run.note(note);
@@ -68,11 +68,17 @@ export async function quantize(options: QuantizeOptions): Promise<QuantizeResult
     const { fit } = changed;
     if (fit) options.changed?.(fit);
     const evidence = { ...request.evidence, maxDrop: fit ? dropLeft(options.maxDrop, fit) : options.maxDrop };
-    const results = await allOrNothing(plans, async () => {
+    const results = await allOrNothing(writing.dryRun ? [] : plans, async () => {
       const files: QuantizedFile[] = [];
       for (const plan of plans) {
         const fileRun = runFor(plan.target, targets, timedApart(run));
-        const file = withLint(await quantizeTo(changed, plan, { ...request, evidence }, fileRun));
+        const written = await quantizeTo(changed, plan, { ...request, evidence }, fileRun);
+        // What follows reads the file.
+        if (writing.dryRun) {
+          files.push(written);
+          continue;
+        }
+        const file = withLint(written);
         files.push(request.outline ? await withOutline(file) : file);
       }
       return files;

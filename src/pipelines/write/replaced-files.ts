@@ -1,5 +1,8 @@
 import { MbertError } from '../../errors.ts';
+
 import { isBeingRead, outputStats, withFile } from '../../io/files.ts';
+import type { WritingOptions } from '../../options/writing.ts';
+
 import type { WritePlan } from './plans.ts';
 
 /** Key that every file of mbert carries, ONNX and TFLite. */
@@ -10,7 +13,10 @@ const CHUNK_BYTES = 2 ** 20;
  * Notes which files will be replaced. Throws USAGE for one that mbert did not write, unless replacing was asked for:
  * what cannot be made again is not lost by a slip.
  */
-export function replacedFiles(plans: readonly WritePlan[], force: boolean): string[] {
+export function replacedFiles(
+  plans: readonly WritePlan[],
+  { force = false, dryRun = false }: Pick<WritingOptions, 'force' | 'dryRun'>,
+): string[] {
   return plans.flatMap(({ path }) => {
     const stats = outputStats(path);
     if (stats === undefined) return [];
@@ -20,7 +26,7 @@ export function replacedFiles(plans: readonly WritePlan[], force: boolean): stri
         hint: 'write under another name, or say --force to replace it',
       });
     }
-    return [`${path}: is replaced`];
+    return [`${path}: ${dryRun ? 'would be' : 'is'} replaced`];
   });
 }
 

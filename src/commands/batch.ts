@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import type { BatchOptions, BatchResult } from '../pipelines/batch/batch.ts';
 import { batch } from '../pipelines/batch/batch.ts';
+import { shown } from '../printable.ts';
 import { batchText, jobText, outcomeOf } from '../reports/batch.ts';
 import { jsonText } from '../reports/json.ts';
 import type { CommandSpec, Flag } from './command.ts';
@@ -47,11 +48,11 @@ export const command: CommandSpec<
       progress: progress.step,
       ended(row) {
         progress.clear();
-        io.err(`${jobText(row)}\n`);
+        io.err(`${jobText(shown(row))}\n`);
       },
     });
     progress.clear();
-    io.out(`${options.json ? jsonText(jsonOf(result)) : batchText(result)}\n`);
+    io.out(`${options.json ? jsonText(jsonOf(result)) : batchText(shown(result))}\n`);
     return options.summary ? 0 : exitCodeOf(result);
   },
 };

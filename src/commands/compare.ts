@@ -1,4 +1,5 @@
 import { type CompareOptions, compare } from '../pipelines/compare/compare.ts';
+import { shown } from '../printable.ts';
 import { compareText } from '../reports/compare.ts';
 import { jsonText } from '../reports/json.ts';
 import { type CommandSpec, saying } from './command.ts';
@@ -45,7 +46,7 @@ export const command: CommandSpec<Omit<CompareOptions, 'models'> & ReportOptions
     progress.clear();
     warn(io, result.warnings);
     await printResult(io, options, {
-      text: () => compareText(result),
+      text: () => compareText(shown(result)),
       json: () => jsonText(result),
       html: async () => (await import('../reports/compare-html.ts')).compareHtml(result),
     });

@@ -128,7 +128,8 @@ class Comparison {
     const { absolute, relative } = LIMITS[precision];
     return {
       name: this.name,
-      maxAbsError: maxAbsError(reference, values),
+      // Two models that both answer NaN agree in nothing that anybody could use.
+      maxAbsError: values.some(Number.isNaN) ? Number.NaN : maxAbsError(reference, values),
       limit: Math.max(absolute, relative * largest),
       sqnrDb: sqnr(reference, values),
       cosine: cosine(reference, values),

@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { MbertError } from '../../errors.ts';
 import { isObject, type JsonValue } from '../../formats/json.ts';
 import { readJson } from '../../importers/side-files.ts';
-import { outputStats, readWhole } from '../../io/files.ts';
+import { readWhole } from '../../io/files.ts';
+import { outputStats } from '../../io/output-place.ts';
 import type { SideFile } from './layout.ts';
 import { manifestPath } from './manifest.ts';
 

@@ -1,8 +1,6 @@
-import { writeFileSync } from 'node:fs';
-import { MbertError } from '../../errors.ts';
 import { openSource } from '../../importers/index.ts';
 import { decodeText } from '../../io/bytes.ts';
-import { readWhole } from '../../io/files.ts';
+import { readWhole, writeText } from '../../io/files.ts';
 import type { Graph } from '../../ir/graph.ts';
 import { classReaderOf } from '../../opened/class-labels.ts';
 import { openModel } from '../../opened/open-model.ts';
@@ -286,11 +284,5 @@ function fallbackFor(format: Target, { isStrict }: TargetProfile): NodeScheme {
 }
 
 function writeRecipe(path: string, { settings }: Decision): void {
-  try {
-    writeFileSync(path, recipeText(settings));
-  } catch (cause) {
-    throw new MbertError('USAGE', `${path}: cannot be written: ${cause instanceof Error ? cause.message : cause}`, {
-      cause,
-    });
-  }
+  writeText(path, recipeText(settings));
 }

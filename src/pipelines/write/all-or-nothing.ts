@@ -1,6 +1,6 @@
 import { copyFileSync, existsSync, linkSync, readdirSync, renameSync, rmdirSync, rmSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { outputStats } from '../../io/files.ts';
+import { outputStats } from '../../io/output-place.ts';
 import { undoAtEnd } from '../../io/undo.ts';
 import { lockOutput } from './lock.ts';
 

@@ -1,8 +1,8 @@
 import { MbertError } from '../../errors.ts';
-
-import { isBeingRead, outputStats, withFile } from '../../io/files.ts';
+import { withFile } from '../../io/files.ts';
+import { isBeingRead } from '../../io/open-sources.ts';
+import { outputStats } from '../../io/output-place.ts';
 import type { WritingOptions } from '../../options/writing.ts';
-
 import type { WritePlan } from './plans.ts';
 
 /** Key that every file of mbert carries, ONNX and TFLite. */

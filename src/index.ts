@@ -31,6 +31,7 @@ export { architectures, type BuildOptions, type BuiltModel, buildModel, TASKS, t
 export { openTokenizer } from './opened/open-tokenizer.ts';
 export { passes, selectPasses, type Target } from './passes/index.ts';
 export { type BenchOptions, type BenchResult, type BenchRow, bench } from './pipelines/bench/bench.ts';
+export { type ComparedModel, type CompareOptions, type CompareResult, compare } from './pipelines/compare/compare.ts';
 export { type ConvertedFile, type ConvertOptions, type ConvertResult, convert } from './pipelines/convert/convert.ts';
 export type { OutputComparison, WrittenVerification } from './pipelines/convert/verify-written.ts';
 export { encoderLayers } from './pipelines/evaluate/encoder-layers.ts';
@@ -52,7 +53,10 @@ export {
   quantize,
 } from './pipelines/quantize/quantize.ts';
 export type {
+  Confusion,
   Drop,
+  Flip,
+  Flips,
   LayerComparison,
   LayerError,
   MetricName,

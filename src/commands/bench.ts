@@ -1,4 +1,5 @@
 import { type BenchOptions, bench } from '../pipelines/bench/bench.ts';
+import { shown } from '../printable.ts';
 import { benchText, benchWarnings } from '../reports/bench.ts';
 import { type CommandSpec, saying } from './command.ts';
 import * as flags from './flags.ts';
@@ -28,6 +29,7 @@ export const command: CommandSpec<Omit<BenchOptions, 'models'> & { readonly json
       flags.data,
       'texts to run on, read with the vocabulary of the first model that has one (default: random tokens)',
     ),
+    ...flags.textColumnFlags,
     saying(flags.vocab, 'vocab.txt or tokenizer.json in place of that'),
     { ...saying(flags.seed, 'which random tokens'), default: 1 },
     saying(flags.task, 'which head to build from checkpoints'),
@@ -42,10 +44,10 @@ export const command: CommandSpec<Omit<BenchOptions, 'models'> & { readonly json
     'model.int8.onnx --profile --data texts.txt',
   ],
   async run({ io, progress, args, options }) {
-    const result = await bench({ ...options, models: args, progress: progress.step });
+    const result = await bench({ ...options, models: args, progress: progress.step, note: progress.note });
     progress.clear();
     warn(io, benchWarnings(result, options.profile === true));
-    io.out(`${options.json ? JSON.stringify(result, null, 2) : benchText(result)}\n`);
+    io.out(`${options.json ? JSON.stringify(result, null, 2) : benchText(shown(result))}\n`);
     return 0;
   },
 };

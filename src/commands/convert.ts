@@ -1,6 +1,7 @@
 import { MbertError } from '../errors.ts';
 import type { FolderLayoutOptions } from '../options/forms.ts';
 import { type ConvertOptions, convert } from '../pipelines/convert/convert.ts';
+import { shown } from '../printable.ts';
 import { fitText } from '../reports/fit.ts';
 import { convertText } from '../reports/text.ts';
 import type { Call, CommandSpec } from './command.ts';
@@ -34,11 +35,13 @@ export const command: CommandSpec<ConvertFlags> = {
     './minilm -o fast.tflite --passes layer-norm-to-no-norm,gelu-to-relu --calibrate texts.txt --verify',
     './minilm -o fast.onnx --passes layer-norm-to-no-norm --calibrate train.txt --data dev.tsv --max-drop 1',
     './mobilebert-ln -o fast.tflite --passes layer-norm-to-no-norm,gelu-to-relu --calibrate texts.txt --distill 1000',
+    './minilm -o half.onnx --passes prune=0.5 --calibrate train.txt --data dev.tsv',
+    './minilm -o least.onnx --passes prune --calibrate train.txt --data dev.tsv --max-drop 1',
     './checkpoint -o model.onnx --dump-passes passes/ --time-passes',
     './minilm -o small.onnx --passes split-embedding --embedding-rank 128 --calibrate texts.txt',
   ],
   notes: [
-    '--max-drop: norms and activations that are too sensitive stay as they are until it holds',
+    '--max-drop: norms and activations that are too sensitive stay as they are until it holds; prune without a budget leaves as few operations as hold it',
     '--layout, --forms: --calibrate is for the forms int8 and w4 as well; mbert.json says what each form costs',
   ],
   exitOne: '--verify found a difference or --max-drop was passed',
@@ -48,12 +51,12 @@ export const command: CommandSpec<ConvertFlags> = {
 async function runConvert({ io, progress, args: [source = ''], options }: Call<ConvertFlags>): Promise<number> {
   const changed: ConvertOptions['changed'] = (report) => {
     progress.clear();
-    if (!options.json) io.out(`${fitText(report)}\n\n`);
+    if (!options.json) io.out(`${fitText(shown(report))}\n\n`);
   };
-  const result = await convert({ ...options, source, changed, progress: progress.step });
+  const result = await convert({ ...options, source, changed, progress: progress.step, note: progress.note });
   progress.clear();
   warn(io, result.warnings);
-  io.out(`${options.json ? JSON.stringify(result, null, 2) : convertText(result)}\n`);
+  io.out(`${options.json ? JSON.stringify(result, null, 2) : convertText(shown(result))}\n`);
   printPassTimes(io, result);
   const isVerified = result.results.every(({ verify }) => verify?.ok ?? true);
   return isVerified && (result.fit?.failures.length ?? 0) === 0 ? 0 : 1;
@@ -70,12 +73,12 @@ async function runFolder({ io, progress, args: [source = ''], options }: Call<Co
   ]);
   const changed: ConvertOptions['changed'] = (report) => {
     progress.clear();
-    if (!options.json) io.out(`${fitText(report)}\n\n`);
+    if (!options.json) io.out(`${fitText(shown(report))}\n\n`);
   };
-  const result = await writeFolder({ ...others, source, changed, progress: progress.step });
+  const result = await writeFolder({ ...others, source, changed, progress: progress.step, note: progress.note });
   progress.clear();
   warn(io, [...result.warnings, ...new Set(result.results.flatMap((form) => form.warnings))]);
-  io.out(`${options.json ? JSON.stringify(result, null, 2) : folderText(result)}\n`);
+  io.out(`${options.json ? JSON.stringify(result, null, 2) : folderText(shown(result))}\n`);
   printPassTimes(io, result);
   const failures = [...(result.fit?.failures ?? []), ...result.results.flatMap((form) => form.failures)];
   return failures.length === 0 ? 0 : 1;

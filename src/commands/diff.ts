@@ -1,6 +1,7 @@
 import { InvalidArgumentError } from 'commander';
 import { KINDS, type Kind } from '../diff/difference.ts';
 import { type DiffModelsOptions, diffModels, type SizeLimit } from '../pipelines/diff/diff-models.ts';
+import { shown } from '../printable.ts';
 import { diffGithub } from '../reports/diff-github.ts';
 import { diffJson } from '../reports/diff-json.ts';
 import { diffMarkdown } from '../reports/diff-markdown.ts';
@@ -75,10 +76,10 @@ export const command: CommandSpec<Options> = {
     progress.clear();
     warn(io, diff.warnings);
     await printResult(io, options, {
-      text: () => diffText(diff, all),
+      text: () => diffText(shown(diff), all),
       json: () => diffJson(diff, all),
-      markdown: () => diffMarkdown(diff, all),
-      github: () => diffGithub(diff, new Set(failOn ?? KINDS)),
+      markdown: () => diffMarkdown(shown(diff), all),
+      github: () => diffGithub(shown(diff), new Set(failOn ?? KINDS)),
       html: async () => (await import('../reports/diff-html.ts')).diffHtml(diff, all),
     });
     return diff.same ? 0 : 1;

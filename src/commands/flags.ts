@@ -48,7 +48,7 @@ export const shapeFlags: readonly Flag[] = [
 
 export const passes: Flag = {
   flags: '--passes <list>',
-  says: 'a,b adds passes, -c takes one out, none starts empty; see mbert passes',
+  says: 'a,b adds passes, -c takes one out, none starts empty, prune=0.5 sets a budget; see mbert passes',
 };
 
 /** Flags for which passes run, and what they may do. */
@@ -72,6 +72,7 @@ export const observeFlags: readonly Flag[] = [
   {
     flags: '--dump-passes <dir>',
     says: 'write the graph as text before the passes and behind each that changed it, with diffs',
+    isOutput: true,
   },
   { flags: '--time-passes', says: 'print to stderr what each pass took; in JSON it is passTimes' },
 ];
@@ -80,7 +81,13 @@ export const vocab: Flag = { flags: '--vocab <file>', says: "vocab.txt or tokeni
 
 /** Flags for how a file is written, and what it carries. */
 export const writingFlags: readonly Flag[] = [
-  { flags: '-o, --output <path>', says: 'a .tflite or .onnx file, or a folder for one of each', isRequired: true },
+  {
+    flags: '-o, --output <path>',
+    says: 'a .tflite or .onnx file, or a folder for one of each',
+    isRequired: true,
+    isOutput: true,
+  },
+  { flags: '--force', says: 'replace files that mbert did not write' },
   { flags: '--dtype <dtype>', says: 'how weights are stored', choices: ['f32', 'f16'], default: 'f32' },
   {
     flags: '--mask <how>',
@@ -135,6 +142,21 @@ export const data: Flag = {
   says: 'held-out texts, with labels or without (default: the rest of --calibrate)',
 };
 
+const [text, pair, label]: readonly [Flag, Flag, Flag] = [
+  {
+    flags: '--text <column>',
+    says: 'TSV, CSV and JSON: the column with the text (default: text, sentence and other names that data sets have)',
+  },
+  { flags: '--pair <column>', says: 'the column with the second text of a pair' },
+  { flags: '--label <column>', says: 'the column with the label (default: label, labels, target, class or sentiment)' },
+];
+
+/** Flags for which columns of a file are texts. */
+export const textColumnFlags: readonly Flag[] = [text, pair];
+
+/** Flags for which columns of a file are texts and labels. */
+export const columnFlags: readonly Flag[] = [text, pair, label];
+
 export const maxDrop: Flag = {
   flags: '--max-drop <points>',
   says: 'accuracy (or agreement, or similarity ranks of embeddings) that may be lost; more is exit 1',
@@ -143,10 +165,11 @@ export const maxDrop: Flag = {
 
 /** Flags for the texts that a model is calibrated on and measured on. */
 export const evidenceFlags: readonly Flag[] = [
-  { flags: '--calibrate <file>', says: 'texts as the model will see them: lines, TSV or JSONL' },
+  { flags: '--calibrate <file>', says: 'texts as the model will see them: lines, TSV, CSV, JSON or JSON lines' },
   samples,
   seed,
   data,
+  ...columnFlags,
   maxDrop,
   { flags: '--allow-overlap', says: 'measure on texts that were calibrated on, and say so in the file' },
 ];
@@ -184,7 +207,7 @@ export const quantizationFlags: readonly Flag[] = [
     flags: '--recipe <file>',
     says: 'JSON rules for single nodes: [{ "match": "layer\\\\.0\\\\.", "scheme": "float" }]',
   },
-  { flags: '--dump-recipe <file>', says: 'write the settings of every node as a recipe' },
+  { flags: '--dump-recipe <file>', says: 'write the settings of every node as a recipe', isOutput: true },
   { flags: '--max-size <size>', says: 'as 8MB; a larger file is exit 1', parse: byteSize },
   { flags: '--no-scan', says: 'keep no linear in higher precision by measurement' },
   { flags: '--io <dtype>', says: 'TFLite: the outputs', choices: ['f32', 'int8'], default: 'f32' },
@@ -203,6 +226,6 @@ export function reportFlags(more: readonly string[] = [], note = ''): readonly F
       default: 'text',
     },
     saying(json, 'the same as --format json'),
-    { flags: '--report <file>', says: 'write the HTML page besides, in one file' },
+    { flags: '--report <file>', says: 'write the HTML page besides, in one file', isOutput: true },
   ];
 }

@@ -1,6 +1,7 @@
 import { MbertError } from '../errors.ts';
 import { predictOnnxRuntime, predictXnnpack } from '../lint/lint-file.ts';
 import { type InspectOptions, inspect } from '../pipelines/inspect/inspect.ts';
+import { shown } from '../printable.ts';
 import { delegationText, kernelsText } from '../reports/delegation.ts';
 import { inspectText } from '../reports/text.ts';
 import { type CommandSpec, saying } from './command.ts';
@@ -49,7 +50,7 @@ export const command: CommandSpec<Omit<InspectOptions, 'source'> & ReportOptions
     progress.clear();
     warn(io, result.warnings);
     await printResult(io, options, {
-      text: () => inspectText(result),
+      text: () => inspectText({ ...result, summary: shown(result.summary) }),
       // The outline is for pictures; JSON holds the graph as text.
       json: () => JSON.stringify({ ...result, outline: undefined }, null, 2),
       html: async () => (await import('../reports/inspect-html.ts')).inspectHtml({ ...result, source }),
@@ -64,9 +65,9 @@ function printPrediction(io: Io, source: string, delegate: Delegate, asJson: boo
     io.out(`${asJson ? JSON.stringify(prediction, null, 2) : text}\n`);
   if (delegate === 'onnxruntime') {
     const products = predictOnnxRuntime(source);
-    print(products, kernelsText(products));
+    print(products, kernelsText(shown(products)));
   } else {
     const prediction = predictXnnpack(source);
-    print(prediction, delegationText(prediction));
+    print(prediction, delegationText(shown(prediction)));
   }
 }

@@ -1,9 +1,11 @@
 import { Command, CommanderError, Option } from 'commander';
 import { MbertError } from '../errors.ts';
 import { type PassTrail, trailOf } from '../ir/pass-trail.ts';
+import { printable } from '../printable.ts';
 import { VERSION } from '../version.ts';
-import type { CommandSpec, Flag } from './command.ts';
-import { type Io, processIo, showProgress } from './io.ts';
+import { type CommandSpec, commonFlags, type Flag } from './command.ts';
+import { type Io, painted, processIo } from './io.ts';
+import { type Loudness, type ProgressLine, showProgress } from './progress.ts';
 
 /** A command as the overview shows it; what it takes and does is loaded when it is called. */
 interface CommandEntry {
@@ -20,6 +22,12 @@ const commands: readonly CommandEntry[] = [
     args: '<source>',
     summary: 'write a checkpoint or model as TFLite or ONNX',
     load: () => import('./convert.ts'),
+  },
+  {
+    name: 'extract',
+    args: '<teacher>',
+    summary: 'cut a smaller BERT out of a larger one, as a Hugging Face folder',
+    load: () => import('./extract.ts'),
   },
   {
     name: 'diff',
@@ -52,6 +60,18 @@ const commands: readonly CommandEntry[] = [
     load: () => import('./bench.ts'),
   },
   {
+    name: 'compare',
+    args: '<model...>',
+    summary: 'put several models beside each other: size, time, and what each loses',
+    load: () => import('./compare.ts'),
+  },
+  {
+    name: 'batch',
+    args: '<jobs>',
+    summary: 'run many command lines, with results that are kept and parts for many machines',
+    load: () => import('./batch.ts'),
+  },
+  {
     name: 'passes',
     args: '[model]',
     summary: 'list the passes, or explain what one left alone',
@@ -79,7 +99,7 @@ const BUG = 70;
 
 /** Runs one command line and returns its exit code: 0 done, 1 the answer is no, 2 wrong input or usage, 70 a bug. */
 export async function main(argv: readonly string[], io: Io = processIo): Promise<number> {
-  const progress = showProgress(io);
+  let progress: ProgressLine | undefined;
   let code = 0;
   try {
     const overview = programOf(io);
@@ -90,23 +110,47 @@ export async function main(argv: readonly string[], io: Io = processIo): Promise
       const { command } = await load();
       describe(child, name, command).action(async (...given: unknown[]) => {
         // Commander gives the arguments, then the options, then itself.
-        code = await command.run({ io, progress, args: given.slice(0, -2).flat() as string[], options: child.opts() });
+        const { quiet, verbose, ...options } = child.opts();
+        progress = showProgress(io, loudnessOf(quiet === true, verbose === true));
+        code = await command.run({ io, progress, args: given.slice(0, -2).flat() as string[], options });
+        progress.clear();
       });
     }
     await overview.parseAsync(argv, { from: 'user' });
     return code;
   } catch (cause) {
-    progress.clear();
+    progress?.clear();
     if (cause instanceof CommanderError) return cause.exitCode === 0 ? 0 : WRONG_INPUT;
     if (cause instanceof MbertError && cause.code !== 'INVALID_GRAPH') {
-      io.err(`${cause.message}\n${cause.hint === undefined ? '' : `hint: ${cause.hint}\n`}`);
+      printError(io, cause, argv.includes('--verbose'));
       return WRONG_INPUT;
     }
-    io.err(`This is a bug in mbert ${VERSION}:\n${cause instanceof Error ? cause.stack : String(cause)}\n`);
-    const trail = trailOf(cause);
-    if (trail) io.err(`${trailText(trail)}\n`);
+    printBug(io, cause, argv);
     return BUG;
   }
+}
+
+function loudnessOf(isQuiet: boolean, isVerbose: boolean): Loudness {
+  if (isQuiet && isVerbose) throw new MbertError('USAGE', '--quiet: contradicts --verbose');
+  return isQuiet ? 'quiet' : isVerbose ? 'verbose' : 'normal';
+}
+
+function printError(io: Io, { problems, hint, cause }: MbertError, isVerbose: boolean): void {
+  io.err(`${painted(io, 'red', problems.map(printable).join('\n'))}\n`);
+  if (hint !== undefined) io.err(`${painted(io, 'cyan', 'hint:')} ${printable(hint)}\n`);
+  if (isVerbose && cause instanceof Error) io.err(`cause: ${cause.stack}\n`);
+}
+
+function printBug(io: Io, cause: unknown, argv: readonly string[]): void {
+  const stack = cause instanceof Error ? cause.stack : String(cause);
+  io.err(`${painted(io, 'red', `This is a bug in mbert ${VERSION}:`)}\n${stack}\n`);
+  const trail = trailOf(cause);
+  if (trail) io.err(`${trailText(trail)}\n`);
+  const { platform, arch, version } = process;
+  io.err(`mbert ${argv.join(' ')}, Node ${version}, ${platform} ${arch}\n`);
+  io.err(
+    'Please report it on the issue tracker of mbert, with these lines and, where you may share them, the files.\n',
+  );
 }
 
 /** Words where a bug in a pass is to be looked for: in the graph as it was before that pass. */
@@ -143,7 +187,7 @@ function describe(
   { description, flags, examples, notes, exitOne }: CommandSpec,
 ): Command {
   child.description(description);
-  for (const flag of flags) child.addOption(optionOf(flag));
+  for (const flag of [...flags, ...commonFlags]) child.addOption(optionOf(flag));
   const parts = [
     ...(examples.length > 0 ? [['Examples:', ...examples.map((line) => `  $ mbert ${name} ${line}`)]] : []),
     ...(notes ? [notes] : []),

@@ -1,6 +1,7 @@
 import { MbertError } from '../errors.ts';
 import { passes } from '../passes/index.ts';
 import type { ExplainOptions } from '../pipelines/explain/explain-pass.ts';
+import { shown } from '../printable.ts';
 import { passesText } from '../reports/text.ts';
 import { type Call, type CommandSpec, saying } from './command.ts';
 import * as flags from './flags.ts';
@@ -53,6 +54,6 @@ async function explain({ io, args: [source], options }: Call<PassesOptions>, pas
   const { explainPass } = await import('../pipelines/explain/explain-pass.ts');
   const { explanationText } = await import('../reports/explain.ts');
   const explanation = await explainPass({ ...options, source, pass });
-  io.out(`${options.json ? JSON.stringify(explanation, null, 2) : explanationText(explanation)}\n`);
+  io.out(`${options.json ? JSON.stringify(explanation, null, 2) : explanationText(shown(explanation))}\n`);
   return 0;
 }

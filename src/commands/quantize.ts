@@ -1,4 +1,5 @@
 import { type QuantizeOptions, type QuantizeResult, quantize } from '../pipelines/quantize/quantize.ts';
+import { shown } from '../printable.ts';
 import { targets } from '../quantization/targets.ts';
 import { fitText } from '../reports/fit.ts';
 import { quantizeText } from '../reports/quantize.ts';
@@ -35,13 +36,20 @@ export const command: CommandSpec<Omit<QuantizeOptions, 'source'> & ReportOption
     const outline = wantsPage(options);
     const changed: QuantizeOptions['changed'] = (report) => {
       progress.clear();
-      if (options.format === 'text' && !options.json) io.out(`${fitText(report)}\n\n`);
+      if (options.format === 'text' && !options.json) io.out(`${fitText(shown(report))}\n\n`);
     };
-    const result = await quantize({ ...options, source, outline, changed, progress: progress.step });
+    const result = await quantize({
+      ...options,
+      source,
+      outline,
+      changed,
+      progress: progress.step,
+      note: progress.note,
+    });
     progress.clear();
     warn(io, [...result.warnings, ...new Set(result.results.flatMap((file) => file.warnings))]);
     await printResult(io, options, {
-      text: () => quantizeText(result),
+      text: () => quantizeText(shown(result)),
       json: () => jsonText(result),
       html: async () => (await import('../reports/quantize-html.ts')).quantizeHtml(result),
     });

@@ -3,6 +3,7 @@ import { MbertError } from '../errors.ts';
 import type { OutputFile } from '../io/files.ts';
 import { byteLength, type Tensor } from '../ir/tensor.ts';
 import {
+  domainOf,
   ONNX_DTYPES,
   type OnnxAttribute,
   type OnnxInitializer,
@@ -47,7 +48,7 @@ const TAG_RAW_DATA = 0x4a; // TensorProto.raw_data = 9
 export function encodeOnnx(model: OnnxModel, options: OnnxEncodeOptions): OutputFile[] {
   const inline = layOut(model, model.initializers.map(inlinePart));
   if (options.externalData !== true && inline.size <= MAX_PROTOBUF_BYTES) {
-    return [{ name: options.fileName, chunks: modelChunks(inline) }];
+    return [{ name: options.fileName, size: inline.size, chunks: modelChunks(inline) }];
   }
   if (options.externalData === false) {
     throw new MbertError(
@@ -69,9 +70,10 @@ export function encodeOnnx(model: OnnxModel, options: OnnxEncodeOptions): Output
     placed.push({ offset, tensor: initializer.tensor, name: initializer.name });
     return externalPart(initializer, dataName, offset, length);
   });
+  const layout = layOut(model, parts);
   return [
-    { name: options.fileName, chunks: modelChunks(layOut(model, parts)) },
-    { name: dataName, chunks: dataChunks(placed) },
+    { name: options.fileName, size: layout.size, chunks: modelChunks(layout) },
+    { name: dataName, size: end, chunks: dataChunks(placed) },
   ];
 }
 
@@ -96,7 +98,7 @@ function layOut(model: OnnxModel, parts: readonly Part[]): Layout {
     irVersion: model.irVersion,
     producerName: model.producerName,
     producerVersion: model.producerVersion,
-    opsetImport: [{ domain: '', version: model.opset }],
+    opsetImport: [{ domain: '', version: model.opset }, ...ownDomains(model)],
     metadataProps: Object.entries(model.properties).map(([key, value]) => ({ key, value })),
   }).finish();
   const graphHead = onnx.GraphProto.encode({
@@ -164,12 +166,19 @@ function checkedBytes(name: string, tensor: Tensor): Uint8Array {
   throw new MbertError('INVALID_GRAPH', `${name}: tensor: gave ${bytes.byteLength} bytes instead of ${expected}`);
 }
 
+/** The domains that a model's operators are of besides ONNX's own; all of them are at their first version. */
+function ownDomains({ nodes }: OnnxModel): onnxProto.onnx.IOperatorSetIdProto[] {
+  const domains = new Set(nodes.map(({ op }) => domainOf(op)));
+  return [...domains].filter((domain) => domain !== '').map((domain) => ({ domain, version: 1 }));
+}
+
 function nodeProto(node: OnnxNode): onnxProto.onnx.INodeProto {
   return {
     input: [...node.inputs],
     output: [...node.outputs],
     name: node.name,
     opType: node.op,
+    ...(domainOf(node.op) !== '' && { domain: domainOf(node.op) }),
     attribute: Object.entries(node.attributes).map(([name, attribute]) => attributeProto(name, attribute)),
   };
 }

@@ -31,11 +31,20 @@ interface WeightGroup {
   readonly weights: readonly Weight[];
 }
 
-interface Weight {
+type Weight = NumberWeight | TextWeight;
+
+interface NumberWeight {
   readonly name: string;
   readonly shape: readonly number[];
   readonly dtype: DType;
   readonly stored: Stored;
+}
+
+/** Messages of assertions, which nothing computes with. */
+interface TextWeight {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly dtype: 'text';
 }
 
 /** Storage of a weight in its file: as it is, as f16, or as value = scale · stored + min. */
@@ -169,6 +178,7 @@ function readWeight(weight: JsonObject, what: string): Weight {
   if (shape.some((dim) => dim < 0) || !Number.isSafeInteger(sizeOf(shape) * 8)) {
     throw malformed(part, `shape [${shape}] is out of range`);
   }
+  if (weight.get('dtype') === 'string') return { name, shape, dtype: 'text' };
   const dtype = readDType(weight.get('dtype'), part);
   const quantization = weight.get('quantization');
   return { name, shape, dtype, stored: isObject(quantization) ? readStored(quantization, dtype, part) : { dtype } };
@@ -196,28 +206,46 @@ function readStored(quantization: JsonObject, dtype: DType, what: string): Store
 }
 
 /**
- * Finds the tensors of a group, by name; they read their part of `shards`, which are open and in the order of its
- * paths, when they are asked. Throws MALFORMED where the shards hold fewer or more bytes than the weights take.
+ * Finds the tensors of a group, by name, texts left out; they read their part of `shards`, which are open and in the
+ * order of its paths, when they are asked. Throws MALFORMED where the shards hold fewer or more bytes than the weights take.
  */
 export function readTfjsWeights(group: WeightGroup, shards: readonly ModelFile[], what: string): Map<string, Tensor> {
   const held = shards.reduce((total, shard) => total + shard.size, 0);
   const tensors = new Map<string, Tensor>();
   let offset = 0;
   for (const weight of group.weights) {
-    const length = byteLength(weight.stored.dtype, weight.shape);
+    const length =
+      weight.dtype === 'text'
+        ? textsLength(sizeOf(weight.shape), shards, { offset, held })
+        : byteLength(weight.stored.dtype, weight.shape);
     if (offset + length > held) {
       throw malformed(what, `${weight.name}: ends at byte ${offset + length}, the weight files hold ${held}`);
     }
     if (tensors.has(weight.name)) throw malformed(what, `${weight.name}: is listed twice`);
-    tensors.set(weight.name, readTensor(weight, shards, offset, length));
+    if (weight.dtype !== 'text') tensors.set(weight.name, readTensor(weight, shards, offset, length));
     offset += length;
   }
   if (offset !== held) throw malformed(what, `the weight files hold ${held} bytes, the weights take ${offset}`);
   return tensors;
 }
 
+/** Counts the bytes of texts, of which each lies behind its length in 32 bits; more than `held` where they end beyond. */
+function textsLength(
+  count: number,
+  shards: readonly ModelFile[],
+  { offset, held }: { readonly offset: number; readonly held: number },
+): number {
+  let length = 0;
+  for (let i = 0; i < count && offset + length + 4 <= held; i++) {
+    const bytes = readAcross(shards, offset + length, 4);
+    length += 4 + new DataView(bytes.buffer, bytes.byteOffset, 4).getUint32(0, true);
+    if (i === count - 1) return length;
+  }
+  return count === 0 ? 0 : held + 1;
+}
+
 function readTensor(
-  { shape, dtype, stored }: Weight,
+  { shape, dtype, stored }: NumberWeight,
   shards: readonly ModelFile[],
   offset: number,
   length: number,

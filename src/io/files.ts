@@ -1,5 +1,6 @@
 import {
   closeSync,
+  fstatSync,
   lstatSync,
   mkdirSync,
   openSync,
@@ -7,12 +8,14 @@ import {
   readSync,
   renameSync,
   rmSync,
+  type Stats,
   statSync,
   writeFileSync,
   writeSync,
 } from 'node:fs';
 import { basename, dirname, join, resolve, sep } from 'node:path';
 import { MbertError } from '../errors.ts';
+import { undoAtEnd } from './undo.ts';
 
 /** A readable file of known size. Reads are ranges, because Node has no mmap and `readFileSync` ends at 2 GiB. */
 export interface ModelFile {
@@ -43,6 +46,7 @@ export function openFile(path: string): ModelFile {
   } catch (cause) {
     throw fileError(path, 'cannot be read', cause);
   }
+  const entry = readingOf(descriptor);
   return {
     path,
     size,
@@ -70,8 +74,36 @@ export function openFile(path: string): ModelFile {
       return bytes;
     },
     sibling: (name) => openFile(siblingPath(path, name)),
-    close: () => closeSync(descriptor),
+    close() {
+      entry.forget();
+      closeSync(descriptor);
+    },
   };
+}
+
+/** Files that are open for reading, by device and inode, with how often: descriptors are the process's as well. */
+const reading = new Map<string, number>();
+
+function readingOf(descriptor: number): { forget(): void } {
+  const key = identityOf(fstatSync(descriptor));
+  reading.set(key, (reading.get(key) ?? 0) + 1);
+  return {
+    forget() {
+      const count = (reading.get(key) ?? 1) - 1;
+      if (count === 0) reading.delete(key);
+      else reading.set(key, count);
+    },
+  };
+}
+
+function identityOf({ dev, ino }: Stats): string {
+  return `${dev}:${ino}`;
+}
+
+/** True for a path of a file that is open for reading, under whatever name. */
+export function isBeingRead(path: string): boolean {
+  const stats = statSync(path, { throwIfNoEntry: false });
+  return stats !== undefined && reading.has(identityOf(stats));
 }
 
 /** Reads all bytes of a small file. */
@@ -132,6 +164,8 @@ export function listSubfolders(path: string): readonly string[] {
 /** One file to write: its bytes come in chunks so that no whole file is ever held. */
 export interface OutputFile {
   readonly name: string;
+  /** Number of all bytes, where it is known before they are. */
+  readonly size?: number;
   readonly chunks: AsyncIterable<Uint8Array>;
 }
 
@@ -146,6 +180,11 @@ export async function writeFiles(
 ): Promise<{ path: string; size: number }[]> {
   const done: { temporary: string; path: string; size: number }[] = [];
   const madeFolder = makeFolder(folder);
+  const undo = () => {
+    for (const { temporary } of done) rmSync(temporary, { force: true });
+    if (madeFolder !== undefined) rmSync(madeFolder, { recursive: true, force: true });
+  };
+  const entry = undoAtEnd(undo);
   try {
     for await (const { name, chunks } of files) {
       const path = join(folder, name);
@@ -164,10 +203,11 @@ export async function writeFiles(
     for (const { path } of done) refuseFolder(path);
     for (const { temporary, path } of done) replaceFile(temporary, path);
   } catch (cause) {
-    for (const { temporary } of done) rmSync(temporary, { force: true });
-    if (madeFolder !== undefined) rmSync(madeFolder, { recursive: true, force: true });
+    undo();
     if (cause instanceof MbertError || !isSystemError(cause)) throw cause;
     throw fileError(folder, 'cannot be written', cause);
+  } finally {
+    entry.forget();
   }
   return done.map(({ path, size }) => ({ path, size }));
 }
@@ -231,7 +271,7 @@ const REASONS: { readonly [code: string]: string } = {
   EROFS: 'the disk is read-only',
 };
 
-function fileError(path: string, problem: string, cause: unknown): MbertError {
+export function fileError(path: string, problem: string, cause: unknown): MbertError {
   if (cause instanceof MbertError) return cause;
   const code = isSystemError(cause) ? (cause.code ?? '') : '';
   const reason = REASONS[code] ?? (cause instanceof Error ? cause.message : String(cause));

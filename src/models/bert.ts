@@ -15,6 +15,7 @@ import {
 } from './builder.ts';
 import { layerClaim, type SizeClaim } from './claims.ts';
 import { type ClaimedSize, type ConfigReader, refuseUnequalHeads } from './config.ts';
+import { refuseFar } from './counted-places.ts';
 import { predictWords } from './decoder.ts';
 
 /**
@@ -34,6 +35,7 @@ export const bert: Architecture = {
       isGoogle ? GOOGLE_ACTIVATIONS : ACTIVATIONS,
     );
     const positionType = config.choice('position_embedding_type', POSITION_TYPES, 'absolute');
+    if (positionType !== 'absolute') refuseFar(config, settings.positions);
     return bertModel(settings, (builder, scope) => {
       // TinyBERT's training maps hidden states to its teacher's width with it.
       builder.weights.skip('fit_dense');

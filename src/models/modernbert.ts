@@ -5,6 +5,7 @@ import { attendByPlace } from './attention.ts';
 import { add, type Builder, embed, firstToken, linear, weight, widthOf } from './builder.ts';
 import type { CountClaim, SizeClaim } from './claims.ts';
 import { type ClaimedSize, type ConfigReader, refuseUnequalHeads } from './config.ts';
+import { readPlaces } from './counted-places.ts';
 import { gated } from './gated.ts';
 import { addSpans, countLabels } from './heads.ts';
 import { localMask } from './local-mask.ts';
@@ -83,7 +84,7 @@ function readSettings(config: ConfigReader): Settings {
     hidden,
     intermediate: config.size('intermediate_size', 1152),
     layers,
-    positions: config.size('max_position_embeddings', 8192),
+    positions: readPlaces(config, 8192),
     heads,
     activation: config.choice('hidden_activation', ACTIVATIONS, 'gelu'),
     headActivation: config.choice('classifier_activation', ACTIVATIONS, 'gelu'),

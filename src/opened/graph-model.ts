@@ -7,11 +7,10 @@ import { keepNothing, runPasses } from '../ir/pass.ts';
 import type { Dim } from '../ir/shape.ts';
 import { constantBytes } from '../ir/text.ts';
 import type { Task } from '../models/index.ts';
-import { type ShapeOptions, type Size, sizesFor } from '../options/shape.ts';
+import { type ShapeOptions, type Size, type Sizes, sizesFor } from '../options/shape.ts';
 import type { Target } from '../passes/index.ts';
 import { raiseIntegers } from '../passes/raise/integers.ts';
 import { raise } from '../passes/raise/raise.ts';
-import { findRuntime } from '../runtimes/index.ts';
 import { labelsOf, padOf } from './config-facts.ts';
 import type { OpenedModel, OpenOptions } from './opened-model.ts';
 
@@ -37,7 +36,7 @@ export async function fromGraph(source: GraphSource, options: OpenOptions): Prom
     build(target, shapes = {}) {
       refuseInt16(source);
       return copyGraph(graph, {
-        bindings: bindings(source, target, shapes, sizesFor(target, { task, maxPositions }, shapes).sequenceLength),
+        bindings: bindings(source, target, shapes, sizesFor(target, { task, maxPositions }, shapes)),
         indexType: target === 'tflite' ? 'i32' : undefined,
       });
     },
@@ -48,7 +47,7 @@ export async function fromGraph(source: GraphSource, options: OpenOptions): Prom
     labels: labelsOf(source, task),
     tokenizer: source.tokenizer,
     pad: padOf(source.config),
-    runnable: isRunnable(path) ? path : undefined,
+    runnable: (await isRunnable(path)) ? path : undefined,
     integerBytes,
     warnings: [
       ...(source.notes ?? []),
@@ -77,9 +76,10 @@ function isStoredConstant({ op, type }: Node): boolean {
   return op === 'constant' && type.quant !== undefined;
 }
 
-/** True for the formats of graphs that the runtimes take. */
-function isRunnable(path: string): boolean {
-  return /\.(onnx|tflite)$/i.test(path) || (/\.json$/i.test(path) && findRuntime(path) !== undefined);
+/** True for the formats of graphs that the runtimes take; those of a model.json are asked, as not each can be told. */
+async function isRunnable(path: string): Promise<boolean> {
+  if (/\.(onnx|tflite)$/i.test(path)) return true;
+  return /\.json$/i.test(path) && (await import('../runtimes/index.ts')).findRuntime(path) !== undefined;
 }
 
 /** Infers the task from the output names: only question answering and sentence embedding have names of their own. */
@@ -119,9 +119,10 @@ function paddingRow(indices: Node | undefined): number | undefined {
 
 /**
  * Sizes for the symbols of the source's inputs. ONNX keeps a symbol that the user does not fix; TFLite gets batch 1 and
- * the default length, as phones want fixed shapes. A size that the source has fixed cannot be changed.
+ * the default length and number of choices, as phones want fixed shapes. A size that the source has fixed cannot be
+ * changed.
  */
-function bindings(source: GraphSource, target: Target, shapes: ShapeOptions, length: Size): Record<string, number> {
+function bindings(source: GraphSource, target: Target, shapes: ShapeOptions, usual: Sizes): Record<string, number> {
   const shape = source.graph.inputs[0]?.type.shape ?? [];
   const bound: Record<string, number> = {};
   const bind = (flag: string, dim: Dim | undefined, requested: Size | undefined, fallback: Size) => {
@@ -132,9 +133,9 @@ function bindings(source: GraphSource, target: Target, shapes: ShapeOptions, len
       throw new MbertError('USAGE', `--${flag}: ${source.path} is fixed to ${dim}`);
     }
   };
-  bind('sequence-length', shape.at(-1), shapes.sequenceLength, length);
+  bind('sequence-length', shape.at(-1), shapes.sequenceLength, usual.sequenceLength);
   if (shape.length > 1) bind('batch', shape[0], shapes.batch, target === 'tflite' ? 1 : 'dynamic');
-  if (shape.length > 2) bind('choices', shape[1], shapes.choices, 'dynamic');
+  if (shape.length > 2) bind('choices', shape[1], shapes.choices, usual.choices);
   // Exporters may name the sizes of each input anew: what the first one has at the same place, the others have.
   for (const input of source.graph.inputs.slice(1)) {
     input.type.shape.forEach((dim, axis) => {

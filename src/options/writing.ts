@@ -6,6 +6,8 @@ import type { Target } from '../passes/index.ts';
 
 /** Options for writing a file, and for what it carries besides the graph. */
 export interface WritingOptions {
+  /** Replaces files that are there already, whoever wrote them. Default: only those that mbert wrote. */
+  readonly force?: boolean | undefined;
   /** Float type of the stored weights. Default `f32`. */
   readonly dtype?: 'f32' | 'f16' | undefined;
   /** Outputs probabilities in place of logits, TFLite classification only. */
@@ -35,6 +37,8 @@ export interface Writing {
   /** True where a file takes token types that nothing reads: MediaPipe opens files of one input or three. */
   readonly unusedTokenTypes: boolean;
   readonly opset: number | undefined;
+  /** The operators that an ONNX file may use: those of the standard, or ONNX Runtime's own besides. */
+  readonly operators: 'standard' | 'onnxruntime';
   readonly externalData: boolean | undefined;
   readonly minRuntime: string | undefined;
   readonly labels: { readonly path: string; readonly names: readonly string[] } | undefined;
@@ -65,6 +69,7 @@ export function writingOf(options: WritingOptions, output: string, format: Targe
     dropTokenTypes,
     unusedTokenTypes: false,
     opset,
+    operators: 'standard',
     externalData,
     minRuntime,
     labels: labels === undefined ? undefined : { path: labels, names: readLines(labels) },

@@ -1,5 +1,6 @@
 import { MbertError, nearest } from '../errors.ts';
 import { isObject, type JsonValue, jsonText, parseJson } from '../formats/json.ts';
+import { repeatedGroup } from '../io/regular-expression.ts';
 import type { Call } from '../ir/graph.ts';
 import { ops } from '../ir/ops/index.ts';
 import { NODE_SCHEMES, RANGE_METHODS, ROUNDINGS, type Settings, type SettingsMap } from './settings.ts';
@@ -52,6 +53,9 @@ function parseRule(rule: JsonValue, what: string): RecipeRule {
 }
 
 function expression(source: string, what: string): RegExp {
+  const group = repeatedGroup(source);
+  if (group !== null)
+    throw malformed(what, `match: ${group} repeats or chooses inside what it repeats, which can take forever`);
   try {
     return new RegExp(source, 'u');
   } catch (cause) {

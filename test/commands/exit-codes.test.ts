@@ -154,7 +154,7 @@ describe('diff', () => {
 describe('wrong input is 2, said in one line with a way out', () => {
   test.each<[string, string[], string]>([
     ['an unknown command', ['frobnicate'], "unknown command 'frobnicate'"],
-    ['an unknown flag', ['passes', '--verbose'], "unknown option '--verbose'"],
+    ['an unknown flag', ['passes', '--loud'], "unknown option '--loud'"],
     ['a missing argument', ['convert', '-o', 'x.onnx'], "missing required argument 'source'"],
     ['a missing flag', ['quantize', 'x', '-o', 'x.onnx'], "required option '--scheme <scheme>' not specified"],
     ['a value that is none', ['quantize', 'x', '-o', 'x.onnx', '--scheme', 'int4'], 'Allowed choices are'],
@@ -189,7 +189,6 @@ describe('a bug is 70, with its stack', () => {
       err(text) {
         err += text;
       },
-      isTerminal: false,
     };
     return { code: await main(['passes'], io), err };
   }

@@ -19,7 +19,6 @@ async function run(...argv: string[]) {
     err(text: string) {
       err += text;
     },
-    isTerminal: false,
   };
   const code = await main(argv, io);
   const shown = (text: string) => text.replaceAll(folder, '<tmp>');

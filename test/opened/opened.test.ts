@@ -52,7 +52,15 @@ return ${outputs}`);
     ['stays open for TFLite where the user says so', 'tflite', 'b, s', { sequenceLength: 'dynamic' }, [1, 's']],
     ['stays as it is fixed', 'tflite', '2, 24', {}, [2, 24]],
     ['may be asked for what it is', 'onnx', '2, 24', { sequenceLength: 24, batch: 2 }, [2, 24]],
-    ['keeps any number of choices', 'tflite', 'b, c, s', {}, [1, 'c', 128]],
+    ['has four choices for TFLite', 'tflite', 'b, c, s', {}, [1, 4, 128]],
+    [
+      'has any number of choices for TFLite where the user says so',
+      'tflite',
+      'b, c, s',
+      { choices: 'dynamic' },
+      [1, 'c', 128],
+    ],
+    ['keeps any number of choices for ONNX', 'onnx', 'b, c, s', {}, ['b', 'c', 's']],
     ['has as many choices as the user says', 'onnx', 'b, c, s', { choices: 3 }, ['b', 3, 's']],
   ])('%s', async (_, target, shape, options, expected) => {
     const graph = (await opened({ shape })).build(target, options);

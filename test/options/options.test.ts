@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
 import { evidenceOf } from '../../src/options/evidence.ts';
 import { passChoice } from '../../src/options/passes.ts';
-import { startRun, timedApart, within } from '../../src/options/run.ts';
+import { runFor, stageOf, startRun, timedApart, within } from '../../src/options/run.ts';
 import { type ShapeOptions, sizesFor } from '../../src/options/shape.ts';
 import { Stopwatch } from '../../src/options/stopwatch.ts';
 import { type WritingOptions, writingOf } from '../../src/options/writing.ts';
@@ -45,6 +45,7 @@ describe('evidence', () => {
       samples: 128,
       seed: undefined,
       data: undefined,
+      columns: { text: undefined, pair: undefined, label: undefined },
       allowOverlap: false,
       maxDrop: undefined,
     });
@@ -190,9 +191,36 @@ describe('a run', () => {
     run.progress('reading');
     within(run, 'writing')(1, 2);
     expect(told).toEqual([
-      ['reading', undefined, undefined],
-      ['writing', 1, 2],
+      ['reading', undefined, undefined, undefined],
+      ['writing', 1, 2, undefined],
     ]);
+  });
+
+  test('counts the stages of its plan, those of each file apart', () => {
+    const told: unknown[] = [];
+    const run = startRun({ progress: (step, _, __, stage) => told.push([step, stage?.number, stage?.of]) });
+    run.plan(['read', stageOf('tflite', 'write'), stageOf('onnx', 'write')]);
+    run.progress('a');
+    runFor('onnx', ['tflite', 'onnx'], run).enter('write');
+    run.progress('b');
+    runFor('tflite', ['tflite', 'onnx'], timedApart(run)).enter('write');
+    run.progress('c');
+    run.enter('prove');
+    run.progress('d');
+    expect(told).toEqual([
+      ['a', 1, 3],
+      ['b', 3, 3],
+      ['c', 2, 3],
+      ['d', 2, 3],
+    ]);
+  });
+
+  test('tells a note once', () => {
+    const notes: string[] = [];
+    const run = startRun({ note: (text) => notes.push(text) });
+    for (const text of ['a', 'b', 'a']) run.note(text);
+    expect(notes).toEqual(['a', 'b']);
+    expect(() => startRun({}).note('a')).not.toThrow();
   });
 
   test('ends at the first step behind the abort, with its reason and without telling the step', () => {

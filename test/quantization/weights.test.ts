@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { dequantized } from '../../src/ir/quantized.ts';
 import { convertTensor, readF32, readIntegers, tensorOf } from '../../src/ir/tensor.ts';
-import { fitsBlocks, packIntegers, quantizeWeight, roundToScales } from '../../src/quantization/weights.ts';
+import { fitsBlocks, packIntegers, quantizeWeight, roundToSteps } from '../../src/quantization/weights.ts';
 import { randomTensor } from '../core.ts';
 
 const weight = (shape: readonly number[], values: readonly number[]) =>
@@ -15,7 +15,7 @@ test('blocks are for matrices of whole blocks, and of rows enough for LiteRT', (
     [4, 3, 32],
     [64, 96],
   ];
-  expect(shapes.map(fitsBlocks)).toEqual([true, false, false, false, true]);
+  expect(shapes.map((shape) => fitsBlocks(shape))).toEqual([true, false, false, false, true]);
 });
 
 describe('quantizeWeight', () => {
@@ -95,12 +95,14 @@ describe('quantizeWeight', () => {
 
 test('ties go to the even integer, and what is too large to the largest', () => {
   const values = Float32Array.of(0.5, 1.5, 2.5, -0.5, -1.5, -2.5, 126.5, 300, -300);
-  const found = roundToScales(values, 9, Float32Array.of(1), 127);
+  const found = roundToSteps(values, 9, { scales: Float32Array.of(1) }, [-127, 127]);
   expect(Array.from(found)).toEqual([0, 2, 2, 0, -2, -2, 126, 127, -127]);
 });
 
 test('each run of values has its own scale', () => {
-  expect(Array.from(roundToScales(Float32Array.of(1, 2, 3, 4), 2, Float32Array.of(1, 0.5), 7))).toEqual([1, 2, 6, 7]);
+  expect(
+    Array.from(roundToSteps(Float32Array.of(1, 2, 3, 4), 2, { scales: Float32Array.of(1, 0.5) }, [-7, 7])),
+  ).toEqual([1, 2, 6, 7]);
 });
 
 test('4-bit integers fill bytes from below; an odd last one stands alone', () => {
@@ -113,7 +115,7 @@ describe('a scale for 4 bits', () => {
   const values = (seed: number) =>
     readF32(randomTensor({ dtype: 'f32', shape: [64] }, seed)).map((value) => value ** 3);
   const squaredError = (row: Float32Array, scale: number) => {
-    const stored = roundToScales(row, row.length, Float32Array.of(scale), 7);
+    const stored = roundToSteps(row, row.length, { scales: Float32Array.of(scale) }, [-7, 7]);
     return row.reduce((sum, value, i) => sum + (value - (stored[i] as number) * scale) ** 2, 0);
   };
 

@@ -5,7 +5,7 @@ import type { OpenedModel } from '../../opened/opened-model.ts';
 import type { EvidenceOptions } from '../../options/evidence.ts';
 import type { ModelOptions } from '../../options/model.ts';
 import { noChangingPass, type PassChoice, type PassOptions, passChoice } from '../../options/passes.ts';
-import { type ObserveOptions, type RunOptions, runFor, startRun } from '../../options/run.ts';
+import { type ObserveOptions, type RunOptions, runFor, stageOf, startRun } from '../../options/run.ts';
 import type { ShapeOptions } from '../../options/shape.ts';
 import { type WritingOptions, writingOf } from '../../options/writing.ts';
 import { changingPasses } from '../../passes/index.ts';
@@ -17,6 +17,7 @@ import { allOrNothing } from '../write/all-or-nothing.ts';
 import { logitsWarnings } from '../write/outputs.ts';
 import { targetOf, type WritePlan, writePlans } from '../write/plans.ts';
 import { prepare } from '../write/prepare.ts';
+import { refuseSource, replacedFiles } from '../write/replaced-files.ts';
 import { vocabularyWarnings } from '../write/vocabulary.ts';
 import { type WrittenFile, writeModel } from '../write/write-model.ts';
 import { type FileSettings, runnableFile, twinOf, verifyWritten, writeInMemory } from './check-written.ts';
@@ -61,7 +62,13 @@ export async function convert(options: ConvertOptions): Promise<ConvertResult> {
   const passes = passChoice(options);
   refuseWithoutChange(passes, options);
   const plans = writePlans(options.output);
+  const replaced = replacedFiles(plans, options.force ?? false);
   const run = startRun(options);
+  const stages = plans.flatMap(({ target }) =>
+    ['write', ...(options.verify ? ['verify'] : [])].map((s) => stageOf(target, s)),
+  );
+  run.plan(['read', ...(passes.changing.length > 0 ? ['change'] : []), ...stages]);
+  for (const note of replaced) run.note(note);
   run.progress('reading');
   const original = await openModel(options.source, {
     ...options,
@@ -69,11 +76,13 @@ export async function convert(options: ConvertOptions): Promise<ConvertResult> {
     keepsIntegers: !passes.asksForMore,
   });
   try {
+    refuseSource(plans);
     const { sequenceLength, batch, choices } = options;
     const settings: FileSettings = { shape: { sequenceLength, batch, choices }, passes, writing, run };
     const targets = plans.map(({ target }) => target);
     const { tokenizer } = writing;
     const warnings = vocabularyWarnings(original, tokenizer, targets);
+    run.enter('change');
     const changed = await changeFunction(original, { passes, targets, evidence: options, tokenizer, run });
     if (changed.fit) options.changed?.(changed.fit);
     const grown: string[] = [];
@@ -82,7 +91,9 @@ export async function convert(options: ConvertOptions): Promise<ConvertResult> {
       const files: ConvertedFile[] = [];
       for (const plan of plans) {
         const fileRun = runFor(plan.target, targets, run);
+        fileRun.enter('write');
         const written = await write(changed, plan, { ...settings, run: fileRun, warn });
+        fileRun.enter('verify');
         files.push(options.verify ? { ...written, ...(await check(original, changed, plan, settings)) } : written);
       }
       return files;

@@ -54,8 +54,8 @@ const FEW_SAMPLES = 16;
 
 /** Opens the samples and splits them into sets, as the command's flags say. Throws USAGE and what readers throw. */
 export function takeSamples(reader: RowReader, { evidence, task, used = 0, classOf }: SampleSetOptions): SampleSets {
-  const source = evidence.calibrate === undefined ? undefined : reader.open(evidence.calibrate);
-  const data = evidence.data === undefined ? undefined : reader.open(evidence.data);
+  const source = evidence.calibrate === undefined ? undefined : reader.open(evidence.calibrate, 'calibrate');
+  const data = evidence.data === undefined ? undefined : reader.open(evidence.data, 'measure');
   const warnings = [...(source?.warnings ?? []), ...(data?.warnings ?? [])];
   const calibration = source ? calibrationOf(source, evidence.samples, warnings) : [];
   const unseen = source ? heldOut(source, Math.max(calibration.length, used)) : [];

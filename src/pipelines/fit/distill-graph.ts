@@ -89,13 +89,18 @@ function addDistances(
     student: student.copies.get(b) as Node,
   });
   const [inTeacher, inStudent] = [byName(teacher.source), byName(student.source)];
+  const isShared = ({ name, type }: Node) => {
+    const twin = inStudent.get(name);
+    return twin !== undefined && sameShape(twin.type.shape, type.shape);
+  };
   const named = ({ name }: Node): Pair => {
     const [a, b] = [inTeacher.get(name), inStudent.get(name)];
     if (a && b && sameShape(a.type.shape, b.type.shape)) return pairOf(a, b);
     throw new MbertError('INVALID_GRAPH', `${name}: is not in both, the original and what was fitted to it`);
   };
   for (const { attention, output } of layers) {
-    distances.addAttention(named(attention), 1 / layers.length);
+    // Pruned attention has other heads than the teacher's.
+    if (isShared(attention)) distances.addAttention(named(attention), 1 / layers.length);
     distances.addFeatures(named(output), 1 / layers.length);
   }
   const answers = outputKinds(teacher.source, student.source, task);

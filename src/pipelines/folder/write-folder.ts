@@ -1,11 +1,12 @@
+import { existsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { MbertError } from '../../errors.ts';
-import { writeWhole } from '../../io/files.ts';
+import { readWhole, writeWhole } from '../../io/files.ts';
 import { openModel } from '../../opened/open-model.ts';
 import type { OpenedModel } from '../../opened/opened-model.ts';
 import { type FormName, formsOf } from '../../options/forms.ts';
 import { passChoice } from '../../options/passes.ts';
-import { type Run, runFor, startRun } from '../../options/run.ts';
+import { type Run, runFor, stageOf, startRun } from '../../options/run.ts';
 import { writingOf } from '../../options/writing.ts';
 import type { Target } from '../../passes/index.ts';
 import { type FileSettings, type OpenReference, openReference } from '../convert/check-written.ts';
@@ -17,8 +18,9 @@ import { dropLeft, requestOf } from '../quantize/quantize.ts';
 import { SharedWork } from '../quantize/shared-work.ts';
 import { allOrNothing } from '../write/all-or-nothing.ts';
 import { logitsWarnings } from '../write/outputs.ts';
+import { refuseSource, replacedFiles } from '../write/replaced-files.ts';
 import { vocabularyWarnings } from '../write/vocabulary.ts';
-import type { Layout } from './layout.ts';
+import type { Layout, SideFile } from './layout.ts';
 import { layoutNamed } from './layouts/index.ts';
 import { manifestPath, manifestText } from './manifest.ts';
 import type { FolderOptions, FolderResult, WrittenForm } from './types.ts';
@@ -38,6 +40,11 @@ export async function writeFolder(options: FolderOptions): Promise<FolderResult>
   const passes = passChoice(options);
   if (forms.every((form) => form === 'f32')) refuseWithoutChange(passes, options);
   const run = startRun(options);
+  run.plan([
+    'read',
+    ...(passes.changing.length > 0 ? ['change'] : []),
+    ...layout.formats.flatMap((target) => forms.map((form) => stageOf(target, form))),
+  ]);
   run.progress('reading');
   const opened = await openModel(options.source, { ...options, observers: run.observers });
   try {
@@ -50,6 +57,7 @@ export async function writeFolder(options: FolderOptions): Promise<FolderResult>
     const warnings = vocabularyWarnings(opened, writing.tokenizer, layout.formats);
     const { formats: targets } = layout;
     const evidence = options;
+    run.enter('change');
     const changed = await changeFunction(opened, { passes, targets, evidence, tokenizer: writing.tokenizer, run });
     if (changed.fit) options.changed?.(changed.fit);
     const plans = targets.flatMap((target) =>
@@ -68,7 +76,10 @@ export async function writeFolder(options: FolderOptions): Promise<FolderResult>
     const copies = sideFiles.filter(
       ({ path, from }) => from === undefined || !isSame(from, join(options.output, path)),
     );
-    refuseOwnSource(opened, plans);
+    refuseSource(plans);
+    const isForced = options.force ?? false;
+    for (const note of replacedFiles(plans, isForced)) run.note(note);
+    refuseForeign(options.output, copies, isForced);
     const manifest = manifestPath(options.output);
     const outputs = [...plans, ...copies.map(({ path }) => ({ path: join(options.output, path) })), { path: manifest }];
     const results = await allOrNothing(outputs, async () => {
@@ -119,13 +130,19 @@ function refuseQuantized({ integerBytes }: OpenedModel, source: string): void {
   });
 }
 
-/** Throws USAGE where a form would replace the file that it is read from. */
-function refuseOwnSource({ path }: OpenedModel, plans: readonly FormPlan[]): void {
-  const own = plans.find((plan) => isSame(plan.path, path));
-  if (own === undefined) return;
-  throw new MbertError('USAGE', `${own.path}: is the source, and would be replaced while it is read`, {
-    hint: 'name another folder with --output',
-  });
+/**
+ * Throws USAGE for a file beside the models that somebody else wrote and that would become another one, unless replacing
+ * was asked for. A folder with a manifest is mbert's own.
+ */
+function refuseForeign(folder: string, copies: readonly SideFile[], isForced: boolean): void {
+  if (isForced || existsSync(manifestPath(folder))) return;
+  for (const { path, bytes } of copies) {
+    const target = join(folder, path);
+    if (!existsSync(target) || Buffer.compare(readWhole(target), bytes) === 0) continue;
+    throw new MbertError('USAGE', `${target}: exists already, and mbert did not write it`, {
+      hint: 'name another folder with --output, or say --force to replace it',
+    });
+  }
 }
 
 function isSame(a: string, b: string): boolean {
@@ -169,6 +186,7 @@ async function writeForms(
   try {
     for (const plan of plans) {
       const run: Run = runFor(plan.target, formats, settings.run);
+      run.enter(plan.form);
       const form = await writeForm(plan, {
         changed,
         settings: { ...settings, run },

@@ -9,7 +9,7 @@ import { openModel } from '../../opened/open-model.ts';
 import { outlineOf } from '../../opened/outline.ts';
 import { type Evidence, evidenceOf } from '../../options/evidence.ts';
 import { passChoice } from '../../options/passes.ts';
-import { type Run, runFor, startRun, timedApart } from '../../options/run.ts';
+import { type Run, runFor, stageOf, startRun, timedApart } from '../../options/run.ts';
 import { sizesFor } from '../../options/shape.ts';
 import { writingOf } from '../../options/writing.ts';
 import type { Target } from '../../passes/index.ts';
@@ -26,6 +26,7 @@ import { allOrNothing } from '../write/all-or-nothing.ts';
 import { logitsWarnings } from '../write/outputs.ts';
 import { targetOf, type WritePlan, writePlans } from '../write/plans.ts';
 import { prepare } from '../write/prepare.ts';
+import { refuseSource, replacedFiles } from '../write/replaced-files.ts';
 import { vocabularyWarnings } from '../write/vocabulary.ts';
 import { CalibrationRuns } from './calibration-runs.ts';
 import { decide } from './decide.ts';
@@ -50,14 +51,19 @@ export async function quantize(options: QuantizeOptions): Promise<QuantizeResult
   const format = targetOf(options.output);
   const request = requestOf(options, format);
   const plans = writePlans(options.output);
+  const replaced = replacedFiles(plans, options.force ?? false);
   const run = startRun(options);
+  run.plan(stagesOf(options, request, plans));
+  for (const note of replaced) run.note(note);
   run.progress('reading');
   const opened = await openModel(options.source, { ...options, observers: run.observers });
   try {
+    refuseSource(plans);
     const { passes, writing } = request;
     const targets = plans.map(({ target }) => target);
     const { tokenizer } = writing;
     const warnings = vocabularyWarnings(opened, tokenizer, targets);
+    run.enter('change');
     const changed = await changeFunction(opened, { passes, targets, evidence: options, tokenizer, run });
     const { fit } = changed;
     if (fit) options.changed?.(fit);
@@ -79,6 +85,18 @@ export async function quantize(options: QuantizeOptions): Promise<QuantizeResult
   } finally {
     opened.close();
   }
+}
+
+/** Stages of a call: what its progress counts. */
+function stagesOf({ scheme }: QuantizeOptions, { passes, evidence }: QuantizeRequest, plans: readonly WritePlan[]) {
+  const { calibrate } = evidence;
+  const decided = scheme === 'f16' ? [] : [...(calibrate === undefined ? [] : ['calibrate']), 'choose'];
+  const each = ['prepare', ...decided, 'write', ...(hasTexts(evidence) ? ['prove'] : [])];
+  return [
+    'read',
+    ...(passes.changing.length > 0 ? ['change'] : []),
+    ...plans.flatMap(({ target }) => each.map((stage) => stageOf(target, stage))),
+  ];
 }
 
 /** The user's request with defaults filled in. Throws USAGE for options that contradict each other. */
@@ -136,12 +154,13 @@ export async function quantizeTo(
   const { target: format } = plan;
   const { shape, writing, quantization, outline, dumpRecipe } = request;
   const { scheme, target = 'cpu' } = quantization;
+  run.enter('prepare');
   const profile = targetNamed(target, format);
   const passes = scheme === 'f16' ? request.passes : request.passes.before(passesFor(format, scheme));
   const source = model.build(format, shape);
   refuseQuantized(source, request.source);
   const { samples, feeds } = await shared.samples(format, () =>
-    run.stopwatch.time('calibrationMs', () => readSampleSets({ model, fit }, source, format, request)),
+    run.stopwatch.time('calibrationMs', () => readSampleSets({ model, fit }, source, format, request, run.note)),
   );
   const { calibration, prepared } = await shared.prepared(format, passes, () =>
     run.stopwatch.time('calibrationMs', async () => {
@@ -151,7 +170,7 @@ export async function quantizeTo(
     }),
   );
   const job: QuantizeJob = {
-    request: { ...request, passes },
+    request: { ...request, passes, writing: { ...request.writing, operators: profile.operators } },
     model,
     fit,
     plan,
@@ -186,14 +205,21 @@ function passesFor(format: Target, scheme: Scheme): string {
   return `equalize-streams,centre-norms${isIntegerGraph ? ',-fuse-bottleneck' : ''}`;
 }
 
-function readSampleSets({ model, fit }: ChangedModel, graph: Graph, format: Target, request: QuantizeRequest) {
+function readSampleSets(
+  { model, fit }: ChangedModel,
+  graph: Graph,
+  format: Target,
+  request: QuantizeRequest,
+  note: Run['note'],
+) {
   const { evidence, shape, writing } = request;
   const { task } = model;
   if (!hasTexts(evidence)) return { samples: NO_SAMPLES, feeds: { task, pad: model.pad, mask: undefined } };
   const { sequenceLength } = sizesFor(format, model, shape);
   const maxLength = sequenceLength === 'dynamic' ? model.maxPositions : sequenceLength;
   const { tokenizer } = writing;
-  const reader = rowReader(model, graph, { maxLength, tokenizer, seed: evidence.seed });
+  const { seed, columns } = evidence;
+  const reader = rowReader(model, graph, { maxLength, tokenizer, seed, columns, note });
   const classOf = classReaderOf(model, graph);
   const samples = takeSamples(reader, { evidence, used: fit?.calibration?.count, task, classOf });
   return { samples, feeds: { task, pad: reader.tokenizer.pad, mask: reader.tokenizer.mask } };
@@ -216,12 +242,15 @@ function decideOptionsOf(job: QuantizeJob, scheme: Exclude<Scheme, 'f16'>): Deci
   } = request.quantization;
   const { target: format } = plan;
   const rules = recipe === undefined ? [] : parseRecipe(decodeText(readWhole(recipe), recipe), recipe);
-  const isFitted = scheme === 'w4' && request.evidence.calibrate !== undefined;
+  // Where activations are exact, what 8 bits cost is the rounding of weights.
+  const isExact = scheme === 'w4' || (scheme === 'dynamic' && profile.blocks.w8 !== undefined);
+  const isFitted = isExact && request.evidence.calibrate !== undefined;
   return {
     form: formFor(scheme, format, profile),
     request: {
       scheme,
       granularity: granularityFor(scheme, format, profile, granularity),
+      blocks: profile.blocks,
       rounding: rounding ?? (isFitted ? 'gptq' : 'nearest'),
       range,
       integerOutputs: io === 'int8',
@@ -236,6 +265,7 @@ function decideOptionsOf(job: QuantizeJob, scheme: Exclude<Scheme, 'f16'>): Deci
     isRoundingAsked: rounding === 'gptq' || rules.some(({ settings }) => settings.rounding === 'gptq'),
     fallback: fallbackFor(format, profile),
     scan,
+    maxSize: request.maxSize,
     run,
   };
 }

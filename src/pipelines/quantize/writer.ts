@@ -52,8 +52,10 @@ export class Writer {
   /** Writes a model with f16 weights. */
   async writeHalves(): Promise<QuantizedFile> {
     const { graph: written } = this.#prepared;
+    this.#job.run.enter('write');
     const { stopwatch } = this.#job.run;
     const file = await stopwatch.time('writingMs', () => this.#write(written, 'f16', manifestOf(this.#job)));
+    this.#job.run.enter('prove');
     const proof = await stopwatch.time('proofMs', async () => {
       const graph = await this.#runnableFloat(written);
       return this.#prove({ float: graph, quantized: graph, isWritten: graph === written }, file, 'f16');
@@ -86,10 +88,13 @@ export class Writer {
       ...(decision.biasCorrection && { biasCorrection: decision.biasCorrection.used }),
       ...(kept.length > 0 && { kept }),
     };
+    run.enter('write');
+    run.progress('quantizing weights');
     const { graph, written } = await run.stopwatch.time('writingMs', async () => {
       const built = await build(decision, options);
       return { graph: built, written: await this.#write(built, 'f32', manifest) };
     });
+    run.enter('prove');
     const hasProof = samples.proof.length > 0;
     const proof = hasProof
       ? await run.stopwatch.time('proofMs', async () =>
@@ -120,6 +125,7 @@ export class Writer {
     const { graph, settings, statistics } = decision;
     const plan = options.form.plan(graph, settings, options.request);
     const isFloat = options.fallback === 'float';
+    this.#job.run.enter('choose');
     const front = await this.#job.run.stopwatch.time('scanMs', () =>
       scanEverySite(
         switchOptionsOf(plan, decision, options),
@@ -188,6 +194,7 @@ export class Writer {
   async #prove(pair: Pair, written: WrittenFile, dtype: 'f32' | 'f16'): Promise<Proof | undefined> {
     const { plan, samples, feeds, run } = this.#job;
     if (samples.proof.length === 0) return undefined;
+    run.progress(`loading into ${plan.target === 'onnx' ? 'ONNX Runtime' : 'LiteRT'}`);
     this.#floatPath ??= await this.#temporary(pair.float, 'f32');
     const [file] = written.files;
     const quantizedPath = pair.isWritten ? (file?.path as string) : await this.#temporary(pair.quantized, dtype);
@@ -200,6 +207,7 @@ export class Writer {
     };
     const compared = await compareFiles(this.#floatPath, quantizedPath, pair.float, proofOptions);
     if (dtype === 'f16') return { ...compared, layers: [] };
+    run.progress('comparing layers');
     const layers = { ...pair, write: (graph: Graph) => this.#temporary(graph, 'f32') };
     return { ...compared, layers: await compareLayers(layers, proofOptions) };
   }

@@ -3,6 +3,7 @@ import type { Output } from '../../ir/graph.ts';
 import { shapeText } from '../../ir/shape.ts';
 import { lintFile } from '../../lint/lint-file.ts';
 import type { Task } from '../../models/index.ts';
+import { type ColumnOptions, columnsOf } from '../../options/evidence.ts';
 import { type Run, type RunOptions, startRun, within } from '../../options/run.ts';
 import { isAllowed } from '../evaluate/drop.ts';
 import { readLayerMap } from '../evaluate/layer-map.ts';
@@ -15,7 +16,7 @@ import { describeSide, openSide, type RunningSide, type Side, startSide } from '
 import type { Drop, VerifiedModel, VerifyResult } from './types.ts';
 
 /** Options of `verify`. */
-export interface VerifyOptions extends RunOptions {
+export interface VerifyOptions extends RunOptions, ColumnOptions {
   /** A source of any format. */
   readonly model: string;
   /** The reference: a source of any format. Without it the model is evaluated alone, on labelled `data`. */
@@ -87,6 +88,7 @@ const NOT_MEASURED: Measurement = {
   inputs: null,
   outputs: [],
   agreement: null,
+  flips: null,
   metrics: null,
   layers: null,
   transfer: null,
@@ -96,6 +98,13 @@ const NOT_MEASURED: Measurement = {
 };
 
 async function openAndMeasure(options: VerifyOptions, run: Run): Promise<Measurement> {
+  const { against, layers } = options;
+  run.plan([
+    'read',
+    ...(layers === undefined ? [] : ['transfer']),
+    'run',
+    ...(against === undefined ? [] : ['layers']),
+  ]);
   run.progress('reading');
   const model = await openSide(options.model, options.task);
   try {
@@ -143,7 +152,16 @@ async function measure(
     const task = taskOf(sides, options.task);
     const { data, samples, seed, vocab, maxDrop } = options;
     const length = paddedLength(shape);
-    const inputs = readInputs(sides, { data, samples, seed, vocab, length, task });
+    const inputs = readInputs(sides, {
+      data,
+      samples,
+      seed,
+      vocab,
+      length,
+      task,
+      columns: columnsOf(options),
+      note: run.note,
+    });
     checkCounts(inputs, maxDrop);
     if (reference === undefined && inputs.labels === undefined) {
       throw new MbertError('USAGE', `${data}: has no labels for ${task ?? 'outputs of this kind'}`, {
@@ -151,11 +169,14 @@ async function measure(
       });
     }
     // Measured first, so that a map that does not fit is told at once.
+    run.enter('transfer');
     const transfer = reference
       ? await transferOf(model, reference, { shape, inputs, task, map: options.layers, run })
       : null;
     const folded = transfer ? foldedStudent(model, reference as Side) : [];
+    run.enter('run');
     const compared = await compareOutputs(first, second, { task, shape, inputs, progress: within(run, 'running') });
+    run.enter('layers');
     const { layers, problem } = reference
       ? await tryLayers(reference, model, { shape, inputs, progress: within(run, 'comparing layers') })
       : { layers: null, problem: [] };
@@ -168,6 +189,7 @@ async function measure(
       outputs: compared.outputs,
       agreement: compared.agreement,
       ...(compared.embeddings && { embeddings: compared.embeddings }),
+      flips: compared.flips,
       metrics: compared.metrics,
       layers,
       transfer,

@@ -3,7 +3,6 @@ import { type OutputFile, writeFiles } from '../../io/files.ts';
 import type { Graph } from '../../ir/graph.ts';
 import { shapeText } from '../../ir/shape.ts';
 import type { TensorType } from '../../ir/tensor.ts';
-import { constantBytes } from '../../ir/text.ts';
 import type { OpenedModel } from '../../opened/opened-model.ts';
 import type { Run } from '../../options/run.ts';
 import type { Writing } from '../../options/writing.ts';
@@ -44,12 +43,8 @@ export async function writeModel(
   { plan: { target, path }, writing, properties, run, graph = prepared.graph }: WriteOptions,
 ): Promise<WrittenFile> {
   const name = basename(path);
-  const total = constantBytes(graph);
   const chunks = exportGraph(model, graph, { target, name, writing, properties });
-  const files = await writeFiles(
-    dirname(path),
-    withProgress(chunks, (done) => run.progress(`writing ${name}`, done, total)),
-  );
+  const files = await writeFiles(dirname(path), withProgress(chunks, run));
   return {
     target,
     files,
@@ -66,19 +61,17 @@ function typeText({ dtype, shape }: TensorType): string {
 }
 
 /** Passes files on and reports the bytes of each chunk once it is written. */
-async function* withProgress(
-  files: AsyncIterable<OutputFile>,
-  report: (done: number) => void,
-): AsyncIterable<OutputFile> {
-  let done = 0;
-  for await (const { name, chunks } of files) {
+async function* withProgress(files: AsyncIterable<OutputFile>, run: Run): AsyncIterable<OutputFile> {
+  for await (const { name, size, chunks } of files) {
+    let done = 0;
     yield {
       name,
+      ...(size !== undefined && { size }),
       chunks: (async function* () {
         for await (const chunk of chunks) {
           yield chunk;
           done += chunk.byteLength;
-          report(done);
+          run.progress(`writing ${name}`, done, size);
         }
       })(),
     };

@@ -44,5 +44,5 @@ function planGemms(graph: Graph, settings: SettingsMap, request: FormRequest): P
       storedFor.set(x, node);
     } else copies.set(x, values);
   }
-  return { graph, settings, integer, stored, copies, storedFor };
+  return { graph, settings, blocks: request.blocks, integer, stored, copies, storedFor };
 }

@@ -187,7 +187,10 @@ test('a folder can be written into the source, whose own files stay', async () =
   const source = join(folder, 'in-place');
   cpSync(ENCODER, source, { recursive: true });
   const before = ['config.json', 'vocab.txt', 'model.safetensors'].map((name) => digest(join(source, name)));
-  await writeFolder({ source, output: source, layout: 'transformers.js' });
+  const asked = { source, output: source, layout: 'transformers.js' } as const;
+  // What transformers.js needs to know is added to it.
+  await expect(writeFolder(asked)).rejects.toThrow('tokenizer_config.json: exists already, and mbert did not write it');
+  await writeFolder({ ...asked, force: true });
   expect(['config.json', 'vocab.txt', 'model.safetensors'].map((name) => digest(join(source, name)))).toEqual(before);
   expect(filesIn(source)).toContain('onnx/model.onnx');
 });
@@ -315,7 +318,7 @@ describe('what cannot be opened is refused', () => {
     [
       'texts that nothing is calibrated on',
       { ...web, calibrate: TEXTS },
-      'USAGE: --calibrate: no pass is asked for that changes the function; name one with --passes: split-embedding, gelu-to-relu and layer-norm-to-no-norm; mbert quantize has a --calibrate of its own',
+      'USAGE: --calibrate: no pass is asked for that changes the function; name one with --passes: split-embedding, prune, gelu-to-relu and layer-norm-to-no-norm; mbert quantize has a --calibrate of its own',
     ],
     [
       'weights beside the model',

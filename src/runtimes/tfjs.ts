@@ -26,6 +26,9 @@ const DTYPE_OF: { readonly [D in DataType]?: TensorInfo['dtype'] } = { float32: 
 /** Most bytes of weights: they are read into one buffer, and WebAssembly's memory ends at 4 GiB. */
 const MAX_WEIGHT_BYTES = 2 ** 31;
 
+/** Ops that converters leave in graphs and that TF.js 4.22 does not know: it loads them, and stops in the first run. */
+const UNKNOWN_OPS: ReadonlySet<string> = new Set(['Assert']);
+
 /** TF.js on its WebAssembly backend: one thread. Ids are not checked against the vocabulary. */
 export const tfjs: Runtime = {
   name: 'tfjs',
@@ -67,7 +70,11 @@ async function loadInstalled(name: string): Promise<Tfjs> {
 function readArtifacts(file: ModelFile) {
   const text = readTfjsText(file);
   // Checked first: names of files that lead out of the folder, sizes, kinds of models.
-  const { groups, inputs, outputs } = readTfjsModel(parseJson(text, file.path), file.path);
+  const { graph, groups, inputs, outputs } = readTfjsModel(parseJson(text, file.path), file.path);
+  const unknown = graph.nodes.find(({ op }) => UNKNOWN_OPS.has(op));
+  if (unknown !== undefined) {
+    throw new MbertError('UNSUPPORTED', `${file.path}: ${unknown.name}: TF.js has no ${unknown.op}`);
+  }
   const shards = groups.flatMap(({ paths }) => paths).map((path) => openPart(file, path));
   try {
     const bytes = shards.reduce((sum, { size }) => sum + size, 0);

@@ -26,9 +26,6 @@ const DTYPE_OF: { readonly [D in DataType]?: TensorInfo['dtype'] } = { float32: 
 /** Most bytes of weights: they are read into one buffer, and WebAssembly's memory ends at 4 GiB. */
 const MAX_WEIGHT_BYTES = 2 ** 31;
 
-/** Ops that converters leave in graphs and that TF.js 4.22 does not know: it loads them, and stops in the first run. */
-const UNKNOWN_OPS: ReadonlySet<string> = new Set(['Assert']);
-
 /** TF.js on its WebAssembly backend: one thread. Ids are not checked against the vocabulary. */
 export const tfjs: Runtime = {
   name: 'tfjs',
@@ -50,9 +47,43 @@ export const tfjs: Runtime = {
     } catch (cause) {
       throw new MbertError('MALFORMED', `${name}: TF.js refuses it: ${firstLine(cause)}`, { cause });
     }
+    refuseUnknownOps(runtime, graph, name);
     return openSession(runtime, graph, name, inputs, outputs);
   },
 };
+
+/** Length of the sequence on which a model is tried. */
+const TRIED_LENGTH = 8;
+
+/**
+ * Throws UNSUPPORTED for a model with an op that TF.js does not have. It says so only when the op runs, which is too late
+ * for running something else instead.
+ */
+function refuseUnknownOps({ core }: Tfjs, graph: Model, name: string): void {
+  const feeds: NamedTensorMap = {};
+  for (const { name: input, shape = [], dtype } of graph.inputs) {
+    const sizes = shape.map((dim, axis) => (dim < 0 ? (axis === 0 ? 1 : TRIED_LENGTH) : dim));
+    feeds[input] = core.zeros(sizes, dtype === 'int32' || dtype === 'bool' ? dtype : 'float32');
+  }
+  let results: TfjsTensor | TfjsTensor[] = [];
+  try {
+    results = graph.execute(
+      feeds,
+      graph.outputs.map((output) => output.name),
+    );
+  } catch (cause) {
+    // Whatever else is wrong with zeros may be right for tokens, and is told when these run.
+    const [, op] = /^Unknown op '(\w+)'/.exec(firstLine(cause)) ?? [];
+    if (op === undefined) return;
+    graph.dispose();
+    throw new MbertError('UNSUPPORTED', `${name}: TF.js has no op ${op}`, {
+      hint: 'convert the model again with tensorflowjs_converter --strip_debug_ops=True, if it is one that only checks',
+      cause,
+    });
+  } finally {
+    core.dispose([...Object.values(feeds), ...[results].flat()]);
+  }
+}
 
 /** Loads TF.js. Throws UNSUPPORTED where it is not installed: whoever has read the graph can run that instead. */
 async function loadInstalled(name: string): Promise<Tfjs> {
@@ -70,11 +101,7 @@ async function loadInstalled(name: string): Promise<Tfjs> {
 function readArtifacts(file: ModelFile) {
   const text = readTfjsText(file);
   // Checked first: names of files that lead out of the folder, sizes, kinds of models.
-  const { graph, groups, inputs, outputs } = readTfjsModel(parseJson(text, file.path), file.path);
-  const unknown = graph.nodes.find(({ op }) => UNKNOWN_OPS.has(op));
-  if (unknown !== undefined) {
-    throw new MbertError('UNSUPPORTED', `${file.path}: ${unknown.name}: TF.js has no ${unknown.op}`);
-  }
+  const { groups, inputs, outputs } = readTfjsModel(parseJson(text, file.path), file.path);
   const shards = groups.flatMap(({ paths }) => paths).map((path) => openPart(file, path));
   try {
     const bytes = shards.reduce((sum, { size }) => sum + size, 0);

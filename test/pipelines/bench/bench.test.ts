@@ -92,7 +92,7 @@ describe('what is run', () => {
     const source = join(unpacked('fixtures/tfjs-roberta-seqcls'), 'tfjs');
     const { rows, warnings } = await quick([source]);
     expect(rows.map(({ format }) => format)).toEqual(['tflite', 'onnx']);
-    expect(warnings).toContainEqual(expect.stringMatching(/TF\.js has no Assert: it is not timed itself$/));
+    expect(warnings).toContainEqual(expect.stringMatching(/TF\.js has no op Assert: it is not timed itself$/));
   });
 
   test("other tools' names and types of inputs are fed as they ask", async () => {

@@ -20,20 +20,23 @@ const RUNS = { always: 'always', onnx: 'for ONNX', tflite: 'for TFLite', asked: 
  *   readonly errorCodes: { readonly [code: string]: string };
  *   readonly ops: { readonly [name: string]: Op };
  *   readonly commands: readonly { readonly name: string; readonly flags: readonly Flag[] }[];
+ *   readonly commonFlags: readonly Flag[];
  * }} code
  * @returns {ReadonlyMap<string, string>}
  */
-export function tablesOf({ passes, onnxRules, tfliteRules, errorCodes, ops, commands }) {
+export function tablesOf({ passes, onnxRules, tfliteRules, errorCodes, ops, commands, commonFlags }) {
   return new Map([
     ['passes', table(['pass', 'before → after', 'keeps', 'runs'], passes.map(passRow))],
     ['onnx-rules', rulesTable(onnxRules)],
     ['tflite-rules', rulesTable(tfliteRules)],
     ['error-codes', table(['code', 'meaning'], Object.entries(errorCodes).map(namedRow))],
     ['ops', table(['op', 'inputs', 'attributes', 'tokens', 'stream', 'int8 output'], Object.entries(ops).map(opRow))],
-    ...commands.map(
-      ({ name, flags }) =>
-        /** @type {[string, string]} */ ([`mbert ${name}`, table(['flag', 'meaning'], flags.map(flagRow))]),
-    ),
+    ...[...commands, { name: '<command>', flags: commonFlags }]
+      .filter(({ flags }) => flags.length > 0)
+      .map(
+        ({ name, flags }) =>
+          /** @type {[string, string]} */ ([`mbert ${name}`, table(['flag', 'meaning'], flags.map(flagRow))]),
+      ),
   ]);
 }
 
@@ -106,13 +109,15 @@ export function withTables(page, tables) {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const [{ passes }, { onnxRules, tfliteRules }, { ERROR_CODES }, { ops }, { commandsWithFlags }] = await Promise.all([
-    import('../dist/passes/index.js'),
-    import('../dist/lint/index.js'),
-    import('../dist/errors.js'),
-    import('../dist/ir/ops/index.js'),
-    import('../dist/commands/main.js'),
-  ]);
+  const [{ passes }, { onnxRules, tfliteRules }, { ERROR_CODES }, { ops }, { commandsWithFlags }, { commonFlags }] =
+    await Promise.all([
+      import('../dist/passes/index.js'),
+      import('../dist/lint/index.js'),
+      import('../dist/errors.js'),
+      import('../dist/ir/ops/index.js'),
+      import('../dist/commands/main.js'),
+      import('../dist/commands/command.js'),
+    ]);
   const tables = tablesOf({
     passes,
     onnxRules,
@@ -120,6 +125,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     errorCodes: ERROR_CODES,
     ops,
     commands: await commandsWithFlags(),
+    commonFlags,
   });
   for (const name of readdirSync('docs')) {
     if (!name.endsWith('.md')) continue;

@@ -1,3 +1,4 @@
+import { extname } from 'node:path';
 import { MbertError } from '../errors.ts';
 import type { GraphSource } from '../importers/importer.ts';
 import { copyGraph } from '../ir/copy-graph.ts';
@@ -45,10 +46,13 @@ export async function fromGraph(source: GraphSource, options: OpenOptions): Prom
     architecture: graph.name,
     maxPositions,
     labels: labelsOf(source, task),
+    config: source.config,
     tokenizer: source.tokenizer,
     pad: padOf(source.config),
     runnable: (await isRunnable(path)) ? path : undefined,
     integerBytes,
+    format: graphFormat(path),
+    facts: source.facts,
     warnings: [
       ...(source.notes ?? []),
       ...reports.flatMap(({ pass, declined }) => declined.map((reason) => `${path}: ${pass.name} left ${reason}`)),
@@ -74,6 +78,13 @@ function refuseInt16({ graph, path }: GraphSource): void {
 
 function isStoredConstant({ op, type }: Node): boolean {
   return op === 'constant' && type.quant !== undefined;
+}
+
+const FORMATS: { readonly [extension: string]: string } = { '.onnx': 'onnx', '.tflite': 'tflite', '.json': 'tfjs' };
+
+/** Format of a graph by the name of its file, as its importer has accepted it. */
+export function graphFormat(path: string): string {
+  return FORMATS[extname(path).toLowerCase()] ?? 'tensorflow';
 }
 
 /** True for the formats of graphs that the runtimes take; those of a model.json are asked, as not each can be told. */

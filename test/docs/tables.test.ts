@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { tablesOf, withTables } from '../../scripts/docs-tables.js';
+import { commonFlags } from '../../src/commands/command.ts';
 import { commandsWithFlags } from '../../src/commands/main.ts';
 import { ERROR_CODES } from '../../src/errors.ts';
 import { ops } from '../../src/ir/ops/index.ts';
@@ -15,6 +16,7 @@ const tables = tablesOf({
   errorCodes: ERROR_CODES,
   ops,
   commands: await commandsWithFlags(),
+  commonFlags,
 });
 
 test.each(pages)('the tables of %s are what the code says', (name) => {
@@ -46,6 +48,7 @@ test('what a table would break on is escaped, and optional inputs, defaults, cho
     onnxRules: [{ name: 'ends', summary: 'a | b' }],
     tfliteRules: [],
     errorCodes: {},
+    commonFlags: [],
     commands: [
       {
         name: 'convert',

@@ -66,7 +66,7 @@ export async function pruneWithin(
   }
   throw new MbertError(
     'UNSUPPORTED',
-    `${graph.name}: prune=${share}: ${left.toFixed(2)} of the operations is the least`,
+    `${graph.name}: prune=${share}: ${(Math.ceil(1000 * left) / 1000).toFixed(3)} of the operations is the least`,
     {
       hint: 'heads and neurons are not all that takes time, and one of each stays in every layer',
     },

@@ -109,6 +109,19 @@ test('what is left is fitted: it answers far more like the whole model than a gr
   expect(await distance(fitted)).toBeLessThan(0.3 * (await distance(cut)));
 });
 
+test('a model without gradients is pruned by the errors of its layers, and says so', async () => {
+  const deberta = await openCheckpoint('family-deberta-v2-seqcls');
+  onTestFinished(() => deberta.close());
+  const sizes = { batch: 'batch', sequenceLength: 'sequence', choices: 'choices', indexType: 'i64' } as const;
+  const { graph } = buildModel(deberta, { task: 'sequence-classification', ...sizes });
+  const runs = await textRuns(graph);
+  const { groups, declined } = await planPruning(graph, { ...OPTIONS, runs, bindings: usualSizes(graph) });
+  expect(groups.length).toBeGreaterThan(0);
+  expect(declined.at(-1)).toMatch(/gather has no gradient.*: errors of all layers count alike/);
+  // All of a layer's values would be an error of 1.
+  for (const { errors } of groups) expect(errors.at(-1)).toBeLessThan(1);
+});
+
 test('needs text and a budget', async () => {
   await expect(prune.run(model(), { ...keepNothing, operationShare: 0.5 })).rejects.toThrow(/prune: is fitted to text/);
   const graph = model();
@@ -130,6 +143,8 @@ return y: y${more}`;
 
   test('are networks of one linear or two, gated ones', () => {
     expect(found(network('  h = gelu(a)')).groups).toEqual([['neurons', 16, 1]]);
+    const fused = network('  h = gelu(a)').replace('h = gelu(a)', 'h = linear(x, wa f32[16, 8] #1) {activation: relu}');
+    expect(found(fused).groups).toEqual([['neurons', 16, 1]]);
     expect(found(network('  g = gelu(a)\n  h = mul(g, b)')).groups).toEqual([['neurons', 16, 2]]);
     expect(found(network('  t = mul(a, c f32[] #5)\n  h = tanh(t)')).groups).toEqual([['neurons', 16, 1]]);
   });
@@ -137,7 +152,7 @@ return y: y${more}`;
   test.each([
     ['a neuron that is read elsewhere', network('  h = gelu(a)', ', a: a')],
     ['a value for each channel', network('  t = mul(a, c f32[16] #5)\n  h = gelu(t)')],
-    ['two linears without anything between', network('  h = add(x, x)').replace('f32[8, 16] #4', 'f32[8, 8] #4')],
+    ['two linears without anything between', network('').replace('linear(h,', 'linear(a,')],
     ['a norm over the channels', network('  h = layerNorm(a, g f32[16] #6, s f32[16] #7)')],
   ])('are not: %s', (_, text) => {
     expect(found(text).groups).toEqual([]);

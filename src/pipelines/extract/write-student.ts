@@ -31,7 +31,7 @@ function exists(folder: string): boolean {
 }
 
 /** Writes a checkpoint as a Hugging Face folder: weights in f32, config and the tokenizer's files as they were. */
-export function writeFolder(folder: string, checkpoint: Checkpoint): Promise<{ path: string; size: number }[]> {
+export function writeStudent(folder: string, checkpoint: Checkpoint): Promise<{ path: string; size: number }[]> {
   return writeFiles(folder, filesOf(checkpoint));
 }
 

@@ -17,6 +17,7 @@ import { layerNormToNoNorm } from './layer-norm-to-no-norm.ts';
 import { moveValueBias } from './move-value-bias.ts';
 import { shareConstants } from './share-constants.ts';
 import { signIntegers } from './sign-integers.ts';
+import { smoothActivations } from './smooth-activations.ts';
 import { splitEmbedding } from './split-embedding.ts';
 import { trigramToConvolution } from './trigram-to-convolution.ts';
 
@@ -44,6 +45,7 @@ export const passes: readonly PassEntry[] = [
   { pass: equalizeLinears, runs: 'asked' },
   { pass: equalizeValueOutput, runs: 'asked' },
   { pass: equalizeQueryKey, runs: 'asked' },
+  { pass: smoothActivations, runs: 'asked' },
   { pass: dropKeyBias, runs: 'always' },
   { pass: centreAttention, runs: 'asked' },
   { pass: fuseBottleneck, runs: 'always' },

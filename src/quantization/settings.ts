@@ -79,8 +79,10 @@ const LEAST_ROWS = 16;
  * error every token would share (37 dB alone on a MiniLM whose word table has 50 dB).
  */
 export function isNarrow(node: Call): boolean {
-  const numbers = isTable(node) ? node.inputs[0] : hasWeight(node) ? node.inputs[1] : undefined;
-  return numbers !== undefined && (numbers.type.shape[0] as number) < LEAST_ROWS;
+  if (isTable(node)) return (node.inputs[0]?.type.shape[0] as number) < LEAST_ROWS;
+  if (!hasWeight(node)) return false;
+  const shape = node.inputs[1]?.type.shape as readonly number[];
+  return (shape[0] as number) < LEAST_ROWS || (shape.at(-1) as number) < LEAST_ROWS;
 }
 
 /**

@@ -17,6 +17,7 @@ function fileText(file: QuantizedFile): string {
     ...files.map(({ path, size: bytes }) => `${path}  ${size(bytes)}`),
     `  ${scheme === form ? scheme : `${scheme}, ${form}`}; linears: ${counts.join(', ')}`,
     ...declined,
+    ...passes.flatMap(({ name, notes = [] }) => notes.map((note) => `  ${name} ${note}`)),
     ...roundingLines(file),
     ...scanLines(file),
     ...paretoLines(file),

@@ -4,6 +4,7 @@ import { openSource } from '../../importers/index.ts';
 import { decodeText } from '../../io/bytes.ts';
 import { readWhole } from '../../io/files.ts';
 import type { Graph } from '../../ir/graph.ts';
+import { hasSmoothed } from '../../ir/smoothed.ts';
 import { classReaderOf } from '../../opened/class-labels.ts';
 import { openModel } from '../../opened/open-model.ts';
 import { outlineOf } from '../../opened/outline.ts';
@@ -158,7 +159,7 @@ async function quantizeTo(
     );
     const writer = new Writer(job, prepared, scratch);
     if (scheme === 'f16') return writer.writeHalves();
-    const decideOptions = decideOptionsOf(job, scheme);
+    const decideOptions = decideOptionsOf(job, scheme, hasSmoothed(prepared.graph));
     const decision = await decide(prepared.graph, decideOptions);
     // Written before the model: a path that cannot be written leaves no file. A gate may then ask for other settings.
     if (dumpRecipe !== undefined) writeRecipe(dumpRecipe, decision);
@@ -177,7 +178,8 @@ async function quantizeTo(
  */
 function passesFor(format: Target, scheme: Scheme): string {
   const isIntegerGraph = format === 'tflite' && (scheme === 'int8' || scheme === 'int16x8');
-  return `equalize-streams,centre-norms${isIntegerGraph ? ',-fuse-bottleneck' : ''}`;
+  const smooth = scheme === 'int8' ? ',smooth-activations' : '';
+  return `equalize-streams,centre-norms${smooth}${isIntegerGraph ? ',-fuse-bottleneck' : ''}`;
 }
 
 function readSampleSets({ model, fit }: ChangedModel, graph: Graph, format: Target, request: QuantizeRequest) {
@@ -197,7 +199,7 @@ function hasTexts({ calibrate, data }: Evidence): boolean {
   return calibrate !== undefined || data !== undefined;
 }
 
-function decideOptionsOf(job: QuantizeJob, scheme: Exclude<Scheme, 'f16'>): DecideOptions {
+function decideOptionsOf(job: QuantizeJob, scheme: Exclude<Scheme, 'f16'>, isSmoothed: boolean): DecideOptions {
   const { request, plan, profile, samples, feeds, calibration, run } = job;
   const {
     granularity,
@@ -210,7 +212,8 @@ function decideOptionsOf(job: QuantizeJob, scheme: Exclude<Scheme, 'f16'>): Deci
   } = request.quantization;
   const { target: format } = plan;
   const rules = recipe === undefined ? [] : parseRecipe(decodeText(readWhole(recipe), recipe), recipe);
-  const isFitted = scheme === 'w4' && request.evidence.calibrate !== undefined;
+  // Loud columns leave the others of their rows few steps, which fitted integers make up for.
+  const isFitted = (scheme === 'w4' || isSmoothed) && request.evidence.calibrate !== undefined;
   return {
     form: formFor(scheme, format, profile),
     request: {

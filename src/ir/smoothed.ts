@@ -11,7 +11,7 @@ export interface Margin {
  * computes them. So many channels then end where the range ends that a new text exceeds it somewhere: a norm's a
  * little, a GELU's rare neurons by more. A GELU's least value is always the same.
  */
-export const SMOOTHED_MARGINS = {
+const SMOOTHED_MARGINS = {
   layerNorm: { least: 1.15, most: 1.15 },
   gelu: { least: 1, most: 1.35 },
 } as const satisfies { readonly [op: string]: Margin };

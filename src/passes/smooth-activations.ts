@@ -1,6 +1,5 @@
 import type { Graph, Node } from '../ir/graph.ts';
 import type { Pass, PassContext, PassReport } from '../ir/pass.ts';
-import { SMOOTHED_MARGINS } from '../ir/smoothed.ts';
 import { absMax, type ChannelStatistics } from '../ir/statistics.ts';
 import type { PerChannel } from './affine.ts';
 import { applySmoothing } from './smoothing/apply-smoothing.ts';
@@ -62,7 +61,6 @@ function choose({ value, readers, writer, neurons }: SmoothingSite, channels: Ch
       isGelu ? (most - (min[c] as number)) / 2 : absMax({ min: min[c] as number, max: most }),
     ),
     power: rms.map((size) => size * size),
-    margin: value.op === 'gelu' || value.op === 'layerNorm' ? SMOOTHED_MARGINS[value.op].most : 1,
   };
   const plain = cappedScale(smoothed, 0);
   const [reader, ...others] = readers;

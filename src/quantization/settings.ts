@@ -69,20 +69,21 @@ function readsInput(node: Node): boolean {
 }
 
 /**
- * The least number of rows that is quantized. Integer matrix kernels make 16 outputs at a time: a head with fewer gains
- * nothing, and its error is the answer's own.
+ * The least number of rows, and of columns, that is quantized. Integer matrix kernels make 16 outputs at a time: a head
+ * with fewer gains nothing, and its error is the answer's own. Of fewer columns, rounding what they are multiplied with
+ * costs more than the product.
  */
-const LEAST_ROWS = 16;
+const LEAST_SIZE = 16;
 
 /**
- * Whether a node is too small to gain from integers: a classifier or span head, and the table of token types, whose
- * error every token would share (37 dB alone on a MiniLM whose word table has 50 dB).
+ * Whether a node is too small to gain from integers: a classifier or span head, what reads a few channels, and the
+ * table of token types, whose error every token would share (37 dB alone on a MiniLM whose word table has 50 dB).
  */
 export function isNarrow(node: Call): boolean {
-  if (isTable(node)) return (node.inputs[0]?.type.shape[0] as number) < LEAST_ROWS;
+  if (isTable(node)) return (node.inputs[0]?.type.shape[0] as number) < LEAST_SIZE;
   if (!hasWeight(node)) return false;
   const shape = node.inputs[1]?.type.shape as readonly number[];
-  return (shape[0] as number) < LEAST_ROWS || (shape.at(-1) as number) < LEAST_ROWS;
+  return (shape[0] as number) < LEAST_SIZE || (shape.at(-1) as number) < LEAST_SIZE;
 }
 
 /**

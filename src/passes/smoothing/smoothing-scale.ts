@@ -10,8 +10,6 @@ export interface SmoothedValue {
   readonly size: PerChannel;
   /** The mean square of each channel. */
   readonly power: PerChannel;
-  /** How much larger than observed the loud channels may become. */
-  readonly margin: number;
 }
 
 /** Scales for the channels of a value, with what they are expected to bring. */
@@ -26,7 +24,7 @@ export interface Smoothing {
 }
 
 /** The shares of channels that stay as they are, of which the best is taken. */
-const KEPT_SHARES = [0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99];
+const KEPT_SHARES = [0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99];
 
 /**
  * Chooses scales s[channel] = max(1, size[channel] / cap): loud channels are brought down to a cap, all others stay.
@@ -34,7 +32,7 @@ const KEPT_SHARES = [0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99];
  * 8 bits per row: loud channels take steps from all others, loud columns take them from the rest of their rows. The
  * `aside` loudest channels are left out of both.
  */
-export function cappedScale({ weights, size, power, margin }: SmoothedValue, aside: number): Smoothing {
+export function cappedScale({ weights, size, power }: SmoothedValue, aside: number): Smoothing {
   const order = [...size.keys()].sort((a, b) => (size[b] as number) - (size[a] as number) || a - b);
   const left = order.slice(0, aside);
   const before = weights.map((weight) => preparedReader({ weight, size, power }, 'weight'));
@@ -47,7 +45,7 @@ export function cappedScale({ weights, size, power, margin }: SmoothedValue, asi
   for (const kept of KEPT_SHARES) {
     const cap = size[order[Math.floor((1 - kept) * order.length)] as number] as number;
     if (cap <= 0) continue;
-    const capped = size.map((value) => Math.max(1, (margin * value) / cap));
+    const capped = size.map((value) => Math.max(1, value / cap));
     const found = noiseOf(readers, filled(capped, left, NO_COLUMN));
     if (!(found < noise)) continue;
     noise = found;

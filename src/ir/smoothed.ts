@@ -12,18 +12,30 @@ export interface Margin {
  * little, a GELU's rare neurons by more. A GELU's least value is always the same.
  */
 const SMOOTHED_MARGINS = {
+  linear: { least: 1.15, most: 1.15 },
   layerNorm: { least: 1.15, most: 1.15 },
   gelu: { least: 1, most: 1.35 },
 } as const satisfies { readonly [op: string]: Margin };
 
-/** The margins of a value whose channels were scaled by smooth-activations; undefined for every other value. */
+/**
+ * The margins of a value whose channels were scaled by smooth-activations, or by smooth-results, which scales them back
+ * behind it; undefined for every other value.
+ */
 export function smoothedMargin(node: Node): Margin | undefined {
-  if (node.op !== 'mul') return undefined;
-  const [x, factor] = node.inputs as readonly [Node, Node];
-  const isVector = factor.op === 'constant' && factor.tensor.shape.length === 1 && factor.tensor.shape[0] !== 1;
+  if (node.op === 'linear') return isScaledBack(node) ? SMOOTHED_MARGINS.linear : undefined;
+  if (!isVectorProduct(node)) return undefined;
+  const x = node.inputs[0] as Node;
   const source = x.op === 'reshape' ? (x.inputs[0] as Node) : x;
-  if (!isVector || (source.op !== 'layerNorm' && source.op !== 'gelu')) return undefined;
-  return SMOOTHED_MARGINS[source.op];
+  return source.op === 'layerNorm' || source.op === 'gelu' ? SMOOTHED_MARGINS[source.op] : undefined;
+}
+
+function isScaledBack(linear: Node): boolean {
+  return linear.users.size === 1 && [...linear.users].every(isVectorProduct);
+}
+
+function isVectorProduct(node: Node): boolean {
+  const factor = node.op === 'mul' ? node.inputs[1] : undefined;
+  return factor?.op === 'constant' && factor.tensor.shape.length === 1 && factor.tensor.shape[0] !== 1;
 }
 
 /** Whether a graph has values that smooth-activations has scaled. */

@@ -18,6 +18,7 @@ import { moveValueBias } from './move-value-bias.ts';
 import { shareConstants } from './share-constants.ts';
 import { signIntegers } from './sign-integers.ts';
 import { smoothActivations } from './smooth-activations.ts';
+import { smoothResults } from './smooth-results.ts';
 import { splitEmbedding } from './split-embedding.ts';
 import { trigramToConvolution } from './trigram-to-convolution.ts';
 
@@ -46,6 +47,7 @@ export const passes: readonly PassEntry[] = [
   { pass: equalizeValueOutput, runs: 'asked' },
   { pass: equalizeQueryKey, runs: 'asked' },
   { pass: smoothActivations, runs: 'asked' },
+  { pass: smoothResults, runs: 'asked' },
   { pass: dropKeyBias, runs: 'always' },
   { pass: centreAttention, runs: 'asked' },
   { pass: fuseBottleneck, runs: 'always' },

@@ -1,4 +1,5 @@
 import type { Call, Node } from '../ir/graph.ts';
+import { isNarrowWeight, LEAST_SIZE } from '../ir/narrow.ts';
 import { opDef } from '../ir/ops/index.ts';
 import type { Granularity } from './weights.ts';
 
@@ -69,21 +70,12 @@ function readsInput(node: Node): boolean {
 }
 
 /**
- * The least number of rows, and of columns, that is quantized. Integer matrix kernels make 16 outputs at a time: a head
- * with fewer gains nothing, and its error is the answer's own. Of fewer columns, rounding what they are multiplied with
- * costs more than the product.
- */
-const LEAST_SIZE = 16;
-
-/**
  * Whether a node is too small to gain from integers: a classifier or span head, what reads a few channels, and the
  * table of token types, whose error every token would share (37 dB alone on a MiniLM whose word table has 50 dB).
  */
 export function isNarrow(node: Call): boolean {
   if (isTable(node)) return (node.inputs[0]?.type.shape[0] as number) < LEAST_SIZE;
-  if (!hasWeight(node)) return false;
-  const shape = node.inputs[1]?.type.shape as readonly number[];
-  return (shape[0] as number) < LEAST_SIZE || (shape.at(-1) as number) < LEAST_SIZE;
+  return hasWeight(node) && isNarrowWeight((node.inputs[1] as Node).type.shape);
 }
 
 /**

@@ -12,6 +12,8 @@ const WORDS = 10955;
 /** Channels of the norm before each feed-forward network, and the number of neurons of it, that are large as in trained encoders. */
 const LOUD_CHANNELS = [5, 9];
 const LOUD_NEURONS = 8;
+/** The channel of a feed-forward network's result that is. */
+const LOUD_RESULT = 11;
 
 /**
  * Writes a folder with a BERT classifier of two layers, LayerNorm and GELU, weights from a seed, and two channels and eight
@@ -54,11 +56,10 @@ export function writeLoudEncoder(folder: string): string {
       return ((isLoud ? 0.3 : 1) * (i < LOUD_NEURONS * HIDDEN ? 12 : 1) * normal()) / Math.sqrt(HIDDEN);
     });
     put(`${layer}.intermediate.dense.bias`, [WIDE], () => 0.1 * normal());
-    put(
-      `${layer}.output.dense.weight`,
-      [HIDDEN, WIDE],
-      (i) => ((i % WIDE < LOUD_NEURONS ? 0.6 : 1) * normal()) / Math.sqrt(WIDE),
-    );
+    put(`${layer}.output.dense.weight`, [HIDDEN, WIDE], (i) => {
+      const isLoud = Math.floor(i / WIDE) === LOUD_RESULT;
+      return ((isLoud ? 25 : 1) * (i % WIDE < LOUD_NEURONS ? 0.6 : 1) * normal()) / Math.sqrt(WIDE);
+    });
     put(`${layer}.output.dense.bias`, [HIDDEN], () => 0.1 * normal());
     norm(`${layer}.output.LayerNorm`);
   }

@@ -60,10 +60,13 @@ describe('an encoder with loud channels and neurons', () => {
   test('computes what it did, alone and behind the other passes', async () => {
     const plain = await graphOfFolder(LOUD);
     const expected = answers(plain);
-    for (const chosen of [SMOOTH, selectPasses('centre-norms,smooth-activations', 'onnx')]) {
+    const withResults = selectPasses('centre-norms,smooth-activations,smooth-results', 'tflite');
+    for (const chosen of [SMOOTH, selectPasses('centre-norms,smooth-activations', 'onnx'), withResults]) {
       const graph = await graphOfFolder(LOUD);
       const reports = await runPasses(graph, chosen, calibrated(graph));
       expect(reports.find(({ pass }) => pass.name === 'smooth-activations')?.rewrites).toBeGreaterThan(4);
+      if (chosen === withResults)
+        expect(reports.find(({ pass }) => pass.name === 'smooth-results')?.rewrites).toBeGreaterThan(1);
       answers(graph).forEach((value, i) => {
         expect(value).toBeCloseTo(expected[i] as number, 4);
       });

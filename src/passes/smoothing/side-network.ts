@@ -11,11 +11,11 @@ interface FeedForward {
 
 /** Builds the part of a feed-forward network's result that some of its neurons make, W[:, J] gelu(U[J] x + b[J]). */
 export function sideNetwork(graph: Graph, { up, gelu, down }: FeedForward, neurons: readonly number[]): Node {
-  const name = `${up.node.name}.side`;
+  const name = `${up.node.name}.neurons`;
   const inputs = [up.x, graph.constant(rowsOf(up.weight.tensor, neurons), `${name}.weight`)];
   if (up.bias) inputs.push(graph.constant(rowsOf(up.bias.tensor, neurons), `${name}.bias`));
   const first = graph.add('linear', inputs, up.node.attrs, name);
-  const active = graph.add('gelu', [first], gelu.attrs, `${gelu.name}.side`);
+  const active = graph.add('gelu', [first], gelu.attrs, `${gelu.name}.neurons`);
   return columnsProduct(graph, active, down, neurons);
 }
 
@@ -37,8 +37,8 @@ export function sideProduct(graph: Graph, reader: ConstantLinear, channels: read
     ones[i * width + channel] = 1;
   });
   // A narrow linear of ones, which fuse-bottleneck joins with the side networks that read the same value.
-  const selection = graph.constant(tensorOf('f32', [channels.length, width], ones), `${x.name}.side.weight`);
-  return columnsProduct(graph, graph.add('linear', [x, selection], {}, `${x.name}.side`), reader, channels);
+  const selection = graph.constant(tensorOf('f32', [channels.length, width], ones), `${x.name}.loud.weight`);
+  return columnsProduct(graph, graph.add('linear', [x, selection], {}, `${x.name}.loud`), reader, channels);
 }
 
 function columnsProduct(graph: Graph, x: Node, { node, weight }: ConstantLinear, columns: readonly number[]): Node {

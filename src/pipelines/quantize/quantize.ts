@@ -179,7 +179,8 @@ async function quantizeTo(
 function passesFor(format: Target, scheme: Scheme): string {
   const isIntegerGraph = format === 'tflite' && (scheme === 'int8' || scheme === 'int16x8');
   const smooth = scheme === 'int8' ? ',smooth-activations' : '';
-  return `equalize-streams,centre-norms${smooth}${isIntegerGraph ? ',-fuse-bottleneck' : ''}`;
+  const smoothed = `${smooth}${isIntegerGraph && smooth !== '' ? ',smooth-results' : ''}`;
+  return `equalize-streams,centre-norms${smoothed}${isIntegerGraph ? ',-fuse-bottleneck' : ''}`;
 }
 
 function readSampleSets({ model, fit }: ChangedModel, graph: Graph, format: Target, request: QuantizeRequest) {

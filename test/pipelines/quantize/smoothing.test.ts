@@ -36,3 +36,12 @@ test('smoothing makes every encoder linear of a loud ONNX model a QGemm, and its
   expect(smooth.rounding?.used).toBe('gptq');
   expect(raw.rounding).toBeUndefined();
 });
+
+test('smoothing what norms and GELUs read and write makes a loud TFLite model better, too', async () => {
+  const shape = { sequenceLength: 32, scan: false, rounding: 'nearest' } as const;
+  const raw = await written('raw.tflite', { passes: '-smooth-activations,-smooth-results', ...shape });
+  const smooth = await written('smooth.tflite', shape);
+  expect(smooth.linears['int8']).toBe(raw.linears['int8']);
+  expect(smooth.db).toBeGreaterThan(raw.db + 3);
+  expect(smooth.passes.find(({ name }) => name === 'smooth-results')?.notes?.length).toBe(2);
+});

@@ -77,9 +77,7 @@ function isWorth({ noiseBefore, noise }: Smoothing): boolean {
 
 function apply(graph: Graph, context: PassContext, choices: readonly Choice[]): void {
   const scales = new Map<Node, PerChannel>();
-  const readerNames = new Map<Node, ReadonlySet<string>>();
   for (const { site, smoothing } of choices) {
-    readerNames.set(site.value, new Set(site.readers.map(({ node }) => node.name)));
     if (!site.writer) continue;
     scales.set(site.writer.node, smoothing.scale);
     scales.set(site.value, smoothing.scale);
@@ -87,12 +85,9 @@ function apply(graph: Graph, context: PassContext, choices: readonly Choice[]): 
   applyGauges(graph, rolesOf(graph, context), scales, { values: new Map(), constants: new Map() });
   // From the last to the first, so that side networks are made of weights that have no scales in them yet.
   for (const { site, smoothing } of choices.toReversed()) {
-    const { value, writer } = site;
-    if (writer) continue;
-    // Found anew, as other linears stand there by now; those of a side read the value as it is.
-    const now = siteAt(graph, value) as SmoothingSite;
-    const readers = now.readers.filter(({ node }) => readerNames.get(value)?.has(node.name));
-    applySmoothing(graph, { ...now, readers }, smoothing);
+    if (site.writer) continue;
+    // Found anew, as other linears stand there by now; those of a side are too narrow to be among them.
+    applySmoothing(graph, siteAt(graph, site.value) as SmoothingSite, smoothing);
   }
 }
 

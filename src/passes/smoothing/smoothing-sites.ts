@@ -1,11 +1,12 @@
 import type { Call, Graph, Node } from '../../ir/graph.ts';
+import { isNarrowWeight } from '../../ir/narrow.ts';
 import type { PassContext } from '../../ir/pass.ts';
 import { type ConstantLinear, constantLinear, contextOf, hasOneUse } from '../attention.ts';
 
 /** A value that linears read and whose channels may be divided by a scale on the way there. */
 export interface SmoothingSite {
   readonly value: Node;
-  /** The linears that read the value. Whatever else reads it still gets the value itself. */
+  /** The linears that read the value and gain from integers. Whatever else reads it still gets the value itself. */
   readonly readers: readonly ConstantLinear[];
   /** The linear of attention's values, whose rows take up the scale; without one a product is put before the readers. */
   readonly writer: ConstantLinear | undefined;
@@ -27,7 +28,10 @@ export function smoothingSites(graph: Graph, { keeps }: PassContext): SmoothingS
 
 /** What a value is as a site; null for one that is none. */
 export function siteAt(graph: Graph, value: Node): SmoothingSite | null {
-  const readers = [...value.users].map(constantLinear).filter((linear) => linear !== null);
+  const readers = [...value.users]
+    .map(constantLinear)
+    .filter((linear) => linear !== null)
+    .filter(({ weight }) => !isNarrowWeight(weight.tensor.shape));
   if (value.op === 'layerNorm') return { value, readers, writer: undefined, neurons: undefined };
   if (value.op === 'gelu') return { value, readers, writer: undefined, neurons: neuronsOf(graph, value, readers) };
   const context = contextOf(graph, value);

@@ -135,7 +135,7 @@ async function quantizeTo(
   const { shape, writing, quantization, outline, dumpRecipe } = request;
   const { scheme, target = 'cpu' } = quantization;
   const profile = targetNamed(target, format);
-  const passes = scheme === 'f16' ? request.passes : request.passes.before(passesFor(format, scheme));
+  const passes = scheme === 'f16' ? request.passes : request.passes.before(passesFor(format, scheme, profile));
   const source = model.build(format, shape);
   refuseQuantized(source, request.source);
   const { samples, feeds } = await run.stopwatch.time('calibrationMs', () =>
@@ -176,11 +176,12 @@ async function quantizeTo(
  * where their ranges differ and ends XNNPACK's partition at the sum that reads the small one. (The 24-layer model: 6
  * partitions joined, 1 apart, and 5 % faster.)
  */
-function passesFor(format: Target, scheme: Scheme): string {
+function passesFor(format: Target, scheme: Scheme, { isStrict }: TargetProfile): string {
   const isIntegerGraph = format === 'tflite' && (scheme === 'int8' || scheme === 'int16x8');
-  const smooth = scheme === 'int8' ? ',smooth-activations' : '';
-  const smoothed = `${smooth}${isIntegerGraph && smooth !== '' ? ',smooth-results' : ''}`;
-  return `equalize-streams,centre-norms${smoothed}${isIntegerGraph ? ',-fuse-bottleneck' : ''}`;
+  // Products of floats are no use where nothing but integers is computed; 16 bits have steps enough for loud channels.
+  const smooths = scheme === 'int8' && !isStrict;
+  const smoothing = smooths ? `,smooth-activations${isIntegerGraph ? ',smooth-results' : ''}` : '';
+  return `equalize-streams,centre-norms${smoothing}${isIntegerGraph ? ',-fuse-bottleneck' : ''}`;
 }
 
 function readSampleSets({ model, fit }: ChangedModel, graph: Graph, format: Target, request: QuantizeRequest) {

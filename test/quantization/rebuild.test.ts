@@ -144,15 +144,16 @@ describe('what is too small or too early for integers', () => {
   sum = add(small, large)
   later = linear(sum, wl f32[15, 16] #4)
   own = linear(x, wo f32[16, 16] #5)
-return a: front, b: later, c: own`);
+  few = linear(later, wx f32[16, 15] #6)
+return a: front, b: few, c: own`);
   const that = (fact: (node: Call) => boolean) =>
     graph
       .nodes()
       .filter((node): node is Call => node.op !== 'input' && node.op !== 'constant' && fact(node))
       .map(({ name }) => name);
 
-  test('narrow are tables and heads of less than 16 rows', () => {
-    expect(that(isNarrow)).toEqual(['small', 'later']);
+  test('narrow are tables and heads of less than 16 rows, and what reads less than 16 channels', () => {
+    expect(that(isNarrow)).toEqual(['small', 'later', 'few']);
   });
 
   test('the front reads embeddings with nothing but moves between', () => {

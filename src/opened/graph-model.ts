@@ -55,7 +55,9 @@ export async function fromGraph(source: GraphSource, options: OpenOptions): Prom
     facts: source.facts,
     warnings: [
       ...(source.notes ?? []),
-      ...reports.flatMap(({ pass, declined }) => declined.map((reason) => `${path}: ${pass.name} left ${reason}`)),
+      ...reports.flatMap(({ pass, declined }) =>
+        joined(declined).map((reason) => `${path}: ${pass.name} left ${reason}`),
+      ),
     ],
     unused: [],
     close: source.close,
@@ -126,6 +128,19 @@ function paddingRow(indices: Node | undefined): number | undefined {
   const counted = node.inputs.find((input) => input !== offset);
   const isCounted = counted?.op === 'mul' && counted.inputs.some(({ op }) => op === 'cumulativeSum');
   return offset && isCounted ? (scalarOf(offset) ?? undefined) : undefined;
+}
+
+/** Joins what was left for one reason in every layer: `name: reason` becomes `name and 21 more: reason`. */
+function joined(declined: readonly string[]): string[] {
+  const names = new Map<string, string[]>();
+  for (const text of declined) {
+    const [name = '', ...reason] = text.split(': ');
+    names.set(reason.join(': '), [...(names.get(reason.join(': ')) ?? []), name]);
+  }
+  return [...names].map(([reason, [first, ...others]]) => {
+    const name = others.length > 0 ? `${first} and ${others.length} more` : first;
+    return reason === '' ? `${name}` : `${name}: ${reason}`;
+  });
 }
 
 /**

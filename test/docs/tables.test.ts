@@ -6,11 +6,13 @@ import { commandsWithFlags } from '../../src/commands/main.ts';
 import { ERROR_CODES } from '../../src/errors.ts';
 import { ops } from '../../src/ir/ops/index.ts';
 import { onnxRules, tfliteRules } from '../../src/lint/index.ts';
+import { architectures } from '../../src/models/index.ts';
 import { passes } from '../../src/passes/index.ts';
 import { pages } from './pages.ts';
 
 const tables = tablesOf({
   passes,
+  architectures,
   onnxRules,
   tfliteRules,
   errorCodes: ERROR_CODES,
@@ -45,6 +47,10 @@ test('a page cannot ask for a table that there is not', () => {
 test('what a table would break on is escaped, and optional inputs, defaults, choices and scales are told', () => {
   const made = tablesOf({
     passes: [],
+    architectures: [
+      { modelType: 'bert', tasks: ['qa', 'pretraining'] },
+      { modelType: 'gte', tasks: ['qa'] },
+    ],
     onnxRules: [{ name: 'ends', summary: 'a | b' }],
     tfliteRules: [],
     errorCodes: {},
@@ -69,6 +75,8 @@ test('what a table would break on is escaped, and optional inputs, defaults, cho
     },
   });
   expect(made.get('onnx-rules')).toContain('| `ends` | a \\| b |');
+  expect(made.get('architectures')).toContain('| `model_type` | `qa` | `pretraining` |');
+  expect(made.get('architectures')).toContain('| `bert` | yes | yes |\n| `gte` | yes |  |');
   expect(made.get('mbert convert')).toContain(
     '| `--dtype <dtype>` | how weights are stored (`f32`, `f16`; default `f32`) |',
   );

@@ -1,4 +1,5 @@
 import { MAPPINGS, type MapLayersOptions, mapLayers } from '../pipelines/map-layers/map-layers.ts';
+import { shown } from '../printable.ts';
 import { jsonText } from '../reports/json.ts';
 import { mapLayersText } from '../reports/map-layers.ts';
 import { type CommandSpec, saying } from './command.ts';
@@ -30,7 +31,7 @@ export const command: CommandSpec<Omit<MapLayersOptions, 'teacher' | 'student'> 
     const result = await mapLayers({ ...options, teacher, student, progress: progress.step, note: progress.note });
     progress.clear();
     warn(io, result.warnings);
-    io.out(`${options.json ? jsonText(result) : mapLayersText(result)}\n`);
+    io.out(`${options.json ? jsonText(result) : mapLayersText(shown(result))}\n`);
     return 0;
   },
 };

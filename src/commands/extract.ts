@@ -1,5 +1,6 @@
 import { type ExtractOptions, extract } from '../pipelines/extract/extract.ts';
 import { METHODS } from '../pipelines/extract/importance.ts';
+import { shown } from '../printable.ts';
 import { extractText } from '../reports/extract.ts';
 import { jsonText } from '../reports/json.ts';
 import type { CommandSpec } from './command.ts';
@@ -42,7 +43,7 @@ export const command: CommandSpec<Omit<ExtractOptions, 'source'> & { readonly js
     const result = await extract({ ...options, source, progress: progress.step });
     progress.clear();
     warn(io, result.warnings);
-    io.out(`${options.json ? jsonText(result) : extractText(result)}\n`);
+    io.out(`${options.json ? jsonText(result) : extractText(shown(result))}\n`);
     return 0;
   },
 };

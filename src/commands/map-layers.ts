@@ -1,4 +1,5 @@
 import { MAPPINGS, type MapLayersOptions, mapLayers } from '../pipelines/map-layers/map-layers.ts';
+import { shown } from '../printable.ts';
 import { mapLayersText } from '../reports/map-layers.ts';
 import { type CommandSpec, saying } from './command.ts';
 import * as flags from './flags.ts';
@@ -25,7 +26,7 @@ export const command: CommandSpec<Omit<MapLayersOptions, 'teacher' | 'student'> 
     const result = await mapLayers({ ...options, teacher, student, progress: progress.step });
     progress.clear();
     warn(io, result.warnings);
-    io.out(`${options.json ? JSON.stringify(result, null, 2) : mapLayersText(result)}\n`);
+    io.out(`${options.json ? JSON.stringify(result, null, 2) : mapLayersText(shown(result))}\n`);
     return 0;
   },
 };

@@ -17,11 +17,11 @@ const LAYERS = [
   ['pipelines/evaluate/'],
   ['pipelines/write/'],
   ['pipelines/fit/'],
-  ['batch', 'bench', 'convert', 'diff', 'inspect', 'explain', 'extract', 'quantize', 'verify'].map(
+  ['batch', 'bench', 'convert', 'diff', 'explain', 'extract', 'inspect', 'map-layers', 'quantize', 'verify'].map(
     (command) => `pipelines/${command}/`,
   ),
-  ['pipelines/compare/', 'pipelines/folder/'],
-  ['reports/'],
+  ['pipelines/folder/', 'pipelines/compare/'],
+  ['reports/', 'in-memory.ts'],
   ['commands/', 'index.ts'],
 ];
 

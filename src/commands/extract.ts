@@ -1,6 +1,8 @@
 import { type ExtractOptions, extract } from '../pipelines/extract/extract.ts';
 import { METHODS } from '../pipelines/extract/importance.ts';
+import { shown } from '../printable.ts';
 import { extractText } from '../reports/extract.ts';
+import { jsonText } from '../reports/json.ts';
 import type { CommandSpec } from './command.ts';
 import * as flags from './flags.ts';
 import { warn } from './io.ts';
@@ -38,10 +40,10 @@ export const command: CommandSpec<Omit<ExtractOptions, 'source'> & { readonly js
   ],
   notes: ['the loss is large before training; --passes prune loses far less where the speed is all that counts'],
   async run({ io, progress, args: [source = ''], options }) {
-    const result = await extract({ ...options, source, progress: progress.step });
+    const result = await extract({ ...options, source, progress: progress.step, note: progress.note });
     progress.clear();
     warn(io, result.warnings);
-    io.out(`${options.json ? JSON.stringify(result, null, 2) : extractText(result)}\n`);
+    io.out(`${options.json ? jsonText(result) : extractText(shown(result))}\n`);
     return 0;
   },
 };

@@ -6,6 +6,7 @@ import { GRANULARITIES } from '../quantization/weights.ts';
 import { type Flag, saying } from './command.ts';
 import {
   byteSize,
+  dtype,
   embeddingRank,
   integer,
   integerOrDynamic,
@@ -87,8 +88,9 @@ export const writingFlags: readonly Flag[] = [
     isRequired: true,
     isOutput: true,
   },
+  { flags: '--dry-run', says: 'write nothing, and say what would be written and how large it would be' },
   { flags: '--force', says: 'replace files that mbert did not write' },
-  { flags: '--dtype <dtype>', says: 'how weights are stored', choices: ['f32', 'f16'], default: 'f32' },
+  { flags: '--dtype <dtype>', says: 'how weights are stored', choices: ['f32', 'f16'], parse: dtype, default: 'f32' },
   {
     flags: '--mask <how>',
     says: 'attention mask: as the source computes it, or with all padding excluded',
@@ -126,6 +128,10 @@ export const folderFlags: readonly Flag[] = [
     flags: '--forms <list>',
     says: `write the model in several forms in one go, as f32,int8,w4, each proved: ${FORMS.join(', ')} (default: f32)`,
     parse: nameList,
+  },
+  {
+    flags: '--trim-vocabulary <texts|scripts>',
+    says: 'with --layout or --forms: keep the tokens of a file of texts, or of scripts as Latin,Greek, and take the others out of model and tokenizer',
   },
 ];
 

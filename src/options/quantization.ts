@@ -1,4 +1,5 @@
 import type { RangeMethod, Rounding, Scheme } from '../quantization/settings.ts';
+import type { TargetName } from '../quantization/targets.ts';
 import type { Granularity } from '../quantization/weights.ts';
 
 /** Options of quantization after training. */
@@ -9,7 +10,7 @@ export interface QuantizationOptions {
    * Name of the target profile: where the file will run. Default `cpu`; `ort` writes operators that only ONNX Runtime
    * has.
    */
-  readonly target?: string | undefined;
+  readonly target?: TargetName | undefined;
   /** Method by which the range of an activation is chosen from what calibration saw. Default `minmax`. */
   readonly range?: RangeMethod | undefined;
   /** Number of scales of a weight. Default: what the target runs fastest. `block` is for w4, on `ort` for dynamic too. */

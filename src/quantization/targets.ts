@@ -6,9 +6,12 @@ import { weightsOnly } from './forms/weights-only.ts';
 import type { Scheme } from './settings.ts';
 import { type Granularity, PLAIN_BLOCKS, type WeightBlocks } from './weights.ts';
 
+/** Name of a target profile. */
+export type TargetName = 'cpu' | 'ort' | 'npu' | 'hexagon';
+
 /** The kind of processor that a model will run on, as far as it decides the form. */
 export interface TargetProfile {
-  readonly name: string;
+  readonly name: TargetName;
   /** A line for help and docs. */
   readonly summary: string;
   readonly formats: readonly ('onnx' | 'tflite')[];

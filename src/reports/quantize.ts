@@ -1,20 +1,20 @@
 import type { QuantizedFile, QuantizeResult } from '../pipelines/quantize/quantize.ts';
 import { embeddingRows } from './embeddings.ts';
 import { percents, sqnrText } from './numbers.ts';
-import { indented, plural, size, table } from './text.ts';
+import { fileLines, indented, plural, size, table } from './text.ts';
 
 export function quantizeText({ architecture, task, results }: QuantizeResult): string {
   return [`${architecture}${task ? `, ${task}` : ''}`, ...results.map(fileText)].join('\n\n');
 }
 
 function fileText(file: QuantizedFile): string {
-  const { files, scheme, form, linears, passes } = file;
+  const { scheme, form, linears, passes } = file;
   const counts = Object.entries(linears).map(([how, count]) => `${count} ${how}`);
   const declined = passes.flatMap(({ name, declined: reasons }) =>
     name === 'equalize-streams' ? reasons.map((reason) => `  ${name} left ${reason}`) : [],
   );
   return [
-    ...files.map(({ path, size: bytes }) => `${path}  ${size(bytes)}`),
+    ...fileLines(file),
     `  ${scheme === form ? scheme : `${scheme}, ${form}`}; linears: ${counts.join(', ')}`,
     ...declined,
     ...roundingLines(file),

@@ -75,7 +75,7 @@ describe('names of a stranger', () => {
 
   test('come back from the text that inspect prints', async () => {
     const model = unpacked('onnx-newline-names.onnx');
-    const { out } = await runCommand(folder, 'inspect', model);
+    const { out } = await runCommand(folder, 'inspect', '--graph', model);
     const lock = join(folder, 'names.graph');
     writeFileSync(lock, out);
     expect((await runCommand(folder, 'diff', lock, model)).code).toBe(0);

@@ -92,13 +92,18 @@ function neuronsOf(graph: Graph, reader: ConstantLinear): PruneGroup | null {
     // A single number is the same for every neuron.
     stack.push(...node.inputs.filter((input) => input.type.shape.some((dim) => dim !== 1)));
   }
-  if (between.size === 0 || writers.size === 0) return null;
+  const isPlain = between.size === 0 && [...writers.keys()].every((node) => isLinearAlone(node));
+  if (isPlain || writers.size === 0) return null;
   const inside: ReadonlySet<Node> = new Set<Node>([...between, ...writers.keys()]);
   for (const node of inside) {
     if (graph.outputs.some((output) => output.node === node)) return null;
     for (const user of node.users) if (user !== reader.node && !between.has(user as Call)) return null;
   }
   return { kind: 'neurons', reader, writers: [...writers.values()], between: [...between], count };
+}
+
+function isLinearAlone(node: Node): boolean {
+  return node.op === 'linear' && node.attrs.activation === 'none';
 }
 
 /** The computed nodes that lie on paths from some of `ends` to a node, which is not among them. */

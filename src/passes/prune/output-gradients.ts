@@ -22,7 +22,9 @@ export async function outputGradients(
   runs: TextRuns,
 ): Promise<Map<string, TextMatrix>> {
   const graph = copyGraph(source);
-  const outputs = [...new Set(graph.outputs.map(({ node }) => node))].filter(({ type }) => isFloat(type.dtype));
+  const outputs = [...new Set(graph.outputs.map(({ node }) => answerOf(node)))].filter(({ type }) =>
+    isFloat(type.dtype),
+  );
   const tokens = graph.add('cast', [graph.inputs[0] as Node], { to: 'f32' });
   const values = await runs.compute(graph, [...outputs, tokens], new Map());
   const sizes = new AxisSizes(graph, tokens.type.shape, values.get(tokens) as BatchValues);
@@ -42,6 +44,14 @@ export async function outputGradients(
   return new Map(
     [...gradients].map(([{ name }, gradient]) => [name, runs.matrixOf(computed.get(gradient) as BatchValues)]),
   );
+}
+
+/** Numbers of a token above which an output is held as what its linear reads: scores of all words are gigabytes. */
+const WIDE = 4096;
+
+function answerOf(output: Node): Node {
+  const width = output.type.shape.at(-1);
+  return output.op === 'linear' && typeof width === 'number' && width > WIDE ? (output.inputs[0] as Node) : output;
 }
 
 /** Makes ±1 / rms for each number of an output, which is as large a share of each output. */

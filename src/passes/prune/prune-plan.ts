@@ -1,3 +1,4 @@
+import { MbertError } from '../../errors.ts';
 import type { Graph, Node } from '../../ir/graph.ts';
 import { countOperations, operationsOf } from '../../ir/operation-costs.ts';
 import type { Bindings } from '../../ir/shape.ts';
@@ -65,17 +66,19 @@ export interface PlanOptions {
 export async function planPruning(graph: Graph, options: PlanOptions): Promise<PrunePlan> {
   const { keeps, runs, bindings, runtime, progress } = options;
   const { groups, declined } = pruneGroups(graph, keeps);
-  const gradients = await outputGradients(graph, new Set(groups.map(({ reader }) => reader.node.name)), runs);
+  progress(0, groups.length);
+  const { gradients, problem } = await gradientsOf(graph, groups, runs);
   const prefix = new Prefix(graph, runs);
   const planned: PlannedGroup[] = [];
   for (const [i, group] of groups.entries()) {
     const { reader, kind, count, writers, between } = group;
     const { name } = reader.node;
-    const gradient = gradients.get(name);
-    if (gradient) {
-      const values = await prefix.compute([reader.x]);
-      const inputs = runs.matrixOf(values.get(reader.x) as BatchValues);
-      const order = await orderOf(group, inputs, gradient, runs);
+    const gradient = gradients?.get(name);
+    if (gradient || problem !== undefined) {
+      const values = await prefix.compute(gradient ? [reader.x] : [reader.x, reader.node]);
+      const matrixOf = (node: Node) => runs.matrixOf(values.get(node) as BatchValues);
+      const weights = gradient ? squaresOf(gradient) : sharesOf(matrixOf(reader.node));
+      const order = await orderOf(group, matrixOf(reader.x), weights, runs);
       const nodes = [...writers.map(({ node }) => node), ...between, reader.node];
       const operations = nodes.reduce((sum, node) => {
         const { multiplyAdds, others } = operationsOf(node, bindings, runtime);
@@ -86,16 +89,33 @@ export async function planPruning(graph: Graph, options: PlanOptions): Promise<P
     progress(i + 1, groups.length);
   }
   const { multiplyAdds, others } = countOperations(graph, bindings, runtime);
-  return { groups: planned, declined, operations: multiplyAdds + others };
+  return {
+    groups: planned,
+    declined: problem === undefined ? declined : [...declined, problem],
+    operations: multiplyAdds + others,
+  };
+}
+
+/** The gradients of the answers by what the groups' readers write, or why there are none. */
+async function gradientsOf(graph: Graph, groups: readonly PruneGroup[], runs: TextRuns) {
+  const names = new Set(groups.map(({ reader }) => reader.node.name));
+  try {
+    return { gradients: await outputGradients(graph, names, runs), problem: undefined };
+  } catch (cause) {
+    if (!(cause instanceof MbertError) || cause.code !== 'UNSUPPORTED') throw cause;
+    return {
+      gradients: undefined,
+      problem: `${cause.message}: errors of all layers count alike, in proportion to their values`,
+    };
+  }
 }
 
 async function orderOf(
   { reader, kind, count }: PruneGroup,
   inputs: TextMatrix,
-  gradient: TextMatrix,
+  { importance, tokens }: ErrorWeights,
   runs: TextRuns,
 ): Promise<RemovalOrder> {
-  const { importance, tokens } = squaresOf(gradient);
   const weighted = weightedRows(inputs, tokens);
   return removalOrder({
     weight: readF32(reader.weight.tensor),
@@ -108,11 +128,24 @@ async function orderOf(
   });
 }
 
-/** The mean square of each channel's gradient, and each token's share of all squares times the number of tokens. */
-function squaresOf({ values, rows, columns }: TextMatrix): {
+/** How much squared errors of a reader's result count, by its channels and by tokens. */
+interface ErrorWeights {
   readonly importance: Float64Array;
   readonly tokens: Float64Array;
-} {
+}
+
+/** Weights by which the errors are shares of what the reader writes. */
+function sharesOf({ values, rows, columns }: TextMatrix): ErrorWeights {
+  let power = 0;
+  for (let i = 0; i < values.length; i++) power += (values[i] as number) ** 2;
+  return {
+    importance: new Float64Array(columns).fill(power > 0 ? 1 / power : 1),
+    tokens: new Float64Array(rows).fill(1),
+  };
+}
+
+/** The mean square of each channel's gradient, and each token's share of all squares times the number of tokens. */
+function squaresOf({ values, rows, columns }: TextMatrix): ErrorWeights {
   const importance = new Float64Array(columns);
   const tokens = new Float64Array(rows);
   let all = 0;

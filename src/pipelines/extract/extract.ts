@@ -14,13 +14,14 @@ import { type RunOptions, startRun, within } from '../../options/run.ts';
 import { readLayerMap } from '../evaluate/layer-map.ts';
 import { rowReader } from '../evaluate/row-reader.ts';
 import { NO_SAMPLES, type SampleSets, takeSamples } from '../evaluate/sample-sets.ts';
+import { gradientTokens } from '../fit/gradient-memory.ts';
 import { compareOperations, measureHeldOut } from '../fit/measure.ts';
 import type { HeldOut, Operations } from '../fit/types.ts';
 import { cutCheckpoint, selectChannels } from './cut-checkpoint.ts';
 import { type Importance, type Method, measuredImportance, randomImportance } from './importance.ts';
 import { recover } from './recover.ts';
 import { readShape, type StudentShape, type TeacherShape } from './shape.ts';
-import { refuseFolder, writeFolder } from './write-folder.ts';
+import { refuseFolder, writeStudent } from './write-student.ts';
 
 /** Options of `extract`. */
 export interface ExtractOptions extends RunOptions, Omit<EvidenceOptions, 'maxDrop'> {
@@ -123,7 +124,7 @@ export async function extract(options: ExtractOptions): Promise<ExtractResult> {
     const { maxPositions } = model;
     const operations = await compareOperations(graph, written.reference(), { target: 'onnx', maxPositions });
     run.progress('writing');
-    const files = await writeFolder(output, student);
+    const files = await writeStudent(output, student);
     return {
       source,
       files,
@@ -209,7 +210,7 @@ async function withRuns<T>(
   pad: number,
   use: (runs: TextRuns) => Promise<T>,
 ): Promise<T> {
-  const runs = await openRuns(graph, rows, { pad });
+  const runs = await openRuns(graph, rows, { pad, batchTokens: gradientTokens(graph) });
   try {
     return await use(runs);
   } finally {
@@ -217,10 +218,11 @@ async function withRuns<T>(
   }
 }
 
-/** The name of a weight in the file: a model that was saved without its head has no prefix there. */
+/** The name of a weight in the file: an encoder that was saved alone has no prefix there. */
 function storedName(name: string, tensors: ReadonlyMap<string, unknown>): string {
-  if (tensors.has(name)) return name;
-  return [...tensors.keys()].find((stored) => stored.endsWith(name) || name.endsWith(stored)) ?? name;
+  const stored = [name, name.replace(/^bert\./, ''), `bert.${name}`].find((each) => tensors.has(each));
+  if (stored !== undefined) return stored;
+  throw new MbertError('INVALID_GRAPH', `${name}: was fitted, but the checkpoint has no such weight`);
 }
 
 function countParameters({ tensors }: Checkpoint, { unused }: OpenedModel): number {

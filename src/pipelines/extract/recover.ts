@@ -29,7 +29,7 @@ export async function recover(
     const channels = keptAlong(selection, axesOf(weight.name)?.[0] ?? 'whole', teacherLayer(node.name));
     if (channels) kept.set(node.name, channels);
   }
-  const before = new Map(linears.map(({ node, weight, bias }) => [node.name, [weight, bias] as const]));
+  const before = new Set(linears.flatMap(({ weight, bias }) => [weight.tensor, bias?.tensor]));
   await fitTogether(
     student,
     [],
@@ -48,10 +48,8 @@ export async function recover(
   const changed = new Map<string, Tensor>();
   for (const node of student.nodes()) {
     const linear = constantLinear(node);
-    const [weight, bias] = before.get(node.name) ?? [];
-    if (!linear || !weight) continue;
-    if (linear.weight.tensor !== weight.tensor) changed.set(weight.name, linear.weight.tensor);
-    if (bias && linear.bias && linear.bias.tensor !== bias.tensor) changed.set(bias.name, linear.bias.tensor);
+    for (const constant of [linear?.weight, linear?.bias])
+      if (constant && !before.has(constant.tensor)) changed.set(constant.name, constant.tensor);
   }
   return changed;
 }

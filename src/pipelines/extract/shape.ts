@@ -21,7 +21,7 @@ const shape = (layers: number, hidden: number, intermediate: number): StudentSha
  * Sizes of published students: XtremeDistil (Mukherjee et al. 2021), MiniLM (Wang et al. 2020) and the small BERTs of
  * Turc et al. 2019.
  */
-export const PRESETS: ReadonlyMap<string, StudentShape> = new Map([
+const PRESETS: ReadonlyMap<string, StudentShape> = new Map([
   ['xtremedistil-l6-h256', shape(6, 256, 1024)],
   ['xtremedistil-l6-h384', shape(6, 384, 1536)],
   ['xtremedistil-l12-h384', shape(12, 384, 1536)],

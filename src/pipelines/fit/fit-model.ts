@@ -23,6 +23,7 @@ import { type RowReader, rowReader } from '../evaluate/row-reader.ts';
 import { NO_SAMPLES, type SampleSets, takeSamples } from '../evaluate/sample-sets.ts';
 import { type FitSubject, fitWithin, measureCandidate } from './candidates.ts';
 import { refuseUntrainable } from './distill.ts';
+import { gradientTokens } from './gradient-memory.ts';
 import { measureTransfer } from './transfer.ts';
 import type { ChangeOptions, FitReport, HeldOut } from './types.ts';
 
@@ -156,7 +157,8 @@ async function fitGraph(
   { fitted, prunes }: { readonly fitted: typeof fittedPasses; readonly prunes: boolean },
 ) {
   const { original, samples, feeds, passes, targets, run, maxPositions } = subject;
-  const runsOn = (rows: SampleSets['calibration']) => openRuns(original, rows, { pad: feeds.pad });
+  const batchTokens = prunes ? gradientTokens(original) : undefined;
+  const runsOn = (rows: SampleSets['calibration']) => openRuns(original, rows, { pad: feeds.pad, batchTokens });
   const runs = await runsOn(samples.calibration);
   try {
     const fewRuns = () => runsOn(samples.calibration.slice(0, FEW_TEXTS));

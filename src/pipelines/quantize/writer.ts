@@ -58,6 +58,8 @@ export class Writer {
     const { stopwatch } = this.#job.run;
     const file = await stopwatch.time('writingMs', () => this.#write(written, 'f16', manifestOf(this.#job)));
     this.#job.run.enter('prove');
+    if (!this.#isProvable(file))
+      return this.#result(file, undefined, { form: 'f16', linears: { f16: countLinears(written) } });
     const proof = await stopwatch.time('proofMs', async () => {
       const graph = await this.#runnableFloat(written);
       return this.#prove({ float: graph, quantized: graph, isWritten: graph === written }, file, 'f16');
@@ -85,9 +87,9 @@ export class Writer {
   async #fitted(file: QuantizedFile, decision: Decision, options: DecideOptions): Promise<WrittenDecision> {
     const { maxSize } = this.#job.request;
     const { widened } = decision;
-    if (maxSize === undefined || widened.length === 0 || sizeOf(file) <= maxSize) return { file, decision };
+    if (maxSize === undefined || widened.length === 0 || totalSize(file.files) <= maxSize) return { file, decision };
     const added = widened.reduce((sum, site) => sum + site.addedBytes, 0);
-    const fewer = narrowed(decision, fitting(widened, added - (sizeOf(file) - maxSize)));
+    const fewer = narrowed(decision, fitting(widened, added - (totalSize(file.files) - maxSize)));
     return { file: await this.#attempt(fewer, options), decision: fewer };
   }
 
@@ -95,7 +97,7 @@ export class Writer {
   async #attempt(decision: Decision, options: DecideOptions): Promise<QuantizedFile> {
     const { request, form } = options;
     const { settings } = decision;
-    const { run, samples } = this.#job;
+    const { run } = this.#job;
     const kept = namesOf(settings, ({ scheme }) => scheme !== request.scheme);
     run.enter('write');
     run.progress('quantizing weights');
@@ -112,8 +114,7 @@ export class Writer {
     };
     const written = await run.stopwatch.time('writingMs', () => this.#write(built, 'f32', manifest));
     run.enter('prove');
-    const hasProof = samples.proof.length > 0;
-    const proof = hasProof
+    const proof = this.#isProvable(written)
       ? await run.stopwatch.time('proofMs', async () =>
           this.#prove(await this.#runnable(decision, options, built), written, 'f32'),
         )
@@ -213,6 +214,12 @@ export class Writer {
     return this.#twin;
   }
 
+  /** Whether there is a file and text to compare it on. One that is too large is a no already. */
+  #isProvable({ dryRun, files }: WrittenFile): boolean {
+    const { request, samples } = this.#job;
+    return samples.proof.length > 0 && !dryRun && totalSize(files) <= (request.maxSize ?? Number.POSITIVE_INFINITY);
+  }
+
   /** Compares the quantized with the float model on the proof samples; undefined where there are none. */
   async #prove(pair: Pair, written: WrittenFile, dtype: 'f32' | 'f16'): Promise<Proof | undefined> {
     const { plan, samples, feeds, run } = this.#job;
@@ -255,12 +262,15 @@ export class Writer {
     const { request, samples, run } = this.#job;
     const { evidence, maxSize, quantization } = request;
     const { maxDrop } = evidence;
-    const size = sizeOf(written);
+    const size = totalSize(written.files);
     const failures: string[] = [];
     if (maxDrop !== undefined && proof && !isAllowed(proof.drop, maxDrop)) {
       failures.push(`--max-drop ${maxDrop}: ${lossName(proof)} fell by ${proof.drop.toFixed(2)} points`);
     }
-    if (maxSize !== undefined && size > maxSize) failures.push(`--max-size ${maxSize}: the file has ${size} bytes`);
+    if (maxSize !== undefined && size > maxSize) {
+      const compared = samples.proof.length > 0 && proof === undefined ? ', and was not compared' : '';
+      failures.push(`--max-size ${maxSize}: the file has ${size} bytes${compared}`);
+    }
     return {
       ...written,
       scheme: quantization.scheme,
@@ -280,7 +290,7 @@ export class Writer {
   }
 }
 
-function sizeOf({ files }: WrittenFile): number {
+function totalSize(files: WrittenFile['files']): number {
   return files.reduce((sum, file) => sum + file.size, 0);
 }
 
@@ -292,7 +302,7 @@ function withoutNodes({ sites, togetherDb, restDb }: ScanResult): Omit<ScanResul
  * The rows of a front to try: those that fit the size, from the first that did well enough on the validation samples.
  */
 function promising({ rows }: ParetoFront, first: QuantizedFile, maxDrop: number, maxSize: number | undefined) {
-  const size = sizeOf(first);
+  const size = totalSize(first.files);
   const fitting = rows.filter(
     ({ kept, addedBytes }) => kept > 0 && (maxSize === undefined || size + addedBytes <= maxSize),
   );

@@ -196,7 +196,7 @@ describe('the file', () => {
     expect(second.linears).toEqual(first.linears);
   });
 
-  test.each(['npu', 'hexagon'])(
+  test.each(['npu', 'hexagon'] as const)(
     'of a strict target, %s, has integer softmax and mask, and says what stays float',
     async (target) => {
       const { proof, warnings, form } = await quantizeTiny(`${target}.tflite`, {
@@ -415,7 +415,7 @@ describe('what is refused', () => {
     ],
     ['a gate with too few', { scheme: 'int8', maxDrop: 1, samples: 90 }, 'USAGE', '6 samples are left for the proof'],
     ['integer outputs in ONNX', { scheme: 'int8', io: 'int8' }, 'USAGE', '--io int8: is for .tflite files'],
-    ['an unknown target', { scheme: 'int8', target: 'dsp' }, 'USAGE', '--target: there is no target "dsp"'],
+    ['an unknown target', { scheme: 'int8', target: 'dsp' as 'cpu' }, 'USAGE', '--target: there is no target "dsp"'],
     [
       'a target of the other format',
       { scheme: 'int8', target: 'npu' },

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { main } from '../dist/commands/main.js';
-import { endOnSignals, endWithReader } from '../dist/commands/signals.js';
+import { endOnSignals, outliveReaders } from '../dist/commands/signals.js';
 
 endOnSignals();
-endWithReader();
+outliveReaders();
 process.exitCode = await main(process.argv.slice(2));

@@ -20,8 +20,8 @@ const LAYERS = [
   ['batch', 'bench', 'convert', 'diff', 'explain', 'extract', 'inspect', 'map-layers', 'quantize', 'verify'].map(
     (command) => `pipelines/${command}/`,
   ),
-  ['pipelines/compare/', 'pipelines/folder/'],
-  ['reports/'],
+  ['pipelines/folder/', 'pipelines/compare/'],
+  ['reports/', 'in-memory.ts'],
   ['commands/', 'index.ts'],
 ];
 

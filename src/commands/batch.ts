@@ -1,7 +1,9 @@
 import { fileURLToPath } from 'node:url';
 import type { BatchOptions, BatchResult } from '../pipelines/batch/batch.ts';
 import { batch } from '../pipelines/batch/batch.ts';
+import { shown } from '../printable.ts';
 import { batchText, jobText, outcomeOf } from '../reports/batch.ts';
+import { jsonText } from '../reports/json.ts';
 import type { CommandSpec, Flag } from './command.ts';
 import * as flags from './flags.ts';
 import { positiveInteger, shard } from './parsers.ts';
@@ -46,18 +48,17 @@ export const command: CommandSpec<
       progress: progress.step,
       ended(row) {
         progress.clear();
-        io.err(`${jobText(row)}\n`);
+        io.err(`${jobText(shown(row))}\n`);
       },
     });
     progress.clear();
-    io.out(`${options.json ? JSON.stringify(jsonOf(result), null, 2) : batchText(result)}\n`);
+    io.out(`${options.json ? jsonText(jsonOf(result)) : batchText(shown(result))}\n`);
     return options.summary ? 0 : exitCodeOf(result);
   },
 };
 
 function jsonOf({ folder, rows }: BatchResult) {
   return {
-    version: 1,
     folder,
     jobs: rows.map((row) => ({
       name: row.job.name,

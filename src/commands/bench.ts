@@ -1,6 +1,7 @@
 import { type BenchOptions, bench } from '../pipelines/bench/bench.ts';
 import { shown } from '../printable.ts';
 import { benchText, benchWarnings } from '../reports/bench.ts';
+import { jsonText } from '../reports/json.ts';
 import { type CommandSpec, saying } from './command.ts';
 import * as flags from './flags.ts';
 import { warn } from './io.ts';
@@ -47,7 +48,7 @@ export const command: CommandSpec<Omit<BenchOptions, 'models'> & { readonly json
     const result = await bench({ ...options, models: args, progress: progress.step, note: progress.note });
     progress.clear();
     warn(io, benchWarnings(result, options.profile === true));
-    io.out(`${options.json ? JSON.stringify(result, null, 2) : benchText(shown(result))}\n`);
+    io.out(`${options.json ? jsonText(result) : benchText(shown(result))}\n`);
     return 0;
   },
 };

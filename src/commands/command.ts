@@ -39,11 +39,24 @@ export interface Call<O extends object> {
   readonly progress: ProgressLine;
   readonly args: readonly string[];
   readonly options: O;
+  /** Loads every command and lists its flags. */
+  commands(): Promise<readonly CommandFlags[]>;
 }
+
+/** A command as the docs and shells list it. */
+export interface CommandFlags {
+  readonly name: string;
+  readonly summary: string;
+  readonly flags: readonly Flag[];
+}
+
+/** A project's flags, in the folder in which mbert is called. */
+export const CONFIG_FILE = 'mbert.config.json';
 
 /** Flags that every command has. */
 export const commonFlags: readonly Flag[] = [
   { flags: '-q, --quiet', says: 'no progress and no notes; warnings and errors stay' },
+  { flags: '--no-config', says: 'leave the mbert.config.json of this folder alone' },
   { flags: '--verbose', says: 'a line for each step with the time that it took, and the causes of errors' },
 ];
 

@@ -1,5 +1,7 @@
 import { type CompareOptions, compare } from '../pipelines/compare/compare.ts';
+import { shown } from '../printable.ts';
 import { compareText } from '../reports/compare.ts';
+import { jsonText } from '../reports/json.ts';
 import { type CommandSpec, saying } from './command.ts';
 import * as flags from './flags.ts';
 import { warn } from './io.ts';
@@ -44,8 +46,8 @@ export const command: CommandSpec<Omit<CompareOptions, 'models'> & ReportOptions
     progress.clear();
     warn(io, result.warnings);
     await printResult(io, options, {
-      text: () => compareText(result),
-      json: () => JSON.stringify({ version: 1, ...result }, null, 2),
+      text: () => compareText(shown(result)),
+      json: () => jsonText(result),
       html: async () => (await import('../reports/compare-html.ts')).compareHtml(result),
     });
     return result.rows.every(({ failures }) => failures.length === 0) ? 0 : 1;

@@ -3,6 +3,7 @@ import type { FolderLayoutOptions } from '../options/forms.ts';
 import { type ConvertOptions, convert } from '../pipelines/convert/convert.ts';
 import { shown } from '../printable.ts';
 import { fitText } from '../reports/fit.ts';
+import { jsonText } from '../reports/json.ts';
 import { convertText } from '../reports/text.ts';
 import type { Call, CommandSpec } from './command.ts';
 import * as flags from './flags.ts';
@@ -31,6 +32,7 @@ export const command: CommandSpec<ConvertFlags> = {
     './all-MiniLM-L6-v2 -o web/ --layout transformers.js --forms f32,int8,w4 --calibrate texts.txt',
     './all-MiniLM-L6-v2 -o served/ --layout sentence-transformers --forms f32,dynamic',
     './mobilebert-sst2 -o app/ --layout mediapipe --forms f32,int8 --calibrate texts.txt',
+    './multilingual-e5-small -o small/ --layout transformers.js --forms dynamic --trim-vocabulary Latin,Cyrillic',
     './checkpoint -o raw.onnx --passes none',
     './minilm -o fast.tflite --passes layer-norm-to-no-norm,gelu-to-relu --calibrate texts.txt --verify',
     './minilm -o fast.onnx --passes layer-norm-to-no-norm --calibrate train.txt --data dev.tsv --max-drop 1',
@@ -49,6 +51,11 @@ export const command: CommandSpec<ConvertFlags> = {
 };
 
 async function runConvert({ io, progress, args: [source = ''], options }: Call<ConvertFlags>): Promise<number> {
+  if (options.trimVocabulary !== undefined) {
+    throw new MbertError('USAGE', '--trim-vocabulary: one file cannot carry the tokenizer, which changes as well', {
+      hint: 'write a folder with --layout or --forms',
+    });
+  }
   const changed: ConvertOptions['changed'] = (report) => {
     progress.clear();
     if (!options.json) io.out(`${fitText(shown(report))}\n\n`);
@@ -56,7 +63,7 @@ async function runConvert({ io, progress, args: [source = ''], options }: Call<C
   const result = await convert({ ...options, source, changed, progress: progress.step, note: progress.note });
   progress.clear();
   warn(io, result.warnings);
-  io.out(`${options.json ? JSON.stringify(result, null, 2) : convertText(shown(result))}\n`);
+  io.out(`${options.json ? jsonText(result) : convertText(shown(result))}\n`);
   printPassTimes(io, result);
   const isVerified = result.results.every(({ verify }) => verify?.ok ?? true);
   return isVerified && (result.fit?.failures.length ?? 0) === 0 ? 0 : 1;
@@ -78,7 +85,7 @@ async function runFolder({ io, progress, args: [source = ''], options }: Call<Co
   const result = await writeFolder({ ...others, source, changed, progress: progress.step, note: progress.note });
   progress.clear();
   warn(io, [...result.warnings, ...new Set(result.results.flatMap((form) => form.warnings))]);
-  io.out(`${options.json ? JSON.stringify(result, null, 2) : folderText(shown(result))}\n`);
+  io.out(`${options.json ? jsonText(result) : folderText(shown(result))}\n`);
   printPassTimes(io, result);
   const failures = [...(result.fit?.failures ?? []), ...result.results.flatMap((form) => form.failures)];
   return failures.length === 0 ? 0 : 1;

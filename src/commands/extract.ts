@@ -2,6 +2,7 @@ import { type ExtractOptions, extract } from '../pipelines/extract/extract.ts';
 import { METHODS } from '../pipelines/extract/importance.ts';
 import { shown } from '../printable.ts';
 import { extractText } from '../reports/extract.ts';
+import { jsonText } from '../reports/json.ts';
 import type { CommandSpec } from './command.ts';
 import * as flags from './flags.ts';
 import { warn } from './io.ts';
@@ -42,7 +43,8 @@ export const command: CommandSpec<Omit<ExtractOptions, 'source'> & { readonly js
     const result = await extract({ ...options, source, progress: progress.step, note: progress.note });
     progress.clear();
     warn(io, result.warnings);
-    io.out(`${options.json ? JSON.stringify(result, null, 2) : extractText(shown(result))}\n`);
+    io.out(`${options.json ? jsonText(result) : extractText(shown(result))}
+`);
     return 0;
   },
 };

@@ -6,6 +6,7 @@ import { GRANULARITIES } from '../quantization/weights.ts';
 import { type Flag, saying } from './command.ts';
 import {
   byteSize,
+  dtype,
   embeddingRank,
   integer,
   integerOrDynamic,
@@ -87,8 +88,9 @@ export const writingFlags: readonly Flag[] = [
     isRequired: true,
     isOutput: true,
   },
+  { flags: '--dry-run', says: 'write nothing, and say what would be written and how large it would be' },
   { flags: '--force', says: 'replace files that mbert did not write' },
-  { flags: '--dtype <dtype>', says: 'how weights are stored', choices: ['f32', 'f16'], default: 'f32' },
+  { flags: '--dtype <dtype>', says: 'how weights are stored', choices: ['f32', 'f16'], parse: dtype, default: 'f32' },
   {
     flags: '--mask <how>',
     says: 'attention mask: as the source computes it, or with all padding excluded',
@@ -126,6 +128,10 @@ export const folderFlags: readonly Flag[] = [
     flags: '--forms <list>',
     says: `write the model in several forms in one go, as f32,int8,w4, each proved: ${FORMS.join(', ')} (default: f32)`,
     parse: nameList,
+  },
+  {
+    flags: '--trim-vocabulary <texts|scripts>',
+    says: 'with --layout or --forms: keep the tokens of a file of texts, or of scripts as Latin,Greek, and take the others out of model and tokenizer',
   },
 ];
 
@@ -178,25 +184,25 @@ export const evidenceFlags: readonly Flag[] = [
 export const quantizationFlags: readonly Flag[] = [
   {
     flags: '--scheme <scheme>',
-    says: 'int8 and int16x8 are calibrated; dynamic, w4 and f16 need no texts',
+    says: 'int8 and int16x8 (8-bit weights, 16-bit values) are calibrated; dynamic, w4 and f16 need no texts',
     choices: SCHEMES,
     isRequired: true,
   },
   {
     flags: '--target <name>',
-    says: 'where it will run',
+    says: 'where it will run; ort: ONNX Runtime 1.22 and newer, with operators of its own',
     choices: targets.map(({ name }) => name),
     default: 'cpu',
   },
   { flags: '--range <method>', says: 'how the range of a value is chosen', choices: RANGE_METHODS },
   {
     flags: '--granularity <scales>',
-    says: 'scales of a weight: one, one per output channel, or one per 32 neighbours (w4) (default: what the target runs fastest)',
+    says: 'scales of a weight: one, one per output channel, or one per block of neighbours (w4; with --target ort dynamic) (default: what the target runs fastest)',
     choices: GRANULARITIES,
   },
   {
     flags: '--rounding <how>',
-    says: 'gptq lets the errors of a weight make up for one another; it is used where held-out texts are better for it (default: gptq for w4 with --calibrate, else nearest)',
+    says: 'gptq lets the errors of a weight make up for one another; it is used where held-out texts are better for it (default: with --calibrate gptq for w4, and for dynamic where the target is ort; else nearest)',
     choices: ROUNDINGS,
   },
   {
@@ -208,7 +214,11 @@ export const quantizationFlags: readonly Flag[] = [
     says: 'JSON rules for single nodes: [{ "match": "layer\\\\.0\\\\.", "scheme": "float" }]',
   },
   { flags: '--dump-recipe <file>', says: 'write the settings of every node as a recipe', isOutput: true },
-  { flags: '--max-size <size>', says: 'as 8MB; a larger file is exit 1', parse: byteSize },
+  {
+    flags: '--max-size <size>',
+    says: 'as 8MB; a larger file is exit 1; w4 for ort gives 8 bits to as many linears as fit',
+    parse: byteSize,
+  },
   { flags: '--no-scan', says: 'keep no linear in higher precision by measurement' },
   { flags: '--io <dtype>', says: 'TFLite: the outputs', choices: ['f32', 'int8'], default: 'f32' },
 ];

@@ -1,5 +1,6 @@
 import { MAPPINGS, type MapLayersOptions, mapLayers } from '../pipelines/map-layers/map-layers.ts';
 import { shown } from '../printable.ts';
+import { jsonText } from '../reports/json.ts';
 import { mapLayersText } from '../reports/map-layers.ts';
 import { type CommandSpec, saying } from './command.ts';
 import * as flags from './flags.ts';
@@ -26,7 +27,7 @@ export const command: CommandSpec<Omit<MapLayersOptions, 'teacher' | 'student'> 
     const result = await mapLayers({ ...options, teacher, student, progress: progress.step, note: progress.note });
     progress.clear();
     warn(io, result.warnings);
-    io.out(`${options.json ? JSON.stringify(result, null, 2) : mapLayersText(shown(result))}\n`);
+    io.out(`${options.json ? jsonText(result) : mapLayersText(shown(result))}\n`);
     return 0;
   },
 };

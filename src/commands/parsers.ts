@@ -24,6 +24,15 @@ export function percentage(text: string): number {
   return value;
 }
 
+/** Parses how floats are stored. Integers need more than a type: texts, a scheme, a proof. */
+export function dtype(text: string): 'f32' | 'f16' {
+  if (text === 'f32' || text === 'f16') return text;
+  const isInteger = /^(u?int(4|8|16)|[iu](4|8|16)|w4|dynamic|int16x8)$/i.test(text);
+  throw new InvalidArgumentError(
+    `Allowed choices are f32, f16.${isInteger ? ' For integers use mbert quantize --scheme int8, dynamic, w4 or int16x8.' : ''}`,
+  );
+}
+
 /** Parses names with commas between them. */
 export function nameList(text: string): readonly string[] {
   const names = text.split(',').map((name) => name.trim());

@@ -2,6 +2,8 @@ import { type QuantizeOptions, type QuantizeResult, quantize } from '../pipeline
 import { shown } from '../printable.ts';
 import { targets } from '../quantization/targets.ts';
 import { fitText } from '../reports/fit.ts';
+import { jsonText } from '../reports/json.ts';
+import { pages } from '../reports/pages.ts';
 import { quantizeText } from '../reports/quantize.ts';
 import type { CommandSpec } from './command.ts';
 import * as flags from './flags.ts';
@@ -50,8 +52,8 @@ export const command: CommandSpec<Omit<QuantizeOptions, 'source'> & ReportOption
     warn(io, [...result.warnings, ...new Set(result.results.flatMap((file) => file.warnings))]);
     await printResult(io, options, {
       text: () => quantizeText(shown(result)),
-      json: () => jsonText(result),
-      html: async () => (await import('../reports/quantize-html.ts')).quantizeHtml(result),
+      json: () => jsonText(withoutOutlines(result)),
+      html: () => pages.quantize(result),
     });
     printPassTimes(io, result);
     const failures = [...(result.fit?.failures ?? []), ...result.results.flatMap((file) => file.failures)];
@@ -59,8 +61,7 @@ export const command: CommandSpec<Omit<QuantizeOptions, 'source'> & ReportOption
   },
 };
 
-/** The result as JSON, without the outlines of graphs, which are for pictures. */
-function jsonText(result: QuantizeResult): string {
-  const results = result.results.map(({ outline: _, sourceOutline: __, ...file }) => file);
-  return JSON.stringify({ ...result, results }, null, 2);
+/** The result without the outlines of graphs, which are for pictures. */
+function withoutOutlines(result: QuantizeResult): QuantizeResult {
+  return { ...result, results: result.results.map(({ outline: _, sourceOutline: __, ...file }) => file) };
 }

@@ -14,11 +14,20 @@ export function endOnSignals(): void {
   }
 }
 
-/** Ends the process where nobody reads its output any more: `mbert inspect … | head` is no error. */
-export function endWithReader(): void {
+/** Exit code where the result cannot be written, as on a full disk: EX_IOERR of sysexits.h. */
+const OUTPUT_FAILED = 74;
+
+/**
+ * Keeps the process going where nobody reads its output any more: `mbert diff … | head` is no error, and what the
+ * command answers is still its exit code. Output that a full disk refuses ends it with `OUTPUT_FAILED`; messages that
+ * nobody can see end nothing.
+ */
+export function outliveReaders(): void {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
+    if (error.code === 'EPIPE') return;
     undoAll();
-    process.exit(0);
+    process.stderr.write(`mbert: the output cannot be written: ${error.message}\n`);
+    process.exit(OUTPUT_FAILED);
   });
+  process.stderr.on('error', () => {});
 }

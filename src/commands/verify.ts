@@ -1,5 +1,7 @@
 import { type VerifyOptions, verify } from '../pipelines/verify/verify.ts';
 import { shown } from '../printable.ts';
+import { jsonText } from '../reports/json.ts';
+import { pages } from '../reports/pages.ts';
 import { verifyResultText } from '../reports/verify.ts';
 import { type CommandSpec, saying } from './command.ts';
 import * as flags from './flags.ts';
@@ -47,8 +49,8 @@ export const command: CommandSpec<Omit<VerifyOptions, 'model'> & ReportOptions> 
     warn(io, result.warnings);
     await printResult(io, options, {
       text: () => verifyResultText(shown(result)),
-      json: () => JSON.stringify(result, null, 2),
-      html: async () => (await import('../reports/verify-html.ts')).verifyHtml(result),
+      json: () => jsonText(result),
+      html: () => pages.verify(result),
     });
     return result.failures.length === 0 ? 0 : 1;
   },

@@ -1,6 +1,6 @@
 import type { Node } from '../ir/graph.ts';
 import { ACTIVATIONS, type Activation, activate, GOOGLE_ACTIVATIONS } from './activations.ts';
-import type { Architecture, Model } from './architecture.ts';
+import { type Architecture, BERT_TASKS, type Model } from './architecture.ts';
 import { bertAttention, openKeys, POSITION_TYPES, type RelativeKeys } from './bert-attention.ts';
 import {
   add,
@@ -26,6 +26,7 @@ export const bert: Architecture = {
   modelType: 'bert',
   module: 'bert',
   takesTokenTypes: true,
+  tasks: BERT_TASKS,
   predictions: 'cls.predictions',
   read(config, origin) {
     const isGoogle = origin === 'google';

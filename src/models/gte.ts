@@ -21,6 +21,7 @@ export const gte: Architecture = {
   module: 'gte',
   formerModule: 'new',
   takesTokenTypes: false,
+  tasks: ['features', 'sequence-classification', 'token-classification', 'masked-lm'],
   predictions: 'lm_head',
   read(config) {
     const settings = readSettings(config);

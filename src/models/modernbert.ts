@@ -1,6 +1,6 @@
 import type { Node } from '../ir/graph.ts';
 import { ACTIVATIONS, type Activation, activate } from './activations.ts';
-import type { Architecture, HeadInput } from './architecture.ts';
+import { type Architecture, COMMON_TASKS, type HeadInput } from './architecture.ts';
 import { attendByPlace } from './attention.ts';
 import { add, type Builder, embed, firstToken, linear, weight, widthOf } from './builder.ts';
 import type { CountClaim, SizeClaim } from './claims.ts';
@@ -20,6 +20,7 @@ export const modernbert: Architecture = {
   modelType: 'modernbert',
   module: 'model',
   takesTokenTypes: false,
+  tasks: COMMON_TASKS,
   predictions: 'decoder',
   read(config) {
     const settings = readSettings(config);

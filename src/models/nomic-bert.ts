@@ -22,6 +22,7 @@ export const nomicBert: Architecture = {
   module: 'nomic_bert',
   formerModule: 'bert',
   takesTokenTypes: true,
+  tasks: ['features', 'sequence-classification', 'token-classification', 'masked-lm'],
   predictions: 'cls.predictions',
   read(config) {
     const settings = readSettings(config);

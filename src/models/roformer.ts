@@ -1,6 +1,6 @@
 import type { Node } from '../ir/graph.ts';
 import { readF32 } from '../ir/tensor.ts';
-import type { Architecture, Task } from './architecture.ts';
+import { type Architecture, COMMON_TASKS, type Task } from './architecture.ts';
 import { attendByPlace } from './attention.ts';
 import {
   BERT_BASE,
@@ -27,6 +27,7 @@ export const roformer: Architecture = {
   modelType: 'roformer',
   module: 'roformer',
   takesTokenTypes: true,
+  tasks: COMMON_TASKS,
   predictions: 'cls.predictions',
   headWeights: new Map([['classifier.out_proj.weight', 'sequence-classification']]),
   read(config, _origin, task) {

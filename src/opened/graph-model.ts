@@ -1,3 +1,4 @@
+import { extname } from 'node:path';
 import { MbertError } from '../errors.ts';
 import type { GraphSource } from '../importers/importer.ts';
 import { copyGraph } from '../ir/copy-graph.ts';
@@ -46,13 +47,18 @@ export async function fromGraph(source: GraphSource, options: OpenOptions): Prom
     architecture: graph.name,
     maxPositions,
     labels: labelsOf(source, task),
+    config: source.config,
     tokenizer: source.tokenizer,
     pad: padOf(source.config),
     runnable: isRunnable(path) ? path : undefined,
     integerBytes,
+    format: graphFormat(path),
+    facts: source.facts,
     warnings: [
       ...(source.notes ?? []),
-      ...reports.flatMap(({ pass, declined }) => declined.map((reason) => `${path}: ${pass.name} left ${reason}`)),
+      ...reports.flatMap(({ pass, declined }) =>
+        joined(declined).map((reason) => `${path}: ${pass.name} left ${reason}`),
+      ),
     ],
     unused: [],
     close: source.close,
@@ -75,6 +81,13 @@ function refuseInt16({ graph, path }: GraphSource): void {
 
 function isStoredConstant({ op, type }: Node): boolean {
   return op === 'constant' && type.quant !== undefined;
+}
+
+const FORMATS: { readonly [extension: string]: string } = { '.onnx': 'onnx', '.tflite': 'tflite', '.json': 'tfjs' };
+
+/** Format of a graph by the name of its file, as its importer has accepted it. */
+export function graphFormat(path: string): string {
+  return FORMATS[extname(path).toLowerCase()] ?? 'tensorflow';
 }
 
 /** True for the formats of graphs that the runtimes take. */
@@ -115,6 +128,19 @@ function paddingRow(indices: Node | undefined): number | undefined {
   const counted = node.inputs.find((input) => input !== offset);
   const isCounted = counted?.op === 'mul' && counted.inputs.some(({ op }) => op === 'cumulativeSum');
   return offset && isCounted ? (scalarOf(offset) ?? undefined) : undefined;
+}
+
+/** Joins what was left for one reason in every layer: `name: reason` becomes `name and 21 more: reason`. */
+function joined(declined: readonly string[]): string[] {
+  const names = new Map<string, string[]>();
+  for (const text of declined) {
+    const [name = '', ...reason] = text.split(': ');
+    names.set(reason.join(': '), [...(names.get(reason.join(': ')) ?? []), name]);
+  }
+  return [...names].map(([reason, [first, ...others]]) => {
+    const name = others.length > 0 ? `${first} and ${others.length} more` : first;
+    return reason === '' ? `${name}` : `${name}: ${reason}`;
+  });
 }
 
 /**

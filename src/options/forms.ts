@@ -17,6 +17,8 @@ export interface FolderLayoutOptions {
   readonly forms?: readonly string[] | undefined;
   /** Program that will open the folder: names and files beside the model are those that it looks for. */
   readonly layout?: LayoutName | undefined;
+  /** Takes tokens out: all but those of a file of texts, or of scripts as `Latin,Greek`. */
+  readonly trimVocabulary?: string | undefined;
 }
 
 /** Reads a list of forms, in the order of the table. Throws USAGE for a name that is none. */

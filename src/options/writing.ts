@@ -8,6 +8,8 @@ import type { Target } from '../passes/index.ts';
 export interface WritingOptions {
   /** Replaces files that are there already, whoever wrote them. Default: only those that mbert wrote. */
   readonly force?: boolean | undefined;
+  /** Does everything but writing, and says how large the files would be. Nothing is verified or proven then. */
+  readonly dryRun?: boolean | undefined;
   /** Float type of the stored weights. Default `f32`. */
   readonly dtype?: 'f32' | 'f16' | undefined;
   /** Outputs probabilities in place of logits, TFLite classification only. */
@@ -43,6 +45,7 @@ export interface Writing {
   readonly minRuntime: string | undefined;
   readonly labels: { readonly path: string; readonly names: readonly string[] } | undefined;
   readonly tokenizer: TokenizerFiles | undefined;
+  readonly dryRun: boolean;
 }
 
 /**
@@ -51,17 +54,8 @@ export interface Writing {
  */
 export function writingOf(options: WritingOptions, output: string, format: Target | undefined): Writing {
   refuseMisplaced(options, output, format);
-  const {
-    dtype = 'f32',
-    softmax = false,
-    outputs,
-    dropTokenTypes = false,
-    opset,
-    externalData,
-    minRuntime,
-    labels,
-    vocab,
-  } = options;
+  const { dtype = 'f32', softmax = false, dropTokenTypes = false, dryRun = false } = options;
+  const { outputs, opset, externalData, minRuntime, labels, vocab } = options;
   return {
     dtype,
     softmax,
@@ -74,6 +68,7 @@ export function writingOf(options: WritingOptions, output: string, format: Targe
     minRuntime,
     labels: labels === undefined ? undefined : { path: labels, names: readLines(labels) },
     tokenizer: vocab === undefined ? undefined : tokenizerFilesAt(vocab),
+    dryRun,
   };
 }
 

@@ -17,6 +17,7 @@ import { layerNormToNoNorm } from './layer-norm-to-no-norm.ts';
 import { moveValueBias } from './move-value-bias.ts';
 import { prune } from './prune/prune.ts';
 import { shareConstants } from './share-constants.ts';
+import { shiftDistances } from './shift-distances.ts';
 import { signIntegers } from './sign-integers.ts';
 import { splitEmbedding } from './split-embedding.ts';
 import { trigramToConvolution } from './trigram-to-convolution.ts';
@@ -33,6 +34,7 @@ interface PassEntry {
 /** Every pass, in the order in which they run: biases and scales reach the linears before the norms fold into these. */
 export const passes: readonly PassEntry[] = [
   { pass: foldConstants, runs: 'always' },
+  { pass: shiftDistances, runs: 'always' },
   { pass: fuseLinear, runs: 'always' },
   { pass: splitEmbedding, runs: 'asked' },
   { pass: prune, runs: 'asked' },

@@ -2,7 +2,7 @@ import type { Call, Constant, Node } from '../ir/graph.ts';
 import { type Quant, readF32, type Tensor } from '../ir/tensor.ts';
 import { correctedBias } from './bias.ts';
 import type { Plan, ValueClass } from './plan.ts';
-import { hasWeight, isTable } from './settings.ts';
+import { hasWeight, storedPlace } from './settings.ts';
 import { blockSizeFor, PLAIN_BLOCKS, type QuantizedWeight, quantizeWeight, type WeightOptions } from './weights.ts';
 
 export type TensorQuant = Quant & { readonly per: 'tensor' };
@@ -48,8 +48,7 @@ export class PlanNumbers {
 
   /** How an input is rounded that is the weight or table of its node; undefined for other inputs and float ones. */
   weightOptions(node: Call, input: Node | undefined, place: number): WeightOptions | undefined {
-    const isWeight = (hasWeight(node) && place === 1) || (isTable(node) && place === 0);
-    if (!isWeight || input?.op !== 'constant') return undefined;
+    if (storedPlace(node) !== place || input?.op !== 'constant') return undefined;
     return weightOptionsOf(this.#plan, this.#choices.quants, node, input);
   }
 

@@ -59,6 +59,19 @@ export function isTable(node: Node): node is Call<'gather'> {
   return table.op === 'constant' && table.type.shape.length === 2 && readsInput(indices);
 }
 
+/** Whether a node takes the first rows of a constant table, as many as the run has tokens: learned positions. */
+export function isPositions(node: Node): node is Call<'slice'> {
+  if (node.op !== 'slice' || node.attrs.axis !== 0 || typeof node.attrs.end !== 'string') return false;
+  const table = node.inputs[0] as Node;
+  return table.op === 'constant' && table.type.shape.length === 2 && table.type.dtype !== 'i64';
+}
+
+/** The place of the constant that a node stores as integers where its settings say so: its weight, or its rows. */
+export function storedPlace(node: Node): 0 | 1 | undefined {
+  if (hasWeight(node)) return 1;
+  return isTable(node) || isPositions(node) ? 0 : undefined;
+}
+
 function readsInput(node: Node): boolean {
   const stack = [node];
   for (let at = stack.pop(); at !== undefined; at = stack.pop()) {
@@ -79,7 +92,8 @@ const LEAST_ROWS = 16;
  * error every token would share (37 dB alone on a MiniLM whose word table has 50 dB).
  */
 export function isNarrow(node: Call): boolean {
-  const numbers = isTable(node) ? node.inputs[0] : hasWeight(node) ? node.inputs[1] : undefined;
+  const place = storedPlace(node);
+  const numbers = place === undefined ? undefined : node.inputs[place];
   return numbers !== undefined && (numbers.type.shape[0] as number) < LEAST_ROWS;
 }
 

@@ -150,8 +150,11 @@ function weightSteps(
     }
     let scale = (most - least) / (range[1] - range[0]);
     const isEmpty = scale === 0;
-    if (dtype !== 'i8' && !isEmpty) scale *= shrinkFactor(values, { from, size, scale, least }, range);
-    if (zeroPoints && !isEmpty) zeroPoints[group] = zeroPointFor(least, scale, range);
+    if (dtype !== 'i8' && !isEmpty) {
+      const best = bestStep(values, { from, size, scale, least }, range);
+      scale = best.scale;
+      if (zeroPoints) zeroPoints[group] = best.zeroPoint;
+    }
     scales[group] = Math.max(scale, leastScales?.[group] ?? 0);
     if (!isEmpty) {
       sum += scale;
@@ -161,11 +164,6 @@ function weightSteps(
   const fallback = used > 0 ? sum / used : 1;
   for (let group = 0; group < count; group++) if (scales[group] === 0) scales[group] = fallback;
   return { scales, ...(zeroPoints && { zeroPoints }) };
-}
-
-/** The integer that stands for 0 where `least`, which is not above 0, becomes the least one; 0 in a symmetric range. */
-function zeroPointFor(least: number, scale: number, [lowest, highest]: WeightRange): number {
-  return lowest < 0 ? 0 : Math.min(highest, Math.round(lowest - least / scale));
 }
 
 /**
@@ -183,24 +181,35 @@ interface Group {
   readonly least: number;
 }
 
-function shrinkFactor(values: Float32Array, { from, size, scale, least }: Group, range: WeightRange): number {
-  let best = 1;
+/**
+ * Finds the scale with the least squared error, and the zero point, which is 0 in a symmetric range. A zero point is an
+ * integer, so that a range of all steps is cut at one end by up to half of one: a scale with a step to spare is
+ * compared as well, and the integers on both sides of the exact zero point.
+ */
+function bestStep(values: Float32Array, { from, size, scale, least }: Group, range: WeightRange) {
+  const isSymmetric = range[0] < 0;
+  const steps = range[1] - range[0];
+  const best = { scale, zeroPoint: 0 };
   let leastError = Number.POSITIVE_INFINITY;
-  for (let step = 0; step <= SHRINK_STEPS; step++) {
-    const factor = 1 - ((1 - LEAST_SHRINK) * step) / SHRINK_STEPS;
-    const inverse = 1 / (scale * factor);
-    const zeroPoint = zeroPointFor(least * factor, scale * factor, range);
-    const [lowest, highest] = [range[0] - zeroPoint, range[1] - zeroPoint];
-    let error = 0;
-    for (let i = from; i < from + size; i++) {
-      const real = (values[i] as number) * inverse;
-      const stored = Math.min(highest, Math.max(lowest, Math.round(real)));
-      error += (real - stored) * (real - stored);
-    }
-    error *= factor * factor;
-    if (error < leastError) {
+  for (let step = isSymmetric ? 0 : -1; step <= SHRINK_STEPS; step++) {
+    const factor = step < 0 ? steps / (steps - 1) : 1 - ((1 - LEAST_SHRINK) * step) / SHRINK_STEPS;
+    const tried = scale * factor;
+    const exact = isSymmetric ? 0 : Math.min(range[1], (-least * Math.min(1, factor)) / tried);
+    for (let zeroPoint = Math.floor(exact); zeroPoint <= Math.ceil(exact); zeroPoint++) {
+      const lowest = range[0] - zeroPoint;
+      const highest = range[1] - zeroPoint;
+      const inverse = 1 / tried;
+      let error = 0;
+      for (let i = from; i < from + size; i++) {
+        const real = (values[i] as number) * inverse;
+        const stored = Math.min(highest, Math.max(lowest, Math.round(real)));
+        error += (real - stored) * (real - stored);
+      }
+      error *= factor * factor;
+      if (error >= leastError) continue;
       leastError = error;
-      best = factor;
+      best.scale = tried;
+      best.zeroPoint = zeroPoint;
     }
   }
   return best;

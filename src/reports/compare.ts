@@ -1,6 +1,6 @@
 import type { CompareResult } from '../pipelines/compare/compare.ts';
 import { percents, sqnrText } from './numbers.ts';
-import { plural, size, table } from './text.ts';
+import { filledColumns, plural, size, table } from './text.ts';
 import { lossTitle } from './verify.ts';
 
 /** Names of files where their folders are the same, else the paths. */
@@ -27,14 +27,12 @@ export function compareText(result: CompareResult): string {
     row.failures.length > 0 ? 'FAILED' : row.isOnFront ? '*' : '',
   ]);
   const heading = ['model', 'runtime', 'size', `${measure} ms`, 'speed', 'SQNR', 'metric', lost, 'changed', 'best'];
-  const used = heading.map((_, i) => lines.some((line) => line[i] !== ''));
-  const shown = [heading, ...lines].map((line) => line.filter((_, i) => used[i]));
   const what = inputs?.data
     ? `${plural(inputs.samples, 'sample')} of ${inputs.data}`
     : plural(inputs?.samples ?? 0, 'token sequence');
   return [
     `against ${against}${metric === null ? '' : ` (${percents(metric)})`}, on ${what}`,
-    table(shown),
+    table(filledColumns(heading, lines)),
     [
       `medians of ${runs} interleaved runs, ${plural(threads, 'thread')}, ${processor}`,
       '* no other model of its format is as small, as fast and as good',

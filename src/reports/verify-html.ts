@@ -20,7 +20,7 @@ import { charts, code, failuresList, pageHtml, type Tile, tiles, warningsList } 
 import { type Cell, numberCell, sortableTable } from './html/tables.ts';
 import { digits, percents, sqnrText } from './numbers.ts';
 import { plural } from './text.ts';
-import { agreementName, lossTitle, marginText } from './verify.ts';
+import { agreementName, isJudged, lossTitle, marginText, NOT_JUDGED } from './verify.ts';
 
 /** Makes a page of what `mbert verify` found. */
 export function verifyHtml(result: VerifyResult): string {
@@ -29,7 +29,7 @@ export function verifyHtml(result: VerifyResult): string {
   return pageHtml({
     title: against ? 'Model against its reference' : 'Model evaluated',
     lead: against ? html`${code(model.path)} against ${code(against.path)}` : code(model.path),
-    verdict: { isGood, text: isGood ? 'ok' : `failed: ${plural(failures.length, 'gate')}` },
+    verdict: { isGood, text: isGood ? goodText(result) : `failed: ${plural(failures.length, 'gate')}` },
     sections: [
       { title: 'Failures', body: failuresList(failures) },
       { title: 'Summary', body: html`${tiles(tilesOf(result))}${modelsTable(result)}` },
@@ -43,6 +43,10 @@ export function verifyHtml(result: VerifyResult): string {
       { title: 'Warnings', body: warningsList(warnings) },
     ],
   });
+}
+
+function goodText(result: VerifyResult): string {
+  return isJudged(result) ? 'ok' : NOT_JUDGED;
 }
 
 function tilesOf(result: VerifyResult): Tile[] {

@@ -13,7 +13,7 @@ import {
 } from '../pipelines/verify/types.ts';
 import { embeddingRows } from './embeddings.ts';
 import { percents, sqnrText } from './numbers.ts';
-import { plural, table } from './text.ts';
+import { filledColumns, plural, table } from './text.ts';
 
 /** First part of a name: TensorFlow's converter names a fused value by all that went into it. */
 const shortName = (name: string) => name.split(';').find((part) => part !== '') ?? name;
@@ -113,10 +113,7 @@ function flipsText({ count, shown }: Flips): string {
       texts === null ? '' : shortText(texts.join(' | ')),
     ]);
   const rest = count > rows.length ? `\nand ${count - rows.length} more: --json or --report has them` : '';
-  return `${plural(count, 'answer')} changed, the surest first\n${table([
-    ['sample', 'reference', 'model', 'label', 'margin', 'text'],
-    ...rows,
-  ])}${rest}`;
+  return `${plural(count, 'answer')} changed, the surest first\n${table(filledColumns(['sample', 'reference', 'model', 'label', 'margin', 'text'], rows))}${rest}`;
 }
 
 /** A margin in logits. */
@@ -174,7 +171,17 @@ function lintText({ rules, findings }: LintResult): string {
   return [`lint: ${plural(rules, 'rule')}, ${plural(findings.length, 'finding')}`, ...rows].join('\n');
 }
 
-function verdictText({ drop, failures }: VerifyResult): string {
+/** Verdict where nothing was asked for: numbers alone are neither good nor bad. */
+export const NOT_JUDGED = 'measured, not judged';
+
+/** Whether something was asked that has an answer: a limit, or the rules of a file. */
+export function isJudged({ drop, lint, failures }: VerifyResult): boolean {
+  return failures.length > 0 || lint !== null || (drop !== null && drop.limit !== null);
+}
+
+function verdictText(result: VerifyResult): string {
+  if (!isJudged(result)) return `${NOT_JUDGED}: --max-drop POINTS sets a limit`;
+  const { drop, failures } = result;
   const lines = failures.map((failure) => `FAILED ${failure}`);
   if (drop && drop.limit !== null && failures.length === 0) {
     lines.push(`${drop.points.toFixed(2)} points of ${lossTitle(drop)} lost, ${drop.limit} may be`);

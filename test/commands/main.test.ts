@@ -121,7 +121,7 @@ describe('every damaged checkpoint gives its exit code and leaves nothing behind
 });
 
 test('inspect prints the graph behind a summary', async () => {
-  const { code, out } = await run('inspect', 'fixtures/hf-qa-ffn1', '--target', 'tflite');
+  const { code, out } = await run('inspect', '--graph', 'fixtures/hf-qa-ffn1', '--target', 'tflite');
   expect(code).toBe(0);
   await expect(out).toMatchFileSnapshot('golden/inspect.txt');
 });

@@ -82,6 +82,17 @@ return ${outputs}`);
     expect(shapeOf(model.reference())?.shape).toEqual(['batch', 'sequence']);
   });
 
+  test('warns once of what was left for one reason in every layer', async () => {
+    const graph = graphOf(`graph g (input_ids: i64[batch, sequence])
+  m = cast(input_ids) {to: bool}
+  a = where(m, zero f32[] {0}, least f32[] {-Infinity})
+  b = where(m, more f32[] {-Infinity}, none f32[] {0})
+return a: a, b: b`);
+    const source = { yields: 'graph', path: 'm.onnx', graph, ...NOTHING_BESIDE, close: () => {} } as const;
+    const { warnings } = await fromGraph(source, {});
+    expect(warnings).toEqual(['m.onnx: raise-attention-mask left a and 1 more: 0 times -Infinity is no number']);
+  });
+
   test('answers questions where its outputs are called so', async () => {
     expect((await opened()).task).toBeUndefined();
     expect((await opened({ outputs: 'start_logits: sum' })).task).toBeUndefined();

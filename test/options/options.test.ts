@@ -130,11 +130,15 @@ describe('writing', () => {
     expect(writingOf({}, 'm.onnx', 'onnx')).toEqual({
       dtype: 'f32',
       softmax: false,
+      outputs: undefined,
+      dropTokenTypes: false,
+      unusedTokenTypes: false,
       opset: undefined,
       externalData: undefined,
       minRuntime: undefined,
       labels: undefined,
-      vocabulary: undefined,
+      tokenizer: undefined,
+      operators: 'standard',
     });
   });
 

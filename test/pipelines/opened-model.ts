@@ -9,6 +9,7 @@ export function openedModel(parts: Pick<OpenedModel, 'build' | 'reference'> & Pa
     architecture: 'tiny',
     maxPositions: 8,
     labels: undefined,
+    format: 'onnx',
     tokenizer: {},
     pad: 0,
     warnings: [],

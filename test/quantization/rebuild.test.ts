@@ -76,7 +76,7 @@ return z: z`);
     weightOptionsOf(plan(scheme), new Map(), nodeOf(graph, name), nodeOf(graph, name).inputs[1] as Constant);
 
   test('are for rows of whole blocks; other weights have a scale per channel', () => {
-    expect(optionsOf('z')).toEqual({ dtype: 'i4', granularity: 'block' });
+    expect(optionsOf('z')).toEqual({ dtype: 'i4', granularity: 'block', blockSize: 32 });
     expect(optionsOf('y')).toEqual({ dtype: 'i4', granularity: 'channel' });
   });
 

@@ -189,7 +189,6 @@ describe('the page is bounded', () => {
     graph.output('y', x);
     const page = inspectHtml({
       source: 'deep.onnx',
-      text: '',
       summary: {
         architecture: 'deep',
         task: undefined,

@@ -1,6 +1,7 @@
 import type { Node } from '../../ir/graph.ts';
 import { isFloat } from '../../ir/op.ts';
-import { readIntegers } from '../../ir/tensor.ts';
+import { sizeOf } from '../../ir/shape.ts';
+import { convertTensor, readIntegers, tensorOf } from '../../ir/tensor.ts';
 import { type GraphImport, notExpressible } from './context.ts';
 import { inputOf, intOf, knownAxis, knownShape, type OperatorReader } from './operation.ts';
 import { reshaped } from './shapes.ts';
@@ -22,7 +23,7 @@ export const gatherElements: OperatorReader = (operation) => {
   if (shape.length !== sizes.length) notExpressible('GatherElements of another rank');
   for (let axis = 0; axis < last; axis++) to.equate(sizes[axis] as Size, shape[axis] as Size);
 
-  const small = to.repeated(indices);
+  const small = onceOnly(to, to.repeated(indices), name);
   const lead = repeatedAxes(small, last);
   const width = sizes[last] as Size;
   const starts = rowStarts(sizes.slice(lead, last), width, dtypeOf(indices));
@@ -32,6 +33,19 @@ export const gatherElements: OperatorReader = (operation) => {
   const flat = reshaped(to, x, [...sizes.slice(0, lead), total], `${name}/flat`);
   return to.emit('gather', [flat, at], { axis: lead }, name);
 };
+
+/** Takes constant indices once that are stored for each leading place again, as exporters of fixed shapes do. */
+function onceOnly(to: GraphImport, value: NodeValue, name: string): NodeValue {
+  const { node, shape } = value;
+  if (node.op !== 'constant' || isFloat(node.tensor.dtype) || node.tensor.shape.length < 3) return value;
+  const numbers = readIntegers(node.tensor);
+  const table = node.tensor.shape.slice(-2);
+  const size = sizeOf(table);
+  if (!numbers.every((number, i) => number === numbers[i % size])) return value;
+  const once = [...node.tensor.shape.slice(0, -2).map(() => 1), ...table];
+  const tensor = convertTensor(tensorOf('f64', once, Float64Array.from(numbers.slice(0, size))), node.tensor.dtype);
+  return { kind: 'node', node: to.node({ kind: 'tensor', tensor, name: `${name}/once` }), shape };
+}
 
 /** Number of leading axes along which a value only repeats itself; the axis of rows is none of them. */
 function repeatedAxes({ node, shape }: NodeValue, last: number): number {

@@ -37,18 +37,36 @@ function readModel(file: ModelFile): TextMetadata & Pick<GraphSource, 'graph' | 
   return { graph: reader.graph, facts: factsOf(model), roundsFloats: true, ...readTextMetadata(file, model) };
 }
 
-/** Longest entry that is a text; a longer one is none, as the metadata's own FlatBuffer. */
-const MAX_FACT_BYTES = 256;
+/** Longest entry that is read as a text; what mbert writes of a model with ten thousand classes is shorter. */
+const MAX_FACT_BYTES = 2 ** 20;
+/** Texts have no control characters but white space, which tells them from the metadata's own FlatBuffer. */
+const TEXT = /^[\P{Cc}\t\n\r]*$/u;
+/** Entry that holds mbert's properties as a JSON object. */
+const PROPERTIES = 'mbert';
 
-function factsOf({ description, metadata, buffers }: Model): Map<string, string> {
+function factsOf({ description, metadata, buffers, signatureDefs }: Model): Map<string, string> {
   const facts = new Map(description === undefined ? [] : [['description', description]]);
+  const signature = signatureDefs?.[0]?.signatureKey;
+  if (signature !== undefined) facts.set('signature', signature);
   for (const { name, buffer } of metadata ?? []) {
     const bytes = buffers?.[buffer]?.data;
     if (name === undefined || bytes === undefined || bytes.byteLength > MAX_FACT_BYTES) continue;
-    const text = Buffer.from(bytes).toString('latin1').replace(/\0+$/, '');
-    if (/^[ -~]*$/.test(text)) facts.set(name, text);
+    const text = Buffer.from(bytes).toString('utf8').replace(/\0+$/, '');
+    if (!TEXT.test(text) || text.includes('\ufffd')) continue;
+    const properties = name === PROPERTIES ? propertiesOf(text) : undefined;
+    for (const [key, value] of properties ?? [[name, text]]) facts.set(key, value);
   }
   return facts;
+}
+
+/** The properties that a JSON object of texts holds, as ONNX has them; undefined for anything else. */
+function propertiesOf(text: string): [string, string][] | undefined {
+  try {
+    const entries = Object.entries(JSON.parse(text) as object);
+    return entries.every(([, value]) => typeof value === 'string') ? entries : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Ports in the subgraph's order, by which runtimes bind them, under the signature's names, else the tensors'. */

@@ -74,6 +74,7 @@ export async function verifyWritten(
     dtype: writing.dtype,
     maxPositions: model.maxPositions,
     pad: model.pad,
+    kept: model.kept,
   });
 }
 

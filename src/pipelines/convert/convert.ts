@@ -1,3 +1,4 @@
+import { MbertError } from '../../errors.ts';
 import type { Graph } from '../../ir/graph.ts';
 import { constantBytes } from '../../ir/text.ts';
 import { openModel } from '../../opened/open-model.ts';
@@ -61,8 +62,9 @@ export async function convert(options: ConvertOptions): Promise<ConvertResult> {
   const writing = writingOf(options, options.output, targetOf(options.output));
   const passes = passChoice(options);
   refuseWithoutChange(passes, options);
+  if (writing.dryRun && options.verify) throw new MbertError('USAGE', '--dry-run: there is no file to --verify');
   const plans = writePlans(options.output);
-  const replaced = replacedFiles(plans, options.force ?? false);
+  const replaced = replacedFiles(plans, options);
   const run = startRun(options);
   const stages = plans.flatMap(({ target }) =>
     ['write', ...(options.verify ? ['verify'] : [])].map((s) => stageOf(target, s)),
@@ -87,7 +89,7 @@ export async function convert(options: ConvertOptions): Promise<ConvertResult> {
     if (changed.fit) options.changed?.(changed.fit);
     const grown: string[] = [];
     const warn = (warning: string) => grown.push(warning);
-    const results = await allOrNothing(plans, async () => {
+    const results = await allOrNothing(writing.dryRun ? [] : plans, async () => {
       const files: ConvertedFile[] = [];
       for (const plan of plans) {
         const fileRun = runFor(plan.target, targets, run);

@@ -3,6 +3,7 @@ import type { FormName, LayoutName } from '../../options/forms.ts';
 import type { ShapeOptions } from '../../options/shape.ts';
 import type { Writing } from '../../options/writing.ts';
 import type { Target } from '../../passes/index.ts';
+import type { TargetName } from '../../quantization/targets.ts';
 
 /** A file that lies beside the models of a folder. */
 export interface SideFile {
@@ -35,7 +36,7 @@ export interface Layout {
   /** Names the file of a form; `forms` are all that are written, as one of them may stand in for another. */
   fileOf(form: FormName, forms: readonly FormName[], request: LayoutRequest): FormFile;
   /** Name of the quantization target of 4-bit files, see `targets`. */
-  readonly w4Target: string;
+  readonly w4Target: TargetName;
   /** True where weights in a file of their own would not be found. */
   readonly isOneFile: boolean;
   /** Settings that the program needs. Throws USAGE or UNSUPPORTED for what it cannot open. */

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
-import { basename, join, relative, sep } from 'node:path';
+import { basename, join, relative, resolve, sep } from 'node:path';
 import { withFile } from '../../io/files.ts';
 import type { OpenedModel } from '../../opened/opened-model.ts';
 import type { LayoutName } from '../../options/forms.ts';
 import { VERSION } from '../../version.ts';
 import type { SideFile } from './layout.ts';
-import type { Measured, WrittenForm } from './types.ts';
+import type { Measured, VocabularySizes, WrittenForm } from './types.ts';
 
 /** Name of the manifest in a folder. */
 const MANIFEST = 'mbert.json';
@@ -20,6 +20,7 @@ export interface ManifestParts {
   readonly folder: string;
   readonly layout: LayoutName | undefined;
   readonly model: OpenedModel;
+  readonly vocabulary: VocabularySizes | undefined;
   readonly forms: readonly WrittenForm[];
   readonly sideFiles: readonly SideFile[];
 }
@@ -28,21 +29,28 @@ export interface ManifestParts {
  * The manifest of a folder: which file is which form, its hash and what it costs. It says nothing of when and where it was
  * made, so the same call gives the same bytes.
  */
-export function manifestText({ folder, layout, model, forms, sideFiles }: ManifestParts): string {
+export function manifestText({ folder, layout, model, vocabulary, forms, sideFiles }: ManifestParts): string {
   const manifest = {
     manifestVersion: MANIFEST_VERSION,
     mbert: VERSION,
     ...(layout && { layout }),
     model: { architecture: model.architecture, ...(model.task && { task: model.task }), source: basename(model.path) },
+    ...(vocabulary && { vocabulary }),
     forms: forms.map((form) => formEntry(folder, form)),
     files: sideFiles.map(({ path, bytes, from }) => ({
       path,
       bytes: bytes.byteLength,
       sha256: createHash('sha256').update(bytes).digest('hex'),
-      origin: from === undefined ? 'made' : 'copied',
+      origin: originOf(from, join(folder, path)),
     })),
   };
   return `${JSON.stringify(manifest, null, 2)}\n`;
+}
+
+/** Whether a file was made, copied, or is the source's own in the same folder. */
+function originOf(from: string | undefined, path: string): 'made' | 'copied' | 'source' {
+  if (from === undefined) return 'made';
+  return resolve(from) === resolve(path) ? 'source' : 'copied';
 }
 
 function formEntry(folder: string, form: WrittenForm) {

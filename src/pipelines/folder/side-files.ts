@@ -1,6 +1,6 @@
 import { dirname, join } from 'node:path';
 import { MbertError } from '../../errors.ts';
-import type { TokenizerFiles } from '../../formats/tokenizer-files.ts';
+import type { NamedBytes, TokenizerFiles } from '../../formats/tokenizer-files.ts';
 import { MODULES_FILE, type ModuleFolders } from '../../importers/module-chain.ts';
 import { parseObject, readSideFile } from '../../importers/side-files.ts';
 import { listFolder, readWhole } from '../../io/files.ts';
@@ -9,28 +9,29 @@ import type { OpenedModel } from '../../opened/opened-model.ts';
 import { plain } from '../../samples/tokenizer/json-fields.ts';
 import { specialTokenEntries, tokenizerJson } from '../../samples/tokenizer/write-tokenizer-json.ts';
 import type { SideFile } from './layout.ts';
+import { trimmedConfig } from './trim-vocabulary.ts';
 
 const CONFIG = 'config.json';
 const TOKENIZER = 'tokenizer.json';
 const TOKENIZER_CONFIG = 'tokenizer_config.json';
 
 /** The model's config.json. Throws NOT_FOUND where it has none. */
-export function configFile({ path }: OpenedModel, program: string): SideFile {
+export function configFile({ path, kept }: OpenedModel, program: string): SideFile {
   const file = readSideFile(path, CONFIG);
   if (file === undefined) {
     throw new MbertError('NOT_FOUND', `${dirname(path)}: ${CONFIG}: is not there, and ${program} reads it`, {
       hint: 'put the config of the transformers model beside the weights, or leave out --layout',
     });
   }
-  return { path: CONFIG, bytes: file.bytes, from: file.what };
+  return kept === undefined
+    ? { path: CONFIG, bytes: file.bytes, from: file.what }
+    : { path: CONFIG, bytes: trimmedConfig(file, kept), from: undefined };
 }
 
 /** The tokenizer.json, made where there is only a vocab.txt. Throws NOT_FOUND where there is neither. */
 export function tokenizerFile(model: OpenedModel, given: TokenizerFiles | undefined, program: string): SideFile {
   const files = tokenizerOf(model, given);
-  if (files.tokenizer !== undefined) {
-    return { path: TOKENIZER, bytes: files.tokenizer.bytes, from: files.tokenizer.what };
-  }
+  if (files.tokenizer !== undefined) return copyOf(files.tokenizer, TOKENIZER, model);
   const made = tokenizerJson(files);
   if (made !== undefined) return { path: TOKENIZER, bytes: made, from: undefined };
   throw new MbertError('NOT_FOUND', `${dirname(model.path)}: ${TOKENIZER}: is not there, and ${program} reads it`, {
@@ -54,7 +55,7 @@ export function tokenizerSettings(model: OpenedModel, given: TokenizerFiles | un
   if (isTooLong && model.maxPositions < Number.MAX_SAFE_INTEGER) changed.set('model_max_length', model.maxPositions);
   if (!known.has('tokenizer_class')) changed.set('tokenizer_class', 'PreTrainedTokenizerFast');
   const isAsItWas = [...changed].every(([key, value]) => known.get(key) === value);
-  if (config !== undefined && isAsItWas) return { path: TOKENIZER_CONFIG, bytes: config.bytes, from: config.what };
+  if (config !== undefined && isAsItWas) return copyOf(config, TOKENIZER_CONFIG, model);
   const json = JSON.stringify(plain(changed), null, 2);
   return { path: TOKENIZER_CONFIG, bytes: new TextEncoder().encode(`${json}\n`), from: undefined };
 }
@@ -69,12 +70,36 @@ function entriesOf(files: TokenizerFiles): ReadonlyMap<string, string> {
   }
 }
 
-/** Files beside the weights, those of them that are there. */
-export function optionalFiles({ path }: OpenedModel, names: readonly string[]): SideFile[] {
-  return names.flatMap((name) => {
-    const file = readSideFile(path, name);
-    return file === undefined ? [] : [{ path: name, bytes: file.bytes, from: file.what }];
-  });
+/** A file of the tokenizer; where tokens were taken out it is not the one that lay there. */
+function copyOf({ what, bytes }: NamedBytes, path: string, { kept }: OpenedModel): SideFile {
+  return { path, bytes, from: kept === undefined ? what : undefined };
+}
+
+/** Older files of a tokenizer, for whoever reads them besides: those that there are. */
+export function olderFiles(model: OpenedModel, given: TokenizerFiles | undefined): SideFile[] {
+  const { specialTokens, addedTokens, vocabulary } = tokenizerOf(model, given);
+  const named = [
+    ['special_tokens_map.json', specialTokens],
+    ['added_tokens.json', addedTokens],
+    ['vocab.txt', vocabulary],
+  ] as const;
+  return named.flatMap(([path, file]) => (file === undefined ? [] : [copyOf(file, path, model)]));
+}
+
+/** The tokenizer of a model whose tokens were taken out: no other file has it. */
+export function trimmedFiles(model: OpenedModel, given: TokenizerFiles | undefined): SideFile[] {
+  return [
+    tokenizerFile(model, given, 'whoever feeds the model'),
+    tokenizerSettings(model, given),
+    ...olderFiles(model, given),
+  ];
+}
+
+/** Settings of sentence-transformers for its encoder, where there are some. */
+export function encoderSettings({ path }: OpenedModel): SideFile[] {
+  const name = 'sentence_bert_config.json';
+  const file = readSideFile(path, name);
+  return file === undefined ? [] : [{ path: name, bytes: file.bytes, from: file.what }];
 }
 
 /** Files of sentence-transformers besides the encoder's: the list of modules, settings, and each other module's folder. */

@@ -61,12 +61,20 @@ export interface WrittenForm extends WrittenFile {
   readonly warnings: readonly string[];
 }
 
+/** How far a vocabulary became smaller. */
+export interface VocabularySizes {
+  readonly tokens: number;
+  readonly before: number;
+}
+
 /** Result of `writeFolder`. */
 export interface FolderResult extends WrittenResult<WrittenForm> {
   readonly layout: LayoutName | undefined;
   readonly folder: string;
   /** Path of mbert.json. */
   readonly manifest: string;
+  /** Number of tokens, and of those that there were before some were taken out. */
+  readonly vocabulary?: VocabularySizes;
   /** Files beside the models: where each was copied from, undefined for one that was made. */
   readonly sideFiles: readonly { readonly path: string; readonly from: string | undefined }[];
 }

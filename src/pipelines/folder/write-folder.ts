@@ -1,7 +1,7 @@
-import { existsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { MbertError } from '../../errors.ts';
-import { readWhole, writeWhole } from '../../io/files.ts';
+import type { TokenizerFiles } from '../../formats/tokenizer-files.ts';
+import { writeWhole } from '../../io/files.ts';
 import { openModel } from '../../opened/open-model.ts';
 import type { OpenedModel } from '../../opened/opened-model.ts';
 import { type FormName, formsOf } from '../../options/forms.ts';
@@ -20,9 +20,11 @@ import { allOrNothing } from '../write/all-or-nothing.ts';
 import { logitsWarnings } from '../write/outputs.ts';
 import { refuseSource, replacedFiles } from '../write/replaced-files.ts';
 import { vocabularyWarnings } from '../write/vocabulary.ts';
-import type { Layout, SideFile } from './layout.ts';
+import type { Layout } from './layout.ts';
 import { layoutNamed } from './layouts/index.ts';
 import { manifestPath, manifestText } from './manifest.ts';
+import { planSideFiles } from './replaced-side-files.ts';
+import { type TrimmedVocabulary, trimVocabulary, withVocabulary } from './trim-vocabulary.ts';
 import type { FolderOptions, FolderResult, WrittenForm } from './types.ts';
 import { type FormPlan, writeForm } from './write-form.ts';
 
@@ -51,41 +53,50 @@ export async function writeFolder(options: FolderOptions): Promise<FolderResult>
     refuseQuantized(opened, options.source);
     const { sequenceLength, batch, choices } = options;
     const shape = { sequenceLength, batch, choices };
-    const writing = layout.settle({ model: opened, shape, writing: given });
-    const request = { model: opened, shape, writing };
-    const sideFiles = layout.sideFiles(request);
-    const warnings = vocabularyWarnings(opened, writing.tokenizer, layout.formats);
     const { formats: targets } = layout;
-    const evidence = options;
-    run.enter('change');
-    const changed = await changeFunction(opened, { passes, targets, evidence, tokenizer: writing.tokenizer, run });
-    if (changed.fit) options.changed?.(changed.fit);
-    const plans = targets.flatMap((target) =>
-      forms.map((form): FormPlan => {
+    const { tokenizer } = given;
+    const settled = layout.settle({ model: opened, shape, writing: given });
+    const warnings = vocabularyWarnings(opened, tokenizer, targets);
+    const trimmed = trimmedBy(options, opened, tokenizer);
+    const writing = trimmed ? { ...settled, tokenizer: trimmed.files } : settled;
+    const request = { model: trimmed ? withVocabulary(opened, trimmed) : opened, shape, writing };
+    const sideFiles = layout.sideFiles(request);
+    const files = targets.flatMap((target) =>
+      forms.map((form) => {
         const { stem, openedBy } = layout.fileOf(form, forms, request);
-        const path = join(options.output, `${stem}.${target}`);
-        return {
-          form,
-          target,
-          path,
-          openedBy,
-          request: quantizationOf(form, target, { options, layout, changed, writing }),
-        };
+        return { form, target, path: join(options.output, `${stem}.${target}`), openedBy };
       }),
     );
-    const copies = sideFiles.filter(
-      ({ path, from }) => from === undefined || !isSame(from, join(options.output, path)),
+    refuseSource(files);
+    const replaced = replacedFiles(files, { force: options.force });
+    const beside = planSideFiles(options.output, sideFiles, options.force ?? false);
+    for (const note of [...replaced, ...beside.notes]) run.note(note);
+    // What is fitted is fitted to texts as the whole vocabulary cuts them.
+    run.enter('change');
+    const whole = await changeFunction(opened, { passes, targets, evidence: options, tokenizer, run });
+    if (whole.fit) options.changed?.(whole.fit);
+    const changed = trimmed ? { ...whole, model: withVocabulary(whole.model, trimmed) } : whole;
+    const plans = files.map(
+      (file): FormPlan => ({ ...file, request: quantizationOf(file, { options, layout, changed, writing }) }),
     );
-    refuseSource(plans);
-    const isForced = options.force ?? false;
-    for (const note of replacedFiles(plans, isForced)) run.note(note);
-    refuseForeign(options.output, copies, isForced);
     const manifest = manifestPath(options.output);
-    const outputs = [...plans, ...copies.map(({ path }) => ({ path: join(options.output, path) })), { path: manifest }];
+    const vocabulary = trimmed && { tokens: trimmed.kept.length, before: trimmed.before };
+    const outputs = [
+      ...plans,
+      ...beside.written.map(({ path }) => ({ path: join(options.output, path) })),
+      { path: manifest },
+    ];
     const results = await allOrNothing(outputs, async () => {
       const written = await writeForms(changed, plans, { shape, passes, writing, run }, layout);
-      for (const file of copies) await writeWhole(join(options.output, file.path), file.bytes);
-      const parts = { folder: options.output, layout: layout.name, model: opened, forms: written, sideFiles };
+      for (const file of beside.written) await writeWhole(join(options.output, file.path), file.bytes);
+      const parts = {
+        folder: options.output,
+        layout: layout.name,
+        model: opened,
+        vocabulary,
+        forms: written,
+        sideFiles,
+      };
       await writeWhole(manifest, new TextEncoder().encode(manifestText(parts)));
       return written;
     });
@@ -97,6 +108,7 @@ export async function writeFolder(options: FolderOptions): Promise<FolderResult>
       layout: layout.name,
       folder: options.output,
       manifest,
+      ...(vocabulary && { vocabulary }),
       sideFiles: sideFiles.map(({ path, from }) => ({ path, from })),
     };
   } finally {
@@ -106,10 +118,15 @@ export async function writeFolder(options: FolderOptions): Promise<FolderResult>
 
 /** Throws USAGE for options that contradict each other. */
 function refuseContradictions(options: FolderOptions, forms: readonly FormName[], { formats }: Layout): void {
+  if (options.dryRun) {
+    throw new MbertError('USAGE', '--dry-run: --layout and --forms measure what they write', {
+      hint: 'leave them out, and see the size of one form',
+    });
+  }
   const { output, calibrate, dumpPasses } = options;
   if (/\.(onnx|tflite)$/i.test(output)) {
     throw new MbertError('USAGE', `--output: ${output}: --layout and --forms write a folder`, {
-      hint: `name one, as ${dirname(output) === '.' ? 'model' : dirname(output)}/`,
+      hint: `name one, as ${output.replace(/\.\w+$/, '')}/`,
     });
   }
   if (forms.includes('int8') && calibrate === undefined) {
@@ -122,6 +139,22 @@ function refuseContradictions(options: FolderOptions, forms: readonly FormName[]
   }
 }
 
+/** The vocabulary as the user wants it. Throws USAGE where the folder is the source's, whose tokenizer would be replaced. */
+function trimmedBy(
+  { trimVocabulary: what, output }: FolderOptions,
+  model: OpenedModel,
+  given: TokenizerFiles | undefined,
+): TrimmedVocabulary | undefined {
+  if (what === undefined) return undefined;
+  const own = dirname(model.path);
+  if (isSame(output, own) || isSame(output, dirname(own))) {
+    throw new MbertError('USAGE', `--trim-vocabulary: ${output}: the tokenizer of the source would be replaced`, {
+      hint: 'name another folder with --output',
+    });
+  }
+  return trimVocabulary(model, given, what);
+}
+
 /** Throws UNSUPPORTED for a source with integers in it: its forms would not be what they are called. */
 function refuseQuantized({ integerBytes }: OpenedModel, source: string): void {
   if (integerBytes === undefined) return;
@@ -130,40 +163,21 @@ function refuseQuantized({ integerBytes }: OpenedModel, source: string): void {
   });
 }
 
-/**
- * Throws USAGE for a file beside the models that somebody else wrote and that would become another one, unless replacing
- * was asked for. A folder with a manifest is mbert's own.
- */
-function refuseForeign(folder: string, copies: readonly SideFile[], isForced: boolean): void {
-  if (isForced || existsSync(manifestPath(folder))) return;
-  for (const { path, bytes } of copies) {
-    const target = join(folder, path);
-    if (!existsSync(target) || Buffer.compare(readWhole(target), bytes) === 0) continue;
-    throw new MbertError('USAGE', `${target}: exists already, and mbert did not write it`, {
-      hint: 'name another folder with --output, or say --force to replace it',
-    });
-  }
-}
-
 function isSame(a: string, b: string): boolean {
   return resolve(a) === resolve(b);
 }
 
+interface QuantizationParts {
+  readonly options: FolderOptions;
+  readonly layout: Layout;
+  readonly changed: ChangedModel;
+  readonly writing: FileSettings['writing'];
+}
+
 /** Settings of a form's quantization; undefined for f32. */
 function quantizationOf(
-  form: FormName,
-  target: Target,
-  {
-    options,
-    layout,
-    changed,
-    writing,
-  }: {
-    readonly options: FolderOptions;
-    readonly layout: Layout;
-    readonly changed: ChangedModel;
-    readonly writing: FileSettings['writing'];
-  },
+  { form, target }: Pick<FormPlan, 'form' | 'target'>,
+  { options, layout, changed, writing }: QuantizationParts,
 ): FormPlan['request'] {
   if (form === 'f32') return undefined;
   // 4-bit files may be made for another runtime than the others: the layout says which.

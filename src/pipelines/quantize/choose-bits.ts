@@ -4,9 +4,15 @@ import { byteLength } from '../../ir/tensor.ts';
 import { within } from '../../options/run.ts';
 import type { Plan } from '../../quantization/plan.ts';
 import { weightOptionsOf } from '../../quantization/plan-numbers.ts';
-import { hasWeight, isTable, type Settings, type SettingsMap } from '../../quantization/settings.ts';
+import { hasWeight, isTable, type Settings, type SettingsMap, storedPlace } from '../../quantization/settings.ts';
 import type { WeightOptions } from '../../quantization/weights.ts';
-import { type CalibratedValues, type DecideOptions, switchOptionsOf, type WidenedSite } from './decision.ts';
+import {
+  type CalibratedValues,
+  type DecideOptions,
+  type Decision,
+  switchOptionsOf,
+  type WidenedSite,
+} from './decision.ts';
 import { withSwitchedModel } from './switched-model.ts';
 
 /** Rows that each linear is measured on: its noise is compared with that of others on the same texts. */
@@ -47,6 +53,13 @@ export function withWidened(settings: SettingsMap, sites: readonly WidenedSite[]
   return changed;
 }
 
+/** A decision in which only these of its widened linears keep their 8 bits. */
+export function narrowed(decision: Decision, sites: readonly WidenedSite[]): Decision {
+  const settings = new Map(decision.settings);
+  for (const { node, packed } of decision.widened) settings.set(node, packed);
+  return { ...decision, settings: withWidened(settings, sites), widened: sites };
+}
+
 function widened(settings: Settings): Settings {
   return { ...settings, scheme: 'dynamic', rounding: 'nearest' };
 }
@@ -71,7 +84,8 @@ function measured(plan: Plan, calibrated: CalibratedValues, nodes: readonly Call
     const sites: WidenedSite[] = [];
     for (const [i, node] of nodes.entries()) {
       const { noiseRatio } = await model.measure([i + 1], 'weights');
-      sites.push({ node, noise: noiseRatio, addedBytes: addedBytes(plan, node) });
+      const packed = plan.settings.get(node) as Settings;
+      sites.push({ node, packed, noise: noiseRatio, addedBytes: addedBytes(plan, node) });
       progress(i + 1, nodes.length);
     }
     return sites;
@@ -85,7 +99,7 @@ function addedBytes(plan: Plan, node: Call): number {
 
 /** Bytes of a weight or table as the plan stores it, without those of a float. */
 function weightBytes(plan: Plan, node: Call): number {
-  const weight = node.inputs[isTable(node) ? 0 : 1] as Constant;
+  const weight = node.inputs[storedPlace(node) ?? 1] as Constant;
   const options = weightOptionsOf(plan, new Map(), node, weight);
   if (options === undefined) return byteLength('f32', weight.tensor.shape);
   return byteLength(options.dtype, weight.tensor.shape) + stepBytes(options, weight.tensor.shape, isTable(node));
@@ -107,7 +121,7 @@ function storedBytes(plan: Plan): number {
     total += BYTES_PER_NODE;
     if (node.op === 'constant' && !stored.has(node)) stored.set(node, byteLength('f32', node.tensor.shape));
     if (node.op === 'input' || node.op === 'constant' || !plan.settings.has(node)) continue;
-    stored.set(node.inputs[isTable(node) ? 0 : 1] as Constant, weightBytes(plan, node));
+    stored.set(node.inputs[storedPlace(node) ?? 1] as Constant, weightBytes(plan, node));
   }
   for (const bytes of stored.values()) total += bytes;
   return total;

@@ -9,10 +9,10 @@ import { applyRecipe } from '../../quantization/recipe.ts';
 import {
   hasWeight,
   isCompensated,
-  isTable,
   type Scheme,
   type Settings,
   type SettingsMap,
+  storedPlace,
 } from '../../quantization/settings.ts';
 import { chooseBits, withWidened } from './choose-bits.ts';
 import { chooseRoundings, withNearest } from './choose-rounding.ts';
@@ -88,7 +88,7 @@ function refuseSettings(settings: SettingsMap, { request, samples }: DecideOptio
 function refuseSchemes(settings: SettingsMap, scheme: Scheme, path: string): void {
   const isCalibrated = scheme === 'int8' || scheme === 'int16x8';
   for (const [node, { scheme: chosen }] of settings) {
-    if (isTable(node) || chosen === 'float' || (isCalibrated && chosen === scheme)) continue;
+    if (storedPlace(node) === 0 || chosen === 'float' || (isCalibrated && chosen === scheme)) continue;
     if (hasWeight(node) && (chosen === 'dynamic' || chosen === 'w8' || chosen === 'w4')) continue;
     throw new MbertError('MISMATCH', `${path}: ${node.name}: is ${chosen} in a file of --scheme ${scheme}`, {
       hint: `it may be ${['float', ...(hasWeight(node) ? ['dynamic', 'w8', 'w4'] : []), ...(isCalibrated ? [scheme] : [])].join(', ')}`,

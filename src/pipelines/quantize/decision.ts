@@ -81,6 +81,8 @@ export interface CalibratedValues {
 /** A linear of 4 bits that may have 8, with what it makes and what 8 bits cost. */
 export interface WidenedSite {
   readonly node: Call;
+  /** Its settings with 4 bits. */
+  readonly packed: Settings;
   /** Noise in the answers by rounding it alone to 4 bits: Σ error² / Σ answer². */
   readonly noise: number;
   /** Bytes that 8 bits take more. */

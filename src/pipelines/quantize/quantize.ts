@@ -1,8 +1,6 @@
-import { writeFileSync } from 'node:fs';
-import { MbertError } from '../../errors.ts';
 import { openSource } from '../../importers/index.ts';
 import { decodeText } from '../../io/bytes.ts';
-import { readWhole } from '../../io/files.ts';
+import { readWhole, writeText } from '../../io/files.ts';
 import type { Graph } from '../../ir/graph.ts';
 import { classReaderOf } from '../../opened/class-labels.ts';
 import { openModel } from '../../opened/open-model.ts';
@@ -15,7 +13,7 @@ import { writingOf } from '../../options/writing.ts';
 import type { Target } from '../../passes/index.ts';
 import { parseRecipe, recipeText } from '../../quantization/recipe.ts';
 import type { NodeScheme, Scheme } from '../../quantization/settings.ts';
-import { formFor, granularityFor, type TargetProfile, targetNamed } from '../../quantization/targets.ts';
+import { blocksFor, formFor, granularityFor, type TargetProfile, targetNamed } from '../../quantization/targets.ts';
 import { withFolder } from '../evaluate/loaded-model.ts';
 import { rowReader } from '../evaluate/row-reader.ts';
 import { NO_SAMPLES, takeSamples } from '../evaluate/sample-sets.ts';
@@ -51,7 +49,7 @@ export async function quantize(options: QuantizeOptions): Promise<QuantizeResult
   const format = targetOf(options.output);
   const request = requestOf(options, format);
   const plans = writePlans(options.output);
-  const replaced = replacedFiles(plans, options.force ?? false);
+  const replaced = replacedFiles(plans, options);
   const run = startRun(options);
   run.plan(stagesOf(options, request, plans));
   for (const note of replaced) run.note(note);
@@ -68,11 +66,17 @@ export async function quantize(options: QuantizeOptions): Promise<QuantizeResult
     const { fit } = changed;
     if (fit) options.changed?.(fit);
     const evidence = { ...request.evidence, maxDrop: fit ? dropLeft(options.maxDrop, fit) : options.maxDrop };
-    const results = await allOrNothing(plans, async () => {
+    const results = await allOrNothing(writing.dryRun ? [] : plans, async () => {
       const files: QuantizedFile[] = [];
       for (const plan of plans) {
         const fileRun = runFor(plan.target, targets, timedApart(run));
-        const file = withLint(await quantizeTo(changed, plan, { ...request, evidence }, fileRun));
+        const written = await quantizeTo(changed, plan, { ...request, evidence }, fileRun);
+        // What follows reads the file.
+        if (writing.dryRun) {
+          files.push(written);
+          continue;
+        }
+        const file = withLint(written);
         files.push(request.outline ? await withOutline(file) : file);
       }
       return files;
@@ -250,7 +254,7 @@ function decideOptionsOf(job: QuantizeJob, scheme: Exclude<Scheme, 'f16'>): Deci
     request: {
       scheme,
       granularity: granularityFor(scheme, format, profile, granularity),
-      blocks: profile.blocks,
+      blocks: blocksFor(format, profile),
       rounding: rounding ?? (isFitted ? 'gptq' : 'nearest'),
       range,
       integerOutputs: io === 'int8',
@@ -280,11 +284,5 @@ function fallbackFor(format: Target, { isStrict }: TargetProfile): NodeScheme {
 }
 
 function writeRecipe(path: string, { settings }: Decision): void {
-  try {
-    writeFileSync(path, recipeText(settings));
-  } catch (cause) {
-    throw new MbertError('USAGE', `${path}: cannot be written: ${cause instanceof Error ? cause.message : cause}`, {
-      cause,
-    });
-  }
+  writeText(path, recipeText(settings));
 }

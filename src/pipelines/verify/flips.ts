@@ -38,12 +38,12 @@ export class FlipList {
     });
   }
 
-  /** Name of a class, or the tokens of a span; a model that gives NaN has no answer. */
+  /** Name of a class, or the tokens with the largest logits of a span, start and end each for itself; a model that gives NaN has no answer. */
   #name(choice: number, i: number): string {
     if (choice < 0) return 'none';
     if (!this.#isSpan) return this.#inputs.classNames?.[choice] ?? String(choice);
     const valid = this.#inputs.rows[i]?.inputIds.length ?? 1;
-    return `tokens ${Math.floor(choice / valid)} to ${choice % valid}`;
+    return `start ${Math.floor(choice / valid)}, end ${choice % valid}`;
   }
 
   /** The flips with the surest answers of the reference first; null where answers are no single choices. */

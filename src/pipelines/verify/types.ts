@@ -97,7 +97,7 @@ export interface Flip {
   readonly texts: readonly string[] | null;
   /** Right answer; null without labels of classes. */
   readonly label: string | null;
-  /** Answer of the reference: the name or number of a class, or a span as `tokens 3 to 5`. */
+  /** Answer of the reference: the name or number of a class, or a span as `start 3, end 5`. */
   readonly reference: string;
   /** Answer of the model. */
   readonly model: string;

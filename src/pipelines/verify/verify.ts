@@ -176,6 +176,9 @@ async function measure(
     const folded = transfer ? foldedStudent(model, reference as Side) : [];
     run.enter('run');
     const compared = await compareOutputs(first, second, { task, shape, inputs, progress: within(run, 'running') });
+    const standIns = standInWarnings(running);
+    // What follows loads graphs of its own: all four together would take twice the memory.
+    for (const { session } of running.splice(0)) await session.close();
     run.enter('layers');
     const { layers, problem } = reference
       ? await tryLayers(reference, model, { shape, inputs, progress: within(run, 'comparing layers') })
@@ -199,7 +202,7 @@ async function measure(
         ...new Set([
           ...sides.flatMap((side) => side.model.warnings),
           ...inputs.warnings,
-          ...standInWarnings(running),
+          ...standIns,
           ...unansweredWarnings(sides, task),
           ...problem,
           ...folded,

@@ -1,12 +1,12 @@
-import { copyFileSync, existsSync, linkSync, lstatSync, readdirSync, renameSync, rmdirSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, linkSync, readdirSync, renameSync, rmdirSync, rmSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
+import { outputStats } from '../../io/output-place.ts';
 import { undoAtEnd } from '../../io/undo.ts';
 import { lockOutput } from './lock.ts';
 
 /**
  * Runs the work that writes these files, which no other run may write meanwhile. Where it throws, or a signal ends the
- * process, all of them are as they were before: what was not there is gone, folders included, and what was replaced is
- * back.
+ * process, all of them are as they were before: what was not there is gone, folders included, and what was replaced is back.
  */
 export async function allOrNothing<T>(
   outputs: readonly { readonly path: string }[],
@@ -15,46 +15,48 @@ export async function allOrNothing<T>(
   // External data lies beside its model.
   const files = [...new Set(outputs.flatMap(({ path }) => [resolve(path), `${resolve(path)}.data`]))];
   const absent = files.filter((path) => !existsSync(path));
-  const folders = [...new Set(absent.flatMap(absentFolders))];
-  const kept: Kept[] = [];
+  // The innermost first, so that each is empty when its turn comes.
+  const folders = [...new Set(absent.flatMap(absentFolders))].sort((a, b) => b.length - a.length);
+  const kept: { readonly path: string; readonly copy: string }[] = [];
   const unlocks: (() => void)[] = [];
+  let isLocked = false;
   const unlock = () => {
     for (const each of unlocks.splice(0)) each();
   };
+  const forget = () => {
+    // Renaming one name of a file to another of its names leaves both.
+    for (const { copy } of kept.splice(0)) rmSync(copy, { force: true });
+  };
   const undo = () => {
-    for (const file of absent) if (isFile(file)) rmSync(file);
-    for (const { path, copy } of kept) if (existsSync(copy)) renameSync(copy, path);
+    // What another run writes meanwhile is not ours to remove.
+    if (isLocked) for (const file of absent) if (isFile(file)) rmSync(file);
+    for (const { path, copy } of kept) renameSync(copy, path);
+    forget();
     unlock();
     for (const folder of folders) if (isEmpty(folder)) rmdirSync(folder);
   };
   const entry = undoAtEnd(undo);
   try {
     for (const { path } of outputs) unlocks.push(lockOutput(path));
-    for (const file of files.filter(isFile)) kept.push(...keep(file));
+    isLocked = true;
+    kept.push(...files.filter(isFile).flatMap(keep));
     return await work();
   } catch (cause) {
     undo();
     throw cause;
   } finally {
+    forget();
     unlock();
-    // Renaming one name of a file to another of its names leaves both.
-    for (const { copy } of kept) rmSync(copy, { force: true });
     entry.forget();
   }
 }
 
-/** A file that may be replaced, under a second name. */
-interface Kept {
-  readonly path: string;
-  readonly copy: string;
-}
-
 function isFile(path: string): boolean {
-  return lstatSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
+  return outputStats(path)?.isFile() ?? false;
 }
 
 /** Keeps what a file holds under a second name, as a link where the file system has them; nothing where it cannot be written. */
-function keep(path: string): Kept[] {
+function keep(path: string): { readonly path: string; readonly copy: string }[] {
   const copy = `${path}.${process.pid}.old`;
   for (const make of [linkSync, copyFileSync]) {
     try {
@@ -67,7 +69,7 @@ function keep(path: string): Kept[] {
   return [];
 }
 
-/** Folders of a path that do not exist, the innermost first. */
+/** Folders of a path that do not exist. */
 function absentFolders(path: string): string[] {
   const folder = dirname(path);
   return existsSync(folder) ? [] : [folder, ...absentFolders(folder)];

@@ -1,7 +1,7 @@
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { MbertError } from '../../errors.ts';
-import { fileError } from '../../io/files.ts';
+import { makeFolder } from '../../io/files.ts';
 
 /**
  * Takes the right to write a file, and returns how to give it back. A file beside it says so to other runs: two that
@@ -9,8 +9,9 @@ import { fileError } from '../../io/files.ts';
  * it.
  */
 export function lockOutput(path: string): () => void {
+  makeFolder(dirname(path));
   const lock = join(dirname(path), `.${basename(path)}.lock`);
-  if (!tryLock(path, lock)) {
+  if (!tryLock(lock)) {
     const owner = ownerOf(lock);
     if (owner !== undefined && isRunning(owner)) {
       throw new MbertError('USAGE', `${path}: is being written by another run, process ${owner}`, {
@@ -19,22 +20,20 @@ export function lockOutput(path: string): () => void {
     }
     // Left by a process that was killed.
     rmSync(lock, { force: true });
-    if (!tryLock(path, lock)) throw new MbertError('USAGE', `${path}: is being written by another run`);
+    if (!tryLock(lock)) throw new MbertError('USAGE', `${path}: is being written by another run`);
   }
   return () => rmSync(lock, { force: true });
 }
 
-function tryLock(path: string, lock: string): boolean {
+function tryLock(lock: string): boolean {
   try {
-    mkdirSync(dirname(lock), { recursive: true });
     const descriptor = openSync(lock, 'wx');
     writeSync(descriptor, String(process.pid));
     closeSync(descriptor);
     return true;
   } catch (cause) {
-    const isThere = cause instanceof Error && 'code' in cause && cause.code === 'EEXIST' && existsSync(lock);
-    if (isThere) return false;
-    throw fileError(path, 'cannot be written', cause);
+    if (cause instanceof Error && 'code' in cause && cause.code === 'EEXIST') return false;
+    throw cause;
   }
 }
 

@@ -1,6 +1,8 @@
-import { lstatSync, type Stats } from 'node:fs';
 import { MbertError } from '../../errors.ts';
-import { fileError, isBeingRead, withFile } from '../../io/files.ts';
+import { withFile } from '../../io/files.ts';
+import { isBeingRead } from '../../io/open-sources.ts';
+import { outputStats } from '../../io/output-place.ts';
+import type { WritingOptions } from '../../options/writing.ts';
 import type { WritePlan } from './plans.ts';
 
 /** Key that every file of mbert carries, ONNX and TFLite. */
@@ -11,9 +13,12 @@ const CHUNK_BYTES = 2 ** 20;
  * Notes which files will be replaced. Throws USAGE for one that mbert did not write, unless replacing was asked for:
  * what cannot be made again is not lost by a slip.
  */
-export function replacedFiles(plans: readonly WritePlan[], force: boolean): string[] {
+export function replacedFiles(
+  plans: readonly WritePlan[],
+  { force = false, dryRun = false }: Pick<WritingOptions, 'force' | 'dryRun'>,
+): string[] {
   return plans.flatMap(({ path }) => {
-    const stats = statsOf(path);
+    const stats = outputStats(path);
     if (stats === undefined) return [];
     if (stats.isDirectory()) throw new MbertError('USAGE', `${path}: cannot be written: is a folder`);
     if (!force && !(stats.isFile() && isOwn(path))) {
@@ -21,16 +26,8 @@ export function replacedFiles(plans: readonly WritePlan[], force: boolean): stri
         hint: 'write under another name, or say --force to replace it',
       });
     }
-    return [`${path}: is replaced`];
+    return [`${path}: ${dryRun ? 'would be' : 'is'} replaced`];
   });
-}
-
-function statsOf(path: string): Stats | undefined {
-  try {
-    return lstatSync(path, { throwIfNoEntry: false });
-  } catch (cause) {
-    throw fileError(path, 'cannot be written', cause);
-  }
 }
 
 /** Throws USAGE where a file that is read would be replaced by what is made of it. */

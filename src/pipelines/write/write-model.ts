@@ -1,4 +1,4 @@
-import { basename, dirname } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { type OutputFile, writeFiles } from '../../io/files.ts';
 import type { Graph } from '../../ir/graph.ts';
 import { shapeText } from '../../ir/shape.ts';
@@ -16,6 +16,8 @@ export interface WrittenFile {
   readonly target: Target;
   /** The written files with their sizes in bytes: the model first, then external data if any. */
   readonly files: readonly { readonly path: string; readonly size: number }[];
+  /** True where nothing was written, as asked: the sizes are those that the files would have. */
+  readonly dryRun?: true;
   readonly inputs: readonly { readonly name: string; readonly type: string }[];
   readonly outputs: readonly { readonly name: string; readonly type: string }[];
   /** Number of nodes before the passes, constants not counted. */
@@ -44,10 +46,13 @@ export async function writeModel(
 ): Promise<WrittenFile> {
   const name = basename(path);
   const chunks = exportGraph(model, graph, { target, name, writing, properties });
-  const files = await writeFiles(dirname(path), withProgress(chunks, run));
+  const files = writing.dryRun
+    ? await sizesOf(dirname(path), chunks)
+    : await writeFiles(dirname(path), withProgress(chunks, run));
   return {
     target,
     files,
+    ...(writing.dryRun && { dryRun: true as const }),
     inputs: graph.inputs.map((input) => ({ name: input.name, type: typeText(input.type) })),
     outputs: graph.outputs.map((output) => ({ name: output.name, type: typeText(output.node.type) })),
     nodesBefore: prepared.nodesBefore,
@@ -58,6 +63,17 @@ export async function writeModel(
 
 function typeText({ dtype, shape }: TensorType): string {
   return `${dtype}${shapeText(shape)}`;
+}
+
+/** Paths and sizes of files that are not written; an exporter that knows no size makes the bytes. */
+async function sizesOf(folder: string, files: AsyncIterable<OutputFile>): Promise<WrittenFile['files']> {
+  const sizes: { path: string; size: number }[] = [];
+  for await (const { name, size, chunks } of files) {
+    let bytes = size ?? 0;
+    if (size === undefined) for await (const chunk of chunks) bytes += chunk.byteLength;
+    sizes.push({ path: join(folder, name), size: bytes });
+  }
+  return sizes;
 }
 
 /** Passes files on and reports the bytes of each chunk once it is written. */

@@ -1,17 +1,17 @@
 import type { Call } from '../../ir/graph.ts';
-import { hasWeight, isFront, isNarrow, isTable, type NodeScheme, type Settings } from '../settings.ts';
+import { hasWeight, isFront, isNarrow, isPositions, isTable, type NodeScheme, type Settings } from '../settings.ts';
 import { PLAIN_BLOCKS } from '../weights.ts';
 import type { Form, FormRequest } from './form.ts';
 
 /**
  * The settings of a node with a weight or table; undefined for others. Narrow heads and the linear that reads the
- * embeddings stay float.
+ * embeddings stay float; tables of positions do but where the target is for small files.
  */
 export function weightSettings(node: Call, scheme: NodeScheme, request: FormRequest): Settings | undefined {
   const { granularity, rounding, range, blocks = PLAIN_BLOCKS } = request;
-  if (!isTable(node) && !hasWeight(node)) return undefined;
+  if (!(hasWeight(node) || isTable(node) || (isPositions(node) && blocks.hasTables))) return undefined;
   const kept = isNarrow(node) || isFront(node);
-  const perRow = isTable(node) && granularity === 'block' && !(scheme === 'w4' && blocks.hasTables);
+  const perRow = !hasWeight(node) && granularity === 'block' && !(isTable(node) && scheme === 'w4' && blocks.hasTables);
   return { scheme: kept ? 'float' : scheme, granularity: perRow ? 'channel' : granularity, rounding, range };
 }
 

@@ -76,7 +76,7 @@ describe('changed answers', () => {
     list.add(0, span(1, 2), span(1, 1));
     expect(list.result()).toEqual({
       count: 1,
-      shown: [{ sample: 1, texts: null, label: null, reference: 'tokens 1 to 2', model: 'tokens 1 to 1' }],
+      shown: [{ sample: 1, texts: null, label: null, reference: 'start 1, end 2', model: 'start 1, end 1' }],
     });
   });
 

@@ -4,6 +4,7 @@ import { tokenizerOf } from '../../../opened/model-tokenizer.ts';
 import { tokenizerFacts } from '../../../samples/tokenizer-facts.ts';
 import { showsLogits } from '../../write/outputs.ts';
 import type { Layout, LayoutRequest } from '../layout.ts';
+import { trimmedFiles } from '../side-files.ts';
 
 /** Tasks that MediaPipe Text has, and question answering of Task Library, which opens the same files. */
 const TASKS: readonly (Task | undefined)[] = ['sequence-classification', 'sentence-embedding', 'qa'];
@@ -20,7 +21,7 @@ export const mediapipe: Layout = {
     const { model, writing } = request;
     return { ...writing, softmax: writing.softmax || showsLogits(model, writing), unusedTokenTypes: true };
   },
-  sideFiles: () => [],
+  sideFiles: ({ model, writing }) => (model.kept === undefined ? [] : trimmedFiles(model, writing.tokenizer)),
 };
 
 function refuse({ model, shape, writing }: LayoutRequest): void {

@@ -1,4 +1,5 @@
 import type { Layout } from '../layout.ts';
+import { trimmedFiles } from '../side-files.ts';
 
 /** The folder without a program in view: both formats, named after their forms. */
 export const plain: Layout = {
@@ -8,5 +9,5 @@ export const plain: Layout = {
   isOneFile: false,
   fileOf: (form) => ({ stem: form === 'f32' ? 'model' : `model_${form}`, openedBy: undefined }),
   settle: ({ writing }) => writing,
-  sideFiles: () => [],
+  sideFiles: ({ model, writing }) => (model.kept === undefined ? [] : trimmedFiles(model, writing.tokenizer)),
 };

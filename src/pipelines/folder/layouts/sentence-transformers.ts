@@ -5,7 +5,14 @@ import type { OpenedModel } from '../../../opened/opened-model.ts';
 import type { FormName } from '../../../options/forms.ts';
 import type { Layout } from '../layout.ts';
 import { readableOutputs, refuseInputs } from '../readable.ts';
-import { configFile, filesOfModules, optionalFiles, tokenizerFile, tokenizerSettings } from '../side-files.ts';
+import {
+  configFile,
+  encoderSettings,
+  filesOfModules,
+  olderFiles,
+  tokenizerFile,
+  tokenizerSettings,
+} from '../side-files.ts';
 
 /** Ends of the names, as sentence-transformers' own tools give them. */
 const SUFFIXES: { readonly [F in FormName]: string } = {
@@ -16,8 +23,6 @@ const SUFFIXES: { readonly [F in FormName]: string } = {
   w4: '_q4',
 };
 
-const OTHERS = ['sentence_bert_config.json', 'special_tokens_map.json', 'added_tokens.json', 'vocab.txt'];
-
 /**
  * The folder that `SentenceTransformer(folder, backend="onnx")` opens. It pools what the encoder gives by itself, as its
  * modules say, so their folders are copied.
@@ -25,7 +30,7 @@ const OTHERS = ['sentence_bert_config.json', 'special_tokens_map.json', 'added_t
 export const sentenceTransformers: Layout = {
   name: 'sentence-transformers',
   formats: ['onnx'],
-  w4Target: 'cpu',
+  w4Target: 'ort',
   isOneFile: false,
   fileOf(form, _, { model }) {
     const name = `model${SUFFIXES[form]}`;
@@ -51,7 +56,8 @@ export const sentenceTransformers: Layout = {
       configFile(model, 'sentence-transformers'),
       tokenizerFile(model, writing.tokenizer, 'sentence-transformers'),
       tokenizerSettings(model, writing.tokenizer),
-      ...optionalFiles(model, writing.tokenizer === undefined ? OTHERS : OTHERS.slice(0, 1)),
+      ...olderFiles(model, writing.tokenizer),
+      ...encoderSettings(model),
     ];
     return [
       ...ofEncoder.map((file) => ({ ...file, path: `${encoder}${file.path}` })),

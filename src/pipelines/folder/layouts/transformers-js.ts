@@ -6,7 +6,7 @@ import type { FormName } from '../../../options/forms.ts';
 import { plain } from '../../../samples/tokenizer/json-fields.ts';
 import type { Layout, SideFile } from '../layout.ts';
 import { readableOutputs, refuseInputs } from '../readable.ts';
-import { configFile, optionalFiles, tokenizerFile, tokenizerSettings } from '../side-files.ts';
+import { configFile, olderFiles, tokenizerFile, tokenizerSettings } from '../side-files.ts';
 
 /** Names that transformers.js 4.3 gives to forms (`dtype`), and the ending of the file that each loads. */
 const DTYPES: { readonly [F in FormName]: readonly [dtype: string, suffix: string] } = {
@@ -20,9 +20,6 @@ const DTYPES: { readonly [F in FormName]: readonly [dtype: string, suffix: strin
 /** Outputs of which its pipelines read one; for features the first of them that is there. */
 const READ = ['last_hidden_state', 'logits', 'token_embeddings', 'start_logits'];
 
-/** Other files that tokenizers of transformers have, for whoever opens the folder besides. */
-const OTHERS = ['special_tokens_map.json', 'added_tokens.json', 'vocab.txt'];
-
 /**
  * The folder that transformers.js opens by its path or its name on a hub. On a processor it loads q8 unless it is told
  * otherwise, so the best 8-bit form has that name; beside a calibrated one the other has `int8`, as on the hub.
@@ -30,7 +27,7 @@ const OTHERS = ['special_tokens_map.json', 'added_tokens.json', 'vocab.txt'];
 export const transformersJs: Layout = {
   name: 'transformers.js',
   formats: ['onnx'],
-  w4Target: 'cpu',
+  w4Target: 'ort',
   isOneFile: true,
   fileOf(form, forms) {
     const [dtype, suffix] = DTYPES[form === 'dynamic' && !forms.includes('int8') ? 'int8' : form];
@@ -50,7 +47,7 @@ export const transformersJs: Layout = {
     configWithClass(model),
     tokenizerFile(model, writing.tokenizer, 'transformers.js'),
     tokenizerSettings(model, writing.tokenizer),
-    ...(writing.tokenizer === undefined ? optionalFiles(model, OTHERS) : []),
+    ...olderFiles(model, writing.tokenizer),
   ],
 };
 

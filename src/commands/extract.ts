@@ -40,7 +40,7 @@ export const command: CommandSpec<Omit<ExtractOptions, 'source'> & { readonly js
   ],
   notes: ['the loss is large before training; --passes prune loses far less where the speed is all that counts'],
   async run({ io, progress, args: [source = ''], options }) {
-    const result = await extract({ ...options, source, progress: progress.step });
+    const result = await extract({ ...options, source, progress: progress.step, note: progress.note });
     progress.clear();
     warn(io, result.warnings);
     io.out(`${options.json ? jsonText(result) : extractText(shown(result))}\n`);

@@ -1,5 +1,6 @@
 import { MAPPINGS, type MapLayersOptions, mapLayers } from '../pipelines/map-layers/map-layers.ts';
 import { shown } from '../printable.ts';
+import { jsonText } from '../reports/json.ts';
 import { mapLayersText } from '../reports/map-layers.ts';
 import { type CommandSpec, saying } from './command.ts';
 import * as flags from './flags.ts';
@@ -16,17 +17,21 @@ export const command: CommandSpec<Omit<MapLayersOptions, 'teacher' | 'student'> 
       choices: MAPPINGS,
       default: 'best',
     },
-    { flags: '--calibrate <file>', says: 'texts as the models will see them: lines, TSV or JSONL', isRequired: true },
+    {
+      flags: '--calibrate <file>',
+      says: 'texts as the models will see them: lines, TSV, CSV, JSON or JSON lines',
+      isRequired: true,
+    },
     saying(flags.samples, 'how many of them, from the first one (default: 256)'),
     flags.seed,
     flags.json,
   ],
   examples: ['./bert-base ./minilm --calibrate texts.txt -o map.json', './minilm ./student --calibrate texts.txt'],
   async run({ io, progress, args: [teacher = '', student = ''], options }) {
-    const result = await mapLayers({ ...options, teacher, student, progress: progress.step });
+    const result = await mapLayers({ ...options, teacher, student, progress: progress.step, note: progress.note });
     progress.clear();
     warn(io, result.warnings);
-    io.out(`${options.json ? JSON.stringify(result, null, 2) : mapLayersText(shown(result))}\n`);
+    io.out(`${options.json ? jsonText(result) : mapLayersText(shown(result))}\n`);
     return 0;
   },
 };

@@ -32,7 +32,7 @@ export interface RemovalOrder {
  */
 export function removalOrder(problem: RemovalProblem): RemovalOrder {
   const { inputs, unit, step } = problem;
-  const left = new Removal(problem);
+  const left = new Removal(linearOf(problem));
   const steps = Math.ceil(inputs / unit / step) - 1;
   const units = new Int32Array(steps * step);
   const errors = new Float64Array(steps + 1);
@@ -44,6 +44,30 @@ export function removalOrder(problem: RemovalProblem): RemovalOrder {
   return { units, errors };
 }
 
+/** A linear as removal sees it. */
+interface Linear {
+  readonly unit: number;
+  readonly inputs: number;
+  readonly outputs: number;
+  /** The inverse Gram matrix [inputs, inputs]. */
+  readonly inverse: Float64Array;
+  /** Weights by input, [inputs, outputs], outputs scaled by the root of their importance. */
+  readonly rows: Float64Array;
+}
+
+function linearOf({ weight, importance, gram, inputs, unit, ridge }: RemovalProblem): Linear {
+  const outputs = importance.length;
+  const rows = new Float64Array(inputs * outputs);
+  for (let out = 0, at = 0; out < outputs; out++) {
+    const scale = Math.sqrt(importance[out] as number);
+    for (let i = 0; i < inputs; i++, at++) rows[i * outputs + out] = (weight[at] as number) * scale;
+  }
+  return { unit, inputs, outputs, inverse: inverseOf(gram, inputs, ridge), rows };
+}
+
+/** Of the cheapest units so many for each that goes in a step are looked at together. */
+const CANDIDATES = 4;
+
 /** What is left of a linear. Units that go are swapped behind the others first, so that these stay compact. */
 class Removal {
   readonly #unit: number;
@@ -53,35 +77,51 @@ class Removal {
   #size: number;
   /** The inverse Gram matrix [stride, stride], of which the first `size` rows and columns are in use. */
   readonly #inverse: Float64Array;
-  /** Weights by input, [in, out], outputs scaled by the root of their importance. */
   readonly #rows: Float64Array;
   readonly #unitAt: Int32Array;
 
-  constructor({ weight, importance, gram, inputs, unit, ridge }: RemovalProblem) {
+  constructor({ unit, inputs, outputs, inverse, rows }: Linear) {
     this.#unit = unit;
-    this.#outputs = importance.length;
+    this.#outputs = outputs;
     this.#stride = inputs;
     this.#size = inputs;
-    this.#inverse = inverseOf(gram, inputs, ridge);
+    this.#inverse = inverse;
+    this.#rows = rows;
     this.#unitAt = Int32Array.from({ length: inputs / unit }, (_, i) => i);
-    this.#rows = new Float64Array(inputs * this.#outputs);
-    for (let out = 0, at = 0; out < this.#outputs; out++) {
-      const scale = Math.sqrt(importance[out] as number);
-      for (let i = 0; i < inputs; i++, at++) this.#rows[i * this.#outputs + out] = (weight[at] as number) * scale;
-    }
   }
 
   /** Removes the units that cost least one by one. */
   removeCheapest(count: number): { readonly removed: Int32Array; readonly error: number } {
     const left = this.#size / this.#unit;
     const costs = Float64Array.from({ length: left }, (_, place) => this.#costOf(place));
-    const cheapest = Array.from(costs, (_, place) => place)
-      .sort((a, b) => (costs[a] as number) - (costs[b] as number) || a - b)
-      .slice(0, count);
+    const order = Array.from(costs, (_, place) => place).sort(
+      (a, b) => (costs[a] as number) - (costs[b] as number) || a - b,
+    );
+    const cheapest = count === 1 ? order.slice(0, 1) : this.#oneByOne(order.slice(0, CANDIDATES * count), count);
     const removed = Int32Array.from(cheapest, (place) => this.#unitAt[place] as number);
     // From the back, so that none is swapped away before its turn.
     for (const [i, place] of cheapest.toSorted((a, b) => b - a).entries()) this.#swap(place, left - 1 - i);
     return { removed, error: this.#dropLast(count * this.#unit) };
+  }
+
+  /**
+   * Picks some of a few cheap inputs, each once those before it are gone: of two that stand in for each other both are
+   * cheap, but not together.
+   */
+  #oneByOne(places: readonly number[], count: number): number[] {
+    const [unit, outputs] = [this.#unit, this.#outputs];
+    const inputs = places.length * unit;
+    const inverse = new Float64Array(inputs * inputs);
+    const rows = new Float64Array(inputs * outputs);
+    const inputAt = (i: number) => (places[Math.floor(i / unit)] as number) * unit + (i % unit);
+    for (let i = 0; i < inputs; i++) {
+      const from = inputAt(i);
+      rows.set(this.#rows.subarray(from * outputs, (from + 1) * outputs), i * outputs);
+      for (let j = 0; j < inputs; j++)
+        inverse[i * inputs + j] = this.#inverse[from * this.#stride + inputAt(j)] as number;
+    }
+    const part = new Removal({ unit, inputs, outputs, inverse, rows });
+    return Array.from({ length: count }, () => places[part.removeCheapest(1).removed[0] as number] as number);
   }
 
   #costOf(place: number): number {

@@ -37,7 +37,7 @@ test.each([
   [
     'less than can be left',
     ['--passes', 'prune=0.01', '--calibrate', TEXTS, '--samples', '40'],
-    /prune=0\.01: 0\.\d\d of the operations is the least/,
+    /prune=0\.01: 0\.\d{3} of the operations is the least/,
   ],
   ['a limit without texts', ['--passes', 'split-embedding', '--max-drop', '1'], /needs samples to measure on/],
   [
@@ -184,7 +184,10 @@ test('convert prunes to the budget, trains what is left, and says what stayed', 
     'heads',
     'neurons',
   ]);
-  expect(fit.operations[0].changed / fit.operations[0].original).toBeLessThan(0.7);
+  const left = fit.operations[0].changed / fit.operations[0].original;
+  expect(left).toBeLessThanOrEqual(0.7);
+  // Units of a small model are coarse.
+  expect(left).toBeGreaterThan(0.6);
   expect(fit.distillation.steps).toBe(2);
   expect(readFileSync(output).includes('"pruning":{"share":0.7')).toBe(true);
 });

@@ -74,6 +74,15 @@ test.each([
   for (const step of [1, 2]) expect(errors[step]).toBeCloseTo(leastError(of, inputs.slice(0, 2 * step)), 5);
 });
 
+test('of two inputs that stand in for each other only one goes in a step', () => {
+  const gram = Float64Array.of(1, 1, 0, 0, 1, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1);
+  const weight = Float32Array.of(1, 1, 0.3, 0.4);
+  const of = { weight, importance: Float64Array.of(1), gram, inputs: 4, unit: 1, step: 2, ridge: RIDGE };
+  const { units, errors } = removalOrder(of);
+  expect([...units]).toEqual([0, 2]);
+  expect(errors[1]).toBeCloseTo(0.09, 2);
+});
+
 test('inputs that are never read, or never vary, go first and cost nothing', () => {
   const { weight, gram, ...rest } = problem();
   for (let out = 0; out < 3; out++) weight[out * 6 + 3] = 0;

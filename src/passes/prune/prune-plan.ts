@@ -66,6 +66,7 @@ export interface PlanOptions {
 export async function planPruning(graph: Graph, options: PlanOptions): Promise<PrunePlan> {
   const { keeps, runs, bindings, runtime, progress } = options;
   const { groups, declined } = pruneGroups(graph, keeps);
+  progress(0, groups.length);
   const { gradients, problem } = await gradientsOf(graph, groups, runs);
   const prefix = new Prefix(graph, runs);
   const planned: PlannedGroup[] = [];

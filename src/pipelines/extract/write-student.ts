@@ -6,19 +6,12 @@ import { encodeSafetensors } from '../../formats/safetensors-encode.ts';
 import { tokenizerFileNames } from '../../importers/tokenizer-files.ts';
 import { listFolder, type OutputFile, writeFiles } from '../../io/files.ts';
 
-/** Throws USAGE for a folder that holds other files than a model written before: they would become part of it. */
+/** Throws USAGE for a folder that holds anything: it could be the teacher's own, or would become part of the model. */
 export function refuseFolder(folder: string): void {
-  const names = exists(folder) ? readdirSync(folder) : [];
-  const other = names.find((name) => !WRITTEN.has(name));
-  if (other === undefined) return;
-  throw new MbertError('USAGE', `-o ${folder}: holds ${other} already`, { hint: 'name a new or empty folder' });
+  const [first] = exists(folder) ? readdirSync(folder) : [];
+  if (first === undefined) return;
+  throw new MbertError('USAGE', `-o ${folder}: holds ${first} already`, { hint: 'name a new or empty folder' });
 }
-
-const WRITTEN: ReadonlySet<string> = new Set([
-  'config.json',
-  'model.safetensors',
-  ...Object.values(tokenizerFileNames),
-]);
 
 function exists(folder: string): boolean {
   try {

@@ -32,8 +32,10 @@ export function nextShare(
   return Math.round(50 * (low + high)) / 100;
 }
 
-/** Corrections of a budget: one is enough, as what passes leave of a cut graph hardly depends on where it was cut. */
-const MAX_CORRECTIONS = 4;
+/** Most trials to meet a share: what the default passes leave of a cut graph is nearly linear in what was cut. */
+const MAX_TRIALS = 5;
+/** How far below the share is near enough. */
+const TOLERANCE = 0.005;
 
 /**
  * Takes units out of a graph until the default passes leave no more than a share of the operations that they leave of the
@@ -50,23 +52,29 @@ export async function pruneWithin(
       hint: plan.declined[0] ?? 'it takes attentions and feed-forward networks of linears with constant weights',
     });
   }
+  const target = job.targets[0] as Target;
+  let above = { budget: 1, left: 1 };
+  let below: typeof above | undefined;
   let budget = share;
-  let left = 1;
-  for (let i = 0; i < MAX_CORRECTIONS; i++) {
+  for (let i = 0; i < MAX_TRIALS; i++) {
     const trial = copyGraph(graph);
     pruneTo(trial, plan, budget);
-    const target = job.targets[0] as Target;
     const { original, changed } = await compareOperations(job.original, trial, {
       target,
       maxPositions: job.maxPositions,
     });
-    left = changed / original;
-    if (left <= share) return pruneTo(graph, plan, budget);
-    budget -= left - share;
+    const left = changed / original;
+    if (left > share) above = { budget, left };
+    else below = { budget, left };
+    if (below && share - below.left < TOLERANCE) break;
+    budget = below
+      ? below.budget + ((above.budget - below.budget) * (share - below.left)) / (above.left - below.left)
+      : budget - (left - share);
   }
+  if (below) return pruneTo(graph, plan, below.budget);
   throw new MbertError(
     'UNSUPPORTED',
-    `${graph.name}: prune=${share}: ${(Math.ceil(1000 * left) / 1000).toFixed(3)} of the operations is the least`,
+    `${graph.name}: prune=${share}: ${(Math.ceil(1000 * above.left) / 1000).toFixed(3)} of the operations is the least`,
     {
       hint: 'heads and neurons are not all that takes time, and one of each stays in every layer',
     },

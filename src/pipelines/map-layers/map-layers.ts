@@ -70,6 +70,8 @@ export async function mapLayers(options: MapLayersOptions): Promise<LayerMapping
       hint: 'some hundred lines of text as the models will see it',
     });
   }
+  if (output !== undefined && !output.endsWith('.json'))
+    throw new MbertError('USAGE', `-o ${output}: a layer map is a .json file`);
   const run = startRun(options);
   run.progress('reading');
   const teacher = await openModel(options.teacher);
@@ -172,7 +174,6 @@ export function mappingsOf(
 }
 
 async function writeMap(path: string, map: readonly number[]): Promise<void> {
-  if (!path.endsWith('.json')) throw new MbertError('USAGE', `-o ${path}: a layer map is a .json file`);
   const text = `${JSON.stringify(Object.fromEntries(map.map((teacher, student) => [student, teacher])))}\n`;
   async function* chunks() {
     yield new TextEncoder().encode(text);

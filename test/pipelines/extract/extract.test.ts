@@ -110,6 +110,7 @@ test.each([
   ['importance without texts', { method: 'importance' }, /--method importance: needs --calibrate/],
   ['a fit without texts', { recover: true }, /--recover: needs --calibrate/],
   ['a folder of other things', { output: 'fixtures/bert-seqcls' }, /holds .* already/],
+  ['the folder of the teacher', { source: teacher, output: teacher }, /holds .* already/],
   ['a file as a folder', { output: 'package.json' }, /package.json: is a file/],
 ] as const)('refuses %s', async (_, options, problem) => {
   const output = join(folder, 'refused');

@@ -108,5 +108,6 @@ test('finds the layer that a student was made of', async () => {
 test('refuses models of other words, and no text', async () => {
   const pair = { teacher: 'fixtures/mobilebert-demo', student: BERT };
   await expect(mapLayers({ ...pair, calibrate: TEXTS })).rejects.toThrow(/has 1000 words, the teacher \d+/);
+  await expect(mapLayers({ ...pair, calibrate: TEXTS, output: 'map.txt' })).rejects.toThrow(/is a .json file/);
   await expect(mapLayers(pair)).rejects.toThrow(/needs --calibrate/);
 });

@@ -1,7 +1,7 @@
 // What quantization costs and brings on labelled sentences, in the real runtimes, against our own f32 file of the same format:
 //   node bench/quantize.js TRAIN.txt DEV.tsv MODEL_FOLDER... [--forms onnx:int8,onnx:dynamic,tflite:int8,tflite:dynamic]
 //     [--sequence-length 64] [--passes LIST] [--no-scan] [--unpadded]
-// A form may go on with a granularity, a rounding and bias: onnx:w4:channel:gptq, tflite:w4:block:nearest, onnx:int8:bias.
+// A form may go on with a granularity, a rounding, bias and a target: onnx:w4:channel:gptq, onnx:int8:bias, onnx:w4:ort.
 // Calibration: the first 128 lines of TRAIN; the next 32 judge roundings, up to 256 more are the command's own proof. --unpadded runs dynamic ONNX files on sentences as long as they are.
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -28,7 +28,8 @@ if (train === undefined || dev === undefined || models.length === 0) {
 function optionsOf(words) {
   const granularity = /** @type {const} */ (['tensor', 'channel', 'block']).find((each) => words.includes(each));
   const rounding = /** @type {const} */ (['nearest', 'gptq']).find((each) => words.includes(each));
-  return { granularity, rounding, biasCorrection: words.includes('bias') };
+  const target = words.includes('ort') ? 'ort' : undefined;
+  return { granularity, rounding, biasCorrection: words.includes('bias'), target };
 }
 
 const length = values.unpadded ? undefined : Number(values['sequence-length']);

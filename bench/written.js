@@ -74,9 +74,9 @@ async function hashModel(folder) {
   const both = ['-o', 'OUT', '--json'];
   const groups = [
     [
-      ['inspect', source, '--json'],
-      ['inspect', source, '--target', 'tflite'],
-      ['inspect', source, '--target', 'onnx'],
+      ['inspect', source, '--graph'],
+      ['inspect', source, '--graph', '--target', 'tflite'],
+      ['inspect', source, '--graph', '--target', 'onnx'],
       ['convert', source, ...both, '--verify'],
       ['diff', source, 'OUT/model.tflite', '--json'],
       ['diff', 'OUT/model.onnx', 'OUT/model.tflite', '--format', 'markdown'],

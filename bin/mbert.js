@@ -1,10 +1,7 @@
 #!/usr/bin/env node
 import { main } from '../dist/commands/main.js';
+import { endOnSignals, outliveReaders } from '../dist/commands/signals.js';
 
-// A reader that has seen enough (`mbert inspect … | head`) is no error.
-process.stdout.on('error', (error) => {
-  if (error.code !== 'EPIPE') throw error;
-  process.exit(0);
-});
-
+endOnSignals();
+outliveReaders();
 process.exitCode = await main(process.argv.slice(2));

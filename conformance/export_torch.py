@@ -26,14 +26,21 @@ OUTPUTS = {
 class Positional(torch.nn.Module):
     """Tracing passes inputs by position; a model's own order differs between architectures."""
 
-    def __init__(self, model: torch.nn.Module, outputs: list[str]) -> None:
+    def __init__(self, model: torch.nn.Module, inputs: list[str], outputs: list[str]) -> None:
         super().__init__()
         self.model = model
+        self.inputs = inputs
         self.outputs = outputs
 
-    def forward(self, input_ids, attention_mask, token_type_ids):
-        result = self.model(input_ids=input_ids, attention_mask=attention_mask, token_type_ids=token_type_ids)
+    def forward(self, *values):
+        result = self.model(**dict(zip(self.inputs, values, strict=True)))
         return tuple(result[name] for name in self.outputs)
+
+
+def inputs_of(model: torch.nn.Module) -> list[str]:
+    """Names of the model's inputs; token types where it tells some apart."""
+    has_types = getattr(model.config, "type_vocab_size", 0) > 1
+    return [name for name in INPUTS if name != "token_type_ids" or has_types]
 
 
 def load(folder: Path) -> tuple[str, torch.nn.Module]:
@@ -59,19 +66,25 @@ def main() -> None:
     # A batch of one is burned in as a constant by the dynamo exporter, so a dynamic export is traced with two.
     shape = (2 if args.dynamic else 1, args.sequence_length)
     ids = torch.randint(0, model.config.vocab_size, shape, generator=torch.Generator().manual_seed(0))
-    example = (ids, torch.ones(shape, dtype=torch.int64), torch.zeros(shape, dtype=torch.int64))
+    inputs = inputs_of(model)
+    example = (ids, torch.ones(shape, dtype=torch.int64), torch.zeros(shape, dtype=torch.int64))[: len(inputs)]
     axes = {0: "batch", 1: "sequence"}
     options = {"dynamo": args.dynamo, "opset_version": max(args.opset, 18) if args.dynamo else args.opset}
     if args.dynamo:
         options.update(external_data=False, verbose=False)  # it prints its progress to stdout otherwise
     if args.dynamic and args.dynamo:
-        options["dynamic_shapes"] = {name: dict.fromkeys(axes, torch.export.Dim.DYNAMIC) for name in INPUTS}
+        options["dynamic_shapes"] = (tuple(dict.fromkeys(axes, torch.export.Dim.DYNAMIC) for _ in inputs),)
     elif args.dynamic:
-        options["dynamic_axes"] = dict.fromkeys(INPUTS + outputs, axes)
+        options["dynamic_axes"] = dict.fromkeys(inputs + outputs, axes)
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            Positional(model, outputs).eval(), example, args.out, input_names=INPUTS, output_names=outputs, **options
+            Positional(model, inputs, outputs).eval(),
+            example,
+            args.out,
+            input_names=inputs,
+            output_names=outputs,
+            **options,
         )
     phases.done("export")
     cost = phases.summary()

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 /** @typedef {{ readonly scale: number; readonly zeroPoint: number }} Steps */
 /** @typedef {'calibrated' | { readonly i8: Steps; readonly i16: Steps }} Int8Rule */
 /** @typedef {{ readonly flags: string; readonly says: string; readonly choices?: readonly string[]; readonly default?: string | number; readonly isRequired?: boolean }} Flag */
+/** @typedef {{ readonly modelType: string; readonly tasks: readonly string[] }} Architecture */
 /** @typedef {{ readonly inputs: readonly string[]; readonly attrs: object; readonly tokens: string; readonly stream: string; readonly moves?: object; readonly int8?: Int8Rule }} Op */
 
 const RUNS = { always: 'always', onnx: 'for ONNX', tflite: 'for TFLite', asked: 'when asked for' };
@@ -15,25 +16,30 @@ const RUNS = { always: 'always', onnx: 'for ONNX', tflite: 'for TFLite', asked: 
  * The tables by the names that pages call them.
  * @param {{
  *   readonly passes: readonly { readonly pass: Pass; readonly runs: keyof typeof RUNS }[];
+ *   readonly architectures: readonly Architecture[];
  *   readonly onnxRules: readonly Rule[];
  *   readonly tfliteRules: readonly Rule[];
  *   readonly errorCodes: { readonly [code: string]: string };
  *   readonly ops: { readonly [name: string]: Op };
  *   readonly commands: readonly { readonly name: string; readonly flags: readonly Flag[] }[];
+ *   readonly commonFlags: readonly Flag[];
  * }} code
  * @returns {ReadonlyMap<string, string>}
  */
-export function tablesOf({ passes, onnxRules, tfliteRules, errorCodes, ops, commands }) {
+export function tablesOf({ passes, architectures, onnxRules, tfliteRules, errorCodes, ops, commands, commonFlags }) {
   return new Map([
     ['passes', table(['pass', 'before → after', 'keeps', 'runs'], passes.map(passRow))],
+    ['architectures', architecturesTable(architectures)],
     ['onnx-rules', rulesTable(onnxRules)],
     ['tflite-rules', rulesTable(tfliteRules)],
     ['error-codes', table(['code', 'meaning'], Object.entries(errorCodes).map(namedRow))],
     ['ops', table(['op', 'inputs', 'attributes', 'tokens', 'stream', 'int8 output'], Object.entries(ops).map(opRow))],
-    ...commands.map(
-      ({ name, flags }) =>
-        /** @type {[string, string]} */ ([`mbert ${name}`, table(['flag', 'meaning'], flags.map(flagRow))]),
-    ),
+    ...[...commands, { name: '<command>', flags: commonFlags }]
+      .filter(({ flags }) => flags.length > 0)
+      .map(
+        ({ name, flags }) =>
+          /** @type {[string, string]} */ ([`mbert ${name}`, table(['flag', 'meaning'], flags.map(flagRow))]),
+      ),
   ]);
 }
 
@@ -44,6 +50,16 @@ export function tablesOf({ passes, onnxRules, tfliteRules, errorCodes, ops, comm
 function table(head, rows) {
   const lines = [head, head.map(() => '---'), ...rows];
   return lines.map((cells) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`).join('\n');
+}
+
+/** @param {readonly Architecture[]} architectures */
+function architecturesTable(architectures) {
+  const tasks = [...new Set(architectures.flatMap((each) => each.tasks))];
+  const rows = architectures.map((each) => [
+    `\`${each.modelType}\``,
+    ...tasks.map((task) => (each.tasks.includes(task) ? 'yes' : '')),
+  ]);
+  return table(['`model_type`', ...tasks.map((task) => `\`${task}\``)], rows);
 }
 
 /** @param {readonly Rule[]} rules */
@@ -106,20 +122,32 @@ export function withTables(page, tables) {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const [{ passes }, { onnxRules, tfliteRules }, { ERROR_CODES }, { ops }, { commandsWithFlags }] = await Promise.all([
+  const [
+    { passes },
+    { architectures },
+    { onnxRules, tfliteRules },
+    { ERROR_CODES },
+    { ops },
+    { commandsWithFlags },
+    { commonFlags },
+  ] = await Promise.all([
     import('../dist/passes/index.js'),
+    import('../dist/models/index.js'),
     import('../dist/lint/index.js'),
     import('../dist/errors.js'),
     import('../dist/ir/ops/index.js'),
     import('../dist/commands/main.js'),
+    import('../dist/commands/command.js'),
   ]);
   const tables = tablesOf({
     passes,
+    architectures,
     onnxRules,
     tfliteRules,
     errorCodes: ERROR_CODES,
     ops,
     commands: await commandsWithFlags(),
+    commonFlags,
   });
   for (const name of readdirSync('docs')) {
     if (!name.endsWith('.md')) continue;

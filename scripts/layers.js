@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
  * of one line do not know each other.
  */
 const LAYERS = [
-  ['errors.ts', 'version.ts', 'reports/html/page/'],
+  ['errors.ts', 'printable.ts', 'version.ts', 'reports/html/page/'],
   ['io/', 'ir/', 'metrics/'],
   ['formats/', 'solve/', 'diff/', 'gradient/', 'observers/'],
   ['runtimes/', 'exporters/', 'importers/', 'models/', 'passes/', 'samples/', 'quantization/'],
@@ -17,8 +17,11 @@ const LAYERS = [
   ['pipelines/evaluate/'],
   ['pipelines/write/'],
   ['pipelines/fit/'],
-  ['bench', 'convert', 'diff', 'inspect', 'explain', 'quantize', 'verify'].map((command) => `pipelines/${command}/`),
-  ['reports/'],
+  ['batch', 'bench', 'convert', 'diff', 'explain', 'extract', 'inspect', 'map-layers', 'quantize', 'verify'].map(
+    (command) => `pipelines/${command}/`,
+  ),
+  ['pipelines/folder/', 'pipelines/compare/'],
+  ['reports/', 'in-memory.ts'],
   ['commands/', 'index.ts'],
 ];
 

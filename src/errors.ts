@@ -17,11 +17,19 @@ export class MbertError extends Error {
   readonly code: ErrorCode;
   /** Advice on what to do instead, printed on a line of its own. */
   readonly hint: string | undefined;
+  /** The problems, each worded for a line of its own; the message is all of them. */
+  readonly problems: readonly string[];
 
-  constructor(code: ErrorCode, message: string, options: { hint?: string; cause?: unknown } = {}) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: { hint?: string; cause?: unknown; more?: readonly string[] } = {},
+  ) {
+    const problems = [message, ...(options.more ?? [])];
+    super(problems.join('\n'), options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     this.hint = options.hint;
+    this.problems = problems;
   }
 }
 

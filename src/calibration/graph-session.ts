@@ -1,5 +1,3 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { listNames, MbertError } from '../errors.ts';
 import { onnxModel } from '../exporters/onnx/model.ts';
@@ -7,6 +5,7 @@ import { onnx } from '../exporters/onnx.ts';
 import type { OnnxModel } from '../formats/onnx.ts';
 import { encodeOnnx } from '../formats/onnx-encode.ts';
 import { writeFiles } from '../io/files.ts';
+import { makeTemporaryFolder } from '../io/temporary-folder.ts';
 import type { Graph, Input, Node } from '../ir/graph.ts';
 import { type Bindings, bindDim, type Shape, sameShape, sizeOf } from '../ir/shape.ts';
 import type { Tensor } from '../ir/tensor.ts';
@@ -23,11 +22,10 @@ export function modelOf(graph: Graph, nodes: readonly Node[]): OnnxModel {
 
 /** Loads a model into ONNX Runtime by way of a temporary file, which `close` deletes. Default threads: all cores. */
 export async function loadOnnxModel(model: OnnxModel, threads?: number): Promise<RuntimeSession> {
-  const folder = mkdtempSync(join(tmpdir(), 'mbert-calibration-'));
-  const remove = () => rmSync(folder, { recursive: true, force: true });
+  const folder = makeTemporaryFolder('calibration');
   try {
-    await writeFiles(folder, streamOf(encodeOnnx(model, { fileName: FILE_NAME })));
-    const session = await onnxruntime.load(join(folder, FILE_NAME), {
+    await writeFiles(folder.path, streamOf(encodeOnnx(model, { fileName: FILE_NAME })));
+    const session = await onnxruntime.load(join(folder.path, FILE_NAME), {
       name: model.graphName,
       // Our own arithmetic takes turns with the runtime's.
       spinning: false,
@@ -37,11 +35,11 @@ export async function loadOnnxModel(model: OnnxModel, threads?: number): Promise
       ...session,
       async close() {
         await session.close();
-        remove();
+        folder.remove();
       },
     };
   } catch (cause) {
-    remove();
+    folder.remove();
     throw cause;
   }
 }

@@ -37,9 +37,10 @@ function layoutOf(node: Node, inputs: TokenInputs, counted: readonly boolean[] |
       hint: 'calibrate the float model',
     });
   }
-  const isFlat = inputs.batch > 1 && type.shape.length === 2 && type.shape[0] === product(inputs.shape);
-  const shape = isFlat ? [inputs.batch, inputs.shape.at(-1) as Dim, type.shape[1] as Dim] : type.shape;
-  const tokenAxes = tokenAxesOf(shape, inputs, isFlat ? undefined : counted);
+  const isFlat =
+    inputs.batch > 1 && type.shape.length > 1 && type.shape[0] === product(inputs.shape) && counted?.[0] !== false;
+  const shape = isFlat ? [inputs.batch, inputs.shape.at(-1) as Dim, ...type.shape.slice(1)] : type.shape;
+  const tokenAxes = isFlat ? [1] : tokenAxesOf(shape, inputs, counted);
   const hasBatch = inputs.batch > 1 && shape[0] === inputs.batch;
   const last = shape.length - 1;
   const sizes = shape.map((dim, axis) => (tokenAxes.includes(axis) || (hasBatch && axis === 0) ? 1 : bound(dim, node)));

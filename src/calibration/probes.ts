@@ -152,9 +152,13 @@ class Addition {
   }
 
   /** Cuts a value to [rows, channels] without padding. */
-  validRows(part: string, value: string, { channels, tokenAxes, hasBatch, isFlat }: TokenLayout): string {
+  validRows(part: string, value: string, layout: TokenLayout): string {
+    const { channels, otherRows, tokenAxes, hasBatch, isFlat } = layout;
     let valid = value;
-    if (isFlat) valid = this.#emit(`${part}/batch`, 'Reshape', [valid, this.#integers([this.#batch, -1, channels])]);
+    if (isFlat) {
+      const byToken = this.#integers([this.#batch, -1, otherRows * channels]);
+      valid = this.#emit(`${part}/batch`, 'Reshape', [valid, byToken]);
+    }
     const axes = hasBatch ? [0, ...tokenAxes] : tokenAxes;
     if (axes.length > 0) {
       const starts = this.#integers(axes.map(() => 0));

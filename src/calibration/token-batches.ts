@@ -34,7 +34,11 @@ export interface TextBatches {
  * are fitted to come first, each part in order of length, then of place; a fixed batch that is not full repeats its
  * first sequence.
  */
-export function batchesOf(inputs: TokenInputs, rows: readonly TokenRow[], pad: number): TextBatches {
+export function batchesOf(
+  inputs: TokenInputs,
+  rows: readonly TokenRow[],
+  { pad, batchTokens = BATCH_TOKENS }: { readonly pad: number; readonly batchTokens?: number | undefined },
+): TextBatches {
   if (inputs.shape.length !== 2) {
     throw new MbertError('UNSUPPORTED', 'calibration: the model takes several sequences for one answer', {
       hint: 'fitting takes models whose inputs are [batch, sequence]',
@@ -43,7 +47,7 @@ export function batchesOf(inputs: TokenInputs, rows: readonly TokenRow[], pad: n
   const places = rows.map((_, place) => place);
   const isHeld = (place: number) => place % HELD_OUT === HELD_OUT - 1;
   const [fitted, held] = [places.filter((place) => !isHeld(place)), places.filter(isHeld)].map((part) =>
-    batchesOfPart(inputs, rows, part, pad),
+    batchesOfPart(inputs, rows, part, { pad, batchTokens }),
   ) as [Batch[], Batch[]];
   return {
     batches: [...fitted, ...held],
@@ -57,7 +61,7 @@ function batchesOfPart(
   inputs: TokenInputs,
   rows: readonly TokenRow[],
   places: readonly number[],
-  pad: number,
+  { pad, batchTokens }: { readonly pad: number; readonly batchTokens: number },
 ): Batch[] {
   const [batch, sequence] = inputs.shape;
   const byLength = new Map<number, number[]>();
@@ -68,7 +72,7 @@ function batchesOfPart(
   const batches: Batch[] = [];
   for (const [valid, same] of [...byLength].sort(([a], [b]) => a - b)) {
     const length = typeof sequence === 'number' ? sequence : valid;
-    const size = typeof batch === 'number' ? batch : Math.max(1, Math.floor(BATCH_TOKENS / length));
+    const size = typeof batch === 'number' ? batch : Math.max(1, Math.floor(batchTokens / length));
     for (let from = 0; from < same.length; from += size) {
       const sequences = same.slice(from, from + size);
       const filled = [...sequences];

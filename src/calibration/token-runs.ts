@@ -19,6 +19,8 @@ interface RunsOptions {
   readonly pad: number;
   /** Number of threads. Default: all cores. */
   readonly threads?: number | undefined;
+  /** Most tokens of a batch. Default: enough to keep the cores busy. */
+  readonly batchTokens?: number | undefined;
 }
 
 /**
@@ -29,9 +31,9 @@ interface RunsOptions {
 export async function openRuns(
   graph: Graph,
   rows: readonly TokenRow[],
-  { pad, threads }: RunsOptions,
+  { threads, ...batches }: RunsOptions,
 ): Promise<TextRuns & { close(): Promise<void> }> {
-  const text = batchesOf(tokenInputsOf(graph), rows, pad);
+  const text = batchesOf(tokenInputsOf(graph), rows, batches);
   const products = await openProducts(threads);
   const runner = new Runner(text, threads);
   const [tokens, sequences] = [rowPlaces(text, ({ valid }) => valid), rowPlaces(text, () => 1)];

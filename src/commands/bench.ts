@@ -1,5 +1,7 @@
 import { type BenchOptions, bench } from '../pipelines/bench/bench.ts';
+import { shown } from '../printable.ts';
 import { benchText, benchWarnings } from '../reports/bench.ts';
+import { jsonText } from '../reports/json.ts';
 import { type CommandSpec, saying } from './command.ts';
 import * as flags from './flags.ts';
 import { warn } from './io.ts';
@@ -7,7 +9,7 @@ import { nonNegativeInteger, positiveInteger } from './parsers.ts';
 
 export const command: CommandSpec<Omit<BenchOptions, 'models'> & { readonly json?: true }> = {
   description:
-    'Runs models in turns on the same tokens: ONNX in ONNX Runtime, TFLite in LiteRT. Other sources are written as both first.',
+    'Runs models in turns on the same tokens: ONNX in ONNX Runtime, TFLite in LiteRT. Other sources are written as both first; a TF.js model runs besides in TF.js, where that is installed.',
   flags: [
     { flags: '--against <model>', says: 'compare with this one (default: the first)' },
     {
@@ -28,6 +30,7 @@ export const command: CommandSpec<Omit<BenchOptions, 'models'> & { readonly json
       flags.data,
       'texts to run on, read with the vocabulary of the first model that has one (default: random tokens)',
     ),
+    ...flags.textColumnFlags,
     saying(flags.vocab, 'vocab.txt or tokenizer.json in place of that'),
     { ...saying(flags.seed, 'which random tokens'), default: 1 },
     saying(flags.task, 'which head to build from checkpoints'),
@@ -42,10 +45,10 @@ export const command: CommandSpec<Omit<BenchOptions, 'models'> & { readonly json
     'model.int8.onnx --profile --data texts.txt',
   ],
   async run({ io, progress, args, options }) {
-    const result = await bench({ ...options, models: args, progress: progress.step });
+    const result = await bench({ ...options, models: args, progress: progress.step, note: progress.note });
     progress.clear();
     warn(io, benchWarnings(result, options.profile === true));
-    io.out(`${options.json ? JSON.stringify(result, null, 2) : benchText(result)}\n`);
+    io.out(`${options.json ? jsonText(result) : benchText(shown(result))}\n`);
     return 0;
   },
 };

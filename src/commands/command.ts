@@ -1,4 +1,5 @@
-import type { Io, ProgressLine } from './io.ts';
+import type { Io } from './io.ts';
+import type { ProgressLine } from './progress.ts';
 
 /** One option of a command: what the command line, its help and the docs know of it. */
 export interface Flag {
@@ -14,6 +15,8 @@ export interface Flag {
   /** Value of the flag where none is given behind it. */
   readonly preset?: string;
   readonly isRequired?: boolean;
+  /** True where its value names a file or folder to write. */
+  readonly isOutput?: boolean;
 }
 
 /** Definition of a command: what it takes and does. `O` has a field for each flag. */
@@ -36,7 +39,26 @@ export interface Call<O extends object> {
   readonly progress: ProgressLine;
   readonly args: readonly string[];
   readonly options: O;
+  /** Loads every command and lists its flags. */
+  commands(): Promise<readonly CommandFlags[]>;
 }
+
+/** A command as the docs and shells list it. */
+export interface CommandFlags {
+  readonly name: string;
+  readonly summary: string;
+  readonly flags: readonly Flag[];
+}
+
+/** A project's flags, in the folder in which mbert is called. */
+export const CONFIG_FILE = 'mbert.config.json';
+
+/** Flags that every command has. */
+export const commonFlags: readonly Flag[] = [
+  { flags: '-q, --quiet', says: 'no progress and no notes; warnings and errors stay' },
+  { flags: '--no-config', says: 'leave the mbert.config.json of this folder alone' },
+  { flags: '--verbose', says: 'a line for each step with the time that it took, and the causes of errors' },
+];
 
 /** Copies a flag, with another line in the help. */
 export function saying(flag: Flag, says: string): Flag {

@@ -1,10 +1,12 @@
 import { InvalidArgumentError } from 'commander';
 import { KINDS, type Kind } from '../diff/difference.ts';
 import { type DiffModelsOptions, diffModels, type SizeLimit } from '../pipelines/diff/diff-models.ts';
+import { shown } from '../printable.ts';
 import { diffGithub } from '../reports/diff-github.ts';
 import { diffJson } from '../reports/diff-json.ts';
 import { diffMarkdown } from '../reports/diff-markdown.ts';
 import { diffText } from '../reports/diff-text.ts';
+import { pages } from '../reports/pages.ts';
 import { type CommandSpec, saying } from './command.ts';
 import * as flags from './flags.ts';
 import { warn } from './io.ts';
@@ -62,7 +64,7 @@ export const command: CommandSpec<Options> = {
   examples: [
     './checkpoint model.tflite',
     'old.onnx new.onnx --fail-on structure,quant --max-size-delta 5%',
-    'model.graph model.tflite   # where model.graph is what mbert inspect printed',
+    'model.graph model.tflite   # where model.graph is what mbert inspect --graph printed',
     'old.onnx new.onnx --report diff.html',
   ],
   exitOne: 'the models differ',
@@ -70,16 +72,15 @@ export const command: CommandSpec<Options> = {
     const { failOn, ...rest } = options;
     const all = options.all === true;
     const outline = wantsPage(options);
-    progress.step('comparing');
-    const diff = await diffModels({ ...rest, a, b, failOn, outline });
+    const diff = await diffModels({ ...rest, a, b, failOn, outline, progress: progress.step, note: progress.note });
     progress.clear();
     warn(io, diff.warnings);
     await printResult(io, options, {
-      text: () => diffText(diff, all),
+      text: () => diffText(shown(diff), all),
       json: () => diffJson(diff, all),
-      markdown: () => diffMarkdown(diff, all),
-      github: () => diffGithub(diff, new Set(failOn ?? KINDS)),
-      html: async () => (await import('../reports/diff-html.ts')).diffHtml(diff, all),
+      markdown: () => diffMarkdown(shown(diff), all),
+      github: () => diffGithub(shown(diff), new Set(failOn ?? KINDS)),
+      html: () => pages.diff(diff, all),
     });
     return diff.same ? 0 : 1;
   },

@@ -1,10 +1,12 @@
 import { TASKS } from '../models/index.ts';
+import { FORMS, LAYOUTS } from '../options/forms.ts';
 import { RANGE_METHODS, ROUNDINGS, SCHEMES } from '../quantization/settings.ts';
 import { targets } from '../quantization/targets.ts';
 import { GRANULARITIES } from '../quantization/weights.ts';
 import { type Flag, saying } from './command.ts';
 import {
   byteSize,
+  dtype,
   embeddingRank,
   integer,
   integerOrDynamic,
@@ -28,7 +30,7 @@ const sequenceLength: Flag = {
 
 const batch: Flag = {
   flags: '--batch <n|dynamic>',
-  says: 'sequences in a run (default: 1)',
+  says: 'sequences in a run (default: dynamic for ONNX, 1 for TFLite)',
   parse: integerOrDynamic,
 };
 
@@ -47,7 +49,7 @@ export const shapeFlags: readonly Flag[] = [
 
 export const passes: Flag = {
   flags: '--passes <list>',
-  says: 'a,b adds passes, -c takes one out, none starts empty; see mbert passes',
+  says: 'a,b adds passes, -c takes one out, none starts empty, prune=0.5 sets a budget; see mbert passes',
 };
 
 /** Flags for which passes run, and what they may do. */
@@ -71,6 +73,7 @@ export const observeFlags: readonly Flag[] = [
   {
     flags: '--dump-passes <dir>',
     says: 'write the graph as text before the passes and behind each that changed it, with diffs',
+    isOutput: true,
   },
   { flags: '--time-passes', says: 'print to stderr what each pass took; in JSON it is passTimes' },
 ];
@@ -79,8 +82,15 @@ export const vocab: Flag = { flags: '--vocab <file>', says: "vocab.txt or tokeni
 
 /** Flags for how a file is written, and what it carries. */
 export const writingFlags: readonly Flag[] = [
-  { flags: '-o, --output <path>', says: 'a .tflite or .onnx file, or a folder for one of each', isRequired: true },
-  { flags: '--dtype <dtype>', says: 'how weights are stored', choices: ['f32', 'f16'], default: 'f32' },
+  {
+    flags: '-o, --output <path>',
+    says: 'a .tflite or .onnx file, or a folder for one of each',
+    isRequired: true,
+    isOutput: true,
+  },
+  { flags: '--dry-run', says: 'write nothing, and say what would be written and how large it would be' },
+  { flags: '--force', says: 'replace files that mbert did not write' },
+  { flags: '--dtype <dtype>', says: 'how weights are stored', choices: ['f32', 'f16'], parse: dtype, default: 'f32' },
   {
     flags: '--mask <how>',
     says: 'attention mask: as the source computes it, or with all padding excluded',
@@ -93,6 +103,10 @@ export const writingFlags: readonly Flag[] = [
     says: 'which outputs to write, as a,b (default: all; in TFLite an embedding or a score alone)',
     parse: nameList,
   },
+  {
+    flags: '--drop-token-types',
+    says: 'take no token_type_ids: every token is of the first text (exact for single texts)',
+  },
   { flags: '--opset <n>', says: 'ONNX: operator set, 13 to 23 (default: 17)', parse: positiveInteger },
   { flags: '--external-data', says: 'ONNX: weights in a file beside the model (default: above 2 GB)' },
   {
@@ -101,6 +115,24 @@ export const writingFlags: readonly Flag[] = [
   },
   { flags: '--labels <file>', says: "class names, one a line, in place of the model's own" },
   vocab,
+];
+
+/** Flags for a folder that holds more than a model. */
+export const folderFlags: readonly Flag[] = [
+  {
+    flags: '--layout <program>',
+    says: 'write the folder that a program opens: models under its names, config, tokenizer, mbert.json',
+    choices: LAYOUTS,
+  },
+  {
+    flags: '--forms <list>',
+    says: `write the model in several forms in one go, as f32,int8,w4, each proved: ${FORMS.join(', ')} (default: f32)`,
+    parse: nameList,
+  },
+  {
+    flags: '--trim-vocabulary <texts|scripts>',
+    says: 'with --layout or --forms: keep the tokens of a file of texts, or of scripts as Latin,Greek, and take the others out of model and tokenizer',
+  },
 ];
 
 export const samples: Flag = {
@@ -116,6 +148,21 @@ export const data: Flag = {
   says: 'held-out texts, with labels or without (default: the rest of --calibrate)',
 };
 
+const [text, pair, label]: readonly [Flag, Flag, Flag] = [
+  {
+    flags: '--text <column>',
+    says: 'TSV, CSV and JSON: the column with the text (default: text, sentence and other names that data sets have)',
+  },
+  { flags: '--pair <column>', says: 'the column with the second text of a pair' },
+  { flags: '--label <column>', says: 'the column with the label (default: label, labels, target, class or sentiment)' },
+];
+
+/** Flags for which columns of a file are texts. */
+export const textColumnFlags: readonly Flag[] = [text, pair];
+
+/** Flags for which columns of a file are texts and labels. */
+export const columnFlags: readonly Flag[] = [text, pair, label];
+
 export const maxDrop: Flag = {
   flags: '--max-drop <points>',
   says: 'accuracy (or agreement, or similarity ranks of embeddings) that may be lost; more is exit 1',
@@ -124,10 +171,11 @@ export const maxDrop: Flag = {
 
 /** Flags for the texts that a model is calibrated on and measured on. */
 export const evidenceFlags: readonly Flag[] = [
-  { flags: '--calibrate <file>', says: 'texts as the model will see them: lines, TSV or JSONL' },
+  { flags: '--calibrate <file>', says: 'texts as the model will see them: lines, TSV, CSV, JSON or JSON lines' },
   samples,
   seed,
   data,
+  ...columnFlags,
   maxDrop,
   { flags: '--allow-overlap', says: 'measure on texts that were calibrated on, and say so in the file' },
 ];
@@ -136,25 +184,25 @@ export const evidenceFlags: readonly Flag[] = [
 export const quantizationFlags: readonly Flag[] = [
   {
     flags: '--scheme <scheme>',
-    says: 'int8 and int16x8 are calibrated; dynamic, w4 and f16 need no texts',
+    says: 'int8 and int16x8 (8-bit weights, 16-bit values) are calibrated; dynamic, w4 and f16 need no texts',
     choices: SCHEMES,
     isRequired: true,
   },
   {
     flags: '--target <name>',
-    says: 'where it will run',
+    says: 'where it will run; ort: ONNX Runtime 1.22 and newer, with operators of its own',
     choices: targets.map(({ name }) => name),
     default: 'cpu',
   },
   { flags: '--range <method>', says: 'how the range of a value is chosen', choices: RANGE_METHODS },
   {
     flags: '--granularity <scales>',
-    says: 'scales of a weight: one, one per output channel, or one per 32 neighbours (w4) (default: what the target runs fastest)',
+    says: 'scales of a weight: one, one per output channel, or one per block of neighbours (w4; with --target ort dynamic) (default: what the target runs fastest)',
     choices: GRANULARITIES,
   },
   {
     flags: '--rounding <how>',
-    says: 'gptq lets the errors of a weight make up for one another; it is used where held-out texts are better for it (default: gptq for w4 with --calibrate, else nearest)',
+    says: 'gptq lets the errors of a weight make up for one another; it is used where held-out texts are better for it (default: with --calibrate gptq for w4, and for dynamic where the target is ort; else nearest)',
     choices: ROUNDINGS,
   },
   {
@@ -165,8 +213,12 @@ export const quantizationFlags: readonly Flag[] = [
     flags: '--recipe <file>',
     says: 'JSON rules for single nodes: [{ "match": "layer\\\\.0\\\\.", "scheme": "float" }]',
   },
-  { flags: '--dump-recipe <file>', says: 'write the settings of every node as a recipe' },
-  { flags: '--max-size <size>', says: 'as 8MB; a larger file is exit 1', parse: byteSize },
+  { flags: '--dump-recipe <file>', says: 'write the settings of every node as a recipe', isOutput: true },
+  {
+    flags: '--max-size <size>',
+    says: 'as 8MB; a larger file is exit 1; w4 for ort gives 8 bits to as many linears as fit',
+    parse: byteSize,
+  },
   { flags: '--no-scan', says: 'keep no linear in higher precision by measurement' },
   { flags: '--io <dtype>', says: 'TFLite: the outputs', choices: ['f32', 'int8'], default: 'f32' },
 ];
@@ -184,6 +236,6 @@ export function reportFlags(more: readonly string[] = [], note = ''): readonly F
       default: 'text',
     },
     saying(json, 'the same as --format json'),
-    { flags: '--report <file>', says: 'write the HTML page besides, in one file' },
+    { flags: '--report <file>', says: 'write the HTML page besides, in one file', isOutput: true },
   ];
 }

@@ -1,8 +1,11 @@
 import { MbertError } from '../errors.ts';
 import { predictOnnxRuntime, predictXnnpack } from '../lint/lint-file.ts';
 import { type InspectOptions, inspect } from '../pipelines/inspect/inspect.ts';
+import { shown } from '../printable.ts';
 import { delegationText, kernelsText } from '../reports/delegation.ts';
-import { inspectText } from '../reports/text.ts';
+import { graphPage, inspectText } from '../reports/inspect.ts';
+import { jsonText } from '../reports/json.ts';
+import { pages } from '../reports/pages.ts';
 import { type CommandSpec, saying } from './command.ts';
 import * as flags from './flags.ts';
 import { type Io, warn } from './io.ts';
@@ -10,10 +13,14 @@ import { printPassTimes, printResult, type ReportOptions, wantsPage } from './re
 
 type Delegate = 'xnnpack' | 'onnxruntime';
 
-export const command: CommandSpec<Omit<InspectOptions, 'source'> & ReportOptions & { readonly delegate?: Delegate }> = {
-  description: 'Prints the canonical text of the graph: stable, so that it can be committed and compared.',
+export const command: CommandSpec<
+  Omit<InspectOptions, 'source'> & ReportOptions & { readonly delegate?: Delegate; readonly graph?: true }
+> = {
+  description:
+    'Says what a model is: who wrote it, what goes in and comes out, how it is stored. With --graph, prints the canonical text of the graph: stable, so that it can be committed and compared.',
   flags: [
     ...flags.shapeFlags,
+    { flags: '--graph', says: 'print the graph as text, one node a line, for lock files and mbert diff' },
     ...flags.reportFlags(),
     {
       flags: '--target <format>',
@@ -30,7 +37,7 @@ export const command: CommandSpec<Omit<InspectOptions, 'source'> & ReportOptions
   ],
   examples: [
     './mobilebert-sst2',
-    './mobilebert-sst2 --target tflite > model.graph',
+    './mobilebert-sst2 --graph --target tflite > model.graph',
     'model.tflite --delegate xnnpack',
     'int8.onnx --delegate onnxruntime',
     './mobilebert-sst2 --target onnx --dump-passes passes/ --time-passes',
@@ -39,20 +46,25 @@ export const command: CommandSpec<Omit<InspectOptions, 'source'> & ReportOptions
   ],
   async run({ io, progress, args: [source = ''], options }) {
     const outline = wantsPage(options);
+    if (options.graph && options.format !== 'text')
+      throw new MbertError('USAGE', '--graph: is text', {
+        hint: '--json has the text as "text", and nodes and weights',
+      });
     if (options.delegate !== undefined) {
       if (outline)
         throw new MbertError('USAGE', '--delegate: has no page', { hint: 'leave --report or --delegate out' });
       printPrediction(io, source, options.delegate, options.json === true || options.format === 'json');
       return 0;
     }
-    const result = await inspect({ ...options, source, outline });
+    const result = await inspect({ ...options, source, outline, progress: progress.step, note: progress.note });
     progress.clear();
     warn(io, result.warnings);
     await printResult(io, options, {
-      text: () => inspectText(result),
+      text: () =>
+        options.graph ? graphPage({ ...result, summary: shown(result.summary) }) : inspectText(shown(result)),
       // The outline is for pictures; JSON holds the graph as text.
-      json: () => JSON.stringify({ ...result, outline: undefined }, null, 2),
-      html: async () => (await import('../reports/inspect-html.ts')).inspectHtml({ ...result, source }),
+      json: () => jsonText({ ...result, outline: undefined }),
+      html: () => pages.inspect(result),
     });
     printPassTimes(io, result);
     return 0;
@@ -60,13 +72,12 @@ export const command: CommandSpec<Omit<InspectOptions, 'source'> & ReportOptions
 };
 
 function printPrediction(io: Io, source: string, delegate: Delegate, asJson: boolean): void {
-  const print = (prediction: object, text: string) =>
-    io.out(`${asJson ? JSON.stringify(prediction, null, 2) : text}\n`);
+  const print = (prediction: object, text: string) => io.out(`${asJson ? jsonText(prediction) : text}\n`);
   if (delegate === 'onnxruntime') {
     const products = predictOnnxRuntime(source);
-    print(products, kernelsText(products));
+    print({ products }, kernelsText(shown(products)));
   } else {
     const prediction = predictXnnpack(source);
-    print(prediction, delegationText(prediction));
+    print(prediction, delegationText(shown(prediction)));
   }
 }

@@ -1,47 +1,50 @@
+import { printable } from '../printable.ts';
+
 /** Output of a command: tests pass their own, `main` the process's. */
 export interface Io {
   /** Prints the result. */
   out(text: string): void;
   /** Prints warnings, errors and progress. */
   err(text: string): void;
-  /** Whether `err` is a terminal: progress is shown only on one. */
-  readonly isTerminal: boolean;
+  /** Whether `err` understands colours. */
+  readonly colours?: boolean;
+  /** Stream that progress may go to between two writes of the command; without it progress is not shown. */
+  readonly live?: LiveStream;
 }
+
+/** Stderr of the process, as progress needs to know it. */
+export interface LiveStream {
+  /** Whether lines can be written over. */
+  readonly isTerminal: boolean;
+  readonly columns: number;
+}
+
+const { stderr, stdout, env } = process;
 
 export const processIo: Io = {
-  out: (text) => process.stdout.write(text),
-  err: (text) => process.stderr.write(text),
-  isTerminal: process.stderr.isTTY === true,
+  out: (text) => stdout.write(text),
+  err: (text) => stderr.write(text),
+  colours: hasColours(env, stderr.isTTY === true),
+  live: { isTerminal: stderr.isTTY === true && env['TERM'] !== 'dumb', columns: stderr.columns ?? 80 },
 };
 
-/** One line on the terminal that says what is being done. */
-export interface ProgressLine {
-  step(step: string, done?: number, total?: number): void;
-  clear(): void;
+/** Whether to print in colours: NO_COLOR and FORCE_COLOR decide (no-color.org, force-color.org), else the terminal. */
+export function hasColours(variables: NodeJS.ProcessEnv, isTerminal: boolean): boolean {
+  const { NO_COLOR: no, FORCE_COLOR: force, TERM: kind } = variables;
+  if (no !== undefined && no !== '') return false;
+  if (force !== undefined && force !== '') return force !== '0' && force !== 'false';
+  return isTerminal && kind !== 'dumb';
 }
 
-/** Shows progress on a terminal; elsewhere the line does nothing. */
-export function showProgress(io: Io): ProgressLine {
-  let shown = '';
-  const show = (line: string) => {
-    if (!io.isTerminal || line === shown) return;
-    io.err(`\r${line.padEnd(shown.length)}`);
-    shown = line;
-  };
-  return {
-    step(step, done, total) {
-      const share = done !== undefined && total ? ` ${Math.min(100, Math.floor((100 * done) / total))} %` : '';
-      show(`${step}${share}`);
-    },
-    clear() {
-      if (shown === '') return;
-      io.err(`\r${' '.repeat(shown.length)}\r`);
-      shown = '';
-    },
-  };
+/** Escape codes of ECMA-48 that every terminal with colours has. */
+const COLOURS = { red: 31, yellow: 33, cyan: 36 } as const;
+
+/** A text in a colour, where the output has colours. */
+export function painted({ colours }: Io, colour: keyof typeof COLOURS, text: string): string {
+  return colours ? `\u001b[${COLOURS[colour]}m${text}\u001b[39m` : text;
 }
 
 /** Prints warnings, one a line. */
 export function warn(io: Io, warnings: Iterable<string>): void {
-  for (const warning of warnings) io.err(`warning: ${warning}\n`);
+  for (const warning of warnings) io.err(`${painted(io, 'yellow', 'warning:')} ${printable(warning)}\n`);
 }

@@ -1,9 +1,12 @@
+import { existsSync } from 'node:fs';
 import { Command, CommanderError, Option } from 'commander';
-import { MbertError } from '../errors.ts';
+import { listNames, MbertError, nearest } from '../errors.ts';
 import { type PassTrail, trailOf } from '../ir/pass-trail.ts';
+import { printable } from '../printable.ts';
 import { VERSION } from '../version.ts';
-import type { CommandSpec, Flag } from './command.ts';
-import { type Io, processIo, showProgress } from './io.ts';
+import { CONFIG_FILE, type CommandFlags, type CommandSpec, commonFlags, type Flag } from './command.ts';
+import { type Io, painted, processIo } from './io.ts';
+import { type Loudness, type ProgressLine, showProgress } from './progress.ts';
 
 /** A command as the overview shows it; what it takes and does is loaded when it is called. */
 interface CommandEntry {
@@ -20,6 +23,18 @@ const commands: readonly CommandEntry[] = [
     args: '<source>',
     summary: 'write a checkpoint or model as TFLite or ONNX',
     load: () => import('./convert.ts'),
+  },
+  {
+    name: 'extract',
+    args: '<teacher>',
+    summary: 'cut a smaller BERT out of a larger one, as a Hugging Face folder',
+    load: () => import('./extract.ts'),
+  },
+  {
+    name: 'map-layers',
+    args: '<teacher> <student>',
+    summary: "tell which of a teacher's layers each of a student's is nearest to",
+    load: () => import('./map-layers.ts'),
   },
   {
     name: 'diff',
@@ -42,7 +57,7 @@ const commands: readonly CommandEntry[] = [
   {
     name: 'inspect',
     args: '<model>',
-    summary: 'print the graph of a model and what is in it',
+    summary: 'say what a model is, or print its graph',
     load: () => import('./inspect.ts'),
   },
   {
@@ -52,19 +67,30 @@ const commands: readonly CommandEntry[] = [
     load: () => import('./bench.ts'),
   },
   {
+    name: 'compare',
+    args: '<model...>',
+    summary: 'put several models beside each other: size, time, and what each loses',
+    load: () => import('./compare.ts'),
+  },
+  {
+    name: 'batch',
+    args: '<jobs>',
+    summary: 'run many command lines, with results that are kept and parts for many machines',
+    load: () => import('./batch.ts'),
+  },
+  {
     name: 'passes',
     args: '[model]',
     summary: 'list the passes, or explain what one left alone',
     load: () => import('./passes.ts'),
   },
+  {
+    name: 'completion',
+    args: '<shell>',
+    summary: 'print completions for bash, zsh or fish',
+    load: () => import('./completion.ts'),
+  },
 ];
-
-/** A command as the docs list it. */
-interface CommandFlags {
-  readonly name: string;
-  readonly summary: string;
-  readonly flags: readonly Flag[];
-}
 
 /** Loads every command and lists its flags, for the docs. */
 export function commandsWithFlags(): Promise<CommandFlags[]> {
@@ -79,34 +105,118 @@ const BUG = 70;
 
 /** Runs one command line and returns its exit code: 0 done, 1 the answer is no, 2 wrong input or usage, 70 a bug. */
 export async function main(argv: readonly string[], io: Io = processIo): Promise<number> {
-  const progress = showProgress(io);
+  let progress: ProgressLine | undefined;
   let code = 0;
   try {
     const overview = programOf(io);
+    let words = argv;
+    let fromConfig: readonly string[] = [];
     for (const { name, args, summary, load } of commands) {
       const child = overview.command(`${name} ${args}`).summary(summary).copyInheritedSettings(overview);
       // Of all commands only the one that is called is loaded, as most of a start is reading code.
       if (!isNamed(argv, name)) continue;
       const { command } = await load();
+      if (argv[0] === name && !argv.includes('--no-config')) {
+        fromConfig = await wordsOfConfig(name, command);
+        words = [name, ...fromConfig, ...argv.slice(1)];
+      }
       describe(child, name, command).action(async (...given: unknown[]) => {
         // Commander gives the arguments, then the options, then itself.
-        code = await command.run({ io, progress, args: given.slice(0, -2).flat() as string[], options: child.opts() });
+        const { quiet, verbose, config: _, ...options } = child.opts();
+        progress = showProgress(io, loudnessOf(quiet === true, verbose === true));
+        if (fromConfig.length > 0) progress.note(`${CONFIG_FILE}: ${fromConfig.join(' ')}`);
+        const args = given.slice(0, -2).flat() as string[];
+        code = await command.run({ io, progress, args, options, commands: commandsWithFlags });
+        progress.clear();
       });
     }
-    await overview.parseAsync(argv, { from: 'user' });
+    refuseUnknownHelp(argv);
+    await overview.parseAsync(words, { from: 'user' });
     return code;
   } catch (cause) {
-    progress.clear();
-    if (cause instanceof CommanderError) return cause.exitCode === 0 ? 0 : WRONG_INPUT;
-    if (cause instanceof MbertError && cause.code !== 'INVALID_GRAPH') {
-      io.err(`${cause.message}\n${cause.hint === undefined ? '' : `hint: ${cause.hint}\n`}`);
-      return WRONG_INPUT;
-    }
-    io.err(`This is a bug in mbert ${VERSION}:\n${cause instanceof Error ? cause.stack : String(cause)}\n`);
-    const trail = trailOf(cause);
-    if (trail) io.err(`${trailText(trail)}\n`);
-    return BUG;
+    progress?.clear();
+    if (cause instanceof CommanderError && cause.exitCode === 0) return 0;
+    return isWrongInput(cause) ? failOnInput(io, cause, argv) : failOnBug(io, cause, argv);
   }
+}
+
+type WrongInput = CommanderError | MbertError;
+
+function isWrongInput(cause: unknown): cause is WrongInput {
+  return cause instanceof CommanderError || (cause instanceof MbertError && cause.code !== 'INVALID_GRAPH');
+}
+
+/** Tells what is wrong: commander has told its own errors already. */
+async function failOnInput(io: Io, cause: WrongInput, argv: readonly string[]): Promise<number> {
+  if (wantsJson(argv)) await printErrorJson(io, cause, argv);
+  if (cause instanceof MbertError) printError(io, cause, argv.includes('--verbose'));
+  return WRONG_INPUT;
+}
+
+async function failOnBug(io: Io, cause: unknown, argv: readonly string[]): Promise<number> {
+  try {
+    if (wantsJson(argv)) await printErrorJson(io, cause, argv);
+  } finally {
+    printBug(io, cause, argv);
+  }
+  return BUG;
+}
+
+/** Whether JSON is asked for: known before the command line is read, as that may be what fails. */
+function wantsJson(argv: readonly string[]): boolean {
+  return argv.includes('--json') || argv.includes('--format=json') || argv[argv.indexOf('--format') + 1] === 'json';
+}
+
+async function printErrorJson(io: Io, cause: unknown, argv: readonly string[]): Promise<void> {
+  const { bugReport, errorReport, usageReport } = await import('./error-json.ts');
+  const { jsonText } = await import('../reports/json.ts');
+  const report =
+    cause instanceof CommanderError
+      ? usageReport(cause.message)
+      : cause instanceof MbertError && isWrongInput(cause)
+        ? errorReport(cause, argv)
+        : bugReport(cause);
+  io.out(`${jsonText({ error: report })}\n`);
+}
+
+/** Words of the project's config, which is read only where there is one. */
+async function wordsOfConfig(name: string, { flags }: CommandSpec): Promise<string[]> {
+  if (!existsSync(CONFIG_FILE)) return [];
+  const { configWords } = await import('./project-config.ts');
+  return configWords([...flags, ...commonFlags], { command: name, commands: commands.map((each) => each.name) });
+}
+
+/** Throws USAGE for help on what is no command: commander shows the overview, and no word of what was asked. */
+function refuseUnknownHelp([first, second]: readonly string[]): void {
+  const names = commands.map(({ name }) => name);
+  if (first !== 'help' || second === undefined || second.startsWith('-') || [...names, 'help'].includes(second)) return;
+  const near = nearest(second, names);
+  throw new MbertError('USAGE', `help: ${second}: is no command`, {
+    hint: near ? `did you mean mbert help ${near}?` : `commands are ${listNames(names)}`,
+  });
+}
+
+function loudnessOf(isQuiet: boolean, isVerbose: boolean): Loudness {
+  if (isQuiet && isVerbose) throw new MbertError('USAGE', '--quiet: contradicts --verbose');
+  return isQuiet ? 'quiet' : isVerbose ? 'verbose' : 'normal';
+}
+
+function printError(io: Io, { problems, hint, cause }: MbertError, isVerbose: boolean): void {
+  io.err(`${painted(io, 'red', problems.map(printable).join('\n'))}\n`);
+  if (hint !== undefined) io.err(`${painted(io, 'cyan', 'hint:')} ${printable(hint)}\n`);
+  if (isVerbose && cause instanceof Error) io.err(`cause: ${cause.stack}\n`);
+}
+
+function printBug(io: Io, cause: unknown, argv: readonly string[]): void {
+  const stack = cause instanceof Error ? cause.stack : String(cause);
+  io.err(`${painted(io, 'red', `This is a bug in mbert ${VERSION}:`)}\n${stack}\n`);
+  const trail = trailOf(cause);
+  if (trail) io.err(`${trailText(trail)}\n`);
+  const { platform, arch, version } = process;
+  io.err(`mbert ${argv.join(' ')}, Node ${version}, ${platform} ${arch}\n`);
+  io.err(
+    'Please report it on the issue tracker of mbert, with these lines and, where you may share them, the files.\n',
+  );
 }
 
 /** Words where a bug in a pass is to be looked for: in the graph as it was before that pass. */
@@ -143,7 +253,7 @@ function describe(
   { description, flags, examples, notes, exitOne }: CommandSpec,
 ): Command {
   child.description(description);
-  for (const flag of flags) child.addOption(optionOf(flag));
+  for (const flag of [...flags, ...commonFlags]) child.addOption(optionOf(flag));
   const parts = [
     ...(examples.length > 0 ? [['Examples:', ...examples.map((line) => `  $ mbert ${name} ${line}`)]] : []),
     ...(notes ? [notes] : []),
@@ -154,8 +264,9 @@ function describe(
 
 function optionOf({ flags, says, choices, parse, default: value, preset, isRequired }: Flag): Option {
   const option = new Option(flags, says);
-  if (choices) option.choices(choices);
+  if (choices && parse === undefined) option.choices(choices);
   if (parse) option.argParser(parse);
+  if (choices && parse) option.argChoices = [...choices];
   if (value !== undefined) option.default(value);
   if (preset !== undefined) option.preset(preset);
   return isRequired ? option.makeOptionMandatory() : option;

@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from 'commander';
+import { repeatedGroup } from '../io/regular-expression.ts';
 import type { EmbeddingRank } from '../ir/pass.ts';
 
 export function positiveInteger(text: string): number {
@@ -21,6 +22,15 @@ export function percentage(text: string): number {
   const value = Number(text);
   if (text.trim() === '' || !(value >= 0 && value <= 100)) throw new InvalidArgumentError('it must be 0 to 100.');
   return value;
+}
+
+/** Parses how floats are stored. Integers need more than a type: texts, a scheme, a proof. */
+export function dtype(text: string): 'f32' | 'f16' {
+  if (text === 'f32' || text === 'f16') return text;
+  const isInteger = /^(u?int(4|8|16)|[iu](4|8|16)|w4|dynamic|int16x8)$/i.test(text);
+  throw new InvalidArgumentError(
+    `Allowed choices are f32, f16.${isInteger ? ' For integers use mbert quantize --scheme int8, dynamic, w4 or int16x8.' : ''}`,
+  );
 }
 
 /** Parses names with commas between them. */
@@ -49,12 +59,21 @@ export function embeddingRank(text: string): EmbeddingRank {
   return { share };
 }
 
+/** Largest size along an axis, as runtimes count in i32. */
+const MAX_SIZE = 2 ** 31 - 1;
+
 /** Parses a size, or `dynamic` for any size at run time. */
 export function integerOrDynamic(text: string): number | 'dynamic' {
-  return text === 'dynamic' ? 'dynamic' : positiveInteger(text);
+  if (text === 'dynamic') return 'dynamic';
+  const size = positiveInteger(text);
+  if (size > MAX_SIZE) throw new InvalidArgumentError(`it must be at most ${MAX_SIZE}.`);
+  return size;
 }
 
 export function regularExpression(text: string): RegExp {
+  const group = repeatedGroup(text);
+  if (group !== null)
+    throw new InvalidArgumentError(`${group} repeats or chooses inside what it repeats, which can take forever.`);
   try {
     return new RegExp(text);
   } catch (cause) {
@@ -78,4 +97,14 @@ export function names(text: string): string[] {
     .split(',')
     .map((part) => part.trim())
     .filter((part) => part !== '');
+}
+
+/** Parses `i/n`, the i-th of n parts, counted from 1. */
+export function shard(text: string): { readonly index: number; readonly count: number } {
+  const [, first, second] = /^(\d+)\/(\d+)$/.exec(text.trim()) ?? [];
+  const [index, count] = [Number(first), Number(second)];
+  if (!(index >= 1 && index <= count && Number.isSafeInteger(count))) {
+    throw new InvalidArgumentError('it must be a part such as 2/8, from 1/8 to 8/8.');
+  }
+  return { index, count };
 }

@@ -1,6 +1,8 @@
 import { MbertError } from '../errors.ts';
 import { passes } from '../passes/index.ts';
 import type { ExplainOptions } from '../pipelines/explain/explain-pass.ts';
+import { shown } from '../printable.ts';
+import { jsonText } from '../reports/json.ts';
 import { passesText } from '../reports/text.ts';
 import { type Call, type CommandSpec, saying } from './command.ts';
 import * as flags from './flags.ts';
@@ -43,16 +45,17 @@ async function list({ io, args: [source], options }: Call<PassesOptions>): Promi
     });
   }
   const rows = passes.map(({ pass: { name, summary, keeps }, runs }) => ({ name, summary, keeps, runs }));
-  io.out(`${options.json ? JSON.stringify(rows, null, 2) : passesText(rows)}\n`);
+  io.out(`${options.json ? jsonText({ passes: rows }) : passesText(rows)}\n`);
   return 0;
 }
 
-async function explain({ io, args: [source], options }: Call<PassesOptions>, pass: string): Promise<number> {
+async function explain({ io, progress, args: [source], options }: Call<PassesOptions>, pass: string): Promise<number> {
   if (source === undefined)
     throw new MbertError('USAGE', '--explain: needs a model', { hint: 'name one behind the flags' });
   const { explainPass } = await import('../pipelines/explain/explain-pass.ts');
   const { explanationText } = await import('../reports/explain.ts');
-  const explanation = await explainPass({ ...options, source, pass });
-  io.out(`${options.json ? JSON.stringify(explanation, null, 2) : explanationText(explanation)}\n`);
+  const explanation = await explainPass({ ...options, source, pass, progress: progress.step });
+  progress.clear();
+  io.out(`${options.json ? jsonText(explanation) : explanationText(shown(explanation))}\n`);
   return 0;
 }

@@ -1,6 +1,9 @@
 import { type QuantizeOptions, type QuantizeResult, quantize } from '../pipelines/quantize/quantize.ts';
+import { shown } from '../printable.ts';
 import { targets } from '../quantization/targets.ts';
 import { fitText } from '../reports/fit.ts';
+import { jsonText } from '../reports/json.ts';
+import { pages } from '../reports/pages.ts';
 import { quantizeText } from '../reports/quantize.ts';
 import type { CommandSpec } from './command.ts';
 import * as flags from './flags.ts';
@@ -35,15 +38,22 @@ export const command: CommandSpec<Omit<QuantizeOptions, 'source'> & ReportOption
     const outline = wantsPage(options);
     const changed: QuantizeOptions['changed'] = (report) => {
       progress.clear();
-      if (options.format === 'text' && !options.json) io.out(`${fitText(report)}\n\n`);
+      if (options.format === 'text' && !options.json) io.out(`${fitText(shown(report))}\n\n`);
     };
-    const result = await quantize({ ...options, source, outline, changed, progress: progress.step });
+    const result = await quantize({
+      ...options,
+      source,
+      outline,
+      changed,
+      progress: progress.step,
+      note: progress.note,
+    });
     progress.clear();
     warn(io, [...result.warnings, ...new Set(result.results.flatMap((file) => file.warnings))]);
     await printResult(io, options, {
-      text: () => quantizeText(result),
-      json: () => jsonText(result),
-      html: async () => (await import('../reports/quantize-html.ts')).quantizeHtml(result),
+      text: () => quantizeText(shown(result)),
+      json: () => jsonText(withoutOutlines(result)),
+      html: () => pages.quantize(result),
     });
     printPassTimes(io, result);
     const failures = [...(result.fit?.failures ?? []), ...result.results.flatMap((file) => file.failures)];
@@ -51,8 +61,7 @@ export const command: CommandSpec<Omit<QuantizeOptions, 'source'> & ReportOption
   },
 };
 
-/** The result as JSON, without the outlines of graphs, which are for pictures. */
-function jsonText(result: QuantizeResult): string {
-  const results = result.results.map(({ outline: _, sourceOutline: __, ...file }) => file);
-  return JSON.stringify({ ...result, results }, null, 2);
+/** The result without the outlines of graphs, which are for pictures. */
+function withoutOutlines(result: QuantizeResult): QuantizeResult {
+  return { ...result, results: result.results.map(({ outline: _, sourceOutline: __, ...file }) => file) };
 }

@@ -1,7 +1,7 @@
 import { existsSync, statSync } from 'node:fs';
-import { basename, dirname, resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { MbertError } from '../errors.ts';
-import { writeFiles } from '../io/files.ts';
+import { writeWhole } from '../io/files.ts';
 import type { PassTime } from '../observers/pass-times.ts';
 import { passTimesText } from '../reports/pass-times.ts';
 import type { Io } from './io.ts';
@@ -36,7 +36,7 @@ export async function printResult<F extends string>(
   { format, json, report }: ReportOptions<F>,
   forms: { readonly [K in F | 'json' | 'html']: () => string | Promise<string> },
 ): Promise<void> {
-  if (report !== undefined) await writePage(report, await forms.html());
+  if (report !== undefined) await writeWhole(report, new TextEncoder().encode(await forms.html()));
   const chosen = json ? 'json' : format;
   const text = await forms[chosen]();
   io.out(chosen === 'html' ? text : `${text}\n`);
@@ -45,15 +45,4 @@ export async function printResult<F extends string>(
 /** Prints what each pass took, where that was asked for. */
 export function printPassTimes(io: Io, { passTimes }: { readonly passTimes?: readonly PassTime[] }): void {
   if (passTimes !== undefined) io.err(`${passTimesText(passTimes)}\n`);
-}
-
-/** Writes the HTML page, which appears under its name only when it is complete. */
-async function writePage(path: string, page: string): Promise<void> {
-  async function* chunks() {
-    yield new TextEncoder().encode(page);
-  }
-  async function* files() {
-    yield { name: basename(path), chunks: chunks() };
-  }
-  await writeFiles(dirname(path), files());
 }

@@ -1,4 +1,7 @@
 import { type VerifyOptions, verify } from '../pipelines/verify/verify.ts';
+import { shown } from '../printable.ts';
+import { jsonText } from '../reports/json.ts';
+import { pages } from '../reports/pages.ts';
 import { verifyResultText } from '../reports/verify.ts';
 import { type CommandSpec, saying } from './command.ts';
 import * as flags from './flags.ts';
@@ -13,6 +16,7 @@ export const command: CommandSpec<Omit<VerifyOptions, 'model'> & ReportOptions> 
     ...flags.reportFlags(),
     { flags: '--against <source>', says: 'the reference: the checkpoint or file that the model was made from' },
     saying(flags.data, 'texts or tokens, with labels or without (default: seeded token sequences)'),
+    ...flags.columnFlags,
     saying(flags.samples, 'how many of them (default: all; 64 seeded ones)'),
     saying(flags.seed, 'shuffle the texts first, or which sequences to make (default: 1)'),
     saying(flags.vocab, "vocab.txt or tokenizer.json in place of the models' own"),
@@ -40,13 +44,13 @@ export const command: CommandSpec<Omit<VerifyOptions, 'model'> & ReportOptions> 
   exitOne: '--max-drop or --lint says no',
   async run({ io, progress, args: [model = ''], options }) {
     refuseReport(options);
-    const result = await verify({ ...options, model, progress: progress.step });
+    const result = await verify({ ...options, model, progress: progress.step, note: progress.note });
     progress.clear();
     warn(io, result.warnings);
     await printResult(io, options, {
-      text: () => verifyResultText(result),
-      json: () => JSON.stringify(result, null, 2),
-      html: async () => (await import('../reports/verify-html.ts')).verifyHtml(result),
+      text: () => verifyResultText(shown(result)),
+      json: () => jsonText(result),
+      html: () => pages.verify(result),
     });
     return result.failures.length === 0 ? 0 : 1;
   },

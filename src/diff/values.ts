@@ -120,8 +120,14 @@ export function compareValues(a: Float32Array, b: Float32Array): ValueComparison
 }
 
 /** The part of a comparison that a difference reports. */
-export function errorOf({ maxAbs, sqnrDb, changed, elements, largestA }: ValueComparison): ValueError {
-  return { maxAbs: finite(maxAbs), relative: finite(maxAbs / largestA), sqnrDb: finite(sqnrDb), changed, elements };
+export function errorOf({ maxAbs, sqnrDb, changed, elements, largestA, largestB }: ValueComparison): ValueError {
+  return {
+    maxAbs: finite(maxAbs),
+    relative: finite(maxAbs / Math.max(largestA, largestB)),
+    sqnrDb: finite(sqnrDb),
+    changed,
+    elements,
+  };
 }
 
 /** The number, or null where it is not finite and JSON could not hold it. */

@@ -1,6 +1,7 @@
 import { encodeOnnx } from '../formats/onnx-encode.ts';
 import type { Exporter } from './exporter.ts';
-import { type OnnxModelOptions, onnxModel } from './onnx/model.ts';
+import { onnxModel } from './onnx/model.ts';
+import type { OnnxModelOptions } from './onnx/options.ts';
 
 export { minimumOpset } from './onnx/quantization.ts';
 
@@ -12,7 +13,7 @@ export interface OnnxOptions extends OnnxModelOptions {
 }
 
 /**
- * Writes standard ONNX operators in the forms that ONNX Runtime runs fastest (rank-2 Gemm, a residual as its C,
+ * Writes standard ONNX operators, and where `operators` says so ONNX Runtime's own for weights in blocks, in the forms that ONNX Runtime runs fastest (rank-2 Gemm, a residual as its C,
  * quantized linears as what it fuses to one integer product). Errors: USAGE for an opset that is unknown or below
  * `minimumOpset`, or a model that needs external data, UNSUPPORTED for what ONNX has no form for.
  */

@@ -2,6 +2,7 @@ import { MbertError } from '../errors.ts';
 import { encodeTflite } from '../formats/tflite/file.ts';
 import type { Metadata } from '../formats/tflite/generated/model.ts';
 import type { Draft } from '../formats/tflite/table.ts';
+import type { OutputFile } from '../io/files.ts';
 import type { Graph } from '../ir/graph.ts';
 import type { Exporter } from './exporter.ts';
 import { TfliteBuilder } from './tflite/builder.ts';
@@ -32,11 +33,11 @@ export const tflite: Exporter<TfliteOptions> = {
   name: 'tflite',
   defaults: { name: 'model.tflite', dtype: 'f32' },
   async *write(graph, options) {
-    yield { name: options.name, chunks: encodeGraph(graph, options) };
+    yield { name: options.name, ...encodeGraph(graph, options) };
   },
 };
 
-function encodeGraph(graph: Graph, { dtype, minRuntime, metadata = {} }: TfliteOptions): AsyncIterable<Uint8Array> {
+function encodeGraph(graph: Graph, { dtype, minRuntime, metadata = {} }: TfliteOptions): Omit<OutputFile, 'name'> {
   if (minRuntime !== undefined && !/^\d+(\.\d+){0,2}$/.test(minRuntime)) {
     throw new MbertError('USAGE', `--min-runtime: "${minRuntime}" is no release such as 2.17`);
   }

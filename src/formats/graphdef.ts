@@ -1,6 +1,7 @@
 import { MbertError } from '../errors.ts';
 import { sizeOf } from '../ir/shape.ts';
 import { byteLength, computedTensor, type DType, type Tensor, tensorOf } from '../ir/tensor.ts';
+import { MAX_NODES, MAX_RANK } from './graph-limits.ts';
 import type { ProtoMessage } from './protobuf.ts';
 import { storedDtype, TF_STRING, type TfType, tfTypeName } from './tf-types.ts';
 
@@ -73,9 +74,6 @@ export interface TfTensor {
   texts(): readonly string[];
 }
 
-/** Most nodes of a graph or function: MobileBERT of 24 layers has about 15,000 before TensorFlow simplifies it. */
-const MAX_NODES = 1_000_000;
-
 /** Reads a GraphDef with its function bodies; nodes of functions that nobody calls cost nothing but their index. */
 export function readGraph(message: ProtoMessage): TfGraph {
   const functions = new Map<string, TfFunction>();
@@ -103,8 +101,7 @@ function readFunction(definition: ProtoMessage, name: string): TfFunction {
 }
 
 function readNodes(message: ProtoMessage, number: number, part: string): TfNode[] {
-  const messages = message.messages(number, `${part}node`);
-  if (messages.length > MAX_NODES) message.fail(`${messages.length} nodes are more than ${MAX_NODES}`);
+  const messages = message.messages(number, `${part}node`, MAX_NODES);
   return messages.map((node) => {
     const name = node.text(1);
     return { name, op: node.text(2), inputs: node.texts(3), attributes: readAttributes(node, `${part}${name}`) };
@@ -162,9 +159,6 @@ export function readShape(message: ProtoMessage): TfShape {
   if (shape.some((dim) => dim < -1)) message.fail(`shape [${shape}] has a negative size`);
   return shape;
 }
-
-/** Most axes of a constant: TensorFlow allows 254, kernels take 8. */
-const MAX_RANK = 32;
 
 /**
  * Most bytes of a tensor that is written as one value for all elements: real ones are masks and ones of a few thousand.

@@ -44,9 +44,13 @@ export function readTable(bytes: Uint8Array, what: string): TableEntry[] {
   const index = readBlock(bytes, readHandle(footer), `${what}: index block`);
   const entries: TableEntry[] = [];
   let keyBytes = 0;
+  let end = 0;
   for (const { value } of index) {
     const handle = readHandle(new ByteReader(value, `${what}: index block`));
     const part = `${what}: block at ${handle.offset}`;
+    // Blocks follow one another, so that none is read, and its checksum computed, a thousand times.
+    if (handle.offset < end) throw malformed(part, 'overlaps the block before it');
+    end = handle.offset + handle.size;
     for (const entry of readBlock(bytes, handle, part)) {
       const previous = entries.at(-1)?.key;
       // Keys ascend across blocks as well, so no block is read twice.

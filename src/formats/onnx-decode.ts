@@ -1,6 +1,7 @@
 import { MbertError } from '../errors.ts';
 import type { ModelFile } from '../io/files.ts';
 import type { DType, Tensor } from '../ir/tensor.ts';
+import { MAX_NODES } from './graph-limits.ts';
 import { type ExternalFiles, ONNX_DTYPE_OF, readOnnxTensor } from './onnx-tensor.ts';
 import { MAX_PROTOBUF_BYTES, ProtoMessage } from './protobuf.ts';
 
@@ -17,7 +18,7 @@ export interface OnnxFile {
   readonly functions: ReadonlyMap<string, OnnxFunction>;
 }
 
-interface OnnxFileGraph {
+export interface OnnxFileGraph {
   readonly name: string;
   readonly nodes: readonly OnnxFileNode[];
   readonly initializers: ReadonlyMap<string, Tensor>;
@@ -47,9 +48,10 @@ export type OnnxFileAttribute =
   | { readonly kind: 'floats'; readonly value: readonly number[] }
   | { readonly kind: 'texts'; readonly value: readonly string[] }
   | { readonly kind: 'tensor'; readonly value: Tensor }
+  | { readonly kind: 'graph'; readonly value: OnnxFileGraph }
   /** Name of the calling node's attribute that is meant; in functions only. */
   | { readonly kind: 'reference'; readonly value: string }
-  /** Graphs, types and sparse tensors are not read. */
+  /** Lists of graphs, types and sparse tensors are not read. */
   | { readonly kind: 'other'; readonly value: string };
 
 export interface OnnxValueInfo {
@@ -110,7 +112,7 @@ function readGraph(graph: ProtoMessage, external: ExternalFiles): OnnxFileGraph 
   if (graph.has(15)) graph.fail('sparse initializers are not supported');
   return {
     name: graph.text(2),
-    nodes: readNodes(graph.messages(1, 'node'), external),
+    nodes: readNodes(graph.messages(1, 'node', MAX_NODES), external),
     initializers,
     inputs: graph.messages(11, 'input').map(readValue),
     outputs: graph.messages(12, 'output').map(readValue),
@@ -155,6 +157,11 @@ const ATTRIBUTES: readonly { readonly type: number; readonly field: number; read
       value: readOnnxTensor(attribute.message(5, 'tensor'), external),
     }),
   },
+  {
+    type: 5,
+    field: 6,
+    read: (attribute, external) => ({ kind: 'graph', value: readGraph(attribute.message(6, 'graph'), external) }),
+  },
   { type: 6, field: 7, read: (attribute) => ({ kind: 'floats', value: Array.from(attribute.floats(7)) }) },
   { type: 7, field: 8, read: (attribute) => ({ kind: 'ints', value: attribute.ints(8) }) },
   { type: 8, field: 9, read: (attribute) => ({ kind: 'texts', value: attribute.texts(9) }) },
@@ -188,7 +195,7 @@ function readFunctions(messages: readonly ProtoMessage[], external: ExternalFile
       {
         inputs: message.texts(4),
         outputs: message.texts(5),
-        nodes: readNodes(message.messages(7, 'node'), external),
+        nodes: readNodes(message.messages(7, 'node', MAX_NODES), external),
         opsets: readOpsets(message.messages(9, 'opset_import')),
         attributes: readAttributes(message.messages(11, 'attribute'), external),
       },

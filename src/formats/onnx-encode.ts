@@ -1,8 +1,8 @@
-import onnxProto from 'onnx-proto';
 import { MbertError } from '../errors.ts';
 import type { OutputFile } from '../io/files.ts';
 import { byteLength, type Tensor } from '../ir/tensor.ts';
 import {
+  domainOf,
   ONNX_DTYPES,
   type OnnxAttribute,
   type OnnxInitializer,
@@ -11,9 +11,7 @@ import {
   type OnnxValue,
 } from './onnx.ts';
 import { MAX_PROTOBUF_BYTES } from './protobuf.ts';
-
-// CommonJS: its names are not visible to an ES import.
-const { onnx } = onnxProto;
+import { MessageWriter } from './protobuf-writer.ts';
 
 interface OnnxEncodeOptions {
   /** Name of the model's file; external data goes to `<fileName>.data` beside it. */
@@ -34,7 +32,25 @@ const LARGE_BYTES = 2 ** 20;
 /** Alignment to a cache line, for the others. */
 const SMALL_ALIGNMENT = 64;
 
-/** Field numbers and wire types of onnx.proto as the tag bytes in front of length-delimited fields. */
+/** Field numbers of the messages of onnx.proto (github.com/onnx/onnx, IR version 13). */
+const MODEL = { irVersion: 1, producerName: 2, producerVersion: 3, opsetImport: 8, metadataProps: 14 } as const;
+const OPSET = { domain: 1, version: 2 } as const;
+const ENTRY = { key: 1, value: 2 } as const;
+const GRAPH = { node: 1, name: 2, input: 11, output: 12 } as const;
+const NODE = { input: 1, output: 2, name: 3, opType: 4, attribute: 5, domain: 7 } as const;
+const ATTRIBUTE = { name: 1, f: 2, i: 3, s: 4, ints: 8, type: 20 } as const;
+const VALUE = { name: 1, type: 2 } as const;
+const TYPE = { tensorType: 1 } as const;
+const TENSOR_TYPE = { elemType: 1, shape: 2 } as const;
+const SHAPE = { dim: 1 } as const;
+const DIM = { value: 1, param: 2 } as const;
+const TENSOR = { dims: 1, dataType: 2, name: 8, externalData: 13, dataLocation: 14 } as const;
+
+/** Numbers of AttributeProto.AttributeType and of TensorProto.DataLocation. */
+const ATTRIBUTE_TYPE = { float: 1, int: 2, text: 3, ints: 7 } as const;
+const EXTERNAL = 1;
+
+/** Tag bytes, field number and wire type, in front of the fields whose bytes are streamed. */
 const TAG_GRAPH = 0x3a; // ModelProto.graph = 7
 const TAG_INITIALIZER = 0x2a; // GraphProto.initializer = 5
 const TAG_RAW_DATA = 0x4a; // TensorProto.raw_data = 9
@@ -47,7 +63,7 @@ const TAG_RAW_DATA = 0x4a; // TensorProto.raw_data = 9
 export function encodeOnnx(model: OnnxModel, options: OnnxEncodeOptions): OutputFile[] {
   const inline = layOut(model, model.initializers.map(inlinePart));
   if (options.externalData !== true && inline.size <= MAX_PROTOBUF_BYTES) {
-    return [{ name: options.fileName, chunks: modelChunks(inline) }];
+    return [{ name: options.fileName, size: inline.size, chunks: modelChunks(inline) }];
   }
   if (options.externalData === false) {
     throw new MbertError(
@@ -69,9 +85,10 @@ export function encodeOnnx(model: OnnxModel, options: OnnxEncodeOptions): Output
     placed.push({ offset, tensor: initializer.tensor, name: initializer.name });
     return externalPart(initializer, dataName, offset, length);
   });
+  const layout = layOut(model, parts);
   return [
-    { name: options.fileName, chunks: modelChunks(layOut(model, parts)) },
-    { name: dataName, chunks: dataChunks(placed) },
+    { name: options.fileName, size: layout.size, chunks: modelChunks(layout) },
+    { name: dataName, size: end, chunks: dataChunks(placed) },
   ];
 }
 
@@ -92,31 +109,32 @@ interface Layout {
 
 /** Lays a model out with the graph last and in it the initializers last: protobuf lets fields come in any order. */
 function layOut(model: OnnxModel, parts: readonly Part[]): Layout {
-  const modelHead = onnx.ModelProto.encode({
-    irVersion: model.irVersion,
-    producerName: model.producerName,
-    producerVersion: model.producerVersion,
-    opsetImport: [{ domain: '', version: model.opset }],
-    metadataProps: Object.entries(model.properties).map(([key, value]) => ({ key, value })),
-  }).finish();
-  const graphHead = onnx.GraphProto.encode({
-    name: model.graphName,
-    node: model.nodes.map(nodeProto),
-    input: model.inputs.map(valueProto),
-    output: model.outputs.map(valueProto),
-  }).finish();
+  const modelHead = new MessageWriter()
+    .int(MODEL.irVersion, model.irVersion)
+    .text(MODEL.producerName, model.producerName)
+    .text(MODEL.producerVersion, model.producerVersion)
+    .message(MODEL.opsetImport, opsetMessage('', model.opset))
+    .messages(
+      MODEL.opsetImport,
+      ownDomains(model).map((domain) => opsetMessage(domain, 1)),
+    )
+    .messages(MODEL.metadataProps, Object.entries(model.properties).map(entryMessage))
+    .finish();
+  const graphHead = new MessageWriter()
+    .messages(GRAPH.node, model.nodes.map(nodeMessage))
+    .text(GRAPH.name, model.graphName)
+    .messages(GRAPH.input, model.inputs.map(valueMessage))
+    .messages(GRAPH.output, model.outputs.map(valueMessage))
+    .finish();
   const initializersSize = parts.reduce((size, part) => size + part.size, 0);
   const graphSize = graphHead.byteLength + initializersSize;
   const head = concatBytes([modelHead, Uint8Array.of(TAG_GRAPH), varint(graphSize), graphHead]);
   return { head, parts, size: head.byteLength + initializersSize };
 }
 
-function inlinePart({ name, tensor }: OnnxInitializer): Part {
-  const fields = onnx.TensorProto.encode({
-    dims: [...tensor.shape],
-    dataType: ONNX_DTYPES[tensor.dtype],
-    name,
-  }).finish();
+function inlinePart(initializer: OnnxInitializer): Part {
+  const { name, tensor } = initializer;
+  const fields = tensorMessage(initializer).finish();
   const length = byteLength(tensor.dtype, tensor.shape);
   const rawHead = concatBytes([Uint8Array.of(TAG_RAW_DATA), varint(length)]);
   const messageSize = fields.byteLength + rawHead.byteLength + length;
@@ -124,16 +142,22 @@ function inlinePart({ name, tensor }: OnnxInitializer): Part {
   return { head, name, tensor, size: head.byteLength + length };
 }
 
-function externalPart({ name, tensor }: OnnxInitializer, location: string, offset: number, length: number): Part {
-  const fields = onnx.TensorProto.encode({
-    dims: [...tensor.shape],
-    dataType: ONNX_DTYPES[tensor.dtype],
-    name,
-    externalData: Object.entries({ location, offset, length }).map(([key, value]) => ({ key, value: String(value) })),
-    dataLocation: onnx.TensorProto.DataLocation.EXTERNAL,
-  }).finish();
+function externalPart(initializer: OnnxInitializer, location: string, offset: number, length: number): Part {
+  const entries = Object.entries({ location, offset: String(offset), length: String(length) });
+  const fields = tensorMessage(initializer)
+    .messages(TENSOR.externalData, entries.map(entryMessage))
+    .int(TENSOR.dataLocation, EXTERNAL)
+    .finish();
   const head = concatBytes([Uint8Array.of(TAG_INITIALIZER), varint(fields.byteLength), fields]);
-  return { head, name, tensor: null, size: head.byteLength };
+  return { head, name: initializer.name, tensor: null, size: head.byteLength };
+}
+
+/** A tensor without its data. */
+function tensorMessage({ name, tensor }: OnnxInitializer): MessageWriter {
+  return new MessageWriter()
+    .ints(TENSOR.dims, tensor.shape)
+    .int(TENSOR.dataType, ONNX_DTYPES[tensor.dtype])
+    .text(TENSOR.name, name);
 }
 
 async function* modelChunks({ head, parts }: Layout): AsyncGenerator<Uint8Array> {
@@ -164,27 +188,46 @@ function checkedBytes(name: string, tensor: Tensor): Uint8Array {
   throw new MbertError('INVALID_GRAPH', `${name}: tensor: gave ${bytes.byteLength} bytes instead of ${expected}`);
 }
 
-function nodeProto(node: OnnxNode): onnxProto.onnx.INodeProto {
-  return {
-    input: [...node.inputs],
-    output: [...node.outputs],
-    name: node.name,
-    opType: node.op,
-    attribute: Object.entries(node.attributes).map(([name, attribute]) => attributeProto(name, attribute)),
-  };
+/** The domains that a model's operators are of besides ONNX's own; all of them are at their first version. */
+function ownDomains({ nodes }: OnnxModel): readonly string[] {
+  return [...new Set(nodes.map(({ op }) => domainOf(op)))].filter((domain) => domain !== '');
 }
 
-function attributeProto(name: string, attribute: OnnxAttribute): onnxProto.onnx.IAttributeProto {
-  const { AttributeType } = onnx.AttributeProto;
-  if ('int' in attribute) return { name, i: attribute.int, type: AttributeType.INT };
-  if ('float' in attribute) return { name, f: attribute.float, type: AttributeType.FLOAT };
-  if ('text' in attribute) return { name, s: new TextEncoder().encode(attribute.text), type: AttributeType.STRING };
-  return { name, ints: [...attribute.ints], type: AttributeType.INTS };
+function opsetMessage(domain: string, version: number): MessageWriter {
+  return new MessageWriter().text(OPSET.domain, domain).int(OPSET.version, version);
 }
 
-function valueProto({ name, dtype, shape }: OnnxValue): onnxProto.onnx.IValueInfoProto {
-  const dim = shape.map((size) => (typeof size === 'number' ? { dimValue: size } : { dimParam: size }));
-  return { name, type: { tensorType: { elemType: ONNX_DTYPES[dtype], shape: { dim } } } };
+function entryMessage([key, value]: readonly [string, string]): MessageWriter {
+  return new MessageWriter().text(ENTRY.key, key).text(ENTRY.value, value);
+}
+
+function nodeMessage({ name, op, inputs, outputs, attributes }: OnnxNode): MessageWriter {
+  const message = new MessageWriter().texts(NODE.input, inputs).texts(NODE.output, outputs);
+  message.text(NODE.name, name).text(NODE.opType, op);
+  message.messages(NODE.attribute, Object.entries(attributes).map(attributeMessage));
+  const domain = domainOf(op);
+  return domain === '' ? message : message.text(NODE.domain, domain);
+}
+
+function attributeMessage([name, attribute]: readonly [string, OnnxAttribute]): MessageWriter {
+  const message = new MessageWriter().text(ATTRIBUTE.name, name);
+  const { type } = ATTRIBUTE;
+  if ('int' in attribute) return message.int(ATTRIBUTE.i, attribute.int).int(type, ATTRIBUTE_TYPE.int);
+  if ('float' in attribute) return message.float(ATTRIBUTE.f, attribute.float).int(type, ATTRIBUTE_TYPE.float);
+  if ('text' in attribute) return message.text(ATTRIBUTE.s, attribute.text).int(type, ATTRIBUTE_TYPE.text);
+  return message.ints(ATTRIBUTE.ints, attribute.ints).int(type, ATTRIBUTE_TYPE.ints);
+}
+
+function valueMessage({ name, dtype, shape }: OnnxValue): MessageWriter {
+  const dims = shape.map((size) =>
+    typeof size === 'number' ? new MessageWriter().int(DIM.value, size) : new MessageWriter().text(DIM.param, size),
+  );
+  const tensorType = new MessageWriter()
+    .int(TENSOR_TYPE.elemType, ONNX_DTYPES[dtype])
+    .message(TENSOR_TYPE.shape, new MessageWriter().messages(SHAPE.dim, dims));
+  return new MessageWriter()
+    .text(VALUE.name, name)
+    .message(VALUE.type, new MessageWriter().message(TYPE.tensorType, tensorType));
 }
 
 /** Encodes a number as unsigned LEB128, by division because lengths may pass 2^32. */

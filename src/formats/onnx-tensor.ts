@@ -2,6 +2,7 @@ import { MbertError } from '../errors.ts';
 import type { ModelFile } from '../io/files.ts';
 import { shapeText, sizeOf } from '../ir/shape.ts';
 import { byteLength, type DType, type Tensor, tensorOf } from '../ir/tensor.ts';
+import { MAX_RANK } from './graph-limits.ts';
 import { ONNX_DTYPES } from './onnx.ts';
 import type { ProtoMessage } from './protobuf.ts';
 
@@ -12,9 +13,6 @@ export type ExternalFiles = (name: string) => ModelFile;
 export const ONNX_DTYPE_OF: ReadonlyMap<number, DType> = new Map(
   (Object.entries(ONNX_DTYPES) as [DType, number][]).map(([dtype, number]) => [number, dtype]),
 );
-
-/** Most axes of a tensor: models have five or six, and crafted shapes must stay cheap. */
-const MAX_RANK = 32;
 
 /**
  * Reads a TensorProto: raw bytes as a view of the file's, bytes in another file by range, or one of the typed lists.

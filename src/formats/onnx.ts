@@ -8,7 +8,18 @@ export type OnnxAttribute =
   | { readonly text: string }
   | { readonly ints: readonly number[] };
 
-/** An operator of ONNX's own domain. An input that is left out is the empty name. */
+/** Operators of ONNX Runtime's own (github.com/microsoft/onnxruntime, docs/ContribOperators.md), with their domain. */
+const DOMAINS: ReadonlyMap<string, string> = new Map([
+  ['GatherBlockQuantized', 'com.microsoft'],
+  ['MatMulNBits', 'com.microsoft'],
+]);
+
+/** The domain of an operator that mbert writes: empty for those of ONNX itself. */
+export function domainOf(op: string): string {
+  return DOMAINS.get(op) ?? '';
+}
+
+/** An operator; its name tells its domain. An input that is left out is the empty name. */
 export interface OnnxNode {
   readonly name: string;
   readonly op: string;

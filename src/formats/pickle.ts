@@ -107,7 +107,9 @@ function append(machine: Machine, items: readonly PickleValue[]): void {
 
 function pushGlobal(machine: Machine, module: PickleValue, member: PickleValue): void {
   const { reader, rules, stack } = machine;
-  const name = `${String(module)}.${String(member)}`.slice(0, MAX_NAME_LENGTH);
+  // Only texts: turning nested lists into one would take time and stack without bound.
+  if (typeof module !== 'string' || typeof member !== 'string') fail(machine, 'names a class by what is no text');
+  const name = `${module}.${member}`.slice(0, MAX_NAME_LENGTH);
   if (!rules.globals.has(name)) {
     throw new MbertError(
       'UNSUPPORTED',

@@ -15,13 +15,28 @@ const MAX_FIELD_NUMBER = 2 ** 29 - 1;
 /** Most fields that readers ask for, not that the file holds: a SavedModel of 24 layers needs less than a million. */
 const MAX_FIELDS = 8_000_000;
 
+/** Most messages that are opened: a SavedModel of 24 layers has 200,000. An empty one takes two bytes of a file and fifty times that here. */
+const MAX_MESSAGES = 1_000_000;
+
 /** Deepest nesting, protobuf's own limit for recursion. */
 const MAX_DEPTH = 100;
+
+/** Numbers that the index keeps of a field: its number, wire type, start and end. */
+const FIELD_NUMBERS = 4;
+
+/** Fields that the index has room for at first. */
+const FIRST_FIELDS = 1024;
 
 /** State that all messages of a file share. */
 interface Source {
   readonly file: string;
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+  /** Index of the fields of all opened messages. Arrays of their own would take five times the memory. */
+  fields: Uint32Array;
+  fieldCount: number;
   fieldsLeft: number;
+  messagesLeft: number;
 }
 
 interface Field {
@@ -47,24 +62,33 @@ export class ProtoMessage {
   readonly #source: Source;
   readonly #part: string;
   readonly #depth: number;
-  readonly #bytes: Uint8Array;
-  readonly #view: DataView;
-  /** Four numbers for each field: its number, wire type, start and end. Objects would take five times the memory. */
-  readonly #fields: number[] = [];
+  /** Where the message's own fields are in the index. */
+  readonly #from: number;
+  readonly #to: number;
 
-  private constructor(bytes: Uint8Array, source: Source, part: string, depth: number) {
-    this.#bytes = bytes;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  private constructor(source: Source, at: number, end: number, part: string, depth: number) {
     this.#source = source;
     this.#part = part;
     this.#depth = depth;
     if (depth > MAX_DEPTH) this.fail(`is nested deeper than ${MAX_DEPTH} levels`);
-    this.#index();
+    if (source.messagesLeft-- === 0) this.fail(`has more than ${MAX_MESSAGES} messages`);
+    this.#from = source.fieldCount * FIELD_NUMBERS;
+    this.#index(at, end);
+    this.#to = source.fieldCount * FIELD_NUMBERS;
   }
 
   /** Opens the outermost message; `file` names it in errors. */
   static open(bytes: Uint8Array, file: string): ProtoMessage {
-    return new ProtoMessage(bytes, { file, fieldsLeft: MAX_FIELDS }, '', 0);
+    const source: Source = {
+      file,
+      bytes,
+      view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength),
+      fields: new Uint32Array(FIRST_FIELDS * FIELD_NUMBERS),
+      fieldCount: 0,
+      fieldsLeft: MAX_FIELDS,
+      messagesLeft: MAX_MESSAGES,
+    };
+    return new ProtoMessage(source, 0, bytes.byteLength, '', 0);
   }
 
   /** The message in words, `file: part`, for errors. */
@@ -73,7 +97,8 @@ export class ProtoMessage {
   }
 
   has(number: number): boolean {
-    for (let i = 0; i < this.#fields.length; i += 4) if (this.#fields[i] === number) return true;
+    const { fields } = this.#source;
+    for (let i = this.#from; i < this.#to; i += FIELD_NUMBERS) if (fields[i] === number) return true;
     return false;
   }
 
@@ -89,13 +114,13 @@ export class ProtoMessage {
 
   float(number: number): number {
     const field = this.#last(number, FIXED32);
-    return field === undefined ? 0 : this.#view.getFloat32(field.at, true);
+    return field === undefined ? 0 : this.#source.view.getFloat32(field.at, true);
   }
 
   /** An unsigned number of four bytes, such as a checksum; 0 where it is absent. */
   fixed32(number: number): number {
     const field = this.#last(number, FIXED32);
-    return field === undefined ? 0 : this.#view.getUint32(field.at, true);
+    return field === undefined ? 0 : this.#source.view.getUint32(field.at, true);
   }
 
   /** A text in strict UTF-8, empty where it is absent. */
@@ -122,7 +147,9 @@ export class ProtoMessage {
     return this.#all(number, BYTES).map((field) => this.#slice(field));
   }
 
-  messages(number: number, part: string): ProtoMessage[] {
+  /** Messages of a list, which may be `most` long. */
+  messages(number: number, part: string, most = MAX_MESSAGES): ProtoMessage[] {
+    this.#refuseMore(number, part, Math.min(most, this.#source.messagesLeft));
     return this.#all(number, BYTES).map((field) => this.#enter(field, part));
   }
 
@@ -154,44 +181,55 @@ export class ProtoMessage {
   /** Repeated f32, packed or one by one. */
   floats(number: number): Float32Array {
     const starts = this.#starts(number, FIXED32, 4);
-    return Float32Array.from(starts, (at) => this.#view.getFloat32(at, true));
+    return Float32Array.from(starts, (at) => this.#source.view.getFloat32(at, true));
   }
 
   /** Repeated f64, packed or one by one. */
   doubles(number: number): Float64Array {
     const starts = this.#starts(number, FIXED64, 8);
-    return Float64Array.from(starts, (at) => this.#view.getFloat64(at, true));
+    return Float64Array.from(starts, (at) => this.#source.view.getFloat64(at, true));
   }
 
   fail(problem: string): never {
     throw new MbertError('MALFORMED', `${this.what}: ${problem}`);
   }
 
-  #index(): void {
-    for (let at = 0; at < this.#bytes.byteLength; ) {
+  /** Lists the fields between two places. Offsets fit 32 bits, as a message is smaller than 2 GiB. */
+  #index(start: number, limit: number): void {
+    const source = this.#source;
+    for (let at = start; at < limit; ) {
       this.#spend();
-      const tag = this.#varint(at, this.#bytes.byteLength);
+      const tag = this.#varint(at, limit);
       const number = Math.floor(tag.value / 8);
       const wire = tag.value % 8;
-      if (number < 1 || number > MAX_FIELD_NUMBER) this.fail(`is no protobuf: field ${number} at byte ${at}`);
-      const field = this.#locate(wire, tag.end);
-      this.#fields.push(number, wire, field.at, field.end);
+      if (number < 1 || number > MAX_FIELD_NUMBER) this.fail(`is no protobuf: field ${number} at byte ${at - start}`);
+      const field = this.#locate(wire, tag.end, start, limit);
+      if (source.fields.length === source.fieldCount * FIELD_NUMBERS) {
+        const grown = new Uint32Array(source.fields.length * 2);
+        grown.set(source.fields);
+        source.fields = grown;
+      }
+      const i = source.fieldCount++ * FIELD_NUMBERS;
+      source.fields[i] = number;
+      source.fields[i + 1] = wire;
+      source.fields[i + 2] = field.at;
+      source.fields[i + 3] = field.end;
       at = field.end;
     }
   }
 
-  #locate(wire: number, at: number): Field {
-    const size = this.#bytes.byteLength;
-    if (wire === VARINT) return { wire, at, end: this.#varint(at, size).end };
+  #locate(wire: number, at: number, messageStart: number, limit: number): Field {
+    if (wire === VARINT) return { wire, at, end: this.#varint(at, limit).end };
     let start = at;
     let length = wire === FIXED64 ? 8 : 4;
     if (wire === BYTES) {
-      const prefix = this.#varint(at, size);
+      const prefix = this.#varint(at, limit);
       start = prefix.end;
       length = prefix.value;
-    } else if (wire !== FIXED64 && wire !== FIXED32) this.fail(`is no protobuf: wire type ${wire} at byte ${at}`);
-    if (length < 0 || start + length > size) {
-      this.fail(`needs ${length} bytes at byte ${start}, ${size - start} are left`);
+    } else if (wire !== FIXED64 && wire !== FIXED32)
+      this.fail(`is no protobuf: wire type ${wire} at byte ${at - messageStart}`);
+    if (length < 0 || start + length > limit) {
+      this.fail(`needs ${length} bytes at byte ${start - messageStart}, ${limit - start} are left`);
     }
     return { wire, at: start, end: start + length };
   }
@@ -202,7 +240,7 @@ export class ProtoMessage {
     let high = 0;
     for (let i = 0; i < MAX_VARINT_BYTES; i++) {
       if (at + i >= limit) this.fail(`ends inside a number at byte ${at}`);
-      const byte = this.#bytes[at + i] as number;
+      const byte = this.#source.bytes[at + i] as number;
       const group = byte & 127;
       if (i < 4) low += group * 2 ** (7 * i);
       else if (i > 4) high += group * 2 ** (7 * i - 32);
@@ -224,14 +262,23 @@ export class ProtoMessage {
   }
 
   #all(number: number, ...wires: readonly number[]): Field[] {
-    const fields: Field[] = [];
-    for (let i = 0; i < this.#fields.length; i += 4) {
-      if (this.#fields[i] !== number) continue;
-      const [wire, at, end] = this.#fields.slice(i + 1, i + 4) as [number, number, number];
+    const { fields } = this.#source;
+    const found: Field[] = [];
+    for (let i = this.#from; i < this.#to; i += FIELD_NUMBERS) {
+      if (fields[i] !== number) continue;
+      const wire = fields[i + 1] as number;
       if (!wires.includes(wire)) this.fail(`field ${number} is of another type`);
-      fields.push({ wire, at, end });
+      found.push({ wire, at: fields[i + 2] as number, end: fields[i + 3] as number });
     }
-    return fields;
+    return found;
+  }
+
+  /** Refuses a list that is too long before the first message of it is opened. */
+  #refuseMore(number: number, part: string, most: number): void {
+    const { fields } = this.#source;
+    let count = 0;
+    for (let i = this.#from; i < this.#to; i += FIELD_NUMBERS) if (fields[i] === number) count++;
+    if (count > most) this.fail(`${part}: is there ${count} times, and ${most} is the limit`);
   }
 
   /** The last of the fields of one number, which is the one that counts. */
@@ -240,11 +287,11 @@ export class ProtoMessage {
   }
 
   #slice(field: Field): Uint8Array {
-    return this.#bytes.subarray(field.at, field.end);
+    return this.#source.bytes.subarray(field.at, field.end);
   }
 
   #enter(field: Field, part: string): ProtoMessage {
-    return new ProtoMessage(this.#slice(field), this.#source, part, this.#depth + 1);
+    return new ProtoMessage(this.#source, field.at, field.end, part, this.#depth + 1);
   }
 
   #spend(): void {

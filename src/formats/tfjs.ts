@@ -1,4 +1,5 @@
 import { MbertError, malformed } from '../errors.ts';
+import { decodeText } from '../io/bytes.ts';
 import type { ModelFile } from '../io/files.ts';
 import { sizeOf } from '../ir/shape.ts';
 import { arrayOf, byteLength, computedTensor, type DType, type Tensor } from '../ir/tensor.ts';
@@ -6,10 +7,19 @@ import type { TfAttributes, TfGraph, TfNode, TfPort, TfShape } from './graphdef.
 import { isObject, type JsonObject, type JsonValue, jsonText } from './json.ts';
 import { tfTypeNamed } from './tf-types.ts';
 
+/** Most bytes of a model.json: the graph of MobileBERT takes 1.5 MB. */
+const MAX_MODEL_BYTES = 64 * 2 ** 20;
+
+/** Reads the text of a model.json. Throws MALFORMED for one that is larger than any. */
+export function readTfjsText(file: ModelFile): string {
+  if (file.size > MAX_MODEL_BYTES) throw malformed(file.path, `${file.size} bytes are over ${MAX_MODEL_BYTES}`);
+  return decodeText(file.read(0, file.size), file.path);
+}
+
 /** A model.json as tensorflowjs_converter 1.0 to 4.22 writes it for graph models. */
 export interface TfjsModel {
   readonly graph: TfGraph;
-  /** Inputs of the signature; empty where the file has none, as before converter 2. */
+  /** Inputs of the signature, `attention_mask` where it says `attention_mask:0`; empty where the file has none, as before converter 2. */
   readonly inputs: readonly TfPort[];
   readonly outputs: readonly TfPort[];
   readonly groups: readonly WeightGroup[];
@@ -21,11 +31,20 @@ interface WeightGroup {
   readonly weights: readonly Weight[];
 }
 
-interface Weight {
+type Weight = NumberWeight | TextWeight;
+
+interface NumberWeight {
   readonly name: string;
   readonly shape: readonly number[];
   readonly dtype: DType;
   readonly stored: Stored;
+}
+
+/** Messages of assertions, which nothing computes with. */
+interface TextWeight {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly dtype: 'text';
 }
 
 /** Storage of a weight in its file: as it is, as f16, or as value = scale · stored + min. */
@@ -66,7 +85,8 @@ export function readTfjsModel(json: JsonValue, what: string): TfjsModel {
 function readPorts(side: JsonObject, what: string): TfPort[] {
   return [...side].map(([name, info]) => {
     if (!isObject(info)) throw malformed(what, `${name}: is ${jsonText(info)}, not an object`);
-    return { name, value: text(info.get('name'), `${what}: ${name}: name`) };
+    // A signature's names are those of values: `attention_mask:0` is the first one of a node.
+    return { name: name.replace(/:0$/, ''), value: text(info.get('name'), `${what}: ${name}: name`) };
   });
 }
 
@@ -158,6 +178,7 @@ function readWeight(weight: JsonObject, what: string): Weight {
   if (shape.some((dim) => dim < 0) || !Number.isSafeInteger(sizeOf(shape) * 8)) {
     throw malformed(part, `shape [${shape}] is out of range`);
   }
+  if (weight.get('dtype') === 'string') return { name, shape, dtype: 'text' };
   const dtype = readDType(weight.get('dtype'), part);
   const quantization = weight.get('quantization');
   return { name, shape, dtype, stored: isObject(quantization) ? readStored(quantization, dtype, part) : { dtype } };
@@ -185,28 +206,46 @@ function readStored(quantization: JsonObject, dtype: DType, what: string): Store
 }
 
 /**
- * Finds the tensors of a group, by name; they read their part of `shards`, which are open and in the order of its
- * paths, when they are asked. Throws MALFORMED where the shards hold fewer or more bytes than the weights take.
+ * Finds the tensors of a group, by name, texts left out; they read their part of `shards`, which are open and in the
+ * order of its paths, when they are asked. Throws MALFORMED where the shards hold fewer or more bytes than the weights take.
  */
 export function readTfjsWeights(group: WeightGroup, shards: readonly ModelFile[], what: string): Map<string, Tensor> {
   const held = shards.reduce((total, shard) => total + shard.size, 0);
   const tensors = new Map<string, Tensor>();
   let offset = 0;
   for (const weight of group.weights) {
-    const length = byteLength(weight.stored.dtype, weight.shape);
+    const length =
+      weight.dtype === 'text'
+        ? textsLength(sizeOf(weight.shape), shards, { offset, held })
+        : byteLength(weight.stored.dtype, weight.shape);
     if (offset + length > held) {
       throw malformed(what, `${weight.name}: ends at byte ${offset + length}, the weight files hold ${held}`);
     }
     if (tensors.has(weight.name)) throw malformed(what, `${weight.name}: is listed twice`);
-    tensors.set(weight.name, readTensor(weight, shards, offset, length));
+    if (weight.dtype !== 'text') tensors.set(weight.name, readTensor(weight, shards, offset, length));
     offset += length;
   }
   if (offset !== held) throw malformed(what, `the weight files hold ${held} bytes, the weights take ${offset}`);
   return tensors;
 }
 
+/** Counts the bytes of texts, of which each lies behind its length in 32 bits; more than `held` where they end beyond. */
+function textsLength(
+  count: number,
+  shards: readonly ModelFile[],
+  { offset, held }: { readonly offset: number; readonly held: number },
+): number {
+  let length = 0;
+  for (let i = 0; i < count && offset + length + 4 <= held; i++) {
+    const bytes = readAcross(shards, offset + length, 4);
+    length += 4 + new DataView(bytes.buffer, bytes.byteOffset, 4).getUint32(0, true);
+    if (i === count - 1) return length;
+  }
+  return count === 0 ? 0 : held + 1;
+}
+
 function readTensor(
-  { shape, dtype, stored }: Weight,
+  { shape, dtype, stored }: NumberWeight,
   shards: readonly ModelFile[],
   offset: number,
   length: number,

@@ -5,7 +5,10 @@ import { maskedCrc32c } from './crc32c.ts';
 import { ProtoMessage } from './protobuf.ts';
 
 /** Most bytes that records inflate to, up to 1,032 times their own; SQuAD's 10,833 evaluation features take 33 MB. */
-const MAX_INFLATED_BYTES = 2 ** 29;
+const MAX_INFLATED_BYTES = 2 ** 27;
+
+/** Most records, each of which takes some hundred bytes beside its own: SQuAD's training features are 88,000. */
+const MAX_RECORDS = 1_000_000;
 
 /** Size of a record's length, a u64; its masked CRC follows, then the data and the data's masked CRC. */
 const LENGTH_BYTES = 8;
@@ -39,6 +42,7 @@ export function readRecords(bytes: Uint8Array, what: string): Uint8Array[] {
   const reader = new ByteReader(bytes, what);
   const records: Uint8Array[] = [];
   while (reader.left > 0) {
+    if (records.length === MAX_RECORDS) reader.fail(`has more than ${MAX_RECORDS} records`);
     const record = `record ${records.length + 1}`;
     const length = checked(reader, LENGTH_BYTES, `${record}: length`);
     records.push(checked(reader, new ByteReader(length, what).u64(), record));

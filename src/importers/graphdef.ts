@@ -1,12 +1,5 @@
 import { basename } from 'node:path';
-import { MbertError } from '../errors.ts';
-import { readGraph } from '../formats/graphdef.ts';
-import { ProtoMessage, readProtobuf } from '../formats/protobuf.ts';
-import type { ModelFile } from '../io/files.ts';
-import type { Graph } from '../ir/graph.ts';
 import { findFile, type Importer } from './importer.ts';
-import { graphSource } from './sources.ts';
-import { importTfGraph, type TfConstant } from './tensorflow/import.ts';
 
 /** Files that go with a SavedModel. */
 const OTHERS: ReadonlySet<string> = new Set(['fingerprint.pb', 'keras_metadata.pb', 'saved_model.pb']);
@@ -16,7 +9,7 @@ export const graphdef: Importer = {
   name: 'graphdef',
   find: (names) => findFile(names, [], (name) => name.endsWith('.pb') && !OTHERS.has(name)),
   detect: (head, file) => beginsWithNode(head) || (file.path.endsWith('.pb') && !OTHERS.has(basename(file.path))),
-  read: async (file) => graphSource(file, () => ({ graph: readFrozenGraph(file) })),
+  read: async (file) => (await import('./tensorflow/read-graphdef.ts')).readFrozenGraph(file),
 };
 
 /** Start of a graph: its field 1, a node, and in that field 1, its name, before field 2, its op. */
@@ -32,22 +25,4 @@ function beginsWithNode(head: Uint8Array): boolean {
   return (
     nameLength < 128 && rest[0] === '\u0012' && opLength < 128 && /^[A-Za-z_]\w*$/.test(rest.slice(2, 2 + opLength))
   );
-}
-
-/** Reads a frozen GraphDef: its inputs are the placeholders, its outputs the values that nothing reads. */
-function readFrozenGraph(file: ModelFile): Graph {
-  const graph = readGraph(ProtoMessage.open(readProtobuf(file), file.path));
-  const tensor = (node: TfConstant) => {
-    if (node.op !== 'Const') {
-      throw new MbertError(
-        'UNSUPPORTED',
-        `${file.path}: ${node.name}: is a variable, whose value is not in this file`,
-        {
-          hint: 'freeze the graph, or give the SavedModel folder',
-        },
-      );
-    }
-    return node.attributes.tensor('value')?.tensor;
-  };
-  return importTfGraph({ file: file.path, graph, inputs: undefined, outputs: undefined, tensor });
 }

@@ -28,6 +28,29 @@ export function encoderFolder(folder: string): string | undefined {
   return json === undefined ? undefined : listModules(json, path)[0]?.path || undefined;
 }
 
+/** Folders of a sentence-transformers model, without what is in them. */
+export interface ModuleFolders {
+  /** Folder of modules.json. */
+  readonly root: string;
+  /** Name of each module's folder below it, in the order in which they run; empty for the root itself. */
+  readonly modules: readonly string[];
+}
+
+/** The folders of the sentence-transformers model that a file of weights belongs to; undefined where it belongs to none. */
+export function moduleFolders(modelPath: string): ModuleFolders | undefined {
+  const own = dirname(modelPath);
+  for (const root of [own, join(own, '..')]) {
+    const path = join(root, MODULES_FILE);
+    const json = readJson(path);
+    if (json === undefined) continue;
+    const modules = listModules(json, path).map((module) => module.path);
+    for (const name of modules) if (name !== '') siblingPath(path, name);
+    const encoder = modules[0] === '' ? root : join(root, modules[0] as string);
+    if ([encoder, join(encoder, 'onnx')].includes(own)) return { root, modules };
+  }
+  return undefined;
+}
+
 interface ReadChain {
   readonly chain: ModuleChain;
   /** Weights of the modules, each name behind its module's folder. */

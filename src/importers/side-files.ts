@@ -4,6 +4,7 @@ import { isObject, type JsonObject, type JsonValue, jsonText, parseJson } from '
 import type { NamedBytes } from '../formats/tokenizer-files.ts';
 import { decodeText } from '../io/bytes.ts';
 import { type ModelFile, openFile, siblingPath } from '../io/files.ts';
+import { refuseLeavingLink } from '../io/inside-folder.ts';
 
 /** Most bytes of a side file: the largest vocabulary in use (a million words of many scripts) is below 20 MB. */
 const MAX_SIDE_FILE_BYTES = 64 * 2 ** 20;
@@ -21,8 +22,9 @@ function isInGraphFolder(path: string): boolean {
   return basename(dirname(resolve(path))) === GRAPH_FOLDER;
 }
 
-/** Opens a file, undefined where there is none. */
+/** Opens a file of a model's folder, undefined where there is none. */
 export function openIfThere(path: string): ModelFile | undefined {
+  refuseLeavingLink(path, path);
   try {
     return openFile(path);
   } catch (cause) {

@@ -1,18 +1,5 @@
-import { malformed } from '../errors.ts';
-import type { TfPort } from '../formats/graphdef.ts';
-import { parseJson } from '../formats/json.ts';
-import { MAX_PARTS, openPart } from '../formats/parts.ts';
-import { readTfjsModel, readTfjsWeights, type TfjsModel } from '../formats/tfjs.ts';
-import { decodeText } from '../io/bytes.ts';
-import { type ModelFile, siblingPath } from '../io/files.ts';
-import type { Graph } from '../ir/graph.ts';
-import type { Tensor } from '../ir/tensor.ts';
+import type { ModelFile } from '../io/files.ts';
 import type { Importer } from './importer.ts';
-import { graphSource } from './sources.ts';
-import { importTfGraph, type TfConstant } from './tensorflow/import.ts';
-
-/** Most bytes of a model.json: the graph of MobileBERT takes 1.5 MB. */
-const MAX_MODEL_BYTES = 64 * 2 ** 20;
 
 const NAME = 'model.json';
 
@@ -23,7 +10,7 @@ export const tfjs: Importer = {
   // The format comes first in what the converter writes; layers models are claimed to be refused by name.
   detect: (head, file) =>
     /^\s*\{.*"(?:graph-model|layers-model|modelTopology)"/s.test(latin1(head)) || hasName(file, NAME),
-  read: async (file) => graphSource(file, (opened) => ({ graph: readTfjs(file, opened) })),
+  read: async (file) => (await import('./tensorflow/read-tfjs.ts')).readTfjs(file),
 };
 
 function latin1(bytes: Uint8Array): string {
@@ -32,52 +19,4 @@ function latin1(bytes: Uint8Array): string {
 
 function hasName(file: ModelFile, name: string): boolean {
   return file.path.split(/[/\\]/).at(-1) === name;
-}
-
-/** Reads the graph of a model.json. The weight files beside it are added to `opened`: constants read from them. */
-function readTfjs(file: ModelFile, opened: ModelFile[]): Graph {
-  if (file.size > MAX_MODEL_BYTES) throw malformed(file.path, `${file.size} bytes are over ${MAX_MODEL_BYTES}`);
-  const model = readTfjsModel(parseJson(decodeText(file.read(0, file.size), file.path), file.path), file.path);
-  const tensors = openWeights(file, model, opened);
-  const tensor = (node: TfConstant) => {
-    const weight = tensors.get(node.name);
-    if (weight === undefined) throw malformed(file.path, `weightsManifest: has no weight ${node.name}`);
-    return weight;
-  };
-  return importTfGraph({
-    file: file.path,
-    graph: model.graph,
-    inputs: portsOf(model.inputs),
-    outputs: portsOf(model.outputs),
-    tensor,
-  });
-}
-
-/**
- * Ports under the names of nodes: a signature's are those of values, `attention_mask:0` for the first one of a node.
- */
-function portsOf(ports: readonly TfPort[]): TfPort[] | undefined {
-  if (ports.length === 0) return undefined;
-  return ports.map(({ name, value }) => ({ name: name.replace(/:0$/, ''), value }));
-}
-
-function openWeights(file: ModelFile, { groups }: TfjsModel, opened: ModelFile[]): Map<string, Tensor> {
-  const paths = groups.flatMap((group) => group.paths);
-  if (paths.length > MAX_PARTS)
-    throw malformed(file.path, `names ${paths.length} weight files, more than ${MAX_PARTS}`);
-  // All names are checked before the first file is opened.
-  for (const path of paths) siblingPath(file.path, path);
-  const tensors = new Map<string, Tensor>();
-  for (const group of groups) {
-    const shards = group.paths.map((path) => {
-      const shard = openPart(file, path);
-      opened.push(shard);
-      return shard;
-    });
-    for (const [name, tensor] of readTfjsWeights(group, shards, `${file.path}: weightsManifest`)) {
-      if (tensors.has(name)) throw malformed(file.path, `weightsManifest: ${name}: is listed twice`);
-      tensors.set(name, tensor);
-    }
-  }
-  return tensors;
 }

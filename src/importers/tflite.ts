@@ -1,17 +1,4 @@
-import { malformed } from '../errors.ts';
-import { decodeFlatbuffer, hasIdentifier } from '../formats/tflite/decode.ts';
-import { type Model, modelRoot, type SignatureDef, type SubGraph } from '../formats/tflite/generated/model.ts';
-import type { ModelFile } from '../io/files.ts';
-import { findFile, type GraphSource, type Importer } from './importer.ts';
-import { graphSource } from './sources.ts';
-import { type Port, SubgraphReader } from './tflite/graph.ts';
-import { readTextMetadata, type TextMetadata } from './tflite/metadata.ts';
-
-/** Most bytes of a FlatBuffer, which ends at 2 GiB; what lies behind is read by range. */
-const MAX_FLATBUFFER_BYTES = 2 ** 31 - 1;
-
-/** Version of the schema, the only one there is. */
-const VERSION = 3;
+import { findFile, type Importer } from './importer.ts';
 
 const NAME = 'model.tflite';
 const EXTENSION = '.tflite';
@@ -21,57 +8,11 @@ export const tflite: Importer = {
   name: 'tflite',
   find: (names) => findFile(names, [NAME], (name) => name.endsWith(EXTENSION)),
   // A damaged file is known by its name only; what is wrong with it is then said by the reader.
-  detect: (head, file) => hasIdentifier(head, modelRoot) || file.path.endsWith(EXTENSION),
-  read: async (file) => graphSource(file, () => readTflite(file)),
+  detect: (head, file) => isTflite(head) || file.path.endsWith(EXTENSION),
+  read: async (file) => (await import('./tflite/read.ts')).readTflite(file),
 };
 
-/**
- * Reads the graph of a TFLite model with what its metadata holds. Quantization is kept as types. Weights behind the
- * FlatBuffer are read from `file` when asked for.
- */
-function readTflite(file: ModelFile): TextMetadata & Pick<GraphSource, 'graph' | 'facts' | 'roundsFloats'> {
-  const model = decodeFlatbuffer(modelRoot, file.read(0, Math.min(file.size, MAX_FLATBUFFER_BYTES)), file.path);
-  if (model.version !== VERSION) throw malformed(file.path, `is of version ${model.version}, not ${VERSION}`);
-  const signature = model.signatureDefs?.[0];
-  const subgraph = model.subgraphs?.[signature?.subgraphIndex ?? 0];
-  if (subgraph === undefined) throw malformed(file.path, 'has no subgraph');
-  const { inputs, outputs } = portsOf(file, subgraph, signature);
-  const reader = new SubgraphReader(file, model, subgraph);
-  for (const input of inputs) reader.input(input);
-  for (const [position, operator] of (subgraph.operators ?? []).entries()) reader.operator(operator, position);
-  for (const output of outputs) reader.output(output);
-  reader.graph.prune();
-  return { graph: reader.graph, facts: factsOf(model), roundsFloats: true, ...readTextMetadata(file, model) };
-}
-
-/** Longest entry that is a text; a longer one is none, as the metadata's own FlatBuffer. */
-const MAX_FACT_BYTES = 256;
-
-function factsOf({ description, metadata, buffers }: Model): Map<string, string> {
-  const facts = new Map(description === undefined ? [] : [['description', description]]);
-  for (const { name, buffer } of metadata ?? []) {
-    const bytes = buffers?.[buffer]?.data;
-    if (name === undefined || bytes === undefined || bytes.byteLength > MAX_FACT_BYTES) continue;
-    const text = Buffer.from(bytes).toString('latin1').replace(/\0+$/, '');
-    if (/^[ -~]*$/.test(text)) facts.set(name, text);
-  }
-  return facts;
-}
-
-/** Ports in the subgraph's order, by which runtimes bind them, under the signature's names, else the tensors'. */
-function portsOf(file: ModelFile, subgraph: SubGraph, signature: SignatureDef | undefined) {
-  const named = (indices: readonly number[] | undefined, maps: SignatureDef['inputs'], kind: string): Port[] => {
-    const names = new Map((maps ?? []).map(({ tensorIndex, name }) => [tensorIndex, name]));
-    const ports = (indices ?? []).map((index, i) => ({
-      name: names.get(index) || subgraph.tensors?.[index]?.name || `${kind}_${i}`,
-      index,
-    }));
-    if (new Set(ports.map(({ name }) => name)).size < ports.length)
-      throw malformed(file.path, `two ${kind}s have one name`);
-    return ports;
-  };
-  const inputs = named(subgraph.inputs, signature?.inputs, 'input');
-  const outputs = named(subgraph.outputs, signature?.outputs, 'output');
-  if (outputs.length === 0) throw malformed(file.path, 'has no outputs');
-  return { inputs, outputs };
+/** True where the FlatBuffer's identifier, which follows the offset of its root, is that of the schema's version 3. */
+function isTflite(head: Uint8Array): boolean {
+  return Buffer.from(head.subarray(4, 8)).toString('latin1') === 'TFL3';
 }

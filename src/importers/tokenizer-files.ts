@@ -6,7 +6,7 @@ import { readSideFile } from './side-files.ts';
 type Part = Exclude<keyof TokenizerFiles, 'lowerCase'>;
 
 /** Names of the files, as transformers and sentence-transformers save them. */
-const NAMES: { readonly [P in Part]: string } = {
+export const tokenizerFileNames: { readonly [P in Part]: string } = {
   tokenizer: 'tokenizer.json',
   vocabulary: 'vocab.txt',
   config: 'tokenizer_config.json',
@@ -18,8 +18,8 @@ const NAMES: { readonly [P in Part]: string } = {
 /** Reads the tokenizer's files beside a model. */
 export function tokenizerFilesBeside(modelPath: string): TokenizerFiles {
   const files: { -readonly [P in Part]?: NamedBytes } = {};
-  for (const part of Object.keys(NAMES) as Part[]) {
-    const file = readSideFile(modelPath, NAMES[part]);
+  for (const part of Object.keys(tokenizerFileNames) as Part[]) {
+    const file = readSideFile(modelPath, tokenizerFileNames[part]);
     if (file !== undefined) files[part] = file;
   }
   return files;
@@ -30,7 +30,7 @@ export function tokenizerFilesBeside(modelPath: string): TokenizerFiles {
  * Throws what reading throws.
  */
 export function tokenizerFilesAt(path: string): TokenizerFiles {
-  if (listFolder(path).isFolder) return tokenizerFilesBeside(join(path, NAMES.vocabulary));
+  if (listFolder(path).isFolder) return tokenizerFilesBeside(join(path, tokenizerFileNames.vocabulary));
   const given = { what: path, bytes: readWhole(path) };
   const part = startsAsJson(given.bytes) ? 'tokenizer' : 'vocabulary';
   return { ...tokenizerFilesBeside(path), tokenizer: undefined, vocabulary: undefined, [part]: given };

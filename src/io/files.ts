@@ -1,11 +1,11 @@
 import {
   closeSync,
-  lstatSync,
   mkdirSync,
   openSync,
   readdirSync,
   readSync,
   renameSync,
+  rmdirSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -13,6 +13,11 @@ import {
 } from 'node:fs';
 import { basename, dirname, join, resolve, sep } from 'node:path';
 import { MbertError } from '../errors.ts';
+import { fileError, isSystemError } from './file-error.ts';
+import { refuseLeavingLink } from './inside-folder.ts';
+import { refuseChangedSources, rememberSource } from './open-sources.ts';
+import { outputPlace } from './output-place.ts';
+import { undoAtEnd } from './undo.ts';
 
 /** A readable file of known size. Reads are ranges, because Node has no mmap and `readFileSync` ends at 2 GiB. */
 export interface ModelFile {
@@ -43,6 +48,7 @@ export function openFile(path: string): ModelFile {
   } catch (cause) {
     throw fileError(path, 'cannot be read', cause);
   }
+  const entry = rememberSource(descriptor, path);
   return {
     path,
     size,
@@ -69,8 +75,15 @@ export function openFile(path: string): ModelFile {
       }
       return bytes;
     },
-    sibling: (name) => openFile(siblingPath(path, name)),
-    close: () => closeSync(descriptor),
+    sibling(name) {
+      const part = siblingPath(path, name);
+      refuseLeavingLink(path, part);
+      return openFile(part);
+    },
+    close() {
+      entry.forget();
+      closeSync(descriptor);
+    },
   };
 }
 
@@ -105,6 +118,7 @@ export function openBelow(file: ModelFile, name: string): ModelFile {
   if (steps.length === 1) return file.sibling(steps[0] as string);
   let path = '';
   for (const [i, step] of steps.entries()) path = siblingPath(i === 0 ? file.path : join(path, step), step);
+  refuseLeavingLink(file.path, path);
   return openFile(path);
 }
 
@@ -132,25 +146,35 @@ export function listSubfolders(path: string): readonly string[] {
 /** One file to write: its bytes come in chunks so that no whole file is ever held. */
 export interface OutputFile {
   readonly name: string;
+  /** Number of all bytes, where it is known before they are. */
+  readonly size?: number;
   readonly chunks: AsyncIterable<Uint8Array>;
 }
 
 /**
  * Writes files into `folder` under temporary names and renames them together at the end, so that a failure leaves
- * nothing behind. Returns the written paths with their sizes in bytes. Throws USAGE where the folder or a file cannot
- * be written.
+ * nothing behind. Symbolic links keep leading to their files; devices and pipes are written to directly. Returns the
+ * written paths with their sizes in bytes. Throws USAGE where the folder or a file cannot be written, MISMATCH where a
+ * file that is read meanwhile was written to.
  */
 export async function writeFiles(
   folder: string,
   files: AsyncIterable<OutputFile>,
 ): Promise<{ path: string; size: number }[]> {
-  const done: { temporary: string; path: string; size: number }[] = [];
-  const madeFolder = makeFolder(folder);
+  const done: { temporary: string | undefined; target: string; path: string; size: number }[] = [];
+  const made = makeFolder(folder);
+  const undo = () => {
+    for (const { temporary } of done) if (temporary !== undefined) rmSync(temporary, { force: true });
+    removeEmpty(folder, made);
+  };
+  const entry = undoAtEnd(undo);
   try {
     for await (const { name, chunks } of files) {
       const path = join(folder, name);
-      const file = { temporary: `${path}.${process.pid}.tmp`, path, size: 0 };
-      const descriptor = openSync(file.temporary, 'wx');
+      const place = outputPlace(path);
+      const temporary = place.isReplaced ? `${place.path}.${process.pid}.tmp` : undefined;
+      const descriptor = temporary === undefined ? openSync(place.path, 'w') : openSync(temporary, 'wx');
+      const file = { temporary, target: place.path, path, size: 0 };
       done.push(file);
       try {
         for await (const chunk of chunks) {
@@ -161,31 +185,42 @@ export async function writeFiles(
         closeSync(descriptor);
       }
     }
-    for (const { path } of done) refuseFolder(path);
-    for (const { temporary, path } of done) replaceFile(temporary, path);
+    refuseChangedSources();
+    for (const { path } of done) outputPlace(path);
+    for (const { temporary, target } of done) if (temporary !== undefined) replaceFile(temporary, target);
   } catch (cause) {
-    for (const { temporary } of done) rmSync(temporary, { force: true });
-    if (madeFolder !== undefined) rmSync(madeFolder, { recursive: true, force: true });
+    undo();
     if (cause instanceof MbertError || !isSystemError(cause)) throw cause;
     throw fileError(folder, 'cannot be written', cause);
+  } finally {
+    entry.forget();
   }
   return done.map(({ path, size }) => ({ path, size }));
 }
 
-/** Writes a small text, its folder made where there is none. */
-export function writeText(path: string, text: string): void {
-  makeFolder(dirname(path));
-  try {
-    writeFileSync(path, text);
-  } catch (cause) {
-    throw fileError(path, 'cannot be written', cause);
+/** Writes a small file, which appears under its name only when it is complete; its folder is made where there is none. */
+export async function writeWhole(path: string, bytes: Uint8Array): Promise<void> {
+  async function* chunks() {
+    yield bytes;
   }
+  async function* files() {
+    yield { name: basename(path), chunks: chunks() };
+  }
+  await writeFiles(dirname(path), files());
 }
 
-/** Refuses a folder in the place of a file before the first one is replaced: half of a model would be left. */
-function refuseFolder(path: string): void {
-  if (!lstatSync(path, { throwIfNoEntry: false })?.isDirectory()) return;
-  throw new MbertError('USAGE', `${path}: cannot be written: is a folder`);
+/** Writes a small text, which appears as a whole; its folder is made where there is none. */
+export function writeText(path: string, text: string): void {
+  makeFolder(dirname(path));
+  const place = outputPlace(path);
+  const written = place.isReplaced ? `${place.path}.${process.pid}.tmp` : place.path;
+  try {
+    writeFileSync(written, text, { flag: place.isReplaced ? 'wx' : 'w' });
+    if (place.isReplaced) renameSync(written, place.path);
+  } catch (cause) {
+    if (place.isReplaced) rmSync(written, { force: true });
+    throw fileError(path, 'cannot be written', cause);
+  }
 }
 
 function replaceFile(temporary: string, path: string): void {
@@ -196,33 +231,24 @@ function replaceFile(temporary: string, path: string): void {
   }
 }
 
+/** Removes the folders from the innermost up to the one that was made first, as far as nobody has put anything there. */
+function removeEmpty(folder: string, made: string | undefined): void {
+  if (made === undefined) return;
+  const top = resolve(made);
+  for (let at = resolve(folder); at.startsWith(top); at = dirname(at)) {
+    try {
+      rmdirSync(at);
+    } catch {
+      return;
+    }
+  }
+}
+
 /** Makes the folder and returns the topmost one it had to make, so that a failure can remove it again. */
-function makeFolder(folder: string): string | undefined {
+export function makeFolder(folder: string): string | undefined {
   try {
     return mkdirSync(resolve(folder) + sep, { recursive: true });
   } catch (cause) {
     throw fileError(folder, 'cannot be written', cause);
   }
-}
-
-function isSystemError(cause: unknown): cause is NodeJS.ErrnoException {
-  return cause instanceof Error && 'syscall' in cause;
-}
-
-const REASONS: { readonly [code: string]: string } = {
-  ENOENT: 'does not exist',
-  EACCES: 'permission denied',
-  EPERM: 'permission denied',
-  ENOTDIR: 'a part of the path is not a folder',
-  EEXIST: 'exists already',
-  EISDIR: 'is a folder',
-  ENOSPC: 'the disk is full',
-  EROFS: 'the disk is read-only',
-};
-
-function fileError(path: string, problem: string, cause: unknown): MbertError {
-  if (cause instanceof MbertError) return cause;
-  const code = isSystemError(cause) ? (cause.code ?? '') : '';
-  const reason = REASONS[code] ?? (cause instanceof Error ? cause.message : String(cause));
-  return new MbertError(code === 'ENOENT' ? 'NOT_FOUND' : 'USAGE', `${path}: ${problem}: ${reason}`, { cause });
 }

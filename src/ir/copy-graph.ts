@@ -2,7 +2,7 @@ import { MbertError } from '../errors.ts';
 import { type Constant, Graph, type Node } from './graph.ts';
 import type { Attr, Attrs } from './op.ts';
 import { type Dim, limitedDim, limitOf, product, type Shape } from './shape.ts';
-import { convertTensor, readIntegers, type Tensor, type TensorType } from './tensor.ts';
+import { convertTensor, exactNumbers, type Tensor, type TensorType } from './tensor.ts';
 
 /** Values of symbols: a size or another symbol for each. */
 export type Sizes = { readonly [symbol: string]: Dim };
@@ -71,7 +71,12 @@ const MAX_I32 = 2 ** 31 - 1;
 /** Converts integers to the type that the format takes. Throws UNSUPPORTED for one that it cannot hold. */
 function indexTensor({ name, tensor }: Constant, dtype: 'i32' | 'i64'): Tensor {
   if (dtype === 'i64' || tensor.dtype === 'i32') return convertTensor(tensor, dtype);
-  const large = readIntegers(tensor).find((value) => value > MAX_I32 || value < -MAX_I32 - 1);
+  const values = exactNumbers(tensor);
+  let large: number | undefined;
+  for (let i = 0; i < values.length && large === undefined; i++) {
+    const value = values[i] as number;
+    if (value > MAX_I32 || value < -MAX_I32 - 1) large = value;
+  }
   if (large === undefined) return convertTensor(tensor, dtype);
   throw new MbertError('UNSUPPORTED', `${name}: holds ${large}, and integers of this format have 32 bits`, {
     hint: 'write ONNX, which computes on 64 bits',

@@ -46,6 +46,10 @@ export class Graph {
   readonly #outputs: { name: string; node: Node }[] = [];
   readonly #names = new Map<string, Node>();
   readonly #counts = new Map<string, number>();
+  /** Graph whose nodes this one shows under other outputs. */
+  #viewed: Graph | undefined;
+  #changes = 0;
+  #order: { readonly version: number; readonly nodes: readonly Node[] } = { version: -1, nodes: [] };
 
   constructor(name = 'model') {
     this.name = name;
@@ -59,11 +63,26 @@ export class Graph {
     return this.#outputs;
   }
 
+  /** Number that is another one after each change of nodes, types or outputs. */
+  get version(): number {
+    return this.#changes + (this.#viewed?.version ?? 0);
+  }
+
   /** Adds an input, whose shape may hold symbols. */
   input(name: string, type: TensorType): Input {
     const node = this.#node<Input>({ op: 'input', type, inputs: [] }, name);
     this.#inputs.push(node);
     return node;
+  }
+
+  /** Takes an input away. Throws INVALID_GRAPH where something still reads it. */
+  removeInput(input: Input): void {
+    const [user] = input.users;
+    if (user !== undefined) invalid(`input ${input.name} is read by ${user.name}`);
+    const place = this.#inputs.indexOf(input);
+    if (place < 0) invalid(`there is no input ${input.name}`);
+    this.#inputs.splice(place, 1);
+    this.#names.delete(input.name);
   }
 
   /** Adds a constant; with `quant` the tensor holds the stored integers. */
@@ -111,11 +130,13 @@ export class Graph {
   output(name: string, node: Node): void {
     if (this.#outputs.some((output) => output.name === name)) invalid(`output ${name} exists already`);
     this.#outputs.push({ name, node });
+    this.#changes++;
   }
 
   /** Puts the outputs into the order of `names`, which must name all of them. */
   orderOutputs(names: readonly string[]): void {
     this.#outputs.sort((a, b) => names.indexOf(a.name) - names.indexOf(b.name));
+    this.#changes++;
   }
 
   /** Leaves only these outputs, in the order of `names`, and drops what the others alone needed. */
@@ -124,6 +145,7 @@ export class Graph {
       (name) => this.#outputs.find((output) => output.name === name) ?? invalid(`there is no output ${name}`),
     );
     this.#outputs.splice(0, this.#outputs.length, ...kept);
+    this.#changes++;
     this.prune();
   }
 
@@ -132,11 +154,13 @@ export class Graph {
     const output = this.#outputs.find(({ name }) => name === from) ?? invalid(`there is no output ${from}`);
     output.name = to;
     output.node = node;
+    this.#changes++;
   }
 
   /** A view of the same nodes with other outputs, for exporters and other readers: passes must not run on it. */
   withOutputs(outputs: readonly Output[]): Graph {
     const view = new Graph(this.name);
+    view.#viewed = this;
     view.#inputs.push(...this.#inputs);
     view.#outputs.push(...outputs);
     return view;
@@ -159,16 +183,24 @@ export class Graph {
     }
     for (const output of this.#outputs) if (output.node === old) output.node = replacement;
     this.#drop(old);
+    this.#changes++;
     return true;
   }
 
   /** Changes how a value is stored, for quantization; what it stands for stays the same. */
   setType(node: Node, type: TensorType): void {
     mutable(node).type = type;
+    this.#changes++;
   }
 
   /** The nodes that the outputs reach, inputs before users, in a stable order. */
   nodes(): Node[] {
+    // Passes that change nothing ask again and again.
+    if (this.#order.version !== this.version) this.#order = { version: this.version, nodes: this.#sorted() };
+    return this.#order.nodes.slice();
+  }
+
+  #sorted(): Node[] {
     const order: Node[] = [];
     const seen = new Set<Node>();
     // An explicit stack: recursion ends at some thousand nodes in a chain.
@@ -206,6 +238,7 @@ export class Graph {
   }
 
   #node<N extends Node>(parts: Omit<N, 'name' | 'users'>, name: string | undefined): N {
+    this.#changes++;
     const node = { ...parts, name: '', users: new Set<Node>() } as unknown as N;
     if (name === undefined) this.#rename(node, this.#freeName(node.op === 'constant' ? 'const' : node.op));
     else {

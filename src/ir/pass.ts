@@ -35,6 +35,8 @@ export interface PassContext {
   readonly tokenCounts?: Float64Array | undefined;
   /** For split-embedding. */
   readonly embeddingRank?: EmbeddingRank | undefined;
+  /** For prune: the share of operations that is left, above 0 and below 1. */
+  readonly operationShare?: number | undefined;
   /** Hear what passes do while they run. */
   readonly observers?: readonly PassObserver[] | undefined;
 }
@@ -119,11 +121,14 @@ async function runStep<R extends PassReport>(
   { observers, behind }: { readonly observers: readonly PassObserver[]; readonly behind: readonly string[] },
 ): Promise<R> {
   try {
+    const before = graph.version;
     const start = performance.now();
     const report = await change();
     const timeMs = performance.now() - start;
-    graph.prune();
-    verifyGraph(graph, name);
+    if (graph.version !== before) {
+      graph.prune();
+      verifyGraph(graph, name);
+    }
     for (const observer of observers) observer.after?.(graph, name, report, timeMs);
     return report;
   } catch (cause) {

@@ -1,4 +1,5 @@
 import { MbertError } from '../errors.ts';
+import { escapeControls } from '../printable.ts';
 import { fingerprintedArray, fingerprintedTensor, fingerprintOf } from './fingerprint.ts';
 import { type Constant, Graph, type Node } from './graph.ts';
 import type { Attr, Attrs } from './op.ts';
@@ -74,7 +75,12 @@ function attrText(value: Attr): string {
 
 /** A string as graph text prints it: quoted where it would read as something else. */
 function stringText(value: string): string {
-  return PLAIN_NAME.test(value) && value !== 'true' && value !== 'false' ? value : JSON.stringify(value);
+  return PLAIN_NAME.test(value) && value !== 'true' && value !== 'false' ? value : quoted(value);
+}
+
+/** A text in quotes, as JSON reads it, without anything in it that a terminal obeys. */
+function quoted(text: string): string {
+  return escapeControls(JSON.stringify(text));
 }
 
 function argumentText(node: Node): string {
@@ -92,7 +98,7 @@ export function graphText(graph: Graph): string {
       ([key, value]) => attrText(value) !== attrText(defaults[key] as Attr),
     );
     const shown =
-      attrs.length === 0 ? '' : ` {${attrs.map(([key, value]) => `${key}: ${attrText(value)}`).join(', ')}}`;
+      attrs.length === 0 ? '' : ` {${attrs.map(([key, value]) => `${keyText(key)}: ${attrText(value)}`).join(', ')}}`;
     lines.push(
       `  ${nameText(node.name)} = ${node.op}(${node.inputs.map(argumentText).join(', ')})${shown}  ${typeText(node.type)}`,
     );
@@ -107,7 +113,7 @@ export function graphText(graph: Graph): string {
  * inside.
  */
 const TOKEN =
-  /\s*(?:(q\()|([A-Za-z_/][\w./:*+-]*[\w*-]|[A-Za-z_])|("(?:[^"\\]|\\.)*")|(\d+\*[\w*]+|[-+]?(?:\d[\d.]*(?:e[-+]?\d+)?|Infinity))|(#[\w-]+)|([()[\]{},:=?]))/y;
+  /\s*(?:(q\()|([A-Za-z_/][\w./:*+-]*[\w*-]|[A-Za-z_])|("[^"\\]*(?:\\.[^"\\]*)*")|(\d+\*[\w*]+|[-+]?(?:\d[\d.]*(?:e[-+]?\d+)?|Infinity))|(#[\w-]+)|([()[\]{},:=?]))/y;
 
 /** Comments `// …` on lines of their own; names that begin so are quoted. */
 const COMMENT_LINES = /^[ \t]*\/\/(?:[ \t].*)?$/gm;
@@ -116,7 +122,12 @@ const PLAIN_NAME = /^(?:[A-Za-z_/][\w./:*+-]*[\w*-]|[A-Za-z_])$/;
 
 /** A name as graph text prints it: quoted where it holds other characters or reads as something else. */
 function nameText(name: string): string {
-  return PLAIN_NAME.test(name) && !isDType(name) && name !== 'return' ? name : JSON.stringify(name);
+  return PLAIN_NAME.test(name) && !isDType(name) && name !== 'return' ? name : quoted(name);
+}
+
+/** The key of an attribute: other than a name, it may be a dtype's. */
+function keyText(key: string): string {
+  return PLAIN_NAME.test(key) ? key : quoted(key);
 }
 
 function isDType(token: string): token is DType {
@@ -127,6 +138,8 @@ function isDType(token: string): token is DType {
 class Scanner {
   readonly #text: string;
   #at = 0;
+  /** Scales that may still be asked for. */
+  scalesLeft = MAX_SCALES;
 
   constructor(text: string) {
     this.#text = text.replace(COMMENT_LINES, '');
@@ -218,8 +231,8 @@ function parseTensorQuant(scanner: Scanner): Quant {
   return { per: 'tensor', scale, zeroPoint: zeroPoint as number };
 }
 
-/** Most scales that text may ask memory for; a table of a million rows quantized in blocks of 32 has fewer. */
-const MAX_SCALES = 2 ** 26;
+/** Most scales that a text may ask memory for: 24 layers in blocks of 32 have 3 million, a table of a million rows 12 million. */
+const MAX_SCALES = 2 ** 24;
 
 /**
  * Reads quantization whose scales are given by hash: per channel `0, #9c1f02ab)`, per block and with zero points `0 by
@@ -233,7 +246,8 @@ function parseHashedQuant(scanner: Scanner, shape: Shape): Quant {
   const length = shape[axis];
   if (typeof length !== 'number' || scales === undefined) scanner.fail('quantization reads q(axis 0, #scales)');
   const blocks = size === undefined ? length : (sizeOf(shape as number[]) / length) * Math.ceil(length / size);
-  if (!(blocks <= MAX_SCALES)) scanner.fail(`${blocks} scales are over ${MAX_SCALES}`);
+  if (!(blocks <= scanner.scalesLeft)) scanner.fail(`its scales are over ${MAX_SCALES}, with those before`);
+  scanner.scalesLeft -= blocks;
   const stored = {
     axis,
     scales: fingerprintedArray(new Float32Array(blocks).fill(Number.NaN), scales),
@@ -342,7 +356,7 @@ export function parseGraph(text: string, source?: ConstantSource): Graph {
     const attrs: Record<string, Attr> = {};
     if (scanner.peek() === '{') {
       scanner.list('{', '}', () => {
-        const key = scanner.next();
+        const key = scanner.name();
         scanner.expect(':');
         attrs[key] = parseAttr(scanner);
         checkAttr(scanner, op as OpName, key, attrs[key]);

@@ -1,5 +1,6 @@
 import { activationTypes } from './onnx/activation-types.ts';
 import { biasScales as onnxBiasScales } from './onnx/bias-scales.ts';
+import { blockAccuracy } from './onnx/block-accuracy.ts';
 import { blockedOutputs } from './onnx/blocked-outputs.ts';
 import { externalData } from './onnx/external-data.ts';
 import { f16Overflow as onnxF16Overflow } from './onnx/f16-overflow.ts';
@@ -81,6 +82,7 @@ export const onnxRules: readonly Rule<PredictedOnnx>[] = [
   unfusedBiases,
   unfusedProducts,
   blockedOutputs,
+  blockAccuracy,
   weightTypes,
   onnxWeightZeroPoints,
   weightChannels,

@@ -33,6 +33,19 @@ export function sqnr(reference: Float32Array, actual: Float32Array): number {
   return noise === 0 ? Number.POSITIVE_INFINITY : 10 * Math.log10(signal / noise);
 }
 
+/** Cosine of two vectors, Σ reference·actual / (|reference|·|actual|): NaN where one of them is all zeros. */
+export function cosine(reference: Float32Array, actual: Float32Array): number {
+  checkLengths(reference, actual);
+  let [product, signal, power] = [0, 0, 0];
+  for (let i = 0; i < reference.length; i++) {
+    const [a, b] = [reference[i] as number, actual[i] as number];
+    product += a * b;
+    signal += a * a;
+    power += b * b;
+  }
+  return product / Math.sqrt(signal * power);
+}
+
 /**
  * The share of rows of `width` values whose largest value is at the same place on both sides, 0 … 1; NaN for no rows.
  */

@@ -33,6 +33,20 @@ export function classificationMetrics(
   };
 }
 
+/** Counts samples by label (row) and prediction (column); predictions of -1 (no answer) are in no column. */
+export function confusionMatrix(
+  labels: readonly number[],
+  predictions: readonly number[],
+  classes: number,
+): readonly (readonly number[])[] {
+  const rows = Array.from({ length: classes }, () => zeros(classes));
+  for (const [i, label] of labels.entries()) {
+    const prediction = predictions[i] as number;
+    if (prediction >= 0) increment(rows[label] as number[], prediction);
+  }
+  return rows;
+}
+
 /**
  * R_K = (c·s - Σ p_k t_k) / √((s² - Σ p_k²)(s² - Σ t_k²)), c of s answers being right: Gorodkin 2004; with two classes
  * it is Matthews 1975.

@@ -1,6 +1,6 @@
 import type { Node } from '../ir/graph.ts';
 import { activate } from './activations.ts';
-import type { Architecture, HeadInput, Model } from './architecture.ts';
+import { type Architecture, COMMON_TASKS, type HeadInput, type Model } from './architecture.ts';
 import { type BertSettings, embeddings, normedSum, readSettings, wordSettings } from './bert.ts';
 import { add, attend, type Builder, firstToken, layerNorm, linear, widthOf } from './builder.ts';
 import type { CountClaim, SizeClaim } from './claims.ts';
@@ -16,6 +16,7 @@ export const albert: Architecture = {
   modelType: 'albert',
   module: 'albert',
   takesTokenTypes: true,
+  tasks: [...COMMON_TASKS, 'pretraining'],
   predictions: 'predictions',
   headWeights: new Map([['sop_classifier.classifier.weight', 'pretraining']]),
   read(config) {

@@ -18,6 +18,19 @@ export type Task =
   | 'sentence-embedding'
   | 'features';
 
+/** Tasks that transformers has in nearly every family. */
+export const COMMON_TASKS: readonly Task[] = [
+  'features',
+  'sequence-classification',
+  'token-classification',
+  'qa',
+  'masked-lm',
+  'multiple-choice',
+];
+
+/** Tasks of families that are trained as BERT is, on pairs of sentences too. */
+export const BERT_TASKS: readonly Task[] = [...COMMON_TASKS, 'next-sentence', 'pretraining'];
+
 /** A family of models: how its config.json reads, and what graph its weights make. */
 export interface Architecture {
   /** Value of model_type in config.json. */
@@ -27,6 +40,8 @@ export interface Architecture {
   /** Name of that module in files of the model's own code, where that is not transformers. */
   readonly formerModule?: string;
   readonly takesTokenTypes: boolean;
+  /** Tasks for which the family has heads; those of sentence-transformers go behind every encoder. */
+  readonly tasks: readonly Task[];
   /** Module in which masked-LM heads have their weights. */
   readonly predictions: string;
   /** Tasks of classes, by the part of their names behind `For`, that have another head in this family. */

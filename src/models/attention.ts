@@ -1,6 +1,5 @@
 import type { Node } from '../ir/graph.ts';
-import { scalarTensor } from '../ir/tensor.ts';
-import { type Attention, add, type Builder, joinHeads, splitHeads, widthOf } from './builder.ts';
+import { type Attention, add, type Builder, joinHeads, scalar, splitHeads, widthOf } from './builder.ts';
 
 /** Ways in which an attention knows places; values are [rows, heads, sequence, size]. */
 export interface Placing {
@@ -27,7 +26,7 @@ export function attendByPlace(
   { turn = (_, x) => x, turnsValues = false, terms, scale = 1 / Math.sqrt(widthOf(query) / heads), bias }: Placing,
 ): Node {
   const split = (part: string, x: Node) => splitHeads(builder, `${name}.${part}`, x, heads);
-  const factor = builder.graph.constant(scalarTensor(scale), `${name}.scale`);
+  const factor = scalar(builder, `${name}.scale`, scale);
   const scaled = add(builder, `${name}.query.scaled`, 'mul', [split('query', query), factor]);
   const keys = split('key', key);
   const [turnedQuery, turnedKey] = [turn(`${name}.query`, scaled), turn(`${name}.key`, keys)];

@@ -1,7 +1,6 @@
 import type { Node } from '../ir/graph.ts';
-import { scalarTensor } from '../ir/tensor.ts';
 import { attendByPlace } from './attention.ts';
-import { type Attention, add, attend, type Builder, weight, widthOf } from './builder.ts';
+import { type Attention, add, attend, type Builder, scalar, weight, widthOf } from './builder.ts';
 import { type Distances, openDistances } from './relative.ts';
 
 /**
@@ -65,7 +64,7 @@ export function bertAttention(
     terms(scaled, key) {
       const scores = [distances.scores(`${path}.of_query`, scaled, table, 'query')];
       if (!fromKeys) return scores;
-      const factor = builder.graph.constant(scalarTensor(scale), `${path}.scale`);
+      const factor = scalar(builder, `${path}.scale`, scale);
       const smaller = add(builder, `${path}.scaled`, 'mul', [table, factor]);
       return [...scores, distances.scores(`${path}.of_key`, key, smaller, 'key')];
     },

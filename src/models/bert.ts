@@ -1,6 +1,6 @@
 import type { Node } from '../ir/graph.ts';
 import { ACTIVATIONS, type Activation, activate, GOOGLE_ACTIVATIONS } from './activations.ts';
-import type { Architecture, Model } from './architecture.ts';
+import { type Architecture, BERT_TASKS, type Model } from './architecture.ts';
 import { bertAttention, openKeys, POSITION_TYPES, type RelativeKeys } from './bert-attention.ts';
 import {
   add,
@@ -15,6 +15,7 @@ import {
 } from './builder.ts';
 import { layerClaim, type SizeClaim } from './claims.ts';
 import { type ClaimedSize, type ConfigReader, refuseUnequalHeads } from './config.ts';
+import { refuseFar } from './counted-places.ts';
 import { predictWords } from './decoder.ts';
 
 /**
@@ -25,6 +26,7 @@ export const bert: Architecture = {
   modelType: 'bert',
   module: 'bert',
   takesTokenTypes: true,
+  tasks: BERT_TASKS,
   predictions: 'cls.predictions',
   read(config, origin) {
     const isGoogle = origin === 'google';
@@ -34,6 +36,7 @@ export const bert: Architecture = {
       isGoogle ? GOOGLE_ACTIVATIONS : ACTIVATIONS,
     );
     const positionType = config.choice('position_embedding_type', POSITION_TYPES, 'absolute');
+    if (positionType !== 'absolute') refuseFar(config, settings.positions);
     return bertModel(settings, (builder, scope) => {
       // TinyBERT's training maps hidden states to its teacher's width with it.
       builder.weights.skip('fit_dense');

@@ -143,7 +143,8 @@ export function throwProblems(problems: readonly Problem[], hint?: string): void
   if (first === undefined) return;
   const lines = problems.slice(0, MAX_LINES).map(({ line }) => line);
   if (problems.length > MAX_LINES) lines.push(`and ${problems.length - MAX_LINES} more problems`);
-  throw new MbertError(first.code, lines.join('\n'), hint === undefined ? {} : { hint });
+  const [message = '', ...more] = lines;
+  throw new MbertError(first.code, message, { more, ...(hint !== undefined && { hint }) });
 }
 
 /** Names of the classes in their order, from id2label; undefined where the config has none. */

@@ -1,6 +1,22 @@
 import type { Node } from '../ir/graph.ts';
 import { add, type Builder, indices } from './builder.ts';
+import type { ClaimedSize, ConfigReader } from './config.ts';
 import { range } from './parts.ts';
+
+/** Longest context that an encoder is published with; tables by place or distance are made for all of it. */
+const MAX_PLACES = 2 ** 17;
+
+/** Reads `max_position_embeddings` of a model whose weights do not show it. */
+export function readPlaces(config: ConfigReader, fallback: number): ClaimedSize {
+  const places = config.size('max_position_embeddings', fallback);
+  refuseFar(config, places);
+  return places;
+}
+
+/** Refuses more positions than tables are made for. */
+export function refuseFar(config: ConfigReader, { key, value }: ClaimedSize): void {
+  if (value > MAX_PLACES) config.refuse(key, `${value} is over ${MAX_PLACES}, the longest that tables are made for`);
+}
 
 /** Longest sequence whose places are a constant: whole numbers up to here are exact in f16, as constants may be stored. */
 const MOST_EXACT = 2048;

@@ -1,7 +1,6 @@
 import type { Node } from '../ir/graph.ts';
-import { scalarTensor } from '../ir/tensor.ts';
 import { attendByPlace, type Placing } from './attention.ts';
-import { add, type Builder, layerNorm, linear, weight, widthOf } from './builder.ts';
+import { add, type Builder, layerNorm, linear, scalar, weight, widthOf } from './builder.ts';
 import type { DebertaSettings, Relative } from './deberta-settings.ts';
 import { linearWith, partLinear, range } from './parts.ts';
 import { type Distances, type DistanceTable, openDistances } from './relative.ts';
@@ -80,7 +79,7 @@ export function disentangledAttention(
       }
       if (relative.fromKeys) {
         const path = `${name}.position_to_content`;
-        const factor = builder.graph.constant(scalarTensor(scale), `${path}.scale`);
+        const factor = scalar(builder, `${path}.scale`, scale);
         const queries = add(builder, `${path}.scaled`, 'mul', [byHead(path, 'query'), factor]);
         scores.push(distances.scores(path, key, queries, 'key'));
       }

@@ -1,6 +1,7 @@
 import { ACTIVATIONS, type Activation } from './activations.ts';
 import type { BertSettings } from './bert.ts';
 import { type ClaimedSize, type ConfigReader, refuseUnequalHeads } from './config.ts';
+import { readPlaces } from './counted-places.ts';
 
 /** Settings of a DeBERTa's config, of either version. */
 export interface DebertaSettings extends BertSettings {
@@ -49,7 +50,7 @@ export function readSettings(config: ConfigReader, version: 1 | 2): DebertaSetti
   const defaults = DEFAULTS[version];
   const hidden = config.size('hidden_size', defaults.hidden);
   const heads = config.size('num_attention_heads', defaults.heads).value;
-  const positions = config.size('max_position_embeddings', 512);
+  const positions = readPlaces(config, 512);
   const named = config.words('pos_att_type') ?? [];
   const isRelative = config.flag('relative_attention', false);
   const unknown = named.find((term) => !TERMS.includes(term));
@@ -85,6 +86,9 @@ function readRelative(config: ConfigReader, version: 1 | 2, named: readonly stri
   const stated = config.integer('max_relative_positions', -1).value;
   const most = stated < 1 ? positions : stated;
   const buckets = version === 2 ? config.integer('position_buckets', -1).value : -1;
+  if (buckets > 0 && !(buckets >= 2 && most - 1 > Math.floor(buckets / 2))) {
+    config.refuse('position_buckets', `${buckets} buckets do not divide distances up to ${most}`);
+  }
   const norms = version === 2 ? (config.words('norm_rel_ebd') ?? []).map((norm) => norm.toLowerCase()) : [];
   return {
     fromQueries: named.includes('c2p'),

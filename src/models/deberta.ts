@@ -1,6 +1,6 @@
 import type { Node } from '../ir/graph.ts';
 import { activate } from './activations.ts';
-import type { Architecture } from './architecture.ts';
+import { type Architecture, COMMON_TASKS } from './architecture.ts';
 import { feedForward, normedSum } from './bert.ts';
 import {
   add,
@@ -34,6 +34,7 @@ function architecture(modelType: string, version: 1 | 2): Architecture {
     modelType,
     module: 'deberta',
     takesTokenTypes: false,
+    tasks: COMMON_TASKS,
     predictions: 'cls.predictions',
     read(config) {
       const settings = readSettings(config, version);

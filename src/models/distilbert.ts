@@ -1,7 +1,7 @@
 import type { Node } from '../ir/graph.ts';
 import { type Tensor, tensorOf } from '../ir/tensor.ts';
 import { ACTIVATIONS, type Activation, activate } from './activations.ts';
-import type { Architecture } from './architecture.ts';
+import { type Architecture, COMMON_TASKS } from './architecture.ts';
 import {
   add,
   attend,
@@ -26,6 +26,7 @@ export const distilbert: Architecture = {
   modelType: 'distilbert',
   module: 'distilbert',
   takesTokenTypes: false,
+  tasks: COMMON_TASKS,
   predictions: 'vocab_projector',
   read(config) {
     const settings = readSettings(config);

@@ -1,6 +1,6 @@
 import type { Node } from '../ir/graph.ts';
 import { ACTIVATIONS, type Activation, activate } from './activations.ts';
-import type { Architecture, HeadInput, Task } from './architecture.ts';
+import { type Architecture, COMMON_TASKS, type HeadInput, type Task } from './architecture.ts';
 import { type BertSettings, bertModel, embeddings, layers, readSettings, sizeClaims, wordSettings } from './bert.ts';
 import { add, type Builder, firstToken, linear, widthOf } from './builder.ts';
 import type { ClaimedSize, ConfigReader } from './config.ts';
@@ -15,6 +15,7 @@ export const electra: Architecture = {
   modelType: 'electra',
   module: 'electra',
   takesTokenTypes: true,
+  tasks: [...COMMON_TASKS, 'replaced-tokens'],
   predictions: 'generator_lm_head',
   classTasks: new Map([['PreTraining', 'replaced-tokens']]),
   headWeights: new Map<string, Task>([

@@ -1,4 +1,4 @@
-import type { Architecture } from './architecture.ts';
+import { type Architecture, BERT_TASKS } from './architecture.ts';
 import { BERT_BASE, bertModel, embeddings, layers, readSettings, sizeClaims } from './bert.ts';
 import { firstRow } from './builder.ts';
 
@@ -10,6 +10,7 @@ export const ernie: Architecture = {
   modelType: 'ernie',
   module: 'ernie',
   takesTokenTypes: true,
+  tasks: BERT_TASKS,
   predictions: 'cls.predictions',
   read(config) {
     const settings = readSettings(config, BERT_BASE);

@@ -6,6 +6,7 @@ import { pool } from './bert.ts';
 import { add, type Builder, embed, layerNorm, linear, weight, widthOf } from './builder.ts';
 import { layerClaim, type SizeClaim } from './claims.ts';
 import type { ConfigReader } from './config.ts';
+import { readPlaces } from './counted-places.ts';
 import { predictWords } from './decoder.ts';
 import { gated } from './gated.ts';
 import { partLinear, projectFused, range } from './parts.ts';
@@ -20,6 +21,7 @@ export const gte: Architecture = {
   module: 'gte',
   formerModule: 'new',
   takesTokenTypes: false,
+  tasks: ['features', 'sequence-classification', 'token-classification', 'masked-lm'],
   predictions: 'lm_head',
   read(config) {
     const settings = readSettings(config);
@@ -47,7 +49,7 @@ function readSettings(config: ConfigReader): TurnedSettings {
     hidden,
     intermediate: config.size('intermediate_size', 3072),
     layers: config.size('num_hidden_layers', 12),
-    positions: config.size('max_position_embeddings', 8192),
+    positions: readPlaces(config, 8192),
     tokenTypes: config.integer('type_vocab_size', 1),
     heads,
     size,

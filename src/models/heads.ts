@@ -31,6 +31,9 @@ const heads: { readonly [T in Task]: Head } = {
 
 export const TASKS = Object.keys(heads) as readonly Task[];
 
+/** Tasks whose models always read two texts. */
+export const PAIR_TASKS: ReadonlySet<Task> = new Set(['qa', 'next-sentence', 'multiple-choice', 'pretraining']);
+
 /**
  * Classes of decoders. Without a decoder's mask, which configs must not ask for, they compute what a masked LM does.
  */

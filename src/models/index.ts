@@ -30,7 +30,7 @@ import { type LogitsKind, logitsKind, readScoreActivation } from './scores.ts';
 import { openWeights, type Weights } from './weights.ts';
 
 export type { Task } from './architecture.ts';
-export { TASKS } from './heads.ts';
+export { PAIR_TASKS, TASKS } from './heads.ts';
 export type { LogitsKind } from './scores.ts';
 
 /** Families of models that mbert builds from weights. */
@@ -56,6 +56,12 @@ export const architectures: readonly Architecture[] = [
   gte,
   roformer,
 ];
+
+function refuseTask({ modelType, tasks }: Architecture, task: Task): never {
+  throw new MbertError('USAGE', `--task ${task}: ${modelType} models have no such head`, {
+    hint: `they have ${tasks.join(', ')}`,
+  });
+}
 
 /** Reasons for refusing families that look like these and compute something else. */
 const REFUSED: ReadonlyMap<unknown, string> = new Map([
@@ -184,6 +190,7 @@ function readModel(checkpoint: NamedCheckpoint, wanted: Task | undefined, weight
   const task =
     wanted ?? taskOfChain(chain) ?? taskOfAdapter(checkpoint.taskType) ?? findTask(checkpoint, architecture, weights);
   if (task === 'sentence-embedding') refuseWithoutChain(checkpoint, chain);
+  else if (wanted !== undefined && !architecture.tasks.includes(wanted)) refuseTask(architecture, wanted);
   const model = architecture.read(reader, origin, task);
   const classes = task.endsWith('-classification') ? readLabels(config, reader) : undefined;
   reader.finish();

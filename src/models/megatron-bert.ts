@@ -1,5 +1,5 @@
 import type { Node } from '../ir/graph.ts';
-import type { Architecture } from './architecture.ts';
+import { type Architecture, BERT_TASKS } from './architecture.ts';
 import { attention, type BertSettings, bertModel, feedForward, readSettings, sumEmbeddings } from './bert.ts';
 import { add, type Builder, layerNorm } from './builder.ts';
 
@@ -10,6 +10,7 @@ export const megatronBert: Architecture = {
   modelType: 'megatron-bert',
   module: 'bert',
   takesTokenTypes: true,
+  tasks: BERT_TASKS,
   predictions: 'cls.predictions',
   read(config) {
     const settings = readSettings(config, {

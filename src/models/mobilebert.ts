@@ -1,6 +1,6 @@
 import type { Node } from '../ir/graph.ts';
 import { activate } from './activations.ts';
-import type { Architecture, Model } from './architecture.ts';
+import { type Architecture, BERT_TASKS, type Model } from './architecture.ts';
 import {
   add,
   addTokenTypes,
@@ -28,6 +28,7 @@ export const mobilebert: Architecture = {
   modelType: 'mobilebert',
   module: 'mobilebert',
   takesTokenTypes: true,
+  tasks: BERT_TASKS,
   predictions: 'cls.predictions',
   read(config, origin) {
     const settings = readSettings(config, origin);

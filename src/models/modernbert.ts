@@ -1,10 +1,11 @@
 import type { Node } from '../ir/graph.ts';
 import { ACTIVATIONS, type Activation, activate } from './activations.ts';
-import type { Architecture, HeadInput } from './architecture.ts';
+import { type Architecture, COMMON_TASKS, type HeadInput } from './architecture.ts';
 import { attendByPlace } from './attention.ts';
 import { add, type Builder, embed, firstToken, linear, weight, widthOf } from './builder.ts';
 import type { CountClaim, SizeClaim } from './claims.ts';
 import { type ClaimedSize, type ConfigReader, refuseUnequalHeads } from './config.ts';
+import { readPlaces } from './counted-places.ts';
 import { gated } from './gated.ts';
 import { addSpans, countLabels } from './heads.ts';
 import { localMask } from './local-mask.ts';
@@ -19,6 +20,7 @@ export const modernbert: Architecture = {
   modelType: 'modernbert',
   module: 'model',
   takesTokenTypes: false,
+  tasks: COMMON_TASKS,
   predictions: 'decoder',
   read(config) {
     const settings = readSettings(config);
@@ -83,7 +85,7 @@ function readSettings(config: ConfigReader): Settings {
     hidden,
     intermediate: config.size('intermediate_size', 1152),
     layers,
-    positions: config.size('max_position_embeddings', 8192),
+    positions: readPlaces(config, 8192),
     heads,
     activation: config.choice('hidden_activation', ACTIVATIONS, 'gelu'),
     headActivation: config.choice('classifier_activation', ACTIVATIONS, 'gelu'),

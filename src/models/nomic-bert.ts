@@ -7,6 +7,7 @@ import { pool } from './bert.ts';
 import { add, addTokenTypes, type Builder, embed, layerNorm, widthOf } from './builder.ts';
 import type { SizeClaim } from './claims.ts';
 import type { ConfigReader } from './config.ts';
+import { refuseFar } from './counted-places.ts';
 import { predictWords } from './decoder.ts';
 import { gated } from './gated.ts';
 import { linearWith, projectFused } from './parts.ts';
@@ -21,6 +22,7 @@ export const nomicBert: Architecture = {
   module: 'nomic_bert',
   formerModule: 'bert',
   takesTokenTypes: true,
+  tasks: ['features', 'sequence-classification', 'token-classification', 'masked-lm'],
   predictions: 'cls.predictions',
   read(config) {
     const settings = readSettings(config);
@@ -56,12 +58,14 @@ function readSettings(config: ConfigReader): TurnedSettings {
   const heads = config.size(key('num_attention_heads', 'n_head'), 12).value;
   const size = readHeadSize(config, hidden.value, heads);
   const base = readRope(config, 1000);
+  const positions = config.size(key('max_position_embeddings', 'n_positions'), 2048);
+  refuseFar(config, positions);
   return {
     vocabulary: config.size('vocab_size', 30528),
     hidden,
     intermediate: config.size(key('intermediate_size', 'n_inner'), 3072),
     layers: config.size(key('num_hidden_layers', 'n_layer'), 12),
-    positions: config.size(key('max_position_embeddings', 'n_positions'), 2048),
+    positions,
     tokenTypes: config.size('type_vocab_size', 2),
     heads,
     size,

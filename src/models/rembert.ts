@@ -1,5 +1,5 @@
 import type { Node } from '../ir/graph.ts';
-import type { Architecture } from './architecture.ts';
+import { type Architecture, COMMON_TASKS } from './architecture.ts';
 import { type BertSettings, bertModel, embeddings, layers, readSettings, sizeClaims, wordSettings } from './bert.ts';
 import { type Builder, linear } from './builder.ts';
 import type { ClaimedSize } from './config.ts';
@@ -13,6 +13,7 @@ export const rembert: Architecture = {
   modelType: 'rembert',
   module: 'rembert',
   takesTokenTypes: true,
+  tasks: COMMON_TASKS,
   predictions: 'cls.predictions',
   read(config) {
     const settings = readSettings(config, {

@@ -1,5 +1,5 @@
 import type { Node } from '../ir/graph.ts';
-import type { Architecture, Model } from './architecture.ts';
+import { type Architecture, COMMON_TASKS, type Model } from './architecture.ts';
 import {
   BERT_BASE,
   type BertDefaults,
@@ -18,6 +18,7 @@ import { denseClassifier } from './heads.ts';
 /** Facts of the family that depend on no config. */
 export const ROBERTA_HEADS = {
   takesTokenTypes: false,
+  tasks: COMMON_TASKS,
   predictions: 'lm_head',
   headWeights: new Map([['classifier.out_proj.weight', 'sequence-classification']]),
 } as const satisfies Partial<Architecture>;

@@ -1,6 +1,6 @@
 import type { Node } from '../ir/graph.ts';
-import { readF32, scalarTensor } from '../ir/tensor.ts';
-import type { Architecture, Task } from './architecture.ts';
+import { readF32 } from '../ir/tensor.ts';
+import { type Architecture, COMMON_TASKS, type Task } from './architecture.ts';
 import { attendByPlace } from './attention.ts';
 import {
   BERT_BASE,
@@ -11,9 +11,10 @@ import {
   predict,
   readSettings,
 } from './bert.ts';
-import { add, addTokenTypes, type Builder, embed, layerNorm, linear, weight, widthOf } from './builder.ts';
+import { add, addTokenTypes, type Builder, embed, layerNorm, linear, scalar, weight, widthOf } from './builder.ts';
 import { layerClaim, type SizeClaim } from './claims.ts';
 import type { ClaimedSize, ConfigReader } from './config.ts';
+import { refuseFar } from './counted-places.ts';
 import { denseClassifier } from './heads.ts';
 import { columnsOf, partLinear, range } from './parts.ts';
 import { type Rotation, refuseOddHeads, rotate, rotation } from './rotary.ts';
@@ -26,6 +27,7 @@ export const roformer: Architecture = {
   modelType: 'roformer',
   module: 'roformer',
   takesTokenTypes: true,
+  tasks: COMMON_TASKS,
   predictions: 'cls.predictions',
   headWeights: new Map([['classifier.out_proj.weight', 'sequence-classification']]),
   read(config, _origin, task) {
@@ -55,6 +57,7 @@ const DEFAULTS: BertDefaults = { ...BERT_BASE, vocabulary: 50000, positions: 153
 function readRoformerSettings(config: ConfigReader, task: Task): Settings {
   const settings = readSettings(config, DEFAULTS);
   const { hidden, heads } = settings;
+  refuseFar(config, settings.positions);
   refuseOddHeads(config, 'num_attention_heads', hidden.value / heads);
   if (task === 'multiple-choice') {
     config.demand('summary_type', 'last', 'multiple choice reads the last token');
@@ -166,10 +169,10 @@ function ofEvenFirst(builder: Builder, name: string, x: Node, order: readonly nu
  * their number.
  */
 function lastToken(builder: Builder, hidden: Node): Node {
-  const { graph, rows, sequence, mask } = builder;
+  const { rows, sequence, mask } = builder;
   const node = (part: string, op: 'add' | 'sub' | 'mul' | 'div', a: Node, b: Node) =>
     add(builder, `last_token.${part}`, op, [a, b]);
-  const number = (value: number, part: string) => graph.constant(scalarTensor(value), `last_token.${part}`);
+  const number = (value: number, part: string) => scalar(builder, `last_token.${part}`, value);
   const mean = (part: string, x: Node) => add(builder, `last_token.${part}`, 'mean', [x], { axis: 1 });
   const places = node('places', 'add', node('zeros', 'mul', mask.ones, number(0, 'zero')), number(1, 'one'));
   const followed = add(builder, 'last_token.followed', 'shift', [places], { axis: 1, offset: 1 });

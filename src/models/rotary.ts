@@ -24,18 +24,21 @@ export interface TurnedSettings extends BertSettings {
 /** Angle of a place in a pair of channels, as its cosine and sine. */
 type Turn = (place: number, pair: number) => readonly [cos: number, sin: number];
 
-/** Adds tables for `places` places and heads of `size` channels, cut to the run's length. */
+/** Adds tables for heads of `size` channels: of the run's length where it is known, else of all `places`, cut to it. */
 export function rotation(builder: Builder, name: string, places: number, size: number, turn: Turn): Rotation {
+  const { graph, sequence } = builder;
+  const rows = typeof sequence === 'number' ? sequence : places;
   const table = (part: string, value: (place: number, pair: number, isFirst: boolean) => number): Node => {
     const half = size / 2;
-    const tensor = computedTensor('f32', [places, size], () =>
-      Float32Array.from({ length: places * size }, (_, at) => {
+    const tensor = computedTensor('f32', [rows, size], () =>
+      Float32Array.from({ length: rows * size }, (_, at) => {
         const channel = at % size;
         return value(Math.floor(at / size), channel % half, channel < half);
       }),
     );
-    const whole = builder.graph.constant(tensor, `${name}.${part}.table`);
-    return add(builder, `${name}.${part}`, 'slice', [whole], { axis: 0, start: 0, end: builder.sequence });
+    if (typeof sequence === 'number') return graph.constant(tensor, `${name}.${part}`);
+    const whole = graph.constant(tensor, `${name}.${part}.table`);
+    return add(builder, `${name}.${part}`, 'slice', [whole], { axis: 0, start: 0, end: sequence });
   };
   return {
     cos: table('cos', (place, pair) => turn(place, pair)[0]),

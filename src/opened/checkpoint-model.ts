@@ -1,4 +1,5 @@
 import type { Checkpoint } from '../formats/checkpoint.ts';
+import type { JsonObject } from '../formats/json.ts';
 import { buildModel, describeModel } from '../models/index.ts';
 import { type ShapeOptions, sizesFor } from '../options/shape.ts';
 import type { Target } from '../passes/index.ts';
@@ -22,6 +23,7 @@ export function fromCheckpoint(checkpoint: Checkpoint, options: OpenOptions): Op
   // Built once to find every missing weight before anything is written; building reads no weight.
   const { warnings, unused } = build('onnx');
   return {
+    path: checkpoint.path,
     build: (target, shapes) => build(target, shapes).graph,
     reference: () => build('onnx', { batch: 'dynamic', sequenceLength: 'dynamic', choices: 'dynamic' }).graph,
     task,
@@ -30,12 +32,30 @@ export function fromCheckpoint(checkpoint: Checkpoint, options: OpenOptions): Op
     usualLength,
     logitsKind,
     labels,
+    config: checkpoint.config,
     tokenizer: checkpoint.tokenizer,
     pad: padOf(checkpoint.config),
+    format: 'checkpoint',
+    facts: factsOf(checkpoint.config),
     warnings,
     unused,
     close: checkpoint.close,
   };
+}
+
+/** Entries of a config that say where a checkpoint is from. */
+const ORIGIN = [
+  ['transformers', 'transformers_version'],
+  ['name', '_name_or_path'],
+] as const;
+
+function factsOf(config: JsonObject): ReadonlyMap<string, string> {
+  const facts = new Map<string, string>();
+  for (const [name, key] of ORIGIN) {
+    const value = config.get(key);
+    if (typeof value === 'string' && value !== '') facts.set(name, value);
+  }
+  return facts;
 }
 
 function dimension<S extends string>(size: number | 'dynamic', symbol: S): number | S {

@@ -1,3 +1,4 @@
+import { extname } from 'node:path';
 import { MbertError } from '../errors.ts';
 import type { GraphSource } from '../importers/importer.ts';
 import { copyGraph } from '../ir/copy-graph.ts';
@@ -7,10 +8,11 @@ import { keepNothing, runPasses } from '../ir/pass.ts';
 import type { Dim } from '../ir/shape.ts';
 import { constantBytes } from '../ir/text.ts';
 import type { Task } from '../models/index.ts';
-import { type ShapeOptions, type Size, sizesFor } from '../options/shape.ts';
+import { type ShapeOptions, type Size, type Sizes, sizesFor } from '../options/shape.ts';
 import type { Target } from '../passes/index.ts';
 import { raiseIntegers } from '../passes/raise/integers.ts';
 import { raise } from '../passes/raise/raise.ts';
+import { findRuntime } from '../runtimes/index.ts';
 import { labelsOf, padOf } from './config-facts.ts';
 import type { OpenedModel, OpenOptions } from './opened-model.ts';
 
@@ -32,10 +34,11 @@ export async function fromGraph(source: GraphSource, options: OpenOptions): Prom
   const task = taskOf(graph);
   const maxPositions = positionsOf(graph);
   return {
+    path,
     build(target, shapes = {}) {
       refuseInt16(source);
       return copyGraph(graph, {
-        bindings: bindings(source, target, shapes, sizesFor(target, { task, maxPositions }, shapes).sequenceLength),
+        bindings: bindings(source, target, shapes, sizesFor(target, { task, maxPositions }, shapes)),
         indexType: target === 'tflite' ? 'i32' : undefined,
       });
     },
@@ -44,13 +47,18 @@ export async function fromGraph(source: GraphSource, options: OpenOptions): Prom
     architecture: graph.name,
     maxPositions,
     labels: labelsOf(source, task),
+    config: source.config,
     tokenizer: source.tokenizer,
     pad: padOf(source.config),
     runnable: isRunnable(path) ? path : undefined,
     integerBytes,
+    format: graphFormat(path),
+    facts: source.facts,
     warnings: [
       ...(source.notes ?? []),
-      ...reports.flatMap(({ pass, declined }) => declined.map((reason) => `${path}: ${pass.name} left ${reason}`)),
+      ...reports.flatMap(({ pass, declined }) =>
+        joined(declined).map((reason) => `${path}: ${pass.name} left ${reason}`),
+      ),
     ],
     unused: [],
     close: source.close,
@@ -75,9 +83,16 @@ function isStoredConstant({ op, type }: Node): boolean {
   return op === 'constant' && type.quant !== undefined;
 }
 
-/** True for the two formats of graphs that the runtimes take. */
+const FORMATS: { readonly [extension: string]: string } = { '.onnx': 'onnx', '.tflite': 'tflite', '.json': 'tfjs' };
+
+/** Format of a graph by the name of its file, as its importer has accepted it. */
+export function graphFormat(path: string): string {
+  return FORMATS[extname(path).toLowerCase()] ?? 'tensorflow';
+}
+
+/** True for the formats of graphs that the runtimes take. */
 function isRunnable(path: string): boolean {
-  return /\.(onnx|tflite)$/i.test(path);
+  return /\.(onnx|tflite)$/i.test(path) || (/\.json$/i.test(path) && findRuntime(path) !== undefined);
 }
 
 /** Infers the task from the output names: only question answering and sentence embedding have names of their own. */
@@ -115,11 +130,25 @@ function paddingRow(indices: Node | undefined): number | undefined {
   return offset && isCounted ? (scalarOf(offset) ?? undefined) : undefined;
 }
 
+/** Joins what was left for one reason in every layer: `name: reason` becomes `name and 21 more: reason`. */
+function joined(declined: readonly string[]): string[] {
+  const names = new Map<string, string[]>();
+  for (const text of declined) {
+    const [name = '', ...reason] = text.split(': ');
+    names.set(reason.join(': '), [...(names.get(reason.join(': ')) ?? []), name]);
+  }
+  return [...names].map(([reason, [first, ...others]]) => {
+    const name = others.length > 0 ? `${first} and ${others.length} more` : first;
+    return reason === '' ? `${name}` : `${name}: ${reason}`;
+  });
+}
+
 /**
  * Sizes for the symbols of the source's inputs. ONNX keeps a symbol that the user does not fix; TFLite gets batch 1 and
- * the default length, as phones want fixed shapes. A size that the source has fixed cannot be changed.
+ * the default length and number of choices, as phones want fixed shapes. A size that the source has fixed cannot be
+ * changed.
  */
-function bindings(source: GraphSource, target: Target, shapes: ShapeOptions, length: Size): Record<string, number> {
+function bindings(source: GraphSource, target: Target, shapes: ShapeOptions, usual: Sizes): Record<string, number> {
   const shape = source.graph.inputs[0]?.type.shape ?? [];
   const bound: Record<string, number> = {};
   const bind = (flag: string, dim: Dim | undefined, requested: Size | undefined, fallback: Size) => {
@@ -130,9 +159,9 @@ function bindings(source: GraphSource, target: Target, shapes: ShapeOptions, len
       throw new MbertError('USAGE', `--${flag}: ${source.path} is fixed to ${dim}`);
     }
   };
-  bind('sequence-length', shape.at(-1), shapes.sequenceLength, length);
+  bind('sequence-length', shape.at(-1), shapes.sequenceLength, usual.sequenceLength);
   if (shape.length > 1) bind('batch', shape[0], shapes.batch, target === 'tflite' ? 1 : 'dynamic');
-  if (shape.length > 2) bind('choices', shape[1], shapes.choices, 'dynamic');
+  if (shape.length > 2) bind('choices', shape[1], shapes.choices, usual.choices);
   // Exporters may name the sizes of each input anew: what the first one has at the same place, the others have.
   for (const input of source.graph.inputs.slice(1)) {
     input.type.shape.forEach((dim, axis) => {

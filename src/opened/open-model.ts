@@ -1,8 +1,6 @@
 import type { Source } from '../importers/importer.ts';
 import { openSource } from '../importers/index.ts';
 import type { Task } from '../models/index.ts';
-import { fromCheckpoint } from './checkpoint-model.ts';
-import { fromGraph } from './graph-model.ts';
 import type { OpenedModel, OpenOptions } from './opened-model.ts';
 
 /** Opens a source of any known format and reads what it is. Throws what the importers throw. */
@@ -19,7 +17,9 @@ async function openAs(path: string, optionsFor: (source: Source) => OpenOptions,
   const source = await openSource(path, { base });
   try {
     const options = optionsFor(source);
-    return source.yields === 'graph' ? await fromGraph(source, options) : fromCheckpoint(source.checkpoint, options);
+    // Architectures and what raises graphs are much code, of which one model needs a half.
+    if (source.yields === 'graph') return await (await import('./graph-model.ts')).fromGraph(source, options);
+    return (await import('./checkpoint-model.ts')).fromCheckpoint(source.checkpoint, options);
   } catch (cause) {
     closeSource(source);
     throw cause;

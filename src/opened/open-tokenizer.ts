@@ -1,4 +1,5 @@
 import { MbertError } from '../errors.ts';
+import type { TokenizerFiles } from '../formats/tokenizer-files.ts';
 import { tokenizerFilesAt } from '../importers/tokenizer-files.ts';
 import { readTokenizer, type Tokenizer } from '../samples/tokenizer.ts';
 
@@ -10,4 +11,14 @@ export function openTokenizer(path: string): Tokenizer {
   const tokenizer = readTokenizer(tokenizerFilesAt(path));
   if (tokenizer !== undefined) return tokenizer;
   throw new MbertError('NOT_FOUND', `${path}: there is no tokenizer.json and no vocab.txt`);
+}
+
+/** Reads a tokenizer, or what is wrong with it: that stops texts only, token ids are read all the same. */
+export function tokenizerOrError(files: TokenizerFiles): Tokenizer | MbertError | undefined {
+  try {
+    return readTokenizer(files);
+  } catch (cause) {
+    if (cause instanceof MbertError) return cause;
+    throw cause;
+  }
 }

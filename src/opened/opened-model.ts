@@ -1,3 +1,4 @@
+import type { JsonObject } from '../formats/json.ts';
 import type { TokenizerFiles } from '../formats/tokenizer-files.ts';
 import type { Graph } from '../ir/graph.ts';
 import type { PassObserver } from '../ir/pass.ts';
@@ -18,6 +19,8 @@ export interface OpenOptions extends ModelOptions {
 
 /** A model ready for passes and exporters. */
 export interface OpenedModel {
+  /** Path of the file that holds its weights: config and tokenizer lie beside it. */
+  readonly path: string;
   /** Builds a new graph at each call, as passes change what they run on. */
   build(target: Target, shapes?: ShapeOptions): Graph;
   /** Builds a new graph as the source has it, with symbols for dimensions that it does not fix. */
@@ -34,6 +37,8 @@ export interface OpenedModel {
   readonly logitsKind?: LogitsKind | undefined;
   /** Class names. */
   readonly labels: readonly string[] | undefined;
+  /** The config.json beside it, where there is one that can be read. */
+  readonly config?: JsonObject | undefined;
   /** Files that say how texts become tokens. */
   readonly tokenizer: TokenizerFiles;
   /** Id of padding, as the model's config has it: some models tell padding by it. */
@@ -44,6 +49,12 @@ export interface OpenedModel {
   readonly integerBytes?: number | undefined;
   /** Names of passes that were already applied to its graphs. */
   readonly applied?: readonly string[] | undefined;
+  /** Where tokens were taken out: old ids by new ones. Its reference still reads the old ones. */
+  readonly kept?: readonly number[] | undefined;
+  /** `checkpoint`, or the format of a graph: `onnx`, `tflite`, `tfjs`, `tensorflow`. */
+  readonly format: string;
+  /** What the source states of itself: producer, opset, properties. */
+  readonly facts?: ReadonlyMap<string, string> | undefined;
   readonly warnings: readonly string[];
   /** Names of weights that the model does not use. */
   readonly unused: readonly string[];

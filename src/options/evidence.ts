@@ -1,6 +1,9 @@
+import { MbertError } from '../errors.ts';
+import type { ColumnNames } from '../samples/columns.ts';
+
 /** Texts that a model is calibrated on and measured on. */
-export interface EvidenceOptions {
-  /** A file of texts as the model will see them: lines, TSV, JSONL or token files. */
+export interface EvidenceOptions extends ColumnOptions {
+  /** A file of texts as the model will see them: lines, TSV, CSV, JSON, JSON lines or token files. */
   readonly calibrate?: string | undefined;
   /** Number of calibration texts, counted from the first. Default 128; 768 for passes that are fitted to them. */
   readonly samples?: number | undefined;
@@ -17,12 +20,31 @@ export interface EvidenceOptions {
   readonly maxDrop?: number | undefined;
 }
 
+/** Columns that texts are read from. Default: those that are known by their names, as `text`, `sentence` and `label`. */
+export interface ColumnOptions {
+  readonly text?: string | undefined;
+  /** Second text of a pair. */
+  readonly pair?: string | undefined;
+  readonly label?: string | undefined;
+}
+
+/** Picks the columns among a call's options. Throws USAGE for half of what a pair needs. */
+export function columnsOf({ text, pair, label }: ColumnOptions): ColumnNames {
+  if (pair !== undefined && text === undefined) {
+    throw new MbertError('USAGE', '--pair: is the second text of a pair', {
+      hint: '--text NAME says which is the first',
+    });
+  }
+  return { text, pair, label };
+}
+
 /** Texts as a step reads them, defaults filled in. */
 export interface Evidence {
   readonly calibrate: string | undefined;
   readonly samples: number;
   readonly seed: number | undefined;
   readonly data: string | undefined;
+  readonly columns?: ColumnNames;
   readonly allowOverlap: boolean;
   readonly maxDrop: number | undefined;
 }
@@ -30,5 +52,6 @@ export interface Evidence {
 /** Fills in the defaults; `samples` is the number of texts where the user does not say. */
 export function evidenceOf(options: EvidenceOptions, samples: number): Evidence {
   const { calibrate, seed, data, allowOverlap = false, maxDrop } = options;
-  return { calibrate, samples: options.samples ?? samples, seed, data, allowOverlap, maxDrop };
+  const columns = columnsOf(options);
+  return { calibrate, samples: options.samples ?? samples, seed, data, columns, allowOverlap, maxDrop };
 }

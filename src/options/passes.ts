@@ -1,12 +1,12 @@
 import { listNames, MbertError } from '../errors.ts';
 import type { Node } from '../ir/graph.ts';
 import type { EmbeddingRank, Pass } from '../ir/pass.ts';
-import { changingPasses, selectPasses, type Target } from '../passes/index.ts';
+import { changingPasses, operationShareIn, selectPasses, type Target } from '../passes/index.ts';
 import { splitEmbedding } from '../passes/split-embedding.ts';
 
 /** Options for which passes run, and what they may do. */
 export interface PassOptions {
-  /** Adds to or takes from the default passes: `a,b` adds, `-c` takes out, `none` starts empty. */
+  /** Adds to or takes from the default passes: `a,b` adds, `-c` takes out, `none` starts empty, `prune=0.5` is a pass with its budget. */
   readonly passes?: string | undefined;
   /** Names of nodes that passes leave alone. */
   readonly keep?: RegExp | undefined;
@@ -30,6 +30,8 @@ export interface PassChoice {
   behind(list: string): PassChoice;
   keeps(node: Node): boolean;
   readonly embeddingRank: EmbeddingRank | undefined;
+  /** The share of operations that prune leaves; undefined where the user names none. */
+  readonly operationShare: number | undefined;
   readonly distill: number | undefined;
 }
 
@@ -38,6 +40,7 @@ export function passChoice({ passes = '', keep, embeddingRank, distill }: PassOp
   // No pass that changes the function runs by default, so each target gives the same ones.
   const asked = selectPasses(passes, 'onnx');
   const changing = changingPasses.filter((pass) => asked.includes(pass));
+  const operationShare = operationShareIn(passes);
   if (embeddingRank !== undefined && !changing.includes(splitEmbedding))
     throw new MbertError('USAGE', '--embedding-rank: is for --passes split-embedding');
   if (distill !== undefined && changing.length === 0) throw noChangingPass('distill');
@@ -49,6 +52,7 @@ export function passChoice({ passes = '', keep, embeddingRank, distill }: PassOp
     behind: (more) => choose(`${list},${more}`),
     keeps: (node) => keep?.test(node.name) ?? false,
     embeddingRank,
+    operationShare,
     distill,
   });
   return choose(passes);

@@ -1,19 +1,23 @@
 import type { RangeMethod, Rounding, Scheme } from '../quantization/settings.ts';
+import type { TargetName } from '../quantization/targets.ts';
 import type { Granularity } from '../quantization/weights.ts';
 
 /** Options of quantization after training. */
 export interface QuantizationOptions {
   /** Storage of weights and activations. */
   readonly scheme: Scheme;
-  /** Name of the target profile: where the file will run. Default `cpu`. */
-  readonly target?: string | undefined;
+  /**
+   * Name of the target profile: where the file will run. Default `cpu`; `ort` writes operators that only ONNX Runtime
+   * has.
+   */
+  readonly target?: TargetName | undefined;
   /** Method by which the range of an activation is chosen from what calibration saw. Default `minmax`. */
   readonly range?: RangeMethod | undefined;
-  /** Number of scales of a weight. Default: what the target runs fastest. `block` is for w4. */
+  /** Number of scales of a weight. Default: what the target runs fastest. `block` is for w4, on `ort` for dynamic too. */
   readonly granularity?: Granularity | undefined;
   /**
-   * Rounding of weights to integers. Default: `gptq` for w4 with `calibrate`, used where held-out texts are better for
-   * it; else `nearest`.
+   * Rounding of weights to integers. Default: `gptq` with `calibrate` for w4, and for dynamic on `ort`, used where
+   * held-out texts are better for it; else `nearest`.
    */
   readonly rounding?: Rounding | undefined;
   /**

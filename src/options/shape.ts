@@ -11,7 +11,7 @@ export interface ShapeOptions {
    * 128, at most the model's own maximum.
    */
   readonly sequenceLength?: Size | undefined;
-  /** Sequences in a run. Default 1. */
+  /** Sequences in a run. Default: dynamic for ONNX, 1 for TFLite. */
   readonly batch?: Size | undefined;
   /** Answers to a question, multiple choice only. Default: dynamic for ONNX, 4 for TFLite. */
   readonly choices?: Size | undefined;
@@ -50,7 +50,7 @@ export function sizesFor(
   const fixedLength = Math.min(usualLength ?? (task === 'qa' ? QA_LENGTH : SENTENCE_LENGTH), maxPositions);
   return {
     sequenceLength: sequenceLength ?? (target === 'onnx' ? 'dynamic' : fixedLength),
-    batch: batch ?? 1,
+    batch: batch ?? (target === 'onnx' ? 'dynamic' : 1),
     choices: choices ?? (target === 'onnx' ? 'dynamic' : TFLITE_CHOICES),
   };
 }

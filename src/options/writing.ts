@@ -6,12 +6,18 @@ import type { Target } from '../passes/index.ts';
 
 /** Options for writing a file, and for what it carries besides the graph. */
 export interface WritingOptions {
+  /** Replaces files that are there already, whoever wrote them. Default: only those that mbert wrote. */
+  readonly force?: boolean | undefined;
+  /** Does everything but writing, and says how large the files would be. Nothing is verified or proven then. */
+  readonly dryRun?: boolean | undefined;
   /** Float type of the stored weights. Default `f32`. */
   readonly dtype?: 'f32' | 'f16' | undefined;
   /** Outputs probabilities in place of logits, TFLite classification only. */
   readonly softmax?: boolean | undefined;
   /** Names of the outputs to write, in this order. Default: all; in TFLite an embedding or a score alone. */
   readonly outputs?: readonly string[] | undefined;
+  /** Writes a model of two inputs, which takes every token for one of the first text. Default false. */
+  readonly dropTokenTypes?: boolean | undefined;
   /** Operator set, ONNX only. Default 17, or what the model's types need. */
   readonly opset?: number | undefined;
   /** Stores weights in a file beside the model, ONNX only. Default: only above 2 GiB. */
@@ -29,11 +35,17 @@ export interface Writing {
   readonly dtype: 'f32' | 'f16';
   readonly softmax: boolean;
   readonly outputs: readonly string[] | undefined;
+  readonly dropTokenTypes: boolean;
+  /** True where a file takes token types that nothing reads: MediaPipe opens files of one input or three. */
+  readonly unusedTokenTypes: boolean;
   readonly opset: number | undefined;
+  /** The operators that an ONNX file may use: those of the standard, or ONNX Runtime's own besides. */
+  readonly operators: 'standard' | 'onnxruntime';
   readonly externalData: boolean | undefined;
   readonly minRuntime: string | undefined;
   readonly labels: { readonly path: string; readonly names: readonly string[] } | undefined;
   readonly tokenizer: TokenizerFiles | undefined;
+  readonly dryRun: boolean;
 }
 
 /**
@@ -42,16 +54,21 @@ export interface Writing {
  */
 export function writingOf(options: WritingOptions, output: string, format: Target | undefined): Writing {
   refuseMisplaced(options, output, format);
-  const { dtype = 'f32', softmax = false, outputs, opset, externalData, minRuntime, labels, vocab } = options;
+  const { dtype = 'f32', softmax = false, dropTokenTypes = false, dryRun = false } = options;
+  const { outputs, opset, externalData, minRuntime, labels, vocab } = options;
   return {
     dtype,
     softmax,
     outputs,
+    dropTokenTypes,
+    unusedTokenTypes: false,
     opset,
+    operators: 'standard',
     externalData,
     minRuntime,
     labels: labels === undefined ? undefined : { path: labels, names: readLines(labels) },
     tokenizer: vocab === undefined ? undefined : tokenizerFilesAt(vocab),
+    dryRun,
   };
 }
 

@@ -15,7 +15,9 @@ import { fuseLinear } from './fuse-linear.ts';
 import { geluToRelu } from './gelu-to-relu.ts';
 import { layerNormToNoNorm } from './layer-norm-to-no-norm.ts';
 import { moveValueBias } from './move-value-bias.ts';
+import { prune } from './prune/prune.ts';
 import { shareConstants } from './share-constants.ts';
+import { shiftDistances } from './shift-distances.ts';
 import { signIntegers } from './sign-integers.ts';
 import { smoothActivations } from './smooth-activations.ts';
 import { smoothResults } from './smooth-results.ts';
@@ -34,8 +36,10 @@ interface PassEntry {
 /** Every pass, in the order in which they run: biases and scales reach the linears before the norms fold into these. */
 export const passes: readonly PassEntry[] = [
   { pass: foldConstants, runs: 'always' },
+  { pass: shiftDistances, runs: 'always' },
   { pass: fuseLinear, runs: 'always' },
   { pass: splitEmbedding, runs: 'asked' },
+  { pass: prune, runs: 'asked' },
   { pass: geluToRelu, runs: 'asked' },
   { pass: layerNormToNoNorm, runs: 'asked' },
   { pass: foldAttentionScale, runs: 'always' },
@@ -64,11 +68,11 @@ export const fittedPasses: readonly FittedPass[] = [geluToRelu, layerNormToNoNor
  * Passes that change the model's function: they run once for a model, whatever files are made of it, and what they cost
  * is measured.
  */
-export const changingPasses: readonly Pass[] = [splitEmbedding, ...fittedPasses];
+export const changingPasses: readonly Pass[] = [splitEmbedding, prune, ...fittedPasses];
 
 /**
  * Selects the passes for a target as `--passes` asks: `a,b` adds to the default ones, `-a` takes one out, `none` starts
- * empty, undefined means the default ones. They run in the table's order, whatever the order of the list. Throws USAGE
+ * empty, undefined means the default ones; what follows a pass's name and `=` is for `operationShareIn`. They run in the table's order, whatever the order of the list. Throws USAGE
  * for an unknown name.
  */
 export function selectPasses(list: string | undefined, target: Target): readonly Pass[] {
@@ -77,9 +81,29 @@ export function selectPasses(list: string | undefined, target: Target): readonly
     if (word === '') continue;
     if (word === 'none') chosen.clear();
     else if (word.startsWith('-')) chosen.delete(passNamed(word.slice(1)));
-    else chosen.add(passNamed(word));
+    else chosen.add(passNamed(word.split('=', 1)[0] as string));
   }
   return passes.map(({ pass }) => pass).filter((pass) => chosen.has(pass));
+}
+
+/**
+ * Reads the share of operations that `prune=0.5` asks for; undefined without one. Throws USAGE for a share that is no
+ * number between 0 and 1, and for a pass that takes none.
+ */
+export function operationShareIn(list: string): number | undefined {
+  let share: number | undefined;
+  for (const word of list.split(',').map((part) => part.trim())) {
+    const [name = '', value] = word.split('=', 2);
+    if (value === undefined) continue;
+    if (name !== prune.name) throw new MbertError('USAGE', `--passes: ${name}: takes no value, as "${value}"`);
+    share = Number(value);
+    if (value.trim() === '' || !(share > 0 && share < 1)) {
+      throw new MbertError('USAGE', `--passes: prune=${value}: is no share of operations`, {
+        hint: 'a number between 0 and 1: prune=0.5 leaves half of them',
+      });
+    }
+  }
+  return share;
 }
 
 function passNamed(name: string): Pass {

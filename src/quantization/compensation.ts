@@ -1,6 +1,14 @@
 import { type Quant, readF32, type Tensor } from '../ir/tensor.ts';
 import { factorCholesky } from '../solve/cholesky.ts';
-import { LARGEST, packIntegers, type QuantizedWeight, quantizeWeight, type WeightOptions } from './weights.ts';
+import {
+  packIntegers,
+  type QuantizedWeight,
+  quantizeWeight,
+  type Steps,
+  WEIGHT_RANGES,
+  type WeightDType,
+  type WeightOptions,
+} from './weights.ts';
 
 /** The share of its mean that is added to the diagonal of a Gram matrix: directions that no sample took stay stable. */
 const DAMPING = 0.01;
@@ -101,18 +109,21 @@ const BLOCK = 32;
  */
 function roundCompensated(
   values: Float32Array,
-  scales: Float32Array,
+  { scales, zeroPoints }: Steps,
   compensation: Compensation,
-  largest: number,
+  dtype: WeightDType,
 ): RoundedRows {
+  const [least, largest] = WEIGHT_RANGES[dtype];
   const groupSize = values.length / scales.length;
   const stored = new Int8Array(values.length);
   const losses = sweep(compensation, values.length, (at, share) => {
-    const scale = scales[Math.floor(at / groupSize)] as number;
+    const group = Math.floor(at / groupSize);
+    const scale = scales[group] as number;
+    const zeroPoint = zeroPoints?.[group] ?? 0;
     const real = values[at] as number;
-    const rounded = Math.min(largest, Math.max(-largest, Math.round((real + share) / scale)));
+    const rounded = Math.min(largest, Math.max(least, Math.round((real + share) / scale) + zeroPoint));
     stored[at] = rounded;
-    return real - rounded * scale;
+    return real - (rounded - zeroPoint) * scale;
   });
   return { stored, losses };
 }
@@ -127,13 +138,13 @@ interface RoundedRows {
 function lossesOf(
   values: Float32Array,
   stored: Int8Array,
-  scales: Float32Array,
+  { scales, zeroPoints }: Steps,
   compensation: Compensation,
 ): Float64Array {
   const groupSize = values.length / scales.length;
   return sweep(compensation, values.length, (at) => {
-    const scale = scales[Math.floor(at / groupSize)] as number;
-    return (values[at] as number) - (stored[at] as number) * scale;
+    const group = Math.floor(at / groupSize);
+    return (values[at] as number) - ((stored[at] as number) - (zeroPoints?.[group] ?? 0)) * (scales[group] as number);
   });
 }
 
@@ -211,7 +222,7 @@ export function quantizeCompensated(
   compensation: Compensation,
 ): QuantizedWeight {
   const { quant } = quantizeWeight(weight, options);
-  const { stored } = roundCompensated(readF32(weight), scalesOf(quant), compensation, LARGEST[options.dtype]);
+  const { stored } = roundCompensated(readF32(weight), stepsOf(quant), compensation, options.dtype);
   return { tensor: packIntegers(options.dtype, weight.shape, stored), quant };
 }
 
@@ -223,14 +234,15 @@ export function quantizeByGram(weight: Tensor, options: WeightOptions, compensat
   const { tensor, quant } = quantizeWeight(weight, options);
   const values = readF32(weight);
   const nearest = Int8Array.from(readF32(tensor));
-  const { stored, losses } = roundCompensated(values, scalesOf(quant), compensation, LARGEST[options.dtype]);
+  const { stored, losses } = roundCompensated(values, stepsOf(quant), compensation, options.dtype);
   const { width } = compensation;
-  for (const [row, loss] of lossesOf(values, nearest, scalesOf(quant), compensation).entries()) {
+  for (const [row, loss] of lossesOf(values, nearest, stepsOf(quant), compensation).entries()) {
     if (loss < (losses[row] as number)) stored.set(nearest.subarray(row * width, (row + 1) * width), row * width);
   }
   return { tensor: packIntegers(options.dtype, weight.shape, stored), quant };
 }
 
-function scalesOf(quant: Quant): Float32Array {
-  return quant.per === 'tensor' ? Float32Array.of(quant.scale) : quant.scales;
+function stepsOf(quant: Quant): Steps {
+  if (quant.per !== 'tensor') return quant;
+  return { scales: Float32Array.of(quant.scale), zeroPoints: Int32Array.of(quant.zeroPoint) };
 }

@@ -2,8 +2,8 @@ import type { Call, Constant, Node } from '../ir/graph.ts';
 import { type Quant, readF32, type Tensor } from '../ir/tensor.ts';
 import { correctedBias } from './bias.ts';
 import type { Plan, ValueClass } from './plan.ts';
-import { hasWeight, isTable } from './settings.ts';
-import { fitsBlocks, type QuantizedWeight, quantizeWeight, type WeightOptions } from './weights.ts';
+import { hasWeight, storedPlace } from './settings.ts';
+import { blockSizeFor, PLAIN_BLOCKS, type QuantizedWeight, quantizeWeight, type WeightOptions } from './weights.ts';
 
 export type TensorQuant = Quant & { readonly per: 'tensor' };
 
@@ -48,8 +48,7 @@ export class PlanNumbers {
 
   /** How an input is rounded that is the weight or table of its node; undefined for other inputs and float ones. */
   weightOptions(node: Call, input: Node | undefined, place: number): WeightOptions | undefined {
-    const isWeight = (hasWeight(node) && place === 1) || (isTable(node) && place === 0);
-    if (!isWeight || input?.op !== 'constant') return undefined;
+    if (storedPlace(node) !== place || input?.op !== 'constant') return undefined;
     return weightOptionsOf(this.#plan, this.#choices.quants, node, input);
   }
 
@@ -82,10 +81,18 @@ export function weightOptionsOf(
 ): WeightOptions | undefined {
   const settings = plan.settings.get(node);
   if (settings === undefined || settings.scheme === 'float') return undefined;
-  const isInBlocks = settings.granularity === 'block' && hasWeight(node) && fitsBlocks(weight.tensor.shape);
-  const granularity = settings.granularity === 'block' && !isInBlocks ? 'channel' : settings.granularity;
   const leastScales = hasWeight(node) ? leastScalesOf(plan, quants, node) : undefined;
-  return { dtype: settings.scheme === 'w4' ? 'i4' : 'i8', granularity, ...(leastScales && { leastScales }) };
+  const { blocks = PLAIN_BLOCKS } = plan;
+  const isPacked = settings.scheme === 'w4';
+  const wanted = settings.granularity !== 'block' ? undefined : isPacked ? blocks.w4 : blocks.w8;
+  const canHaveBlocks = hasWeight(node) || (isPacked && blocks.hasTables);
+  const blockSize = wanted && canHaveBlocks ? blockSizeFor(weight.tensor.shape, wanted) : undefined;
+  if (blockSize !== undefined) {
+    const dtype = !isPacked ? 'i8' : blocks.hasZeroPoints ? 'u4' : 'i4';
+    return { dtype, granularity: 'block', blockSize, ...(leastScales && { leastScales }) };
+  }
+  const granularity = settings.granularity === 'block' ? 'channel' : settings.granularity;
+  return { dtype: isPacked ? 'i4' : 'i8', granularity, ...(leastScales && { leastScales }) };
 }
 
 /** The smallest weight scales that keep an int32 bias in its range, or undefined where every scale will do. */

@@ -3,6 +3,7 @@ import { type OpName, opDef } from '../ir/ops/index.ts';
 import type { Quant } from '../ir/tensor.ts';
 import type { ActivationDType } from './qparams.ts';
 import type { RangeMethod, SettingsMap } from './settings.ts';
+import type { WeightBlocks } from './weights.ts';
 
 /** Values that share a scale and zero point because an op only moves numbers from one to the other. */
 export interface ValueClass {
@@ -27,6 +28,8 @@ export interface ValueClass {
 export interface Plan {
   readonly graph: Graph;
   readonly settings: SettingsMap;
+  /** The blocks of weights whose granularity is `block`. Default: what every runtime has. */
+  readonly blocks?: WeightBlocks | undefined;
   /** Nodes that compute on integers: they read stored values and integer copies. */
   readonly integer: ReadonlySet<Node>;
   /** Nodes whose result is stored as integers. */

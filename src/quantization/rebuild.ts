@@ -5,7 +5,7 @@ import { type Quant, scalarTensor } from '../ir/tensor.ts';
 import { isCall, type Plan, type ValueClass } from './plan.ts';
 import { type PlanChoices, PlanNumbers } from './plan-numbers.ts';
 import { hasWeight } from './settings.ts';
-import type { QuantizedWeight, WeightOptions } from './weights.ts';
+import { type QuantizedWeight, storageKey, type WeightOptions } from './weights.ts';
 
 /** The choices that a plan leaves open, and how the new graph gives its answers. */
 export interface RebuildOptions extends PlanChoices {
@@ -63,7 +63,8 @@ class Rebuilder {
     const options = this.#numbers.weightOptions(node, input, place);
     if (options) {
       const stored = this.#stored(node, input as Constant, options);
-      const isOnlyStored = this.#plan.settings.get(node)?.scheme === 'w8' && hasWeight(node);
+      const isOnlyStored =
+        this.#plan.settings.get(node)?.scheme === 'w8' && hasWeight(node) && stored.type.quant?.per !== 'block';
       return isOnlyStored ? this.#real(stored) : stored;
     }
     if (hasWeight(node) && place === 2) return this.#float(input);
@@ -138,7 +139,7 @@ class Rebuilder {
    */
   #stored(node: Call, weight: Constant, options: WeightOptions): Constant {
     const { leastScales } = options;
-    const key = `${weight.name} ${options.dtype} ${options.granularity}${leastScales ? ' with biases' : ''}`;
+    const key = `${weight.name} ${storageKey(options)}${leastScales ? ' with biases' : ''}`;
     const known = this.#weights.get(key) ?? [];
     const fitting = known.find(({ type }) => !leastScales || holdsScales(type.quant as Quant, leastScales));
     if (fitting) return fitting;

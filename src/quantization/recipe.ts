@@ -1,8 +1,9 @@
 import { MbertError, nearest } from '../errors.ts';
 import { isObject, type JsonValue, jsonText, parseJson } from '../formats/json.ts';
+import { repeatedGroup } from '../io/regular-expression.ts';
 import type { Call } from '../ir/graph.ts';
 import { ops } from '../ir/ops/index.ts';
-import { NODE_SCHEMES, RANGE_METHODS, ROUNDINGS, type Settings, type SettingsMap } from './settings.ts';
+import { NODE_SCHEMES, RANGE_METHODS, ROUNDINGS, type Settings, type SettingsMap, storedPlace } from './settings.ts';
 import { GRANULARITIES } from './weights.ts';
 
 /** A rule that changes the settings of the nodes whose name fits; of several rules for one setting the last wins. */
@@ -52,6 +53,9 @@ function parseRule(rule: JsonValue, what: string): RecipeRule {
 }
 
 function expression(source: string, what: string): RegExp {
+  const group = repeatedGroup(source);
+  if (group !== null)
+    throw malformed(what, `match: ${group} repeats or chooses inside what it repeats, which can take forever`);
   try {
     return new RegExp(source, 'u');
   } catch (cause) {
@@ -98,13 +102,9 @@ export function recipeText(settings: SettingsMap): string {
     match: `^${node.name.replaceAll(/[.*+?^${}()|[\]\\/]/g, '\\$&')}$`,
     op: node.op,
     scheme,
-    ...((hasStoredNumbers(node) && scheme !== 'float' && { granularity }) || {}),
+    ...((storedPlace(node) !== undefined && scheme !== 'float' && { granularity }) || {}),
     ...(node.op === 'linear' && scheme !== 'float' && { rounding }),
-    ...((scheme === 'int8' || scheme === 'int16x8') && node.op !== 'gather' && { range }),
+    ...((scheme === 'int8' || scheme === 'int16x8') && storedPlace(node) !== 0 && { range }),
   }));
   return `[\n${rules.map((rule) => `  ${JSON.stringify(rule)}`).join(',\n')}\n]\n`;
-}
-
-function hasStoredNumbers(node: Call): boolean {
-  return node.op === 'linear' || node.op === 'conv1d' || node.op === 'gather';
 }

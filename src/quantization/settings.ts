@@ -60,6 +60,19 @@ export function isTable(node: Node): node is Call<'gather'> {
   return table.op === 'constant' && table.type.shape.length === 2 && readsInput(indices);
 }
 
+/** Whether a node takes the first rows of a constant table, as many as the run has tokens: learned positions. */
+export function isPositions(node: Node): node is Call<'slice'> {
+  if (node.op !== 'slice' || node.attrs.axis !== 0 || typeof node.attrs.end !== 'string') return false;
+  const table = node.inputs[0] as Node;
+  return table.op === 'constant' && table.type.shape.length === 2 && table.type.dtype !== 'i64';
+}
+
+/** The place of the constant that a node stores as integers where its settings say so: its weight, or its rows. */
+export function storedPlace(node: Node): 0 | 1 | undefined {
+  if (hasWeight(node)) return 1;
+  return isTable(node) || isPositions(node) ? 0 : undefined;
+}
+
 function readsInput(node: Node): boolean {
   const stack = [node];
   for (let at = stack.pop(); at !== undefined; at = stack.pop()) {
@@ -70,12 +83,19 @@ function readsInput(node: Node): boolean {
 }
 
 /**
- * Whether a node is too small to gain from integers: a classifier or span head, what reads a few channels, and the
- * table of token types, whose error every token would share (37 dB alone on a MiniLM whose word table has 50 dB).
+ * Whether a node is too small to gain from integers: a classifier or span head, the product of a few channels that is
+ * added beside integers, and the table of token types, whose error every token would share (37 dB alone on a MiniLM
+ * whose word table has 50 dB).
  */
 export function isNarrow(node: Call): boolean {
-  if (isTable(node)) return (node.inputs[0]?.type.shape[0] as number) < LEAST_SIZE;
-  return hasWeight(node) && isNarrowWeight((node.inputs[1] as Node).type.shape);
+  const place = storedPlace(node);
+  const shape = place === undefined ? undefined : node.inputs[place]?.type.shape;
+  if (shape === undefined) return false;
+  return isAddend(node) ? isNarrowWeight(shape) : (shape[0] as number) < LEAST_SIZE;
+}
+
+function isAddend(node: Call): boolean {
+  return node.op === 'linear' && node.users.size === 1 && [...node.users].every(({ op }) => op === 'add');
 }
 
 /**

@@ -19,6 +19,8 @@ export interface SwitchedOptions extends PlanChoices {
   readonly groupOf: (node: Node) => number;
   /** The number of switches. */
   readonly groups: number;
+  /** Whether the switch of a node, if it is not 0, rules its weight as well: w + switch·(rounded(w) - w). */
+  readonly switchesWeights?: boolean;
 }
 
 /**
@@ -38,12 +40,14 @@ class Switchboard {
   readonly #errors = new Map<Node, Node>();
   readonly #blends = new Map<string, Node>();
   readonly #switches: Node;
+  readonly #switchesWeights: boolean;
   readonly #parts = new Map<number, Node>();
 
   constructor(plan: Plan, options: SwitchedOptions) {
     this.#plan = plan;
     this.#numbers = new PlanNumbers(plan, options);
     this.#groupOf = options.groupOf;
+    this.#switchesWeights = options.switchesWeights === true;
     this.#graph = new Graph(plan.graph.name);
     for (const input of plan.graph.inputs) this.#rebuilt.set(input, this.#graph.input(input.name, input.type));
     this.#switches = this.#graph.input(SWITCHES, { dtype: 'f32', shape: [options.groups] });
@@ -78,11 +82,22 @@ class Switchboard {
     return copy && reads ? this.#blend(value, copy, this.#groupOf(node)) : value;
   }
 
-  /** Builds the weight as it will be after rounding, in f32. */
+  /** Builds the weight as it will be after rounding, in f32; one that has a switch is so only where that is on. */
   #weight(node: Call, weight: Constant, options: WeightOptions): Node {
     const { tensor, quant } = this.#numbers.round(node, weight, options);
-    const rounded = computedTensor('f32', tensor.shape, () => readF32(dequantized(tensor, quant)));
-    return this.#graph.constant(rounded, weight.name);
+    const rounded = () => readF32(dequantized(tensor, quant));
+    const group = this.#groupOf(node);
+    if (!this.#switchesWeights || group === 0) {
+      return this.#graph.constant(computedTensor('f32', tensor.shape, rounded), weight.name);
+    }
+    const error = computedTensor('f32', tensor.shape, () => {
+      const values = rounded();
+      const real = readF32(weight.tensor);
+      for (let i = 0; i < values.length; i++) values[i] = (values[i] as number) - (real[i] as number);
+      return values;
+    });
+    const switched = this.#graph.add('mul', [this.#graph.constant(error), this.#switch(group)]);
+    return this.#graph.add('add', [this.#value(weight), switched]);
   }
 
   /** The integers of a linear's weight; undefined where it stays float. */

@@ -40,9 +40,13 @@ export function benchText(result: BenchResult): string {
     `medians of ${runs} interleaved runs after ${warmup}, ${clock}, ${threads === 1 ? '1 thread' : `${threads} threads`}, ${processor}`,
     'speed: how many times as fast as the first; memory: peak of a process of its own, over Node and the runtime',
   ];
-  if (rows.some(({ format }) => format === 'tflite')) {
+  const inWebAssembly = [
+    ...new Set(rows.filter(({ format }) => format !== 'onnx').map(({ runtime }) => runtime.split(' ')[0])),
+  ];
+  if (inWebAssembly.length > 0) {
+    const verb = inWebAssembly.length > 1 ? 'run' : 'runs';
     notes.push(
-      'litert runs in WebAssembly here: compare its files with each other, not with native runtimes or phones',
+      `${inWebAssembly.join(' and ')} ${verb} in WebAssembly here: compare such files with each other, not with native runtimes or phones`,
     );
   }
   return [[table([heading, ...lines]), '', ...notes].join('\n'), ...rows.flatMap(profileText)].join('\n\n');

@@ -37,9 +37,15 @@ function markdownTable(heading: readonly string[], rows: readonly (readonly stri
   return [line(heading), line(heading.map(() => '---')), ...rows.map(line)].join('\n');
 }
 
+/** A character without width, which keeps `@name` from calling somebody and an address from becoming a link. */
+const JOINER = '\u2060';
+
 /** Escapes a text: names hold underscores and stars, and a model's author chose them. */
 function escapeMarkdown(text: string): string {
-  return text.replace(/[\\`*_{}[\]<>#|~]/g, '\\$&').replace(/\n/g, ' ');
+  return text
+    .replace(/[\\`*_{}[\]<>#|~]/g, '\\$&')
+    .replace(/\n/g, ' ')
+    .replace(/@|:(?=\/\/)|\bwww(?=\.)/gi, `$&${JOINER}`);
 }
 
 function code(text: string): string {

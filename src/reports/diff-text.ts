@@ -91,11 +91,11 @@ function numericText({ numeric }: ModelDiff): string {
   return `${heading}\n${table([['output', '', 'max error', 'limit', 'SQNR', 'argmax'], ...rows])}`;
 }
 
-/** The verdict: `same`, or which kinds differ. */
+/** The verdict: `same`, which kinds differ, or that none of those counts. */
 export function verdictText({ same, counts, ignored }: ModelDiff): string {
   const kinds = (Object.keys(counts) as Kind[]).filter((kind) => counts[kind] > 0);
   const list = kinds.map((kind) => `${KIND_TITLES[kind]} ${counts[kind]}`).join(', ');
   const rest = ignored === 0 ? '' : ` (${plural(ignored, 'difference')} ignored)`;
   if (!same) return `different: ${list}${rest}`;
-  return `same${list === '' ? '' : `, as far as it counts: ${list}`}${rest}`;
+  return list === '' ? `same${rest}` : `different, but none of it counts: ${list}${rest}`;
 }

@@ -1,6 +1,6 @@
 import type { LayerLosses } from '../pipelines/evaluate/transfer.ts';
 import type { FitReport, FitRow, Transfer } from '../pipelines/fit/types.ts';
-import { distillationText } from './fit.ts';
+import { distillationText, pruningLines } from './fit.ts';
 import { chart } from './html/charts.ts';
 import { html, type Markup, NOTHING } from './html/markup.ts';
 import { charts, code, type Tile, tiles } from './html/page.ts';
@@ -10,7 +10,7 @@ import { plural } from './text.ts';
 
 /** Shows what passes changed that change the function, what it costs and what it brings. */
 export function fitBody(report: FitReport): Markup {
-  const { passes, refitted, distillation, calibration, transfer, pareto, kept } = report;
+  const { passes, refitted, pruning, distillation, calibration, transfer, pareto, kept } = report;
   const counts = passes.map(({ name, rewrites }) => `${name} ${rewrites}`);
   if (refitted > 0) counts.push(`${plural(refitted, 'linear')} fitted anew`);
   const text = calibration
@@ -18,10 +18,10 @@ export function fitBody(report: FitReport): Markup {
     : html`, to no text`;
   const names = kept.length > 0 ? html`<p class="note">Kept as they are: ${kept.join(', ')}.</p>` : NOTHING;
   const trained = distillation ? html`<p class="note">Trained: ${distillationText(distillation)}.</p>` : NOTHING;
-  return html`<p class="note">${counts.join(', ')}${text}.</p>${trained}${tiles(tilesOf(report))}${names}${charts([
-    ...(transfer ? transferCharts(transfer) : []),
-    pareto ? paretoChart(pareto) : NOTHING,
-  ])}`;
+  const left = pruning ? html`<p class="note">${pruningLines(pruning).join('; ')}.</p>` : NOTHING;
+  return html`<p class="note">${counts.join(', ')}${text}.</p>${left}${trained}${tiles(tilesOf(report))}${names}${charts(
+    [...(transfer ? transferCharts(transfer) : []), pareto ? paretoChart(pareto) : NOTHING],
+  )}`;
 }
 
 function tilesOf({ heldOut, operations }: FitReport): Tile[] {

@@ -1,5 +1,5 @@
 import type { LayerLosses } from '../pipelines/evaluate/transfer.ts';
-import type { Distillation, FitReport, FitRow, HeldOut, Transfer } from '../pipelines/fit/types.ts';
+import type { BudgetRow, Distillation, FitReport, FitRow, HeldOut, Pruning, Transfer } from '../pipelines/fit/types.ts';
 import { embeddingRows } from './embeddings.ts';
 import { percents, sqnrText } from './numbers.ts';
 import { indented, plural, size, table } from './text.ts';
@@ -20,6 +20,7 @@ export function fitText(report: FitReport): string {
     lines.push(`           ${name}: ${shape.join('x')} -> ${shape[0]}x${rank} and ${rank}x${shape[1]}, ${sizes}`);
     lines.push(`           error of its rows ${error}`);
   }
+  if (report.pruning) lines.push(...pruningLines(report.pruning));
   if (report.distillation) lines.push(`  trained  ${distillationText(report.distillation)}`);
   lines.push(`  cost     ${costText(report.heldOut)}`);
   if (report.transfer) lines.push(...indented(transferText(report.transfer), 11));
@@ -30,6 +31,7 @@ export function fitText(report: FitReport): string {
   }
   if (report.kept.length > 0) lines.push(`  kept     ${report.kept.join(', ')}`);
   if (report.pareto) lines.push(...indented(paretoText(report.pareto), 2));
+  if (report.pruning?.budgets) lines.push(...indented(budgetsText(report.pruning.budgets), 2));
   lines.push(...failures.map((failure) => `  FAILED   ${failure}`));
   return lines.join('\n');
 }
@@ -52,6 +54,38 @@ function transferText({ before, after }: Transfer): string {
   return `knowledge transfer on ${plural(after.samples, 'held-out text')}:\n${table([heading, ...rows])}${last}`;
 }
 
+/** Prints how many heads and neurons are left, in all and of each layer in turn. */
+export function pruningLines({ share, groups }: Pruning): string[] {
+  const lines = (['heads', 'neurons'] as const).flatMap((kind) => {
+    const own = groups.filter((group) => group.kind === kind);
+    if (own.length === 0) return [];
+    const [kept, count] = [sumOf(own.map((group) => group.kept)), sumOf(own.map((group) => group.count))];
+    return [`${kept} of ${count} ${kind}: ${own.map((group) => group.kept).join(' ')}`];
+  });
+  const first = `  left     ${percents(share)} of the operations at most; `;
+  return lines.map((line, i) => (i === 0 ? `${first}${line}` : `           ${line}`));
+}
+
+function sumOf(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0);
+}
+
+function budgetsText(rows: readonly BudgetRow[]): string {
+  const hasAccuracy = rows.some(({ heldOut }) => heldOut.accuracy);
+  const heading = ['operations', 'speed', 'agreement', 'logits', ...(hasAccuracy ? ['accuracy'] : []), ''];
+  return table([
+    heading,
+    ...rows.map(({ share, speedup, heldOut, chosen }) => [
+      percents(share),
+      speedup.toFixed(2),
+      percents(heldOut.agreement),
+      sqnrText(heldOut.sqnrDb),
+      ...(hasAccuracy ? [heldOut.accuracy ? percents(heldOut.accuracy.changed) : ''] : []),
+      chosen ? 'chosen' : '',
+    ]),
+  ]);
+}
+
 /** Tells what training was worth, or that it was left. */
 export function distillationText({ steps, batch, trial, isKept }: Distillation): string {
   const what = `${plural(steps, 'step')} of ${batch} texts`;
@@ -60,7 +94,7 @@ export function distillationText({ steps, batch, trial, isKept }: Distillation):
   return `${what}: ${worth}${isKept ? '' : ', so the fit is taken without it; more steps may help'}`;
 }
 
-function costText(heldOut: HeldOut | undefined): string {
+export function costText(heldOut: HeldOut | undefined): string {
   if (heldOut === undefined) return 'not measured: there are no held-out texts; give --calibrate FILE or --data FILE';
   const { samples, agreement, sqnrDb, accuracy, embeddings } = heldOut;
   const agreed = embeddings

@@ -14,7 +14,7 @@ export function inspectHtml({
   summary,
   outline,
   warnings,
-}: InspectResult & { readonly source: string }): string {
+}: Pick<InspectResult, 'source' | 'summary' | 'outline' | 'warnings'>): string {
   const { architecture, task, parameters, bytes, dtypes, ops, inputs, outputs } = summary;
   const nodes = Object.values(ops).reduce((sum, count) => sum + count, 0);
   return pageHtml({

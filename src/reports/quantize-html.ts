@@ -91,7 +91,7 @@ function tilesOf(file: QuantizedFile): Tile[] {
           {
             label: 'weights',
             value: size(stored),
-            note: `${percents(stored / floatBytes)} of ${size(floatBytes)} before`,
+            note: `${percents(stored / floatBytes)} of their ${size(floatBytes)} in f32`,
           },
         ]),
     ...measured,

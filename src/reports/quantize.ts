@@ -1,24 +1,26 @@
 import type { QuantizedFile, QuantizeResult } from '../pipelines/quantize/quantize.ts';
 import { embeddingRows } from './embeddings.ts';
 import { percents, sqnrText } from './numbers.ts';
-import { indented, plural, size, table } from './text.ts';
+import { fileLines, indented, plural, size, table } from './text.ts';
 
 export function quantizeText({ architecture, task, results }: QuantizeResult): string {
   return [`${architecture}${task ? `, ${task}` : ''}`, ...results.map(fileText)].join('\n\n');
 }
 
 function fileText(file: QuantizedFile): string {
-  const { files, scheme, form, linears, passes } = file;
+  const { scheme, form, linears, passes } = file;
   const counts = Object.entries(linears).map(([how, count]) => `${count} ${how}`);
   const declined = passes.flatMap(({ name, declined: reasons }) =>
     name === 'equalize-streams' ? reasons.map((reason) => `  ${name} left ${reason}`) : [],
   );
   return [
-    ...files.map(({ path, size: bytes }) => `${path}  ${size(bytes)}`),
+    ...fileLines(file),
     `  ${scheme === form ? scheme : `${scheme}, ${form}`}; linears: ${counts.join(', ')}`,
     ...declined,
     ...passes.flatMap(({ name, notes = [] }) => notes.map((note) => `  ${name} ${note}`)),
     ...roundingLines(file),
+    ...widenedLines(file),
+    ...needsLines(file),
     ...scanLines(file),
     ...paretoLines(file),
     ...proofLines(file),
@@ -56,6 +58,19 @@ export function roundingsOf({ rounding, biasCorrection }: QuantizedFile) {
     rows.push({ what: 'biases', used: name, other, samples, usedDb, otherDb });
   }
   return rows;
+}
+
+/** Lists the linears with 8 bits in place of 4, and what 4 bits would have cost the answers. */
+function widenedLines({ widened }: QuantizedFile): string[] {
+  if (widened.length === 0) return [];
+  const rows = widened.map(({ name, sqnrDb, addedBytes }) => [name, sqnrText(sqnrDb), size(addedBytes)]);
+  return indented(table([['8 bits in place of 4', 'alone in 4 bits', 'bytes more'], ...rows]), 2);
+}
+
+function needsLines({ needs }: QuantizedFile): string[] {
+  if (!needs) return [];
+  const operators = needs.operators.map((op) => `com.microsoft::${op}`).join(', ');
+  return [`  needs ONNX Runtime ${needs.onnxruntime} or newer: ${operators}`];
 }
 
 function scanLines({ scan }: QuantizedFile): string[] {

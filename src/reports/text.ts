@@ -1,7 +1,6 @@
 import type { ConvertedFile, ConvertResult } from '../pipelines/convert/convert.ts';
 import type { WrittenVerification } from '../pipelines/convert/verify-written.ts';
 import type { SpeedResult } from '../pipelines/evaluate/compare-speed.ts';
-import type { InspectResult } from '../pipelines/inspect/inspect.ts';
 import { percents, sqnrText } from './numbers.ts';
 
 /** Lays columns side by side, each as wide as its widest cell; numbers to the right. */
@@ -16,6 +15,12 @@ export function table(rows: readonly (readonly string[])[]): string {
       .join('  ')
       .trimEnd();
   return rows.map(line).join('\n');
+}
+
+/** Rows without the columns in which nothing stands but a heading. */
+export function filledColumns(heading: readonly string[], rows: readonly (readonly string[])[]): string[][] {
+  const isFilled = heading.map((_, i) => rows.some((row) => row[i] !== ''));
+  return [heading, ...rows].map((row) => row.filter((_, i) => isFilled[i]));
 }
 
 /** Bytes in words, in units of 10^6 or 10^3, as file managers and app stores count. */
@@ -38,9 +43,14 @@ export function convertText({ architecture, task, results }: ConvertResult): str
   return [heading, ...results.map(convertedText)].join('\n\n');
 }
 
+/** Written files with their sizes, or those that would be written. */
+export function fileLines({ files, dryRun }: Pick<ConvertedFile, 'files' | 'dryRun'>): string[] {
+  return files.map(({ path, size: bytes }) => `${path}  ${size(bytes)}${dryRun ? ', not written' : ''}`);
+}
+
 function convertedText(file: ConvertedFile): string {
-  const { files, inputs, outputs, nodesBefore, nodesAfter, passes, verify, speed } = file;
-  const lines = files.map(({ path, size: bytes }) => `${path}  ${size(bytes)}`);
+  const { inputs, outputs, nodesBefore, nodesAfter, passes, verify, speed } = file;
+  const lines = fileLines(file);
   lines.push(`  inputs   ${inputs.map(({ name, type }) => `${name} ${type}`).join(', ')}`);
   lines.push(`  outputs  ${outputs.map(({ name, type }) => `${name} ${type}`).join(', ')}`);
   const ran = passes.filter(({ rewrites }) => rewrites > 0).map(({ name, rewrites }) => `${name} ${rewrites}`);
@@ -71,20 +81,6 @@ function speedText({ runtime, shape, rounds, speedup, quartiles }: SpeedResult):
 }
 
 /** Prints a graph's text behind a summary in comment lines, which `parseGraph` passes over. */
-export function inspectText({ text, summary }: InspectResult): string {
-  const { architecture, task, parameters, bytes, dtypes, ops } = summary;
-  const counts = Object.entries(ops).map(([op, count]) => `${op} ${count}`);
-  const heading = [
-    `${architecture}${task ? `, ${task}` : ''}`,
-    `${(parameters / 1e6).toFixed(2)} M parameters, ${size(bytes)} (${dtypes.join(', ')})`,
-    `${plural(
-      Object.values(ops).reduce((sum, count) => sum + count, 0),
-      'node',
-    )}: ${counts.join(', ')}`,
-  ];
-  return `${heading.map((line) => `// ${line}`).join('\n')}\n${text}`;
-}
-
 export function passesText(
   rows: readonly { readonly name: string; readonly summary: string; readonly keeps: string; readonly runs: string }[],
 ): string {

@@ -3,6 +3,8 @@ import type { LintResult } from '../lint/lint-file.ts';
 import type { TransferLosses } from '../pipelines/evaluate/transfer.ts';
 import { LEAST_DB } from '../pipelines/verify/decibels.ts';
 import {
+  type Confusion,
+  type Flips,
   type LayerComparison,
   METRICS,
   type MetricName,
@@ -18,20 +20,22 @@ import { charts, code, failuresList, pageHtml, type Tile, tiles, warningsList } 
 import { type Cell, numberCell, sortableTable } from './html/tables.ts';
 import { digits, percents, sqnrText } from './numbers.ts';
 import { plural } from './text.ts';
-import { agreementName, lossTitle } from './verify.ts';
+import { agreementName, isJudged, lossTitle, marginText, NOT_JUDGED } from './verify.ts';
 
 /** Makes a page of what `mbert verify` found. */
 export function verifyHtml(result: VerifyResult): string {
-  const { model, against, layers, transfer, metrics, lint, failures, warnings } = result;
+  const { model, against, flips, layers, transfer, metrics, lint, failures, warnings } = result;
   const isGood = failures.length === 0;
   return pageHtml({
     title: against ? 'Model against its reference' : 'Model evaluated',
     lead: against ? html`${code(model.path)} against ${code(against.path)}` : code(model.path),
-    verdict: { isGood, text: isGood ? 'ok' : `failed: ${plural(failures.length, 'gate')}` },
+    verdict: { isGood, text: isGood ? goodText(result) : `failed: ${plural(failures.length, 'gate')}` },
     sections: [
       { title: 'Failures', body: failuresList(failures) },
       { title: 'Summary', body: html`${tiles(tilesOf(result))}${modelsTable(result)}` },
       { title: 'Metrics', body: metrics ? metricsTable(metrics) : NOTHING },
+      { title: 'Confusion', body: metrics?.confusion ? confusionTables(metrics.confusion) : NOTHING },
+      { title: 'Changed answers', body: flips ? flipsTable(flips) : NOTHING },
       { title: 'Outputs', body: outputsTable(result) },
       { title: 'Layers', body: layers ? layersBody(layers) : NOTHING },
       { title: 'Knowledge transfer', body: transfer ? transferBody(transfer) : NOTHING },
@@ -39,6 +43,10 @@ export function verifyHtml(result: VerifyResult): string {
       { title: 'Warnings', body: warningsList(warnings) },
     ],
   });
+}
+
+function goodText(result: VerifyResult): string {
+  return isJudged(result) ? 'ok' : NOT_JUDGED;
 }
 
 function tilesOf(result: VerifyResult): Tile[] {
@@ -113,6 +121,36 @@ function metricsTable({ samples, model, against, note }: TaskMetrics): Markup {
     ]),
   });
   return html`${table}<p class="note">${plural(samples, 'label')}${note === null ? '' : `, ${note}`}</p>`;
+}
+
+function confusionTables({ classes, model, against }: Confusion): Markup {
+  const matrix = (caption: string, rows: Confusion['model']) =>
+    sortableTable({
+      caption,
+      headings: ['label', ...classes],
+      rows: rows.map((counts, i) => [classes[i] as string, ...counts.map((count) => numberCell(count, String))]),
+    });
+  const part = (caption: string, rows: Confusion['model']) => html`<h3>${caption}</h3>${matrix(caption, rows)}`;
+  return html`${against ? part('Answers of the reference', against) : NOTHING}${part('Answers of the model', model)}<p class="note">Rows: the labels. Columns: the answers that samples of this label got.</p>`;
+}
+
+function flipsTable({ count, shown }: Flips): Markup {
+  if (count === 0) return html`<p>All answers are equal.</p>`;
+  const table = sortableTable({
+    caption: 'Changed answers',
+    headings: ['sample', 'text', 'label', 'reference', 'model', 'margin before', 'margin after'],
+    rows: shown.map(({ sample, texts, label, reference, model, margins }) => [
+      numberCell(sample, String),
+      texts?.join(' | ') ?? '',
+      label ?? '',
+      reference,
+      model,
+      numberCell(margins?.reference, marginText),
+      numberCell(margins?.model, marginText),
+    ]),
+    total: count,
+  });
+  return html`<p class="note">Margin: the lead of the largest logit over the second one. An answer of a small margin flips easily.</p>${table}`;
 }
 
 /** Cell of an SQNR, of which null is either "equal" or "not a number": the error tells which. */

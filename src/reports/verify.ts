@@ -1,7 +1,9 @@
 import type { LintResult } from '../lint/lint-file.ts';
 import type { TransferLosses } from '../pipelines/evaluate/transfer.ts';
 import {
+  type Confusion,
   type Drop,
+  type Flips,
   type LayerComparison,
   METRICS,
   type MetricName,
@@ -11,17 +13,19 @@ import {
 } from '../pipelines/verify/types.ts';
 import { embeddingRows } from './embeddings.ts';
 import { percents, sqnrText } from './numbers.ts';
-import { plural, table } from './text.ts';
+import { filledColumns, plural, table } from './text.ts';
 
 /** First part of a name: TensorFlow's converter names a fused value by all that went into it. */
 const shortName = (name: string) => name.split(';').find((part) => part !== '') ?? name;
 
 /** Prints what `mbert verify` found: what ran on what, then outputs, metrics, layers, losses and the verdict. */
 export function verifyResultText(result: VerifyResult): string {
-  const { outputs, metrics, layers, transfer, lint } = result;
+  const { outputs, flips, metrics, layers, transfer, lint } = result;
   const parts = [headingText(result)];
   if (outputs.length > 0) parts.push(outputsText(result));
+  if (flips && flips.count > 0) parts.push(flipsText(flips));
   if (metrics) parts.push(metricsText(metrics));
+  if (metrics?.confusion) parts.push(confusionText(metrics.confusion));
   if (layers) parts.push(layersText(layers));
   if (transfer) parts.push(transferText(transfer));
   if (lint) parts.push(lintText(lint));
@@ -91,6 +95,49 @@ function metricsText({ samples, model, against, note }: TaskMetrics): string {
   return `${table([heading, ...rows])}\n${plural(samples, 'label')}`;
 }
 
+/** Flips that are printed; the page and JSON have more. */
+const SHOWN_FLIPS = 5;
+
+/** Letters of a text that are printed. */
+const SHOWN_LETTERS = 60;
+
+function flipsText({ count, shown }: Flips): string {
+  const rows = shown
+    .slice(0, SHOWN_FLIPS)
+    .map(({ sample, texts, label, reference, model, margins }) => [
+      String(sample),
+      reference,
+      model,
+      label ?? '',
+      marginText(margins?.reference),
+      texts === null ? '' : shortText(texts.join(' | ')),
+    ]);
+  const rest = count > rows.length ? `\nand ${count - rows.length} more: --json or --report has them` : '';
+  return `${plural(count, 'answer')} changed, the surest first\n${table(filledColumns(['sample', 'reference', 'model', 'label', 'margin', 'text'], rows))}${rest}`;
+}
+
+/** A margin in logits. */
+export function marginText(margin: number | null | undefined): string {
+  return margin === null || margin === undefined ? '' : margin.toFixed(3);
+}
+
+/** Control characters in a text would move the cursor or colour the terminal. */
+function shortText(text: string): string {
+  const plain = text.replace(/[\p{Cc}\p{Cf}]+/gu, ' ');
+  return plain.length > SHOWN_LETTERS ? `${plain.slice(0, SHOWN_LETTERS)}…` : plain;
+}
+
+/** Most classes of a matrix that fits on a terminal. */
+const MAX_COLUMNS = 10;
+
+function confusionText({ classes, model, against }: Confusion): string {
+  if (classes.length > MAX_COLUMNS) return `confusion of ${classes.length} classes: --json or --report has it`;
+  const matrix = (title: string, rows: Confusion['model']) =>
+    table([[title, ...classes], ...rows.map((counts, i) => [classes[i] as string, ...counts.map(String)])]);
+  const title = (of: string) => `label \\ ${of}`;
+  return [...(against ? [matrix(title('reference'), against)] : []), matrix(title('model'), model)].join('\n\n');
+}
+
 function layersText({ samples, compared, scale, layers, parting }: LayerComparison): string {
   const how = scale === 'as-is' ? '' : ', each channel up to a factor and an offset';
   const lines = [`${plural(compared, 'inner value')} compared on ${plural(samples, 'sample')}${how}`];
@@ -124,7 +171,17 @@ function lintText({ rules, findings }: LintResult): string {
   return [`lint: ${plural(rules, 'rule')}, ${plural(findings.length, 'finding')}`, ...rows].join('\n');
 }
 
-function verdictText({ drop, failures }: VerifyResult): string {
+/** Verdict where nothing was asked for: numbers alone are neither good nor bad. */
+export const NOT_JUDGED = 'measured, not judged';
+
+/** Whether something was asked that has an answer: a limit, or the rules of a file. */
+export function isJudged({ drop, lint, failures }: VerifyResult): boolean {
+  return failures.length > 0 || lint !== null || (drop !== null && drop.limit !== null);
+}
+
+function verdictText(result: VerifyResult): string {
+  if (!isJudged(result)) return `${NOT_JUDGED}: --max-drop POINTS sets a limit`;
+  const { drop, failures } = result;
   const lines = failures.map((failure) => `FAILED ${failure}`);
   if (drop && drop.limit !== null && failures.length === 0) {
     lines.push(`${drop.points.toFixed(2)} points of ${lossTitle(drop)} lost, ${drop.limit} may be`);

@@ -7,6 +7,8 @@ import { importOptional } from './runtime.ts';
 export interface LiteRt {
   readonly module: typeof import('@litertjs/core');
   readonly version: string;
+  /** Size of the WebAssembly instance's memory, which only grows; 0 where somebody else has made the instance. */
+  memoryBytes(): number;
 }
 
 /** Loads @litertjs/core, which keeps one WebAssembly instance per process: later calls get the same. */
@@ -19,9 +21,17 @@ export function loadLiteRt(): Promise<LiteRt> {
     const wasmFolder = join(dirname(manifest), 'wasm') + sep;
     const start = () => module.loadLiteRt(wasmFolder, { threads: false });
     await (module.getGlobalLiteRtPromise() ?? asInBrowser(() => withoutGpuWarning(start)));
-    return { module, version };
+    return { module, version, memoryBytes: () => instance?.HEAPU8?.byteLength ?? 0 };
   });
 }
+
+/** Part of what Emscripten's script makes: a view of all memory, another one after each growth. */
+interface WasmInstance {
+  readonly HEAPU8?: Uint8Array;
+}
+
+/** WebAssembly instance of the process, once it is there. */
+let instance: WasmInstance | undefined;
 
 /** Globals that the package's loader expects of a browser's worker and that TypeScript's Node library lacks. */
 type WorkerGlobals = typeof globalThis & {
@@ -56,10 +66,13 @@ function importScript(path: string): void {
   }) as (...names: readonly unknown[]) => void;
   const module: { exports: unknown } = { exports: {} };
   run(module.exports, createRequire(path), module, path, dirname(path));
-  const factory = module.exports as (options: object) => unknown;
+  const factory = module.exports as (options: object) => Promise<WasmInstance>;
   // Native code logs its every step ("INFO: Created TensorFlow Lite XNNPACK delegate"); what fails is thrown as well.
   const silent = { print: () => {}, printErr: () => {} };
-  (globalThis as WorkerGlobals).ModuleFactory = () => factory(silent);
+  (globalThis as WorkerGlobals).ModuleFactory = async () => {
+    instance = await factory(silent);
+    return instance;
+  };
 }
 
 /** Runs `task` without the package's warning that there is no GPU: only the CPU is asked for. */

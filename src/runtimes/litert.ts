@@ -3,6 +3,7 @@ import { MbertError } from '../errors.ts';
 import { withFile } from '../io/files.ts';
 import { arrayOf, type Tensor } from '../ir/tensor.ts';
 import { type LiteRt, loadLiteRt } from './litert-loader.ts';
+import { holdMemory, refuseFullMemory } from './litert-memory.ts';
 import {
   firstLine,
   fitFeeds,
@@ -16,8 +17,8 @@ import {
 /** Dtypes that @litertjs/core has tensors for. It refuses int8, int64 and others when a model is loaded. */
 const DTYPE_OF = { float32: 'f32', int32: 'i32', uint8: 'u8' } as const;
 
-/** Largest model: WebAssembly's memory ends at 4 GiB and the runtime packs weights beside the file. */
-const MAX_MODEL_BYTES = 2 ** 31;
+/** Largest file that is read at all: half of the WebAssembly's memory, as weights are packed beside the file. */
+const MAX_MODEL_BYTES = 2 ** 30;
 
 /**
  * LiteRT with XNNPACK in WebAssembly: one thread, fixed shapes. Ids are not checked against the vocabulary: the runtime
@@ -34,11 +35,15 @@ export const litert: Runtime = {
     const runtime = await loadLiteRt();
     const name = modelName(model, options);
     const bytes = typeof model === 'string' ? readModel(model) : model;
-    const compiled = await compile(runtime, bytes, name);
+    const memory = holdMemory(bytes, name);
+    let compiled: CompiledModel | undefined;
     try {
-      return openSession(runtime, compiled, name);
+      compiled = await compile(runtime, bytes, name);
+      refuseFullMemory(runtime.memoryBytes(), name);
+      return openSession(runtime, compiled, name, memory);
     } catch (error) {
-      compiled.delete();
+      compiled?.delete();
+      memory.release();
       throw error;
     }
   },
@@ -47,7 +52,9 @@ export const litert: Runtime = {
 function readModel(path: string): Uint8Array {
   return withFile(path, (file) => {
     if (file.size > MAX_MODEL_BYTES) {
-      throw new MbertError('UNSUPPORTED', `${path}: ${file.size} bytes do not fit LiteRT's WebAssembly memory`);
+      throw new MbertError('UNSUPPORTED', `${path}: ${file.size} bytes do not fit LiteRT's WebAssembly memory`, {
+        hint: 'run the file in LiteRT on a device; an ONNX file of the model can be run here',
+      });
     }
     return file.read(0, file.size);
   });
@@ -78,7 +85,12 @@ function complaint(cause: unknown): string {
   );
 }
 
-function openSession(runtime: LiteRt, compiled: CompiledModel, name: string): RuntimeSession {
+function openSession(
+  runtime: LiteRt,
+  compiled: CompiledModel,
+  name: string,
+  memory: { release(): void },
+): RuntimeSession {
   const inputs = compiled.getInputDetails().map(describe);
   const outputs = compiled.getOutputDetails().map(describe);
   for (const { name: input, shape } of inputs) {
@@ -99,13 +111,16 @@ function openSession(runtime: LiteRt, compiled: CompiledModel, name: string): Ru
       const given: Record<string, LiteRtTensor> = {};
       try {
         for (const [input, feed] of fitFeeds(name, inputs, feeds)) given[input] = toLiteRt(runtime, feed);
-        return await runModel(compiled, name, given, names);
+        const results = await runModel(compiled, name, given, names);
+        refuseFullMemory(runtime.memoryBytes(), name);
+        return results;
       } finally {
         for (const tensor of Object.values(given)) tensor.delete();
       }
     },
     async close() {
       compiled.delete();
+      memory.release();
     },
   };
 }

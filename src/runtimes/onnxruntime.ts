@@ -56,7 +56,14 @@ export const onnxruntime: Runtime = {
   },
 };
 
+/**
+ * Environment variable by which ONNX Runtime 1.30 leaves its telemetry off. It is read once, when the library is loaded;
+ * without it, usage events are queued in the home folder for upload and logs are left in the folder for temporary files.
+ */
+const NO_TELEMETRY = 'ORT_DISABLE_TELEMETRY';
+
 function importOrt(): Promise<Ort> {
+  process.env[NO_TELEMETRY] ??= '1';
   return importOptional('onnxruntime-node', () => import('onnxruntime-node'));
 }
 

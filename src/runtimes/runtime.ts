@@ -41,7 +41,7 @@ export interface LoadOptions {
 
 /** A real runtime. Its package is optional and imported at first use: without it, calls throw USAGE. */
 export interface Runtime {
-  readonly name: 'onnxruntime' | 'litert';
+  readonly name: 'onnxruntime' | 'litert' | 'tfjs';
   version(): Promise<string>;
   /** Loads a model from a path or from bytes. Prefer the path: ONNX Runtime then holds no second copy. */
   load(model: string | Uint8Array, options?: LoadOptions): Promise<RuntimeSession>;

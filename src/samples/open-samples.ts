@@ -1,14 +1,15 @@
 import { createHash } from 'node:crypto';
 import { basename } from 'node:path';
-import { MbertError } from '../errors.ts';
+import { listNames, MbertError } from '../errors.ts';
 import { openTfrecord } from '../formats/tfrecord.ts';
 import { decodeText } from '../io/bytes.ts';
 import { type ModelFile, withFile } from '../io/files.ts';
+import { randomNumbers, shuffled } from '../solve/random-numbers.ts';
+import type { ColumnNames, Columns } from './columns.ts';
 import type { TokenRow } from './feeds.ts';
-import { parseSamples, type Sample } from './samples.ts';
+import { readSampleTable, type Sample, type SampleTableContent } from './samples.ts';
 import { looksLikeSquad, parseSquad } from './squad.ts';
 import { npzRows, type PaddedRow, type PaddedRows, tfrecordRows } from './token-files.ts';
-import { randomNumbers, shuffled } from './token-sequences.ts';
 import type { Texts, Tokenizer } from './tokenizer.ts';
 
 /** A sequence to calibrate or evaluate on. */
@@ -35,6 +36,8 @@ export interface SampleFileOptions {
   readonly tokenTypes: number;
   /** Seed of a shuffle; without one samples come in file order. */
   readonly seed?: number;
+  /** Columns of a file whose own names say nothing. */
+  readonly columns?: ColumnNames;
 }
 
 /** A file of samples. They are encoded when they are taken, so that a few of many cost little. */
@@ -43,6 +46,8 @@ export interface SampleFile {
   /** Number of samples that it holds. */
   readonly count: number;
   readonly sha256: string;
+  /** Words for what the samples were taken from: the form of the file, and its columns. */
+  readonly taken: string;
   /** Warnings for the user, worded `file: part: problem`. */
   readonly warnings: readonly string[];
   /** Encodes up to `count` samples from place `start` on: none behind the end. */
@@ -71,14 +76,14 @@ export interface SampleManifest {
 const ZIP_MAGIC = [0x50, 0x4b, 3, 4];
 
 /** Most bytes of a file, which is held in memory; the largest text sets for calibration are below 100 MB. */
-const MAX_FILE_BYTES = 2 ** 29;
+const MAX_FILE_BYTES = 2 ** 28;
 
 /** Most unknown words, as a share: with more the text is in another language, or the vocabulary is another model's. */
 const MAX_UNKNOWN = 0.2;
 
 /**
  * Opens samples of any format, told by content: zip (.npz), TFRecord with or without compression, SQuAD's JSON, else
- * lines of text, columns or JSON objects (see `parseSamples`). Throws USAGE where text is given without a tokenizer,
+ * lines of text, columns or JSON (see `parseSamples`). Throws USAGE where text is given without a tokenizer,
  * MALFORMED for what cannot be read, MISMATCH where the vocabulary is larger than the model's embeddings.
  */
 export function openSamples(path: string, options: SampleFileOptions): SampleFile {
@@ -90,8 +95,13 @@ export function openSamples(path: string, options: SampleFileOptions): SampleFil
     }
     const bytes = file.read(0, file.size);
     const rows = tokenRows(file, bytes);
-    const { count, read, warnings, ...facts }: EncodedFile = rows
-      ? { count: rows.count, read: (i) => fromPadded(rows.read(i), path, i, options), warnings: [] }
+    const { count, read, warnings, taken, ...facts }: EncodedFile = rows
+      ? {
+          count: rows.count,
+          taken: 'sequences of token ids',
+          read: (i) => fromPadded(rows.read(i), path, i, options),
+          warnings: unusedColumns(path, options),
+        }
       : fromText(bytes, path, options);
     if (count === 0) throw new MbertError('MALFORMED', `${path}: holds no samples`);
     const order = options.seed === undefined ? undefined : shuffled(count, randomNumbers(options.seed));
@@ -99,6 +109,7 @@ export function openSamples(path: string, options: SampleFileOptions): SampleFil
       path,
       count,
       sha256: createHash('sha256').update(bytes).digest('hex'),
+      taken,
       warnings,
       take(start, wanted) {
         const end = Math.min(count, start + wanted);
@@ -122,6 +133,7 @@ export function manifestOf({ path, sha256 }: SampleFile, count: number, seed: nu
 
 interface EncodedFile {
   readonly count: number;
+  readonly taken: string;
   readonly warnings: readonly string[];
   read(index: number): Encoded;
   /** Length that texts are cut to where the tokenizer allows less than the model. */
@@ -144,7 +156,7 @@ function tokenRows(file: ModelFile, bytes: Uint8Array): PaddedRows | undefined {
 function fromText(bytes: Uint8Array, path: string, options: SampleFileOptions): EncodedFile {
   const { tokenizer, vocabRows, tokenTypes } = options;
   const text = decodeText(bytes, path);
-  const samples = looksLikeSquad(text) ? parseSquad(text, path) : parseSamples(text, path);
+  const { samples, form, columns } = readTexts(text, path, options.columns ?? {});
   if (tokenizer === undefined) {
     throw new MbertError('USAGE', `${path}: is text, and the model has no vocabulary to read it with`, {
       hint: 'name one with --vocab, or give token ids as .npz or TFRecord',
@@ -162,13 +174,36 @@ function fromText(bytes: Uint8Array, path: string, options: SampleFileOptions): 
   const lacking = vocabRows - vocabSize;
   const warnings =
     lacking < 128 ? [] : [`vocabulary: has ${vocabSize} tokens, the model's embeddings ${vocabRows} rows`];
+  if (columns === undefined) warnings.push(...unusedColumns(path, options));
   return {
     count: samples.length,
+    taken: columns === undefined ? form : `${form}, ${columnsText(columns)}`,
     warnings,
     read: (i) => fromTexts(samples[i] as Sample, tokenizer, { maxLength, tokenTypes }),
     maxLength,
     unknown,
   };
+}
+
+function readTexts(
+  text: string,
+  path: string,
+  asked: ColumnNames,
+): Omit<SampleTableContent, 'form'> & { form: string } {
+  if (looksLikeSquad(text)) return { form: 'questions of SQuAD', columns: undefined, samples: parseSquad(text, path) };
+  const content = readSampleTable(text, path, asked);
+  return content.form === 'lines' ? { ...content, form: 'lines of text' } : content;
+}
+
+function columnsText({ texts: [text, pair], label }: Columns): string {
+  const parts = [`text from ${text}`, pair && `pair from ${pair}`, label && `label from ${label}`];
+  return parts.filter((part) => part !== undefined).join(', ');
+}
+
+/** Warns where columns were named for a file that has none. */
+function unusedColumns(path: string, { columns: { text, pair, label } = {} }: SampleFileOptions): string[] {
+  const flags = [text && '--text', pair && '--pair', label && '--label'].filter((flag) => flag !== undefined);
+  return flags.length === 0 ? [] : [`${path}: has no columns: ${listNames(flags)} say nothing about it`];
 }
 
 function fromTexts(

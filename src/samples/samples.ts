@@ -1,9 +1,11 @@
-import { MbertError } from '../errors.ts';
-import { isObject, jsonText, parseJson } from '../formats/json.ts';
+import { MbertError, malformed } from '../errors.ts';
+import { jsonText } from '../formats/json.ts';
 import { decodeText } from '../io/bytes.ts';
 import { withFile } from '../io/files.ts';
 import type { Tensor } from '../ir/tensor.ts';
+import type { ColumnNames, Columns } from './columns.ts';
 import { feedsOf } from './feeds.ts';
+import { readTable, type TableForm, type TableRow } from './sample-table.ts';
 import type { Texts, Tokenizer } from './tokenizer.ts';
 
 /** A text or pair of texts, with its label where the file has labels. */
@@ -12,46 +14,43 @@ export interface Sample {
   readonly label?: number | string;
 }
 
-/** Text columns that data sets have, pairs first: a row with question and sentence is a pair. */
-const COLUMNS = [
-  ['sentence1', 'sentence2'],
-  ['question1', 'question2'],
-  ['question', 'context'],
-  ['question', 'sentence'],
-  ['query', 'passage'],
-  ['anchor', 'positive'],
-  ['text', 'text_pair'],
-  ['premise', 'hypothesis'],
-  ['sentence'],
-  ['text'],
-] as const;
-
-const HINT = `text columns are ${COLUMNS.map((names) => names.join(' and ')).join(', or ')}; label is optional`;
+/** Samples of a text, with what they were taken from. */
+export interface SampleTableContent {
+  readonly form: TableForm;
+  /** Columns of the first row; undefined for lines. */
+  readonly columns: Columns | undefined;
+  readonly samples: readonly Sample[];
+}
 
 /** Most bytes of a text, half of the longest string that V8 makes. */
 const MAX_TEXT_BYTES = 2 ** 28;
 
 /** Reads a file of samples, see `parseSamples`. */
-export function readSamples(path: string): Sample[] {
+export function readSamples(path: string, columns: ColumnNames = {}): Sample[] {
   return withFile(path, (file) => {
     if (file.size > MAX_TEXT_BYTES)
       throw new MbertError('UNSUPPORTED', `${path}: ${file.size} bytes are over ${MAX_TEXT_BYTES}`);
-    return parseSamples(decodeText(file.read(0, file.size), path), path);
+    return parseSamples(decodeText(file.read(0, file.size), path), path, columns);
   });
 }
 
 /**
- * Reads samples in file order from one of three formats, told by the first line that is not empty: a JSON object a
- * line; tab separated columns under a header that names a text column (no quoting, as in GLUE); else one text a line.
- * Empty lines do not count. Throws MALFORMED for bad rows, as `file: line N: problem`.
+ * Reads samples in file order from a text: JSON objects or texts in an array, JSON objects a line, separated values
+ * under a header (TSV without quoting, as GLUE has it; CSV as RFC 4180 has it), else one text a line. `columns` names
+ * those that are not known by their names. Throws MALFORMED for bad rows, as `file: line N: problem`.
  */
-export function parseSamples(text: string, what: string): Sample[] {
-  const lines = text.split(/\r\n|\n|\r/).map((line, i): Line => ({ text: line, what: `${what}: line ${i + 1}` }));
-  const [first, ...rest] = lines.filter((line) => line.text.trim() !== '');
-  if (first === undefined) throw new MbertError('MALFORMED', `${what}: holds no samples`);
-  const samples = parseLines(first, rest);
-  if (samples.length === 0) throw new MbertError('MALFORMED', `${what}: holds no samples`);
-  return samples;
+export function parseSamples(text: string, what: string, columns: ColumnNames = {}): Sample[] {
+  return [...readSampleTable(text, what, columns).samples];
+}
+
+/** Reads samples like `parseSamples`, and says what was taken for what. */
+export function readSampleTable(text: string, what: string, columns: ColumnNames): SampleTableContent {
+  const table = readTable(text, what, columns);
+  if (table.form === 'lines') {
+    return { form: 'lines', columns: undefined, samples: table.lines.map((line) => ({ texts: [line] })) };
+  }
+  if (table.rows.length === 0) throw malformed(what, 'holds no samples');
+  return { form: table.form, columns: table.rows[0]?.columns, samples: sameLabels(table.rows) };
 }
 
 /**
@@ -69,67 +68,31 @@ export function encodeSample(
   return feedsOf([row], { dtype: options.dtype, shape, pad: tokenizer.pad ?? 0 });
 }
 
-interface Line {
-  readonly text: string;
-  /** Name of the line in errors, by file and number. */
-  readonly what: string;
-}
-
-function parseLines(first: Line, rest: readonly Line[]): Sample[] {
-  if (first.text.trimStart().startsWith('{')) return sameLabels([first, ...rest], parseJsonRow);
-  const header = first.text.split('\t');
-  if (findColumns((name) => header.includes(name)) !== undefined) {
-    return sameLabels(rest, (line) => parseTabRow(line, header));
-  }
-  if (header.length === 1) return [first, ...rest].map((line) => ({ texts: [line.text] }));
-  throw new MbertError('MALFORMED', `${first.what}: is a header without a text column`, { hint: HINT });
-}
-
 /** Parses rows, of which all must have a label or none: with some, a metric would be of an unknown part of the data. */
-function sameLabels(lines: readonly Line[], parse: (line: Line) => Sample): Sample[] {
-  const samples = lines.map(parse);
+function sameLabels(rows: readonly TableRow[]): Sample[] {
+  const samples = rows.map(sampleOf);
   const isLabelled = samples[0]?.label !== undefined;
   const odd = samples.findIndex(({ label }) => (label !== undefined) !== isLabelled);
   if (odd < 0) return samples;
   const problem = isLabelled ? 'has no label, others have' : 'has a label, others have none';
-  throw new MbertError('MALFORMED', `${lines[odd]?.what}: ${problem}`);
+  throw malformed(rows[odd]?.what ?? '', problem);
 }
 
-function parseTabRow({ text, what }: Line, header: readonly string[]): Sample {
-  const cells = text.split('\t');
-  if (cells.length !== header.length) {
-    throw new MbertError('MALFORMED', `${what}: has ${cells.length} columns, the header has ${header.length}`);
-  }
-  const row = new Map(header.map((name, i) => [name, cells[i] ?? '']));
-  const label = row.get('label');
-  if (label === '') throw new MbertError('MALFORMED', `${what}: label is empty`);
-  const texts = textsOf((name) => row.get(name), what);
+function sampleOf(row: TableRow): Sample {
+  const { columns, what } = row;
+  const [a = '', b] = columns.texts.map((name) => textOf(row, name));
+  const texts: Texts = b === undefined ? [a] : [a, b];
+  const label = columns.label === undefined ? undefined : row.get(columns.label);
   if (label === undefined) return { texts };
+  if (label === '') throw malformed(what, `${columns.label} is empty`);
+  if (typeof label === 'number') return { texts, label };
+  if (typeof label === 'boolean') return { texts, label: Number(label) };
+  if (typeof label !== 'string') throw malformed(what, `label is ${jsonText(label)}, not a number or text`);
   return { texts, label: /^-?\d+(\.\d+)?$/.test(label) ? Number(label) : label };
 }
 
-function parseJsonRow({ text, what }: Line): Sample {
-  const row = parseJson(text, what);
-  if (!isObject(row)) throw new MbertError('MALFORMED', `${what}: is ${jsonText(row)}, not an object`);
-  const texts = textsOf((name) => row.get(name), what);
-  const label = row.get('label');
-  if (label === undefined) return { texts };
-  if (typeof label === 'number' || typeof label === 'string') return { texts, label };
-  throw new MbertError('MALFORMED', `${what}: label is ${jsonText(label)}, not a number or text`);
-}
-
-function textsOf(get: (column: string) => unknown, what: string): Texts {
-  const names = findColumns((name) => get(name) !== undefined);
-  if (names === undefined) throw new MbertError('MALFORMED', `${what}: has no text`, { hint: HINT });
-  const texts = names.map((name) => {
-    const text = get(name);
-    if (typeof text === 'string' && text.trim() !== '') return text;
-    throw new MbertError('MALFORMED', `${what}: ${name} is ${typeof text === 'string' ? 'empty' : 'no text'}`);
-  });
-  const [a = '', b] = texts;
-  return b === undefined ? [a] : [a, b];
-}
-
-function findColumns(has: (name: string) => boolean): readonly string[] | undefined {
-  return COLUMNS.find((names) => names.every(has));
+function textOf({ what, get }: TableRow, name: string): string {
+  const text = get(name);
+  if (typeof text === 'string' && text.trim() !== '') return text;
+  throw malformed(what, `${name} is ${typeof text === 'string' ? 'empty' : 'no text'}`);
 }

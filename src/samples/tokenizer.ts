@@ -67,7 +67,7 @@ function tokenizerOf(definition: TokenizerDefinition, settings: TokenizerSetting
       for (const piece of pieces) {
         const tokens = 'ids' in piece ? piece.ids : cut(texts[piece.text], lengths[piece.text]);
         inputIds.push(...tokens);
-        tokenTypeIds.push(...tokens.map(() => piece.type));
+        tokenTypeIds.push(...tokens.map(() => (settings.hasTokenTypes ? piece.type : 0)));
       }
       return { inputIds, tokenTypeIds };
     },

@@ -97,6 +97,21 @@ describe('axes of tokens are those that tokens came by', () => {
     }
   });
 
+  test('padding of all sequences in one axis is left out, whatever is behind that axis', async () => {
+    const graphOfBatch = (batch: number) =>
+      graphOf(`graph g (input_ids: i32[${batch}, 3])
+  x = gather(table f32[4, 6] {9,9,9,9,9,9, 1,2,1,2,1,2, 3,4,3,4,3,4, 5,6,5,6,5,6}, input_ids)
+  heads = reshape(x) {shape: [${3 * batch}, 3, 2]}
+return y: heads`);
+    const row = { inputIds: [1, 3], tokenTypeIds: [0, 0] };
+    for (const batch of [1, 2]) {
+      const graph = graphOfBatch(batch);
+      const node = graph.outputs[0]?.node as never;
+      const found = (await collectStatistics(graph, [{ node }], [row], { pad: 0, threads: 1 })).get('heads');
+      expect([found?.rows, found?.max, found?.mean]).toEqual([6, 6, 3.5]);
+    }
+  });
+
   test('tokens side by side in one row are no axis', () => {
     const graph = encoder({ sequence: 4, heads: 2, size: 2 });
     expect(tokenAxesIn(graph, ['sentences'])).toEqual({ sentences: [] });

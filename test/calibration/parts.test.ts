@@ -95,7 +95,8 @@ describe('a histogram', () => {
 });
 
 describe('batches of a text', () => {
-  const batches = (shape: string, rows: readonly TokenRow[]) => batchesOf(tokenInputsOf(lookUp(shape)), rows, 7);
+  const batches = (shape: string, rows: readonly TokenRow[]) =>
+    batchesOf(tokenInputsOf(lookUp(shape)), rows, { pad: 7 });
 
   test('hold sequences of one length, and every fifth of the text is not fitted to', () => {
     const lengths = [3, 2, 3, 2, 4, 2, 3, 3, 2, 2];

@@ -85,7 +85,7 @@ test('inspect says which kernels the products of a file become', async () => {
   const float = await run('inspect', path('a.onnx'), '--delegate', 'onnxruntime');
   expect(float.out).toBe('no product has integers in it\n');
   const json = await run('inspect', path('b.onnx'), '--delegate', 'onnxruntime', '--json');
-  expect(JSON.parse(json.out)[0]).toEqual({
+  expect(JSON.parse(json.out).products[0]).toEqual({
     where: expect.any(String),
     kernel: 'DynamicQuantizeMatMul',
     isLinear: true,

@@ -24,6 +24,21 @@ test.each([
   ['no steps of training', ['--passes', PASSES, '--distill', '0'], /must be a positive integer/],
   ['training without texts', ['--passes', 'split-embedding', '--distill', '5'], /--distill: needs --calibrate FILE/],
   ['passes without the text that they are fitted to', ['--passes', PASSES], /needs --calibrate FILE/],
+  ['a budget for a pass that has none', ['--passes', 'gelu-to-relu=0.5'], /gelu-to-relu: takes no value, as "0.5"/],
+  ['all of the operations', ['--passes', 'prune=1'], /prune=1: is no share of operations/],
+  ['an empty budget', ['--passes', 'prune='], /prune=: is no share of operations/],
+  ['prune without a budget', ['--passes', 'prune', '--calibrate', TEXTS], /--passes prune: of how many operations\?/],
+  ['prune without texts', ['--passes', 'prune=0.5'], /--passes prune: needs --calibrate FILE/],
+  [
+    'a limit that would choose two things',
+    ['--passes', 'prune,gelu-to-relu', '--calibrate', TEXTS, '--max-drop', '1'],
+    /--max-drop cannot choose its budget beside gelu-to-relu/,
+  ],
+  [
+    'less than can be left',
+    ['--passes', 'prune=0.01', '--calibrate', TEXTS, '--samples', '40'],
+    /prune=0\.01: 0\.\d\d of the operations is the least/,
+  ],
   ['a limit without texts', ['--passes', 'split-embedding', '--max-drop', '1'], /needs samples to measure on/],
   [
     'too few texts for a limit',
@@ -145,4 +160,41 @@ test.each(['onnx', 'tflite'])('quantize fits first and proves on texts that neit
   expect(results[0].proof.sqnrDb).toBeGreaterThan(20);
   const bytes = readFileSync(output);
   for (const property of ['mbert.fit', 'mbert.quantization']) expect(bytes.includes(property)).toBe(true);
+});
+
+test('convert prunes to the budget, trains what is left, and says what stayed', async () => {
+  const output = join(folder, 'pruned.onnx');
+  const flags = ['--passes', 'prune=0.7,gelu-to-relu', '--calibrate', TEXTS, '--samples', '60', '--distill', '2'];
+  const { code, out, err } = await runCommand(
+    folder,
+    'convert',
+    'fixtures/distilbert-qa',
+    '-o',
+    output,
+    ...flags,
+    '--json',
+  );
+  expect(code, err).toBe(0);
+  const { fit } = JSON.parse(out);
+  expect(fit.passes.map(({ name }: { name: string }) => name)).toEqual(['prune', 'gelu-to-relu']);
+  expect(fit.pruning.share).toBe(0.7);
+  expect(fit.pruning.groups.map(({ kind }: { kind: string }) => kind)).toEqual([
+    'heads',
+    'neurons',
+    'heads',
+    'neurons',
+  ]);
+  expect(fit.operations[0].changed / fit.operations[0].original).toBeLessThan(0.7);
+  expect(fit.distillation.steps).toBe(2);
+  expect(readFileSync(output).includes('"pruning":{"share":0.7')).toBe(true);
+});
+
+test('convert finds the least budget that holds a limit', async () => {
+  const output = join(folder, 'least.onnx');
+  const flags = ['--passes', 'prune', '--calibrate', TEXTS, '--samples', '60', '--max-drop', '25'];
+  const { code, out, err } = await runCommand(folder, 'convert', 'fixtures/distilbert-qa', '-o', output, ...flags);
+  expect(code, err).toBe(0);
+  expect(out).toMatch(/left {5}[\d.]+ % of the operations at most; \d of 8 heads: \d \d/);
+  expect(out).toMatch(/operations +speed +agreement +logits/);
+  expect(out.match(/chosen/g)).toHaveLength(1);
 });

@@ -83,7 +83,7 @@ describe('reports', () => {
   test('outputs are compared in the runtimes', async () => {
     const { code, out } = await run('diff', path('a.onnx'), path('half.onnx'), '--numeric', '--fail-on', 'numeric');
     expect(code).toBe(1);
-    expect(out).toMatch(/8 sequences in onnxruntime [\d.]+ and onnxruntime [\d.]+/);
+    expect(out).toMatch(/16 sequences in onnxruntime [\d.]+ and onnxruntime [\d.]+/);
     expect(out).toMatch(/start_logits\s+differs\s+\S+\s+\S+\s+\d+\.\d dB\s+\d+(\.\d+)? %/);
     const tolerant = ['--numeric', '--fail-on', 'numeric', '--atol', '0.1'];
     expect((await run('diff', path('a.onnx'), path('half.onnx'), ...tolerant)).code).toBe(0);
@@ -93,8 +93,7 @@ describe('reports', () => {
 });
 
 describe('JSON', () => {
-  const docs = readFileSync('docs/diff.md', 'utf8');
-  const schema: Schema = JSON.parse(/```json\n([\s\S]+?)\n```/.exec(docs)?.[1] ?? '');
+  const schema: Schema = JSON.parse(readFileSync('schemas/diff.schema.json', 'utf8'));
 
   test.each([
     ['what differs', ['a.onnx', 'b.onnx']],
@@ -196,8 +195,8 @@ describe('what counts', () => {
 describe('lock files', () => {
   beforeAll(async () => {
     for (const file of ['a.onnx', 'a.tflite'])
-      writeFileSync(path(`${file}.graph`), (await run('inspect', path(file))).out);
-    writeFileSync(path('source.graph'), (await run('inspect', SOURCE)).out);
+      writeFileSync(path(`${file}.graph`), (await run('inspect', '--graph', path(file))).out);
+    writeFileSync(path('source.graph'), (await run('inspect', '--graph', SOURCE)).out);
   });
 
   test.each([
@@ -245,11 +244,28 @@ describe('what cannot be compared is exit code 2', () => {
     ['an unknown format', [SOURCE, SOURCE, '--format', 'pdf']],
     ['outputs that cannot be paired', [SOURCE, 'fixtures/hf-pretraining', '--numeric']],
   ])('%s', async (_, argv) => {
-    writeFileSync(path('source.graph'), (await run('inspect', SOURCE)).out);
+    writeFileSync(path('source.graph'), (await run('inspect', '--graph', SOURCE)).out);
     writeFileSync(path('bad.graph'), 'graph g (x: f32[2])\n  y = foo(x)\nreturn y: y\n');
     writeFileSync(path('misfit.graph'), 'graph g (x: f32[2])\n  y = add(x, c f32[3] #12)\nreturn y: y\n');
     const { code, out, err } = await run('diff', ...argv.map((word) => word.replace('<tmp>', folder)));
     expect({ code, out }).toEqual({ code: 2, out: '' });
     expect(err).toMatchSnapshot();
   });
+});
+
+test('metadata of any length is compared, each property of mbert by its name', async () => {
+  await run('convert', 'fixtures/hf-seqcls', '-o', path('plain.tflite'));
+  await run('quantize', 'fixtures/hf-seqcls', '--scheme', 'dynamic', '-o', path('dynamic.tflite'));
+  const { out } = await run('diff', path('plain.tflite'), path('dynamic.tflite'), '--json');
+  const metadata = JSON.parse(out).differences.filter(({ kind }: { kind: string }) => kind === 'metadata');
+  expect(metadata.filter(({ key }: { key: string }) => key.startsWith('mbert'))).toEqual([
+    { kind: 'metadata', change: 'metadata', key: 'mbert.dtype', from: 'f32', to: 'dynamic' },
+    {
+      kind: 'metadata',
+      change: 'metadata',
+      key: 'mbert.quantization',
+      from: null,
+      to: expect.stringMatching(/^{.*}$/),
+    },
+  ]);
 });

@@ -39,7 +39,7 @@ describe('--dump-passes', () => {
     const { code, err } = await runCommand(folder, 'convert', 'fixtures/hf-qa', '-o', output, '--dump-passes', dump);
     expect({ code, err }).toEqual({ code: 0, err: '' });
     expect(graphsIn('one')).toEqual(DEFAULT_ONNX);
-    const { out } = await runCommand(folder, 'inspect', 'fixtures/hf-qa', '--target', 'onnx');
+    const { out } = await runCommand(folder, 'inspect', '--graph', 'fixtures/hf-qa', '--target', 'onnx');
     expect(out).toContain(textOf('one', '008-flatten-tokens.graph'));
     for (const name of graphsIn('one')) expect(parseGraph(textOf('one', name)).outputs).toHaveLength(2);
   });
@@ -91,7 +91,16 @@ describe('--dump-passes', () => {
 
   test('dumps passes that are fitted, where they run', async () => {
     const flags = ['--passes', 'gelu-to-relu,split-embedding', '--embedding-rank', '4', '--calibrate', TEXTS];
-    const output = ['-o', join(folder, 'fitted.onnx'), '--dump-passes', join(folder, 'fitted'), '--samples', '60'];
+    const output = [
+      '-o',
+      join(folder, 'fitted.onnx'),
+      '--batch',
+      '1',
+      '--dump-passes',
+      join(folder, 'fitted'),
+      '--samples',
+      '60',
+    ];
     const source = 'fixtures/hf-qa-nonorm-gelu';
     expect((await runCommand(folder, 'convert', source, ...output, ...flags)).code).toBe(0);
     expect(graphsIn('fitted').slice(0, 5)).toEqual([
@@ -209,7 +218,7 @@ test('a bug in a pass says where it happened and how to see the graph there', as
   const { code, out, err } = await runCommand(folder, 'convert', 'fixtures/hf-qa', ...flags);
   expect({ code, out }).toEqual({ code: 70, out: '' });
   expect(err).toContain('TypeError: gauge is undefined\n    at ');
-  expect(err.trimEnd().split('\n').at(-1)).toBe(
+  expect(err.split('\n')).toContain(
     'in pass fold-no-norm, behind fold-constants, fuse-linear, fold-attention-scale, move-value-bias; --dump-passes DIR writes the graph before it',
   );
   expect(graphsIn('bug').at(-1)).toBe('004-move-value-bias.graph');

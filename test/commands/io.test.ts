@@ -1,51 +1,63 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { showProgress, warn } from '../../src/commands/io.ts';
+import { hasColours, warn } from '../../src/commands/io.ts';
+import { showProgress } from '../../src/commands/progress.ts';
 import { printResult, refuseReport, wantsPage } from '../../src/commands/report.ts';
 import { temporaryFolder } from '../pipelines/written.ts';
 
 const folder = temporaryFolder();
 
-function recorded(isTerminal: boolean) {
+function recorded(colours = false) {
   const out: string[] = [];
   const err: string[] = [];
-  return { out, err, io: { out: (text: string) => out.push(text), err: (text: string) => err.push(text), isTerminal } };
+  return { out, err, io: { out: (text: string) => out.push(text), err: (text: string) => err.push(text), colours } };
 }
 
+describe('colours', () => {
+  test.each<[NodeJS.ProcessEnv, boolean, boolean]>([
+    [{}, true, true],
+    [{}, false, false],
+    [{ TERM: 'dumb' }, true, false],
+    [{ NO_COLOR: '1' }, true, false],
+    [{ NO_COLOR: '' }, true, true],
+    [{ NO_COLOR: '1', FORCE_COLOR: '1' }, true, false],
+    [{ FORCE_COLOR: '1' }, false, true],
+    [{ FORCE_COLOR: '0' }, true, false],
+    [{ FORCE_COLOR: '' }, false, false],
+  ])('with %j on a terminal (%s): %s', (variables, isTerminal, expected) => {
+    expect(hasColours(variables, isTerminal)).toBe(expected);
+  });
+
+  test('are those of the word in front alone', () => {
+    const { io, err } = recorded(true);
+    warn(io, ['a: b']);
+    expect(err).toEqual(['\u001b[33mwarning:\u001b[39m a: b\n']);
+  });
+});
+
 describe('progress', () => {
-  test('is one line that the next one takes the place of', () => {
-    const { io, err } = recorded(true);
-    const progress = showProgress(io);
-    progress.step('calibrating', 1, 3);
-    progress.step('calibrating', 3, 3);
-    progress.step('writing');
-    progress.clear();
-    expect(err).toEqual(['\rcalibrating 33 %', '\rcalibrating 100 %', '\rwriting          ', '\r       \r']);
-  });
-
-  test('is not written again where it is the same, nor above 100 %', () => {
-    const { io, err } = recorded(true);
-    const progress = showProgress(io);
-    progress.step('reading', 1, 1000);
-    progress.step('reading', 2, 1000);
-    progress.step('reading', 3000, 1000);
-    progress.step('reading', 1, 0);
-    expect(err).toEqual(['\rreading 0 %', '\rreading 100 %', '\rreading      ']);
-  });
-
-  test('is nothing without a terminal, and nothing to clear', () => {
-    const { io, err } = recorded(false);
-    const progress = showProgress(io);
+  test('is nothing where the output has no place for it, but notes are told', () => {
+    const { io, err } = recorded();
+    const progress = showProgress(io, 'normal');
     progress.step('reading');
+    progress.note('texts.txt: 3 samples, lines of text');
+    progress.clear();
+    expect(err).toEqual(['note: texts.txt: 3 samples, lines of text\n']);
+  });
+
+  test('is quiet, notes too', () => {
+    const { io, err } = recorded();
+    const progress = showProgress({ ...io, live: { isTerminal: true, columns: 80 } }, 'quiet');
+    progress.step('reading');
+    progress.note('a note');
     progress.clear();
     expect(err).toEqual([]);
-    showProgress(recorded(true).io).clear();
   });
 });
 
 test('warnings are lines of their own, beside the result', () => {
-  const { io, err, out } = recorded(false);
+  const { io, err, out } = recorded();
   warn(io, new Set(['a: b', 'c: d']));
   expect({ err, out }).toEqual({ err: ['warning: a: b\n', 'warning: c: d\n'], out: [] });
 });
@@ -60,13 +72,13 @@ describe('a result', () => {
     ['text', true, '{}\n'],
     ['html', true, '{}\n'],
   ] as const)('of --format %s, --json %s is printed as %j', async (format, json, expected) => {
-    const { io, out } = recorded(false);
+    const { io, out } = recorded();
     await printResult(io, { format, ...(json && { json }) }, forms);
     expect(out).toEqual([expected]);
   });
 
   test('is written as a page besides, into a folder that may be new', async () => {
-    const { io, out } = recorded(false);
+    const { io, out } = recorded();
     const report = join(folder, 'new', 'page.html');
     await printResult(io, { format: 'text', report }, forms);
     expect(out).toEqual(['as text\n']);

@@ -19,7 +19,6 @@ async function run(...argv: string[]) {
     err(text: string) {
       err += text;
     },
-    isTerminal: false,
   };
   const code = await main(argv, io);
   const shown = (text: string) => text.replaceAll(folder, '<tmp>');
@@ -34,9 +33,9 @@ describe('convert', () => {
     expect(out).toMatchInlineSnapshot(`
       "mobilebert, sequence-classification
 
-      <tmp>/model.onnx  400.1 kB
-        inputs   input_ids i64[1, sequence], attention_mask i64[1, sequence], token_type_ids i64[1, sequence]
-        outputs  logits f32[1, 3]
+      <tmp>/model.onnx  400.4 kB
+        inputs   input_ids i64[batch, sequence], attention_mask i64[batch, sequence], token_type_ids i64[batch, sequence]
+        outputs  logits f32[batch, 3]
         passes   111 nodes -> 92: fuse-linear 8, fold-attention-scale 2, move-value-bias 2, fold-no-norm 17, drop-key-bias 2, fuse-bottleneck 4, flatten-tokens 53
       "
     `);
@@ -122,7 +121,7 @@ describe('every damaged checkpoint gives its exit code and leaves nothing behind
 });
 
 test('inspect prints the graph behind a summary', async () => {
-  const { code, out } = await run('inspect', 'fixtures/hf-qa-ffn1', '--target', 'tflite');
+  const { code, out } = await run('inspect', '--graph', 'fixtures/hf-qa-ffn1', '--target', 'tflite');
   expect(code).toBe(0);
   await expect(out).toMatchFileSnapshot('golden/inspect.txt');
 });

@@ -17,7 +17,6 @@ export async function runCommand(folder: string, ...argv: readonly string[]): Pr
     err(text: string) {
       err += text;
     },
-    isTerminal: false,
   };
   const code = await main(argv, io);
   const shown = (text: string) => text.replaceAll(folder, '<tmp>');

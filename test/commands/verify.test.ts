@@ -87,7 +87,7 @@ describe('against a reference', () => {
       bert.encoder.layer.1.output.LayerNorm  equal
       no inner value is far from the reference
 
-      ok
+      measured, not judged: --max-drop POINTS sets a limit
       "
     `);
   });
@@ -300,7 +300,7 @@ describe('refuses', () => {
     [
       'a task that the outputs are not of',
       () => [path('good.onnx'), '--against', path('good.onnx'), '--task', 'qa'],
-      '--task qa: the outputs are logits [1, 3]',
+      '--task qa: the outputs are logits [batch, 3]',
     ],
     ['a model that is not there', () => [path('none.onnx'), '--against', SOURCE], 'none.onnx: '],
     ['a share above 100', () => [SOURCE, '--against', SOURCE, '--max-drop', '101'], 'it must be 0 to 100'],

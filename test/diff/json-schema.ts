@@ -1,4 +1,4 @@
-/** The parts of JSON Schema (2020-12) that docs/diff.md uses. */
+/** The parts of JSON Schema (2020-12) that schemas/*.schema.json use. */
 export interface Schema {
   readonly type?: string | readonly string[];
   readonly enum?: readonly unknown[];

@@ -1,20 +1,24 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { tablesOf, withTables } from '../../scripts/docs-tables.js';
+import { commonFlags } from '../../src/commands/command.ts';
 import { commandsWithFlags } from '../../src/commands/main.ts';
 import { ERROR_CODES } from '../../src/errors.ts';
 import { ops } from '../../src/ir/ops/index.ts';
 import { onnxRules, tfliteRules } from '../../src/lint/index.ts';
+import { architectures } from '../../src/models/index.ts';
 import { passes } from '../../src/passes/index.ts';
 import { pages } from './pages.ts';
 
 const tables = tablesOf({
   passes,
+  architectures,
   onnxRules,
   tfliteRules,
   errorCodes: ERROR_CODES,
   ops,
   commands: await commandsWithFlags(),
+  commonFlags,
 });
 
 test.each(pages)('the tables of %s are what the code says', (name) => {
@@ -43,9 +47,14 @@ test('a page cannot ask for a table that there is not', () => {
 test('what a table would break on is escaped, and optional inputs, defaults, choices and scales are told', () => {
   const made = tablesOf({
     passes: [],
+    architectures: [
+      { modelType: 'bert', tasks: ['qa', 'pretraining'] },
+      { modelType: 'gte', tasks: ['qa'] },
+    ],
     onnxRules: [{ name: 'ends', summary: 'a | b' }],
     tfliteRules: [],
     errorCodes: {},
+    commonFlags: [],
     commands: [
       {
         name: 'convert',
@@ -66,6 +75,8 @@ test('what a table would break on is escaped, and optional inputs, defaults, cho
     },
   });
   expect(made.get('onnx-rules')).toContain('| `ends` | a \\| b |');
+  expect(made.get('architectures')).toContain('| `model_type` | `qa` | `pretraining` |');
+  expect(made.get('architectures')).toContain('| `bert` | yes | yes |\n| `gte` | yes |  |');
   expect(made.get('mbert convert')).toContain(
     '| `--dtype <dtype>` | how weights are stored (`f32`, `f16`; default `f32`) |',
   );

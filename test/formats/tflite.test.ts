@@ -194,7 +194,7 @@ describe('files', () => {
   const contents = [content(3, 1), content(16, 2), content(0, 3), content(1000, 4), content(1, 5)];
   const write = async (files: { name: string; bytes: Uint8Array }[] = []): Promise<Uint8Array> => {
     const chunks: Uint8Array[] = [];
-    for await (const chunk of encodeTflite({ model: { version: 3, description: 'd' }, contents, files }))
+    for await (const chunk of encodeTflite({ model: { version: 3, description: 'd' }, contents, files }).chunks)
       chunks.push(chunk);
     return new Uint8Array(Buffer.concat(chunks));
   };

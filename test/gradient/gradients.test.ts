@@ -7,7 +7,7 @@ import type { Graph, Node } from '../../src/ir/graph.ts';
 import { bindDim, product, type Shape, sizeOf } from '../../src/ir/shape.ts';
 import { readF32, scalarTensor, type Tensor, tensorOf } from '../../src/ir/tensor.ts';
 import { parseGraph } from '../../src/ir/text.ts';
-import { randomNumbers } from '../../src/samples/token-sequences.ts';
+import { randomNumbers } from '../../src/solve/random-numbers.ts';
 import { undecided } from '../undecided.ts';
 
 const SIZES: { readonly [symbol: string]: number } = { batch: 2, sequence: 3 };

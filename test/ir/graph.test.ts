@@ -199,6 +199,17 @@ test('prune forgets nodes that nothing came to use', () => {
   expect(graph.inputs.length).toBe(1);
 });
 
+test('an input that nothing reads can be taken away, and no other', () => {
+  const graph = new Graph();
+  const [read, unread] = [graph.input('read', PAIR), graph.input('unread', PAIR)];
+  graph.output('x', graph.add('relu', [read], {}, 'x'));
+  graph.removeInput(unread);
+  expect(graph.inputs).toEqual([read]);
+  expect(() => graph.removeInput(read)).toThrow('input read is read by x');
+  expect(() => graph.removeInput(unread)).toThrow('there is no input unread');
+  expect(graph.input('unread', PAIR).name).toBe('unread');
+});
+
 describe('outputs', () => {
   const outputsOf = (graph: Graph) => graph.outputs.map(({ name, node }) => `${name}: ${node.name}`);
   const two = () => graphOf('graph g (x: f32[2])\n a = relu(x)\n b = tanh(a)\nreturn first: a, second: b');

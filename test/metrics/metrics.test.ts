@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { accuracy, argmaxAgreement, argmaxRows, maxAbsError, sqnr } from '../../src/metrics/metrics.ts';
+import { accuracy, argmaxAgreement, argmaxRows, cosine, maxAbsError, sqnr } from '../../src/metrics/metrics.ts';
 
 const f32 = (...values: number[]) => Float32Array.from(values);
 
@@ -15,6 +15,19 @@ describe('maxAbsError', () => {
     expect(maxAbsError(a, b)).toBe(error);
     expect(maxAbsError(b, a)).toBe(error);
   });
+});
+
+test.each([
+  ['parallel vectors', [1, 2], [2, 4], 1],
+  ['opposite ones', [1, 2], [-1, -2], -1],
+  ['right angles', [1, 0], [0, 3], 0],
+  ['half a right angle', [1, 0], [1, 1], Math.SQRT1_2],
+])('the cosine of %s', (_, reference, actual, expected) => {
+  expect(cosine(f32(...reference), f32(...actual))).toBeCloseTo(expected, 12);
+});
+
+test('the cosine of nothing is none', () => {
+  expect(cosine(f32(0, 0), f32(1, 1))).toBeNaN();
 });
 
 describe('sqnr', () => {

@@ -36,6 +36,17 @@ describe('a switch that is not honoured is refused by name', () => {
     ['family-deberta-v2-conv', 'attention_head_size', 16, 'attention_head_size: 16 is not supported'],
     ['family-deberta-v2-conv', 'conv_groups', 2, 'conv_groups: 2 is not supported'],
     ['family-deberta-v2-conv', 'conv_kernel_size', 4, 'conv_kernel_size: 4 is even'],
+    ['family-deberta-v2-conv', 'position_buckets', 1, 'position_buckets: 1 buckets do not divide distances up to 64'],
+    ['family-deberta-v2-conv', 'max_relative_positions', 5, 'position_buckets: 8 buckets do not divide'],
+    [
+      'family-deberta-v2-conv',
+      'max_position_embeddings',
+      2 ** 31 - 1,
+      'max_position_embeddings: 2147483647 is over 131072',
+    ],
+    ['family-modernbert-seqcls', 'max_position_embeddings', 2 ** 20, 'max_position_embeddings: 1048576 is over 131072'],
+    ['family-bert-relkey', 'max_position_embeddings', 2 ** 20, 'max_position_embeddings: 1048576 is over 131072'],
+    ['family-nomicbert-base', 'n_positions', 2 ** 20, 'n_positions: 1048576 is over 131072'],
     ['family-deberta-v2-conv', 'position_buckets', 2.5, 'position_buckets: must be an integer, got 2.5'],
     [
       'family-deberta-v2-conv',

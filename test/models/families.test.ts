@@ -3,12 +3,13 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import type { Graph } from '../../src/ir/graph.ts';
 import { runPasses } from '../../src/ir/pass.ts';
 import { predictXnnpack } from '../../src/lint/lint-file.ts';
-import { buildModel } from '../../src/models/index.ts';
+import { buildModel, describeModel } from '../../src/models/index.ts';
 import { selectPasses } from '../../src/passes/index.ts';
 import { convert } from '../../src/pipelines/convert/convert.ts';
 import { quantize } from '../../src/pipelines/quantize/quantize.ts';
 import { temporaryFolder } from '../pipelines/written.ts';
-import { differences, fixture, openCheckpoint } from './corpus.ts';
+import { unpacked } from '../unpacked.ts';
+import { CHECKPOINTS, differences, fixture, openCheckpoint } from './corpus.ts';
 
 const folder = temporaryFolder();
 
@@ -84,6 +85,29 @@ test.each([
   expect([partitions, failures]).toEqual([1, []]);
   const left = operators.filter(({ partition }) => partition === undefined).map(({ code }) => code);
   expect([...new Set(left)].sort()).toEqual(['CAST', 'EMBEDDING_LOOKUP', 'RESHAPE']);
+});
+
+test.each(CHECKPOINTS)('the task of %s is one that its family has', async (name) => {
+  const { architecture, task } = describeModel(await openCheckpoint(name));
+  expect(architecture.tasks).toContain(task);
+});
+
+test('a task that a family has no head for is refused with those that it has', async () => {
+  const checkpoint = await openCheckpoint('family-nomicbert-base');
+  expect(() => describeModel(checkpoint, 'qa')).toThrow(
+    expect.objectContaining({
+      code: 'USAGE',
+      message: '--task qa: nomic_bert models have no such head',
+      hint: 'they have features, sequence-classification, token-classification, masked-lm',
+    }),
+  );
+});
+
+test('DeBERTa as optimum exports it is one XNNPACK partition at a fixed length', async () => {
+  const output = join(folder, 'deberta-export.tflite');
+  const source = join(unpacked('fixtures/family-deberta-v2-seqcls--opt'), 'model.onnx');
+  await convert({ source, output, sequenceLength: 24 });
+  expect(predictXnnpack(output)).toMatchObject({ partitions: 1, failures: [] });
 });
 
 // TFLite has no convolution with 4-bit weights: xlarge's has 8-bit ones.

@@ -110,7 +110,7 @@ describe('turns', () => {
     const tensors = new Map([...checkpoint.tensors].filter(([name]) => !name.endsWith('embed_positions.weight')));
     const { graph, warnings } = buildModel({ ...checkpoint, tensors }, { ...DYNAMIC, sequenceLength: 3 });
     expect(warnings).toEqual([]);
-    const table = graph.nodes().find(({ name }) => name.endsWith('embed_positions.sin.table'));
+    const table = graph.nodes().find(({ name }) => name.endsWith('embed_positions.sin'));
     const values = table?.op === 'constant' ? readF32(table.tensor) : new Float32Array();
     // Heads of 8 channels: four pairs, sines negative in the first half.
     const row = [1, 0.1, 0.01, 0.001].map((angle) => Math.sin(angle));

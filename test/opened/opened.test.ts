@@ -52,7 +52,15 @@ return ${outputs}`);
     ['stays open for TFLite where the user says so', 'tflite', 'b, s', { sequenceLength: 'dynamic' }, [1, 's']],
     ['stays as it is fixed', 'tflite', '2, 24', {}, [2, 24]],
     ['may be asked for what it is', 'onnx', '2, 24', { sequenceLength: 24, batch: 2 }, [2, 24]],
-    ['keeps any number of choices', 'tflite', 'b, c, s', {}, [1, 'c', 128]],
+    ['has four choices for TFLite', 'tflite', 'b, c, s', {}, [1, 4, 128]],
+    [
+      'has any number of choices for TFLite where the user says so',
+      'tflite',
+      'b, c, s',
+      { choices: 'dynamic' },
+      [1, 'c', 128],
+    ],
+    ['keeps any number of choices for ONNX', 'onnx', 'b, c, s', {}, ['b', 'c', 's']],
     ['has as many choices as the user says', 'onnx', 'b, c, s', { choices: 3 }, ['b', 3, 's']],
   ])('%s', async (_, target, shape, options, expected) => {
     const graph = (await opened({ shape })).build(target, options);
@@ -72,6 +80,17 @@ return ${outputs}`);
     const model = await opened();
     expect(model.build('onnx')).not.toBe(model.build('onnx'));
     expect(shapeOf(model.reference())?.shape).toEqual(['batch', 'sequence']);
+  });
+
+  test('warns once of what was left for one reason in every layer', async () => {
+    const graph = graphOf(`graph g (input_ids: i64[batch, sequence])
+  m = cast(input_ids) {to: bool}
+  a = where(m, zero f32[] {0}, least f32[] {-Infinity})
+  b = where(m, more f32[] {-Infinity}, none f32[] {0})
+return a: a, b: b`);
+    const source = { yields: 'graph', path: 'm.onnx', graph, ...NOTHING_BESIDE, close: () => {} } as const;
+    const { warnings } = await fromGraph(source, {});
+    expect(warnings).toEqual(['m.onnx: raise-attention-mask left a and 1 more: 0 times -Infinity is no number']);
   });
 
   test('answers questions where its outputs are called so', async () => {

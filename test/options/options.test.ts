@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
 import { evidenceOf } from '../../src/options/evidence.ts';
 import { passChoice } from '../../src/options/passes.ts';
-import { startRun, timedApart, within } from '../../src/options/run.ts';
+import { runFor, stageOf, startRun, timedApart, within } from '../../src/options/run.ts';
 import { type ShapeOptions, sizesFor } from '../../src/options/shape.ts';
 import { Stopwatch } from '../../src/options/stopwatch.ts';
 import { type WritingOptions, writingOf } from '../../src/options/writing.ts';
@@ -17,7 +17,7 @@ describe('sizes', () => {
   const SHORT = { task: 'qa', maxPositions: 64 } as const;
 
   test.each<[string, 'onnx' | 'tflite', typeof QA | typeof OTHER | typeof SHORT, ShapeOptions, (number | string)[]]>([
-    ['ONNX takes any length and any choices', 'onnx', QA, {}, ['dynamic', 1, 'dynamic']],
+    ['ONNX takes any number of sequences, any length, any choices', 'onnx', QA, {}, ['dynamic', 'dynamic', 'dynamic']],
     ['TFLite takes 384 tokens of question answering', 'tflite', QA, {}, [384, 1, 4]],
     ['TFLite takes 128 tokens of anything else', 'tflite', OTHER, {}, [128, 1, 4]],
     ['a model of fewer positions takes those', 'tflite', SHORT, {}, [64, 1, 4]],
@@ -45,6 +45,7 @@ describe('evidence', () => {
       samples: 128,
       seed: undefined,
       data: undefined,
+      columns: { text: undefined, pair: undefined, label: undefined },
       allowOverlap: false,
       maxDrop: undefined,
     });
@@ -129,11 +130,15 @@ describe('writing', () => {
     expect(writingOf({}, 'm.onnx', 'onnx')).toEqual({
       dtype: 'f32',
       softmax: false,
+      outputs: undefined,
+      dropTokenTypes: false,
+      unusedTokenTypes: false,
       opset: undefined,
       externalData: undefined,
       minRuntime: undefined,
       labels: undefined,
-      vocabulary: undefined,
+      tokenizer: undefined,
+      operators: 'standard',
     });
   });
 
@@ -190,9 +195,36 @@ describe('a run', () => {
     run.progress('reading');
     within(run, 'writing')(1, 2);
     expect(told).toEqual([
-      ['reading', undefined, undefined],
-      ['writing', 1, 2],
+      ['reading', undefined, undefined, undefined],
+      ['writing', 1, 2, undefined],
     ]);
+  });
+
+  test('counts the stages of its plan, those of each file apart', () => {
+    const told: unknown[] = [];
+    const run = startRun({ progress: (step, _, __, stage) => told.push([step, stage?.number, stage?.of]) });
+    run.plan(['read', stageOf('tflite', 'write'), stageOf('onnx', 'write')]);
+    run.progress('a');
+    runFor('onnx', ['tflite', 'onnx'], run).enter('write');
+    run.progress('b');
+    runFor('tflite', ['tflite', 'onnx'], timedApart(run)).enter('write');
+    run.progress('c');
+    run.enter('prove');
+    run.progress('d');
+    expect(told).toEqual([
+      ['a', 1, 3],
+      ['b', 3, 3],
+      ['c', 2, 3],
+      ['d', 2, 3],
+    ]);
+  });
+
+  test('tells a note once', () => {
+    const notes: string[] = [];
+    const run = startRun({ note: (text) => notes.push(text) });
+    for (const text of ['a', 'b', 'a']) run.note(text);
+    expect(notes).toEqual(['a', 'b']);
+    expect(() => startRun({}).note('a')).not.toThrow();
   });
 
   test('ends at the first step behind the abort, with its reason and without telling the step', () => {

@@ -39,6 +39,13 @@ export const MOBILEBERT_LAYER = `graph layer (x: f32[batch, sequence, 8], mask: 
   h = linear(y, Wh f32[2, 8] #1d, bh f32[2] #1e)
 return logits: h`;
 
+/** Scores by distance as exporters look them up: three tokens, a table of four rows, distances of 1 and 2 share the last. */
+export const DISTANCES = `graph distances (x: f32[batch, 3, 5])
+  scores = matmul(x, table f32[1, 4, 5] #1) {transposeB: true}
+  flat = reshape(scores) {shape: [batch, 12]}
+  y = gather(flat, places i32[3, 3] {2, 1, 0, 7, 6, 5, 11, 11, 10}) {axis: 1}
+return y: y`;
+
 /** The trigram front: the embedding of the next token, the token and the previous one, then a linear. */
 export const TRIGRAM = `graph trigram (ids: i32[1, 6])
   e = gather(table f32[9, 4] #1, ids)
@@ -65,4 +72,4 @@ export const QUANTIZED = `graph quantized (x: f32[2, 3])
   z = dequantize(y)
 return z: z`;
 
-export const SAMPLE_GRAPHS = { MOBILEBERT_LAYER, TRIGRAM, CONSTANTS, QUANTIZED };
+export const SAMPLE_GRAPHS = { MOBILEBERT_LAYER, DISTANCES, TRIGRAM, CONSTANTS, QUANTIZED };

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { readF32, type Tensor } from '../../src/ir/tensor.ts';
 import { lintFile } from '../../src/lint/lint-file.ts';
 import { convert } from '../../src/pipelines/convert/convert.ts';
+import { verify } from '../../src/pipelines/verify/verify.ts';
 import { runtimeFor } from '../../src/runtimes/index.ts';
 import { EMBEDDERS, fixture, readArray, readManifest } from '../models/corpus.ts';
 import { unpacked } from '../unpacked.ts';
@@ -61,3 +62,14 @@ test.each(['family-st-mean-norm', 'family-st-max', 'family-st-splade'])(
     expect(lintFile(output).findings).toEqual([]);
   },
 );
+
+test('an encoder alone is not taken for an embedder: its hidden states are compared, and a warning says so', async () => {
+  const source = unpacked(fixture('family-st-mean-norm'));
+  const model = join(folder, 'encoder.onnx');
+  await convert({ source, output: model, outputs: ['last_hidden_state'] });
+  const { embeddings, outputs, agreement, warnings } = await verify({ model, against: source, samples: 8 });
+  expect(embeddings).toBeUndefined();
+  expect(outputs.map(({ name }) => name)).toEqual(['last_hidden_state']);
+  expect(agreement).toBeGreaterThan(0.9999);
+  expect(warnings).toEqual([`only ${source} has the output sentence_embedding: answers are compared without it`]);
+});

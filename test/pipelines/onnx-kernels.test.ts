@@ -72,6 +72,18 @@ describe('what quantize writes', () => {
     expect(Object.keys(kernels)).toEqual(['MatMulNBits']);
   });
 
+  test.each(['w4', 'dynamic'] as const)(
+    '%s for ONNX Runtime: kernels of its own, and tables of 4 bits',
+    async (scheme) => {
+      const { path, linears, warnings } = await written(`ort-${scheme}`, DEMO, { scheme, target: 'ort' });
+      const kernels = await real(path, `ort-${scheme}`);
+      expect(kernels).toEqual({ MatMulNBits: linears[scheme] });
+      expect(predicted(path)).toEqual(kernels);
+      expect(lintFile(path).findings).toEqual([]);
+      expect(warnings).toEqual([]);
+    },
+  );
+
   test('int16x8: a warning says once that nothing is a kernel of integers', async () => {
     const { path, warnings } = await written('int16x8', DEMO, { scheme: 'int16x8', ...CALIBRATED });
     const kernels = await real(path, 'int16x8');

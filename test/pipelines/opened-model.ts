@@ -4,10 +4,12 @@ import { graphOf } from '../core.ts';
 /** An opened classifier that has nothing but its graph. */
 export function openedModel(parts: Pick<OpenedModel, 'build' | 'reference'> & Partial<OpenedModel>): OpenedModel {
   return {
+    path: 'tiny',
     task: 'sequence-classification',
     architecture: 'tiny',
     maxPositions: 8,
     labels: undefined,
+    format: 'onnx',
     tokenizer: {},
     pad: 0,
     warnings: [],

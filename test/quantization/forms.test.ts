@@ -279,3 +279,44 @@ describe('weights-only', () => {
     expect(graphText(result)).toMatch(/words = gather\(table i8\[50, 16\] q\(axis 0, /);
   });
 });
+
+describe('blocks for ONNX Runtime', () => {
+  const EMBEDDINGS = `graph embeddings (ids: i64[1, sequence])
+  words = gather(table f32[50, 64] #1, ids)
+  cut = slice(places f32[32, 64] #2) {axis: 0, end: sequence}
+  sum = add(words, cut)
+  up = linear(sum, up.w f32[128, 64] #3)
+return out: up`;
+  const blocks = { w4: 32, w8: 64, hasZeroPoints: true, hasTables: true };
+
+  function stored(scheme: 'w4' | 'dynamic', more: Partial<FormRequest> = { blocks }): string[] {
+    const request: FormRequest = { ...int8, scheme, granularity: 'block', ...more };
+    const graph = graphOf(EMBEDDINGS);
+    const settings = new Map<Call, Settings>();
+    for (const node of graph.nodes()) {
+      const own = node.op === 'input' || node.op === 'constant' ? undefined : weightsOnly.settingsOf(node, request);
+      if (own) settings.set(node as Call, own);
+    }
+    const result = rebuild(weightsOnly.plan(graph, settings, request), { quants: new Map() });
+    return [...graphText(result).matchAll(/(?:table|places|up\.w) ([a-z0-9]+\[\d+, \d+\](?: q\([^#]*)?)/g)].map(
+      ([, type]) => type as string,
+    );
+  }
+
+  test('hold 4 bits with zero points and tables of them, 8 bits, and positions by rows', () => {
+    expect(stored('w4')).toEqual([
+      'u4[50, 64] q(axis 1 by 32, ',
+      'i8[32, 64] q(axis 0, ',
+      'u4[128, 64] q(axis 1 by 32, ',
+    ]);
+    expect(stored('dynamic')).toEqual([
+      'i8[50, 64] q(axis 0, ',
+      'i8[32, 64] q(axis 0, ',
+      'i8[128, 64] q(axis 1 by 64, ',
+    ]);
+  });
+
+  test('are for that target alone: elsewhere tables have 8 bits, and positions stay', () => {
+    expect(stored('w4', {})).toEqual(['i8[50, 64] q(axis 0, ', 'f32[32, 64]', 'i4[128, 64] q(axis 1 by 32, ']);
+  });
+});

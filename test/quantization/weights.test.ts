@@ -1,8 +1,15 @@
 import { describe, expect, test } from 'vitest';
 import { dequantized } from '../../src/ir/quantized.ts';
 import { convertTensor, readF32, readIntegers, tensorOf } from '../../src/ir/tensor.ts';
-import { fitsBlocks, packIntegers, quantizeWeight, roundToScales } from '../../src/quantization/weights.ts';
+import {
+  blockSizeFor,
+  fitsBlocks,
+  packIntegers,
+  quantizeWeight,
+  roundToSteps,
+} from '../../src/quantization/weights.ts';
 import { randomTensor } from '../core.ts';
+import { fc } from '../fast-check.ts';
 
 const weight = (shape: readonly number[], values: readonly number[]) =>
   tensorOf('f32', shape, Float32Array.from(values));
@@ -15,7 +22,7 @@ test('blocks are for matrices of whole blocks, and of rows enough for LiteRT', (
     [4, 3, 32],
     [64, 96],
   ];
-  expect(shapes.map(fitsBlocks)).toEqual([true, false, false, false, true]);
+  expect(shapes.map((shape) => fitsBlocks(shape))).toEqual([true, false, false, false, true]);
 });
 
 describe('quantizeWeight', () => {
@@ -95,12 +102,14 @@ describe('quantizeWeight', () => {
 
 test('ties go to the even integer, and what is too large to the largest', () => {
   const values = Float32Array.of(0.5, 1.5, 2.5, -0.5, -1.5, -2.5, 126.5, 300, -300);
-  const found = roundToScales(values, 9, Float32Array.of(1), 127);
+  const found = roundToSteps(values, 9, { scales: Float32Array.of(1) }, [-127, 127]);
   expect(Array.from(found)).toEqual([0, 2, 2, 0, -2, -2, 126, 127, -127]);
 });
 
 test('each run of values has its own scale', () => {
-  expect(Array.from(roundToScales(Float32Array.of(1, 2, 3, 4), 2, Float32Array.of(1, 0.5), 7))).toEqual([1, 2, 6, 7]);
+  expect(
+    Array.from(roundToSteps(Float32Array.of(1, 2, 3, 4), 2, { scales: Float32Array.of(1, 0.5) }, [-7, 7])),
+  ).toEqual([1, 2, 6, 7]);
 });
 
 test('4-bit integers fill bytes from below; an odd last one stands alone', () => {
@@ -113,7 +122,7 @@ describe('a scale for 4 bits', () => {
   const values = (seed: number) =>
     readF32(randomTensor({ dtype: 'f32', shape: [64] }, seed)).map((value) => value ** 3);
   const squaredError = (row: Float32Array, scale: number) => {
-    const stored = roundToScales(row, row.length, Float32Array.of(scale), 7);
+    const stored = roundToSteps(row, row.length, { scales: Float32Array.of(scale) }, [-7, 7]);
     return row.reduce((sum, value, i) => sum + (value - (stored[i] as number) * scale) ** 2, 0);
   };
 
@@ -143,4 +152,54 @@ test('channels of zeros take the mean scale of the others', () => {
   expect(quant.per === 'channel' && quant.scales[1]).toBeCloseTo(0.02, 8);
   const all = quantizeWeight(weight([2, 2], [0, 0, 0, 0]), { dtype: 'i8' });
   expect(all.quant.per === 'channel' && Array.from(all.quant.scales)).toEqual([1, 1]);
+});
+
+test('a block is as long as is wanted or, where that does not divide the rows, half or a quarter of it', () => {
+  const sizes = [
+    [8, 256],
+    [8, 192],
+    [8, 96],
+    [8, 48],
+    [2, 256],
+  ].map((shape) => blockSizeFor(shape, 128));
+  expect(sizes).toEqual([128, 64, 32, undefined, undefined]);
+});
+
+describe('4 bits with zero points', () => {
+  test('spread their 16 integers between the least and the largest value of a block, zero included', () => {
+    // The whole range takes 15 steps of 0.1: from -0.3 to 1.2, and from 0 to 1.5 where nothing is negative.
+    const values = Float32Array.from({ length: 64 }, (_, i) => (i < 32 ? (i % 16) - 3 : i % 16) / 10);
+    const options = { dtype: 'u4', granularity: 'block' } as const;
+    const { tensor, quant } = quantizeWeight(tensorOf('f32', [1, 64], values), options);
+    if (quant.per !== 'block') throw new Error('it is not in blocks');
+    expect(Array.from(quant.zeroPoints as Int32Array)).toEqual([3, 0]);
+    expect(tensor.dtype).toBe('u4');
+    expect(Array.from(readF32(tensor).subarray(0, 20))).toEqual([...Array(16).keys(), 0, 1, 2, 3]);
+    readF32(dequantized(tensor, quant)).forEach((value, i) => {
+      expect(Math.abs(value - (values[i] as number))).toBeLessThan(2e-3);
+    });
+  });
+
+  test('make less error than symmetric ones, whatever the values', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 1e6 }), fc.double({ min: -1, max: 1, noNaN: true }), (seed, offset) => {
+        const weight = randomTensor({ dtype: 'f32', shape: [4, 256] }, seed);
+        const values = readF32(weight).map((value) => value + offset);
+        const errors = (['u4', 'i4'] as const).map((dtype) => {
+          const shifted = tensorOf('f32', [4, 256], values);
+          const { tensor, quant } = quantizeWeight(shifted, { dtype, granularity: 'block' });
+          const found = readF32(dequantized(tensor, quant));
+          return found.reduce((sum, value, i) => sum + (value - (values[i] as number)) ** 2, 0);
+        });
+        expect(errors[0]).toBeLessThan(errors[1] as number);
+      }),
+      { numRuns: 20 },
+    );
+  });
+
+  test('are 0 where all values are', () => {
+    const zeros = tensorOf('f32', [1, 32], new Float32Array(32));
+    const { tensor, quant } = quantizeWeight(zeros, { dtype: 'u4', granularity: 'block' });
+    expect(readF32(dequantized(tensor, quant)).every((value) => value === 0)).toBe(true);
+  });
 });

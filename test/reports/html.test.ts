@@ -6,9 +6,11 @@ import { outlineOf } from '../../src/opened/outline.ts';
 import type { ModelDiff } from '../../src/pipelines/diff/diff-models.ts';
 import { outlineBoth } from '../../src/pipelines/diff/outline.ts';
 import { diffHtml } from '../../src/reports/diff-html.ts';
+import { chart } from '../../src/reports/html/charts.ts';
 import { groupNodes } from '../../src/reports/html/layers.ts';
 import { BOX_HEIGHT, layOut } from '../../src/reports/html/layout.ts';
 import { html, jsonMarkup } from '../../src/reports/html/markup.ts';
+import { scatter } from '../../src/reports/html/scatter.ts';
 import { sortableTable } from '../../src/reports/html/tables.ts';
 import { inspectHtml } from '../../src/reports/inspect-html.ts';
 import { CHANGES } from '../diff/changes.ts';
@@ -187,7 +189,6 @@ describe('the page is bounded', () => {
     graph.output('y', x);
     const page = inspectHtml({
       source: 'deep.onnx',
-      text: '',
       summary: {
         architecture: 'deep',
         task: undefined,
@@ -211,5 +212,43 @@ describe('the page is bounded', () => {
     const { markup } = sortableTable({ caption: 'rows', headings: ['name'], rows });
     expect(markup.match(/<tr>/g)).toHaveLength(1001);
     expect(markup).toContain('and 500 more');
+  });
+});
+
+describe('a plot of one number is a sentence', () => {
+  test('over places', () => {
+    const one = (values: readonly (number | null)[]) =>
+      chart({
+        title: 'SQNR by layer',
+        xTitle: 'layer',
+        labels: ['0', '1'],
+        yTitle: 'SQNR (dB)',
+        kind: 'lines',
+        series: [{ name: 'SQNR', values }],
+      }).markup;
+    expect(one([null, 31.25])).toBe('<p><strong>SQNR by layer</strong>: layer 1, SQNR (dB) 31.25.</p>');
+    expect(one([30, 31.25])).toContain('<svg');
+  });
+
+  test('between two numbers', () => {
+    const plot = (points: readonly (readonly [number, number])[]) =>
+      scatter({
+        title: 'Kept',
+        note: 'note',
+        x: { title: 'MB', of: ([x]) => x },
+        y: { title: 'dB', of: ([, y]) => y },
+        points,
+        labelOf: String,
+        isChosen: () => true,
+        more: [{ title: 'sum', of: ([x, y]) => x + y, text: String }],
+      }).markup;
+    expect(plot([[1, 30]])).toBe('<p><strong>Kept</strong>: sum 31, MB 1, dB 30.</p>');
+    expect(plot([[1, Number.NaN]])).toBe('');
+    expect(
+      plot([
+        [1, 30],
+        [2, 40],
+      ]),
+    ).toContain('<svg');
   });
 });

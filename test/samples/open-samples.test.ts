@@ -107,6 +107,24 @@ describe('openSamples reads', () => {
   });
 });
 
+test('openSamples tells what it takes, and where columns are named in vain', () => {
+  const facts = (name: string, content: string | Uint8Array) => {
+    const { taken: told, warnings } = openSamples(write(name, content), {
+      ...OPTIONS,
+      columns: { text: 'x', label: 'y' },
+    });
+    return { told, warnings: warnings.map((warning) => warning.replace(/^.*: (?=has no)/, '')) };
+  };
+  expect(facts('named.csv', 'x,y\na,1\n')).toEqual({ told: 'CSV, text from x, label from y', warnings: [] });
+  const unused = ['has no columns: --text and --label say nothing about it'];
+  expect(facts('named.txt', 'a b\nc\n')).toEqual({ told: 'lines of text', warnings: unused });
+  expect(facts('named.json', JSON.stringify(SQUAD))).toEqual({ told: 'questions of SQuAD', warnings: unused });
+  expect(facts('named.npz', npz({ input_ids: ids([2, 4, 3], [1, 3]) }))).toEqual({
+    told: 'sequences of token ids',
+    warnings: unused,
+  });
+});
+
 describe('openSamples takes', () => {
   const path = write('letters.txt', 'a\nb\nc\nd\ne\n');
 

@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { readIntegers } from '../../src/ir/tensor.ts';
-import { encodeSample, parseSamples, readSamples } from '../../src/samples/samples.ts';
+import type { ColumnNames } from '../../src/samples/columns.ts';
+import { encodeSample, parseSamples, readSamples, readSampleTable } from '../../src/samples/samples.ts';
 import { readTokenizer, type Tokenizer } from '../../src/samples/tokenizer.ts';
 
 describe('parseSamples reads', () => {
@@ -38,9 +39,78 @@ describe('parseSamples reads', () => {
       ],
     ],
     ['JSON objects without labels', '{"sentence1": "a", "sentence2": "b"}', [{ texts: ['a', 'b'] }]],
+    [
+      'CSV as spreadsheets and pandas write it',
+      'id,Text,Label\r\n1,"a, ""b""\nc",1\r\n\r\n2,d,0\r\n',
+      [
+        { texts: ['a, "b"\nc'], label: 1 },
+        { texts: ['d'], label: 0 },
+      ],
+    ],
+    ['CSV with semicolons', 'sentiment;review\npos;a, b\n', [{ texts: ['a, b'], label: 'pos' }]],
+    [
+      'objects in an array',
+      '[\n  {"text": "a", "label": true},\n  {"text": "b", "label": false}\n]',
+      [
+        { texts: ['a'], label: 1 },
+        { texts: ['b'], label: 0 },
+      ],
+    ],
+    ['texts in an array', '["a\\nb", "c"]', [{ texts: ['a\nb'] }, { texts: ['c'] }]],
+    [
+      'lines with commas',
+      'one film, one hour\na, b\nc, d\ne, f\n',
+      [{ texts: ['one film, one hour'] }, { texts: ['a, b'] }, { texts: ['c, d'] }, { texts: ['e, f'] }],
+    ],
+    [
+      'lines of which the first is the name of a column elsewhere',
+      'review\na\n',
+      [{ texts: ['review'] }, { texts: ['a'] }],
+    ],
   ])('%s', (_, text, samples) => {
     expect(parseSamples(text, 'data')).toEqual(samples);
   });
+});
+
+describe('parseSamples reads the columns that are asked for', () => {
+  test.each<[string, string, ColumnNames, unknown]>([
+    ['of TSV', 'x\ty\tlabel\na\tb\t1', { text: 'y' }, [{ texts: ['b'], label: 1 }]],
+    [
+      'of CSV, before those that are known',
+      'text,body,label,stars\na,b,1,5',
+      { text: 'body', label: 'stars' },
+      [{ texts: ['b'], label: 5 }],
+    ],
+    ['as a pair', 'p,q\na,b', { text: 'q', pair: 'p' }, [{ texts: ['b', 'a'] }]],
+    ['of one column', 'phrase\na\nb', { text: 'phrase' }, [{ texts: ['a'] }, { texts: ['b'] }]],
+    ['of JSON lines', '{"x": "a", "y": 2}', { text: 'x', label: 'y' }, [{ texts: ['a'], label: 2 }]],
+    ['of a JSON array', '[{"x": "a", "text": "b"}]', { text: 'x' }, [{ texts: ['a'] }]],
+  ])('%s', (_, text, columns, samples) => {
+    expect(parseSamples(text, 'data', columns)).toEqual(samples);
+  });
+
+  test('and refuses names that the file does not have', () => {
+    const refusal = (column: string, hint: string) =>
+      expect.objectContaining({ code: 'MISMATCH', message: `d.csv: has no column ${column}`, hint });
+    expect(() => parseSamples('text,label\na,1', 'd.csv', { text: 'body' })).toThrow(
+      refusal('body', 'it has text and label'),
+    );
+    expect(() => parseSamples('text\ta\nb\tc', 'd.csv', { label: 'stars' })).toThrow(
+      refusal('stars', 'it has text and a'),
+    );
+  });
+});
+
+test('what was taken for what is told', () => {
+  const told = (text: string) => {
+    const { form, columns } = readSampleTable(text, 'd', {});
+    return [form, columns];
+  };
+  expect(told('a\nb')).toEqual(['lines', undefined]);
+  expect(told('Sentence\tlabel\na\t1')).toEqual(['TSV', { texts: ['Sentence'], label: 'label' }]);
+  expect(told('question,context\na,b')).toEqual(['CSV', { texts: ['question', 'context'], label: undefined }]);
+  expect(told('{"text": "a"}')).toEqual(['JSON lines', { texts: ['text'], label: undefined }]);
+  expect(told('[{"text": "a"}]')).toEqual(['JSON', { texts: ['text'], label: undefined }]);
 });
 
 describe('parseSamples refuses', () => {
@@ -48,7 +118,11 @@ describe('parseSamples refuses', () => {
     ['an empty file', '', 'd: holds no samples'],
     ['empty lines', '\n \n', 'd: holds no samples'],
     ['a header alone', 'sentence\tlabel\n', 'd: holds no samples'],
-    ['a header without a text column', 'words\tlabel\na\t1', 'd: line 1: is a header without a text column'],
+    [
+      'a header without a text column',
+      'words\tlabel\na\t1',
+      'd: line 1: is a header without a text column: words and label',
+    ],
     ['a column too few', 'sentence\tlabel\na\t1\n\nb\n', 'd: line 4: has 1 columns, the header has 2'],
     ['a column too many', 'sentence\tlabel\na\tb\t1', 'd: line 2: has 3 columns, the header has 2'],
     ['an empty text', 'sentence\tlabel\n \t1', 'd: line 2: sentence is empty'],
@@ -63,6 +137,16 @@ describe('parseSamples refuses', () => {
     ['a line that is no object', '{"text": "a"}\n["b"]', 'd: line 2: is an array, not an object'],
     ['a missing label', '{"text": "a", "label": 1}\n{"text": "b"}', 'd: line 2: has no label, others have'],
     ['a label too many', '{"text": "a"}\n{"text": "b", "label": 1}', 'd: line 2: has a label, others have none'],
+    [
+      'separated values whose columns nobody knows, as lines would hold the header',
+      'id,body,stars\n1,a,5\n2,b,4\n3,c,1\n',
+      'd: line 1: is a header without a text column: id, body and stars',
+    ],
+    ['a text that stands in two columns', 'text,text\na,b', 'd: has two columns text'],
+    ['a row of CSV that is short', 'text,label\n"a\nb",1\nc\n', 'd: line 4: has 1 columns, the header has 2'],
+    ['an element that is no object', '[{"text": "a"}, 3]', 'd: element 2: is 3, not an object'],
+    ['an element that is no text', '["a", {"text": "b"}]', 'd: element 2: text is no text'],
+    ['an empty label in CSV', 'text,class\na,', 'd: line 2: class is empty'],
   ])('%s', (_, text, message) => {
     expect(() => parseSamples(text, 'd')).toThrow(expect.objectContaining({ code: 'MALFORMED', message }));
   });
@@ -70,6 +154,14 @@ describe('parseSamples refuses', () => {
   test('broken JSON, with its line', () => {
     expect(() => parseSamples('{"text": "a"}\n{"text": "b"', 'd')).toThrow(/^d: line 2: is not JSON/);
   });
+});
+
+test('a file named .csv is none of lines', () => {
+  expect(() => parseSamples('a film\nbleak\n', 'd.csv')).toThrow(
+    expect.objectContaining({ message: 'd.csv: line 1: is a header without a text column: a film' }),
+  );
+  expect(parseSamples('text\n"a, b"\n', 'd.csv')).toEqual([{ texts: ['a, b'] }]);
+  expect(() => parseSamples('text\na, b\n', 'd.csv')).toThrow('d.csv: line 2: has 2 columns, the header has 1');
 });
 
 test('readSamples reads a file and names it in errors', () => {

@@ -14,6 +14,7 @@ import {
 } from '../../ir/tensor.ts';
 import { takeName } from '../names.ts';
 import { type Fusions, findFusions } from './fusions.ts';
+import type { OnnxModelOptions } from './options.ts';
 import { axisOfQuant, refuseToQuantize, scaleTensor, zeroPointTensor } from './quantization.ts';
 
 /** Name of a value and the type that it has in the file. */
@@ -43,6 +44,8 @@ const MIN_F16_ELEMENTS = 1024;
  */
 export class OnnxBuilder {
   readonly opset: number;
+  /** The operators that the file may use: those of the standard, or ONNX Runtime's own besides. */
+  readonly operators: 'standard' | 'onnxruntime';
   readonly fusions: Fusions;
   readonly nodes: OnnxNode[] = [];
   readonly initializers: OnnxInitializer[] = [];
@@ -54,11 +57,12 @@ export class OnnxBuilder {
   readonly #shared = new Map<string, string>();
   readonly #parts = new Map<string, readonly string[]>();
 
-  constructor(graph: Graph, opset: number, weights: 'f32' | 'f16') {
+  constructor(graph: Graph, { opset, operators = 'standard', dtype }: OnnxModelOptions) {
     this.opset = opset;
+    this.operators = operators;
     this.fusions = findFusions(graph);
     this.#graph = graph;
-    this.#weights = weights;
+    this.#weights = dtype;
     for (const input of graph.inputs) this.#names.set(input, takeName(this.#taken, input.name));
     for (const { name, node } of graph.outputs) {
       if (node.op === 'input' && node.name === name) continue;
@@ -109,7 +113,7 @@ export class OnnxBuilder {
     const quant = type.quant as Quant;
     if (quant.per === 'tensor') return this.scalar(quant.scale);
     // Not as `store` would: in an f16 file the scales of blocks are as many as weights, but stay f32.
-    return this.once(`${name}/scale`, (key) => this.#write(key, scaleTensor(quant, type, name)));
+    return this.once(`${name}/scale`, (key) => this.initializer(key, scaleTensor(quant, type, name)));
   }
 
   /** Zero point in the value's own dtype, none where ONNX has none: i32, and blocks that need none. */
@@ -133,8 +137,15 @@ export class OnnxBuilder {
   store(wanted: string, tensor: Tensor, quant?: Quant): Stored {
     const isWeight = tensor.shape.length > 1 && sizeOf(tensor.shape) >= MIN_F16_ELEMENTS;
     const dtype = !isFloat(tensor.dtype) ? tensor.dtype : isWeight ? this.#weights : 'f32';
-    const name = this.#write(wanted, dtype === 'f16' ? halfTensor(wanted, tensor) : convertTensor(tensor, dtype));
+    const name = this.initializer(wanted, dtype === 'f16' ? halfTensor(wanted, tensor) : convertTensor(tensor, dtype));
     return { name, type: { dtype, shape: tensor.shape, ...(quant && { quant }) } };
+  }
+
+  /** Writes an initializer as it is, whatever type the file's weights have. */
+  initializer(wanted: string, tensor: Tensor): string {
+    const name = takeName(this.#taken, wanted);
+    this.initializers.push({ name, tensor });
+    return name;
   }
 
   /** Writes an f32 constant of rank 0, once. */
@@ -259,12 +270,6 @@ export class OnnxBuilder {
     const zeroPoint = this.zeroPointOf(stored);
     const inputs = [stored.name, this.scaleOf(stored), ...(zeroPoint === undefined ? [] : [zeroPoint])];
     return this.emit(name, 'DequantizeLinear', inputs, axisOfQuant(stored.type));
-  }
-
-  #write(wanted: string, tensor: Tensor): string {
-    const name = takeName(this.#taken, wanted);
-    this.initializers.push({ name, tensor });
-    return name;
   }
 }
 

@@ -1,6 +1,8 @@
 import type { Call, Node } from '../../ir/graph.ts';
 import { storedRange } from '../../ir/quantized.ts';
 import { type TensorType, transposed } from '../../ir/tensor.ts';
+import { type BlockedRows, hasBlockedRows } from './blocked-rows.ts';
+import { blockSteps } from './blocks.ts';
 import type { OnnxBuilder, Step } from './builder.ts';
 import { dynamicSteps, integerSteps, packedSteps } from './integer-linears.ts';
 import { hasIntegerWeight, isPackedWeight } from './quantization.ts';
@@ -26,7 +28,7 @@ function reluStep(node: Node, product: Node, out: OnnxBuilder): Step {
   if (product.op === 'linear') {
     const [x, weight] = product.inputs as readonly [Node, Node];
     const isInteger = x.type.quant !== undefined && hasIntegerWeight(weight);
-    if (isPackedWeight(weight) || (isInteger && !startsAtZero(node.type))) {
+    if ((isPackedWeight(weight) && !isInBlocks(weight, out)) || (isInteger && !startsAtZero(node.type))) {
       return { part: 'relu', op: 'Max', inputs: [out.scalar(0)] };
     }
   }
@@ -37,8 +39,14 @@ function startsAtZero({ dtype, quant }: TensorType): boolean {
   return quant?.per === 'tensor' && quant.zeroPoint === storedRange(dtype)[0];
 }
 
+/** Whether a weight is read by ONNX Runtime's own product of blocks, where the file may use it. */
+function isInBlocks(weight: Node, out: OnnxBuilder): weight is BlockedRows {
+  return out.operators === 'onnxruntime' && hasBlockedRows(weight);
+}
+
 function productSteps(node: Call<'linear'>, out: OnnxBuilder): readonly Step[] {
   const [x, weight] = node.inputs as readonly [Node, Node];
+  if (isInBlocks(weight, out)) return blockSteps(node, weight, out);
   if (isPackedWeight(weight)) return packedSteps(node, weight, out);
   if (!hasIntegerWeight(weight)) return floatSteps(node, out);
   if (!x.type.quant) return dynamicSteps(node, weight, out);

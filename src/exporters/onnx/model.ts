@@ -6,6 +6,7 @@ import type { DType, TensorType } from '../../ir/tensor.ts';
 import { refuse } from '../refusal.ts';
 import { OnnxBuilder } from './builder.ts';
 import { lowerings } from './lowerings.ts';
+import type { OnnxModelOptions } from './options.ts';
 import { refuseOldOpset } from './quantization.ts';
 
 /** IR versions that came with each opset (github.com/onnx/onnx, docs/Versioning.md). */
@@ -23,16 +24,6 @@ const IR_VERSIONS: { readonly [opset: number]: number } = {
   23: 11,
 };
 
-export interface OnnxModelOptions {
-  /** Storage of weights; the arithmetic is f32 either way. */
-  readonly dtype: 'f32' | 'f16';
-  /** Version of the operator set, 13 to 23, at least the graph's `minimumOpset`. */
-  readonly opset: number;
-  /** Entries of `metadata_props`. */
-  readonly properties: { readonly [key: string]: string };
-  readonly producerVersion: string;
-}
-
 /**
  * Lowers a graph to an ONNX model. How a value is computed follows from the types of what is read: nothing is quantized
  * here that is not quantized in the graph. Inputs and outputs with a quantized type are the integers.
@@ -43,8 +34,8 @@ export function onnxModel(graph: Graph, options: OnnxModelOptions): OnnxModel {
   if (irVersion === undefined) {
     throw new MbertError('USAGE', `opset ${options.opset} is not supported`, { hint: 'use 13 to 23' });
   }
-  refuseOldOpset(graph, options.opset);
-  const out = new OnnxBuilder(graph, options.opset, options.dtype);
+  refuseOldOpset(graph, options);
+  const out = new OnnxBuilder(graph, options);
   for (const node of graph.nodes()) lower(node, out);
   for (const { name, node } of graph.outputs) {
     const value = out.outside(node);

@@ -14,6 +14,8 @@ import {
   type TensorType,
   tensorOf,
 } from '../../ir/tensor.ts';
+import { hasBlockedRows } from './blocked-rows.ts';
+import type { OnnxModelOptions } from './options.ts';
 
 type Spread = Exclude<Quant, { readonly per: 'tensor' }>;
 
@@ -23,19 +25,29 @@ const OLDEST_OPSET = 13;
 const WIDE_QUANTIZATION_OPSET = 21;
 const WIDE_DTYPES: ReadonlySet<DType> = new Set(['i4', 'u4', 'i16', 'u16']);
 
-/** Oldest opset that can hold a graph's types: 21 where a value is stored in 4 or 16 bits or in blocks, else 13. */
-export function minimumOpset(graph: Graph): number {
-  return graph.nodes().some(isWide) ? WIDE_QUANTIZATION_OPSET : OLDEST_OPSET;
+/**
+ * Oldest opset that can hold a graph's types: 21 where a value is stored in 4 or 16 bits or in blocks, else 13. Weights
+ * of MatMulNBits are bytes, which every opset has.
+ */
+export function minimumOpset(graph: Graph, operators: OnnxModelOptions['operators'] = 'standard'): number {
+  return graph.nodes().some((node) => isWide(node, operators)) ? WIDE_QUANTIZATION_OPSET : OLDEST_OPSET;
 }
 
-function isWide({ type: { dtype, quant } }: Node): boolean {
-  return quant !== undefined && (quant.per === 'block' || WIDE_DTYPES.has(dtype));
+function isWide(node: Node, operators: OnnxModelOptions['operators']): boolean {
+  const { dtype, quant } = node.type;
+  if (quant === undefined || (quant.per !== 'block' && !WIDE_DTYPES.has(dtype))) return false;
+  const isPackedWeight = hasBlockedRows(node) && [...node.users].every((user) => isWeightOf(user, node));
+  return !(operators === 'onnxruntime' && isPackedWeight);
+}
+
+function isWeightOf(user: Node, weight: Node): boolean {
+  return user.op === 'linear' && user.inputs.every((input, place) => (input === weight) === (place === 1));
 }
 
 /** Refuses an opset that is too old for the graph, naming the value that it cannot hold. */
-export function refuseOldOpset(graph: Graph, opset: number): void {
-  if (opset >= minimumOpset(graph)) return;
-  const { name, type } = graph.nodes().find(isWide) as Node;
+export function refuseOldOpset(graph: Graph, { opset, operators }: OnnxModelOptions): void {
+  if (opset >= minimumOpset(graph, operators)) return;
+  const { name, type } = graph.nodes().find((node) => isWide(node, operators)) as Node;
   const how = type.quant?.per === 'block' ? `${type.dtype} in blocks` : type.dtype;
   throw new MbertError('USAGE', `opset ${opset} cannot hold ${name}, which is ${how}`, {
     hint: `use opset ${WIDE_QUANTIZATION_OPSET} or newer`,

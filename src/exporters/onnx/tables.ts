@@ -3,6 +3,7 @@ import type { Call, Node } from '../../ir/graph.ts';
 import { isFloat } from '../../ir/op.ts';
 import { axisOf } from '../../ir/shape.ts';
 import { DTYPES } from '../../ir/tensor.ts';
+import { gatherBlocks, looksUpBlocks } from './blocks.ts';
 import type { OnnxBuilder, Stored } from './builder.ts';
 
 /** Picks from a constant, by name, along the axis in question, and names what it picked. */
@@ -10,6 +11,10 @@ type Pick = (source: string, part: string) => string;
 
 export function gather(node: Call<'gather'>, out: OnnxBuilder): void {
   const [table, indices] = node.inputs as readonly [Node, Node];
+  if (out.operators === 'onnxruntime' && looksUpBlocks(node)) {
+    gatherBlocks(node, out);
+    return;
+  }
   const axis = axisOf(node.attrs.axis, table.type.shape.length) as number;
   const attributes = { axis: { int: axis } };
   const ids = out.value(indices);

@@ -214,6 +214,16 @@ export class TfliteBuilder {
 
   #tensor(result: Result, buffer: number, dtype = result.type.dtype): number {
     const { shape, quant } = result.type;
+    const large = shape.map(nominal).find((size) => size > MAX_SIZE);
+    if (large !== undefined) {
+      throw new MbertError(
+        'UNSUPPORTED',
+        `${result.name}: has ${large} elements along an axis, and tflite ends at ${MAX_SIZE}`,
+        {
+          hint: 'choose smaller sizes: --batch and --sequence-length',
+        },
+      );
+    }
     const scales = blockScales(result.name, result.type);
     const scalesTensor = scales === undefined ? -1 : this.constant(`${result.name}/scales`, scales);
     const name = this.#outputNames.get(result as Node) ?? takeName(this.#names, result.name);
@@ -246,6 +256,9 @@ export class TfliteBuilder {
     return buffer;
   }
 }
+
+/** Largest size along an axis: sizes are i32 in the file, and a larger one would come back as another number. */
+const MAX_SIZE = 2 ** 31 - 1;
 
 /** Size of a dimension in the file: symbols are 1 until the run resizes its inputs, as in TensorFlow's converter. */
 function nominal(dim: Dim): number {

@@ -28,6 +28,9 @@ export const lowerings: { readonly [O in OpName]?: Lowering<O> } = {
   tanh: plain('TANH'),
   sigmoid: plain('LOGISTIC'),
   log: plain('LOG'),
+  ceil: plain('CEIL'),
+  cos: plain('COS'),
+  sin: plain('SIN'),
   sqrt: plain('SQRT'),
   rsqrt: plain('RSQRT'),
   gelu: (node, out) =>

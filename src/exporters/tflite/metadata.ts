@@ -7,6 +7,7 @@ import {
 } from '../../formats/tflite/generated/metadata.ts';
 import type { Draft } from '../../formats/tflite/table.ts';
 import type { ZipEntry } from '../../formats/zip-stored.ts';
+import { lookUp } from '../../io/look-up.ts';
 import type { Graph } from '../../ir/graph.ts';
 
 /** Facts that the file states beyond its graph. */
@@ -46,7 +47,7 @@ export function describeTensors(
     minParserVersion: MIN_PARSER_VERSION,
     subgraphMetadata: [
       {
-        inputTensorMetadata: graph.inputs.map(({ name }) => ({ ...content, name: INPUT_NAMES[name] ?? name })),
+        inputTensorMetadata: graph.inputs.map(({ name }) => ({ ...content, name: lookUp(INPUT_NAMES, name) ?? name })),
         outputTensorMetadata: graph.outputs.map(({ name }) => ({
           ...content,
           name,

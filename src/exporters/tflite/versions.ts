@@ -118,6 +118,7 @@ const table = {
     [2, '2.7.0', any(reads('u32'), gives('u32'))],
     [1, '1.5.0'],
   ],
+  CEIL: [[1, '1.14.0']],
   CONCATENATION: byDtype('1.5.0', '1.14.0', '2.3.0'),
   CONV_2D: [
     [4, '2.3.0', reads('i16')],
@@ -127,6 +128,7 @@ const table = {
     [2, '1.14.0', isHybrid],
     [1, '1.5.0'],
   ],
+  COS: [[1, '1.14.0']],
   CUMSUM: [[1, '2.4.0']],
   DEQUANTIZE: [
     [6, '2.18.0', reads('i4')],
@@ -205,6 +207,7 @@ const table = {
   RSQRT: byDtype('1.10.0', '2.5.0', '2.15.0'),
   SELECT_V2: [[1, '2.2.0']],
   SHAPE: [[1, '1.10.0']],
+  SIN: [[1, '1.9.0']],
   SLICE: [
     [5, '2.5.0', isOver(4)],
     [4, '2.4.0', reads('i16')],

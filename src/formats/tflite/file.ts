@@ -1,4 +1,5 @@
 import { MbertError } from '../../errors.ts';
+import type { OutputFile } from '../../io/files.ts';
 import { storedZip, type ZipEntry } from '../zip-stored.ts';
 import { encodeFlatbuffer } from './encode.ts';
 import { type Model, modelRoot } from './generated/model.ts';
@@ -28,7 +29,11 @@ interface TfliteFile {
  * Encodes a .tflite file in order: the FlatBuffer without its weights, then each buffer's contents, then the ZIP. Only
  * one buffer's contents are in memory at a time. Throws UNSUPPORTED where the FlatBuffer would reach 2 GiB.
  */
-export function encodeTflite({ model, contents, files }: TfliteFile): AsyncIterable<Uint8Array> {
+export function encodeTflite({
+  model,
+  contents,
+  files,
+}: TfliteFile): Omit<OutputFile, 'name'> & { readonly size: number } {
   const buffers = [{}, ...contents.map((_, later) => ({ data: { later } }))];
   const head = encodeFlatbuffer(modelRoot, { ...model, buffers });
   const view = new DataView(head.bytes.buffer, head.bytes.byteOffset, head.bytes.byteLength);
@@ -47,15 +52,15 @@ export function encodeTflite({ model, contents, files }: TfliteFile): AsyncItera
     view.setUint32(slot, start - slot, true);
     starts.push(start);
   });
-  return chunksOf(head.bytes, starts, contents, end, files);
+  const tail = files.length > 0 ? storedZip(files, end) : new Uint8Array();
+  return { size: end + tail.byteLength, chunks: chunksOf(head.bytes, starts, contents, tail) };
 }
 
 async function* chunksOf(
   head: Uint8Array,
   starts: readonly number[],
   contents: readonly BufferContent[],
-  end: number,
-  files: readonly ZipEntry[],
+  tail: Uint8Array,
 ): AsyncIterable<Uint8Array> {
   yield head;
   let at = head.byteLength;
@@ -71,5 +76,5 @@ async function* chunksOf(
     yield bytes;
     at = start + 4 + bytes.byteLength;
   }
-  if (files.length > 0) yield storedZip(files, end);
+  if (tail.byteLength > 0) yield tail;
 }

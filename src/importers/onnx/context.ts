@@ -1,12 +1,14 @@
 import { MbertError } from '../../errors.ts';
 import type { OnnxFileNode } from '../../formats/onnx-decode.ts';
 import { evaluateNode } from '../../ir/evaluate.ts';
+import { evaluationSteps } from '../../ir/evaluation-steps.ts';
 import type { Constant, Graph, Node } from '../../ir/graph.ts';
 import { isFloat } from '../../ir/op.ts';
 import { type AttrsOf, type OpName, opDef } from '../../ir/ops/index.ts';
 import { isStatic, limitOf, type Shape, sizeOf } from '../../ir/shape.ts';
-import { convertTensor, type DType, scalarTensor, type Tensor, tensorOf } from '../../ir/tensor.ts';
+import { computedNow, convertTensor, type DType, scalarTensor, type Tensor, tensorOf } from '../../ir/tensor.ts';
 import { countedNode, sizesNode } from './counted.ts';
+import type { ImportBudget } from './import-budget.ts';
 import { numberOf, type Size, sameSize, sizeOfDim } from './sizes.ts';
 import {
   asList,
@@ -53,8 +55,11 @@ export class GraphImport {
   /** Constants as real numbers: a table may be read both as the integers that it stores and as what these stand for. */
   readonly #quantizedConstants = new Map<Tensor, Constant>();
 
-  constructor(graph: Graph) {
+  readonly #budget: ImportBudget;
+
+  constructor(graph: Graph, budget: ImportBudget) {
     this.graph = graph;
+    this.#budget = budget;
   }
 
   /** Adds a node that reads the values in their full shapes. */
@@ -187,8 +192,10 @@ export class GraphImport {
     if (!node.inputs.every((input) => input.op === 'constant' && sizeOf(input.tensor.shape) <= MAX_FOLDED_ELEMENTS)) {
       return nodeValue(node);
     }
+    if (!this.#budget.takeFolding(evaluationSteps(node))) return nodeValue(node);
     const constants = node.inputs.map((input) => evaluateNode(input, [], {}));
-    const tensor = expressed(() => evaluateNode(node, constants, {}));
+    // Stored, as one that computes would compute all that it is made of whenever somebody reads it.
+    const tensor = computedNow(expressed(() => evaluateNode(node, constants, {})));
     return { kind: 'tensor', tensor, name: node.name };
   }
 

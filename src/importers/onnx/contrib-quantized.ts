@@ -1,10 +1,13 @@
 import { elementsOf, packNibbles } from '../../ir/elements.ts';
 import { sizeOf } from '../../ir/shape.ts';
-import { computedTensor, type Quant, readF32, readIntegers, type Tensor } from '../../ir/tensor.ts';
+import { computedTensor, DTYPES, type Quant, readF32, readIntegers, type Tensor } from '../../ir/tensor.ts';
 import { notExpressible } from './context.ts';
 import { mergedAttention } from './contrib-attention.ts';
-import { inputOf, intOf, type Operation, type OperatorReader } from './operation.ts';
+import { gathered } from './indexing.ts';
+import { inputOf, intOf, knownAxis, type Operation, type OperatorReader } from './operation.ts';
+import { biasOf } from './products.ts';
 import { quantizedConstant, realInput } from './quantization.ts';
+import { constantSize } from './sizes.ts';
 import type { TensorValue, Value } from './values.ts';
 
 // ONNX Runtime's own products of quantized weights: github.com/microsoft/onnxruntime, docs/ContribOperators.md.
@@ -25,9 +28,51 @@ export const matMulNBits: OperatorReader = (operation) => {
   const { to, inputs, name } = operation;
   if (inputs[4]) notExpressible('MatMulNBits with weights in another order');
   const weight = blockedWeight(operation);
-  const linear = to.emit('linear', [inputOf(operation, 0), weight], {}, inputs[5] ? `${name}/product` : name);
-  return inputs[5] ? to.elementwise('add', [linear, inputs[5]], {}, name) : linear;
+  const x = inputOf(operation, 0);
+  const c = inputs[5];
+  const bias = c && biasOf(c, constantSize(weight.tensor.shape[0] as number));
+  if (!c || bias) return to.emit('linear', bias ? [x, weight, bias] : [x, weight], {}, name);
+  return to.elementwise('add', [to.emit('linear', [x, weight], {}, `${name}/product`), c], {}, name);
 };
+
+/** Reads a look-up in a table whose rows are stored in blocks: of 4-bit integers, or of bytes with 4 or 8 bits each. */
+export const gatherBlockQuantized: OperatorReader = (operation) => {
+  const [data, scales] = [constantOf(inputOf(operation, 0)), constantOf(inputOf(operation, 2))];
+  const bits = DTYPES[data.dtype] === 4 ? 4 : intOf(operation, 'bits', 4);
+  const size = intOf(operation, 'block_size', 128);
+  const isPacked = data.dtype === 'u8' && bits === 4;
+  const [rows = 0, stride = 0] = data.shape;
+  const width = isPacked ? 2 * stride : stride;
+  const shape = [rows, width];
+  const axis = knownAxis(intOf(operation, 'quantize_axis', 1), 2);
+  const isTable = data.shape.length === 2 && intOf(operation, 'gather_axis', 0) === 0 && axis === 1;
+  if (!isTable || (bits !== 4 && bits !== 8)) notExpressible(`a look-up of ${bits} bits along other axes than rows`);
+  const blocks = Math.ceil(width / size);
+  if (sizeOf(scales.shape) !== rows * blocks) notExpressible('a look-up with scales that do not fit');
+  const given = operation.inputs[3] && constantOf(operation.inputs[3]);
+  const isUnsigned = data.dtype === 'u8' || data.dtype === 'u4';
+  // Bytes have their zero in the middle where no zero point is given, integers of 4 bits at 0.
+  const zeroPoints = given
+    ? tableZeroPoints(given, rows, blocks, bits)
+    : data.dtype === 'u8'
+      ? new Int32Array(rows * blocks).fill(2 ** (bits - 1))
+      : undefined;
+  const dtype = bits === 8 ? 'u8' : isUnsigned ? 'u4' : 'i4';
+  const steps = { scales: Float32Array.from(readF32(scales)), ...(zeroPoints && { zeroPoints }) };
+  const table: TensorValue = {
+    kind: 'tensor',
+    tensor: isPacked ? { dtype: 'u4', shape, bytes: () => data.bytes() } : { ...data, dtype },
+    name: operation.node.inputs[0] as string,
+    quant: { per: 'block', axis: 1, size, ...steps },
+  };
+  return gathered(operation, table, 0, inputOf(operation, 1));
+};
+
+/** Zero points of a table: integers of 4 bits in one run, or bytes, each row beginning with one. */
+function tableZeroPoints(given: Tensor, rows: number, blocks: number, bits: number): Int32Array {
+  if (given.dtype === 'u8') return zeroPointsOf(given, rows, blocks, bits);
+  return Int32Array.from(readIntegers(given));
+}
 
 function blockedWeight(operation: Operation): TensorValue {
   const [out, width, size] = ['N', 'K', 'block_size'].map((attribute) => intOf(operation, attribute, 0)) as [
@@ -83,5 +128,5 @@ function unpacked(tensor: Tensor, bits: number): ArrayLike<number> {
 }
 
 function constantOf(value: Value): Tensor {
-  return value.kind === 'tensor' ? value.tensor : notExpressible('MatMulNBits with computed weights');
+  return value.kind === 'tensor' ? value.tensor : notExpressible('weights in blocks that are computed');
 }

@@ -105,6 +105,22 @@ export const absolute: OperatorReader = (operation) => {
   return to.elementwise('maximum', [x, negated(to, x, `${name}/negated`)], {}, name);
 };
 
+/** Reads ⌊x⌋, which is -⌈-x⌉. */
+export const floor: OperatorReader = (operation) => {
+  const { to, name } = operation;
+  const up = to.elementwise('ceil', [negated(to, inputOf(operation, 0), `${name}/negated`)], {}, `${name}/up`);
+  return negated(to, up, name);
+};
+
+/** Reads the sign of whole numbers, which are -1, 0 or 1 where they are cut to that. */
+export const sign: OperatorReader = (operation) => {
+  const { to, name } = operation;
+  const x = inputOf(operation, 0);
+  if (!isInteger(dtypeOf(x))) notExpressible('the sign of floats');
+  const above = to.elementwise('maximum', [x, numberLike(x, -1)], {}, `${name}/above`);
+  return to.elementwise('minimum', [above, numberLike(x, 1)], {}, name);
+};
+
 /** Reads 1 / x; of a square root it has a name of its own. */
 export const reciprocal: OperatorReader = (operation) => {
   const { to, name } = operation;

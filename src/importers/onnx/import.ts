@@ -1,4 +1,5 @@
 import { MbertError } from '../../errors.ts';
+import { MAX_NODES, MAX_PORTS, MAX_RANK } from '../../formats/graph-limits.ts';
 import type {
   OnnxFile,
   OnnxFileAttribute,
@@ -13,19 +14,17 @@ import type { Dim, Shape } from '../../ir/shape.ts';
 import { shapeText } from '../../ir/shape.ts';
 import type { DType } from '../../ir/tensor.ts';
 import { GraphImport, NotExpressible, SameSymbol } from './context.ts';
+import { ImportBudget } from './import-budget.ts';
 import type { Operation, OperatorReader } from './operation.ts';
 import { readers } from './readers.ts';
 import { sorted } from './sorted.ts';
-import { nodeValue, type Value } from './values.ts';
+import { asIndex, nodeValue, shapeOf, uniformOf, type Value } from './values.ts';
 
 /** Oldest and newest operator set of ONNX's own domain whose operators mean what the readers take them to mean. */
 const MIN_OPSET = 11;
 const MAX_OPSET = 24;
 
-/**
- * Most nodes and deepest calls: functions may call functions; the largest public models have some ten thousand nodes.
- */
-const MAX_NODES = 1_000_000;
+/** Deepest calls: functions may call functions. */
 const MAX_CALLS = 32;
 
 /**
@@ -35,10 +34,11 @@ const MAX_CALLS = 32;
  */
 export function importOnnx(file: OnnxFile, path: string): Graph {
   checkOpset(file, path);
+  const budget = new ImportBudget();
   const equal = new Map<string, Dim>();
   while (equal.size < MAX_EQUAL_SYMBOLS) {
     try {
-      return new Importing(file, path, equal).run();
+      return new Importing(file, path, equal, budget).run();
     } catch (cause) {
       if (!(cause instanceof SameSymbol)) throw cause;
       if (equal.has(cause.from))
@@ -75,6 +75,8 @@ interface Scope {
   /** Prefix of the names of a call's values. */
   readonly prefix: string;
   readonly depth: number;
+  /** Scope around a branch, whose values it reads too. */
+  readonly outer?: Scope;
 }
 
 class Importing {
@@ -82,30 +84,43 @@ class Importing {
   readonly #path: string;
   readonly #to: GraphImport;
   readonly #equal: ReadonlyMap<string, Dim>;
+  readonly #budget: ImportBudget;
+  /** Values among the outputs, whose types the file states there. */
+  readonly #outputs: ReadonlyMap<string, OnnxValueInfo>;
   #nodesLeft = MAX_NODES;
 
-  constructor(file: OnnxFile, path: string, equal: ReadonlyMap<string, Dim>) {
+  constructor(file: OnnxFile, path: string, equal: ReadonlyMap<string, Dim>, budget: ImportBudget) {
     this.#file = file;
     this.#path = path;
-    this.#to = new GraphImport(new Graph(file.graph.name || 'model'));
+    this.#to = new GraphImport(new Graph(file.graph.name || 'model'), budget);
     this.#equal = equal;
+    this.#budget = budget;
+    this.#outputs = new Map(file.graph.outputs.map((output) => [output.name, output]));
   }
 
   run(): Graph {
     const { graph: source, opsets } = this.#file;
+    this.#checkPorts('inputs', source.inputs);
+    this.#checkPorts('outputs', source.outputs);
     const values = new Map<string, Value>();
     for (const [name, tensor] of source.initializers) values.set(name, { kind: 'tensor', tensor, name });
     for (const input of source.inputs) if (!values.has(input.name)) values.set(input.name, this.#input(input));
     this.#readNodes({ values, nodes: source.nodes, opsets, attributes: new Map(), prefix: '', depth: 0 });
     const { graph } = this.#to;
     if (source.outputs.length === 0) this.#fail('graph', 'has no outputs');
+    const named = new Set<string>();
     for (const { name } of source.outputs) {
+      if (named.has(name)) this.#fail(`output ${name}`, 'is listed twice');
+      named.add(name);
       const value = values.get(name) ?? this.#fail(`output ${name}`, 'is not produced by anything');
-      if (graph.outputs.some((output) => output.name === name)) this.#fail(`output ${name}`, 'is listed twice');
       graph.output(name, this.#to.node(value));
     }
     graph.prune();
     return graph;
+  }
+
+  #checkPorts(what: string, ports: readonly OnnxValueInfo[]): void {
+    if (ports.length > MAX_PORTS) this.#fail('graph', `has ${ports.length} ${what}, and ${MAX_PORTS} is the limit`);
   }
 
   #input(info: OnnxValueInfo): Value {
@@ -130,7 +145,8 @@ class Importing {
     const cycle = (node: OnnxFileNode, name: string) =>
       this.#fail(node.name, `reads ${name}, which is computed of it: a cycle`);
     for (const node of sorted(scope.nodes, cycle)) {
-      if (this.#nodesLeft-- === 0) this.#fail(node.name, `is beyond the limit of ${MAX_NODES} nodes`);
+      if (this.#nodesLeft-- === 0 || !this.#budget.takeNode())
+        this.#fail(node.name, `is beyond the limit of ${MAX_NODES} nodes`);
       const inputs = node.inputs.map((name) => (name === '' ? undefined : this.#valueOf(name, node, scope)));
       const called = this.#file.functions.get(`${node.domain}::${node.op}`);
       const outputs = called ? this.#call(called, node, inputs, scope) : this.#read(node, inputs, scope);
@@ -144,9 +160,12 @@ class Importing {
   }
 
   #valueOf(name: string, node: OnnxFileNode, scope: Scope): Value {
-    const value = scope.values.get(name);
-    if (value !== undefined) return value;
-    const maker = scope.nodes.find(({ outputs }) => outputs.includes(name));
+    let maker: OnnxFileNode | undefined;
+    for (let around: Scope | undefined = scope; around && !maker; around = around.outer) {
+      const value = around.values.get(name);
+      if (value !== undefined) return value;
+      maker = around.nodes.find(({ outputs }) => outputs.includes(name));
+    }
     if (maker === undefined) return this.#fail(node.name, `its input ${name} is not produced by anything`);
     const problem = `reads ${name}, output ${maker.outputs.indexOf(name)} of ${maker.op}, which mbert does not compute`;
     return this.#fail(node.name, problem, 'UNSUPPORTED');
@@ -154,6 +173,7 @@ class Importing {
 
   #read(node: OnnxFileNode, inputs: readonly (Value | undefined)[], scope: Scope): readonly (Value | undefined)[] {
     const { domain, op } = node;
+    if (domain === '' && op === 'If') return this.#branch(node, inputs, scope);
     const rows = Object.hasOwn(readers, domain) ? readers[domain] : undefined;
     const reader = rows && Object.hasOwn(rows, op) ? rows[op] : undefined;
     if (reader === undefined) return this.#foreign(node, inputs, scope, undefined);
@@ -167,14 +187,41 @@ class Importing {
     return this.#attempt(reader, operation, scope);
   }
 
+  /** Reads the branch of a choice that the shapes decide; one that the run makes comes as foreign. */
+  #branch(node: OnnxFileNode, inputs: readonly (Value | undefined)[], scope: Scope): readonly (Value | undefined)[] {
+    const condition = inputs[0] && asIndex(inputs[0]);
+    const answer = condition ? uniformOf(condition) : null;
+    if (answer === null) return this.#foreign(node, inputs, scope, 'a choice that the run makes');
+    if (scope.depth === MAX_CALLS) this.#fail(node.name, `branches deeper than ${MAX_CALLS} levels`);
+    const name = answer === 0 ? 'else_branch' : 'then_branch';
+    const branch = node.attributes.get(name);
+    if (branch?.kind !== 'graph') return this.#fail(node.name, `has no graph as its ${name}`);
+    const { nodes, initializers, outputs } = branch.value;
+    const values = new Map<string, Value>();
+    for (const [key, tensor] of initializers) values.set(key, { kind: 'tensor', tensor, name: key });
+    const inside: Scope = { ...scope, values, nodes, depth: scope.depth + 1, outer: scope };
+    this.#readNodes(inside);
+    return outputs.map((output) => this.#valueOf(output.name, node, inside));
+  }
+
   #attempt(reader: OperatorReader, operation: Operation, scope: Scope): readonly (Value | undefined)[] {
     try {
       const result = reader(operation);
-      return Array.isArray(result) ? (result as readonly (Value | undefined)[]) : [result as Value];
+      const values = Array.isArray(result) ? (result as readonly (Value | undefined)[]) : [result as Value];
+      for (const value of values) if (value) this.#checkSize(value, operation.node);
+      return values;
     } catch (cause) {
       if (!(cause instanceof NotExpressible)) throw cause;
       return this.#foreign(operation.node, operation.inputs, scope, cause.reason);
     }
+  }
+
+  /** Refuses what shape arithmetic blows up: each value is worked out, and some double with every node. */
+  #checkSize(value: Value, { name }: OnnxFileNode): void {
+    const rank = shapeOf(value)?.length ?? 0;
+    if (rank > MAX_RANK) this.#fail(name, `makes a value of ${rank} axes, and ${MAX_RANK} is the limit`);
+    if (value.kind === 'list' && !this.#budget.takeListed(value.elements.length))
+      this.#fail(name, 'is beyond the limit of what shape arithmetic may compute');
   }
 
   #foreign(
@@ -196,8 +243,8 @@ class Importing {
 
   /** Type that the file states of a value, in its list of values or among its outputs. */
   #statedType(name: string, scope: Scope): { dtype: DType; shape: Shape } {
-    const { values, outputs } = this.#file.graph;
-    const info = scope.depth > 0 ? undefined : (values.get(name) ?? outputs.find((output) => output.name === name));
+    const { values } = this.#file.graph;
+    const info = scope.depth > 0 ? undefined : (values.get(name) ?? this.#outputs.get(name));
     return { dtype: info?.dtype ?? 'f32', shape: info ? this.#shapeOf(info) : UNKNOWN_SHAPE };
   }
 
@@ -255,6 +302,8 @@ function attrOf(attribute: OnnxFileAttribute): Attr {
   switch (attribute.kind) {
     case 'texts':
       return attribute.value.join(' ');
+    case 'graph':
+      return `${attribute.value.nodes.length} nodes`;
     case 'tensor':
       return `${attribute.value.dtype}${shapeText(attribute.value.shape)}`;
     default:

@@ -78,7 +78,7 @@ function scaledTensor(x: TensorValue, factor: number): TensorValue {
 }
 
 /** Gemm's C as a bias [out], where it is a constant that has one number for each output. */
-function biasOf(c: Value, out: Size): TensorValue | null {
+export function biasOf(c: Value, out: Size): TensorValue | null {
   if (c.kind !== 'tensor' || c.quant) return null;
   const width = numberOf(out);
   const { shape } = c.tensor;

@@ -1,7 +1,7 @@
 import { attention } from './attention.ts';
 import { biasGelu, embedLayerNormalization, fusedMatMul, quickGelu, skipLayerNormalization } from './contrib.ts';
 import { multiHeadAttention, ortAttention } from './contrib-attention.ts';
-import { matMulNBits, qAttention } from './contrib-quantized.ts';
+import { gatherBlockQuantized, matMulNBits, qAttention } from './contrib-quantized.ts';
 import {
   absolute,
   and,
@@ -11,16 +11,19 @@ import {
   clip,
   comparison,
   cumulativeSum,
+  floor,
   negate,
   not,
   power,
   reciprocal,
   remainder,
   same,
+  sign,
   unary,
   variadic,
   where,
 } from './elementwise.ts';
+import { gatherElements } from './gather-elements.ts';
 import { gather, gatherNd, pad, slice } from './indexing.ts';
 import { gelu, globalAveragePool, layerNormalization, reduceMean, softmax } from './norms.ts';
 import type { OperatorReader } from './operation.ts';
@@ -66,10 +69,12 @@ export const readers: { readonly [domain: string]: { readonly [op: string]: Oper
     Attention: attention,
     Cast: cast,
     CastLike: castLike,
+    Ceil: unary('ceil'),
     Clip: clip,
     Concat: concat,
     Constant: constant,
     ConstantOfShape: constantOfShape,
+    Cos: unary('cos'),
     CumSum: cumulativeSum,
     DequantizeLinear: dequantizeLinear,
     Div: binary('div'),
@@ -79,7 +84,9 @@ export const readers: { readonly [domain: string]: { readonly [op: string]: Oper
     Erf: unary('erf'),
     Expand: expand,
     Flatten: flatten,
+    Floor: floor,
     Gather: gather,
+    GatherElements: gatherElements,
     GatherND: gatherNd,
     Gelu: gelu,
     Gemm: gemm,
@@ -118,6 +125,8 @@ export const readers: { readonly [domain: string]: { readonly [op: string]: Oper
     Reshape: reshape,
     Shape: shape,
     Sigmoid: unary('sigmoid'),
+    Sign: sign,
+    Sin: unary('sin'),
     Size: size,
     Slice: slice,
     Softmax: softmax,
@@ -139,6 +148,7 @@ export const readers: { readonly [domain: string]: { readonly [op: string]: Oper
     EmbedLayerNormalization: embedLayerNormalization,
     FastGelu: biasGelu(true),
     FusedMatMul: fusedMatMul,
+    GatherBlockQuantized: gatherBlockQuantized,
     Gelu: biasGelu(false),
     MatMulNBits: matMulNBits,
     MultiHeadAttention: multiHeadAttention,

@@ -1,5 +1,6 @@
 import { isFloat } from '../../ir/op.ts';
 import { transposedQuant } from '../../ir/quantized.ts';
+import { sizeOf } from '../../ir/shape.ts';
 import { type DType, readF32, readIntegers, tensorOf } from '../../ir/tensor.ts';
 import { type GraphImport, notExpressible, sameSizes } from './context.ts';
 import { expanded } from './elementwise.ts';
@@ -36,6 +37,7 @@ import {
   type IndexValue,
   isInteger,
   listOf,
+  MAX_LIST,
   staticOf,
   type Value,
 } from './values.ts';
@@ -93,7 +95,8 @@ export function reshaped(to: GraphImport, x: Value, target: readonly Size[], nam
   const grid = x.kind === 'index' || x.kind === 'list' ? reshapedNumbers(x, target) : null;
   if (grid) return grid;
   const fixed = staticOf(target);
-  if (x.kind === 'tensor' && fixed && (x.quant === undefined || x.quant.per === 'tensor')) {
+  const isWhole = x.kind === 'tensor' && fixed !== null && sizeOf(fixed) === sizeOf(x.tensor.shape);
+  if (isWhole && (x.quant === undefined || x.quant.per === 'tensor')) {
     return { ...x, tensor: { ...x.tensor, shape: fixed } };
   }
   const dims = dimsOf(target) ?? notExpressible('a reshape to a size that is no product');
@@ -238,7 +241,8 @@ export const constantOfShape: OperatorReader = (operation) => {
 };
 
 export const range: OperatorReader = (operation) => {
-  const [start, limit, step] = [0, 1, 2].map((i) => knownSizes(inputOf(operation, i))[0]) as [Size, Size, Size];
+  const [start, limit, step] = [0, 1, 2].map((i) => knownSizes(inputOf(operation, i))[0]);
+  if (start === undefined || limit === undefined || step === undefined) notExpressible('a Range without its bounds');
   const length = subtractSizes(limit, start);
   const [distance, stride] = [numberOf(length), numberOf(step)];
   const dtype = dtypeOf(inputOf(operation, 0));
@@ -256,7 +260,8 @@ export const concat: OperatorReader = (operation) => {
   if (others.length === 0) return first;
   const axis = intOf(operation, 'axis', 0);
   const lists = parts.map(asList);
-  if (lists.every((list) => list !== null && list.shape.length === 1)) {
+  const isShort = lists.reduce((total, list) => total + (list?.elements.length ?? 0), 0) <= MAX_LIST;
+  if (isShort && lists.every((list) => list !== null && list.shape.length === 1)) {
     return listOf(
       lists.flatMap((list) => list?.elements ?? []),
       dtypeOf(first),

@@ -1,8 +1,8 @@
 import type { OnnxFileNode } from '../../formats/onnx-decode.ts';
 
 /**
- * Nodes behind those that they read, which not all exporters see to; sorted ones stay in their order. A node that reads
- * its own output, over others or not, goes to `cycle`.
+ * Puts nodes behind those that they or their graphs read, which not all exporters see to; sorted ones stay in their
+ * order. A node that reads its own output, over others or not, goes to `cycle`.
  */
 export function sorted(nodes: readonly OnnxFileNode[], cycle: (node: OnnxFileNode, reads: string) => never) {
   const makers = new Map<string, OnnxFileNode>();
@@ -12,16 +12,16 @@ export function sorted(nodes: readonly OnnxFileNode[], cycle: (node: OnnxFileNod
   const done = new Set<OnnxFileNode>();
   const open = new Set<OnnxFileNode>();
   // An explicit stack: recursion ends at some thousand nodes in a chain.
-  const stack: { readonly node: OnnxFileNode; next: number }[] = [];
+  const stack: { readonly node: OnnxFileNode; readonly reads: readonly string[]; next: number }[] = [];
   const enter = (node: OnnxFileNode) => {
     open.add(node);
-    stack.push({ node, next: 0 });
+    stack.push({ node, reads: readBy(node), next: 0 });
   };
   for (const root of nodes) {
     if (!done.has(root)) enter(root);
     for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
       const { node } = top;
-      const name = node.inputs[top.next++];
+      const name = top.reads[top.next++];
       if (name === undefined) {
         stack.pop();
         open.delete(node);
@@ -35,4 +35,15 @@ export function sorted(nodes: readonly OnnxFileNode[], cycle: (node: OnnxFileNod
     }
   }
   return done;
+}
+
+/** Names that a node reads, those that its branches take from around it among them. */
+function readBy(node: OnnxFileNode): readonly string[] {
+  let names = node.inputs;
+  for (const attribute of node.attributes.values()) {
+    if (attribute.kind !== 'graph') continue;
+    const { nodes, outputs } = attribute.value;
+    names = [...names, ...nodes.flatMap(readBy), ...outputs.map(({ name }) => name)];
+  }
+  return names;
 }

@@ -156,35 +156,53 @@ export function asIndex(value: Value): IndexValue | null {
   if (value.kind === 'tensor') {
     const { dtype, shape } = value.tensor;
     if (!isInteger(dtype) || value.quant || sizeOf(shape) > MAX_INDEX) return null;
-    return indexOfList(dtype, shape, readIntegers(value.tensor).map(constantSize));
+    const known = TENSOR_GRIDS.get(value.tensor);
+    if (known !== undefined) return known;
+    const grid = indexOfNumbers(dtype, shape, readIntegers(value.tensor));
+    TENSOR_GRIDS.set(value.tensor, grid);
+    return grid;
   }
   return value.kind === 'list' ? indexOfList(value.dtype, value.shape, value.elements) : null;
 }
 
+/** Grids of constants, each of which many nodes may read. */
+const TENSOR_GRIDS = new WeakMap<Tensor, IndexValue | null>();
+
+function indexOfNumbers(dtype: DType, shape: readonly number[], numbers: readonly number[]): IndexValue | null {
+  const [first] = numbers;
+  if (first === undefined) return null;
+  const steps = stepsOf(shape);
+  const strides = shape.map((size, axis) => (size > 1 ? (numbers[steps[axis] as number] as number) - first : 0));
+  for (const [i, number] of numbers.entries()) {
+    let expected = first;
+    for (let axis = 0; axis < shape.length; axis++)
+      expected += (strides[axis] as number) * (Math.floor(i / (steps[axis] as number)) % (shape[axis] as number));
+    if (number !== expected) return null;
+  }
+  return {
+    kind: 'index',
+    dtype,
+    shape: shape.map(constantSize),
+    offset: constantSize(first),
+    strides: strides.map(constantSize),
+  };
+}
+
+/** Elements from one index to the next along each axis. */
+function stepsOf(shape: readonly number[]): number[] {
+  return shape.map((_, axis) => sizeOf(shape.slice(axis + 1)));
+}
+
 function indexOfList(dtype: DType, shape: readonly number[], elements: readonly Size[]): IndexValue | null {
   const [offset] = elements;
-  if (offset === undefined) return null;
-  const steps = shape.map((_, axis) => sizeOf(shape.slice(axis + 1)));
+  if (offset === undefined || elements.length > MAX_LIST) return null;
+  const steps = stepsOf(shape);
   const strides = shape.map((size, axis) =>
     size > 1 ? subtractSizes(elements[steps[axis] as number] as Size, offset) : ZERO,
   );
   const index: IndexValue = { kind: 'index', dtype, shape: shape.map(constantSize), offset, strides };
-  if (elements.length <= MAX_LIST) {
-    const again = listOfIndex(index);
-    return again?.elements.every((element, i) => sameSize(element, elements[i] as Size)) ? index : null;
-  }
-  // Longer ones are constants: plain numbers compare faster.
-  const numbers = elements.map((element) => numberOf(element) as number);
-  const along = strides.map((stride) => numberOf(stride) as number);
-  const fits = numbers.every(
-    (number, i) =>
-      number ===
-      along.reduce(
-        (sum, stride, axis) => sum + stride * (Math.floor(i / (steps[axis] as number)) % (shape[axis] as number)),
-        numbers[0] as number,
-      ),
-  );
-  return fits ? index : null;
+  const again = listOfIndex(index);
+  return again?.elements.every((element, i) => sameSize(element, elements[i] as Size)) ? index : null;
 }
 
 /** The number that a grid has everywhere, or null. */

@@ -18,6 +18,8 @@ export const elementwiseLowerings: { readonly [op: string]: Lowering } = {
   AddV2: binary('add'),
   BiasAdd: (node, out) => (node.attributes.text('data_format') === 'NCHW' ? null : binary('add')(node, out)),
   Cast: cast,
+  Ceil: unary('ceil'),
+  Cos: unary('cos'),
   Cumsum: cumulativeSum,
   Div: binary('div'),
   Equal: compare('equal'),
@@ -53,6 +55,7 @@ export const elementwiseLowerings: { readonly [op: string]: Lowering } = {
     return inputs && out.add(node, 'where', inputs);
   },
   Sigmoid: unary('sigmoid'),
+  Sin: unary('sin'),
   Softmax: unary('softmax'),
   Sqrt: unary('sqrt'),
   Square: (node, out) => squared(node, out, out.tensor(node, 0)),
@@ -74,7 +77,20 @@ function negated(node: FlatNode, out: TfBuilder, x: Node): Node {
 }
 
 function unary(
-  op: 'erf' | 'isNan' | 'log' | 'not' | 'relu' | 'rsqrt' | 'sigmoid' | 'softmax' | 'sqrt' | 'tanh',
+  op:
+    | 'ceil'
+    | 'cos'
+    | 'erf'
+    | 'isNan'
+    | 'log'
+    | 'not'
+    | 'relu'
+    | 'rsqrt'
+    | 'sigmoid'
+    | 'sin'
+    | 'softmax'
+    | 'sqrt'
+    | 'tanh',
 ): Lowering {
   return (node, out) => {
     const x = out.tensor(node, 0);

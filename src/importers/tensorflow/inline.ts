@@ -1,5 +1,7 @@
 import { MbertError } from '../../errors.ts';
+import { MAX_NODES } from '../../formats/graph-limits.ts';
 import type { TfAttributes, TfFunction, TfGraph, TfNode } from '../../formats/graphdef.ts';
+import { lookUp } from '../../io/look-up.ts';
 
 /** A node of the graph after all calls are resolved: its inputs are values, not names. */
 export interface FlatNode {
@@ -49,8 +51,11 @@ export interface NodeOutput {
 /** Deepest nesting of calls: TF2 nests a signature two deep; Keras layers that were traced apart may add some. */
 const MAX_CALL_DEPTH = 64;
 
-/** Most nodes: functions that call one another twice each double with every level. */
-const MAX_NODES = 1_000_000;
+/** Most nodes of all bodies that are opened, for each call anew: only those that are needed become nodes of the graph. */
+const MAX_BODY_NODES = 2 * MAX_NODES;
+
+/** Nodes whose memory a call takes beside those of its body. */
+const NODES_OF_CALL = 16;
 
 const CALLS: ReadonlySet<string> = new Set(['PartitionedCall', 'StatefulPartitionedCall']);
 
@@ -83,6 +88,7 @@ export class Inliner {
   readonly #graph: TfGraph;
   readonly #file: string;
   readonly #names = new Set<string>();
+  #bodyNodesLeft = MAX_BODY_NODES;
   /** Nodes flattened so far, inputs before users. */
   readonly order: FlatNode[] = [];
 
@@ -193,6 +199,8 @@ export class Inliner {
     if (given.length !== callee.inputs.length) {
       throw this.#malformed(`${path}: gives ${given.length} values to ${name}, which takes ${callee.inputs.length}`);
     }
+    this.#bodyNodesLeft -= NODES_OF_CALL + callee.nodes.length;
+    if (this.#bodyNodesLeft < 0) throw this.#malformed(`${path}: calls open more than ${MAX_BODY_NODES} nodes`);
     const values = new Map(callee.inputs.map((argument, i) => [argument, given[i] as string]));
     const body = this.#scope(callee.nodes, { caller: scope, function: callee, values }, path);
     scope.bodies.set(call, body);
@@ -241,6 +249,6 @@ function parseReference(reference: string): { readonly name: string; readonly ou
 
 function outputIndex(node: TfNode, output: readonly string[]): number {
   const index = Number(output.at(-1) ?? 0);
-  const first = output.length === 2 ? (OUTPUTS[node.op]?.indexOf(output[0] ?? '') ?? 0) : 0;
+  const first = output.length === 2 ? (lookUp(OUTPUTS, node.op)?.indexOf(output[0] ?? '') ?? 0) : 0;
   return Number.isSafeInteger(index) && index >= 0 ? Math.max(first, 0) + index : 0;
 }

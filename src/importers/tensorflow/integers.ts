@@ -1,3 +1,4 @@
+import { lookUp } from '../../io/look-up.ts';
 import { type Dim, isStatic, product, sizeOf } from '../../ir/shape.ts';
 import { divideDims } from '../dims.ts';
 import { planStridedSlice } from '../strided-slice.ts';
@@ -40,7 +41,7 @@ const rules: { readonly [op: string]: Rule } = {
 
 /** Computes a node that is arithmetic on known integers; null for any other. */
 export function computeIntegers(node: FlatNode, out: TfBuilder): Value | null {
-  const rule = rules[node.op];
+  const rule = lookUp(rules, node.op);
   if (rule === undefined || node.inputs.length === 0) return null;
   const inputs: Integers[] = [];
   for (const input of node.inputs) {

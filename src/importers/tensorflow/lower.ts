@@ -1,4 +1,5 @@
 import { tfDtypeOf } from '../../formats/tf-types.ts';
+import { lookUp } from '../../io/look-up.ts';
 import type { Attr } from '../../ir/op.ts';
 import { UNKNOWN_SHAPE } from '../../ir/ops/foreign.ts';
 import type { Shape } from '../../ir/shape.ts';
@@ -31,7 +32,7 @@ export function lowerNode(
   if (!readsUnknown(node, out)) {
     const known = computeIntegers(node, out);
     if (known !== null) return [known];
-    const values = (also[node.op] ?? lowerings[node.op])?.(node, out) ?? null;
+    const values = (lookUp(also, node.op) ?? lookUp(lowerings, node.op))?.(node, out) ?? null;
     if (values !== null) return Array.isArray(values) ? values : [values as Value];
   }
   return foreignValues(node, out, outputCount);

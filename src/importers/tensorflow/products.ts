@@ -1,3 +1,4 @@
+import { lookUp } from '../../io/look-up.ts';
 import type { Constant, Node } from '../../ir/graph.ts';
 import { broadcast, product } from '../../ir/shape.ts';
 import type { TfBuilder, Value } from './builder.ts';
@@ -84,7 +85,7 @@ const ACTIVATIONS: { readonly [op: string]: 'relu' | 'sigmoid' | 'tanh' } = {
 function fusedMatmul(node: FlatNode, out: TfBuilder): Value | null {
   const [bias, activation, ...rest] = node.attributes.texts('fused_ops');
   const b = out.tensor(node, 2);
-  const then = activation === undefined ? undefined : ACTIVATIONS[activation];
+  const then = activation === undefined ? undefined : lookUp(ACTIVATIONS, activation);
   if (bias !== 'BiasAdd' || b === null || rest.length > 0 || (activation !== undefined && then === undefined))
     return null;
   const product = matmul(node, out, `${node.name}/product`);

@@ -221,7 +221,7 @@ export class SubgraphReader {
     if (!/^[iu]\d/.test(dtype)) return undefined;
     const tensorAt = (index: number) =>
       this.#data(index, what) ?? this.#throw(`${tensor.name ?? what}: its scales are not in the file`);
-    const quant = quantOf(tensor.quantization, tensor.shape ?? [], tensorAt);
+    const quant = quantOf(tensor.quantization, dtype, tensor.shape ?? [], tensorAt);
     return typeof quant === 'string' ? this.#throw(`${tensor.name ?? what}: ${quant}`) : quant;
   }
 

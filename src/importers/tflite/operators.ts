@@ -32,8 +32,10 @@ export const translations: { readonly [B in BuiltinOperator]?: Translation } = {
   },
   BROADCAST_TO: { op: 'BroadcastTo' },
   CAST: { op: 'CAST' },
+  CEIL: { op: 'Ceil' },
   CONCATENATION: { op: 'CONCATENATION', attributes: (options) => ({ axis: integer(options, 'axis') }) },
   CONV_2D: { op: 'CONV_2D', attributes: plain },
+  COS: { op: 'Cos' },
   CUMSUM: {
     op: 'CUMSUM',
     attributes: (options) => ({ exclusive: options['exclusive'] === true, reverse: options['reverse'] === true }),
@@ -79,6 +81,7 @@ export const translations: { readonly [B in BuiltinOperator]?: Translation } = {
   RSQRT: { op: 'Rsqrt' },
   SELECT_V2: { op: 'SelectV2' },
   SHAPE: { op: 'Shape' },
+  SIN: { op: 'Sin' },
   SLICE: { op: 'Slice' },
   SOFTMAX: { op: 'SOFTMAX', attributes: plain },
   SPLIT: { op: 'Split', attributes: (options) => ({ num_split: integer(options, 'numSplits') }) },

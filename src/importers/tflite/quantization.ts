@@ -1,5 +1,6 @@
 import type { QuantizationParameters } from '../../formats/tflite/generated/model.ts';
-import { type Quant, readF32, type Tensor } from '../../ir/tensor.ts';
+import { storedRange } from '../../ir/quantized.ts';
+import { DTYPES, type DType, type Quant, readF32, type Tensor } from '../../ir/tensor.ts';
 
 /** Finds a tensor of the file: the scales of blockwise weights lie in one of their own. */
 type TensorAt = (index: number) => Tensor;
@@ -7,6 +8,7 @@ type TensorAt = (index: number) => Tensor;
 /** Quantization of a tensor, undefined where it has none, or what is wrong with it. */
 export function quantOf(
   parameters: QuantizationParameters | undefined,
+  dtype: DType,
   shape: readonly number[],
   tensorAt: TensorAt,
 ): Quant | undefined | string {
@@ -20,7 +22,8 @@ export function quantOf(
   if (zeroPoints.length > 0 && zeroPoints.length !== scales.length) {
     return `${scales.length} scales do not go with ${zeroPoints.length} zero points`;
   }
-  if (!areScales(scales) || !zeroPoints.every(isZeroPoint)) return 'a scale or zero point is out of range';
+  if (!areScales(scales) || !zeroPoints.every((value) => isZeroPoint(value, dtype)))
+    return 'a scale or zero point is out of range';
   if (scales.length === 1) return { per: 'tensor', scale: scales[0] as number, zeroPoint: zeroPoints[0] ?? 0 };
   const axis = parameters.quantizedDimension;
   if (shape[axis] !== scales.length) return `${scales.length} scales do not go with axis ${axis} of [${shape}]`;
@@ -59,6 +62,9 @@ function areScales(scales: Float32Array): boolean {
   return scales.every((scale) => scale > 0 && Number.isFinite(scale));
 }
 
-function isZeroPoint(value: number): boolean {
-  return Number.isInteger(value) && Math.abs(value) < 2 ** 31;
+/** A zero point is one of the integers that the tensor stores; 64-bit ones, which are sums, have none but 0. */
+function isZeroPoint(value: number, dtype: DType): boolean {
+  if (DTYPES[dtype] === 64 || dtype === 'u32') return value === 0;
+  const [least, most] = storedRange(dtype);
+  return Number.isInteger(value) && value >= least && value <= most;
 }

@@ -2,9 +2,11 @@ import type { OpDef } from '../op.ts';
 import { add } from './add.ts';
 import { and } from './and.ts';
 import { cast } from './cast.ts';
+import { ceil } from './ceil.ts';
 import { compare } from './compare.ts';
 import { concat } from './concat.ts';
 import { conv1d } from './conv1d.ts';
+import { cos } from './cos.ts';
 import { cumulativeSum } from './cumulative-sum.ts';
 import { dequantize } from './dequantize.ts';
 import { div } from './div.ts';
@@ -37,6 +39,7 @@ import { reshape } from './reshape.ts';
 import { rsqrt } from './rsqrt.ts';
 import { shift } from './shift.ts';
 import { sigmoid } from './sigmoid.ts';
+import { sin } from './sin.ts';
 import { slice } from './slice.ts';
 import { softmax } from './softmax.ts';
 import { sqrt } from './sqrt.ts';
@@ -51,9 +54,11 @@ export const ops = {
   add,
   and,
   cast,
+  ceil,
   compare,
   concat,
   conv1d,
+  cos,
   cumulativeSum,
   dequantize,
   div,
@@ -86,6 +91,7 @@ export const ops = {
   rsqrt,
   shift,
   sigmoid,
+  sin,
   slice,
   softmax,
   sqrt,

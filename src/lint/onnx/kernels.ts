@@ -50,8 +50,8 @@ export function* unfused({ products }: PredictedOnnx, part: Part): Iterable<Find
 }
 
 /**
- * Predicts the kernels that ONNX Runtime (measured with 1.30 on x86, all optimizations) runs for each Gemm, MatMul and
- * MatMulInteger whose operands are stored as integers. Tests compare this with the graph that the runtime writes.
+ * Predicts the kernels that ONNX Runtime (measured with 1.30 on x86, all optimizations) runs for each Gemm, MatMul,
+ * MatMulInteger and MatMulNBits whose operands are stored as integers. Tests compare this with the graph that the runtime writes.
  */
 export function predictKernels(model: OnnxLintModel): Product[] {
   const shapes = lazyShapes(model);
@@ -67,12 +67,19 @@ export function predictKernels(model: OnnxLintModel): Product[] {
     const product =
       node.op === 'MatMulInteger'
         ? dynamicProduct(model, node, rescales)
-        : isLinear(node)
-          ? quantizedProduct(model, node, shapes)
-          : undefined;
+        : node.op === 'MatMulNBits'
+          ? blockProduct(model, node)
+          : isLinear(node)
+            ? quantizedProduct(model, node, shapes)
+            : undefined;
     if (product) products.push(product);
   }
   return products;
+}
+
+/** A product that is a kernel of ONNX Runtime in the file already. */
+function blockProduct(model: OnnxLintModel, { inputs, outputs }: OnnxFileNode): Product {
+  return { where: outputs[0] ?? '', kernel: 'MatMulNBits', isLinear: model.constants.has(inputs[1] ?? '') };
 }
 
 function quantizedProduct(

@@ -3,13 +3,15 @@ import { copyGraph } from '../../ir/copy-graph.ts';
 import type { Call, Graph, Node } from '../../ir/graph.ts';
 import type { Pass, PassContext, PassReport } from '../../ir/pass.ts';
 import { readF32, takeF32, tensorOf } from '../../ir/tensor.ts';
-import type { BatchValues, TextRuns } from '../../ir/text-runs.ts';
+import type { BatchValues, TextMatrix, TextRuns } from '../../ir/text-runs.ts';
 import { type Features, featuresOf } from '../../solve/features.ts';
 import { fitLayer, type LayerFit } from '../../solve/fit-layer.ts';
 import { fitScores } from '../../solve/fit-scores.ts';
+import { columnsOf } from '../../solve/rows.ts';
 import { vectorTensor } from '../affine.ts';
 import { constantLinear } from '../attention.ts';
 import { addedTo, type QueryAndKey, queryAndKey, type Site, sitesOf } from './fit-sites.ts';
+import { Prefix } from './prefix.ts';
 
 /** The number of values whose features are kept: linears read a layer's input and that of its queries alternately. */
 const PREPARED = 2;
@@ -21,6 +23,16 @@ const QUERY_RIDGE = -2;
 export interface FittedPass extends Pass {
   /** The op that is replaced. */
   readonly converts: 'layerNorm' | 'gelu';
+}
+
+/** Channels that were taken out of a graph before it is fitted; the teacher still has them. */
+export interface Cuts {
+  /** The channels that are left of each linear that wrote some of them, by name. */
+  readonly kept: ReadonlyMap<string, Int32Array>;
+  /** Names of the linears that read fewer channels than the teacher's. */
+  readonly readers: ReadonlySet<string>;
+  /** Gives the name of the teacher's node that a node is fitted to. Default: the same. */
+  readonly teacherName?: (name: string) => string;
 }
 
 /** Builds a fitted pass from its name, its summary and the op that it converts. */
@@ -45,18 +57,14 @@ export function fittedPass(pass: Omit<FittedPass, 'run' | 'keeps'>): FittedPass 
 export async function fitTogether(
   graph: Graph,
   passes: readonly FittedPass[],
-  context: PassContext,
+  context: PassContext & { readonly cuts?: Cuts | undefined },
   progress: (done: number, total: number) => void = () => undefined,
 ): Promise<(PassReport & { readonly name: string })[]> {
   const { runs } = context;
-  if (runs === undefined) {
-    throw new MbertError('USAGE', `${passes[0]?.name}: is fitted to text, and there is none here`, {
-      hint: 'mbert convert --passes LIST --calibrate FILE fits the model; other commands take what it writes',
-    });
-  }
+  if (runs === undefined) throw noText(String(passes[0]?.name));
   const converted = new Set(passes.map(({ converts }) => converts as string));
   const sites = sitesOf(graph, (node) => converted.has(node.op) && !context.keeps(node));
-  const sweep = new Sweep(graph, context.teacher ?? copyGraph(graph), runs);
+  const sweep = new Sweep(graph, context.teacher ?? copyGraph(graph), runs, context.cuts);
   const counts = { activation: 0, norm: 0, linear: 0, query: 0 };
   for (const [i, site] of sites.entries()) {
     await sweep.visit(site);
@@ -68,6 +76,15 @@ export async function fitTogether(
     rewrites: converts === 'gelu' ? counts.activation : counts.norm,
     declined: [],
   }));
+}
+
+const NO_CUTS: Cuts = { kept: new Map(), readers: new Set() };
+
+/** The USAGE error for a pass that is fitted, where there is no text. */
+export function noText(pass: string): MbertError {
+  return new MbertError('USAGE', `${pass}: is fitted to text, and there is none here`, {
+    hint: 'mbert convert --passes LIST --calibrate FILE fits the model; other commands take what it writes',
+  });
 }
 
 /** The fit of a whole graph, site by site. */
@@ -84,16 +101,19 @@ class Sweep {
   readonly prepared: { readonly node: Node; readonly features: Features }[] = [];
   /** Whether a node has been converted yet: before that the student computes what the teacher does. */
   hasChanged = false;
+  readonly cuts: Cuts;
 
-  constructor(graph: Graph, teacher: Graph, runs: TextRuns) {
+  constructor(graph: Graph, teacher: Graph, runs: TextRuns, cuts: Cuts = NO_CUTS) {
     this.graph = graph;
     this.runs = runs;
+    this.cuts = cuts;
     this.student = new Prefix(graph, runs);
     this.teacher = new Prefix(teacher, runs);
     for (const node of teacher.nodes()) this.twins.set(node.name, node);
   }
 
   async visit(site: Site): Promise<void> {
+    this.hasChanged ||= 'writer' in site && site.writer !== null && this.cuts.readers.has(site.writer.name);
     if (site.kind === 'activation') {
       this.graph.replace(site.node, () => this.graph.add('relu', site.node.inputs, {}, site.node.name));
     } else if (site.kind === 'norm') await this.#convertNorm(site);
@@ -129,12 +149,13 @@ class Sweep {
     const twins = [this.#twinOf(queryName), this.#twinOf(keyName)] as const;
     const teacherValues = await teacher.compute(twins);
     const matrix = (from: ReadonlyMap<Node, BatchValues>, node: Node) => runs.matrixOf(from.get(node) as BatchValues);
+    const [teacherQ, teacherK] = [matrix(teacherValues, twins[0]), matrix(teacherValues, twins[1])];
     const features = await this.#featuresOf(x, values.get(x) as BatchValues);
     const fit = await fitScores(
       {
         features,
         student: { q: matrix(values, query), k: matrix(values, key), heads, scale },
-        teacher: { q: matrix(teacherValues, twins[0]), k: matrix(teacherValues, twins[1]), heads, scale },
+        teacher: { q: this.#likeStudent(queryName, teacherQ), k: this.#likeStudent(keyName, teacherK), heads, scale },
         ridge: this.ridges.get(`${features.h.columns} ${query.type.shape.at(-1)}`) ?? QUERY_RIDGE,
       },
       runs,
@@ -151,7 +172,7 @@ class Sweep {
     const twin = this.#twinOf(target);
     const teacherValues = await teacher.compute([twin]);
     const z = runs.matrixOf(values.get(end) as BatchValues);
-    const y = runs.matrixOf(teacherValues.get(twin) as BatchValues);
+    const y = this.#likeStudent(writer?.name ?? target, runs.matrixOf(teacherValues.get(twin) as BatchValues));
     const x = writer?.inputs[0];
     const features = x && (await this.#featuresOf(x, values.get(x) as BatchValues));
     const size = `${features?.h.columns} ${z.columns}`;
@@ -182,8 +203,14 @@ class Sweep {
     return features;
   }
 
+  /** The columns of the teacher's values that the linear `name` of the student still writes. */
+  #likeStudent(name: string, matrix: TextMatrix): TextMatrix {
+    const kept = this.cuts.kept.get(name);
+    return kept ? { ...matrix, columns: kept.length, values: columnsOf(matrix, kept) } : matrix;
+  }
+
   #twinOf(name: string): Node {
-    const twin = this.twins.get(name);
+    const twin = this.twins.get(this.cuts.teacherName?.(name) ?? name);
     if (twin === undefined) throw new MbertError('INVALID_GRAPH', `${name}: the teacher has no such node`);
     return twin;
   }
@@ -207,41 +234,6 @@ class Sweep {
       }
       return graph.add('linear', inputs, node.attrs, node.name);
     });
-  }
-}
-
-/** A graph that is run on the text piece by piece: values that later nodes need are kept, others forgotten. */
-class Prefix {
-  readonly #graph: Graph;
-  readonly #runs: TextRuns;
-  #kept = new Map<Node, BatchValues>();
-
-  constructor(graph: Graph, runs: TextRuns) {
-    this.#graph = graph;
-    this.#runs = runs;
-  }
-
-  /** Computes the values of `nodes`; those of `passing` are not kept, as that node is about to change. */
-  async compute(nodes: readonly Node[], passing?: Node): Promise<Map<Node, BatchValues>> {
-    this.#forget();
-    const values = await this.#runs.compute(this.#graph, nodes, this.#kept);
-    for (const [node, value] of values) if (node !== passing && node.type.dtype === 'f32') this.#kept.set(node, value);
-    return values;
-  }
-
-  /** Forgets the values that no path from an output back meets first: no later node reads them. */
-  #forget(): void {
-    const needed = new Map<Node, BatchValues>();
-    const seen = new Set<Node>();
-    const stack = this.#graph.outputs.map(({ node }) => node);
-    for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
-      if (seen.has(node)) continue;
-      seen.add(node);
-      const value = this.#kept.get(node);
-      if (value) needed.set(node, value);
-      else stack.push(...node.inputs);
-    }
-    this.#kept = needed;
   }
 }
 

@@ -5,7 +5,7 @@ import { sameShape } from '../../ir/shape.ts';
 import { scalarTensor } from '../../ir/tensor.ts';
 
 /** A choice between 0 and a number: the number where the condition holds, or, if negated, where it does not. */
-interface Choice {
+export interface Choice {
   readonly condition: Node;
   readonly isNegated: boolean;
   readonly number: number;
@@ -32,14 +32,13 @@ function bare(node: Node): Node {
 }
 
 /** Takes a `not` off the condition: not(x) chooses as x does with the sides swapped. */
-function upright(choice: Choice): Choice {
+export function upright(choice: Choice): Choice {
   if (choice.condition.op !== 'not') return choice;
   return { ...choice, condition: choice.condition.inputs[0] as Node, isNegated: !choice.isNegated };
 }
 
 /** Builds (1 - condition) c or condition c: 1 and 0 times a finite number are exact. */
-function product(graph: Graph, { condition, isNegated, number }: Choice, root: Node): Node {
-  const { name } = root;
+export function product(graph: Graph, { condition, isNegated, number }: Choice, name: string): Node {
   let kept: Node = graph.add('cast', [condition], { to: 'f32' }, `${name}.condition`);
   if (isNegated) kept = graph.add('sub', [graph.constant(scalarTensor(1), `${name}.one`), kept], {}, `${name}.padding`);
   return graph.add('mul', [kept, graph.constant(scalarTensor(number), `${name}.least`)], {}, name);
@@ -63,7 +62,7 @@ export const raiseAttentionMask: Pass = {
         declined.push(`${node.name}: 0 times ${choice.number} is no number`);
         continue;
       }
-      if (graph.replace(node, () => product(graph, upright(choice), node))) rewrites++;
+      if (graph.replace(node, () => product(graph, upright(choice), node.name))) rewrites++;
     }
     return { rewrites, declined };
   },

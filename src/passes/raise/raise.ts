@@ -5,6 +5,7 @@ import { raiseAttention } from './attention.ts';
 import { raiseAttentionMask } from './attention-mask.ts';
 import { raiseDuplicates } from './duplicates.ts';
 import { raiseExpand } from './expand.ts';
+import { raiseFilledMask } from './filled-mask.ts';
 import { raiseGeluByErf, raiseGeluByTanh } from './gelu.ts';
 import { raiseLayerNorm, raiseLayerNormWithoutBias } from './layer-norm.ts';
 import { raiseLayout } from './layout.ts';
@@ -42,6 +43,7 @@ export const raisePasses: readonly Pass[] = [
   raiseGeluByTanh,
   raiseTrigram,
   raiseAttentionMask,
+  raiseFilledMask,
   raiseSoftmax,
   raiseAttention,
   raiseScale,

@@ -1,23 +1,24 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { cpus, tmpdir } from 'node:os';
+import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { MbertError } from '../../errors.ts';
 import { tokenizerFilesAt } from '../../importers/tokenizer-files.ts';
+import { makeTemporaryFolder } from '../../io/temporary-folder.ts';
 import { sizeOf } from '../../ir/shape.ts';
+import { type ColumnOptions, columnsOf } from '../../options/evidence.ts';
 import type { ModelOptions } from '../../options/model.ts';
 import { type Run, type RunOptions, startRun } from '../../options/run.ts';
 import { runtimeFor } from '../../runtimes/index.ts';
 import type { RuntimeSession } from '../../runtimes/runtime.ts';
 import { type BenchFeedOptions, type Feeds, feedsFor, shapesOf, type TimedModel } from './feeds.ts';
 import { peakMemoryOf } from './memory.ts';
-import { type BenchModel, openBenchModels } from './models.ts';
+import { type BenchFormat, type BenchModel, openBenchModels } from './models.ts';
 import { type Profile, profileOf } from './profile.ts';
 import { reasonsFor } from './slower.ts';
 import { type Spread, spreadOf } from './spread.ts';
 
 /** Options of `bench`. */
-export interface BenchOptions extends Pick<ModelOptions, 'task'>, RunOptions {
-  /** .onnx and .tflite files run as they are; other sources are written as both formats first. */
+export interface BenchOptions extends Pick<ModelOptions, 'task'>, RunOptions, Pick<ColumnOptions, 'text' | 'pair'> {
+  /** .onnx and .tflite files run as they are; other sources are written as both first, those of TF.js run besides. */
   readonly models: readonly string[];
   /** Model that the others are compared with. Default: the first of `models`. */
   readonly against?: string | undefined;
@@ -46,7 +47,7 @@ export interface BenchOptions extends Pick<ModelOptions, 'task'>, RunOptions {
 /** Measurements of one model. */
 export interface BenchRow {
   readonly model: string;
-  readonly format: 'onnx' | 'tflite';
+  readonly format: BenchFormat;
   /** Name and version, as `onnxruntime 1.30.0`. */
   readonly runtime: string;
   /** Shape of its inputs; the length varies where texts meet a file that takes any length. */
@@ -100,21 +101,24 @@ export async function bench(options: BenchOptions): Promise<BenchResult> {
   const sources = options.against === undefined ? options.models : [options.against, ...options.models];
   if (sources.length === 0) throw new MbertError('USAGE', 'bench: there is no model to time');
   const run = startRun(options);
-  const folder = mkdtempSync(join(tmpdir(), 'mbert-bench-'));
+  const folder = makeTemporaryFolder('bench');
   const warnings: string[] = [];
   try {
     const models: BenchModel[] = [];
+    run.plan(['read', 'load', 'run', 'measure']);
     for (const [i, source] of sources.entries()) {
       run.progress(`reading ${source}`);
       const { task, sequenceLength, batch } = options;
       const sourceOptions = { task, shape: { sequenceLength, batch } };
       models.push(
-        ...(await openBenchModels(source, join(folder, `${i}`), sourceOptions, (warning) => warnings.push(warning))),
+        ...(await openBenchModels(source, join(folder.path, `${i}`), sourceOptions, (warning) =>
+          warnings.push(warning),
+        )),
       );
     }
     return await benchModels(models, options, run, warnings);
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    folder.remove();
   }
 }
 
@@ -122,6 +126,7 @@ async function benchModels(models: readonly BenchModel[], options: BenchOptions,
   const { runs = RUNS, warmup = WARMUP, threads = 1 } = options;
   const sessions: RuntimeSession[] = [];
   try {
+    run.enter('load');
     const loads = await loadAll(models, threads, sessions, run);
     const loaded: TimedModel[] = models.map((model, i) => ({ model, session: sessions[i] as RuntimeSession }));
     const feedOptions: BenchFeedOptions = {
@@ -130,14 +135,18 @@ async function benchModels(models: readonly BenchModel[], options: BenchOptions,
       data: options.data,
       tokenizer: options.vocab === undefined ? undefined : tokenizerFilesAt(options.vocab),
       seed: options.seed ?? 1,
+      columns: columnsOf({ text: options.text, pair: options.pair }),
+      note: run.note,
     };
     const shapes = shapesOf(loaded, feedOptions);
     const { feeds, warnings: found } = feedsFor(loaded, shapes, warmup + runs, feedOptions);
     warnings.push(...found, ...unequalWork(loaded, shapes));
+    run.enter('run');
     const times = await runAll(loaded, feeds, warmup, run);
     const measure = threads === 1 ? 'cpu' : 'wall';
     const first = times[0]?.[measure].median as number;
     const rows: BenchRow[] = [];
+    run.enter('measure');
     for (const [i, { model, session }] of loaded.entries()) {
       const { cpu, wall } = times[i] as Times;
       const shape = shapes[i] as number[];

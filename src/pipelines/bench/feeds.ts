@@ -3,8 +3,10 @@ import type { TokenizerFiles } from '../../formats/tokenizer-files.ts';
 import { tokenInput } from '../../ir/names.ts';
 import { sizeOf } from '../../ir/shape.ts';
 import { convertTensor, type Tensor, tensorOf } from '../../ir/tensor.ts';
-import { hasVocabulary, tokenizerOf, tokenizerOrError } from '../../opened/model-tokenizer.ts';
+import { hasVocabulary, tokenizerOf } from '../../opened/model-tokenizer.ts';
+import { tokenizerOrError } from '../../opened/open-tokenizer.ts';
 import type { RuntimeSession, TensorInfo } from '../../runtimes/runtime.ts';
+import type { ColumnNames } from '../../samples/columns.ts';
 import { feedsOf, type TokenRow } from '../../samples/feeds.ts';
 import { openSamples } from '../../samples/open-samples.ts';
 import { randomSequences } from '../../samples/token-sequences.ts';
@@ -19,6 +21,9 @@ export interface BenchFeedOptions {
   /** In place of the models' own. */
   readonly tokenizer: TokenizerFiles | undefined;
   readonly seed: number;
+  readonly columns: ColumnNames;
+  /** Hears what texts are read as. */
+  readonly note: (text: string) => void;
 }
 
 /** Input tensors by name. */
@@ -133,7 +138,7 @@ function readTexts(
   path: string,
   loaded: readonly TimedModel[],
   shapes: readonly (readonly number[])[],
-  { tokenizer: given, sequenceLength }: BenchFeedOptions,
+  { tokenizer: given, sequenceLength, columns, note }: BenchFeedOptions,
 ) {
   const owner = loaded.find(({ model }) => hasVocabulary(model.tokenizer))?.model;
   const tokenizer = tokenizerOrError(tokenizerOf(owner ?? { tokenizer: {} }, given));
@@ -144,7 +149,9 @@ function readTexts(
     maxLength: Math.min(...shapes.map((shape) => shape.at(-1) as number)),
     vocabRows: Math.min(...loaded.map(({ model }) => model.vocabRows)),
     tokenTypes: Math.min(...loaded.map(({ model }) => model.tokenTypes)),
+    columns,
   });
+  note(`${path}: ${file.count} samples, ${file.taken}`);
   const { samples, warnings } = file.take(0, MAX_TEXTS);
   const rows = samples.map(({ row }) => row);
   return {

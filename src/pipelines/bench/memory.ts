@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { MbertError } from '../../errors.ts';
+import { undoAtEnd } from '../../io/undo.ts';
 import type { Feeds } from './feeds.ts';
 
 /** The built library; the path is the same from the source file and from its build. */
@@ -44,6 +45,7 @@ export async function peakMemoryOf(path: string, feeds: Feeds, threads: number):
 function runChild(input: string, path: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, ['--input-type=module', '-e', CHILD], { stdio: 'pipe' });
+    const entry = undoAtEnd(() => child.kill());
     const out: string[] = [];
     const err: string[] = [];
     child.stdout.setEncoding('utf8').on('data', (text: string) => out.push(text));
@@ -51,6 +53,7 @@ function runChild(input: string, path: string): Promise<string> {
     child.stdin.on('error', reject);
     child.on('error', reject);
     child.on('close', (code) => {
+      entry.forget();
       if (code === 0) resolve(out.join(''));
       else
         reject(

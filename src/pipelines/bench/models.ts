@@ -1,6 +1,8 @@
 import { MbertError } from '../../errors.ts';
+import { parseJson } from '../../formats/json.ts';
+import { readTfjsModel, readTfjsText } from '../../formats/tfjs.ts';
 import type { TokenizerFiles } from '../../formats/tokenizer-files.ts';
-import { listFolder, openFile } from '../../io/files.ts';
+import { listFolder, type ModelFile, openFile, siblingPath, withFile } from '../../io/files.ts';
 import type { Graph } from '../../ir/graph.ts';
 import { openOnnx } from '../../lint/onnx/model.ts';
 import type { Task } from '../../models/index.ts';
@@ -12,16 +14,20 @@ import { startRun } from '../../options/run.ts';
 import type { ShapeOptions } from '../../options/shape.ts';
 import { writingOf } from '../../options/writing.ts';
 import type { Target } from '../../passes/index.ts';
+import { runtimeFor } from '../../runtimes/index.ts';
 import { writePlans } from '../write/plans.ts';
 import { prepare } from '../write/prepare.ts';
 import { type WrittenFile, writeModel } from '../write/write-model.ts';
+
+/** Formats that a runtime takes: those that mbert writes, and that of TF.js, which is read alone. */
+export type BenchFormat = Target | 'tfjs';
 
 /** A file that a runtime takes, with what mbert read in it. */
 export interface BenchModel {
   /** Name in reports: its path, or the path of the source and the format that it was written as. */
   readonly name: string;
   readonly path: string;
-  readonly format: Target;
+  readonly format: BenchFormat;
   /** Size of the file, external data included. */
   readonly bytes: number;
   /** Storage of its weights; undefined where mbert cannot read the graph. */
@@ -58,8 +64,12 @@ export async function openBenchModels(
 ): Promise<BenchModel[]> {
   const format = formatOf(source);
   if (format !== undefined) return [await describe(source, source, format, warn)];
+  const { runnable, written } = await writeBoth(source, folder, options, warn);
   const models: BenchModel[] = [];
-  for (const { target, files } of await writeBoth(source, folder, options, warn)) {
+  if (runnable !== undefined && (await isInstalled(runnable, warn))) {
+    models.push(await describe(runnable, source, 'tfjs', warn));
+  }
+  for (const { target, files } of written) {
     const { path } = files[0] as { readonly path: string };
     models.push(await describe(path, `${source} as ${target}`, target, warn));
   }
@@ -76,13 +86,28 @@ function formatOf(path: string): Target | undefined {
   return path.endsWith('.tflite') ? 'tflite' : undefined;
 }
 
-/** Writes a source as both formats, as `convert` does by default. */
+/** Whether the runtime of a source is there; where it is not, the source is timed as other formats alone. */
+async function isInstalled(runnable: string, warn: (warning: string) => void): Promise<boolean> {
+  try {
+    await runtimeFor(runnable).version();
+    return true;
+  } catch (cause) {
+    if (!(cause instanceof MbertError)) throw cause;
+    warn(`${runnable}: is not timed itself: ${cause.message}`);
+    return false;
+  }
+}
+
+/**
+ * Writes a source as both formats, as `convert` does by default. `runnable` is its own file where a runtime takes that, as
+ * the model.json of TF.js.
+ */
 async function writeBoth(
   source: string,
   folder: string,
   { task, shape }: SourceOptions,
   warn: (warning: string) => void,
-): Promise<WrittenFile[]> {
+): Promise<{ readonly runnable: string | undefined; readonly written: readonly WrittenFile[] }> {
   const [run, passes, writing] = [startRun({}), passChoice({}), writingOf({}, folder, undefined)];
   try {
     const model = await openModel(source, { task });
@@ -93,7 +118,7 @@ async function writeBoth(
         files.push(await writeModel(model, prepared, { plan, writing, properties: {}, run }));
       }
       for (const warning of model.warnings) warn(warning);
-      return files;
+      return { runnable: model.runnable, written: files };
     } finally {
       model.close();
     }
@@ -109,7 +134,7 @@ async function writeBoth(
 async function describe(
   path: string,
   name: string,
-  format: Target,
+  format: BenchFormat,
   warn: (warning: string) => void,
 ): Promise<BenchModel> {
   const common = { name, path, format, bytes: bytesOf(path, format) };
@@ -155,8 +180,15 @@ function storageOf(graph: Graph): 'f32' | 'f16' | 'integers' {
 }
 
 /** The size of a file and of the files beside it that hold its weights. */
-function bytesOf(path: string, format: Target): number {
+function bytesOf(path: string, format: BenchFormat): number {
+  if (format === 'tfjs') return withFile(path, (file) => file.size + tfjsWeightBytes(file));
   const file = format === 'onnx' ? openOnnx(path) : openFile(path);
   file.close();
   return 'bytes' in file ? file.bytes : file.size;
+}
+
+function tfjsWeightBytes(file: ModelFile): number {
+  const { groups } = readTfjsModel(parseJson(readTfjsText(file), file.path), file.path);
+  const paths = groups.flatMap((group) => group.paths);
+  return paths.reduce((sum, path) => sum + withFile(siblingPath(file.path, path), ({ size }) => size), 0);
 }

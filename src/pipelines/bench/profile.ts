@@ -1,8 +1,8 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { MbertError } from '../../errors.ts';
 import { isObject, parseJson } from '../../formats/json.ts';
+import { makeTemporaryFolder } from '../../io/temporary-folder.ts';
 import { onnxruntime } from '../../runtimes/onnxruntime.ts';
 import type { Feeds } from './feeds.ts';
 import { spreadOf } from './spread.ts';
@@ -26,16 +26,16 @@ const TOP_NODES = 10;
 
 /** Profiles a model in a session of its own, as profiling slows it down by some percent. */
 export async function profileOf(path: string, feeds: readonly Feeds[], threads: number): Promise<Profile> {
-  const folder = mkdtempSync(join(tmpdir(), 'mbert-profile-'));
+  const folder = makeTemporaryFolder('profile');
   try {
-    const session = await onnxruntime.load(path, { threads, profilePath: join(folder, 'profile') });
+    const session = await onnxruntime.load(path, { threads, profilePath: join(folder.path, 'profile') });
     for (const feed of feeds) await session.run(feed);
     await session.close();
-    const [name] = readdirSync(folder);
+    const [name] = readdirSync(folder.path);
     if (name === undefined) throw new MbertError('UNSUPPORTED', `${path}: ONNX Runtime wrote no profile`);
-    return summarize(readFileSync(join(folder, name), 'utf8'), feeds.length);
+    return summarize(readFileSync(join(folder.path, name), 'utf8'), feeds.length);
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    folder.remove();
   }
 }
 

@@ -1,6 +1,6 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { makeTemporaryFolder } from '../../io/temporary-folder.ts';
 import { lintFile } from '../../lint/lint-file.ts';
 import { openOnnx } from '../../lint/onnx/model.ts';
 import type { RuleFinding } from '../../lint/rule.ts';
@@ -32,9 +32,9 @@ export async function reasonsFor(model: BenchModel, tokens: number): Promise<str
 
 /** Reasons that show in the optimized graph, which ONNX Runtime runs in the end. */
 async function fromOptimized(path: string): Promise<string[]> {
-  const folder = mkdtempSync(join(tmpdir(), 'mbert-bench-'));
+  const folder = makeTemporaryFolder('bench');
   try {
-    const optimizedModelPath = join(folder, 'optimized.onnx');
+    const optimizedModelPath = join(folder.path, 'optimized.onnx');
     await (await onnxruntime.load(path, { optimizedModelPath, threads: 1 })).close();
     const { model, close } = openOnnx(optimizedModelPath);
     close();
@@ -60,7 +60,7 @@ async function fromOptimized(path: string): Promise<string[]> {
     }
     return reasons;
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    folder.remove();
   }
 }
 

@@ -1,4 +1,4 @@
-import { basename } from 'node:path';
+import { MbertError } from '../../errors.ts';
 import type { Graph } from '../../ir/graph.ts';
 import { constantBytes } from '../../ir/text.ts';
 import { openModel } from '../../opened/open-model.ts';
@@ -6,22 +6,22 @@ import type { OpenedModel } from '../../opened/opened-model.ts';
 import type { EvidenceOptions } from '../../options/evidence.ts';
 import type { ModelOptions } from '../../options/model.ts';
 import { noChangingPass, type PassChoice, type PassOptions, passChoice } from '../../options/passes.ts';
-import { type ObserveOptions, type Run, type RunOptions, runFor, startRun, unobserved } from '../../options/run.ts';
+import { type ObserveOptions, type RunOptions, runFor, stageOf, startRun } from '../../options/run.ts';
 import type { ShapeOptions } from '../../options/shape.ts';
-import { type Writing, type WritingOptions, writingOf } from '../../options/writing.ts';
+import { type WritingOptions, writingOf } from '../../options/writing.ts';
 import { changingPasses } from '../../passes/index.ts';
 import type { SpeedResult } from '../evaluate/compare-speed.ts';
 import { changeFunction, fitProperties } from '../fit/change-function.ts';
 import type { ChangedModel, FitReport } from '../fit/types.ts';
 import { type WrittenResult, writtenResult } from '../fit/written-result.ts';
 import { allOrNothing } from '../write/all-or-nothing.ts';
-import { bytesOf, exportGraph } from '../write/export-graph.ts';
-import { addProbabilities, logitsWarnings } from '../write/outputs.ts';
+import { logitsWarnings } from '../write/outputs.ts';
 import { targetOf, type WritePlan, writePlans } from '../write/plans.ts';
 import { prepare } from '../write/prepare.ts';
-import { twinShape } from '../write/twin.ts';
+import { refuseSource, replacedFiles } from '../write/replaced-files.ts';
 import { vocabularyWarnings } from '../write/vocabulary.ts';
 import { type WrittenFile, writeModel } from '../write/write-model.ts';
+import { type FileSettings, runnableFile, twinOf, verifyWritten, writeInMemory } from './check-written.ts';
 import type { WrittenVerification } from './verify-written.ts';
 
 /** Options of `convert`. */
@@ -54,14 +54,6 @@ export interface ConvertedFile extends WrittenFile {
 /** Result of `convert`. */
 export type ConvertResult = WrittenResult<ConvertedFile>;
 
-/** Settings that all files of a call share. */
-interface FileSettings {
-  readonly shape: ShapeOptions;
-  readonly passes: PassChoice;
-  readonly writing: Writing;
-  readonly run: Run;
-}
-
 /**
  * Converts a source to TFLite, ONNX or both. Throws MbertError: USAGE for options that do not fit, what the importers
  * throw, UNSUPPORTED for what a format cannot hold. A failure leaves no file behind.
@@ -70,8 +62,15 @@ export async function convert(options: ConvertOptions): Promise<ConvertResult> {
   const writing = writingOf(options, options.output, targetOf(options.output));
   const passes = passChoice(options);
   refuseWithoutChange(passes, options);
+  if (writing.dryRun && options.verify) throw new MbertError('USAGE', '--dry-run: there is no file to --verify');
   const plans = writePlans(options.output);
+  const replaced = replacedFiles(plans, options);
   const run = startRun(options);
+  const stages = plans.flatMap(({ target }) =>
+    ['write', ...(options.verify ? ['verify'] : [])].map((s) => stageOf(target, s)),
+  );
+  run.plan(['read', ...(passes.changing.length > 0 ? ['change'] : []), ...stages]);
+  for (const note of replaced) run.note(note);
   run.progress('reading');
   const original = await openModel(options.source, {
     ...options,
@@ -79,20 +78,24 @@ export async function convert(options: ConvertOptions): Promise<ConvertResult> {
     keepsIntegers: !passes.asksForMore,
   });
   try {
+    refuseSource(plans);
     const { sequenceLength, batch, choices } = options;
     const settings: FileSettings = { shape: { sequenceLength, batch, choices }, passes, writing, run };
     const targets = plans.map(({ target }) => target);
     const { tokenizer } = writing;
     const warnings = vocabularyWarnings(original, tokenizer, targets);
+    run.enter('change');
     const changed = await changeFunction(original, { passes, targets, evidence: options, tokenizer, run });
     if (changed.fit) options.changed?.(changed.fit);
     const grown: string[] = [];
     const warn = (warning: string) => grown.push(warning);
-    const results = await allOrNothing(plans, async () => {
+    const results = await allOrNothing(writing.dryRun ? [] : plans, async () => {
       const files: ConvertedFile[] = [];
       for (const plan of plans) {
         const fileRun = runFor(plan.target, targets, run);
+        fileRun.enter('write');
         const written = await write(changed, plan, { ...settings, run: fileRun, warn });
+        fileRun.enter('verify');
         files.push(options.verify ? { ...written, ...(await check(original, changed, plan, settings)) } : written);
       }
       return files;
@@ -106,7 +109,7 @@ export async function convert(options: ConvertOptions): Promise<ConvertResult> {
 }
 
 /** Throws USAGE for texts and limits that no pass asks for. */
-function refuseWithoutChange({ changing }: PassChoice, { calibrate, data, maxDrop }: EvidenceOptions): void {
+export function refuseWithoutChange({ changing }: PassChoice, { calibrate, data, maxDrop }: EvidenceOptions): void {
   if (changing.length > 0) return;
   for (const [flag, given] of [
     ['calibrate', calibrate],
@@ -149,29 +152,6 @@ async function check(original: OpenedModel, { model, fit }: ChangedModel, plan: 
   return fit ? { verify, speed: await measureSpeed(original, model, plan, settings) } : { verify };
 }
 
-async function verifyWritten(
-  model: OpenedModel,
-  plan: WritePlan,
-  settings: FileSettings,
-): Promise<WrittenVerification> {
-  const { writing, run } = settings;
-  run.progress('verifying');
-  const reference = model.reference();
-  const isSoftened = writing.softmax && plan.target === 'tflite';
-  if (isSoftened) addProbabilities(reference, model);
-  const { verifyFile } = await import('./verify-written.ts');
-  return verifyFile({
-    source: isSoftened ? undefined : model.runnable,
-    reference,
-    against: model.applied === undefined ? 'source' : 'fitted graph',
-    written: await runnableFile(model, plan, settings),
-    name: plan.path,
-    dtype: writing.dtype,
-    maxPositions: model.maxPositions,
-    pad: model.pad,
-  });
-}
-
 /**
  * Times the written file beside one of the original model that was written without the passes that change the function.
  */
@@ -183,24 +163,4 @@ async function measureSpeed(original: OpenedModel, model: OpenedModel, plan: Wri
   const after = await runnableFile(model, plan, settings);
   const { compareSpeed } = await import('../evaluate/compare-speed.ts');
   return compareSpeed(before, after, { reference: original.reference(), maxPositions: original.maxPositions });
-}
-
-/** The path of the written file, or the bytes of its twin (see `twinShape`) where no runtime here takes the file. */
-async function runnableFile(model: OpenedModel, plan: WritePlan, settings: FileSettings): Promise<string | Uint8Array> {
-  const shape = twinOf(model, plan, settings);
-  return shape === undefined ? plan.path : writeInMemory(model, plan, { ...settings, shape });
-}
-
-function twinOf(model: OpenedModel, { target }: WritePlan, { shape }: FileSettings): ShapeOptions | undefined {
-  return twinShape(model.build(target, shape), target, model);
-}
-
-async function writeInMemory(
-  model: OpenedModel,
-  { target, path }: WritePlan,
-  { shape, passes, writing, run }: FileSettings,
-): Promise<Uint8Array> {
-  const { graph } = await prepare(model, target, { shape, passes, writing, run: unobserved(run) });
-  const inOneFile = { ...writing, externalData: false };
-  return bytesOf(exportGraph(model, graph, { target, name: basename(path), writing: inOneFile }));
 }

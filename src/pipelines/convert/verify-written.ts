@@ -1,7 +1,7 @@
 import type { Graph } from '../../ir/graph.ts';
-import { tokenInput } from '../../ir/names.ts';
-import { joinF32, type Tensor } from '../../ir/tensor.ts';
-import { argmaxAgreement, maxAbsError, sqnr } from '../../metrics/metrics.ts';
+import { type TokenInput, tokenInput } from '../../ir/names.ts';
+import { joinF32, readIntegers, type Tensor, tensorOf } from '../../ir/tensor.ts';
+import { argmaxAgreement, cosine, maxAbsError, sqnr } from '../../metrics/metrics.ts';
 import { loadSource } from '../../opened/load-source.ts';
 import { tableRows } from '../../opened/token-tables.ts';
 import { runtimeFor } from '../../runtimes/index.ts';
@@ -17,6 +17,8 @@ export interface VerifyOptions {
    * in it.
    */
   readonly source?: string | undefined;
+  /** Runs the reference, where it is open already. Default: opened, and closed again. */
+  readonly session?: RuntimeSession | undefined;
   /** Kind of `reference`: a model that was fitted to text computes something else than its source. */
   readonly against: WrittenVerification['against'];
   /** Path of the written file, or the bytes of its twin of fixed shapes. */
@@ -24,8 +26,10 @@ export interface VerifyOptions {
   readonly name: string;
   readonly dtype: 'f32' | 'f16';
   readonly maxPositions: number;
-  /** Id of padding. */
+  /** Id of padding in the file. */
   readonly pad: number;
+  /** Ids of the reference by those of the file, where tokens were taken out. */
+  readonly kept?: readonly number[] | undefined;
 }
 
 /** Comparison of a written file's outputs with those of its source. */
@@ -48,6 +52,8 @@ export interface OutputComparison {
   readonly limit: number;
   /** Signal to quantization noise in dB, 10·log10(Σ reference² / Σ error²); infinite where both are equal. */
   readonly sqnrDb: number;
+  /** Cosine of all values of both sides. */
+  readonly cosine: number;
   /** Share of rows (last axis) whose largest value is at the same place, 0 … 1; undefined where rows have one value. */
   readonly agreement: number | undefined;
 }
@@ -76,8 +82,8 @@ const LIMITS = {
 export async function verifyFile(options: VerifyOptions): Promise<WrittenVerification> {
   const sessions: RuntimeSession[] = [];
   try {
-    const { session: reference } = await loadSource(options.source, options.reference);
-    sessions.push(reference);
+    const reference = options.session ?? (await loadSource(options.source, options.reference)).session;
+    if (options.session === undefined) sessions.push(reference);
     const runtime = runtimeFor(options.written);
     const written = await runtime.load(options.written, { name: options.name });
     sessions.push(written);
@@ -122,9 +128,11 @@ class Comparison {
     const { absolute, relative } = LIMITS[precision];
     return {
       name: this.name,
-      maxAbsError: maxAbsError(reference, values),
+      // Two models that both answer NaN agree in nothing that anybody could use.
+      maxAbsError: values.some(Number.isNaN) ? Number.NaN : maxAbsError(reference, values),
       limit: Math.max(absolute, relative * largest),
       sqnrDb: sqnr(reference, values),
+      cosine: cosine(reference, values),
       agreement: this.#rows === 0 ? undefined : this.#agreeing / this.#rows,
     };
   }
@@ -140,10 +148,10 @@ async function compare(
   const ofTokens = tokenOutputs(options.reference);
   let sequences = 0;
   for (let run = 0; sequences < LEAST_SEQUENCES; run++) {
-    const { feeds, mask, rows } = feedsFor(written, options, run);
+    const { tokens, mask, rows } = tokensFor(written, options, run);
     sequences += rows;
-    const expected = await reference.run(feeds, names);
-    const actual = await written.run(feeds, names);
+    const expected = await reference.run(feedsFrom(asReference(tokens, options), reference), names);
+    const actual = await written.run(feedsFrom(tokens, written), names);
     for (const comparison of comparisons) {
       const { name } = comparison;
       const rowsOf = (output: Tensor) =>
@@ -171,11 +179,11 @@ function precisionOf({ reference, source, dtype }: VerifyOptions): keyof typeof 
 }
 
 /** Token sequences in the shape that the file takes; sizes that it leaves open vary from run to run. */
-function feedsFor(
+function tokensFor(
   session: RuntimeSession,
-  { reference, maxPositions, pad }: VerifyOptions,
+  { reference, maxPositions, pad, kept }: VerifyOptions,
   run: number,
-): { feeds: ReadonlyMap<string, Tensor>; mask: Tensor | undefined; rows: number } {
+): { tokens: ReadonlyMap<string, Tensor>; mask: Tensor | undefined; rows: number } {
   const shape = session.inputs[0]?.shape ?? [];
   const longest = Math.min(MAX_DYNAMIC_LENGTH, maxPositions);
   // The lengths of a dynamic file: from the longest down to a few tokens.
@@ -185,15 +193,32 @@ function feedsFor(
     if (axis === shape.length - 1) return length;
     return axis === 0 ? 1 + (run % 2) : DYNAMIC_CHOICES;
   });
-  const all = randomSequences({
+  const tokens = randomSequences({
     shape: sizes,
     seed: SEED + run,
-    vocabSize: tableRows(reference, 'input_ids'),
-    tokenTypes: tableRows(reference, 'token_type_ids'),
+    vocabSize: kept?.length ?? tableRows(reference, 'input_ids'),
+    // Every token is of the first text where the file does not take types.
+    tokenTypes: takes(session, 'token_type_ids') ? tableRows(reference, 'token_type_ids') : 1,
     pad,
   });
-  const feeds = new Map(session.inputs.map(({ name }) => [name, all.get(tokenInput(name)) as Tensor]));
   // A model without a mask takes padding for tokens.
-  const isMasked = session.inputs.some(({ name }) => tokenInput(name) === 'attention_mask');
-  return { feeds, mask: isMasked ? all.get('attention_mask') : undefined, rows: sizes[0] ?? 1 };
+  const mask = takes(session, 'attention_mask') ? tokens.get('attention_mask') : undefined;
+  return { tokens, mask, rows: sizes[0] ?? 1 };
+}
+
+/** The same tokens by the ids that the reference has for them. */
+function asReference(tokens: ReadonlyMap<string, Tensor>, { kept }: VerifyOptions): ReadonlyMap<string, Tensor> {
+  const ids = tokens.get('input_ids');
+  if (kept === undefined || ids === undefined) return tokens;
+  const old = Int32Array.from(readIntegers(ids), (id) => kept[id] as number);
+  return new Map(tokens).set('input_ids', tensorOf('i32', ids.shape, old));
+}
+
+function takes({ inputs }: RuntimeSession, kind: TokenInput): boolean {
+  return inputs.some(({ name }) => tokenInput(name) === kind);
+}
+
+/** The inputs of a session, by its own names. */
+function feedsFrom(tokens: ReadonlyMap<string, Tensor>, { inputs }: RuntimeSession): Map<string, Tensor> {
+  return new Map(inputs.map(({ name }) => [name, tokens.get(tokenInput(name)) as Tensor]));
 }

@@ -4,6 +4,7 @@ import { MbertError } from '../../errors.ts';
 import type { Graph } from '../../ir/graph.ts';
 import { constantBytes } from '../../ir/text.ts';
 import type { Task } from '../../models/index.ts';
+import { type Run, type RunOptions, startRun } from '../../options/run.ts';
 import { moveBiases, normalizeBoth } from '../../passes/canonical/normalize.ts';
 import { raise } from '../../passes/raise/raise.ts';
 import { compareFacts } from './facts.ts';
@@ -13,7 +14,7 @@ import { type DiffOutline, outlineBoth } from './outline.ts';
 import { type DiffSide, openSide } from './sides.ts';
 
 /** Options of `diffModels`. */
-export interface DiffModelsOptions {
+export interface DiffModelsOptions extends RunOptions {
   readonly a: string;
   readonly b: string;
   /**
@@ -85,11 +86,15 @@ export interface ModelDiff {
 
 /** Compares two models of any formats, or with graph text. Throws MbertError where they cannot be compared. */
 export async function diffModels(options: DiffModelsOptions): Promise<ModelDiff> {
+  const run = startRun(options);
+  run.plan(['read', 'compare', ...(options.numeric ? ['run'] : [])]);
+  run.progress('reading');
   const a = await openSide(options.a, options.task);
   try {
+    run.progress('reading the second');
     const b = await openSide(options.b, options.task);
     try {
-      return await compareSides(a, b, options);
+      return await compareSides(a, b, options, run);
     } finally {
       b.close();
     }
@@ -104,7 +109,9 @@ export async function diffModels(options: DiffModelsOptions): Promise<ModelDiff>
  */
 const ROUNDING = 1e-5;
 
-async function compareSides(a: DiffSide, b: DiffSide, options: DiffModelsOptions): Promise<ModelDiff> {
+async function compareSides(a: DiffSide, b: DiffSide, options: DiffModelsOptions, run: Run): Promise<ModelDiff> {
+  run.enter('compare');
+  run.progress('comparing');
   const level = levelOf(a, b, options.level);
   const graphs = await graphsOf(a, b, level);
   const isRaised = level === 'raised';
@@ -117,6 +124,8 @@ async function compareSides(a: DiffSide, b: DiffSide, options: DiffModelsOptions
     if (moved.differences.length < graphDiff.differences.length) graphDiff = moved;
   }
   const summaries = { a: summaryOf(a, graphs.a), b: summaryOf(b, graphs.b) };
+  run.enter('run');
+  if (options.numeric) run.progress('running both');
   const numeric = options.numeric ? await runBoth(a, b, options.numeric, options) : null;
   const all: Difference[] = [
     ...graphDiff.differences,

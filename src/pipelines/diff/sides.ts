@@ -1,5 +1,4 @@
 import { statSync } from 'node:fs';
-import { extname } from 'node:path';
 import { MbertError } from '../../errors.ts';
 import type { GraphSource } from '../../importers/importer.ts';
 import { openSource } from '../../importers/index.ts';
@@ -10,6 +9,7 @@ import type { Graph } from '../../ir/graph.ts';
 import { parseGraph } from '../../ir/text.ts';
 import type { Task } from '../../models/index.ts';
 import { fromCheckpoint } from '../../opened/checkpoint-model.ts';
+import { graphFormat } from '../../opened/graph-model.ts';
 import { tokenizerFacts } from '../../samples/tokenizer-facts.ts';
 
 /** One of two models to compare. */
@@ -71,7 +71,7 @@ export async function openSide(path: string, task: Task | undefined): Promise<Di
 function graphSide(source: GraphSource, path: string, fileBytes: number | undefined): DiffSide {
   return {
     path,
-    format: FORMATS[extname(source.path).toLowerCase()] ?? 'tensorflow',
+    format: graphFormat(source.path),
     graph: source.graph,
     reference: source.graph,
     meaning: meaningOf(source),
@@ -81,8 +81,6 @@ function graphSide(source: GraphSource, path: string, fileBytes: number | undefi
     close: source.close,
   };
 }
-
-const FORMATS: { readonly [extension: string]: string } = { '.onnx': 'onnx', '.tflite': 'tflite', '.json': 'tfjs' };
 
 function meaningOf({ labels, tokenizer }: Pick<GraphSource, 'labels' | 'tokenizer'>): Map<string, string> {
   const { vocabulary } = tokenizerFacts(tokenizer);

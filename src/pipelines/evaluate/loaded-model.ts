@@ -1,8 +1,7 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { sampleFeeds, tokenInputsOf } from '../../calibration/graph-session.ts';
 import { type OutputFile, writeFiles } from '../../io/files.ts';
+import { makeTemporaryFolder } from '../../io/temporary-folder.ts';
 import type { Graph } from '../../ir/graph.ts';
 import type { Tensor } from '../../ir/tensor.ts';
 import type { Task } from '../../models/index.ts';
@@ -64,15 +63,15 @@ export async function loadModel(path: string, graph: Graph, options: FeedOptions
 export async function withFolder<T>(
   work: (write: (files: AsyncIterable<OutputFile>) => Promise<string>) => Promise<T>,
 ) {
-  const folder = mkdtempSync(join(tmpdir(), 'mbert-quantize-'));
+  const folder = makeTemporaryFolder('quantize');
   let count = 0;
   try {
     return await work(async (files) => {
-      const part = join(folder, String(count++));
+      const part = join(folder.path, String(count++));
       const [model] = await writeFiles(part, files);
       return (model as { readonly path: string }).path;
     });
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    folder.remove();
   }
 }

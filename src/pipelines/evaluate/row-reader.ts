@@ -1,9 +1,11 @@
 import { MbertError } from '../../errors.ts';
 import type { TokenizerFiles } from '../../formats/tokenizer-files.ts';
 import type { Graph } from '../../ir/graph.ts';
-import { tokenizerOf, tokenizerOrError } from '../../opened/model-tokenizer.ts';
+import { tokenizerOf } from '../../opened/model-tokenizer.ts';
+import { tokenizerOrError } from '../../opened/open-tokenizer.ts';
 import type { OpenedModel } from '../../opened/opened-model.ts';
 import { tableRows } from '../../opened/token-tables.ts';
+import type { ColumnNames } from '../../samples/columns.ts';
 import type { TokenRow } from '../../samples/feeds.ts';
 import { openSamples, type SampleFile } from '../../samples/open-samples.ts';
 
@@ -16,8 +18,9 @@ export interface RowReader {
   readonly tokenizer: { readonly pad: number; readonly mask: number | undefined };
   /** Number of token types that the model tells apart. */
   readonly tokenTypes: number;
-  open(path: string): SampleFile;
-  /** Reads all rows of a file. */
+  /** Opens a file, read for its texts alone where it is calibrated on: labels say nothing then. */
+  open(path: string, use?: 'calibrate' | 'measure'): SampleFile;
+  /** Reads all rows of a file of texts. */
   read(path: string): { readonly rows: readonly TokenRow[] };
 }
 
@@ -33,9 +36,12 @@ export function rowReader(
     /** In place of the model's own. */
     readonly tokenizer?: TokenizerFiles | undefined;
     readonly seed?: number | undefined;
+    readonly columns?: ColumnNames | undefined;
+    /** Hears what files are read as. */
+    readonly note?: ((text: string) => void) | undefined;
   },
 ): RowReader {
-  const { maxLength, seed } = options;
+  const { maxLength, seed, columns = {}, note } = options;
   const tokenizer = tokenizerOrError(tokenizerOf(model, options.tokenizer));
   const readable = tokenizer instanceof MbertError ? undefined : tokenizer;
   const pad = readable?.pad ?? model.pad;
@@ -48,13 +54,18 @@ export function rowReader(
     tokenTypes,
     ...(seed !== undefined && { seed }),
   };
-  const open = (path: string) => openSamples(path, common);
+  const open: RowReader['open'] = (path, use = 'measure') => {
+    const asked = use === 'calibrate' ? { ...columns, label: undefined } : columns;
+    const file = openSamples(path, { ...common, columns: asked });
+    note?.(`${path}: ${file.count} samples, ${file.taken}`);
+    return file;
+  };
   return {
     tokenizer: { pad, mask: readable?.mask },
     tokenTypes,
     open,
     read(path) {
-      const file = open(path);
+      const file = open(path, 'calibrate');
       return { rows: file.take(0, file.count).samples.map(({ row }) => row) };
     },
   };

@@ -1,5 +1,5 @@
 import { MbertError } from '../../errors.ts';
-import type { Task } from '../../models/index.ts';
+import { PAIR_TASKS, type Task } from '../../models/index.ts';
 import type { ClassReader } from '../../opened/class-labels.ts';
 import type { Evidence } from '../../options/evidence.ts';
 import type { TokenRow } from '../../samples/feeds.ts';
@@ -54,8 +54,8 @@ const FEW_SAMPLES = 16;
 
 /** Opens the samples and splits them into sets, as the command's flags say. Throws USAGE and what readers throw. */
 export function takeSamples(reader: RowReader, { evidence, task, used = 0, classOf }: SampleSetOptions): SampleSets {
-  const source = evidence.calibrate === undefined ? undefined : reader.open(evidence.calibrate);
-  const data = evidence.data === undefined ? undefined : reader.open(evidence.data);
+  const source = evidence.calibrate === undefined ? undefined : reader.open(evidence.calibrate, 'calibrate');
+  const data = evidence.data === undefined ? undefined : reader.open(evidence.data, 'measure');
   const warnings = [...(source?.warnings ?? []), ...(data?.warnings ?? [])];
   const calibration = source ? calibrationOf(source, evidence.samples, warnings) : [];
   const unseen = source ? heldOut(source, Math.max(calibration.length, used)) : [];
@@ -99,9 +99,6 @@ function calibrationOf(source: SampleFile, count: number, warnings: string[]): r
   }
   return samples;
 }
-
-/** Tasks whose models always read two texts. */
-const PAIR_TASKS: ReadonlySet<string> = new Set<Task>(['qa', 'next-sentence', 'multiple-choice', 'pretraining']);
 
 /** Warns where no sample has a second text and the model will read some: their token type is in no range then. */
 function unseenTypes(

@@ -5,11 +5,16 @@ import { type Attempt, keepNothing, type Pass, runPasses } from '../../ir/pass.t
 import { openModel } from '../../opened/open-model.ts';
 import type { ModelOptions } from '../../options/model.ts';
 import type { PassOptions } from '../../options/passes.ts';
+import { type RunOptions, startRun } from '../../options/run.ts';
 import type { ShapeOptions } from '../../options/shape.ts';
 import { fittedPasses, passes, selectPasses, type Target } from '../../passes/index.ts';
 import { raisePasses } from '../../passes/raise/raise.ts';
 
-export interface ExplainOptions extends Pick<ModelOptions, 'task'>, ShapeOptions, Pick<PassOptions, 'passes'> {
+export interface ExplainOptions
+  extends Pick<ModelOptions, 'task'>,
+    ShapeOptions,
+    Pick<PassOptions, 'passes'>,
+    RunOptions {
   readonly source: string;
   /** The pass that is asked about. */
   readonly pass: string;
@@ -56,7 +61,11 @@ export async function explainPass(options: ExplainOptions): Promise<Explanation>
       hint: `mbert convert --passes ${pass.name} --calibrate FILE reports what it did`,
     });
   }
-  const runs = [...(await raisingRuns(pass, options)), ...(await targetRuns(pass, options))];
+  const run = startRun(options);
+  run.progress('reading');
+  const raising = await raisingRuns(pass, options);
+  run.progress('running passes');
+  const runs = [...raising, ...(await targetRuns(pass, options))];
   if (runs.length === 0) {
     throw new MbertError('USAGE', `--explain: ${pass.name} finds ops in graphs, ${options.source} is a checkpoint`, {
       hint: 'a checkpoint is built with its high-level ops',

@@ -7,14 +7,17 @@ import type { PassChoice } from '../../options/passes.ts';
 import { type Run, within } from '../../options/run.ts';
 import { fitTogether } from '../../passes/fit/fit.ts';
 import type { fittedPasses, Target } from '../../passes/index.ts';
+import { prune } from '../../passes/prune/prune.ts';
+import type { PrunePlan } from '../../passes/prune/prune-plan.ts';
 import { isAllowed } from '../evaluate/drop.ts';
 import type { FeedOptions } from '../evaluate/loaded-model.ts';
 import type { SampleSets } from '../evaluate/sample-sets.ts';
 import { distill } from './distill.ts';
 import { compareOperations, measureHeldOut } from './measure.ts';
+import { nextShare, pruneWithin } from './prune-budget.ts';
 import { nextKept } from './search.ts';
 import { rankSites, type SensitiveSite } from './sensitivity.ts';
-import type { Distillation, FitReport, FitRow, HeldOut, Operations } from './types.ts';
+import type { BudgetRow, Distillation, FitReport, FitRow, HeldOut, Operations, Pruning } from './types.ts';
 
 /** Subject of a fit: the original graph, and what changed graphs are measured by. */
 export interface FitSubject {
@@ -38,6 +41,7 @@ export interface Candidate {
   /** Names of norms and activations that stayed as they are, the most sensitive first. */
   readonly kept: readonly string[];
   readonly passes: FitReport['passes'];
+  readonly pruning: Pick<Pruning, 'share' | 'groups'> | undefined;
   readonly distillation: Distillation | undefined;
   readonly heldOut: HeldOut | undefined;
   readonly operations: readonly Operations[];
@@ -50,28 +54,59 @@ export interface FitJob extends FitSubject {
   readonly runs: TextRuns;
   /** Opens runs on a few of the calibration texts. */
   readonly fewRuns: () => Promise<TextRuns & { close(): Promise<void> }>;
+  /** Order in which heads and neurons go; undefined where none do. */
+  readonly plan?: PrunePlan | undefined;
+}
+
+/** A fit that was chosen, with the attempts before it. */
+interface FoundFit {
+  readonly chosen: Candidate;
+  readonly pareto: readonly FitRow[] | undefined;
+  readonly budgets: readonly BudgetRow[] | undefined;
 }
 
 /**
  * Fits all norms and activations; where that loses more than --max-drop allows, fits again with more and more of the
- * most sensitive ones kept as they are.
+ * most sensitive ones kept as they are. Where heads and neurons go and nobody says how many, the least share of
+ * operations is searched that holds --max-drop.
  */
-export async function fitWithin(
-  graph: Graph,
-  job: FitJob,
-): Promise<{ readonly chosen: Candidate; readonly pareto: readonly FitRow[] | undefined }> {
+export async function fitWithin(graph: Graph, job: FitJob): Promise<FoundFit> {
   const { maxDrop } = job.evidence;
-  const first = await fitKeeping(graph, [], job, 1);
-  if (maxDrop === undefined || isAllowed(dropOf(first), maxDrop)) return { chosen: first, pareto: undefined };
+  const share = job.passes.operationShare;
+  if (job.plan !== undefined && share === undefined && maxDrop !== undefined) return leastShare(graph, job, maxDrop);
+  const first = await fitKeeping(graph, [], job, { count: 1, share });
+  if (maxDrop === undefined || isAllowed(dropOf(first), maxDrop))
+    return { chosen: first, pareto: undefined, budgets: undefined };
   const sites = await rank(job);
   const candidates = [first];
   const attempts = () => candidates.map((candidate) => ({ kept: candidate.kept.length, drop: dropOf(candidate) }));
   for (let kept = nextKept(sites, attempts(), maxDrop); kept !== null; kept = nextKept(sites, attempts(), maxDrop)) {
-    candidates.push(await fitKeeping(graph, sites.slice(0, kept), job, candidates.length + 1));
+    candidates.push(await fitKeeping(graph, sites.slice(0, kept), job, { count: candidates.length + 1, share }));
   }
   const holding = candidates.filter((candidate) => isAllowed(dropOf(candidate), maxDrop));
   const chosen = holding.length > 0 ? least(holding, (candidate) => candidate.kept.length) : least(candidates, dropOf);
-  return { chosen, pareto: rowsOf(candidates, chosen, sites) };
+  return { chosen, pareto: rowsOf(candidates, chosen, sites), budgets: undefined };
+}
+
+/** Searches for the least share of operations that holds a limit, and otherwise takes what lost least. */
+async function leastShare(graph: Graph, job: FitJob, maxDrop: number): Promise<FoundFit> {
+  const tried: { readonly candidate: Candidate; readonly share: number }[] = [];
+  const attempts = () => tried.map(({ candidate, share }) => ({ share, drop: dropOf(candidate) }));
+  for (let share = nextShare([], maxDrop); share !== null; share = nextShare(attempts(), maxDrop)) {
+    tried.push({ candidate: await fitKeeping(graph, [], job, { count: tried.length + 1, share }), share });
+  }
+  const holding = tried.filter(({ candidate }) => isAllowed(dropOf(candidate), maxDrop));
+  const { candidate: chosen } =
+    holding.length > 0 ? least(holding, ({ share }) => share) : least(tried, ({ candidate }) => dropOf(candidate));
+  const budgets = tried
+    .toSorted((a, b) => b.share - a.share)
+    .map(({ candidate, share }) => ({
+      share,
+      speedup: candidate.operations[0]?.speedup ?? 1,
+      heldOut: candidate.heldOut as HeldOut,
+      chosen: candidate === chosen,
+    }));
+  return { chosen, pareto: undefined, budgets };
 }
 
 function dropOf({ heldOut }: Candidate): number {
@@ -103,20 +138,33 @@ async function fitKeeping(
   graph: Graph,
   sites: readonly SensitiveSite[],
   job: FitJob,
-  count: number,
+  { count, share }: { readonly count: number; readonly share: number | undefined },
 ): Promise<Candidate> {
-  const { passes: choice, run, fitted, runs, original } = job;
+  const { passes: choice, run, fitted, runs, original, plan } = job;
   const kept = new Set(sites.map(({ name }) => name));
   const keeps = (node: Node) => kept.has(node.name) || choice.keeps(node);
   const student = copyGraph(graph);
-  const step = count === 1 ? 'fitting' : `fitting, try ${count}, ${kept.size} kept`;
+  const pruned = plan && share !== undefined ? await pruneWithin(student, share, plan, job) : undefined;
+  const step =
+    count === 1
+      ? 'fitting'
+      : `fitting, try ${count}, ${share === undefined ? `${kept.size} kept` : `${share.toFixed(2)} of the operations`}`;
   const sweep = async () => {
-    const reports = await fitTogether(student, fitted, { keeps, runs, teacher: original }, within(run, step));
+    const reports = await fitTogether(
+      student,
+      fitted,
+      { keeps, runs, teacher: original, cuts: pruned?.cuts },
+      within(run, step),
+    );
     return { reports, rewrites: reports.reduce((sum, { rewrites }) => sum + rewrites, 0), declined: [] };
   };
-  const names = fitted.map(({ name }) => name).join(' and ');
-  const { reports: passes } = await runAsPass(student, names, sweep, run.observers);
-  return measureCandidate(student, [...kept], passes, job);
+  const names = [...(pruned ? [prune.name] : []), ...fitted.map(({ name }) => name)].join(' and ');
+  const { reports } = await runAsPass(student, names, sweep, run.observers);
+  if (pruned === undefined) return measureCandidate(student, [...kept], reports, job);
+  const rewrites = pruned.groups.filter((group) => group.kept < group.count).length;
+  const passes = [{ name: prune.name, rewrites, declined: plan?.declined ?? [] }, ...reports];
+  const candidate = await measureCandidate(student, [...kept], passes, job);
+  return { ...candidate, pruning: { share: share as number, groups: pruned.groups } };
 }
 
 /** Trains a changed graph where that is asked for, and measures it. */
@@ -134,7 +182,7 @@ export async function measureCandidate(
   for (const target of targets) {
     operations.push(await compareOperations(original, graph, { target, maxPositions }));
   }
-  return { graph, kept, passes, distillation, heldOut, operations };
+  return { graph, kept, passes, pruning: undefined, distillation, heldOut, operations };
 }
 
 async function withTraining(graph: Graph, subject: FitSubject) {

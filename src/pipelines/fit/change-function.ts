@@ -11,11 +11,12 @@ export async function changeFunction(model: OpenedModel, options: ChangeOptions)
 /** Metadata of a file that says what was changed in it, and to which text that was fitted. */
 export function fitProperties(fit: FitReport | undefined): { readonly [key: string]: string } {
   if (fit === undefined) return {};
-  const { passes, kept, embeddings, distillation, calibration, heldOut } = fit;
+  const { passes, kept, embeddings, pruning, distillation, calibration, heldOut } = fit;
   const manifest = {
     passes: passes.map(({ name, rewrites }) => ({ name, rewrites })),
     ...(kept.length > 0 && { kept }),
     ...(embeddings.length > 0 && { embeddings }),
+    ...(pruning && { pruning: { share: pruning.share, groups: pruning.groups } }),
     ...(distillation && { distillation }),
     calibration,
     heldOut,

@@ -3,7 +3,7 @@ import { addGradients } from '../../gradient/gradients.ts';
 import { copyGraph, copyNode } from '../../ir/copy-graph.ts';
 import { type Constant, Graph, type Input, type Node } from '../../ir/graph.ts';
 import { runPasses } from '../../ir/pass.ts';
-import { type Dim, sameShape, sizeOf } from '../../ir/shape.ts';
+import { type Dim, sameShape } from '../../ir/shape.ts';
 import type { Tensor } from '../../ir/tensor.ts';
 import { isParameter } from '../../ir/token-wise.ts';
 import type { Task } from '../../models/index.ts';
@@ -11,6 +11,7 @@ import { flattenTokens } from '../../passes/flatten-tokens.ts';
 import { type EncoderLayer, encoderLayers } from '../evaluate/encoder-layers.ts';
 import { outputKinds } from '../evaluate/logits-kl.ts';
 import { Distances, type Pair } from './distances.ts';
+import { valuesPerToken } from './gradient-memory.ts';
 
 /** One step of distillation: the gradients of the student's parameters, for a batch of texts. */
 export interface DistillGraph {
@@ -67,7 +68,9 @@ export async function distillGraph(original: Graph, fitted: Graph, task: Task | 
     graph,
     parameters,
     sizes: distances.sizes,
-    valuesPerToken: valuesPerToken(graph, parameters),
+    valuesPerToken: valuesPerToken(
+      graph.withOutputs(parameters.map(({ gradient }) => ({ name: gradient.name, node: gradient }))),
+    ),
     batch: tokens[0]?.type.shape[0],
   };
 }
@@ -89,13 +92,18 @@ function addDistances(
     student: student.copies.get(b) as Node,
   });
   const [inTeacher, inStudent] = [byName(teacher.source), byName(student.source)];
+  const isShared = ({ name, type }: Node) => {
+    const twin = inStudent.get(name);
+    return twin !== undefined && sameShape(twin.type.shape, type.shape);
+  };
   const named = ({ name }: Node): Pair => {
     const [a, b] = [inTeacher.get(name), inStudent.get(name)];
     if (a && b && sameShape(a.type.shape, b.type.shape)) return pairOf(a, b);
     throw new MbertError('INVALID_GRAPH', `${name}: is not in both, the original and what was fitted to it`);
   };
   for (const { attention, output } of layers) {
-    distances.addAttention(named(attention), 1 / layers.length);
+    // Pruned attention has other heads than the teacher's.
+    if (isShared(attention)) distances.addAttention(named(attention), 1 / layers.length);
     distances.addFeatures(named(output), 1 / layers.length);
   }
   const answers = outputKinds(teacher.source, student.source, task);
@@ -104,16 +112,6 @@ function addDistances(
     if (answers.some((answer) => answer.teacher === node)) continue;
     distances.addFeatures(pairOf(node, student.source.outputs[i]?.node as Node), 1);
   }
-}
-
-function valuesPerToken(graph: Graph, parameters: readonly TrainedParameter[]): number {
-  const outputs = parameters.map(({ gradient }) => ({ name: gradient.name, node: gradient }));
-  let count = 0;
-  for (const { op, type } of graph.withOutputs(outputs).nodes()) {
-    const sizes = type.shape.filter((dim) => typeof dim === 'number');
-    if (op !== 'input' && op !== 'constant' && sizes.length < type.shape.length) count += sizeOf(sizes);
-  }
-  return count;
 }
 
 /** Weights and biases of linears and the parameters of norms, where nothing else reads them. */

@@ -1,5 +1,5 @@
 import type { TokenRow } from '../../samples/feeds.ts';
-import { randomNumbers, shuffled } from '../../samples/token-sequences.ts';
+import { randomNumbers, shuffled } from '../../solve/random-numbers.ts';
 
 /** Share of sequences that are changed: joined with another one, and with other words in it. */
 const CHANGED = 0.5;

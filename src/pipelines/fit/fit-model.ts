@@ -3,21 +3,27 @@ import { MbertError } from '../../errors.ts';
 import type { TokenizerFiles } from '../../formats/tokenizer-files.ts';
 import { copyGraph } from '../../ir/copy-graph.ts';
 import type { Graph, Node } from '../../ir/graph.ts';
-import { keepNothing, runAsPass, runPasses } from '../../ir/pass.ts';
+import { usualSizes } from '../../ir/operation-costs.ts';
+import { keepNothing, type Pass, runAsPass, runPasses } from '../../ir/pass.ts';
 import type { Dim } from '../../ir/shape.ts';
 import { classReaderOf } from '../../opened/class-labels.ts';
 import type { OpenedModel } from '../../opened/opened-model.ts';
 import { type Evidence, evidenceOf } from '../../options/evidence.ts';
+import type { PassChoice } from '../../options/passes.ts';
+import { type Run, within } from '../../options/run.ts';
 import type { ShapeOptions } from '../../options/shape.ts';
 import { foldConstants } from '../../passes/fold-constants.ts';
 import { fuseLinear } from '../../passes/fuse-linear.ts';
 import { fittedPasses, type Target } from '../../passes/index.ts';
+import { prune } from '../../passes/prune/prune.ts';
+import { planPruning } from '../../passes/prune/prune-plan.ts';
 import { splitEmbedding, splitEmbeddings } from '../../passes/split-embedding.ts';
 import { isAllowed, lossName } from '../evaluate/drop.ts';
 import { type RowReader, rowReader } from '../evaluate/row-reader.ts';
 import { NO_SAMPLES, type SampleSets, takeSamples } from '../evaluate/sample-sets.ts';
 import { type FitSubject, fitWithin, measureCandidate } from './candidates.ts';
 import { refuseUntrainable } from './distill.ts';
+import { gradientTokens } from './gradient-memory.ts';
 import { measureTransfer } from './transfer.ts';
 import type { ChangeOptions, FitReport, HeldOut } from './types.ts';
 
@@ -46,8 +52,11 @@ export async function fitModel(
   const evidence = evidenceOf(options.evidence, DEFAULT_FIT_SAMPLES);
   const names = passes.changing.map(({ name }) => name);
   const fitted = fittedPasses.filter((pass) => passes.changing.includes(pass));
-  if ((fitted.length > 0 || passes.distill !== undefined) && evidence.calibrate === undefined) {
-    const flag = fitted.length > 0 ? `--passes ${names.join(',')}` : '--distill';
+  const prunes = passes.changing.includes(prune);
+  const isFitted = fitted.length > 0 || prunes;
+  if (prunes) refuseWithoutBudget(passes, fitted, evidence);
+  if ((isFitted || passes.distill !== undefined) && evidence.calibrate === undefined) {
+    const flag = isFitted ? `--passes ${names.join(',')}` : '--distill';
     throw new MbertError('USAGE', `${flag}: needs --calibrate FILE`, {
       hint: 'some hundred lines of text as the model will see it, without labels',
     });
@@ -56,16 +65,17 @@ export async function fitModel(
   if (passes.distill !== undefined) refuseUntrainable(graph);
   await runPasses(graph, [foldConstants, fuseLinear], { ...keepNothing, observers: run.observers });
   const original = copyGraph(graph);
-  const { reader, samples, maxLength } = readSamples(model, graph, evidence, tokenizer);
+  const { reader, samples, maxLength } = readSamples(model, graph, evidence, { tokenizer, note: run.note });
   const feeds = { task: model.task, pad: reader?.tokenizer.pad ?? model.pad, mask: reader?.tokenizer.mask };
   const splits = passes.changing.includes(splitEmbedding) ? await split(graph, samples, options) : undefined;
   const { maxPositions } = model;
   const subject: FitSubject = { original, maxPositions, maxLength, passes, targets, evidence, run, samples, feeds };
-  const { chosen, pareto } =
-    fitted.length > 0
-      ? await fitGraph(graph, subject, fitted)
-      : { chosen: await measureCandidate(graph, [], [], subject), pareto: undefined };
-  const transfer = fitted.length > 0 ? await measureTransfer(original, chosen.graph, samples, feeds) : undefined;
+  const { chosen, pareto, budgets } = isFitted
+    ? await fitGraph(graph, subject, { fitted, prunes })
+    : { chosen: await measureCandidate(graph, [], [], subject), pareto: undefined, budgets: undefined };
+  // Heads that are gone have no attention to compare.
+  const transfer =
+    fitted.length > 0 && !prunes ? await measureTransfer(original, chosen.graph, samples, feeds) : undefined;
   return {
     model: changedModel(model, chosen.graph, names),
     fit: {
@@ -76,6 +86,7 @@ export async function fitModel(
       refitted: countRefitted(graph, chosen.graph),
       embeddings: splits?.splits ?? [],
       kept: chosen.kept,
+      pruning: chosen.pruning && { ...chosen.pruning, budgets },
       distillation: chosen.distillation,
       calibration: samples.manifest,
       heldOut: chosen.heldOut,
@@ -88,11 +99,26 @@ export async function fitModel(
   };
 }
 
+/** Throws USAGE where nobody says how much prune leaves, and where --max-drop would have to choose two things at once. */
+function refuseWithoutBudget({ operationShare }: PassChoice, fitted: readonly Pass[], { maxDrop }: Evidence): void {
+  if (operationShare !== undefined) return;
+  if (maxDrop === undefined) {
+    throw new MbertError('USAGE', '--passes prune: of how many operations?', {
+      hint: 'prune=0.5 leaves half of them; prune with --max-drop POINTS leaves as few as hold that',
+    });
+  }
+  if (fitted.length > 0) {
+    throw new MbertError('USAGE', `--passes prune: --max-drop cannot choose its budget beside ${fitted[0]?.name}`, {
+      hint: 'name the budget, as prune=0.7, or prune alone first',
+    });
+  }
+}
+
 function readSamples(
   model: OpenedModel,
   graph: Graph,
   evidence: Evidence,
-  tokenizer: TokenizerFiles | undefined,
+  { tokenizer, note }: { readonly tokenizer: TokenizerFiles | undefined; readonly note: Run['note'] },
 ): { readonly reader: RowReader | undefined; readonly samples: SampleSets; readonly maxLength: number } {
   const fixed = graph.inputs[0]?.type.shape.at(-1);
   const maxLength = typeof fixed === 'number' ? fixed : Math.min(model.maxPositions, MAX_LENGTH);
@@ -102,7 +128,8 @@ function readSamples(
       hint: 'give --data FILE or --calibrate FILE',
     });
   }
-  const reader = rowReader(model, graph, { maxLength, tokenizer, seed: evidence.seed });
+  const { seed, columns } = evidence;
+  const reader = rowReader(model, graph, { maxLength, tokenizer, seed, columns, note });
   const samples = takeSamples(reader, { evidence, task: model.task, classOf: classReaderOf(model, graph) });
   return { reader, samples, maxLength };
 }
@@ -124,13 +151,27 @@ function countTokens(rows: SampleSets['calibration']): Float64Array {
 /** Number of texts that is enough for the gain and the offset of one norm. */
 const FEW_TEXTS = 64;
 
-async function fitGraph(graph: Graph, subject: FitSubject, fitted: typeof fittedPasses) {
-  const { original, samples, feeds } = subject;
-  const runsOn = (rows: SampleSets['calibration']) => openRuns(original, rows, { pad: feeds.pad });
+async function fitGraph(
+  graph: Graph,
+  subject: FitSubject,
+  { fitted, prunes }: { readonly fitted: typeof fittedPasses; readonly prunes: boolean },
+) {
+  const { original, samples, feeds, passes, targets, run, maxPositions } = subject;
+  const batchTokens = prunes ? gradientTokens(original) : undefined;
+  const runsOn = (rows: SampleSets['calibration']) => openRuns(original, rows, { pad: feeds.pad, batchTokens });
   const runs = await runsOn(samples.calibration);
   try {
     const fewRuns = () => runsOn(samples.calibration.slice(0, FEW_TEXTS));
-    return await fitWithin(graph, { ...subject, fitted, runs, fewRuns });
+    const plan = prunes
+      ? await planPruning(original, {
+          keeps: passes.keeps,
+          runs,
+          bindings: usualSizes(original, maxPositions),
+          runtime: targets[0] as Target,
+          progress: within(run, 'weighing heads and neurons'),
+        })
+      : undefined;
+    return await fitWithin(graph, { ...subject, fitted, runs, fewRuns, plan });
   } finally {
     await runs.close();
   }

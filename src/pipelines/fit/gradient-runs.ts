@@ -2,12 +2,7 @@ import { readF32, scalarTensor, type Tensor, tensorOf } from '../../ir/tensor.ts
 import type { RuntimeSession } from '../../runtimes/runtime.ts';
 import { feedsOf, type TokenRow } from '../../samples/feeds.ts';
 import type { DistillGraph } from './distill-graph.ts';
-
-/**
- * Most values that one run computes. What the student computes is held until its gradient is known, so ONNX Runtime has
- * almost half of them at a time: 0.6 GB. A 12-layer MobileBERT gets 630 tokens a run, a 6-layer MiniLM 1,310.
- */
-const RUN_VALUES = 350e6;
+import { RUN_VALUES } from './gradient-memory.ts';
 
 /** Computes gradients at the parameters' present values, for one batch of texts after the other. */
 export class GradientRuns {

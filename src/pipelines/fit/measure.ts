@@ -1,8 +1,9 @@
 import { onnx } from '../../exporters/onnx.ts';
 import { copyGraph } from '../../ir/copy-graph.ts';
 import type { Graph } from '../../ir/graph.ts';
-import { countOperations } from '../../ir/operation-costs.ts';
+import { countOperations, usualSizes } from '../../ir/operation-costs.ts';
 import { runPasses } from '../../ir/pass.ts';
+import type { Dim } from '../../ir/shape.ts';
 import { selectPasses, type Target } from '../../passes/index.ts';
 import { compareFiles } from '../evaluate/compare-files.ts';
 import { type FeedOptions, withFolder } from '../evaluate/loaded-model.ts';
@@ -42,22 +43,15 @@ export function measureHeldOut(
   });
 }
 
-/** Length of a sequence where the model fixes none: that of a usual sentence. */
-const SEQUENCE = 64;
-
 /** Counts the operations that the default passes leave of both graphs. */
 export async function compareOperations(
   original: Graph,
   changed: Graph,
   { target, maxPositions }: { readonly target: Target; readonly maxPositions: number },
 ): Promise<Operations> {
-  const { shape = [] } = original.inputs[0]?.type ?? {};
-  const fixed = shape.at(-1);
-  const sequence = typeof fixed === 'number' ? fixed : Math.min(SEQUENCE, maxPositions);
-  const bindings: Record<string, number> = {};
-  for (const [axis, dim] of shape.entries()) {
-    if (typeof dim === 'string') bindings[dim] = axis === shape.length - 1 ? sequence : 1;
-  }
+  const bindings = usualSizes(original, maxPositions);
+  const last = original.inputs[0]?.type.shape.at(-1) as Dim;
+  const sequence = typeof last === 'number' ? last : (bindings[last] as number);
   const count = async (graph: Graph) => {
     const copy = copyGraph(graph, { bindings });
     await runPasses(copy, selectPasses(undefined, target));

@@ -5,6 +5,7 @@ import type { EvidenceOptions } from '../../options/evidence.ts';
 import type { PassChoice } from '../../options/passes.ts';
 import type { Run } from '../../options/run.ts';
 import type { Target } from '../../passes/index.ts';
+import type { PrunedGroup } from '../../passes/prune/prune-plan.ts';
 import type { SplitEmbedding } from '../../passes/split-embedding.ts';
 import type { SampleSets } from '../evaluate/sample-sets.ts';
 import type { TransferLosses } from '../evaluate/transfer.ts';
@@ -39,6 +40,8 @@ export interface FitReport {
   readonly embeddings: readonly SplitEmbedding[];
   /** Names of norms and activations that --max-drop left as they are. */
   readonly kept: readonly string[];
+  /** What prune left; undefined where it was not asked for. */
+  readonly pruning?: Pruning | undefined;
   readonly distillation: Distillation | undefined;
   readonly calibration: SampleSets['manifest'];
   /** The changed model beside the original, on texts that it was not fitted to; undefined where there are none. */
@@ -54,6 +57,25 @@ export interface FitReport {
   /** Reasons for exit code 1; empty where --max-drop holds. */
   readonly failures: readonly string[];
   readonly warnings: readonly string[];
+}
+
+/** What is left of heads and neurons. */
+export interface Pruning {
+  /** The share of operations that was asked for or found, 0 … 1. */
+  readonly share: number;
+  /** Groups in computing order, each by the name of the linear that reads it. */
+  readonly groups: readonly PrunedGroup[];
+  /** Attempts to find the least share that holds --max-drop; undefined where the share was given. */
+  readonly budgets?: readonly BudgetRow[] | undefined;
+}
+
+/** One attempt to hold --max-drop with fewer operations. */
+export interface BudgetRow {
+  readonly share: number;
+  /** Speedup by counted operations, for the first target. */
+  readonly speedup: number;
+  readonly heldOut: HeldOut;
+  readonly chosen: boolean;
 }
 
 /** Losses against the original: with norms and activations replaced but not fitted, and as fitted. */

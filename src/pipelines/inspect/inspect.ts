@@ -10,16 +10,18 @@ import { type GraphOutline, outlineOf } from '../../opened/outline.ts';
 import type { ModelOptions } from '../../options/model.ts';
 import type { PassOptions } from '../../options/passes.ts';
 import { passChoice } from '../../options/passes.ts';
-import { type ObserveOptions, startRun } from '../../options/run.ts';
+import { type ObserveOptions, type RunOptions, startRun } from '../../options/run.ts';
 import type { ShapeOptions } from '../../options/shape.ts';
 import { selectPasses, type Target } from '../../passes/index.ts';
+import { describeModel, type ModelDescription } from './describe.ts';
 
 /** Options of `inspect`. */
 export interface InspectOptions
   extends Pick<ModelOptions, 'task' | 'base'>,
     ShapeOptions,
     Pick<PassOptions, 'passes'>,
-    ObserveOptions {
+    ObserveOptions,
+    RunOptions {
   readonly source: string;
   /** Shows the graph as it is written for this target, passes run. Default: as the source has it. */
   readonly target?: Target | undefined;
@@ -29,6 +31,7 @@ export interface InspectOptions
 
 /** Result of `inspect`: a graph as text, and what is in it. */
 export interface InspectResult {
+  readonly source: string;
   /** The canonical text of the graph. */
   readonly text: string;
   readonly summary: {
@@ -45,6 +48,10 @@ export interface InspectResult {
     readonly inputs: readonly string[];
     readonly outputs: readonly string[];
   };
+  readonly model: ModelDescription;
+  /** Nodes and weights as plain data, as the source stores them: what `text` says, for programs. */
+  readonly nodes: GraphOutline['nodes'];
+  readonly weights: GraphOutline['weights'];
   readonly warnings: readonly string[];
   /** Wall time of each pass, where it was asked for. */
   readonly passTimes?: readonly PassTime[];
@@ -60,14 +67,19 @@ export interface InspectResult {
  * the importers throw.
  */
 export async function inspect(options: InspectOptions): Promise<InspectResult> {
-  const { observers, passTimes } = startRun(options);
+  const run = startRun(options);
+  const { observers, passTimes } = run;
+  run.progress('reading');
   const keepsIntegers = options.target !== undefined && !passChoice(options).asksForMore;
   const model = await openModel(options.source, { ...options, observers, keepsIntegers });
   try {
     const graph = model.build(options.target ?? 'onnx', options);
     const isAsked = options.target !== undefined || options.passes !== undefined;
     const passes = isAsked ? selectPasses(options.passes, options.target ?? 'onnx') : [];
+    run.progress('running passes');
     await runPasses(graph, passes, { ...keepNothing, observers });
+    run.progress('describing');
+    const outline = await storedOutline(graph, options);
     const ops = new Map<string, number>();
     const dtypes = new Map<string, number>();
     let parameters = 0;
@@ -80,7 +92,9 @@ export async function inspect(options: InspectOptions): Promise<InspectResult> {
         dtypes.set(dtype, (dtypes.get(dtype) ?? 0) + byteLength(dtype, shape));
       } else if (node.op !== 'input') ops.set(node.op, (ops.get(node.op) ?? 0) + 1);
     }
+    const { nodes, weights } = withoutRanges(outline);
     return {
+      source: options.source,
       text: graphText(graph),
       summary: {
         architecture: model.architecture,
@@ -92,9 +106,12 @@ export async function inspect(options: InspectOptions): Promise<InspectResult> {
         inputs: graph.inputs.map(({ name }) => name),
         outputs: graph.outputs.map(({ name }) => name),
       },
+      model: describeModel(options.source, model, graph, outline, !isAsked),
+      nodes,
+      weights,
       warnings: model.warnings,
       ...(passTimes && { passTimes }),
-      ...(options.outline && { outline: await storedOutline(graph, options) }),
+      ...(options.outline && { outline }),
     };
   } finally {
     model.close();
@@ -105,18 +122,24 @@ export async function inspect(options: InspectOptions): Promise<InspectResult> {
  * The outline of the graph as the source stores it: `raise` leaves floats in places of quantized files, and a picture
  * is to show how they are stored.
  */
-async function storedOutline(graph: Graph, { source, base, target, passes }: InspectOptions): Promise<GraphOutline> {
-  if (target !== undefined || passes !== undefined) return outlineOf(graph, { ranges: true });
+async function storedOutline(graph: Graph, options: InspectOptions): Promise<GraphOutline> {
+  const { source, base, target, passes, outline: ranges = false } = options;
+  if (target !== undefined || passes !== undefined) return outlineOf(graph, { ranges });
   const opened = await openSource(source, { base });
   if (opened.yields !== 'graph') {
     opened.checkpoint.close();
-    return outlineOf(graph, { ranges: true });
+    return outlineOf(graph, { ranges });
   }
   try {
-    return outlineOf(opened.graph, { ranges: true });
+    return outlineOf(opened.graph, { ranges });
   } finally {
     opened.close();
   }
+}
+
+/** Ranges are for pictures alone: JSON has no infinity, and few read them. */
+function withoutRanges({ nodes, weights }: GraphOutline): Pick<GraphOutline, 'nodes' | 'weights'> {
+  return { nodes, weights: weights.map(({ range: _, ...weight }) => weight) };
 }
 
 function byCount(counts: ReadonlyMap<string, number>): [string, number][] {

@@ -54,6 +54,8 @@ export class CalibrationRuns {
   readonly #options: CalibrationOptions;
   /** Statistics of each node, one entry for each run over the samples. */
   readonly #answers = new Map<string, NodeStatistics[]>();
+  /** Number of runs over the samples so far by what they are for: progress that began at 0 again would look stuck. */
+  readonly #runs = new Map<string, number>();
   /** Spread of each node's channels, in the first run that collected them and in the last. */
   readonly #spreads = new Map<string, { readonly before: Spread; after: Spread | undefined }>();
 
@@ -68,7 +70,8 @@ export class CalibrationRuns {
     const { calibration } = this.#samples;
     if (calibration.length === 0) return undefined;
     const first = firstOf(calibration);
-    return (graph, requests, samples) => this.#remembered(graph, requests, samples === 'all' ? calibration : first);
+    return (graph, requests, samples) =>
+      this.#remembered(graph, requests, samples === 'all' ? calibration : first, 'measuring channels for passes');
   }
 
   /**
@@ -90,22 +93,26 @@ export class CalibrationRuns {
         else unknown.push(request);
       }
       if (unknown.length === 0) return answers;
-      return new Map([...answers, ...(await this.#collect(graph, unknown, this.#samples.calibration))]);
+      return new Map([
+        ...answers,
+        ...(await this.#collect(graph, unknown, this.#samples.calibration, 'calibrating a fixed length')),
+      ]);
     };
   }
 
   /** Collects statistics over all calibration samples, and remembers them. */
   collect(graph: Graph, requests: readonly StatisticsRequest[]): Promise<Statistics> {
-    return this.#remembered(graph, requests, this.#samples.calibration);
+    return this.#remembered(graph, requests, this.#samples.calibration, 'calibrating');
   }
 
   async #remembered(
     graph: Graph,
     requests: readonly StatisticsRequest[],
     rows: readonly TokenRow[],
+    step: string,
   ): Promise<Statistics> {
     const wanted = this.#options.outline ? requests.map((request) => this.#again(request)) : requests;
-    const statistics = await this.#collect(graph, wanted, rows);
+    const statistics = await this.#collect(graph, wanted, rows, step);
     for (const [name, answer] of statistics) {
       this.#answers.set(name, [...(this.#answers.get(name) ?? []), answer]);
       if (!answer.channels) continue;
@@ -124,16 +131,28 @@ export class CalibrationRuns {
   apart(): { readonly collect: Collect; readonly count: number } {
     const validation = new Set(this.#samples.validation);
     const rows = this.#samples.calibration.filter((row) => !validation.has(row));
-    return { collect: (graph, requests) => this.#collect(graph, requests, rows), count: rows.length };
+    return {
+      collect: (graph, requests) => this.#collect(graph, requests, rows, 'measuring what linears read'),
+      count: rows.length,
+    };
   }
 
-  #collect(graph: Graph, requests: readonly StatisticsRequest[], rows: readonly TokenRow[]): Promise<Statistics> {
+  #collect(
+    graph: Graph,
+    requests: readonly StatisticsRequest[],
+    rows: readonly TokenRow[],
+    step: string,
+  ): Promise<Statistics> {
     const { shape, run } = this.#options;
+    const times = (this.#runs.get(step) ?? 0) + 1;
+    this.#runs.set(step, times);
+    const name = times === 1 ? step : `${step}, run ${times}`;
+    run.progress(name, 0, rows.length);
     const { sequenceLength } = shape;
     return collectStatistics(graph, requests, rows, {
       pad: this.#pad,
       ...(typeof sequenceLength === 'number' && { length: sequenceLength }),
-      progress: within(run, 'calibrating'),
+      progress: within(run, name),
     });
   }
 

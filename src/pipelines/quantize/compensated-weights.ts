@@ -4,7 +4,7 @@ import { compensationOf, largestFirst, quantizeByGram } from '../../quantization
 import type { Plan } from '../../quantization/plan.ts';
 import { type PlanChoices, weightOptionsOf } from '../../quantization/plan-numbers.ts';
 import { isCompensated } from '../../quantization/settings.ts';
-import type { QuantizedWeight, WeightOptions } from '../../quantization/weights.ts';
+import { type QuantizedWeight, storageKey, type WeightOptions } from '../../quantization/weights.ts';
 import type { Collect } from './calibration-runs.ts';
 
 /**
@@ -103,8 +103,8 @@ export class CompensatedWeights {
   }
 }
 
-function keyOf({ name }: Call, { dtype, granularity }: WeightOptions): string {
-  return `${name} ${dtype} ${granularity}`;
+function keyOf({ name }: Call, options: WeightOptions): string {
+  return `${name} ${storageKey(options)}`;
 }
 
 function areEqual(a: Float64Array | undefined, b: Float64Array | undefined): boolean {

@@ -9,11 +9,12 @@ import { applyRecipe } from '../../quantization/recipe.ts';
 import {
   hasWeight,
   isCompensated,
-  isTable,
   type Scheme,
   type Settings,
   type SettingsMap,
+  storedPlace,
 } from '../../quantization/settings.ts';
+import { chooseBits, withWidened } from './choose-bits.ts';
 import { chooseRoundings, withNearest } from './choose-rounding.ts';
 import { CompensatedWeights } from './compensated-weights.ts';
 import {
@@ -37,9 +38,11 @@ export async function decide(graph: Graph, options: DecideOptions): Promise<Deci
   const chosen = recipe ? applyRecipe(defaults, recipe.rules, recipe.path) : defaults;
   if (recipe) refuseSettings(chosen, options, recipe.path);
   const plan = form.plan(graph, chosen, request);
+  run.enter('calibrate');
   const statistics = await stopwatch.time('calibrationMs', () => observe(plan, options));
   const weights = new CompensatedWeights(options.collectApart.collect);
   const calibrated = { statistics, weights, means: undefined };
+  run.enter('choose');
   const guarded = await stopwatch.time('scanMs', () => guardRanges(plan, calibrated, options));
   const scan = await stopwatch.time('scanMs', () => runScan(plan, guarded.settings, calibrated, options));
   const unruled = (scan?.keep ?? []).filter((node) => defaults.get(node)?.scheme === chosen.get(node)?.scheme);
@@ -47,20 +50,27 @@ export async function decide(graph: Graph, options: DecideOptions): Promise<Deci
   // After the scan: the noise of linears that now stay float would have drowned the effect of a rounding.
   const rounded = await chooseRoundings(form.plan(graph, kept, request), calibrated, options);
   const warnings = [...floatWarnings(plan, form), ...guarded.warnings, ...rounded.warnings];
-  return { ...rounded, graph, scan, warnings };
+  const isRuled = (node: Call) => defaults.get(node)?.scheme !== chosen.get(node)?.scheme;
+  const widened = await stopwatch.time('scanMs', () =>
+    chooseBits(form.plan(graph, rounded.settings, request), rounded, isRuled, options),
+  );
+  return { ...rounded, settings: withWidened(rounded.settings, widened), widened, graph, scan, warnings };
 }
 
 async function runScan(plan: Plan, settings: SettingsMap, calibrated: CalibratedValues, options: DecideOptions) {
   if (!options.scan || plan.integer.size === 0) return undefined;
   const plain = options.form.plan(plan.graph, withNearest(settings), options.request);
-  const progress = within(options.run, 'scanning linears with outliers');
+  options.run.progress('looking for linears with outliers');
+  const progress = within(options.run, 'measuring linears with outliers');
   return scanOutliers(switchOptionsOf(plain, calibrated, options), calibrated.statistics, progress);
 }
 
 function refuseSettings(settings: SettingsMap, { request, samples }: DecideOptions, path: string): void {
+  const { blocks } = request;
   refuseSchemes(settings, request.scheme, path);
   for (const [node, { scheme, granularity }] of settings) {
-    if (!hasWeight(node) || granularity !== 'block' || scheme === 'w4' || scheme === 'float') continue;
+    const canHaveBlocks = scheme === 'w4' || (scheme === 'dynamic' && blocks?.w8 !== undefined);
+    if (!hasWeight(node) || granularity !== 'block' || canHaveBlocks || scheme === 'float') continue;
     throw new MbertError('MISMATCH', `${path}: ${node.name}: is ${scheme} in blocks, which are for w4`, {
       hint: 'granularity may be channel or tensor there',
     });
@@ -78,7 +88,7 @@ function refuseSettings(settings: SettingsMap, { request, samples }: DecideOptio
 function refuseSchemes(settings: SettingsMap, scheme: Scheme, path: string): void {
   const isCalibrated = scheme === 'int8' || scheme === 'int16x8';
   for (const [node, { scheme: chosen }] of settings) {
-    if (isTable(node) || chosen === 'float' || (isCalibrated && chosen === scheme)) continue;
+    if (storedPlace(node) === 0 || chosen === 'float' || (isCalibrated && chosen === scheme)) continue;
     if (hasWeight(node) && (chosen === 'dynamic' || chosen === 'w8' || chosen === 'w4')) continue;
     throw new MbertError('MISMATCH', `${path}: ${node.name}: is ${chosen} in a file of --scheme ${scheme}`, {
       hint: `it may be ${['float', ...(hasWeight(node) ? ['dynamic', 'w8', 'w4'] : []), ...(isCalibrated ? [scheme] : [])].join(', ')}`,

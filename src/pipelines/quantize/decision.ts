@@ -62,6 +62,8 @@ export interface DecideOptions {
   /** The scheme of a linear that is kept in higher precision. */
   readonly fallback: NodeScheme;
   readonly scan: boolean;
+  /** Largest file that is allowed, in bytes: as many linears as fit get 8 bits in place of 4. */
+  readonly maxSize?: number | undefined;
   readonly run: Run;
 }
 
@@ -76,6 +78,17 @@ export interface CalibratedValues {
   readonly means: Statistics | undefined;
 }
 
+/** A linear of 4 bits that may have 8, with what it makes and what 8 bits cost. */
+export interface WidenedSite {
+  readonly node: Call;
+  /** Its settings with 4 bits. */
+  readonly packed: Settings;
+  /** Noise in the answers by rounding it alone to 4 bits: Σ error² / Σ answer². */
+  readonly noise: number;
+  /** Bytes that 8 bits take more. */
+  readonly addedBytes: number;
+}
+
 /** Storage of every node of a float graph, and what was calibrated of its values. */
 export interface Decision extends CalibratedValues {
   readonly graph: Graph;
@@ -84,6 +97,8 @@ export interface Decision extends CalibratedValues {
   readonly rounding: RoundingComparison | undefined;
   readonly biasCorrection: BiasComparison | undefined;
   readonly scan: ScanResult | undefined;
+  /** Linears that got 8 bits in place of 4, those first that make most noise for their bytes. */
+  readonly widened: readonly WidenedSite[];
   readonly warnings: readonly string[];
 }
 

@@ -1,8 +1,6 @@
-import { writeFileSync } from 'node:fs';
-import { MbertError } from '../../errors.ts';
 import { openSource } from '../../importers/index.ts';
 import { decodeText } from '../../io/bytes.ts';
-import { readWhole } from '../../io/files.ts';
+import { readWhole, writeText } from '../../io/files.ts';
 import type { Graph } from '../../ir/graph.ts';
 import { hasSmoothed } from '../../ir/smoothed.ts';
 import { classReaderOf } from '../../opened/class-labels.ts';
@@ -10,13 +8,13 @@ import { openModel } from '../../opened/open-model.ts';
 import { outlineOf } from '../../opened/outline.ts';
 import { type Evidence, evidenceOf } from '../../options/evidence.ts';
 import { passChoice } from '../../options/passes.ts';
-import { type Run, runFor, startRun, timedApart } from '../../options/run.ts';
+import { type Run, runFor, stageOf, startRun, timedApart } from '../../options/run.ts';
 import { sizesFor } from '../../options/shape.ts';
 import { writingOf } from '../../options/writing.ts';
 import type { Target } from '../../passes/index.ts';
 import { parseRecipe, recipeText } from '../../quantization/recipe.ts';
 import type { NodeScheme, Scheme } from '../../quantization/settings.ts';
-import { formFor, granularityFor, type TargetProfile, targetNamed } from '../../quantization/targets.ts';
+import { blocksFor, formFor, granularityFor, type TargetProfile, targetNamed } from '../../quantization/targets.ts';
 import { withFolder } from '../evaluate/loaded-model.ts';
 import { rowReader } from '../evaluate/row-reader.ts';
 import { NO_SAMPLES, takeSamples } from '../evaluate/sample-sets.ts';
@@ -27,6 +25,7 @@ import { allOrNothing } from '../write/all-or-nothing.ts';
 import { logitsWarnings } from '../write/outputs.ts';
 import { targetOf, type WritePlan, writePlans } from '../write/plans.ts';
 import { prepare } from '../write/prepare.ts';
+import { refuseSource, replacedFiles } from '../write/replaced-files.ts';
 import { vocabularyWarnings } from '../write/vocabulary.ts';
 import { CalibrationRuns } from './calibration-runs.ts';
 import { decide } from './decide.ts';
@@ -34,6 +33,7 @@ import type { DecideOptions, Decision } from './decision.ts';
 import type { QuantizeJob, QuantizeRequest } from './job.ts';
 import { withLint } from './lint-written.ts';
 import { refuseContradictions, refuseQuantized } from './refusals.ts';
+import { SharedWork } from './shared-work.ts';
 import type { QuantizedFile, QuantizeOptions, QuantizeResult } from './types.ts';
 import { Writer } from './writer.ts';
 
@@ -50,23 +50,34 @@ export async function quantize(options: QuantizeOptions): Promise<QuantizeResult
   const format = targetOf(options.output);
   const request = requestOf(options, format);
   const plans = writePlans(options.output);
+  const replaced = replacedFiles(plans, options);
   const run = startRun(options);
+  run.plan(stagesOf(options, request, plans));
+  for (const note of replaced) run.note(note);
   run.progress('reading');
   const opened = await openModel(options.source, { ...options, observers: run.observers });
   try {
+    refuseSource(plans);
     const { passes, writing } = request;
     const targets = plans.map(({ target }) => target);
     const { tokenizer } = writing;
     const warnings = vocabularyWarnings(opened, tokenizer, targets);
+    run.enter('change');
     const changed = await changeFunction(opened, { passes, targets, evidence: options, tokenizer, run });
     const { fit } = changed;
     if (fit) options.changed?.(fit);
     const evidence = { ...request.evidence, maxDrop: fit ? dropLeft(options.maxDrop, fit) : options.maxDrop };
-    const results = await allOrNothing(plans, async () => {
+    const results = await allOrNothing(writing.dryRun ? [] : plans, async () => {
       const files: QuantizedFile[] = [];
       for (const plan of plans) {
         const fileRun = runFor(plan.target, targets, timedApart(run));
-        const file = withLint(await quantizeTo(changed, plan, { ...request, evidence }, fileRun));
+        const written = await quantizeTo(changed, plan, { ...request, evidence }, fileRun);
+        // What follows reads the file.
+        if (writing.dryRun) {
+          files.push(written);
+          continue;
+        }
+        const file = withLint(written);
         files.push(request.outline ? await withOutline(file) : file);
       }
       return files;
@@ -81,8 +92,20 @@ export async function quantize(options: QuantizeOptions): Promise<QuantizeResult
   }
 }
 
+/** Stages of a call: what its progress counts. */
+function stagesOf({ scheme }: QuantizeOptions, { passes, evidence }: QuantizeRequest, plans: readonly WritePlan[]) {
+  const { calibrate } = evidence;
+  const decided = scheme === 'f16' ? [] : [...(calibrate === undefined ? [] : ['calibrate']), 'choose'];
+  const each = ['prepare', ...decided, 'write', ...(hasTexts(evidence) ? ['prove'] : [])];
+  return [
+    'read',
+    ...(passes.changing.length > 0 ? ['change'] : []),
+    ...plans.flatMap(({ target }) => each.map((stage) => stageOf(target, stage))),
+  ];
+}
+
 /** The user's request with defaults filled in. Throws USAGE for options that contradict each other. */
-function requestOf(options: QuantizeOptions, format: Target | undefined): QuantizeRequest {
+export function requestOf(options: QuantizeOptions, format: Target | undefined): QuantizeRequest {
   const writing = writingOf(options, options.output, format);
   refuseContradictions(options, format);
   const { source, sequenceLength, batch, choices, dumpRecipe, maxSize, outline = false } = options;
@@ -103,7 +126,7 @@ function requestOf(options: QuantizeOptions, format: Target | undefined): Quanti
  * The part of --max-drop that is left for quantization, as the losses of successive steps add up; undefined without a
  * limit, or where it was passed already.
  */
-function dropLeft(maxDrop: number | undefined, { heldOut, failures }: FitReport): number | undefined {
+export function dropLeft(maxDrop: number | undefined, { heldOut, failures }: FitReport): number | undefined {
   return maxDrop === undefined || failures.length > 0 ? undefined : maxDrop - (heldOut?.drop ?? 0);
 }
 
@@ -125,25 +148,34 @@ async function withOutline(result: QuantizedFile): Promise<QuantizedFile> {
   }
 }
 
-async function quantizeTo(
+/** Quantizes for one file; what other files of the call need as well is made once and kept in `shared`. */
+export async function quantizeTo(
   { model, fit }: ChangedModel,
   plan: WritePlan,
   request: QuantizeRequest,
   run: Run,
+  shared = new SharedWork(),
 ): Promise<QuantizedFile> {
   const { target: format } = plan;
   const { shape, writing, quantization, outline, dumpRecipe } = request;
   const { scheme, target = 'cpu' } = quantization;
+  run.enter('prepare');
   const profile = targetNamed(target, format);
   const passes = scheme === 'f16' ? request.passes : request.passes.before(passesFor(format, scheme, profile));
   const source = model.build(format, shape);
   refuseQuantized(source, request.source);
-  const { samples, feeds } = await run.stopwatch.time('calibrationMs', () =>
-    readSampleSets({ model, fit }, source, format, request),
+  const { samples, feeds } = await shared.samples(format, () =>
+    run.stopwatch.time('calibrationMs', () => readSampleSets({ model, fit }, source, format, request, run.note)),
   );
-  const calibration = new CalibrationRuns(samples, feeds.pad, { shape, outline, run });
+  const { calibration, prepared } = await shared.prepared(format, passes, () =>
+    run.stopwatch.time('calibrationMs', async () => {
+      const runs = new CalibrationRuns(samples, feeds.pad, { shape, outline, run });
+      const options = { shape, passes, writing, run, statistics: runs.collector() };
+      return { calibration: runs, prepared: await prepare(model, format, options) };
+    }),
+  );
   const job: QuantizeJob = {
-    request: { ...request, passes },
+    request: { ...request, passes, writing: { ...request.writing, operators: profile.operators } },
     model,
     fit,
     plan,
@@ -154,9 +186,6 @@ async function quantizeTo(
     run,
   };
   return withFolder(async (scratch) => {
-    const prepared = await run.stopwatch.time('calibrationMs', () =>
-      prepare(model, format, { shape, passes, writing, run, statistics: calibration.collector() }),
-    );
     const writer = new Writer(job, prepared, scratch);
     if (scheme === 'f16') return writer.writeHalves();
     const decideOptions = decideOptionsOf(job, scheme, hasSmoothed(prepared.graph));
@@ -184,14 +213,21 @@ function passesFor(format: Target, scheme: Scheme, { isStrict }: TargetProfile):
   return `equalize-streams,centre-norms${smoothing}${isIntegerGraph ? ',-fuse-bottleneck' : ''}`;
 }
 
-function readSampleSets({ model, fit }: ChangedModel, graph: Graph, format: Target, request: QuantizeRequest) {
+function readSampleSets(
+  { model, fit }: ChangedModel,
+  graph: Graph,
+  format: Target,
+  request: QuantizeRequest,
+  note: Run['note'],
+) {
   const { evidence, shape, writing } = request;
   const { task } = model;
   if (!hasTexts(evidence)) return { samples: NO_SAMPLES, feeds: { task, pad: model.pad, mask: undefined } };
   const { sequenceLength } = sizesFor(format, model, shape);
   const maxLength = sequenceLength === 'dynamic' ? model.maxPositions : sequenceLength;
   const { tokenizer } = writing;
-  const reader = rowReader(model, graph, { maxLength, tokenizer, seed: evidence.seed });
+  const { seed, columns } = evidence;
+  const reader = rowReader(model, graph, { maxLength, tokenizer, seed, columns, note });
   const classOf = classReaderOf(model, graph);
   const samples = takeSamples(reader, { evidence, used: fit?.calibration?.count, task, classOf });
   return { samples, feeds: { task, pad: reader.tokenizer.pad, mask: reader.tokenizer.mask } };
@@ -214,13 +250,16 @@ function decideOptionsOf(job: QuantizeJob, scheme: Exclude<Scheme, 'f16'>, isSmo
   } = request.quantization;
   const { target: format } = plan;
   const rules = recipe === undefined ? [] : parseRecipe(decodeText(readWhole(recipe), recipe), recipe);
-  // Loud columns leave the others of their rows few steps, which fitted integers make up for.
-  const isFitted = (scheme === 'w4' || isSmoothed) && request.evidence.calibrate !== undefined;
+  // Where activations are exact, what 8 bits cost is the rounding of weights; where loud channels were smoothed, their
+  // columns leave the others of their rows few steps.
+  const isExact = scheme === 'w4' || (scheme === 'dynamic' && profile.blocks.w8 !== undefined);
+  const isFitted = (isExact || isSmoothed) && request.evidence.calibrate !== undefined;
   return {
     form: formFor(scheme, format, profile),
     request: {
       scheme,
       granularity: granularityFor(scheme, format, profile, granularity),
+      blocks: blocksFor(format, profile),
       rounding: rounding ?? (isFitted ? 'gptq' : 'nearest'),
       range,
       integerOutputs: io === 'int8',
@@ -235,6 +274,7 @@ function decideOptionsOf(job: QuantizeJob, scheme: Exclude<Scheme, 'f16'>, isSmo
     isRoundingAsked: rounding === 'gptq' || rules.some(({ settings }) => settings.rounding === 'gptq'),
     fallback: fallbackFor(format, profile),
     scan,
+    maxSize: request.maxSize,
     run,
   };
 }
@@ -249,11 +289,5 @@ function fallbackFor(format: Target, { isStrict }: TargetProfile): NodeScheme {
 }
 
 function writeRecipe(path: string, { settings }: Decision): void {
-  try {
-    writeFileSync(path, recipeText(settings));
-  } catch (cause) {
-    throw new MbertError('USAGE', `${path}: cannot be written: ${cause instanceof Error ? cause.message : cause}`, {
-      cause,
-    });
-  }
+  writeText(path, recipeText(settings));
 }

@@ -21,6 +21,9 @@ export function refuseContradictions(options: QuantizeOptions, format: Target | 
   if (options.dumpRecipe !== undefined && format === undefined) {
     throw new MbertError('USAGE', `--dump-recipe: is for one file, ${options.output} gets two`);
   }
+  if (options.dryRun && options.dumpRecipe !== undefined) {
+    throw new MbertError('USAGE', '--dry-run: writes nothing, and --dump-recipe a file');
+  }
   if (options.io === 'int8' && (format !== 'tflite' || !isCalibrated)) {
     throw new MbertError('USAGE', '--io int8: is for .tflite files of --scheme int8 or int16x8');
   }

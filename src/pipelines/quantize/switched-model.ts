@@ -16,6 +16,8 @@ export interface SwitchOptions extends FeedOptions {
   /** Groups of nodes with a switch each, numbered from 1; what is in none shares switch 0. */
   readonly groups: readonly (readonly Node[])[];
   readonly rows: readonly TokenRow[];
+  /** Whether switches rule the weights of their nodes as well. */
+  readonly switchesWeights?: boolean;
 }
 
 /** A loaded model whose roundings are switched on and off, so that it answers as every subset of a plan would. */

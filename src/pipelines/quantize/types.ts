@@ -1,3 +1,4 @@
+import type { OnnxNeeds } from '../../exporters/onnx/needs.ts';
 import type { GraphOutline } from '../../opened/outline.ts';
 import type { EvidenceOptions } from '../../options/evidence.ts';
 import type { ModelOptions } from '../../options/model.ts';
@@ -57,6 +58,10 @@ export interface QuantizedFile extends WrittenFile {
   readonly biasCorrection: BiasComparison | undefined;
   /** Effect of keeping more linears in higher precision, where a gate asked for that. */
   readonly pareto: readonly (ParetoRow & { readonly chosen: boolean })[] | undefined;
+  /** What runs the file where not every runtime of its format does: operators that are ONNX Runtime's own. */
+  readonly needs: OnnxNeeds | undefined;
+  /** Linears that got 8 bits in place of 4, those first that make most noise for their bytes. */
+  readonly widened: readonly { readonly name: string; readonly sqnrDb: number; readonly addedBytes: number }[];
   /** Comparison with the float model; undefined without texts. */
   readonly proof: Proof | undefined;
   readonly times: Times;

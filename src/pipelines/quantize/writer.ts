@@ -1,3 +1,4 @@
+import { needsOf } from '../../exporters/onnx/needs.ts';
 import type { OutputFile } from '../../io/files.ts';
 import type { Graph } from '../../ir/graph.ts';
 import { constantBytes } from '../../ir/text.ts';
@@ -10,6 +11,7 @@ import { exportGraph } from '../write/export-graph.ts';
 import { type Prepared, prepare } from '../write/prepare.ts';
 import { twinShape } from '../write/twin.ts';
 import { type WrittenFile, writeModel } from '../write/write-model.ts';
+import { fitting, narrowed } from './choose-bits.ts';
 import { build, type DecideOptions, type Decision, switchOptionsOf, withKept } from './decision.ts';
 import { manifestOf, type QuantizeJob } from './job.ts';
 import { type ParetoFront, type ScanResult, scanEverySite } from './scan.ts';
@@ -52,8 +54,12 @@ export class Writer {
   /** Writes a model with f16 weights. */
   async writeHalves(): Promise<QuantizedFile> {
     const { graph: written } = this.#prepared;
+    this.#job.run.enter('write');
     const { stopwatch } = this.#job.run;
     const file = await stopwatch.time('writingMs', () => this.#write(written, 'f16', manifestOf(this.#job)));
+    this.#job.run.enter('prove');
+    if (!this.#isProvable(file))
+      return this.#result(file, undefined, { form: 'f16', linears: { f16: countLinears(written) } });
     const proof = await stopwatch.time('proofMs', async () => {
       const graph = await this.#runnableFloat(written);
       return this.#prove({ float: graph, quantized: graph, isWritten: graph === written }, file, 'f16');
@@ -63,7 +69,12 @@ export class Writer {
 
   /** Writes the file of a decision or, where a gate asks for it, of one with more precision. */
   async writeDecision(decision: Decision, options: DecideOptions): Promise<WrittenDecision> {
-    const first = await this.#attempt(decision, options);
+    const { file: first, decision: sized } = await this.#fitted(
+      await this.#attempt(decision, options),
+      decision,
+      options,
+    );
+    if (sized !== decision) return { file: first, decision: sized };
     const { evidence, quantization } = this.#job.request;
     const { maxDrop } = evidence;
     const isMet = maxDrop === undefined || isAllowed(first.proof?.drop ?? 0, maxDrop);
@@ -72,28 +83,40 @@ export class Writer {
     return this.#search(decision, options, first, maxDrop);
   }
 
+  /** Takes 8 bits away again from as many linears as the file is too large by, and writes it anew. */
+  async #fitted(file: QuantizedFile, decision: Decision, options: DecideOptions): Promise<WrittenDecision> {
+    const { maxSize } = this.#job.request;
+    const { widened } = decision;
+    if (maxSize === undefined || widened.length === 0 || totalSize(file.files) <= maxSize) return { file, decision };
+    const added = widened.reduce((sum, site) => sum + site.addedBytes, 0);
+    const fewer = narrowed(decision, fitting(widened, added - (totalSize(file.files) - maxSize)));
+    return { file: await this.#attempt(fewer, options), decision: fewer };
+  }
+
   /** Writes the file of one decision and compares it with the float model. */
   async #attempt(decision: Decision, options: DecideOptions): Promise<QuantizedFile> {
     const { request, form } = options;
     const { settings } = decision;
-    const { run, samples } = this.#job;
+    const { run } = this.#job;
     const kept = namesOf(settings, ({ scheme }) => scheme !== request.scheme);
+    run.enter('write');
+    run.progress('quantizing weights');
+    const built = await run.stopwatch.time('writingMs', () => build(decision, options));
+    const needs = this.#job.profile.operators === 'onnxruntime' ? needsOf(built) : undefined;
     const manifest = {
       ...manifestOf(this.#job),
+      ...(needs && { needs }),
       form: form.name,
       range: request.range,
       ...(decision.rounding && { rounding: decision.rounding.used }),
       ...(decision.biasCorrection && { biasCorrection: decision.biasCorrection.used }),
       ...(kept.length > 0 && { kept }),
     };
-    const { graph, written } = await run.stopwatch.time('writingMs', async () => {
-      const built = await build(decision, options);
-      return { graph: built, written: await this.#write(built, 'f32', manifest) };
-    });
-    const hasProof = samples.proof.length > 0;
-    const proof = hasProof
+    const written = await run.stopwatch.time('writingMs', () => this.#write(built, 'f32', manifest));
+    run.enter('prove');
+    const proof = this.#isProvable(written)
       ? await run.stopwatch.time('proofMs', async () =>
-          this.#prove(await this.#runnable(decision, options, graph), written, 'f32'),
+          this.#prove(await this.#runnable(decision, options, built), written, 'f32'),
         )
       : undefined;
     const { scan, rounding, biasCorrection } = decision;
@@ -103,6 +126,12 @@ export class Writer {
       ...(scan && scan.sites.length > 0 && { scan: { ...withoutNodes(scan), keptAs: options.fallback } }),
       rounding,
       biasCorrection,
+      needs,
+      widened: decision.widened.map(({ node, noise, addedBytes }) => ({
+        name: node.name,
+        sqnrDb: -10 * Math.log10(noise),
+        addedBytes,
+      })),
       warnings: decision.warnings,
     });
   }
@@ -120,6 +149,7 @@ export class Writer {
     const { graph, settings, statistics } = decision;
     const plan = options.form.plan(graph, settings, options.request);
     const isFloat = options.fallback === 'float';
+    this.#job.run.enter('choose');
     const front = await this.#job.run.stopwatch.time('scanMs', () =>
       scanEverySite(
         switchOptionsOf(plan, decision, options),
@@ -184,10 +214,17 @@ export class Writer {
     return this.#twin;
   }
 
+  /** Whether there is a file and text to compare it on. One that is too large is a no already. */
+  #isProvable({ dryRun, files }: WrittenFile): boolean {
+    const { request, samples } = this.#job;
+    return samples.proof.length > 0 && !dryRun && totalSize(files) <= (request.maxSize ?? Number.POSITIVE_INFINITY);
+  }
+
   /** Compares the quantized with the float model on the proof samples; undefined where there are none. */
   async #prove(pair: Pair, written: WrittenFile, dtype: 'f32' | 'f16'): Promise<Proof | undefined> {
     const { plan, samples, feeds, run } = this.#job;
     if (samples.proof.length === 0) return undefined;
+    run.progress(`loading into ${plan.target === 'onnx' ? 'ONNX Runtime' : 'LiteRT'}`);
     this.#floatPath ??= await this.#temporary(pair.float, 'f32');
     const [file] = written.files;
     const quantizedPath = pair.isWritten ? (file?.path as string) : await this.#temporary(pair.quantized, dtype);
@@ -200,6 +237,7 @@ export class Writer {
     };
     const compared = await compareFiles(this.#floatPath, quantizedPath, pair.float, proofOptions);
     if (dtype === 'f16') return { ...compared, layers: [] };
+    run.progress('comparing layers');
     const layers = { ...pair, write: (graph: Graph) => this.#temporary(graph, 'f32') };
     return { ...compared, layers: await compareLayers(layers, proofOptions) };
   }
@@ -224,12 +262,15 @@ export class Writer {
     const { request, samples, run } = this.#job;
     const { evidence, maxSize, quantization } = request;
     const { maxDrop } = evidence;
-    const size = written.files.reduce((sum, file) => sum + file.size, 0);
+    const size = totalSize(written.files);
     const failures: string[] = [];
     if (maxDrop !== undefined && proof && !isAllowed(proof.drop, maxDrop)) {
       failures.push(`--max-drop ${maxDrop}: ${lossName(proof)} fell by ${proof.drop.toFixed(2)} points`);
     }
-    if (maxSize !== undefined && size > maxSize) failures.push(`--max-size ${maxSize}: the file has ${size} bytes`);
+    if (maxSize !== undefined && size > maxSize) {
+      const compared = samples.proof.length > 0 && proof === undefined ? ', and was not compared' : '';
+      failures.push(`--max-size ${maxSize}: the file has ${size} bytes${compared}`);
+    }
     return {
       ...written,
       scheme: quantization.scheme,
@@ -238,6 +279,8 @@ export class Writer {
       rounding: undefined,
       biasCorrection: undefined,
       pareto: undefined,
+      needs: undefined,
+      widened: [],
       proof,
       times: run.stopwatch.times(),
       failures,
@@ -245,6 +288,10 @@ export class Writer {
       warnings: [...samples.warnings, ...(more.warnings ?? [])],
     };
   }
+}
+
+function totalSize(files: WrittenFile['files']): number {
+  return files.reduce((sum, file) => sum + file.size, 0);
 }
 
 function withoutNodes({ sites, togetherDb, restDb }: ScanResult): Omit<ScanResult, 'keep'> {
@@ -255,7 +302,7 @@ function withoutNodes({ sites, togetherDb, restDb }: ScanResult): Omit<ScanResul
  * The rows of a front to try: those that fit the size, from the first that did well enough on the validation samples.
  */
 function promising({ rows }: ParetoFront, first: QuantizedFile, maxDrop: number, maxSize: number | undefined) {
-  const size = first.files.reduce((sum, file) => sum + file.size, 0);
+  const size = totalSize(first.files);
   const fitting = rows.filter(
     ({ kept, addedBytes }) => kept > 0 && (maxSize === undefined || size + addedBytes <= maxSize),
   );

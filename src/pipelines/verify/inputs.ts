@@ -4,6 +4,7 @@ import type { Span } from '../../metrics/task-metrics.ts';
 import type { Task } from '../../models/index.ts';
 import { classReader } from '../../opened/class-labels.ts';
 import { hasVocabulary } from '../../opened/model-tokenizer.ts';
+import type { ColumnNames } from '../../samples/columns.ts';
 import type { TokenRow } from '../../samples/feeds.ts';
 import type { TokenSample } from '../../samples/open-samples.ts';
 import { randomRows } from '../../samples/token-sequences.ts';
@@ -14,6 +15,10 @@ import type { Side } from './sides.ts';
 export interface Inputs {
   readonly rows: readonly TokenRow[];
   readonly labels: Labels | undefined;
+  /** Texts that the rows were made from; undefined for sequences of tokens. */
+  readonly texts: readonly (readonly string[] | undefined)[] | undefined;
+  /** Names of the classes, where a model has them. */
+  readonly classNames: readonly string[] | undefined;
   /** Path of the file of samples; null for generated sequences. */
   readonly data: string | null;
   readonly seed: number | null;
@@ -37,6 +42,9 @@ export interface InputOptions {
   /** Length that the models are fixed to, in tokens; undefined where they take any. */
   readonly length: number | undefined;
   readonly task: Task | undefined;
+  readonly columns?: ColumnNames;
+  /** Hears what the file is read as. */
+  readonly note?: (text: string) => void;
 }
 
 const DEFAULT_SEED = 1;
@@ -83,7 +91,17 @@ function randomInputs(
     tokenTypes: model.tokenTypes,
     pad: model.pad,
   });
-  return { rows, labels: undefined, data: null, seed, pad: model.pad, mask: undefined, warnings: [] };
+  return {
+    rows,
+    labels: undefined,
+    texts: undefined,
+    classNames: undefined,
+    data: null,
+    seed,
+    pad: model.pad,
+    mask: undefined,
+    warnings: [],
+  };
 }
 
 function dataInputs(
@@ -92,17 +110,20 @@ function dataInputs(
   options: InputOptions,
   { vocabRows, positions }: { readonly vocabRows: number; readonly positions: number },
 ): Inputs {
-  const { vocab: path, seed, samples: count, length, task } = options;
+  const { vocab: path, seed, samples: count, length, task, columns, note } = options;
   // The smallest table is the one that ids must fit; a vocabulary may be in either.
   const smallest = sides.find((side) => side.vocabRows === vocabRows) ?? (sides[0] as Side);
   const withWords = sides.find(({ model }) => hasVocabulary(model.tokenizer)) ?? smallest;
   const tokenizer = path === undefined ? undefined : tokenizerFilesAt(path);
-  const reader = rowReader(withWords.model, smallest.graph, { maxLength: length ?? positions, tokenizer, seed });
-  const file = reader.open(data);
+  const maxLength = length ?? positions;
+  const reader = rowReader(withWords.model, smallest.graph, { maxLength, tokenizer, seed, columns, note });
+  const file = reader.open(data, 'measure');
   const { samples, warnings } = file.take(0, count ?? file.count);
   return {
     rows: samples.map(({ row }) => row),
     labels: readLabels(samples, data, task, sides),
+    texts: samples.map(({ texts }) => texts),
+    classNames: classNamesOf(sides),
     data,
     seed: seed ?? null,
     pad: reader.tokenizer.pad,
@@ -123,13 +144,17 @@ function readLabels(
   const isClassifier = task === 'sequence-classification' || task === 'next-sentence';
   if (!isClassifier || output.length !== 2 || samples[0]?.label === undefined) return undefined;
   const classes = Number(output[1]);
-  const read = classes === 1 ? numberOf : classReader(classes, sides.find(({ model }) => model.labels)?.model.labels);
+  const read = classes === 1 ? numberOf : classReader(classes, classNamesOf(sides));
   const values = samples.map(({ label }, i) => {
     const what = `${path}: sample ${i + 1}`;
     if (label === undefined) throw new MbertError('MISMATCH', `${what}: has no label, the first one has`);
     return read(label, what);
   });
   return classes === 1 ? { kind: 'numbers', values } : { kind: 'classes', values, classes };
+}
+
+function classNamesOf(sides: readonly Side[]): readonly string[] | undefined {
+  return sides.find(({ model }) => model.labels)?.model.labels;
 }
 
 function numberOf(label: number | string, what: string): number {

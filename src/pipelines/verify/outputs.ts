@@ -6,6 +6,7 @@ import { argmaxRows } from '../../metrics/metrics.ts';
 import {
   bestSpan,
   classificationMetrics,
+  confusionMatrix,
   pearson,
   type Span,
   spanMetrics,
@@ -16,8 +17,9 @@ import type { TokenRow } from '../../samples/feeds.ts';
 import { type Answer, answerOf, Comparison } from '../evaluate/answers.ts';
 import { type CommonShape, type Running, runRow } from '../evaluate/running.ts';
 import { plainDecibels } from './decibels.ts';
+import { FlipList } from './flips.ts';
 import type { Inputs, Labels } from './inputs.ts';
-import type { MetricName, OutputAgreement, TaskMetrics } from './types.ts';
+import type { Flips, MetricName, OutputAgreement, TaskMetrics } from './types.ts';
 
 /** Options of `compareOutputs`. */
 export interface OutputsOptions {
@@ -33,6 +35,7 @@ export interface OutputsResult {
   readonly agreement: number | null;
   /** Undefined for models that give no sentence embeddings, and without a reference. */
   readonly embeddings: EmbeddingAgreement | undefined;
+  readonly flips: Flips | null;
   readonly metrics: TaskMetrics | null;
   /** Names of the model's outputs that have NaN or infinity in them. */
   readonly broken: readonly string[];
@@ -51,6 +54,7 @@ export async function compareOutputs(
   const embeddings = reference && task === 'sentence-embedding' ? new EmbeddingComparison() : undefined;
   const predictions = { model: [] as Prediction[], reference: [] as Prediction[] };
   const answers = { model: [] as number[], reference: [] as number[] };
+  const flips = new FlipList(task, inputs);
   const broken = new Set<string>();
   for (const [i, row] of inputs.rows.entries()) {
     const run = (side: Running) => runRow(side, inputs.rows, i, shape, inputs.pad);
@@ -60,8 +64,10 @@ export async function compareOutputs(
     const answer = answerOf(task, renamed, row, inputs.mask);
     predictions.model.push(predict(answer, row, renamed, inputs.labels));
     if (expected) {
-      const expectedAnswer = answerOf(task, expected, row, inputs.mask);
+      const compared = new Map(pairs.map(({ name }) => [name, expected.get(name) as Tensor]));
+      const expectedAnswer = answerOf(task, compared, row, inputs.mask);
       comparison.add(expectedAnswer, answer);
+      flips.add(i, expectedAnswer, answer);
       embeddings?.add(expectedAnswer.values, answer.values);
       answers.model.push(answer.values[0] as number);
       answers.reference.push(expectedAnswer.values[0] as number);
@@ -78,7 +84,10 @@ export async function compareOutputs(
     outputs,
     agreement: reference ? agreement : null,
     embeddings: embeddings?.result(),
-    metrics: inputs.labels ? metricsOf(inputs.labels, predictions.model, reference && predictions.reference) : null,
+    flips: reference ? flips.result() : null,
+    metrics: inputs.labels
+      ? metricsOf(inputs, inputs.labels, predictions.model, reference && predictions.reference)
+      : null,
     broken: [...broken],
   };
 }
@@ -187,7 +196,11 @@ const PRIMARY: { readonly [K in Labels['kind']]: MetricName } = {
   spans: 'spanF1',
 };
 
+/** Most classes of a confusion matrix that can be read. */
+const MAX_CONFUSED = 50;
+
 function metricsOf(
+  { classNames }: Inputs,
   labels: Labels,
   model: readonly Prediction[],
   reference: readonly Prediction[] | undefined,
@@ -204,5 +217,13 @@ function metricsOf(
     model: measure(model),
     against: reference ? measure(reference) : null,
     note: labels.kind === 'spans' ? 'token spans' : null,
+    confusion:
+      labels.kind !== 'classes' || labels.classes > MAX_CONFUSED
+        ? null
+        : {
+            classes: Array.from({ length: labels.classes }, (_, i) => classNames?.[i] ?? String(i)),
+            model: confusionMatrix(labels.values, model as readonly number[], labels.classes),
+            against: reference ? confusionMatrix(labels.values, reference as readonly number[], labels.classes) : null,
+          },
   };
 }

@@ -19,6 +19,8 @@ export interface VerifyResult {
   readonly agreement: number | null;
   /** Agreement of sentence embeddings; absent for models that give none, and without `--against`. */
   readonly embeddings?: EmbeddingAgreement;
+  /** Samples whose answer differs; null without `--against`, and where a sample has no single answer. */
+  readonly flips: Flips | null;
   /** Task metrics; null without labels. */
   readonly metrics: TaskMetrics | null;
   /** Comparison of inner values; null where it was not asked for or the graphs have no values in common. */
@@ -79,6 +81,39 @@ export interface OutputAgreement {
   readonly agreement: number | null;
 }
 
+/** Samples that the model answers otherwise than the reference. */
+export interface Flips {
+  /** Number of all of them. */
+  readonly count: number;
+  /** At most 50 of them, those first of which the reference is surest. */
+  readonly shown: readonly Flip[];
+}
+
+/** One sample that is answered otherwise. */
+export interface Flip {
+  /** Place among the samples that ran, from 1 on. */
+  readonly sample: number;
+  /** Its text, or its two texts; null for sequences of tokens. */
+  readonly texts: readonly string[] | null;
+  /** Right answer; null without labels of classes. */
+  readonly label: string | null;
+  /** Answer of the reference: the name or number of a class, or a span as `start 3, end 5`. */
+  readonly reference: string;
+  /** Answer of the model. */
+  readonly model: string;
+  /** Lead of the largest logit over the second one, in each model's own units; absent for spans. */
+  readonly margins?: { readonly reference: number | null; readonly model: number | null };
+}
+
+/** Counts of samples by their label (row) and the answer that they got (column). */
+export interface Confusion {
+  /** Names of the classes, or their numbers. */
+  readonly classes: readonly string[];
+  readonly model: readonly (readonly number[])[];
+  /** Counts of the reference; null without `--against`. */
+  readonly against: readonly (readonly number[])[] | null;
+}
+
 /** Metrics of each model by name (see METRICS), all of them 0 … 1 but correlations, which are -1 … 1. */
 export interface TaskMetrics {
   /** Metric that `--max-drop` limits. */
@@ -90,6 +125,8 @@ export interface TaskMetrics {
   readonly against: { readonly [M in MetricName]?: number } | null;
   /** Reading of the labels, where there are several ways: `token spans`. */
   readonly note: string | null;
+  /** Confusion matrices of a classifier of up to 50 classes; null for other labels. */
+  readonly confusion: Confusion | null;
 }
 
 /** Names of the task metrics. */

@@ -3,6 +3,7 @@ import type { Output } from '../../ir/graph.ts';
 import { shapeText } from '../../ir/shape.ts';
 import { lintFile } from '../../lint/lint-file.ts';
 import type { Task } from '../../models/index.ts';
+import { type ColumnOptions, columnsOf } from '../../options/evidence.ts';
 import { type Run, type RunOptions, startRun, within } from '../../options/run.ts';
 import { isAllowed } from '../evaluate/drop.ts';
 import { readLayerMap } from '../evaluate/layer-map.ts';
@@ -15,7 +16,7 @@ import { describeSide, openSide, type RunningSide, type Side, startSide } from '
 import type { Drop, VerifiedModel, VerifyResult } from './types.ts';
 
 /** Options of `verify`. */
-export interface VerifyOptions extends RunOptions {
+export interface VerifyOptions extends RunOptions, ColumnOptions {
   /** A source of any format. */
   readonly model: string;
   /** The reference: a source of any format. Without it the model is evaluated alone, on labelled `data`. */
@@ -87,6 +88,7 @@ const NOT_MEASURED: Measurement = {
   inputs: null,
   outputs: [],
   agreement: null,
+  flips: null,
   metrics: null,
   layers: null,
   transfer: null,
@@ -96,6 +98,13 @@ const NOT_MEASURED: Measurement = {
 };
 
 async function openAndMeasure(options: VerifyOptions, run: Run): Promise<Measurement> {
+  const { against, layers } = options;
+  run.plan([
+    'read',
+    ...(layers === undefined ? [] : ['transfer']),
+    'run',
+    ...(against === undefined ? [] : ['layers']),
+  ]);
   run.progress('reading');
   const model = await openSide(options.model, options.task);
   try {
@@ -143,7 +152,16 @@ async function measure(
     const task = taskOf(sides, options.task);
     const { data, samples, seed, vocab, maxDrop } = options;
     const length = paddedLength(shape);
-    const inputs = readInputs(sides, { data, samples, seed, vocab, length, task });
+    const inputs = readInputs(sides, {
+      data,
+      samples,
+      seed,
+      vocab,
+      length,
+      task,
+      columns: columnsOf(options),
+      note: run.note,
+    });
     checkCounts(inputs, maxDrop);
     if (reference === undefined && inputs.labels === undefined) {
       throw new MbertError('USAGE', `${data}: has no labels for ${task ?? 'outputs of this kind'}`, {
@@ -151,11 +169,17 @@ async function measure(
       });
     }
     // Measured first, so that a map that does not fit is told at once.
+    run.enter('transfer');
     const transfer = reference
       ? await transferOf(model, reference, { shape, inputs, task, map: options.layers, run })
       : null;
     const folded = transfer ? foldedStudent(model, reference as Side) : [];
+    run.enter('run');
     const compared = await compareOutputs(first, second, { task, shape, inputs, progress: within(run, 'running') });
+    const standIns = standInWarnings(running);
+    // What follows loads graphs of its own: all four together would take twice the memory.
+    for (const { session } of running.splice(0)) await session.close();
+    run.enter('layers');
     const { layers, problem } = reference
       ? await tryLayers(reference, model, { shape, inputs, progress: within(run, 'comparing layers') })
       : { layers: null, problem: [] };
@@ -168,6 +192,7 @@ async function measure(
       outputs: compared.outputs,
       agreement: compared.agreement,
       ...(compared.embeddings && { embeddings: compared.embeddings }),
+      flips: compared.flips,
       metrics: compared.metrics,
       layers,
       transfer,
@@ -177,7 +202,8 @@ async function measure(
         ...new Set([
           ...sides.flatMap((side) => side.model.warnings),
           ...inputs.warnings,
-          ...standInWarnings(running),
+          ...standIns,
+          ...unansweredWarnings(sides, task),
           ...problem,
           ...folded,
         ]),
@@ -191,7 +217,7 @@ async function measure(
 /** The task that the user states, that a source states, or that the shape of the first output leaves no doubt about. */
 function taskOf(sides: readonly Side[], requested: Task | undefined): Task | undefined {
   const stated = requested ?? sides.map(({ model }) => model.task).find((task) => task !== undefined);
-  const outputs = sides[0]?.graph.outputs ?? [];
+  const outputs = comparedOutputs(sides);
   if (stated !== undefined && fitsTask(stated, outputs)) return stated;
   if (requested !== undefined) {
     const shapes = outputs.map(({ name, node }) => `${name} ${shapeText(node.type.shape)}`).join(', ');
@@ -199,6 +225,27 @@ function taskOf(sides: readonly Side[], requested: Task | undefined): Task | und
   }
   const [output, ...others] = outputs;
   return output?.node.type.shape.length === 2 && others.length === 0 ? 'sequence-classification' : undefined;
+}
+
+/** Outputs of the first side that the other one has as well, or all where no name is common: those are paired in order. */
+function comparedOutputs([first, second]: readonly Side[]): readonly Output[] {
+  const outputs = first?.graph.outputs ?? [];
+  const common = outputs.filter(({ name }) => second?.graph.outputs.some((output) => output.name === name));
+  return common.length > 0 ? common : outputs;
+}
+
+/** Names the outputs that an answer is read from in one side alone: what is common is compared, but not as that answer. */
+function unansweredWarnings(sides: readonly Side[], task: Task | undefined): string[] {
+  return sides.flatMap(({ model, path, graph }) => {
+    if (sides.length < 2 || model.task === undefined || model.task === task || !fitsTask(model.task, graph.outputs))
+      return [];
+    const missing = (OUTPUTS[model.task].names ?? []).filter((name) => !sides.every((side) => hasOutput(side, name)));
+    return missing.map((name) => `only ${path} has the output ${name}: answers are compared without it`);
+  });
+}
+
+function hasOutput({ graph }: Side, wanted: string): boolean {
+  return graph.outputs.some(({ name }) => name === wanted);
 }
 
 /** Number of axes that the outputs of a task have, and names that tell them apart. */

@@ -25,7 +25,7 @@ export async function* exportGraph(
   graph: Graph,
   { target, name, writing, properties: more }: ExportOptions,
 ): AsyncIterable<OutputFile> {
-  const { dtype, opset, externalData, minRuntime } = writing;
+  const { dtype, opset, operators, externalData, minRuntime } = writing;
   const { lowerCase, vocabulary } = tokenizerFacts(tokenizerOf(model, writing.tokenizer));
   const properties = { ...propertiesOf(model, dtype, lowerCase), ...more };
   if (target === 'onnx') {
@@ -37,7 +37,8 @@ export async function* exportGraph(
       properties,
       producerVersion: VERSION,
       // 4-bit, 16-bit and blockwise types came late; an opset that the user names is kept to.
-      opset: opset ?? Math.max(onnx.defaults.opset, minimumOpset(graph)),
+      opset: opset ?? Math.max(onnx.defaults.opset, minimumOpset(graph, operators)),
+      operators,
       ...(externalData !== undefined && { externalData }),
     });
     return;

@@ -60,15 +60,16 @@ export function addProbabilities(graph: Graph, { task, logitsKind }: OpenedModel
   }
 }
 
-/** Warns of a classifier whose file would show logits where apps expect shares. */
-export function logitsWarnings(
-  model: OpenedModel,
-  targets: readonly Target[],
-  { softmax, outputs }: OutputChoice,
-): string[] {
-  if (softmax || !targets.includes('tflite') || model.task !== 'sequence-classification') return [];
-  if (model.logitsKind === 'regression' || outputs?.includes('score')) return [];
+/** True for a classifier whose TFLite file would show logits where apps expect shares. */
+export function showsLogits(model: OpenedModel, { softmax, outputs }: OutputChoice): boolean {
+  if (softmax || model.task !== 'sequence-classification') return false;
+  if (model.logitsKind === 'regression' || outputs?.includes('score')) return false;
   const logits = model.reference().outputs;
-  if (logits.length > 1 || logits[0]?.node.type.shape.at(-1) === 1) return [];
+  return logits.length === 1 && logits[0]?.node.type.shape.at(-1) !== 1;
+}
+
+/** Warns of such a classifier. */
+export function logitsWarnings(model: OpenedModel, targets: readonly Target[], choice: OutputChoice): string[] {
+  if (!targets.includes('tflite') || !showsLogits(model, choice)) return [];
   return ['the TFLite file gives logits: MediaPipe shows them as scores; --softmax makes probabilities of them'];
 }

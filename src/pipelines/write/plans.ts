@@ -13,6 +13,11 @@ export interface WritePlan {
  * extension.
  */
 export function writePlans(output: string): readonly WritePlan[] {
+  if (output === '-') {
+    throw new MbertError('USAGE', '--output -: a model is written to a file, not to standard output', {
+      hint: 'name a .tflite or .onnx file, or a folder; ./- is a folder of that name',
+    });
+  }
   const target = targetOf(output);
   if (target !== undefined) return [{ target, path: output }];
   return (['tflite', 'onnx'] as const).map((format) => ({ target: format, path: join(output, `model.${format}`) }));

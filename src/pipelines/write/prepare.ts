@@ -9,6 +9,7 @@ import type { Writing } from '../../options/writing.ts';
 import type { Target } from '../../passes/index.ts';
 import { computeInFloats } from './compute-in-floats.ts';
 import { arrangeOutputs } from './outputs.ts';
+import { addTokenTypes, dropTokenTypes } from './token-types.ts';
 
 /** What one pass did to a graph that is written. */
 export interface PassSummary {
@@ -30,7 +31,7 @@ export interface Prepared {
 export interface PrepareOptions {
   readonly shape: ShapeOptions;
   readonly passes: PassChoice;
-  readonly writing: Pick<Writing, 'outputs' | 'softmax'>;
+  readonly writing: Pick<Writing, 'outputs' | 'softmax' | 'dropTokenTypes' | 'unusedTokenTypes'>;
   readonly run: Run;
   /** Answers passes that are calibrated. */
   readonly statistics?:
@@ -42,6 +43,8 @@ export interface PrepareOptions {
 export async function prepare(model: OpenedModel, target: Target, options: PrepareOptions): Promise<Prepared> {
   const { shape, passes, writing, run, statistics } = options;
   const graph = model.build(target, shape);
+  if (writing.dropTokenTypes) dropTokenTypes(graph, model);
+  if (writing.unusedTokenTypes) addTokenTypes(graph);
   arrangeOutputs(graph, target, model, writing);
   const nodesBefore = countCalls(graph);
   run.progress('running passes');

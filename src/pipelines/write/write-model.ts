@@ -1,9 +1,8 @@
-import { basename, dirname } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { type OutputFile, writeFiles } from '../../io/files.ts';
 import type { Graph } from '../../ir/graph.ts';
 import { shapeText } from '../../ir/shape.ts';
 import type { TensorType } from '../../ir/tensor.ts';
-import { constantBytes } from '../../ir/text.ts';
 import type { OpenedModel } from '../../opened/opened-model.ts';
 import type { Run } from '../../options/run.ts';
 import type { Writing } from '../../options/writing.ts';
@@ -17,6 +16,8 @@ export interface WrittenFile {
   readonly target: Target;
   /** The written files with their sizes in bytes: the model first, then external data if any. */
   readonly files: readonly { readonly path: string; readonly size: number }[];
+  /** True where nothing was written, as asked: the sizes are those that the files would have. */
+  readonly dryRun?: true;
   readonly inputs: readonly { readonly name: string; readonly type: string }[];
   readonly outputs: readonly { readonly name: string; readonly type: string }[];
   /** Number of nodes before the passes, constants not counted. */
@@ -44,15 +45,14 @@ export async function writeModel(
   { plan: { target, path }, writing, properties, run, graph = prepared.graph }: WriteOptions,
 ): Promise<WrittenFile> {
   const name = basename(path);
-  const total = constantBytes(graph);
   const chunks = exportGraph(model, graph, { target, name, writing, properties });
-  const files = await writeFiles(
-    dirname(path),
-    withProgress(chunks, (done) => run.progress(`writing ${name}`, done, total)),
-  );
+  const files = writing.dryRun
+    ? await sizesOf(dirname(path), chunks)
+    : await writeFiles(dirname(path), withProgress(chunks, run));
   return {
     target,
     files,
+    ...(writing.dryRun && { dryRun: true as const }),
     inputs: graph.inputs.map((input) => ({ name: input.name, type: typeText(input.type) })),
     outputs: graph.outputs.map((output) => ({ name: output.name, type: typeText(output.node.type) })),
     nodesBefore: prepared.nodesBefore,
@@ -65,20 +65,29 @@ function typeText({ dtype, shape }: TensorType): string {
   return `${dtype}${shapeText(shape)}`;
 }
 
+/** Paths and sizes of files that are not written; an exporter that knows no size makes the bytes. */
+async function sizesOf(folder: string, files: AsyncIterable<OutputFile>): Promise<WrittenFile['files']> {
+  const sizes: { path: string; size: number }[] = [];
+  for await (const { name, size, chunks } of files) {
+    let bytes = size ?? 0;
+    if (size === undefined) for await (const chunk of chunks) bytes += chunk.byteLength;
+    sizes.push({ path: join(folder, name), size: bytes });
+  }
+  return sizes;
+}
+
 /** Passes files on and reports the bytes of each chunk once it is written. */
-async function* withProgress(
-  files: AsyncIterable<OutputFile>,
-  report: (done: number) => void,
-): AsyncIterable<OutputFile> {
-  let done = 0;
-  for await (const { name, chunks } of files) {
+async function* withProgress(files: AsyncIterable<OutputFile>, run: Run): AsyncIterable<OutputFile> {
+  for await (const { name, size, chunks } of files) {
+    let done = 0;
     yield {
       name,
+      ...(size !== undefined && { size }),
       chunks: (async function* () {
         for await (const chunk of chunks) {
           yield chunk;
           done += chunk.byteLength;
-          report(done);
+          run.progress(`writing ${name}`, done, size);
         }
       })(),
     };

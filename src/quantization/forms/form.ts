@@ -1,13 +1,15 @@
 import type { Call, Graph } from '../../ir/graph.ts';
 import type { Plan } from '../plan.ts';
 import type { RangeMethod, Rounding, Scheme, Settings, SettingsMap } from '../settings.ts';
-import type { Granularity } from '../weights.ts';
+import type { Granularity, WeightBlocks } from '../weights.ts';
 
 /** The options of a quantization that decide how a form treats each node. */
 export interface FormRequest {
   readonly scheme: Scheme;
   /** The granularity of weights, where the scheme leaves a choice. */
   readonly granularity: Granularity;
+  /** The blocks of weights, where granularity is `block`. Default: what every runtime has. */
+  readonly blocks?: WeightBlocks;
   readonly rounding: Rounding;
   readonly range: RangeMethod;
   /** Whether the graph's outputs stay integers. */

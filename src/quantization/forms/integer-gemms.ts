@@ -1,6 +1,6 @@
 import type { Graph, Node } from '../../ir/graph.ts';
 import type { Plan, ValueClass } from '../plan.ts';
-import { hasWeight, isTable, type SettingsMap } from '../settings.ts';
+import { hasWeight, type SettingsMap } from '../settings.ts';
 import type { Form, FormRequest } from './form.ts';
 import { weightSettings } from './weights-only.ts';
 
@@ -13,7 +13,7 @@ export const integerGemms: Form = {
   name: 'integer-gemms',
   summary: 'linears read u8 copies and write float; everything else stays float',
   settingsOf(node, request) {
-    const scheme = isTable(node) ? 'dynamic' : request.scheme === 'int16x8' ? 'int16x8' : 'int8';
+    const scheme = !hasWeight(node) ? 'dynamic' : request.scheme === 'int16x8' ? 'int16x8' : 'int8';
     return node.op === 'conv1d' ? undefined : weightSettings(node, scheme, request);
   },
   plan: planGemms,
@@ -44,5 +44,5 @@ function planGemms(graph: Graph, settings: SettingsMap, request: FormRequest): P
       storedFor.set(x, node);
     } else copies.set(x, values);
   }
-  return { graph, settings, integer, stored, copies, storedFor };
+  return { graph, settings, blocks: request.blocks, integer, stored, copies, storedFor };
 }

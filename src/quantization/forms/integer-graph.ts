@@ -68,7 +68,7 @@ function planGraph(graph: Graph, settings: SettingsMap, request: FormRequest): P
   }
   for (const node of nodes) stored.set(node, classes.of(node));
   for (const node of copies.keys()) copies.set(node, classes.of(node));
-  return { graph, settings, integer, stored, copies, storedFor: new Map() };
+  return { graph, settings, blocks: request.blocks, integer, stored, copies, storedFor: new Map() };
 }
 
 interface Masked {

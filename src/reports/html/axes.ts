@@ -67,6 +67,11 @@ ${marks}</svg></div>
 <details><summary>Numbers</summary>${table}</details></figure>`;
 }
 
+/** Says in a sentence what a plot of one dot would show. */
+export function sentence(title: string, numbers: readonly string[]): Markup {
+  return html`<p><strong>${title}</strong>: ${numbers.join(', ')}.</p>`;
+}
+
 export function round(value: number): number {
   return Math.round(10 * value) / 10;
 }

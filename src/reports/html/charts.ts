@@ -1,5 +1,18 @@
 import { digits } from '../numbers.ts';
-import { AREA, figure, INNER, linearScale, logScale, round, type Scale, xAxis, xTick, Y_RANGE, yAxis } from './axes.ts';
+import {
+  AREA,
+  figure,
+  INNER,
+  linearScale,
+  logScale,
+  round,
+  type Scale,
+  sentence,
+  xAxis,
+  xTick,
+  Y_RANGE,
+  yAxis,
+} from './axes.ts';
 import { html, join, type Markup, NOTHING } from './markup.ts';
 import { numberCell, sortableTable } from './tables.ts';
 
@@ -43,6 +56,7 @@ export function chart(options: Chart): Markup {
   const { title, note, labels, series } = options;
   const numbers = series.flatMap(({ values, from }) => [...values, ...(from ?? [])]).filter((value) => value !== null);
   if (numbers.length === 0) return NOTHING;
+  if (options.kind === 'lines' && series.length === 1 && numbers.length === 1) return oneNumber(options);
   const y = yScale(options);
   const step = INNER.width / labels.length;
   const x = (i: number) => AREA.left + (i + 0.5) * step;
@@ -59,6 +73,12 @@ export function chart(options: Chart): Markup {
     marks: html`${yAxis(options.yTitle, y)}${xAxis(options.xTitle, labelTicks(labels, x, step))}${marks}`,
     table: numbersTable(options),
   });
+}
+
+function oneNumber({ title, xTitle, yTitle, labels, names, series: [only] }: Chart): Markup {
+  const i = only?.values.findIndex((value) => value !== null) ?? 0;
+  const place = names?.[i] ?? `${xTitle} ${labels[i]}`;
+  return sentence(title, [place, `${yTitle} ${digits(only?.values[i] as number)}`]);
 }
 
 /** Scale of the y axis: bars start at zero, other marks at what shows them best. */

@@ -1,5 +1,5 @@
 import { digits } from '../numbers.ts';
-import { figure, linearScale, round, X_RANGE, xAxis, xTick, Y_RANGE, yAxis } from './axes.ts';
+import { figure, linearScale, round, sentence, X_RANGE, xAxis, xTick, Y_RANGE, yAxis } from './axes.ts';
 import { html, type Markup, NOTHING } from './markup.ts';
 import { numberCell, sortableTable } from './tables.ts';
 
@@ -17,14 +17,31 @@ interface Scatter<P> {
   readonly points: readonly P[];
   labelOf(point: P): string;
   isChosen(point: P): boolean;
+  /** False for points that are no steps of one search. Default true. */
+  readonly isJoined?: boolean;
   /** Further columns of the table of numbers. */
   readonly more: readonly (Axis<P> & { text(value: number): string })[];
 }
 
 /** Makes a chart of points between two numbers each, joined in the order of x. */
-export function scatter<P>({ title, note, x, y, points, labelOf, isChosen, more }: Scatter<P>): Markup {
+export function scatter<P>({
+  title,
+  note,
+  x,
+  y,
+  points,
+  labelOf,
+  isChosen,
+  isJoined = true,
+  more,
+}: Scatter<P>): Markup {
   const finite = points.filter((point) => Number.isFinite(x.of(point)) && Number.isFinite(y.of(point)));
-  if (finite.length === 0) return NOTHING;
+  const [only, ...others] = finite;
+  if (only === undefined) return NOTHING;
+  if (others.length === 0) {
+    const columns = more.map((column) => `${column.title} ${column.text(column.of(only))}`);
+    return sentence(title, [...columns, ...[x, y].map((axis) => `${axis.title} ${digits(axis.of(only))}`)]);
+  }
   const [xScale, yScale] = [
     linearScale(padded(finite.map(x.of)), X_RANGE),
     linearScale(padded(finite.map(y.of)), Y_RANGE),
@@ -45,11 +62,12 @@ export function scatter<P>({ title, note, x, y, points, labelOf, isChosen, more 
     marks: html`${yAxis(y.title, yScale)}${xAxis(
       x.title,
       xScale.ticks.map((tick) => xTick(xScale(tick), digits(tick))),
-    )}<path class="line c0" d="M${line}"/>${dots}`,
+    )}${isJoined ? html`<path class="line c0" d="M${line}"/>` : null}${dots}`,
     table: sortableTable({
       caption: title,
-      headings: [...more.map((column) => column.title), x.title, y.title, ''],
+      headings: ['', ...more.map((column) => column.title), x.title, y.title, ''],
       rows: points.map((point) => [
+        isJoined ? '' : labelOf(point),
         ...more.map((column) => numberCell(column.of(point), column.text)),
         numberCell(x.of(point), digits),
         numberCell(y.of(point), digits),

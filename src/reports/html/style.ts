@@ -146,6 +146,11 @@ ${series()}
   .tile { padding: 8px 10px; }
   .tile .value { font-size: 19px; }
 }
+@media (max-width: 560px) {
+  /* A plot is half as wide here as it was drawn: letters stay as large as they were. */
+  .chart svg { min-width: 0; }
+  .tick, .axis { font-size: 17px; }
+}
 @media print { section { break-inside: avoid; } .toolbar, nav { display: none; } .scroll, .canvas { max-height: none; height: auto; } }
 `;
 

@@ -22,6 +22,8 @@ export interface TokenizerSettings {
   readonly maxLength: number | undefined;
   /** True where a text that is too long loses its beginning. */
   readonly cutsStart: boolean;
+  /** False where the model's inputs are named and token types are none of them: all tokens are of type 0 then. */
+  readonly hasTokenTypes: boolean;
   /** True where sentence-transformers lower-cases texts before the tokenizer sees them. */
   readonly lowersTexts: boolean;
 }
@@ -58,6 +60,7 @@ export function readSettings(files: TokenizerFiles): TokenizerSettings {
       : olderTokens(files.addedTokens, sources),
     maxLength: lengthOf(sentences, 'max_seq_length') ?? lengthOf(config, 'model_max_length'),
     cutsStart: config.text('truncation_side') === 'left',
+    hasTokenTypes: config.list('model_input_names')?.includes('token_type_ids') ?? true,
     lowersTexts: sentences.flag('do_lower_case') ?? false,
   };
 }

@@ -18,6 +18,10 @@ function masked(mask: Tensor, ops: string, attributes = {}): Omit<Row, 'name'> {
   };
 }
 
+const BYTES = Array.from({ length: 128 }, (_, i) => (37 * i + 11) % 256);
+const SCALES = Float32Array.of(0.1, 0.2, 0.3, 0.05, 0.4, 0.15, 0.25, 0.35);
+const TABLE = { gather_axis: { i: 0 }, quantize_axis: { i: 1 }, block_size: { i: 16 }, bits: { i: 4 } };
+
 const rowsOf = (values: readonly number[], shape: readonly number[]) => integerTensor('i32', values, shape);
 
 agreesWithOnnxRuntime([
@@ -137,6 +141,53 @@ agreesWithOnnxRuntime([
       ],
     ],
     ops: 'linear',
+  },
+  {
+    name: 'MatMulNBits with a bias',
+    inputs: { x: ['f32', ['batch', 5, 32]] },
+    constants: {
+      w: bytesOf('u8', [2, 1, 32], BYTES.slice(0, 64)),
+      s: tensorOf('f32', [2], Float32Array.of(0.01, 0.02)),
+      b: floats([2], 3),
+    },
+    steps: [
+      [
+        'com.microsoft::MatMulNBits',
+        'x w s _ _ b',
+        'y',
+        { N: { i: 2 }, K: { i: 32 }, bits: { i: 8 }, block_size: { i: 32 }, accuracy_level: { i: 1 } },
+      ],
+    ],
+    ops: 'linear',
+  },
+  {
+    name: 'GatherBlockQuantized of bytes with two integers each',
+    inputs: { ids: ['i64', ['batch', 5]] },
+    constants: { t: bytesOf('u8', [4, 16], BYTES.slice(0, 64)), s: tensorOf('f32', [4, 2], SCALES) },
+    steps: [['com.microsoft::GatherBlockQuantized', 't ids s', 'y', TABLE]],
+    ops: 'gather',
+  },
+  {
+    name: 'GatherBlockQuantized of bytes with two integers each and zero points',
+    inputs: { ids: ['i64', ['batch', 5]] },
+    constants: {
+      t: bytesOf('u8', [4, 24], BYTES.slice(0, 96)),
+      s: tensorOf(
+        'f32',
+        [4, 3],
+        Float32Array.from({ length: 12 }, (_, i) => 0.1 * (i + 1)),
+      ),
+      z: bytesOf('u8', [4, 2], BYTES.slice(8, 16)),
+    },
+    steps: [['com.microsoft::GatherBlockQuantized', 't ids s z', 'y', TABLE]],
+    ops: 'gather',
+  },
+  {
+    name: 'GatherBlockQuantized of bytes',
+    inputs: { ids: ['i64', ['batch', 5]] },
+    constants: { t: bytesOf('u8', [4, 32], BYTES.slice(0, 128)), s: tensorOf('f32', [4, 2], SCALES) },
+    steps: [['com.microsoft::GatherBlockQuantized', 't ids s', 'y', { ...TABLE, bits: { i: 8 } }]],
+    ops: 'gather',
   },
   {
     name: 'QAttention of what is quantized in the run',

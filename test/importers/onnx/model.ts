@@ -17,7 +17,15 @@ export type AttributeSpec =
   | { readonly f: number }
   | { readonly s: string }
   | { readonly ints: readonly number[] }
-  | { readonly t: Tensor };
+  | { readonly t: Tensor }
+  | { readonly g: BranchSpec };
+
+/** A graph inside a node, which reads values around it. */
+export interface BranchSpec {
+  readonly nodes: readonly NodeSpec[];
+  readonly outputs: readonly string[];
+  readonly constants?: { readonly [name: string]: Tensor };
+}
 
 export interface NodeSpec {
   /** With the domain in front where it is not ONNX's own: `com.microsoft::Gelu`. */
@@ -90,7 +98,17 @@ function attributeProto(name: string, value: AttributeSpec): onnxProto.onnx.IAtt
   if ('f' in value) return { name, f: value.f, type: AttributeType.FLOAT };
   if ('s' in value) return { name, s: new TextEncoder().encode(value.s), type: AttributeType.STRING };
   if ('ints' in value) return { name, ints: [...value.ints], type: AttributeType.INTS };
+  if ('g' in value) return { name, g: branchProto(name, value.g), type: AttributeType.GRAPH };
   return { name, t: tensorProto('value', value.t), type: AttributeType.TENSOR };
+}
+
+function branchProto(name: string, { nodes, outputs, constants = {} }: BranchSpec): onnxProto.onnx.IGraphProto {
+  return {
+    name,
+    node: nodes.map(nodeProto),
+    output: outputs.map((output) => ({ name: output })),
+    initializer: Object.entries(constants).map(([key, tensor]) => tensorProto(key, tensor)),
+  };
 }
 
 export function tensorProto(name: string, { dtype, shape, bytes }: Tensor): onnxProto.onnx.ITensorProto {

@@ -14,6 +14,21 @@ agreesWithOnnxRuntime([
     ],
     ops: 'sigmoid tanh',
   },
+  { name: 'Ceil', steps: [['Ceil', 'x', 'y']], ops: 'ceil' },
+  { name: 'Floor', steps: [['Floor', 'x', 'y']], ops: 'mul ceil mul' },
+  { name: 'Cos', steps: [['Cos', 'x', 'y']], ops: 'cos' },
+  { name: 'Sin', steps: [['Sin', 'x', 'y']], ops: 'sin' },
+  {
+    name: 'Sign of whole numbers',
+    inputs: IDS,
+    constants: { three: int(3) },
+    steps: [
+      ['Sub', 'x three', 's'],
+      ['Sign', 's', 'i'],
+      ['Cast', 'i', 'y', { to: { i: 1 } }],
+    ],
+    ops: 'sub maximum minimum cast',
+  },
   { name: 'Neg', steps: [['Neg', 'x', 'y']], ops: 'mul' },
   {
     name: 'Reciprocal of a Sqrt',

@@ -14,7 +14,7 @@ type Counts = { readonly [op: string]: number };
 /** Where the counts of an export differ from those of the graph that is built from a checkpoint of the same config. */
 interface Row {
   readonly name: string;
-  readonly like: 'qa' | 'mini-qa' | 'layer-norm-seqcls' | 'bert-seqcls';
+  readonly like: 'qa' | 'mini-qa' | 'layer-norm-seqcls' | 'bert-seqcls' | 'albert' | 'electra' | 'roberta';
   /** Exports are for one sequence of a fixed length, but for one. */
   readonly isDynamic?: boolean;
   readonly before: Counts;
@@ -55,6 +55,16 @@ const ROWS: readonly Row[] = [
   { name: 'savedmodel-qa', like: 'qa', ...CUT, why: CUT_WHY },
   { name: 'graphdef-qa', like: 'qa', ...CUT, why: CUT_WHY },
   { name: 'savedmodel-qa-hf', like: 'qa', isDynamic: true, before: {}, after: {}, why: '' },
+  { name: 'savedmodel-albert-seqcls', like: 'albert', isDynamic: true, before: {}, after: {}, why: '' },
+  { name: 'tflite-electra-seqcls', like: 'electra', isDynamic: true, before: {}, after: {}, why: '' },
+  {
+    name: 'tfjs-roberta-seqcls',
+    like: 'roberta',
+    isDynamic: true,
+    before: { expand: 1, gather: 1, slice: -1 },
+    after: { add: 1, expand: 1, gather: 1 },
+    why: 'the one token type is looked up for every token',
+  },
   {
     name: 'savedmodel-tf1-seqcls',
     like: 'bert-seqcls',
@@ -81,6 +91,9 @@ async function reference({ like, isDynamic = false }: Row): Promise<Graph> {
   const checkpoint = await {
     qa: () => shortened('hf-qa'),
     'mini-qa': () => openCheckpoint('mini-qa'),
+    albert: () => shortened('family-albert-seqcls'),
+    electra: () => shortened('family-electra-seqcls'),
+    roberta: () => shortened('family-xlmr-seqcls'),
     'bert-seqcls': () => shortened('bert-seqcls', { num_hidden_layers: 1 }),
     'layer-norm-seqcls': () => shortened('hf-seqcls', { normalization_type: 'layer_norm', hidden_act: 'gelu' }),
   }[like]();

@@ -43,6 +43,23 @@ describe('weights', () => {
     expect([...readF32(tensors.get('y') ?? fail())]).toEqual([3, 4]);
   });
 
+  test('that are texts are passed over: assertions have some', () => {
+    const group = {
+      paths: ['a'],
+      weights: [
+        { name: 'messages', shape: [2], dtype: 'string' },
+        { name: 'x', shape: [1], dtype: 'float32' },
+      ],
+    };
+    const texts = Uint8Array.of(2, 0, 0, 0, 0x68, 0x69, 0, 0, 0, 0);
+    const tensors = weightsOf(group, texts.subarray(0, 3), Buffer.concat([texts.subarray(3), floats(5)]));
+    expect([...tensors.keys()]).toEqual(['x']);
+    expect([...readF32(tensors.get('x') ?? fail())]).toEqual([5]);
+    const longer = texts.with(0, 255);
+    expect(() => weightsOf(group, longer, floats(5))).toThrow('messages: ends at byte');
+    expect(() => weightsOf(group, texts.subarray(0, 8))).toThrow('messages: ends at byte');
+  });
+
   test('of 8 and 16 bits are scaled, those of f16 stay f16', () => {
     const group = {
       paths: ['a'],

@@ -15,12 +15,18 @@ const VALUES: readonly Value[] = [
   ['gelu(x f32[3] {-1, 0, 1})', 'f32[3]', [-0.1586553, 0, 0.8413447]],
   ['gelu(x f32[1] {1}) {tanh: true}', 'f32[1]', [0.841192]],
   ['sqrt(x f32[2] {9, 2.25})', 'f32[2]', [3, 1.5]],
+  ['ceil(x f32[4] {-1.5, -1, 0.25, 2})', 'f32[4]', [-1, -1, 1, 2]],
+  [`cos(x f32[2] {0, ${Math.PI / 3}})`, 'f32[2]', [1, 0.5]],
+  [`sin(x f32[2] {0, ${Math.PI / 6}})`, 'f32[2]', [0, 0.5]],
   ['log(x f32[2] {1, 3})', 'f32[2]', [0, LN_3]],
   ['rsqrt(x f32[2] {4, 0.25})', 'f32[2]', [0.5, 2]],
 ];
 
 test.each(VALUES)('%s is %s %j', expectValue);
 
-test.each(['relu', 'tanh', 'sigmoid', 'erf', 'gelu', 'sqrt', 'rsqrt', 'log'])('%s refuses integers', (op) => {
-  expect(() => computed(`${op}(x i64[1] {1})`)).toThrow(`${op} of i64, takes floats`);
-});
+test.each(['relu', 'tanh', 'sigmoid', 'erf', 'gelu', 'sqrt', 'rsqrt', 'log', 'ceil', 'cos', 'sin'])(
+  '%s refuses integers',
+  (op) => {
+    expect(() => computed(`${op}(x i64[1] {1})`)).toThrow(`${op} of i64, takes floats`);
+  },
+);

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { type BenchOptions, bench } from '../../../src/pipelines/bench/bench.ts';
@@ -64,6 +64,19 @@ describe('what is run', () => {
       ['fixtures/hf-multiplechoice as tflite', [1, 4, 8]],
       ['fixtures/hf-multiplechoice as onnx', [1, 4, 8]],
     ]);
+  });
+
+  test('a TF.js model runs as it is, beside what it becomes', async () => {
+    const source = join(unpacked('fixtures/tfjs-qa'), 'tfjs');
+    const { rows, warnings } = await quick([source]);
+    expect(rows.map(({ model, format, shape }) => [model, format, shape])).toEqual([
+      [source, 'tfjs', [1, 32]],
+      [`${source} as tflite`, 'tflite', [1, 32]],
+      [`${source} as onnx`, 'onnx', [1, 32]],
+    ]);
+    expect(warnings).toEqual([]);
+    const files = readdirSync(source).map((name) => statSync(join(source, name)).size);
+    expect(rows[0]?.bytes).toBe(files.reduce((sum, size) => sum + size, 0));
   });
 
   test("other tools' names and types of inputs are fed as they ask", async () => {

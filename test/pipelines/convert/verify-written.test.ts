@@ -60,6 +60,20 @@ async function verified({ file = classifier(), error = () => 0, ...more }: Wante
 
 const idsOf = (feed: ReadonlyMap<string, Tensor>) => feed.get('input_ids') as Tensor;
 
+test('a file that answers NaN fails, even where its source does as well', async () => {
+  const nan = graphOf(`graph g (input_ids: i64[batch, sequence], attention_mask: i64[batch, sequence])
+  words = gather(table f32[6, 2] #1, input_ids)
+  first = slice(words) {axis: 1, end: 1}
+  rows = reshape(first) {shape: [batch, 2]}
+  squares = mul(rows, rows)
+  below = sub(squares, hundred f32[] {1000})
+  logits = sqrt(below)
+return logits: logits`);
+  const { result } = await verified({ file: nan, reference: nan });
+  expect(result.ok).toBe(false);
+  expect(result.outputs[0]?.maxAbsError).toBeNaN();
+});
+
 describe('a written file', () => {
   test('answers sixteen sequences of many lengths, the reference the same ones', async () => {
     const { result, reference, own } = await verified();

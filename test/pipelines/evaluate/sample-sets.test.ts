@@ -21,6 +21,7 @@ function file(path: string, all: readonly TokenSample[], warnings: readonly stri
     count: all.length,
     sha256: 'hash',
     warnings,
+    taken: 'lines of text',
     take: (start, count) => ({ samples: all.slice(start, start + count), truncated: 0, warnings: [] }),
   };
 }

@@ -5,7 +5,7 @@ import { sizeOf } from '../../../src/ir/shape.ts';
 import { readF32, scalarTensor, type Tensor, tensorOf } from '../../../src/ir/tensor.ts';
 import { parseGraph } from '../../../src/ir/text.ts';
 import { Distances, type Pair } from '../../../src/pipelines/fit/distances.ts';
-import { randomNumbers } from '../../../src/samples/token-sequences.ts';
+import { randomNumbers } from '../../../src/solve/random-numbers.ts';
 
 const [BATCH, SEQUENCE] = [2, 3];
 /** The second sequence has a token of padding. */

@@ -196,7 +196,7 @@ describe('the file', () => {
     expect(second.linears).toEqual(first.linears);
   });
 
-  test.each(['npu', 'hexagon'])(
+  test.each(['npu', 'hexagon'] as const)(
     'of a strict target, %s, has integer softmax and mask, and says what stays float',
     async (target) => {
       const { proof, warnings, form } = await quantizeTiny(`${target}.tflite`, {
@@ -239,7 +239,7 @@ async function granularities(path: string): Promise<Record<string, number>> {
   const counts: Record<string, number> = {};
   for (const { op, inputs } of source.graph.nodes()) {
     const { dtype, quant } = inputs[1]?.type ?? {};
-    if (op !== 'linear' || dtype !== 'i4' || !quant) continue;
+    if (op !== 'linear' || (dtype !== 'i4' && dtype !== 'u4') || !quant) continue;
     const kind = quant.per === 'block' ? `block ${quant.size}` : quant.per;
     counts[kind] = (counts[kind] ?? 0) + 1;
   }
@@ -355,7 +355,7 @@ describe('what is fitted to samples that are nothing like the held-out ones', ()
   });
 
   test('is not used, and both numbers are said', async () => {
-    const options = { scheme: 'w4', calibrate: odd } as const;
+    const options = { scheme: 'w4', granularity: 'channel', calibrate: odd } as const;
     const { warnings, rounding, biasCorrection } = await quantizeDemo('odd.onnx', {
       ...options,
       rounding: 'gptq',
@@ -415,7 +415,7 @@ describe('what is refused', () => {
     ],
     ['a gate with too few', { scheme: 'int8', maxDrop: 1, samples: 90 }, 'USAGE', '6 samples are left for the proof'],
     ['integer outputs in ONNX', { scheme: 'int8', io: 'int8' }, 'USAGE', '--io int8: is for .tflite files'],
-    ['an unknown target', { scheme: 'int8', target: 'dsp' }, 'USAGE', '--target: there is no target "dsp"'],
+    ['an unknown target', { scheme: 'int8', target: 'dsp' as 'cpu' }, 'USAGE', '--target: there is no target "dsp"'],
     [
       'a target of the other format',
       { scheme: 'int8', target: 'npu' },

@@ -34,7 +34,17 @@ return out: ${more}`);
 
 function compare(reference: Graph, other: Graph, rows: readonly TokenRow[], shape: CommonShape = [1, 4]) {
   const side = (path: string, graph: Graph) => ({ path, graph }) as Side;
-  const inputs = { rows, labels: undefined, data: null, seed: 1, pad: 0, mask: undefined, warnings: [] };
+  const inputs = {
+    rows,
+    labels: undefined,
+    texts: undefined,
+    classNames: undefined,
+    data: null,
+    seed: 1,
+    pad: 0,
+    mask: undefined,
+    warnings: [],
+  };
   return compareLayers(side('reference', reference), side('model', other), { shape, inputs, progress: () => {} });
 }
 

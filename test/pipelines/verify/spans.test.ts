@@ -27,7 +27,17 @@ async function matches(model: Running, span: Span, types: readonly number[], oth
   const row = { inputIds: [2, 5, 3, 6, 3], tokenTypeIds: types };
   const labels = { kind: 'spans', values: [span, ...others] } as const;
   const rows = [span, ...others].map(() => row);
-  const inputs = { rows, labels, data: 'd', seed: null, pad: 0, mask: undefined, warnings: [] };
+  const inputs = {
+    rows,
+    labels,
+    texts: undefined,
+    classNames: undefined,
+    data: 'd',
+    seed: null,
+    pad: 0,
+    mask: undefined,
+    warnings: [],
+  };
   const shape = commonShape([model], undefined);
   const { metrics } = await compareOutputs(model, undefined, { task: 'qa', shape, inputs, progress: () => {} });
   return metrics?.model.exactMatch;

@@ -53,7 +53,17 @@ function answering(
 
 describe('outputs', () => {
   const rows: TokenRow[] = [{ inputIds: [2, 5, 3], tokenTypeIds: [0, 0, 0] }];
-  const inputs = { rows, labels: undefined, data: null, seed: 1, pad: 0, mask: undefined, warnings: [] };
+  const inputs = {
+    rows,
+    labels: undefined,
+    texts: undefined,
+    classNames: undefined,
+    data: null,
+    seed: 1,
+    pad: 0,
+    mask: undefined,
+    warnings: [],
+  };
   const compare = (
     model: Running,
     reference: Running,

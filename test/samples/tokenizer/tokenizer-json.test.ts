@@ -67,6 +67,18 @@ describe('a pair is put together', () => {
     expect(row(tokenizerOf({ ...whole, post_processor: processor }, { config }), ['hello', 'world'])).toBe(expected);
   });
 
+  test.each([
+    [
+      'all of type 0 where the inputs of the model are named without them',
+      ['input_ids', 'attention_mask'],
+      '0 0 0 0 0',
+    ],
+    ['of two types where they are named', ['input_ids', 'token_type_ids'], '0 0 0 1 1'],
+  ])('and %s', (_, model_input_names, types) => {
+    const tokenizer = tokenizerOf(whole, { config: { model_input_names } });
+    expect(row(tokenizer, ['hello', 'world'])).toBe(`2 5 3 6 3 | ${types}`);
+  });
+
   test('and cut from the start where the config says so', () => {
     const tokenizer = tokenizerOf(whole, { config: { truncation_side: 'left' } });
     expect(row(tokenizer, ['hello hellos', 'world'], 5)).toBe('2 7 3 6 3 | 0 0 0 1 1');

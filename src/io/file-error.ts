@@ -1,0 +1,26 @@
+import { MbertError } from '../errors.ts';
+import { lookUp } from './look-up.ts';
+
+/** True for what a call of the system throws. */
+export function isSystemError(cause: unknown): cause is NodeJS.ErrnoException {
+  return cause instanceof Error && 'syscall' in cause;
+}
+
+const REASONS: { readonly [code: string]: string } = {
+  ENOENT: 'does not exist',
+  EACCES: 'permission denied',
+  EPERM: 'permission denied',
+  ENOTDIR: 'a part of the path is not a folder',
+  EEXIST: 'exists already',
+  EISDIR: 'is a folder',
+  ENOSPC: 'the disk is full',
+  EROFS: 'the disk is read-only',
+};
+
+/** Words why a file could not be read or written. */
+export function fileError(path: string, problem: string, cause: unknown): MbertError {
+  if (cause instanceof MbertError) return cause;
+  const code = isSystemError(cause) ? (cause.code ?? '') : '';
+  const reason = lookUp(REASONS, code) ?? (cause instanceof Error ? cause.message : String(cause));
+  return new MbertError(code === 'ENOENT' ? 'NOT_FOUND' : 'USAGE', `${path}: ${problem}: ${reason}`, { cause });
+}

@@ -1,0 +1,106 @@
+import { MbertError } from '../errors.ts';
+import type { Call, Constant, Graph, Node } from '../ir/graph.ts';
+import { scalarOf } from '../ir/match.ts';
+import { tokenInput } from '../ir/names.ts';
+import { byteLength, integerTensor, type Tensor } from '../ir/tensor.ts';
+import type { Task } from '../models/index.ts';
+import type { OpenedModel } from './opened-model.ts';
+
+/** Tasks whose answers are scores of words: their heads have a number for each token. */
+const WORD_TASKS: readonly (Task | undefined)[] = ['masked-lm', 'pretraining'];
+
+/**
+ * The model with fewer tokens: its tables of words have the rows `kept`, and new id i stands for the old id kept[i]. The
+ * reference stays the whole model, so that what is written is compared with that. Throws UNSUPPORTED for a model that does
+ * more with ids than look up rows.
+ */
+export function trimmedModel(model: OpenedModel, kept: readonly number[]): OpenedModel {
+  const { path, task } = model;
+  if (WORD_TASKS.includes(task)) throw refusal(path, `a model for ${task} gives a score for every token`);
+  const build: OpenedModel['build'] = (target, shapes) => {
+    const graph = model.build(target, shapes);
+    for (const input of graph.inputs)
+      if (tokenInput(input.name) === 'input_ids') trimTables(graph, input, { path, kept });
+    return graph;
+  };
+  // Built once to refuse what cannot be written before anything is.
+  build('onnx');
+  return { ...model, build, kept, pad: Math.max(kept.indexOf(model.pad), 0), runnable: undefined };
+}
+
+function refusal(path: string, problem: string): MbertError {
+  return new MbertError('UNSUPPORTED', `--trim-vocabulary: ${path}: ${problem}`, {
+    hint: 'write it with its whole vocabulary',
+  });
+}
+
+interface Trim {
+  readonly path: string;
+  readonly kept: readonly number[];
+}
+
+/** Picks the kept rows of the tables that are looked up by token ids, which may have been reshaped or cast. */
+function trimTables(graph: Graph, ids: Node, trim: Trim): void {
+  for (const user of [...ids.users]) {
+    if (user.op === 'reshape' || user.op === 'cast') trimTables(graph, user, trim);
+    else if (isTableOf(user, ids)) trimTable(graph, user, trim);
+    else if (!renumberComparison(graph, user, ids, trim.kept))
+      throw refusal(trim.path, `${user.name} computes with token ids`);
+  }
+}
+
+function isTableOf(node: Node, ids: Node): node is Call<'gather'> {
+  const [table, indices] = node.inputs;
+  return node.op === 'gather' && node.attrs.axis === 0 && table?.op === 'constant' && indices === ids;
+}
+
+function trimTable(graph: Graph, node: Call<'gather'>, { path, kept }: Trim): void {
+  const [table, ids] = node.inputs as readonly [Constant, Node];
+  const [rows = 0] = table.tensor.shape;
+  const last = kept.at(-1) ?? 0;
+  if (last >= rows) throw refusal(path, `token ${last} has no row in ${table.name}, which has ${rows}`);
+  if (table.type.quant !== undefined) throw refusal(path, `${table.name} is quantized`);
+  graph.replace(node, () =>
+    graph.add('gather', [graph.constant(pickRows(table.tensor, kept), table.name), ids], node.attrs, node.name),
+  );
+}
+
+/** Rows of a table in the order of `rows`, as they are stored. */
+function pickRows(table: Tensor, rows: readonly number[]): Tensor {
+  const { dtype, shape } = table;
+  const picked = [rows.length, ...shape.slice(1)];
+  const width = byteLength(dtype, shape.slice(1));
+  return {
+    dtype,
+    shape: picked,
+    fresh: true,
+    bytes() {
+      const [source, bytes] = [table.bytes(), new Uint8Array(byteLength(dtype, picked))];
+      for (const [i, row] of rows.entries()) bytes.set(source.subarray(row * width, (row + 1) * width), i * width);
+      return bytes;
+    },
+  };
+}
+
+/** Gives a comparison with one token's id, as that of padding, the new id; false for any other node. */
+function renumberComparison(graph: Graph, node: Node, ids: Node, kept: readonly number[]): boolean {
+  if (node.op !== 'compare' || node.attrs.test !== 'equal') return false;
+  const other = node.inputs.find((input) => input !== ids);
+  const old = other?.op === 'constant' ? scalarOf(other) : null;
+  const id = old === null ? -1 : kept.indexOf(old);
+  if (other === undefined || id < 0) return false;
+  const { dtype } = other.type;
+  if (dtype !== 'i64' && dtype !== 'i32') return false;
+  const renumbered = graph.constant(
+    integerTensor(dtype, [id], other.type.shape as readonly number[]),
+    `${other.name}.kept`,
+  );
+  return graph.replace(node, () =>
+    graph.add(
+      'compare',
+      node.inputs.map((input) => (input === other ? renumbered : input)),
+      node.attrs,
+      node.name,
+    ),
+  );
+}

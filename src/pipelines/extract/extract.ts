@@ -1,0 +1,232 @@
+import { openRuns } from '../../calibration/token-runs.ts';
+import { MbertError } from '../../errors.ts';
+import type { Checkpoint } from '../../formats/checkpoint.ts';
+import { openSource } from '../../importers/index.ts';
+import type { Graph } from '../../ir/graph.ts';
+import { sizeOf } from '../../ir/shape.ts';
+import type { TextRuns } from '../../ir/text-runs.ts';
+import type { Task } from '../../models/index.ts';
+import { fromCheckpoint } from '../../opened/checkpoint-model.ts';
+import { classReaderOf } from '../../opened/class-labels.ts';
+import type { OpenedModel } from '../../opened/opened-model.ts';
+import { type EvidenceOptions, evidenceOf } from '../../options/evidence.ts';
+import { type RunOptions, startRun, within } from '../../options/run.ts';
+import { readLayerMap } from '../evaluate/layer-map.ts';
+import { rowReader } from '../evaluate/row-reader.ts';
+import { NO_SAMPLES, type SampleSets, takeSamples } from '../evaluate/sample-sets.ts';
+import { gradientTokens } from '../fit/gradient-memory.ts';
+import { compareOperations, measureHeldOut } from '../fit/measure.ts';
+import type { HeldOut, Operations } from '../fit/types.ts';
+import { cutCheckpoint, selectChannels } from './cut-checkpoint.ts';
+import { type Importance, type Method, measuredImportance, randomImportance } from './importance.ts';
+import { recover } from './recover.ts';
+import { readShape, type StudentShape, type TeacherShape } from './shape.ts';
+import { refuseFolder, writeStudent } from './write-student.ts';
+
+/** Options of `extract`. */
+export interface ExtractOptions extends RunOptions, Omit<EvidenceOptions, 'maxDrop'> {
+  /** A Hugging Face checkpoint of a BERT. */
+  readonly source: string;
+  /** A folder that gets the student. */
+  readonly output: string;
+  /** A preset's name, or a JSON file with the sizes that a config.json has. */
+  readonly shape: string;
+  readonly task?: Task | undefined;
+  /** Default `importance`. */
+  readonly method?: Method | undefined;
+  /** Layers of the teacher that the student has: `uniform`, `first`, `last` or a JSON file. Default `uniform`. */
+  readonly layers?: string | undefined;
+  /** Fits the student's linears to the teacher's values. Default false. */
+  readonly recover?: boolean | undefined;
+}
+
+/** A student, and what it is worth beside its teacher. */
+export interface ExtractResult {
+  readonly source: string;
+  readonly files: readonly { readonly path: string; readonly size: number }[];
+  readonly shape: StudentShape & { readonly heads: number };
+  readonly teacher: TeacherShape;
+  /** The teacher's layer behind each of the student's. */
+  readonly layers: readonly number[];
+  readonly method: Method;
+  /** Number of weights and biases that were fitted; 0 without `recover`. */
+  readonly refitted: number;
+  readonly parameters: { readonly teacher: number; readonly student: number };
+  readonly operations: Operations;
+  readonly calibration: SampleSets['manifest'];
+  /** The student beside its teacher on texts that it was not fitted to; undefined where there are none. */
+  readonly heldOut: HeldOut | undefined;
+  readonly warnings: readonly string[];
+}
+
+/** Texts that linears are fitted to: as many as for the passes that are fitted. */
+const DEFAULT_SAMPLES = 768;
+/** Texts that channels are ranked by. */
+const RANKING_SAMPLES = 128;
+/** Longest text, in tokens, that is ranked and fitted by. */
+const MAX_LENGTH = 128;
+
+/**
+ * Cuts a smaller BERT out of a larger one: layers, hidden channels, heads and neurons, and writes it as a Hugging Face
+ * folder. Throws MbertError: USAGE for options that do not fit, UNSUPPORTED for a teacher of another family, MISMATCH for
+ * a shape that is no part of the teacher. A failure leaves no file behind.
+ */
+export async function extract(options: ExtractOptions): Promise<ExtractResult> {
+  const { source, output, method = 'importance', calibrate } = options;
+  if (calibrate === undefined && (method !== 'random' || options.recover)) {
+    const flag = options.recover ? '--recover' : `--method ${method}`;
+    throw new MbertError('USAGE', `${flag}: needs --calibrate FILE`, {
+      hint: 'some hundred lines of text as the model will see it, without labels; --method random needs none',
+    });
+  }
+  refuseFolder(output);
+  const run = startRun(options);
+  run.progress('reading');
+  const checkpoint = await openTeacher(source);
+  try {
+    const model = fromCheckpoint(checkpoint, { task: options.task });
+    const teacher = teacherShape(checkpoint);
+    const shape = readShape(options.shape, teacher);
+    const layers = layersOf(options.layers ?? 'uniform', shape.layers, teacher.layers);
+    const graph = model.reference();
+    const reader = rowReader(model, graph, { maxLength: Math.min(MAX_LENGTH, model.maxPositions), seed: options.seed });
+    const evidence = evidenceOf(options, DEFAULT_SAMPLES);
+    const samples =
+      calibrate === undefined && options.data === undefined
+        ? NO_SAMPLES
+        : takeSamples(reader, { evidence, task: model.task, classOf: classReaderOf(model, graph) });
+    const { pad } = reader.tokenizer;
+    run.progress('ranking channels');
+    const importance = await rank(graph, teacher, { method, seed: options.seed ?? 0, samples, pad });
+    const selection = selectChannels(importance, layers, teacher, shape);
+    const heads = (shape.hidden * teacher.heads) / teacher.hidden;
+    let student = cutCheckpoint(checkpoint, selection, { unused: model.unused, shape: { ...shape, heads } });
+    const open = () => fromCheckpoint(student, { task: model.task });
+    let refitted = 0;
+    if (options.recover) {
+      const changed = await withRuns(graph, samples.calibration, pad, (runs) =>
+        recover(open().reference(), graph, selection, { runs, progress: within(run, 'fitting') }),
+      );
+      refitted = changed.size;
+      const tensors = new Map(student.tensors);
+      for (const [name, tensor] of changed) tensors.set(storedName(name, tensors), tensor);
+      student = { ...student, tensors };
+    }
+    const written = open();
+    const progress = within(run, 'comparing with the teacher');
+    const heldOut = await measureHeldOut(graph, written.reference(), {
+      samples,
+      task: model.task,
+      pad,
+      mask: reader.tokenizer.mask,
+      progress,
+    });
+    const { maxPositions } = model;
+    const operations = await compareOperations(graph, written.reference(), { target: 'onnx', maxPositions });
+    run.progress('writing');
+    const files = await writeStudent(output, student);
+    return {
+      source,
+      files,
+      shape: { ...shape, heads },
+      teacher,
+      layers,
+      method,
+      refitted,
+      parameters: { teacher: countParameters(checkpoint, model), student: countParameters(student, model) },
+      operations,
+      calibration: samples.manifest,
+      heldOut,
+      warnings: [...model.warnings, ...samples.warnings],
+    };
+  } finally {
+    checkpoint.close();
+  }
+}
+
+/** Opens a teacher. Throws UNSUPPORTED for anything but a BERT that transformers' PyTorch code saved. */
+async function openTeacher(path: string): Promise<Checkpoint> {
+  const source = await openSource(path);
+  const refuse = (problem: string, close: () => void): never => {
+    close();
+    throw new MbertError('UNSUPPORTED', `${path}: ${problem}`, {
+      hint: 'extraction takes checkpoints of model_type bert; --passes prune cuts heads and neurons of any model',
+    });
+  };
+  if (source.yields === 'graph') return refuse('is a graph, not a checkpoint', () => source.close());
+  const { checkpoint } = source;
+  const close = () => checkpoint.close();
+  const type = checkpoint.config.get('model_type');
+  if (type !== 'bert') return refuse(`model_type is ${String(type)}`, close);
+  if (checkpoint.origin !== 'torch') return refuse('its weights are not named as PyTorch names them', close);
+  if (checkpoint.moduleChain !== undefined)
+    return refuse('is a sentence-transformers folder, whose pooling a student would lose', close);
+  return checkpoint;
+}
+
+/** Reads the sizes; what the config leaves out is the default of transformers' BertConfig. */
+function teacherShape({ config }: Checkpoint): TeacherShape {
+  const size = (key: string, fallback: number) => (config.get(key) ?? fallback) as number;
+  return {
+    layers: size('num_hidden_layers', 12),
+    hidden: size('hidden_size', 768),
+    intermediate: size('intermediate_size', 3072),
+    heads: size('num_attention_heads', 12),
+  };
+}
+
+/** The teacher's layer behind each of the student's. Throws MISMATCH for a map that leaves one out. */
+export function layersOf(how: string, students: number, teachers: number): readonly number[] {
+  const places = Array.from({ length: students }, (_, layer) => layer);
+  if (how === 'first') return places;
+  if (how === 'last') return places.map((layer) => teachers - students + layer);
+  if (how === 'uniform') return places.map((layer) => Math.round(((layer + 1) * teachers) / students) - 1);
+  const map = new Map(readLayerMap(how, students, teachers).map(({ student, teacher }) => [student, teacher]));
+  return places.map((layer) => {
+    const teacher = map.get(layer);
+    if (teacher !== undefined) return teacher;
+    throw new MbertError('MISMATCH', `--layers ${how}: names no layer for the student's ${layer}`, {
+      hint: `it has layers 0 to ${students - 1}`,
+    });
+  });
+}
+
+interface RankOptions {
+  readonly method: Method;
+  readonly seed: number;
+  readonly samples: SampleSets;
+  readonly pad: number;
+}
+
+function rank(graph: Graph, teacher: TeacherShape, { method, seed, samples, pad }: RankOptions): Promise<Importance> {
+  if (method === 'random') return Promise.resolve(randomImportance(teacher, seed));
+  const rows = samples.calibration.slice(0, RANKING_SAMPLES);
+  return withRuns(graph, rows, pad, (runs) => measuredImportance(graph, method, teacher, runs));
+}
+
+async function withRuns<T>(
+  graph: Graph,
+  rows: SampleSets['calibration'],
+  pad: number,
+  use: (runs: TextRuns) => Promise<T>,
+): Promise<T> {
+  const runs = await openRuns(graph, rows, { pad, batchTokens: gradientTokens(graph) });
+  try {
+    return await use(runs);
+  } finally {
+    await runs.close();
+  }
+}
+
+/** The name of a weight in the file: an encoder that was saved alone has no prefix there. */
+function storedName(name: string, tensors: ReadonlyMap<string, unknown>): string {
+  const stored = [name, name.replace(/^bert\./, ''), `bert.${name}`].find((each) => tensors.has(each));
+  if (stored !== undefined) return stored;
+  throw new MbertError('INVALID_GRAPH', `${name}: was fitted, but the checkpoint has no such weight`);
+}
+
+function countParameters({ tensors }: Checkpoint, { unused }: OpenedModel): number {
+  let count = 0;
+  for (const [name, { shape }] of tensors) if (!unused.includes(name)) count += sizeOf(shape);
+  return count;
+}

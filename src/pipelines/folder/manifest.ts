@@ -1,0 +1,105 @@
+import { createHash } from 'node:crypto';
+import { basename, join, relative, resolve, sep } from 'node:path';
+import { withFile } from '../../io/files.ts';
+import type { OpenedModel } from '../../opened/opened-model.ts';
+import type { LayoutName } from '../../options/forms.ts';
+import { VERSION } from '../../version.ts';
+import type { SideFile } from './layout.ts';
+import type { Measured, VocabularySizes, WrittenForm } from './types.ts';
+
+/** Name of the manifest in a folder. */
+const MANIFEST = 'mbert.json';
+
+/** Version of the manifest's own form, which `schemas/mbert.schema.json` describes. */
+const MANIFEST_VERSION = 1;
+
+/** Bytes that are hashed at a time. */
+const HASHED_BYTES = 2 ** 24;
+
+export interface ManifestParts {
+  readonly folder: string;
+  readonly layout: LayoutName | undefined;
+  readonly model: OpenedModel;
+  readonly vocabulary: VocabularySizes | undefined;
+  readonly forms: readonly WrittenForm[];
+  readonly sideFiles: readonly SideFile[];
+}
+
+/**
+ * The manifest of a folder: which file is which form, its hash and what it costs. It says nothing of when and where it was
+ * made, so the same call gives the same bytes.
+ */
+export function manifestText({ folder, layout, model, vocabulary, forms, sideFiles }: ManifestParts): string {
+  const manifest = {
+    manifestVersion: MANIFEST_VERSION,
+    mbert: VERSION,
+    ...(layout && { layout }),
+    model: { architecture: model.architecture, ...(model.task && { task: model.task }), source: basename(model.path) },
+    ...(vocabulary && { vocabulary }),
+    forms: forms.map((form) => formEntry(folder, form)),
+    files: sideFiles.map(({ path, bytes, from }) => ({
+      path,
+      bytes: bytes.byteLength,
+      sha256: createHash('sha256').update(bytes).digest('hex'),
+      origin: originOf(from, join(folder, path)),
+    })),
+  };
+  return `${JSON.stringify(manifest, null, 2)}\n`;
+}
+
+/** Whether a file was made, copied, or is the source's own in the same folder. */
+function originOf(from: string | undefined, path: string): 'made' | 'copied' | 'source' {
+  if (from === undefined) return 'made';
+  return resolve(from) === resolve(path) ? 'source' : 'copied';
+}
+
+function formEntry(folder: string, form: WrittenForm) {
+  const { target, files, openedBy, measured, calibration, inputs, outputs } = form;
+  return {
+    form: form.form,
+    format: target,
+    files: files.map(({ path, size }) => ({
+      path: relative(folder, path).split(sep).join('/'),
+      bytes: size,
+      sha256: hashOf(path),
+    })),
+    ...(openedBy && { openedBy }),
+    inputs: inputs.map(({ name, type }) => ({ name, type })),
+    outputs: outputs.map(({ name, type }) => ({ name, type })),
+    ...(measured && { measured: measuredEntry(measured) }),
+    ...(calibration && { calibration }),
+  };
+}
+
+/** Rounded to what is the same in every run: sums in a runtime depend on how it shares work among threads. */
+function measuredEntry({ against, on, count, runtime, sqnrDb, agreement, cosine, accuracy }: Measured) {
+  return {
+    against,
+    on,
+    count,
+    runtime,
+    // JSON has no infinity; null stands for outputs that are equal bit for bit.
+    sqnrDb: Number.isFinite(sqnrDb) ? Number(sqnrDb.toFixed(1)) : null,
+    ...(agreement !== undefined && { agreement: share(agreement) }),
+    ...(cosine !== undefined && { cosine: share(cosine) }),
+    ...(accuracy && { accuracy: { float: share(accuracy.float), form: share(accuracy.form) } }),
+  };
+}
+
+function share(value: number): number {
+  return Number(value.toFixed(4));
+}
+
+function hashOf(path: string): string {
+  return withFile(path, (file) => {
+    const hash = createHash('sha256');
+    for (let at = 0; at < file.size; at += HASHED_BYTES)
+      hash.update(file.read(at, Math.min(HASHED_BYTES, file.size - at)));
+    return hash.digest('hex');
+  });
+}
+
+/** The path of the manifest in a folder. */
+export function manifestPath(folder: string): string {
+  return join(folder, MANIFEST);
+}

@@ -1,0 +1,119 @@
+import type { Task } from '../../models/index.ts';
+import type { FormName } from '../../options/forms.ts';
+import { timedApart } from '../../options/run.ts';
+import type { Target } from '../../passes/index.ts';
+import { type FileSettings, type OpenReference, twinOf, verifyWritten } from '../convert/check-written.ts';
+import type { WrittenVerification } from '../convert/verify-written.ts';
+import type { Proof } from '../evaluate/compare-files.ts';
+import { fitProperties } from '../fit/change-function.ts';
+import type { ChangedModel } from '../fit/types.ts';
+import type { QuantizeRequest } from '../quantize/job.ts';
+import { withLint } from '../quantize/lint-written.ts';
+import { quantizeTo } from '../quantize/quantize.ts';
+import type { SharedWork } from '../quantize/shared-work.ts';
+import type { WritePlan } from '../write/plans.ts';
+import { prepare } from '../write/prepare.ts';
+import { writeModel } from '../write/write-model.ts';
+import type { Measured, WrittenForm } from './types.ts';
+
+/** One form to write, and how. */
+export interface FormPlan extends WritePlan {
+  readonly form: FormName;
+  readonly openedBy: string | undefined;
+  /** Settings of its quantization; undefined for f32. */
+  readonly request: QuantizeRequest | undefined;
+}
+
+/** What the forms of a model share. */
+export interface FormContext {
+  readonly changed: ChangedModel;
+  readonly settings: FileSettings;
+  readonly shared: SharedWork;
+  /** The source in its runtime, opened when it is first asked for. */
+  reference(target: Target): Promise<OpenReference>;
+}
+
+/** Writes one form and runs it beside what it was made of. */
+export async function writeForm(plan: FormPlan, context: FormContext): Promise<WrittenForm> {
+  const { form, openedBy, request } = plan;
+  if (request === undefined) return writeFloats(plan, context);
+  const { changed, settings, shared } = context;
+  const file = withLint(await quantizeTo(changed, plan, request, timedApart(settings.run), shared));
+  const { proof, failures, warnings } = file;
+  return {
+    ...file,
+    form,
+    openedBy,
+    measured: proof ? provenBy(proof, changed.model.task) : await measure(plan, context),
+    calibration: await shared.calibrationOf(plan.target),
+    failures,
+    warnings,
+  };
+}
+
+async function writeFloats(plan: FormPlan, { changed, settings, reference }: FormContext): Promise<WrittenForm> {
+  const { model, fit } = changed;
+  const { writing, run } = settings;
+  const prepared = await prepare(model, plan.target, settings);
+  const written = await writeModel(model, prepared, { plan, writing, properties: fitProperties(fit), run });
+  const verification = await verifyWritten(model, plan, settings, await reference(plan.target));
+  const { ok, outputs } = verification;
+  const worst = outputs.find(({ maxAbsError, limit }) => !(maxAbsError <= limit));
+  const failures =
+    ok || worst === undefined ? [] : [differenceText(plan.path, worst.name, worst.maxAbsError, worst.limit)];
+  return {
+    ...written,
+    form: plan.form,
+    openedBy: plan.openedBy,
+    measured: measuredBy(verification, model.task),
+    calibration: undefined,
+    failures,
+    warnings: [],
+  };
+}
+
+function differenceText(path: string, output: string, error: number, limit: number): string {
+  return `${path}: ${output}: differs from the source by ${error.toExponential(1)}, ${limit.toExponential(1)} is allowed`;
+}
+
+/** Runs a file beside its source on seeded sequences; undefined where LiteRT here takes none of its shapes. */
+async function measure(plan: FormPlan, { changed, settings, reference }: FormContext): Promise<Measured | undefined> {
+  const { model } = changed;
+  if (twinOf(model, plan, settings) !== undefined) return undefined;
+  return measuredBy(await verifyWritten(model, plan, settings, await reference(plan.target)), model.task);
+}
+
+/** True for models whose answers are vectors: the place of their largest number says nothing. */
+function givesVectors(task: Task | undefined): boolean {
+  return task === 'features' || task === 'sentence-embedding';
+}
+
+function measuredBy({ against, runtime, sequences, outputs }: WrittenVerification, task: Task | undefined): Measured {
+  const agreements = outputs.map(({ agreement }) => agreement).filter((agreement) => agreement !== undefined);
+  const hasChoices = agreements.length > 0 && !givesVectors(task);
+  return {
+    against,
+    on: 'seeded token sequences',
+    count: sequences,
+    runtime,
+    sqnrDb: Math.min(...outputs.map(({ sqnrDb }) => sqnrDb)),
+    agreement: hasChoices ? Math.min(...agreements) : undefined,
+    cosine: Math.min(...outputs.map((output) => output.cosine)),
+    accuracy: undefined,
+  };
+}
+
+function provenBy(proof: Proof, task: Task | undefined): Measured {
+  const { runtime, samples, sqnrDb, agreement, accuracy, embeddings } = proof;
+  return {
+    against: 'float graph',
+    on: 'held-out texts',
+    count: samples,
+    runtime,
+    sqnrDb,
+    agreement: givesVectors(task) ? undefined : agreement,
+    // Of vectors, the agreement of a proof is the mean cosine.
+    cosine: embeddings?.meanCosine ?? (givesVectors(task) ? agreement : undefined),
+    accuracy: accuracy && { float: accuracy.float, form: accuracy.quantized },
+  };
+}

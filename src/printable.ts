@@ -1,0 +1,38 @@
+/** Longest text of a file that is printed whole: names of real nodes have up to some hundred characters. */
+const MAX_PRINTED = 1000;
+
+/**
+ * Characters that a terminal obeys or that hide what is beside them: controls, separators of lines and the marks of
+ * bidirectional text.
+ */
+const UNPRINTABLE = /[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu;
+
+/**
+ * A text that a file gave, fit for one line of a terminal or a log: control characters are escaped, also those that
+ * begin a line of GitHub's workflow commands (`::error::`, `##[error]`), and what is very long is cut.
+ */
+export function printable(text: string): string {
+  const rest = text.length - MAX_PRINTED;
+  const whole = rest > 0 ? `${text.slice(0, MAX_PRINTED)}… and ${rest} more characters` : text;
+  return escapeControls(whole).replace(/^(\s*):(?=:)/, '$1\\x3a');
+}
+
+/** Escapes control characters and the marks of GitHub's older commands as JSON does, so that it reads them back. */
+export function escapeControls(text: string): string {
+  return text.replace(UNPRINTABLE, escaped).replaceAll('##[', '#\\u0023[');
+}
+
+function escaped(character: string): string {
+  if (character === '\n') return '\\n';
+  if (character === '\r') return '\\r';
+  if (character === '\t') return '\\t';
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+}
+
+/** Data as it may be printed: the same with each text in it made printable. What is no plain object stays as it is. */
+export function shown<T>(data: T): T {
+  if (typeof data === 'string') return printable(data) as T;
+  if (Array.isArray(data)) return data.map(shown) as T;
+  if (typeof data !== 'object' || data === null || Object.getPrototypeOf(data) !== Object.prototype) return data;
+  return Object.fromEntries(Object.entries(data).map(([key, value]) => [key, shown(value)])) as T;
+}

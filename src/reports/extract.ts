@@ -1,0 +1,23 @@
+import type { ExtractResult } from '../pipelines/extract/extract.ts';
+import { costText } from './fit.ts';
+import { plural, size } from './text.ts';
+
+/** Prints a student's sizes beside its teacher's, what it costs and what it brings. */
+export function extractText(result: ExtractResult): string {
+  const { shape, teacher, layers, method, refitted, parameters, operations, calibration, heldOut, files } = result;
+  const sizes = (['layers', 'hidden', 'heads', 'intermediate'] as const)
+    .map((part) => `${part} ${teacher[part]} -> ${shape[part]}`)
+    .join(', ');
+  const text = calibration ? `, by ${plural(calibration.count, 'text')} of ${calibration.source}` : '';
+  const fitted = refitted > 0 ? `, ${refitted} weights and biases fitted` : '';
+  const millions = (count: number) => `${(count / 1e6).toFixed(2)} M`;
+  return [
+    `  student  ${sizes}`,
+    `           layers ${layers.join(' ')} of the teacher; channels by ${method}${fitted}${text}`,
+    `  weights  ${millions(parameters.teacher)} -> ${millions(parameters.student)}`,
+    `  cost     ${costText(heldOut)}`,
+    `  gain     ${operations.speedup.toFixed(2)} times the speed, by counting operations, ${operations.sequence} tokens`,
+    '',
+    ...files.map(({ path, size: bytes }) => `${path}  ${size(bytes)}`),
+  ].join('\n');
+}

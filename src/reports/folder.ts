@@ -1,0 +1,47 @@
+import { relative } from 'node:path';
+import type { FolderResult, Measured, WrittenForm } from '../pipelines/folder/types.ts';
+import { percents, sqnrText } from './numbers.ts';
+import { indented, size, table } from './text.ts';
+
+/** Says what is in a written folder: a row for each form, the files beside them, the manifest. */
+export function folderText(result: FolderResult): string {
+  const { architecture, task, layout, results, sideFiles, manifest, vocabulary, folder } = result;
+  const heading = `${[architecture, ...(task ? [task] : [])].join(', ')}${layout ? `, for ${layout}` : ''}: ${folder}`;
+  const headings = ['form', 'file', 'size', 'SQNR', 'equal answers', 'cosine', 'measured on'];
+  const rows = results.map((form) => rowOf(form, folder));
+  return [
+    heading,
+    '',
+    table([headings, ...rows]),
+    '',
+    ...(vocabulary ? [`tokens   ${vocabulary.before} -> ${vocabulary.tokens}`] : []),
+    ...opening(results),
+    ...sideFiles.map(({ path, from }) => `beside   ${path}${from === undefined ? ' (made)' : ''}`),
+    `manifest ${manifest}`,
+    ...results.flatMap(({ failures }) => failures.map((failure) => `FAILED   ${failure}`)),
+  ].join('\n');
+}
+
+function rowOf({ form, files, measured }: WrittenForm, folder: string): string[] {
+  const [file] = files;
+  const total = files.reduce((sum, each) => sum + each.size, 0);
+  return [
+    form,
+    relative(folder, file?.path ?? ''),
+    size(total),
+    ...(measured ? measuredCells(measured) : ['-', '', '', 'not run here']),
+  ];
+}
+
+function measuredCells({ sqnrDb, agreement, cosine, against, on, count, runtime, accuracy }: Measured): string[] {
+  const shares = agreement === undefined ? '' : percents(agreement);
+  const right = accuracy && `, right ${percents(accuracy.float)} -> ${percents(accuracy.form)}`;
+  const how = `${count} ${on}, beside the ${against}, ${runtime}${right ?? ''}`;
+  return [sqnrText(sqnrDb), shares, cosine === undefined ? '' : cosine.toFixed(4), how];
+}
+
+/** Settings by which the layout's program opens each form. */
+function opening(results: readonly WrittenForm[]): string[] {
+  const rows = results.flatMap(({ form, openedBy }) => (openedBy === undefined ? [] : [[form, openedBy]]));
+  return rows.length === 0 ? [] : ['opened by', ...indented(table(rows), 2), ''];
+}

@@ -1,0 +1,23 @@
+import { expect, test } from 'vitest';
+import { nextShare } from '../../../src/pipelines/fit/prune-budget.ts';
+
+/** The shares that are tried for a model that loses so many points at a share. */
+function triedFor(dropAt: (share: number) => number, maxDrop = 1): number[] {
+  const attempts: { share: number; drop: number }[] = [];
+  for (let share = nextShare([], maxDrop); share !== null; share = nextShare(attempts, maxDrop))
+    attempts.push({ share, drop: dropAt(share) });
+  return attempts.map(({ share }) => share);
+}
+
+test('halves the gap between what held and what failed', () => {
+  expect(triedFor((share) => (share < 0.52 ? 3 : 0.5))).toEqual([0.6, 0.35, 0.48, 0.54, 0.51]);
+});
+
+test('goes up where the first fails, and ends where the gap is small', () => {
+  expect(triedFor((share) => (share < 0.97 ? 3 : 0.5))).toEqual([0.6, 0.8, 0.9, 0.95, 0.98]);
+  expect(triedFor(() => 0)).toEqual([0.6, 0.35, 0.22, 0.16, 0.13]);
+});
+
+test('a loss that is no number is a failure', () => {
+  expect(triedFor(() => Number.NaN)[1]).toBe(0.8);
+});

@@ -83,14 +83,19 @@ function readsInput(node: Node): boolean {
 }
 
 /**
- * Whether a node is too small to gain from integers: a classifier or span head, what reads a few channels, and the
- * table of token types, whose error every token would share (37 dB alone on a MiniLM whose word table has 50 dB).
+ * Whether a node is too small to gain from integers: a classifier or span head, the product of a few channels that is
+ * added beside integers, and the table of token types, whose error every token would share (37 dB alone on a MiniLM
+ * whose word table has 50 dB).
  */
 export function isNarrow(node: Call): boolean {
   const place = storedPlace(node);
-  if (place === undefined) return false;
-  const { shape } = (node.inputs[place] as Node).type;
-  return place === 1 ? isNarrowWeight(shape) : (shape[0] as number) < LEAST_SIZE;
+  const shape = place === undefined ? undefined : node.inputs[place]?.type.shape;
+  if (shape === undefined) return false;
+  return isAddend(node) ? isNarrowWeight(shape) : (shape[0] as number) < LEAST_SIZE;
+}
+
+function isAddend(node: Call): boolean {
+  return node.op === 'linear' && node.users.size === 1 && [...node.users].every(({ op }) => op === 'add');
 }
 
 /**

@@ -168,15 +168,18 @@ describe('what is too small or too early for integers', () => {
   later = linear(sum, wl f32[15, 16] #4)
   own = linear(x, wo f32[16, 16] #5)
   few = linear(later, wx f32[16, 15] #6)
-return a: front, b: few, c: own`);
+  beside = linear(later, wy f32[16, 15] #7)
+  both = add(beside, few)
+  alone = linear(later, wz f32[16, 15] #8)
+return a: front, b: both, c: own, d: alone`);
   const that = (fact: (node: Call) => boolean) =>
     graph
       .nodes()
       .filter((node): node is Call => node.op !== 'input' && node.op !== 'constant' && fact(node))
       .map(({ name }) => name);
 
-  test('narrow are tables and heads of less than 16 rows, and what reads less than 16 channels', () => {
-    expect(that(isNarrow)).toEqual(['small', 'later', 'few']);
+  test('narrow are tables and heads of less than 16 rows, and what is added of less than 16 channels', () => {
+    expect(that(isNarrow)).toEqual(['small', 'later', 'beside', 'few']);
   });
 
   test('the front reads embeddings with nothing but moves between', () => {

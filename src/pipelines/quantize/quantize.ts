@@ -250,8 +250,8 @@ function decideOptionsOf(job: QuantizeJob, scheme: Exclude<Scheme, 'f16'>, isSmo
   } = request.quantization;
   const { target: format } = plan;
   const rules = recipe === undefined ? [] : parseRecipe(decodeText(readWhole(recipe), recipe), recipe);
-  // Where activations are exact, what 8 bits cost is the rounding of weights; loud columns leave the others of their
-  // rows few steps. Fitted integers make up for both.
+  // Where activations are exact, what 8 bits cost is the rounding of weights; where loud channels were smoothed, their
+  // columns leave the others of their rows few steps.
   const isExact = scheme === 'w4' || (scheme === 'dynamic' && profile.blocks.w8 !== undefined);
   const isFitted = (isExact || isSmoothed) && request.evidence.calibrate !== undefined;
   return {

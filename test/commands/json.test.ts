@@ -68,6 +68,7 @@ const CALLS: readonly (readonly [schema: string, ...argv: string[]])[] = [
     '--method',
     'random',
   ],
+  ['map-layers', 'map-layers', 'fixtures/bert-seqcls', path('student'), '--calibrate', TEXTS, '--samples', '20'],
   ['batch', 'batch', path('jobs.jsonl'), '--summary'],
 ];
 

@@ -19,7 +19,7 @@ export const WEIGHT_RANGES = { i8: [-127, 127], i4: [-7, 7], u4: [0, 15] } as co
 type WeightRange = readonly [least: number, largest: number];
 
 /** The number of values in a block, which TFLite's and ONNX Runtime's 4-bit kernels have in common. */
-export const BLOCK_SIZE = 32;
+const BLOCK_SIZE = 32;
 
 export interface QuantizedWeight {
   readonly tensor: Tensor;

@@ -46,7 +46,7 @@ describe('--dump-passes', () => {
 
   test('writes beside each what has changed since the one before', () => {
     expect(textOf('one', '003-fuse-linear.diff')).toMatch(
-      /^--- 000-source\.graph\n\+\+\+ 002-fuse-linear\.graph\n@@ -\d+,\d+ \+\d+,\d+ @@\n/,
+      /^--- 000-source\.graph\n\+\+\+ 003-fuse-linear\.graph\n@@ -\d+,\d+ \+\d+,\d+ @@\n/,
     );
     const lines = textOf('one', '003-fuse-linear.diff').split('\n');
     const changed = (sign: string) => lines.slice(2).filter((line) => line.startsWith(sign));

@@ -30,7 +30,13 @@ export function smoothedMargin(node: Node): Margin | undefined {
 }
 
 function isScaledBack(linear: Node): boolean {
-  return linear.users.size === 1 && [...linear.users].every(isVectorProduct);
+  return linear.users.size === 1 && [...linear.users].every((user) => isVectorProduct(user) && goesOn(user));
+}
+
+/** Whether a GELU, a norm or a sum of values reads a product; where a stream is restored, it ends or meets constants. */
+function goesOn({ users }: Node): boolean {
+  const isSum = (user: Node) => user.op === 'add' && user.inputs.every(({ op }) => op !== 'constant');
+  return users.size > 0 && [...users].every((user) => user.op === 'gelu' || user.op === 'layerNorm' || isSum(user));
 }
 
 function isVectorProduct(node: Node): boolean {

@@ -44,4 +44,7 @@ test('smoothing what norms and GELUs read and write makes a loud TFLite model be
   expect(smooth.linears['int8']).toBe(raw.linears['int8']);
   expect(smooth.db).toBeGreaterThan(raw.db + 3);
   expect(smooth.passes.find(({ name }) => name === 'smooth-results')?.notes?.length).toBe(2);
+  const warning = 'has loud channels, which were smoothed: --scheme dynamic may be nearer to the float model';
+  expect(smooth.warnings.some((each) => each.endsWith(warning))).toBe(true);
+  expect(raw.warnings.some((each) => each.endsWith(warning))).toBe(false);
 });

@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import type { BatchOptions, BatchResult } from '../pipelines/batch/batch.ts';
 import { batch } from '../pipelines/batch/batch.ts';
-import { shown } from '../printable.ts';
+import { printable, shown } from '../printable.ts';
 import { batchText, jobText, outcomeOf } from '../reports/batch.ts';
 import { jsonText } from '../reports/json.ts';
 import type { CommandSpec, Flag } from './command.ts';
@@ -48,7 +48,7 @@ export const command: CommandSpec<
       progress: progress.step,
       ended(row) {
         progress.clear();
-        io.err(`${jobText(shown(row))}\n`);
+        io.err(`${printable(jobText(row))}\n`);
       },
     });
     progress.clear();

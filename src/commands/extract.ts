@@ -43,8 +43,7 @@ export const command: CommandSpec<Omit<ExtractOptions, 'source'> & { readonly js
     const result = await extract({ ...options, source, progress: progress.step, note: progress.note });
     progress.clear();
     warn(io, result.warnings);
-    io.out(`${options.json ? jsonText(result) : extractText(shown(result))}
-`);
+    io.out(`${options.json ? jsonText(result) : extractText(shown(result))}\n`);
     return 0;
   },
 };

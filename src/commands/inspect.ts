@@ -60,8 +60,7 @@ export const command: CommandSpec<
     progress.clear();
     warn(io, result.warnings);
     await printResult(io, options, {
-      text: () =>
-        options.graph ? graphPage({ ...result, summary: shown(result.summary) }) : inspectText(shown(result)),
+      text: () => (options.graph ? graphPage({ ...result, summary: shown(result.summary) }) : inspectText(result)),
       // The outline is for pictures; JSON holds the graph as text.
       json: () => jsonText({ ...result, outline: undefined }),
       html: () => pages.inspect(result),

@@ -17,7 +17,11 @@ export const command: CommandSpec<Omit<MapLayersOptions, 'teacher' | 'student'> 
       choices: MAPPINGS,
       default: 'best',
     },
-    { flags: '--calibrate <file>', says: 'texts as the models will see them: lines, TSV or JSONL', isRequired: true },
+    {
+      flags: '--calibrate <file>',
+      says: 'texts as the models will see them: lines, TSV, CSV, JSON or JSON lines',
+      isRequired: true,
+    },
     saying(flags.samples, 'how many of them, from the first one (default: 256)'),
     flags.seed,
     flags.json,

@@ -11,6 +11,8 @@ export interface PassReport {
   readonly rewrites: number;
   /** Where it could have but did not, each with the reason: `name: reason`. */
   readonly declined: readonly string[];
+  /** What a calibrated pass decided, a line each: `name: what, and what it is expected to bring`. */
+  readonly notes?: readonly string[];
 }
 
 /** How wide a split embedding's table becomes: so many columns, or as few as keep this share (0 … 1) of its energy. */
@@ -20,8 +22,11 @@ export type EmbeddingRank = number | { readonly share: number };
 export interface PassContext {
   /** True where the user wants this node left alone (`--keep`). */
   keeps(node: Node): boolean;
-  /** Runs the graph as it is now on the calibration samples. Absent where there are none. */
-  statistics?(requests: readonly StatisticsRequest[]): Promise<Statistics>;
+  /**
+   * Runs the graph as it is now on the calibration samples: on `some`, which tell how large channels are beside each
+   * other, or on `all`, for what only few tokens show. Absent where there are none.
+   */
+  statistics?(requests: readonly StatisticsRequest[], samples?: 'some' | 'all'): Promise<Statistics>;
   /** Runs any part of a graph on the calibration samples. Absent where there are none. */
   readonly runs?: TextRuns;
   /** The model as it was before any pass changed its function: what fitting passes aim at. Default: the pass's own graph. */

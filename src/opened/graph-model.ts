@@ -12,7 +12,6 @@ import { type ShapeOptions, type Size, type Sizes, sizesFor } from '../options/s
 import type { Target } from '../passes/index.ts';
 import { raiseIntegers } from '../passes/raise/integers.ts';
 import { raise } from '../passes/raise/raise.ts';
-import { findRuntime } from '../runtimes/index.ts';
 import { labelsOf, padOf } from './config-facts.ts';
 import type { OpenedModel, OpenOptions } from './opened-model.ts';
 
@@ -50,7 +49,7 @@ export async function fromGraph(source: GraphSource, options: OpenOptions): Prom
     config: source.config,
     tokenizer: source.tokenizer,
     pad: padOf(source.config),
-    runnable: isRunnable(path) ? path : undefined,
+    runnable: (await isRunnable(path)) ? path : undefined,
     integerBytes,
     format: graphFormat(path),
     facts: source.facts,
@@ -90,9 +89,10 @@ export function graphFormat(path: string): string {
   return FORMATS[extname(path).toLowerCase()] ?? 'tensorflow';
 }
 
-/** True for the formats of graphs that the runtimes take. */
-function isRunnable(path: string): boolean {
-  return /\.(onnx|tflite)$/i.test(path) || (/\.json$/i.test(path) && findRuntime(path) !== undefined);
+/** True for the formats of graphs that the runtimes take; those of a model.json are asked, as not each can be told. */
+async function isRunnable(path: string): Promise<boolean> {
+  if (/\.(onnx|tflite)$/i.test(path)) return true;
+  return /\.json$/i.test(path) && (await import('../runtimes/index.ts')).findRuntime(path) !== undefined;
 }
 
 /** Infers the task from the output names: only question answering and sentence embedding have names of their own. */

@@ -3,6 +3,7 @@ import { MbertError } from '../errors.ts';
 import { onnxModel } from '../exporters/onnx/model.ts';
 import { minimumOpset, onnx } from '../exporters/onnx.ts';
 import type { Graph } from '../ir/graph.ts';
+import { refuseHeavy } from '../ir/refuse-heavy.ts';
 import { runtimeFor } from '../runtimes/index.ts';
 import { onnxruntime } from '../runtimes/onnxruntime.ts';
 import type { RuntimeSession } from '../runtimes/runtime.ts';
@@ -18,12 +19,13 @@ export interface LoadedSource {
   readonly refusal: string | undefined;
 }
 
-/** Loads the file itself where a runtime takes it (`runnable`), otherwise its graph. */
+/** Loads the file itself where a runtime takes it (`runnable`), otherwise its graph. Throws UNSUPPORTED for what no runtime should load. */
 export async function loadSource(
   runnable: string | undefined,
   graph: Graph,
   options: { readonly threads?: number } = {},
 ): Promise<LoadedSource> {
+  refuseHeavy(graph, runnable ?? graph.name);
   if (runnable === undefined) return { ...(await loadGraph(graph, options)), refusal: undefined };
   const runtime = runtimeFor(runnable);
   try {

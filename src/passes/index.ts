@@ -19,6 +19,8 @@ import { prune } from './prune/prune.ts';
 import { shareConstants } from './share-constants.ts';
 import { shiftDistances } from './shift-distances.ts';
 import { signIntegers } from './sign-integers.ts';
+import { smoothActivations } from './smooth-activations.ts';
+import { smoothResults } from './smooth-results.ts';
 import { splitEmbedding } from './split-embedding.ts';
 import { trigramToConvolution } from './trigram-to-convolution.ts';
 
@@ -48,6 +50,8 @@ export const passes: readonly PassEntry[] = [
   { pass: equalizeLinears, runs: 'asked' },
   { pass: equalizeValueOutput, runs: 'asked' },
   { pass: equalizeQueryKey, runs: 'asked' },
+  { pass: smoothActivations, runs: 'asked' },
+  { pass: smoothResults, runs: 'asked' },
   { pass: dropKeyBias, runs: 'always' },
   { pass: centreAttention, runs: 'asked' },
   { pass: fuseBottleneck, runs: 'always' },

@@ -1,5 +1,6 @@
 import { MbertError } from '../errors.ts';
 import type { Node } from '../ir/graph.ts';
+import { type Margin, smoothedMargin } from '../ir/smoothed.ts';
 import { absMax, type Histogram, type NodeStatistics, type Statistics } from '../ir/statistics.ts';
 import type { Quant } from '../ir/tensor.ts';
 import { constantRange } from './constants.ts';
@@ -193,7 +194,7 @@ function classRange(values: ValueClass, statistics: Statistics, method = values.
   let least = 0;
   let most = 0;
   for (const node of values.members) {
-    const range = rangeOf(node, statistics, method, values.dtype);
+    const range = widened(rangeOf(node, statistics, method, values.dtype), smoothedMargin(node));
     if (!Number.isFinite(range.least) || !Number.isFinite(range.most)) {
       throw new MbertError('MALFORMED', `${node.name}: values reach ${range.least} to ${range.most} on the samples`, {
         hint: 'what is infinite in float has no integer; check the samples and the checkpoint',
@@ -203,6 +204,10 @@ function classRange(values: ValueClass, statistics: Statistics, method = values.
     most = Math.max(most, range.most);
   }
   return { least, most };
+}
+
+function widened({ least, most }: Range, margin: Margin | undefined): Range {
+  return margin ? { least: least * margin.least, most: most * margin.most } : { least, most };
 }
 
 /**

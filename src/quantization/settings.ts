@@ -1,4 +1,5 @@
 import type { Call, Node } from '../ir/graph.ts';
+import { isNarrowWeight, LEAST_SIZE } from '../ir/narrow.ts';
 import { opDef } from '../ir/ops/index.ts';
 import type { Granularity } from './weights.ts';
 
@@ -82,19 +83,14 @@ function readsInput(node: Node): boolean {
 }
 
 /**
- * The least number of rows that is quantized. Integer matrix kernels make 16 outputs at a time: a head with fewer gains
- * nothing, and its error is the answer's own.
- */
-const LEAST_ROWS = 16;
-
-/**
- * Whether a node is too small to gain from integers: a classifier or span head, and the table of token types, whose
- * error every token would share (37 dB alone on a MiniLM whose word table has 50 dB).
+ * Whether a node is too small to gain from integers: a classifier or span head, what reads a few channels, and the
+ * table of token types, whose error every token would share (37 dB alone on a MiniLM whose word table has 50 dB).
  */
 export function isNarrow(node: Call): boolean {
   const place = storedPlace(node);
-  const numbers = place === undefined ? undefined : node.inputs[place];
-  return numbers !== undefined && (numbers.type.shape[0] as number) < LEAST_ROWS;
+  if (place === undefined) return false;
+  const { shape } = (node.inputs[place] as Node).type;
+  return place === 1 ? isNarrowWeight(shape) : (shape[0] as number) < LEAST_SIZE;
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { DelegateSummary, ModelDescription, Port } from '../pipelines/inspect/describe.ts';
 import type { InspectResult } from '../pipelines/inspect/inspect.ts';
+import { printable } from '../printable.ts';
 import { plural, size } from './text.ts';
 
 /** Prints the canonical text of a graph behind three lines of summary, for lock files. */
@@ -45,8 +46,11 @@ export function inspectText({ source, summary, model }: InspectResult): string {
       .filter(([name]) => !TOLD.includes(name))
       .map(([name, value]) => ['states', `${name}: ${shortened(value)}`] as const),
   ];
-  const lines = rows.flatMap(([name, text]) => (text === undefined ? [] : [`${name.padEnd(NAME_WIDTH)}${text}`]));
-  return [`${source}: ${format}${fileBytes === null ? '' : `, ${size(fileBytes)}`}`, ...lines].join('\n');
+  // Names of facts, operators and ports are a stranger's words.
+  const lines = rows.flatMap(([name, text]) =>
+    text === undefined ? [] : [`${name.padEnd(NAME_WIDTH)}${printable(text)}`],
+  );
+  return [`${printable(source)}: ${format}${fileBytes === null ? '' : `, ${size(fileBytes)}`}`, ...lines].join('\n');
 }
 
 function portRows(name: string, ports: readonly Port[]): (readonly [string, string])[] {

@@ -1,5 +1,5 @@
 /** Version of the JSON that commands print: it changes where a program that reads it would have to. */
-export const JSON_VERSION = 1;
+const JSON_VERSION = 1;
 
 /** A result as the JSON that commands print, described by `schemas/<command>.schema.json`. */
 export function jsonText(result: object): string {

@@ -54,6 +54,7 @@ function sectionsOf(file: QuantizedFile): Section[] {
       body: charts([layerChart(proof?.layers ?? []), paretoChart(file), channelChart(file)]),
     },
     { title: 'Linears with outliers', body: scan ? scanTable(file) : NOTHING },
+    { title: '8 bits in place of 4', body: widenedTable(file) },
     { title: 'Graph', body: outline ? picture(storageNodes(outline), { states: STORAGE_STATES }) : NOTHING },
     { title: 'Layers', body: outline ? charts([sizeChart(outline), rangeChart(file, outline)]) : NOTHING },
     { title: 'Weights', body: outline ? weightsTable(outline) : NOTHING },
@@ -62,7 +63,7 @@ function sectionsOf(file: QuantizedFile): Section[] {
 }
 
 function tilesOf(file: QuantizedFile): Tile[] {
-  const { files, floatBytes, linears, proof, scheme, form, outline } = file;
+  const { files, floatBytes, linears, proof, scheme, form, outline, needs } = file;
   const bytes = files.reduce((sum, file) => sum + file.size, 0);
   const stored = outline?.weights.reduce((sum, weight) => sum + weight.bytes, 0);
   const counts = Object.entries(linears).map(([how, count]) => `${count} ${how}`);
@@ -105,6 +106,15 @@ function tilesOf(file: QuantizedFile): Tile[] {
       value: String(Object.values(linears).reduce((sum, count) => sum + count, 0)),
       note: counts.join(', '),
     },
+    ...(needs
+      ? [
+          {
+            label: 'needs',
+            value: `ONNX Runtime ${needs.onnxruntime}`,
+            note: `or newer: ${needs.operators.join(', ')}`,
+          },
+        ]
+      : []),
   ];
 }
 
@@ -149,6 +159,20 @@ function paretoChart({ pareto }: QuantizedFile): Markup {
       { title: 'linears kept', of: ({ kept }) => kept, text: String },
       { title: 'agreement', of: ({ agreement }) => agreement, text: percents },
     ],
+  });
+}
+
+function widenedTable({ widened }: QuantizedFile): Markup {
+  if (widened.length === 0) return NOTHING;
+  const rows = widened.map(({ name, sqnrDb, addedBytes }) => [
+    code(name),
+    numberCell(sqnrDb, decibels),
+    numberCell(addedBytes, size),
+  ]);
+  return sortableTable({
+    caption: 'Linears that make most noise for their bytes',
+    headings: ['linear', 'alone in 4 bits', 'bytes more'],
+    rows,
   });
 }
 

@@ -17,6 +17,7 @@ function fileText(file: QuantizedFile): string {
     ...fileLines(file),
     `  ${scheme === form ? scheme : `${scheme}, ${form}`}; linears: ${counts.join(', ')}`,
     ...declined,
+    ...passes.flatMap(({ name, notes = [] }) => notes.map((note) => `  ${name} ${note}`)),
     ...roundingLines(file),
     ...widenedLines(file),
     ...needsLines(file),

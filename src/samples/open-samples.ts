@@ -203,7 +203,9 @@ function columnsText({ texts: [text, pair], label }: Columns): string {
 /** Warns where columns were named for a file that has none. */
 function unusedColumns(path: string, { columns: { text, pair, label } = {} }: SampleFileOptions): string[] {
   const flags = [text && '--text', pair && '--pair', label && '--label'].filter((flag) => flag !== undefined);
-  return flags.length === 0 ? [] : [`${path}: has no columns: ${listNames(flags)} say nothing about it`];
+  return flags.length === 0
+    ? []
+    : [`${path}: has no columns: ${listNames(flags)} ${flags.length === 1 ? 'says' : 'say'} nothing about it`];
 }
 
 function fromTexts(

@@ -89,9 +89,9 @@ describe('axes of tokens are those that tokens came by', () => {
   });
 
   test('where tokens of all sequences are one axis', () => {
-    for (const batch of [1, 4]) {
-      // Of several sequences the batch is taken apart first.
-      const axes = batch === 1 ? [0] : [1];
+    for (const batch of [1, 4, 'batch'] as const) {
+      // Of several sequences the batch is taken apart first; of any number, one is run.
+      const axes = batch === 4 ? [1] : [0];
       const found = tokenAxesIn(encoder({ batch, sequence: 4, heads: 2, size: 2 }), ['flat', 'projected', 'part']);
       expect(found).toEqual({ flat: axes, projected: axes, part: axes });
     }

@@ -60,13 +60,13 @@ const CONTROLS = /(?!\n)\p{Cc}/u;
 
 describe('names of a stranger', () => {
   test('reach neither the terminal nor the log of a workflow', async () => {
-    for (const [name, command] of [
-      ['onnx-newline-names.onnx', 'convert'],
+    for (const [name, ...argv] of [
+      ['onnx-newline-names.onnx', 'convert', '-o', join(folder, 'named.tflite')],
       ['onnx-newline-names.onnx', 'inspect'],
+      ['onnx-newline-names.onnx', 'inspect', '--graph'],
       ['safetensors-escape-name.safetensors', 'inspect'],
     ] as const) {
-      const output = command === 'convert' ? ['-o', join(folder, 'named.tflite')] : [];
-      const { out, err } = await runCommand(folder, command, unpacked(name), ...output);
+      const { out, err } = await runCommand(folder, ...argv, unpacked(name));
       const lines = (out + err).split('\n');
       expect(lines.filter((line) => /^\s*::|##\[/.test(line) || CONTROLS.test(line))).toEqual([]);
       expect(out + err).toContain('\\n::');
@@ -75,7 +75,7 @@ describe('names of a stranger', () => {
 
   test('come back from the text that inspect prints', async () => {
     const model = unpacked('onnx-newline-names.onnx');
-    const { out } = await runCommand(folder, 'inspect', model);
+    const { out } = await runCommand(folder, 'inspect', '--graph', model);
     const lock = join(folder, 'names.graph');
     writeFileSync(lock, out);
     expect((await runCommand(folder, 'diff', lock, model)).code).toBe(0);

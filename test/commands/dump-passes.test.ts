@@ -23,13 +23,13 @@ function textOf(...path: readonly string[]): string {
 
 const DEFAULT_ONNX = [
   '000-source.graph',
-  '002-fuse-linear.graph',
-  '003-fold-attention-scale.graph',
-  '004-move-value-bias.graph',
-  '005-fold-no-norm.graph',
-  '006-drop-key-bias.graph',
-  '007-fuse-bottleneck.graph',
-  '008-flatten-tokens.graph',
+  '003-fuse-linear.graph',
+  '004-fold-attention-scale.graph',
+  '005-move-value-bias.graph',
+  '006-fold-no-norm.graph',
+  '007-drop-key-bias.graph',
+  '008-fuse-bottleneck.graph',
+  '009-flatten-tokens.graph',
 ];
 
 describe('--dump-passes', () => {
@@ -40,15 +40,15 @@ describe('--dump-passes', () => {
     expect({ code, err }).toEqual({ code: 0, err: '' });
     expect(graphsIn('one')).toEqual(DEFAULT_ONNX);
     const { out } = await runCommand(folder, 'inspect', '--graph', 'fixtures/hf-qa', '--target', 'onnx');
-    expect(out).toContain(textOf('one', '008-flatten-tokens.graph'));
+    expect(out).toContain(textOf('one', '009-flatten-tokens.graph'));
     for (const name of graphsIn('one')) expect(parseGraph(textOf('one', name)).outputs).toHaveLength(2);
   });
 
   test('writes beside each what has changed since the one before', () => {
-    expect(textOf('one', '002-fuse-linear.diff')).toMatch(
+    expect(textOf('one', '003-fuse-linear.diff')).toMatch(
       /^--- 000-source\.graph\n\+\+\+ 002-fuse-linear\.graph\n@@ -\d+,\d+ \+\d+,\d+ @@\n/,
     );
-    const lines = textOf('one', '002-fuse-linear.diff').split('\n');
+    const lines = textOf('one', '003-fuse-linear.diff').split('\n');
     const changed = (sign: string) => lines.slice(2).filter((line) => line.startsWith(sign));
     // A linear and its relu become one node, twelve times.
     expect([changed('-').length, changed('+').length]).toEqual([36, 24]);
@@ -81,12 +81,12 @@ describe('--dump-passes', () => {
       '011-raise-reshape.graph',
       '012-raise-linear.graph',
       '016-raise-no-norm.graph',
-      '022-raise-attention.graph',
+      '023-raise-attention.graph',
       'onnx',
       'tflite',
     ]);
     expect(graphsIn('two', 'onnx')).toEqual(DEFAULT_ONNX);
-    expect(graphsIn('two', 'tflite').at(-1)).toBe('008-trigram-to-convolution.graph');
+    expect(graphsIn('two', 'tflite').at(-1)).toBe('009-trigram-to-convolution.graph');
   });
 
   test('dumps passes that are fitted, where they run', async () => {
@@ -108,7 +108,7 @@ describe('--dump-passes', () => {
       '003-split-embedding.graph',
       '004-gelu-to-relu.graph',
       '005-built.graph',
-      '007-fuse-linear.graph',
+      '008-fuse-linear.graph',
     ]);
     // A batch of 1 in place of a symbol.
     expect(textOf('fitted', '005-built.graph')).toMatch(/^graph \S+ \(input_ids: i64\[1, sequence\]/);
@@ -118,7 +118,7 @@ describe('--dump-passes', () => {
     const flags = ['--scheme', 'f16', '--sequence-length', 'dynamic', '--dump-passes', join(folder, 'halves')];
     const output = join(folder, 'halves.tflite');
     expect((await runCommand(folder, 'quantize', 'fixtures/hf-qa', '-o', output, ...flags)).code).toBe(0);
-    expect(graphsIn('halves').at(-1)).toBe('008-trigram-to-convolution.graph');
+    expect(graphsIn('halves').at(-1)).toBe('009-trigram-to-convolution.graph');
   });
 
   test.each([
@@ -174,7 +174,7 @@ describe('--time-passes', () => {
     const { code, out, err } = await runCommand(folder, 'convert', 'fixtures/hf-qa', '-o', output, '--time-passes');
     expect(code).toBe(0);
     expect(out).not.toContain('rewrites');
-    expect(rowsOf(err).slice(0, 4)).toEqual(['pass', 'fold-constants', 'fuse-linear', 'fold-attention-scale']);
+    expect(rowsOf(err).slice(0, 4)).toEqual(['pass', 'fold-constants', 'shift-distances', 'fuse-linear']);
     expect(err).toMatch(/^fuse-linear +\d+\.\d\d +12$/m);
   });
 
@@ -202,10 +202,10 @@ describe('--time-passes', () => {
       '--json',
       '--time-passes',
     );
-    expect(JSON.parse(inspected.out).passTimes).toHaveLength(9);
+    expect(JSON.parse(inspected.out).passTimes).toHaveLength(10);
     const flags = ['--scheme', 'dynamic', '--json', '--time-passes', '-o', join(folder, 'timed-dynamic.onnx')];
     const quantized = await runCommand(folder, 'quantize', 'fixtures/hf-qa', ...flags);
-    expect(JSON.parse(quantized.out).passTimes).toHaveLength(11);
+    expect(JSON.parse(quantized.out).passTimes).toHaveLength(12);
   });
 });
 
@@ -219,8 +219,8 @@ test('a bug in a pass says where it happened and how to see the graph there', as
   expect({ code, out }).toEqual({ code: 70, out: '' });
   expect(err).toContain('TypeError: gauge is undefined\n    at ');
   expect(err.split('\n')).toContain(
-    'in pass fold-no-norm, behind fold-constants, fuse-linear, fold-attention-scale, move-value-bias; --dump-passes DIR writes the graph before it',
+    'in pass fold-no-norm, behind fold-constants, shift-distances, fuse-linear, fold-attention-scale, move-value-bias; --dump-passes DIR writes the graph before it',
   );
-  expect(graphsIn('bug').at(-1)).toBe('004-move-value-bias.graph');
+  expect(graphsIn('bug').at(-1)).toBe('005-move-value-bias.graph');
   expect(existsSync(join(folder, 'bug.onnx'))).toBe(false);
 });

@@ -68,7 +68,7 @@ const CALLS: readonly (readonly [schema: string, ...argv: string[]])[] = [
     '--method',
     'random',
   ],
-  ['map-layers', 'map-layers', 'fixtures/bert-seqcls', path('student'), '--calibrate', TEXTS, '--samples', '20'],
+  ['map-layers', 'map-layers', 'fixtures/bert-seqcls', 'fixtures/bert-seqcls', '--calibrate', TEXTS, '--samples', '24'],
   ['batch', 'batch', path('jobs.jsonl'), '--summary'],
 ];
 

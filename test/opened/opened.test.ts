@@ -115,7 +115,7 @@ return logits: sum`);
 
   test('runs itself where a runtime takes its format', async () => {
     for (const path of ['a.onnx', 'b.TFLITE']) expect((await opened({ path })).runnable).toBe(path);
-    for (const path of ['model.json', 'frozen.pb', 'onnx']) expect((await opened({ path })).runnable).toBeUndefined();
+    for (const path of ['frozen.pb', 'onnx']) expect((await opened({ path })).runnable).toBeUndefined();
   });
 
   test('has the head and the mask that it has', async () => {

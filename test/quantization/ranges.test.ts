@@ -242,3 +242,31 @@ describe('chooseQuants', () => {
     );
   });
 });
+
+describe('the range of a value that smooth-activations has scaled', () => {
+  const rangeBehind = (op: string, parameters: string) => {
+    const graph = graphOf(`graph g (x: f32[2, 3])
+  y = ${op}(x${parameters})
+  z = mul(y, s f32[3] {1, 0.5, 1})
+return z: z`);
+    const z = graph.nodes().find(({ name }) => name === 'z') as ValueClass['members'][number];
+    const values: ValueClass = { dtype: 'u8', members: [z], symmetric: false, method: 'minmax' };
+    const plan = { graph, settings: new Map(), integer: new Set([z]), stored: new Map([[z, values]]) };
+    const quants = chooseQuants(
+      { ...plan, copies: new Map(), storedFor: new Map() },
+      new Map([['z', observed([-1, 2])]]),
+    );
+    const { scale, zeroPoint } = quants.get(values) as { scale: number; zeroPoint: number };
+    return { least: -zeroPoint * scale, most: (255 - zeroPoint) * scale };
+  };
+
+  test.each([
+    ['a norm', 'layerNorm', ', g f32[3] {1, 1, 1}, b f32[3] {0, 0, 0}', -1.15, 2.3],
+    ['a GELU', 'gelu', '', -1, 2.7],
+    ['anything else', 'tanh', '', -1, 2],
+  ])('behind %s', (_, op, parameters, least, most) => {
+    const range = rangeBehind(op, parameters);
+    expect(range.most - range.least).toBeCloseTo(most - least, 3);
+    expect(Math.abs(range.most - most)).toBeLessThan(0.01);
+  });
+});

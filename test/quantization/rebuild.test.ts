@@ -127,6 +127,29 @@ return u: u, a: a`);
       expect(worst(valuesOf(switched, name, [0, 0]), valuesOf(weightsOnly, name))).toBeLessThan(1e-6);
   });
 
+  test('rules weights as well where that is asked for, but those of switch 0', () => {
+    const packed: Settings = { ...int8, scheme: 'w4' };
+    const ofWeights: Plan = {
+      ...plan,
+      settings: new Map([...plan.settings.keys()].map((node) => [node, packed])),
+      integer: new Set(),
+      copies: new Map(),
+    };
+    const place = (node: Node) => (node.name === 'a' ? 1 : node.name === 'b' ? 2 : 0);
+    const options = { quants: new Map(), groups: 3, switchesWeights: true };
+    const blended = switchedGraph(ofWeights, { ...options, groupOf: place });
+    const rounded = rebuild(ofWeights, { quants: new Map() });
+    const differ = (name: string, on: readonly number[], from: Graph) =>
+      worst(valuesOf(blended, name, on), valuesOf(from, name));
+    expect(differ('u', [0, 0, 0], graph)).toBeLessThan(1e-5);
+    expect(differ('u', [0, 1, 1], rounded)).toBeLessThan(1e-5);
+    expect(differ('a', [0, 1, 0], rounded)).toBeLessThan(1e-5);
+    expect(differ('a', [0, 0, 1], graph)).toBeLessThan(1e-5);
+    expect(differ('u', [0, 0, 1], graph)).toBeGreaterThan(1e-3);
+    const fixed = switchedGraph(ofWeights, { ...options, groupOf: () => 0 });
+    expect(worst(valuesOf(fixed, 'u', [0, 0, 0]), valuesOf(rounded, 'u'))).toBeLessThan(1e-5);
+  });
+
   test('rounds what one switch rules and nothing else', () => {
     expect(valuesOf(switched, 'a', [0, 1])).toEqual(valuesOf(switched, 'a', [0, 0]));
     expect(valuesOf(switched, 'a', [1, 0])).toEqual(valuesOf(switched, 'a', [1, 1]));
@@ -144,15 +167,16 @@ describe('what is too small or too early for integers', () => {
   sum = add(small, large)
   later = linear(sum, wl f32[15, 16] #4)
   own = linear(x, wo f32[16, 16] #5)
-return a: front, b: later, c: own`);
+  few = linear(later, wx f32[16, 15] #6)
+return a: front, b: few, c: own`);
   const that = (fact: (node: Call) => boolean) =>
     graph
       .nodes()
       .filter((node): node is Call => node.op !== 'input' && node.op !== 'constant' && fact(node))
       .map(({ name }) => name);
 
-  test('narrow are tables and heads of less than 16 rows', () => {
-    expect(that(isNarrow)).toEqual(['small', 'later']);
+  test('narrow are tables and heads of less than 16 rows, and what reads less than 16 channels', () => {
+    expect(that(isNarrow)).toEqual(['small', 'later', 'few']);
   });
 
   test('the front reads embeddings with nothing but moves between', () => {

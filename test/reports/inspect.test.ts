@@ -19,10 +19,10 @@ describe('inspect says what a model is', () => {
       "fixtures/hf-seqcls: checkpoint
       model      mobilebert, sequence-classification
       written by transformers 5.23.0
-      inputs     input_ids i64[1, sequence]
-                 attention_mask i64[1, sequence]
-                 token_type_ids i64[1, sequence]
-      outputs    logits f32[1, 3]
+      inputs     input_ids i64[batch, sequence]
+                 attention_mask i64[batch, sequence]
+                 token_type_ids i64[batch, sequence]
+      outputs    logits f32[batch, 3]
       length     at most 64 tokens
       labels     3: contradiction, entailment, neutral
       vocabulary 1000 tokens, WordPiece, lower case

@@ -25,7 +25,7 @@ const STEPS = 8;
  */
 export function balancedScale(ranges: PerChannel, readers: readonly StreamReader[]): PerChannel {
   if (readers.length === 0) return ranges;
-  const prepared = readers.map(prepare);
+  const prepared = readers.map((reader) => preparedReader(reader, 'row'));
   // A channel that no weight reads may have any scale.
   const columns = meanShares(prepared.map(({ squares }) => squares.map(Math.sqrt))).map((share) => share || 1);
   let best = ranges;
@@ -50,11 +50,8 @@ function asLarge(ranges: PerChannel, scaleOf: (range: number, channel: number) =
 }
 
 /** A reader with what its noise is estimated from. */
-interface Prepared extends StreamReader {
-  /**
-   * The weight, each row divided by the rms that its result has if channels are independent: rows have scales of their
-   * own.
-   */
+export interface PreparedReader extends StreamReader {
+  /** The weight, divided by the rms that its results have if channels are independent. */
   readonly values: Float32Array;
   /** The sum of squares of each column of `values`. */
   readonly squares: PerChannel;
@@ -62,30 +59,41 @@ interface Prepared extends StreamReader {
   readonly rows: number;
 }
 
-function prepare(reader: StreamReader): Prepared {
+/**
+ * Divides a reader's weight by the rms of its results, so that its noise is a share of these: each row by its own,
+ * where results are of different kinds, or the whole weight by that of all rows, where they are summed or compared.
+ */
+export function preparedReader(reader: StreamReader, by: 'row' | 'weight'): PreparedReader {
   const values = takeF32(reader.weight);
   const { power } = reader;
   const width = power.length;
-  const squares = new Float64Array(width);
-  for (let from = 0; from < values.length; from += width) {
+  const rows = values.length / width;
+  const results = new Float64Array(rows);
+  for (let row = 0, at = 0; row < rows; row++) {
     let result = 0;
-    for (let c = 0; c < width; c++) result += (values[from + c] as number) ** 2 * (power[c] as number);
+    for (let c = 0; c < width; c++, at++) result += (values[at] as number) ** 2 * (power[c] as number);
+    results[row] = result;
+  }
+  if (by === 'weight') results.fill(results.reduce((total, result) => total + result, 0) / rows);
+  const squares = new Float64Array(width);
+  for (let row = 0, at = 0; row < rows; row++) {
+    const result = results[row] as number;
     const factor = result > 0 ? 1 / Math.sqrt(result) : 0;
-    for (let c = 0; c < width; c++) {
-      const value = (values[from + c] as number) * factor;
-      values[from + c] = value;
+    for (let c = 0; c < width; c++, at++) {
+      const value = (values[at] as number) * factor;
+      values[at] = value;
       squares[c] = (squares[c] as number) + value * value;
     }
   }
-  return { ...reader, values, squares, rows: values.length / width };
+  return { ...reader, values, squares, rows };
 }
 
 /**
- * Estimates the square of the noise in a reader's results in proportion to these, mean over the rows: values have 255
+ * Estimates the square of the noise in a reader's results in proportion to what they were divided by, mean over rows: values have 255
  * steps over the largest channel's range, weights 127 up to the largest of their row, and a rounding error has the
  * variance step²/12.
  */
-function noiseBehind({ values, squares, size, power, rows }: Prepared, scale: PerChannel): number {
+export function noiseBehind({ values, squares, size, power, rows }: PreparedReader, scale: PerChannel): number {
   const width = scale.length;
   let largest = 0;
   let fromValues = 0;

@@ -66,7 +66,7 @@ export async function openBenchModels(
   if (format !== undefined) return [await describe(source, source, format, warn)];
   const { runnable, written } = await writeBoth(source, folder, options, warn);
   const models: BenchModel[] = [];
-  if (runnable !== undefined && (await isInstalled(runnable, warn))) {
+  if (runnable !== undefined && runtimeFor(runnable).name === 'tfjs' && (await runsItself(runnable, warn))) {
     models.push(await describe(runnable, source, 'tfjs', warn));
   }
   for (const { target, files } of written) {
@@ -86,14 +86,14 @@ function formatOf(path: string): Target | undefined {
   return path.endsWith('.tflite') ? 'tflite' : undefined;
 }
 
-/** Whether the runtime of a source is there; where it is not, the source is timed as other formats alone. */
-async function isInstalled(runnable: string, warn: (warning: string) => void): Promise<boolean> {
+/** Whether the runtime of a source is there and takes it; where not, the source is timed as other formats alone. */
+async function runsItself(runnable: string, warn: (warning: string) => void): Promise<boolean> {
   try {
-    await runtimeFor(runnable).version();
+    await (await runtimeFor(runnable).load(runnable)).close();
     return true;
   } catch (cause) {
     if (!(cause instanceof MbertError)) throw cause;
-    warn(`${runnable}: is not timed itself: ${cause.message}`);
+    warn(`${cause.message}: it is not timed itself`);
     return false;
   }
 }

@@ -3,6 +3,7 @@ import { sampleFeeds, tokenInputsOf } from '../../calibration/graph-session.ts';
 import { type OutputFile, writeFiles } from '../../io/files.ts';
 import { makeTemporaryFolder } from '../../io/temporary-folder.ts';
 import type { Graph } from '../../ir/graph.ts';
+import { refuseHeavy } from '../../ir/refuse-heavy.ts';
 import type { Tensor } from '../../ir/tensor.ts';
 import type { Task } from '../../models/index.ts';
 import { runtimeFor } from '../../runtimes/index.ts';
@@ -39,6 +40,7 @@ const THREADS = 1;
  * as long as it is.
  */
 export async function loadModel(path: string, graph: Graph, options: FeedOptions): Promise<LoadedModel> {
+  refuseHeavy(graph, path);
   const runtime = runtimeFor(path);
   const session = await runtime.load(path, { threads: THREADS });
   const inputs = tokenInputsOf(graph);

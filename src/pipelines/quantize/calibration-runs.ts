@@ -9,6 +9,13 @@ import type { SampleSets } from '../evaluate/sample-sets.ts';
 /** Collects statistics of a graph's nodes over calibration samples. */
 export type Collect = (graph: Graph, requests: readonly StatisticsRequest[]) => Promise<Statistics>;
 
+/** Collects for passes, from the first samples or from all. */
+type CollectForPasses = (
+  graph: Graph,
+  requests: readonly StatisticsRequest[],
+  samples?: 'some' | 'all',
+) => Promise<Statistics>;
+
 /** Spread of the ranges of a value's channels, before and after passes that equalize them. */
 export interface ChannelRanges {
   readonly name: string;
@@ -59,17 +66,19 @@ export class CalibrationRuns {
   }
 
   /** The function that passes ask for statistics; undefined without samples, so that they do without. */
-  collector(): Collect | undefined {
-    if (this.#samples.calibration.length === 0) return undefined;
-    const first = firstOf(this.#samples.calibration);
-    return (graph, requests) => this.#remembered(graph, requests, first, 'measuring channels for passes');
+  collector(): CollectForPasses | undefined {
+    const { calibration } = this.#samples;
+    if (calibration.length === 0) return undefined;
+    const first = firstOf(calibration);
+    return (graph, requests, samples) =>
+      this.#remembered(graph, requests, samples === 'all' ? calibration : first, 'measuring channels for passes');
   }
 
   /**
    * The function that passes on a twin ask: a node that is asked for n times gets the n answers that the first graph
    * got.
    */
-  replay(): Collect | undefined {
+  replay(): CollectForPasses | undefined {
     if (this.#samples.calibration.length === 0) return undefined;
     const asked = new Map<string, number>();
     return async (graph, requests) => {

@@ -2,6 +2,7 @@ import { openSource } from '../../importers/index.ts';
 import { decodeText } from '../../io/bytes.ts';
 import { readWhole, writeText } from '../../io/files.ts';
 import type { Graph } from '../../ir/graph.ts';
+import { hasSmoothed } from '../../ir/smoothed.ts';
 import { classReaderOf } from '../../opened/class-labels.ts';
 import { openModel } from '../../opened/open-model.ts';
 import { outlineOf } from '../../opened/outline.ts';
@@ -160,7 +161,7 @@ export async function quantizeTo(
   const { scheme, target = 'cpu' } = quantization;
   run.enter('prepare');
   const profile = targetNamed(target, format);
-  const passes = scheme === 'f16' ? request.passes : request.passes.before(passesFor(format, scheme));
+  const passes = scheme === 'f16' ? request.passes : request.passes.before(passesFor(format, scheme, profile));
   const source = model.build(format, shape);
   refuseQuantized(source, request.source);
   const { samples, feeds } = await shared.samples(format, () =>
@@ -187,7 +188,7 @@ export async function quantizeTo(
   return withFolder(async (scratch) => {
     const writer = new Writer(job, prepared, scratch);
     if (scheme === 'f16') return writer.writeHalves();
-    const decideOptions = decideOptionsOf(job, scheme);
+    const decideOptions = decideOptionsOf(job, scheme, hasSmoothed(prepared.graph));
     const decision = await decide(prepared.graph, decideOptions);
     // Written before the model: a path that cannot be written leaves no file. A gate may then ask for other settings.
     if (dumpRecipe !== undefined) writeRecipe(dumpRecipe, decision);
@@ -204,9 +205,12 @@ export async function quantizeTo(
  * where their ranges differ and ends XNNPACK's partition at the sum that reads the small one. (The 24-layer model: 6
  * partitions joined, 1 apart, and 5 % faster.)
  */
-function passesFor(format: Target, scheme: Scheme): string {
+function passesFor(format: Target, scheme: Scheme, { isStrict }: TargetProfile): string {
   const isIntegerGraph = format === 'tflite' && (scheme === 'int8' || scheme === 'int16x8');
-  return `equalize-streams,centre-norms${isIntegerGraph ? ',-fuse-bottleneck' : ''}`;
+  // Products of floats are no use where nothing but integers is computed; 16 bits have steps enough for loud channels.
+  const smooths = scheme === 'int8' && !isStrict;
+  const smoothing = smooths ? `,smooth-activations${isIntegerGraph ? ',smooth-results' : ''}` : '';
+  return `equalize-streams,centre-norms${smoothing}${isIntegerGraph ? ',-fuse-bottleneck' : ''}`;
 }
 
 function readSampleSets(
@@ -233,7 +237,7 @@ function hasTexts({ calibrate, data }: Evidence): boolean {
   return calibrate !== undefined || data !== undefined;
 }
 
-function decideOptionsOf(job: QuantizeJob, scheme: Exclude<Scheme, 'f16'>): DecideOptions {
+function decideOptionsOf(job: QuantizeJob, scheme: Exclude<Scheme, 'f16'>, isSmoothed: boolean): DecideOptions {
   const { request, plan, profile, samples, feeds, calibration, run } = job;
   const {
     granularity,
@@ -246,9 +250,10 @@ function decideOptionsOf(job: QuantizeJob, scheme: Exclude<Scheme, 'f16'>): Deci
   } = request.quantization;
   const { target: format } = plan;
   const rules = recipe === undefined ? [] : parseRecipe(decodeText(readWhole(recipe), recipe), recipe);
-  // Where activations are exact, what 8 bits cost is the rounding of weights.
+  // Where activations are exact, what 8 bits cost is the rounding of weights; loud columns leave the others of their
+  // rows few steps. Fitted integers make up for both.
   const isExact = scheme === 'w4' || (scheme === 'dynamic' && profile.blocks.w8 !== undefined);
-  const isFitted = isExact && request.evidence.calibrate !== undefined;
+  const isFitted = (isExact || isSmoothed) && request.evidence.calibrate !== undefined;
   return {
     form: formFor(scheme, format, profile),
     request: {

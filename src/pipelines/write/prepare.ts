@@ -17,6 +17,8 @@ export interface PassSummary {
   readonly rewrites: number;
   /** Where it could have changed something but did not, each with the reason. */
   readonly declined: readonly string[];
+  /** What a calibrated pass decided, each with what it is expected to bring. */
+  readonly notes?: readonly string[];
 }
 
 export interface Prepared {
@@ -32,7 +34,9 @@ export interface PrepareOptions {
   readonly writing: Pick<Writing, 'outputs' | 'softmax' | 'dropTokenTypes' | 'unusedTokenTypes'>;
   readonly run: Run;
   /** Answers passes that are calibrated. */
-  readonly statistics?: ((graph: Graph, requests: readonly StatisticsRequest[]) => Promise<Statistics>) | undefined;
+  readonly statistics?:
+    | ((graph: Graph, requests: readonly StatisticsRequest[], samples?: 'some' | 'all') => Promise<Statistics>)
+    | undefined;
 }
 
 /** The graph of a model as it will be written: built for the target, passes run, outputs in the target's order. */
@@ -48,7 +52,10 @@ export async function prepare(model: OpenedModel, target: Target, options: Prepa
   const reports = await runPasses(graph, selected, {
     keeps: passes.keeps,
     observers: run.observers,
-    ...(statistics && { statistics: (requests: readonly StatisticsRequest[]) => statistics(graph, requests) }),
+    ...(statistics && {
+      statistics: (requests: readonly StatisticsRequest[], samples?: 'some' | 'all') =>
+        statistics(graph, requests, samples),
+    }),
   });
   if (target === 'tflite' && isStored(graph)) {
     const behind = await runPasses(graph, [computeInFloats], { ...keepNothing, observers: run.observers });
@@ -57,7 +64,12 @@ export async function prepare(model: OpenedModel, target: Target, options: Prepa
   return {
     graph,
     nodesBefore,
-    reports: reports.map(({ pass: { name }, rewrites, declined }) => ({ name, rewrites, declined })),
+    reports: reports.map(({ pass: { name }, rewrites, declined, notes }) => ({
+      name,
+      rewrites,
+      declined,
+      ...(notes && { notes }),
+    })),
   };
 }
 

@@ -79,6 +79,22 @@ describe('what is run', () => {
     expect(rows[0]?.bytes).toBe(files.reduce((sum, size) => sum + size, 0));
   });
 
+  test('a folder with an ONNX file is written as both formats, as it is not said to be run as it is', async () => {
+    const source = join(unpacked('fixtures/mini-onnx-qa'));
+    const { rows } = await quick([source]);
+    expect(rows.map(({ model, format }) => [model, format])).toEqual([
+      [`${source} as tflite`, 'tflite'],
+      [`${source} as onnx`, 'onnx'],
+    ]);
+  });
+
+  test('a TF.js model that TF.js does not run is timed as what it becomes, and a warning says why', async () => {
+    const source = join(unpacked('fixtures/tfjs-roberta-seqcls'), 'tfjs');
+    const { rows, warnings } = await quick([source]);
+    expect(rows.map(({ format }) => format)).toEqual(['tflite', 'onnx']);
+    expect(warnings).toContainEqual(expect.stringMatching(/TF\.js has no op Assert: it is not timed itself$/));
+  });
+
   test("other tools' names and types of inputs are fed as they ask", async () => {
     const google = join(unpacked('fixtures/tflite-qa-float32'), 'model.tflite');
     const torch = join(unpacked('fixtures/onnx-qa-ts'), 'model.onnx');

@@ -1,0 +1,47 @@
+import type { Call, Constant, Graph, Node } from '../../ir/graph.ts';
+import { absorbColumns, type PerChannel, reciprocal, vectorTensor } from '../affine.ts';
+import type { ConstantLinear } from '../attention.ts';
+import { quietNeurons, sideNetwork, sideProduct } from './side-network.ts';
+import type { Smoothing } from './smoothing-scale.ts';
+import type { SmoothingSite } from './smoothing-sites.ts';
+
+/**
+ * Puts a product with 1/s between a value and the linears that read it, and s into their weights; whatever else reads
+ * the value is left alone. Channels aside get a factor of 0, and their part of the result is added in floats.
+ */
+export function applySmoothing(graph: Graph, { value, readers, neurons }: SmoothingSite, smoothing: Smoothing): void {
+  const { scale, aside } = smoothing;
+  const factors = withZeros(reciprocal(scale), aside);
+  const columns = withZeros(scale, aside);
+  const [down] = readers;
+  const network = neurons && down && aside.length > 0 ? { up: neurons, gelu: value as Call<'gelu'>, down } : undefined;
+  const side = network && sideNetwork(graph, network, aside);
+  const { name } = value;
+  const read = network ? quietNeurons(graph, network, aside) : value;
+  const smooth = graph.add(
+    'mul',
+    [read, graph.constant(vectorTensor(factors), `${name}.scales`)],
+    {},
+    `${name}.smooth`,
+  );
+  for (const reader of readers) {
+    const beside = side ?? (aside.length > 0 ? sideProduct(graph, reader, aside) : undefined);
+    const { name: readerName } = reader.node;
+    graph.replace(reader.node, () => {
+      const linear = scaledReader(graph, reader, smooth, columns);
+      return beside ? graph.add('add', [linear, beside], {}, `${readerName}.sum`) : linear;
+    });
+  }
+}
+
+function scaledReader(graph: Graph, reader: ConstantLinear, x: Node, columns: PerChannel): Node {
+  const { node, weight, bias } = reader;
+  const scaled: Constant = graph.constant(absorbColumns(weight.tensor, columns, null).weight, weight.name);
+  return graph.add('linear', bias ? [x, scaled, bias] : [x, scaled], node.attrs, node.name);
+}
+
+function withZeros(values: PerChannel, channels: readonly number[]): PerChannel {
+  const changed = values.slice();
+  for (const c of channels) changed[c] = 0;
+  return changed;
+}

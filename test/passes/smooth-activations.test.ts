@@ -1,0 +1,120 @@
+import { describe, expect, test } from 'vitest';
+import { collectStatistics } from '../../src/calibration/statistics.ts';
+import { openSource } from '../../src/importers/index.ts';
+import { evaluate } from '../../src/ir/evaluate.ts';
+import type { Graph } from '../../src/ir/graph.ts';
+import { type PassContext, runPasses } from '../../src/ir/pass.ts';
+import { integerTensor, readF32, type Tensor } from '../../src/ir/tensor.ts';
+import { buildModel } from '../../src/models/index.ts';
+import { passes, selectPasses } from '../../src/passes/index.ts';
+import type { TokenRow } from '../../src/samples/feeds.ts';
+import { temporaryFolder } from '../pipelines/written.ts';
+import { writeLoudEncoder } from './loud-encoder.ts';
+
+const SMOOTH = passes.filter(({ pass }) => pass.name === 'smooth-activations').map(({ pass }) => pass);
+const LOUD = writeLoudEncoder(`${temporaryFolder()}/loud`);
+
+const SAMPLES: readonly TokenRow[] = Array.from({ length: 6 }, (_, i) => {
+  const inputIds = Array.from({ length: 12 + i }, (_, t) => 1 + ((t * 37 + i * 101) % 590));
+  return { inputIds, tokenTypeIds: inputIds.map(() => 0) };
+});
+
+async function graphOfFolder(folder: string): Promise<Graph> {
+  const source = await openSource(folder);
+  if (source.yields !== 'checkpoint') throw new Error(`${folder} holds no weights`);
+  return buildModel(source.checkpoint, { batch: 1, sequenceLength: 'sequence', indexType: 'i64' }).graph;
+}
+
+function calibrated(graph: Graph, keeps: PassContext['keeps'] = () => false): PassContext {
+  return { keeps, statistics: (requests) => collectStatistics(graph, requests, SAMPLES, { pad: 0, threads: 1 }) };
+}
+
+function answers(graph: Graph): Float32Array {
+  const ids = [101, 7, 430, 22, 599, 3, 58, 102];
+  const feeds = new Map<string, Tensor>([
+    ['input_ids', integerTensor('i64', ids, [1, ids.length])],
+    [
+      'attention_mask',
+      integerTensor(
+        'i64',
+        ids.map(() => 1),
+        [1, ids.length],
+      ),
+    ],
+    [
+      'token_type_ids',
+      integerTensor(
+        'i64',
+        ids.map(() => 0),
+        [1, ids.length],
+      ),
+    ],
+  ]);
+  return readF32([...evaluate(graph, feeds).values()][0] as Tensor);
+}
+
+const NOTE =
+  /: (\d+) of \d+ channels divided by up to ([\d.]+)(?:, \d+ \w+ in floats beside)?: ([\d.]+) -> ([\d.]+) dB$/;
+
+describe('an encoder with loud channels and neurons', () => {
+  test('computes what it did, alone and behind the other passes', async () => {
+    const plain = await graphOfFolder(LOUD);
+    const expected = answers(plain);
+    const withResults = selectPasses('centre-norms,smooth-activations,smooth-results', 'tflite');
+    for (const chosen of [SMOOTH, selectPasses('centre-norms,smooth-activations', 'onnx'), withResults]) {
+      const graph = await graphOfFolder(LOUD);
+      const reports = await runPasses(graph, chosen, calibrated(graph));
+      expect(reports.find(({ pass }) => pass.name === 'smooth-activations')?.rewrites).toBeGreaterThan(4);
+      if (chosen === withResults)
+        expect(reports.find(({ pass }) => pass.name === 'smooth-results')?.rewrites).toBeGreaterThan(1);
+      answers(graph).forEach((value, i) => {
+        expect(value).toBeCloseTo(expected[i] as number, 4);
+      });
+    }
+  });
+
+  test('has its loudest neurons and channels beside the integers, and says what that is to bring', async () => {
+    const graph = await graphOfFolder(LOUD);
+    const [report] = await runPasses(graph, SMOOTH, calibrated(graph));
+    const notes = report?.notes ?? [];
+    const found = notes.map((note) => note.split(':')[0] as string);
+    for (const layer of ['bert.encoder.layer.0', 'bert.encoder.layer.1']) {
+      expect(found).toContain(`${layer}.attention.output.LayerNorm`);
+      expect(notes.find((note) => note.startsWith(`${layer}.attention.output.LayerNorm`))).toContain(
+        '4 channels in floats',
+      );
+      expect(notes.find((note) => note.startsWith(`${layer}.intermediate.gelu`))).toContain('11 neurons in floats');
+    }
+    expect(notes.at(-1)).toMatch(/^all of these: [\d.]+ -> [\d.]+ dB$/);
+    for (const note of notes.slice(0, -1)) {
+      const [, count = 0, largest = 0, before = 0, after = 0] = (NOTE.exec(note) ?? []).map(Number);
+      expect(count).toBeGreaterThan(0);
+      expect(largest).toBeGreaterThan(1);
+      expect(after).toBeGreaterThan(before + 1.7);
+    }
+  });
+
+  test('keeps what reads its norms besides linears as it was', async () => {
+    const graph = await graphOfFolder(LOUD);
+    await runPasses(graph, SMOOTH, calibrated(graph));
+    const residual = graph.nodes().find(({ name }) => name === 'bert.encoder.layer.0.output.residual');
+    expect(residual?.inputs.map(({ op }) => op).sort()).toEqual(['add', 'layerNorm']);
+  });
+
+  test('is left alone around nodes that are to be kept, and without samples', async () => {
+    const graph = await graphOfFolder(LOUD);
+    const keeps = ({ name }: { readonly name: string }) => /layer\.0\.(intermediate|output)/.test(name);
+    const [report] = await runPasses(graph, SMOOTH, calibrated(graph, keeps));
+    expect(report?.notes?.filter((note) => /layer\.0\.(intermediate|attention\.output)/.test(note))).toEqual([]);
+    const [without] = await runPasses(await graphOfFolder(LOUD), SMOOTH);
+    expect(without).toMatchObject({ rewrites: 0, declined: ['needs calibration samples'] });
+  });
+});
+
+test('an encoder without loud values stays as it is', async () => {
+  const graph = await graphOfFolder('fixtures/minilm-features');
+  const before = graph.nodes().length;
+  const [report] = await runPasses(graph, SMOOTH, calibrated(graph));
+  expect(report).toMatchObject({ rewrites: 0, declined: [] });
+  expect(graph.nodes().length).toBe(before);
+});

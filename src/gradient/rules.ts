@@ -190,8 +190,10 @@ const UNKNOWN = 'what it computes is not known';
 /** Ops without a rule, each with the reason. */
 export const refused: { readonly [O in OpName]?: string } = {
   and: NO_NUMBERS,
+  ceil: ROUNDS,
   compare: NO_NUMBERS,
   conv1d: NO_RULE,
+  cos: NO_RULE,
   cumulativeSum: NO_RULE,
   dequantize: 'it reads stored integers',
   dynamicRound: ROUNDS,
@@ -211,6 +213,7 @@ export const refused: { readonly [O in OpName]?: string } = {
   quantize: ROUNDS,
   range: NO_NUMBERS_READ,
   rsqrt: NO_RULE,
+  sin: NO_RULE,
   sqrt: NO_RULE,
 };
 

@@ -19,7 +19,7 @@ test('tells what of a rule failed at a node', async () => {
     "fuse-linear: relu(x @ W + b)  ->  linear(x, W, b) with activation relu
     looks for (add(linear(x, constant weight) {activation: none} whose result is not stored quantized, constant bias with a number for each output) | relu((linear(x, weight) {activation: none} | linear(x, weight, bias) {activation: none})))
 
-    for onnx, behind fold-constants: 12 rewrites
+    for onnx, behind fold-constants, shift-distances: 12 rewrites
       mobilebert.encoder.layer.0.attention.output.residual: first input is a linear (mobilebert.encoder.layer.0.attention.output.dense), the pattern has one with 2 inputs, not 3 (2 of 5 parts fit)
     "
   `);

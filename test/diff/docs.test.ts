@@ -48,7 +48,7 @@ beforeAll(async () => {
   copyFileSync(join(folder, 'before.tflite'), join(repository, 'model.tflite'));
   const { status, stderr } = shell(`
     git init --quiet --initial-branch main
-    mbert inspect model.tflite > model.graph
+    mbert inspect --graph model.tflite > model.graph
     git add . && git commit --quiet -m 'A model'
     git remote add origin . && git fetch --quiet
     git switch --quiet --create change`);

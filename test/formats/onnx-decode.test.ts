@@ -152,7 +152,11 @@ test('reads every kind of attribute', () => {
     ['floats', 'floats', [0.5, 2]],
     ['texts', 'texts', ['a', 'b']],
     ['tensor', 'tensor', [7]],
-    ['graph', 'other', 'type 5'],
+    [
+      'graph',
+      'graph',
+      { name: 'inner', nodes: [], inputs: [], outputs: [], initializers: new Map(), values: new Map() },
+    ],
     ['reference', 'reference', 'outer'],
     ['untyped', 'int', 4],
   ]);

@@ -139,6 +139,7 @@ describe('writing', () => {
       labels: undefined,
       tokenizer: undefined,
       operators: 'standard',
+      dryRun: false,
     });
   });
 

@@ -1,4 +1,4 @@
-import { malformed } from '../../errors.ts';
+import { listNames, malformed } from '../../errors.ts';
 import { decodeFlatbuffer } from '../../formats/tflite/decode.ts';
 import { type Model, modelRoot, type SignatureDef, type SubGraph } from '../../formats/tflite/generated/model.ts';
 import type { ModelFile } from '../../io/files.ts';
@@ -22,7 +22,7 @@ export function readTflite(file: ModelFile): GraphSource {
  * Reads the graph of a TFLite model with what its metadata holds. Quantization is kept as types. Weights behind the
  * FlatBuffer are read from `file` when asked for.
  */
-function readModel(file: ModelFile): TextMetadata & Pick<GraphSource, 'graph' | 'facts' | 'roundsFloats'> {
+function readModel(file: ModelFile): TextMetadata & Pick<GraphSource, 'graph' | 'facts' | 'notes' | 'roundsFloats'> {
   const model = decodeFlatbuffer(modelRoot, file.read(0, Math.min(file.size, MAX_FLATBUFFER_BYTES)), file.path);
   if (model.version !== VERSION) throw malformed(file.path, `is of version ${model.version}, not ${VERSION}`);
   const signature = model.signatureDefs?.[0];
@@ -34,7 +34,13 @@ function readModel(file: ModelFile): TextMetadata & Pick<GraphSource, 'graph' | 
   for (const [position, operator] of (subgraph.operators ?? []).entries()) reader.operator(operator, position);
   for (const output of outputs) reader.output(output);
   reader.graph.prune();
-  return { graph: reader.graph, facts: factsOf(model), roundsFloats: true, ...readTextMetadata(file, model) };
+  return {
+    graph: reader.graph,
+    facts: factsOf(model),
+    notes: signatureNotes(file, model),
+    roundsFloats: true,
+    ...readTextMetadata(file, model),
+  };
 }
 
 /** Longest entry that is read as a text; what mbert writes of a model with ten thousand classes is shorter. */
@@ -67,6 +73,12 @@ function propertiesOf(text: string): [string, string][] | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** Tells of signatures that are not read: a file may hold a model for training beside the one for use. */
+function signatureNotes({ path }: ModelFile, { signatureDefs }: Model): readonly string[] {
+  const [read, ...others] = (signatureDefs ?? []).map(({ signatureKey }) => signatureKey ?? 'one without a name');
+  return others.length === 0 ? [] : [`${path}: signatures: ${read} is read, ${listNames(others)} not`];
 }
 
 /** Ports in the subgraph's order, by which runtimes bind them, under the signature's names, else the tensors'. */

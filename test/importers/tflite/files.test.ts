@@ -34,6 +34,20 @@ test('names and order are those of the signature, and its tensors without one', 
   expect(unsigned.outputs[0]?.name).toBe('StatefulPartitionedCall:0');
 });
 
+test('of several signatures the first is read, and the others are told', async () => {
+  const model = decodeModel();
+  const [first] = model.signatureDefs ?? [];
+  const more = [
+    { ...first, signatureKey: 'train' },
+    { ...first, signatureKey: 'save' },
+  ];
+  const both = { ...model, signatureDefs: [first, ...more] } as Draft<Model>;
+  const { graph, notes } = await importBytes(encodeModel(both));
+  expect(graphText(graph)).toBe(await original());
+  expect(notes).toEqual([expect.stringMatching(/: signatures: serving_default is read, train and save not$/)]);
+  expect((await importBytes(fixtureBytes())).notes).toEqual([]);
+});
+
 test('operator codes of before 2020 have the old field only', async () => {
   const model = decodeModel();
   const codes = model.operatorCodes?.map((code) => ({ ...code, builtinCode: 'ADD' as const }));

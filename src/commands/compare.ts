@@ -20,6 +20,7 @@ export const command: CommandSpec<Omit<CompareOptions, 'models'> & ReportOptions
     },
     saying(flags.data, 'texts or tokens, with labels or without (default: seeded token sequences)'),
     saying(flags.samples, 'how many of them (default: all; 64 seeded ones)'),
+    ...flags.columnFlags,
     saying(flags.vocab, "vocab.txt or tokenizer.json in place of the models' own"),
     saying(flags.task, 'head of a checkpoint, or what the outputs of a graph mean'),
     {

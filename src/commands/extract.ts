@@ -3,7 +3,7 @@ import { METHODS } from '../pipelines/extract/importance.ts';
 import { shown } from '../printable.ts';
 import { extractText } from '../reports/extract.ts';
 import { jsonText } from '../reports/json.ts';
-import type { CommandSpec } from './command.ts';
+import { type CommandSpec, saying } from './command.ts';
 import * as flags from './flags.ts';
 import { warn } from './io.ts';
 
@@ -11,7 +11,7 @@ export const command: CommandSpec<Omit<ExtractOptions, 'source'> & { readonly js
   description:
     'Cuts a student out of a BERT: layers, hidden channels, heads and neurons. The folder that it writes is loaded by transformers and by mbert.',
   flags: [
-    { flags: '-o, --output <folder>', says: 'a new or empty folder', isRequired: true },
+    { flags: '-o, --output <folder>', says: 'a new or empty folder', isRequired: true, isOutput: true },
     {
       flags: '--shape <shape>',
       says: 'a preset, as xtremedistil-l6-h256, or a .json file with num_hidden_layers, hidden_size, intermediate_size',
@@ -30,7 +30,11 @@ export const command: CommandSpec<Omit<ExtractOptions, 'source'> & { readonly js
     },
     { flags: '--recover', says: "fit the linears, one after the other, to the teacher's values" },
     flags.task,
-    ...flags.evidenceFlags.filter((flag) => flag !== flags.maxDrop),
+    ...flags.evidenceFlags
+      .filter((flag) => flag !== flags.maxDrop)
+      .map((flag) =>
+        flag === flags.samples ? saying(flag, 'how many of them, from the first one (default: 768)') : flag,
+      ),
     flags.json,
   ],
   examples: [

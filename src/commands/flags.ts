@@ -202,7 +202,7 @@ export const quantizationFlags: readonly Flag[] = [
   },
   {
     flags: '--rounding <how>',
-    says: 'gptq lets the errors of a weight make up for one another; it is used where held-out texts are better for it (default: with --calibrate gptq for w4, and for dynamic where the target is ort; else nearest)',
+    says: 'gptq lets the errors of a weight make up for one another; it is used where held-out texts are better for it (default: with --calibrate gptq for w4, for dynamic where the target is ort, and for int8 where loud channels were smoothed; else nearest)',
     choices: ROUNDINGS,
   },
   {

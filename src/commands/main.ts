@@ -107,9 +107,9 @@ const BUG = 70;
 export async function main(argv: readonly string[], io: Io = processIo): Promise<number> {
   let progress: ProgressLine | undefined;
   let code = 0;
+  let words = argv;
   try {
     const overview = programOf(io);
-    let words = argv;
     let fromConfig: readonly string[] = [];
     for (const { name, args, summary, load } of commands) {
       const child = overview.command(`${name} ${args}`).summary(summary).copyInheritedSettings(overview);
@@ -136,7 +136,7 @@ export async function main(argv: readonly string[], io: Io = processIo): Promise
   } catch (cause) {
     progress?.clear();
     if (cause instanceof CommanderError && cause.exitCode === 0) return 0;
-    return isWrongInput(cause) ? failOnInput(io, cause, argv) : failOnBug(io, cause, argv);
+    return isWrongInput(cause) ? failOnInput(io, cause, words) : failOnBug(io, cause, words);
   }
 }
 

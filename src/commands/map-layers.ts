@@ -10,7 +10,11 @@ export const command: CommandSpec<Omit<MapLayersOptions, 'teacher' | 'student'> 
   description:
     'Tells which layer of a teacher each layer of a student is nearest to, on text. The map is for verify --layers and extract --layers.',
   flags: [
-    { flags: '-o, --output <file>', says: 'write the map as {"student layer": teacher layer}' },
+    {
+      flags: '-o, --output <file>',
+      says: 'write the map as {"student layer": teacher layer}',
+      isOutput: true,
+    },
     {
       flags: '--method <method>',
       says: 'which map is written: the least error, the greatest alignment one by one, evenly spread, or the last layers',
@@ -24,6 +28,7 @@ export const command: CommandSpec<Omit<MapLayersOptions, 'teacher' | 'student'> 
     },
     saying(flags.samples, 'how many of them, from the first one (default: 256)'),
     flags.seed,
+    ...flags.textColumnFlags,
     flags.json,
   ],
   examples: ['./bert-base ./minilm --calibrate texts.txt -o map.json', './minilm ./student --calibrate texts.txt'],

@@ -29,9 +29,9 @@ export function decibels(value: number | null | undefined): string {
   return Number.isFinite(value) ? `${value.toFixed(1)} dB` : value > 0 ? 'equal' : '–';
 }
 
-/** SQNR in a terminal: `equal` where there is no error to measure. */
+/** SQNR as `verify` gives it: null where there is no error to measure, `equal` in words; NaN is no answer at all. */
 export function sqnrText(value: number | null): string {
-  return value !== null && Number.isFinite(value) ? `${value.toFixed(1)} dB` : 'equal';
+  return value === null ? 'equal' : decibels(value);
 }
 
 export function percents(share: number): string {

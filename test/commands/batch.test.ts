@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { expect, test } from 'vitest';
 import { OUTPUT_FLAGS } from '../../src/commands/batch.ts';
 import { temporaryFolder } from '../pipelines/written.ts';
@@ -78,6 +78,19 @@ test('a file that is no result is not replaced', async () => {
   const { code, err } = await run('batch', path, '--resume');
   expect(code).toBe(2);
   expect(err).toContain('foreign.json: is no result of a batch');
+});
+
+test('a job is what its line says, whatever the config of the folder', async () => {
+  const { path, results } = jobFile('config', [
+    { name: 'plain', command: 'convert', args: [resolve('fixtures/hf-qa'), '-o', out('plain.onnx')] },
+  ]);
+  writeFileSync(out('mbert.config.json'), '{"convert": {"opset": 18}}');
+  const program = resolve('bin/mbert.js');
+  const child = spawn(process.execPath, [program, 'batch', path], { cwd: folder, stdio: 'ignore' });
+  expect(await new Promise((done) => child.once('close', done))).toBe(0);
+  rmSync(out('mbert.config.json'));
+  expect((await run('inspect', out('plain.onnx'))).out).toMatch(/opset: 17$/m);
+  expect(resultOf(results, 'plain').exitCode).toBe(0);
 });
 
 /** The program as a shell runs it. */

@@ -51,3 +51,10 @@ describe('mbert.config.json', () => {
     expect(await run('convert', SOURCE, '-o', 'x.onnx')).toEqual({ code: 2, out: '', err: `${message}\n` });
   });
 });
+
+test('JSON that the config asks for is printed of failures as well', async () => {
+  config({ convert: { json: true } });
+  const { code, out } = await run('convert', 'nothing', '-o', 'x.onnx');
+  expect(code).toBe(2);
+  expect(JSON.parse(out)).toMatchObject({ version: 1, error: { code: 'NOT_FOUND' } });
+});

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { sqnrText } from '../../src/reports/numbers.ts';
 import { plural, size, table } from '../../src/reports/text.ts';
 
 test('a table has numbers to the right, words to the left, and no space at the end of a line', () => {
@@ -37,4 +38,14 @@ test.each([
   [2, '2 nodes'],
 ])('%d: %s', (count, text) => {
   expect(plural(count, 'node')).toBe(text);
+});
+
+test.each<[number | null, string]>([
+  [null, 'equal'],
+  [Number.POSITIVE_INFINITY, 'equal'],
+  [31.25, '31.3 dB'],
+  [Number.NaN, '–'],
+  [Number.NEGATIVE_INFINITY, '–'],
+])('an SQNR of %d is %s: an answer that is no number equals none', (value, text) => {
+  expect(sqnrText(value)).toBe(text);
 });

@@ -27,7 +27,9 @@ export async function runJob(job: Job, { program, outputFlags, signal }: Launch)
   const [file, ...first] = program;
   const wantsJson = job.args.some((arg) => arg === '--json' || arg.startsWith('--format'));
   const started = performance.now();
-  const child = spawn(file, [...first, job.command, ...job.args, ...(wantsJson ? [] : ['--json'])], {
+  // A job is what its line says, on any machine and in any folder.
+  const added = [...(wantsJson ? [] : ['--json']), ...(job.args.includes('--no-config') ? [] : ['--no-config'])];
+  const child = spawn(file, [...first, job.command, ...job.args, ...added], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const stop = () => child.kill('SIGTERM');

@@ -1,5 +1,6 @@
 import { MbertError } from '../../errors.ts';
 import type { Task } from '../../models/index.ts';
+import type { ColumnOptions } from '../../options/evidence.ts';
 import type { RunOptions } from '../../options/run.ts';
 import { type BenchResult, type BenchRow, bench } from '../bench/bench.ts';
 import type { Drop, VerifyResult } from '../verify/types.ts';
@@ -7,7 +8,7 @@ import { verify } from '../verify/verify.ts';
 import { onFront } from './front.ts';
 
 /** Options of `compare`. */
-export interface CompareOptions extends RunOptions {
+export interface CompareOptions extends RunOptions, ColumnOptions {
   /** .onnx and .tflite files. */
   readonly models: readonly string[];
   /** The reference: the checkpoint or file that they were made from. */
@@ -77,6 +78,13 @@ export interface CompareResult extends Pick<BenchResult, 'processor' | 'threads'
  */
 export async function compare(options: CompareOptions): Promise<CompareResult> {
   const { models, against, data, samples, task, vocab, sequenceLength, runs, threads, signal, progress } = options;
+  const { text, pair, label } = options;
+  // Every model reads the same samples, of which is told once.
+  const told = new Set<string>();
+  const note = (words: string) => {
+    if (!told.has(words)) options.note?.(words);
+    told.add(words);
+  };
   for (const model of models) {
     if (/\.(onnx|tflite)$/i.test(model)) continue;
     throw new MbertError('USAGE', `${model}: is no .onnx or .tflite file`, {
@@ -87,7 +95,14 @@ export async function compare(options: CompareOptions): Promise<CompareResult> {
   for (const [i, model] of models.entries()) {
     const step = (what: string, done?: number, total?: number) =>
       progress?.(`model ${i + 1} of ${models.length}: ${what}`, done, total);
-    results.push(await verify({ model, against, data, samples, task, vocab, sequenceLength, signal, progress: step }));
+    results.push(
+      await verify({
+        model,
+        against,
+        ...{ data, samples, text, pair, label },
+        ...{ task, vocab, sequenceLength, signal, note, progress: step },
+      }),
+    );
   }
   const timed = await bench({ models, task, sequenceLength, runs, threads, memory: false, signal, progress });
   const rows = timed.rows.map((row, i) => rowOf(row, results[i] as VerifyResult, timed.measure));

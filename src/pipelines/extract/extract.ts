@@ -89,8 +89,13 @@ export async function extract(options: ExtractOptions): Promise<ExtractResult> {
     const shape = readShape(options.shape, teacher);
     const layers = layersOf(options.layers ?? 'uniform', shape.layers, teacher.layers);
     const graph = model.reference();
-    const reader = rowReader(model, graph, { maxLength: Math.min(MAX_LENGTH, model.maxPositions), seed: options.seed });
     const evidence = evidenceOf(options, DEFAULT_SAMPLES);
+    const reader = rowReader(model, graph, {
+      maxLength: Math.min(MAX_LENGTH, model.maxPositions),
+      seed: options.seed,
+      columns: evidence.columns,
+      note: run.note,
+    });
     const samples =
       calibrate === undefined && options.data === undefined
         ? NO_SAMPLES

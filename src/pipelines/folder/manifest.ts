@@ -66,7 +66,7 @@ function formEntry(folder: string, form: WrittenForm) {
     ...(openedBy && { openedBy }),
     inputs: inputs.map(({ name, type }) => ({ name, type })),
     outputs: outputs.map(({ name, type }) => ({ name, type })),
-    ...(measured && { measured: measuredEntry(measured) }),
+    ...(measured && !Number.isNaN(measured.sqnrDb) && { measured: measuredEntry(measured) }),
     ...(calibration && { calibration }),
   };
 }

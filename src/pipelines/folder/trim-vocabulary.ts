@@ -6,6 +6,7 @@ import { parseObject } from '../../importers/side-files.ts';
 import { tokenizerOf } from '../../opened/model-tokenizer.ts';
 import type { OpenedModel } from '../../opened/opened-model.ts';
 import { trimmedModel } from '../../opened/trimmed-model.ts';
+import type { ColumnNames } from '../../samples/columns.ts';
 import { readSamples } from '../../samples/samples.ts';
 import { plain } from '../../samples/tokenizer/json-fields.ts';
 import { keptTokens, scriptPattern, type Wanted } from '../../samples/tokenizer/kept-tokens.ts';
@@ -22,12 +23,24 @@ export interface TrimmedVocabulary {
   readonly before: number;
 }
 
+/** What decides which tokens stay. */
+interface Trimming {
+  /** A file of texts, or names of scripts with commas between them. */
+  readonly what: string;
+  /** Columns that hold the texts. */
+  readonly columns: ColumnNames;
+}
+
 /**
  * Takes tokens out of a vocabulary: all but those of a file of texts, or of scripts by their names in Unicode. Every text of
  * the file is cut by both tokenizers, and must come out the same. Throws USAGE for what is neither, NOT_FOUND for a model
  * without a tokenizer, UNSUPPORTED for a tokenizer that mbert cannot read or whose tokens it cannot take out.
  */
-export function trimVocabulary(model: OpenedModel, given: TokenizerFiles | undefined, what: string): TrimmedVocabulary {
+export function trimVocabulary(
+  model: OpenedModel,
+  given: TokenizerFiles | undefined,
+  { what, columns }: Trimming,
+): TrimmedVocabulary {
   const files = tokenizerOf(model, given);
   const [definition, tokenizer] = [readDefinition(files)?.definition, readTokenizer(files)];
   if (definition === undefined || tokenizer === undefined) {
@@ -40,7 +53,7 @@ export function trimVocabulary(model: OpenedModel, given: TokenizerFiles | undef
     ...definition.added.map(({ content, id }) => [content, id] as const),
   ]);
   const known = new Set(tokens.values());
-  const wanted = wantedBy(what, tokenizer);
+  const wanted = wantedBy(what, columns, tokenizer);
   const kept = keptTokens(definition, wanted, configIds(model)).filter((id) => known.has(id));
   const trimmed = trimTokenizer(files, kept);
   refuseMoved(trimmed, tokens, kept, definition.what);
@@ -48,10 +61,10 @@ export function trimVocabulary(model: OpenedModel, given: TokenizerFiles | undef
   return { files: trimmed, kept, before: known.size };
 }
 
-function wantedBy(what: string, tokenizer: Tokenizer): Wanted {
+function wantedBy(what: string, columns: ColumnNames, tokenizer: Tokenizer): Wanted {
   if (existsSync(what) && statSync(what).isFile()) {
     const encode = (texts: Texts) => tokenizer.encode(texts).inputIds;
-    return { texts: readSamples(what).map(({ texts }) => texts), encode };
+    return { texts: readSamples(what, columns).map(({ texts }) => texts), encode };
   }
   const scripts = what.split(',').map((name) => name.trim());
   scriptPattern(scripts);

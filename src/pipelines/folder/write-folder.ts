@@ -4,6 +4,7 @@ import type { TokenizerFiles } from '../../formats/tokenizer-files.ts';
 import { writeWhole } from '../../io/files.ts';
 import { openModel } from '../../opened/open-model.ts';
 import type { OpenedModel } from '../../opened/opened-model.ts';
+import { columnsOf } from '../../options/evidence.ts';
 import { type FormName, formsOf } from '../../options/forms.ts';
 import { passChoice } from '../../options/passes.ts';
 import { type Run, runFor, stageOf, startRun } from '../../options/run.ts';
@@ -141,10 +142,11 @@ function refuseContradictions(options: FolderOptions, forms: readonly FormName[]
 
 /** The vocabulary as the user wants it. Throws USAGE where the folder is the source's, whose tokenizer would be replaced. */
 function trimmedBy(
-  { trimVocabulary: what, output }: FolderOptions,
+  options: FolderOptions,
   model: OpenedModel,
   given: TokenizerFiles | undefined,
 ): TrimmedVocabulary | undefined {
+  const { trimVocabulary: what, output, text, pair } = options;
   if (what === undefined) return undefined;
   const own = dirname(model.path);
   if (isSame(output, own) || isSame(output, dirname(own))) {
@@ -152,7 +154,7 @@ function trimmedBy(
       hint: 'name another folder with --output',
     });
   }
-  return trimVocabulary(model, given, what);
+  return trimVocabulary(model, given, { what, columns: columnsOf({ text, pair }) });
 }
 
 /** Throws UNSUPPORTED for a source with integers in it: its forms would not be what they are called. */
@@ -182,7 +184,9 @@ function quantizationOf(
   if (form === 'f32') return undefined;
   // 4-bit files may be made for another runtime than the others: the layout says which.
   const profile = form === 'w4' ? layout.w4Target : 'cpu';
-  const request = requestOf({ ...options, scheme: form, target: profile }, target);
+  // Flags of one format are for a folder of both, as the folder's own check has said already.
+  const format = layout.formats.length === 1 ? target : undefined;
+  const request = requestOf({ ...options, scheme: form, target: profile }, format);
   const { fit } = changed;
   const maxDrop = fit ? dropLeft(options.maxDrop, fit) : options.maxDrop;
   return { ...request, writing, evidence: { ...request.evidence, maxDrop } };

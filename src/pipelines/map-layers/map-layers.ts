@@ -21,7 +21,9 @@ export const MAPPINGS = ['best', 'greedy', 'uniform', 'last'] as const;
 export type Mapping = (typeof MAPPINGS)[number];
 
 /** Options of `mapLayers`. */
-export interface MapLayersOptions extends RunOptions, Pick<EvidenceOptions, 'calibrate' | 'samples' | 'seed'> {
+export interface MapLayersOptions
+  extends RunOptions,
+    Pick<EvidenceOptions, 'calibrate' | 'samples' | 'seed' | 'text' | 'pair'> {
   readonly teacher: string;
   readonly student: string;
   /** A .json file that gets the map of `method`. Default: none is written. */
@@ -99,8 +101,9 @@ async function compare(teacher: OpenedModel, student: OpenedModel, options: MapL
     });
   }
   const maxLength = Math.min(MAX_LENGTH, teacher.maxPositions, student.maxPositions);
-  const reader = rowReader(teacher, graphs.teacher, { maxLength, seed: options.seed });
   const evidence = evidenceOf(options, DEFAULT_SAMPLES);
+  const { columns } = evidence;
+  const reader = rowReader(teacher, graphs.teacher, { maxLength, seed: options.seed, columns, note: run.note });
   const samples = takeSamples(reader, { evidence, task: teacher.task, classOf: undefined });
   const { pad } = reader.tokenizer;
   const [a, b] = [

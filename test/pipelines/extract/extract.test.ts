@@ -181,3 +181,14 @@ test('names tell axes and layers', () => {
   expect(layerIn('bert.pooler.dense.weight')).toBeUndefined();
   expect(withLayer('bert.encoder.layer.3.output.dense', 11)).toBe('bert.encoder.layer.11.output.dense');
 });
+
+test('texts are read from the columns that are named, and that is told', async () => {
+  const lines = readFileSync(TEXTS, 'utf8').split('\n').slice(0, 40);
+  const file = join(folder, 'columns.csv');
+  writeFileSync(file, `id,body\n${lines.map((line, i) => `${i},"${line.replaceAll('"', '')}"`).join('\n')}\n`);
+  const notes: string[] = [];
+  const asked = { ...base, calibrate: file, samples: 20, shape: shapeFile('named', { intermediate_size: 48 }) };
+  await expect(extract({ ...asked, output: join(folder, 'unnamed') })).rejects.toThrow('columns.csv');
+  await extract({ ...asked, output: join(folder, 'named'), text: 'body', note: (words) => notes.push(words) });
+  expect(notes).toEqual([expect.stringContaining('text from body')]);
+});

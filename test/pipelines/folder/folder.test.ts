@@ -394,3 +394,15 @@ describe('what cannot be opened is refused', () => {
     expect(readFileSync(join(output, 'onnx/model.onnx'), 'utf8')).toBe('old');
   });
 });
+
+test('flags of one format are for both forms of a folder of both', async () => {
+  const output = join(folder, 'both-flags');
+  const asked = { source: 'fixtures/hf-seqcls', output, forms: ['f32', 'dynamic'], softmax: true, opset: 18 } as const;
+  const { results } = await writeFolder(asked);
+  expect(results.map(({ form, outputs }) => [form, outputs[0]?.name])).toEqual([
+    ['f32', 'probability'],
+    ['dynamic', 'probability'],
+    ['f32', 'logits'],
+    ['dynamic', 'logits'],
+  ]);
+});

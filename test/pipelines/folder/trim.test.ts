@@ -1,4 +1,4 @@
-import { cpSync, readFileSync } from 'node:fs';
+import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { readF32, type Tensor } from '../../../src/ir/tensor.ts';
@@ -138,4 +138,28 @@ describe('what cannot be trimmed is refused', () => {
       err: '--trim-vocabulary: one file cannot carry the tokenizer, which changes as well\nhint: write a folder with --layout or --forms\n',
     });
   });
+});
+
+test('texts are read from the column that is named', async () => {
+  const file = join(folder, 'columns.csv');
+  const words = readFileSync(join(ENCODER, 'vocab.txt'), 'utf8')
+    .split('\n')
+    .filter((word) => /^[a-z]{3,}$/.test(word));
+  const [first = '', second = ''] = words;
+  writeFileSync(file, `text,body\n${`${first},${second}\n`.repeat(3)}`);
+  const kept = async (name: string, text?: string) => {
+    const output = join(folder, name);
+    await writeFolder({
+      source: ENCODER,
+      output,
+      layout: 'transformers.js',
+      forms: ['f32'],
+      trimVocabulary: file,
+      text,
+    });
+    return readFileSync(join(output, 'vocab.txt'), 'utf8').split('\n');
+  };
+  expect(await kept('by-default')).toContain(first);
+  const named = await kept('by-name', 'body');
+  expect([named.includes(first), named.includes(second)]).toEqual([false, true]);
 });

@@ -70,9 +70,14 @@ async function runConvert({ io, progress, args: [source = ''], options }: Call<C
 }
 
 async function runFolder({ io, progress, args: [source = ''], options }: Call<ConvertFlags>): Promise<number> {
-  const { dtype, ...others } = options;
+  const { dtype, verify, ...others } = options;
   if (dtype === 'f16') {
     throw new MbertError('USAGE', '--dtype f16: --layout and --forms write forms', { hint: 'say --forms f16' });
+  }
+  if (verify) {
+    throw new MbertError('USAGE', '--verify: --layout and --forms measure every form without it', {
+      hint: 'leave it out: every form is run beside what it was made of, and mbert.json has the numbers',
+    });
   }
   const [{ writeFolder }, { folderText }] = await Promise.all([
     import('../pipelines/folder/write-folder.ts'),

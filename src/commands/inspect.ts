@@ -13,9 +13,12 @@ import { printPassTimes, printResult, type ReportOptions, wantsPage } from './re
 
 type Delegate = 'xnnpack' | 'onnxruntime';
 
-export const command: CommandSpec<
-  Omit<InspectOptions, 'source'> & ReportOptions & { readonly delegate?: Delegate; readonly graph?: true }
-> = {
+type InspectFlags = Omit<InspectOptions, 'source'> &
+  ReportOptions & { readonly delegate?: Delegate; readonly graph?: true };
+
+type GraphFlags = Pick<InspectFlags, 'graph' | 'target' | 'passes' | 'dumpPasses' | 'timePasses'>;
+
+export const command: CommandSpec<InspectFlags> = {
   description:
     'Says what a model is: who wrote it, what goes in and comes out, how it is stored. With --graph, prints the canonical text of the graph: stable, so that it can be committed and compared.',
   flags: [
@@ -51,6 +54,7 @@ export const command: CommandSpec<
         hint: '--json has the text as "text", and nodes and weights',
       });
     if (options.delegate !== undefined) {
+      refuseGraphFlags(options);
       if (outline)
         throw new MbertError('USAGE', '--delegate: has no page', { hint: 'leave --report or --delegate out' });
       printPrediction(io, source, options.delegate, options.json === true || options.format === 'json');
@@ -69,6 +73,22 @@ export const command: CommandSpec<
     return 0;
   },
 };
+
+/** Throws USAGE for flags of a graph: a delegate is foretold from the file as it is. */
+function refuseGraphFlags({ graph, target, passes, dumpPasses, timePasses }: GraphFlags): void {
+  for (const [flag, given] of [
+    ['graph', graph],
+    ['target', target],
+    ['passes', passes],
+    ['dump-passes', dumpPasses],
+    ['time-passes', timePasses],
+  ] as const) {
+    if (given === undefined) continue;
+    throw new MbertError('USAGE', `--${flag}: --delegate reads the file as it is, and runs no passes`, {
+      hint: `leave --${flag} or --delegate out`,
+    });
+  }
+}
 
 function printPrediction(io: Io, source: string, delegate: Delegate, asJson: boolean): void {
   const print = (prediction: object, text: string) => io.out(`${asJson ? jsonText(prediction) : text}\n`);

@@ -39,8 +39,11 @@ export const command: CommandSpec<PassesOptions> = {
 };
 
 async function list({ io, args: [source], options }: Call<PassesOptions>): Promise<number> {
-  if (source !== undefined || options.at !== undefined) {
-    throw new MbertError('USAGE', `${source ?? '--at'}: the list of passes is the same for every model`, {
+  const { at, target, passes: choice, task } = options;
+  const given = Object.entries({ at, target, passes: choice, task }).find(([, value]) => value !== undefined);
+  if (source !== undefined || given !== undefined) {
+    const what = source ?? `--${given?.[0]}`;
+    throw new MbertError('USAGE', `${what}: the list of passes is the same for every model, task and format`, {
       hint: '--explain PASS says what a pass made of one',
     });
   }

@@ -1,3 +1,4 @@
+import { MbertError } from '../errors.ts';
 import { type QuantizeOptions, type QuantizeResult, quantize } from '../pipelines/quantize/quantize.ts';
 import { shown } from '../printable.ts';
 import { targets } from '../quantization/targets.ts';
@@ -35,6 +36,9 @@ export const command: CommandSpec<Omit<QuantizeOptions, 'source'> & ReportOption
   notes: ['Targets:', ...targets.map(({ name, summary }) => `  ${name.padEnd(8)} ${summary}`)],
   exitOne: 'more was lost than --max-drop or --max-size allow',
   async run({ io, progress, args: [source = ''], options }) {
+    if (options.dryRun && options.report !== undefined) {
+      throw new MbertError('USAGE', '--dry-run: writes nothing, and --report a file');
+    }
     const outline = wantsPage(options);
     const changed: QuantizeOptions['changed'] = (report) => {
       progress.clear();

@@ -1,6 +1,7 @@
 import { relative } from 'node:path';
 import type { FolderResult, Measured, WrittenForm } from '../pipelines/folder/types.ts';
 import { percents, sqnrText } from './numbers.ts';
+import { needsText } from './quantize.ts';
 import { indented, size, table } from './text.ts';
 
 /** Says what is in a written folder: a row for each form, the files beside them, the manifest. */
@@ -16,6 +17,7 @@ export function folderText(result: FolderResult): string {
     '',
     ...(vocabulary ? [`tokens   ${vocabulary.before} -> ${vocabulary.tokens}`] : []),
     ...opening(results),
+    ...results.flatMap(({ form, needs }) => (needs ? [`needs    ${form}: ${needsText(needs)}`] : [])),
     ...sideFiles.map(({ path, from }) => `beside   ${path}${from === undefined ? ' (made)' : ''}`),
     `manifest ${manifest}`,
     ...results.flatMap(({ failures }) => failures.map((failure) => `FAILED   ${failure}`)),

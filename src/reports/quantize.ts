@@ -68,9 +68,13 @@ function widenedLines({ widened }: QuantizedFile): string[] {
 }
 
 function needsLines({ needs }: QuantizedFile): string[] {
-  if (!needs) return [];
-  const operators = needs.operators.map((op) => `com.microsoft::${op}`).join(', ');
-  return [`  needs ONNX Runtime ${needs.onnxruntime} or newer: ${operators}`];
+  return needs ? [`  needs ${needsText(needs)}`] : [];
+}
+
+/** Words which ONNX Runtime computes the operators of a file that are its own. */
+export function needsText({ operators, onnxruntime }: NonNullable<QuantizedFile['needs']>): string {
+  const names = operators.map((op) => `com.microsoft::${op}`).join(', ');
+  return `ONNX Runtime ${onnxruntime} or newer: ${names}`;
 }
 
 function scanLines({ scan }: QuantizedFile): string[] {

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { temporaryFolder } from '../pipelines/written.ts';
@@ -44,10 +44,27 @@ describe('--dry-run', () => {
       ['quantize', SOURCE, '-o', path('x.onnx'), '--scheme', 'w4', '--dump-recipe', path('r.json')],
       '--dry-run: writes nothing, and --dump-recipe a file',
     ],
+    [
+      ['quantize', SOURCE, '-o', path('x.onnx'), '--scheme', 'w4', '--report', path('r.html')],
+      '--dry-run: writes nothing, and --report a file',
+    ],
   ])('contradicts %j', async (argv, message) => {
     expect(await run(...argv, '--dry-run')).toMatchObject({ code: 2, err: `${message}\n` });
   });
 });
+
+test.each([['convert'], ['quantize', '--scheme', 'w4']])(
+  '--dry-run leaves the dumps that are there alone: %s',
+  async (command, ...flags) => {
+    const dumps = ['--dump-passes', path('dumps')];
+    expect((await run('convert', SOURCE, '-o', path('d.onnx'), ...dumps)).code).toBe(0);
+    const before = readdirSync(path('dumps'));
+    const result = await run(command, SOURCE, '-o', path('x.onnx'), ...flags, ...dumps, '--dry-run');
+    expect(result).toMatchObject({ code: 2, err: '--dry-run: writes nothing, and --dump-passes a folder\n' });
+    expect(before).not.toEqual([]);
+    expect(readdirSync(path('dumps'))).toEqual(before);
+  },
+);
 
 test('a file that is too large is a no before it is compared', async () => {
   const texts = path('texts.txt');

@@ -165,6 +165,14 @@ describe('wrong input is 2, said in one line with a way out', () => {
       ['inspect', 'x', '--delegate', 'xnnpack', '--format', 'html'],
       '--delegate: has no page',
     ],
+    ['the graph of what has none', ['inspect', 'x', '--delegate', 'xnnpack', '--graph'], '--graph: --delegate reads'],
+    ...[['--target', 'onnx'], ['--passes', 'none'], ['--dump-passes', path('dumps')], ['--time-passes']].map(
+      ([flag = '', ...value]): [string, string[], string] => [
+        `${flag} of what runs none`,
+        ['inspect', 'x', '--delegate', 'onnxruntime', flag, ...value],
+        `${flag}: --delegate reads the file as it is, and runs no passes\nhint: leave ${flag} or --delegate out\n`,
+      ],
+    ),
   ])('%s', async (_, argv, message) => {
     const { code, out, err } = await run(...argv);
     expect({ code, out }).toEqual({ code: 2, out: '' });

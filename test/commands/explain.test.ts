@@ -137,11 +137,13 @@ test.each([
   else expect(err).toMatch(problem);
 });
 
-test.each([[['fixtures/hf-qa']], [['--at', 'x']]])(
-  'the list of passes takes no model and no node: %j',
-  async (argv) => {
-    const { code, err } = await runCommand(folder, 'passes', ...argv);
-    expect(code).toBe(2);
-    expect(err).toContain('hint: --explain PASS says what a pass made of one\n');
+test.each([['fixtures/hf-qa'], ['--at', 'x'], ['--target', 'onnx'], ['--passes', 'none'], ['--task', 'qa']])(
+  'the list of passes takes nothing that is of one model: %s',
+  async (...argv) => {
+    const { code, out, err } = await runCommand(folder, 'passes', ...argv);
+    expect({ code, out }).toEqual({ code: 2, out: '' });
+    expect(err).toBe(
+      `${argv[0]}: the list of passes is the same for every model, task and format\nhint: --explain PASS says what a pass made of one\n`,
+    );
   },
 );

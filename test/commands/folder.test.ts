@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { ENCODER, filesIn, folderWith } from '../pipelines/folder/folders.ts';
@@ -47,6 +47,32 @@ test('a form that loses too much is exit code 1, says so and stays', async () =>
   expect(code).toBe(1);
   expect(out).toMatch(/^FAILED {3}--max-drop 0: agreement fell by [\d.]+ points$/m);
   expect(filesIn(output)).toContain('onnx/model_q4.onnx');
+});
+
+test('a form that asks for a runtime says so', async () => {
+  const { out } = await run('-o', join(folder, 'bits'), '--layout', 'transformers.js', '--forms', 'f32,w4');
+  expect(out.match(/^needs .*$/gm)).toEqual(['needs    w4: ONNX Runtime 1.20 or newer: com.microsoft::MatMulNBits']);
+});
+
+test('every form is measured, and that is not asked for', async () => {
+  const { code, err } = await run('-o', join(folder, 'verified'), '--forms', 'f32', '--verify');
+  expect({ code, err }).toEqual({
+    code: 2,
+    err: `--verify: --layout and --forms measure every form without it
+hint: leave it out: every form is run beside what it was made of, and mbert.json has the numbers
+`,
+  });
+  expect(existsSync(join(folder, 'verified'))).toBe(false);
+});
+
+test.each([
+  ['--layout', 'transformers.js'],
+  ['--forms', 'f32'],
+])('a folder is not written to standard output: %s %s', async (...flags) => {
+  const { code, err } = await run('-o', '-', ...flags);
+  expect(code).toBe(2);
+  expect(err).toContain('--output -: a model is written to a file, not to standard output\n');
+  expect(existsSync('-')).toBe(false);
 });
 
 test('halves are a form, and not asked for twice', async () => {

@@ -56,6 +56,22 @@ const CALLS: readonly (readonly [schema: string, ...argv: string[]])[] = [
   ['explain', 'passes', '--explain', 'fuse-linear', path('q.onnx')],
   ['diff', 'diff', SOURCE, path('q.onnx')],
   ['folder', 'convert', SOURCE, '-o', path('forms/'), '--forms', 'f32,dynamic', '--sequence-length', '16'],
+  [
+    'folder',
+    'convert',
+    'fixtures/minilm-features',
+    '-o',
+    path('web'),
+    '--layout',
+    'transformers.js',
+    '--forms',
+    'w4',
+    '--calibrate',
+    TEXTS,
+    '--samples=16',
+    '--sequence-length',
+    '16',
+  ],
   ['compare', 'compare', path('c.onnx'), path('q.onnx'), '--against', SOURCE, '--runs', '2'],
   [
     'extract',
@@ -97,6 +113,37 @@ describe('what is printed with --json', () => {
       expect(problemsOf({ ...json, [first]: 'other' }, schemaOf(schema))).not.toEqual([]);
     },
   );
+
+  test('says which ONNX Runtime a folder of 4-bit weights asks for, and nothing of how it was measured', () => {
+    const i = CALLS.findIndex((argv) => argv.includes('transformers.js'));
+    const { json } = printed[i] as { json: object };
+    const { results } = json as { results: object[] };
+    expect(results).toMatchObject([{ form: 'w4', needs: { operators: ['MatMulNBits'], onnxruntime: '1.20' } }]);
+    for (const name of ['proof', 'scan', 'rounding', 'biasCorrection', 'pareto'])
+      expect(results[0]).not.toHaveProperty(name);
+  });
+
+  test.each(['convert', 'quantize', 'folder'])('schemas/%s.schema.json knows what calibrated passes note', (name) => {
+    const schema = schemaOf(name);
+    const pass = { name: 'smooth-results', rewrites: 1, declined: [], notes: ['dense: 8 channels'] };
+    expect(problemsOf(pass, { $ref: '#/$defs/PassSummary' }, schema)).toEqual([]);
+    expect(problemsOf({ ...pass, notes: [1] }, { $ref: '#/$defs/PassSummary' }, schema)).not.toEqual([]);
+  });
+
+  test('has the path of what a job wrote, and the bytes of a file', () => {
+    const problems = (output: object) => {
+      const job = { name: 'a', outcome: 'ok', exitCode: 0, seconds: 1, outputs: [output] };
+      return problemsOf({ version: 1, folder: 'f', jobs: [job] }, schemaOf('batch'));
+    };
+    expect(problems({ path: 'a.onnx', bytes: 12 })).toEqual([]);
+    expect(problems({ path: 'a', bytes: null })).toEqual([]);
+    expect(problems({ path: 'a.onnx', bytes: 1.5 })).not.toEqual([]);
+    expect(problems({ path: 'a.onnx' })).toEqual(['$.jobs[0].outputs[0]: lacks bytes']);
+    for (const name of ['sha256', 'size']) {
+      const problem = `$.jobs[0].outputs[0]: has an unknown ${name}`;
+      expect(problems({ path: 'a.onnx', bytes: 12, [name]: 12 })).toEqual([problem]);
+    }
+  });
 
   test('has a schema for everything', () => {
     const schemas = readdirSync('schemas').filter((name) => name.endsWith('.schema.json'));

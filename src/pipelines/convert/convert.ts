@@ -63,6 +63,9 @@ export async function convert(options: ConvertOptions): Promise<ConvertResult> {
   const passes = passChoice(options);
   refuseWithoutChange(passes, options);
   if (writing.dryRun && options.verify) throw new MbertError('USAGE', '--dry-run: there is no file to --verify');
+  if (writing.dryRun && options.dumpPasses !== undefined) {
+    throw new MbertError('USAGE', '--dry-run: writes nothing, and --dump-passes a folder');
+  }
   const plans = writePlans(options.output);
   const replaced = replacedFiles(plans, options);
   const run = startRun(options);
@@ -108,13 +111,19 @@ export async function convert(options: ConvertOptions): Promise<ConvertResult> {
   }
 }
 
-/** Throws USAGE for texts and limits that no pass asks for. */
-export function refuseWithoutChange({ changing }: PassChoice, { calibrate, data, maxDrop }: EvidenceOptions): void {
+/** Throws USAGE for texts and limits that no pass asks for, and for how texts are to be read. */
+export function refuseWithoutChange({ changing }: PassChoice, evidence: EvidenceOptions): void {
   if (changing.length > 0) return;
   for (const [flag, given] of [
-    ['calibrate', calibrate],
-    ['data', data],
-    ['max-drop', maxDrop],
+    ['calibrate', evidence.calibrate],
+    ['data', evidence.data],
+    ['max-drop', evidence.maxDrop],
+    ['samples', evidence.samples],
+    ['seed', evidence.seed],
+    ['text', evidence.text],
+    ['pair', evidence.pair],
+    ['label', evidence.label],
+    ['allow-overlap', evidence.allowOverlap || undefined],
   ] as const) {
     if (given !== undefined) throw noChangingPass(flag, `; mbert quantize has a --${flag} of its own`);
   }

@@ -8,6 +8,7 @@ import type { WritingOptions } from '../../options/writing.ts';
 import type { SampleManifest } from '../../samples/open-samples.ts';
 import type { FitReport } from '../fit/types.ts';
 import type { WrittenResult } from '../fit/written-result.ts';
+import type { QuantizedFile } from '../quantize/types.ts';
 import type { WrittenFile } from '../write/write-model.ts';
 
 /** Options of `writeFolder`. */
@@ -47,8 +48,11 @@ export interface Measured {
   readonly accuracy: { readonly float: number; readonly form: number } | undefined;
 }
 
+/** What a quantized form tells of its integers, and of the runtime that it needs; f32 has none of it. */
+type QuantizedParts = Pick<QuantizedFile, 'scheme' | 'floatBytes' | 'linears' | 'widened' | 'times' | 'needs'>;
+
 /** One form of the model in the folder. */
-export interface WrittenForm extends WrittenFile {
+export interface WrittenForm extends WrittenFile, Partial<QuantizedParts> {
   readonly form: FormName;
   /** Setting that opens it in the layout's program. */
   readonly openedBy: string | undefined;

@@ -19,6 +19,7 @@ import { dropLeft, requestOf } from '../quantize/quantize.ts';
 import { SharedWork } from '../quantize/shared-work.ts';
 import { allOrNothing } from '../write/all-or-nothing.ts';
 import { logitsWarnings } from '../write/outputs.ts';
+import { refuseStandardOutput } from '../write/plans.ts';
 import { refuseSource, replacedFiles } from '../write/replaced-files.ts';
 import { vocabularyWarnings } from '../write/vocabulary.ts';
 import type { Layout } from './layout.ts';
@@ -125,6 +126,7 @@ function refuseContradictions(options: FolderOptions, forms: readonly FormName[]
     });
   }
   const { output, calibrate, dumpPasses } = options;
+  refuseStandardOutput(output);
   if (/\.(onnx|tflite)$/i.test(output)) {
     throw new MbertError('USAGE', `--output: ${output}: --layout and --forms write a folder`, {
       hint: `name one, as ${output.replace(/\.\w+$/, '')}/`,

@@ -41,7 +41,19 @@ export async function writeForm(plan: FormPlan, context: FormContext): Promise<W
   const file = withLint(await quantizeTo(changed, plan, request, timedApart(settings.run), shared));
   const { proof, failures, warnings } = file;
   return {
-    ...file,
+    target: file.target,
+    files: file.files,
+    inputs: file.inputs,
+    outputs: file.outputs,
+    nodesBefore: file.nodesBefore,
+    nodesAfter: file.nodesAfter,
+    passes: file.passes,
+    scheme: file.scheme,
+    floatBytes: file.floatBytes,
+    linears: file.linears,
+    widened: file.widened,
+    times: file.times,
+    needs: file.needs,
     form,
     openedBy,
     measured: proof ? provenBy(proof, changed.model.task) : await measure(plan, context),

@@ -24,6 +24,9 @@ export function refuseContradictions(options: QuantizeOptions, format: Target | 
   if (options.dryRun && options.dumpRecipe !== undefined) {
     throw new MbertError('USAGE', '--dry-run: writes nothing, and --dump-recipe a file');
   }
+  if (options.dryRun && options.dumpPasses !== undefined) {
+    throw new MbertError('USAGE', '--dry-run: writes nothing, and --dump-passes a folder');
+  }
   if (options.io === 'int8' && (format !== 'tflite' || !isCalibrated)) {
     throw new MbertError('USAGE', '--io int8: is for .tflite files of --scheme int8 or int16x8');
   }

@@ -13,14 +13,18 @@ export interface WritePlan {
  * extension.
  */
 export function writePlans(output: string): readonly WritePlan[] {
-  if (output === '-') {
-    throw new MbertError('USAGE', '--output -: a model is written to a file, not to standard output', {
-      hint: 'name a .tflite or .onnx file, or a folder; ./- is a folder of that name',
-    });
-  }
+  refuseStandardOutput(output);
   const target = targetOf(output);
   if (target !== undefined) return [{ target, path: output }];
   return (['tflite', 'onnx'] as const).map((format) => ({ target: format, path: join(output, `model.${format}`) }));
+}
+
+/** Throws USAGE for `-`, which other programs take for standard output and a model is not written to. */
+export function refuseStandardOutput(output: string): void {
+  if (output !== '-') return;
+  throw new MbertError('USAGE', '--output -: a model is written to a file, not to standard output', {
+    hint: 'name a .tflite or .onnx file, or a folder; ./- is a folder of that name',
+  });
 }
 
 /** The format by a file name's extension, undefined for a folder. Throws USAGE for another extension. */

@@ -38,10 +38,17 @@ test('probabilities are compared with the softmax of what the source says', asyn
   expect(fake.loaded.map((file) => file.path)).not.toContain(path);
 });
 
+test('is not refused what is false or undefined', async () => {
+  const evidence = { allowOverlap: false, samples: undefined, seed: undefined };
+  await expect(convert({ source: 'none', output: 'x.onnx', ...evidence })).rejects.toMatchObject({ code: 'NOT_FOUND' });
+});
+
 test('is refused evidence that no pass asks for, before the source is read', async () => {
-  for (const evidence of [{ calibrate: 't' }, { data: 't' }, { maxDrop: 1 }]) {
+  const columns = [{ text: 'a' }, { pair: 'b' }, { label: 'c' }];
+  const choices = [{ samples: 128 }, { seed: 0 }, { allowOverlap: true }];
+  for (const evidence of [{ calibrate: 't' }, { data: 't' }, { maxDrop: 1 }, ...choices, ...columns]) {
     const [key = ''] = Object.keys(evidence);
-    const flag = key.replace('D', '-d');
+    const flag = key.replace(/[DO]/, (letter) => `-${letter.toLowerCase()}`);
     await expect(convert({ source: 'none', output: 'x.onnx', ...evidence })).rejects.toMatchObject({
       code: 'USAGE',
       message: `--${flag}: no pass is asked for that changes the function`,

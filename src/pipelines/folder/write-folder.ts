@@ -42,7 +42,9 @@ export async function writeFolder(options: FolderOptions): Promise<FolderResult>
   refuseContradictions(options, forms, layout);
   const given = writingOf(options, options.output, layout.formats.length === 1 ? layout.formats[0] : undefined);
   const passes = passChoice(options);
-  if (forms.every((form) => form === 'f32')) refuseWithoutChange(passes, options);
+  // Columns are of the texts that a vocabulary is trimmed to as well.
+  const ofTrimming = options.trimVocabulary === undefined ? {} : { text: undefined, pair: undefined };
+  if (forms.every((form) => form === 'f32')) refuseWithoutChange(passes, { ...options, ...ofTrimming });
   const run = startRun(options);
   run.plan([
     'read',

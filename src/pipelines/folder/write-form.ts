@@ -39,7 +39,10 @@ export async function writeForm(plan: FormPlan, context: FormContext): Promise<W
   if (request === undefined) return writeFloats(plan, context);
   const { changed, settings, shared } = context;
   const file = withLint(await quantizeTo(changed, plan, request, timedApart(settings.run), shared));
-  const { proof, failures, warnings } = file;
+  const { proof, warnings } = file;
+  const measured = proof ? provenBy(proof, changed.model.task) : await measure(plan, context);
+  const isBroken = measured !== undefined && Number.isNaN(measured.sqnrDb);
+  const failures = isBroken ? [...file.failures, `${plan.path}: an output holds NaN or infinity`] : file.failures;
   return {
     target: file.target,
     files: file.files,
@@ -56,7 +59,7 @@ export async function writeForm(plan: FormPlan, context: FormContext): Promise<W
     needs: file.needs,
     form,
     openedBy,
-    measured: proof ? provenBy(proof, changed.model.task) : await measure(plan, context),
+    measured,
     calibration: await shared.calibrationOf(plan.target),
     failures,
     warnings,

@@ -10,6 +10,7 @@ import type { FolderOptions, FolderResult } from '../../../src/pipelines/folder/
 import { writeFolder } from '../../../src/pipelines/folder/write-folder.ts';
 import { quantize } from '../../../src/pipelines/quantize/quantize.ts';
 import { runtimeFor } from '../../../src/runtimes/index.ts';
+import { changedCheckpoint } from '../../diff/checkpoints.ts';
 import { problemsOf, type Schema } from '../../diff/json-schema.ts';
 import { fixture } from '../../models/corpus.ts';
 import { unpacked } from '../../unpacked.ts';
@@ -405,4 +406,15 @@ test('flags of one format are for both forms of a folder of both', async () => {
     ['f32', 'logits'],
     ['dynamic', 'logits'],
   ]);
+});
+
+test('a form whose answers are no numbers has failed', async () => {
+  const source = changedCheckpoint('fixtures/bert-seqcls', join(folder, 'overflows'), (name, values) => {
+    if (name === 'bert.embeddings.LayerNorm.weight') values.fill(3e38);
+  });
+  const { results } = await writeFolder({ source, output: join(folder, 'overflows-out'), forms: ['dynamic'] });
+  expect(results).toHaveLength(2);
+  for (const { failures } of results)
+    expect(failures).toEqual([expect.stringMatching(/: an output holds NaN or infinity$/)]);
+  for (const { measured } of manifestOf(join(folder, 'overflows-out')).forms) expect(measured).toBeUndefined();
 });

@@ -181,6 +181,9 @@ interface Group {
   readonly least: number;
 }
 
+/** A number that rounds an f64 below 2^51 to an integer, ties to even, when it is added and subtracted again. */
+const ROUNDER = 1.5 * 2 ** 52;
+
 /**
  * Finds the scale with the least squared error, and the zero point, which is 0 in a symmetric range. A zero point is an
  * integer, so that a range of all steps is cut at one end by up to half of one: a scale with a step to spare is
@@ -199,13 +202,17 @@ function bestStep(values: Float32Array, { from, size, scale, least }: Group, ran
       const lowest = range[0] - zeroPoint;
       const highest = range[1] - zeroPoint;
       const inverse = 1 / tried;
+      const unit = factor * factor;
+      const end = from + size;
       let error = 0;
-      for (let i = from; i < from + size; i++) {
+      // Most scales are out of the question after a few values.
+      for (let i = from; i < end && error * unit < leastError; i++) {
         const real = (values[i] as number) * inverse;
-        const stored = Math.min(highest, Math.max(lowest, Math.round(real)));
-        error += (real - stored) * (real - stored);
+        const rounded = real + ROUNDER - ROUNDER;
+        const left = real - (rounded > highest ? highest : rounded < lowest ? lowest : rounded);
+        error += left * left;
       }
-      error *= factor * factor;
+      error *= unit;
       if (error >= leastError) continue;
       leastError = error;
       best.scale = tried;
@@ -214,9 +221,6 @@ function bestStep(values: Float32Array, { from, size, scale, least }: Group, ran
   }
   return best;
 }
-
-/** A number that rounds an f64 below 2^51 to an integer, ties to even, when it is added and subtracted again. */
-const ROUNDER = 1.5 * 2 ** 52;
 
 /** Rounds each run of `size` values, in units of its scale, to even; what lies outside the range goes to its ends. */
 export function roundToSteps(

@@ -62,7 +62,7 @@ export class ProtoMessage {
   readonly #source: Source;
   readonly #part: string;
   readonly #depth: number;
-  /** Where the message's own fields are in the index. */
+  /** Range of the index, from `#from` to `#to`, that holds this message's own fields. */
   readonly #from: number;
   readonly #to: number;
 

@@ -36,7 +36,10 @@ function behindLinks(path: string): string {
   return target;
 }
 
-/** What lies where a file is to be written; undefined for nothing. Throws USAGE where its folder is none. */
+/**
+ * Returns the stats of whatever lies at the path of an output, undefined where nothing does. Throws USAGE where its
+ * folder is a file.
+ */
 export function outputStats(path: string): Stats | undefined {
   try {
     return lstatSync(path, { throwIfNoEntry: false });

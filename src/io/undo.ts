@@ -1,6 +1,6 @@
 /**
- * What would be left behind if the process ended now, the newest last. A signal ends the process and not one call, so that
- * this is known to the process as well.
+ * Clean-ups that the running calls owe, the newest last. They are kept for the whole process, because a signal ends the
+ * process and not one call.
  */
 const pending = new Set<() => void>();
 

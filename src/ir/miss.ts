@@ -16,9 +16,9 @@ export interface Miss {
 
 /** Position of a pattern search that reports where it fails. A search that nobody asks to explain runs without one. */
 export interface Trace {
-  /** The same search at an input of a node. */
+  /** Continues the search at one of the inputs of the node `reader`, and returns the trace for it. */
   at(reader: Node, position: number): Trace;
-  /** The same search with so many more parts of the pattern behind it. */
+  /** Returns a trace of the search that counts `parts` more parts of the pattern as fitted. */
   past(parts: number): Trace;
   /** Tells that the pattern has something else than this node here. */
   miss(node: Node, wanted: string): void;

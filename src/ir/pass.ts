@@ -51,7 +51,7 @@ export interface PassObserver {
   tried?(attempt: Attempt): void;
 }
 
-/** What a rule made of one node: `kept` where it was to be left alone, `missed` where the pattern does not fit. */
+/** Outcome of trying a rule at one node: `kept` where it was to be left alone, `missed` where the pattern does not fit. */
 export interface Attempt {
   readonly name: string;
   readonly op: Node['op'];

@@ -1,5 +1,6 @@
 import { relative } from 'node:path';
 import type { FolderResult, Measured, WrittenForm } from '../pipelines/folder/types.ts';
+import { totalSize } from '../pipelines/write/write-model.ts';
 import { percents, sqnrText } from './numbers.ts';
 import { needsText } from './quantize.ts';
 import { indented, size, table } from './text.ts';
@@ -26,11 +27,10 @@ export function folderText(result: FolderResult): string {
 
 function rowOf({ form, files, measured }: WrittenForm, folder: string): string[] {
   const [file] = files;
-  const total = files.reduce((sum, each) => sum + each.size, 0);
   return [
     form,
     relative(folder, file?.path ?? ''),
-    size(total),
+    size(totalSize(files)),
     ...(measured ? measuredCells(measured) : ['-', '', '', 'not run here']),
   ];
 }

@@ -1,6 +1,7 @@
 import { layerOf } from '../ir/names.ts';
 import type { GraphOutline } from '../opened/outline.ts';
 import type { QuantizedFile, QuantizeResult } from '../pipelines/quantize/quantize.ts';
+import { totalSize } from '../pipelines/write/write-model.ts';
 import { embeddingRows } from './embeddings.ts';
 import { fitBody } from './fit-html.ts';
 import { chart } from './html/charts.ts';
@@ -64,7 +65,6 @@ function sectionsOf(file: QuantizedFile): Section[] {
 
 function tilesOf(file: QuantizedFile): Tile[] {
   const { files, floatBytes, linears, proof, scheme, form, outline, needs } = file;
-  const bytes = files.reduce((sum, file) => sum + file.size, 0);
   const stored = outline?.weights.reduce((sum, weight) => sum + weight.bytes, 0);
   const counts = Object.entries(linears).map(([how, count]) => `${count} ${how}`);
   const measured: Tile[] = proof
@@ -85,7 +85,7 @@ function tilesOf(file: QuantizedFile): Tile[] {
       ]
     : [];
   return [
-    { label: 'file', value: size(bytes), note: scheme === form ? scheme : `${scheme}, ${form}` },
+    { label: 'file', value: size(totalSize(files)), note: scheme === form ? scheme : `${scheme}, ${form}` },
     ...(stored === undefined
       ? []
       : [

@@ -3,7 +3,7 @@ import { DTYPES } from '../../ir/tensor.ts';
 import { hasBlockedRows } from './blocked-rows.ts';
 import { looksUpBlocks } from './blocks.ts';
 
-/** What a file needs besides the standard's operators. */
+/** Demands of an ONNX file on its runtime: operators that are not the standard's, and the releases that have them. */
 export interface OnnxNeeds {
   /** Operators of the domain com.microsoft, in the order of their names. */
   readonly operators: readonly string[];

@@ -1,12 +1,9 @@
-import { createHash, type Hash } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { existsSync, lstatSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { MbertError } from '../../errors.ts';
-import { withFile } from '../../io/files.ts';
+import { hashFile } from '../../io/file-hash.ts';
 import { type Job, outputsOf } from './jobs.ts';
-
-/** Bytes of a file that are hashed at once. */
-const CHUNK_BYTES = 4 * 2 ** 20;
 
 /** Most files of a folder whose content is part of a job: a model has tens, more is a folder given by mistake. */
 const MAX_FILES = 10_000;
@@ -43,7 +40,7 @@ export class Identities {
     const hash = createHash('sha256');
     for (const file of filesOf(path)) {
       hash.update(`\n${file.slice(path.length)}\n`);
-      update(hash, file);
+      hashFile(hash, file);
     }
     const digest = hash.digest('hex');
     this.#digests.set(path, digest);
@@ -67,11 +64,4 @@ function filesOf(path: string): readonly string[] {
     }
   }
   return files.sort();
-}
-
-function update(hash: Hash, path: string): void {
-  withFile(path, (file) => {
-    for (let at = 0; at < file.size; at += CHUNK_BYTES)
-      hash.update(file.read(at, Math.min(CHUNK_BYTES, file.size - at)));
-  });
 }

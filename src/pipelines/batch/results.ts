@@ -2,7 +2,7 @@ import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { MbertError } from '../../errors.ts';
 import { decodeText } from '../../io/bytes.ts';
-import { readWhole, writeFiles } from '../../io/files.ts';
+import { readWhole, writeWhole } from '../../io/files.ts';
 import type { Job } from './jobs.ts';
 
 /** Version of the result files' form. */
@@ -35,16 +35,7 @@ export function resultPath(folder: string, { name }: Pick<Job, 'name'>): string 
 /** Writes the result under a temporary name first: a batch that is killed leaves whole files only. */
 export async function writeResult(folder: string, result: Omit<JobResult, 'version'>): Promise<void> {
   const text = `${JSON.stringify({ version: RESULT_VERSION, ...result }, null, 2)}\n`;
-  const file = { name: `${result.name}.json`, chunks: chunksOf(new TextEncoder().encode(text)) };
-  await writeFiles(folder, filesOf(file));
-}
-
-async function* chunksOf(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes;
-}
-
-async function* filesOf<T>(file: T): AsyncGenerator<T> {
-  yield file;
+  await writeWhole(resultPath(folder, result), new TextEncoder().encode(text));
 }
 
 /** Reads a job's result, undefined where there is none yet. Throws MALFORMED for a file that is no such result. */

@@ -1,10 +1,10 @@
 import { readdirSync } from 'node:fs';
 import { MbertError } from '../../errors.ts';
 import type { Checkpoint } from '../../formats/checkpoint.ts';
-import { isObject, type JsonValue } from '../../formats/json.ts';
 import { encodeSafetensors } from '../../formats/safetensors-encode.ts';
 import { tokenizerFileNames } from '../../importers/tokenizer-files.ts';
 import { listFolder, type OutputFile, writeFiles } from '../../io/files.ts';
+import { plain } from '../../samples/tokenizer/json-fields.ts';
 
 /** Throws USAGE for a folder that holds anything: it could be the teacher's own, or would become part of the model. */
 export function refuseFolder(folder: string): void {
@@ -39,10 +39,4 @@ async function* filesOf({ tensors, config, tokenizer }: Checkpoint): AsyncIterab
 
 async function* once(bytes: Uint8Array): AsyncIterable<Uint8Array> {
   yield bytes;
-}
-
-/** Turns maps into objects, which JSON.stringify prints. */
-function plain(value: JsonValue): unknown {
-  if (Array.isArray(value)) return value.map(plain);
-  return isObject(value) ? Object.fromEntries([...value].map(([key, part]) => [key, plain(part)])) : value;
 }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { basename, join, relative, resolve, sep } from 'node:path';
-import { withFile } from '../../io/files.ts';
+import { hashFile } from '../../io/file-hash.ts';
 import type { OpenedModel } from '../../opened/opened-model.ts';
 import type { LayoutName } from '../../options/forms.ts';
 import { VERSION } from '../../version.ts';
@@ -12,9 +12,6 @@ const MANIFEST = 'mbert.json';
 
 /** Version of the manifest's own form, which `schemas/mbert.schema.json` describes. */
 const MANIFEST_VERSION = 1;
-
-/** Bytes that are hashed at a time. */
-const HASHED_BYTES = 2 ** 24;
 
 export interface ManifestParts {
   readonly folder: string;
@@ -61,7 +58,7 @@ function formEntry(folder: string, form: WrittenForm) {
     files: files.map(({ path, size }) => ({
       path: relative(folder, path).split(sep).join('/'),
       bytes: size,
-      sha256: hashOf(path),
+      sha256: hashFile(createHash('sha256'), path).digest('hex'),
     })),
     ...(openedBy && { openedBy }),
     inputs: inputs.map(({ name, type }) => ({ name, type })),
@@ -88,15 +85,6 @@ function measuredEntry({ against, on, count, runtime, sqnrDb, agreement, cosine,
 
 function share(value: number): number {
   return Number(value.toFixed(4));
-}
-
-function hashOf(path: string): string {
-  return withFile(path, (file) => {
-    const hash = createHash('sha256');
-    for (let at = 0; at < file.size; at += HASHED_BYTES)
-      hash.update(file.read(at, Math.min(HASHED_BYTES, file.size - at)));
-    return hash.digest('hex');
-  });
 }
 
 /** The path of the manifest in a folder. */

@@ -1,7 +1,6 @@
-import { basename, dirname } from 'node:path';
 import { openRuns } from '../../calibration/token-runs.ts';
 import { MbertError } from '../../errors.ts';
-import { writeFiles } from '../../io/files.ts';
+import { writeWhole } from '../../io/files.ts';
 import type { Graph } from '../../ir/graph.ts';
 import type { BatchValues, TextRuns } from '../../ir/text-runs.ts';
 import { openModel } from '../../opened/open-model.ts';
@@ -178,11 +177,5 @@ export function mappingsOf(
 
 async function writeMap(path: string, map: readonly number[]): Promise<void> {
   const text = `${JSON.stringify(Object.fromEntries(map.map((teacher, student) => [student, teacher])))}\n`;
-  async function* chunks() {
-    yield new TextEncoder().encode(text);
-  }
-  async function* files() {
-    yield { name: basename(path), chunks: chunks() };
-  }
-  await writeFiles(dirname(path), files());
+  await writeWhole(path, new TextEncoder().encode(text));
 }

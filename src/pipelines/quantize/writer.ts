@@ -10,7 +10,7 @@ import { fitProperties } from '../fit/change-function.ts';
 import { exportGraph } from '../write/export-graph.ts';
 import { type Prepared, prepare } from '../write/prepare.ts';
 import { twinShape } from '../write/twin.ts';
-import { type WrittenFile, writeModel } from '../write/write-model.ts';
+import { totalSize, type WrittenFile, writeModel } from '../write/write-model.ts';
 import { fitting, narrowed } from './choose-bits.ts';
 import { build, type DecideOptions, type Decision, switchOptionsOf, withKept } from './decision.ts';
 import { manifestOf, type QuantizeJob } from './job.ts';
@@ -288,10 +288,6 @@ export class Writer {
       warnings: [...samples.warnings, ...(more.warnings ?? [])],
     };
   }
-}
-
-function totalSize(files: WrittenFile['files']): number {
-  return files.reduce((sum, file) => sum + file.size, 0);
 }
 
 function withoutNodes({ sites, togetherDb, restDb }: ScanResult): Omit<ScanResult, 'keep'> {

@@ -17,7 +17,7 @@ export interface PassSummary {
   readonly rewrites: number;
   /** Where it could have changed something but did not, each with the reason. */
   readonly declined: readonly string[];
-  /** What a calibrated pass decided, each with what it is expected to bring. */
+  /** Decisions of a calibrated pass, each with its expected gain. */
   readonly notes?: readonly string[];
 }
 

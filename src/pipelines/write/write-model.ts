@@ -27,6 +27,11 @@ export interface WrittenFile {
   readonly passes: readonly PassSummary[];
 }
 
+/** Sums up the sizes of a model's files, external data included, in bytes. */
+export function totalSize(files: WrittenFile['files']): number {
+  return files.reduce((sum, file) => sum + file.size, 0);
+}
+
 /** Options of `writeModel`. */
 export interface WriteOptions {
   readonly plan: WritePlan;

@@ -3,22 +3,15 @@ import { confusionMatrix } from '../../../src/metrics/task-metrics.ts';
 import type { Answer } from '../../../src/pipelines/evaluate/answers.ts';
 import { FlipList } from '../../../src/pipelines/verify/flips.ts';
 import type { Inputs } from '../../../src/pipelines/verify/inputs.ts';
+import { plainInputs } from './plain-inputs.ts';
 
 const ROW = { inputIds: [2, 5, 6, 3], tokenTypeIds: [0, 0, 0, 0] };
 
 function inputsOf(count: number, more: Partial<Inputs> = {}): Inputs {
-  return {
-    rows: Array.from({ length: count }, () => ROW),
-    labels: undefined,
-    texts: undefined,
-    classNames: undefined,
-    data: 'dev.tsv',
-    seed: null,
-    pad: 0,
-    mask: undefined,
-    warnings: [],
-    ...more,
-  };
+  return plainInputs(
+    Array.from({ length: count }, () => ROW),
+    more,
+  );
 }
 
 /** An answer of logits, as a classifier gives it. */

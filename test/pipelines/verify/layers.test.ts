@@ -7,6 +7,7 @@ import type { Side } from '../../../src/pipelines/verify/sides.ts';
 import type { TokenRow } from '../../../src/samples/feeds.ts';
 import { graphOf } from '../../core.ts';
 import { computed, useFakeRuntime } from '../fake-runtime.ts';
+import { plainInputs } from './plain-inputs.ts';
 
 const rowOf = (...inputIds: number[]): TokenRow => ({ inputIds, tokenTypeIds: inputIds.map(() => 0) });
 
@@ -34,17 +35,7 @@ return out: ${more}`);
 
 function compare(reference: Graph, other: Graph, rows: readonly TokenRow[], shape: CommonShape = [1, 4]) {
   const side = (path: string, graph: Graph) => ({ path, graph }) as Side;
-  const inputs = {
-    rows,
-    labels: undefined,
-    texts: undefined,
-    classNames: undefined,
-    data: null,
-    seed: 1,
-    pad: 0,
-    mask: undefined,
-    warnings: [],
-  };
+  const inputs = plainInputs(rows);
   return compareLayers(side('reference', reference), side('model', other), { shape, inputs, progress: () => {} });
 }
 

@@ -3,6 +3,7 @@ import { tensorOf } from '../../../src/ir/tensor.ts';
 import type { Span } from '../../../src/metrics/task-metrics.ts';
 import { commonShape, type Running } from '../../../src/pipelines/evaluate/running.ts';
 import { compareOutputs } from '../../../src/pipelines/verify/outputs.ts';
+import { plainInputs } from './plain-inputs.ts';
 
 /** A model of five tokens whose logits are given. */
 function answering(start: readonly number[], end: readonly number[]): Running {
@@ -27,17 +28,7 @@ async function matches(model: Running, span: Span, types: readonly number[], oth
   const row = { inputIds: [2, 5, 3, 6, 3], tokenTypeIds: types };
   const labels = { kind: 'spans', values: [span, ...others] } as const;
   const rows = [span, ...others].map(() => row);
-  const inputs = {
-    rows,
-    labels,
-    texts: undefined,
-    classNames: undefined,
-    data: 'd',
-    seed: null,
-    pad: 0,
-    mask: undefined,
-    warnings: [],
-  };
+  const inputs = plainInputs(rows, { labels });
   const shape = commonShape([model], undefined);
   const { metrics } = await compareOutputs(model, undefined, { task: 'qa', shape, inputs, progress: () => {} });
   return metrics?.model.exactMatch;

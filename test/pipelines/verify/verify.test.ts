@@ -5,6 +5,7 @@ import { compareOutputs } from '../../../src/pipelines/verify/outputs.ts';
 import { verify } from '../../../src/pipelines/verify/verify.ts';
 import type { TokenRow } from '../../../src/samples/feeds.ts';
 import { unpacked } from '../../unpacked.ts';
+import { plainInputs } from './plain-inputs.ts';
 
 describe('files of other tools', () => {
   test('an int8 TFLite file is compared with its float twin, inner values included', async () => {
@@ -53,17 +54,7 @@ function answering(
 
 describe('outputs', () => {
   const rows: TokenRow[] = [{ inputIds: [2, 5, 3], tokenTypeIds: [0, 0, 0] }];
-  const inputs = {
-    rows,
-    labels: undefined,
-    texts: undefined,
-    classNames: undefined,
-    data: null,
-    seed: 1,
-    pad: 0,
-    mask: undefined,
-    warnings: [],
-  };
+  const inputs = plainInputs(rows);
   const compare = (
     model: Running,
     reference: Running,

@@ -85,11 +85,14 @@ export type {
   LayerError,
   MetricName,
   OutputAgreement,
+  PartedText,
   Parting,
   TaskMetrics,
   VerifiedModel,
   VerifyInputs,
   VerifyResult,
+  ViewAgreement,
+  ViewsAgreement,
 } from './pipelines/verify/types.ts';
 export { type VerifyOptions, verify } from './pipelines/verify/verify.ts';
 export type { TargetName } from './quantization/targets.ts';

@@ -58,13 +58,13 @@ export function weightsTable({ weights }: NonNullable<InspectResult['outline']>)
   return sortableTable({
     caption: 'Weights',
     headings: ['name', 'type', 'stored as', 'size', 'least', 'largest'],
-    rows: rows.map(({ name, type, storage, bytes, range }) => [
+    rows: rows.map(({ name, type, storage, bytes, values }) => [
       code(name),
       type,
       storage,
       numberCell(bytes, size),
-      numberCell(range?.[0], digits),
-      numberCell(range?.[1], digits),
+      numberCell(values?.least, digits),
+      numberCell(values?.most, digits),
     ]),
   });
 }

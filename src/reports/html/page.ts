@@ -18,7 +18,7 @@ export interface Section {
 }
 
 /** Scripts of the page, run as they are: no names of a model get into them. */
-const SCRIPTS = ['tables.js', 'picture.js'].map((name) =>
+const SCRIPTS = ['tables.js', 'histogram.js', 'picture.js'].map((name) =>
   readFileSync(new URL(`page/${name}`, import.meta.url), 'utf8'),
 );
 

@@ -108,6 +108,17 @@ summary { cursor: pointer; color: var(--soft); }
 .chosen dt { color: var(--soft); font-size: 12.5px; margin-top: 8px; }
 .chosen dt:first-child { margin-top: 0; }
 .chosen dd { margin: 0; font-size: 12.5px; overflow-wrap: anywhere; }
+.chosen figure { margin: 12px 0 0; }
+.chosen figcaption { font-size: 12.5px; color: var(--soft); overflow-wrap: anywhere; }
+.chosen details { font-size: 12.5px; }
+.chosen details ul { margin: 4px 0; padding-left: 18px; font-variant-numeric: tabular-nums; }
+value-histogram { display: block; }
+value-histogram svg { display: block; width: 100%; max-width: 420px; height: auto; margin-top: 4px; }
+value-histogram .hint { font-size: 12px; }
+.bar { fill: var(--c0); }
+.held { fill: var(--hover); }
+.limit { stroke: var(--c1); stroke-width: 1.2; stroke-dasharray: 4 2; }
+.tick.last { text-anchor: end; }
 .graph text { fill: var(--ink); font: 11px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; pointer-events: none; }
 .graph .title { font: 600 14px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
 .graph .summary { font: 12px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; fill: var(--soft); text-anchor: end; }

@@ -22,6 +22,7 @@ const LAYERS = [
   ),
   ['pipelines/folder/', 'pipelines/compare/'],
   ['reports/', 'in-memory.ts'],
+  ['viewer/'],
   ['commands/', 'index.ts'],
 ];
 

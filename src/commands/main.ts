@@ -61,6 +61,12 @@ const commands: readonly CommandEntry[] = [
     load: () => import('./inspect.ts'),
   },
   {
+    name: 'view',
+    args: '<model> [other]',
+    summary: "show a model's page in the browser, and compare it with what is dropped on it",
+    load: () => import('./view.ts'),
+  },
+  {
     name: 'bench',
     args: '<model...>',
     summary: 'time models beside each other in the real runtimes',

@@ -108,3 +108,10 @@ export function shard(text: string): { readonly index: number; readonly count: n
   }
   return { index, count };
 }
+
+/** Parses the number of a port that a user may listen on. */
+export function port(text: string): number {
+  const value = positiveInteger(text);
+  if (value > 65535) throw new InvalidArgumentError('it must be at most 65535.');
+  return value;
+}

@@ -1,10 +1,11 @@
 import { spawn } from 'node:child_process';
 import { MbertError } from '../../errors.ts';
 import { undoAtEnd } from '../../io/undo.ts';
+import { PACKAGE } from '../../version.ts';
 import type { Feeds } from './feeds.ts';
 
-/** The built library; the path is the same from the source file and from its build. */
-const LIBRARY = new URL('../../../dist/index.js', import.meta.url);
+/** The built library. */
+const LIBRARY = new URL('dist/index.js', PACKAGE);
 
 /**
  * Script of the process that measures one model, as memory that a process has given back to its allocator is not

@@ -12,6 +12,7 @@ const ENTRIES = {
   main: 'src/commands/main.ts',
   signals: 'src/commands/signals.ts',
   'progress-worker': 'src/commands/progress-worker.ts',
+  'measure-memory': 'src/pipelines/bench/measure-memory.ts',
 };
 
 const { dependencies, peerDependencies } = JSON.parse(

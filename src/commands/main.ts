@@ -31,6 +31,12 @@ const commands: readonly CommandEntry[] = [
     load: () => import('./extract.ts'),
   },
   {
+    name: 'distill',
+    args: '<student>',
+    summary: 'train a student to answer as its teacher does',
+    load: () => import('./distill.ts'),
+  },
+  {
     name: 'map-layers',
     args: '<teacher> <student>',
     summary: "tell which of a teacher's layers each of a student's is nearest to",

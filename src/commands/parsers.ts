@@ -1,6 +1,7 @@
 import { InvalidArgumentError } from 'commander';
 import { repeatedGroup } from '../io/regular-expression.ts';
 import type { EmbeddingRank } from '../ir/pass.ts';
+import { VIEWS, type View } from '../pipelines/training/views.ts';
 
 export function positiveInteger(text: string): number {
   const value = Number(text);
@@ -68,6 +69,24 @@ export function integerOrDynamic(text: string): number | 'dynamic' {
   const size = positiveInteger(text);
   if (size > MAX_SIZE) throw new InvalidArgumentError(`it must be at most ${MAX_SIZE}.`);
   return size;
+}
+
+export function positiveNumber(text: string): number {
+  const value = Number(text);
+  if (!Number.isFinite(value) || value <= 0) throw new InvalidArgumentError('it must be a positive number.');
+  return value;
+}
+
+export function viewList(text: string): readonly View[] {
+  return nameList(text).map((name) => {
+    const view = VIEWS.find((each) => each === name);
+    if (view === undefined) throw new InvalidArgumentError(`views are ${VIEWS.join(', ')}.`);
+    return view;
+  });
+}
+
+export function integerOrAuto(text: string): number | 'auto' {
+  return text === 'auto' ? text : positiveInteger(text);
 }
 
 export function regularExpression(text: string): RegExp {

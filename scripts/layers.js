@@ -21,6 +21,7 @@ const LAYERS = [
     (command) => `pipelines/${command}/`,
   ),
   ['pipelines/folder/', 'pipelines/compare/'],
+  ['pipelines/search/'],
   ['reports/', 'in-memory.ts'],
   ['commands/', 'index.ts'],
 ];

@@ -31,6 +31,12 @@ const commands: readonly CommandEntry[] = [
     load: () => import('./extract.ts'),
   },
   {
+    name: 'search',
+    args: '<teacher>',
+    summary: 'find students of a teacher within budgets of size or time',
+    load: () => import('./search.ts'),
+  },
+  {
     name: 'map-layers',
     args: '<teacher> <student>',
     summary: "tell which of a teacher's layers each of a student's is nearest to",

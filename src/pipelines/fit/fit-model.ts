@@ -196,7 +196,7 @@ function failuresOf(heldOut: HeldOut | undefined, maxDrop: number | undefined): 
 }
 
 /** The same model over another graph of the same inputs and outputs. */
-function changedModel(model: OpenedModel, graph: Graph, applied: readonly string[]): OpenedModel {
+export function changedModel(model: OpenedModel, graph: Graph, applied: readonly string[]): OpenedModel {
   return {
     ...model,
     build(target: Target, shapes?: ShapeOptions) {

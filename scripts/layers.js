@@ -32,6 +32,7 @@ const LAYERS = [
     'verify',
   ].map((command) => `pipelines/${command}/`),
   ['pipelines/folder/', 'pipelines/compare/'],
+  ['pipelines/search/'],
   ['reports/', 'in-memory.ts'],
   ['viewer/'],
   ['commands/', 'index.ts'],

@@ -37,6 +37,12 @@ const commands: readonly CommandEntry[] = [
     load: () => import('./distill.ts'),
   },
   {
+    name: 'search',
+    args: '<teacher>',
+    summary: 'find students of a teacher within budgets of size or time',
+    load: () => import('./search.ts'),
+  },
+  {
     name: 'map-layers',
     args: '<teacher> <student>',
     summary: "tell which of a teacher's layers each of a student's is nearest to",

@@ -4,7 +4,6 @@ import {
   openSync,
   readdirSync,
   readSync,
-  renameSync,
   rmdirSync,
   rmSync,
   statSync,
@@ -17,6 +16,7 @@ import { fileError, isSystemError } from './file-error.ts';
 import { refuseLeavingLink } from './inside-folder.ts';
 import { refuseChangedSources, rememberSource } from './open-sources.ts';
 import { outputPlace } from './output-place.ts';
+import { replaceFile } from './replace-file.ts';
 import { undoAtEnd } from './undo.ts';
 
 /** A readable file of known size. Reads are ranges, because Node has no mmap and `readFileSync` ends at 2 GiB. */
@@ -216,17 +216,9 @@ export function writeText(path: string, text: string): void {
   const written = place.isReplaced ? `${place.path}.${process.pid}.tmp` : place.path;
   try {
     writeFileSync(written, text, { flag: place.isReplaced ? 'wx' : 'w' });
-    if (place.isReplaced) renameSync(written, place.path);
+    if (place.isReplaced) replaceFile(written, place.path);
   } catch (cause) {
     if (place.isReplaced) rmSync(written, { force: true });
-    throw fileError(path, 'cannot be written', cause);
-  }
-}
-
-function replaceFile(temporary: string, path: string): void {
-  try {
-    renameSync(temporary, path);
-  } catch (cause) {
     throw fileError(path, 'cannot be written', cause);
   }
 }

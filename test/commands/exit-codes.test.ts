@@ -159,6 +159,17 @@ describe('wrong input is 2, said in one line with a way out', () => {
     ['a missing flag', ['quantize', 'x', '-o', 'x.onnx'], "required option '--scheme <scheme>' not specified"],
     ['a value that is none', ['quantize', 'x', '-o', 'x.onnx', '--scheme', 'int4'], 'Allowed choices are'],
     ['one argument too many', ['inspect', 'a', 'b'], 'too many arguments'],
+    [
+      'a column of no file',
+      ['verify', 'fixtures/hf-qa', '--against', 'fixtures/hf-qa', '--text', 'x'],
+      '--text: names a column of texts',
+    ],
+    [
+      'a label of no file',
+      ['quantize', 'fixtures/hf-qa', '-o', 'x.onnx', '--scheme', 'f16', '--label', 'x'],
+      '--label: names a column',
+    ],
+    ['a text of no file', ['bench', 'fixtures/hf-qa', '--text', 'x'], '--text: names a column of texts'],
     ['a file that is not there', ['inspect', 'none.onnx'], 'none.onnx: cannot be read: does not exist'],
     [
       'a page of what has none',

@@ -136,7 +136,7 @@ async function benchModels(models: readonly BenchModel[], options: BenchOptions,
       data: options.data,
       tokenizer: options.vocab === undefined ? undefined : tokenizerFilesAt(options.vocab),
       seed: options.seed ?? 1,
-      columns: columnsOf({ text: options.text, pair: options.pair }),
+      columns: columnsOf({ text: options.text, pair: options.pair }, options.data !== undefined),
       note: run.note,
     };
     const shapes = shapesOf(loaded, feedOptions);

@@ -136,13 +136,16 @@ function dropWarnings(maxDrop: number | undefined, fit: FitReport | undefined): 
   return [`--max-drop ${maxDrop}: ${left.toFixed(2)} points are left for quantization`];
 }
 
-/** Adds the outline of the written file, read back: a picture is to show what is in it, not what was meant. */
-async function withOutline(result: QuantizedFile): Promise<QuantizedFile> {
+/**
+ * Adds the outline of the written file, read back: a picture is to show what is in it, not what was meant. The values
+ * are those that were to be quantized.
+ */
+async function withOutline({ distributions, ...result }: QuantizedFile): Promise<QuantizedFile> {
   const [file] = result.files;
   const source = file && (await openSource(file.path));
   if (source?.yields !== 'graph') return result;
   try {
-    return { ...result, outline: outlineOf(source.graph, { values: true }) };
+    return { ...result, outline: outlineOf(source.graph, { values: true, onTexts: distributions }) };
   } finally {
     source.close();
   }
@@ -195,7 +198,13 @@ export async function quantizeTo(
     const { file, decision: written } = await writer.writeDecision(decision, decideOptions);
     if (dumpRecipe !== undefined && written !== decision) writeRecipe(dumpRecipe, written);
     if (!outline) return file;
-    return { ...file, channels: calibration.channelRanges(), sourceOutline: outlineOf(source, { values: true }) };
+    const distributions = await calibration.distributions(decision.graph);
+    return {
+      ...file,
+      distributions,
+      channels: calibration.channelRanges(),
+      sourceOutline: outlineOf(source, { values: true }),
+    };
   });
 }
 

@@ -45,6 +45,7 @@ const CALLS: readonly (readonly [schema: string, ...argv: string[]])[] = [
   ],
   ['quantize', 'quantize', SOURCE, '-o', path('d.tflite'), '--scheme', 'dynamic', '--sequence-length', '16'],
   ['verify', 'verify', path('q.onnx'), '--against', SOURCE, '--samples', '4', '--lint'],
+  ['verify', 'verify', path('q.onnx'), '--against', SOURCE, '--samples=4', '--data', TEXTS, '--views', 'full,masked'],
   ['verify', 'verify', path('d.tflite'), '--lint'],
   ['bench', 'bench', path('c.onnx'), path('q.onnx'), '--runs', '2', '--warmup', '0', '--no-memory', '--profile'],
   ['inspect', 'inspect', SOURCE],

@@ -21,7 +21,7 @@ import { onFront } from '../compare/front.ts';
 import type { FeedOptions } from '../evaluate/loaded-model.ts';
 import { rowReader } from '../evaluate/row-reader.ts';
 import { type SampleSets, takeSamples } from '../evaluate/sample-sets.ts';
-import { gradientTokens } from '../fit/gradient-memory.ts';
+import { gradientTokens } from '../training/gradient-memory.ts';
 import { allOrNothing } from '../write/all-or-nothing.ts';
 import { replacedFiles } from '../write/replaced-files.ts';
 import { findBlocks } from './blocks.ts';

@@ -1,13 +1,13 @@
 import { join } from 'node:path';
 import { makeTemporaryFolder } from '../../io/temporary-folder.ts';
 import type { Graph } from '../../ir/graph.ts';
+import { changedModel } from '../../opened/changed-model.ts';
 import type { OpenedModel } from '../../opened/opened-model.ts';
 import type { EvidenceOptions } from '../../options/evidence.ts';
 import type { FormName } from '../../options/forms.ts';
 import { passChoice } from '../../options/passes.ts';
 import { type Run, unobserved } from '../../options/run.ts';
 import { writingOf } from '../../options/writing.ts';
-import { changedModel } from '../fit/fit-model.ts';
 import { quantizeTo, requestOf } from '../quantize/quantize.ts';
 import { prepare } from '../write/prepare.ts';
 import { totalSize, writeModel } from '../write/write-model.ts';

@@ -74,6 +74,17 @@ test('the scores are kept: budgets of time take them over, and meet what is meas
   expect(parts).toHaveLength(16);
 });
 
+test('TFLite files are written and measured as well', async () => {
+  const common: SearchOptions = { source: SOURCE, output, calibrate: TEXTS, data: DATA };
+  const { models } = await search({ ...common, budgets: [150_000], forms: ['f16'], fileFormat: 'tflite' });
+  const [model] = models;
+  expect(model?.path).toBe(join(output, 'size-150kB.tflite'));
+  expect(model?.bytes).toBe(statSync(join(output, 'size-150kB.tflite')).size);
+  expect(model?.bytes).toBeLessThanOrEqual(150_000);
+  expect(model?.speed.runtime).toMatch(/^litert/);
+  expect(model?.heldOut?.samples).toBe(48);
+});
+
 test('budgets are spread between the smallest and the largest', () => {
   const sizes = budgetsOf({ source: '', output: '', budgets: [4e6, 12e6], count: 5 });
   expect(sizes.map((budget) => budget.kind === 'size' && budget.bytes)).toEqual([12e6, 10e6, 8e6, 6e6, 4e6]);
@@ -91,6 +102,7 @@ test.each<[Partial<SearchOptions>, RegExp]>([
   [{ calibrate: TEXTS, budgets: [1e6], latencyRatios: [0.5] }, /one kind of budget/],
   [{ calibrate: TEXTS, budgets: [1e6], merge: true, shard: { index: 1, count: 2 } }, /--shard/],
   [{ calibrate: TEXTS, latencyRatios: [0.5], forms: ['f32', 'dynamic'] }, /--forms dynamic/],
+  [{ calibrate: TEXTS, latencyRatios: [0.5], fileFormat: 'tflite' }, /measured in ONNX Runtime/],
 ])('refuses %o', (options, message) => {
   expect(() => refuseOptions({ source: SOURCE, output, ...options })).toThrow(message);
 });

@@ -78,6 +78,15 @@ export {
   type QuantizeResult,
   quantize,
 } from './pipelines/quantize/quantize.ts';
+export { search } from './pipelines/search/search.ts';
+export type {
+  Budget,
+  FoundModel,
+  LayerSummary,
+  MissedBudget,
+  SearchOptions,
+  SearchResult,
+} from './pipelines/search/types.ts';
 export type {
   Confusion,
   Drop,

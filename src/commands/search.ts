@@ -4,7 +4,6 @@ import type { SearchOptions } from '../pipelines/search/types.ts';
 import { shown } from '../printable.ts';
 import { jsonText } from '../reports/json.ts';
 import { searchText } from '../reports/search.ts';
-import { searchHtml } from '../reports/search-html.ts';
 import { type CommandSpec, saying } from './command.ts';
 import * as flags from './flags.ts';
 import { warn } from './io.ts';
@@ -15,7 +14,7 @@ export const command: CommandSpec<
   Omit<SearchOptions, 'source' | 'latencyRatios'> & { readonly latencyRatio?: readonly number[] } & ReportOptions
 > = {
   description:
-    'Finds students of a teacher within budgets: layers with fewer heads and neurons, layers left out, linears in their place. Each is fitted to the teacher without training, written as ONNX, and measured.',
+    'Finds students of a teacher within budgets: layers with fewer heads and neurons, layers left out, linears in their place. Each is fitted to the teacher without training, written, and measured.',
   flags: [
     {
       flags: '-o, --output <folder>',
@@ -39,6 +38,7 @@ export const command: CommandSpec<
       says: `how weights may be stored, the best for each budget: ${FORMS.join(', ')} (default: f32,f16,dynamic; f32 for --latency-ratio)`,
       parse: nameList,
     },
+    { flags: '--file-format <format>', says: 'of the models', choices: ['onnx', 'tflite'], default: 'onnx' },
     { flags: '--shard <i/n>', says: 'score the i-th of n parts of the candidates, from 1 on, and end', parse: shard },
     { flags: '--merge', says: 'take the scores of all parts from the folder' },
     { flags: '--force', says: 'replace files that mbert did not write' },
@@ -72,7 +72,7 @@ export const command: CommandSpec<
     await printResult(io, options, {
       text: () => searchText(shown(result)),
       json: () => jsonText(result),
-      html: () => searchHtml(result),
+      html: async () => (await import('../reports/search-html.ts')).searchHtml(result),
     });
     return result.missed.length > 0 ? 1 : 0;
   },

@@ -85,6 +85,18 @@ const CALLS: readonly (readonly [schema: string, ...argv: string[]])[] = [
     '--method',
     'random',
   ],
+  [
+    'search',
+    'search',
+    'fixtures/bert-seqcls',
+    '-o',
+    path('students'),
+    '--calibrate',
+    TEXTS,
+    '--samples=24',
+    '--forms=f32',
+    '--budgets=260kB,9kB',
+  ],
   ['map-layers', 'map-layers', 'fixtures/bert-seqcls', 'fixtures/bert-seqcls', '--calibrate', TEXTS, '--samples', '24'],
   ['batch', 'batch', path('jobs.jsonl'), '--summary'],
 ];

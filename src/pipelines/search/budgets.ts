@@ -4,7 +4,7 @@ import type { Budget, SearchOptions } from './types.ts';
 
 /** Throws USAGE for options that contradict each other, and where one is missing. */
 export function refuseOptions(options: SearchOptions): void {
-  const { calibrate, budgets, latencyRatios, shard, merge, forms } = options;
+  const { calibrate, budgets, latencyRatios, shard, merge, forms, fileFormat } = options;
   if (calibrate === undefined) {
     throw new MbertError('USAGE', 'search: needs --calibrate FILE', {
       hint: 'some hundred lines of text as the model will see it, without labels',
@@ -19,6 +19,11 @@ export function refuseOptions(options: SearchOptions): void {
   if (shard === undefined && budgets === undefined && latencyRatios === undefined) {
     throw new MbertError('USAGE', 'search: within what? --budgets or --latency-ratio', {
       hint: '--budgets 8MB,12MB are sizes of files; --latency-ratio 0.3,0.5 are shares of the time of a run',
+    });
+  }
+  if (latencyRatios && fileFormat === 'tflite') {
+    throw new MbertError('USAGE', '--latency-ratio: times are measured in ONNX Runtime, the files are tflite', {
+      hint: 'search with --file-format onnx, or give --budgets',
     });
   }
   const odd = latencyRatios && forms && formsOf(forms).find((form) => form !== 'f32');

@@ -56,7 +56,8 @@ export function applyChanges(
   }
   const { cuts } = removeUnits(graph, plan, removed);
   const readers = new Set(cuts.readers);
-  for (const { layer, change } of changes) {
+  // The last layer first: what it reads still has its name then, whatever becomes of the layer before it.
+  for (const { layer, change } of changes.toSorted((a, b) => b.layer - a.layer)) {
     const changed = change.kind === 'units' ? dropGroup(graph, change) : replaceBlock(graph, blocks, layer, change);
     if (changed) for (const name of linearsBehind(changed)) readers.add(name);
   }

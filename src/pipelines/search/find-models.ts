@@ -28,6 +28,8 @@ export interface FindContext {
   readonly latencies: Latencies | undefined;
   /** Path of the teacher's float file. */
   readonly reference: string;
+  /** A graph with the inputs that the files have. */
+  readonly inputs: Graph;
   /** Runs on the texts that whole models are fitted to. */
   readonly fitted: TextRuns;
   /** Runs on the texts that whole models are chosen by. */
@@ -50,7 +52,7 @@ const MARGIN = 0.01;
 
 /** Finds, fits and writes the best model within a budget, and measures it as it was written. */
 export async function findModel(budget: Budget, context: FindContext): Promise<FoundModel | MissedBudget> {
-  const path = join(context.output, `${nameOf(budget)}.onnx`);
+  const path = join(context.output, `${nameOf(budget)}.${context.writing.target}`);
   const isNew = !existsSync(path);
   let excess = 0;
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
@@ -166,11 +168,11 @@ async function described(
 }
 
 async function heldOutOf(path: string, context: FindContext): Promise<HeldOut | undefined> {
-  const { samples, feeds, reference, space, run } = context;
+  const { samples, feeds, reference, inputs, run } = context;
   const { proof, labels } = samples;
   if (proof.length === 0) return undefined;
   const progress = within(run, 'comparing with the teacher');
-  const found = await compareFiles(reference, path, space.teacher, { ...feeds, rows: proof, labels, progress });
+  const found = await compareFiles(reference, path, inputs, { ...feeds, rows: proof, labels, progress });
   const { agreement, sqnrDb, accuracy, embeddings, drop } = found;
   return {
     samples: proof.length,

@@ -1,4 +1,5 @@
 import { copyGraph } from '../../ir/copy-graph.ts';
+import type { Graph } from '../../ir/graph.ts';
 import type { FormName } from '../../options/forms.ts';
 import type { TokenRow } from '../../samples/feeds.ts';
 import { compareFiles } from '../evaluate/compare-files.ts';
@@ -34,12 +35,15 @@ export async function measureForms(
   {
     scores,
     reference,
+    inputs,
     rows,
     feeds,
     context,
   }: {
     readonly scores: readonly Score[];
     readonly reference: string;
+    /** A graph with the inputs that the files have. */
+    readonly inputs: Graph;
     readonly rows: readonly TokenRow[];
     readonly feeds: FeedOptions;
     readonly context: WritingContext;
@@ -54,7 +58,7 @@ export async function measureForms(
     const isCompared = forms.length > 1 && form !== 'f32';
     const { bytes, noise } = await withWritten(teacher, form, context, async (file) => ({
       bytes: file.bytes,
-      noise: isCompared ? await noiseOfFile(reference, file.path, { space, rows, feeds }) : 0,
+      noise: isCompared ? await noiseOfFile(reference, file.path, { inputs, rows, feeds }) : 0,
     }));
     const less = await withWritten(smaller, form, context, async (file) => bytes - file.bytes);
     const perVector = form === 'f16' ? 2 : 4;
@@ -65,12 +69,12 @@ export async function measureForms(
 }
 
 /** Σ error² / Σ answer² of a file's answers beside those of the float file. */
-export async function noiseOfFile(
+async function noiseOfFile(
   reference: string,
   path: string,
-  { space, rows, feeds }: { readonly space: Space; readonly rows: readonly TokenRow[]; readonly feeds: FeedOptions },
+  { inputs, rows, feeds }: { readonly inputs: Graph; readonly rows: readonly TokenRow[]; readonly feeds: FeedOptions },
 ): Promise<number> {
-  const { sqnrDb } = await compareFiles(reference, path, space.teacher, {
+  const { sqnrDb } = await compareFiles(reference, path, inputs, {
     ...feeds,
     rows,
     labels: undefined,

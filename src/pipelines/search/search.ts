@@ -57,10 +57,8 @@ export async function search(options: SearchOptions): Promise<SearchResult> {
   refuseOptions(options);
   const budgets = budgetsOf(options);
   const forms = formsFor(options);
-  const plans = budgets.map((budget) => ({
-    target: 'onnx' as const,
-    path: join(options.output, `${nameOf(budget)}.onnx`),
-  }));
+  const { fileFormat: target = 'onnx' } = options;
+  const plans = budgets.map((budget) => ({ target, path: join(options.output, `${nameOf(budget)}.${target}`) }));
   const run = startRun(options);
   const replaced = options.shard ? [] : replacedFiles(plans, options);
   for (const note of replaced) run.note(note);
@@ -97,7 +95,7 @@ export async function search(options: SearchOptions): Promise<SearchResult> {
       return { ...common, teacher: { bytes: null, operations }, shard: part, models: [], missed: [] };
     }
     run.enter('find');
-    const writing: WritingContext = { model, source: options.source, evidence: options, run };
+    const writing: WritingContext = { target, model, source: options.source, evidence: options, run };
     const found = await allOrNothing(plans, () =>
       withWritten(teacher, 'f32', writing, async ({ path: reference, bytes }) => {
         const results = await findAll(budgets, forms, {
@@ -108,6 +106,7 @@ export async function search(options: SearchOptions): Promise<SearchResult> {
           feeds,
           writing,
           reference,
+          inputs: model.build(target),
           run,
           output: options.output,
         });
@@ -243,6 +242,7 @@ interface FindOptions {
   readonly feeds: FeedOptions;
   readonly writing: WritingContext;
   readonly reference: string;
+  readonly inputs: Graph;
   readonly run: Run;
   readonly output: string;
 }
@@ -252,9 +252,16 @@ async function findAll(
   forms: readonly FormName[],
   options: FindOptions,
 ): Promise<(FoundModel | MissedBudget)[]> {
-  const { space, scores, texts, feeds, writing, reference, run, output } = options;
+  const { space, scores, texts, feeds, writing, reference, inputs, run, output } = options;
   run.progress('measuring forms');
-  const costs = await measureForms(space, forms, { scores, reference, rows: texts.chosen, feeds, context: writing });
+  const costs = await measureForms(space, forms, {
+    scores,
+    reference,
+    inputs,
+    rows: texts.chosen,
+    feeds,
+    context: writing,
+  });
   const latencies = budgets.some(({ kind }) => kind === 'latency')
     ? await measureLatencies(space, scores, {
         path: join(output, 'latencies.json'),

@@ -2,6 +2,7 @@ import type { EvidenceOptions } from '../../options/evidence.ts';
 import type { FormName } from '../../options/forms.ts';
 import type { ModelOptions } from '../../options/model.ts';
 import type { RunOptions } from '../../options/run.ts';
+import type { Target } from '../../passes/index.ts';
 import type { Shard } from '../batch/jobs.ts';
 import type { SpeedResult } from '../evaluate/compare-speed.ts';
 import type { SampleSets } from '../evaluate/sample-sets.ts';
@@ -21,6 +22,8 @@ export interface SearchOptions extends Pick<ModelOptions, 'task'>, RunOptions, O
   readonly count?: number | undefined;
   /** Ways to store the models, of which each budget gets the best. Default: f32, f16 and dynamic for sizes, f32 for times. */
   readonly forms?: readonly string[] | undefined;
+  /** Format of the models. Default `onnx`. */
+  readonly fileFormat?: Target | undefined;
   /** Scores one part of the candidates and ends. */
   readonly shard?: Shard | undefined;
   /** Takes the scores of all parts from the folder in place of scoring. Default false. */

@@ -8,12 +8,15 @@ import type { FormName } from '../../options/forms.ts';
 import { passChoice } from '../../options/passes.ts';
 import { type Run, unobserved } from '../../options/run.ts';
 import { writingOf } from '../../options/writing.ts';
+import type { Target } from '../../passes/index.ts';
 import { quantizeTo, requestOf } from '../quantize/quantize.ts';
 import { prepare } from '../write/prepare.ts';
 import { totalSize, writeModel } from '../write/write-model.ts';
 
 /** What files of one search share. */
 export interface WritingContext {
+  /** Format of the files. */
+  readonly target: Target;
   readonly model: OpenedModel;
   readonly source: string;
   readonly evidence: Omit<EvidenceOptions, 'maxDrop'>;
@@ -23,23 +26,23 @@ export interface WritingContext {
 /** Texts that integers are calibrated on: as many as for `quantize`. */
 const CALIBRATION_TEXTS = 128;
 
-/** Writes a graph of the model's inputs and outputs as an ONNX file. Returns its size in bytes, external data included. */
+/** Writes a graph of the model's inputs and outputs as a file. Returns its size in bytes, external data included. */
 export async function writeStudent(
   graph: Graph,
   form: FormName,
   path: string,
-  { model, source, evidence, run }: WritingContext,
+  { target, model, source, evidence, run }: WritingContext,
 ): Promise<number> {
-  const plan = { target: 'onnx', path } as const;
+  const plan = { target, path };
   const changed = changedModel(model, graph, ['search']);
   const quiet: Run = { ...unobserved(run), enter: () => undefined, progress: () => run.progress(`writing ${path}`) };
   if (form === 'f32' || form === 'f16') {
-    const writing = writingOf({ dtype: form }, path, 'onnx');
-    const prepared = await prepare(changed, 'onnx', { shape: {}, passes: passChoice({}), writing, run: quiet });
+    const writing = writingOf({ dtype: form }, path, target);
+    const prepared = await prepare(changed, target, { shape: {}, passes: passChoice({}), writing, run: quiet });
     return totalSize((await writeModel(changed, prepared, { plan, writing, properties: {}, run: quiet })).files);
   }
   const calibrated = form === 'dynamic' ? {} : { ...evidence, samples: CALIBRATION_TEXTS };
-  const request = requestOf({ source, output: path, scheme: form, ...calibrated }, 'onnx');
+  const request = requestOf({ source, output: path, scheme: form, ...calibrated }, target);
   return totalSize((await quantizeTo({ model: changed, fit: undefined }, plan, request, quiet)).files);
 }
 
@@ -52,7 +55,7 @@ export async function withWritten<T>(
 ): Promise<T> {
   const folder = makeTemporaryFolder('search');
   try {
-    const path = join(folder.path, 'model.onnx');
+    const path = join(folder.path, `model.${context.target}`);
     const bytes = await writeStudent(graph, form, path, context);
     return await use({ path, bytes });
   } finally {

@@ -50,6 +50,8 @@ export {
   type SideSummary,
   type SizeLimit,
 } from './pipelines/diff/diff-models.ts';
+export { distill } from './pipelines/distill/distill.ts';
+export type { DistillOptions, DistillResult } from './pipelines/distill/types.ts';
 export { encoderLayers } from './pipelines/evaluate/encoder-layers.ts';
 export { type LayerPair, readLayerMap } from './pipelines/evaluate/layer-map.ts';
 export {

@@ -9,18 +9,18 @@ import { classReaderOf } from '../../opened/class-labels.ts';
 import type { OpenedModel } from '../../opened/opened-model.ts';
 import { type EvidenceOptions, evidenceOf } from '../../options/evidence.ts';
 import { type RunOptions, startRun, within } from '../../options/run.ts';
-import { readLayerMap } from '../evaluate/layer-map.ts';
+import { layersOf } from '../evaluate/layer-map.ts';
 import { rowReader } from '../evaluate/row-reader.ts';
 import { NO_SAMPLES, type SampleSets, takeSamples } from '../evaluate/sample-sets.ts';
 import { compareOperations, measureHeldOut } from '../fit/measure.ts';
 import type { HeldOut, Operations } from '../fit/types.ts';
+import { refuseFolder, writeStudent } from '../write/hugging-face-folder.ts';
 import { selectChannels } from './cut-checkpoint.ts';
 import { type Importance, type Method, measuredImportance, randomImportance } from './importance.ts';
 import { makeBert, makeMobileBert, withRuns } from './make-student.ts';
 import type { MobileBertSizes } from './mobilebert/shape.ts';
 import { readShape } from './shape.ts';
 import type { StudentShape, TeacherShape } from './sizes.ts';
-import { refuseFolder, writeStudent } from './write-student.ts';
 
 /** Options of `extract`. */
 export interface ExtractOptions extends RunOptions, Omit<EvidenceOptions, 'maxDrop'> {
@@ -181,22 +181,6 @@ function teacherShape({ config }: Checkpoint): TeacherShape {
     intermediate: size('intermediate_size', 3072),
     heads: size('num_attention_heads', 12),
   };
-}
-
-/** The teacher's layer behind each of the student's. Throws MISMATCH for a map that leaves one out. */
-export function layersOf(how: string, students: number, teachers: number): readonly number[] {
-  const places = Array.from({ length: students }, (_, layer) => layer);
-  if (how === 'first') return places;
-  if (how === 'last') return places.map((layer) => teachers - students + layer);
-  if (how === 'uniform') return places.map((layer) => Math.round(((layer + 1) * teachers) / students) - 1);
-  const map = new Map(readLayerMap(how, students, teachers).map(({ student, teacher }) => [student, teacher]));
-  return places.map((layer) => {
-    const teacher = map.get(layer);
-    if (teacher !== undefined) return teacher;
-    throw new MbertError('MISMATCH', `--layers ${how}: names no layer for the student's ${layer}`, {
-      hint: `it has layers 0 to ${students - 1}`,
-    });
-  });
 }
 
 interface RankOptions {

@@ -7,7 +7,7 @@ import { fromCheckpoint } from '../../opened/checkpoint-model.ts';
 import type { OpenedModel } from '../../opened/opened-model.ts';
 import { type Run, within } from '../../options/run.ts';
 import type { SampleSets } from '../evaluate/sample-sets.ts';
-import { gradientTokens } from '../fit/gradient-memory.ts';
+import { gradientTokens } from '../training/gradient-memory.ts';
 import { cutCheckpoint, type Selection } from './cut-checkpoint.ts';
 import type { MobileBertSizes } from './mobilebert/shape.ts';
 import { toMobileBert } from './mobilebert/to-mobilebert.ts';

@@ -6,7 +6,7 @@ import { byteLength } from '../../ir/tensor.ts';
 import { graphText } from '../../ir/text.ts';
 import type { PassTime } from '../../observers/pass-times.ts';
 import { openModel } from '../../opened/open-model.ts';
-import { type GraphOutline, outlineOf } from '../../opened/outline.ts';
+import { type GraphOutline, type OutlineNode, type OutlineWeight, outlineOf } from '../../opened/outline.ts';
 import type { ModelOptions } from '../../options/model.ts';
 import type { PassOptions } from '../../options/passes.ts';
 import { passChoice } from '../../options/passes.ts';
@@ -25,7 +25,7 @@ export interface InspectOptions
   readonly source: string;
   /** Shows the graph as it is written for this target, passes run. Default: as the source has it. */
   readonly target?: Target | undefined;
-  /** Adds the graph as plain data with the ranges of its weights, for a picture. */
+  /** Adds the graph as plain data with how the values of its weights are distributed, for a picture. */
   readonly outline?: boolean | undefined;
 }
 
@@ -50,8 +50,8 @@ export interface InspectResult {
   };
   readonly model: ModelDescription;
   /** Nodes and weights as plain data, as the source stores them: what `text` says, for programs. */
-  readonly nodes: GraphOutline['nodes'];
-  readonly weights: GraphOutline['weights'];
+  readonly nodes: readonly Omit<OutlineNode, 'limits' | 'values'>[];
+  readonly weights: readonly Omit<OutlineWeight, 'values'>[];
   readonly warnings: readonly string[];
   /** Wall time of each pass, where it was asked for. */
   readonly passTimes?: readonly PassTime[];
@@ -92,7 +92,7 @@ export async function inspect(options: InspectOptions): Promise<InspectResult> {
         dtypes.set(dtype, (dtypes.get(dtype) ?? 0) + byteLength(dtype, shape));
       } else if (node.op !== 'input') ops.set(node.op, (ops.get(node.op) ?? 0) + 1);
     }
-    const { nodes, weights } = withoutRanges(outline);
+    const { nodes, weights } = withoutValues(outline);
     return {
       source: options.source,
       text: graphText(graph),
@@ -123,23 +123,26 @@ export async function inspect(options: InspectOptions): Promise<InspectResult> {
  * is to show how they are stored.
  */
 async function storedOutline(graph: Graph, options: InspectOptions): Promise<GraphOutline> {
-  const { source, base, target, passes, outline: ranges = false } = options;
-  if (target !== undefined || passes !== undefined) return outlineOf(graph, { ranges });
+  const { source, base, target, passes, outline: values = false } = options;
+  if (target !== undefined || passes !== undefined) return outlineOf(graph, { values });
   const opened = await openSource(source, { base });
   if (opened.yields !== 'graph') {
     opened.checkpoint.close();
-    return outlineOf(graph, { ranges });
+    return outlineOf(graph, { values });
   }
   try {
-    return outlineOf(opened.graph, { ranges });
+    return outlineOf(opened.graph, { values });
   } finally {
     opened.close();
   }
 }
 
-/** Ranges are for pictures alone: JSON has no infinity, and few read them. */
-function withoutRanges({ nodes, weights }: GraphOutline): Pick<GraphOutline, 'nodes' | 'weights'> {
-  return { nodes, weights: weights.map(({ range: _, ...weight }) => weight) };
+/** How values are distributed is for pictures alone. */
+function withoutValues({ nodes, weights }: GraphOutline): Pick<InspectResult, 'nodes' | 'weights'> {
+  return {
+    nodes: nodes.map(({ limits: _, values: __, ...node }) => node),
+    weights: weights.map(({ values: _, ...weight }) => weight),
+  };
 }
 
 function byCount(counts: ReadonlyMap<string, number>): [string, number][] {

@@ -142,7 +142,7 @@ async function withOutline(result: QuantizedFile): Promise<QuantizedFile> {
   const source = file && (await openSource(file.path));
   if (source?.yields !== 'graph') return result;
   try {
-    return { ...result, outline: outlineOf(source.graph, { ranges: true }) };
+    return { ...result, outline: outlineOf(source.graph, { values: true }) };
   } finally {
     source.close();
   }
@@ -195,7 +195,7 @@ export async function quantizeTo(
     const { file, decision: written } = await writer.writeDecision(decision, decideOptions);
     if (dumpRecipe !== undefined && written !== decision) writeRecipe(dumpRecipe, written);
     if (!outline) return file;
-    return { ...file, channels: calibration.channelRanges(), sourceOutline: outlineOf(source, { ranges: true }) };
+    return { ...file, channels: calibration.channelRanges(), sourceOutline: outlineOf(source, { values: true }) };
   });
 }
 

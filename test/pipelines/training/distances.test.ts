@@ -4,7 +4,7 @@ import type { Graph, Node } from '../../../src/ir/graph.ts';
 import { sizeOf } from '../../../src/ir/shape.ts';
 import { readF32, scalarTensor, type Tensor, tensorOf } from '../../../src/ir/tensor.ts';
 import { parseGraph } from '../../../src/ir/text.ts';
-import { Distances, type Pair } from '../../../src/pipelines/fit/distances.ts';
+import { Distances, type Pair } from '../../../src/pipelines/training/distances.ts';
 import { randomNumbers } from '../../../src/solve/random-numbers.ts';
 
 const [BATCH, SEQUENCE] = [2, 3];

@@ -151,7 +151,8 @@ function split(graph: Graph, { calibration }: SampleSets, { passes, run }: Chang
   return runAsPass(graph, splitEmbedding.name, change, run.observers);
 }
 
-function countTokens(rows: SampleSets['calibration']): Float64Array {
+/** How often each token id occurs, up to the largest one. */
+export function countTokens(rows: SampleSets['calibration']): Float64Array {
   const largest = rows.reduce((most, { inputIds }) => inputIds.reduce((a, b) => Math.max(a, b), most), 0);
   const counts = new Float64Array(largest + 1);
   for (const { inputIds } of rows) for (const id of inputIds) counts[id] = (counts[id] as number) + 1;

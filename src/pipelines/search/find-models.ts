@@ -14,8 +14,9 @@ import { applyChanges } from './changes.ts';
 import { type FormCosts, savedBytes } from './form-costs.ts';
 import type { Latencies } from './latency.ts';
 import { mostSaved, type Proposal, proposeStudents } from './propose.ts';
-import { amountsOf, answersOf, noiseOf, type Score, type Space } from './score-candidates.ts';
-import { summarize } from './summary.ts';
+import { amountsOf, answersOf, noiseOf, type Score } from './score-candidates.ts';
+import type { Space } from './space.ts';
+import { summarize, wordColumnsOf } from './summary.ts';
 import type { Budget, FoundModel, MissedBudget } from './types.ts';
 import { type WritingContext, writeStudent } from './write-student.ts';
 
@@ -109,7 +110,7 @@ function termsOf(budget: Budget, form: FormCosts, { latencies }: FindContext) {
     return { savingOf: ({ saved }: Score) => savedBytes(form, saved), needed: form.bytes - budget.bytes };
   }
   const { teacher, saved } = latencies as Latencies;
-  return { savingOf: (score: Score) => (saved.get(score) as number) / teacher, needed: 1 - budget.ratio };
+  return { savingOf: (score: Score) => (saved.get(score) ?? 0) / teacher, needed: 1 - budget.ratio };
 }
 
 /** Fits the proposals as whole models and takes the one whose answers are best on text that none was fitted to. */
@@ -163,6 +164,7 @@ async function described(
     expectedNoise: proposal.noise,
     heldOut: await heldOutOf(found.path, context),
     layers: summarize(space.blocks, proposal.changes),
+    wordColumns: wordColumnsOf(proposal.changes),
     isOnFront: false,
   };
 }
@@ -189,7 +191,7 @@ function leastText(budget: Budget, context: FindContext): string {
   const { forms, scores, latencies } = context;
   if (budget.kind === 'latency') {
     const { teacher, saved } = latencies as Latencies;
-    const least = 1 - mostSaved(scores, (score) => (saved.get(score) as number) / teacher);
+    const least = 1 - mostSaved(scores, (score) => (saved.get(score) ?? 0) / teacher);
     return `no model met it as measured; the least is expected at ${Math.max(0, least).toFixed(3)} of the teacher's time`;
   }
   const least = forms.map((form) => form.bytes - mostSaved(scores, ({ saved }) => savedBytes(form, saved)));

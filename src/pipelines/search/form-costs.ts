@@ -5,7 +5,8 @@ import type { TokenRow } from '../../samples/feeds.ts';
 import { compareFiles } from '../evaluate/compare-files.ts';
 import type { FeedOptions } from '../evaluate/loaded-model.ts';
 import { applyChanges } from './changes.ts';
-import type { Amounts, Score, Space } from './score-candidates.ts';
+import type { Amounts, Score } from './score-candidates.ts';
+import type { Space } from './space.ts';
 import { type WritingContext, withWritten } from './write-student.ts';
 
 /** What storing a model in one form takes, measured on the teacher's own files. */

@@ -1,15 +1,16 @@
+import { MbertError } from '../errors.ts';
 import { diffModels } from '../pipelines/diff/diff-models.ts';
 import { type InspectOptions, inspect } from '../pipelines/inspect/inspect.ts';
 import type { ServedPlace } from '../reports/html/page.ts';
 import { pages } from '../reports/pages.ts';
 import { serve } from '../viewer/serve.ts';
-import type { CommandSpec } from './command.ts';
+import { type CommandSpec, saying } from './command.ts';
 import * as flags from './flags.ts';
 import { warn } from './io.ts';
 import { openBrowser } from './open-browser.ts';
 import { port } from './parsers.ts';
 
-interface ViewFlags extends Pick<InspectOptions, 'task' | 'base' | 'sequenceLength' | 'batch' | 'choices'> {
+interface ViewFlags extends Omit<InspectOptions, 'source' | 'outline' | 'target' | 'passes'> {
   readonly port?: number;
   /** False for `--no-open`. */
   readonly open: boolean;
@@ -20,6 +21,12 @@ export const command: CommandSpec<ViewFlags> = {
     'Serves the page of a model to this machine alone and opens it in the browser: the graph, its weights with histograms. A model that is dropped on the page, or given as OTHER, is compared with it. Ctrl-C ends it.',
   flags: [
     ...flags.shapeFlags,
+    saying(
+      flags.calibrate,
+      'texts or tokens, eight of which are run: a histogram of every value, not of weights alone',
+    ),
+    ...flags.textColumnFlags,
+    flags.vocab,
     { flags: '--port <n>', says: 'port of 127.0.0.1 to listen on (default: one that is free)', parse: port },
     { flags: '--no-open', says: 'print the address, and start no browser' },
   ],
@@ -29,12 +36,17 @@ export const command: CommandSpec<ViewFlags> = {
     'model.onnx --no-open --port 8080   # for a tunnel: ssh -L',
   ],
   async run({ io, progress, args: [model = '', other], options }) {
-    const { port: asked, open, ...shape } = options;
+    const { port: asked, open, ...inspected } = options;
+    if (other !== undefined && inspected.calibrate !== undefined) {
+      throw new MbertError('USAGE', '--calibrate: is for the values of one model', {
+        hint: `leave it or ${other} out, and drop the other model on the page`,
+      });
+    }
     const hears = { progress: progress.step, note: progress.note };
     const compare = async (path: string, name: string, place: ServedPlace) => {
       // What is dropped on the page is waited for there.
       const heard = place.isFirst ? hears : {};
-      const diff = await diffModels({ a: model, b: path, task: shape.task, outline: true, ...heard });
+      const diff = await diffModels({ a: model, b: path, task: inspected.task, outline: true, ...heard });
       progress.clear();
       warn(io, diff.warnings);
       return pages.diff({ ...diff, b: { ...diff.b, path: name } }, false, place);
@@ -44,7 +56,7 @@ export const command: CommandSpec<ViewFlags> = {
       compare,
       async page(place) {
         if (other !== undefined) return compare(other, other, place);
-        const result = await inspect({ ...shape, source: model, outline: true, ...hears });
+        const result = await inspect({ ...inspected, source: model, outline: true, ...hears });
         progress.clear();
         warn(io, result.warnings);
         return pages.inspect(result, place);

@@ -45,8 +45,15 @@ export interface OutlineWeight {
   readonly values?: Distribution;
 }
 
-/** Describes a graph as plain data. With `values` every weight is read for how its values are distributed. */
-export function outlineOf(graph: Graph, { values = false }: { readonly values?: boolean } = {}): GraphOutline {
+export interface OutlineOptions {
+  /** Reads every weight for how its values are distributed. */
+  readonly values?: boolean;
+  /** Distributions of values on texts, by the names of nodes. */
+  readonly onTexts?: ReadonlyMap<string, Distribution> | undefined;
+}
+
+/** Describes a graph as plain data. */
+export function outlineOf(graph: Graph, { values = false, onTexts }: OutlineOptions = {}): GraphOutline {
   const live = graph.nodes();
   const isLive = new Set(live);
   const all = [...graph.inputs.filter((input) => !isLive.has(input)), ...live];
@@ -62,6 +69,7 @@ export function outlineOf(graph: Graph, { values = false }: { readonly values?: 
     const placesOf = (isConstant: boolean) =>
       node.inputs.filter(({ op }) => (op === 'constant') === isConstant).map((input) => places.get(input) as number);
     const limits = values ? limitsOf(node.type) : undefined;
+    const ofNode = onTexts && onTextsOf(node, onTexts);
     places.set(node, nodes.length);
     nodes.push({
       name: node.name,
@@ -71,6 +79,7 @@ export function outlineOf(graph: Graph, { values = false }: { readonly values?: 
       inputs: placesOf(false),
       weights: placesOf(true),
       ...(limits && { limits }),
+      ...(ofNode && { values: ofNode }),
     });
   }
   const outputs = graph.outputs.map(({ name, node }) => ({
@@ -103,6 +112,12 @@ function storageOf({ dtype, quant }: TensorType): string {
 function valuesOf({ tensor, type }: Constant): Distribution | undefined {
   if (knownFingerprint(tensor) !== undefined || !(isFloat(tensor.dtype) || type.quant)) return undefined;
   return distributionOf(readF32(type.quant ? dequantized(tensor, type.quant) : tensor));
+}
+
+/** What rounds a value or reads it back has the distribution of that value. */
+function onTextsOf(node: Node, onTexts: ReadonlyMap<string, Distribution>): Distribution | undefined {
+  const isRounding = node.op === 'quantize' || node.op === 'dequantize';
+  return onTexts.get(node.name) ?? (isRounding ? onTextsOf(node.inputs[0] as Node, onTexts) : undefined);
 }
 
 /** The range of a value that is stored with one scale: what lies outside was cut off. */

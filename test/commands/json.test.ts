@@ -138,7 +138,7 @@ describe('what is printed with --json', () => {
 
   test.each(['convert', 'quantize', 'folder'])('schemas/%s.schema.json knows what calibrated passes note', (name) => {
     const schema = schemaOf(name);
-    const pass = { name: 'smooth-results', rewrites: 1, declined: [], notes: ['dense: 8 channels'] };
+    const pass = { name: 'smooth-tokens', rewrites: 1, declined: [], notes: ['dense: 8 channels'] };
     expect(problemsOf(pass, { $ref: '#/$defs/PassSummary' }, schema)).toEqual([]);
     expect(problemsOf({ ...pass, notes: [1] }, { $ref: '#/$defs/PassSummary' }, schema)).not.toEqual([]);
   });

@@ -121,7 +121,7 @@ async function teach(
     files,
     choice,
     result,
-    projections: unlikePairs(graph, student.graph, choice.layers, feeds.task).length,
+    projections: unlikePairs(graph, student.graph, choice.layers).length,
     samples,
     before,
     after,

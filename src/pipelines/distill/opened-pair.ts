@@ -70,5 +70,13 @@ export function alignedTeacher(teacher: OpenedSide, student: OpenedSide): Graph 
       hint: 'both need one output of one name: --task builds another head',
     });
   }
+  for (const { name, node } of student.graph.outputs) {
+    const other = teacher.graph.outputs.find((output) => output.name === name)?.node;
+    const [a, b] = [node.type.shape.at(-1), other?.type.shape.at(-1)];
+    if (typeof a !== 'number' || typeof b !== 'number' || a === b) continue;
+    throw new MbertError('MISMATCH', `${student.path}: ${name} has ${a} values, the teacher's ${b}`, {
+      hint: 'layers of other widths are mapped, answers are not: they have to mean the same',
+    });
+  }
   return copyGraph(teacher.graph, { bindings: bindingsTo(teacher.graph, student.graph) });
 }

@@ -6,7 +6,13 @@ import { byteLength } from '../../ir/tensor.ts';
 import { graphText } from '../../ir/text.ts';
 import type { PassTime } from '../../observers/pass-times.ts';
 import { openModel } from '../../opened/open-model.ts';
-import { type GraphOutline, type OutlineNode, type OutlineWeight, outlineOf } from '../../opened/outline.ts';
+import {
+  type GraphOutline,
+  type OutlineNode,
+  type OutlineOptions,
+  type OutlineWeight,
+  outlineOf,
+} from '../../opened/outline.ts';
 import type { ModelOptions } from '../../options/model.ts';
 import type { PassOptions } from '../../options/passes.ts';
 import { passChoice } from '../../options/passes.ts';
@@ -14,6 +20,7 @@ import { type ObserveOptions, type RunOptions, startRun } from '../../options/ru
 import type { ShapeOptions } from '../../options/shape.ts';
 import { selectPasses, type Target } from '../../passes/index.ts';
 import { describeModel, type ModelDescription } from './describe.ts';
+import { type TextOptions, valuesOnTexts } from './values-on-texts.ts';
 
 /** Options of `inspect`. */
 export interface InspectOptions
@@ -21,11 +28,15 @@ export interface InspectOptions
     ShapeOptions,
     Pick<PassOptions, 'passes'>,
     ObserveOptions,
-    RunOptions {
+    RunOptions,
+    TextOptions {
   readonly source: string;
   /** Shows the graph as it is written for this target, passes run. Default: as the source has it. */
   readonly target?: Target | undefined;
-  /** Adds the graph as plain data with how the values of its weights are distributed, for a picture. */
+  /**
+   * Adds the graph as plain data with how the values of its weights are distributed, and on `calibrate` all others, for
+   * a picture.
+   */
   readonly outline?: boolean | undefined;
 }
 
@@ -79,7 +90,8 @@ export async function inspect(options: InspectOptions): Promise<InspectResult> {
     run.progress('running passes');
     await runPasses(graph, passes, { ...keepNothing, observers });
     run.progress('describing');
-    const outline = await storedOutline(graph, options);
+    const onTexts = options.outline ? await valuesOnTexts(model, options, run) : undefined;
+    const outline = await storedOutline(graph, options, onTexts);
     const ops = new Map<string, number>();
     const dtypes = new Map<string, number>();
     let parameters = 0;
@@ -122,16 +134,19 @@ export async function inspect(options: InspectOptions): Promise<InspectResult> {
  * The outline of the graph as the source stores it: `raise` leaves floats in places of quantized files, and a picture
  * is to show how they are stored.
  */
-async function storedOutline(graph: Graph, options: InspectOptions): Promise<GraphOutline> {
-  const { source, base, target, passes, outline: values = false } = options;
-  if (target !== undefined || passes !== undefined) return outlineOf(graph, { values });
+async function storedOutline(
+  graph: Graph,
+  { source, base, target, passes, outline: values = false }: InspectOptions,
+  onTexts: OutlineOptions['onTexts'],
+): Promise<GraphOutline> {
+  if (target !== undefined || passes !== undefined) return outlineOf(graph, { values, onTexts });
   const opened = await openSource(source, { base });
   if (opened.yields !== 'graph') {
     opened.checkpoint.close();
-    return outlineOf(graph, { values });
+    return outlineOf(graph, { values, onTexts });
   }
   try {
-    return outlineOf(opened.graph, { values });
+    return outlineOf(opened.graph, { values, onTexts });
   } finally {
     opened.close();
   }

@@ -95,9 +95,14 @@ export function answerPairs(teacher: Graph, student: Graph, task: Task | undefin
   const kinds = outputKinds(teacher, student, task);
   return teacher.outputs.flatMap(({ name, node }) => {
     const own = student.outputs.find((output) => output.name === name)?.node;
-    if (own === undefined || own.type.shape.length !== node.type.shape.length) return [];
+    if (own === undefined || !isComparable(own, node)) return [];
     return [{ name, teacher: node, student: own, kind: kinds.find((each) => each.teacher === node)?.kind }];
   });
+}
+
+function isComparable(a: Node, b: Node): boolean {
+  const [x, y] = [a.type.shape, b.type.shape];
+  return x.length === y.length && (typeof x.at(-1) !== 'number' || x.at(-1) === y.at(-1));
 }
 
 /** Adds the distances of answers. `teacherOf` gives the node that holds a teacher's answer. */
@@ -110,7 +115,7 @@ export function addAnswers(
   for (const { name, kind, ...nodes } of pairs) {
     const pair = { teacher: teacherOf(nodes.teacher, name), student: student.of(nodes.student) };
     if (kind !== undefined) building.distances.addAnswers(pair, kind);
-    else building.distances.addFeatures(alike(building, pair, projectionName(name)), 1);
+    else building.distances.addFeatures(pair, 1);
   }
 }
 

@@ -49,9 +49,10 @@ export class GradientRuns {
     }
     const met = new Map(tables.map(({ name }) => [name, new Set<number>()]));
     const lengthOf = (texts: readonly Lesson[]) => this.#feeds.fixedLength ?? longest(texts);
-    const tokens = RUN_VALUES / this.#step.valuesPerToken;
+    const most = Math.max(1, Math.floor(RUN_VALUES / this.#step.valuesPerToken / lengthOf(lessons)));
+    // Parts of about one size: each has to read and write all weights.
+    const count = Math.ceil(lessons.length / Math.ceil(lessons.length / most));
     for (let from = 0; from < lessons.length; ) {
-      const count = Math.max(1, Math.floor(tokens / lengthOf(lessons.slice(from))));
       const part = lessons.slice(from, from + count);
       const { feeds, ids } = await this.#feedsOf(part, lengthOf(part));
       this.#add(await this.#session.run(feeds), ids, part.length / lessons.length, met);

@@ -1,12 +1,11 @@
 import { openRuns } from '../../calibration/token-runs.ts';
 import type { Graph, Node } from '../../ir/graph.ts';
 import type { BatchValues, TextRuns } from '../../ir/text-runs.ts';
-import type { Task } from '../../models/index.ts';
 import type { TokenRow } from '../../samples/feeds.ts';
 import { solveCholesky } from '../../solve/cholesky.ts';
 import { featuresOf } from '../../solve/features.ts';
 import { meanOf } from '../../solve/rows.ts';
-import { answerPairs, projectionName } from './compared.ts';
+import { projectionName } from './compared.ts';
 import type { TaughtLayer, TrainedArray } from './trained.ts';
 
 /** Texts that projections are fitted to: thousands of tokens for some hundred channels. */
@@ -17,7 +16,6 @@ const RIDGE = -3;
 
 /** What projections are fitted on. */
 interface ProjectionOptions {
-  readonly task: Task | undefined;
   readonly rows: readonly TokenRow[];
   /** Token id of padding. */
   readonly pad: number;
@@ -32,15 +30,15 @@ interface UnlikePair {
 
 /**
  * Fits the linears that map a student's values to those of a teacher of another width, by ridge least squares on some
- * texts: for layers and for outputs that are features. Training goes on from there, and leaves them out of the student.
+ * texts. Training goes on from there, and leaves them out of the student.
  */
 export async function fitProjections(
   teacher: Graph,
   student: Graph,
   layers: readonly TaughtLayer[],
-  { task, rows, pad }: ProjectionOptions,
+  { rows, pad }: ProjectionOptions,
 ): Promise<TrainedArray[]> {
-  const pairs = unlikePairs(teacher, student, layers, task);
+  const pairs = unlikePairs(teacher, student, layers);
   if (pairs.length === 0) return [];
   const texts = rows.slice(0, TEXTS);
   const runs = { teacher: await openRuns(teacher, texts, { pad }), student: await openRuns(student, texts, { pad }) };
@@ -70,13 +68,8 @@ export async function fitProjections(
   }
 }
 
-/** Pairs the values that are compared though teacher and student differ in width. */
-export function unlikePairs(
-  teacher: Graph,
-  student: Graph,
-  layers: readonly TaughtLayer[],
-  task: Task | undefined,
-): UnlikePair[] {
+/** Pairs the layers that are compared though teacher and student differ in width. */
+export function unlikePairs(teacher: Graph, student: Graph, layers: readonly TaughtLayer[]): UnlikePair[] {
   const byName = (graph: Graph) => new Map(graph.nodes().map((node) => [node.name, node]));
   const [inTeacher, inStudent] = [byName(teacher), byName(student)];
   const ofLayers = layers.map((layer) => ({
@@ -84,11 +77,8 @@ export function unlikePairs(
     teacher: inTeacher.get(layer.teacher.output) as Node,
     student: inStudent.get(layer.student.output) as Node,
   }));
-  const ofOutputs = answerPairs(teacher, student, task)
-    .filter(({ kind }) => kind === undefined)
-    .map((pair) => ({ ...pair, name: projectionName(pair.name) }));
   const width = ({ type }: Node) => type.shape.at(-1);
-  return [...ofLayers, ...ofOutputs].filter((pair) => width(pair.teacher) !== width(pair.student));
+  return ofLayers.filter((pair) => width(pair.teacher) !== width(pair.student));
 }
 
 /** Solves y ≈ W x + b. */

@@ -37,13 +37,13 @@ export async function train(job: TrainingJob, checkpoints?: Checkpoints): Promis
 
 /** The arrays of the student and the projections to its teacher, as they are saved or to begin with. */
 async function startingArrays(
-  { teacher, student, layers, plan, texts, task, pad }: TrainingJob,
+  { teacher, student, layers, plan, texts, pad }: TrainingJob,
   checkpoints: Checkpoints | undefined,
 ): Promise<ReadonlyMap<string, TrainedArray>> {
   const saved = checkpoints?.state?.arrays;
   const arrays = saved ?? [
     ...trainedArrays(student, { withTables: plan.trainsTables }),
-    ...(await fitProjections(teacher, student, layers, { task, pad, rows: texts })),
+    ...(await fitProjections(teacher, student, layers, { pad, rows: texts })),
   ];
   return new Map(arrays.map((array) => [array.name, array]));
 }

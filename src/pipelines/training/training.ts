@@ -61,7 +61,7 @@ export class Training {
     const { stages, checkpoints } = this.#parts;
     if (this.#curve.length === 0) await this.#measureNow();
     // Passes that changed nothing leave nothing to learn.
-    if (this.#curve[0]?.sqnrDb === Number.POSITIVE_INFINITY) return;
+    if (this.#curve[0]?.sqnrDb === Number.POSITIVE_INFINITY && !this.#job.plan.hasLabels) return;
     const entry = undoAtEnd(() => {
       if (checkpoints === undefined || this.#steps === 0) return;
       checkpoints.save(this.#state());

@@ -170,7 +170,7 @@ async function measure(
       vocab,
       length,
       task,
-      columns: columnsOf(options),
+      columns: columnsOf(options, data !== undefined),
       note: run.note,
     });
     checkCounts(inputs, maxDrop);

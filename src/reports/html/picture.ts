@@ -40,16 +40,12 @@ type NodeData = readonly [
   name: string,
   type: string,
   details: PictureNode['details'],
-  plots: readonly (readonly [title: string, histogram: number])[],
+  plots: readonly PlotData[],
 ];
 
-type HistogramData = readonly [
-  least: number,
-  most: number,
-  rms: number,
-  counts: readonly number[],
-  limits: readonly [number, number] | null,
-];
+type PlotData = readonly [title: string, histogram: number, limits: readonly [number, number] | null];
+
+type HistogramData = readonly [least: number, most: number, rms: number, counts: readonly number[]];
 
 interface PictureOptions {
   /** Meanings of the states, in order; the last one is that of a node of which there is nothing to say. */
@@ -105,13 +101,11 @@ function pictureData(
     return place;
   };
   const histograms = new Map<Plot['values'], readonly [number, HistogramData]>();
-  const histogramOf = ({ values, limits }: Plot) => {
+  const plotOf = ({ title, values, limits }: Plot): PlotData => {
     const [least, most, rms] = [values.least, values.most, values.rms].map(inSixDigits) as [number, number, number];
-    const drawnLimits = limits ? ([inSixDigits(limits[0]), inSixDigits(limits[1])] as const) : null;
-    const data: HistogramData = [least, most, rms, values.counts, drawnLimits];
-    const known = histograms.get(values) ?? ([histograms.size, data] as const);
+    const known = histograms.get(values) ?? ([histograms.size, [least, most, rms, values.counts]] as const);
     histograms.set(values, known);
-    return known[0];
+    return [title, known[0], limits ? [inSixDigits(limits[0]), inSixDigits(limits[1])] : null];
   };
   const data = groups.map((group, g): GroupData => {
     const members = group.nodes.map((node) => nodes[node] as PictureNode);
@@ -133,7 +127,7 @@ function pictureData(
         name,
         type,
         details,
-        plots.map((plot) => [plot.title, histogramOf(plot)] as const),
+        plots.map(plotOf),
       ],
     );
     return { ...common, layout: placeOf(request), nodes: texts, ports };

@@ -6,9 +6,9 @@ import { keepNothing } from '../../../src/ir/pass.ts';
 import { openModel } from '../../../src/opened/open-model.ts';
 import { fuseLinear } from '../../../src/passes/fuse-linear.ts';
 import { planPruning } from '../../../src/passes/prune/prune-plan.ts';
-import { countTokens } from '../../../src/pipelines/fit/fit-model.ts';
 import { findBlocks } from '../../../src/pipelines/search/blocks.ts';
 import type { Space } from '../../../src/pipelines/search/space.ts';
+import { countTokens } from '../../../src/samples/count-tokens.ts';
 import type { TokenRow } from '../../../src/samples/feeds.ts';
 import { random } from '../../core.ts';
 

@@ -109,6 +109,25 @@ return y: y
   }
 });
 
+test('the gradient of labels is that of their cross-entropy, and none without a label', () => {
+  const graph =
+    parseGraph(`graph g (attention_mask: i64[batch, sequence], labels: f32[batch, 3], t: f32[batch, 3], s: f32[batch, 3])
+  y = tanh(s)
+return y: y
+`);
+  const [mask, labels, , student] = graph.inputs as readonly [Node, Node, Node, Node];
+  const distances = new Distances(graph, [mask] as never);
+  distances.addLabels(student, labels);
+  const { feeds, s } = feedsOf(graph, distances);
+  feeds.set('labels', tensorOf('f32', [BATCH, 3], Float32Array.of(0, 1, 0, 0, 0, 0)));
+  const gradient = readSeed(graph, distances.seeds.get(student) as Node, feeds);
+  const loss = (moved: Float32Array) => -Math.log(softmax(moved.subarray(0, 3))[1] as number) / BATCH;
+  for (const [i, value] of gradient.entries()) {
+    const at = (by: number) => loss(s.with(i, (s[i] as number) + by));
+    expect(value).toBeCloseTo((at(1e-3) - at(-1e-3)) / 2e-3, 3);
+  }
+});
+
 function feedsOf(graph: Graph, { sizes }: Distances) {
   const random = randomNumbers(3);
   const bindings: { readonly [symbol: string]: number } = { batch: BATCH, sequence: SEQUENCE, 'batch*sequence': 6 };

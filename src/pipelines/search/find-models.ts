@@ -1,4 +1,4 @@
-import { existsSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { copyGraph } from '../../ir/copy-graph.ts';
 import type { Graph } from '../../ir/graph.ts';
@@ -54,7 +54,6 @@ const MARGIN = 0.01;
 /** Finds, fits and writes the best model within a budget, and measures it as it was written. */
 export async function findModel(budget: Budget, context: FindContext): Promise<FoundModel | MissedBudget> {
   const path = join(context.output, `${nameOf(budget)}.${context.writing.target}`);
-  const isNew = !existsSync(path);
   let excess = 0;
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
     const proposals = proposalsFor(budget, context, { excess, count: attempt === 0 ? PROPOSALS : 1 });
@@ -66,7 +65,7 @@ export async function findModel(budget: Budget, context: FindContext): Promise<F
     if (over <= 0) return described({ budget, path, graph, proposal, form, noise, bytes, speed }, context);
     excess += over;
   }
-  if (isNew) rmSync(path, { force: true });
+  rmSync(path, { force: true });
   return { budget, reason: leastText(budget, context) };
 }
 

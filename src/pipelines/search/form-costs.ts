@@ -63,7 +63,9 @@ export async function measureForms(
     }));
     const less = await withWritten(smaller, form, context, async (file) => bytes - file.bytes);
     const perVector = form === 'f16' ? 2 : 4;
-    const perWeight = (less - perVector * largest.saved.vectors) / largest.saved.weights;
+    // Where layers share their weights, what one of them does without is still there.
+    const { weights, vectors } = largest.saved;
+    const perWeight = weights > 0 ? (less - perVector * vectors) / weights : 0;
     costs.push({ form, bytes, perWeight, perVector, noise });
   }
   return costs;

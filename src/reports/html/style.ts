@@ -176,6 +176,7 @@ ${series()}
   .stage { grid-template-columns: minmax(0, 1fr); }
   .map { display: grid; grid-template-columns: repeat(auto-fill, minmax(150px, 1fr)); max-height: 190px; }
   .canvas { height: 62vh; padding: 6px; }
+  .chosen { max-height: none; }
   .wide { min-width: 240px; }
   .tiles { grid-template-columns: repeat(auto-fill, minmax(132px, 1fr)); gap: 8px; }
   .tile { padding: 8px 10px; }

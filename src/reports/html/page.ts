@@ -33,7 +33,7 @@ function script(name: string): string {
   return readFileSync(new URL(`page/${name}`, import.meta.url), 'utf8');
 }
 
-const SCRIPTS = ['tables.js', 'histogram.js', 'picture.js'].map(script);
+const SCRIPTS = ['tables.js', 'histogram.js', 'picture.js', 'enlarge.js'].map(script);
 const DROP_SCRIPT = script('drop.js');
 
 /**

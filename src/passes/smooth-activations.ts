@@ -3,6 +3,7 @@ import type { Pass, PassContext, PassReport } from '../ir/pass.ts';
 import { absMax, type ChannelStatistics } from '../ir/statistics.ts';
 import type { PerChannel } from './affine.ts';
 import { applySmoothing } from './smoothing/apply-smoothing.ts';
+import { decibels } from './smoothing/noise.ts';
 import { cappedScale, type SmoothedValue, type Smoothing } from './smoothing/smoothing-scale.ts';
 import { type SmoothingSite, siteAt, smoothingSites } from './smoothing/smoothing-sites.ts';
 import { applyGauges } from './streams/apply-gauges.ts';
@@ -110,10 +111,6 @@ function notesOf(choices: readonly Choice[]): string[] {
     decibels(choices.reduce((sum, { smoothing }) => sum + of(smoothing), 0));
   if (choices.length < 2) return notes;
   return [...notes, `all of these: ${total((each) => each.noiseBefore)} -> ${total((each) => each.noise)} dB`];
-}
-
-function decibels(noise: number): string {
-  return (-10 * Math.log10(noise)).toFixed(1);
 }
 
 /**

@@ -4,9 +4,7 @@ import type { Pass, PassContext, PassReport } from '../ir/pass.ts';
 import { absMax, type ChannelStatistics } from '../ir/statistics.ts';
 import { type PerChannel, perChannel, reciprocal, scaledRows, timesPlus, vectorTensor } from './affine.ts';
 import { type ConstantLinear, constantLinear } from './attention.ts';
-
-/** The share of the loudest channels that noise is not compared with; see smoothing-scale.ts. */
-const LOUD_SHARE = 0.01;
+import { decibels, LOUD_SHARE } from './smoothing/noise.ts';
 
 /**
  * The least noise of a result, as a share of its power, that makes a model one to smooth: a MobileBERT with LayerNorm has
@@ -99,10 +97,6 @@ function noises({ min, max, rms }: ChannelStatistics, scale: PerChannel): Pick<R
       scaled,
     ),
   };
-}
-
-function decibels(noise: number): string {
-  return (-10 * Math.log10(noise)).toFixed(1);
 }
 
 /** Stores a linear's result divided by the scale, which its rows take up, with a product behind it. */

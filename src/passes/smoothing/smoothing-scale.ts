@@ -1,6 +1,7 @@
 import type { Tensor } from '../../ir/tensor.ts';
 import type { PerChannel } from '../affine.ts';
 import { noiseBehind, type PreparedReader, preparedReader } from '../streams/stream-balance.ts';
+import { LOUD_SHARE } from './noise.ts';
 
 /** A value that linears read, with what scales of its channels are chosen by. */
 export interface SmoothedValue {
@@ -53,12 +54,6 @@ export function cappedScale({ weights, size, power }: SmoothedValue, aside: numb
   }
   return { scale, aside: left, noiseBefore: noiseOf(before, ones) / share, noise: noise / share };
 }
-
-/**
- * The share of channels that are no part of the results that noise is compared with: a neuron that is loud at [CLS]
- * alone has most of the power, and no part in the results of other tokens.
- */
-const LOUD_SHARE = 0.01;
 
 /** The share of the power of a reader's results, if channels are independent, that some channels' powers make. */
 function quietShare({ squares, rows }: PreparedReader, power: PerChannel): number {

@@ -53,6 +53,7 @@ interface PictureText {
       name: string,
       type: string,
       details: readonly string[][],
+      plots: readonly (readonly [title: string, histogram: number, limits: readonly [number, number] | null])[],
     ])[];
     readonly ports: readonly (readonly [string, string])[];
   }[];
@@ -61,6 +62,7 @@ interface PictureText {
     readonly height: number;
     readonly boxes: readonly [number, number, number][];
   }[];
+  readonly histograms: readonly (readonly [least: number, most: number, rms: number, counts: readonly number[]])[];
   readonly links: readonly [number, number, string][];
 }
 

@@ -6,7 +6,13 @@ import { byteLength } from '../../ir/tensor.ts';
 import { graphText } from '../../ir/text.ts';
 import type { PassTime } from '../../observers/pass-times.ts';
 import { openModel } from '../../opened/open-model.ts';
-import { type GraphOutline, outlineOf } from '../../opened/outline.ts';
+import {
+  type GraphOutline,
+  type OutlineNode,
+  type OutlineOptions,
+  type OutlineWeight,
+  outlineOf,
+} from '../../opened/outline.ts';
 import type { ModelOptions } from '../../options/model.ts';
 import type { PassOptions } from '../../options/passes.ts';
 import { passChoice } from '../../options/passes.ts';
@@ -14,6 +20,7 @@ import { type ObserveOptions, type RunOptions, startRun } from '../../options/ru
 import type { ShapeOptions } from '../../options/shape.ts';
 import { selectPasses, type Target } from '../../passes/index.ts';
 import { describeModel, type ModelDescription } from './describe.ts';
+import { type TextOptions, valuesOnTexts } from './values-on-texts.ts';
 
 /** Options of `inspect`. */
 export interface InspectOptions
@@ -21,11 +28,15 @@ export interface InspectOptions
     ShapeOptions,
     Pick<PassOptions, 'passes'>,
     ObserveOptions,
-    RunOptions {
+    RunOptions,
+    TextOptions {
   readonly source: string;
   /** Shows the graph as it is written for this target, passes run. Default: as the source has it. */
   readonly target?: Target | undefined;
-  /** Adds the graph as plain data with the ranges of its weights, for a picture. */
+  /**
+   * Adds the graph as plain data with how the values of its weights are distributed, and on `calibrate` all others, for
+   * a picture.
+   */
   readonly outline?: boolean | undefined;
 }
 
@@ -50,8 +61,8 @@ export interface InspectResult {
   };
   readonly model: ModelDescription;
   /** Nodes and weights as plain data, as the source stores them: what `text` says, for programs. */
-  readonly nodes: GraphOutline['nodes'];
-  readonly weights: GraphOutline['weights'];
+  readonly nodes: readonly Omit<OutlineNode, 'limits' | 'values'>[];
+  readonly weights: readonly Omit<OutlineWeight, 'values'>[];
   readonly warnings: readonly string[];
   /** Wall time of each pass, where it was asked for. */
   readonly passTimes?: readonly PassTime[];
@@ -79,7 +90,8 @@ export async function inspect(options: InspectOptions): Promise<InspectResult> {
     run.progress('running passes');
     await runPasses(graph, passes, { ...keepNothing, observers });
     run.progress('describing');
-    const outline = await storedOutline(graph, options);
+    const onTexts = options.outline ? await valuesOnTexts(model, options, run) : undefined;
+    const outline = await storedOutline(graph, options, onTexts);
     const ops = new Map<string, number>();
     const dtypes = new Map<string, number>();
     let parameters = 0;
@@ -92,7 +104,7 @@ export async function inspect(options: InspectOptions): Promise<InspectResult> {
         dtypes.set(dtype, (dtypes.get(dtype) ?? 0) + byteLength(dtype, shape));
       } else if (node.op !== 'input') ops.set(node.op, (ops.get(node.op) ?? 0) + 1);
     }
-    const { nodes, weights } = withoutRanges(outline);
+    const { nodes, weights } = withoutValues(outline);
     return {
       source: options.source,
       text: graphText(graph),
@@ -122,24 +134,30 @@ export async function inspect(options: InspectOptions): Promise<InspectResult> {
  * The outline of the graph as the source stores it: `raise` leaves floats in places of quantized files, and a picture
  * is to show how they are stored.
  */
-async function storedOutline(graph: Graph, options: InspectOptions): Promise<GraphOutline> {
-  const { source, base, target, passes, outline: ranges = false } = options;
-  if (target !== undefined || passes !== undefined) return outlineOf(graph, { ranges });
+async function storedOutline(
+  graph: Graph,
+  { source, base, target, passes, outline: values = false }: InspectOptions,
+  onTexts: OutlineOptions['onTexts'],
+): Promise<GraphOutline> {
+  if (target !== undefined || passes !== undefined) return outlineOf(graph, { values, onTexts });
   const opened = await openSource(source, { base });
   if (opened.yields !== 'graph') {
     opened.checkpoint.close();
-    return outlineOf(graph, { ranges });
+    return outlineOf(graph, { values, onTexts });
   }
   try {
-    return outlineOf(opened.graph, { ranges });
+    return outlineOf(opened.graph, { values, onTexts });
   } finally {
     opened.close();
   }
 }
 
-/** Ranges are for pictures alone: JSON has no infinity, and few read them. */
-function withoutRanges({ nodes, weights }: GraphOutline): Pick<GraphOutline, 'nodes' | 'weights'> {
-  return { nodes, weights: weights.map(({ range: _, ...weight }) => weight) };
+/** How values are distributed is for pictures alone. */
+function withoutValues({ nodes, weights }: GraphOutline): Pick<InspectResult, 'nodes' | 'weights'> {
+  return {
+    nodes: nodes.map(({ limits: _, values: __, ...node }) => node),
+    weights: weights.map(({ values: _, ...weight }) => weight),
+  };
 }
 
 function byCount(counts: ReadonlyMap<string, number>): [string, number][] {

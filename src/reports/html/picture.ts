@@ -2,7 +2,7 @@ import { plural, size } from '../text.ts';
 import { groupNodes, type NodeGroup } from './layers.ts';
 import { type Layout, layOut } from './layout.ts';
 import { html, jsonMarkup, type Markup, NOTHING } from './markup.ts';
-import type { EdgeState, PictureNode, StateMeaning } from './picture-nodes.ts';
+import type { EdgeState, PictureNode, Plot, StateMeaning } from './picture-nodes.ts';
 
 /** Data that the page's script draws. */
 interface PictureData {
@@ -10,6 +10,8 @@ interface PictureData {
   readonly symbols: { readonly [state: string]: string };
   readonly groups: readonly GroupData[];
   readonly layouts: readonly Layout[];
+  /** Distributions of values, each once however many nodes read a weight. */
+  readonly histograms: readonly HistogramData[];
   /** Links between groups and how they are drawn. What many read is left out, as a mask. */
   readonly links: readonly (readonly [from: number, to: number, state: EdgeState])[];
 }
@@ -32,7 +34,18 @@ interface GroupData {
   readonly ports: readonly (readonly [string, string])[];
 }
 
-type NodeData = readonly [op: string, label: string, name: string, type: string, details: PictureNode['details']];
+type NodeData = readonly [
+  op: string,
+  label: string,
+  name: string,
+  type: string,
+  details: PictureNode['details'],
+  plots: readonly PlotData[],
+];
+
+type PlotData = readonly [title: string, histogram: number, limits: readonly [number, number] | null];
+
+type HistogramData = readonly [least: number, most: number, rms: number, counts: readonly number[]];
 
 interface PictureOptions {
   /** Meanings of the states, in order; the last one is that of a node of which there is nothing to say. */
@@ -87,6 +100,13 @@ function pictureData(
     places.set(key, place);
     return place;
   };
+  const histograms = new Map<Plot['values'], readonly [number, HistogramData]>();
+  const plotOf = ({ title, values, limits }: Plot): PlotData => {
+    const [least, most, rms] = [values.least, values.most, values.rms].map(inSixDigits) as [number, number, number];
+    const known = histograms.get(values) ?? ([histograms.size, [least, most, rms, values.counts]] as const);
+    histograms.set(values, known);
+    return [title, known[0], limits ? [inSixDigits(limits[0]), inSixDigits(limits[1])] : null];
+  };
   const data = groups.map((group, g): GroupData => {
     const members = group.nodes.map((node) => nodes[node] as PictureNode);
     const ofNodes = members.map(({ state }) => state);
@@ -101,12 +121,25 @@ function pictureData(
     if (!drawn.has(g)) return { ...common, layout: null, nodes: [], ports: [] };
     const { request, ports } = requestOf(nodes, group, g, { groups, groupOf, readers });
     const texts = members.map(
-      ({ op, name, type, details }): NodeData => [op, labelOf(name, group.prefix), name, type, details],
+      ({ op, name, type, details, plots }): NodeData => [
+        op,
+        labelOf(name, group.prefix),
+        name,
+        type,
+        details,
+        plots.map(plotOf),
+      ],
     );
     return { ...common, layout: placeOf(request), nodes: texts, ports };
   });
   const symbols = Object.fromEntries(Object.entries(states).map(([state, { symbol }]) => [state, symbol]));
-  return { symbols, groups: data, layouts, links: linksOf(nodes, groupOf) };
+  const drawnHistograms = [...histograms.values()].map(([, histogram]) => histogram);
+  return { symbols, groups: data, layouts, histograms: drawnHistograms, links: linksOf(nodes, groupOf) };
+}
+
+/** More digits than a panel shows, and a third of those that f64 prints. */
+function inSixDigits(value: number): number {
+  return Number(value.toPrecision(6));
 }
 
 /** Most groups that a link may lead to: what more read is no way through the graph but something that all look at. */

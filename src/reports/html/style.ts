@@ -31,6 +31,11 @@ h3 { font-size: 15px; }
 a { color: var(--link); }
 code, .op, .label, dd { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; }
 code { font-size: 13px; overflow-wrap: anywhere; }
+.drop { display: flex; flex-wrap: wrap; align-items: center; gap: 4px 16px; margin-top: 12px; padding: 8px 14px; border: 1px dashed var(--same); border-radius: 10px; font-size: 13.5px; }
+.drop input { font: inherit; color: var(--soft); max-width: 100%; }
+.drop [role="status"] { font-weight: 600; overflow-wrap: anywhere; white-space: pre-line; }
+.drop [role="status"]:empty { display: none; }
+.is-over .drop { border-color: var(--link); background: var(--hover); outline: 2px solid var(--link); }
 header { padding: 26px 0 8px; }
 .product { font-weight: 700; color: var(--soft); letter-spacing: 0.04em; }
 .lead { color: var(--soft); margin-top: 4px; overflow-wrap: anywhere; }
@@ -108,6 +113,17 @@ summary { cursor: pointer; color: var(--soft); }
 .chosen dt { color: var(--soft); font-size: 12.5px; margin-top: 8px; }
 .chosen dt:first-child { margin-top: 0; }
 .chosen dd { margin: 0; font-size: 12.5px; overflow-wrap: anywhere; }
+.chosen figure { margin: 12px 0 0; }
+.chosen figcaption { font-size: 12.5px; color: var(--soft); overflow-wrap: anywhere; }
+.chosen details { font-size: 12.5px; }
+.chosen details ul { margin: 4px 0; padding-left: 18px; font-variant-numeric: tabular-nums; }
+value-histogram { display: block; }
+value-histogram svg { display: block; width: 100%; max-width: 420px; height: auto; margin-top: 4px; }
+value-histogram .hint { font-size: 12px; }
+.bar { fill: var(--c0); }
+.held { fill: var(--hover); }
+.limit { stroke: var(--c1); stroke-width: 1.2; stroke-dasharray: 4 2; }
+.tick.last { text-anchor: end; }
 .graph text { fill: var(--ink); font: 11px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; pointer-events: none; }
 .graph .title { font: 600 14px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
 .graph .summary { font: 12px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; fill: var(--soft); text-anchor: end; }
@@ -149,7 +165,7 @@ ${series()}
 @media (max-width: 560px) {
   /* A plot is half as wide here as it was drawn: letters stay as large as they were. */
   .chart svg { min-width: 0; }
-  .tick, .axis { font-size: 17px; }
+  .chart .tick, .chart .axis { font-size: 17px; }
 }
 @media print { section { break-inside: avoid; } .toolbar, nav { display: none; } .scroll, .canvas { max-height: none; height: auto; } }
 `;

@@ -2,10 +2,10 @@
 
 /**
  * @typedef {{ title: string, short: string, summary: string, marked: number, states: string[], layout: number | null,
- *   nodes: [op: string, label: string, name: string, type: string, details: [string, string][]][],
+ *   nodes: [op: string, label: string, name: string, type: string, details: [string, string][], plots: [title: string, histogram: number, limits: [number, number] | null][]][],
  *   ports: [label: string, name: string][] }} Group
  * @typedef {{ width: number, height: number, boxes: [number, number, number][], edges: [string, string][] }} Layout
- * @typedef {{ symbols: { [state: string]: string }, groups: Group[], layouts: Layout[],
+ * @typedef {{ symbols: { [state: string]: string }, groups: Group[], layouts: Layout[], histograms: unknown[][],
  *   links: [from: number, to: number, state: string][] }} Picture
  */
 
@@ -140,7 +140,8 @@ function showPicture(element) {
     for (const [d, state] of layout.edges) {
       add(inside, 'path', { d, class: `edge e-${state}`, 'marker-end': `url(#arrow-${state})` });
     }
-    for (const [i, [op, label, name, type, details]] of group.nodes.entries()) {
+    for (const [i, facts] of group.nodes.entries()) {
+      const [op, label, name] = facts;
       const [left, top, boxWidth] = layout.boxes[i] ?? [0, 0, 0];
       const state = group.states[i] ?? '';
       const node = add(inside, 'g', { transform: `translate(${left} ${top})`, class: 'node', 'data-name': name });
@@ -149,7 +150,7 @@ function showPicture(element) {
       addText(node, 9, 16, cutStart(op, letters - 2), 'op');
       addText(node, 9, 32, cutStart(label, letters), 'label');
       addText(node, boxWidth - 8, 16, picture.symbols[state] ?? '', 'symbol');
-      asButton(node, `${op} ${name}`, () => choose(node, op, name, type, details));
+      asButton(node, `${op} ${name}`, () => choose(node, facts));
     }
     for (const [i, [label, name]] of group.ports.entries()) {
       const [left, top, boxWidth] = layout.boxes[group.nodes.length + i] ?? [0, 0, 0];
@@ -176,15 +177,23 @@ function showPicture(element) {
     if (head) canvas.scrollTop += head.getBoundingClientRect().top - canvas.getBoundingClientRect().top - 8;
   }
 
-  /** @type {(node: SVGElement, op: string, name: string, type: string, details: [string, string][]) => void} */
-  function choose(node, op, name, type, details) {
+  /** @type {(node: SVGElement, facts: Group['nodes'][number]) => void} */
+  function choose(node, [op, , name, type, details, plots]) {
     for (const other of canvas.querySelectorAll('.node.is-chosen')) other.classList.remove('is-chosen');
     node.classList.add('is-chosen');
     const list = document.createElement('dl');
     for (const [term, text] of [['name', name], ['op', op], ['result', type], ...details]) {
       list.append(textElement('dt', term ?? ''), textElement('dd', text ?? ''));
     }
-    chosen.replaceChildren(list);
+    const figures = plots.map(([title, place, limits]) => {
+      const figure = document.createElement('figure');
+      const plot = document.createElement('value-histogram');
+      plot.dataset['values'] = JSON.stringify([...(picture.histograms[place] ?? []), limits]);
+      figure.append(textElement('figcaption', title), plot);
+      return figure;
+    });
+    chosen.replaceChildren(list, ...figures);
+    chosen.scrollTop = 0;
   }
 
   function resize() {

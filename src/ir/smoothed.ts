@@ -13,7 +13,6 @@ export interface Margin {
  * a MiniLM half a decibel, 1.2 to 1.5 are alike.
  */
 const SMOOTHED_MARGINS = {
-  linear: { least: 1.15, most: 1.15 },
   layerNorm: { least: 1.15, most: 1.15 },
   gelu: { least: 1, most: 1.35 },
   context: { least: 1.3, most: 1.3 },
@@ -36,41 +35,26 @@ function isContext(node: Node): boolean {
   return at.op === 'matmul' && at.inputs[0]?.op === 'softmax';
 }
 
-/**
- * The margins of a value whose channels were scaled by smooth-activations, or by smooth-results, which scales them back
- * behind it; undefined for every other value.
- */
+/** The margins of a value whose channels were scaled for the linears that read it; undefined for every other value. */
 function smoothedMargin(node: Node): Margin | undefined {
-  if (node.op === 'linear') return isScaledBack(node) ? SMOOTHED_MARGINS.linear : undefined;
-  if (!isVectorProduct(node)) return undefined;
+  const factor = node.op === 'mul' ? node.inputs[1] : undefined;
+  if (factor?.op !== 'constant' || factor.tensor.shape.length !== 1 || factor.tensor.shape[0] === 1) return undefined;
   const x = node.inputs[0] as Node;
   const source = x.op === 'reshape' ? (x.inputs[0] as Node) : x;
   return source.op === 'layerNorm' || source.op === 'gelu' ? SMOOTHED_MARGINS[source.op] : undefined;
 }
 
-function isScaledBack(linear: Node): boolean {
-  return linear.users.size === 1 && [...linear.users].every((user) => isVectorProduct(user) && goesOn(user));
-}
-
-/** Whether a GELU, a norm or a sum of values reads a product; where a stream is restored, it ends or meets constants. */
-function goesOn({ users }: Node): boolean {
-  const isSum = (user: Node) => user.op === 'add' && user.inputs.every(({ op }) => op !== 'constant');
-  return users.size > 0 && [...users].every((user) => user.op === 'gelu' || user.op === 'layerNorm' || isSum(user));
-}
-
-function isVectorProduct(node: Node): boolean {
-  const factor = node.op === 'mul' ? node.inputs[1] : undefined;
-  return factor?.op === 'constant' && factor.tensor.shape.length === 1 && factor.tensor.shape[0] !== 1;
-}
-
-/** Whether a graph has values that smooth-activations has scaled. */
+/** Whether a graph has values whose channels were scaled for the linears that read them. */
 export function hasSmoothed(graph: Graph): boolean {
   return graph.nodes().some((node) => smoothedMargin(node) !== undefined);
 }
 
 const QUIET = '.quiet';
 
-/** The name of what is left of a value whose loud channels are computed beside it. */
+/**
+ * The name of what is left of a value whose loud channels are computed beside it. A linear has it in its weight and bias
+ * alone, after which it is named where the file is read back: recipes find it by its own name.
+ */
 export function quietName(name: string): string {
   return `${name}${QUIET}`;
 }

@@ -64,3 +64,19 @@ describe('a signal leaves nothing behind', () => {
     expect(readFileSync(join(output, 'notes.txt'), 'utf8')).toBe('mine');
   });
 });
+
+test('a training that a signal ends can go on, and says how', async () => {
+  const trained = join(folder, 'trained.onnx');
+  const argv = [
+    'distill',
+    'fixtures/bert-seqcls-relu',
+    '--teacher=fixtures/bert-seqcls',
+    '--texts=fixtures/mobilebert-demo/sst2-train-256.txt',
+    '--strategy=joint',
+    '-o',
+    trained,
+  ];
+  expect(await signalled('] distilling', 'SIGINT', [...argv, '--steps=100000'])).toBe(130);
+  expect([existsSync(trained), existsSync(`${trained}.training`)]).toEqual([false, true]);
+  expect(leftovers()).toEqual([]);
+}, 60_000);

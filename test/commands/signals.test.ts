@@ -67,16 +67,19 @@ describe('a signal leaves nothing behind', () => {
 
 test('a training that a signal ends can go on, and says how', async () => {
   const trained = join(folder, 'trained.onnx');
+  const texts = join(folder, 'texts.tsv');
+  writeFileSync(texts, ['text\tlabel', ...Array.from({ length: 80 }, (_, i) => `text ${i}\t${i % 3}`)].join('\n'));
   const argv = [
     'distill',
-    'fixtures/bert-seqcls-relu',
+    'fixtures/bert-seqcls',
     '--teacher=fixtures/bert-seqcls',
-    '--texts=fixtures/mobilebert-demo/sst2-train-256.txt',
+    `--texts=${texts}`,
+    '--labels',
     '--strategy=joint',
     '-o',
     trained,
   ];
-  expect(await signalled('] distilling', 'SIGINT', [...argv, '--steps=100000'])).toBe(130);
+  expect(await signalled('distilling', 'SIGINT', [...argv, '--steps=100000'])).toBe(130);
   expect([existsSync(trained), existsSync(`${trained}.training`)]).toEqual([false, true]);
   expect(leftovers()).toEqual([]);
 }, 60_000);

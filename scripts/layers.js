@@ -32,7 +32,9 @@ const LAYERS = [
     'verify',
   ].map((command) => `pipelines/${command}/`),
   ['pipelines/folder/', 'pipelines/compare/'],
+  ['pipelines/search/'],
   ['reports/', 'in-memory.ts'],
+  ['viewer/'],
   ['commands/', 'index.ts'],
 ];
 

@@ -78,6 +78,15 @@ export {
   type QuantizeResult,
   quantize,
 } from './pipelines/quantize/quantize.ts';
+export { search } from './pipelines/search/search.ts';
+export type {
+  Budget,
+  FoundModel,
+  LayerSummary,
+  MissedBudget,
+  SearchOptions,
+  SearchResult,
+} from './pipelines/search/types.ts';
 export type {
   Confusion,
   Drop,
@@ -87,11 +96,14 @@ export type {
   LayerError,
   MetricName,
   OutputAgreement,
+  PartedText,
   Parting,
   TaskMetrics,
   VerifiedModel,
   VerifyInputs,
   VerifyResult,
+  ViewAgreement,
+  ViewsAgreement,
 } from './pipelines/verify/types.ts';
 export { type VerifyOptions, verify } from './pipelines/verify/verify.ts';
 export type { TargetName } from './quantization/targets.ts';

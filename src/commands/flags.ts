@@ -170,9 +170,14 @@ export const maxDrop: Flag = {
   parse: percentage,
 };
 
+export const calibrate: Flag = {
+  flags: '--calibrate <file>',
+  says: 'texts as the model will see them: lines, TSV, CSV, JSON or JSON lines',
+};
+
 /** Flags for the texts that a model is calibrated on and measured on. */
 export const evidenceFlags: readonly Flag[] = [
-  { flags: '--calibrate <file>', says: 'texts as the model will see them: lines, TSV, CSV, JSON or JSON lines' },
+  calibrate,
   samples,
   seed,
   data,

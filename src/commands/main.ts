@@ -37,6 +37,12 @@ const commands: readonly CommandEntry[] = [
     load: () => import('./distill.ts'),
   },
   {
+    name: 'search',
+    args: '<teacher>',
+    summary: 'find students of a teacher within budgets of size or time',
+    load: () => import('./search.ts'),
+  },
+  {
     name: 'map-layers',
     args: '<teacher> <student>',
     summary: "tell which of a teacher's layers each of a student's is nearest to",
@@ -65,6 +71,12 @@ const commands: readonly CommandEntry[] = [
     args: '<model>',
     summary: 'say what a model is, or print its graph',
     load: () => import('./inspect.ts'),
+  },
+  {
+    name: 'view',
+    args: '<model> [other]',
+    summary: "show a model's page in the browser, and compare it with what is dropped on it",
+    load: () => import('./view.ts'),
   },
   {
     name: 'bench',

@@ -127,3 +127,23 @@ export function shard(text: string): { readonly index: number; readonly count: n
   }
   return { index, count };
 }
+
+/** Parses the number of a port that a user may listen on. */
+export function port(text: string): number {
+  const value = positiveInteger(text);
+  if (value > 65535) throw new InvalidArgumentError('it must be at most 65535.');
+  return value;
+}
+
+/** Parses a list of sizes in bytes, `4MB,8MB`. */
+export function byteSizes(text: string): number[] {
+  return names(text).map(byteSize);
+}
+
+/** Parses a list of shares above 0 and below 1, `0.3,0.5`. */
+export function shares(text: string): number[] {
+  const values = names(text).map(Number);
+  if (values.length === 0 || values.some((value) => !(value > 0 && value < 1)))
+    throw new InvalidArgumentError('it must be shares between 0 and 1, such as 0.3,0.5.');
+  return values;
+}

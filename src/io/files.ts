@@ -1,21 +1,11 @@
-import {
-  closeSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readSync,
-  renameSync,
-  rmdirSync,
-  rmSync,
-  statSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, mkdirSync, openSync, readdirSync, readSync, rmdirSync, rmSync, statSync, writeSync } from 'node:fs';
 import { basename, dirname, join, resolve, sep } from 'node:path';
 import { MbertError } from '../errors.ts';
 import { fileError, isSystemError } from './file-error.ts';
 import { refuseLeavingLink } from './inside-folder.ts';
 import { refuseChangedSources, rememberSource } from './open-sources.ts';
 import { outputPlace } from './output-place.ts';
+import { replaceFile } from './replace-file.ts';
 import { undoAtEnd } from './undo.ts';
 
 /** A readable file of known size. Reads are ranges, because Node has no mmap and `readFileSync` ends at 2 GiB. */
@@ -228,17 +218,9 @@ export function writeNow(path: string, chunks: Iterable<Uint8Array>): void {
     } finally {
       closeSync(descriptor);
     }
-    if (place.isReplaced) renameSync(written, place.path);
+    if (place.isReplaced) replaceFile(written, place.path);
   } catch (cause) {
     if (place.isReplaced) rmSync(written, { force: true });
-    throw fileError(path, 'cannot be written', cause);
-  }
-}
-
-function replaceFile(temporary: string, path: string): void {
-  try {
-    renameSync(temporary, path);
-  } catch (cause) {
     throw fileError(path, 'cannot be written', cause);
   }
 }

@@ -37,6 +37,8 @@ test('long gradients are shortened all alike, so that their length does not coun
     return values;
   };
   expect(after(long, 1000)).toEqual(after(short, 1));
+  // 0.3 and 0.4 are shorter than 1 and stay so.
+  expect(after(Float32Array.of(0, 0), 0.1)).not.toEqual(short);
 });
 
 test('of a table only the rows with a gradient move, as far as they would alone', () => {

@@ -17,6 +17,7 @@ import { fittedPasses, type Target } from '../../passes/index.ts';
 import { prune } from '../../passes/prune/prune.ts';
 import { planPruning } from '../../passes/prune/prune-plan.ts';
 import { splitEmbedding, splitEmbeddings } from '../../passes/split-embedding.ts';
+import { countTokens } from '../../samples/count-tokens.ts';
 import { isAllowed, lossName } from '../evaluate/drop.ts';
 import { type RowReader, rowReader } from '../evaluate/row-reader.ts';
 import { NO_SAMPLES, type SampleSets, takeSamples } from '../evaluate/sample-sets.ts';
@@ -149,13 +150,6 @@ function split(graph: Graph, { calibration }: SampleSets, { passes, run }: Chang
   const tokenCounts = calibration.length > 0 ? countTokens(calibration) : undefined;
   const change = () => splitEmbeddings(graph, { keeps, tokenCounts, embeddingRank });
   return runAsPass(graph, splitEmbedding.name, change, run.observers);
-}
-
-function countTokens(rows: SampleSets['calibration']): Float64Array {
-  const largest = rows.reduce((most, { inputIds }) => inputIds.reduce((a, b) => Math.max(a, b), most), 0);
-  const counts = new Float64Array(largest + 1);
-  for (const { inputIds } of rows) for (const id of inputIds) counts[id] = (counts[id] as number) + 1;
-  return counts;
 }
 
 /** Number of texts that is enough for the gain and the offset of one norm. */

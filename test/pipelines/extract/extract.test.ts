@@ -162,7 +162,7 @@ test('whole heads are kept by the sum of their channels, and hidden channels are
     heads: [Float64Array.of(5, 0, 2, 2, 3, 3)],
     neurons: [Float64Array.of(1, 4, 3, 2)],
   };
-  const { hidden, heads, neurons } = selectChannels(importance, [0], sizes, { layers: 1, hidden: 4, intermediate: 2 });
+  const { hidden, heads, neurons } = selectChannels(importance, [0], sizes, { hidden: 4, heads: 2, intermediate: 2 });
   expect([...hidden]).toEqual([1, 3, 4, 5]);
   expect([...(heads[0] ?? [])]).toEqual([0, 1, 4, 5]);
   expect([...(neurons[0] ?? [])]).toEqual([1, 2]);

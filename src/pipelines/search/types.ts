@@ -41,6 +41,8 @@ export type Budget =
 export interface LayerSummary {
   readonly layer: number;
   readonly kind: 'cut' | 'linear' | 'dropped';
+  /** True where NoNorm and ReLU took the places of its LayerNorms and GELUs. */
+  readonly isConverted: boolean;
   /** Heads and neurons that are left of each group; empty where the layer is gone. */
   readonly groups: readonly {
     readonly kind: 'heads' | 'neurons';

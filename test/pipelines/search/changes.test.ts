@@ -30,7 +30,7 @@ test('candidates are the layer left out, a linear, and fewer and fewer units of 
   const candidates = listCandidates(teacher, blocks).filter(({ layer }) => layer === 1);
   const counts = (group: string) =>
     candidates.flatMap(({ change }) => (change.kind === 'units' && change.group === group ? [change.kept] : []));
-  expect(candidates.slice(0, 2).map(({ change }) => change.kind)).toEqual(['drop', 'linear']);
+  expect(candidates.slice(0, 3).map(({ change }) => change.kind)).toEqual(['drop', 'linear', 'noNorm']);
   expect(counts('bert.encoder.layer.1.attention.output.dense')).toEqual([3, 2, 1, 0]);
   expect(counts('bert.encoder.layer.1.output.dense')).toEqual([88, 72, 64, 48, 40, 32, 16, 8, 0]);
 });
@@ -75,10 +75,11 @@ test('changes of several layers are made together, and the fit hears what has ot
     'classifier',
   ]);
   expect(summarize(space.blocks, changes)).toEqual([
-    { layer: 0, kind: 'linear', groups: [] },
+    { layer: 0, kind: 'linear', groups: [], isConverted: false },
     {
       layer: 1,
       kind: 'cut',
+      isConverted: false,
       groups: [
         { kind: 'heads', kept: 0, count: 4 },
         { kind: 'neurons', kept: 24, count: 96 },

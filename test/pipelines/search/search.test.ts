@@ -71,7 +71,7 @@ test('the scores are kept: budgets of time take them over, and meet what is meas
   for (const { median, low, high } of parts) expect(low <= median && median <= high).toBe(true);
   // The two layers have equal shapes, so that each of their changes was timed once; and the whole teacher.
   expect(new Set(parts.map(({ key }: { key: string }) => key)).size).toBe(parts.length);
-  expect(parts).toHaveLength(16);
+  expect(parts).toHaveLength(17);
 });
 
 test('TFLite files are written and measured as well', async () => {

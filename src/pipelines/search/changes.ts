@@ -39,10 +39,15 @@ const MAX_CHANGES = 24;
 const RANKS = [3 / 4, 1 / 2, 1 / 4] as const;
 
 /** Lists the changes that are tried, layer by layer, what is left of a group in descending order. */
-export function listCandidates(graph: Graph, blocks: readonly Block[]): Candidate[] {
+export function listCandidates(
+  graph: Graph,
+  blocks: readonly Block[],
+  keeps: (node: { readonly name: string }) => boolean = () => false,
+): Candidate[] {
   const nodes = nodesByName(graph);
   const layers = blocks.flatMap(({ layer, input, groups, nodes: inside }) => {
-    const whole: Change[] = input === undefined ? [] : [{ kind: 'drop' }, { kind: 'linear' }];
+    const isFree = ![...inside].some((name) => keeps({ name }));
+    const whole: Change[] = input === undefined || !isFree ? [] : [{ kind: 'drop' }, { kind: 'linear' }];
     const levels = Math.max(2, Math.min(LEVELS, Math.floor(MAX_CHANGES / Math.max(1, groups.length))));
     const parts = groups.flatMap((group): Change[] => {
       const steps = group.units.length / stepOf(group);
@@ -51,14 +56,15 @@ export function listCandidates(graph: Graph, blocks: readonly Block[]): Candidat
       if (branchOf(nodes.get(group.name)) !== undefined) kept.add(0);
       return [...kept].map((count) => ({ kind: 'units', group: group.name, kept: count }));
     });
-    const converted: Change[] = [...inside].some((name) => isConverted(nodes.get(name))) ? [{ kind: 'noNorm' }] : [];
+    const converted: Change[] =
+      isFree && [...inside].some((name) => isConverted(nodes.get(name))) ? [{ kind: 'noNorm' }] : [];
     return [...whole, ...converted, ...parts].map((change) => ({ layer, change }));
   });
-  return [...rankCandidates(graph), ...layers];
+  return [...rankCandidates(graph, keeps), ...layers];
 }
 
-function rankCandidates(graph: Graph): Candidate[] {
-  const table = splittableTable(graph);
+function rankCandidates(graph: Graph, keeps: (node: { readonly name: string }) => boolean): Candidate[] {
+  const table = splittableTable(graph, keeps);
   if (table === undefined) return [];
   const [words, columns] = table.tensor.shape as readonly [number, number];
   const ranks = RANKS.map((share) => Math.round(share * columns));

@@ -22,6 +22,8 @@ export interface SearchOptions extends Pick<ModelOptions, 'task'>, RunOptions, O
   readonly count?: number | undefined;
   /** Ways to store the models, of which each budget gets the best. Default: f32, f16 and dynamic for sizes, f32 for times. */
   readonly forms?: readonly string[] | undefined;
+  /** Names of nodes that stay as they are. */
+  readonly keep?: RegExp | undefined;
   /** Format of the models. Default `onnx`. */
   readonly fileFormat?: Target | undefined;
   /** Scores one part of the candidates and ends. */

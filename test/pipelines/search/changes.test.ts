@@ -35,6 +35,16 @@ test('candidates are the layer left out, a linear, and fewer and fewer units of 
   expect(counts('bert.encoder.layer.1.output.dense')).toEqual([88, 72, 64, 48, 40, 32, 16, 8, 0]);
 });
 
+test('what is to be kept is no candidate', async () => {
+  const { teacher, blocks } = await spaceOf('bert-seqcls');
+  const keeps = ({ name }: { readonly name: string }) => /word_embeddings|layer\.1\.output/.test(name);
+  const kinds = (layer: number) =>
+    listCandidates(teacher, blocks, keeps).flatMap((each) => (each.layer === layer ? [each.change.kind] : []));
+  expect(kinds(WORDS)).toEqual([]);
+  expect(new Set(kinds(0))).toEqual(new Set(['drop', 'linear', 'noNorm', 'units']));
+  expect(new Set(kinds(1))).toEqual(new Set(['units']));
+});
+
 test('the word table becomes narrower, and all that follows is fitted to that', async () => {
   const space = await spaceOf('bert-seqcls');
   const ranks = listCandidates(space.teacher, space.blocks).filter(({ layer }) => layer === WORDS);

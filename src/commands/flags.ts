@@ -9,6 +9,7 @@ import {
   dtype,
   embeddingRank,
   integer,
+  integerOrAuto,
   integerOrDynamic,
   nameList,
   percentage,
@@ -62,9 +63,9 @@ export const passFlags: readonly Flag[] = [
     parse: embeddingRank,
   },
   {
-    flags: '--distill <steps>',
-    says: 'train behind passes that change the function: steps of 32 texts towards the original, 500 and more',
-    parse: positiveInteger,
+    flags: '--distill <steps|auto>',
+    says: 'train behind passes that change the function: steps of 32 texts towards the original, 500 and more; auto ends when held-out texts gain no more',
+    parse: integerOrAuto,
   },
 ];
 

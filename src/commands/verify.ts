@@ -3,10 +3,11 @@ import { shown } from '../printable.ts';
 import { jsonText } from '../reports/json.ts';
 import { pages } from '../reports/pages.ts';
 import { verifyResultText } from '../reports/verify.ts';
+import { VIEWS } from '../samples/views.ts';
 import { type CommandSpec, saying } from './command.ts';
 import * as flags from './flags.ts';
 import { warn } from './io.ts';
-import { positiveInteger } from './parsers.ts';
+import { nameList, positiveInteger } from './parsers.ts';
 import { printResult, type ReportOptions, wantsPage } from './report.ts';
 
 export const command: CommandSpec<Omit<VerifyOptions, 'model'> & ReportOptions> = {
@@ -30,6 +31,11 @@ export const command: CommandSpec<Omit<VerifyOptions, 'model'> & ReportOptions> 
       flags: '--layers <map>',
       says: 'knowledge-transfer losses: N:M layers of model and reference, or a JSON file {"0": 1, ...}',
     },
+    {
+      flags: '--views <names>',
+      says: `how far answers agree on parts of each text, as a,b: ${VIEWS.join(', ')}`,
+      parse: nameList,
+    },
     flags.maxDrop,
     { flags: '--lint', says: 'ask the lint rules of the file; errors are exit 1' },
   ],
@@ -38,6 +44,7 @@ export const command: CommandSpec<Omit<VerifyOptions, 'model'> & ReportOptions> 
     'model.onnx --against ./checkpoint',
     './mobilebert-sst2 --data dev.tsv',
     './student --against ./teacher --layers 1:2 --data texts.txt',
+    './student --against ./teacher --data texts.txt --views full,left,right,masked',
     'model.tflite --lint',
     'int8.onnx --against ./checkpoint --data dev.tsv --report verify.html',
   ],

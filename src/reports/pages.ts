@@ -1,4 +1,5 @@
 import type { ModelDiff } from '../pipelines/diff/diff-models.ts';
+import type { DistillResult } from '../pipelines/distill/types.ts';
 import type { InspectResult } from '../pipelines/inspect/inspect.ts';
 import type { QuantizeResult } from '../pipelines/quantize/quantize.ts';
 import type { VerifyResult } from '../pipelines/verify/types.ts';
@@ -11,6 +12,9 @@ import type { Place } from './html/page.ts';
 export const pages = {
   async diff(diff: ModelDiff, all = false, place?: Place): Promise<string> {
     return (await import('./diff-html.ts')).diffHtml(diff, all, place);
+  },
+  async distill(result: DistillResult): Promise<string> {
+    return (await import('./distill-html.ts')).distillHtml(result);
   },
   async inspect(result: InspectResult, place?: Place): Promise<string> {
     return (await import('./inspect-html.ts')).inspectHtml(result, place);

@@ -11,6 +11,7 @@ import {
   type TaskMetrics,
   type VerifiedModel,
   type VerifyResult,
+  type ViewsAgreement,
 } from '../pipelines/verify/types.ts';
 import { embeddingRows } from './embeddings.ts';
 import { chart } from './html/charts.ts';
@@ -23,11 +24,11 @@ import { STORAGE_STATES, storageNodes } from './html/picture-nodes.ts';
 import { type Cell, numberCell, sortableTable } from './html/tables.ts';
 import { digits, percents, sqnrText } from './numbers.ts';
 import { plural } from './text.ts';
-import { agreementName, isJudged, lossTitle, marginText, NOT_JUDGED } from './verify.ts';
+import { agreementName, DISTANCE_NAMES, distanceText, isJudged, lossTitle, marginText, NOT_JUDGED } from './verify.ts';
 
 /** Makes a page of what `mbert verify` found. */
 export function verifyHtml(result: VerifyResult): string {
-  const { model, against, flips, layers, transfer, metrics, lint, failures, warnings } = result;
+  const { model, against, flips, views, layers, transfer, metrics, lint, failures, warnings } = result;
   const isGood = failures.length === 0;
   return pageHtml({
     title: against ? 'Model against its reference' : 'Model evaluated',
@@ -39,6 +40,7 @@ export function verifyHtml(result: VerifyResult): string {
       { title: 'Metrics', body: metrics ? metricsTable(metrics) : NOTHING },
       { title: 'Confusion', body: metrics?.confusion ? confusionTables(metrics.confusion) : NOTHING },
       { title: 'Changed answers', body: flips ? flipsTable(flips) : NOTHING },
+      { title: 'Views', body: views ? viewsBody(views, agreementName(result)) : NOTHING },
       { title: 'Outputs', body: outputsTable(result) },
       { title: 'Layers', body: layers ? layersBody(layers) : NOTHING },
       { title: 'Graph', body: graphBody(result) },
@@ -166,6 +168,37 @@ function flipsTable({ count, shown }: Flips): Markup {
     total: count,
   });
   return html`<p class="note">Margin: the lead of the largest logit over the second one. An answer of a small margin flips easily.</p>${table}`;
+}
+
+/** A table of the views, and for each the texts where the models part most. */
+function viewsBody({ measure, views }: ViewsAgreement, agreement: string): Markup {
+  const summary = sortableTable({
+    caption: 'Agreement by view',
+    headings: ['view', agreement, 'mean distance', 'worst distance'],
+    rows: views.map(({ view, agreement: share, meanDistance, parted }) => [
+      view,
+      numberCell(share, percents),
+      numberCell(meanDistance, distanceText),
+      numberCell(parted[0]?.distance, distanceText),
+    ]),
+  });
+  const texts = views.map(({ view, samples, parted }) => {
+    const caption = `Where they part most: ${view}`;
+    const table = sortableTable({
+      caption,
+      headings: ['sample', 'text', 'reference', 'model', 'distance'],
+      rows: parted.map(({ sample, texts: shown, reference, model, distance }) => [
+        numberCell(sample, String),
+        shown?.join(' | ') ?? '',
+        reference ?? '',
+        model ?? '',
+        numberCell(distance, distanceText),
+      ]),
+      total: samples,
+    });
+    return html`<h3>${caption}</h3>${table}`;
+  });
+  return html`${summary}<p class="note">Both models see the same part of each text. Distance: ${DISTANCE_NAMES[measure]}.</p>${texts}`;
 }
 
 /** Cell of an SQNR, of which null is either "equal" or "not a number": the error tells which. */

@@ -45,6 +45,7 @@ const CALLS: readonly (readonly [schema: string, ...argv: string[]])[] = [
   ],
   ['quantize', 'quantize', SOURCE, '-o', path('d.tflite'), '--scheme', 'dynamic', '--sequence-length', '16'],
   ['verify', 'verify', path('q.onnx'), '--against', SOURCE, '--samples', '4', '--lint'],
+  ['verify', 'verify', path('q.onnx'), '--against', SOURCE, '--samples=4', '--data', TEXTS, '--views', 'full,masked'],
   ['verify', 'verify', path('d.tflite'), '--lint'],
   ['bench', 'bench', path('c.onnx'), path('q.onnx'), '--runs', '2', '--warmup', '0', '--no-memory', '--profile'],
   ['inspect', 'inspect', SOURCE],
@@ -83,6 +84,18 @@ const CALLS: readonly (readonly [schema: string, ...argv: string[]])[] = [
     path('shape.json'),
     '--method',
     'random',
+  ],
+  [
+    'search',
+    'search',
+    'fixtures/bert-seqcls',
+    '-o',
+    path('students'),
+    '--calibrate',
+    TEXTS,
+    '--samples=24',
+    '--forms=f32',
+    '--budgets=260kB,9kB',
   ],
   ['map-layers', 'map-layers', 'fixtures/bert-seqcls', 'fixtures/bert-seqcls', '--calibrate', TEXTS, '--samples', '24'],
   ['batch', 'batch', path('jobs.jsonl'), '--summary'],
@@ -125,7 +138,7 @@ describe('what is printed with --json', () => {
 
   test.each(['convert', 'quantize', 'folder'])('schemas/%s.schema.json knows what calibrated passes note', (name) => {
     const schema = schemaOf(name);
-    const pass = { name: 'smooth-results', rewrites: 1, declined: [], notes: ['dense: 8 channels'] };
+    const pass = { name: 'smooth-tokens', rewrites: 1, declined: [], notes: ['dense: 8 channels'] };
     expect(problemsOf(pass, { $ref: '#/$defs/PassSummary' }, schema)).toEqual([]);
     expect(problemsOf({ ...pass, notes: [1] }, { $ref: '#/$defs/PassSummary' }, schema)).not.toEqual([]);
   });

@@ -31,7 +31,7 @@ export interface PrunePlan {
 }
 
 /** A group with the order in which its units go. */
-interface PlannedGroup extends RemovalOrder {
+export interface PlannedGroup extends RemovalOrder {
   /** Name of its reader. */
   readonly name: string;
   readonly kind: PruneGroup['kind'];
@@ -123,7 +123,7 @@ async function orderOf(
     gram: await runs.product(weighted, weighted),
     inputs: inputs.columns,
     unit: inputs.columns / count,
-    step: stepOf(kind, count),
+    step: stepOf({ kind, count }),
     ridge: RIDGE,
   });
 }
@@ -190,18 +190,23 @@ export interface Pruned {
 /** Takes units out of a graph that has the planned one's nodes until it has no more than a share of its operations. */
 export function pruneTo(graph: Graph, plan: PrunePlan, share: number): Pruned {
   const steps = chooseSteps(
-    plan.groups.map(({ errors, kind, count, operations }) => ({ errors, saving: stepOf(kind, count) * operations })),
+    plan.groups.map((group) => ({ errors: group.errors, saving: stepOf(group) * group.operations })),
     (1 - share) * plan.operations,
   );
+  const removed = new Map(plan.groups.map((group, i) => [group.name, (steps[i] as number) * stepOf(group)]));
+  return removeUnits(graph, plan, removed);
+}
+
+/** Takes units out of a graph that has the planned one's nodes: as many of each group as `removed` says by its name. */
+export function removeUnits(graph: Graph, plan: PrunePlan, removed: ReadonlyMap<string, number>): Pruned {
   const kept = new Map<string, Int32Array>();
   const readers = new Set<string>();
   const groups: PrunedGroup[] = [];
   const found = new Map(pruneGroups(graph, () => false).groups.map((group) => [group.reader.node.name, group]));
-  for (const [i, { name, kind, count, units }] of plan.groups.entries()) {
-    const removed = (steps[i] as number) * stepOf(kind, count);
-    groups.push({ name, kind, count, kept: count - removed });
-    if (removed === 0) continue;
-    const gone = new Set(units.subarray(0, removed));
+  for (const { name, kind, count, units } of plan.groups) {
+    const gone = new Set(units.subarray(0, removed.get(name) ?? 0));
+    groups.push({ name, kind, count, kept: count - gone.size });
+    if (gone.size === 0) continue;
     const left = Array.from({ length: count }, (_, unit) => unit).filter((unit) => !gone.has(unit));
     for (const [writer, channels] of cutGroup(graph, found.get(name) as PruneGroup, left)) kept.set(writer, channels);
     readers.add(name);
@@ -211,6 +216,6 @@ export function pruneTo(graph: Graph, plan: PrunePlan, share: number): Pruned {
 }
 
 /** The number of units that go at once. */
-function stepOf(kind: PruneGroup['kind'], count: number): number {
+export function stepOf({ kind, count }: Pick<PlannedGroup, 'kind' | 'count'>): number {
   return kind === 'heads' || count <= NEURONS ? 1 : NEURONS;
 }

@@ -18,12 +18,11 @@ export function applySmoothing(graph: Graph, { value, readers, neurons }: Smooth
   const side = network && sideNetwork(graph, network, aside);
   const { name } = value;
   const read = network ? quietNeurons(graph, network, aside) : value;
-  const smooth = graph.add(
-    'mul',
-    [read, graph.constant(vectorTensor(factors), `${name}.scales`)],
-    {},
-    `${name}.smooth`,
-  );
+  // Neurons aside are quiet already.
+  const isScaled = !network || scale.some((factor) => factor !== 1);
+  const smooth = isScaled
+    ? graph.add('mul', [read, graph.constant(vectorTensor(factors), `${name}.scales`)], {}, `${name}.smooth`)
+    : read;
   for (const reader of readers) {
     const beside = side ?? (aside.length > 0 ? sideProduct(graph, reader, aside) : undefined);
     const { name: readerName } = reader.node;

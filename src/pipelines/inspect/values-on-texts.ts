@@ -27,13 +27,14 @@ export async function valuesOnTexts(
   options: TextOptions,
   run: Run,
 ): Promise<ReadonlyMap<string, Distribution> | undefined> {
+  const columns = columnsOf(options, options.calibrate !== undefined);
   if (options.calibrate === undefined) return undefined;
   const graph = model.reference();
   const length = graph.inputs[0]?.type.shape.at(-1);
   const reader = rowReader(model, graph, {
     maxLength: typeof length === 'number' ? length : model.maxPositions,
     tokenizer: options.vocab === undefined ? undefined : tokenizerFilesAt(options.vocab),
-    columns: columnsOf(options),
+    columns,
     note: run.note,
   });
   const rows = reader

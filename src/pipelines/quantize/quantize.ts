@@ -209,6 +209,15 @@ export async function quantizeTo(
 }
 
 /**
+ * Passes that make loud channels smaller before they are rounded. TFLite's dynamic linears round each token alone;
+ * ONNX's round the whole value, and have no range that was calibrated.
+ */
+const SMOOTHING = {
+  onnx: { int8: ',smooth-activations', dynamic: '' },
+  tflite: { int8: ',smooth-tokens', dynamic: ',smooth-tokens' },
+} as const;
+
+/**
  * Passes that make a float graph fit for integers, besides the default ones; `--passes=-name` takes one out. Where all
  * values are integers, linears of one input stay apart: joined ones would share a scale, which costs up to ten bits
  * where their ranges differ and ends XNNPACK's partition at the sum that reads the small one. (The 24-layer model: 6
@@ -217,8 +226,7 @@ export async function quantizeTo(
 function passesFor(format: Target, scheme: Scheme, { isStrict }: TargetProfile): string {
   const isIntegerGraph = format === 'tflite' && (scheme === 'int8' || scheme === 'int16x8');
   // Products of floats are no use where nothing but integers is computed; 16 bits have steps enough for loud channels.
-  const smooths = scheme === 'int8' && !isStrict;
-  const smoothing = smooths ? `,smooth-activations${isIntegerGraph ? ',smooth-results' : ''}` : '';
+  const smoothing = isStrict ? '' : scheme === 'int8' || scheme === 'dynamic' ? SMOOTHING[format][scheme] : '';
   return `equalize-streams,centre-norms${smoothing}${isIntegerGraph ? ',-fuse-bottleneck' : ''}`;
 }
 
@@ -271,6 +279,7 @@ function decideOptionsOf(job: QuantizeJob, scheme: Exclude<Scheme, 'f16'>, isSmo
       blocks: blocksFor(format, profile),
       rounding: rounding ?? (isFitted ? 'gptq' : 'nearest'),
       range,
+      isDynamic: scheme === 'int8' && format === 'tflite' && !profile.isStrict && isSmoothed,
       integerOutputs: io === 'int8',
     },
     recipe: recipe === undefined ? undefined : { path: recipe, rules },

@@ -98,7 +98,8 @@ export class Writer {
     const { request, form } = options;
     const { settings } = decision;
     const { run } = this.#job;
-    const kept = namesOf(settings, ({ scheme }) => scheme !== request.scheme);
+    const usual = request.isDynamic ? 'dynamic' : request.scheme;
+    const kept = namesOf(settings, ({ scheme }) => scheme !== usual);
     run.enter('write');
     run.progress('quantizing weights');
     const built = await run.stopwatch.time('writingMs', () => build(decision, options));

@@ -26,6 +26,8 @@ export interface OutputsOptions {
   readonly task: Task | undefined;
   readonly shape: CommonShape;
   readonly inputs: Inputs;
+  /** Hears both answers to each sample. */
+  readonly heard?: ((sample: number, reference: Answer, actual: Answer) => void) | undefined;
   readonly progress: (done: number, total: number) => void;
 }
 
@@ -76,6 +78,7 @@ export async function compareOutputs(
       const expectedAnswer = answerOf(task, compared, row, inputs.mask);
       comparison.add(expectedAnswer, answer);
       flips.add(i, expectedAnswer, answer);
+      options.heard?.(i, expectedAnswer, answer);
       embeddings?.add(expectedAnswer.values, answer.values);
       answers.model.push(answer.values[0] as number);
       answers.reference.push(expectedAnswer.values[0] as number);

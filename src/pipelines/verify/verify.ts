@@ -14,6 +14,7 @@ import { compareOutputs, type OutputsResult } from './outputs.ts';
 import { describeSide, openSide, type RunningSide, type Side, startSide } from './sides.ts';
 import { taskOf, unansweredWarnings } from './task.ts';
 import type { Drop, VerifiedModel, VerifyResult } from './types.ts';
+import { checkViews, compareViews, readViews, ViewSums } from './views.ts';
 
 /** Options of `verify`. */
 export interface VerifyOptions extends RunOptions, ColumnOptions {
@@ -44,6 +45,8 @@ export interface VerifyOptions extends RunOptions, ColumnOptions {
    * see `readLayerMap`.
    */
   readonly layers?: string | undefined;
+  /** Parts of each text to tell the agreement on, both models seeing the same: names of VIEWS. Needs `against` and `data`. */
+  readonly views?: readonly string[] | undefined;
   /** Largest loss allowed, in percentage points of the task metric, or of agreement without labels. */
   readonly maxDrop?: number | undefined;
   /** Runs the lint rules on the file. Default false. */
@@ -91,6 +94,7 @@ const NOT_MEASURED: Measurement = {
   outputs: [],
   agreement: null,
   flips: null,
+  views: null,
   metrics: null,
   layers: null,
   transfer: null,
@@ -100,11 +104,12 @@ const NOT_MEASURED: Measurement = {
 };
 
 async function openAndMeasure(options: VerifyOptions, run: Run): Promise<Measurement> {
-  const { against, layers } = options;
+  const { against, layers, views } = options;
   run.plan([
     'read',
     ...(layers === undefined ? [] : ['transfer']),
     'run',
+    ...(views === undefined ? [] : ['views']),
     ...(against === undefined ? [] : ['layers']),
   ]);
   run.progress('reading');
@@ -123,14 +128,21 @@ async function openAndMeasure(options: VerifyOptions, run: Run): Promise<Measure
 }
 
 function refuseContradictions(options: VerifyOptions): void {
-  const { against, layers, maxDrop } = options;
+  const { against, data, layers, views, maxDrop } = options;
   const needsReference = [
     ['layers', layers],
+    ['views', views],
     ['max-drop', maxDrop],
   ] as const;
   for (const [flag, given] of needsReference) {
     if (given === undefined || against !== undefined) continue;
     throw new MbertError('USAGE', `--${flag}: needs --against SOURCE`, { hint: 'the model is compared with it' });
+  }
+  if (views !== undefined) {
+    readViews(views);
+    if (data === undefined) {
+      throw new MbertError('USAGE', '--views: needs --data FILE', { hint: 'half of a random sequence shows nothing' });
+    }
   }
   if (!hasMeasurement(options) && !options.lint) {
     throw new MbertError('USAGE', 'verify: nothing to verify the model by', {
@@ -161,10 +173,12 @@ async function measure(
       vocab,
       length,
       task,
-      columns: columnsOf(options),
+      columns: columnsOf(options, data !== undefined),
       note: run.note,
     });
     checkCounts(inputs, maxDrop);
+    const views = readViews(options.views ?? []);
+    checkViews(views, inputs);
     if (reference === undefined && inputs.labels === undefined) {
       throw new MbertError('USAGE', `${data}: has no labels for ${task ?? 'outputs of this kind'}`, {
         hint: 'give --against SOURCE to compare with another model',
@@ -177,7 +191,18 @@ async function measure(
       : null;
     const folded = transfer ? foldedStudent(model, reference as Side) : [];
     run.enter('run');
-    const compared = await compareOutputs(first, second, { task, shape, inputs, progress: within(run, 'running') });
+    const full = views.includes('full') ? new ViewSums('full', task, inputs) : undefined;
+    const compared = await compareOutputs(first, second, {
+      task,
+      shape,
+      inputs,
+      heard: (i, expected, actual) => full?.add(i, expected, actual),
+      progress: within(run, 'running'),
+    });
+    run.enter('views');
+    const seen = second
+      ? await compareViews(first, second, full, { task, shape, inputs, views, progress: within(run, 'running views') })
+      : null;
     const standIns = standInWarnings(running);
     // What follows loads graphs of its own: all four together would take twice the memory.
     for (const { session } of running.splice(0)) await session.close();
@@ -195,6 +220,7 @@ async function measure(
       agreement: compared.agreement,
       ...(compared.embeddings && { embeddings: compared.embeddings }),
       flips: compared.flips,
+      views: seen,
       metrics: compared.metrics,
       layers,
       transfer,

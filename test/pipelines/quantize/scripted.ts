@@ -102,6 +102,7 @@ export function decideOptions(more: Partial<DecideOptions> = {}): DecideOptions 
     feeds: { task: 'sequence-classification', pad: 0, mask: undefined },
     collect,
     collectApart: { collect, count: 32 },
+    collectUnseen: { collect, count: 0 },
     biasCorrection: false,
     isRoundingAsked: false,
     fallback: 'float',

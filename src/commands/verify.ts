@@ -8,7 +8,7 @@ import { type CommandSpec, saying } from './command.ts';
 import * as flags from './flags.ts';
 import { warn } from './io.ts';
 import { nameList, positiveInteger } from './parsers.ts';
-import { printResult, type ReportOptions, refuseReport } from './report.ts';
+import { printResult, type ReportOptions, wantsPage } from './report.ts';
 
 export const command: CommandSpec<Omit<VerifyOptions, 'model'> & ReportOptions> = {
   description:
@@ -50,13 +50,14 @@ export const command: CommandSpec<Omit<VerifyOptions, 'model'> & ReportOptions> 
   ],
   exitOne: '--max-drop or --lint says no',
   async run({ io, progress, args: [model = ''], options }) {
-    refuseReport(options);
-    const result = await verify({ ...options, model, progress: progress.step, note: progress.note });
+    const outline = wantsPage(options);
+    const result = await verify({ ...options, model, outline, progress: progress.step, note: progress.note });
     progress.clear();
     warn(io, result.warnings);
     await printResult(io, options, {
       text: () => verifyResultText(shown(result)),
-      json: () => jsonText(result),
+      // The outline is for pictures.
+      json: () => jsonText({ ...result, outline: undefined }),
       html: () => pages.verify(result),
     });
     return result.failures.length === 0 ? 0 : 1;

@@ -70,13 +70,16 @@ function layersTable(models: readonly FoundModel[]): Markup {
   const count = models[0]?.layers.length ?? 0;
   return sortableTable({
     caption: 'Layers: heads (h) and neurons (n) that are left',
-    headings: ['layer', ...models.map(({ budget }) => budgetText(budget))],
-    rows: Array.from({ length: count }, (_, layer) => [
-      numberCell(layer, String),
-      ...models.map(({ layers }) => {
-        const summary = layers[layer];
-        return summary ? layerText(summary) : '';
-      }),
-    ]),
+    headings: ['part', ...models.map(({ budget }) => budgetText(budget))],
+    rows: [
+      ['columns of the word table', ...models.map(({ wordColumns }) => numberCell(wordColumns, String))],
+      ...Array.from({ length: count }, (_, layer) => [
+        `layer ${layer}`,
+        ...models.map(({ layers }) => {
+          const summary = layers[layer];
+          return summary ? layerText(summary) : '';
+        }),
+      ]),
+    ],
   });
 }

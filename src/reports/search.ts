@@ -49,8 +49,9 @@ export function budgetText(budget: Budget): string {
   return budget.kind === 'size' ? size(budget.bytes) : `${Number(budget.ratio.toFixed(4))} of the time`;
 }
 
-function layersText({ budget, layers }: FoundModel): string {
-  return `${budgetText(budget)}: ${layers.map(layerText).join(', ')}`;
+function layersText({ budget, layers, wordColumns }: FoundModel): string {
+  const words = wordColumns === null ? '' : `word table of ${wordColumns} columns, `;
+  return `${budgetText(budget)}: ${words}${layers.map(layerText).join(', ')}`;
 }
 
 /** What is left of a layer: heads, then neurons of each network. */

@@ -16,8 +16,11 @@ import {
 import { embeddingRows } from './embeddings.ts';
 import { chart } from './html/charts.ts';
 import { layerLabels } from './html/layer-charts.ts';
+import { layerMarks } from './html/layer-marks.ts';
 import { html, type Markup, NOTHING } from './html/markup.ts';
 import { charts, code, failuresList, pageHtml, type Tile, tiles, warningsList } from './html/page.ts';
+import { picture } from './html/picture.ts';
+import { STORAGE_STATES, storageNodes } from './html/picture-nodes.ts';
 import { type Cell, numberCell, sortableTable } from './html/tables.ts';
 import { digits, percents, sqnrText } from './numbers.ts';
 import { plural } from './text.ts';
@@ -40,6 +43,7 @@ export function verifyHtml(result: VerifyResult): string {
       { title: 'Views', body: views ? viewsBody(views, agreementName(result)) : NOTHING },
       { title: 'Outputs', body: outputsTable(result) },
       { title: 'Layers', body: layers ? layersBody(layers) : NOTHING },
+      { title: 'Graph', body: graphBody(result) },
       { title: 'Knowledge transfer', body: transfer ? transferBody(transfer) : NOTHING },
       { title: 'Lint', body: lint ? lintBody(lint) : NOTHING },
       { title: 'Warnings', body: warningsList(warnings) },
@@ -93,21 +97,32 @@ function metricText(name: MetricName, value: number | undefined): string {
 }
 
 function modelsTable({ model, against, inputs, task }: VerifyResult): Markup {
-  const row = (role: string, { path, architecture, runtime, ran }: VerifiedModel): Cell[] => [
+  const row = (role: string, { path, architecture, runtime, ran, runMs }: VerifiedModel): Cell[] => [
     role,
     code(path),
     architecture ?? '',
     runtime ?? '',
     ran === null ? '' : ran === 'file' ? 'the file' : 'its graph, as ONNX',
+    numberCell(runMs, (ms) => `${(ms / 1000).toFixed(2)} s`),
+    numberCell(inputs && runMs !== null ? runMs / inputs.samples : null, (ms) => `${ms.toFixed(2)} ms`),
   ];
   const table = sortableTable({
     caption: 'Models',
-    headings: ['', 'model', 'architecture', 'runtime', 'what ran'],
+    headings: ['', 'model', 'architecture', 'runtime', 'what ran', 'time of all runs', 'of one'],
     rows: [row('model', model), ...(against ? [row('reference', against)] : [])],
   });
   const text = inputs && (inputs.data === null ? `token sequences of seed ${inputs.seed}` : `texts of ${inputs.data}`);
   const parts = [...(task ? [`task: ${task}`] : []), ...(text ? [`on ${text}`] : [])];
-  return html`${table}<p class="note">${parts.join(', ')}</p>`;
+  const note = parts.join(', ');
+  const speed = inputs ? 'Times are wall times of one thread, in turns: mbert bench measures speed.' : '';
+  return html`${table}<p class="note">${note}${note && speed ? '. ' : ''}${speed}</p>`;
+}
+
+/** Picture of the model, where it was measured by what is behind its layers. */
+function graphBody({ outline, layers }: VerifyResult): Markup {
+  if (!outline) return NOTHING;
+  const marks = layerMarks((layers?.layers ?? []).map(({ modelName, sqnrDb }) => ({ name: modelName, sqnrDb })));
+  return picture(storageNodes(outline), { states: STORAGE_STATES, layers: marks });
 }
 
 function metricsTable({ samples, model, against, note }: TaskMetrics): Markup {

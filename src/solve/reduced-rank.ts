@@ -1,4 +1,5 @@
 import { solveCholesky } from './cholesky.ts';
+import { timesTransposed } from './matrices.ts';
 import { symmetricEigen } from './symmetric-eigen.ts';
 
 /** A linear map as two narrow ones: y ≈ expand · (reduce · h). */
@@ -69,36 +70,6 @@ function timesLower(a: Float64Array, factor: Float64Array, size: number): Float6
       const value = a[at + i] as number;
       const row = i * size;
       for (let j = 0; j <= i; j++) result[at + j] = (result[at + j] as number) + value * (factor[row + j] as number);
-    }
-  }
-  return result;
-}
-
-/** Computes A Bᵀ [a rows, b rows] for matrices of `size` columns. */
-export function timesTransposed(a: Float64Array, b: Float64Array, size: number): Float64Array {
-  const [rows, columns] = [a.length / size, b.length / size];
-  const result = new Float64Array(rows * columns);
-  for (let r = 0, to = 0; r < rows; r++) {
-    for (let c = 0; c < columns; c++, to++) {
-      let sum = 0;
-      for (let i = 0, x = r * size, y = c * size; i < size; i++, x++, y++) sum += (a[x] as number) * (b[y] as number);
-      result[to] = sum;
-    }
-  }
-  return result;
-}
-
-/** Computes A B [a rows, columns] for A [rows, inner] and B [inner, columns]. */
-export function times(a: Float64Array, b: Float64Array, inner: number): Float64Array {
-  const [rows, columns] = [a.length / inner, b.length / inner];
-  const result = new Float64Array(rows * columns);
-  for (let r = 0; r < rows; r++) {
-    for (let i = 0; i < inner; i++) {
-      const value = a[r * inner + i] as number;
-      if (value === 0) continue;
-      for (let c = 0, from = i * columns, to = r * columns; c < columns; c++, from++, to++) {
-        result[to] = (result[to] as number) + value * (b[from] as number);
-      }
     }
   }
   return result;

@@ -44,6 +44,7 @@ export function problemsOf(page: string): string[] {
 interface PictureText {
   readonly groups: readonly {
     readonly title: string;
+    readonly mark: { readonly text: string; readonly tone: string } | null;
     readonly marked: number;
     readonly states: readonly string[];
     readonly layout: number | null;

@@ -1,4 +1,5 @@
 import { MbertError } from '../../errors.ts';
+import { copyGraph } from '../../ir/copy-graph.ts';
 import type { Graph, Node } from '../../ir/graph.ts';
 import { countOperations, operationsOf } from '../../ir/operation-costs.ts';
 import type { Bindings } from '../../ir/shape.ts';
@@ -11,6 +12,7 @@ import { Prefix } from '../fit/prefix.ts';
 import { cutGroup } from './cut-group.ts';
 import { type PruneGroup, pruneGroups } from './groups.ts';
 import { outputGradients } from './output-gradients.ts';
+import { partHalves } from './part-halves.ts';
 
 /**
  * The ridge of the Gram matrices that units are chosen by, as a share of their mean diagonal: the fits that follow choose
@@ -63,8 +65,10 @@ export interface PlanOptions {
  * removal; what remains of its error counts by the gradients of the answers: Σ_t |g_t|² Σ_c E[g_c²] e_tc², where g are the
  * gradients by y, so that the errors of all groups are of one measure.
  */
-export async function planPruning(graph: Graph, options: PlanOptions): Promise<PrunePlan> {
+export async function planPruning(original: Graph, options: PlanOptions): Promise<PrunePlan> {
   const { keeps, runs, bindings, runtime, progress } = options;
+  const graph = copyGraph(original);
+  partHalves(graph);
   const { groups, declined } = pruneGroups(graph, keeps);
   progress(0, groups.length);
   const { gradients, problem } = await gradientsOf(graph, groups, runs);
@@ -202,6 +206,7 @@ export function removeUnits(graph: Graph, plan: PrunePlan, removed: ReadonlyMap<
   const kept = new Map<string, Int32Array>();
   const readers = new Set<string>();
   const groups: PrunedGroup[] = [];
+  partHalves(graph);
   const found = new Map(pruneGroups(graph, () => false).groups.map((group) => [group.reader.node.name, group]));
   for (const { name, kind, count, units } of plan.groups) {
     const gone = new Set(units.subarray(0, removed.get(name) ?? 0));

@@ -1,18 +1,11 @@
-import { openSource } from '../../importers/index.ts';
-import type { Graph } from '../../ir/graph.ts';
 import { keepNothing, runPasses } from '../../ir/pass.ts';
 import { sizeOf } from '../../ir/shape.ts';
 import { byteLength } from '../../ir/tensor.ts';
 import { graphText } from '../../ir/text.ts';
 import type { PassTime } from '../../observers/pass-times.ts';
 import { openModel } from '../../opened/open-model.ts';
-import {
-  type GraphOutline,
-  type OutlineNode,
-  type OutlineOptions,
-  type OutlineWeight,
-  outlineOf,
-} from '../../opened/outline.ts';
+import { type GraphOutline, type OutlineNode, type OutlineWeight, outlineOf } from '../../opened/outline.ts';
+import { storedOutline } from '../../opened/stored-outline.ts';
 import type { ModelOptions } from '../../options/model.ts';
 import type { PassOptions } from '../../options/passes.ts';
 import { passChoice } from '../../options/passes.ts';
@@ -91,7 +84,10 @@ export async function inspect(options: InspectOptions): Promise<InspectResult> {
     await runPasses(graph, passes, { ...keepNothing, observers });
     run.progress('describing');
     const onTexts = options.outline ? await valuesOnTexts(model, options, run) : undefined;
-    const outline = await storedOutline(graph, options, onTexts);
+    const outlineOptions = { values: options.outline === true, onTexts };
+    const outline = isAsked
+      ? outlineOf(graph, outlineOptions)
+      : await storedOutline(options.source, graph, { base: options.base, ...outlineOptions });
     const ops = new Map<string, number>();
     const dtypes = new Map<string, number>();
     let parameters = 0;
@@ -127,28 +123,6 @@ export async function inspect(options: InspectOptions): Promise<InspectResult> {
     };
   } finally {
     model.close();
-  }
-}
-
-/**
- * The outline of the graph as the source stores it: `raise` leaves floats in places of quantized files, and a picture
- * is to show how they are stored.
- */
-async function storedOutline(
-  graph: Graph,
-  { source, base, target, passes, outline: values = false }: InspectOptions,
-  onTexts: OutlineOptions['onTexts'],
-): Promise<GraphOutline> {
-  if (target !== undefined || passes !== undefined) return outlineOf(graph, { values, onTexts });
-  const opened = await openSource(source, { base });
-  if (opened.yields !== 'graph') {
-    opened.checkpoint.close();
-    return outlineOf(graph, { values, onTexts });
-  }
-  try {
-    return outlineOf(opened.graph, { values, onTexts });
-  } finally {
-    opened.close();
   }
 }
 

@@ -34,6 +34,7 @@ import type { QuantizeJob, QuantizeRequest } from './job.ts';
 import { withLint } from './lint-written.ts';
 import { refuseContradictions, refuseQuantized } from './refusals.ts';
 import { SharedWork } from './shared-work.ts';
+import { FloatAnswers } from './switched-model.ts';
 import type { QuantizedFile, QuantizeOptions, QuantizeResult } from './types.ts';
 import { Writer } from './writer.ts';
 
@@ -286,6 +287,7 @@ function decideOptionsOf(job: QuantizeJob, scheme: Exclude<Scheme, 'f16'>, isSmo
     keeps: request.passes.keeps,
     samples,
     feeds,
+    floatAnswers: new FloatAnswers(),
     collect: (graph, requests) => calibration.collect(graph, requests),
     collectApart: calibration.apart(),
     biasCorrection,

@@ -2,8 +2,10 @@ import type { Graph, Node } from '../../ir/graph.ts';
 import { sameShape } from '../../ir/shape.ts';
 import { tensorOf } from '../../ir/tensor.ts';
 import type { Cuts } from '../../passes/fit/fit.ts';
-import { type PrunePlan, removeUnits, stepOf } from '../../passes/prune/prune-plan.ts';
+import { removeUnits, stepOf } from '../../passes/prune/prune-plan.ts';
+import { splitEmbeddings, splittableTable } from '../../passes/split-embedding.ts';
 import type { Block } from './blocks.ts';
+import type { Space } from './space.ts';
 
 /** One way to make a block smaller. */
 export type Change =
@@ -12,10 +14,16 @@ export type Change =
   /** One linear takes the block's place. */
   | { readonly kind: 'linear' }
   /** A group of heads or neurons, named by the linear that reads it, has fewer; with none it is left out with that linear. */
-  | { readonly kind: 'units'; readonly group: string; readonly kept: number };
+  | { readonly kind: 'units'; readonly group: string; readonly kept: number }
+  /** The word table has fewer columns, which a linear makes as many as before. */
+  | { readonly kind: 'rank'; readonly rank: number };
+
+/** Place of the word table, before the first layer. */
+export const WORDS = -1;
 
 /** A change of a block: what is scored by itself. */
 export interface Candidate {
+  /** The layer's place, or `WORDS`. */
   readonly layer: number;
   readonly change: Change;
 }
@@ -25,10 +33,13 @@ const LEVELS = 8;
 /** Most changes of one layer that are tried: where it has many groups, each is tried with fewer numbers. */
 const MAX_CHANGES = 24;
 
+/** Widths of the word table that are tried, as shares of its columns. */
+const RANKS = [3 / 4, 1 / 2, 1 / 4] as const;
+
 /** Lists the changes that are tried, layer by layer, what is left of a group in descending order. */
 export function listCandidates(graph: Graph, blocks: readonly Block[]): Candidate[] {
   const nodes = nodesByName(graph);
-  return blocks.flatMap(({ layer, input, groups }) => {
+  const layers = blocks.flatMap(({ layer, input, groups }) => {
     const whole: Change[] = input === undefined ? [] : [{ kind: 'drop' }, { kind: 'linear' }];
     const levels = Math.max(2, Math.min(LEVELS, Math.floor(MAX_CHANGES / Math.max(1, groups.length))));
     const parts = groups.flatMap((group): Change[] => {
@@ -40,13 +51,23 @@ export function listCandidates(graph: Graph, blocks: readonly Block[]): Candidat
     });
     return [...whole, ...parts].map((change) => ({ layer, change }));
   });
+  return [...rankCandidates(graph), ...layers];
+}
+
+function rankCandidates(graph: Graph): Candidate[] {
+  const table = splittableTable(graph);
+  if (table === undefined) return [];
+  const [words, columns] = table.tensor.shape as readonly [number, number];
+  const ranks = RANKS.map((share) => Math.round(share * columns));
+  const saves = (rank: number) => rank > 0 && rank * (words + columns) + columns < words * columns;
+  return ranks.filter(saves).map((rank) => ({ layer: WORDS, change: { kind: 'rank', rank } }));
 }
 
 /** Changes a copy of the teacher. Returns what a fit has to know. */
 export function applyChanges(
   graph: Graph,
   changes: readonly Candidate[],
-  { blocks, plan }: { readonly blocks: readonly Block[]; readonly plan: PrunePlan },
+  { blocks, plan, tokenCounts }: Pick<Space, 'blocks' | 'plan' | 'tokenCounts'>,
 ): Cuts {
   const counts = new Map(plan.groups.map(({ name, count }) => [name, count]));
   const removed = new Map<string, number>();
@@ -58,11 +79,23 @@ export function applyChanges(
   const readers = new Set(cuts.readers);
   // The last layer first: what it reads still has its name then, whatever becomes of the layer before it.
   for (const { layer, change } of changes.toSorted((a, b) => b.layer - a.layer)) {
-    const changed = change.kind === 'units' ? dropGroup(graph, change) : replaceBlock(graph, blocks, layer, change);
+    const changed = changeIn(graph, { layer, change }, { blocks, tokenCounts });
     if (changed) for (const name of linearsBehind(changed)) readers.add(name);
   }
   graph.prune();
   return { kept: cuts.kept, readers };
+}
+
+/** Makes a change, other than taking units out; returns the value from which on the graph computes something else. */
+function changeIn(
+  graph: Graph,
+  { layer, change }: Candidate,
+  { blocks, tokenCounts }: Pick<Space, 'blocks' | 'tokenCounts'>,
+): Node | undefined {
+  if (change.kind === 'units') return dropGroup(graph, change);
+  if (change.kind !== 'rank') return replaceBlock(graph, blocks, layer, change);
+  const { splits } = splitEmbeddings(graph, { keeps: () => false, tokenCounts, embeddingRank: change.rank });
+  return nodesByName(graph).get(splits[0]?.name as string);
 }
 
 /** Leaves a group out with the linear that reads it, so that only what that was added to goes on. */

@@ -1,4 +1,4 @@
-import { existsSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { copyGraph } from '../../ir/copy-graph.ts';
 import type { Graph } from '../../ir/graph.ts';
@@ -14,8 +14,9 @@ import { applyChanges } from './changes.ts';
 import { type FormCosts, savedBytes } from './form-costs.ts';
 import type { Latencies } from './latency.ts';
 import { mostSaved, type Proposal, proposeStudents } from './propose.ts';
-import { amountsOf, answersOf, noiseOf, type Score, type Space } from './score-candidates.ts';
-import { summarize } from './summary.ts';
+import { amountsOf, answersOf, noiseOf, type Score } from './score-candidates.ts';
+import type { Space } from './space.ts';
+import { summarize, wordColumnsOf } from './summary.ts';
 import type { Budget, FoundModel, MissedBudget } from './types.ts';
 import { type WritingContext, writeStudent } from './write-student.ts';
 
@@ -53,7 +54,6 @@ const MARGIN = 0.01;
 /** Finds, fits and writes the best model within a budget, and measures it as it was written. */
 export async function findModel(budget: Budget, context: FindContext): Promise<FoundModel | MissedBudget> {
   const path = join(context.output, `${nameOf(budget)}.${context.writing.target}`);
-  const isNew = !existsSync(path);
   let excess = 0;
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
     const proposals = proposalsFor(budget, context, { excess, count: attempt === 0 ? PROPOSALS : 1 });
@@ -65,7 +65,7 @@ export async function findModel(budget: Budget, context: FindContext): Promise<F
     if (over <= 0) return described({ budget, path, graph, proposal, form, noise, bytes, speed }, context);
     excess += over;
   }
-  if (isNew) rmSync(path, { force: true });
+  rmSync(path, { force: true });
   return { budget, reason: leastText(budget, context) };
 }
 
@@ -109,7 +109,7 @@ function termsOf(budget: Budget, form: FormCosts, { latencies }: FindContext) {
     return { savingOf: ({ saved }: Score) => savedBytes(form, saved), needed: form.bytes - budget.bytes };
   }
   const { teacher, saved } = latencies as Latencies;
-  return { savingOf: (score: Score) => (saved.get(score) as number) / teacher, needed: 1 - budget.ratio };
+  return { savingOf: (score: Score) => (saved.get(score) ?? 0) / teacher, needed: 1 - budget.ratio };
 }
 
 /** Fits the proposals as whole models and takes the one whose answers are best on text that none was fitted to. */
@@ -163,6 +163,7 @@ async function described(
     expectedNoise: proposal.noise,
     heldOut: await heldOutOf(found.path, context),
     layers: summarize(space.blocks, proposal.changes),
+    wordColumns: wordColumnsOf(proposal.changes),
     isOnFront: false,
   };
 }
@@ -189,7 +190,7 @@ function leastText(budget: Budget, context: FindContext): string {
   const { forms, scores, latencies } = context;
   if (budget.kind === 'latency') {
     const { teacher, saved } = latencies as Latencies;
-    const least = 1 - mostSaved(scores, (score) => (saved.get(score) as number) / teacher);
+    const least = 1 - mostSaved(scores, (score) => (saved.get(score) ?? 0) / teacher);
     return `no model met it as measured; the least is expected at ${Math.max(0, least).toFixed(3)} of the teacher's time`;
   }
   const least = forms.map((form) => form.bytes - mostSaved(scores, ({ saved }) => savedBytes(form, saved)));

@@ -5,7 +5,8 @@ import type { TokenRow } from '../../samples/feeds.ts';
 import { compareFiles } from '../evaluate/compare-files.ts';
 import type { FeedOptions } from '../evaluate/loaded-model.ts';
 import { applyChanges } from './changes.ts';
-import type { Amounts, Score, Space } from './score-candidates.ts';
+import type { Amounts, Score } from './score-candidates.ts';
+import type { Space } from './space.ts';
 import { type WritingContext, withWritten } from './write-student.ts';
 
 /** What storing a model in one form takes, measured on the teacher's own files. */
@@ -62,7 +63,9 @@ export async function measureForms(
     }));
     const less = await withWritten(smaller, form, context, async (file) => bytes - file.bytes);
     const perVector = form === 'f16' ? 2 : 4;
-    const perWeight = (less - perVector * largest.saved.vectors) / largest.saved.weights;
+    // Where layers share their weights, what one of them does without is still there.
+    const { weights, vectors } = largest.saved;
+    const perWeight = weights > 0 ? (less - perVector * vectors) / weights : 0;
     costs.push({ form, bytes, perWeight, perVector, noise });
   }
   return costs;

@@ -17,8 +17,8 @@ import type { RuntimeSession, TensorInfo } from '../../runtimes/runtime.ts';
 import { randomNumbers } from '../../solve/random-numbers.ts';
 import { type Spread, spreadOf } from '../bench/spread.ts';
 import { bytesOf } from '../write/export-graph.ts';
-import { applyChanges, type Candidate, nodesByName } from './changes.ts';
-import type { Space } from './score-candidates.ts';
+import { applyChanges, type Candidate, nodesByName, WORDS } from './changes.ts';
+import type { Space } from './space.ts';
 
 /** A part that was timed: CPU time of a run in milliseconds, one thread, one sentence of usual length. */
 export interface TimedPart extends Spread {
@@ -63,6 +63,8 @@ export async function measureLatencies(
   const parts = new Map<Candidate, Graph | undefined>();
   for (const candidate of candidates) {
     const { layer } = candidate;
+    // A look-up takes no time beside the layers, and neither does the linear behind it.
+    if (layer === WORDS) continue;
     if (!layers.has(layer)) layers.set(layer, await layerPart(space, layer, []));
     const isGone = candidate.change.kind === 'drop';
     parts.set(candidate, isGone ? undefined : await layerPart(space, layer, [candidate]));

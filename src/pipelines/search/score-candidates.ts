@@ -5,17 +5,9 @@ import { countOperations, usualSizes } from '../../ir/operation-costs.ts';
 import { sizeOf } from '../../ir/shape.ts';
 import type { BatchValues, TextMatrix, TextRuns } from '../../ir/text-runs.ts';
 import { fitTogether } from '../../passes/fit/fit.ts';
-import type { PrunePlan } from '../../passes/prune/prune-plan.ts';
 import type { Block } from './blocks.ts';
 import { applyChanges, branchOf, type Candidate, type Change, nodesByName } from './changes.ts';
-
-/** A teacher and what its candidates are made of. */
-export interface Space {
-  readonly teacher: Graph;
-  readonly maxPositions: number;
-  readonly blocks: readonly Block[];
-  readonly plan: PrunePlan;
-}
+import type { Space } from './space.ts';
 
 /** Numbers of a graph by which models are chosen. */
 export interface Amounts {
@@ -64,7 +56,7 @@ export class Scorer {
     const reads = await this.#readsOf(layer);
     const student = copyGraph(teacher);
     const cuts = applyChanges(student, [{ layer, change }], this.#space);
-    const fits = fittedEnds(blocks[layer] as Block, change, student);
+    const fits = fittedEnds(blocks[layer], change, student);
     await fitTogether(student, [], { keeps: () => false, runs: startingAt(fitted, reads.fitted), teacher, cuts, fits });
     this.#expected ??= await answersOf(teacher, scored);
     const noise = noiseOf(this.#expected, await answersOf(student, startingAt(scored, reads.scored)));
@@ -75,7 +67,7 @@ export class Scorer {
   async #readsOf(layer: number) {
     if (this.#reads?.layer === layer) return this.#reads;
     const { teacher, blocks } = this.#space;
-    const { input } = blocks[layer] as Block;
+    const input = blocks[layer]?.input;
     const node = input === undefined ? undefined : nodesByName(teacher).get(input);
     const read = async (runs: TextRuns): Promise<Reads> =>
       node && { name: node.name, values: (await runs.compute(teacher, [node], new Map())).get(node) as BatchValues };
@@ -86,10 +78,10 @@ export class Scorer {
 
 /**
  * Where a change is made up for: in the linear that reads fewer units, and otherwise in all that is left of the block.
- * What follows in the block would make up for more, and take most of the time.
+ * What follows in the block would make up for more, and take most of the time. A word table has its best axes already.
  */
-function fittedEnds({ nodes }: Block, change: Change, student: Graph): (end: string) => boolean {
-  if (change.kind !== 'units' || change.kept === 0) return (end) => nodes.has(end);
+function fittedEnds(block: Block | undefined, change: Change, student: Graph): (end: string) => boolean {
+  if (change.kind !== 'units' || change.kept === 0) return (end) => block?.nodes.has(end) ?? false;
   const reader = nodesByName(student).get(change.group);
   const own = branchOf(reader)?.sum.name ?? change.group;
   return (end) => end === own;

@@ -15,6 +15,7 @@ import { type Run, startRun, within } from '../../options/run.ts';
 import { foldConstants } from '../../passes/fold-constants.ts';
 import { fuseLinear } from '../../passes/fuse-linear.ts';
 import { planPruning } from '../../passes/prune/prune-plan.ts';
+import { countTokens } from '../../samples/count-tokens.ts';
 import type { TokenRow } from '../../samples/feeds.ts';
 import { VERSION } from '../../version.ts';
 import { onFront } from '../compare/front.ts';
@@ -30,8 +31,9 @@ import { type Candidate, listCandidates } from './changes.ts';
 import { findModel, nameOf } from './find-models.ts';
 import { measureForms } from './form-costs.ts';
 import { measureLatencies } from './latency.ts';
-import { amountsOf, answersOf, type Score, Scorer, type Space } from './score-candidates.ts';
+import { amountsOf, answersOf, type Score, Scorer } from './score-candidates.ts';
 import { mergeScores, scoreShard, scoresIdentity, scoresPath } from './shards.ts';
+import type { Space } from './space.ts';
 import type { Budget, FoundModel, MissedBudget, SearchOptions, SearchResult } from './types.ts';
 import { type WritingContext, withWritten } from './write-student.ts';
 
@@ -75,7 +77,7 @@ export async function search(options: SearchOptions): Promise<SearchResult> {
     const candidates = listCandidates(teacher, space.blocks);
     if (candidates.length === 0) throw noCandidates(teacher, space);
     const identity = scoresIdentity(
-      [VERSION, candidates, [CANDIDATE_TEXTS, SCORED_TEXTS]],
+      [VERSION, CANDIDATE_TEXTS, SCORED_TEXTS],
       [createHash('sha256').update(graphText(teacher)).digest('hex'), textDigest(samples.calibration)],
     );
     run.enter('score');
@@ -180,7 +182,7 @@ async function spaceOf(
       runtime: 'onnx',
       progress: within(run, 'weighing heads and neurons'),
     });
-    return { teacher, maxPositions, plan, blocks: findBlocks(teacher, plan) };
+    return { teacher, maxPositions, plan, blocks: findBlocks(teacher, plan), tokenCounts: countTokens(rows) };
   } finally {
     await runs.close();
   }

@@ -94,7 +94,12 @@ export function mergeScores(folder: string, candidates: readonly Candidate[], id
 }
 
 function keyOf({ layer, change }: Candidate): string {
-  return JSON.stringify([layer, change.kind, ...(change.kind === 'units' ? [change.group, change.kept] : [])]);
+  const { kind } = change;
+  return JSON.stringify([
+    layer,
+    kind,
+    ...(kind === 'units' ? [change.group, change.kept] : kind === 'rank' ? [change.rank] : []),
+  ]);
 }
 
 function readScores(path: string, identity: string): ScoreFile {

@@ -16,3 +16,9 @@ export function summarize(blocks: readonly Block[], changes: readonly Candidate[
     };
   });
 }
+
+/** Columns of the narrow word table; null where it is as the teacher has it. */
+export function wordColumnsOf(changes: readonly Candidate[]): number | null {
+  for (const { change } of changes) if (change.kind === 'rank') return change.rank;
+  return null;
+}

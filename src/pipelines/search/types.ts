@@ -68,6 +68,8 @@ export interface FoundModel {
   /** The written file beside the teacher on texts that nothing was fitted to or chosen by; undefined where there are none. */
   readonly heldOut: HeldOut | undefined;
   readonly layers: readonly LayerSummary[];
+  /** Columns of a narrow word table; null where it is as the teacher has it. */
+  readonly wordColumns: number | null;
   /** True where no other model is as small, as fast and as good. */
   readonly isOnFront: boolean;
 }

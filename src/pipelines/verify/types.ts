@@ -1,6 +1,7 @@
 import type { LintResult } from '../../lint/lint-file.ts';
 import type { EmbeddingAgreement } from '../../metrics/embeddings.ts';
 import type { Task } from '../../models/index.ts';
+import type { GraphOutline } from '../../opened/outline.ts';
 import type { View } from '../../samples/views.ts';
 import type { TransferLosses } from '../evaluate/transfer.ts';
 import type { DistanceMeasure } from './view-distances.ts';
@@ -39,6 +40,8 @@ export interface VerifyResult {
   readonly failures: readonly string[];
   /** Warnings, worded `file: part: problem`. */
   readonly warnings: readonly string[];
+  /** The model's graph as plain data, where it was asked for and the model was run. */
+  readonly outline?: GraphOutline;
 }
 
 /** One of the models, and what ran it. */
@@ -53,6 +56,8 @@ export interface VerifiedModel {
   readonly runtime: string | null;
   /** What ran. `file`: the file itself. `graph`: what mbert read in it, written as ONNX without any pass. */
   readonly ran: 'file' | 'graph' | null;
+  /** Wall time of its runs on all samples, one thread, in turns with the other model; null where nothing ran. */
+  readonly runMs: number | null;
 }
 
 /** Token sequences that the models were run on. */

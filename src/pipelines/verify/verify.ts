@@ -1,7 +1,10 @@
 import { MbertError } from '../../errors.ts';
 import { lintFile } from '../../lint/lint-file.ts';
 import type { Task } from '../../models/index.ts';
+
+import { storedOutline } from '../../opened/stored-outline.ts';
 import { type ColumnOptions, columnsOf, refuseUnreadVocabulary } from '../../options/evidence.ts';
+
 import { type Run, type RunOptions, startRun, within } from '../../options/run.ts';
 import { isAllowed } from '../evaluate/drop.ts';
 import { readLayerMap } from '../evaluate/layer-map.ts';
@@ -50,6 +53,8 @@ export interface VerifyOptions extends RunOptions, ColumnOptions {
   readonly maxDrop?: number | undefined;
   /** Runs the lint rules on the file. Default false. */
   readonly lint?: boolean | undefined;
+  /** Adds the model's graph as plain data with how the values of its weights are distributed, for a picture. */
+  readonly outline?: boolean | undefined;
 }
 
 /** Fewest samples for `maxDrop`: fewer say nothing about a point. */
@@ -68,7 +73,7 @@ export async function verify(options: VerifyOptions): Promise<VerifyResult> {
   const measurement = hasMeasurement(options) ? await openAndMeasure(options, run) : NOT_MEASURED;
   return {
     ...measurement,
-    model: measurement.model ?? { path: options.model, architecture: null, runtime: null, ran: null },
+    model: measurement.model ?? { path: options.model, architecture: null, runtime: null, ran: null, runMs: null },
     lint,
     failures: [...broken, ...measurement.failures],
   };
@@ -210,8 +215,8 @@ async function measure(
       : { layers: null, problem: [] };
     const drop = second ? dropOf(compared, maxDrop) : null;
     return {
-      model: describeSide(first),
-      against: second ? describeSide(second) : null,
+      model: describeSide(first, compared.runMs.model),
+      against: second ? describeSide(second, compared.runMs.reference) : null,
       task: task ?? null,
       inputs: { data: inputs.data, samples: inputs.rows.length, seed: inputs.seed, paddedTo: length ?? null },
       outputs: compared.outputs,
@@ -224,6 +229,7 @@ async function measure(
       transfer,
       drop,
       failures: failuresOf(compared, drop),
+      ...(options.outline && { outline: await storedOutline(model.path, model.graph, { values: true }) }),
       warnings: [
         ...new Set([
           ...sides.flatMap((side) => side.model.warnings),

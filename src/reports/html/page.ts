@@ -28,7 +28,7 @@ export interface Section {
   readonly body: Markup;
 }
 
-const SCRIPTS = ['tables.js', 'histogram.js', 'picture.js'];
+const SCRIPTS = ['tables.js', 'histogram.js', 'picture.js', 'enlarge.js'];
 const DROP_SCRIPT = 'drop.js';
 
 /** A script of the page, run as it is: no names of a model get into it. Most calls make no page, and read none. */

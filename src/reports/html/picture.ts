@@ -1,4 +1,5 @@
 import { plural, size } from '../text.ts';
+import { LAYER_TONES, type LayerMark } from './layer-marks.ts';
 import { groupNodes, type NodeGroup } from './layers.ts';
 import { type Layout, layOut } from './layout.ts';
 import { html, jsonMarkup, type Markup, NOTHING } from './markup.ts';
@@ -22,6 +23,8 @@ interface GroupData {
   readonly short: string;
   /** Summary, as `62 nodes · 1.7 MB of weights`. */
   readonly summary: string;
+  /** What was measured behind the layer, where it was. */
+  readonly mark: LayerMark | null;
   /** Number of nodes that do not have the last state, which is the one that nothing is said of. */
   readonly marked: number;
   /** State of each node. */
@@ -52,26 +55,29 @@ interface PictureOptions {
   readonly states: { readonly [state: string]: StateMeaning };
   /** Name of what is counted in the title of a group, as `change`. Undefined where states are no findings. */
   readonly finding?: string | undefined;
+  /** What was measured behind layers, by their names. */
+  readonly layers?: ReadonlyMap<string, LayerMark> | undefined;
 }
 
 /** Most nodes that are drawn: laying out ten thousand takes seconds, and the page would get too large. */
 const MOST_DRAWN_NODES = 6000;
 
 /** Makes a picture of a graph as boxes of layers that open: a place for the page's script, its data, and a legend. */
-export function picture(nodes: readonly PictureNode[], { states, finding }: PictureOptions): Markup {
+export function picture(nodes: readonly PictureNode[], { states, finding, layers }: PictureOptions): Markup {
   if (nodes.length === 0) return NOTHING;
-  const data = pictureData(nodes, states, finding);
+  const data = pictureData(nodes, { states, finding, layers });
   const used = new Set(nodes.map(({ state }) => state));
   const legend = Object.entries(states).filter(([state]) => used.has(state));
+  const tones = Object.entries(LAYER_TONES).filter(([tone]) => data.groups.some(({ mark }) => mark?.tone === tone));
   const hidden = data.groups.filter(({ layout }) => layout === null).length;
   return html`<div class="picture" data-picture>
 <div class="toolbar" role="toolbar" aria-label="Graph">
-<button type="button" data-do="out" aria-label="Zoom out">−</button><button type="button" data-do="in" aria-label="Zoom in">+</button><button type="button" data-do="fit">Fit width</button><button type="button" data-do="close">Close all</button>${
+<button type="button" data-do="out" aria-label="Zoom out">−</button><button type="button" data-do="in" aria-label="Zoom in">+</button><button type="button" data-do="fit">Fit width</button><button type="button" data-do="close">Close all</button><button type="button" data-enlarge>Full screen</button>${
     finding === undefined ? null : html`<button type="button" data-do="marked">Open layers with ${finding}s</button>`
   }
 <input type="search" data-find placeholder="Find a node" aria-label="Find a node by name">
 </div>
-<ul class="legend">${legend.map(([state, { symbol, meaning }]) => html`<li><span class="${`swatch s-${state}`}">${symbol}</span>${meaning}</li>`)}</ul>
+<ul class="legend">${legend.map(([state, { symbol, meaning }]) => html`<li><span class="${`swatch s-${state}`}">${symbol}</span>${meaning}</li>`)}${tones.map(([tone, { symbol, meaning }]) => html`<li><span class="${`swatch l-${tone}`}">${symbol}</span>${meaning}</li>`)}</ul>
 <div class="stage"><ol class="map" aria-label="Layers"></ol><div class="canvas" tabindex="0" role="region" aria-label="Graph, layer by layer"></div>
 <aside class="chosen" aria-live="polite"><p class="hint">Open a layer to see its nodes; choose a node to read about it. Ctrl and the wheel zoom.</p></aside></div>
 ${hidden === 0 ? null : html`<p class="note">${plural(hidden, 'box')} of ${data.groups.length} cannot be opened: the picture shows ${MOST_DRAWN_NODES} nodes at most.</p>`}
@@ -80,11 +86,7 @@ ${hidden === 0 ? null : html`<p class="note">${plural(hidden, 'box')} of ${data.
 </div>`;
 }
 
-function pictureData(
-  nodes: readonly PictureNode[],
-  states: PictureOptions['states'],
-  finding: string | undefined,
-): PictureData {
+function pictureData(nodes: readonly PictureNode[], { states, finding, layers }: PictureOptions): PictureData {
   const neutral = Object.keys(states).at(-1) as string;
   const groups = groupNodes(
     nodes.map(({ name, inputs, layer }) => ({ name, layer, inputs: inputs.map((i) => i.node) })),
@@ -117,7 +119,8 @@ function pictureData(
       ...(bytes > 0 ? [`${size(bytes)} of weights`] : []),
       ...(marked > 0 ? [plural(marked, finding as string)] : []),
     ].join(' · ');
-    const common = { title: group.title, short: shortTitle(group.title), summary, marked, states: ofNodes };
+    const mark = layers?.get(group.prefix) ?? null;
+    const common = { title: group.title, short: shortTitle(group.title), summary, mark, marked, states: ofNodes };
     if (!drawn.has(g)) return { ...common, layout: null, nodes: [], ports: [] };
     const { request, ports } = requestOf(nodes, group, g, { groups, groupOf, readers });
     const texts = members.map(

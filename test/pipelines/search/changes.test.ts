@@ -1,8 +1,14 @@
 import { expect, test } from 'vitest';
 import { copyGraph } from '../../../src/ir/copy-graph.ts';
 import { verifyGraph } from '../../../src/ir/verify-graph.ts';
-import { applyChanges, type Candidate, listCandidates, nodesByName } from '../../../src/pipelines/search/changes.ts';
-import { summarize } from '../../../src/pipelines/search/summary.ts';
+import {
+  applyChanges,
+  type Candidate,
+  listCandidates,
+  nodesByName,
+  WORDS,
+} from '../../../src/pipelines/search/changes.ts';
+import { summarize, wordColumnsOf } from '../../../src/pipelines/search/summary.ts';
 import { spaceOf } from './space.ts';
 
 test.each([
@@ -27,6 +33,19 @@ test('candidates are the layer left out, a linear, and fewer and fewer units of 
   expect(candidates.slice(0, 2).map(({ change }) => change.kind)).toEqual(['drop', 'linear']);
   expect(counts('bert.encoder.layer.1.attention.output.dense')).toEqual([3, 2, 1, 0]);
   expect(counts('bert.encoder.layer.1.output.dense')).toEqual([88, 72, 64, 48, 40, 32, 16, 8, 0]);
+});
+
+test('the word table becomes narrower, and all that follows is fitted to that', async () => {
+  const space = await spaceOf('bert-seqcls');
+  const ranks = listCandidates(space.teacher, space.blocks).filter(({ layer }) => layer === WORDS);
+  expect(ranks.map(({ change }) => change.kind === 'rank' && change.rank)).toEqual([36, 24, 12]);
+  const graph = copyGraph(space.teacher);
+  const { readers } = applyChanges(graph, ranks.slice(2), space);
+  verifyGraph(graph, 'changes');
+  const table = nodesByName(graph).get('bert.embeddings.word_embeddings.weight');
+  expect(table?.type.shape.at(-1)).toBe(12);
+  expect(readers).toContain('bert.encoder.layer.0.attention.self.query');
+  expect(wordColumnsOf(ranks.slice(2))).toBe(12);
 });
 
 test('changes of several layers are made together, and the fit hears what has other inputs now', async () => {

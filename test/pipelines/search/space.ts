@@ -7,7 +7,8 @@ import { openModel } from '../../../src/opened/open-model.ts';
 import { fuseLinear } from '../../../src/passes/fuse-linear.ts';
 import { planPruning } from '../../../src/passes/prune/prune-plan.ts';
 import { findBlocks } from '../../../src/pipelines/search/blocks.ts';
-import type { Space } from '../../../src/pipelines/search/score-candidates.ts';
+import type { Space } from '../../../src/pipelines/search/space.ts';
+import { countTokens } from '../../../src/samples/count-tokens.ts';
 import type { TokenRow } from '../../../src/samples/feeds.ts';
 import { random } from '../../core.ts';
 
@@ -33,7 +34,8 @@ export async function spaceOf(fixture: string): Promise<Space> {
     runtime: 'onnx',
     progress: () => undefined,
   });
-  return { teacher, maxPositions: model.maxPositions, plan, blocks: findBlocks(teacher, plan) };
+  const tokenCounts = countTokens(ROWS);
+  return { tokenCounts, teacher, maxPositions: model.maxPositions, plan, blocks: findBlocks(teacher, plan) };
 }
 
 export async function runsOn(graph: Graph, rows: readonly TokenRow[]) {

@@ -1,12 +1,13 @@
 import type { TextMatrix, TextRuns } from '../../../ir/text-runs.ts';
 import { factorCholesky, solveCholesky } from '../../../solve/cholesky.ts';
 import { type Features, featuresOf } from '../../../solve/features.ts';
-import { reducedRank, times, timesTransposed } from '../../../solve/reduced-rank.ts';
-import { meanOf, sumsOf } from '../../../solve/rows.ts';
+import { beside, columnRange, placed, stacked, times, timesTransposed, turned } from '../../../solve/matrices.ts';
+import { reducedRank } from '../../../solve/reduced-rank.ts';
+import { meanOf, plus, sumsOf } from '../../../solve/rows.ts';
 import { fitUpdate } from './fit-update.ts';
 import type { HeadValues } from './head-sizes.ts';
 import { type MobileBertSizes, stateWidth } from './shape.ts';
-import { columnRange, joinColumns, mapRows, placed, regress } from './text-maps.ts';
+import { joinColumns, mapRows, regress } from './text-maps.ts';
 
 /** The teacher's values that a layer of the student is fitted to, in the student's sizes. */
 export interface LayerTargets extends HeadValues {
@@ -119,10 +120,10 @@ export async function fitRest(
   const through = (from: number, to: number) => columnRange(toState, read.columns, from, to);
   const [fromStream, fromContext] = [through(0, hidden), through(hidden, hidden + bottleneck)];
   const update = attention.state ? times(streamPart, fromStream, states) : streamPart;
-  const context2 = attention.state ? plus(contextPart, times(streamPart, fromContext, states)) : contextPart;
+  const toUpdate = attention.state ? plus(contextPart, times(streamPart, fromContext, states)) : contextPart;
   const linears = new Map<string, FittedLinear>([
     ['bottleneck.input.dense', { weight: stacked(fromStream, update), bias: noBias(bottleneck) }],
-    ['attention.output.dense', { weight: stacked(fromContext, context2), bias: noBias(bottleneck) }],
+    ['attention.output.dense', { weight: stacked(fromContext, toUpdate), bias: noBias(bottleneck) }],
     ['output.bottleneck.dense', lastLinear({ fromState, fromUpdate, gain, states, rank })],
     ['output.bottleneck.LayerNorm', { weight: gain, bias: offset }],
   ]);
@@ -216,36 +217,6 @@ function lastLinear(part: {
     weight: joined.map((value, at) => value / (gain[Math.floor(at / width)] as number)),
     bias: noBias(gain.length),
   };
-}
-
-/** Puts the columns of two matrices side by side. */
-function beside(a: Float64Array, columnsA: number, b: Float64Array, columnsB: number): Float64Array {
-  const rows = a.length / columnsA;
-  const columns = columnsA + columnsB;
-  const result = placed(a, columnsA, { rows, columns, row: 0, column: 0 });
-  for (let r = 0; r < rows; r++) result.set(b.subarray(r * columnsB, (r + 1) * columnsB), r * columns + columnsA);
-  return result;
-}
-
-/** Puts the rows of two matrices of one width below one another. */
-function stacked(a: Float64Array, b: Float64Array): Float64Array {
-  const result = new Float64Array(a.length + b.length);
-  result.set(a);
-  result.set(b, a.length);
-  return result;
-}
-
-function plus(a: Float64Array, b: Float64Array): Float64Array {
-  return a.map((value, i) => value + (b[i] as number));
-}
-
-/** Transposes a matrix with `columns` columns. */
-function turned(matrix: Float64Array, columns: number): Float64Array {
-  const rows = matrix.length / columns;
-  const result = new Float64Array(matrix.length);
-  for (let r = 0; r < rows; r++)
-    for (let c = 0; c < columns; c++) result[c * rows + r] = matrix[r * columns + c] as number;
-  return result;
 }
 
 function meanRow({ h }: Features): Float64Array {

@@ -2,10 +2,10 @@ import type { TextMatrix, TextRuns } from '../../../ir/text-runs.ts';
 import { factorCholesky, solveCholesky } from '../../../solve/cholesky.ts';
 import { featuresOf } from '../../../solve/features.ts';
 import { limitGains } from '../../../solve/fit-layer.ts';
-import { times, timesTransposed } from '../../../solve/reduced-rank.ts';
+import { columnRange, minus, times, timesTransposed, turned } from '../../../solve/matrices.ts';
 import { meanOf, sumsOf } from '../../../solve/rows.ts';
 import { symmetricEigen } from '../../../solve/symmetric-eigen.ts';
-import { columnRange, joinColumns, mapRows, regress } from './text-maps.ts';
+import { joinColumns, mapRows, regress } from './text-maps.ts';
 
 /** What a layer adds to the residual stream, y ≈ gain∘x + offset + fromState · s + fromUpdate · (reduce · h). */
 export interface Update {
@@ -84,17 +84,14 @@ export async function fitUpdate({ x, y, state, features: h, rank }: UpdateProble
     gain = limited(gainsFor(directions, gain, { yx, xx, stateOfY, stateOfX, sx, sums, fallback }));
     directions = topDirections(left(yy, yx, xx, gain), width, rank);
   }
-  const rest = (of: Float64Array, columns: number) => {
-    const scaled = of.map((value, at) => (gain[Math.floor(at / columns)] as number) * value);
-    return scaled;
-  };
-  const stateMap = minus(stateOfY, rest(stateOfX, state.columns));
+  const scaled = (of: Float64Array, columns: number) =>
+    of.map((value, at) => (gain[Math.floor(at / columns)] as number) * value);
+  const stateMap = minus(stateOfY, scaled(stateOfX, state.columns));
   // U Uᵀ of the state's part is written by the update as well.
-  const projected = times(directionsTurned(directions, width), times(directions, stateMap, width), rank);
-  const fromState = minus(stateMap, projected);
-  const error = minus(target.map, rest(stream.map, h.columns));
+  const fromUpdate = turned(directions, width);
+  const fromState = minus(stateMap, times(fromUpdate, times(directions, stateMap, width), rank));
+  const error = minus(target.map, scaled(stream.map, h.columns));
   const reduce = times(directions, error, width);
-  const fromUpdate = directionsTurned(directions, width);
   const [meanH, meanS, meanX, meanY] = [features.h.mean, meanOf(state), meanOf(x), meanOf(y)];
   const written = times(fromUpdate, times(reduce, Float64Array.from(meanH), h.columns), rank);
   const fromMeanState = times(fromState, Float64Array.from(meanS), state.columns);
@@ -171,17 +168,4 @@ function factored(gram: Float64Array, size: number): Float64Array {
   for (let i = 0; i < size; i++) gram[i * size + i] = (gram[i * size + i] as number) + (RIDGE * trace) / size;
   factorCholesky(gram, size);
   return gram;
-}
-
-function minus(a: Float64Array, b: Float64Array): Float64Array {
-  return a.map((value, i) => value - (b[i] as number));
-}
-
-/** Transposes directions [rank, width]. */
-function directionsTurned(directions: Float64Array, width: number): Float64Array {
-  const rank = directions.length / width;
-  const result = new Float64Array(directions.length);
-  for (let r = 0; r < rank; r++)
-    for (let c = 0; c < width; c++) result[c * rank + r] = directions[r * width + c] as number;
-  return result;
 }

@@ -1,6 +1,7 @@
 import type { TextMatrix, TextRuns } from '../../../ir/text-runs.ts';
 import { channelsOf } from '../../../passes/prune/cut-group.ts';
 import { factorCholesky } from '../../../solve/cholesky.ts';
+import { turned } from '../../../solve/matrices.ts';
 import { reducedRank, unwhitened } from '../../../solve/reduced-rank.ts';
 import { columnsOf, meanOf } from '../../../solve/rows.ts';
 import { joinColumns, mapRows } from './text-maps.ts';
@@ -69,13 +70,4 @@ async function factorOf(matrix: TextMatrix, runs: TextRuns): Promise<Float64Arra
 /** The lower triangle of a factor, whose upper one means nothing, with zeros above it. */
 function lower(factor: Float64Array, size: number): Float64Array {
   return factor.map((value, at) => (at % size > Math.floor(at / size) ? 0 : value));
-}
-
-/** Transposes a matrix with `columns` columns. */
-function turned(matrix: Float64Array, columns: number): Float64Array {
-  const rows = matrix.length / columns;
-  const result = new Float64Array(matrix.length);
-  for (let r = 0; r < rows; r++)
-    for (let c = 0; c < columns; c++) result[c * rows + r] = matrix[r * columns + c] as number;
-  return result;
 }

@@ -55,27 +55,3 @@ export async function mapRows(
   }
   return { ...h, values, columns: rows };
 }
-
-/** Takes the columns `from` to `to` of a matrix [rows, width]. */
-export function columnRange(map: Float64Array, width: number, from: number, to: number): Float64Array {
-  const size = to - from;
-  const rows = map.length / width;
-  const part = new Float64Array(rows * size);
-  for (let row = 0; row < rows; row++) {
-    part.set(map.subarray(row * width + from, row * width + to), row * size);
-  }
-  return part;
-}
-
-/** Puts a matrix with `inner` columns at a place of a larger one of zeros, [rows, columns]. */
-export function placed(
-  map: Float64Array,
-  inner: number,
-  { rows, columns, row, column }: { rows: number; columns: number; row: number; column: number },
-): Float64Array {
-  const result = new Float64Array(rows * columns);
-  for (let r = 0; r * inner < map.length; r++) {
-    result.set(map.subarray(r * inner, (r + 1) * inner), (row + r) * columns + column);
-  }
-  return result;
-}

@@ -1,7 +1,8 @@
 // Draws the graph: a column of boxes, one a layer, that open and show their nodes.
 
 /**
- * @typedef {{ title: string, short: string, summary: string, marked: number, states: string[], layout: number | null,
+ * @typedef {{ title: string, short: string, summary: string,
+ *   mark: { text: string, tone: string } | null, marked: number, states: string[], layout: number | null,
  *   nodes: [op: string, label: string, name: string, type: string, details: [string, string][], plots: [title: string, histogram: number, limits: [number, number] | null][]][],
  *   ports: [label: string, name: string][] }} Group
  * @typedef {{ width: number, height: number, boxes: [number, number, number][], edges: [string, string][] }} Layout
@@ -101,18 +102,18 @@ function showPicture(element) {
     const boxHeight = HEAD_HEIGHT + (layout?.height ?? 0);
     const box = add(parent, 'g', {
       transform: `translate(${x} ${y})`,
-      class: group.marked > 0 ? 'group marked' : 'group',
+      class: `group${group.marked > 0 ? ' marked' : ''}${group.mark ? ` l-${group.mark.tone}` : ''}`,
     });
     add(box, 'rect', { width: boxWidth, height: boxHeight, rx: 9, class: 'frame' });
     const head = add(box, 'g', { class: 'head', 'data-group': g });
     add(head, 'rect', { width: boxWidth, height: HEAD_HEIGHT, rx: 9, class: 'grip' });
     if (group.layout !== null) {
       add(head, 'path', { d: isOpen ? 'M14 15l5 7l5-7z' : 'M15 14l7 5l-7 5z', class: 'twist' });
-      asButton(head, `${group.title}, ${group.summary}`, () => toggle(g));
+      asButton(head, `${group.title}, ${summaryOf(group)}`, () => toggle(g));
       head.setAttribute('aria-expanded', String(isOpen));
     }
     addText(head, 34, 24, cutStart(group.title, 34), 'title');
-    addText(head, boxWidth - 14, 24, group.summary, 'summary');
+    addText(head, boxWidth - 14, 24, summaryOf(group), 'summary');
     drawStrip(head, group, boxWidth);
     if (layout) drawNodes(box, group, layout, (boxWidth - layout.width) / 2);
     return boxHeight;
@@ -165,6 +166,7 @@ function showPicture(element) {
   function toggle(g) {
     if (!open.delete(g)) open.add(g);
     draw();
+    showWhole();
     /** @type {SVGElement | null} */ (canvas.querySelector(`[data-group="${g}"]`))?.focus();
   }
 
@@ -172,7 +174,10 @@ function showPicture(element) {
   function goTo(g) {
     const wasOpen = open.has(g);
     if (picture.groups[g]?.layout !== null) open.add(g);
-    if (!wasOpen) draw();
+    if (!wasOpen) {
+      draw();
+      showWhole();
+    }
     const head = canvas.querySelector(`[data-group="${g}"]`);
     if (head) canvas.scrollTop += head.getBoundingClientRect().top - canvas.getBoundingClientRect().top - 8;
   }
@@ -215,6 +220,15 @@ function showPicture(element) {
     zoom = Math.min(1, (canvas.clientWidth - 24) / width);
     resize();
     canvas.scrollLeft = 0;
+  }
+
+  /** What is wider than its place is zoomed out of, as far as letters can be read. */
+  function showWhole() {
+    const fitting = (canvas.clientWidth - 24) / width;
+    if (fitting >= zoom) return;
+    zoom = Math.min(zoom, Math.max(LEAST_ZOOM, fitting));
+    resize();
+    canvas.scrollLeft = (canvas.scrollWidth - canvas.clientWidth) / 2;
   }
 
   const actions = {
@@ -293,9 +307,9 @@ function showPicture(element) {
 function mapButton(group, act) {
   const button = document.createElement('button');
   button.type = 'button';
-  if (group.marked > 0) button.className = 'marked';
+  button.className = `${group.marked > 0 ? 'marked' : ''}${group.mark ? ` l-${group.mark.tone}` : ''}`.trim();
   button.append(textElement('span', cutStart(group.short, 22)));
-  const count = textElement('span', group.marked > 0 ? String(group.marked) : '');
+  const count = textElement('span', group.marked > 0 ? String(group.marked) : (group.mark?.text ?? ''));
   count.className = 'count';
   const strip = make('svg', {
     viewBox: `0 0 ${group.states.length} 1`,
@@ -306,9 +320,14 @@ function mapButton(group, act) {
     add(strip, 'rect', { x: i, width: state === 'same' ? 1 : 1.02, height: 1, class: `cell s-${state}` });
   }
   button.append(count, strip);
-  button.title = `${group.title}: ${group.summary}`;
+  button.title = `${group.title}: ${summaryOf(group)}`;
   button.addEventListener('click', act);
   return button;
+}
+
+/** @param {Group} group */
+function summaryOf({ summary, mark }) {
+  return mark ? `${summary} · ${mark.text}` : summary;
 }
 
 /** @param {Node} child */

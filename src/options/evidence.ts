@@ -44,6 +44,14 @@ export function columnsOf({ text, pair, label }: ColumnOptions, hasTexts: boolea
   return { text, pair, label };
 }
 
+/** Throws USAGE for a vocabulary that reads nothing. */
+export function refuseUnreadVocabulary(vocab: string | undefined, data: string | undefined): void {
+  if (vocab === undefined || data !== undefined) return;
+  throw new MbertError('USAGE', '--vocab: reads texts, and no file of texts is given', {
+    hint: 'name the file with --data',
+  });
+}
+
 /** Texts as a step reads them, defaults filled in. */
 export interface Evidence {
   readonly calibrate: string | undefined;

@@ -170,6 +170,26 @@ describe('wrong input is 2, said in one line with a way out', () => {
       '--label: names a column',
     ],
     ['a text of no file', ['bench', 'fixtures/hf-qa', '--text', 'x'], '--text: names a column of texts'],
+    ...[['--samples', '9'], ['--seed', '3'], ['--allow-overlap']].map(
+      ([flag = '', ...value]): [string, string[], string] => [
+        `${flag} of no texts`,
+        ['quantize', 'fixtures/hf-qa', '-o', 'x.onnx', '--scheme', 'f16', flag, ...value],
+        `${flag}: says which texts are read, and there are none\nhint: give --data FILE or --calibrate FILE\n`,
+      ],
+    ),
+    ...[
+      ['bench', 'fixtures/hf-qa'],
+      ['verify', 'fixtures/hf-qa', '--against', 'fixtures/hf-qa'],
+    ].map((argv): [string, string[], string] => [
+      `a vocabulary that reads nothing, in ${argv[0]}`,
+      [...argv, '--vocab', 'x'],
+      '--vocab: reads texts, and no file of texts is given',
+    ]),
+    ...['fixtures/hf-qa', 'fixtures/tflite-qa-int8/model.tflite'].map((source): [string, string[], string] => [
+      `choices of a model that has none: ${source}`,
+      ['inspect', source, '--choices', '3'],
+      `--choices: ${source}`,
+    ]),
     ['a file that is not there', ['inspect', 'none.onnx'], 'none.onnx: cannot be read: does not exist'],
     [
       'a page of what has none',
@@ -315,4 +335,12 @@ test('a page is refused before a model is read', async () => {
       err: '--report: <tmp>/file/page.html: <tmp>/file is not a folder\n',
     });
   }
+});
+
+test('the overview lists every exit code that the docs list', async () => {
+  const { out } = await run('--help');
+  const rows = [...readFileSync('docs/commands.md', 'utf8').matchAll(/^\| ([\d, ]+) \| /gm)].map(([, codes]) => codes);
+  expect(rows).toHaveLength(6);
+  const listed = out.slice(out.indexOf('Exit codes:')).trimEnd().split('\n').slice(1);
+  expect(listed.map((line) => line.trim().split(/ {2,}/)[0])).toEqual(rows);
 });

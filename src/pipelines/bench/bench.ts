@@ -4,7 +4,7 @@ import { MbertError } from '../../errors.ts';
 import { tokenizerFilesAt } from '../../importers/tokenizer-files.ts';
 import { makeTemporaryFolder } from '../../io/temporary-folder.ts';
 import { sizeOf } from '../../ir/shape.ts';
-import { type ColumnOptions, columnsOf } from '../../options/evidence.ts';
+import { type ColumnOptions, columnsOf, refuseUnreadVocabulary } from '../../options/evidence.ts';
 import type { ModelOptions } from '../../options/model.ts';
 import { type Run, type RunOptions, startRun } from '../../options/run.ts';
 import { runtimeFor } from '../../runtimes/index.ts';
@@ -101,6 +101,7 @@ const PROFILED_RUNS = 10;
 export async function bench(options: BenchOptions): Promise<BenchResult> {
   const sources = options.against === undefined ? options.models : [options.against, ...options.models];
   if (sources.length === 0) throw new MbertError('USAGE', 'bench: there is no model to time');
+  refuseUnreadVocabulary(options.vocab, options.data);
   const run = startRun(options);
   const folder = makeTemporaryFolder('bench');
   const warnings: string[] = [];

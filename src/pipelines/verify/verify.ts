@@ -1,8 +1,10 @@
 import { MbertError } from '../../errors.ts';
 import { lintFile } from '../../lint/lint-file.ts';
 import type { Task } from '../../models/index.ts';
+
 import { storedOutline } from '../../opened/stored-outline.ts';
-import { type ColumnOptions, columnsOf } from '../../options/evidence.ts';
+import { type ColumnOptions, columnsOf, refuseUnreadVocabulary } from '../../options/evidence.ts';
+
 import { type Run, type RunOptions, startRun, within } from '../../options/run.ts';
 import { isAllowed } from '../evaluate/drop.ts';
 import { readLayerMap } from '../evaluate/layer-map.ts';
@@ -64,6 +66,7 @@ const MIN_GATED = 32;
  */
 export async function verify(options: VerifyOptions): Promise<VerifyResult> {
   refuseContradictions(options);
+  refuseUnreadVocabulary(options.vocab, options.data);
   const run = startRun(options);
   const lint = options.lint ? lintFile(options.model) : null;
   const broken = lint && !lint.ok ? ['lint: the file breaks a rule'] : [];

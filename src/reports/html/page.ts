@@ -28,13 +28,13 @@ export interface Section {
   readonly body: Markup;
 }
 
-/** A script of the page, run as it is: no names of a model get into it. */
+const SCRIPTS = ['tables.js', 'histogram.js', 'picture.js', 'enlarge.js'];
+const DROP_SCRIPT = 'drop.js';
+
+/** A script of the page, run as it is: no names of a model get into it. Most calls make no page, and read none. */
 function script(name: string): string {
   return readFileSync(new URL(`page/${name}`, import.meta.url), 'utf8');
 }
-
-const SCRIPTS = ['tables.js', 'histogram.js', 'picture.js', 'enlarge.js'].map(script);
-const DROP_SCRIPT = script('drop.js');
 
 /**
  * Makes a page in one file that asks for nothing from elsewhere. Its policy allows these scripts and this style by
@@ -42,7 +42,7 @@ const DROP_SCRIPT = script('drop.js');
  * page that is served may ask its own server.
  */
 export function pageHtml({ title, lead, verdict, sections, place = 'file' }: Page): string {
-  const scripts = place === 'file' ? SCRIPTS : [...SCRIPTS, DROP_SCRIPT];
+  const scripts = (place === 'file' ? SCRIPTS : [...SCRIPTS, DROP_SCRIPT]).map(script);
   const filled = sections.filter(({ body }) => body.markup.trim() !== '');
   const policy = [
     "default-src 'none'",

@@ -62,7 +62,7 @@ export async function geneticMap(problem: GeneticProblem): Promise<GeneticResult
     for (let i = 0; i < DRAWS && !isNew(map, others); i++) map = draw();
     return map;
   };
-  let generation: (readonly number[])[] = [...firsts];
+  let generation: (readonly number[])[] = [...new Map(firsts.map((map) => [map.join(), map])).values()];
   while (generation.length < Math.min(population, all)) generation.push(drawNew(() => anyOf(places), generation));
   await scoreNew(generation);
   const scoreOf = (map: readonly number[]) => scores.get(map.join())?.score ?? Number.POSITIVE_INFINITY;

@@ -15,6 +15,8 @@ import {
   percentage,
   positiveInteger,
   regularExpression,
+  scheme,
+  W8A16,
 } from './parsers.ts';
 
 export const task: Flag = {
@@ -190,8 +192,9 @@ export const evidenceFlags: readonly Flag[] = [
 export const quantizationFlags: readonly Flag[] = [
   {
     flags: '--scheme <scheme>',
-    says: 'int8 and int16x8 (8-bit weights, 16-bit values) are calibrated; dynamic, w4 and f16 need no texts',
-    choices: SCHEMES,
+    says: 'int8 and int16x8 (8-bit weights, 16-bit values, also called w8a16) are calibrated; dynamic, w4 and f16 need no texts',
+    choices: [...SCHEMES, W8A16],
+    parse: scheme,
     isRequired: true,
   },
   {
@@ -208,7 +211,7 @@ export const quantizationFlags: readonly Flag[] = [
   },
   {
     flags: '--rounding <how>',
-    says: 'gptq lets the errors of a weight make up for one another; it is used where held-out texts are better for it (default: with --calibrate gptq for w4, for dynamic where the target is ort, and for int8 where loud channels were smoothed; else nearest)',
+    says: 'gptq lets the errors of a weight make up for one another; it is used where held-out texts are better for it (default: with --calibrate gptq for w4 and int16x8, for dynamic where the target is ort, and for int8 and dynamic where loud channels were smoothed; else nearest)',
     choices: ROUNDINGS,
   },
   {

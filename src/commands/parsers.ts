@@ -1,6 +1,7 @@
 import { InvalidArgumentError } from 'commander';
 import { repeatedGroup } from '../io/regular-expression.ts';
 import type { EmbeddingRank } from '../ir/pass.ts';
+import { SCHEMES, type Scheme } from '../quantization/settings.ts';
 import { VIEWS, type View } from '../samples/views.ts';
 
 export function positiveInteger(text: string): number {
@@ -28,10 +29,20 @@ export function percentage(text: string): number {
 /** Parses how floats are stored. Integers need more than a type: texts, a scheme, a proof. */
 export function dtype(text: string): 'f32' | 'f16' {
   if (text === 'f32' || text === 'f16') return text;
-  const isInteger = /^(u?int(4|8|16)|[iu](4|8|16)|w4|dynamic|int16x8)$/i.test(text);
+  const isInteger = /^(u?int(4|8|16)|[iu](4|8|16)|w4|dynamic|int16x8|w8a16)$/i.test(text);
   throw new InvalidArgumentError(
     `Allowed choices are f32, f16.${isInteger ? ' For integers use mbert quantize --scheme int8, dynamic, w4 or int16x8.' : ''}`,
   );
+}
+
+/** Another name of int16x8: 8-bit weights, 16-bit activations. */
+export const W8A16 = 'w8a16';
+
+/** Parses a scheme by its name or another name of it. */
+export function scheme(text: string): Scheme {
+  const found = SCHEMES.find((each) => each === (text === W8A16 ? 'int16x8' : text));
+  if (found === undefined) throw new InvalidArgumentError(`Allowed choices are ${[...SCHEMES, W8A16].join(', ')}.`);
+  return found;
 }
 
 /** Parses names with commas between them. */

@@ -43,6 +43,9 @@ const MIN_PASS_TOKENS = 2048;
 /** Samples whose values are plotted: bars show no difference to more of them. */
 const PLOTTED_SAMPLES = 8;
 
+/** Most proof samples that are looked at for values beyond their ranges. */
+const MOST_UNSEEN = 16;
+
 export interface CalibrationOptions {
   readonly shape: ShapeOptions;
   /** Collects channels once more after passes, as plots show ranges before and after. */
@@ -139,6 +142,19 @@ export class CalibrationRuns {
     const rows = this.#samples.calibration.filter((row) => !validation.has(row));
     return {
       collect: (graph, requests) => this.#collect(graph, requests, rows, 'measuring what linears read'),
+      count: rows.length,
+    };
+  }
+
+  /**
+   * Collects from some of the proof samples, those that are not calibration samples as well; `count` is their number.
+   * Nothing is remembered of them.
+   */
+  unseen(): { readonly collect: Collect; readonly count: number } {
+    const seen = new Set(this.#samples.calibration);
+    const rows = this.#samples.proof.filter((row) => !seen.has(row)).slice(0, MOST_UNSEEN);
+    return {
+      collect: (graph, requests) => this.#collect(graph, requests, rows, 'looking for values beyond their ranges'),
       count: rows.length,
     };
   }

@@ -25,6 +25,7 @@ import {
   validationDb,
   withKept,
 } from './decision.ts';
+import { narrowWarnings } from './narrow-ranges.ts';
 import { scanOutliers } from './scan.ts';
 
 /** The note on an int8 file whose linears are dynamic unasked. */
@@ -55,7 +56,10 @@ export async function decide(graph: Graph, options: DecideOptions): Promise<Deci
   const kept = withKept(guarded.settings, unruled, options);
   // After the scan: the noise of linears that now stay float would have drowned the effect of a rounding.
   const rounded = await chooseRoundings(form.plan(graph, kept, request), calibrated, options);
-  const warnings = [...floatWarnings(plan, form), ...guarded.warnings, ...rounded.warnings];
+  const narrow = await stopwatch.time('scanMs', () =>
+    narrowWarnings(form.plan(graph, rounded.settings, request), calibrated, options),
+  );
+  const warnings = [...floatWarnings(plan, form), ...guarded.warnings, ...rounded.warnings, ...narrow];
   const isRuled = (node: Call) => defaults.get(node)?.scheme !== chosen.get(node)?.scheme;
   const widened = await stopwatch.time('scanMs', () =>
     chooseBits(form.plan(graph, rounded.settings, request), rounded, isRuled, options),

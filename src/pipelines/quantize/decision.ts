@@ -58,6 +58,8 @@ export interface DecideOptions {
    * number; nothing of them is remembered.
    */
   readonly collectApart: { readonly collect: Collect; readonly count: number };
+  /** Collects statistics of `count` samples that nothing is fitted to. */
+  readonly collectUnseen: { readonly collect: Collect; readonly count: number };
   readonly biasCorrection: boolean;
   /** True where the user asked for compensated rounding, false where it is only the default. */
   readonly isRoundingAsked: boolean;

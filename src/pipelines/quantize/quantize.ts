@@ -270,7 +270,7 @@ function decideOptionsOf(job: QuantizeJob, scheme: Exclude<Scheme, 'f16'>, isSmo
   const rules = recipe === undefined ? [] : parseRecipe(decodeText(readWhole(recipe), recipe), recipe);
   // Where activations are exact, what 8 bits cost is the rounding of weights; where loud channels were smoothed, their
   // columns leave the others of their rows few steps.
-  const isExact = scheme === 'w4' || (scheme === 'dynamic' && profile.blocks.w8 !== undefined);
+  const isExact = scheme === 'w4' || scheme === 'int16x8' || (scheme === 'dynamic' && profile.blocks.w8 !== undefined);
   const isFitted = (isExact || isSmoothed) && request.evidence.calibrate !== undefined;
   return {
     form: formFor(scheme, format, profile),
@@ -290,6 +290,7 @@ function decideOptionsOf(job: QuantizeJob, scheme: Exclude<Scheme, 'f16'>, isSmo
     floatAnswers: new FloatAnswers(),
     collect: (graph, requests) => calibration.collect(graph, requests),
     collectApart: calibration.apart(),
+    collectUnseen: calibration.unseen(),
     biasCorrection,
     isRoundingAsked: rounding === 'gptq' || rules.some(({ settings }) => settings.rounding === 'gptq'),
     fallback: fallbackFor(format, profile),

@@ -104,6 +104,7 @@ export function decideOptions(more: Partial<DecideOptions> = {}): DecideOptions 
     floatAnswers: new FloatAnswers(),
     collect,
     collectApart: { collect, count: 32 },
+    collectUnseen: { collect, count: 0 },
     biasCorrection: false,
     isRoundingAsked: false,
     fallback: 'float',

@@ -10,7 +10,7 @@ export const VIEWS = ['full', 'left', 'right', 'masked'] as const;
 export type View = (typeof VIEWS)[number];
 
 /** Share of a text's tokens that the masked view hides: what BERT was pretrained with. */
-const MASKED_SHARE = 0.15;
+export const MASKED_SHARE = 0.15;
 
 interface ViewOptions {
   /** Id of [MASK], which the masked view needs. */

@@ -1,11 +1,5 @@
 import type { TokenRow } from '../../samples/feeds.ts';
-
-/** Parts of a text that a student sees while its teacher sees all of it (cross-view training, Clark et al. 2018). */
-export const VIEWS = ['full', 'left', 'right', 'masked'] as const;
-export type View = (typeof VIEWS)[number];
-
-/** Share of words that a masked view hides: as many as BERT was trained to guess. */
-const MASKED = 0.15;
+import { MASKED_SHARE, type View } from '../../samples/views.ts';
 
 /** What views draw from. */
 interface ViewOptions {
@@ -15,7 +9,7 @@ interface ViewOptions {
 }
 
 /**
- * The part of a text that a view shows. Halves keep the first and the last token, and a text of one word or of two parts
+ * The part of a text that a student sees while its teacher sees all of it. Halves keep the first and the last token, and a text of one word or of two parts
  * is shown as it is: half of a pair would be another question.
  */
 export function viewed(row: TokenRow, view: View, { random, mask }: ViewOptions): TokenRow {
@@ -23,7 +17,7 @@ export function viewed(row: TokenRow, view: View, { random, mask }: ViewOptions)
   if (view === 'full') return row;
   if (view === 'masked') {
     const last = inputIds.length - 1;
-    const ids = inputIds.map((id, i) => (i > 0 && i < last && random() < MASKED ? (mask ?? id) : id));
+    const ids = inputIds.map((id, i) => (i > 0 && i < last && random() < MASKED_SHARE ? (mask ?? id) : id));
     return { inputIds: ids, tokenTypeIds };
   }
   const words = inputIds.slice(1, -1);

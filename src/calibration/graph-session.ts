@@ -20,8 +20,15 @@ export function modelOf(graph: Graph, nodes: readonly Node[]): OnnxModel {
   return onnxModel(graph.withOutputs(nodes.map((node) => ({ name: node.name, node }))), onnx.defaults);
 }
 
-/** Loads a model into ONNX Runtime by way of a temporary file, which `close` deletes. Default threads: all cores. */
-export async function loadOnnxModel(model: OnnxModel, threads?: number): Promise<RuntimeSession> {
+/**
+ * Loads a model into ONNX Runtime by way of a temporary file, which `close` deletes. Default threads: all cores. Without
+ * optimization it loads several times as fast and runs slower.
+ */
+export async function loadOnnxModel(
+  model: OnnxModel,
+  threads?: number,
+  graphOptimization = true,
+): Promise<RuntimeSession> {
   const folder = makeTemporaryFolder('calibration');
   try {
     await writeFiles(folder.path, streamOf(encodeOnnx(model, { fileName: FILE_NAME })));
@@ -30,6 +37,7 @@ export async function loadOnnxModel(model: OnnxModel, threads?: number): Promise
       // Our own arithmetic takes turns with the runtime's.
       spinning: false,
       ...(threads !== undefined && { threads }),
+      graphOptimization,
     });
     return {
       ...session,

@@ -9,6 +9,7 @@ import {
   dtype,
   embeddingRank,
   integer,
+  integerOrAuto,
   integerOrDynamic,
   nameList,
   percentage,
@@ -64,9 +65,9 @@ export const passFlags: readonly Flag[] = [
     parse: embeddingRank,
   },
   {
-    flags: '--distill <steps>',
-    says: 'train behind passes that change the function: steps of 32 texts towards the original, 500 and more',
-    parse: positiveInteger,
+    flags: '--distill <steps|auto>',
+    says: 'train behind passes that change the function: steps of 32 texts towards the original, 500 and more; auto ends when held-out texts gain no more',
+    parse: integerOrAuto,
   },
 ];
 
@@ -171,9 +172,14 @@ export const maxDrop: Flag = {
   parse: percentage,
 };
 
+export const calibrate: Flag = {
+  flags: '--calibrate <file>',
+  says: 'texts as the model will see them: lines, TSV, CSV, JSON or JSON lines',
+};
+
 /** Flags for the texts that a model is calibrated on and measured on. */
 export const evidenceFlags: readonly Flag[] = [
-  { flags: '--calibrate <file>', says: 'texts as the model will see them: lines, TSV, CSV, JSON or JSON lines' },
+  calibrate,
   samples,
   seed,
   data,

@@ -31,6 +31,18 @@ const commands: readonly CommandEntry[] = [
     load: () => import('./extract.ts'),
   },
   {
+    name: 'distill',
+    args: '<student>',
+    summary: 'train a student to answer as its teacher does',
+    load: () => import('./distill.ts'),
+  },
+  {
+    name: 'search',
+    args: '<teacher>',
+    summary: 'find students of a teacher within budgets of size or time',
+    load: () => import('./search.ts'),
+  },
+  {
     name: 'map-layers',
     args: '<teacher> <student>',
     summary: "tell which of a teacher's layers each of a student's is nearest to",
@@ -59,6 +71,12 @@ const commands: readonly CommandEntry[] = [
     args: '<model>',
     summary: 'say what a model is, or print its graph',
     load: () => import('./inspect.ts'),
+  },
+  {
+    name: 'view',
+    args: '<model> [other]',
+    summary: "show a model's page in the browser, and compare it with what is dropped on it",
+    load: () => import('./view.ts'),
   },
   {
     name: 'bench',

@@ -1,6 +1,7 @@
 import { InvalidArgumentError } from 'commander';
 import { repeatedGroup } from '../io/regular-expression.ts';
 import type { EmbeddingRank } from '../ir/pass.ts';
+import { VIEWS, type View } from '../pipelines/training/views.ts';
 import { SCHEMES, type Scheme } from '../quantization/settings.ts';
 
 export function positiveInteger(text: string): number {
@@ -81,6 +82,24 @@ export function integerOrDynamic(text: string): number | 'dynamic' {
   return size;
 }
 
+export function positiveNumber(text: string): number {
+  const value = Number(text);
+  if (!Number.isFinite(value) || value <= 0) throw new InvalidArgumentError('it must be a positive number.');
+  return value;
+}
+
+export function viewList(text: string): readonly View[] {
+  return nameList(text).map((name) => {
+    const view = VIEWS.find((each) => each === name);
+    if (view === undefined) throw new InvalidArgumentError(`views are ${VIEWS.join(', ')}.`);
+    return view;
+  });
+}
+
+export function integerOrAuto(text: string): number | 'auto' {
+  return text === 'auto' ? text : positiveInteger(text);
+}
+
 export function regularExpression(text: string): RegExp {
   const group = repeatedGroup(text);
   if (group !== null)
@@ -118,4 +137,24 @@ export function shard(text: string): { readonly index: number; readonly count: n
     throw new InvalidArgumentError('it must be a part such as 2/8, from 1/8 to 8/8.');
   }
   return { index, count };
+}
+
+/** Parses the number of a port that a user may listen on. */
+export function port(text: string): number {
+  const value = positiveInteger(text);
+  if (value > 65535) throw new InvalidArgumentError('it must be at most 65535.');
+  return value;
+}
+
+/** Parses a list of sizes in bytes, `4MB,8MB`. */
+export function byteSizes(text: string): number[] {
+  return names(text).map(byteSize);
+}
+
+/** Parses a list of shares above 0 and below 1, `0.3,0.5`. */
+export function shares(text: string): number[] {
+  const values = names(text).map(Number);
+  if (values.length === 0 || values.some((value) => !(value > 0 && value < 1)))
+    throw new InvalidArgumentError('it must be shares between 0 and 1, such as 0.3,0.5.');
+  return values;
 }

@@ -45,6 +45,7 @@ const CALLS: readonly (readonly [schema: string, ...argv: string[]])[] = [
   ],
   ['quantize', 'quantize', SOURCE, '-o', path('d.tflite'), '--scheme', 'dynamic', '--sequence-length', '16'],
   ['verify', 'verify', path('q.onnx'), '--against', SOURCE, '--samples', '4', '--lint'],
+  ['verify', 'verify', path('q.onnx'), '--against', SOURCE, '--samples=4', '--data', TEXTS, '--views', 'full,masked'],
   ['verify', 'verify', path('d.tflite'), '--lint'],
   ['bench', 'bench', path('c.onnx'), path('q.onnx'), '--runs', '2', '--warmup', '0', '--no-memory', '--profile'],
   ['inspect', 'inspect', SOURCE],
@@ -84,6 +85,31 @@ const CALLS: readonly (readonly [schema: string, ...argv: string[]])[] = [
     '--method',
     'random',
   ],
+  [
+    'search',
+    'search',
+    'fixtures/bert-seqcls',
+    '-o',
+    path('students'),
+    '--calibrate',
+    TEXTS,
+    '--samples=24',
+    '--forms=f32',
+    '--budgets=260kB,9kB',
+  ],
+  [
+    'extract',
+    'extract',
+    'fixtures/bert-seqcls',
+    '-o',
+    path('mobile'),
+    '--shape',
+    path('mobile.json'),
+    '--method=random',
+    '--calibrate',
+    TEXTS,
+    '--samples=24',
+  ],
   ['map-layers', 'map-layers', 'fixtures/bert-seqcls', 'fixtures/bert-seqcls', '--calibrate', TEXTS, '--samples', '24'],
   ['batch', 'batch', path('jobs.jsonl'), '--summary'],
 ];
@@ -95,6 +121,8 @@ describe('what is printed with --json', () => {
     const lines = readFileSync('fixtures/mobilebert-demo/sst2-train-256.txt', 'utf8').split('\n');
     writeFileSync(TEXTS, lines.slice(0, 64).join('\n'));
     writeFileSync(path('shape.json'), '{"num_hidden_layers": 1}');
+    const sizes = { num_hidden_layers: 1, intra_bottleneck_size: 12, num_attention_heads: 1, intermediate_size: 8 };
+    writeFileSync(path('mobile.json'), JSON.stringify(sizes));
     const job = { name: 'lint', command: 'inspect', args: [SOURCE] };
     writeFileSync(path('jobs.jsonl'), JSON.stringify(job));
     for (const [schema, ...argv] of CALLS) {

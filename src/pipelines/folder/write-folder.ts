@@ -158,7 +158,7 @@ function trimmedBy(
       hint: 'name another folder with --output',
     });
   }
-  return trimVocabulary(model, given, { what, columns: columnsOf({ text, pair }) });
+  return trimVocabulary(model, given, { what, columns: columnsOf({ text, pair }, true) });
 }
 
 /** Throws UNSUPPORTED for a source with integers in it: its forms would not be what they are called. */

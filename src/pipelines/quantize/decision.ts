@@ -20,7 +20,7 @@ import type { SampleSets } from '../evaluate/sample-sets.ts';
 import type { Collect } from './calibration-runs.ts';
 import type { CompensatedWeights } from './compensated-weights.ts';
 import type { ScanResult } from './scan.ts';
-import { withSwitchedModel } from './switched-model.ts';
+import { type FloatAnswers, withSwitchedModel } from './switched-model.ts';
 
 /**
  * Effect of compensated rounding on the validation samples: the SQNR of the answers in dB, 10·log10(Σ answer² / Σ
@@ -50,6 +50,8 @@ export interface DecideOptions {
   readonly keeps: (node: Node) => boolean;
   readonly samples: SampleSets;
   readonly feeds: FeedOptions;
+  /** What float graphs answered so far. */
+  readonly floatAnswers: FloatAnswers;
   readonly collect: Collect;
   /**
    * Collects statistics of the calibration samples that are not validation samples as well, of which `count` is the
@@ -138,6 +140,7 @@ export function switchOptionsOf(plan: Plan, calibrated: CalibratedValues, option
     quants: chooseQuants(plan, calibrated.statistics),
     ...roundingOptions(plan, calibrated),
     ...options.feeds,
+    floatAnswers: options.floatAnswers,
     rows: options.samples.validation,
   };
 }

@@ -34,6 +34,7 @@ import type { QuantizeJob, QuantizeRequest } from './job.ts';
 import { withLint } from './lint-written.ts';
 import { refuseContradictions, refuseQuantized } from './refusals.ts';
 import { SharedWork } from './shared-work.ts';
+import { FloatAnswers } from './switched-model.ts';
 import type { QuantizedFile, QuantizeOptions, QuantizeResult } from './types.ts';
 import { Writer } from './writer.ts';
 
@@ -136,13 +137,16 @@ function dropWarnings(maxDrop: number | undefined, fit: FitReport | undefined): 
   return [`--max-drop ${maxDrop}: ${left.toFixed(2)} points are left for quantization`];
 }
 
-/** Adds the outline of the written file, read back: a picture is to show what is in it, not what was meant. */
-async function withOutline(result: QuantizedFile): Promise<QuantizedFile> {
+/**
+ * Adds the outline of the written file, read back: a picture is to show what is in it, not what was meant. The values
+ * are those that were to be quantized.
+ */
+async function withOutline({ distributions, ...result }: QuantizedFile): Promise<QuantizedFile> {
   const [file] = result.files;
   const source = file && (await openSource(file.path));
   if (source?.yields !== 'graph') return result;
   try {
-    return { ...result, outline: outlineOf(source.graph, { ranges: true }) };
+    return { ...result, outline: outlineOf(source.graph, { values: true, onTexts: distributions }) };
   } finally {
     source.close();
   }
@@ -195,7 +199,13 @@ export async function quantizeTo(
     const { file, decision: written } = await writer.writeDecision(decision, decideOptions);
     if (dumpRecipe !== undefined && written !== decision) writeRecipe(dumpRecipe, written);
     if (!outline) return file;
-    return { ...file, channels: calibration.channelRanges(), sourceOutline: outlineOf(source, { ranges: true }) };
+    const distributions = await calibration.distributions(decision.graph);
+    return {
+      ...file,
+      distributions,
+      channels: calibration.channelRanges(),
+      sourceOutline: outlineOf(source, { values: true }),
+    };
   });
 }
 
@@ -277,6 +287,7 @@ function decideOptionsOf(job: QuantizeJob, scheme: Exclude<Scheme, 'f16'>, isSmo
     keeps: request.passes.keeps,
     samples,
     feeds,
+    floatAnswers: new FloatAnswers(),
     collect: (graph, requests) => calibration.collect(graph, requests),
     collectApart: calibration.apart(),
     collectUnseen: calibration.unseen(),

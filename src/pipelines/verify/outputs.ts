@@ -26,6 +26,8 @@ export interface OutputsOptions {
   readonly task: Task | undefined;
   readonly shape: CommonShape;
   readonly inputs: Inputs;
+  /** Hears both answers to each sample. */
+  readonly heard?: ((sample: number, reference: Answer, actual: Answer) => void) | undefined;
   readonly progress: (done: number, total: number) => void;
 }
 
@@ -39,6 +41,8 @@ export interface OutputsResult {
   readonly metrics: TaskMetrics | null;
   /** Names of the model's outputs that have NaN or infinity in them. */
   readonly broken: readonly string[];
+  /** Wall time of the runs of each model. */
+  readonly runMs: { readonly model: number; readonly reference: number };
 }
 
 /** Runs the model, beside the reference where there is one, on all rows. */
@@ -56,9 +60,15 @@ export async function compareOutputs(
   const answers = { model: [] as number[], reference: [] as number[] };
   const flips = new FlipList(task, inputs);
   const broken = new Set<string>();
+  const runMs = { model: 0, reference: 0 };
   for (const [i, row] of inputs.rows.entries()) {
-    const run = (side: Running) => runRow(side, inputs.rows, i, shape, inputs.pad);
-    const [actual, expected] = [await run(model), reference && (await run(reference))];
+    const run = async (side: Running, name: keyof typeof runMs) => {
+      const start = performance.now();
+      const outputs = await runRow(side, inputs.rows, i, shape, inputs.pad);
+      runMs[name] += performance.now() - start;
+      return outputs;
+    };
+    const [actual, expected] = [await run(model, 'model'), reference && (await run(reference, 'reference'))];
     for (const [name, tensor] of actual) if (!readF32(tensor).every(Number.isFinite)) broken.add(name);
     const renamed = expected ? new Map(pairs.map((pair) => [pair.name, actual.get(pair.modelName) as Tensor])) : actual;
     const answer = answerOf(task, renamed, row, inputs.mask);
@@ -68,6 +78,7 @@ export async function compareOutputs(
       const expectedAnswer = answerOf(task, compared, row, inputs.mask);
       comparison.add(expectedAnswer, answer);
       flips.add(i, expectedAnswer, answer);
+      options.heard?.(i, expectedAnswer, answer);
       embeddings?.add(expectedAnswer.values, answer.values);
       answers.model.push(answer.values[0] as number);
       answers.reference.push(expectedAnswer.values[0] as number);
@@ -89,6 +100,7 @@ export async function compareOutputs(
       ? metricsOf(inputs, inputs.labels, predictions.model, reference && predictions.reference)
       : null,
     broken: [...broken],
+    runMs,
   };
 }
 

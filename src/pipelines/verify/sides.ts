@@ -34,8 +34,8 @@ export async function openSide(path: string, task: Task | undefined): Promise<Si
   };
 }
 
-export function describeSide({ side, runtime, ran }: RunningSide): VerifiedModel {
-  return { path: side.path, architecture: side.model.architecture, runtime, ran };
+export function describeSide({ side, runtime, ran }: RunningSide, runMs: number): VerifiedModel {
+  return { path: side.path, architecture: side.model.architecture, runtime, ran, runMs };
 }
 
 /** A model loaded into its runtime. */

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { gradientTokens, valuesPerToken } from '../../../src/pipelines/fit/gradient-memory.ts';
+import { gradientTokens, valuesPerToken } from '../../../src/pipelines/training/gradient-memory.ts';
 import { graphOf } from '../../core.ts';
 
 const graphOfWidth = (width: number) =>

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { distillBatches, withJoined } from '../../../src/pipelines/fit/distill-texts.ts';
+import { type LessonOptions, lessons, withJoined } from '../../../src/pipelines/training/texts.ts';
 import type { TokenRow } from '../../../src/samples/feeds.ts';
 
 const [CLS, SEP] = [101, 102];
@@ -9,17 +9,23 @@ const TEXTS: readonly TokenRow[] = Array.from({ length: 40 }, (_, text) => {
   const words = Array.from({ length: 3 + (text % 7) }, (_, place) => (text + 1) * 1000 + place);
   return { inputIds: [CLS, ...words, SEP], tokenTypeIds: new Array<number>(words.length + 2).fill(0) };
 });
-const OPTIONS = { size: 8, count: 40, seed: 5, maxLength: 15 };
+const OPTIONS = { size: 8, seed: 5, maxLength: 15, views: ['full'], mask: undefined } as const;
 
-test('batches are as many and as large as asked, and the same for the same seed', () => {
-  const batches = [...distillBatches(TEXTS, OPTIONS)];
+/** The texts that a teacher reads in the first 40 batches. */
+function batchesOf(rows: readonly TokenRow[], options: LessonOptions, count = 40): TokenRow[][] {
+  const drawn = lessons(rows, options);
+  return Array.from({ length: count }, () => drawn.next().value.lessons.map(({ teacher }) => teacher));
+}
+
+test('batches are as large as asked, and the same for the same seed', () => {
+  const batches = batchesOf(TEXTS, OPTIONS);
   expect(batches.map(({ length }) => length)).toEqual(new Array(40).fill(8));
-  expect([...distillBatches(TEXTS, OPTIONS)]).toEqual(batches);
-  expect([...distillBatches(TEXTS, { ...OPTIONS, seed: 6 })]).not.toEqual(batches);
+  expect(batchesOf(TEXTS, OPTIONS)).toEqual(batches);
+  expect(batchesOf(TEXTS, { ...OPTIONS, seed: 6 })).not.toEqual(batches);
 });
 
 test('half of the texts are as they were, the others are two of them with some words replaced', () => {
-  const rows = [...distillBatches(TEXTS, OPTIONS)].flat();
+  const rows = batchesOf(TEXTS, OPTIONS).flat();
   const known = new Set(TEXTS.map(({ inputIds }) => inputIds.join()));
   const changed = rows.filter(({ inputIds }) => !known.has(inputIds.join()));
   expect(changed.length / rows.length).toBeGreaterThan(0.4);
@@ -43,14 +49,14 @@ test('sequences of a batch are about as long as one another', () => {
     const lengths = rows.map(({ inputIds }) => inputIds.length);
     return Math.max(...lengths) - Math.min(...lengths);
   };
-  const batches = [...distillBatches(TEXTS, OPTIONS)];
+  const batches = batchesOf(TEXTS, OPTIONS);
   const mean = batches.reduce((sum, rows) => sum + spread(rows), 0) / batches.length;
   expect(mean).toBeLessThan(3);
 });
 
 test('a pair of texts is not joined with another one, and its separators stay', () => {
   const pair = { inputIds: [CLS, 7, 8, SEP, 9, SEP], tokenTypeIds: [0, 0, 0, 0, 1, 1] };
-  const rows = [...distillBatches([pair], { ...OPTIONS, count: 4 })].flat();
+  const rows = batchesOf([pair], OPTIONS, 4).flat();
   for (const { inputIds, tokenTypeIds } of rows) {
     expect([inputIds[0], inputIds[3], inputIds[5], inputIds.length]).toEqual([CLS, SEP, SEP, 6]);
     expect(tokenTypeIds).toEqual(pair.tokenTypeIds);

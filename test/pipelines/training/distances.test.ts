@@ -4,7 +4,7 @@ import type { Graph, Node } from '../../../src/ir/graph.ts';
 import { sizeOf } from '../../../src/ir/shape.ts';
 import { readF32, scalarTensor, type Tensor, tensorOf } from '../../../src/ir/tensor.ts';
 import { parseGraph } from '../../../src/ir/text.ts';
-import { Distances, type Pair } from '../../../src/pipelines/fit/distances.ts';
+import { Distances, type Pair } from '../../../src/pipelines/training/distances.ts';
 import { randomNumbers } from '../../../src/solve/random-numbers.ts';
 
 const [BATCH, SEQUENCE] = [2, 3];
@@ -106,6 +106,25 @@ return y: y
   for (const [i, value] of gradient.entries()) {
     const slope = (q[i] as number) - (p[i] as number) + (0.2 * ((s[i] as number) - (t[i] as number))) / (5 / BATCH);
     expect(value).toBeCloseTo(((MASK[i] as number) * slope) / BATCH, 5);
+  }
+});
+
+test('the gradient of labels is that of their cross-entropy, and none without a label', () => {
+  const graph =
+    parseGraph(`graph g (attention_mask: i64[batch, sequence], labels: f32[batch, 3], t: f32[batch, 3], s: f32[batch, 3])
+  y = tanh(s)
+return y: y
+`);
+  const [mask, labels, , student] = graph.inputs as readonly [Node, Node, Node, Node];
+  const distances = new Distances(graph, [mask] as never);
+  distances.addLabels(student, labels);
+  const { feeds, s } = feedsOf(graph, distances);
+  feeds.set('labels', tensorOf('f32', [BATCH, 3], Float32Array.of(0, 1, 0, 0, 0, 0)));
+  const gradient = readSeed(graph, distances.seeds.get(student) as Node, feeds);
+  const loss = (moved: Float32Array) => -Math.log(softmax(moved.subarray(0, 3))[1] as number) / BATCH;
+  for (const [i, value] of gradient.entries()) {
+    const at = (by: number) => loss(s.with(i, (s[i] as number) + by));
+    expect(value).toBeCloseTo((at(1e-3) - at(-1e-3)) / 2e-3, 3);
   }
 });
 

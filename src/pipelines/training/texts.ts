@@ -1,5 +1,14 @@
 import type { TokenRow } from '../../samples/feeds.ts';
 import { randomNumbers, shuffled } from '../../solve/random-numbers.ts';
+import type { LabelledRow } from '../evaluate/sample-sets.ts';
+import { type View, viewed } from './views.ts';
+
+/** A text as teacher and student read it. */
+export interface Lesson {
+  readonly teacher: TokenRow;
+  readonly student: TokenRow;
+  readonly label: number | undefined;
+}
 
 /** Share of sequences that are changed: joined with another one, and with other words in it. */
 const CHANGED = 0.5;
@@ -10,39 +19,53 @@ const REPLACED = 0.2;
 /** Number of batches that are drawn at once, sorted by length and cut, so that little is padded. */
 const POOL = 16;
 
-/** Options of `distillBatches`. */
-export interface DistillTexts {
+/** Options of `lessons`. */
+export interface LessonOptions {
   /** Sequences in a batch. */
   readonly size: number;
-  /** Number of batches. */
-  readonly count: number;
   readonly seed: number;
   /** Longest sequence, in tokens. */
   readonly maxLength: number;
+  /** What the student sees of a text, batch after batch in turns. */
+  readonly views: readonly View[];
+  /** Token id of [MASK]; undefined where the vocabulary has none. */
+  readonly mask: number | undefined;
+}
+
+/** Texts of one step. */
+export interface Batch {
+  readonly view: View;
+  readonly lessons: readonly Lesson[];
 }
 
 /**
- * Draws batches of sequences to distill on. A few hundred texts alone would be learnt by heart; the teacher has an
- * answer to any text, so half of the sequences are new ones: two joined, some of their words replaced. Same options,
- * same batches.
+ * Draws batches of texts to distill on, without end. A few hundred texts alone would be learnt by heart; the teacher has
+ * an answer to any text, so half of the sequences are new ones: two joined, some of their words replaced. Those have no
+ * label. Same options, same batches.
  */
-export function* distillBatches(
-  rows: readonly TokenRow[],
-  { size, count, seed, maxLength }: DistillTexts,
-): Generator<readonly TokenRow[]> {
+export function* lessons(
+  rows: readonly LabelledRow[],
+  { size, seed, maxLength, views, mask }: LessonOptions,
+): Generator<Batch, never> {
   const random = randomNumbers(seed);
   const below = (limit: number) => Math.floor(random() * limit);
-  const draw = () => rows[below(rows.length)] as TokenRow;
+  const draw = () => rows[below(rows.length)] as LabelledRow;
   const words = wordsOf(rows);
-  const next = () => {
+  const next = (): LabelledRow => {
     const row = draw();
     if (random() >= CHANGED) return row;
     return withOtherWords(joined(row, draw(), maxLength), words, random);
   };
-  for (let drawn = 0; drawn < count; drawn += POOL) {
-    const batches = Math.min(POOL, count - drawn);
-    const pool = Array.from({ length: batches * size }, next).sort((a, b) => a.inputIds.length - b.inputIds.length);
-    for (const at of shuffled(batches, random)) yield pool.slice(at * size, (at + 1) * size);
+  for (let batch = 0; ; ) {
+    const pool = Array.from({ length: POOL * size }, next).sort((a, b) => a.inputIds.length - b.inputIds.length);
+    for (const at of shuffled(POOL, random)) {
+      const view = views[batch++ % views.length] as View;
+      const taken = pool.slice(at * size, (at + 1) * size);
+      yield {
+        view,
+        lessons: taken.map((row) => ({ teacher: row, student: viewed(row, view, { random, mask }), label: row.label })),
+      };
+    }
   }
 }
 
@@ -74,11 +97,12 @@ function joined(a: TokenRow, b: TokenRow, maxLength: number): TokenRow {
   return { inputIds, tokenTypeIds: inputIds.map(() => 0) };
 }
 
-function withOtherWords(row: TokenRow, words: readonly number[], random: () => number): TokenRow {
+/** Replaces some words of a text by any, so that its label does not hold any more. */
+function withOtherWords(row: TokenRow, words: readonly number[], random: () => number): LabelledRow {
   if (words.length === 0) return row;
   const special = frame(row.inputIds);
   const inputIds = row.inputIds.map((id) =>
     special.includes(id) || random() >= REPLACED ? id : (words[Math.floor(random() * words.length)] as number),
   );
-  return { ...row, inputIds };
+  return { inputIds, tokenTypeIds: row.tokenTypeIds };
 }

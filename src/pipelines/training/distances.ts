@@ -92,6 +92,17 @@ export class Distances {
     build.accumulate(this.seeds, student, build.add('div', [masked, distributions]));
   }
 
+  /**
+   * Adds the cross-entropy of a classifier's answers against labels, a mean over sequences. `labels` [batch, classes] is 1
+   * at the class of a sequence; a row of zeros is a sequence without a label, which adds nothing.
+   */
+  addLabels(student: Node, labels: Node): void {
+    const build = this.#build;
+    const isLabelled = build.times(build.mean(labels), build.count(labels.type.shape.slice(-1)));
+    const gradient = build.minus(build.times(build.add('softmax', [student]), isLabelled), labels);
+    build.accumulate(this.seeds, student, build.add('div', [gradient, this.count(labels.type.shape.slice(0, 1))]));
+  }
+
   #sizeOf(symbol: string): Node {
     const known = this.sizes.get(symbol);
     if (known) return known;

@@ -261,7 +261,15 @@ function programOf(io: Io): Command {
 Examples:
   $ mbert convert ./mobilebert-sst2 -o model.tflite --verify
   $ mbert quantize ./mobilebert-sst2 -o model.onnx --scheme int8 --calibrate texts.txt
-  $ mbert inspect ./mobilebert-sst2`,
+  $ mbert inspect ./mobilebert-sst2
+
+Exit codes:
+  0              done
+  1              the answer is no: a difference, a limit that was passed
+  2              wrong input or usage
+  70             a bug in mbert
+  74             the answer cannot be written, as on a full disk
+  129, 130, 143  ended by a closed terminal, Ctrl-C, SIGTERM`,
     );
 }
 
@@ -275,7 +283,9 @@ function describe(
   const parts = [
     ...(examples.length > 0 ? [['Examples:', ...examples.map((line) => `  $ mbert ${name} ${line}`)]] : []),
     ...(notes ? [notes] : []),
-    [`Exit codes: 0 done, ${exitOne ? `1 ${exitOne}, ` : ''}2 wrong input or usage, 70 a bug in mbert`],
+    [
+      `Exit codes: 0 done, ${exitOne ? `1 ${exitOne}, ` : ''}2 wrong input or usage, 70 a bug in mbert; mbert --help lists all`,
+    ],
   ];
   return child.addHelpText('after', parts.map((lines) => `\n${lines.join('\n')}`).join('\n'));
 }

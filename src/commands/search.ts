@@ -7,7 +7,7 @@ import { searchText } from '../reports/search.ts';
 import { type CommandSpec, saying } from './command.ts';
 import * as flags from './flags.ts';
 import { warn } from './io.ts';
-import { byteSizes, nameList, positiveInteger, shard, shares } from './parsers.ts';
+import { byteSizes, nameList, positiveInteger, regularExpression, shard, shares } from './parsers.ts';
 import { printResult, type ReportOptions, refuseReport } from './report.ts';
 
 export const command: CommandSpec<
@@ -38,6 +38,7 @@ export const command: CommandSpec<
       says: `how weights may be stored, the best for each budget: ${FORMS.join(', ')} (default: f32,f16,dynamic; f32 for --latency-ratio)`,
       parse: nameList,
     },
+    { flags: '--keep <regex>', says: 'leave nodes with such names as they are', parse: regularExpression },
     { flags: '--file-format <format>', says: 'of the models', choices: ['onnx', 'tflite'], default: 'onnx' },
     { flags: '--shard <i/n>', says: 'score the i-th of n parts of the candidates, from 1 on, and end', parse: shard },
     { flags: '--merge', says: 'take the scores of all parts from the folder' },

@@ -3,7 +3,6 @@ import { diffModels } from '../pipelines/diff/diff-models.ts';
 import { type InspectOptions, inspect } from '../pipelines/inspect/inspect.ts';
 import type { ServedPlace } from '../reports/html/page.ts';
 import { pages } from '../reports/pages.ts';
-import { serve } from '../viewer/serve.ts';
 import { type CommandSpec, saying } from './command.ts';
 import * as flags from './flags.ts';
 import { warn } from './io.ts';
@@ -51,6 +50,8 @@ export const command: CommandSpec<ViewFlags> = {
       warn(io, diff.warnings);
       return pages.diff({ ...diff, b: { ...diff.b, path: name } }, false, place);
     };
+    // Pages are made by much code, which help and completions do without.
+    const { serve } = await import('../viewer/serve.ts');
     const serving = await serve({
       port: asked,
       compare,

@@ -48,3 +48,15 @@ function smoothedMargin(node: Node): Margin | undefined {
 export function hasSmoothed(graph: Graph): boolean {
   return graph.nodes().some((node) => smoothedMargin(node) !== undefined);
 }
+
+const QUIET = '.quiet';
+
+/** The name of what is left of a value whose loud channels are computed beside it. */
+export function quietName(name: string): string {
+  return `${name}${QUIET}`;
+}
+
+/** Whether a node is what is left of a value, and so is no value of the model as it was. */
+export function isQuietPart({ name }: Node): boolean {
+  return name.endsWith(QUIET);
+}

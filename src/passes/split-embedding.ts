@@ -57,11 +57,11 @@ export function splitEmbeddings(
 }
 
 /** The one word table of a graph that can be split; undefined where there is none, or several. */
-export function splittableTable(graph: Graph): Constant | undefined {
+export function splittableTable(graph: Graph, keeps: (node: Node) => boolean): Constant | undefined {
   const [found, ...others] = graph.nodes().flatMap((node) => {
     const table = wordTableOf(node);
     const isFree = table !== null && node.type.quant === undefined && table.type.quant === undefined;
-    return isFree && otherReader(graph, node, table) === undefined ? [table] : [];
+    return isFree && !keeps(node) && otherReader(graph, node, table) === undefined ? [table] : [];
   });
   return others.length === 0 ? found : undefined;
 }

@@ -55,13 +55,14 @@ function layersText({ budget, layers, wordColumns }: FoundModel): string {
 }
 
 /** What is left of a layer: heads, then neurons of each network. */
-export function layerText({ kind, groups }: LayerSummary): string {
+export function layerText({ kind, groups, isConverted }: LayerSummary): string {
   if (kind !== 'cut') return kind;
   const parts = (['heads', 'neurons'] as const).map((unit) => {
     const own = groups.filter((group) => group.kind === unit);
     return own.length === 0 ? '' : `${own.map(({ kept }) => kept).join('+')}${unit === 'heads' ? 'h' : 'n'}`;
   });
-  return parts.filter((part) => part !== '').join(' ') || 'kept';
+  const words = [...parts, isConverted ? 'NoNorm ReLU' : ''].filter((part) => part !== '');
+  return words.join(' ') || 'kept';
 }
 
 /** Says that a budget was not met. */

@@ -336,3 +336,11 @@ test('a page is refused before a model is read', async () => {
     });
   }
 });
+
+test('the overview lists every exit code that the docs list', async () => {
+  const { out } = await run('--help');
+  const rows = [...readFileSync('docs/commands.md', 'utf8').matchAll(/^\| ([\d, ]+) \| /gm)].map(([, codes]) => codes);
+  expect(rows).toHaveLength(6);
+  const listed = out.slice(out.indexOf('Exit codes:')).trimEnd().split('\n').slice(1);
+  expect(listed.map((line) => line.trim().split(/ {2,}/)[0])).toEqual(rows);
+});

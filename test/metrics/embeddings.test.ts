@@ -44,6 +44,10 @@ describe('embeddings', () => {
     expect(compare([0, 100, 250], [0, 130, 250]).neighbours).toBe(1 / 3);
   });
 
+  test('keep their neighbours where those that are far move further away', () => {
+    expect(compare([0, 10, 100, 110], [0, 10, 120, 200]).neighbours).toBe(1);
+  });
+
   test("of two texts are each the other one's neighbour", () => {
     expect(compare([0, 100], [0, 10]).neighbours).toBe(1);
   });

@@ -10,6 +10,18 @@ test('a range that is not centred has its zero where it lies', () => {
   });
 });
 
+test('sixteen bits have their zero in the middle, and the larger side sets the scale', () => {
+  expect(quantOf({ least: -4, most: 1 }, 'i16')).toEqual({
+    per: 'tensor',
+    scale: Math.fround(4 / 32767),
+    zeroPoint: 0,
+  });
+});
+
+test('zeros alone have a scale that divides', () => {
+  for (const dtype of ['i8', 'u8', 'i16'] as const) expect(quantOf({ least: 0, most: 0 }, dtype).scale).toBe(1);
+});
+
 test('what softmax gives lies between 0 and 1, whatever it reads', () => {
   expect(fixedQuant('softmax', 'i8')).toEqual({ per: 'tensor', scale: 1 / 256, zeroPoint: -128 });
   expect(fixedQuant('softmax', 'i16')).toEqual({ per: 'tensor', scale: 1 / 32768, zeroPoint: 0 });

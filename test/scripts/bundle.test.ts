@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { expect, test } from 'vitest';
@@ -28,6 +28,17 @@ test('a conversion opens a few files of the package, not one for each module', (
   const opened = stderr.split('\n').filter((url) => url.includes('/dist/') && !url.includes('/node_modules/'));
   expect(opened.length).toBeGreaterThan(1);
   expect(opened.length).toBeLessThan(60);
+});
+
+test('what a module names by an address of its own is there for the bundle as well', () => {
+  const files = readdirSync('src', { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'));
+  const named = files.flatMap((name) =>
+    [...readFileSync(join('src', name), 'utf8').matchAll(/new URL\('([^']+)', import\.meta\.url\)/g)].map(
+      ([, to]) => to,
+    ),
+  );
+  expect(named).toContain('../');
+  expect(named.filter((to) => !existsSync(join('dist', to as string)))).toEqual([]);
 });
 
 test('a page that the package writes has its scripts in it', () => {

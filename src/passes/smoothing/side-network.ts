@@ -1,4 +1,5 @@
 import type { Call, Graph, Node } from '../../ir/graph.ts';
+import { quietName } from '../../ir/smoothed.ts';
 import { type Tensor, takeF32, tensorOf } from '../../ir/tensor.ts';
 import type { ConstantLinear } from '../attention.ts';
 import { pickColumns, pickRows } from '../prune/cut-group.ts';
@@ -23,10 +24,11 @@ export function sideNetwork(graph: Graph, { up, gelu, down }: FeedForward, neuro
 /** Builds the GELU of a feed-forward network anew, with some neurons at gelu(0) = 0. */
 export function quietNeurons(graph: Graph, { up, gelu }: FeedForward, neurons: readonly number[]): Node {
   const { node, x, weight, bias } = up;
-  const { name } = gelu;
-  const inputs = [x, graph.constant(withoutRows(weight.tensor, neurons), weight.name)];
-  if (bias) inputs.push(graph.constant(withoutRows(bias.tensor, neurons), bias.name));
-  return graph.add('gelu', [graph.add('linear', inputs, node.attrs, node.name)], gelu.attrs, name);
+  const name = quietName(node.name);
+  const inputs = [x, graph.constant(withoutRows(weight.tensor, neurons), `${name}.weight`)];
+  if (bias) inputs.push(graph.constant(withoutRows(bias.tensor, neurons), `${name}.bias`));
+  const quiet = graph.add('linear', inputs, node.attrs, name);
+  return graph.add('gelu', [quiet], gelu.attrs, quietName(gelu.name));
 }
 
 /** Builds the part of a linear's result that some channels of what it reads make, W[:, J] x[J]. */

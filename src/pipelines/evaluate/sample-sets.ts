@@ -94,7 +94,7 @@ export function takeSamples(reader: RowReader, options: SampleSetOptions): Sampl
   if (source) warnings.push(...unseenTypes(source.path, calibration, proof, { task, tokenTypes: reader.tokenTypes }));
   checkProof(proof.length, data?.path ?? source?.path, evidence.maxDrop !== undefined, warnings);
   const validation = unseen.length > 0 ? unseen.slice(0, VALIDATION_SAMPLES) : calibration.slice(-VALIDATION_SAMPLES);
-  const labelOf = hasLabels && source ? trainingLabels(source, classOf) : undefined;
+  const labelOf = hasLabels && source ? trainingLabels(source, training, classOf) : undefined;
   return {
     calibration: calibration.map(rowOf),
     validation: validation.map(rowOf),
@@ -185,11 +185,17 @@ function checkProof(count: number, path: string | undefined, isGated: boolean, w
 /** Reads the labels of texts to train on; a text may have none. Throws USAGE where the file or the task has no labels. */
 function trainingLabels(
   { path }: SampleFile,
+  samples: readonly TokenSample[],
   classOf: ClassReader | undefined,
 ): (sample: TokenSample) => number | undefined {
   if (classOf === undefined) {
     throw new MbertError('USAGE', '--labels: the task is not sequence classification', {
       hint: 'without --labels the student learns from its teacher alone',
+    });
+  }
+  if (samples.every(({ label }) => label === undefined)) {
+    throw new MbertError('USAGE', `--labels: ${path} has none`, {
+      hint: 'a TSV, CSV or JSON file has them in a column, which --label names',
     });
   }
   return ({ label }) => (label === undefined ? undefined : classOf(label, `${path}: a label`));

@@ -40,11 +40,11 @@ export interface Spread {
 const MIN_PASS_SAMPLES = 32;
 const MIN_PASS_TOKENS = 2048;
 
-/** Most proof samples that are looked at for values beyond their ranges. */
-const MOST_UNSEEN = 16;
-
 /** Samples whose values are plotted: bars show no difference to more of them. */
 const PLOTTED_SAMPLES = 8;
+
+/** Most proof samples that are looked at for values beyond their ranges. */
+const MOST_UNSEEN = 16;
 
 export interface CalibrationOptions {
   readonly shape: ShapeOptions;

@@ -1,4 +1,4 @@
-import type { Graph, Node } from '../../ir/graph.ts';
+import type { Call, Graph, Node } from '../../ir/graph.ts';
 import { sameShape } from '../../ir/shape.ts';
 import { tensorOf } from '../../ir/tensor.ts';
 import type { Cuts } from '../../passes/fit/fit.ts';
@@ -15,6 +15,8 @@ export type Change =
   | { readonly kind: 'linear' }
   /** A group of heads or neurons, named by the linear that reads it, has fewer; with none it is left out with that linear. */
   | { readonly kind: 'units'; readonly group: string; readonly kept: number }
+  /** NoNorm and ReLU take the places of the layer's LayerNorms and GELUs. */
+  | { readonly kind: 'noNorm' }
   /** The word table has fewer columns, which a linear makes as many as before. */
   | { readonly kind: 'rank'; readonly rank: number };
 
@@ -37,10 +39,15 @@ const MAX_CHANGES = 24;
 const RANKS = [3 / 4, 1 / 2, 1 / 4] as const;
 
 /** Lists the changes that are tried, layer by layer, what is left of a group in descending order. */
-export function listCandidates(graph: Graph, blocks: readonly Block[]): Candidate[] {
+export function listCandidates(
+  graph: Graph,
+  blocks: readonly Block[],
+  keeps: (node: { readonly name: string }) => boolean = () => false,
+): Candidate[] {
   const nodes = nodesByName(graph);
-  const layers = blocks.flatMap(({ layer, input, groups }) => {
-    const whole: Change[] = input === undefined ? [] : [{ kind: 'drop' }, { kind: 'linear' }];
+  const layers = blocks.flatMap(({ layer, input, groups, nodes: inside }) => {
+    const isFree = ![...inside].some((name) => keeps({ name }));
+    const whole: Change[] = input === undefined || !isFree ? [] : [{ kind: 'drop' }, { kind: 'linear' }];
     const levels = Math.max(2, Math.min(LEVELS, Math.floor(MAX_CHANGES / Math.max(1, groups.length))));
     const parts = groups.flatMap((group): Change[] => {
       const steps = group.units.length / stepOf(group);
@@ -49,13 +56,15 @@ export function listCandidates(graph: Graph, blocks: readonly Block[]): Candidat
       if (branchOf(nodes.get(group.name)) !== undefined) kept.add(0);
       return [...kept].map((count) => ({ kind: 'units', group: group.name, kept: count }));
     });
-    return [...whole, ...parts].map((change) => ({ layer, change }));
+    const converted: Change[] =
+      isFree && [...inside].some((name) => isConverted(nodes.get(name))) ? [{ kind: 'noNorm' }] : [];
+    return [...whole, ...converted, ...parts].map((change) => ({ layer, change }));
   });
-  return [...rankCandidates(graph), ...layers];
+  return [...rankCandidates(graph, keeps), ...layers];
 }
 
-function rankCandidates(graph: Graph): Candidate[] {
-  const table = splittableTable(graph);
+function rankCandidates(graph: Graph, keeps: (node: { readonly name: string }) => boolean): Candidate[] {
+  const table = splittableTable(graph, keeps);
   if (table === undefined) return [];
   const [words, columns] = table.tensor.shape as readonly [number, number];
   const ranks = RANKS.map((share) => Math.round(share * columns));
@@ -63,7 +72,7 @@ function rankCandidates(graph: Graph): Candidate[] {
   return ranks.filter(saves).map((rank) => ({ layer: WORDS, change: { kind: 'rank', rank } }));
 }
 
-/** Changes a copy of the teacher. Returns what a fit has to know. */
+/** Changes a copy of the teacher, up to what is converted while it is fitted. Returns what a fit has to know. */
 export function applyChanges(
   graph: Graph,
   changes: readonly Candidate[],
@@ -86,6 +95,17 @@ export function applyChanges(
   return { kept: cuts.kept, readers };
 }
 
+/** Whether a node is one of those that NoNorm and ReLU replace. */
+export function isConverted(node: Node | undefined): node is Call<'layerNorm' | 'gelu'> {
+  return node?.op === 'layerNorm' || node?.op === 'gelu';
+}
+
+/** Names of the nodes that are converted while a changed graph is fitted. */
+export function convertedNodes(changes: readonly Candidate[], blocks: readonly Block[]): ReadonlySet<string> {
+  const layers = new Set(changes.filter(({ change }) => change.kind === 'noNorm').map(({ layer }) => layer));
+  return new Set(blocks.flatMap(({ layer, nodes }) => (layers.has(layer) ? [...nodes] : [])));
+}
+
 /** Makes a change, other than taking units out; returns the value from which on the graph computes something else. */
 function changeIn(
   graph: Graph,
@@ -93,6 +113,7 @@ function changeIn(
   { blocks, tokenCounts }: Pick<Space, 'blocks' | 'tokenCounts'>,
 ): Node | undefined {
   if (change.kind === 'units') return dropGroup(graph, change);
+  if (change.kind === 'noNorm') return undefined;
   if (change.kind !== 'rank') return replaceBlock(graph, blocks, layer, change);
   const { splits } = splitEmbeddings(graph, { keeps: () => false, tokenCounts, embeddingRank: change.rank });
   return nodesByName(graph).get(splits[0]?.name as string);

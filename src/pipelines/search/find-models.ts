@@ -4,13 +4,12 @@ import { copyGraph } from '../../ir/copy-graph.ts';
 import type { Graph } from '../../ir/graph.ts';
 import type { TextMatrix, TextRuns } from '../../ir/text-runs.ts';
 import { type Run, within } from '../../options/run.ts';
-import { fitTogether } from '../../passes/fit/fit.ts';
 import { compareFiles } from '../evaluate/compare-files.ts';
 import { compareSpeed, type SpeedResult } from '../evaluate/compare-speed.ts';
 import type { FeedOptions } from '../evaluate/loaded-model.ts';
 import type { SampleSets } from '../evaluate/sample-sets.ts';
 import type { HeldOut } from '../fit/types.ts';
-import { applyChanges } from './changes.ts';
+import { fitChanges } from './fit-changes.ts';
 import { type FormCosts, savedBytes } from './form-costs.ts';
 import type { Latencies } from './latency.ts';
 import { mostSaved, type Proposal, proposeStudents } from './propose.ts';
@@ -118,10 +117,8 @@ async function bestOf(proposals: readonly FormProposal[], budget: Budget, contex
   const found: (FormProposal & { readonly graph: Graph; readonly noise: number })[] = [];
   for (const [i, each] of proposals.entries()) {
     const graph = copyGraph(space.teacher);
-    const cuts = applyChanges(graph, each.proposal.changes, space);
-    const { teacher } = space;
-    const step = within(run, `fitting ${nameOf(budget)}, model ${i + 1} of ${proposals.length}`);
-    await fitTogether(graph, [], { keeps: () => false, runs: fitted, teacher, cuts }, step);
+    const progress = within(run, `fitting ${nameOf(budget)}, model ${i + 1} of ${proposals.length}`);
+    await fitChanges(graph, each.proposal.changes, space, { runs: fitted, progress });
     found.push({ ...each, graph, noise: noiseOf(expected, await answersOf(graph, chosen)) });
   }
   return found.reduce((best, each) => (each.noise + each.form.noise < best.noise + best.form.noise ? each : best));

@@ -17,7 +17,7 @@ import type { RuntimeSession, TensorInfo } from '../../runtimes/runtime.ts';
 import { randomNumbers } from '../../solve/random-numbers.ts';
 import { type Spread, spreadOf } from '../bench/spread.ts';
 import { bytesOf } from '../write/export-graph.ts';
-import { applyChanges, type Candidate, nodesByName, WORDS } from './changes.ts';
+import { applyChanges, type Candidate, convertedNodes, isConverted, nodesByName, WORDS } from './changes.ts';
 import type { Space } from './space.ts';
 
 /** A part that was timed: CPU time of a run in milliseconds, one thread, one sentence of usual length. */
@@ -91,9 +91,19 @@ async function layerPart(space: Space, layer: number, changes: readonly Candidat
   // An output goes along with what takes its node's place.
   graph.output(LAYER_OUTPUT, nodesByName(graph).get(output) as Node);
   applyChanges(graph, changes, space);
+  convert(graph, convertedNodes(changes, space.blocks));
   const end = graph.outputs.find(({ name }) => name === LAYER_OUTPUT)?.node as Node;
   const start = input === undefined ? undefined : nodesByName(graph).get(input);
   return preparedPart(space, cutGraph(graph, [end], new Set(start ? [start] : [])).part);
+}
+
+/** Puts NoNorm and ReLU into a layer as they will be, whatever their numbers. */
+function convert(graph: Graph, names: ReadonlySet<string>): void {
+  for (const node of graph.nodes()) {
+    if (!isConverted(node) || !names.has(node.name)) continue;
+    const op = node.op === 'gelu' ? 'relu' : 'noNorm';
+    graph.replace(node, () => graph.add(op, node.inputs, {}, node.name));
+  }
 }
 
 const LAYER_OUTPUT = 'layer output';

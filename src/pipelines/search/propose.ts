@@ -1,5 +1,5 @@
 import { type Choice, choicesByBins, chooseOptions, type Option } from '../../solve/choose-options.ts';
-import type { Candidate } from './changes.ts';
+import type { Candidate, Change } from './changes.ts';
 import type { Score } from './score-candidates.ts';
 
 /** A whole student, as the changes of its blocks, with what they are expected to cost and save together. */
@@ -52,7 +52,7 @@ function optionsByBlock(scores: readonly Score[], savingOf: (score: Score) => nu
       error: score.noise,
       changes: [{ layer: score.layer, change: score.change }],
     });
-    const whole = own.filter(({ change }) => change.kind !== 'units').map(option);
+    const whole = own.filter(({ change }) => groupOf(change) === undefined).map(option);
     return [...joinedGroups(own, option), ...whole];
   });
 }
@@ -61,8 +61,8 @@ function optionsByBlock(scores: readonly Score[], savingOf: (score: Score) => nu
 function joinedGroups(scores: readonly Score[], option: (score: Score) => BlockOption): BlockOption[] {
   const groups = new Map<string, BlockOption[]>();
   for (const score of scores) {
-    if (score.change.kind !== 'units') continue;
-    const { group } = score.change;
+    const group = groupOf(score.change);
+    if (group === undefined) continue;
     groups.set(group, [...(groups.get(group) ?? [UNCHANGED]), option(score)]);
   }
   const parts = [...groups.values()];
@@ -71,6 +71,12 @@ function joinedGroups(scores: readonly Score[], option: (score: Score) => BlockO
     error,
     changes: picks.flatMap((pick, group) => parts[group]?.[pick]?.changes ?? []),
   }));
+}
+
+/** What a change is one way for, beside which a layer may have changes of other groups; undefined for a whole layer's. */
+function groupOf(change: Change): string | undefined {
+  if (change.kind === 'units') return change.group;
+  return change.kind === 'noNorm' ? change.kind : undefined;
 }
 
 const UNCHANGED: BlockOption = { saving: 0, error: 0, changes: [] };

@@ -4,9 +4,9 @@ import { isFloat } from '../../ir/op.ts';
 import { countOperations, usualSizes } from '../../ir/operation-costs.ts';
 import { sizeOf } from '../../ir/shape.ts';
 import type { BatchValues, TextMatrix, TextRuns } from '../../ir/text-runs.ts';
-import { fitTogether } from '../../passes/fit/fit.ts';
 import type { Block } from './blocks.ts';
-import { applyChanges, branchOf, type Candidate, type Change, nodesByName } from './changes.ts';
+import { branchOf, type Candidate, type Change, nodesByName } from './changes.ts';
+import { fitChanges } from './fit-changes.ts';
 import type { Space } from './space.ts';
 
 /** Numbers of a graph by which models are chosen. */
@@ -55,9 +55,10 @@ export class Scorer {
     const { fitted, scored } = this.#texts;
     const reads = await this.#readsOf(layer);
     const student = copyGraph(teacher);
-    const cuts = applyChanges(student, [{ layer, change }], this.#space);
-    const fits = fittedEnds(blocks[layer], change, student);
-    await fitTogether(student, [], { keeps: () => false, runs: startingAt(fitted, reads.fitted), teacher, cuts, fits });
+    await fitChanges(student, [{ layer, change }], this.#space, {
+      runs: startingAt(fitted, reads.fitted),
+      fitsIn: (graph) => fittedEnds(blocks[layer], change, graph),
+    });
     this.#expected ??= await answersOf(teacher, scored);
     const noise = noiseOf(this.#expected, await answersOf(student, startingAt(scored, reads.scored)));
     return { layer, change, noise, saved: less(this.#amounts, amountsOf(student, maxPositions)) };

@@ -73,8 +73,8 @@ export async function search(options: SearchOptions): Promise<SearchResult> {
     const { samples, feeds } = readTexts(model, teacher, options, run);
     const texts = partsOf(samples.calibration);
     run.enter('weigh');
-    const space = await spaceOf(model, teacher, { rows: texts.fitted, pad: feeds.pad, run });
-    const candidates = listCandidates(teacher, space.blocks);
+    const space = await spaceOf(model, teacher, { rows: texts.fitted, pad: feeds.pad, keeps: keepsOf(options), run });
+    const candidates = listCandidates(teacher, space.blocks, keepsOf(options));
     if (candidates.length === 0) throw noCandidates(teacher, space);
     const identity = scoresIdentity(
       [VERSION, CANDIDATE_TEXTS, SCORED_TEXTS],
@@ -170,13 +170,18 @@ function partsOf(rows: readonly TokenRow[]): Texts {
 async function spaceOf(
   model: OpenedModel,
   teacher: Graph,
-  { rows, pad, run }: { readonly rows: readonly TokenRow[]; readonly pad: number; readonly run: Run },
+  {
+    rows,
+    pad,
+    keeps,
+    run,
+  }: { readonly rows: readonly TokenRow[]; readonly pad: number; readonly keeps: Keeps; readonly run: Run },
 ): Promise<Space> {
   const { maxPositions } = model;
   const runs = await openRuns(teacher, rows, { pad, batchTokens: gradientTokens(teacher) });
   try {
     const plan = await planPruning(teacher, {
-      keeps: () => false,
+      keeps,
       runs,
       bindings: usualSizes(teacher, maxPositions),
       runtime: 'onnx',
@@ -186,6 +191,12 @@ async function spaceOf(
   } finally {
     await runs.close();
   }
+}
+
+type Keeps = (node: { readonly name: string }) => boolean;
+
+function keepsOf({ keep }: SearchOptions): Keeps {
+  return ({ name }) => keep?.test(name) ?? false;
 }
 
 function noCandidates({ name }: Graph, { plan }: Space): MbertError {

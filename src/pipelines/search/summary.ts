@@ -6,12 +6,13 @@ import type { LayerSummary } from './types.ts';
 export function summarize(blocks: readonly Block[], changes: readonly Candidate[]): LayerSummary[] {
   return blocks.map(({ layer, groups }) => {
     const own = changes.filter((change) => change.layer === layer).map(({ change }) => change);
-    if (own.some(({ kind }) => kind === 'drop')) return { layer, kind: 'dropped', groups: [] };
-    if (own.some(({ kind }) => kind === 'linear')) return { layer, kind: 'linear', groups: [] };
+    if (own.some(({ kind }) => kind === 'drop')) return { layer, kind: 'dropped', groups: [], isConverted: false };
+    if (own.some(({ kind }) => kind === 'linear')) return { layer, kind: 'linear', groups: [], isConverted: false };
     const kept = new Map(own.flatMap((change) => (change.kind === 'units' ? [[change.group, change.kept]] : [])));
     return {
       layer,
       kind: 'cut',
+      isConverted: own.some(({ kind }) => kind === 'noNorm'),
       groups: groups.map(({ name, kind, count }) => ({ kind, kept: kept.get(name) ?? count, count })),
     };
   });

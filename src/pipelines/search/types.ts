@@ -22,6 +22,8 @@ export interface SearchOptions extends Pick<ModelOptions, 'task'>, RunOptions, O
   readonly count?: number | undefined;
   /** Ways to store the models, of which each budget gets the best. Default: f32, f16 and dynamic for sizes, f32 for times. */
   readonly forms?: readonly string[] | undefined;
+  /** Names of nodes that stay as they are. */
+  readonly keep?: RegExp | undefined;
   /** Format of the models. Default `onnx`. */
   readonly fileFormat?: Target | undefined;
   /** Scores one part of the candidates and ends. */
@@ -41,6 +43,8 @@ export type Budget =
 export interface LayerSummary {
   readonly layer: number;
   readonly kind: 'cut' | 'linear' | 'dropped';
+  /** True where NoNorm and ReLU took the places of its LayerNorms and GELUs. */
+  readonly isConverted: boolean;
   /** Heads and neurons that are left of each group; empty where the layer is gone. */
   readonly groups: readonly {
     readonly kind: 'heads' | 'neurons';

@@ -142,15 +142,19 @@ value-histogram .hint { font-size: 12px; }
 .graph .symbol { text-anchor: end; font-weight: 700; font-size: 13px; }
 .frame { fill: var(--card); stroke: var(--line); }
 .group.marked > .frame { stroke: var(--soft); stroke-width: 1.6; }
-.l-far > .frame { fill: var(--removed-back); stroke: var(--removed); stroke-width: 1.6; }
-.l-lowest > .frame { fill: var(--structure-back); stroke: var(--structure); stroke-width: 1.6; }
+.grip { fill: transparent; }
+.l-far > .frame { stroke: var(--removed); stroke-width: 1.6; }
+.l-lowest > .frame { stroke: var(--structure); stroke-width: 1.6; }
+.l-far > .head .grip { fill: var(--removed-back); }
+.l-lowest > .head .grip { fill: var(--structure-back); }
 .map .l-far .count { color: var(--removed); } .map .l-lowest .count { color: var(--structure); }
 .swatch.l-far { background: var(--removed-back); border-color: var(--removed); color: var(--removed); }
 .swatch.l-lowest { background: var(--structure-back); border-color: var(--structure); color: var(--structure); }
-.grip { fill: transparent; }
 .head[role="button"], .node { cursor: pointer; }
-.head[role="button"]:hover .l-far > .frame { fill: var(--removed-back); stroke: var(--removed); stroke-width: 1.6; }
-.l-lowest > .frame { fill: var(--structure-back); stroke: var(--structure); stroke-width: 1.6; }
+.head[role="button"]:hover .l-far > .frame { stroke: var(--removed); stroke-width: 1.6; }
+.l-lowest > .frame { stroke: var(--structure); stroke-width: 1.6; }
+.l-far > .head .grip { fill: var(--removed-back); }
+.l-lowest > .head .grip { fill: var(--structure-back); }
 .map .l-far .count { color: var(--removed); } .map .l-lowest .count { color: var(--structure); }
 .swatch.l-far { background: var(--removed-back); border-color: var(--removed); color: var(--removed); }
 .swatch.l-lowest { background: var(--structure-back); border-color: var(--structure); color: var(--structure); }

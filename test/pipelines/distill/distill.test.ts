@@ -204,6 +204,7 @@ test.each<[string, Partial<DistillOptions>, string]>([
   ['a folder that holds something', { output: TEACHER }, 'already'],
   ['to go on from nothing', { resume: true }, '--resume: there is no '],
   ['too few steps for the stages', { strategy: 'joint', steps: 1 }, '--strategy joint needs 2 at least'],
+  ['labels where a file has none', { labels: true }, 'sst2-train-256.txt has none'],
   ['labels of another task', { student: 'fixtures/hf-qa', teacher: 'fixtures/hf-qa', labels: true }, '--labels: '],
   [
     'halves where tokens are answered',

@@ -2,6 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { type QuantizeOptions, quantize } from '../../../src/pipelines/quantize/quantize.ts';
+import { verify } from '../../../src/pipelines/verify/verify.ts';
 import { realKernels } from '../../lint/onnx-sample.ts';
 import { writeLoudEncoder } from '../../passes/loud-encoder.ts';
 import { temporaryFolder } from '../written.ts';
@@ -35,6 +36,10 @@ test('smoothing makes every encoder linear of a loud ONNX model a QGemm, and its
   expect(smooth.db).toBeGreaterThan(raw.db + 2.5);
   expect(smooth.rounding?.samples).toBe(32);
   expect(raw.rounding).toBeUndefined();
+  // No linear is compared with one of which the file holds only a part; a pooler of random weights loses most.
+  const { layers } = await verify({ model: join(folder, 'smooth.onnx'), against: source });
+  expect(layers?.compared).toBeGreaterThan(20);
+  expect(layers?.parting?.name).not.toContain('encoder.layer');
 });
 
 describe('TFLite, where dynamic linears round each token alone', () => {

@@ -30,9 +30,19 @@ test('candidates are the layer left out, a linear, and fewer and fewer units of 
   const candidates = listCandidates(teacher, blocks).filter(({ layer }) => layer === 1);
   const counts = (group: string) =>
     candidates.flatMap(({ change }) => (change.kind === 'units' && change.group === group ? [change.kept] : []));
-  expect(candidates.slice(0, 2).map(({ change }) => change.kind)).toEqual(['drop', 'linear']);
+  expect(candidates.slice(0, 3).map(({ change }) => change.kind)).toEqual(['drop', 'linear', 'noNorm']);
   expect(counts('bert.encoder.layer.1.attention.output.dense')).toEqual([3, 2, 1, 0]);
   expect(counts('bert.encoder.layer.1.output.dense')).toEqual([88, 72, 64, 48, 40, 32, 16, 8, 0]);
+});
+
+test('what is to be kept is no candidate', async () => {
+  const { teacher, blocks } = await spaceOf('bert-seqcls');
+  const keeps = ({ name }: { readonly name: string }) => /word_embeddings|layer\.1\.output/.test(name);
+  const kinds = (layer: number) =>
+    listCandidates(teacher, blocks, keeps).flatMap((each) => (each.layer === layer ? [each.change.kind] : []));
+  expect(kinds(WORDS)).toEqual([]);
+  expect(new Set(kinds(0))).toEqual(new Set(['drop', 'linear', 'noNorm', 'units']));
+  expect(new Set(kinds(1))).toEqual(new Set(['units']));
 });
 
 test('the word table becomes narrower, and all that follows is fitted to that', async () => {
@@ -75,10 +85,11 @@ test('changes of several layers are made together, and the fit hears what has ot
     'classifier',
   ]);
   expect(summarize(space.blocks, changes)).toEqual([
-    { layer: 0, kind: 'linear', groups: [] },
+    { layer: 0, kind: 'linear', groups: [], isConverted: false },
     {
       layer: 1,
       kind: 'cut',
+      isConverted: false,
       groups: [
         { kind: 'heads', kept: 0, count: 4 },
         { kind: 'neurons', kept: 24, count: 96 },

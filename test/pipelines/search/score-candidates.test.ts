@@ -1,10 +1,37 @@
 import { expect, test } from 'vitest';
 import { copyGraph } from '../../../src/ir/copy-graph.ts';
+import type { Graph } from '../../../src/ir/graph.ts';
 import { applyChanges, type Candidate, type Change } from '../../../src/pipelines/search/changes.ts';
+import { fitChanges } from '../../../src/pipelines/search/fit-changes.ts';
 import { answersOf, noiseOf, Scorer } from '../../../src/pipelines/search/score-candidates.ts';
 import { ROWS, runsOn, spaceOf } from './space.ts';
 
 const FFN = 'bert.encoder.layer.0.output.dense';
+
+test('NoNorm and ReLU come into one layer, beside fewer units, and are fitted there', async () => {
+  const space = await spaceOf('bert-seqcls');
+  const { teacher, blocks } = space;
+  const runs = await runsOn(teacher, ROWS.slice(0, 48));
+  const changes: Candidate[] = [
+    { layer: 1, change: { kind: 'noNorm' } },
+    { layer: 1, change: { kind: 'units', group: 'bert.encoder.layer.1.output.dense', kept: 40 } },
+  ];
+  const graph = copyGraph(teacher);
+  await fitChanges(graph, changes, space, { runs });
+  const opsIn = (layer: string) =>
+    graph.nodes().flatMap(({ name, op }) => (name.includes(layer) && /orm$|lu$/.test(op) ? [op] : []));
+  expect(opsIn('layer.0')).toEqual(['layerNorm', 'gelu', 'layerNorm']);
+  expect(opsIn('layer.1')).toEqual(['noNorm', 'relu', 'noNorm']);
+  const copied = copyGraph(teacher);
+  applyChanges(copied, changes, space);
+  for (const node of copied.nodes()) {
+    if (node.op !== 'layerNorm' || !blocks[1]?.nodes.has(node.name)) continue;
+    copied.replace(node, () => copied.add('noNorm', node.inputs, {}, node.name));
+  }
+  const expected = await answersOf(teacher, runs);
+  const noise = async (changed: Graph) => noiseOf(expected, await answersOf(changed, runs));
+  expect(await noise(graph)).toBeLessThan(0.5 * (await noise(copied)));
+});
 
 test('a candidate is fitted to its block, scored on other texts, and what it saves is counted', async () => {
   const space = await spaceOf('bert-seqcls');

@@ -27,7 +27,10 @@ const rowOf = (...inputIds: number[]): TokenRow => ({ inputIds, tokenTypeIds: in
 
 function runsOn(
   calibration: readonly TokenRow[],
-  more: Partial<CalibrationOptions> & { readonly validation?: readonly TokenRow[]; readonly proof?: readonly TokenRow[] } = {},
+  more: Partial<CalibrationOptions> & {
+    readonly validation?: readonly TokenRow[];
+    readonly proof?: readonly TokenRow[];
+  } = {},
 ) {
   const { validation = [], proof = [], ...options } = more;
   const samples = { ...NO_SAMPLES, calibration, validation, proof };

@@ -23,7 +23,7 @@ import { prepare } from '../write/prepare.ts';
 import { refuseSource, replacedFiles } from '../write/replaced-files.ts';
 import { writeModel } from '../write/write-model.ts';
 import { alignedTeacher, type OpenedSide, openSide } from './opened-pair.ts';
-import { readTraining, removeTraining, saveTraining, statePath } from './saved-training.ts';
+import { readTraining, refuseForgotten, removeTraining, saveTraining, statePath } from './saved-training.ts';
 import { storedNames, withTrained } from './stored-weights.ts';
 import { type LayerChoice, taughtLayers } from './taught-layers.ts';
 import type { DistillOptions, DistillResult } from './types.ts';
@@ -51,6 +51,7 @@ const SAVE_STEPS = 200;
 export async function distill(options: DistillOptions): Promise<DistillResult> {
   const { output } = options;
   const target = targetOf(output);
+  if (!options.resume) refuseForgotten(statePath(output));
   const run = startRun(options);
   if (target === undefined) refuseFolder(output);
   else for (const note of replacedFiles(writePlans(output), {})) run.note(note);

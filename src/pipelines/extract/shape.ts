@@ -51,7 +51,8 @@ export function readShape(text: string, teacher: TeacherShape): AnyShape {
   const found = preset ?? (text.endsWith('.json') ? readShapeFile(text, teacher) : noPreset(text));
   if ('mobilebert' in found) {
     checkSizes(text, found.mobilebert, teacher);
-    return { ...found.mobilebert, mobilebert: found.mobilebert };
+    const { layers, hidden, intermediate } = found.mobilebert;
+    return { layers, hidden, intermediate, mobilebert: found.mobilebert };
   }
   for (const part of ['layers', 'hidden', 'intermediate'] as const) {
     if (found[part] <= teacher[part]) continue;

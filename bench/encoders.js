@@ -4,7 +4,7 @@
 import { basename } from 'node:path';
 import { parseArgs } from 'node:util';
 import { encodeSample, openTokenizer, readF32, readSamples, runtimeFor } from '../dist/index.js';
-import { EmbeddingComparison } from '../dist/metrics/embeddings.js';
+import { loadModules } from '../scripts/bundle.js';
 import { median, table } from './table.js';
 
 const { values, positionals } = parseArgs({
@@ -19,6 +19,9 @@ if (values.tokenizer === undefined || values.texts === undefined || reference ==
 const LENGTHS = [32, 128];
 const WARM_UP = 3;
 
+const [{ EmbeddingComparison }] = /** @type {[typeof import('../src/metrics/embeddings.ts')]} */ (
+  await loadModules(['src/metrics/embeddings.ts'])
+);
 const tokenizer = openTokenizer(values.tokenizer);
 const samples = readSamples(values.texts);
 

@@ -66,12 +66,8 @@ export type { FolderOptions, FolderResult, Measured, WrittenForm } from './pipel
 export { writeFolder } from './pipelines/folder/write-folder.ts';
 export type { DelegateSummary, ModelDescription, Port, StoredWeights } from './pipelines/inspect/describe.ts';
 export { type InspectOptions, type InspectResult, inspect } from './pipelines/inspect/inspect.ts';
-export {
-  type LayerMapping,
-  type LayerMappings,
-  type MapLayersOptions,
-  mapLayers,
-} from './pipelines/map-layers/map-layers.ts';
+export { mapLayers } from './pipelines/map-layers/map-layers.ts';
+export type { LayerMapping, LayerMappings, MapLayersOptions } from './pipelines/map-layers/types.ts';
 export {
   type QuantizedFile,
   type QuantizeOptions,

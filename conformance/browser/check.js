@@ -1,6 +1,7 @@
 // HTML reports in a real Chromium: CHROMIUM=/usr/bin/chromium npm test. SCREENSHOT=file.png writes the picture of the docs.
 import assert from 'node:assert/strict';
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { cpSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -156,4 +157,46 @@ test('the diff opens at the change', async () => {
     const clip = { x: 0, y: 0, width: SIZES.desktop.width, height: Math.ceil(graph.y + graph.height + 18) };
     await page.screenshot({ path: process.env.SCREENSHOT, fullPage: true, clip });
   }
+});
+
+test('the page of mbert view compares what is dropped on it and what is chosen, and says what is no model', async () => {
+  const model = join(ROOT, 'fixtures/mini-onnx-qa/model.onnx');
+  const child = spawn('node', [join(ROOT, 'bin/mbert.js'), 'view', model, '--no-open'], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  const ended = once(child, 'close');
+  try {
+    const [url] = await once(child.stdout.setEncoding('utf8'), 'data');
+    const page = await (await browser.newContext({ viewport: SIZES.desktop })).newPage();
+    const errors = [];
+    page.on('pageerror', ({ message }) => errors.push(message));
+    await page.goto(url.trim());
+    await page.locator('.map button').nth(1).click();
+    await page.locator('.canvas .node', { hasText: 'linear' }).first().click();
+    assert.match(
+      await page.locator('value-histogram svg').first().getAttribute('aria-label'),
+      /^Histogram: \d+ values/,
+    );
+    await page.locator('[data-picture] [data-enlarge]').click();
+    await page.waitForFunction(() => document.fullscreenElement?.matches('[data-picture]'));
+    await page.evaluate(() => document.exitFullscreen());
+    await page.setInputFiles('[data-drop] input', model);
+    await page.waitForURL(/diff/);
+    // The config.json beside the model was not chosen with it.
+    assert.equal(await page.locator('.verdict').innerText(), 'different: metadata 1');
+    const dropped = await page.evaluateHandle(() => {
+      const transfer = new DataTransfer();
+      transfer.items.add(new File(['no model'], '<img src=x>.onnx'));
+      return transfer;
+    });
+    await page.dispatchEvent('body', 'drop', { dataTransfer: dropped });
+    await page.waitForFunction(() => document.title.includes('cannot be compared'));
+    assert.match(await page.locator('.failures').innerText(), /^<img src=x>.onnx: /);
+    await page.locator('.drop a').click();
+    await page.waitForURL(url.trim());
+    assert.deepEqual(errors, []);
+  } finally {
+    child.kill('SIGINT');
+  }
+  assert.deepEqual((await ended)[0], 130);
 });

@@ -1,13 +1,12 @@
-import { fileURLToPath } from 'node:url';
 import type { BatchOptions, BatchResult } from '../pipelines/batch/batch.ts';
 import { batch } from '../pipelines/batch/batch.ts';
 import { printable, shown } from '../printable.ts';
 import { batchText, jobText, outcomeOf } from '../reports/batch.ts';
 import { jsonText } from '../reports/json.ts';
-import { PACKAGE } from '../version.ts';
 import type { CommandSpec, Flag } from './command.ts';
 import * as flags from './flags.ts';
 import { positiveInteger, shard } from './parsers.ts';
+import { PROGRAM } from './program.ts';
 
 /** Flags behind which a command line names what it writes: `-o` and `--output` of `-o, --output <path>`. */
 export const OUTPUT_FLAGS: ReadonlySet<string> = new Set(
@@ -15,9 +14,6 @@ export const OUTPUT_FLAGS: ReadonlySet<string> = new Set(
     .filter(({ isOutput }) => isOutput)
     .flatMap(({ flags }: Flag) => flags.match(/--?[\w-]+/g) ?? []),
 );
-
-/** The program that runs a job: this one. */
-const PROGRAM: BatchOptions['program'] = [process.execPath, fileURLToPath(new URL('bin/mbert.js', PACKAGE))];
 
 export const command: CommandSpec<
   Pick<BatchOptions, 'jobs' | 'shard' | 'resume' | 'summary' | 'results'> & { readonly json?: true }

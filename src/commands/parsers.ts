@@ -1,8 +1,8 @@
 import { InvalidArgumentError } from 'commander';
 import { repeatedGroup } from '../io/regular-expression.ts';
 import type { EmbeddingRank } from '../ir/pass.ts';
-import { VIEWS, type View } from '../pipelines/training/views.ts';
 import { SCHEMES, type Scheme } from '../quantization/settings.ts';
+import { VIEWS, type View } from '../samples/views.ts';
 
 export function positiveInteger(text: string): number {
   const value = Number(text);

@@ -51,7 +51,10 @@ export function hasSmoothed(graph: Graph): boolean {
 
 const QUIET = '.quiet';
 
-/** The name of what is left of a value whose loud channels are computed beside it. */
+/**
+ * The name of what is left of a value whose loud channels are computed beside it. A linear has it in its weight and bias
+ * alone, after which it is named where the file is read back: recipes find it by its own name.
+ */
 export function quietName(name: string): string {
   return `${name}${QUIET}`;
 }

@@ -1,9 +1,10 @@
-import type { LayerMappings } from '../pipelines/map-layers/map-layers.ts';
+import type { LayerMappings } from '../pipelines/map-layers/types.ts';
 import { percents } from './numbers.ts';
 import { plural, table } from './text.ts';
 
 /** Prints the chosen map layer by layer, and what the other ways to map would give. */
-export function mapLayersText({ method, mappings, errors, alignments, calibration }: LayerMappings): string {
+export function mapLayersText(result: LayerMappings): string {
+  const { method, mappings, errors, alignments, calibration, search } = result;
   const { map = [] } = mappings.find((each) => each.method === method) ?? {};
   const layers = map.map((teacher, student) => {
     const [error, alignment] = [errors, alignments].map((rows) => rows[student]?.[teacher] as number) as [
@@ -19,11 +20,20 @@ export function mapLayersText({ method, mappings, errors, alignments, calibratio
     each.alignment.toFixed(3),
     each.method === method ? 'chosen' : '',
   ]);
+  const searched = search
+    ? [
+        '',
+        search.fitness === 'distill'
+          ? `searched: ${plural(search.scored, 'map')} distilled; the best leaves ${percents(search.score)} noise in the answers`
+          : `searched: ${plural(search.scored, 'map')} by their error`,
+      ]
+    : [];
   const text = calibration ? ` on ${plural(calibration.count, 'text')} of ${calibration.source}` : '';
   return [
     table([['student', 'teacher', 'error', 'alignment'], ...layers]),
     '',
     `mean error of the teacher's layers as linear functions of the student's, and mean alignment${text}:`,
     table([['method', 'layers', 'error', 'alignment', ''], ...ways]),
+    ...searched,
   ].join('\n');
 }

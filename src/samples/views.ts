@@ -12,26 +12,31 @@ export type View = (typeof VIEWS)[number];
 /** Share of a text's tokens that the masked view hides: what BERT was pretrained with. */
 const MASKED_SHARE = 0.15;
 
+/** What views draw from. */
 interface ViewOptions {
   /** Id of [MASK], which the masked view needs. */
   readonly mask: number | undefined;
-  /** Seed that draws the masked tokens. */
-  readonly seed: number;
+  readonly random: () => number;
 }
 
 /**
- * Makes what a view shows of each row. Special tokens stay; each text of a pair is halved for itself, and an odd token
- * in the middle is in both halves. Same options, same rows.
+ * Makes what a view shows of a row. Special tokens stay; each text of a pair is halved for itself, and an odd token in
+ * the middle is in both halves.
  */
-export function viewRows(rows: readonly TokenRow[], view: View, { mask, seed }: ViewOptions): readonly TokenRow[] {
+export function viewed(row: TokenRow, view: View, { mask, random }: ViewOptions): TokenRow {
+  if (view === 'left') return halfOf(row, (length) => [0, Math.ceil(length / 2)]);
+  if (view === 'right') return halfOf(row, (length) => [Math.floor(length / 2), length]);
+  return view === 'full' || mask === undefined ? row : masked(row, mask, random);
+}
+
+/** Makes what a view shows of each row. Same seed, same rows. */
+export function viewRows(
+  rows: readonly TokenRow[],
+  view: View,
+  { mask, seed }: { readonly mask: number | undefined; readonly seed: number },
+): readonly TokenRow[] {
   const random = randomNumbers(seed);
-  const views: { readonly [V in View]: (row: TokenRow) => TokenRow } = {
-    full: (row) => row,
-    left: (row) => halfOf(row, (length) => [0, Math.ceil(length / 2)]),
-    right: (row) => halfOf(row, (length) => [Math.floor(length / 2), length]),
-    masked: (row) => (mask === undefined ? row : masked(row, mask, random)),
-  };
-  return rows.map(views[view]);
+  return rows.map((row) => viewed(row, view, { mask, random }));
 }
 
 /** First and last place behind it of each run of tokens that are not special, in order. */

@@ -129,7 +129,16 @@ const CALLS: readonly (readonly [schema: string, ...argv: string[]])[] = [
     TEXTS,
     '--samples=24',
   ],
-  ['map-layers', 'map-layers', 'fixtures/bert-seqcls', 'fixtures/bert-seqcls', '--calibrate', TEXTS, '--samples', '24'],
+  [
+    'map-layers',
+    'map-layers',
+    'fixtures/bert-seqcls',
+    'fixtures/bert-seqcls',
+    '--calibrate',
+    TEXTS,
+    '--samples=24',
+    '--method=genetic',
+  ],
   ['batch', 'batch', path('jobs.jsonl'), '--summary'],
 ];
 

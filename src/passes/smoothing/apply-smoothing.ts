@@ -28,22 +28,19 @@ export function applySmoothing(graph: Graph, { value, readers, neurons }: Smooth
     const beside = side ?? (aside.length > 0 ? sideProduct(graph, reader, aside) : undefined);
     const { name: readerName } = reader.node;
     graph.replace(reader.node, () => {
-      if (!beside) return scaledReader(graph, reader, smooth, columns, readerName);
-      // The sum has the name, as it is the value that other files have under it.
-      const quiet = scaledReader(graph, reader, smooth, columns, quietName(readerName));
-      return graph.add('add', [quiet, beside], {}, readerName);
+      const linear = scaledReader(graph, reader, smooth, columns, beside !== undefined);
+      return beside ? graph.add('add', [linear, beside], {}, `${readerName}.sum`) : linear;
     });
   }
 }
 
-function scaledReader(graph: Graph, reader: ConstantLinear, x: Node, columns: PerChannel, name: string): Node {
+function scaledReader(graph: Graph, reader: ConstantLinear, x: Node, columns: PerChannel, isPart: boolean): Node {
   const { node, weight, bias } = reader;
+  const name = quietName(node.name);
   const scaled = absorbColumns(weight.tensor, columns, null).weight;
-  // Files are read back with linears named after their weights and biases.
-  const isQuiet = name !== node.name;
-  const inputs = [x, graph.constant(scaled, isQuiet ? `${name}.weight` : weight.name)];
-  if (bias) inputs.push(isQuiet ? graph.constant(bias.tensor, `${name}.bias`) : bias);
-  return graph.add('linear', inputs, node.attrs, name);
+  const inputs = [x, graph.constant(scaled, isPart ? `${name}.weight` : weight.name)];
+  if (bias) inputs.push(isPart ? graph.constant(bias.tensor, `${name}.bias`) : bias);
+  return graph.add('linear', inputs, node.attrs, node.name);
 }
 
 function withZeros(values: PerChannel, channels: readonly number[]): PerChannel {

@@ -27,7 +27,7 @@ export function quietNeurons(graph: Graph, { up, gelu }: FeedForward, neurons: r
   const name = quietName(node.name);
   const inputs = [x, graph.constant(withoutRows(weight.tensor, neurons), `${name}.weight`)];
   if (bias) inputs.push(graph.constant(withoutRows(bias.tensor, neurons), `${name}.bias`));
-  const quiet = graph.add('linear', inputs, node.attrs, name);
+  const quiet = graph.add('linear', inputs, node.attrs, node.name);
   return graph.add('gelu', [quiet], gelu.attrs, quietName(gelu.name));
 }
 

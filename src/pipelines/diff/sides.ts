@@ -58,9 +58,7 @@ export async function openSide(path: string, task: Task | undefined): Promise<Di
     ]);
     const [graph, reference] = [model.build('onnx'), model.reference()];
     const atLength = (sequenceLength: number) =>
-      sequenceLength > model.maxPositions
-        ? undefined
-        : model.build('onnx', { batch: 'dynamic', sequenceLength, choices: 'dynamic' });
+      sequenceLength > model.maxPositions ? undefined : model.build('onnx', { batch: 'dynamic', sequenceLength });
     return { path, format: 'checkpoint', graph, reference, atLength, meaning, facts, fileBytes, warnings, close };
   } catch (cause) {
     checkpoint.close();

@@ -98,6 +98,14 @@ export function readTraining(path: string, job: string): TrainingState {
   });
 }
 
+/** Throws USAGE where a state is there that nobody asked to go on from: a new training would replace it. */
+export function refuseForgotten(path: string): void {
+  if (!existsSync(path)) return;
+  throw new MbertError('USAGE', `${path}: holds a training that was interrupted`, {
+    hint: 'say --resume to go on, or delete the file to begin anew',
+  });
+}
+
 /** Removes a state that is not needed any more. */
 export function removeTraining(path: string): void {
   rmSync(path, { force: true });

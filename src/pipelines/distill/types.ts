@@ -2,11 +2,11 @@ import type { Task } from '../../models/index.ts';
 import type { EvidenceOptions } from '../../options/evidence.ts';
 import type { RunOptions } from '../../options/run.ts';
 import type { SampleManifest } from '../../samples/open-samples.ts';
+import type { View } from '../../samples/views.ts';
 import type { LayerPair } from '../evaluate/layer-map.ts';
 import type { HeldOut } from '../fit/types.ts';
 import type { Strategy } from '../training/stages.ts';
 import type { CurvePoint } from '../training/types.ts';
-import type { View } from '../training/views.ts';
 
 /** Options of `distill`. */
 export interface DistillOptions extends RunOptions, Omit<EvidenceOptions, 'calibrate' | 'maxDrop'> {

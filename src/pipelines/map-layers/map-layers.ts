@@ -6,55 +6,15 @@ import type { BatchValues, TextRuns } from '../../ir/text-runs.ts';
 import { openModel } from '../../opened/open-model.ts';
 import type { OpenedModel } from '../../opened/opened-model.ts';
 import { tableRows } from '../../opened/token-tables.ts';
-import { type EvidenceOptions, evidenceOf } from '../../options/evidence.ts';
-import { type Run, type RunOptions, startRun } from '../../options/run.ts';
-import type { SampleManifest } from '../../samples/open-samples.ts';
+import { evidenceOf } from '../../options/evidence.ts';
+import { type Run, startRun } from '../../options/run.ts';
 import { cheapestRisingMap, greedyRisingMap } from '../../solve/monotone-map.ts';
 import { encoderLayers } from '../evaluate/encoder-layers.ts';
 import { rowReader } from '../evaluate/row-reader.ts';
 import { takeSamples } from '../evaluate/sample-sets.ts';
+import { checkSearch, meanAlong, searchMap } from './search-map.ts';
 import { alignment, type LayerValues, layerValues, reconstructionError } from './similarity.ts';
-
-/** Ways in which layers of a student are mapped to those of a teacher. */
-export const MAPPINGS = ['best', 'greedy', 'uniform', 'last'] as const;
-export type Mapping = (typeof MAPPINGS)[number];
-
-/** Options of `mapLayers`. */
-export interface MapLayersOptions
-  extends RunOptions,
-    Pick<EvidenceOptions, 'calibrate' | 'samples' | 'seed' | 'text' | 'pair'> {
-  readonly teacher: string;
-  readonly student: string;
-  /** A .json file that gets the map of `method`. Default: none is written. */
-  readonly output?: string | undefined;
-  /** Default `best`. */
-  readonly method?: Mapping | undefined;
-}
-
-/** One way to map layers, and how well it does. */
-export interface LayerMapping {
-  readonly method: Mapping;
-  /** The teacher's layer of each of the student's. */
-  readonly map: readonly number[];
-  /** Mean error of the teacher's layers as linear functions of the student's, on held-out text. */
-  readonly error: number;
-  /** Mean centred kernel alignment. */
-  readonly alignment: number;
-}
-
-/** Result of `mapLayers`. */
-export interface LayerMappings {
-  readonly teacher: string;
-  readonly student: string;
-  readonly method: Mapping;
-  readonly mappings: readonly LayerMapping[];
-  /** Errors by layer of the student, then of the teacher. */
-  readonly errors: readonly (readonly number[])[];
-  /** Alignments by layer of the student, then of the teacher. */
-  readonly alignments: readonly (readonly number[])[];
-  readonly calibration: SampleManifest | undefined;
-  readonly warnings: readonly string[];
-}
+import { type LayerMapping, type LayerMappings, MAPPINGS, type MapLayersOptions, type Mapping } from './types.ts';
 
 const DEFAULT_SAMPLES = 256;
 /** Longest text, in tokens. */
@@ -73,6 +33,7 @@ export async function mapLayers(options: MapLayersOptions): Promise<LayerMapping
   }
   if (output !== undefined && !output.endsWith('.json'))
     throw new MbertError('USAGE', `-o ${output}: a layer map is a .json file`);
+  checkSearch(options);
   const run = startRun(options);
   run.progress('reading');
   const teacher = await openModel(options.teacher);
@@ -133,8 +94,14 @@ async function compare(teacher: OpenedModel, student: OpenedModel, options: MapL
       errors.push(row.errors);
       alignments.push(row.alignments);
     }
+    const found = mappingsOf(errors, alignments);
+    const searched =
+      options.method === 'genetic'
+        ? await searchMap({ graphs, errors, alignments, found, rows: samples.calibration }, options, run)
+        : undefined;
     return {
-      mappings: mappingsOf(errors, alignments),
+      mappings: searched ? [...found, searched.mapping] : found,
+      ...(searched && { search: searched.summary }),
       errors,
       alignments,
       calibration: samples.manifest,
@@ -167,11 +134,9 @@ export function mappingsOf(
     uniform: places.map((layer) => Math.round(((layer + 1) * teachers) / students) - 1),
     last: places.map((layer) => teachers - students + layer),
   };
-  const mean = (of: readonly (readonly number[])[], map: readonly number[]) =>
-    map.reduce((sum, teacher, student) => sum + (of[student]?.[teacher] as number), 0) / students;
   return MAPPINGS.map((method) => {
     const map = maps[method];
-    return { method, map, error: mean(errors, map), alignment: mean(alignments, map) };
+    return { method, map, error: meanAlong(errors, map), alignment: meanAlong(alignments, map) };
   });
 }
 

@@ -33,7 +33,7 @@ export function refuseContradictions(options: QuantizeOptions, format: Target | 
 function refuseWithoutTexts({ maxDrop, samples, seed, allowOverlap }: QuantizeOptions): void {
   const hint = 'give --data FILE or --calibrate FILE';
   if (maxDrop !== undefined) throw new MbertError('USAGE', '--max-drop: needs samples to measure on', { hint });
-  for (const [flag, given] of Object.entries({ samples, seed, 'allow-overlap': allowOverlap })) {
+  for (const [flag, given] of Object.entries({ samples, seed, 'allow-overlap': allowOverlap || undefined })) {
     if (given !== undefined)
       throw new MbertError('USAGE', `--${flag}: says which texts are read, and there are none`, { hint });
   }

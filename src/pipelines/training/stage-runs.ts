@@ -2,6 +2,7 @@ import { loadOnnxModel, modelOf } from '../../calibration/graph-session.ts';
 import type { Graph } from '../../ir/graph.ts';
 import type { Task } from '../../models/index.ts';
 import type { RuntimeSession } from '../../runtimes/runtime.ts';
+import type { View } from '../../samples/views.ts';
 import type { Gradient } from '../../solve/adam.ts';
 import { GradientRuns } from './gradient-runs.ts';
 import type { Stage } from './stages.ts';
@@ -9,7 +10,6 @@ import { type StepChoice, type StepGraph, stepGraph } from './step-graph.ts';
 import { openTeacher, type TeacherRuns } from './teacher-runs.ts';
 import type { Batch } from './texts.ts';
 import type { TrainedArray } from './trained.ts';
-import type { View } from './views.ts';
 
 /** Options of `openStage`. */
 export interface StageOptions {

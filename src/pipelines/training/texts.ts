@@ -1,7 +1,7 @@
 import type { TokenRow } from '../../samples/feeds.ts';
+import { type View, viewed } from '../../samples/views.ts';
 import { randomNumbers, shuffled } from '../../solve/random-numbers.ts';
 import type { LabelledRow } from '../evaluate/sample-sets.ts';
-import { type View, viewed } from './views.ts';
 
 /** A text as teacher and student read it. */
 export interface Lesson {

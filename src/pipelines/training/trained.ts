@@ -1,5 +1,5 @@
 import type { Call, Constant, Graph, Node } from '../../ir/graph.ts';
-import { type Tensor, takeF32, tensorOf } from '../../ir/tensor.ts';
+import { takeF32 } from '../../ir/tensor.ts';
 import { isParameter } from '../../ir/token-wise.ts';
 
 /** A layer of the student and the one of the teacher that it learns from, by names of nodes. */
@@ -56,9 +56,4 @@ export function trainedArrays(student: Graph, { withTables }: { readonly withTab
     constants.push(...tables);
   }
   return constants.map(({ name, tensor }) => ({ name, shape: tensor.shape, values: takeF32(tensor) }));
-}
-
-/** The tensor of an array. */
-export function tensorOfArray({ shape, values }: TrainedArray): Tensor {
-  return tensorOf('f32', shape, values);
 }

@@ -1,4 +1,5 @@
 import type { Graph } from '../../ir/graph.ts';
+import type { View } from '../../samples/views.ts';
 import type { AdamState } from '../../solve/adam.ts';
 import type { FeedOptions } from '../evaluate/loaded-model.ts';
 import type { LabelledRow } from '../evaluate/sample-sets.ts';
@@ -6,7 +7,6 @@ import type { PlateauState } from './schedule.ts';
 import type { Strategy } from './stages.ts';
 import type { TaughtLayer, TrainedArray } from './trained.ts';
 import type { TrialResult } from './trial.ts';
-import type { View } from './views.ts';
 
 /** How a student is trained. */
 export interface TrainingPlan {

@@ -119,6 +119,9 @@ describe('a training that is ended', () => {
     await expect(distilled({ ...OPTIONS, output, resume: true, seed: 5 })).rejects.toThrow(
       'is of a training with other models, texts or options',
     );
+    await expect(distilled({ ...OPTIONS, output })).rejects.toThrow(
+      `${output}.training: holds a training that was interrupted`,
+    );
   });
 
   test('keeps a state of every so many steps where nothing can be said at the end', async () => {

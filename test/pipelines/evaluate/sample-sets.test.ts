@@ -224,3 +224,41 @@ test('what both files warn of is told once', () => {
   const { warnings } = take({ texts: warned('texts', 1), data: warned('data', 100) as never });
   expect(warnings).toEqual(['vocabulary: has 5 tokens']);
 });
+
+describe('texts to train on', () => {
+  test('are the calibration samples alone where no others are asked for', () => {
+    const { training, watched } = take({ texts: samples(1, 1000) });
+    expect(idsOf(training)).toEqual(range(1, 16));
+    expect(idsOf(watched)).toEqual(range(17, 48));
+  });
+
+  test('are all that nothing is measured on, an eighth of them set aside to watch', () => {
+    const { training, watched, proof } = take({ texts: samples(1, 1000) }, {}, { pool: 5000 });
+    expect(idsOf(proof)).toEqual(range(49, 304));
+    expect(idsOf(watched)).toEqual([...range(17, 48), ...range(305, 391)]);
+    expect(idsOf(training)).toEqual([...range(1, 16), ...range(392, 1000)]);
+  });
+
+  test('with a file of their own to measure on', () => {
+    const { training, watched } = take({ texts: samples(1, 1000), data: samples(2001, 2040) }, {}, { pool: 5000 });
+    expect(idsOf(watched)).toEqual([...range(17, 48), ...range(49, 167)]);
+    expect(idsOf(training)).toEqual([...range(1, 16), ...range(168, 1000)]);
+  });
+
+  test('must not be measured on', () => {
+    const files = { texts: samples(1, 1000), data: samples(900, 940) };
+    expect(() => take(files, {}, { pool: 5000 })).toThrow('41 of its 41 samples are calibration samples as well');
+    expect(() => take(files)).not.toThrow();
+  });
+
+  test('have their labels where these are learnt from', () => {
+    const texts = samples(1, 60).map((each, i) => (i % 2 === 0 ? { ...each, label: 'good' } : each));
+    const options = { pool: 5000, hasLabels: true, classOf: (label: number | string) => (label === 'good' ? 1 : 0) };
+    const { training } = take({ texts }, {}, options);
+    expect(training.map(({ label }) => label)).toEqual(range(1, 16).map((id) => (id % 2 === 1 ? 1 : undefined)));
+    expect(() => take({ texts: samples(1, 60) }, {}, options)).toThrow('--labels: texts has none');
+    expect(() => take({ texts }, {}, { ...options, classOf: undefined })).toThrow(
+      '--labels: the task is not sequence classification',
+    );
+  });
+});

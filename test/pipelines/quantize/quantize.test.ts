@@ -517,7 +517,8 @@ describe('what is refused', () => {
 
   test('a recipe of compensated rounding without texts', async () => {
     const recipe = textFile('gptq.json', ['[{"match": ".", "op": "linear", "rounding": "gptq"}]']);
-    await expect(quantizeTiny('refused.onnx', { scheme: 'w4', recipe, calibrate: undefined })).rejects.toMatchObject({
+    const options = { scheme: 'w4', recipe, calibrate: undefined, samples: undefined } as const;
+    await expect(quantizeTiny('refused.onnx', options)).rejects.toMatchObject({
       code: 'USAGE',
       message: expect.stringContaining('rounding gptq needs --calibrate'),
     });

@@ -22,10 +22,12 @@ function takeFiles(bar) {
   document.addEventListener('drop', async (event) => {
     event.preventDefault();
     document.body.classList.remove('is-over');
-    // Entries are gone once this handler has waited for something.
-    const entries = [...(event.dataTransfer?.items ?? [])].map((item) => item.webkitGetAsEntry());
-    const files = await Promise.all(entries.filter((entry) => entry !== null).map((entry) => filesOf(entry, '')));
-    await send(files.flat());
+    // Items are gone once this handler has waited for something.
+    const dropped = [...(event.dataTransfer?.items ?? [])].map((item) => {
+      const [entry, file] = [item.webkitGetAsEntry(), item.getAsFile()];
+      return entry ? filesOf(entry, '') : file ? [{ name: file.name, file }] : [];
+    });
+    await send((await Promise.all(dropped)).flat());
   });
 
   /** @param {Named[]} files */

@@ -1,0 +1,109 @@
+import { createHash } from 'node:crypto';
+import { MbertError } from '../../errors.ts';
+import type { Graph } from '../../ir/graph.ts';
+import { graphText } from '../../ir/text.ts';
+import type { Run } from '../../options/run.ts';
+import type { TokenRow } from '../../samples/feeds.ts';
+import { geneticMap } from '../../solve/genetic-map.ts';
+import { VERSION } from '../../version.ts';
+import { openTrials, type Trials } from './distill-trials.ts';
+import type { LayerMapping, MapLayersOptions, SearchSummary } from './types.ts';
+
+/** Maps of a generation, and generations: some hundred trials of a half dozen layers, with half of all maps of 6 to 12. */
+const POPULATION = 12;
+const GENERATIONS = 10;
+
+/** Steps of a trial: enough to tell maps apart, seconds of a small student. */
+const STEPS = 40;
+
+const DEFAULT_SEED = 1;
+
+/** Throws USAGE for options of a search that is not asked for, or that cannot be had. */
+export function checkSearch(options: MapLayersOptions): void {
+  const { method, fitness, output, program } = options;
+  const ofSearch = ['fitness', 'population', 'generations'] as const;
+  const ofTrials = ['steps', 'jobs', 'resume'] as const;
+  for (const name of method === 'genetic' ? [] : ofSearch) refuse(name, options[name], '--method genetic');
+  for (const name of fitness === 'distill' && method === 'genetic' ? [] : ofTrials)
+    refuse(name, options[name], '--method genetic --fitness distill');
+  if (fitness !== 'distill' || method !== 'genetic') return;
+  if (program === undefined) throw new MbertError('USAGE', '--fitness distill: needs the program that runs mbert');
+  if (output === undefined) {
+    throw new MbertError('USAGE', '--fitness distill: needs -o FILE', {
+      hint: 'scores are kept beside it while the search goes on, so that it can be resumed',
+    });
+  }
+}
+
+function refuse(name: string, given: unknown, needed: string): void {
+  if (given !== undefined) throw new MbertError('USAGE', `--${name}: is for ${needed}`);
+}
+
+/** What is known of two models' layers. */
+export interface KnownLayers {
+  readonly graphs: { readonly teacher: Graph; readonly student: Graph };
+  readonly errors: readonly (readonly number[])[];
+  readonly alignments: readonly (readonly number[])[];
+  /** Maps of the other methods, which the first generation begins with. */
+  readonly found: readonly LayerMapping[];
+  readonly rows: readonly TokenRow[];
+}
+
+/** Searches for the map of the best fitness by a genetic algorithm. */
+export async function searchMap(
+  { graphs, errors, alignments, found, rows }: KnownLayers,
+  options: MapLayersOptions,
+  run: Run,
+): Promise<{ readonly mapping: LayerMapping; readonly summary: SearchSummary }> {
+  const { fitness = 'error', seed = DEFAULT_SEED, population = POPULATION, generations = GENERATIONS } = options;
+  const most = population * generations;
+  const trials = fitness === 'distill' ? trialsOf(graphs, rows, options, run, most) : undefined;
+  const { map, score, scored } = await geneticMap({
+    rows: errors.length,
+    columns: errors[0]?.length ?? 0,
+    firsts: found.map((mapping) => mapping.map),
+    seed,
+    population,
+    generations,
+    score: trials ? trials.score : async (maps) => maps.map((each) => meanAlong(errors, each)),
+  });
+  trials?.finish();
+  return {
+    mapping: { method: 'genetic', map, error: meanAlong(errors, map), alignment: meanAlong(alignments, map) },
+    summary: { fitness, score, scored, trials: trials?.trials ?? [] },
+  };
+}
+
+/** The mean of values [student][teacher] along a map. */
+export function meanAlong(values: readonly (readonly number[])[], map: readonly number[]): number {
+  return map.reduce((sum, teacher, student) => sum + (values[student]?.[teacher] as number), 0) / map.length;
+}
+
+function trialsOf(
+  { teacher, student }: KnownLayers['graphs'],
+  rows: readonly TokenRow[],
+  options: MapLayersOptions,
+  run: Run,
+  most: number,
+): Trials {
+  const { steps = STEPS, seed = DEFAULT_SEED, jobs = 1, resume = false, text, pair } = options;
+  const columns = Object.entries({ text, pair }).flatMap(([flag, name]) => (name ? [`--${flag}`, name] : []));
+  const hash = createHash('sha256');
+  for (const { inputIds, tokenTypeIds } of rows) hash.update(`${inputIds.join()} ${tokenTypeIds.join()}\n`);
+  hash.update(JSON.stringify([VERSION, steps, seed, columns, graphText(teacher), graphText(student)]));
+  return openTrials({
+    program: options.program as readonly [string, ...string[]],
+    teacher: options.teacher,
+    student: options.student,
+    texts: options.calibrate as string,
+    columns,
+    steps,
+    seed,
+    jobs,
+    statePath: `${options.output}.trials`,
+    identity: hash.digest('hex'),
+    resume,
+    signal: options.signal,
+    progress: (done) => run.progress('trying maps', done, most),
+  });
+}

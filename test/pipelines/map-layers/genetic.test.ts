@@ -1,0 +1,125 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Tensor, takeF32, tensorOf } from '../../../src/ir/tensor.ts';
+import { extract } from '../../../src/pipelines/extract/extract.ts';
+import { mapLayers } from '../../../src/pipelines/map-layers/map-layers.ts';
+import type { MapLayersOptions } from '../../../src/pipelines/map-layers/types.ts';
+import { writeStudent } from '../../../src/pipelines/write/hugging-face-folder.ts';
+import { random } from '../../core.ts';
+import { openCheckpoint } from '../../models/corpus.ts';
+import { temporaryFolder } from '../written.ts';
+
+const folder = temporaryFolder();
+const TEXTS = 'fixtures/mobilebert-demo/sst2-train-256.txt';
+const path = (name: string) => join(folder, name);
+const checkpoint = await openCheckpoint('bert-seqcls');
+afterAll(() => checkpoint.close());
+
+/** Students of a six-layer teacher, by the layers of the teacher that they are made of. */
+const CHOSEN = [
+  [0, 1],
+  [0, 1, 3],
+  [0, 1, 2, 4],
+] as const;
+
+beforeAll(async () => {
+  const next = random(11);
+  const tensors = new Map<string, Tensor>();
+  for (const [name, tensor] of checkpoint.tensors) {
+    const [, before, after] = /^(.*encoder\.layer\.)0(\..*)$/.exec(name) ?? [];
+    if (!/encoder\.layer\./.test(name)) tensors.set(name, tensor);
+    for (let layer = 0; before !== undefined && layer < 6; layer++) {
+      const values = takeF32(tensor).map((value) => value + 0.1 * (next() - 0.5));
+      tensors.set(`${before}${layer}${after}`, tensorOf('f32', tensor.shape, values));
+    }
+  }
+  const config = new Map(checkpoint.config).set('num_hidden_layers', 6);
+  await writeStudent(path('teacher'), { ...checkpoint, tensors, config });
+  for (const layers of CHOSEN) {
+    writeFileSync(path('shape.json'), JSON.stringify({ num_hidden_layers: layers.length }));
+    writeFileSync(path('layers.json'), JSON.stringify(Object.fromEntries(layers.map((layer, i) => [i, layer]))));
+    const output = path(layers.join(''));
+    const options = { method: 'random', layers: path('layers.json'), shape: path('shape.json') } as const;
+    await extract({ source: path('teacher'), output, ...options });
+  }
+});
+
+const search = (student: string, more: Partial<MapLayersOptions> = {}) =>
+  mapLayers({ teacher: path('teacher'), student, calibrate: TEXTS, samples: 40, method: 'genetic', ...more });
+
+test.each(CHOSEN.map((chosen) => ({ chosen })))(
+  'the map of a student made of layers $chosen is the best one',
+  async ({ chosen }) => {
+    const { mappings, search: found } = await search(path(chosen.join('')));
+    const of = (name: string) => mappings.find(({ method }) => method === name);
+    expect(of('genetic')?.map).toEqual(of('best')?.map);
+    expect(of('genetic')?.error).toBeLessThanOrEqual(of('greedy')?.error as number);
+    expect(of('genetic')?.map.slice(0, 2)).toEqual(chosen.slice(0, 2));
+    expect(found).toMatchObject({ fitness: 'error', score: of('genetic')?.error, trials: [] });
+  },
+);
+
+describe('maps that are tried by distillation', () => {
+  const student = path(CHOSEN[0].join(''));
+  const WANTED = [2, 5];
+  /** Stands in for mbert: scores a map by the layers that it has in common with WANTED, and writes down that it ran. */
+  const program = () => {
+    const script = path('stand-in.mjs');
+    writeFileSync(
+      script,
+      `import { appendFileSync, readFileSync } from 'node:fs';
+const args = process.argv.slice(2);
+const map = Object.values(JSON.parse(readFileSync(args[args.indexOf('--layer-map') + 1], 'utf8')));
+appendFileSync(${JSON.stringify(path('ran.txt'))}, map.join() + ' ' + args[args.indexOf('--steps') + 1] + '\\n');
+if (map.join() === process.env.REFUSED) { console.log('{"error":{"message":"has no gradient","hint":"none"}}'); process.exit(2); }
+const equal = map.filter((layer) => ${JSON.stringify(WANTED)}.includes(layer)).length;
+console.log(JSON.stringify({ watched: { curve: [{ sqnrDb: 0 }, { sqnrDb: 10 * equal }] } }));
+`,
+    );
+    writeFileSync(path('ran.txt'), '');
+    return [process.execPath, script] as const;
+  };
+  const ran = () => readFileSync(path('ran.txt'), 'utf8').trim().split('\n');
+  const options = { fitness: 'distill', steps: 7, population: 4, generations: 3, output: path('map.json') } as const;
+
+  test('run in processes, each map once, and the best one is written', async () => {
+    const { search: found, mappings } = await search(student, { ...options, jobs: 2, program: program() });
+    const best = found?.trials.toSorted((a, b) => a.score - b.score)[0];
+    expect(mappings.at(-1)).toMatchObject({ method: 'genetic', map: best?.map });
+    // One layer of two is in common: 10 dB.
+    expect(found?.score).toBeCloseTo(best?.map.join() === WANTED.join() ? 0.01 : 0.1, 9);
+    expect(new Set(ran()).size).toBe(ran().length);
+    expect(ran()).toHaveLength(found?.scored as number);
+    expect(ran()[0]).toMatch(/ 7$/);
+    expect(Object.values(JSON.parse(readFileSync(path('map.json'), 'utf8')))).toEqual(best?.map);
+    expect(existsSync(path('map.json.trials'))).toBe(false);
+    const again = await search(student, { ...options, jobs: 1, program: program() });
+    expect(again.search).toEqual(found);
+  });
+
+  test('that were interrupted are not run again, and other options do not go on from them', async () => {
+    const runs = program();
+    process.env['REFUSED'] = '4,5';
+    const refused = search(student, { ...options, program: runs });
+    await expect(refused).rejects.toThrow(/distillation with layers 4 5: has no gradient/);
+    delete process.env['REFUSED'];
+    const before = ran().length;
+    const other = search(student, { ...options, steps: 8, resume: true, program: runs });
+    await expect(other).rejects.toThrow(/map.json.trials: is of other models, texts or options/);
+    const { search: found } = await search(student, { ...options, resume: true, program: runs });
+    // The map that was refused is the one that ran twice.
+    expect(ran()).toHaveLength((found?.scored as number) + 1);
+    expect(ran().length).toBeGreaterThan(before);
+    const nothing = search(student, { ...options, resume: true, program: runs });
+    await expect(nothing).rejects.toThrow(/--resume: .*there is no such file/);
+  });
+});
+
+test.each([
+  ['a search that is not asked for', { method: 'best', population: 4 }, '--population: is for --method genetic'],
+  ['trials that are not asked for', { jobs: 2 }, '--jobs: is for --method genetic --fitness distill'],
+  ['scores that nobody keeps', { fitness: 'distill', program: ['node'] }, '--fitness distill: needs -o FILE'],
+] as const)('refuses %s', async (_, options, problem) => {
+  await expect(search(path(CHOSEN[0].join('')), options)).rejects.toThrow(problem);
+});

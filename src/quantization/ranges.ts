@@ -200,8 +200,7 @@ function classRange(
   let least = 0;
   let most = 0;
   for (const node of values.members) {
-    const margin = values.dtype === 'i16' ? WIDE_MARGIN : marginOf(node);
-    const range = widened(rangeOf(node, statistics, method, values.dtype), margin);
+    const range = widened(rangeOf(node, statistics, method, values.dtype), marginOf(node));
     if (!Number.isFinite(range.least) || !Number.isFinite(range.most)) {
       throw new MbertError('MALFORMED', `${node.name}: values reach ${range.least} to ${range.most} on the samples`, {
         hint: 'what is infinite in float has no integer; check the samples and the checkpoint',
@@ -212,9 +211,6 @@ function classRange(
   }
   return { least, most };
 }
-
-/** The margin of 16 bits: other texts may reach twice as far, which costs one bit of more than are needed. */
-const WIDE_MARGIN: Margin = { least: 2, most: 2 };
 
 function widened({ least, most }: Range, margin: Margin | undefined): Range {
   return margin ? { least: least * margin.least, most: most * margin.most } : { least, most };

@@ -285,21 +285,6 @@ describe('chooseQuants', () => {
   });
 });
 
-test('the range of 16 bits reaches twice as far as the samples did, as it has steps to spare', () => {
-  const members = graphOf('graph g (x: f32[4])\n  y = tanh(x)\nreturn y: y')
-    .nodes()
-    .filter(({ name }) => name === 'y');
-  const scaleOf = (dtype: 'i16' | 'i8') => {
-    const values: ValueClass = { dtype, members, symmetric: true, method: 'minmax' };
-    const plan = { graph: graphOf('graph g (x: f32[4])\nreturn y: x'), settings: new Map(), integer: new Set(members) };
-    const stored = new Map(members.map((node) => [node, values]));
-    const found = new Map([['y', observed([-1, 2])]]);
-    return chooseQuants({ ...plan, stored, copies: new Map(), storedFor: new Map() }, found).get(values)?.scale;
-  };
-  expect(scaleOf('i16')).toBeCloseTo(4 / 32767, 9);
-  expect(scaleOf('i8')).toBeCloseTo(2 / 127, 6);
-});
-
 describe('the range of a value that smooth-activations has scaled', () => {
   const rangeBehind = (op: string, parameters: string) => {
     const graph = graphOf(`graph g (x: f32[2, 3])

@@ -5,12 +5,12 @@ import { type ColumnOptions, columnsOf } from '../../options/evidence.ts';
 import { type Run, type RunOptions, startRun, within } from '../../options/run.ts';
 import { isAllowed } from '../evaluate/drop.ts';
 import { readLayerMap } from '../evaluate/layer-map.ts';
-import { type CommonShape, commonShape, paddedLength } from '../evaluate/running.ts';
+import { type CommonShape, commonShape, inputShape, paddedLength } from '../evaluate/running.ts';
 import type { TransferLosses } from '../evaluate/transfer.ts';
 import { type Inputs, readInputs } from './inputs.ts';
 import { compareLayers, type LayersOptions } from './layers.ts';
-import { compareOutputs, type OutputsResult } from './outputs.ts';
-import { describeSide, openSide, type RunningSide, type Side, startSide } from './sides.ts';
+import { compareOutputs, type OutputsResult, pairOutputs } from './outputs.ts';
+import { loaderOf, openSide, type Side, type SideLoader } from './sides.ts';
 import { taskOf, unansweredWarnings } from './task.ts';
 import type { Drop, VerifiedModel, VerifyResult } from './types.ts';
 
@@ -101,8 +101,8 @@ async function openAndMeasure(options: VerifyOptions, run: Run): Promise<Measure
   run.plan([
     'read',
     ...(layers === undefined ? [] : ['transfer']),
-    'run',
     ...(against === undefined ? [] : ['layers']),
+    'run',
   ]);
   run.progress('reading');
   const model = await openSide(options.model, options.task);
@@ -142,11 +142,13 @@ async function measure(
   options: VerifyOptions,
   run: Run,
 ): Promise<Measurement> {
-  const running: RunningSide[] = [];
+  const shape = commonShape(
+    [model, ...(reference ? [reference] : [])].map(({ path, graph }) => inputShape(path, graph)),
+    options.sequenceLength,
+  );
+  if (reference) refuseOtherHeads(model, reference);
+  const [first, second] = [loaderOf(model), reference && loaderOf(reference)];
   try {
-    for (const side of reference ? [model, reference] : [model]) running.push(await startSide(side));
-    const [first, second] = running as [RunningSide, RunningSide?];
-    const shape = commonShape(running, options.sequenceLength);
     const sides = reference ? [reference, model] : [model];
     const task = taskOf(sides, options.task);
     const { data, samples, seed, vocab, maxDrop } = options;
@@ -173,19 +175,17 @@ async function measure(
       ? await transferOf(model, reference, { shape, inputs, task, map: options.layers, run })
       : null;
     const folded = transfer ? foldedStudent(model, reference as Side) : [];
-    run.enter('run');
-    const compared = await compareOutputs(first, second, { task, shape, inputs, progress: within(run, 'running') });
-    const standIns = standInWarnings(running);
-    // What follows loads graphs of its own: all four together would take twice the memory.
-    for (const { session } of running.splice(0)) await session.close();
+    // Before the models themselves: what runs here is mapped from files, which leaves no memory behind.
     run.enter('layers');
     const { layers, problem } = reference
       ? await tryLayers(reference, model, { shape, inputs, progress: within(run, 'comparing layers') })
       : { layers: null, problem: [] };
+    run.enter('run');
+    const compared = await compareOutputs(first, second, { task, shape, inputs, progress: within(run, 'running') });
     const drop = second ? dropOf(compared, maxDrop) : null;
     return {
-      model: describeSide(first),
-      against: second ? describeSide(second) : null,
+      model: verifiedModel(first),
+      against: second ? verifiedModel(second) : null,
       task: task ?? null,
       inputs: { data: inputs.data, samples: inputs.rows.length, seed: inputs.seed, paddedTo: length ?? null },
       outputs: compared.outputs,
@@ -201,7 +201,7 @@ async function measure(
         ...new Set([
           ...sides.flatMap((side) => side.model.warnings),
           ...inputs.warnings,
-          ...standIns,
+          ...standInWarnings([first, ...(second ? [second] : [])]),
           ...unansweredWarnings(sides, task),
           ...problem,
           ...folded,
@@ -209,8 +209,15 @@ async function measure(
       ],
     };
   } finally {
-    for (const { session } of running) await session.close();
+    first.remove();
+    second?.remove();
   }
+}
+
+/** Throws MISMATCH for outputs that cannot be paired, before anything is run. */
+function refuseOtherHeads(model: Side, reference: Side): void {
+  const [from, to] = [reference, model].map(({ graph }) => graph.outputs.map(({ name }) => name));
+  pairOutputs(from as string[], to as string[]);
 }
 
 function checkCounts({ rows, data }: Inputs, maxDrop: number | undefined): void {
@@ -290,9 +297,15 @@ function failuresOf({ broken }: OutputsResult, drop: Drop | null): string[] {
   return failures;
 }
 
+function verifiedModel(loader: SideLoader): VerifiedModel {
+  const { refusal: _, ...described } = loader.described();
+  return described;
+}
+
 /** Warns of files that did not run themselves: what was verified is then not the file. */
-function standInWarnings(running: readonly RunningSide[]): string[] {
-  return running.flatMap(({ refusal, runtime }) =>
-    refusal === undefined ? [] : [`${refusal}; the graph in it ran in ${runtime}`],
-  );
+function standInWarnings(loaders: readonly SideLoader[]): string[] {
+  return loaders.flatMap((loader) => {
+    const { refusal, runtime } = loader.described();
+    return refusal === undefined ? [] : [`${refusal}; the graph in it ran in ${runtime}`];
+  });
 }

@@ -133,7 +133,8 @@ export class ProtoMessage {
 
   /** A text in strict UTF-8, empty where it is absent. */
   text(number: number): string {
-    return decodeText(this.bytes(number), this.what);
+    const field = this.#last(number, BYTES);
+    return field === undefined ? '' : this.#decode(field);
   }
 
   /** The field's bytes, empty where it is absent: of bytes in memory a view. */
@@ -154,7 +155,7 @@ export class ProtoMessage {
   }
 
   texts(number: number): string[] {
-    return this.blobs(number).map((bytes) => decodeText(bytes, this.what));
+    return this.#all(number, BYTES).map((field) => this.#decode(field));
   }
 
   blobs(number: number): Uint8Array[] {
@@ -298,6 +299,10 @@ export class ProtoMessage {
   /** The last of the fields of one number, which is the one that counts. */
   #last(number: number, wire: number): Field | undefined {
     return this.#all(number, wire).at(-1);
+  }
+
+  #decode({ at, end }: Field): string {
+    return decodeText(this.#source.bytes.peek(at, end - at), this.what);
   }
 
   #slice(field: Field): Uint8Array {

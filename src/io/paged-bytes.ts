@@ -81,11 +81,18 @@ export class PagedBytes {
   /** Bytes of a range: a view of bytes in memory, of a file the caller's own at each call. */
   bytes(at: number, length: number): Uint8Array {
     if (this.#source instanceof Uint8Array) return this.#source.subarray(at, at + length);
+    if (length > MAX_SMALL_BYTES) return this.#source.read(at, length);
+    return this.peek(at, length).slice();
+  }
+
+  /** Bytes of a range to be looked at now: a view of what is kept for others, too. */
+  peek(at: number, length: number): Uint8Array {
+    if (this.#source instanceof Uint8Array) return this.#source.subarray(at, at + length);
     if (length === 0 || length > MAX_SMALL_BYTES) return this.#source.read(at, length);
     const { buffer, byteOffset, byteLength } = this.#viewAt(at);
     const from = at - this.#page.start;
     if (from + length > byteLength) return this.#source.read(at, length);
-    return new Uint8Array(buffer as ArrayBuffer, byteOffset + from, length).slice();
+    return new Uint8Array(buffer, byteOffset + from, length);
   }
 
   later(at: number, length: number): LaterBytes {

@@ -196,7 +196,7 @@ function readEach<T>(source: Source, part: string, at: number, read: (at: number
 
 function readString(source: Source, part: string, at: number): string {
   const length = vectorLength(source, part, at, 1);
-  return decodeText(source.bytes.bytes(at + 4, length), `${source.what}: ${part}`);
+  return decodeText(source.bytes.peek(at + 4, length), `${source.what}: ${part}`);
 }
 
 /** Reads a vector's length and checks that its elements lie in the file. */

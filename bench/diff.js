@@ -16,7 +16,7 @@ const GRAPH_NODES = 50_000;
 /** Runs the command in a process that reports its own CPU time and peak memory, start-up included. */
 const CHILD = `
   import { existsSync, readFileSync } from 'node:fs';
-  import { main } from ${JSON.stringify(new URL('../dist/commands/main.js', import.meta.url).href)};
+  import { main } from ${JSON.stringify(new URL('../dist/main.js', import.meta.url).href)};
   let answer = '';
   const code = await main(process.argv.slice(1), { out: (text) => (answer += text), err: (text) => process.stderr.write(text), isTerminal: false });
   const { userCPUTime, systemCPUTime, maxRSS } = process.resourceUsage();

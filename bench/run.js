@@ -20,7 +20,7 @@ const ROUNDS = 20;
  */
 const CHILD = `
   import { existsSync, readFileSync } from 'node:fs';
-  import { main } from ${JSON.stringify(new URL('../dist/commands/main.js', import.meta.url).href)};
+  import { main } from ${JSON.stringify(new URL('../dist/main.js', import.meta.url).href)};
   const code = await main(process.argv.slice(1), { out() {}, err: (text) => process.stderr.write(text), isTerminal: false });
   if (code !== 0) process.exit(code);
   const status = existsSync('/proc/self/status') ? readFileSync('/proc/self/status', 'utf8') : '';

@@ -33,7 +33,7 @@ const { values } = parseArgs({
 });
 
 /** @type {{ main(argv: readonly string[], io: object): Promise<number> }} */
-const { main } = await import(pathToFileURL(join(resolve(values.package), 'dist/commands/main.js')).href);
+const { main } = await import(pathToFileURL(join(resolve(values.package), 'dist/main.js')).href);
 
 /** Lines to calibrate on, for models that have a vocabulary; 60 give every step of quantization something to do. */
 const TEXTS = readFileSync('fixtures/mobilebert-demo/sst2-train-256.txt', 'utf8').split('\n').slice(0, 60).join('\n');

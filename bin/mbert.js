@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-import { main } from '../dist/commands/main.js';
-import { endOnSignals, outliveReaders } from '../dist/commands/signals.js';
+import { main } from '../dist/main.js';
+import { endOnSignals, outliveReaders } from '../dist/signals.js';
 
 endOnSignals();
 outliveReaders();

@@ -1,7 +1,20 @@
 // Writes the tables of docs/ that come from code: `npm run docs`. A test fails where they are out of date.
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { loadModules } from './bundle.js';
 
+/**
+ * Modules that the tables are made of.
+ * @typedef {[
+ *   typeof import('../src/passes/index.ts'),
+ *   typeof import('../src/models/index.ts'),
+ *   typeof import('../src/lint/index.ts'),
+ *   typeof import('../src/errors.ts'),
+ *   typeof import('../src/ir/ops/index.ts'),
+ *   typeof import('../src/commands/main.ts'),
+ *   typeof import('../src/commands/command.ts'),
+ * ]} Modules
+ */
 /** @typedef {{ readonly name: string; readonly summary: string }} Rule */
 /** @typedef {{ readonly name: string; readonly summary: string; readonly keeps: string }} Pass */
 /** @typedef {{ readonly scale: number; readonly zeroPoint: number }} Steps */
@@ -130,15 +143,17 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     { ops },
     { commandsWithFlags },
     { commonFlags },
-  ] = await Promise.all([
-    import('../dist/passes/index.js'),
-    import('../dist/models/index.js'),
-    import('../dist/lint/index.js'),
-    import('../dist/errors.js'),
-    import('../dist/ir/ops/index.js'),
-    import('../dist/commands/main.js'),
-    import('../dist/commands/command.js'),
-  ]);
+  ] = /** @type {Modules} */ (
+    await loadModules([
+      'src/passes/index.ts',
+      'src/models/index.ts',
+      'src/lint/index.ts',
+      'src/errors.ts',
+      'src/ir/ops/index.ts',
+      'src/commands/main.ts',
+      'src/commands/command.ts',
+    ])
+  );
   const tables = tablesOf({
     passes,
     architectures,

@@ -16,12 +16,25 @@ const LAYERS = [
   ['opened/'],
   ['pipelines/evaluate/'],
   ['pipelines/write/'],
+  ['pipelines/training/'],
   ['pipelines/fit/'],
-  ['batch', 'bench', 'convert', 'diff', 'explain', 'extract', 'inspect', 'map-layers', 'quantize', 'verify'].map(
-    (command) => `pipelines/${command}/`,
-  ),
+  [
+    'batch',
+    'bench',
+    'convert',
+    'diff',
+    'distill',
+    'explain',
+    'extract',
+    'inspect',
+    'map-layers',
+    'quantize',
+    'verify',
+  ].map((command) => `pipelines/${command}/`),
   ['pipelines/folder/', 'pipelines/compare/'],
+  ['pipelines/search/'],
   ['reports/', 'in-memory.ts'],
+  ['viewer/'],
   ['commands/', 'index.ts'],
 ];
 

@@ -50,6 +50,8 @@ export {
   type SideSummary,
   type SizeLimit,
 } from './pipelines/diff/diff-models.ts';
+export { distill } from './pipelines/distill/distill.ts';
+export type { DistillOptions, DistillResult } from './pipelines/distill/types.ts';
 export { encoderLayers } from './pipelines/evaluate/encoder-layers.ts';
 export { type LayerPair, readLayerMap } from './pipelines/evaluate/layer-map.ts';
 export {
@@ -76,6 +78,15 @@ export {
   type QuantizeResult,
   quantize,
 } from './pipelines/quantize/quantize.ts';
+export { search } from './pipelines/search/search.ts';
+export type {
+  Budget,
+  FoundModel,
+  LayerSummary,
+  MissedBudget,
+  SearchOptions,
+  SearchResult,
+} from './pipelines/search/types.ts';
 export type {
   Confusion,
   Drop,
@@ -85,11 +96,14 @@ export type {
   LayerError,
   MetricName,
   OutputAgreement,
+  PartedText,
   Parting,
   TaskMetrics,
   VerifiedModel,
   VerifyInputs,
   VerifyResult,
+  ViewAgreement,
+  ViewsAgreement,
 } from './pipelines/verify/types.ts';
 export { type VerifyOptions, verify } from './pipelines/verify/verify.ts';
 export type { TargetName } from './quantization/targets.ts';

@@ -36,3 +36,9 @@ export function shown<T>(data: T): T {
   if (typeof data !== 'object' || data === null || Object.getPrototypeOf(data) !== Object.prototype) return data;
   return Object.fromEntries(Object.entries(data).map(([key, value]) => [printable(key), shown(value)])) as T;
 }
+
+/** Bytes in words, in units of 10^6 or 10^3, as file managers and app stores count. */
+export function size(bytes: number): string {
+  if (bytes >= 1e6) return `${(bytes / 1e6).toFixed(1)} MB`;
+  return bytes >= 1e3 ? `${(bytes / 1e3).toFixed(1)} kB` : `${bytes} B`;
+}

@@ -4,7 +4,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { basename } from 'node:path';
 import { encodeSample, openTokenizer, readF32, readSamples, runtimeFor } from '../../dist/index.js';
-import { EmbeddingComparison } from '../../dist/metrics/embeddings.js';
+import { loadModules } from '../../scripts/bundle.js';
 import { at, mbert, minilm, publishedInt8, SST2 } from './workspace.js';
 
 const [texts = SST2.labelled, calibration = SST2.calibration, vectors, ...others] = process.argv.slice(2);
@@ -12,6 +12,7 @@ const WIDTH = 384;
 /** Tokens of the longest sentence of SST-2, rounded up: a TFLite file pads to its length. */
 const LENGTH = '64';
 
+const [{ EmbeddingComparison }] = await loadModules(['src/metrics/embeddings.ts']);
 const tokenizer = openTokenizer(minilm());
 const samples = readSamples(texts);
 

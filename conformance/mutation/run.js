@@ -9,7 +9,12 @@ await new Stryker({
   mutate:
     files.length > 0
       ? files
-      : ['src/solve/*.ts', 'src/metrics/*.ts', 'src/quantization/{ranges,weights,rounding,qparams,bias}.ts'],
+      : [
+          'src/{solve,metrics}/*.ts',
+          'src/quantization/{bias,compensation,qparams,ranges,rounding,sensitivity,weights}.ts',
+          'src/calibration/{gram,histogram,layout,statistics}.ts',
+          'src/gradient/rules.ts',
+        ],
   testRunner: 'vitest',
   plugins: ['@stryker-mutator/vitest-runner'],
   vitest: { configFile: 'conformance/mutation/vitest.config.js', related: false },

@@ -2,5 +2,5 @@ import { defineConfig } from 'vitest/config';
 
 /** The tests of the numeric core alone: each mistake is judged by those that stand beside it. */
 export default defineConfig({
-  test: { include: ['test/{solve,metrics,quantization}/**/*.test.ts'], testTimeout: 60_000 },
+  test: { include: ['test/{solve,metrics,quantization,calibration,gradient}/**/*.test.ts'], testTimeout: 60_000 },
 });

@@ -23,7 +23,10 @@ export function modelOf(graph: Graph, nodes: readonly Node[]): OnnxModel {
 /** A model in temporary files. */
 export interface StagedModel {
   /** Loads it into ONNX Runtime, as often as one likes: with the outputs of a part of it. */
-  load(options: Pick<LoadOptions, 'threads' | 'prepacking'>, part?: number): Promise<RuntimeSession>;
+  load(
+    options: Pick<LoadOptions, 'threads' | 'prepacking' | 'graphOptimization'>,
+    part?: number,
+  ): Promise<RuntimeSession>;
   /** Deletes the files; its sessions are closed before. */
   remove(): void;
 }
@@ -61,11 +64,18 @@ export async function stageOnnxModel(
   };
 }
 
-/** Loads a model into ONNX Runtime by way of temporary files, which `close` deletes. Default threads: all cores. */
-export async function loadOnnxModel(model: OnnxModel, threads?: number): Promise<RuntimeSession> {
+/**
+ * Loads a model into ONNX Runtime by way of temporary files, which `close` deletes. Default threads: all cores. Without
+ * optimization it loads several times as fast and runs slower.
+ */
+export async function loadOnnxModel(
+  model: OnnxModel,
+  threads?: number,
+  graphOptimization = true,
+): Promise<RuntimeSession> {
   const staged = await stageOnnxModel(model);
   try {
-    const session = await staged.load(threads === undefined ? {} : { threads });
+    const session = await staged.load({ ...(threads !== undefined && { threads }), graphOptimization });
     return {
       ...session,
       async close() {

@@ -9,7 +9,7 @@ import { loadOnnxModel, sampleFeeds, tokenInputsOf } from './graph-session.ts';
 import { StreamingHistogram } from './histogram.ts';
 import { type Probe, probedModel, type Reduction, reductionOutput, VALID } from './probes.ts';
 
-interface StatisticsOptions {
+export interface StatisticsOptions {
   /** Id of padding. */
   readonly pad: number;
   /**
@@ -19,6 +19,8 @@ interface StatisticsOptions {
   readonly length?: number;
   /** Number of threads. Default: all cores. */
   readonly threads?: number;
+  /** False for few samples: optimizing the graph would take longer than running it. Default true. */
+  readonly graphOptimization?: boolean;
   /** Hears of each sample that is done. */
   readonly progress?: (done: number, total: number) => void;
 }
@@ -38,7 +40,7 @@ export async function collectStatistics(
   if (requests.length === 0) return new Map();
   const inputs = tokenInputsOf(graph);
   const { model, probes, width } = probedModel(graph, merged(requests), inputs);
-  const session = await loadOnnxModel(model, options.threads);
+  const session = await loadOnnxModel(model, options.threads, options.graphOptimization);
   let products: RuntimeSession | undefined;
   try {
     if (requests.some(({ gram }) => gram)) products = await loadGramProduct(options.threads);

@@ -4,6 +4,7 @@ import { batch } from '../pipelines/batch/batch.ts';
 import { printable, shown } from '../printable.ts';
 import { batchText, jobText, outcomeOf } from '../reports/batch.ts';
 import { jsonText } from '../reports/json.ts';
+import { PACKAGE } from '../version.ts';
 import type { CommandSpec, Flag } from './command.ts';
 import * as flags from './flags.ts';
 import { positiveInteger, shard } from './parsers.ts';
@@ -16,10 +17,7 @@ export const OUTPUT_FLAGS: ReadonlySet<string> = new Set(
 );
 
 /** The program that runs a job: this one. */
-const PROGRAM: BatchOptions['program'] = [
-  process.execPath,
-  fileURLToPath(new URL('../../bin/mbert.js', import.meta.url)),
-];
+const PROGRAM: BatchOptions['program'] = [process.execPath, fileURLToPath(new URL('bin/mbert.js', PACKAGE))];
 
 export const command: CommandSpec<
   Pick<BatchOptions, 'jobs' | 'shard' | 'resume' | 'summary' | 'results'> & { readonly json?: true }

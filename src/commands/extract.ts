@@ -14,7 +14,7 @@ export const command: CommandSpec<Omit<ExtractOptions, 'source'> & { readonly js
     { flags: '-o, --output <folder>', says: 'a new or empty folder', isRequired: true, isOutput: true },
     {
       flags: '--shape <shape>',
-      says: 'a preset, as xtremedistil-l6-h256, or a .json file with num_hidden_layers, hidden_size, intermediate_size',
+      says: 'a preset, as xtremedistil-l6-h256 or mobilebert, or a .json file with num_hidden_layers, hidden_size, intermediate_size, or with the sizes of a MobileBERT',
       isRequired: true,
     },
     {
@@ -41,6 +41,7 @@ export const command: CommandSpec<Omit<ExtractOptions, 'source'> & { readonly js
     './bert-base -o student/ --shape minilm-l6-h384 --calibrate texts.txt --recover',
     './minilm -o student/ --shape student.json --calibrate train.txt --data dev.tsv --recover',
     './bert-base -o student/ --shape bert-small --method random',
+    './bert-base -o student/ --shape mobilebert --calibrate texts.txt --recover',
   ],
   notes: ['the loss is large before training; --passes prune loses far less where the speed is all that counts'],
   async run({ io, progress, args: [source = ''], options }) {

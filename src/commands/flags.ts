@@ -9,11 +9,14 @@ import {
   dtype,
   embeddingRank,
   integer,
+  integerOrAuto,
   integerOrDynamic,
   nameList,
   percentage,
   positiveInteger,
   regularExpression,
+  scheme,
+  W8A16,
 } from './parsers.ts';
 
 export const task: Flag = {
@@ -62,9 +65,9 @@ export const passFlags: readonly Flag[] = [
     parse: embeddingRank,
   },
   {
-    flags: '--distill <steps>',
-    says: 'train behind passes that change the function: steps of 32 texts towards the original, 500 and more',
-    parse: positiveInteger,
+    flags: '--distill <steps|auto>',
+    says: 'train behind passes that change the function: steps of 32 texts towards the original, 500 and more; auto ends when held-out texts gain no more',
+    parse: integerOrAuto,
   },
 ];
 
@@ -169,9 +172,14 @@ export const maxDrop: Flag = {
   parse: percentage,
 };
 
+export const calibrate: Flag = {
+  flags: '--calibrate <file>',
+  says: 'texts as the model will see them: lines, TSV, CSV, JSON or JSON lines',
+};
+
 /** Flags for the texts that a model is calibrated on and measured on. */
 export const evidenceFlags: readonly Flag[] = [
-  { flags: '--calibrate <file>', says: 'texts as the model will see them: lines, TSV, CSV, JSON or JSON lines' },
+  calibrate,
   samples,
   seed,
   data,
@@ -184,8 +192,9 @@ export const evidenceFlags: readonly Flag[] = [
 export const quantizationFlags: readonly Flag[] = [
   {
     flags: '--scheme <scheme>',
-    says: 'int8 and int16x8 (8-bit weights, 16-bit values) are calibrated; dynamic, w4 and f16 need no texts',
-    choices: SCHEMES,
+    says: 'int8 and int16x8 (8-bit weights, 16-bit values, also called w8a16) are calibrated; dynamic, w4 and f16 need no texts',
+    choices: [...SCHEMES, W8A16],
+    parse: scheme,
     isRequired: true,
   },
   {
@@ -202,7 +211,7 @@ export const quantizationFlags: readonly Flag[] = [
   },
   {
     flags: '--rounding <how>',
-    says: 'gptq lets the errors of a weight make up for one another; it is used where held-out texts are better for it (default: with --calibrate gptq for w4, for dynamic where the target is ort, and for int8 where loud channels were smoothed; else nearest)',
+    says: 'gptq lets the errors of a weight make up for one another; it is used where held-out texts are better for it (default: with --calibrate gptq for w4 and int16x8, for dynamic where the target is ort, and for int8 and dynamic where loud channels were smoothed; else nearest)',
     choices: ROUNDINGS,
   },
   {

@@ -10,13 +10,12 @@ import { type CommandSpec, saying } from './command.ts';
 import * as flags from './flags.ts';
 import { type Io, warn } from './io.ts';
 import { printPassTimes, printResult, type ReportOptions, wantsPage } from './report.ts';
+import { refuseUnused } from './unused-flags.ts';
 
 type Delegate = 'xnnpack' | 'onnxruntime';
 
 type InspectFlags = Omit<InspectOptions, 'source'> &
   ReportOptions & { readonly delegate?: Delegate; readonly graph?: true };
-
-type GraphFlags = Pick<InspectFlags, 'graph' | 'target' | 'passes' | 'dumpPasses' | 'timePasses'>;
 
 export const command: CommandSpec<InspectFlags> = {
   description:
@@ -54,9 +53,10 @@ export const command: CommandSpec<InspectFlags> = {
         hint: '--json has the text as "text", and nodes and weights',
       });
     if (options.delegate !== undefined) {
-      refuseGraphFlags(options);
       if (outline)
         throw new MbertError('USAGE', '--delegate: has no page', { hint: 'leave --report or --delegate out' });
+      const problem = '--delegate reads the file as it is: no shape is set and no pass runs';
+      refuseUnused(options, ['delegate', 'json', 'format'], problem, 'leave FLAG or --delegate out');
       printPrediction(io, source, options.delegate, options.json === true || options.format === 'json');
       return 0;
     }
@@ -73,22 +73,6 @@ export const command: CommandSpec<InspectFlags> = {
     return 0;
   },
 };
-
-/** Throws USAGE for flags of a graph: a delegate is foretold from the file as it is. */
-function refuseGraphFlags({ graph, target, passes, dumpPasses, timePasses }: GraphFlags): void {
-  for (const [flag, given] of [
-    ['graph', graph],
-    ['target', target],
-    ['passes', passes],
-    ['dump-passes', dumpPasses],
-    ['time-passes', timePasses],
-  ] as const) {
-    if (given === undefined) continue;
-    throw new MbertError('USAGE', `--${flag}: --delegate reads the file as it is, and runs no passes`, {
-      hint: `leave --${flag} or --delegate out`,
-    });
-  }
-}
 
 function printPrediction(io: Io, source: string, delegate: Delegate, asJson: boolean): void {
   const print = (prediction: object, text: string) => io.out(`${asJson ? jsonText(prediction) : text}\n`);

@@ -32,6 +32,18 @@ const commands: readonly CommandEntry[] = [
     load: () => import('./extract.ts'),
   },
   {
+    name: 'distill',
+    args: '<student>',
+    summary: 'train a student to answer as its teacher does',
+    load: () => import('./distill.ts'),
+  },
+  {
+    name: 'search',
+    args: '<teacher>',
+    summary: 'find students of a teacher within budgets of size or time',
+    load: () => import('./search.ts'),
+  },
+  {
     name: 'map-layers',
     args: '<teacher> <student>',
     summary: "tell which of a teacher's layers each of a student's is nearest to",
@@ -60,6 +72,12 @@ const commands: readonly CommandEntry[] = [
     args: '<model>',
     summary: 'say what a model is, or print its graph',
     load: () => import('./inspect.ts'),
+  },
+  {
+    name: 'view',
+    args: '<model> [other]',
+    summary: "show a model's page in the browser, and compare it with what is dropped on it",
+    load: () => import('./view.ts'),
   },
   {
     name: 'bench',
@@ -245,7 +263,15 @@ function programOf(io: Io): Command {
 Examples:
   $ mbert convert ./mobilebert-sst2 -o model.tflite --verify
   $ mbert quantize ./mobilebert-sst2 -o model.onnx --scheme int8 --calibrate texts.txt
-  $ mbert inspect ./mobilebert-sst2`,
+  $ mbert inspect ./mobilebert-sst2
+
+Exit codes:
+  0              done
+  1              the answer is no: a difference, a limit that was passed
+  2              wrong input or usage
+  70             a bug in mbert
+  74             the answer cannot be written, as on a full disk
+  129, 130, 143  ended by a closed terminal, Ctrl-C, SIGTERM`,
     );
 }
 
@@ -259,7 +285,9 @@ function describe(
   const parts = [
     ...(examples.length > 0 ? [['Examples:', ...examples.map((line) => `  $ mbert ${name} ${line}`)]] : []),
     ...(notes ? [notes] : []),
-    [`Exit codes: 0 done, ${exitOne ? `1 ${exitOne}, ` : ''}2 wrong input or usage, 70 a bug in mbert`],
+    [
+      `Exit codes: 0 done, ${exitOne ? `1 ${exitOne}, ` : ''}2 wrong input or usage, 70 a bug in mbert; mbert --help lists all`,
+    ],
   ];
   return child.addHelpText('after', parts.map((lines) => `\n${lines.join('\n')}`).join('\n'));
 }

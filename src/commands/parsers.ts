@@ -1,6 +1,8 @@
 import { InvalidArgumentError } from 'commander';
 import { LinearExpression } from '../io/regular-expression.ts';
 import type { EmbeddingRank } from '../ir/pass.ts';
+import { VIEWS, type View } from '../pipelines/training/views.ts';
+import { SCHEMES, type Scheme } from '../quantization/settings.ts';
 
 export function positiveInteger(text: string): number {
   const value = Number(text);
@@ -27,10 +29,20 @@ export function percentage(text: string): number {
 /** Parses how floats are stored. Integers need more than a type: texts, a scheme, a proof. */
 export function dtype(text: string): 'f32' | 'f16' {
   if (text === 'f32' || text === 'f16') return text;
-  const isInteger = /^(u?int(4|8|16)|[iu](4|8|16)|w4|dynamic|int16x8)$/i.test(text);
+  const isInteger = /^(u?int(4|8|16)|[iu](4|8|16)|w4|dynamic|int16x8|w8a16)$/i.test(text);
   throw new InvalidArgumentError(
     `Allowed choices are f32, f16.${isInteger ? ' For integers use mbert quantize --scheme int8, dynamic, w4 or int16x8.' : ''}`,
   );
+}
+
+/** Another name of int16x8: 8-bit weights, 16-bit activations. */
+export const W8A16 = 'w8a16';
+
+/** Parses a scheme by its name or another name of it. */
+export function scheme(text: string): Scheme {
+  const found = SCHEMES.find((each) => each === (text === W8A16 ? 'int16x8' : text));
+  if (found === undefined) throw new InvalidArgumentError(`Allowed choices are ${[...SCHEMES, W8A16].join(', ')}.`);
+  return found;
 }
 
 /** Parses names with commas between them. */
@@ -70,6 +82,24 @@ export function integerOrDynamic(text: string): number | 'dynamic' {
   return size;
 }
 
+export function positiveNumber(text: string): number {
+  const value = Number(text);
+  if (!Number.isFinite(value) || value <= 0) throw new InvalidArgumentError('it must be a positive number.');
+  return value;
+}
+
+export function viewList(text: string): readonly View[] {
+  return nameList(text).map((name) => {
+    const view = VIEWS.find((each) => each === name);
+    if (view === undefined) throw new InvalidArgumentError(`views are ${VIEWS.join(', ')}.`);
+    return view;
+  });
+}
+
+export function integerOrAuto(text: string): number | 'auto' {
+  return text === 'auto' ? text : positiveInteger(text);
+}
+
 export function regularExpression(text: string): RegExp {
   try {
     return new LinearExpression(text);
@@ -104,4 +134,24 @@ export function shard(text: string): { readonly index: number; readonly count: n
     throw new InvalidArgumentError('it must be a part such as 2/8, from 1/8 to 8/8.');
   }
   return { index, count };
+}
+
+/** Parses the number of a port that a user may listen on. */
+export function port(text: string): number {
+  const value = positiveInteger(text);
+  if (value > 65535) throw new InvalidArgumentError('it must be at most 65535.');
+  return value;
+}
+
+/** Parses a list of sizes in bytes, `4MB,8MB`. */
+export function byteSizes(text: string): number[] {
+  return names(text).map(byteSize);
+}
+
+/** Parses a list of shares above 0 and below 1, `0.3,0.5`. */
+export function shares(text: string): number[] {
+  const values = names(text).map(Number);
+  if (values.length === 0 || values.some((value) => !(value > 0 && value < 1)))
+    throw new InvalidArgumentError('it must be shares between 0 and 1, such as 0.3,0.5.');
+  return values;
 }

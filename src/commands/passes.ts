@@ -6,6 +6,7 @@ import { jsonText } from '../reports/json.ts';
 import { passesText } from '../reports/text.ts';
 import { type Call, type CommandSpec, saying } from './command.ts';
 import * as flags from './flags.ts';
+import { refuseUnused } from './unused-flags.ts';
 
 interface PassesOptions extends Omit<ExplainOptions, 'source' | 'pass'> {
   readonly explain?: string;
@@ -39,14 +40,10 @@ export const command: CommandSpec<PassesOptions> = {
 };
 
 async function list({ io, args: [source], options }: Call<PassesOptions>): Promise<number> {
-  const { at, target, passes: choice, task } = options;
-  const given = Object.entries({ at, target, passes: choice, task }).find(([, value]) => value !== undefined);
-  if (source !== undefined || given !== undefined) {
-    const what = source ?? `--${given?.[0]}`;
-    throw new MbertError('USAGE', `${what}: the list of passes is the same for every model, task and format`, {
-      hint: '--explain PASS says what a pass made of one',
-    });
-  }
+  const problem = 'the list of passes is the same for every model, task, shape and format';
+  const hint = '--explain PASS says what a pass made of one';
+  if (source !== undefined) throw new MbertError('USAGE', `${source}: ${problem}`, { hint });
+  refuseUnused(options, ['json'], problem, hint);
   const rows = passes.map(({ pass: { name, summary, keeps }, runs }) => ({ name, summary, keeps, runs }));
   io.out(`${options.json ? jsonText({ passes: rows }) : passesText(rows)}\n`);
   return 0;

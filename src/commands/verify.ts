@@ -3,11 +3,12 @@ import { shown } from '../printable.ts';
 import { jsonText } from '../reports/json.ts';
 import { pages } from '../reports/pages.ts';
 import { verifyResultText } from '../reports/verify.ts';
+import { VIEWS } from '../samples/views.ts';
 import { type CommandSpec, saying } from './command.ts';
 import * as flags from './flags.ts';
 import { warn } from './io.ts';
-import { positiveInteger } from './parsers.ts';
-import { printResult, type ReportOptions, refuseReport } from './report.ts';
+import { nameList, positiveInteger } from './parsers.ts';
+import { printResult, type ReportOptions, wantsPage } from './report.ts';
 
 export const command: CommandSpec<Omit<VerifyOptions, 'model'> & ReportOptions> = {
   description:
@@ -30,6 +31,11 @@ export const command: CommandSpec<Omit<VerifyOptions, 'model'> & ReportOptions> 
       flags: '--layers <map>',
       says: 'knowledge-transfer losses: N:M layers of model and reference, or a JSON file {"0": 1, ...}',
     },
+    {
+      flags: '--views <names>',
+      says: `how far answers agree on parts of each text, as a,b: ${VIEWS.join(', ')}`,
+      parse: nameList,
+    },
     flags.maxDrop,
     { flags: '--lint', says: 'ask the lint rules of the file; errors are exit 1' },
   ],
@@ -38,18 +44,20 @@ export const command: CommandSpec<Omit<VerifyOptions, 'model'> & ReportOptions> 
     'model.onnx --against ./checkpoint',
     './mobilebert-sst2 --data dev.tsv',
     './student --against ./teacher --layers 1:2 --data texts.txt',
+    './student --against ./teacher --data texts.txt --views full,left,right,masked',
     'model.tflite --lint',
     'int8.onnx --against ./checkpoint --data dev.tsv --report verify.html',
   ],
   exitOne: '--max-drop or --lint says no',
   async run({ io, progress, args: [model = ''], options }) {
-    refuseReport(options);
-    const result = await verify({ ...options, model, progress: progress.step, note: progress.note });
+    const outline = wantsPage(options);
+    const result = await verify({ ...options, model, outline, progress: progress.step, note: progress.note });
     progress.clear();
     warn(io, result.warnings);
     await printResult(io, options, {
       text: () => verifyResultText(shown(result)),
-      json: () => jsonText(result),
+      // The outline is for pictures.
+      json: () => jsonText({ ...result, outline: undefined }),
       html: () => pages.verify(result),
     });
     return result.failures.length === 0 ? 0 : 1;

@@ -4,12 +4,20 @@ import { readF32, type Tensor } from '../ir/tensor.ts';
 /** Readers want the data at a multiple of 8 bytes. */
 const ALIGNMENT = 8;
 
+/** Encodes tensors as `safetensorsChunks` does, for writers that wait between chunks. */
+export async function* encodeSafetensors(tensors: ReadonlyMap<string, Tensor>): AsyncIterable<Uint8Array> {
+  yield* safetensorsChunks(tensors, { format: 'pt' });
+}
+
 /**
  * Encodes tensors as a safetensors file (https://github.com/huggingface/safetensors#format) of f32, one after the other
  * in their order. Each is read when its turn comes, so that no more than one is held.
  */
-export async function* encodeSafetensors(tensors: ReadonlyMap<string, Tensor>): AsyncIterable<Uint8Array> {
-  const header: Record<string, unknown> = { __metadata__: { format: 'pt' } };
+export function* safetensorsChunks(
+  tensors: ReadonlyMap<string, Tensor>,
+  metadata: { readonly [key: string]: string },
+): Iterable<Uint8Array> {
+  const header: Record<string, unknown> = { __metadata__: metadata };
   let end = 0;
   for (const [name, { shape }] of tensors) {
     const begin = end;

@@ -69,6 +69,14 @@ export function readSafetensors(file: ModelFile): ReadonlyMap<string, Tensor> {
   return tensors;
 }
 
+/** Reads the free text that a writer of a safetensors file left in it, by keys. */
+export function readMetadata(file: ModelFile): ReadonlyMap<string, string> {
+  const header = parseJson(decodeText(readHeader(file), `${file.path}: header`), `${file.path}: header`);
+  const metadata = isObject(header) ? header.get('__metadata__') : undefined;
+  if (!isObject(metadata)) return new Map();
+  return new Map([...metadata].flatMap(([key, value]) => (typeof value === 'string' ? [[key, value] as const] : [])));
+}
+
 function headerLength(head: Uint8Array): number {
   return Number(new DataView(head.buffer, head.byteOffset).getBigUint64(0, true));
 }

@@ -1,4 +1,4 @@
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { malformed } from '../errors.ts';
 import type { ModuleChain, SavedModule } from '../formats/checkpoint.ts';
 import { isObject, type JsonObject, type JsonValue, jsonText } from '../formats/json.ts';
@@ -46,7 +46,8 @@ export function moduleFolders(modelPath: string): ModuleFolders | undefined {
     const modules = listModules(json, path).map((module) => module.path);
     for (const name of modules) if (name !== '') siblingPath(path, name);
     const encoder = modules[0] === '' ? root : join(root, modules[0] as string);
-    if ([encoder, join(encoder, 'onnx')].includes(own)) return { root, modules };
+    // `own` is as the user wrote it: ./model, or with slashes on Windows.
+    if ([encoder, join(encoder, 'onnx')].map((each) => resolve(each)).includes(resolve(own))) return { root, modules };
   }
   return undefined;
 }

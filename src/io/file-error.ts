@@ -10,6 +10,7 @@ const REASONS: { readonly [code: string]: string } = {
   ENOENT: 'does not exist',
   EACCES: 'permission denied',
   EPERM: 'permission denied',
+  EBUSY: 'is in use by another program',
   ENOTDIR: 'a part of the path is not a folder',
   EEXIST: 'exists already',
   EISDIR: 'is a folder',

@@ -5,11 +5,9 @@ import {
   openSync,
   readdirSync,
   readSync,
-  renameSync,
   rmdirSync,
   rmSync,
   statSync,
-  writeFileSync,
   writeSync,
 } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
@@ -18,6 +16,7 @@ import { fileError, isSystemError } from './file-error.ts';
 import { refuseLeavingLink } from './inside-folder.ts';
 import { refuseChangedSources, rememberSource } from './open-sources.ts';
 import { outputPlace } from './output-place.ts';
+import { replaceFile } from './replace-file.ts';
 import { undoAtEnd } from './undo.ts';
 
 /** A readable file of known size. Reads are ranges, because Node has no mmap and `readFileSync` ends at 2 GiB. */
@@ -212,22 +211,27 @@ export async function writeWhole(path: string, bytes: Uint8Array): Promise<void>
 
 /** Writes a small text, which appears as a whole; its folder is made where there is none. */
 export function writeText(path: string, text: string): void {
+  writeNow(path, [new TextEncoder().encode(text)]);
+}
+
+/**
+ * Writes a file without waiting, as where a signal ends the process; it appears as a whole, and its folder is made where
+ * there is none.
+ */
+export function writeNow(path: string, chunks: Iterable<Uint8Array>): void {
   makeFolder(dirname(path));
   const place = outputPlace(path);
   const written = place.isReplaced ? `${place.path}.${process.pid}.tmp` : place.path;
   try {
-    writeFileSync(written, text, { flag: place.isReplaced ? 'wx' : 'w' });
-    if (place.isReplaced) renameSync(written, place.path);
+    const descriptor = openSync(written, place.isReplaced ? 'wx' : 'w');
+    try {
+      for (const chunk of chunks) for (let at = 0; at < chunk.byteLength; ) at += writeSync(descriptor, chunk, at);
+    } finally {
+      closeSync(descriptor);
+    }
+    if (place.isReplaced) replaceFile(written, place.path);
   } catch (cause) {
     if (place.isReplaced) rmSync(written, { force: true });
-    throw fileError(path, 'cannot be written', cause);
-  }
-}
-
-function replaceFile(temporary: string, path: string): void {
-  try {
-    renameSync(temporary, path);
-  } catch (cause) {
     throw fileError(path, 'cannot be written', cause);
   }
 }

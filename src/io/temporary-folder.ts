@@ -25,7 +25,8 @@ function makeFolder(what: string): string {
 /** Makes a folder `mbert-<what>-…` that is readable for this user alone. */
 export function makeTemporaryFolder(what: string): TemporaryFolder {
   const path = makeFolder(what);
-  const removal = () => rmSync(path, { recursive: true, force: true });
+  // A runtime may have a file of it open for a moment more, which Windows does not remove.
+  const removal = () => rmSync(path, { recursive: true, force: true, maxRetries: 5 });
   const entry = undoAtEnd(removal);
   return {
     path,

@@ -1,6 +1,6 @@
 import type { Constant, Node } from '../ir/graph.ts';
-import { sizeOf } from '../ir/shape.ts';
-import { type Tensor, tensorOf } from '../ir/tensor.ts';
+import { pickStoredRows } from '../ir/picked-tensors.ts';
+import { tensorOf } from '../ir/tensor.ts';
 import { type Attention, add, type Builder, weight, widthOf } from './builder.ts';
 
 /** Adds a linear whose bias the config can leave out: `name.weight` [out, in], `name.bias` [out]. */
@@ -35,7 +35,7 @@ export interface MatrixPart {
 export function partLinear(builder: Builder, { name, part, of, rows, hasBias }: MatrixPart, x: Node): Node {
   const path = `${name}.${part}`;
   const pick = (kind: string, shape: readonly number[]): Constant =>
-    builder.graph.constant(rowsOf(weight(builder, `${name}.${kind}`, shape).tensor, rows), `${path}.${kind}`);
+    builder.graph.constant(pickStoredRows(weight(builder, `${name}.${kind}`, shape).tensor, rows), `${path}.${kind}`);
   const matrix = pick('weight', [of, widthOf(x)]);
   return add(builder, path, 'linear', hasBias ? [x, matrix, pick('bias', [of])] : [x, matrix]);
 }
@@ -55,45 +55,4 @@ export function projectFused(
 /** Lists `count` numbers from `start` on. */
 export function range(start: number, count: number): number[] {
   return Array.from({ length: count }, (_, i) => start + i);
-}
-
-/** Picks rows (first axis) of a tensor by their numbers, in the tensor's own storage. */
-function rowsOf(tensor: Tensor, rows: readonly number[]): Tensor {
-  const [count, ...rest] = tensor.shape as readonly [number, ...number[]];
-  return {
-    dtype: tensor.dtype,
-    shape: [rows.length, ...rest],
-    fresh: true,
-    bytes() {
-      const bytes = tensor.bytes();
-      const size = bytes.byteLength / count;
-      const picked = new Uint8Array(rows.length * size);
-      for (const [i, row] of rows.entries()) picked.set(bytes.subarray(row * size, (row + 1) * size), i * size);
-      return picked;
-    },
-  };
-}
-
-/** Picks columns of a matrix by their numbers. */
-export function columnsOf(tensor: Tensor, columns: readonly number[]): Tensor {
-  const [rows, width] = tensor.shape as readonly [number, number];
-  return {
-    dtype: tensor.dtype,
-    shape: [rows, columns.length],
-    fresh: true,
-    bytes() {
-      const bytes = tensor.bytes();
-      const size = bytes.byteLength / sizeOf(tensor.shape);
-      const picked = new Uint8Array(rows * columns.length * size);
-      let at = 0;
-      for (let row = 0; row < rows; row++) {
-        for (const column of columns) {
-          const from = (row * width + column) * size;
-          picked.set(bytes.subarray(from, from + size), at);
-          at += size;
-        }
-      }
-      return picked;
-    },
-  };
 }

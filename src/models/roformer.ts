@@ -1,4 +1,5 @@
 import type { Node } from '../ir/graph.ts';
+import { pickStoredColumns } from '../ir/picked-tensors.ts';
 import { readF32 } from '../ir/tensor.ts';
 import { type Architecture, COMMON_TASKS, type Task } from './architecture.ts';
 import { attendByPlace } from './attention.ts';
@@ -16,7 +17,7 @@ import { layerClaim, type SizeClaim } from './claims.ts';
 import type { ClaimedSize, ConfigReader } from './config.ts';
 import { refuseFar } from './counted-places.ts';
 import { denseClassifier } from './heads.ts';
-import { columnsOf, partLinear, range } from './parts.ts';
+import { partLinear, range } from './parts.ts';
 import { type Rotation, refuseOddHeads, rotate, rotation } from './rotary.ts';
 
 /**
@@ -159,7 +160,7 @@ function layer(builder: Builder, settings: Settings, name: string, x: Node, tabl
 function ofEvenFirst(builder: Builder, name: string, x: Node, order: readonly number[]): Node {
   const width = widthOf(x);
   const stored = builder.weights.take(`${name}.weight`, [width, width]);
-  const matrix = builder.graph.constant(columnsOf(stored, order), `${name}.even_first.weight`);
+  const matrix = builder.graph.constant(pickStoredColumns(stored, order), `${name}.even_first.weight`);
   return add(builder, name, 'linear', [x, matrix, weight(builder, `${name}.bias`, [width])]);
 }
 

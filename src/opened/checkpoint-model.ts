@@ -1,7 +1,7 @@
 import type { Checkpoint } from '../formats/checkpoint.ts';
 import type { JsonObject } from '../formats/json.ts';
 import { buildModel, describeModel } from '../models/index.ts';
-import { type ShapeOptions, sizesFor } from '../options/shape.ts';
+import { refuseChoices, type ShapeOptions, sizesFor } from '../options/shape.ts';
 import type { Target } from '../passes/index.ts';
 import { padOf } from './config-facts.ts';
 import type { OpenedModel, OpenOptions } from './opened-model.ts';
@@ -24,7 +24,10 @@ export function fromCheckpoint(checkpoint: Checkpoint, options: OpenOptions): Op
   const { warnings, unused } = build('onnx');
   return {
     path: checkpoint.path,
-    build: (target, shapes) => build(target, shapes).graph,
+    build(target, shapes = {}) {
+      refuseChoices(shapes, task === 'multiple-choice', checkpoint.path);
+      return build(target, shapes).graph;
+    },
     reference: () => build('onnx', { batch: 'dynamic', sequenceLength: 'dynamic', choices: 'dynamic' }).graph,
     task,
     architecture: architecture.modelType,

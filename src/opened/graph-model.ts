@@ -8,7 +8,7 @@ import { keepNothing, runPasses } from '../ir/pass.ts';
 import type { Dim } from '../ir/shape.ts';
 import { constantBytes } from '../ir/text.ts';
 import type { Task } from '../models/index.ts';
-import { type ShapeOptions, type Size, type Sizes, sizesFor } from '../options/shape.ts';
+import { refuseChoices, type ShapeOptions, type Size, type Sizes, sizesFor } from '../options/shape.ts';
 import type { Target } from '../passes/index.ts';
 import { raiseIntegers } from '../passes/raise/integers.ts';
 import { raise } from '../passes/raise/raise.ts';
@@ -161,6 +161,7 @@ function bindings(source: GraphSource, target: Target, shapes: ShapeOptions, usu
   };
   bind('sequence-length', shape.at(-1), shapes.sequenceLength, usual.sequenceLength);
   if (shape.length > 1) bind('batch', shape[0], shapes.batch, target === 'tflite' ? 1 : 'dynamic');
+  refuseChoices(shapes, shape.length > 2, source.path);
   if (shape.length > 2) bind('choices', shape[1], shapes.choices, usual.choices);
   // Exporters may name the sizes of each input anew: what the first one has at the same place, the others have.
   for (const input of source.graph.inputs.slice(1)) {

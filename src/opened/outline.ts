@@ -2,11 +2,12 @@ import { opName } from '../diff/side.ts';
 import { knownFingerprint } from '../ir/fingerprint.ts';
 import type { Constant, Graph, Node } from '../ir/graph.ts';
 import { isFloat } from '../ir/op.ts';
-import { dequantized } from '../ir/quantized.ts';
+import { dequantized, storedRange } from '../ir/quantized.ts';
 import { shapeText } from '../ir/shape.ts';
 import { byteLength, readF32, type TensorType } from '../ir/tensor.ts';
+import { type Distribution, distributionOf } from '../metrics/distribution.ts';
 
-/** A graph as plain data for drawing: names and types but no values, inputs before users. */
+/** A graph as plain data for drawing: names and types, no values but how they are distributed; inputs before users. */
 export interface GraphOutline {
   readonly nodes: readonly OutlineNode[];
   /** Constants, each once however many nodes read it. */
@@ -27,6 +28,10 @@ export interface OutlineNode {
   readonly inputs: readonly number[];
   /** Indices in `weights` of the constants that it reads. */
   readonly weights: readonly number[];
+  /** Least and largest real number that its integers hold, where it is stored with one scale and values are asked for. */
+  readonly limits?: readonly [number, number];
+  /** Distribution of its values on texts, where these were run. */
+  readonly values?: Distribution;
 }
 
 export interface OutlineWeight {
@@ -35,13 +40,20 @@ export interface OutlineWeight {
   readonly storage: string;
   readonly bytes: number;
   /**
-   * Smallest and largest real value of a float or quantized weight; absent where it was not asked for or is not known.
+   * Distribution of the real values of a float or quantized weight; absent where it was not asked for or is not known.
    */
-  readonly range?: readonly [number, number];
+  readonly values?: Distribution;
 }
 
-/** Describes a graph as plain data. With `ranges` every weight is read for its smallest and largest value. */
-export function outlineOf(graph: Graph, options: { readonly ranges?: boolean } = {}): GraphOutline {
+export interface OutlineOptions {
+  /** Reads every weight for how its values are distributed. */
+  readonly values?: boolean;
+  /** Distributions of values on texts, by the names of nodes. */
+  readonly onTexts?: ReadonlyMap<string, Distribution> | undefined;
+}
+
+/** Describes a graph as plain data. */
+export function outlineOf(graph: Graph, { values = false, onTexts }: OutlineOptions = {}): GraphOutline {
   const live = graph.nodes();
   const isLive = new Set(live);
   const all = [...graph.inputs.filter((input) => !isLive.has(input)), ...live];
@@ -51,11 +63,13 @@ export function outlineOf(graph: Graph, options: { readonly ranges?: boolean } =
   for (const node of all) {
     if (node.op === 'constant') {
       places.set(node, weights.length);
-      weights.push(outlineWeight(node, options.ranges === true));
+      weights.push(outlineWeight(node, values));
       continue;
     }
     const placesOf = (isConstant: boolean) =>
       node.inputs.filter(({ op }) => (op === 'constant') === isConstant).map((input) => places.get(input) as number);
+    const limits = values ? limitsOf(node.type) : undefined;
+    const ofNode = onTexts && onTextsOf(node, onTexts);
     places.set(node, nodes.length);
     nodes.push({
       name: node.name,
@@ -64,6 +78,8 @@ export function outlineOf(graph: Graph, options: { readonly ranges?: boolean } =
       storage: storageOf(node.type),
       inputs: placesOf(false),
       weights: placesOf(true),
+      ...(limits && { limits }),
+      ...(ofNode && { values: ofNode }),
     });
   }
   const outputs = graph.outputs.map(({ name, node }) => ({
@@ -73,15 +89,15 @@ export function outlineOf(graph: Graph, options: { readonly ranges?: boolean } =
   return { nodes, weights, outputs };
 }
 
-function outlineWeight(node: Constant, withRange: boolean): OutlineWeight {
+function outlineWeight(node: Constant, withValues: boolean): OutlineWeight {
   const { dtype, shape } = node.tensor;
-  const range = withRange ? rangeOf(node) : undefined;
+  const values = withValues ? valuesOf(node) : undefined;
   return {
     name: node.name,
     type: plainType(node.type),
     storage: storageOf(node.type),
     bytes: byteLength(dtype, shape),
-    ...(range && { range }),
+    ...(values && { values }),
   };
 }
 
@@ -93,13 +109,21 @@ function storageOf({ dtype, quant }: TensorType): string {
   return quant === undefined ? dtype : `${dtype} per ${quant.per}`;
 }
 
-function rangeOf({ tensor, type }: Constant): [number, number] | undefined {
+function valuesOf({ tensor, type }: Constant): Distribution | undefined {
   if (knownFingerprint(tensor) !== undefined || !(isFloat(tensor.dtype) || type.quant)) return undefined;
-  const values = readF32(type.quant ? dequantized(tensor, type.quant) : tensor);
-  let [least, most] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
-  for (const value of values) {
-    if (value < least) least = value;
-    if (value > most) most = value;
-  }
-  return least <= most ? [least, most] : undefined;
+  return distributionOf(readF32(type.quant ? dequantized(tensor, type.quant) : tensor));
+}
+
+/** What rounds a value or reads it back has the distribution of that value. */
+function onTextsOf(node: Node, onTexts: ReadonlyMap<string, Distribution>): Distribution | undefined {
+  const isRounding = node.op === 'quantize' || node.op === 'dequantize';
+  return onTexts.get(node.name) ?? (isRounding ? onTextsOf(node.inputs[0] as Node, onTexts) : undefined);
+}
+
+/** The range of a value that is stored with one scale: what lies outside was cut off. */
+function limitsOf({ dtype, quant }: TensorType): [number, number] | undefined {
+  if (quant?.per !== 'tensor') return undefined;
+  const [least, most] = storedRange(dtype);
+  const { scale, zeroPoint } = quant;
+  return [scale * (least - zeroPoint), scale * (most - zeroPoint)];
 }

@@ -2,7 +2,8 @@ import { MbertError } from '../errors.ts';
 import type { Call, Constant, Graph, Node } from '../ir/graph.ts';
 import { scalarOf } from '../ir/match.ts';
 import { tokenInput } from '../ir/names.ts';
-import { byteLength, integerTensor, type Tensor } from '../ir/tensor.ts';
+import { pickStoredRows } from '../ir/picked-tensors.ts';
+import { integerTensor } from '../ir/tensor.ts';
 import type { Task } from '../models/index.ts';
 import type { OpenedModel } from './opened-model.ts';
 
@@ -61,25 +62,8 @@ function trimTable(graph: Graph, node: Call<'gather'>, { path, kept }: Trim): vo
   if (last >= rows) throw refusal(path, `token ${last} has no row in ${table.name}, which has ${rows}`);
   if (table.type.quant !== undefined) throw refusal(path, `${table.name} is quantized`);
   graph.replace(node, () =>
-    graph.add('gather', [graph.constant(pickRows(table.tensor, kept), table.name), ids], node.attrs, node.name),
+    graph.add('gather', [graph.constant(pickStoredRows(table.tensor, kept), table.name), ids], node.attrs, node.name),
   );
-}
-
-/** Rows of a table in the order of `rows`, as they are stored. */
-function pickRows(table: Tensor, rows: readonly number[]): Tensor {
-  const { dtype, shape } = table;
-  const picked = [rows.length, ...shape.slice(1)];
-  const width = byteLength(dtype, shape.slice(1));
-  return {
-    dtype,
-    shape: picked,
-    fresh: true,
-    bytes() {
-      const [source, bytes] = [table.bytes(), new Uint8Array(byteLength(dtype, picked))];
-      for (const [i, row] of rows.entries()) bytes.set(source.subarray(row * width, (row + 1) * width), i * width);
-      return bytes;
-    },
-  };
 }
 
 /** Gives a comparison with one token's id, as that of padding, the new id; false for any other node. */

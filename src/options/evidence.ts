@@ -28,14 +28,28 @@ export interface ColumnOptions {
   readonly label?: string | undefined;
 }
 
-/** Picks the columns among a call's options. Throws USAGE for half of what a pair needs. */
-export function columnsOf({ text, pair, label }: ColumnOptions): ColumnNames {
+/** Picks the columns among a call's options. Throws USAGE for half of what a pair needs, and for columns of no file. */
+export function columnsOf({ text, pair, label }: ColumnOptions, hasTexts: boolean): ColumnNames {
+  const given = Object.entries({ text, pair, label }).find(([, name]) => name !== undefined);
+  if (!hasTexts && given !== undefined) {
+    throw new MbertError('USAGE', `--${given[0]}: names a column of texts, and no file of texts is given`, {
+      hint: 'name the file with --data',
+    });
+  }
   if (pair !== undefined && text === undefined) {
     throw new MbertError('USAGE', '--pair: is the second text of a pair', {
       hint: '--text NAME says which is the first',
     });
   }
   return { text, pair, label };
+}
+
+/** Throws USAGE for a vocabulary that reads nothing. */
+export function refuseUnreadVocabulary(vocab: string | undefined, data: string | undefined): void {
+  if (vocab === undefined || data !== undefined) return;
+  throw new MbertError('USAGE', '--vocab: reads texts, and no file of texts is given', {
+    hint: 'name the file with --data',
+  });
 }
 
 /** Texts as a step reads them, defaults filled in. */
@@ -52,6 +66,6 @@ export interface Evidence {
 /** Fills in the defaults; `samples` is the number of texts where the user does not say. */
 export function evidenceOf(options: EvidenceOptions, samples: number): Evidence {
   const { calibrate, seed, data, allowOverlap = false, maxDrop } = options;
-  const columns = columnsOf(options);
+  const columns = columnsOf(options, calibrate !== undefined || data !== undefined);
   return { calibrate, samples: options.samples ?? samples, seed, data, columns, allowOverlap, maxDrop };
 }

@@ -12,8 +12,10 @@ export interface PassOptions {
   readonly keep?: RegExp | undefined;
   /** Width of the table that split-embedding makes. Default 128 columns. */
   readonly embeddingRank?: EmbeddingRank | undefined;
-  /** Training steps after passes that change the function. Default none. */
-  readonly distill?: number | undefined;
+  /**
+   * Training steps after passes that change the function, or `auto` for as many as held-out text gains by. Default none.
+   */
+  readonly distill?: number | 'auto' | undefined;
 }
 
 /** Passes as the user chose them. */
@@ -32,7 +34,7 @@ export interface PassChoice {
   readonly embeddingRank: EmbeddingRank | undefined;
   /** The share of operations that prune leaves; undefined where the user names none. */
   readonly operationShare: number | undefined;
-  readonly distill: number | undefined;
+  readonly distill: number | 'auto' | undefined;
 }
 
 /** Resolves the user's choice. Throws USAGE for an unknown pass, and for options of passes that were not asked for. */

@@ -16,8 +16,8 @@ export interface QuantizationOptions {
   /** Number of scales of a weight. Default: what the target runs fastest. `block` is for w4, on `ort` for dynamic too. */
   readonly granularity?: Granularity | undefined;
   /**
-   * Rounding of weights to integers. Default: `gptq` with `calibrate` for w4, for dynamic on `ort`, and for int8 where
-   * loud channels were smoothed, used where held-out texts are better for it; else `nearest`.
+   * Rounding of weights to integers. Default: `gptq` with `calibrate` for w4 and int16x8, for dynamic on `ort`, and for
+   * int8 and dynamic where loud channels were smoothed, used where held-out texts are better for it; else `nearest`.
    */
   readonly rounding?: Rounding | undefined;
   /**

@@ -1,3 +1,4 @@
+import { MbertError } from '../errors.ts';
 import type { Task } from '../models/index.ts';
 import type { Target } from '../passes/index.ts';
 
@@ -39,6 +40,12 @@ export interface SizedModel {
   readonly task: Task | undefined;
   readonly maxPositions: number;
   readonly usualLength?: number | undefined;
+}
+
+/** Throws USAGE for a number of choices where a model's inputs have no axis of them. */
+export function refuseChoices({ choices }: ShapeOptions, hasChoices: boolean, path: string): void {
+  if (choices === undefined || hasChoices) return;
+  throw new MbertError('USAGE', `--choices: ${path} is no multiple-choice model`, { hint: 'leave --choices out' });
 }
 
 /** Fills in the defaults for a target format and a model. */

@@ -20,7 +20,7 @@ import { shareConstants } from './share-constants.ts';
 import { shiftDistances } from './shift-distances.ts';
 import { signIntegers } from './sign-integers.ts';
 import { smoothActivations } from './smooth-activations.ts';
-import { smoothResults } from './smooth-results.ts';
+import { smoothTokens } from './smooth-tokens.ts';
 import { splitEmbedding } from './split-embedding.ts';
 import { trigramToConvolution } from './trigram-to-convolution.ts';
 
@@ -51,7 +51,7 @@ export const passes: readonly PassEntry[] = [
   { pass: equalizeValueOutput, runs: 'asked' },
   { pass: equalizeQueryKey, runs: 'asked' },
   { pass: smoothActivations, runs: 'asked' },
-  { pass: smoothResults, runs: 'asked' },
+  { pass: smoothTokens, runs: 'asked' },
   { pass: dropKeyBias, runs: 'always' },
   { pass: centreAttention, runs: 'asked' },
   { pass: fuseBottleneck, runs: 'always' },

@@ -13,7 +13,7 @@ import { rolesOf } from './streams/streams.ts';
  * Joined by fuse-bottleneck, those of one norm are a linear of fewer than 16 rows, which quantization leaves alone. On
  * a MiniLM 48 neurons were no better, and the loudest 11 take all of the peaks that are 10 times the median.
  */
-const SIDE_NEURONS = 11;
+export const SIDE_NEURONS = 11;
 const SIDE_CHANNELS = 4;
 
 /**
@@ -37,7 +37,12 @@ interface Choice {
   readonly smoothing: Smoothing;
 }
 
-async function run(graph: Graph, context: PassContext): Promise<PassReport> {
+/** Smooths the values of a graph where one of them is loud, by scales that a function chooses. */
+export async function smoothBy(
+  choose: (site: SmoothingSite, channels: ChannelStatistics) => Smoothing,
+  graph: Graph,
+  context: PassContext,
+): Promise<PassReport> {
   const sites = smoothingSites(graph, context);
   if (sites.length === 0) return { rewrites: 0, declined: [] };
   if (!context.statistics) return { rewrites: 0, declined: ['needs calibration samples'] };
@@ -102,9 +107,11 @@ function notesOf(choices: readonly Choice[]): string[] {
   const notes = choices.map(({ site: { value, neurons }, smoothing: { scale, aside, noiseBefore, noise } }) => {
     const count = scale.filter((factor) => factor > 1).length;
     const largest = scale.reduce((most, factor) => Math.max(most, factor));
-    const beside = aside.length > 0 ? `, ${aside.length} ${neurons ? 'neurons' : 'channels'} in floats beside` : '';
-    const channels = `${count} of ${scale.length} channels divided by up to ${largest.toFixed(1)}${beside}`;
-    return `${value.name}: ${channels}: ${decibels(noiseBefore)} -> ${decibels(noise)} dB`;
+    const done = [
+      ...(count > 0 ? [`${count} of ${scale.length} channels divided by up to ${largest.toFixed(1)}`] : []),
+      ...(aside.length > 0 ? [`${aside.length} ${neurons ? 'neurons' : 'channels'} in floats beside`] : []),
+    ];
+    return `${value.name}: ${done.join(', ')}: ${decibels(noiseBefore)} -> ${decibels(noise)} dB`;
   });
   const total = (of: (smoothing: Smoothing) => number) =>
     decibels(choices.reduce((sum, { smoothing }) => sum + of(smoothing), 0));
@@ -128,5 +135,5 @@ export const smoothActivations: Pass = {
   name: 'smooth-activations',
   summary: 'linear(layerNorm(x)), linear(gelu(x))  ->  linear(… * 1/s) with s in its weight, loud channels in floats',
   keeps: 'values',
-  run,
+  run: (graph, context) => smoothBy(choose, graph, context),
 };

@@ -56,6 +56,16 @@ export function splitEmbeddings(
   return { rewrites: splits.length, declined, splits };
 }
 
+/** The one word table of a graph that can be split; undefined where there is none, or several. */
+export function splittableTable(graph: Graph, keeps: (node: Node) => boolean): Constant | undefined {
+  const [found, ...others] = graph.nodes().flatMap((node) => {
+    const table = wordTableOf(node);
+    const isFree = table !== null && node.type.quant === undefined && table.type.quant === undefined;
+    return isFree && !keeps(node) && otherReader(graph, node, table) === undefined ? [table] : [];
+  });
+  return others.length === 0 ? found : undefined;
+}
+
 /**
  * The constant table in which a node looks up words. Token types and positions do not count: their tables have few
  * rows, which leaves nothing to win.

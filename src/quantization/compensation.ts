@@ -134,18 +134,65 @@ interface RoundedRows {
   readonly losses: Float64Array;
 }
 
-/** Computes the loss of each row for integers that were rounded in another way. */
-function lossesOf(
-  values: Float32Array,
-  stored: Int8Array,
-  { scales, zeroPoints }: Steps,
-  compensation: Compensation,
-): Float64Array {
+/** Computes e = w - ŵ for every element. */
+function errorsOf(values: Float32Array, stored: Int8Array, { scales, zeroPoints }: Steps): Float64Array {
   const groupSize = values.length / scales.length;
-  return sweep(compensation, values.length, (at) => {
-    const group = Math.floor(at / groupSize);
-    return (values[at] as number) - ((stored[at] as number) - (zeroPoints?.[group] ?? 0)) * (scales[group] as number);
-  });
+  const errors = new Float64Array(values.length);
+  for (let group = 0, at = 0; group < scales.length; group++) {
+    const scale = scales[group] as number;
+    const zeroPoint = zeroPoints?.[group] ?? 0;
+    for (const end = at + groupSize; at < end; at++) {
+      errors[at] = (values[at] as number) - ((stored[at] as number) - zeroPoint) * scale;
+    }
+  }
+  return errors;
+}
+
+/**
+ * Finds the rows whose errors lose less than `losses` says. A loss only grows from column to column but for the
+ * damping's part, which is known beforehand: so most rows that lose more are known after a few columns, the loudest.
+ */
+function rowsBelow(
+  errors: Float64Array,
+  losses: Float64Array,
+  { width, order, damping, shares, pivots }: Compensation,
+): number[] {
+  const below: number[] = [];
+  const ordered = new Float64Array(width);
+  for (const [row, loss] of losses.entries()) {
+    let limit = loss;
+    for (let k = 0; k < width; k++) {
+      const error = errors[row * width + (order[k] as number)] as number;
+      ordered[k] = error;
+      limit += damping * error * error;
+    }
+    let sum = 0;
+    let k = 0;
+    for (; k < width && sum < limit; k++) {
+      const left = (ordered[k] as number) + product(shares, k * width, ordered, k);
+      sum += (pivots[k] as number) * left * left;
+    }
+    if (k === width && sum < limit) below.push(row);
+  }
+  return below;
+}
+
+/** Computes Σ_{i<count} a[from + i] b[i], four sums side by side. */
+function product(a: Float64Array, from: number, b: Float64Array, count: number): number {
+  let s0 = 0;
+  let s1 = 0;
+  let s2 = 0;
+  let s3 = 0;
+  let i = 0;
+  for (; i + 3 < count; i += 4) {
+    const at = from + i;
+    s0 += (a[at] as number) * (b[i] as number);
+    s1 += (a[at + 1] as number) * (b[i + 1] as number);
+    s2 += (a[at + 2] as number) * (b[i + 2] as number);
+    s3 += (a[at + 3] as number) * (b[i + 3] as number);
+  }
+  for (; i < count; i++) s0 += (a[from + i] as number) * (b[i] as number);
+  return s0 + s1 + s2 + s3;
 }
 
 /**
@@ -161,17 +208,20 @@ function sweep(
   const losses = new Float64Array(rows);
   // [strips, width, SIDE_BY_SIDE]
   const errors = new Float64Array(Math.ceil(rows / SIDE_BY_SIDE) * width * SIDE_BY_SIDE);
-  const sums = new Float64Array(SIDE_BY_SIDE);
+  // [BLOCK, SIDE_BY_SIDE]
+  const sums = new Float64Array(BLOCK * SIDE_BY_SIDE);
   for (let start = 0; start < width; start += BLOCK) {
     const end = Math.min(width, start + BLOCK);
     for (let first = 0; first < rows; first += SIDE_BY_SIDE) {
       const count = Math.min(SIDE_BY_SIDE, rows - first);
       const strip = first * width;
       const column = errors.subarray(strip);
+      sharesBefore(shares, width, [start, end], column, sums);
       for (let k = start; k < end; k++) {
-        addShares(shares.subarray(k * width, k * width + k), column, sums);
+        const own = sums.subarray((k - start) * SIDE_BY_SIDE);
+        addShares(shares.subarray(k * width + start, k * width + k), column.subarray(start * SIDE_BY_SIDE), own);
         for (let row = 0; row < count; row++) {
-          const share = sums[row] as number;
+          const share = own[row] as number;
           const error = errorOf((first + row) * width + (order[k] as number), share);
           const left = error + share;
           errors[strip + k * SIDE_BY_SIDE + row] = error;
@@ -184,35 +234,68 @@ function sweep(
   return losses;
 }
 
-/** Computes Σ_{i<k} U_ik e_i for the rows of a strip; `shares` are the U_ik, `errors` [i, row] begin with the strip. */
+/**
+ * Computes Σ_{i<start} U_ik e_i for the columns start ≤ k < end of a strip's rows: two columns and four rows at a time
+ * share what they read. `errors` [i, row] begin with the strip.
+ */
+function sharesBefore(
+  shares: Float64Array,
+  width: number,
+  [start, end]: readonly [start: number, end: number],
+  errors: Float64Array,
+  sums: Float64Array,
+): void {
+  for (let k = start; k < end; k += 2) {
+    const even = k * width;
+    const odd = k + 1 < end ? even + width : even;
+    for (let half = 0; half < SIDE_BY_SIDE; half += 4) {
+      let s0 = 0;
+      let s1 = 0;
+      let s2 = 0;
+      let s3 = 0;
+      let t0 = 0;
+      let t1 = 0;
+      let t2 = 0;
+      let t3 = 0;
+      for (let i = 0, e = half; i < start; i++, e += SIDE_BY_SIDE) {
+        const s = shares[even + i] as number;
+        const t = shares[odd + i] as number;
+        const e0 = errors[e] as number;
+        const e1 = errors[e + 1] as number;
+        const e2 = errors[e + 2] as number;
+        const e3 = errors[e + 3] as number;
+        s0 += s * e0;
+        s1 += s * e1;
+        s2 += s * e2;
+        s3 += s * e3;
+        t0 += t * e0;
+        t1 += t * e1;
+        t2 += t * e2;
+        t3 += t * e3;
+      }
+      const at = (k - start) * SIDE_BY_SIDE + half;
+      sums[at] = s0;
+      sums[at + 1] = s1;
+      sums[at + 2] = s2;
+      sums[at + 3] = s3;
+      if (odd === even) continue;
+      const next = at + SIDE_BY_SIDE;
+      sums[next] = t0;
+      sums[next + 1] = t1;
+      sums[next + 2] = t2;
+      sums[next + 3] = t3;
+    }
+  }
+}
+
+/** Adds U_ik e_i of the columns start ≤ i < k to the sums of column k, for the rows of a strip. */
 function addShares(shares: Float64Array, errors: Float64Array, sums: Float64Array): void {
-  let s0 = 0;
-  let s1 = 0;
-  let s2 = 0;
-  let s3 = 0;
-  let s4 = 0;
-  let s5 = 0;
-  let s6 = 0;
-  let s7 = 0;
   for (let i = 0, e = 0; i < shares.length; i++, e += SIDE_BY_SIDE) {
     const share = shares[i] as number;
-    s0 += share * (errors[e] as number);
-    s1 += share * (errors[e + 1] as number);
-    s2 += share * (errors[e + 2] as number);
-    s3 += share * (errors[e + 3] as number);
-    s4 += share * (errors[e + 4] as number);
-    s5 += share * (errors[e + 5] as number);
-    s6 += share * (errors[e + 6] as number);
-    s7 += share * (errors[e + 7] as number);
+    for (let row = 0; row < SIDE_BY_SIDE; row++) {
+      sums[row] = (sums[row] as number) + share * (errors[e + row] as number);
+    }
   }
-  sums[0] = s0;
-  sums[1] = s1;
-  sums[2] = s2;
-  sums[3] = s3;
-  sums[4] = s4;
-  sums[5] = s5;
-  sums[6] = s6;
-  sums[7] = s7;
 }
 
 /** Rounds a weight [rows, width] with compensation, on the scales of plain rounding. */
@@ -236,8 +319,8 @@ export function quantizeByGram(weight: Tensor, options: WeightOptions, compensat
   const nearest = Int8Array.from(readF32(tensor));
   const { stored, losses } = roundCompensated(values, stepsOf(quant), compensation, options.dtype);
   const { width } = compensation;
-  for (const [row, loss] of lossesOf(values, nearest, stepsOf(quant), compensation).entries()) {
-    if (loss < (losses[row] as number)) stored.set(nearest.subarray(row * width, (row + 1) * width), row * width);
+  for (const row of rowsBelow(errorsOf(values, nearest, stepsOf(quant)), losses, compensation)) {
+    stored.set(nearest.subarray(row * width, (row + 1) * width), row * width);
   }
   return { tensor: packIntegers(options.dtype, weight.shape, stored), quant };
 }

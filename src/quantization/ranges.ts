@@ -1,6 +1,6 @@
 import { MbertError } from '../errors.ts';
 import type { Node } from '../ir/graph.ts';
-import { type Margin, smoothedMargin } from '../ir/smoothed.ts';
+import { type Margin, smoothedMargins } from '../ir/smoothed.ts';
 import { absMax, type Histogram, type NodeStatistics, type Statistics } from '../ir/statistics.ts';
 import type { Quant } from '../ir/tensor.ts';
 import { constantRange } from './constants.ts';
@@ -161,8 +161,9 @@ export function chooseQuants(
   method?: RangeMethod,
 ): ReadonlyMap<ValueClass, TensorQuant> {
   const quants = new Map<ValueClass, TensorQuant>();
+  const marginOf = smoothedMargins(plan.graph);
   for (const values of classesOf(plan)) {
-    const observed = values.fixed ? { least: 0, most: 0 } : classRange(values, statistics, method);
+    const observed = values.fixed ? { least: 0, most: 0 } : classRange(values, statistics, marginOf, method);
     const range = values.attention ? attentionRange(observed, values, statistics) : observed;
     quants.set(values, values.fixed ?? quantOf(range, values.dtype, values.symmetric));
   }
@@ -190,11 +191,16 @@ function greatestOf(node: Node, statistics: Statistics): number {
 }
 
 /** The range that holds zero and the values of all members. */
-function classRange(values: ValueClass, statistics: Statistics, method = values.method): Range {
+function classRange(
+  values: ValueClass,
+  statistics: Statistics,
+  marginOf: (node: Node) => Margin | undefined,
+  method = values.method,
+): Range {
   let least = 0;
   let most = 0;
   for (const node of values.members) {
-    const range = widened(rangeOf(node, statistics, method, values.dtype), smoothedMargin(node));
+    const range = widened(rangeOf(node, statistics, method, values.dtype), marginOf(node));
     if (!Number.isFinite(range.least) || !Number.isFinite(range.most)) {
       throw new MbertError('MALFORMED', `${node.name}: values reach ${range.least} to ${range.most} on the samples`, {
         hint: 'what is infinite in float has no integer; check the samples and the checkpoint',

@@ -7,7 +7,7 @@ import { differenceText, number, percent } from './diff-words.ts';
 import { chart } from './html/charts.ts';
 import { layerLabels, sizeComparison } from './html/layer-charts.ts';
 import { html, type Markup, NOTHING } from './html/markup.ts';
-import { charts, code, pageHtml, type Tile, tiles } from './html/page.ts';
+import { charts, code, type Place, pageHtml, type Tile, tiles } from './html/page.ts';
 import { picture } from './html/picture.ts';
 import { DIFF_STATES, diffNodes, type NodeMark } from './html/picture-nodes.ts';
 import { type Cell, MOST_ROWS, numberCell, sortableTable } from './html/tables.ts';
@@ -15,11 +15,12 @@ import { decibels } from './numbers.ts';
 import { plural, size } from './text.ts';
 
 /** Makes a page of a comparison. Without `all` it lists as many differences as a browser shows at once. */
-export function diffHtml(diff: ModelDiff, all: boolean): string {
+export function diffHtml(diff: ModelDiff, all: boolean, place?: Place): string {
   const { a, b, outline } = diff;
   return pageHtml({
     title: 'Model diff',
     lead: html`${code(a.path)} → ${code(b.path)}`,
+    place,
     verdict: { isGood: diff.same, text: verdictText(diff) },
     sections: [
       { title: 'Summary', body: html`${tiles(tilesOf(diff))}${sidesTable(a, b)}` },

@@ -8,11 +8,15 @@ export function extractText(result: ExtractResult): string {
   const sizes = (['layers', 'hidden', 'heads', 'intermediate'] as const)
     .map((part) => `${part} ${teacher[part]} -> ${shape[part]}`)
     .join(', ');
+  const mobile = shape.mobilebert;
+  const networks = mobile
+    ? ` in each of ${mobile.feedForwards} networks; a MobileBERT with a bottleneck of ${mobile.bottleneck} and words of ${mobile.embedding}`
+    : '';
   const text = calibration ? `, by ${plural(calibration.count, 'text')} of ${calibration.source}` : '';
   const fitted = refitted > 0 ? `, ${refitted} weights and biases fitted` : '';
   const millions = (count: number) => `${(count / 1e6).toFixed(2)} M`;
   return [
-    `  student  ${sizes}`,
+    `  student  ${sizes}${networks}`,
     `           layers ${layers.join(' ')} of the teacher; channels by ${method}${fitted}${text}`,
     `  weights  ${millions(parameters.teacher)} -> ${millions(parameters.student)}`,
     `  cost     ${costText(heldOut)}`,

@@ -7,6 +7,7 @@ import { charts, code, type Tile, tiles } from './html/page.ts';
 import { scatter } from './html/scatter.ts';
 import { decibels, percents } from './numbers.ts';
 import { plural } from './text.ts';
+import { curveCharts } from './training-curve.ts';
 
 /** Shows what passes changed that change the function, what it costs and what it brings. */
 export function fitBody(report: FitReport): Markup {
@@ -20,7 +21,11 @@ export function fitBody(report: FitReport): Markup {
   const trained = distillation ? html`<p class="note">Trained: ${distillationText(distillation)}.</p>` : NOTHING;
   const left = pruning ? html`<p class="note">${pruningLines(pruning).join('; ')}.</p>` : NOTHING;
   return html`<p class="note">${counts.join(', ')}${text}.</p>${left}${trained}${tiles(tilesOf(report))}${names}${charts(
-    [...(transfer ? transferCharts(transfer) : []), pareto ? paretoChart(pareto) : NOTHING],
+    [
+      ...(transfer ? transferCharts(transfer) : []),
+      ...(distillation ? curveCharts(distillation.curve, distillation.trial?.samples ?? 0) : []),
+      pareto ? paretoChart(pareto) : NOTHING,
+    ],
   )}`;
 }
 

@@ -87,8 +87,8 @@ function budgetsText(rows: readonly BudgetRow[]): string {
 }
 
 /** Tells what training was worth, or that it was left. */
-export function distillationText({ steps, batch, trial, isKept }: Distillation): string {
-  const what = `${plural(steps, 'step')} of ${batch} texts`;
+export function distillationText({ steps, batch, texts, trial, isKept }: Distillation): string {
+  const what = `${plural(steps, 'step')} of ${batch} texts, drawn from ${texts}`;
   if (trial === undefined) return `${what}, not measured: there are no held-out texts`;
   const worth = `${sqnrText(trial.before)} -> ${sqnrText(trial.after)} on ${plural(trial.samples, 'held-out text')}`;
   return `${what}: ${worth}${isKept ? '' : ', so the fit is taken without it; more steps may help'}`;

@@ -9,6 +9,7 @@ import { indented, size, table } from './text.ts';
 export function folderText(result: FolderResult): string {
   const { architecture, task, layout, results, sideFiles, manifest, vocabulary, folder } = result;
   const heading = `${[architecture, ...(task ? [task] : [])].join(', ')}${layout ? `, for ${layout}` : ''}: ${folder}`;
+  const isDry = results.some(({ dryRun }) => dryRun);
   const headings = ['form', 'file', 'size', 'SQNR', 'equal answers', 'cosine', 'measured on'];
   const rows = results.map((form) => rowOf(form, folder));
   return [
@@ -19,19 +20,23 @@ export function folderText(result: FolderResult): string {
     ...(vocabulary ? [`tokens   ${vocabulary.before} -> ${vocabulary.tokens}`] : []),
     ...opening(results),
     ...results.flatMap(({ form, needs }) => (needs ? [`needs    ${form}: ${needsText(needs)}`] : [])),
-    ...sideFiles.map(({ path, from }) => `beside   ${path}${from === undefined ? ' (made)' : ''}`),
-    `manifest ${manifest}`,
+    ...sideFiles.map((file) => `beside   ${besideText(file)}${isDry ? `  ${size(file.size)}` : ''}`),
+    `manifest ${manifest}${isDry ? ', not written' : ''}`,
     ...results.flatMap(({ failures }) => failures.map((failure) => `FAILED   ${failure}`)),
   ].join('\n');
 }
 
-function rowOf({ form, files, measured }: WrittenForm, folder: string): string[] {
+function besideText({ path, from }: FolderResult['sideFiles'][number]): string {
+  return from === undefined ? `${path} (made)` : path;
+}
+
+function rowOf({ form, files, measured, dryRun }: WrittenForm, folder: string): string[] {
   const [file] = files;
   return [
     form,
     relative(folder, file?.path ?? ''),
     size(totalSize(files)),
-    ...(measured ? measuredCells(measured) : ['-', '', '', 'not run here']),
+    ...(measured ? measuredCells(measured) : ['-', '', '', dryRun ? 'not written' : 'not run here']),
   ];
 }
 

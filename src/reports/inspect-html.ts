@@ -1,7 +1,7 @@
 import type { InspectResult } from '../pipelines/inspect/inspect.ts';
 import { sizeChart, weightRangeChart } from './html/layer-charts.ts';
 import { html, type Markup, NOTHING } from './html/markup.ts';
-import { charts, code, pageHtml, tiles, warningsList } from './html/page.ts';
+import { charts, code, type Place, pageHtml, tiles, warningsList } from './html/page.ts';
 import { picture } from './html/picture.ts';
 import { STORAGE_STATES, storageNodes } from './html/picture-nodes.ts';
 import { numberCell, sortableTable } from './html/tables.ts';
@@ -9,17 +9,16 @@ import { digits } from './numbers.ts';
 import { size } from './text.ts';
 
 /** Makes a page of a model's graph and weights. */
-export function inspectHtml({
-  source,
-  summary,
-  outline,
-  warnings,
-}: Pick<InspectResult, 'source' | 'summary' | 'outline' | 'warnings'>): string {
+export function inspectHtml(
+  { source, summary, outline, warnings }: Pick<InspectResult, 'source' | 'summary' | 'outline' | 'warnings'>,
+  place?: Place,
+): string {
   const { architecture, task, parameters, bytes, dtypes, ops, inputs, outputs } = summary;
   const nodes = Object.values(ops).reduce((sum, count) => sum + count, 0);
   return pageHtml({
     title: `${architecture}${task ? `, ${task}` : ''}`,
     lead: code(source),
+    place,
     sections: [
       {
         title: 'Summary',
@@ -58,13 +57,13 @@ export function weightsTable({ weights }: NonNullable<InspectResult['outline']>)
   return sortableTable({
     caption: 'Weights',
     headings: ['name', 'type', 'stored as', 'size', 'least', 'largest'],
-    rows: rows.map(({ name, type, storage, bytes, range }) => [
+    rows: rows.map(({ name, type, storage, bytes, values }) => [
       code(name),
       type,
       storage,
       numberCell(bytes, size),
-      numberCell(range?.[0], digits),
-      numberCell(range?.[1], digits),
+      numberCell(values?.least, digits),
+      numberCell(values?.most, digits),
     ]),
   });
 }

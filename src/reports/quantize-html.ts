@@ -6,6 +6,7 @@ import { embeddingRows } from './embeddings.ts';
 import { fitBody } from './fit-html.ts';
 import { chart } from './html/charts.ts';
 import { layerLabels, sizeChart, weightRangeChart } from './html/layer-charts.ts';
+import { layerMarks } from './html/layer-marks.ts';
 import { html, type Markup, NOTHING } from './html/markup.ts';
 import { charts, code, failuresList, pageHtml, type Section, type Tile, tiles, warningsList } from './html/page.ts';
 import { picture } from './html/picture.ts';
@@ -56,7 +57,12 @@ function sectionsOf(file: QuantizedFile): Section[] {
     },
     { title: 'Linears with outliers', body: scan ? scanTable(file) : NOTHING },
     { title: '8 bits in place of 4', body: widenedTable(file) },
-    { title: 'Graph', body: outline ? picture(storageNodes(outline), { states: STORAGE_STATES }) : NOTHING },
+    {
+      title: 'Graph',
+      body: outline
+        ? picture(storageNodes(outline), { states: STORAGE_STATES, layers: layerMarks(proof?.layers ?? []) })
+        : NOTHING,
+    },
     { title: 'Layers', body: outline ? charts([sizeChart(outline), rangeChart(file, outline)]) : NOTHING },
     { title: 'Weights', body: outline ? weightsTable(outline) : NOTHING },
     { title: 'Passes', body: passesTable(file) },

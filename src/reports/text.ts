@@ -1,7 +1,10 @@
 import type { ConvertedFile, ConvertResult } from '../pipelines/convert/convert.ts';
 import type { WrittenVerification } from '../pipelines/convert/verify-written.ts';
 import type { SpeedResult } from '../pipelines/evaluate/compare-speed.ts';
+import { size } from '../printable.ts';
 import { percents, sqnrText } from './numbers.ts';
+
+export { size };
 
 /** Lays columns side by side, each as wide as its widest cell; numbers to the right. */
 export function table(rows: readonly (readonly string[])[]): string {
@@ -21,12 +24,6 @@ export function table(rows: readonly (readonly string[])[]): string {
 export function filledColumns(heading: readonly string[], rows: readonly (readonly string[])[]): string[][] {
   const isFilled = heading.map((_, i) => rows.some((row) => row[i] !== ''));
   return [heading, ...rows].map((row) => row.filter((_, i) => isFilled[i]));
-}
-
-/** Bytes in words, in units of 10^6 or 10^3, as file managers and app stores count. */
-export function size(bytes: number): string {
-  if (bytes >= 1e6) return `${(bytes / 1e6).toFixed(1)} MB`;
-  return bytes >= 1e3 ? `${(bytes / 1e3).toFixed(1)} kB` : `${bytes} B`;
 }
 
 /** Lines with so many spaces in front. */

@@ -11,20 +11,24 @@ import {
   type TaskMetrics,
   type VerifiedModel,
   type VerifyResult,
+  type ViewsAgreement,
 } from '../pipelines/verify/types.ts';
 import { embeddingRows } from './embeddings.ts';
 import { chart } from './html/charts.ts';
 import { layerLabels } from './html/layer-charts.ts';
+import { layerMarks } from './html/layer-marks.ts';
 import { html, type Markup, NOTHING } from './html/markup.ts';
 import { charts, code, failuresList, pageHtml, type Tile, tiles, warningsList } from './html/page.ts';
+import { picture } from './html/picture.ts';
+import { STORAGE_STATES, storageNodes } from './html/picture-nodes.ts';
 import { type Cell, numberCell, sortableTable } from './html/tables.ts';
 import { digits, percents, sqnrText } from './numbers.ts';
 import { plural } from './text.ts';
-import { agreementName, isJudged, lossTitle, marginText, NOT_JUDGED } from './verify.ts';
+import { agreementName, DISTANCE_NAMES, distanceText, isJudged, lossTitle, marginText, NOT_JUDGED } from './verify.ts';
 
 /** Makes a page of what `mbert verify` found. */
 export function verifyHtml(result: VerifyResult): string {
-  const { model, against, flips, layers, transfer, metrics, lint, failures, warnings } = result;
+  const { model, against, flips, views, layers, transfer, metrics, lint, failures, warnings } = result;
   const isGood = failures.length === 0;
   return pageHtml({
     title: against ? 'Model against its reference' : 'Model evaluated',
@@ -36,8 +40,10 @@ export function verifyHtml(result: VerifyResult): string {
       { title: 'Metrics', body: metrics ? metricsTable(metrics) : NOTHING },
       { title: 'Confusion', body: metrics?.confusion ? confusionTables(metrics.confusion) : NOTHING },
       { title: 'Changed answers', body: flips ? flipsTable(flips) : NOTHING },
+      { title: 'Views', body: views ? viewsBody(views, agreementName(result)) : NOTHING },
       { title: 'Outputs', body: outputsTable(result) },
       { title: 'Layers', body: layers ? layersBody(layers) : NOTHING },
+      { title: 'Graph', body: graphBody(result) },
       { title: 'Knowledge transfer', body: transfer ? transferBody(transfer) : NOTHING },
       { title: 'Lint', body: lint ? lintBody(lint) : NOTHING },
       { title: 'Warnings', body: warningsList(warnings) },
@@ -91,21 +97,32 @@ function metricText(name: MetricName, value: number | undefined): string {
 }
 
 function modelsTable({ model, against, inputs, task }: VerifyResult): Markup {
-  const row = (role: string, { path, architecture, runtime, ran }: VerifiedModel): Cell[] => [
+  const row = (role: string, { path, architecture, runtime, ran, runMs }: VerifiedModel): Cell[] => [
     role,
     code(path),
     architecture ?? '',
     runtime ?? '',
     ran === null ? '' : ran === 'file' ? 'the file' : 'its graph, as ONNX',
+    numberCell(runMs, (ms) => `${(ms / 1000).toFixed(2)} s`),
+    numberCell(inputs && runMs !== null ? runMs / inputs.samples : null, (ms) => `${ms.toFixed(2)} ms`),
   ];
   const table = sortableTable({
     caption: 'Models',
-    headings: ['', 'model', 'architecture', 'runtime', 'what ran'],
+    headings: ['', 'model', 'architecture', 'runtime', 'what ran', 'time of all runs', 'of one'],
     rows: [row('model', model), ...(against ? [row('reference', against)] : [])],
   });
   const text = inputs && (inputs.data === null ? `token sequences of seed ${inputs.seed}` : `texts of ${inputs.data}`);
   const parts = [...(task ? [`task: ${task}`] : []), ...(text ? [`on ${text}`] : [])];
-  return html`${table}<p class="note">${parts.join(', ')}</p>`;
+  const note = parts.join(', ');
+  const speed = inputs ? 'Times are wall times of one thread, in turns: mbert bench measures speed.' : '';
+  return html`${table}<p class="note">${note}${note && speed ? '. ' : ''}${speed}</p>`;
+}
+
+/** Picture of the model, where it was measured by what is behind its layers. */
+function graphBody({ outline, layers }: VerifyResult): Markup {
+  if (!outline) return NOTHING;
+  const marks = layerMarks((layers?.layers ?? []).map(({ modelName, sqnrDb }) => ({ name: modelName, sqnrDb })));
+  return picture(storageNodes(outline), { states: STORAGE_STATES, layers: marks });
 }
 
 function metricsTable({ samples, model, against, note }: TaskMetrics): Markup {
@@ -151,6 +168,37 @@ function flipsTable({ count, shown }: Flips): Markup {
     total: count,
   });
   return html`<p class="note">Margin: the lead of the largest logit over the second one. An answer of a small margin flips easily.</p>${table}`;
+}
+
+/** A table of the views, and for each the texts where the models part most. */
+function viewsBody({ measure, views }: ViewsAgreement, agreement: string): Markup {
+  const summary = sortableTable({
+    caption: 'Agreement by view',
+    headings: ['view', agreement, 'mean distance', 'worst distance'],
+    rows: views.map(({ view, agreement: share, meanDistance, parted }) => [
+      view,
+      numberCell(share, percents),
+      numberCell(meanDistance, distanceText),
+      numberCell(parted[0]?.distance, distanceText),
+    ]),
+  });
+  const texts = views.map(({ view, samples, parted }) => {
+    const caption = `Where they part most: ${view}`;
+    const table = sortableTable({
+      caption,
+      headings: ['sample', 'text', 'reference', 'model', 'distance'],
+      rows: parted.map(({ sample, texts: shown, reference, model, distance }) => [
+        numberCell(sample, String),
+        shown?.join(' | ') ?? '',
+        reference ?? '',
+        model ?? '',
+        numberCell(distance, distanceText),
+      ]),
+      total: samples,
+    });
+    return html`<h3>${caption}</h3>${table}`;
+  });
+  return html`${summary}<p class="note">Both models see the same part of each text. Distance: ${DISTANCE_NAMES[measure]}.</p>${texts}`;
 }
 
 /** Cell of an SQNR, of which null is either "equal" or "not a number": the error tells which. */

@@ -10,6 +10,7 @@ import {
   type TaskMetrics,
   type VerifiedModel,
   type VerifyResult,
+  type ViewsAgreement,
 } from '../pipelines/verify/types.ts';
 import { embeddingRows } from './embeddings.ts';
 import { percents, sqnrText } from './numbers.ts';
@@ -20,10 +21,11 @@ const shortName = (name: string) => name.split(';').find((part) => part !== '') 
 
 /** Prints what `mbert verify` found: what ran on what, then outputs, metrics, layers, losses and the verdict. */
 export function verifyResultText(result: VerifyResult): string {
-  const { outputs, flips, metrics, layers, transfer, lint } = result;
+  const { outputs, flips, views, metrics, layers, transfer, lint } = result;
   const parts = [headingText(result)];
   if (outputs.length > 0) parts.push(outputsText(result));
   if (flips && flips.count > 0) parts.push(flipsText(flips));
+  if (views) parts.push(viewsText(views, agreementName(result)));
   if (metrics) parts.push(metricsText(metrics));
   if (metrics?.confusion) parts.push(confusionText(metrics.confusion));
   if (layers) parts.push(layersText(layers));
@@ -114,6 +116,47 @@ function flipsText({ count, shown }: Flips): string {
     ]);
   const rest = count > rows.length ? `\nand ${count - rows.length} more: --json or --report has them` : '';
   return `${plural(count, 'answer')} changed, the surest first\n${table(filledColumns(['sample', 'reference', 'model', 'label', 'margin', 'text'], rows))}${rest}`;
+}
+
+/** Texts of each view that are printed; the page and JSON have more. */
+const SHOWN_PARTED = 3;
+
+/** Names what distances of answers are. */
+export const DISTANCE_NAMES: { readonly [M in ViewsAgreement['measure']]: string } = {
+  probability: 'probability that moved',
+  difference: 'difference',
+  cosine: '1 - cosine',
+};
+
+/** A distance; what is no number is an answer of NaN. */
+export function distanceText(distance: number | null | undefined): string {
+  return distance === null || distance === undefined ? 'NaN' : distance.toFixed(4);
+}
+
+/** Views by agreement, then the texts where the models part most. */
+function viewsText({ measure, views }: ViewsAgreement, agreement: string): string {
+  const rows = views.map(({ view, agreement: share, meanDistance, parted }) => [
+    view,
+    share === null ? 'NaN' : percents(share),
+    distanceText(meanDistance),
+    distanceText(parted[0]?.distance),
+  ]);
+  const worst = views.flatMap(({ view, parted }) =>
+    parted
+      .slice(0, SHOWN_PARTED)
+      .filter(({ distance }) => distance !== 0)
+      .map(({ sample, texts, reference, model, distance }) => [
+        view,
+        String(sample),
+        reference ?? '',
+        model ?? '',
+        distanceText(distance),
+        texts === null ? '' : shortText(texts.join(' | ')),
+      ]),
+  );
+  const heading = ['view', 'sample', 'reference', 'model', 'distance', 'text'];
+  const where = worst.length === 0 ? '' : `\nwhere they part most\n${table(filledColumns(heading, worst))}`;
+  return `agreement by view; distance: ${DISTANCE_NAMES[measure]}\n${table([['view', agreement, 'mean distance', 'worst'], ...rows])}${where}`;
 }
 
 /** A margin in logits. */

@@ -19,7 +19,7 @@ export function chooseSteps(groups: readonly BudgetGroup[], saving: number): num
       price: ((errors[to] as number) - (errors[from] as number)) / ((to - from) * each),
     })),
   );
-  segments.sort((a, b) => a.price - b.price || a.group - b.group || a.to - b.to);
+  segments.sort((a, b) => a.price - b.price || a.group - b.group);
   const steps = groups.map(() => 0);
   let saved = 0;
   for (const { group, to } of segments) {
@@ -28,7 +28,6 @@ export function chooseSteps(groups: readonly BudgetGroup[], saving: number): num
       steps[group] = (steps[group] as number) + 1;
       saved += each;
     }
-    if (saved >= saving) break;
   }
   return steps;
 }

@@ -190,8 +190,8 @@ function solve(
   return { gain, change };
 }
 
-/** Keeps gains away from zero, with their signs. */
-function limitGains(gain: Float64Array): void {
+/** Keeps gains away from zero, with their signs, in place. */
+export function limitGains(gain: Float64Array): void {
   const sizes = gain.map(Math.abs).sort();
   const least = (sizes[sizes.length >> 1] as number) * MIN_GAIN_TO_MEDIAN;
   for (let c = 0; c < gain.length; c++) {

@@ -75,7 +75,7 @@ export function plus(a: Float64Array, b: Float64Array): Float64Array {
 }
 
 /** Takes columns of a matrix, in the order in which they are listed. */
-export function columnsOf({ values, rows, columns: width }: Matrix, columns: Int32Array): Float32Array {
+export function columnsOf({ values, rows, columns: width }: Matrix, columns: ArrayLike<number>): Float32Array {
   const picked = new Float32Array(rows * columns.length);
   for (let row = 0, at = 0; row < rows; row++) {
     for (let i = 0; i < columns.length; i++, at++) picked[at] = values[row * width + (columns[i] as number)] as number;

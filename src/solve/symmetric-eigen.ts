@@ -14,6 +14,12 @@ export interface Eigen {
 const MAX_STEPS = 60;
 
 /**
+ * The steps in which an eigenvalue is found to its own precision. Where eigenvalues are nothing but the rounding noise of
+ * larger ones, as in a matrix of low rank, that has no end: after so many steps the precision of the matrix is enough.
+ */
+const PATIENT_STEPS = 10;
+
+/**
  * Computes all eigenvalues and vectors of a symmetric matrix [size, size] in f64: Householder reflections make it
  * tridiagonal, implicit QL steps with Wilkinson's shift make that diagonal (Golub and Van Loan, Matrix Computations,
  * 8.3). Takes about 10·size³ operations. Only the lower triangle is read. Throws INVALID_GRAPH where the matrix has
@@ -22,7 +28,8 @@ const MAX_STEPS = 60;
 export function symmetricEigen(matrix: Float64Array, size: number): Eigen {
   const form = tridiagonal(matrix, size);
   const { diagonal, vectors } = form;
-  for (let first = 0; first < size; first++) isolate(form, first);
+  const norm = diagonal.reduce((most, value, i) => Math.max(most, Math.abs(value) + Math.abs(form.beside[i] ?? 0)), 0);
+  for (let first = 0; first < size; first++) isolate(form, first, norm);
   const order = Array.from({ length: size }, (_, i) => i).sort(
     (a, b) => (diagonal[b] as number) - (diagonal[a] as number),
   );
@@ -135,9 +142,9 @@ function productOf(reflections: Float64Array, size: number): Float64Array {
 }
 
 /** Takes QL steps on the block that begins at `first` until `first` is a block of its own. */
-function isolate(form: Tridiagonal, first: number): void {
+function isolate(form: Tridiagonal, first: number, norm: number): void {
   for (let step = 0; ; step++) {
-    const last = endOfBlock(form, first);
+    const last = endOfBlock(form, first, step < PATIENT_STEPS ? 0 : norm);
     if (last === first) return;
     if (step === MAX_STEPS)
       throw new MbertError('INVALID_GRAPH', 'eigenvalues: no convergence: the matrix is not finite');
@@ -145,12 +152,15 @@ function isolate(form: Tridiagonal, first: number): void {
   }
 }
 
-/** The last index of the block from `first` on: after it the subdiagonal is rounding noise. */
-function endOfBlock({ diagonal, beside }: Tridiagonal, first: number): number {
+/**
+ * The last index of the block from `first` on: after it the subdiagonal is rounding noise beside its neighbours, or beside
+ * `least`.
+ */
+function endOfBlock({ diagonal, beside }: Tridiagonal, first: number, least: number): number {
   let last = first;
   for (; last < diagonal.length - 1; last++) {
     const around = Math.abs(diagonal[last] as number) + Math.abs(diagonal[last + 1] as number);
-    if (Math.abs(beside[last] as number) <= Number.EPSILON * around) break;
+    if (Math.abs(beside[last] as number) <= Number.EPSILON * Math.max(around, least)) break;
   }
   return last;
 }

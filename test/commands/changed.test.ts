@@ -90,7 +90,9 @@ test('convert says what training was worth, and writes that into the file', asyn
   const source = 'fixtures/distilbert-qa';
   const { code, out } = await runCommand(folder, 'convert', source, '-o', output, ...flags, '--verify');
   expect(code).toBe(0);
-  expect(out).toMatch(/^ {2}trained {2}60 steps of 32 texts: [\d.]+ dB -> [\d.]+ dB on 63 held-out texts$/m);
+  expect(out).toMatch(
+    /^ {2}trained {2}60 steps of 32 texts, drawn from \d+: [\d.]+ dB -> [\d.]+ dB on 63 held-out texts$/m,
+  );
   expect(out).toContain('verified ok against the fitted graph');
   expect(readFileSync(output).includes('"distillation":{"steps":60,"batch":32')).toBe(true);
 });
@@ -113,9 +115,11 @@ test('quantize trains as well, and its page says so', async () => {
     page,
   );
   expect(code).toBe(0);
-  expect(out).toMatch(/trained {2}2 steps of 32 texts: .*, so the fit is taken without it; more steps may help/);
+  expect(out).toMatch(
+    /trained {2}2 steps of 32 texts, drawn from \d+: .*, so the fit is taken without it; more steps may help/,
+  );
   expect(readFileSync(page, 'utf8')).toMatch(
-    /Trained: 2 steps of 32 texts: [\d.]+ dB .* [\d.]+ dB on 63 held-out texts/,
+    /Trained: 2 steps of 32 texts, drawn from \d+: [\d.]+ dB .* [\d.]+ dB on 63 held-out texts/,
   );
 });
 

@@ -29,6 +29,26 @@ describe('--dry-run', () => {
     rmSync(path('a'), { recursive: true });
   });
 
+  test('tells the sizes of a folder: models and what is beside them', async () => {
+    const argv = ['convert', SOURCE, '-o', path('f'), '--layout', 'transformers.js', '--forms', 'f32,dynamic'];
+    const dry = await run(...argv, '--json', '--dry-run');
+    expect(dry.code, dry.err).toBe(0);
+    expect(existsSync(path('f'))).toBe(false);
+    const text = await run(...argv, '--dry-run');
+    expect(text.out).toMatch(/^f32 +onnx\/model.onnx +[\d.]+ kB +- +not written$/m);
+    expect(text.out).toMatch(/^beside {3}config.json[^\n]* {2}[\d.]+ k?B$/m);
+    expect(text.out).toMatch(/^manifest <tmp>\/f\/mbert.json, not written$/m);
+    const { results, sideFiles } = JSON.parse(dry.out);
+    const told = [
+      ...results.flatMap(({ files }: { files: { path: string; size: number }[] }) => files),
+      ...sideFiles.map(({ path: name, size }: { path: string; size: number }) => ({ path: `<tmp>/f/${name}`, size })),
+    ];
+    expect((await run(...argv)).code).toBe(0);
+    for (const { path: file, size } of told) expect(statSync(file.replace('<tmp>', folder)).size, file).toBe(size);
+    const again = await run(...argv, '--dry-run');
+    expect(again.err).toContain('note: <tmp>/f/onnx/model.onnx: would be replaced');
+  });
+
   test('leaves a file that is there, and says that it would be replaced', async () => {
     await run('convert', SOURCE, '-o', path('m.onnx'));
     const before = readFileSync(path('m.onnx'));
@@ -47,6 +67,10 @@ describe('--dry-run', () => {
     [
       ['quantize', SOURCE, '-o', path('x.onnx'), '--scheme', 'w4', '--report', path('r.html')],
       '--dry-run: writes nothing, and --report a file',
+    ],
+    [
+      ['convert', SOURCE, '-o', path('f'), '--forms', 'f32', '--dump-passes', path('dumps')],
+      '--dry-run: writes nothing, and --dump-passes a folder',
     ],
   ])('contradicts %j', async (argv, message) => {
     expect(await run(...argv, '--dry-run')).toMatchObject({ code: 2, err: `${message}\n` });

@@ -159,6 +159,37 @@ describe('wrong input is 2, said in one line with a way out', () => {
     ['a missing flag', ['quantize', 'x', '-o', 'x.onnx'], "required option '--scheme <scheme>' not specified"],
     ['a value that is none', ['quantize', 'x', '-o', 'x.onnx', '--scheme', 'int4'], 'Allowed choices are'],
     ['one argument too many', ['inspect', 'a', 'b'], 'too many arguments'],
+    [
+      'a column of no file',
+      ['verify', 'fixtures/hf-qa', '--against', 'fixtures/hf-qa', '--text', 'x'],
+      '--text: names a column of texts',
+    ],
+    [
+      'a label of no file',
+      ['quantize', 'fixtures/hf-qa', '-o', 'x.onnx', '--scheme', 'f16', '--label', 'x'],
+      '--label: names a column',
+    ],
+    ['a text of no file', ['bench', 'fixtures/hf-qa', '--text', 'x'], '--text: names a column of texts'],
+    ...[['--samples', '9'], ['--seed', '3'], ['--allow-overlap']].map(
+      ([flag = '', ...value]): [string, string[], string] => [
+        `${flag} of no texts`,
+        ['quantize', 'fixtures/hf-qa', '-o', 'x.onnx', '--scheme', 'f16', flag, ...value],
+        `${flag}: says which texts are read, and there are none\nhint: give --data FILE or --calibrate FILE\n`,
+      ],
+    ),
+    ...[
+      ['bench', 'fixtures/hf-qa'],
+      ['verify', 'fixtures/hf-qa', '--against', 'fixtures/hf-qa'],
+    ].map((argv): [string, string[], string] => [
+      `a vocabulary that reads nothing, in ${argv[0]}`,
+      [...argv, '--vocab', 'x'],
+      '--vocab: reads texts, and no file of texts is given',
+    ]),
+    ...['fixtures/hf-qa', 'fixtures/tflite-qa-int8/model.tflite'].map((source): [string, string[], string] => [
+      `choices of a model that has none: ${source}`,
+      ['inspect', source, '--choices', '3'],
+      `--choices: ${source}`,
+    ]),
     ['a file that is not there', ['inspect', 'none.onnx'], 'none.onnx: cannot be read: does not exist'],
     [
       'a page of what has none',
@@ -166,13 +197,33 @@ describe('wrong input is 2, said in one line with a way out', () => {
       '--delegate: has no page',
     ],
     ['the graph of what has none', ['inspect', 'x', '--delegate', 'xnnpack', '--graph'], '--graph: --delegate reads'],
-    ...[['--target', 'onnx'], ['--passes', 'none'], ['--dump-passes', path('dumps')], ['--time-passes']].map(
-      ([flag = '', ...value]): [string, string[], string] => [
-        `${flag} of what runs none`,
-        ['inspect', 'x', '--delegate', 'onnxruntime', flag, ...value],
-        `${flag}: --delegate reads the file as it is, and runs no passes\nhint: leave ${flag} or --delegate out\n`,
-      ],
-    ),
+    ...[
+      ['--target', 'onnx'],
+      ['--passes', 'none'],
+      ['--dump-passes', path('dumps')],
+      ['--time-passes'],
+      ['--task', 'qa'],
+      ['--base', 'x'],
+      ['--sequence-length', '8'],
+      ['--batch', '2'],
+      ['--choices', '4'],
+    ].map(([flag = '', ...value]): [string, string[], string] => [
+      `${flag} of what is read as it is`,
+      ['inspect', 'x', '--delegate', 'onnxruntime', flag, ...value],
+      `${flag}: --delegate reads the file as it is: no shape is set and no pass runs\nhint: leave ${flag} or --delegate out\n`,
+    ]),
+    ...[
+      ['--at', 'x'],
+      ['--target', 'onnx'],
+      ['--base', 'x'],
+      ['--sequence-length', '8'],
+      ['--batch', 'dynamic'],
+      ['--choices', '4'],
+    ].map(([flag = '', ...value]): [string, string[], string] => [
+      `${flag} of a list`,
+      ['passes', flag, ...value],
+      `${flag}: the list of passes is the same for every model`,
+    ]),
   ])('%s', async (_, argv, message) => {
     const { code, out, err } = await run(...argv);
     expect({ code, out }).toEqual({ code: 2, out: '' });
@@ -284,4 +335,12 @@ test('a page is refused before a model is read', async () => {
       err: '--report: <tmp>/file/page.html: <tmp>/file is not a folder\n',
     });
   }
+});
+
+test('the overview lists every exit code that the docs list', async () => {
+  const { out } = await run('--help');
+  const rows = [...readFileSync('docs/commands.md', 'utf8').matchAll(/^\| ([\d, ]+) \| /gm)].map(([, codes]) => codes);
+  expect(rows).toHaveLength(6);
+  const listed = out.slice(out.indexOf('Exit codes:')).trimEnd().split('\n').slice(1);
+  expect(listed.map((line) => line.trim().split(/ {2,}/)[0])).toEqual(rows);
 });

@@ -45,6 +45,7 @@ const CALLS: readonly (readonly [schema: string, ...argv: string[]])[] = [
   ],
   ['quantize', 'quantize', SOURCE, '-o', path('d.tflite'), '--scheme', 'dynamic', '--sequence-length', '16'],
   ['verify', 'verify', path('q.onnx'), '--against', SOURCE, '--samples', '4', '--lint'],
+  ['verify', 'verify', path('q.onnx'), '--against', SOURCE, '--samples=4', '--data', TEXTS, '--views', 'full,masked'],
   ['verify', 'verify', path('d.tflite'), '--lint'],
   ['bench', 'bench', path('c.onnx'), path('q.onnx'), '--runs', '2', '--warmup', '0', '--no-memory', '--profile'],
   ['inspect', 'inspect', SOURCE],
@@ -84,6 +85,50 @@ const CALLS: readonly (readonly [schema: string, ...argv: string[]])[] = [
     '--method',
     'random',
   ],
+  [
+    'distill',
+    'distill',
+    'fixtures/bert-seqcls',
+    '--teacher',
+    'fixtures/bert-seqcls',
+    '--texts',
+    TEXTS,
+    '--steps',
+    '2',
+    '-o',
+    path('distilled'),
+    '--layer-map',
+    '1:1',
+    '--checkpoint-every',
+    '1',
+    '--report',
+    path('distilled.html'),
+  ],
+  [
+    'search',
+    'search',
+    'fixtures/bert-seqcls',
+    '-o',
+    path('students'),
+    '--calibrate',
+    TEXTS,
+    '--samples=24',
+    '--forms=f32',
+    '--budgets=260kB,9kB',
+  ],
+  [
+    'extract',
+    'extract',
+    'fixtures/bert-seqcls',
+    '-o',
+    path('mobile'),
+    '--shape',
+    path('mobile.json'),
+    '--method=random',
+    '--calibrate',
+    TEXTS,
+    '--samples=24',
+  ],
   ['map-layers', 'map-layers', 'fixtures/bert-seqcls', 'fixtures/bert-seqcls', '--calibrate', TEXTS, '--samples', '24'],
   ['batch', 'batch', path('jobs.jsonl'), '--summary'],
 ];
@@ -95,6 +140,8 @@ describe('what is printed with --json', () => {
     const lines = readFileSync('fixtures/mobilebert-demo/sst2-train-256.txt', 'utf8').split('\n');
     writeFileSync(TEXTS, lines.slice(0, 64).join('\n'));
     writeFileSync(path('shape.json'), '{"num_hidden_layers": 1}');
+    const sizes = { num_hidden_layers: 1, intra_bottleneck_size: 12, num_attention_heads: 1, intermediate_size: 8 };
+    writeFileSync(path('mobile.json'), JSON.stringify(sizes));
     const job = { name: 'lint', command: 'inspect', args: [SOURCE] };
     writeFileSync(path('jobs.jsonl'), JSON.stringify(job));
     for (const [schema, ...argv] of CALLS) {
@@ -125,7 +172,7 @@ describe('what is printed with --json', () => {
 
   test.each(['convert', 'quantize', 'folder'])('schemas/%s.schema.json knows what calibrated passes note', (name) => {
     const schema = schemaOf(name);
-    const pass = { name: 'smooth-results', rewrites: 1, declined: [], notes: ['dense: 8 channels'] };
+    const pass = { name: 'smooth-tokens', rewrites: 1, declined: [], notes: ['dense: 8 channels'] };
     expect(problemsOf(pass, { $ref: '#/$defs/PassSummary' }, schema)).toEqual([]);
     expect(problemsOf({ ...pass, notes: [1] }, { $ref: '#/$defs/PassSummary' }, schema)).not.toEqual([]);
   });

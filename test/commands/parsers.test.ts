@@ -10,6 +10,16 @@ type Row = readonly [
 
 const rows: readonly Row[] = [
   [
+    'scheme',
+    parsers.scheme,
+    [
+      ['int8', 'int8'],
+      ['int16x8', 'int16x8'],
+      ['w8a16', 'int16x8'],
+    ],
+    ['w8', 'W8A16', ''],
+  ],
+  [
     'positiveInteger',
     parsers.positiveInteger,
     [

@@ -64,3 +64,22 @@ describe('a signal leaves nothing behind', () => {
     expect(readFileSync(join(output, 'notes.txt'), 'utf8')).toBe('mine');
   });
 });
+
+test('a training that a signal ends can go on, and says how', async () => {
+  const trained = join(folder, 'trained.onnx');
+  const texts = join(folder, 'texts.tsv');
+  writeFileSync(texts, ['text\tlabel', ...Array.from({ length: 80 }, (_, i) => `text ${i}\t${i % 3}`)].join('\n'));
+  const argv = [
+    'distill',
+    'fixtures/bert-seqcls',
+    '--teacher=fixtures/bert-seqcls',
+    `--texts=${texts}`,
+    '--labels',
+    '--strategy=joint',
+    '-o',
+    trained,
+  ];
+  expect(await signalled('distilling', 'SIGINT', [...argv, '--steps=100000'])).toBe(130);
+  expect([existsSync(trained), existsSync(`${trained}.training`)]).toEqual([false, true]);
+  expect(leftovers()).toEqual([]);
+}, 60_000);

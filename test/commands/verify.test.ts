@@ -192,6 +192,26 @@ test('says that folded norms leave feature maps in other units', async () => {
   );
 });
 
+test('views tell how answers agree on parts of the texts, whose control characters stay where they are', async () => {
+  const texts = write('views.txt', 'a b c d <b>\u001b[31m e\nf g\nh i j\n');
+  const page = path('views.html');
+  const views = ['--views', 'right,full,masked'];
+  const { code, out } = await run(path('damaged'), '--against', SOURCE, '--data', texts, ...views, '--report', page);
+  expect(code).toBe(0);
+  const table = out
+    .split('\n\n')
+    .find((part) => part.startsWith('agreement by view; distance: probability that moved'));
+  expect(table?.split('\n').map((line) => line.split(' ', 1)[0])).toEqual([
+    'agreement',
+    ...['view', 'full', 'right', 'masked'],
+    'where',
+    ...['view', 'full', 'full', 'full', 'right', 'right', 'right', 'masked', 'masked', 'masked'],
+  ]);
+  expect(out).not.toContain('\u001b');
+  expect(readFileSync(page, 'utf8')).toContain('d &lt;b&gt;');
+  expect(readFileSync(page, 'utf8')).not.toContain('d <b>');
+});
+
 describe('alone', () => {
   test('task metrics of labelled texts', async () => {
     const data = write('labelled.tsv', 'sentence\tlabel\na b c\t0\nd e\t1\nf g h\t2\n');
@@ -244,6 +264,26 @@ describe('refuses', () => {
     ['nothing to do', () => [SOURCE], 'verify: nothing to verify the model by'],
     ['a gate without a reference', () => [SOURCE, '--data', texts(), '--max-drop', '1'], '--max-drop: needs --against'],
     ['a layer map without one', () => [SOURCE, '--data', texts(), '--layers', '1:1'], '--layers: needs --against'],
+    ['views without one', () => [SOURCE, '--data', texts(), '--views', 'full'], '--views: needs --against'],
+    ['views of no text', () => [SOURCE, '--against', SOURCE, '--views', 'full'], '--views: needs --data FILE'],
+    [
+      'a view that is none',
+      () => [SOURCE, '--against', SOURCE, '--data', texts(), '--views', 'full,top'],
+      '--views: no view is called top\nhint: views are full, left, right, masked',
+    ],
+    [
+      'to mask where there is no [MASK]',
+      () => [
+        path('good.onnx'),
+        '--against',
+        path('good.onnx'),
+        '--data',
+        tokenFile('t.npz', 2, {}),
+        '--views',
+        'masked',
+      ],
+      'the vocabulary that reads it has no [MASK]',
+    ],
     ['no labels', () => [SOURCE, '--data', texts()], 'plain.txt: has no labels for sequence-classification'],
     [
       'a gate on few samples',

@@ -39,6 +39,19 @@ describe('embeddings', () => {
     expect(similarities).toBeCloseTo(1 - (6 * 6) / (6 * 35), 6);
   });
 
+  test('of which all point away from each other have neighbours all the same', () => {
+    // Each has the nearest one at 100, 100, 110 degrees, then at 110, 120, 110: only the last keeps its neighbour.
+    expect(compare([0, 100, 250], [0, 130, 250]).neighbours).toBe(1 / 3);
+  });
+
+  test('keep their neighbours where those that are far move further away', () => {
+    expect(compare([0, 10, 100, 110], [0, 10, 120, 200]).neighbours).toBe(1);
+  });
+
+  test("of two texts are each the other one's neighbour", () => {
+    expect(compare([0, 100], [0, 10]).neighbours).toBe(1);
+  });
+
   test('of one text have no neighbours and no order', () => {
     const { meanCosine, neighbours, similarities } = compare([0], [0]);
     expect([meanCosine, neighbours, similarities]).toEqual([1, null, null]);

@@ -4,6 +4,7 @@ import { MbertError } from '../../src/errors.ts';
 import { onnx } from '../../src/exporters/onnx.ts';
 import { writeFiles } from '../../src/io/files.ts';
 import type { Graph } from '../../src/ir/graph.ts';
+import type { Distribution } from '../../src/metrics/distribution.ts';
 import { classReader, classReaderOf } from '../../src/opened/class-labels.ts';
 import { fromGraph } from '../../src/opened/graph-model.ts';
 import { layerEnds } from '../../src/opened/layer-ends.ts';
@@ -335,16 +336,30 @@ return out: z, same: y, constant: c f32[1] {4}`);
     ]);
   });
 
-  test('has the ranges of weights where they are asked for, as the numbers that integers stand for', () => {
+  test('has the distributions of weights where they are asked for, as the numbers that integers stand for', () => {
     const stored = graphOf(`graph g (x: f32[1, 2])
   y = linear(x, w i8[2, 2] q(0.5, 1) {-3, 5, 1, 0})
   z = gather(ids i64[2] {0, 1}, at i64[1] {0})
 return out: y, other: z`);
-    const { weights } = outlineOf(stored, { ranges: true });
-    expect(weights.map(({ name, range, storage }) => [name, range, storage])).toEqual([
+    const { weights } = outlineOf(stored, { values: true });
+    const rangeOf = (values: Distribution | undefined) => values && [values.least, values.most];
+    expect(weights.map(({ name, values, storage }) => [name, rangeOf(values), storage])).toEqual([
       ['w', [-2, 2], 'i8 per tensor'],
       ['ids', undefined, 'i64'],
       ['at', undefined, 'i64'],
     ]);
+  });
+
+  test('has the range that integers of one scale hold', () => {
+    const limitsOf = (type: string) =>
+      outlineOf(
+        graphOf(`graph g (x: f32[1, 2])
+  y = relu(x) ${type}
+return out: y`),
+        { values: true },
+      ).nodes.find(({ op }) => op === 'relu')?.limits;
+    expect(limitsOf('i8[1, 2] q(0.5, -128)')).toEqual([0, 127.5]);
+    expect(limitsOf('u8[1, 2] q(0.25, 128)')).toEqual([-32, 31.75]);
+    expect(limitsOf('f32[1, 2]')).toBeUndefined();
   });
 });

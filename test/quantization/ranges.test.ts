@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { Node } from '../../src/ir/graph.ts';
 import type { Histogram, NodeStatistics } from '../../src/ir/statistics.ts';
 import type { ValueClass } from '../../src/quantization/plan.ts';
 import { quantOf } from '../../src/quantization/qparams.ts';
@@ -178,6 +179,47 @@ describe('percentile', () => {
       }),
       { numRuns: 300, seed: 1 },
     );
+  });
+});
+
+describe('margins of smoothed graphs', () => {
+  /** An attention's context that a linear reads, and a norm's result, multiplied with `factor` before a linear. */
+  const textWith = (factor: string) => `graph g (p: f32[2, 4, 4], v: f32[2, 4, 8], x: f32[4, 16])
+    s = softmax(p)
+    c = matmul(s, v)
+    t = transpose(c) {permutation: [1, 0, 2]}
+    r = reshape(t) {shape: [4, 16]}
+    n = layerNorm(x, g f32[16] #1, b f32[16] #2)
+    m = mul(n, k ${factor})
+    y = linear(r, w f32[16, 16] #3)
+    z = linear(m, w f32[16, 16] #3)
+  return y: y, z: z`;
+  const ends = (factor: string) => {
+    const graph = graphOf(textWith(factor));
+    const node = (name: string) => graph.nodes().find((each) => each.name === name) as Node;
+    const values = ['r', 'm', 'n'].map(
+      (name): ValueClass => ({ dtype: 'u8', members: [node(name)], symmetric: false, method: 'minmax' }),
+    );
+    const copies = new Map(values.map((each) => [each.members[0] as Node, each]));
+    const plan = {
+      graph,
+      settings: new Map(),
+      integer: new Set<Node>(),
+      stored: new Map(),
+      copies,
+      storedFor: new Map(),
+    };
+    const reach: NodeStatistics = { rows: 1, min: -1, max: 1, mean: 0, rms: 1 };
+    const quants = chooseQuants(plan, new Map(['r', 'm', 'n'].map((name) => [name, reach])));
+    return values.map((each) => Number((((quants.get(each)?.scale ?? 0) * 255) / 2).toFixed(3)));
+  };
+
+  test('contexts and products behind a norm reach further than observed, the norm itself does not', () => {
+    expect(ends('f32[16] #4')).toEqual([1.3, 1.15, 1]);
+  });
+
+  test('without a smoothed value contexts end where they were seen to end', () => {
+    expect(ends('f32[1] {2}')).toEqual([1, 1, 1]);
   });
 });
 

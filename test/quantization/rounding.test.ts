@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import type { Call, Graph } from '../../src/ir/graph.ts';
+import type { Call, Constant, Graph } from '../../src/ir/graph.ts';
 import { dequantized } from '../../src/ir/quantized.ts';
 import { readF32, type Tensor } from '../../src/ir/tensor.ts';
 import { compensationOf, quantizeCompensated } from '../../src/quantization/compensation.ts';
-import { tableGram } from '../../src/quantization/rounding.ts';
+import { roundForReaders, tableGram } from '../../src/quantization/rounding.ts';
 import { quantizeWeight } from '../../src/quantization/weights.ts';
 import { graphOf, randomTensor } from '../core.ts';
 
@@ -111,8 +111,63 @@ return y: front`);
     expect(Array.from(tableGram(graph, tableOf(graph)) ?? [])).toEqual([101, 202, 202, 404]);
   });
 
-  test('is unknown where something else reads the rows', () => {
-    const graph = graphOf(trigram.replace('return', '  also = relu(words)\nreturn z: also,'));
+  test('rows in another shape count where their channels stay together', () => {
+    const graph = graphOf(`graph g (ids: i32[1, 5])
+  words = gather(table f32[30, 2] #1, ids)
+  tokens = reshape(words) {shape: [5, 2]}
+  front = linear(tokens, w f32[1, 2] {1, 2})
+return y: front`);
+    expect(Array.from(tableGram(graph, tableOf(graph)) ?? [])).toEqual([1, 2, 2, 4]);
+  });
+
+  test.each([
+    ['reads the rows', '  also = relu(words)\nreturn z: also,'],
+    ['returns them', 'return z: words,'],
+    [
+      'mixes their channels',
+      '  flat = reshape(words) {shape: [1, 10]}\n  also = linear(flat, v f32[1, 10] #6)\nreturn z: also,',
+    ],
+    [
+      'joins them along tokens',
+      '  twice = concat(words, words) {axis: 1}\n  also = linear(twice, v f32[1, 2] #6)\nreturn z: also,',
+    ],
+    ['multiplies with them', '  factors = mul(words, words)\nreturn z: factors,'],
+  ])('is unknown where something else %s', (_, more) => {
+    const graph = graphOf(trigram.replace('return', more));
     expect(tableGram(graph, tableOf(graph))).toBeUndefined();
+  });
+
+  test('what no output needs does not count as a reader', () => {
+    const graph = graphOf(trigram);
+    const table = tableOf(graph);
+    graph.add('relu', [table]);
+    expect(tableGram(graph, table)).toBeDefined();
+  });
+});
+
+describe('roundForReaders', () => {
+  const graph = graphOf(`graph g (ids: i32[1, 5])
+  words = gather(table f32[30, 4] #1, ids)
+  front = linear(words, w f32[2, 4] #5)
+return y: front`);
+  const node = <N>(name: string) => graph.nodes().find((each) => each.name === name) as N;
+  const [words, front] = [node<Call<'gather'>>('words'), node<Call<'linear'>>('front')];
+  const i4 = { dtype: 'i4' } as const;
+  const stored = (rounded: { readonly tensor: Tensor }) => rounded.tensor.bytes();
+
+  test('rounds a table for the linears that read it', () => {
+    const gram = tableGram(graph, words) as Float64Array;
+    const table = node<Constant>('table');
+    const rounded = stored(roundForReaders(graph)(words, table, i4));
+    expect(rounded).toEqual(stored(quantizeCompensated(table.tensor, i4, compensationOf(gram))));
+    expect(rounded).not.toEqual(stored(quantizeWeight(table.tensor, i4)));
+  });
+
+  test('rounds what is no table as it is told, else to the nearest', () => {
+    const weight = node<Constant>('w');
+    const nearest = quantizeWeight(weight.tensor, i4);
+    expect(stored(roundForReaders(graph)(front, weight, i4))).toEqual(stored(nearest));
+    const zeros = quantizeWeight(randomTensor({ dtype: 'f32', shape: [2, 4] }, 8), i4);
+    expect(roundForReaders(graph, () => zeros)(front, weight, i4)).toBe(zeros);
   });
 });

@@ -7,6 +7,7 @@ import {
   packIntegers,
   quantizeWeight,
   roundToSteps,
+  storageKey,
 } from '../../src/quantization/weights.ts';
 import { randomTensor } from '../core.ts';
 import { fc } from '../fast-check.ts';
@@ -19,7 +20,7 @@ test('blocks are for matrices of whole blocks, and of rows enough for LiteRT', (
     [4, 32],
     [4, 48],
     [3, 32],
-    [4, 3, 32],
+    [4, 32, 32],
     [64, 96],
   ];
   expect(shapes.map((shape) => fitsBlocks(shape))).toEqual([true, false, false, false, true]);
@@ -76,6 +77,12 @@ describe('quantizeWeight', () => {
         (scales[Math.floor(i / 33)] as number) * 0.5001,
       );
     });
+  });
+
+  test('keeps a lone large weight in 8 bits, whose steps are fine enough for the others', () => {
+    const values = [1, ...Array.from({ length: 255 }, (_, i) => Math.sin(i) / 100)];
+    const { quant } = quantizeWeight(weight([1, 256], values), { dtype: 'i8' });
+    expect(quant).toMatchObject({ scales: Float32Array.of(1 / 127) });
   });
 
   test('clips a lone large weight in 4 bits where that lowers the squared error', () => {
@@ -165,6 +172,18 @@ test('a block is as long as is wanted or, where that does not divide the rows, h
   expect(sizes).toEqual([128, 64, 32, undefined, undefined]);
 });
 
+test('forms of storage are told apart by all that makes them differ', () => {
+  const forms = [
+    { dtype: 'i8' },
+    { dtype: 'i4' },
+    { dtype: 'i4', granularity: 'block' },
+    { dtype: 'i4', granularity: 'block', blockSize: 64 },
+    { dtype: 'u4', granularity: 'block', blockSize: 64 },
+  ] as const;
+  expect(new Set(forms.map(storageKey)).size).toBe(forms.length);
+  expect(storageKey({ dtype: 'i8', leastScales: Float64Array.of(1) })).toBe(storageKey({ dtype: 'i8' }));
+});
+
 describe('4 bits with zero points', () => {
   test('spread their 16 integers between the least and the largest value of a block, zero included', () => {
     // The whole range takes 15 steps of 0.1: from -0.3 to 1.2, and from 0 to 1.5 where nothing is negative.
@@ -178,6 +197,13 @@ describe('4 bits with zero points', () => {
     readF32(dequantized(tensor, quant)).forEach((value, i) => {
       expect(Math.abs(value - (values[i] as number))).toBeLessThan(2e-3);
     });
+  });
+
+  test('leave a step to spare where the exact zero point is no integer and that is better', () => {
+    // -1 to 13 in 15 steps has its zero at 1.07; in 14 steps of 1 every value is met.
+    const values = Float32Array.from({ length: 32 }, (_, i) => (i % 15) - 1);
+    const { tensor, quant } = quantizeWeight(tensorOf('f32', [1, 32], values), { dtype: 'u4', granularity: 'block' });
+    expect(readF32(dequantized(tensor, quant))).toEqual(values);
   });
 
   test('make less error than symmetric ones, whatever the values', () => {

@@ -79,8 +79,24 @@ test('quantize has proof, channel ranges before and after, and both sizes', asyn
   const page = read('int8.html');
   expect(problemsOf(page)).toEqual([]);
   expect(structureOf(page)).toMatchSnapshot();
-  const { out } = await run('quantize', SOURCE, '-o', path('int8.onnx'), '--scheme', 'int8', ...flags, '--json');
-  expect(Object.keys(JSON.parse(out).results[0])).not.toContain('outline');
+  const { groups, histograms } = pictureOf(page);
+  const plots = groups.flatMap(({ nodes }) =>
+    nodes.flatMap(([op, , , , , own]) => own.map(([title, at, limits]) => ({ op, title, at, limits }))),
+  );
+  const rounded = plots.filter(({ op, title }) => op === 'quantize' && title === 'its values on the texts');
+  expect(rounded.length).toBeGreaterThan(10);
+  for (const { at, limits } of rounded) {
+    const [least, most, , counts] = histograms[at] ?? [0, 0, 0, []];
+    // Ranges are from all samples, the histogram is from the first ones.
+    const step = ((limits?.[1] ?? 0) - (limits?.[0] ?? 0)) / 255;
+    expect(limits?.[0] ?? 1).toBeLessThanOrEqual(least + step);
+    expect(limits?.[1] ?? -1).toBeGreaterThanOrEqual(most - step);
+    expect(counts.reduce((sum, count) => sum + count)).toBeGreaterThan(0);
+  }
+  expect(plots.some(({ title }) => title.endsWith('.weight'))).toBe(true);
+  const json = ['--json', '--report', path('again.html')];
+  const { out } = await run('quantize', SOURCE, '-o', path('int8.onnx'), '--scheme', 'int8', ...flags, ...json);
+  for (const key of ['outline', 'distributions']) expect(Object.keys(JSON.parse(out).results[0])).not.toContain(key);
 });
 
 test('quantize tells what passes before it have replaced, and what that cost', async () => {

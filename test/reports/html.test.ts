@@ -58,7 +58,7 @@ describe('names from a hostile model', () => {
     };
     const page = pageOf(graphOf(1), graphOf(3), name);
     expect(problemsOf(page)).toEqual([]);
-    expect(page.match(/<script/g)).toHaveLength(3);
+    expect(page.match(/<script/g)).toHaveLength(5);
     const names = pictureOf(page).groups.flatMap(({ nodes }) => nodes.map((node) => node[2]));
     expect(names).toEqual([name, `layer.0.${name}`]);
   });

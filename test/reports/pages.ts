@@ -44,6 +44,7 @@ export function problemsOf(page: string): string[] {
 interface PictureText {
   readonly groups: readonly {
     readonly title: string;
+    readonly mark: { readonly text: string; readonly tone: string } | null;
     readonly marked: number;
     readonly states: readonly string[];
     readonly layout: number | null;
@@ -53,6 +54,7 @@ interface PictureText {
       name: string,
       type: string,
       details: readonly string[][],
+      plots: readonly (readonly [title: string, histogram: number, limits: readonly [number, number] | null])[],
     ])[];
     readonly ports: readonly (readonly [string, string])[];
   }[];
@@ -61,6 +63,7 @@ interface PictureText {
     readonly height: number;
     readonly boxes: readonly [number, number, number][];
   }[];
+  readonly histograms: readonly (readonly [least: number, most: number, rms: number, counts: readonly number[]])[];
   readonly links: readonly [number, number, string][];
 }
 

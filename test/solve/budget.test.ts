@@ -15,6 +15,15 @@ test('takes a dear step where the next ones are free', () => {
   expect(chooseSteps([group(1, 3, 3, 3), group(1, 2, 4, 6)], 3)).toEqual([3, 0]);
 });
 
+test('a cheap step behind a dear one counts with it', () => {
+  // Both of the first cost 10.5 and the last of them 0.5, both of the second 8.
+  expect(chooseSteps([group(1, 10, 10.5), group(1, 4, 8)], 2)).toEqual([0, 2]);
+});
+
+test('of groups that cost alike the first goes', () => {
+  expect(chooseSteps([group(1, 2, 4), group(1, 2, 4)], 2)).toEqual([2, 0]);
+});
+
 test('takes nothing for nothing, and all where that is not enough', () => {
   expect(chooseSteps([group(1, 1, 2)], 0)).toEqual([0]);
   expect(chooseSteps([group(1, 1, 2), group(1, 5)], 9)).toEqual([2, 1]);

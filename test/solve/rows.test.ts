@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { meanOf, plus, rowsBetween, sumsOf } from '../../src/solve/rows.ts';
+import { columnsOf, meanOf, plus, rowsBetween, sumsOf } from '../../src/solve/rows.ts';
 import { random } from '../core.ts';
 import { fc } from '../fast-check.ts';
 
@@ -41,4 +41,9 @@ test('parts of rows are views with the mean of the whole', () => {
 test('plus leaves both sides as they are', () => {
   const [a, b] = [Float64Array.of(1, 2), Float64Array.of(3, 4)];
   expect([plus(a, b), a, b]).toEqual([Float64Array.of(4, 6), Float64Array.of(1, 2), Float64Array.of(3, 4)]);
+});
+
+test('columns are taken in the order in which they are listed', () => {
+  const matrix = { values: Float32Array.of(1, 2, 3, 4, 5, 6), rows: 2, columns: 3 };
+  expect(columnsOf(matrix, Int32Array.of(2, 0))).toEqual(Float32Array.of(3, 1, 6, 4));
 });

@@ -80,6 +80,24 @@ test('A = V diag(λ) Vᵀ with orthogonal V, whatever A is', () => {
   );
 });
 
+test('a matrix of low rank has its eigenvalues, and zeros of its rounding', () => {
+  const [size, rank] = [120, 5];
+  const next = random(3);
+  const rows = Array.from({ length: rank }, (_, k) =>
+    Float64Array.from({ length: size }, () => (next() - 0.5) * 2 ** -k),
+  );
+  const matrix = new Float64Array(size * size);
+  for (const row of rows)
+    for (let at = 0; at < matrix.length; at++) {
+      const [i, j] = [Math.floor(at / size), at % size];
+      matrix[at] = (matrix[at] as number) + (row[i] as number) * (row[j] as number);
+    }
+  const { values } = symmetricEigen(matrix, size);
+  const trace = rows.reduce((sum, row) => sum + row.reduce((squares, value) => squares + value * value, 0), 0);
+  expect(values.slice(0, rank).reduce((sum, value) => sum + value, 0)).toBeCloseTo(trace, 10);
+  for (const value of values.slice(rank)) expect(Math.abs(value)).toBeLessThan(1e-13 * trace);
+});
+
 test.each([Number.NaN, Number.POSITIVE_INFINITY])('refuses a matrix with %d', (odd) => {
   expect(() => symmetricEigen(Float64Array.of(1, odd, odd, 1), 2)).toThrow(
     expect.objectContaining({ code: 'INVALID_GRAPH' }),

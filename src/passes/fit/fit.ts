@@ -29,7 +29,7 @@ export interface FittedPass extends Pass {
 export interface Cuts {
   /** The channels that are left of each linear that wrote some of them, by name. */
   readonly kept: ReadonlyMap<string, Int32Array>;
-  /** Names of the linears that read fewer channels than the teacher's. */
+  /** Names of the linears that read fewer channels than the teacher's, or other values. */
   readonly readers: ReadonlySet<string>;
   /** Gives the name of the teacher's node that a node is fitted to. Default: the same. */
   readonly teacherName?: (name: string) => string;
@@ -57,13 +57,20 @@ export function fittedPass(pass: Omit<FittedPass, 'run' | 'keeps'>): FittedPass 
 export async function fitTogether(
   graph: Graph,
   passes: readonly FittedPass[],
-  context: PassContext & { readonly cuts?: Cuts | undefined },
+  context: PassContext & {
+    readonly cuts?: Cuts | undefined;
+    /** Whether what ends at a node is fitted: for a part of a graph. Default: everywhere. */
+    readonly fits?: ((end: string) => boolean) | undefined;
+  },
   progress: (done: number, total: number) => void = () => undefined,
 ): Promise<(PassReport & { readonly name: string })[]> {
   const { runs } = context;
   if (runs === undefined) throw noText(String(passes[0]?.name));
   const converted = new Set(passes.map(({ converts }) => converts as string));
-  const sites = sitesOf(graph, (node) => converted.has(node.op) && !context.keeps(node));
+  const { fits = () => true } = context;
+  const sites = sitesOf(graph, (node) => converted.has(node.op) && !context.keeps(node)).filter((site) =>
+    fits(endOf(site).name),
+  );
   const sweep = new Sweep(graph, context.teacher ?? copyGraph(graph), runs, context.cuts);
   const counts = { activation: 0, norm: 0, linear: 0, query: 0 };
   for (const [i, site] of sites.entries()) {
@@ -76,6 +83,12 @@ export async function fitTogether(
     rewrites: converts === 'gelu' ? counts.activation : counts.norm,
     declined: [],
   }));
+}
+
+/** The node at which a site is fitted. */
+function endOf(site: Site): Node {
+  if (site.kind === 'query') return site.scores;
+  return site.kind === 'activation' ? site.node : site.end;
 }
 
 const NO_CUTS: Cuts = { kept: new Map(), readers: new Set() };

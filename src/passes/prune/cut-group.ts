@@ -54,7 +54,7 @@ function narrowed({ attrs: { shape } }: Call<'reshape'>, count: number, left: nu
 }
 
 /** Takes rows of a matrix, or numbers of a vector. */
-export function pickRows(tensor: Tensor, rows: KeptChannels): Tensor {
+export function pickRows(tensor: Tensor, rows: ArrayLike<number>): Tensor {
   const [count = 0, width = 1] = tensor.shape;
   const values = readF32(tensor);
   const picked = new Float32Array(rows.length * (tensor.shape.length === 1 ? 1 : width));
@@ -67,7 +67,7 @@ export function pickRows(tensor: Tensor, rows: KeptChannels): Tensor {
 }
 
 /** Takes columns of a matrix. */
-export function pickColumns(tensor: Tensor, columns: KeptChannels): Tensor {
+export function pickColumns(tensor: Tensor, columns: ArrayLike<number>): Tensor {
   const [rows, width] = tensor.shape as readonly [number, number];
   const picked = columnsOf({ values: readF32(tensor), rows, columns: width }, columns);
   return tensorOf('f32', [rows, columns.length], picked);

@@ -1,4 +1,5 @@
 import { MbertError } from '../../errors.ts';
+import { copyGraph } from '../../ir/copy-graph.ts';
 import type { Graph, Node } from '../../ir/graph.ts';
 import { countOperations, operationsOf } from '../../ir/operation-costs.ts';
 import type { Bindings } from '../../ir/shape.ts';
@@ -11,6 +12,7 @@ import { Prefix } from '../fit/prefix.ts';
 import { cutGroup } from './cut-group.ts';
 import { type PruneGroup, pruneGroups } from './groups.ts';
 import { outputGradients } from './output-gradients.ts';
+import { partHalves } from './part-halves.ts';
 
 /**
  * The ridge of the Gram matrices that units are chosen by, as a share of their mean diagonal: the fits that follow choose
@@ -31,7 +33,7 @@ export interface PrunePlan {
 }
 
 /** A group with the order in which its units go. */
-interface PlannedGroup extends RemovalOrder {
+export interface PlannedGroup extends RemovalOrder {
   /** Name of its reader. */
   readonly name: string;
   readonly kind: PruneGroup['kind'];
@@ -63,8 +65,10 @@ export interface PlanOptions {
  * removal; what remains of its error counts by the gradients of the answers: Σ_t |g_t|² Σ_c E[g_c²] e_tc², where g are the
  * gradients by y, so that the errors of all groups are of one measure.
  */
-export async function planPruning(graph: Graph, options: PlanOptions): Promise<PrunePlan> {
+export async function planPruning(original: Graph, options: PlanOptions): Promise<PrunePlan> {
   const { keeps, runs, bindings, runtime, progress } = options;
+  const graph = copyGraph(original);
+  partHalves(graph);
   const { groups, declined } = pruneGroups(graph, keeps);
   progress(0, groups.length);
   const { gradients, problem } = await gradientsOf(graph, groups, runs);
@@ -123,7 +127,7 @@ async function orderOf(
     gram: await runs.product(weighted, weighted),
     inputs: inputs.columns,
     unit: inputs.columns / count,
-    step: stepOf(kind, count),
+    step: stepOf({ kind, count }),
     ridge: RIDGE,
   });
 }
@@ -190,18 +194,24 @@ export interface Pruned {
 /** Takes units out of a graph that has the planned one's nodes until it has no more than a share of its operations. */
 export function pruneTo(graph: Graph, plan: PrunePlan, share: number): Pruned {
   const steps = chooseSteps(
-    plan.groups.map(({ errors, kind, count, operations }) => ({ errors, saving: stepOf(kind, count) * operations })),
+    plan.groups.map((group) => ({ errors: group.errors, saving: stepOf(group) * group.operations })),
     (1 - share) * plan.operations,
   );
+  const removed = new Map(plan.groups.map((group, i) => [group.name, (steps[i] as number) * stepOf(group)]));
+  return removeUnits(graph, plan, removed);
+}
+
+/** Takes units out of a graph that has the planned one's nodes: as many of each group as `removed` says by its name. */
+export function removeUnits(graph: Graph, plan: PrunePlan, removed: ReadonlyMap<string, number>): Pruned {
   const kept = new Map<string, Int32Array>();
   const readers = new Set<string>();
   const groups: PrunedGroup[] = [];
+  partHalves(graph);
   const found = new Map(pruneGroups(graph, () => false).groups.map((group) => [group.reader.node.name, group]));
-  for (const [i, { name, kind, count, units }] of plan.groups.entries()) {
-    const removed = (steps[i] as number) * stepOf(kind, count);
-    groups.push({ name, kind, count, kept: count - removed });
-    if (removed === 0) continue;
-    const gone = new Set(units.subarray(0, removed));
+  for (const { name, kind, count, units } of plan.groups) {
+    const gone = new Set(units.subarray(0, removed.get(name) ?? 0));
+    groups.push({ name, kind, count, kept: count - gone.size });
+    if (gone.size === 0) continue;
     const left = Array.from({ length: count }, (_, unit) => unit).filter((unit) => !gone.has(unit));
     for (const [writer, channels] of cutGroup(graph, found.get(name) as PruneGroup, left)) kept.set(writer, channels);
     readers.add(name);
@@ -211,6 +221,6 @@ export function pruneTo(graph: Graph, plan: PrunePlan, share: number): Pruned {
 }
 
 /** The number of units that go at once. */
-function stepOf(kind: PruneGroup['kind'], count: number): number {
+export function stepOf({ kind, count }: Pick<PlannedGroup, 'kind' | 'count'>): number {
   return kind === 'heads' || count <= NEURONS ? 1 : NEURONS;
 }

@@ -1,4 +1,5 @@
-import type { Call, Constant, Graph, Node } from '../../ir/graph.ts';
+import type { Call, Graph, Node } from '../../ir/graph.ts';
+import { quietName } from '../../ir/smoothed.ts';
 import { absorbColumns, type PerChannel, reciprocal, vectorTensor } from '../affine.ts';
 import type { ConstantLinear } from '../attention.ts';
 import { quietNeurons, sideNetwork, sideProduct } from './side-network.ts';
@@ -18,26 +19,31 @@ export function applySmoothing(graph: Graph, { value, readers, neurons }: Smooth
   const side = network && sideNetwork(graph, network, aside);
   const { name } = value;
   const read = network ? quietNeurons(graph, network, aside) : value;
-  const smooth = graph.add(
-    'mul',
-    [read, graph.constant(vectorTensor(factors), `${name}.scales`)],
-    {},
-    `${name}.smooth`,
-  );
+  // Neurons aside are quiet already.
+  const isScaled = !network || scale.some((factor) => factor !== 1);
+  const smooth = isScaled
+    ? graph.add('mul', [read, graph.constant(vectorTensor(factors), `${name}.scales`)], {}, `${name}.smooth`)
+    : read;
   for (const reader of readers) {
     const beside = side ?? (aside.length > 0 ? sideProduct(graph, reader, aside) : undefined);
     const { name: readerName } = reader.node;
     graph.replace(reader.node, () => {
-      const linear = scaledReader(graph, reader, smooth, columns);
-      return beside ? graph.add('add', [linear, beside], {}, `${readerName}.sum`) : linear;
+      if (!beside) return scaledReader(graph, reader, smooth, columns, readerName);
+      // The sum has the name, as it is the value that other files have under it.
+      const quiet = scaledReader(graph, reader, smooth, columns, quietName(readerName));
+      return graph.add('add', [quiet, beside], {}, readerName);
     });
   }
 }
 
-function scaledReader(graph: Graph, reader: ConstantLinear, x: Node, columns: PerChannel): Node {
+function scaledReader(graph: Graph, reader: ConstantLinear, x: Node, columns: PerChannel, name: string): Node {
   const { node, weight, bias } = reader;
-  const scaled: Constant = graph.constant(absorbColumns(weight.tensor, columns, null).weight, weight.name);
-  return graph.add('linear', bias ? [x, scaled, bias] : [x, scaled], node.attrs, node.name);
+  const scaled = absorbColumns(weight.tensor, columns, null).weight;
+  // Files are read back with linears named after their weights and biases.
+  const isQuiet = name !== node.name;
+  const inputs = [x, graph.constant(scaled, isQuiet ? `${name}.weight` : weight.name)];
+  if (bias) inputs.push(isQuiet ? graph.constant(bias.tensor, `${name}.bias`) : bias);
+  return graph.add('linear', inputs, node.attrs, name);
 }
 
 function withZeros(values: PerChannel, channels: readonly number[]): PerChannel {

@@ -1,6 +1,8 @@
 import type { Call, Graph, Node } from '../../ir/graph.ts';
-import { readF32, type Tensor, takeF32, tensorOf } from '../../ir/tensor.ts';
+import { quietName } from '../../ir/smoothed.ts';
+import { type Tensor, takeF32, tensorOf } from '../../ir/tensor.ts';
 import type { ConstantLinear } from '../attention.ts';
+import { pickColumns, pickRows } from '../prune/cut-group.ts';
 
 /** The two linears of a feed-forward network with a GELU between. */
 interface FeedForward {
@@ -12,8 +14,8 @@ interface FeedForward {
 /** Builds the part of a feed-forward network's result that some of its neurons make, W[:, J] gelu(U[J] x + b[J]). */
 export function sideNetwork(graph: Graph, { up, gelu, down }: FeedForward, neurons: readonly number[]): Node {
   const name = `${up.node.name}.neurons`;
-  const inputs = [up.x, graph.constant(rowsOf(up.weight.tensor, neurons), `${name}.weight`)];
-  if (up.bias) inputs.push(graph.constant(rowsOf(up.bias.tensor, neurons), `${name}.bias`));
+  const inputs = [up.x, graph.constant(pickRows(up.weight.tensor, neurons), `${name}.weight`)];
+  if (up.bias) inputs.push(graph.constant(pickRows(up.bias.tensor, neurons), `${name}.bias`));
   const first = graph.add('linear', inputs, up.node.attrs, name);
   const active = graph.add('gelu', [first], gelu.attrs, `${gelu.name}.neurons`);
   return columnsProduct(graph, active, down, neurons);
@@ -22,10 +24,11 @@ export function sideNetwork(graph: Graph, { up, gelu, down }: FeedForward, neuro
 /** Builds the GELU of a feed-forward network anew, with some neurons at gelu(0) = 0. */
 export function quietNeurons(graph: Graph, { up, gelu }: FeedForward, neurons: readonly number[]): Node {
   const { node, x, weight, bias } = up;
-  const { name } = gelu;
-  const inputs = [x, graph.constant(withoutRows(weight.tensor, neurons), weight.name)];
-  if (bias) inputs.push(graph.constant(withoutRows(bias.tensor, neurons), bias.name));
-  return graph.add('gelu', [graph.add('linear', inputs, node.attrs, node.name)], gelu.attrs, name);
+  const name = quietName(node.name);
+  const inputs = [x, graph.constant(withoutRows(weight.tensor, neurons), `${name}.weight`)];
+  if (bias) inputs.push(graph.constant(withoutRows(bias.tensor, neurons), `${name}.bias`));
+  const quiet = graph.add('linear', inputs, node.attrs, name);
+  return graph.add('gelu', [quiet], gelu.attrs, quietName(gelu.name));
 }
 
 /** Builds the part of a linear's result that some channels of what it reads make, W[:, J] x[J]. */
@@ -43,7 +46,7 @@ export function sideProduct(graph: Graph, reader: ConstantLinear, channels: read
 
 function columnsProduct(graph: Graph, x: Node, { node, weight }: ConstantLinear, columns: readonly number[]): Node {
   const name = `${node.name}.side`;
-  return graph.add('linear', [x, graph.constant(columnsOf(weight.tensor, columns), `${name}.weight`)], {}, name);
+  return graph.add('linear', [x, graph.constant(pickColumns(weight.tensor, columns), `${name}.weight`)], {}, name);
 }
 
 function withoutRows(tensor: Tensor, rows: readonly number[]): Tensor {
@@ -51,24 +54,4 @@ function withoutRows(tensor: Tensor, rows: readonly number[]): Tensor {
   const width = values.length / (tensor.shape[0] as number);
   for (const row of rows) values.fill(0, row * width, (row + 1) * width);
   return tensorOf('f32', tensor.shape, values);
-}
-
-function rowsOf(tensor: Tensor, rows: readonly number[]): Tensor {
-  const values = readF32(tensor);
-  const width = values.length / (tensor.shape[0] as number);
-  const taken = new Float32Array(rows.length * width);
-  rows.forEach((row, i) => {
-    taken.set(values.subarray(row * width, (row + 1) * width), i * width);
-  });
-  return tensorOf('f32', [rows.length, ...tensor.shape.slice(1)], taken);
-}
-
-function columnsOf(tensor: Tensor, columns: readonly number[]): Tensor {
-  const values = readF32(tensor);
-  const [rows, width] = tensor.shape as readonly [number, number];
-  const taken = new Float32Array(rows * columns.length);
-  for (let row = 0, at = 0; row < rows; row++) {
-    for (const column of columns) taken[at++] = values[row * width + column] as number;
-  }
-  return tensorOf('f32', [rows, columns.length], taken);
 }

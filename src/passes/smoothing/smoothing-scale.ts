@@ -30,9 +30,13 @@ const KEPT_SHARES = [0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99];
  * Chooses scales s[channel] = max(1, size[channel] / cap): loud channels are brought down to a cap, all others stay.
  * The cap is the one that leaves the least noise in the readers' results when values get 8 bits per tensor and weights
  * 8 bits per row: loud channels take steps from all others, loud columns take them from the rest of their rows. The
- * `aside` loudest channels are left out of both.
+ * `aside` loudest channels are left out of both. Without shares of channels to keep, all stay as they are.
  */
-export function cappedScale({ weights, size, power }: SmoothedValue, aside: number): Smoothing {
+export function cappedScale(
+  { weights, size, power }: SmoothedValue,
+  aside: number,
+  keptShares: readonly number[] = KEPT_SHARES,
+): Smoothing {
   const order = [...size.keys()].sort((a, b) => (size[b] as number) - (size[a] as number) || a - b);
   const left = order.slice(0, aside);
   const before = weights.map((weight) => preparedReader({ weight, size, power }, 'weight'));
@@ -42,7 +46,7 @@ export function cappedScale({ weights, size, power }: SmoothedValue, aside: numb
   const ones = new Float64Array(size.length).fill(1);
   let scale: PerChannel = ones;
   let noise = noiseOf(readers, filled(ones, left, NO_COLUMN));
-  for (const kept of KEPT_SHARES) {
+  for (const kept of keptShares) {
     const cap = size[order[Math.floor((1 - kept) * order.length)] as number] as number;
     if (cap <= 0) continue;
     const capped = size.map((value) => Math.max(1, value / cap));

@@ -4,7 +4,7 @@ import { MbertError } from '../../errors.ts';
 import { tokenizerFilesAt } from '../../importers/tokenizer-files.ts';
 import { makeTemporaryFolder } from '../../io/temporary-folder.ts';
 import { sizeOf } from '../../ir/shape.ts';
-import { type ColumnOptions, columnsOf } from '../../options/evidence.ts';
+import { type ColumnOptions, columnsOf, refuseUnreadVocabulary } from '../../options/evidence.ts';
 import type { ModelOptions } from '../../options/model.ts';
 import { type Run, type RunOptions, startRun } from '../../options/run.ts';
 import { runtimeFor } from '../../runtimes/index.ts';
@@ -15,6 +15,7 @@ import { type BenchFormat, type BenchModel, openBenchModels } from './models.ts'
 import { type Profile, profileOf } from './profile.ts';
 import { reasonsFor } from './slower.ts';
 import { type Spread, spreadOf } from './spread.ts';
+import { notFinite, unequalWork, withoutNumbers } from './work.ts';
 
 /** Options of `bench`. */
 export interface BenchOptions extends Pick<ModelOptions, 'task'>, RunOptions, Pick<ColumnOptions, 'text' | 'pair'> {
@@ -100,6 +101,7 @@ const PROFILED_RUNS = 10;
 export async function bench(options: BenchOptions): Promise<BenchResult> {
   const sources = options.against === undefined ? options.models : [options.against, ...options.models];
   if (sources.length === 0) throw new MbertError('USAGE', 'bench: there is no model to time');
+  refuseUnreadVocabulary(options.vocab, options.data);
   const run = startRun(options);
   const folder = makeTemporaryFolder('bench');
   const warnings: string[] = [];
@@ -135,14 +137,15 @@ async function benchModels(models: readonly BenchModel[], options: BenchOptions,
       data: options.data,
       tokenizer: options.vocab === undefined ? undefined : tokenizerFilesAt(options.vocab),
       seed: options.seed ?? 1,
-      columns: columnsOf({ text: options.text, pair: options.pair }),
+      columns: columnsOf({ text: options.text, pair: options.pair }, options.data !== undefined),
       note: run.note,
     };
     const shapes = shapesOf(loaded, feedOptions);
     const { feeds, warnings: found } = feedsFor(loaded, shapes, warmup + runs, feedOptions);
-    warnings.push(...found, ...unequalWork(loaded, shapes));
+    warnings.push(...found, ...unequalWork(loaded, feeds));
     run.enter('run');
-    const times = await runAll(loaded, feeds, warmup, run);
+    const { times, brokenOutputs } = await runAll(loaded, feeds, warmup, run);
+    warnings.push(...loaded.flatMap(({ model }, i) => notFinite(model.name, brokenOutputs[i] as Set<string>)));
     const measure = threads === 1 ? 'cpu' : 'wall';
     const first = times[0]?.[measure].median as number;
     const rows: BenchRow[] = [];
@@ -223,8 +226,9 @@ async function runAll(
   feeds: readonly (readonly Feeds[])[],
   warmup: number,
   { progress }: Run,
-): Promise<Times[]> {
+): Promise<{ readonly times: readonly Times[]; readonly brokenOutputs: readonly Set<string>[] }> {
   const rounds = feeds[0]?.length ?? 0;
+  const brokenOutputs = loaded.map(() => new Set<string>());
   const cpu: number[][] = loaded.map(() => []);
   const wall: number[][] = loaded.map(() => []);
   for (let round = 0; round < rounds; round++) {
@@ -235,23 +239,17 @@ async function runAll(
       const feed = feeds[i]?.[round] as Feeds;
       const before = process.cpuUsage();
       const start = performance.now();
-      await (loaded[i] as TimedModel).session.run(feed);
+      const outputs = await (loaded[i] as TimedModel).session.run(feed);
       const elapsed = performance.now() - start;
       const { user, system } = process.cpuUsage(before);
+      for (const name of withoutNumbers(outputs)) brokenOutputs[i]?.add(name);
       if (round < warmup) continue;
       wall[i]?.push(elapsed);
       cpu[i]?.push((user + system) / 1000);
     }
   }
-  return loaded.map((_, i) => ({ cpu: spreadOf(cpu[i] as number[]), wall: spreadOf(wall[i] as number[]) }));
-}
-
-/** Warns where models run inputs of different shapes: ratios of unequal work say nothing of the models. */
-function unequalWork(loaded: readonly TimedModel[], shapes: readonly (readonly number[])[]): string[] {
-  const odd = shapes.findIndex((shape) => shape.join() !== shapes[0]?.join());
-  if (odd < 0) return [];
-  const told = (i: number) => `${loaded[i]?.model.name} runs [${shapes[i]?.join(', ')}]`;
-  return [`${told(0)} and ${told(odd)}: their ratio is not one of equal work`];
+  const times = loaded.map((_, i) => ({ cpu: spreadOf(cpu[i] as number[]), wall: spreadOf(wall[i] as number[]) }));
+  return { times, brokenOutputs };
 }
 
 /**

@@ -10,6 +10,7 @@ import { type ObserveOptions, type RunOptions, runFor, stageOf, startRun } from 
 import type { ShapeOptions } from '../../options/shape.ts';
 import { type WritingOptions, writingOf } from '../../options/writing.ts';
 import { changingPasses } from '../../passes/index.ts';
+import { size } from '../../printable.ts';
 import type { SpeedResult } from '../evaluate/compare-speed.ts';
 import { changeFunction, fitProperties } from '../fit/change-function.ts';
 import type { ChangedModel, FitReport } from '../fit/types.ts';
@@ -147,12 +148,8 @@ const MAX_GROWTH = 1.5;
 function growth({ integerBytes }: OpenedModel, graph: Graph, { target, path }: WritePlan): string | undefined {
   const bytes = constantBytes(graph);
   if (integerBytes === undefined || bytes <= MAX_GROWTH * integerBytes) return undefined;
-  const sizes = `${sizeText(bytes)} of weights, in the source ${sizeText(integerBytes)}`;
+  const sizes = `${size(bytes)} of weights, in the source ${size(integerBytes)}`;
   return `${path}: ${sizes}: ${target} has no form for some that are stored as integers there`;
-}
-
-function sizeText(bytes: number): string {
-  return bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
 }
 
 /** Compares a written file with its source; where its function was changed, times it beside the original as well. */

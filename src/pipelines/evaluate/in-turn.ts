@@ -17,6 +17,8 @@ export interface Turns {
   readonly rows: number;
   /** Hears of each run, of two for a row. */
   readonly progress?: ((done: number, total: number) => void) | undefined;
+  /** Runs the first model where it is not run like the second. */
+  readonly runFirst?: Turns['run'];
   /** Runs a model on the row at `place`. */
   run(model: Running, place: number): Promise<Outputs>;
   /** Takes the outputs of both models for the row at `place`, in order of places. */
@@ -36,23 +38,24 @@ const KEPT_BYTES = 2 ** 25;
  */
 export async function inTurn(first: Loader, second: Loader, turns: Turns): Promise<void> {
   let done = 0;
-  const run = async (model: Running, place: number) => {
-    const outputs = await turns.run(model, place);
+  const counted = (run: Turns['run']) => async (model: Running, place: number) => {
+    const outputs = await run(model, place);
     turns.progress?.(++done, 2 * turns.rows);
     return outputs;
   };
+  const [runFirst, runSecond] = [counted(turns.runFirst ?? turns.run), counted(turns.run)];
   for (let from = 0; from < turns.rows; ) {
     const kept: Outputs[] = [];
     let bytes = 0;
     await whileLoaded(first, async (model) => {
       while (from + kept.length < turns.rows && bytes < KEPT_BYTES) {
-        const outputs = await run(model, from + kept.length);
+        const outputs = await runFirst(model, from + kept.length);
         for (const tensor of outputs.values()) bytes += tensor.bytes().byteLength;
         kept.push(outputs);
       }
     });
     await whileLoaded(second, async (model) => {
-      for (const [i, outputs] of kept.entries()) turns.use(from + i, outputs, await run(model, from + i));
+      for (const [i, outputs] of kept.entries()) turns.use(from + i, outputs, await runSecond(model, from + i));
     });
     from += kept.length;
   }

@@ -58,3 +58,19 @@ function readMapFile(path: string, students: number, teachers: number): LayerPai
   if (pairs.length === 0) throw new MbertError('MALFORMED', `${path}: names no layer`);
   return pairs.sort((a, b) => a.student - b.student);
 }
+
+/** The teacher's layer behind each of the student's. Throws MISMATCH for a map that leaves one out. */
+export function layersOf(how: string, students: number, teachers: number): readonly number[] {
+  const places = Array.from({ length: students }, (_, layer) => layer);
+  if (how === 'first') return places;
+  if (how === 'last') return places.map((layer) => teachers - students + layer);
+  if (how === 'uniform') return places.map((layer) => Math.round(((layer + 1) * teachers) / students) - 1);
+  const map = new Map(readLayerMap(how, students, teachers).map(({ student, teacher }) => [student, teacher]));
+  return places.map((layer) => {
+    const teacher = map.get(layer);
+    if (teacher !== undefined) return teacher;
+    throw new MbertError('MISMATCH', `--layers ${how}: names no layer for the student's ${layer}`, {
+      hint: `it has layers 0 to ${students - 1}`,
+    });
+  });
+}

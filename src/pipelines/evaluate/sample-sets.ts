@@ -12,6 +12,13 @@ export interface SampleSets {
   readonly calibration: readonly TokenRow[];
   /** A few samples that settings are chosen by; not among the calibration samples where the file has more. */
   readonly validation: readonly TokenRow[];
+  /**
+   * Texts to train on: the calibration samples and, where `pool` asks for them, all others of the file that nothing else
+   * is measured on.
+   */
+  readonly training: readonly LabelledRow[];
+  /** Texts by which training is watched: the validation samples and, of a file with many, more of its others. */
+  readonly watched: readonly TokenRow[];
   /** Samples of the final comparison: neither of the above, as far as there are more. */
   readonly proof: readonly TokenRow[];
   /** The class of each proof sample; undefined where samples have no labels or the task is not classification. */
@@ -27,6 +34,8 @@ export interface SampleSets {
 export const NO_SAMPLES: SampleSets = {
   calibration: [],
   validation: [],
+  training: [],
+  watched: [],
   proof: [],
   labels: undefined,
   manifest: undefined,
@@ -41,10 +50,22 @@ export interface SampleSetOptions {
   readonly used?: number | undefined;
   /** Reads labels; undefined where the task has none that files hold. */
   readonly classOf: ClassReader | undefined;
+  /** Most texts to train on. Default: the calibration samples alone. */
+  readonly pool?: number | undefined;
+  /** Whether the calibration file's labels are read as well. */
+  readonly hasLabels?: boolean | undefined;
+}
+
+/** A text with its class where that is known. */
+export interface LabelledRow extends TokenRow {
+  readonly label?: number | undefined;
 }
 
 /** Number of validation samples: enough to tell 1 dB, few enough to take seconds. */
 const VALIDATION_SAMPLES = 32;
+/** Most further samples that training is watched by, and the share of what is left that they may be. */
+const MORE_WATCHED = 224;
+const WATCHED_SHARE = 1 / 8;
 /** Fewest samples of a proof: fewer say nothing about half a point. */
 const MIN_PROOF = 32;
 /** Most samples of a proof that are taken from a calibration file, however long it is: these are proof enough. */
@@ -53,25 +74,32 @@ const MAX_PROOF = 256;
 const FEW_SAMPLES = 16;
 
 /** Opens the samples and splits them into sets, as the command's flags say. Throws USAGE and what readers throw. */
-export function takeSamples(reader: RowReader, { evidence, task, used = 0, classOf }: SampleSetOptions): SampleSets {
-  const source = evidence.calibrate === undefined ? undefined : reader.open(evidence.calibrate, 'calibrate');
+export function takeSamples(reader: RowReader, options: SampleSetOptions): SampleSets {
+  const { evidence, task, used = 0, classOf, pool = 0, hasLabels = false } = options;
+  const use = hasLabels ? 'measure' : 'calibrate';
+  const source = evidence.calibrate === undefined ? undefined : reader.open(evidence.calibrate, use);
   const data = evidence.data === undefined ? undefined : reader.open(evidence.data, 'measure');
   const warnings = [...(source?.warnings ?? []), ...(data?.warnings ?? [])];
   const calibration = source ? calibrationOf(source, evidence.samples, warnings) : [];
-  const unseen = source ? heldOut(source, Math.max(calibration.length, used)) : [];
+  const unseen = source ? heldOut(source, Math.max(calibration.length, used), pool) : [];
   const evaluation = data?.take(0, data.count);
   if (evaluation) warnings.push(...evaluation.warnings);
-  const overlap = data && evaluation ? overlapOf(data, calibration, evaluation.samples, evidence.allowOverlap) : 0;
-  if (overlap > 0) warnings.push(`${data?.path}: ${overlap} samples were calibrated on: the proof is too good`);
   const proofCandidates = unseen.length >= VALIDATION_SAMPLES + MIN_PROOF ? unseen.slice(VALIDATION_SAMPLES) : unseen;
   const proof = evaluation?.samples ?? proofCandidates.slice(0, MAX_PROOF);
+  const others = unseen.slice(VALIDATION_SAMPLES + (evaluation ? 0 : MAX_PROOF));
+  const more = pool > 0 ? Math.min(MORE_WATCHED, Math.floor(others.length * WATCHED_SHARE)) : 0;
+  const training = [...calibration, ...(pool > 0 ? others.slice(more) : [])];
+  const overlap = data && evaluation ? overlapOf(data, training, evaluation.samples, evidence.allowOverlap) : 0;
+  if (overlap > 0) warnings.push(`${data?.path}: ${overlap} samples were calibrated on: the proof is too good`);
   if (source) warnings.push(...unseenTypes(source.path, calibration, proof, { task, tokenTypes: reader.tokenTypes }));
   checkProof(proof.length, data?.path ?? source?.path, evidence.maxDrop !== undefined, warnings);
+  const validation = unseen.length > 0 ? unseen.slice(0, VALIDATION_SAMPLES) : calibration.slice(-VALIDATION_SAMPLES);
+  const labelOf = hasLabels && source ? trainingLabels(source, training, classOf) : undefined;
   return {
     calibration: calibration.map(rowOf),
-    validation: (unseen.length > 0 ? unseen.slice(0, VALIDATION_SAMPLES) : calibration.slice(-VALIDATION_SAMPLES)).map(
-      rowOf,
-    ),
+    validation: validation.map(rowOf),
+    training: training.map((sample) => (labelOf ? { ...sample.row, label: labelOf(sample) } : sample.row)),
+    watched: [...validation, ...others.slice(0, more)].map(rowOf),
     proof: proof.map(rowOf),
     labels: data && labelsOf(data, proof, classOf),
     manifest: source && manifestOf(source, calibration.length, evidence.seed),
@@ -116,8 +144,8 @@ function unseenTypes(
 }
 
 /** Samples that come after the first `used` and are equal to none of them, once each. */
-function heldOut(source: SampleFile, used: number): readonly TokenSample[] {
-  const { samples } = source.take(used, 2 * (VALIDATION_SAMPLES + MAX_PROOF));
+function heldOut(source: SampleFile, used: number, pool: number): readonly TokenSample[] {
+  const { samples } = source.take(used, Math.max(pool, 2 * (VALIDATION_SAMPLES + MAX_PROOF)));
   const seen = new Set(source.take(0, used).samples.map(keyOf));
   const rest: TokenSample[] = [];
   for (const sample of samples) {
@@ -152,6 +180,25 @@ function checkProof(count: number, path: string | undefined, isGated: boolean, w
   const hint = 'give --data FILE, or a calibration file with more than --samples';
   if (isGated) throw new MbertError('USAGE', problem, { hint });
   warnings.push(`${problem}: ${hint}`);
+}
+
+/** Reads the labels of texts to train on; a text may have none. Throws USAGE where the file or the task has no labels. */
+function trainingLabels(
+  { path }: SampleFile,
+  samples: readonly TokenSample[],
+  classOf: ClassReader | undefined,
+): (sample: TokenSample) => number | undefined {
+  if (classOf === undefined) {
+    throw new MbertError('USAGE', '--labels: the task is not sequence classification', {
+      hint: 'without --labels the student learns from its teacher alone',
+    });
+  }
+  if (samples.every(({ label }) => label === undefined)) {
+    throw new MbertError('USAGE', `--labels: ${path} has none`, {
+      hint: 'a TSV, CSV or JSON file has them in a column, which --label names',
+    });
+  }
+  return ({ label }) => (label === undefined ? undefined : classOf(label, `${path}: a label`));
 }
 
 function labelsOf(

@@ -5,7 +5,7 @@ import { computedTensor, readF32, type Tensor, takeF32 } from '../../ir/tensor.t
 import { channelsOf, type KeptChannels, pickColumns, pickRows } from '../../passes/prune/cut-group.ts';
 import { type Axis, axesOf, layerIn, withLayer } from './axes.ts';
 import type { Importance } from './importance.ts';
-import type { StudentShape, TeacherShape } from './shape.ts';
+import type { StudentShape, TeacherShape } from './sizes.ts';
 
 /** Channels and layers of the teacher that the student has. */
 export interface Selection {
@@ -22,7 +22,7 @@ export function selectChannels(
   importance: Importance,
   layers: readonly number[],
   teacher: TeacherShape,
-  student: StudentShape,
+  student: Pick<TeacherShape, 'hidden' | 'heads' | 'intermediate'>,
 ): Selection {
   const size = teacher.hidden / teacher.heads;
   const heads = importance.heads.map((channels) => {
@@ -31,7 +31,7 @@ export function selectChannels(
       const head = Math.floor(i / size);
       worth[head] = (worth[head] as number) + (channels[i] as number);
     }
-    return channelsOf([...largest(worth, student.hidden / size)], size);
+    return channelsOf([...largest(worth, student.heads)], size);
   });
   return {
     layers,
@@ -72,9 +72,9 @@ export function cutCheckpoint(
         hint: '--passes prune cuts heads and neurons of any graph',
       });
     }
-    if (layer === undefined) tensors.set(name, cut(tensor, axes, selection, layer));
+    if (layer === undefined) tensors.set(name, cutTensor(tensor, axes, selection, layer));
     for (const [place, source] of selection.layers.entries()) {
-      if (source === layer) tensors.set(withLayer(name, place), cut(tensor, axes, selection, layer));
+      if (source === layer) tensors.set(withLayer(name, place), cutTensor(tensor, axes, selection, layer));
     }
   }
   const config = new Map<string, JsonValue>(teacher.config);
@@ -86,7 +86,13 @@ export function cutCheckpoint(
   return { ...teacher, tensors, config };
 }
 
-function cut(tensor: Tensor, axes: readonly Axis[], selection: Selection, layer: number | undefined): Tensor {
+/** Takes the channels of a selection out of a weight with these axes. */
+export function cutTensor(
+  tensor: Tensor,
+  axes: readonly Axis[],
+  selection: Selection,
+  layer: number | undefined,
+): Tensor {
   const [rows, columns] = axes.map((axis) => keptAlong(selection, axis, layer));
   const shape = tensor.shape.map((size, i) => (i === 0 ? rows : columns)?.length ?? size);
   return computedTensor('f32', shape, () => {

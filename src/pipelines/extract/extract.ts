@@ -1,27 +1,26 @@
-import { openRuns } from '../../calibration/token-runs.ts';
 import { MbertError } from '../../errors.ts';
 import type { Checkpoint } from '../../formats/checkpoint.ts';
 import { openSource } from '../../importers/index.ts';
 import type { Graph } from '../../ir/graph.ts';
 import { sizeOf } from '../../ir/shape.ts';
-import type { TextRuns } from '../../ir/text-runs.ts';
 import type { Task } from '../../models/index.ts';
 import { fromCheckpoint } from '../../opened/checkpoint-model.ts';
 import { classReaderOf } from '../../opened/class-labels.ts';
 import type { OpenedModel } from '../../opened/opened-model.ts';
 import { type EvidenceOptions, evidenceOf } from '../../options/evidence.ts';
 import { type RunOptions, startRun, within } from '../../options/run.ts';
-import { readLayerMap } from '../evaluate/layer-map.ts';
+import { layersOf } from '../evaluate/layer-map.ts';
 import { rowReader } from '../evaluate/row-reader.ts';
 import { NO_SAMPLES, type SampleSets, takeSamples } from '../evaluate/sample-sets.ts';
-import { gradientTokens } from '../fit/gradient-memory.ts';
 import { compareOperations, measureHeldOut } from '../fit/measure.ts';
 import type { HeldOut, Operations } from '../fit/types.ts';
-import { cutCheckpoint, selectChannels } from './cut-checkpoint.ts';
+import { refuseFolder, writeStudent } from '../write/hugging-face-folder.ts';
+import { selectChannels } from './cut-checkpoint.ts';
 import { type Importance, type Method, measuredImportance, randomImportance } from './importance.ts';
-import { recover } from './recover.ts';
-import { readShape, type StudentShape, type TeacherShape } from './shape.ts';
-import { refuseFolder, writeStudent } from './write-student.ts';
+import { makeBert, makeMobileBert, withRuns } from './make-student.ts';
+import type { MobileBertSizes } from './mobilebert/shape.ts';
+import { readShape } from './shape.ts';
+import type { StudentShape, TeacherShape } from './sizes.ts';
 
 /** Options of `extract`. */
 export interface ExtractOptions extends RunOptions, Omit<EvidenceOptions, 'maxDrop'> {
@@ -44,7 +43,11 @@ export interface ExtractOptions extends RunOptions, Omit<EvidenceOptions, 'maxDr
 export interface ExtractResult {
   readonly source: string;
   readonly files: readonly { readonly path: string; readonly size: number }[];
-  readonly shape: StudentShape & { readonly heads: number };
+  readonly shape: StudentShape & {
+    readonly heads: number;
+    /** What a MobileBERT has besides; absent for a BERT. */
+    readonly mobilebert?: MobileBertSizes;
+  };
   readonly teacher: TeacherShape;
   /** The teacher's layer behind each of the student's. */
   readonly layers: readonly number[];
@@ -87,6 +90,11 @@ export async function extract(options: ExtractOptions): Promise<ExtractResult> {
     const model = fromCheckpoint(checkpoint, { task: options.task });
     const teacher = teacherShape(checkpoint);
     const shape = readShape(options.shape, teacher);
+    if (shape.mobilebert && calibrate === undefined) {
+      throw new MbertError('USAGE', `--shape ${options.shape}: needs --calibrate FILE`, {
+        hint: 'the linears of a MobileBERT are fitted to text, whatever --method says',
+      });
+    }
     const layers = layersOf(options.layers ?? 'uniform', shape.layers, teacher.layers);
     const graph = model.reference();
     const evidence = evidenceOf(options, DEFAULT_SAMPLES);
@@ -103,21 +111,16 @@ export async function extract(options: ExtractOptions): Promise<ExtractResult> {
     const { pad } = reader.tokenizer;
     run.progress('ranking channels');
     const importance = await rank(graph, teacher, { method, seed: options.seed ?? 0, samples, pad });
-    const selection = selectChannels(importance, layers, teacher, shape);
-    const heads = (shape.hidden * teacher.heads) / teacher.hidden;
-    let student = cutCheckpoint(checkpoint, selection, { unused: model.unused, shape: { ...shape, heads } });
-    const open = () => fromCheckpoint(student, { task: model.task });
-    let refitted = 0;
-    if (options.recover) {
-      const changed = await withRuns(graph, samples.calibration, pad, (runs) =>
-        recover(open().reference(), graph, selection, { runs, progress: within(run, 'fitting') }),
-      );
-      refitted = changed.size;
-      const tensors = new Map(student.tensors);
-      for (const [name, tensor] of changed) tensors.set(storedName(name, tensors), tensor);
-      student = { ...student, tensors };
-    }
-    const written = open();
+    const { mobilebert } = shape;
+    const heads = mobilebert?.heads ?? (shape.hidden * teacher.heads) / teacher.hidden;
+    const neurons = shape.intermediate * (mobilebert?.feedForwards ?? 1);
+    const selection = selectChannels(importance, layers, teacher, { ...shape, heads, intermediate: neurons });
+    const make = mobilebert ? makeMobileBert(mobilebert) : makeBert;
+    const { student, refitted } = await make(
+      { checkpoint, model, graph, teacher },
+      { selection, shape: { ...shape, heads }, recover: options.recover === true, samples, pad, run },
+    );
+    const written = fromCheckpoint(student, { task: model.task });
     const progress = within(run, 'comparing with the teacher');
     const heldOut = await measureHeldOut(graph, written.reference(), {
       samples,
@@ -180,22 +183,6 @@ function teacherShape({ config }: Checkpoint): TeacherShape {
   };
 }
 
-/** The teacher's layer behind each of the student's. Throws MISMATCH for a map that leaves one out. */
-export function layersOf(how: string, students: number, teachers: number): readonly number[] {
-  const places = Array.from({ length: students }, (_, layer) => layer);
-  if (how === 'first') return places;
-  if (how === 'last') return places.map((layer) => teachers - students + layer);
-  if (how === 'uniform') return places.map((layer) => Math.round(((layer + 1) * teachers) / students) - 1);
-  const map = new Map(readLayerMap(how, students, teachers).map(({ student, teacher }) => [student, teacher]));
-  return places.map((layer) => {
-    const teacher = map.get(layer);
-    if (teacher !== undefined) return teacher;
-    throw new MbertError('MISMATCH', `--layers ${how}: names no layer for the student's ${layer}`, {
-      hint: `it has layers 0 to ${students - 1}`,
-    });
-  });
-}
-
 interface RankOptions {
   readonly method: Method;
   readonly seed: number;
@@ -207,27 +194,6 @@ function rank(graph: Graph, teacher: TeacherShape, { method, seed, samples, pad 
   if (method === 'random') return Promise.resolve(randomImportance(teacher, seed));
   const rows = samples.calibration.slice(0, RANKING_SAMPLES);
   return withRuns(graph, rows, pad, (runs) => measuredImportance(graph, method, teacher, runs));
-}
-
-async function withRuns<T>(
-  graph: Graph,
-  rows: SampleSets['calibration'],
-  pad: number,
-  use: (runs: TextRuns) => Promise<T>,
-): Promise<T> {
-  const runs = await openRuns(graph, rows, { pad, batchTokens: gradientTokens(graph) });
-  try {
-    return await use(runs);
-  } finally {
-    await runs.close();
-  }
-}
-
-/** The name of a weight in the file: an encoder that was saved alone has no prefix there. */
-function storedName(name: string, tensors: ReadonlyMap<string, unknown>): string {
-  const stored = [name, name.replace(/^bert\./, ''), `bert.${name}`].find((each) => tensors.has(each));
-  if (stored !== undefined) return stored;
-  throw new MbertError('INVALID_GRAPH', `${name}: was fitted, but the checkpoint has no such weight`);
 }
 
 function countParameters({ tensors }: Checkpoint, { unused }: OpenedModel): number {

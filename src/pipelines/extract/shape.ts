@@ -1,15 +1,16 @@
 import { listNames, MbertError, nearest } from '../../errors.ts';
-import { isObject, type JsonObject, jsonText, parseJson } from '../../formats/json.ts';
+import { isObject, jsonText, parseJson } from '../../formats/json.ts';
 import { decodeText } from '../../io/bytes.ts';
 import { readWhole } from '../../io/files.ts';
-
-/** Sizes of a student; the size of a head is the teacher's. */
-export interface StudentShape {
-  readonly layers: number;
-  readonly hidden: number;
-  /** Neurons of each feed-forward network. */
-  readonly intermediate: number;
-}
+import {
+  checkSizes,
+  fittingSizes,
+  isMobileBertShape,
+  MOBILEBERT_PRESETS,
+  type MobileBertSizes,
+  readMobileBertShape,
+} from './mobilebert/shape.ts';
+import { type StudentShape, sizeIn, type TeacherShape } from './sizes.ts';
 
 const shape = (layers: number, hidden: number, intermediate: number): StudentShape => ({
   layers,
@@ -36,19 +37,22 @@ const PRESETS: ReadonlyMap<string, StudentShape> = new Map([
 /** Keys of a config.json that say a shape. */
 const KEYS = { layers: 'num_hidden_layers', hidden: 'hidden_size', intermediate: 'intermediate_size' } as const;
 
-/** Sizes of the teacher that a student is cut out of. */
-export interface TeacherShape extends StudentShape {
-  readonly heads: number;
-}
+/** Sizes of a student: of a BERT, or of a MobileBERT. */
+export type AnyShape = StudentShape & { readonly mobilebert?: MobileBertSizes };
 
 /**
- * Reads a preset's name or a JSON file with the keys of a config.json; a size that it leaves out is the teacher's. Throws
- * USAGE for a name that is no preset, MALFORMED for a file without sizes, MISMATCH for a student that is larger than the
+ * Reads a preset's name or a JSON file with the keys of a config.json; a size that it leaves out is the teacher's, of a
+ * MobileBERT mobilebert-uncased's. Throws USAGE for a name that is no preset, MALFORMED for a file without sizes, MISMATCH for a student that is larger than the
  * teacher or whose width is no number of the teacher's heads.
  */
-export function readShape(text: string, teacher: TeacherShape): StudentShape {
-  const preset = PRESETS.get(text);
+export function readShape(text: string, teacher: TeacherShape): AnyShape {
+  const mobile = MOBILEBERT_PRESETS.get(text);
+  const preset = mobile ? { mobilebert: fittingSizes(mobile, teacher) } : PRESETS.get(text);
   const found = preset ?? (text.endsWith('.json') ? readShapeFile(text, teacher) : noPreset(text));
+  if ('mobilebert' in found) {
+    checkSizes(text, found.mobilebert, teacher);
+    return { ...found.mobilebert, mobilebert: found.mobilebert };
+  }
   for (const part of ['layers', 'hidden', 'intermediate'] as const) {
     if (found[part] <= teacher[part]) continue;
     throw new MbertError(
@@ -74,16 +78,17 @@ export function readShape(text: string, teacher: TeacherShape): StudentShape {
 }
 
 function noPreset(name: string): never {
-  const names = [...PRESETS.keys()];
+  const names = [...PRESETS.keys(), ...MOBILEBERT_PRESETS.keys()];
   const near = nearest(name, names);
   throw new MbertError('USAGE', `--shape ${name}: there is no such preset`, {
     hint: `${near ? `did you mean ${near}? ` : ''}presets: ${names.join(', ')}; or a .json file with ${listNames(Object.values(KEYS))}`,
   });
 }
 
-function readShapeFile(path: string, teacher: TeacherShape): StudentShape {
+function readShapeFile(path: string, teacher: TeacherShape): StudentShape | { readonly mobilebert: MobileBertSizes } {
   const json = parseJson(decodeText(readWhole(path), path), path);
   if (!isObject(json)) throw new MbertError('MALFORMED', `${path}: is ${jsonText(json)}, not an object`);
+  if (isMobileBertShape(json)) return { mobilebert: readMobileBertShape(json, path, teacher) };
   if (!Object.values(KEYS).some((key) => json.has(key))) {
     throw new MbertError('MALFORMED', `${path}: says no size`, { hint: `it takes ${listNames(Object.values(KEYS))}` });
   }
@@ -100,11 +105,4 @@ function readShapeFile(path: string, teacher: TeacherShape): StudentShape {
     });
   }
   return found;
-}
-
-function sizeIn(json: JsonObject, key: string, path: string): number | undefined {
-  const value = json.get(key);
-  if (value === undefined) return undefined;
-  if (typeof value === 'number' && Number.isInteger(value) && value > 0) return value;
-  throw new MbertError('MALFORMED', `${path}: ${key}: is ${jsonText(value)}, not a positive integer`);
 }

@@ -190,8 +190,7 @@ async function withTraining(graph: Graph, subject: FitSubject) {
   const { distill: steps } = passes;
   if (steps === undefined) return { graph, distillation: undefined };
   const { seed } = evidence;
-  const progress = within(run, 'distilling');
-  return distill(original, graph, { ...feeds, samples, steps, seed, maxLength, progress });
+  return distill(original, graph, { ...feeds, samples, steps, seed, maxLength, progress: run.progress });
 }
 
 async function rank({ original, samples, feeds, fitted, passes, run, fewRuns }: FitJob): Promise<SensitiveSite[]> {

@@ -12,12 +12,13 @@ export async function changeFunction(model: OpenedModel, options: ChangeOptions)
 export function fitProperties(fit: FitReport | undefined): { readonly [key: string]: string } {
   if (fit === undefined) return {};
   const { passes, kept, embeddings, pruning, distillation, calibration, heldOut } = fit;
+  const { curve: _, ...training } = distillation ?? { curve: [] };
   const manifest = {
     passes: passes.map(({ name, rewrites }) => ({ name, rewrites })),
     ...(kept.length > 0 && { kept }),
     ...(embeddings.length > 0 && { embeddings }),
     ...(pruning && { pruning: { share: pruning.share, groups: pruning.groups } }),
-    ...(distillation && { distillation }),
+    ...(distillation && { distillation: training }),
     calibration,
     heldOut,
   };

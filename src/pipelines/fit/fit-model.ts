@@ -5,25 +5,25 @@ import { copyGraph } from '../../ir/copy-graph.ts';
 import type { Graph, Node } from '../../ir/graph.ts';
 import { usualSizes } from '../../ir/operation-costs.ts';
 import { keepNothing, type Pass, runAsPass, runPasses } from '../../ir/pass.ts';
-import type { Dim } from '../../ir/shape.ts';
+import { changedModel } from '../../opened/changed-model.ts';
 import { classReaderOf } from '../../opened/class-labels.ts';
 import type { OpenedModel } from '../../opened/opened-model.ts';
 import { type Evidence, evidenceOf } from '../../options/evidence.ts';
 import type { PassChoice } from '../../options/passes.ts';
 import { type Run, within } from '../../options/run.ts';
-import type { ShapeOptions } from '../../options/shape.ts';
 import { foldConstants } from '../../passes/fold-constants.ts';
 import { fuseLinear } from '../../passes/fuse-linear.ts';
 import { fittedPasses, type Target } from '../../passes/index.ts';
 import { prune } from '../../passes/prune/prune.ts';
 import { planPruning } from '../../passes/prune/prune-plan.ts';
 import { splitEmbedding, splitEmbeddings } from '../../passes/split-embedding.ts';
+import { countTokens } from '../../samples/count-tokens.ts';
 import { isAllowed, lossName } from '../evaluate/drop.ts';
 import { type RowReader, rowReader } from '../evaluate/row-reader.ts';
 import { NO_SAMPLES, type SampleSets, takeSamples } from '../evaluate/sample-sets.ts';
+import { gradientTokens } from '../training/gradient-memory.ts';
+import { refuseUntrainable } from '../training/trainable.ts';
 import { type FitSubject, fitWithin, measureCandidate } from './candidates.ts';
-import { refuseUntrainable } from './distill.ts';
-import { gradientTokens } from './gradient-memory.ts';
 import { measureTransfer } from './transfer.ts';
 import type { ChangeOptions, FitReport, HeldOut } from './types.ts';
 
@@ -32,6 +32,9 @@ import type { ChangeOptions, FitReport, HeldOut } from './types.ts';
  * text fits better and takes longer.
  */
 const DEFAULT_FIT_SAMPLES = 768;
+
+/** Most texts that are trained on behind a fit: more than any training of hours reads. */
+const MAX_TRAINING_TEXTS = 20_000;
 
 /**
  * Longest text that is fitted to, in tokens: longer ones tell a layer nothing new, and attention's values grow with the
@@ -65,7 +68,11 @@ export async function fitModel(
   if (passes.distill !== undefined) refuseUntrainable(graph);
   await runPasses(graph, [foldConstants, fuseLinear], { ...keepNothing, observers: run.observers });
   const original = copyGraph(graph);
-  const { reader, samples, maxLength } = readSamples(model, graph, evidence, { tokenizer, note: run.note });
+  const { reader, samples, maxLength } = readSamples(model, graph, evidence, {
+    tokenizer,
+    note: run.note,
+    pool: passes.distill === undefined ? 0 : MAX_TRAINING_TEXTS,
+  });
   const feeds = { task: model.task, pad: reader?.tokenizer.pad ?? model.pad, mask: reader?.tokenizer.mask };
   const splits = passes.changing.includes(splitEmbedding) ? await split(graph, samples, options) : undefined;
   const { maxPositions } = model;
@@ -118,7 +125,11 @@ function readSamples(
   model: OpenedModel,
   graph: Graph,
   evidence: Evidence,
-  { tokenizer, note }: { readonly tokenizer: TokenizerFiles | undefined; readonly note: Run['note'] },
+  {
+    tokenizer,
+    note,
+    pool,
+  }: { readonly tokenizer: TokenizerFiles | undefined; readonly note: Run['note']; readonly pool: number },
 ): { readonly reader: RowReader | undefined; readonly samples: SampleSets; readonly maxLength: number } {
   const fixed = graph.inputs[0]?.type.shape.at(-1);
   const maxLength = typeof fixed === 'number' ? fixed : Math.min(model.maxPositions, MAX_LENGTH);
@@ -130,7 +141,7 @@ function readSamples(
   }
   const { seed, columns } = evidence;
   const reader = rowReader(model, graph, { maxLength, tokenizer, seed, columns, note });
-  const samples = takeSamples(reader, { evidence, task: model.task, classOf: classReaderOf(model, graph) });
+  const samples = takeSamples(reader, { evidence, task: model.task, classOf: classReaderOf(model, graph), pool });
   return { reader, samples, maxLength };
 }
 
@@ -139,13 +150,6 @@ function split(graph: Graph, { calibration }: SampleSets, { passes, run }: Chang
   const tokenCounts = calibration.length > 0 ? countTokens(calibration) : undefined;
   const change = () => splitEmbeddings(graph, { keeps, tokenCounts, embeddingRank });
   return runAsPass(graph, splitEmbedding.name, change, run.observers);
-}
-
-function countTokens(rows: SampleSets['calibration']): Float64Array {
-  const largest = rows.reduce((most, { inputIds }) => inputIds.reduce((a, b) => Math.max(a, b), most), 0);
-  const counts = new Float64Array(largest + 1);
-  for (const { inputIds } of rows) for (const id of inputIds) counts[id] = (counts[id] as number) + 1;
-  return counts;
 }
 
 /** Number of texts that is enough for the gain and the offset of one norm. */
@@ -193,34 +197,4 @@ function countRefitted(before: Graph, after: Graph): number {
 function failuresOf(heldOut: HeldOut | undefined, maxDrop: number | undefined): string[] {
   if (maxDrop === undefined || heldOut === undefined || isAllowed(heldOut.drop, maxDrop)) return [];
   return [`--max-drop ${maxDrop}: ${lossName(heldOut)} fell by ${heldOut.drop.toFixed(2)} points`];
-}
-
-/** The same model over another graph of the same inputs and outputs. */
-function changedModel(model: OpenedModel, graph: Graph, applied: readonly string[]): OpenedModel {
-  return {
-    ...model,
-    build(target: Target, shapes?: ShapeOptions) {
-      const like = model.build(target, shapes);
-      const indexType = like.inputs[0]?.type.dtype;
-      return copyGraph(graph, {
-        bindings: bindingsTo(graph, like),
-        indexType: indexType === 'i32' || indexType === 'i64' ? indexType : undefined,
-      });
-    },
-    reference: () => copyGraph(graph),
-    applied,
-    runnable: undefined,
-  };
-}
-
-/** Values for the symbols of a graph's inputs, taken from the same inputs of `like`. */
-function bindingsTo(graph: Graph, like: Graph): Record<string, Dim> {
-  const bindings: Record<string, Dim> = {};
-  for (const [i, { type }] of graph.inputs.entries()) {
-    for (const [axis, dim] of type.shape.entries()) {
-      const wanted = like.inputs[i]?.type.shape[axis];
-      if (typeof dim === 'string' && wanted !== undefined) bindings[dim] = wanted;
-    }
-  }
-  return bindings;
 }

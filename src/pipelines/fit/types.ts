@@ -9,6 +9,7 @@ import type { PrunedGroup } from '../../passes/prune/prune-plan.ts';
 import type { SplitEmbedding } from '../../passes/split-embedding.ts';
 import type { SampleSets } from '../evaluate/sample-sets.ts';
 import type { TransferLosses } from '../evaluate/transfer.ts';
+import type { CurvePoint } from '../training/types.ts';
 
 /** A model after passes that change its function. */
 export interface ChangedModel {
@@ -89,8 +90,12 @@ export interface Distillation {
   readonly steps: number;
   /** Texts of a step. */
   readonly batch: number;
+  /** Number of texts that are drawn from. */
+  readonly texts: number;
   /** SQNR of the answers in dB against the original, on held-out texts; undefined where there are none. */
   readonly trial: { readonly samples: number; readonly before: number; readonly after: number } | undefined;
+  /** Measurements on the held-out texts on the way; empty where there are none. */
+  readonly curve: readonly CurvePoint[];
   /** False where held-out texts were better off before, so that the training was dropped. */
   readonly isKept: boolean;
 }

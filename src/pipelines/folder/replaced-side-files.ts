@@ -5,6 +5,7 @@ import { isObject, type JsonValue } from '../../formats/json.ts';
 import { readJson } from '../../importers/side-files.ts';
 import { readWhole } from '../../io/files.ts';
 import { outputStats } from '../../io/output-place.ts';
+import type { WritingOptions } from '../../options/writing.ts';
 import type { SideFile } from './layout.ts';
 import { manifestPath } from './manifest.ts';
 
@@ -18,7 +19,11 @@ export interface SideFilePlan {
  * Leaves out files that lie there already as they would be written. Throws USAGE for one that is another, and that no
  * earlier run has written by the manifest, unless replacing was asked for.
  */
-export function planSideFiles(folder: string, files: readonly SideFile[], force: boolean): SideFilePlan {
+export function planSideFiles(
+  folder: string,
+  files: readonly SideFile[],
+  { force = false, dryRun = false }: Pick<WritingOptions, 'force' | 'dryRun'>,
+): SideFilePlan {
   const own = ownHashes(folder);
   const notes: string[] = [];
   const written = files.filter(({ path, bytes }) => {
@@ -33,7 +38,7 @@ export function planSideFiles(folder: string, files: readonly SideFile[], force:
         hint: 'write into another folder, or say --force to replace it',
       });
     }
-    notes.push(`${target}: is replaced`);
+    notes.push(`${target}: ${dryRun ? 'would be' : 'is'} replaced`);
     return true;
   });
   return { written, notes };

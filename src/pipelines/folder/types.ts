@@ -56,7 +56,7 @@ export interface WrittenForm extends WrittenFile, Partial<QuantizedParts> {
   readonly form: FormName;
   /** Setting that opens it in the layout's program. */
   readonly openedBy: string | undefined;
-  /** Undefined where no runtime here takes the file as it is. */
+  /** Undefined where no runtime here takes the file as it is, and where nothing is written. */
   readonly measured: Measured | undefined;
   /** Texts that it was calibrated on. */
   readonly calibration: SampleManifest | undefined;
@@ -80,5 +80,5 @@ export interface FolderResult extends WrittenResult<WrittenForm> {
   /** Number of tokens, and of those that there were before some were taken out. */
   readonly vocabulary?: VocabularySizes;
   /** Files beside the models: where each was copied from, undefined for one that was made. */
-  readonly sideFiles: readonly { readonly path: string; readonly from: string | undefined }[];
+  readonly sideFiles: readonly { readonly path: string; readonly from: string | undefined; readonly size: number }[];
 }

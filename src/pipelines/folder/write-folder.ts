@@ -72,8 +72,9 @@ export async function writeFolder(options: FolderOptions): Promise<FolderResult>
       }),
     );
     refuseSource(files);
-    const replaced = replacedFiles(files, { force: options.force });
-    const beside = planSideFiles(options.output, sideFiles, options.force ?? false);
+    const { force, dryRun } = options;
+    const replaced = replacedFiles(files, { force, dryRun });
+    const beside = planSideFiles(options.output, sideFiles, { force, dryRun });
     for (const note of [...replaced, ...beside.notes]) run.note(note);
     // What is fitted is fitted to texts as the whole vocabulary cuts them.
     run.enter('change');
@@ -90,8 +91,9 @@ export async function writeFolder(options: FolderOptions): Promise<FolderResult>
       ...beside.written.map(({ path }) => ({ path: join(options.output, path) })),
       { path: manifest },
     ];
-    const results = await allOrNothing(outputs, async () => {
+    const results = await allOrNothing(dryRun ? [] : outputs, async () => {
       const written = await writeForms(changed, plans, { shape, passes, writing, run }, layout);
+      if (dryRun) return written;
       for (const file of beside.written) await writeWhole(join(options.output, file.path), file.bytes);
       const parts = {
         folder: options.output,
@@ -113,7 +115,7 @@ export async function writeFolder(options: FolderOptions): Promise<FolderResult>
       folder: options.output,
       manifest,
       ...(vocabulary && { vocabulary }),
-      sideFiles: sideFiles.map(({ path, from }) => ({ path, from })),
+      sideFiles: sideFiles.map(({ path, from, bytes }) => ({ path, from, size: bytes.byteLength })),
     };
   } finally {
     opened.close();
@@ -122,12 +124,10 @@ export async function writeFolder(options: FolderOptions): Promise<FolderResult>
 
 /** Throws USAGE for options that contradict each other. */
 function refuseContradictions(options: FolderOptions, forms: readonly FormName[], { formats }: Layout): void {
-  if (options.dryRun) {
-    throw new MbertError('USAGE', '--dry-run: --layout and --forms measure what they write', {
-      hint: 'leave them out, and see the size of one form',
-    });
+  const { output, calibrate, dumpPasses, dryRun } = options;
+  if (dryRun && dumpPasses !== undefined) {
+    throw new MbertError('USAGE', '--dry-run: writes nothing, and --dump-passes a folder');
   }
-  const { output, calibrate, dumpPasses } = options;
   refuseStandardOutput(output);
   if (/\.(onnx|tflite)$/i.test(output)) {
     throw new MbertError('USAGE', `--output: ${output}: --layout and --forms write a folder`, {
@@ -158,7 +158,7 @@ function trimmedBy(
       hint: 'name another folder with --output',
     });
   }
-  return trimVocabulary(model, given, { what, columns: columnsOf({ text, pair }) });
+  return trimVocabulary(model, given, { what, columns: columnsOf({ text, pair }, true) });
 }
 
 /** Throws UNSUPPORTED for a source with integers in it: its forms would not be what they are called. */

@@ -38,14 +38,18 @@ export async function writeForm(plan: FormPlan, context: FormContext): Promise<W
   const { form, openedBy, request } = plan;
   if (request === undefined) return writeFloats(plan, context);
   const { changed, settings, shared } = context;
-  const file = withLint(await quantizeTo(changed, plan, request, timedApart(settings.run), shared));
+  const made = await quantizeTo(changed, plan, request, timedApart(settings.run), shared);
+  // What follows reads the file.
+  const { dryRun } = settings.writing;
+  const file = dryRun ? made : withLint(made);
   const { proof, warnings } = file;
-  const measured = proof ? provenBy(proof, changed.model.task) : await measure(plan, context);
+  const measured = dryRun ? undefined : proof ? provenBy(proof, changed.model.task) : await measure(plan, context);
   const isBroken = measured !== undefined && Number.isNaN(measured.sqnrDb);
   const failures = isBroken ? [...file.failures, `${plan.path}: an output holds NaN or infinity`] : file.failures;
   return {
     target: file.target,
     files: file.files,
+    ...(dryRun && { dryRun: true as const }),
     inputs: file.inputs,
     outputs: file.outputs,
     nodesBefore: file.nodesBefore,
@@ -71,20 +75,15 @@ async function writeFloats(plan: FormPlan, { changed, settings, reference }: For
   const { writing, run } = settings;
   const prepared = await prepare(model, plan.target, settings);
   const written = await writeModel(model, prepared, { plan, writing, properties: fitProperties(fit), run });
+  const { form, openedBy } = plan;
+  const common = { ...written, form, openedBy, calibration: undefined, warnings: [] };
+  if (writing.dryRun) return { ...common, measured: undefined, failures: [] };
   const verification = await verifyWritten(model, plan, settings, await reference(plan.target));
   const { ok, outputs } = verification;
   const worst = outputs.find(({ maxAbsError, limit }) => !(maxAbsError <= limit));
   const failures =
     ok || worst === undefined ? [] : [differenceText(plan.path, worst.name, worst.maxAbsError, worst.limit)];
-  return {
-    ...written,
-    form: plan.form,
-    openedBy: plan.openedBy,
-    measured: measuredBy(verification, model.task),
-    calibration: undefined,
-    failures,
-    warnings: [],
-  };
+  return { ...common, measured: measuredBy(verification, model.task), failures };
 }
 
 function differenceText(path: string, output: string, error: number, limit: number): string {

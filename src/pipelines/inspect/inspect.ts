@@ -1,12 +1,11 @@
-import { openSource } from '../../importers/index.ts';
-import type { Graph } from '../../ir/graph.ts';
 import { keepNothing, runPasses } from '../../ir/pass.ts';
 import { sizeOf } from '../../ir/shape.ts';
 import { byteLength } from '../../ir/tensor.ts';
 import { graphText } from '../../ir/text.ts';
 import type { PassTime } from '../../observers/pass-times.ts';
 import { openModel } from '../../opened/open-model.ts';
-import { type GraphOutline, outlineOf } from '../../opened/outline.ts';
+import { type GraphOutline, type OutlineNode, type OutlineWeight, outlineOf } from '../../opened/outline.ts';
+import { storedOutline } from '../../opened/stored-outline.ts';
 import type { ModelOptions } from '../../options/model.ts';
 import type { PassOptions } from '../../options/passes.ts';
 import { passChoice } from '../../options/passes.ts';
@@ -14,6 +13,7 @@ import { type ObserveOptions, type RunOptions, startRun } from '../../options/ru
 import type { ShapeOptions } from '../../options/shape.ts';
 import { selectPasses, type Target } from '../../passes/index.ts';
 import { describeModel, type ModelDescription } from './describe.ts';
+import { type TextOptions, valuesOnTexts } from './values-on-texts.ts';
 
 /** Options of `inspect`. */
 export interface InspectOptions
@@ -21,11 +21,15 @@ export interface InspectOptions
     ShapeOptions,
     Pick<PassOptions, 'passes'>,
     ObserveOptions,
-    RunOptions {
+    RunOptions,
+    TextOptions {
   readonly source: string;
   /** Shows the graph as it is written for this target, passes run. Default: as the source has it. */
   readonly target?: Target | undefined;
-  /** Adds the graph as plain data with the ranges of its weights, for a picture. */
+  /**
+   * Adds the graph as plain data with how the values of its weights are distributed, and on `calibrate` all others, for
+   * a picture.
+   */
   readonly outline?: boolean | undefined;
 }
 
@@ -50,8 +54,8 @@ export interface InspectResult {
   };
   readonly model: ModelDescription;
   /** Nodes and weights as plain data, as the source stores them: what `text` says, for programs. */
-  readonly nodes: GraphOutline['nodes'];
-  readonly weights: GraphOutline['weights'];
+  readonly nodes: readonly Omit<OutlineNode, 'limits' | 'values'>[];
+  readonly weights: readonly Omit<OutlineWeight, 'values'>[];
   readonly warnings: readonly string[];
   /** Wall time of each pass, where it was asked for. */
   readonly passTimes?: readonly PassTime[];
@@ -79,7 +83,11 @@ export async function inspect(options: InspectOptions): Promise<InspectResult> {
     run.progress('running passes');
     await runPasses(graph, passes, { ...keepNothing, observers });
     run.progress('describing');
-    const outline = await storedOutline(graph, options);
+    const onTexts = options.outline ? await valuesOnTexts(model, options, run) : undefined;
+    const outlineOptions = { values: options.outline === true, onTexts };
+    const outline = isAsked
+      ? outlineOf(graph, outlineOptions)
+      : await storedOutline(options.source, graph, { base: options.base, ...outlineOptions });
     const ops = new Map<string, number>();
     const dtypes = new Map<string, number>();
     let parameters = 0;
@@ -92,7 +100,7 @@ export async function inspect(options: InspectOptions): Promise<InspectResult> {
         dtypes.set(dtype, (dtypes.get(dtype) ?? 0) + byteLength(dtype, shape));
       } else if (node.op !== 'input') ops.set(node.op, (ops.get(node.op) ?? 0) + 1);
     }
-    const { nodes, weights } = withoutRanges(outline);
+    const { nodes, weights } = withoutValues(outline);
     return {
       source: options.source,
       text: graphText(graph),
@@ -118,28 +126,12 @@ export async function inspect(options: InspectOptions): Promise<InspectResult> {
   }
 }
 
-/**
- * The outline of the graph as the source stores it: `raise` leaves floats in places of quantized files, and a picture
- * is to show how they are stored.
- */
-async function storedOutline(graph: Graph, options: InspectOptions): Promise<GraphOutline> {
-  const { source, base, target, passes, outline: ranges = false } = options;
-  if (target !== undefined || passes !== undefined) return outlineOf(graph, { ranges });
-  const opened = await openSource(source, { base });
-  if (opened.yields !== 'graph') {
-    opened.checkpoint.close();
-    return outlineOf(graph, { ranges });
-  }
-  try {
-    return outlineOf(opened.graph, { ranges });
-  } finally {
-    opened.close();
-  }
-}
-
-/** Ranges are for pictures alone: JSON has no infinity, and few read them. */
-function withoutRanges({ nodes, weights }: GraphOutline): Pick<GraphOutline, 'nodes' | 'weights'> {
-  return { nodes, weights: weights.map(({ range: _, ...weight }) => weight) };
+/** How values are distributed is for pictures alone. */
+function withoutValues({ nodes, weights }: GraphOutline): Pick<InspectResult, 'nodes' | 'weights'> {
+  return {
+    nodes: nodes.map(({ limits: _, values: __, ...node }) => node),
+    weights: weights.map(({ values: _, ...weight }) => weight),
+  };
 }
 
 function byCount(counts: ReadonlyMap<string, number>): [string, number][] {

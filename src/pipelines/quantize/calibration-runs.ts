@@ -1,6 +1,9 @@
+import { distributionsOf } from '../../calibration/distributions.ts';
 import { collectStatistics } from '../../calibration/statistics.ts';
+import { MbertError } from '../../errors.ts';
 import type { Graph } from '../../ir/graph.ts';
 import type { ChannelStatistics, NodeStatistics, Statistics, StatisticsRequest } from '../../ir/statistics.ts';
+import type { Distribution } from '../../metrics/distribution.ts';
 import { type Run, within } from '../../options/run.ts';
 import type { ShapeOptions } from '../../options/shape.ts';
 import type { TokenRow } from '../../samples/feeds.ts';
@@ -36,6 +39,12 @@ export interface Spread {
  */
 const MIN_PASS_SAMPLES = 32;
 const MIN_PASS_TOKENS = 2048;
+
+/** Samples whose values are plotted: bars show no difference to more of them. */
+const PLOTTED_SAMPLES = 8;
+
+/** Most proof samples that are looked at for values beyond their ranges. */
+const MOST_UNSEEN = 16;
 
 export interface CalibrationOptions {
   readonly shape: ShapeOptions;
@@ -137,23 +146,54 @@ export class CalibrationRuns {
     };
   }
 
+  /**
+   * Collects from some of the proof samples, those that are not calibration samples as well; `count` is their number.
+   * Nothing is remembered of them.
+   */
+  unseen(): { readonly collect: Collect; readonly count: number } {
+    const seen = new Set(this.#samples.calibration);
+    const rows = this.#samples.proof.filter((row) => !seen.has(row)).slice(0, MOST_UNSEEN);
+    return {
+      collect: (graph, requests) => this.#collect(graph, requests, rows, 'looking for values beyond their ranges'),
+      count: rows.length,
+    };
+  }
+
+  /**
+   * Distributions of what a graph computes on the first samples, for plots; undefined without samples, and where values
+   * are no numbers. Nothing is remembered of them.
+   */
+  async distributions(graph: Graph): Promise<ReadonlyMap<string, Distribution> | undefined> {
+    const rows = this.#samples.calibration.slice(0, PLOTTED_SAMPLES);
+    if (rows.length === 0) return undefined;
+    const { run } = this.#options;
+    try {
+      return await distributionsOf(graph, rows, { ...this.#padding(), progress: within(run, 'counting values') });
+    } catch (cause) {
+      if (!(cause instanceof MbertError)) throw cause;
+      run.note(`${cause.message}: the report has no histograms of values`);
+      return undefined;
+    }
+  }
+
+  /** How samples are padded for graphs of this length. */
+  #padding(): { readonly pad: number; readonly length?: number } {
+    const { sequenceLength } = this.#options.shape;
+    return { pad: this.#pad, ...(typeof sequenceLength === 'number' && { length: sequenceLength }) };
+  }
+
   #collect(
     graph: Graph,
     requests: readonly StatisticsRequest[],
     rows: readonly TokenRow[],
     step: string,
   ): Promise<Statistics> {
-    const { shape, run } = this.#options;
+    const { run } = this.#options;
     const times = (this.#runs.get(step) ?? 0) + 1;
     this.#runs.set(step, times);
     const name = times === 1 ? step : `${step}, run ${times}`;
     run.progress(name, 0, rows.length);
-    const { sequenceLength } = shape;
-    return collectStatistics(graph, requests, rows, {
-      pad: this.#pad,
-      ...(typeof sequenceLength === 'number' && { length: sequenceLength }),
-      progress: within(run, name),
-    });
+    return collectStatistics(graph, requests, rows, { ...this.#padding(), progress: within(run, name) });
   }
 
   /** Asks for a node's channels again where they were collected before, as passes between two runs change them. */

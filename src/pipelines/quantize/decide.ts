@@ -1,10 +1,8 @@
 import { MbertError } from '../../errors.ts';
 import type { Call, Graph, Node } from '../../ir/graph.ts';
-import { hasSmoothed } from '../../ir/smoothed.ts';
 import type { Statistics } from '../../ir/statistics.ts';
 import { within } from '../../options/run.ts';
 import type { Form } from '../../quantization/forms/form.ts';
-import { integerGraph } from '../../quantization/forms/integer-graph.ts';
 import { classesOf, isCall, observedNodes, type Plan } from '../../quantization/plan.ts';
 import { needsHistogram } from '../../quantization/ranges.ts';
 import { applyRecipe } from '../../quantization/recipe.ts';
@@ -27,7 +25,13 @@ import {
   validationDb,
   withKept,
 } from './decision.ts';
+import { narrowWarnings } from './narrow-ranges.ts';
 import { scanOutliers } from './scan.ts';
+
+/** The note on an int8 file whose linears are dynamic unasked. */
+const DYNAMIC_NOTE =
+  'has loud channels, so its linears find the range of each token in each run (dynamic): nearer to the float model than ' +
+  'calibrated ranges, and as fast';
 
 /**
  * Decides how every node is stored: by the form's settings, changed by the recipe and then, for nodes that no rule of
@@ -36,6 +40,7 @@ import { scanOutliers } from './scan.ts';
 export async function decide(graph: Graph, options: DecideOptions): Promise<Decision> {
   const { form, request, recipe, run } = options;
   const { stopwatch } = run;
+  if (request.isDynamic) run.note(`${graph.name}: ${DYNAMIC_NOTE}`);
   const defaults = defaultSettings(graph, options);
   const chosen = recipe ? applyRecipe(defaults, recipe.rules, recipe.path) : defaults;
   if (recipe) refuseSettings(chosen, options, recipe.path);
@@ -51,12 +56,10 @@ export async function decide(graph: Graph, options: DecideOptions): Promise<Deci
   const kept = withKept(guarded.settings, unruled, options);
   // After the scan: the noise of linears that now stay float would have drowned the effect of a rounding.
   const rounded = await chooseRoundings(form.plan(graph, kept, request), calibrated, options);
-  const warnings = [
-    ...floatWarnings(plan, form),
-    ...loudWarnings(plan, form),
-    ...guarded.warnings,
-    ...rounded.warnings,
-  ];
+  const narrow = await stopwatch.time('scanMs', () =>
+    narrowWarnings(form.plan(graph, rounded.settings, request), calibrated, options),
+  );
+  const warnings = [...floatWarnings(plan, form), ...guarded.warnings, ...rounded.warnings, ...narrow];
   const isRuled = (node: Call) => defaults.get(node)?.scheme !== chosen.get(node)?.scheme;
   const widened = await stopwatch.time('scanMs', () =>
     chooseBits(form.plan(graph, rounded.settings, request), rounded, isRuled, options),
@@ -101,15 +104,6 @@ function refuseSchemes(settings: SettingsMap, scheme: Scheme, path: string): voi
       hint: `it may be ${['float', ...(hasWeight(node) ? ['dynamic', 'w8', 'w4'] : []), ...(isCalibrated ? [scheme] : [])].join(', ')}`,
     });
   }
-}
-
-/**
- * Warns of loud channels in a static TFLite file: a dynamic linear there rounds each token by its own range, which was
- * 0.4 dB nearer to the float model on all-MiniLM-L6-v2, for a longer time.
- */
-function loudWarnings({ graph }: Plan, form: Form): string[] {
-  if (form !== integerGraph || !hasSmoothed(graph)) return [];
-  return [`${graph.name}: has loud channels, which were smoothed: --scheme dynamic may be nearer to the float model`];
 }
 
 /** Ops that no integer form has, with the passes that take them out. */

@@ -20,7 +20,7 @@ import type { SampleSets } from '../evaluate/sample-sets.ts';
 import type { Collect } from './calibration-runs.ts';
 import type { CompensatedWeights } from './compensated-weights.ts';
 import type { ScanResult } from './scan.ts';
-import { withSwitchedModel } from './switched-model.ts';
+import { type FloatAnswers, withSwitchedModel } from './switched-model.ts';
 
 /**
  * Effect of compensated rounding on the validation samples: the SQNR of the answers in dB, 10·log10(Σ answer² / Σ
@@ -50,12 +50,16 @@ export interface DecideOptions {
   readonly keeps: (node: Node) => boolean;
   readonly samples: SampleSets;
   readonly feeds: FeedOptions;
+  /** What float graphs answered so far. */
+  readonly floatAnswers: FloatAnswers;
   readonly collect: Collect;
   /**
    * Collects statistics of the calibration samples that are not validation samples as well, of which `count` is the
    * number; nothing of them is remembered.
    */
   readonly collectApart: { readonly collect: Collect; readonly count: number };
+  /** Collects statistics of `count` samples that nothing is fitted to. */
+  readonly collectUnseen: { readonly collect: Collect; readonly count: number };
   readonly biasCorrection: boolean;
   /** True where the user asked for compensated rounding, false where it is only the default. */
   readonly isRoundingAsked: boolean;
@@ -136,6 +140,7 @@ export function switchOptionsOf(plan: Plan, calibrated: CalibratedValues, option
     quants: chooseQuants(plan, calibrated.statistics),
     ...roundingOptions(plan, calibrated),
     ...options.feeds,
+    floatAnswers: options.floatAnswers,
     rows: options.samples.validation,
   };
 }

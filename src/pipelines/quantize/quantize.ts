@@ -34,6 +34,7 @@ import type { QuantizeJob, QuantizeRequest } from './job.ts';
 import { withLint } from './lint-written.ts';
 import { refuseContradictions, refuseQuantized } from './refusals.ts';
 import { SharedWork } from './shared-work.ts';
+import { FloatAnswers } from './switched-model.ts';
 import type { QuantizedFile, QuantizeOptions, QuantizeResult } from './types.ts';
 import { Writer } from './writer.ts';
 
@@ -136,13 +137,16 @@ function dropWarnings(maxDrop: number | undefined, fit: FitReport | undefined): 
   return [`--max-drop ${maxDrop}: ${left.toFixed(2)} points are left for quantization`];
 }
 
-/** Adds the outline of the written file, read back: a picture is to show what is in it, not what was meant. */
-async function withOutline(result: QuantizedFile): Promise<QuantizedFile> {
+/**
+ * Adds the outline of the written file, read back: a picture is to show what is in it, not what was meant. The values
+ * are those that were to be quantized.
+ */
+async function withOutline({ distributions, ...result }: QuantizedFile): Promise<QuantizedFile> {
   const [file] = result.files;
   const source = file && (await openSource(file.path));
   if (source?.yields !== 'graph') return result;
   try {
-    return { ...result, outline: outlineOf(source.graph, { ranges: true }) };
+    return { ...result, outline: outlineOf(source.graph, { values: true, onTexts: distributions }) };
   } finally {
     source.close();
   }
@@ -195,9 +199,24 @@ export async function quantizeTo(
     const { file, decision: written } = await writer.writeDecision(decision, decideOptions);
     if (dumpRecipe !== undefined && written !== decision) writeRecipe(dumpRecipe, written);
     if (!outline) return file;
-    return { ...file, channels: calibration.channelRanges(), sourceOutline: outlineOf(source, { ranges: true }) };
+    const distributions = await calibration.distributions(decision.graph);
+    return {
+      ...file,
+      distributions,
+      channels: calibration.channelRanges(),
+      sourceOutline: outlineOf(source, { values: true }),
+    };
   });
 }
+
+/**
+ * Passes that make loud channels smaller before they are rounded. TFLite's dynamic linears round each token alone;
+ * ONNX's round the whole value, and have no range that was calibrated.
+ */
+const SMOOTHING = {
+  onnx: { int8: ',smooth-activations', dynamic: '' },
+  tflite: { int8: ',smooth-tokens', dynamic: ',smooth-tokens' },
+} as const;
 
 /**
  * Passes that make a float graph fit for integers, besides the default ones; `--passes=-name` takes one out. Where all
@@ -208,8 +227,7 @@ export async function quantizeTo(
 function passesFor(format: Target, scheme: Scheme, { isStrict }: TargetProfile): string {
   const isIntegerGraph = format === 'tflite' && (scheme === 'int8' || scheme === 'int16x8');
   // Products of floats are no use where nothing but integers is computed; 16 bits have steps enough for loud channels.
-  const smooths = scheme === 'int8' && !isStrict;
-  const smoothing = smooths ? `,smooth-activations${isIntegerGraph ? ',smooth-results' : ''}` : '';
+  const smoothing = isStrict ? '' : scheme === 'int8' || scheme === 'dynamic' ? SMOOTHING[format][scheme] : '';
   return `equalize-streams,centre-norms${smoothing}${isIntegerGraph ? ',-fuse-bottleneck' : ''}`;
 }
 
@@ -252,7 +270,7 @@ function decideOptionsOf(job: QuantizeJob, scheme: Exclude<Scheme, 'f16'>, isSmo
   const rules = recipe === undefined ? [] : parseRecipe(decodeText(readWhole(recipe), recipe), recipe);
   // Where activations are exact, what 8 bits cost is the rounding of weights; where loud channels were smoothed, their
   // columns leave the others of their rows few steps.
-  const isExact = scheme === 'w4' || (scheme === 'dynamic' && profile.blocks.w8 !== undefined);
+  const isExact = scheme === 'w4' || scheme === 'int16x8' || (scheme === 'dynamic' && profile.blocks.w8 !== undefined);
   const isFitted = (isExact || isSmoothed) && request.evidence.calibrate !== undefined;
   return {
     form: formFor(scheme, format, profile),
@@ -262,14 +280,17 @@ function decideOptionsOf(job: QuantizeJob, scheme: Exclude<Scheme, 'f16'>, isSmo
       blocks: blocksFor(format, profile),
       rounding: rounding ?? (isFitted ? 'gptq' : 'nearest'),
       range,
+      isDynamic: scheme === 'int8' && format === 'tflite' && !profile.isStrict && isSmoothed,
       integerOutputs: io === 'int8',
     },
     recipe: recipe === undefined ? undefined : { path: recipe, rules },
     keeps: request.passes.keeps,
     samples,
     feeds,
+    floatAnswers: new FloatAnswers(),
     collect: (graph, requests) => calibration.collect(graph, requests),
     collectApart: calibration.apart(),
+    collectUnseen: calibration.unseen(),
     biasCorrection,
     isRoundingAsked: rounding === 'gptq' || rules.some(({ settings }) => settings.rounding === 'gptq'),
     fallback: fallbackFor(format, profile),

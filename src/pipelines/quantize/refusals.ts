@@ -13,11 +13,7 @@ export function refuseContradictions(options: QuantizeOptions, format: Target | 
     });
   }
   refuseUncalibrated(options);
-  if (options.maxDrop !== undefined && calibrate === undefined && options.data === undefined) {
-    throw new MbertError('USAGE', '--max-drop: needs samples to measure on', {
-      hint: 'give --data FILE or --calibrate FILE',
-    });
-  }
+  if (calibrate === undefined && options.data === undefined) refuseWithoutTexts(options);
   if (options.dumpRecipe !== undefined && format === undefined) {
     throw new MbertError('USAGE', `--dump-recipe: is for one file, ${options.output} gets two`);
   }
@@ -31,6 +27,16 @@ export function refuseContradictions(options: QuantizeOptions, format: Target | 
     throw new MbertError('USAGE', '--io int8: is for .tflite files of --scheme int8 or int16x8');
   }
   if (scheme === 'f16') refuseForHalves(options);
+}
+
+/** Throws USAGE for options of texts, where there are none. */
+function refuseWithoutTexts({ maxDrop, samples, seed, allowOverlap }: QuantizeOptions): void {
+  const hint = 'give --data FILE or --calibrate FILE';
+  if (maxDrop !== undefined) throw new MbertError('USAGE', '--max-drop: needs samples to measure on', { hint });
+  for (const [flag, given] of Object.entries({ samples, seed, 'allow-overlap': allowOverlap })) {
+    if (given !== undefined)
+      throw new MbertError('USAGE', `--${flag}: says which texts are read, and there are none`, { hint });
+  }
 }
 
 /** Throws USAGE for rounding and bias correction that need samples, where there are none. */

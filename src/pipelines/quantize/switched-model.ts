@@ -18,6 +18,26 @@ export interface SwitchOptions extends FeedOptions {
   readonly rows: readonly TokenRow[];
   /** Whether switches rule the weights of their nodes as well. */
   readonly switchesWeights?: boolean;
+  /** What the float model answered before. */
+  readonly floatAnswers: FloatAnswers;
+}
+
+/** The answers of float graphs, each found once: one graph is compared with several of its plans. */
+export class FloatAnswers {
+  readonly #known = new Map<Graph, Map<TokenRow, Answer>>();
+
+  async of(graph: Graph, rows: readonly TokenRow[], options: FeedOptions): Promise<readonly Answer[]> {
+    const known = this.#known.get(graph) ?? new Map<TokenRow, Answer>();
+    this.#known.set(graph, known);
+    const missing = rows.filter((row) => !known.has(row));
+    if (missing.length > 0) {
+      const answers = await withFolder(async (write) =>
+        answersOf(await write(exported(graph)), graph, missing, options),
+      );
+      for (const [i, row] of missing.entries()) known.set(row, answers[i] as Answer);
+    }
+    return rows.map((row) => known.get(row) as Answer);
+  }
 }
 
 /** A loaded model whose roundings are switched on and off, so that it answers as every subset of a plan would. */
@@ -36,12 +56,11 @@ export interface SwitchedModel {
  * closed when it ends.
  */
 export function withSwitchedModel<T>(options: SwitchOptions, work: (model: SwitchedModel) => Promise<T>): Promise<T> {
-  const { plan, groups, rows } = options;
+  const { plan, groups, rows, floatAnswers } = options;
   return withFolder(async (write) => {
     const groupOf = groupsByNode(groups);
     const count = groups.length + 1;
     const switched = switchedGraph(plan, { ...options, groups: count, groupOf });
-    const float = await answersOf(await write(exported(plan.graph)), plan.graph, options);
     const path = await write(exported(switched));
     const model = await loadModel(path, plan.graph, options);
     try {
@@ -55,7 +74,7 @@ export function withSwitchedModel<T>(options: SwitchOptions, work: (model: Switc
       return await work({
         groups: count,
         async measure(on, against) {
-          const reference = against === 'float' ? float : await answer([]);
+          const reference = against === 'float' ? await floatAnswers.of(plan.graph, rows, options) : await answer([]);
           const actual = await answer(on);
           const comparison = new Comparison();
           reference.forEach((each, i) => {
@@ -84,11 +103,11 @@ function groupsByNode(groups: readonly (readonly Node[])[]): (node: Node) => num
   return (node) => byNode.get(node) ?? 0;
 }
 
-async function answersOf(path: string, graph: Graph, options: SwitchOptions): Promise<Answer[]> {
+async function answersOf(path: string, graph: Graph, rows: readonly TokenRow[], options: FeedOptions) {
   const model = await loadModel(path, graph, options);
   try {
     const answers: Answer[] = [];
-    for (const row of options.rows) answers.push(await model.answer(row));
+    for (const row of rows) answers.push(await model.answer(row));
     return answers;
   } finally {
     await model.close();

@@ -1,4 +1,5 @@
 import type { OnnxNeeds } from '../../exporters/onnx/needs.ts';
+import type { Distribution } from '../../metrics/distribution.ts';
 import type { GraphOutline } from '../../opened/outline.ts';
 import type { EvidenceOptions } from '../../options/evidence.ts';
 import type { ModelOptions } from '../../options/model.ts';
@@ -70,6 +71,8 @@ export interface QuantizedFile extends WrittenFile {
   readonly warnings: readonly string[];
   /** The graph as it is in the file, where it was asked for. */
   readonly outline?: GraphOutline;
+  /** Distributions of values on calibration texts, by name, until they are in the outline. */
+  readonly distributions?: ReadonlyMap<string, Distribution> | undefined;
   /** The graph before any pass, where it was asked for. */
   readonly sourceOutline?: GraphOutline;
   /**

@@ -13,6 +13,7 @@ import { twinShape } from '../write/twin.ts';
 import { totalSize, type WrittenFile, writeModel } from '../write/write-model.ts';
 import { fitting, narrowed } from './choose-bits.ts';
 import { build, type DecideOptions, type Decision, switchOptionsOf, withKept } from './decision.ts';
+import { rivalWarnings } from './dynamic-rival.ts';
 import { manifestOf, type QuantizeJob } from './job.ts';
 import { type ParetoFront, type ScanResult, scanEverySite } from './scan.ts';
 import type { QuantizedFile } from './types.ts';
@@ -98,7 +99,8 @@ export class Writer {
     const { request, form } = options;
     const { settings } = decision;
     const { run } = this.#job;
-    const kept = namesOf(settings, ({ scheme }) => scheme !== request.scheme);
+    const usual = request.isDynamic ? 'dynamic' : request.scheme;
+    const kept = namesOf(settings, ({ scheme }) => scheme !== usual);
     run.enter('write');
     run.progress('quantizing weights');
     const built = await run.stopwatch.time('writingMs', () => build(decision, options));
@@ -114,11 +116,13 @@ export class Writer {
     };
     const written = await run.stopwatch.time('writingMs', () => this.#write(built, 'f32', manifest));
     run.enter('prove');
-    const proof = this.#isProvable(written)
-      ? await run.stopwatch.time('proofMs', async () =>
-          this.#prove(await this.#runnable(decision, options, built), written, 'f32'),
-        )
-      : undefined;
+    const { proof, warnings = [] } = this.#isProvable(written)
+      ? await run.stopwatch.time('proofMs', async () => {
+          const pair = await this.#runnable(decision, options, built);
+          const found = await this.#prove(pair, written, 'f32');
+          return { proof: found, warnings: await this.#rivalWarnings(pair, written, options) };
+        })
+      : {};
     const { scan, rounding, biasCorrection } = decision;
     return this.#result(written, proof, {
       form: form.name,
@@ -132,7 +136,7 @@ export class Writer {
         sqnrDb: -10 * Math.log10(noise),
         addedBytes,
       })),
-      warnings: decision.warnings,
+      warnings: [...decision.warnings, ...warnings],
     });
   }
 
@@ -240,6 +244,16 @@ export class Writer {
     run.progress('comparing layers');
     const layers = { ...pair, write: (graph: Graph) => this.#temporary(graph, 'f32') };
     return { ...compared, layers: await compareLayers(layers, proofOptions) };
+  }
+
+  /** Compares a static TFLite file with one of dynamic linears, which accelerators that compute on integers cannot run. */
+  async #rivalWarnings({ float, quantized, isWritten }: Pair, { files }: WrittenFile, options: DecideOptions) {
+    const { plan, profile } = this.#job;
+    const { scheme, isDynamic, integerOutputs } = options.request;
+    if (scheme !== 'int8' || plan.target !== 'tflite' || profile.isStrict || isDynamic || integerOutputs) return [];
+    const write = (graph: Graph) => this.#temporary(graph, 'f32');
+    const path = isWritten ? (files[0]?.path as string) : await write(quantized);
+    return rivalWarnings({ path, floatPath: this.#floatPath as string, float, write }, options);
   }
 
   /**

@@ -12,46 +12,57 @@ const MAX_SHOWN = 50;
 /** Collects samples that the model answers otherwise than the reference. */
 export class FlipList {
   readonly #inputs: Inputs;
-  readonly #isSpan: boolean;
-  readonly #isOfClasses: boolean;
+  readonly #task: Task | undefined;
   readonly #flips: Flip[] = [];
 
   constructor(task: Task | undefined, inputs: Inputs) {
     this.#inputs = inputs;
-    this.#isSpan = task === 'qa';
-    this.#isOfClasses = task !== undefined && OF_CLASSES.has(task);
+    this.#task = task;
   }
 
   /** Adds sample `i` where its answer has changed. */
   add(i: number, reference: Answer, actual: Answer): void {
     const [from, to] = [reference.choices[0] ?? -1, actual.choices[0] ?? -1];
-    if (!(this.#isSpan || this.#isOfClasses) || from === to) return;
-    const { texts, labels } = this.#inputs;
-    const label = labels?.kind === 'classes' ? this.#name(labels.values[i] as number, i) : null;
+    if (!hasOneChoice(this.#task) || from === to) return;
+    const { texts, labels, classNames } = this.#inputs;
+    const valid = this.#inputs.rows[i]?.inputIds.length ?? 1;
+    const name = (choice: number) => choiceName(choice, this.#task, classNames, valid);
     this.#flips.push({
       sample: i + 1,
       texts: texts?.[i] ?? null,
-      label,
-      reference: this.#name(from, i),
-      model: this.#name(to, i),
-      ...(this.#isOfClasses && { margins: { reference: margin(reference.values), model: margin(actual.values) } }),
+      label: labels?.kind === 'classes' ? name(labels.values[i] as number) : null,
+      reference: name(from),
+      model: name(to),
+      ...(this.#task !== 'qa' && { margins: { reference: margin(reference.values), model: margin(actual.values) } }),
     });
-  }
-
-  /** Name of a class, or the tokens with the largest logits of a span, start and end each for itself; a model that gives NaN has no answer. */
-  #name(choice: number, i: number): string {
-    if (choice < 0) return 'none';
-    if (!this.#isSpan) return this.#inputs.classNames?.[choice] ?? String(choice);
-    const valid = this.#inputs.rows[i]?.inputIds.length ?? 1;
-    return `start ${Math.floor(choice / valid)}, end ${choice % valid}`;
   }
 
   /** The flips with the surest answers of the reference first; null where answers are no single choices. */
   result(): Flips | null {
-    if (!(this.#isSpan || this.#isOfClasses)) return null;
+    if (!hasOneChoice(this.#task)) return null;
     const surest = this.#flips.toSorted((a, b) => (b.margins?.reference ?? 0) - (a.margins?.reference ?? 0));
     return { count: this.#flips.length, shown: surest.slice(0, MAX_SHOWN) };
   }
+}
+
+/** True for tasks whose answer to a sample is one choice that has a name. */
+export function hasOneChoice(task: Task | undefined): boolean {
+  return task === 'qa' || (task !== undefined && OF_CLASSES.has(task));
+}
+
+/**
+ * Names a class, or the tokens with the largest logits of a span, start and end each for itself, in a row of `valid`
+ * tokens; a model that gives NaN has no answer.
+ */
+export function choiceName(
+  choice: number,
+  task: Task | undefined,
+  classNames: readonly string[] | undefined,
+  valid: number,
+): string {
+  if (choice < 0) return 'none';
+  if (task !== 'qa') return classNames?.[choice] ?? String(choice);
+  return `start ${Math.floor(choice / valid)}, end ${choice % valid}`;
 }
 
 /** Lead of the largest score over the second one; of one score alone there is none. */

@@ -1,5 +1,6 @@
 import type { Graph, Node } from '../../ir/graph.ts';
 import { type Bindings, bindDim, sizeOf } from '../../ir/shape.ts';
+import { isQuietPart } from '../../ir/smoothed.ts';
 import { readF32, type Tensor } from '../../ir/tensor.ts';
 import { layerEnds } from '../../opened/layer-ends.ts';
 import type { TokenRow } from '../../samples/feeds.ts';
@@ -194,7 +195,8 @@ function levelsOf(pairs: readonly ValuePair[], errors: readonly ValueErrors[]) {
     const { directDb, scaledDb } = errors[i] as ValueErrors;
     // Heads share the units of the stream that they are cut from; probabilities have none.
     const isHeads = scaledDb === undefined && reference.type.shape.length > 3 && reference.op !== 'softmax';
-    if (isRescaled && isHeads) continue;
+    // What is left without its loud channels is compared with nothing: their sum is.
+    if ((isRescaled && isHeads) || isQuietPart(model)) continue;
     partners.set(reference, model);
     levels.set(reference, isRescaled ? (scaledDb ?? directDb) : directDb);
   }

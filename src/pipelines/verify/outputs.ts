@@ -27,6 +27,8 @@ export interface OutputsOptions {
   readonly task: Task | undefined;
   readonly shape: CommonShape;
   readonly inputs: Inputs;
+  /** Hears both answers to each sample. */
+  readonly heard?: ((sample: number, reference: Answer, actual: Answer) => void) | undefined;
   readonly progress: (done: number, total: number) => void;
 }
 
@@ -40,6 +42,8 @@ export interface OutputsResult {
   readonly metrics: TaskMetrics | null;
   /** Names of the model's outputs that have NaN or infinity in them. */
   readonly broken: readonly string[];
+  /** Wall time of the runs of each model. */
+  readonly runMs: { readonly model: number; readonly reference: number };
 }
 
 /** Runs the model on all rows, after the reference where there is one. */
@@ -77,15 +81,25 @@ export async function compareOutputs(
     const expectedAnswer = answerTo(row, new Map(pairs.map(({ name }) => [name, expected.get(name) as Tensor])));
     comparison.add(expectedAnswer, answer);
     flips.add(place, expectedAnswer, answer);
+    options.heard?.(place, expectedAnswer, answer);
     embeddings?.add(expectedAnswer.values, answer.values);
     answers.model.push(answer.values[0] as number);
     answers.reference.push(expectedAnswer.values[0] as number);
     predictions.reference.push(predict(expectedAnswer, row, expected, inputs.labels));
     for (const sum of sums) sum.add(expected, actual, row.inputIds.length);
   };
-  const run = (side: Running, place: number) => runRow(side, rows, place, shape, inputs.pad);
-  if (reference) await inTurn(reference, model, { rows: rows.length, progress, run, use: useBoth });
-  else
+  const runMs = { model: 0, reference: 0 };
+  const timed = (name: keyof typeof runMs) => async (side: Running, place: number) => {
+    const start = performance.now();
+    const outputs = await runRow(side, rows, place, shape, inputs.pad);
+    runMs[name] += performance.now() - start;
+    return outputs;
+  };
+  const run = timed('model');
+  if (reference) {
+    const turns = { rows: rows.length, progress, runFirst: timed('reference'), run, use: useBoth };
+    await inTurn(reference, model, turns);
+  } else
     await whileLoaded(model, async (side) => {
       for (const [place, row] of rows.entries()) {
         const outputs = await run(side, place);
@@ -106,6 +120,7 @@ export async function compareOutputs(
       ? metricsOf(inputs, inputs.labels, predictions.model, reference && predictions.reference)
       : null,
     broken: [...broken],
+    runMs,
   };
 }
 

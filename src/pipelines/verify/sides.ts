@@ -38,7 +38,7 @@ export async function openSide(path: string, task: Task | undefined): Promise<Si
 export interface SideLoader extends Loader {
   readonly side: Side;
   /** What ran; throws before the first load. */
-  described(): VerifiedModel & Pick<LoadedSource, 'refusal'>;
+  described(): Omit<VerifiedModel, 'runMs'> & Pick<LoadedSource, 'refusal'>;
 }
 
 /**

@@ -1,7 +1,10 @@
 import type { LintResult } from '../../lint/lint-file.ts';
 import type { EmbeddingAgreement } from '../../metrics/embeddings.ts';
 import type { Task } from '../../models/index.ts';
+import type { GraphOutline } from '../../opened/outline.ts';
+import type { View } from '../../samples/views.ts';
 import type { TransferLosses } from '../evaluate/transfer.ts';
+import type { DistanceMeasure } from './view-distances.ts';
 
 /** Result of `verify`. Plain data: `--json` prints it as it is, with null for what was not measured. */
 export interface VerifyResult {
@@ -21,6 +24,8 @@ export interface VerifyResult {
   readonly embeddings?: EmbeddingAgreement;
   /** Samples whose answer differs; null without `--against`, and where a sample has no single answer. */
   readonly flips: Flips | null;
+  /** Agreement on parts of each text (`--views`); null where it was not asked for. */
+  readonly views: ViewsAgreement | null;
   /** Task metrics; null without labels. */
   readonly metrics: TaskMetrics | null;
   /** Comparison of inner values; null where it was not asked for or the graphs have no values in common. */
@@ -35,6 +40,8 @@ export interface VerifyResult {
   readonly failures: readonly string[];
   /** Warnings, worded `file: part: problem`. */
   readonly warnings: readonly string[];
+  /** The model's graph as plain data, where it was asked for and the model was run. */
+  readonly outline?: GraphOutline;
 }
 
 /** One of the models, and what ran it. */
@@ -49,6 +56,8 @@ export interface VerifiedModel {
   readonly runtime: string | null;
   /** What ran. `file`: the file itself. `graph`: what mbert read in it, written as ONNX without any pass. */
   readonly ran: 'file' | 'graph' | null;
+  /** Wall time of its runs on all samples, one thread; null where nothing ran. */
+  readonly runMs: number | null;
 }
 
 /** Token sequences that the models were run on. */
@@ -103,6 +112,42 @@ export interface Flip {
   readonly model: string;
   /** Lead of the largest logit over the second one, in each model's own units; absent for spans. */
   readonly margins?: { readonly reference: number | null; readonly model: number | null };
+}
+
+/** Agreement of two models on parts of each text: both see the same part. */
+export interface ViewsAgreement {
+  /**
+   * What distances are. `probability`: half of Σ |p - q| over the probabilities of the classes, 0 … 1, averaged over a
+   * sequence's answers; `difference`: |a - b| of a regression; `cosine`: 1 - cosine of embeddings or features.
+   */
+  readonly measure: DistanceMeasure;
+  readonly views: readonly ViewAgreement[];
+}
+
+/** Agreement on what one view shows. */
+export interface ViewAgreement {
+  readonly view: View;
+  readonly samples: number;
+  /** Share of equal answers, as `agreement` of the result; null where an answer is NaN. */
+  readonly agreement: number | null;
+  /** Mean distance of the answers; null where one is NaN. */
+  readonly meanDistance: number | null;
+  /** At most 20 samples, those first where the models part most. */
+  readonly parted: readonly PartedText[];
+}
+
+/** One sample, and how far the models' answers to a view of it are apart. */
+export interface PartedText {
+  /** Place among the samples that ran, from 1 on. */
+  readonly sample: number;
+  /** Its whole text, or its two texts; null for sequences of tokens. */
+  readonly texts: readonly string[] | null;
+  /** Answer of the reference: a class, a span or a number; null where there is no single one. */
+  readonly reference: string | null;
+  /** Answer of the model. */
+  readonly model: string | null;
+  /** Distance of the answers; null where one of them is NaN. */
+  readonly distance: number | null;
 }
 
 /** Counts of samples by their label (row) and the answer that they got (column). */

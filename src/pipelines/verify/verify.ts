@@ -1,7 +1,10 @@
 import { MbertError } from '../../errors.ts';
 import { lintFile } from '../../lint/lint-file.ts';
 import type { Task } from '../../models/index.ts';
-import { type ColumnOptions, columnsOf } from '../../options/evidence.ts';
+
+import { storedOutline } from '../../opened/stored-outline.ts';
+import { type ColumnOptions, columnsOf, refuseUnreadVocabulary } from '../../options/evidence.ts';
+
 import { type Run, type RunOptions, startRun, within } from '../../options/run.ts';
 import { isAllowed } from '../evaluate/drop.ts';
 import { readLayerMap } from '../evaluate/layer-map.ts';
@@ -13,6 +16,7 @@ import { compareOutputs, type OutputsResult, pairOutputs } from './outputs.ts';
 import { loaderOf, openSide, type Side, type SideLoader } from './sides.ts';
 import { taskOf, unansweredWarnings } from './task.ts';
 import type { Drop, VerifiedModel, VerifyResult } from './types.ts';
+import { checkViews, compareViews, readViews, ViewSums } from './views.ts';
 
 /** Options of `verify`. */
 export interface VerifyOptions extends RunOptions, ColumnOptions {
@@ -43,10 +47,14 @@ export interface VerifyOptions extends RunOptions, ColumnOptions {
    * see `readLayerMap`.
    */
   readonly layers?: string | undefined;
+  /** Parts of each text to tell the agreement on, both models seeing the same: names of VIEWS. Needs `against` and `data`. */
+  readonly views?: readonly string[] | undefined;
   /** Largest loss allowed, in percentage points of the task metric, or of agreement without labels. */
   readonly maxDrop?: number | undefined;
   /** Runs the lint rules on the file. Default false. */
   readonly lint?: boolean | undefined;
+  /** Adds the model's graph as plain data with how the values of its weights are distributed, for a picture. */
+  readonly outline?: boolean | undefined;
 }
 
 /** Fewest samples for `maxDrop`: fewer say nothing about a point. */
@@ -58,13 +66,14 @@ const MIN_GATED = 32;
  */
 export async function verify(options: VerifyOptions): Promise<VerifyResult> {
   refuseContradictions(options);
+  refuseUnreadVocabulary(options.vocab, options.data);
   const run = startRun(options);
   const lint = options.lint ? lintFile(options.model) : null;
   const broken = lint && !lint.ok ? ['lint: the file breaks a rule'] : [];
   const measurement = hasMeasurement(options) ? await openAndMeasure(options, run) : NOT_MEASURED;
   return {
     ...measurement,
-    model: measurement.model ?? { path: options.model, architecture: null, runtime: null, ran: null },
+    model: measurement.model ?? { path: options.model, architecture: null, runtime: null, ran: null, runMs: null },
     lint,
     failures: [...broken, ...measurement.failures],
   };
@@ -88,6 +97,7 @@ const NOT_MEASURED: Measurement = {
   outputs: [],
   agreement: null,
   flips: null,
+  views: null,
   metrics: null,
   layers: null,
   transfer: null,
@@ -97,12 +107,13 @@ const NOT_MEASURED: Measurement = {
 };
 
 async function openAndMeasure(options: VerifyOptions, run: Run): Promise<Measurement> {
-  const { against, layers } = options;
+  const { against, layers, views } = options;
   run.plan([
     'read',
     ...(layers === undefined ? [] : ['transfer']),
     ...(against === undefined ? [] : ['layers']),
     'run',
+    ...(views === undefined ? [] : ['views']),
   ]);
   run.progress('reading');
   const model = await openSide(options.model, options.task);
@@ -120,14 +131,21 @@ async function openAndMeasure(options: VerifyOptions, run: Run): Promise<Measure
 }
 
 function refuseContradictions(options: VerifyOptions): void {
-  const { against, layers, maxDrop } = options;
+  const { against, data, layers, views, maxDrop } = options;
   const needsReference = [
     ['layers', layers],
+    ['views', views],
     ['max-drop', maxDrop],
   ] as const;
   for (const [flag, given] of needsReference) {
     if (given === undefined || against !== undefined) continue;
     throw new MbertError('USAGE', `--${flag}: needs --against SOURCE`, { hint: 'the model is compared with it' });
+  }
+  if (views !== undefined) {
+    readViews(views);
+    if (data === undefined) {
+      throw new MbertError('USAGE', '--views: needs --data FILE', { hint: 'half of a random sequence shows nothing' });
+    }
   }
   if (!hasMeasurement(options) && !options.lint) {
     throw new MbertError('USAGE', 'verify: nothing to verify the model by', {
@@ -160,10 +178,12 @@ async function measure(
       vocab,
       length,
       task,
-      columns: columnsOf(options),
+      columns: columnsOf(options, data !== undefined),
       note: run.note,
     });
     checkCounts(inputs, maxDrop);
+    const views = readViews(options.views ?? []);
+    checkViews(views, inputs);
     if (reference === undefined && inputs.labels === undefined) {
       throw new MbertError('USAGE', `${data}: has no labels for ${task ?? 'outputs of this kind'}`, {
         hint: 'give --against SOURCE to compare with another model',
@@ -181,22 +201,35 @@ async function measure(
       ? await tryLayers(reference, model, { shape, inputs, progress: within(run, 'comparing layers') })
       : { layers: null, problem: [] };
     run.enter('run');
-    const compared = await compareOutputs(first, second, { task, shape, inputs, progress: within(run, 'running') });
+    const full = views.includes('full') ? new ViewSums('full', task, inputs) : undefined;
+    const compared = await compareOutputs(first, second, {
+      task,
+      shape,
+      inputs,
+      heard: (i, expected, actual) => full?.add(i, expected, actual),
+      progress: within(run, 'running'),
+    });
+    run.enter('views');
+    const seen = second
+      ? await compareViews(first, second, full, { task, shape, inputs, views, progress: within(run, 'running views') })
+      : null;
     const drop = second ? dropOf(compared, maxDrop) : null;
     return {
-      model: verifiedModel(first),
-      against: second ? verifiedModel(second) : null,
+      model: verifiedModel(first, compared.runMs.model),
+      against: second ? verifiedModel(second, compared.runMs.reference) : null,
       task: task ?? null,
       inputs: { data: inputs.data, samples: inputs.rows.length, seed: inputs.seed, paddedTo: length ?? null },
       outputs: compared.outputs,
       agreement: compared.agreement,
       ...(compared.embeddings && { embeddings: compared.embeddings }),
       flips: compared.flips,
+      views: seen,
       metrics: compared.metrics,
       layers,
       transfer,
       drop,
       failures: failuresOf(compared, drop),
+      ...(options.outline && { outline: await storedOutline(model.path, model.graph, { values: true }) }),
       warnings: [
         ...new Set([
           ...sides.flatMap((side) => side.model.warnings),
@@ -297,9 +330,9 @@ function failuresOf({ broken }: OutputsResult, drop: Drop | null): string[] {
   return failures;
 }
 
-function verifiedModel(loader: SideLoader): VerifiedModel {
+function verifiedModel(loader: SideLoader, runMs: number): VerifiedModel {
   const { refusal: _, ...described } = loader.described();
-  return described;
+  return { ...described, runMs };
 }
 
 /** Warns of files that did not run themselves: what was verified is then not the file. */

@@ -1,6 +1,7 @@
-import { copyFileSync, existsSync, linkSync, readdirSync, renameSync, rmdirSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, linkSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { outputStats } from '../../io/output-place.ts';
+import { replaceFile } from '../../io/replace-file.ts';
 import { undoAtEnd } from '../../io/undo.ts';
 import { lockOutput } from './lock.ts';
 
@@ -30,7 +31,7 @@ export async function allOrNothing<T>(
   const undo = () => {
     // What another run writes meanwhile is not ours to remove.
     if (isLocked) for (const file of absent) if (isFile(file)) rmSync(file);
-    for (const { path, copy } of kept) renameSync(copy, path);
+    for (const { path, copy } of kept) replaceFile(copy, path);
     forget();
     unlock();
     for (const folder of folders) if (isEmpty(folder)) rmdirSync(folder);

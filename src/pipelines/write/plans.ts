@@ -31,7 +31,7 @@ export function refuseStandardOutput(output: string): void {
 export function targetOf(path: string): Target | undefined {
   const extension = /\.([^./\\]+)$/.exec(path)?.[1]?.toLowerCase();
   if (extension === 'onnx' || extension === 'tflite') return extension;
-  if (extension === undefined || path.endsWith('/')) return undefined;
+  if (extension === undefined || /[/\\]$/.test(path)) return undefined;
   throw new MbertError('USAGE', `${path}: mbert writes .tflite and .onnx files, not .${extension}`, {
     hint: 'name a folder to get both',
   });

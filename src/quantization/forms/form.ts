@@ -12,6 +12,12 @@ export interface FormRequest {
   readonly blocks?: WeightBlocks;
   readonly rounding: Rounding;
   readonly range: RangeMethod;
+  /**
+   * Whether linears of an integer graph find the range of each token in each run, and attention stays float, where no
+   * recipe says otherwise: a calibrated range for all tokens gains nothing where norms and GELUs of floats stand between
+   * all linears, and is less exact.
+   */
+  readonly isDynamic?: boolean;
   /** Whether the graph's outputs stay integers. */
   readonly integerOutputs: boolean;
 }

@@ -40,9 +40,9 @@ function settingsOf(node: Call, request: FormRequest, isStrict: boolean): Settin
   if (isTable(node)) return weightSettings(node, 'dynamic', request);
   if (hasWeight(node)) {
     if (isStrict || (request.integerOutputs && isNarrow(node))) return all;
-    return weightSettings(node, scheme, request);
+    return weightSettings(node, request.isDynamic ? 'dynamic' : scheme, request);
   }
-  if (node.op === 'matmul' || ELEMENTWISE.has(node.op)) return all;
+  if (node.op === 'matmul' || ELEMENTWISE.has(node.op)) return request.isDynamic ? { ...all, scheme: 'float' } : all;
   if (node.op === 'softmax') return { ...all, scheme: isStrict ? scheme : 'float' };
   return undefined;
 }

@@ -39,7 +39,7 @@ export function yAxis(title: string, y: Scale): Markup {
     return html`<line class="grid" x1="${AREA.left}" x2="${WIDTH - AREA.right}" y1="${at}" y2="${at}"/><text class="tick" x="${AREA.left - 6}" y="${at + 4}" text-anchor="end">${digits(tick)}</text>`;
   });
   const middle = AREA.top + INNER.height / 2;
-  return html`${ticks}<text class="axis" transform="translate(13 ${middle}) rotate(-90)" text-anchor="middle">${title}</text>`;
+  return html`${ticks}<text class="axis" transform="translate(17 ${middle}) rotate(-90)" text-anchor="middle">${title}</text>`;
 }
 
 /** Draws the line below, its ticks and the title. */
@@ -52,6 +52,10 @@ export function xTick(x: number, text: string): Markup {
   return html`<text class="tick" x="${round(x)}" y="${AREA.top + INNER.height + 16}" text-anchor="middle">${text}</text>`;
 }
 
+function enlargeButton(title: string): Markup {
+  return html`<button type="button" class="enlarge" data-enlarge aria-label="${`Full screen: ${title}`}" title="Full screen">⤢</button>`;
+}
+
 export function figure(parts: {
   readonly title: string;
   readonly note?: string | undefined;
@@ -60,7 +64,7 @@ export function figure(parts: {
   readonly table: Markup;
 }): Markup {
   const { title, note, legend, marks, table } = parts;
-  return html`<figure class="chart"><figcaption><h3>${title}</h3>${note === undefined ? null : html`<p>${note}</p>`}</figcaption>
+  return html`<figure class="chart"><figcaption><h3>${title}</h3>${enlargeButton(title)}${note === undefined ? null : html`<p>${note}</p>`}</figcaption>
 ${legend ?? null}
 <div class="scroll"><svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${`${title}: the numbers are in the table below`}">
 ${marks}</svg></div>

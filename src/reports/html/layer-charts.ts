@@ -88,11 +88,11 @@ function rangesByTitle(outline: GraphOutline): Map<string, readonly [number, num
   for (const [i, weights] of weightsByGroup(outline, groups).entries()) {
     const ranges = weights
       .filter((weight) => weight.type.includes(',') && !tables.has(weight))
-      .flatMap(({ range }) => (range ? [range] : []));
+      .flatMap(({ values }) => (values ? [values] : []));
     if (ranges.length === 0) continue;
     byTitle.set(groups[i]?.title ?? '', [
-      Math.min(...ranges.map(([least]) => least)),
-      Math.max(...ranges.map(([, most]) => most)),
+      Math.min(...ranges.map(({ least }) => least)),
+      Math.max(...ranges.map(({ most }) => most)),
     ]);
   }
   return byTitle;

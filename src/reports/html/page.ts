@@ -4,12 +4,23 @@ import { VERSION } from '../../version.ts';
 import { html, type Markup, NOTHING } from './markup.ts';
 import { STYLE } from './style.ts';
 
+/** Place of a page: a file that asks for nothing, or the server of `mbert view`, which takes models to compare. */
+export type Place = 'file' | ServedPlace;
+
+export interface ServedPlace {
+  readonly maxDroppedBytes: number;
+  /** Whether it is the page that one begins with. */
+  readonly isFirst: boolean;
+}
+
 interface Page {
   readonly title: string;
   /** Line under the title. */
   readonly lead: Markup | string;
   readonly verdict?: { readonly isGood: boolean; readonly text: string };
   readonly sections: readonly Section[];
+  /** Default: a file. */
+  readonly place?: Place | undefined;
 }
 
 export interface Section {
@@ -17,21 +28,27 @@ export interface Section {
   readonly body: Markup;
 }
 
-/** Scripts of the page, run as they are: no names of a model get into them. */
-const SCRIPTS = ['tables.js', 'picture.js'].map((name) =>
-  readFileSync(new URL(`page/${name}`, import.meta.url), 'utf8'),
-);
+const SCRIPTS = ['tables.js', 'histogram.js', 'picture.js', 'enlarge.js'];
+const DROP_SCRIPT = 'drop.js';
+
+/** A script of the page, run as it is: no names of a model get into it. Most calls make no page, and read none. */
+function script(name: string): string {
+  return readFileSync(new URL(`page/${name}`, import.meta.url), 'utf8');
+}
 
 /**
  * Makes a page in one file that asks for nothing from elsewhere. Its policy allows these scripts and this style by
- * their hashes only, so that what a model's author wrote into a name could not run even where it was not escaped.
+ * their hashes only, so that what a model's author wrote into a name could not run even where it was not escaped. A
+ * page that is served may ask its own server.
  */
-export function pageHtml({ title, lead, verdict, sections }: Page): string {
+export function pageHtml({ title, lead, verdict, sections, place = 'file' }: Page): string {
+  const scripts = (place === 'file' ? SCRIPTS : [...SCRIPTS, DROP_SCRIPT]).map(script);
   const filled = sections.filter(({ body }) => body.markup.trim() !== '');
   const policy = [
     "default-src 'none'",
-    `script-src ${SCRIPTS.map(sourceHash).join(' ')}`,
+    `script-src ${scripts.map(sourceHash).join(' ')}`,
     `style-src ${sourceHash(STYLE)}`,
+    ...(place === 'file' ? [] : ["connect-src 'self'"]),
     "base-uri 'none'",
     "form-action 'none'",
   ].join('; ');
@@ -48,19 +65,27 @@ export function pageHtml({ title, lead, verdict, sections }: Page): string {
 <style>${{ markup: STYLE }}</style>
 </head>
 <body>
-<header><p class="product">mbert</p><h1>${title}</h1><p class="lead">${lead}</p>${badge ?? null}
+${place === 'file' ? null : dropBar(place)}<header><p class="product">mbert</p><h1>${title}</h1><p class="lead">${lead}</p>${badge ?? null}
 <nav aria-label="Sections"><ul>${filled.map(({ title: name }) => html`<li><a href="#${anchorOf(name)}">${name}</a></li>`)}</ul></nav></header>
 <main>${filled.map(
     ({ title: name, body }) => html`<section id="${anchorOf(name)}"><h2>${name}</h2>${body}</section>
 `,
   )}</main>
 <footer>mbert ${VERSION}</footer>
-${SCRIPTS.map(
-  (script) => html`<script type="module">${{ markup: script }}</script>
+${scripts.map(
+  (source) => html`<script type="module">${{ markup: source }}</script>
 `,
 )}</body>
 </html>
 `.markup;
+}
+
+/** Bar of a served page: the way back, and where to choose a model to compare with. */
+function dropBar({ maxDroppedBytes, isFirst }: ServedPlace): Markup {
+  return html`<aside class="drop" data-drop="${maxDroppedBytes}" aria-label="Compare">${
+    isFirst ? null : html`<a href="./">First page</a>`
+  }<label>Compare with <input type="file" multiple></label><span class="hint">or drop the file or folder of a model on the page</span><span role="status"></span></aside>
+`;
 }
 
 /** Anchor of a heading in the page. */

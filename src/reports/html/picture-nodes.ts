@@ -1,4 +1,5 @@
 import { layerOf } from '../../ir/names.ts';
+import type { Distribution } from '../../metrics/distribution.ts';
 import type { GraphOutline, OutlineNode, OutlineWeight } from '../../opened/outline.ts';
 import type { DiffOutline } from '../../pipelines/diff/outline.ts';
 import { size } from '../text.ts';
@@ -13,10 +14,19 @@ export interface PictureNode {
   readonly inputs: readonly { readonly node: number; readonly state: EdgeState }[];
   /** Further facts that are shown when it is chosen: headings and texts. */
   readonly details: readonly (readonly [string, string])[];
+  /** Distributions of its values and of the weights that it reads, drawn when it is chosen. */
+  readonly plots: readonly Plot[];
   /** Bytes of the weights that it is the first to read. */
   readonly bytes: number;
   /** Layer of the node, where it is not the one that the name tells. */
   readonly layer?: string | undefined;
+}
+
+/** A histogram, with the range that integers hold where values are stored so. */
+export interface Plot {
+  readonly title: string;
+  readonly values: Distribution;
+  readonly limits?: readonly [number, number] | undefined;
 }
 
 export type EdgeState = 'same' | 'added' | 'removed';
@@ -31,6 +41,7 @@ export function storageNodes(outline: GraphOutline): PictureNode[] {
     state: storageState(node, outline),
     inputs: node.inputs.map((input) => ({ node: input, state: 'same' as const })),
     details: [['stored as', node.storage], ...weightDetails(node, outline)],
+    plots: plotsOf(node, outline),
     bytes: newBytes(node, outline, owned),
   }));
 }
@@ -62,14 +73,23 @@ function storageState(node: OutlineNode, { weights }: GraphOutline): keyof typeo
 
 function weightDetails({ weights: read }: OutlineNode, { weights }: GraphOutline): [string, string][] {
   return read.map((place) => {
-    const { name, type, storage, bytes, range } = weights[place] as OutlineWeight;
+    const { name, type, storage, bytes, values: known } = weights[place] as OutlineWeight;
     const stored = storage.includes(' per ') ? `, ${storage}` : '';
-    const values = range ? `, values ${rangeText(range)}` : '';
+    const values = known ? `, values ${rangeText(known)}` : '';
     return ['reads', `${name} ${type}${stored}, ${size(bytes)}${values}`];
   });
 }
 
-function rangeText([least, most]: readonly [number, number]): string {
+function plotsOf({ values, limits, weights: read }: OutlineNode, { weights }: GraphOutline): Plot[] {
+  const own = values ? [{ title: 'its values on the texts', values, limits }] : [];
+  const ofWeights = read.flatMap((place) => {
+    const { name, values: ofWeight } = weights[place] as OutlineWeight;
+    return ofWeight ? [{ title: name, values: ofWeight }] : [];
+  });
+  return [...own, ...ofWeights];
+}
+
+function rangeText({ least, most }: Distribution): string {
   return `${Number(least.toPrecision(4))} to ${Number(most.toPrecision(4))}`;
 }
 
@@ -143,6 +163,7 @@ export function diffNodes(outline: DiffOutline, marks: readonly NodeMark[]): Pic
         ...weightDetails(node, graph),
         ...(marked[i] ?? []).map(({ text }) => ['difference', text] as const),
       ],
+      plots: plotsOf(node, graph),
       bytes: newBytes(node, graph, owned[side]),
       layer: side === 'a' && layer !== undefined ? (movedTo.get(layer) ?? `${layer} of a`) : layer,
     };

@@ -1,8 +1,9 @@
 import { plural, size } from '../text.ts';
+import { LAYER_TONES, type LayerMark } from './layer-marks.ts';
 import { groupNodes, type NodeGroup } from './layers.ts';
 import { type Layout, layOut } from './layout.ts';
 import { html, jsonMarkup, type Markup, NOTHING } from './markup.ts';
-import type { EdgeState, PictureNode, StateMeaning } from './picture-nodes.ts';
+import type { EdgeState, PictureNode, Plot, StateMeaning } from './picture-nodes.ts';
 
 /** Data that the page's script draws. */
 interface PictureData {
@@ -10,6 +11,8 @@ interface PictureData {
   readonly symbols: { readonly [state: string]: string };
   readonly groups: readonly GroupData[];
   readonly layouts: readonly Layout[];
+  /** Distributions of values, each once however many nodes read a weight. */
+  readonly histograms: readonly HistogramData[];
   /** Links between groups and how they are drawn. What many read is left out, as a mask. */
   readonly links: readonly (readonly [from: number, to: number, state: EdgeState])[];
 }
@@ -20,6 +23,8 @@ interface GroupData {
   readonly short: string;
   /** Summary, as `62 nodes · 1.7 MB of weights`. */
   readonly summary: string;
+  /** What was measured behind the layer, where it was. */
+  readonly mark: LayerMark | null;
   /** Number of nodes that do not have the last state, which is the one that nothing is said of. */
   readonly marked: number;
   /** State of each node. */
@@ -32,33 +37,47 @@ interface GroupData {
   readonly ports: readonly (readonly [string, string])[];
 }
 
-type NodeData = readonly [op: string, label: string, name: string, type: string, details: PictureNode['details']];
+type NodeData = readonly [
+  op: string,
+  label: string,
+  name: string,
+  type: string,
+  details: PictureNode['details'],
+  plots: readonly PlotData[],
+];
+
+type PlotData = readonly [title: string, histogram: number, limits: readonly [number, number] | null];
+
+type HistogramData = readonly [least: number, most: number, rms: number, counts: readonly number[]];
 
 interface PictureOptions {
   /** Meanings of the states, in order; the last one is that of a node of which there is nothing to say. */
   readonly states: { readonly [state: string]: StateMeaning };
   /** Name of what is counted in the title of a group, as `change`. Undefined where states are no findings. */
   readonly finding?: string | undefined;
+  /** What was measured behind layers, by their names. */
+  readonly layers?: ReadonlyMap<string, LayerMark> | undefined;
 }
 
 /** Most nodes that are drawn: laying out ten thousand takes seconds, and the page would get too large. */
 const MOST_DRAWN_NODES = 6000;
 
 /** Makes a picture of a graph as boxes of layers that open: a place for the page's script, its data, and a legend. */
-export function picture(nodes: readonly PictureNode[], { states, finding }: PictureOptions): Markup {
+export function picture(nodes: readonly PictureNode[], { states, finding, layers }: PictureOptions): Markup {
   if (nodes.length === 0) return NOTHING;
-  const data = pictureData(nodes, states, finding);
+  const data = pictureData(nodes, { states, finding, layers });
   const used = new Set(nodes.map(({ state }) => state));
   const legend = Object.entries(states).filter(([state]) => used.has(state));
+  const tones = Object.entries(LAYER_TONES).filter(([tone]) => data.groups.some(({ mark }) => mark?.tone === tone));
   const hidden = data.groups.filter(({ layout }) => layout === null).length;
   return html`<div class="picture" data-picture>
 <div class="toolbar" role="toolbar" aria-label="Graph">
-<button type="button" data-do="out" aria-label="Zoom out">−</button><button type="button" data-do="in" aria-label="Zoom in">+</button><button type="button" data-do="fit">Fit width</button><button type="button" data-do="close">Close all</button>${
+<button type="button" data-do="out" aria-label="Zoom out">−</button><button type="button" data-do="in" aria-label="Zoom in">+</button><button type="button" data-do="fit">Fit width</button><button type="button" data-do="close">Close all</button><button type="button" data-enlarge>Full screen</button>${
     finding === undefined ? null : html`<button type="button" data-do="marked">Open layers with ${finding}s</button>`
   }
 <input type="search" data-find placeholder="Find a node" aria-label="Find a node by name">
 </div>
-<ul class="legend">${legend.map(([state, { symbol, meaning }]) => html`<li><span class="${`swatch s-${state}`}">${symbol}</span>${meaning}</li>`)}</ul>
+<ul class="legend">${legend.map(([state, { symbol, meaning }]) => html`<li><span class="${`swatch s-${state}`}">${symbol}</span>${meaning}</li>`)}${tones.map(([tone, { symbol, meaning }]) => html`<li><span class="${`swatch l-${tone}`}">${symbol}</span>${meaning}</li>`)}</ul>
 <div class="stage"><ol class="map" aria-label="Layers"></ol><div class="canvas" tabindex="0" role="region" aria-label="Graph, layer by layer"></div>
 <aside class="chosen" aria-live="polite"><p class="hint">Open a layer to see its nodes; choose a node to read about it. Ctrl and the wheel zoom.</p></aside></div>
 ${hidden === 0 ? null : html`<p class="note">${plural(hidden, 'box')} of ${data.groups.length} cannot be opened: the picture shows ${MOST_DRAWN_NODES} nodes at most.</p>`}
@@ -67,11 +86,7 @@ ${hidden === 0 ? null : html`<p class="note">${plural(hidden, 'box')} of ${data.
 </div>`;
 }
 
-function pictureData(
-  nodes: readonly PictureNode[],
-  states: PictureOptions['states'],
-  finding: string | undefined,
-): PictureData {
+function pictureData(nodes: readonly PictureNode[], { states, finding, layers }: PictureOptions): PictureData {
   const neutral = Object.keys(states).at(-1) as string;
   const groups = groupNodes(
     nodes.map(({ name, inputs, layer }) => ({ name, layer, inputs: inputs.map((i) => i.node) })),
@@ -87,6 +102,13 @@ function pictureData(
     places.set(key, place);
     return place;
   };
+  const histograms = new Map<Plot['values'], readonly [number, HistogramData]>();
+  const plotOf = ({ title, values, limits }: Plot): PlotData => {
+    const [least, most, rms] = [values.least, values.most, values.rms].map(inSixDigits) as [number, number, number];
+    const known = histograms.get(values) ?? ([histograms.size, [least, most, rms, values.counts]] as const);
+    histograms.set(values, known);
+    return [title, known[0], limits ? [inSixDigits(limits[0]), inSixDigits(limits[1])] : null];
+  };
   const data = groups.map((group, g): GroupData => {
     const members = group.nodes.map((node) => nodes[node] as PictureNode);
     const ofNodes = members.map(({ state }) => state);
@@ -97,16 +119,30 @@ function pictureData(
       ...(bytes > 0 ? [`${size(bytes)} of weights`] : []),
       ...(marked > 0 ? [plural(marked, finding as string)] : []),
     ].join(' · ');
-    const common = { title: group.title, short: shortTitle(group.title), summary, marked, states: ofNodes };
+    const mark = layers?.get(group.prefix) ?? null;
+    const common = { title: group.title, short: shortTitle(group.title), summary, mark, marked, states: ofNodes };
     if (!drawn.has(g)) return { ...common, layout: null, nodes: [], ports: [] };
     const { request, ports } = requestOf(nodes, group, g, { groups, groupOf, readers });
     const texts = members.map(
-      ({ op, name, type, details }): NodeData => [op, labelOf(name, group.prefix), name, type, details],
+      ({ op, name, type, details, plots }): NodeData => [
+        op,
+        labelOf(name, group.prefix),
+        name,
+        type,
+        details,
+        plots.map(plotOf),
+      ],
     );
     return { ...common, layout: placeOf(request), nodes: texts, ports };
   });
   const symbols = Object.fromEntries(Object.entries(states).map(([state, { symbol }]) => [state, symbol]));
-  return { symbols, groups: data, layouts, links: linksOf(nodes, groupOf) };
+  const drawnHistograms = [...histograms.values()].map(([, histogram]) => histogram);
+  return { symbols, groups: data, layouts, histograms: drawnHistograms, links: linksOf(nodes, groupOf) };
+}
+
+/** More digits than a panel shows, and a third of those that f64 prints. */
+function inSixDigits(value: number): number {
+  return Number(value.toPrecision(6));
 }
 
 /** Most groups that a link may lead to: what more read is no way through the graph but something that all look at. */

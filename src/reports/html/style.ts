@@ -31,6 +31,11 @@ h3 { font-size: 15px; }
 a { color: var(--link); }
 code, .op, .label, dd { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; }
 code { font-size: 13px; overflow-wrap: anywhere; }
+.drop { display: flex; flex-wrap: wrap; align-items: center; gap: 4px 16px; margin-top: 12px; padding: 8px 14px; border: 1px dashed var(--same); border-radius: 10px; font-size: 13.5px; }
+.drop input { font: inherit; color: var(--soft); max-width: 100%; }
+.drop [role="status"] { font-weight: 600; overflow-wrap: anywhere; white-space: pre-line; }
+.drop [role="status"]:empty { display: none; }
+.is-over .drop { border-color: var(--link); background: var(--hover); outline: 2px solid var(--link); }
 header { padding: 26px 0 8px; }
 .product { font-weight: 700; color: var(--soft); letter-spacing: 0.04em; }
 .lead { color: var(--soft); margin-top: 4px; overflow-wrap: anywhere; }
@@ -51,7 +56,7 @@ footer { color: var(--soft); margin-top: 22px; font-size: 13px; }
 .tile .of { font-size: 12.5px; color: var(--soft); }
 .tile.good .value { color: var(--good); }
 .tile.bad .value { color: var(--bad); }
-.table + .table, .table + .charts, .charts + .table, .tiles + .table { margin-top: 14px; }
+.table + .table, .table + h3, .table + .charts, .charts + .table, .tiles + .table { margin-top: 14px; }
 .scroll { overflow: auto; max-height: 520px; }
 table { border-collapse: collapse; width: 100%; font-size: 13.5px; font-variant-numeric: tabular-nums; }
 caption { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
@@ -79,6 +84,15 @@ input[type="search"], .toolbar button { font: inherit; font-size: 13.5px; color:
 .kind { display: inline-block; padding: 0 8px; border-radius: 999px; font-size: 12.5px; border: 1px solid; white-space: nowrap; }
 .charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 520px), 1fr)); gap: 26px; }
 .chart { margin: 0; min-width: 0; }
+.chart figcaption { position: relative; padding-right: 34px; }
+.enlarge { all: unset; position: absolute; top: 0; right: 0; width: 28px; height: 26px; text-align: center; border-radius: 6px; color: var(--soft); cursor: pointer; }
+.enlarge:hover { background: var(--hover); color: var(--ink); }
+.enlarge:focus-visible { outline: 2px solid var(--link); }
+.chart:fullscreen, .picture:fullscreen, .is-full { background: var(--card); color: var(--ink); padding: 18px 20px; overflow: auto; }
+.is-full { position: fixed; inset: 0; z-index: 2; }
+.has-full { overflow: hidden; }
+.chart:fullscreen svg, .chart.is-full svg { min-width: 0; height: min(72vh, 42vw); }
+.picture:fullscreen, .picture.is-full { --stage: calc(100vh - 150px); }
 .chart .scroll { margin-top: 6px; max-height: none; }
 .chart svg { display: block; width: 100%; min-width: 480px; height: auto; }
 .chart details { margin-top: 4px; font-size: 13px; }
@@ -92,7 +106,7 @@ summary { cursor: pointer; color: var(--soft); }
 .ring { fill: none; stroke: var(--c1); stroke-width: 2.2; }
 .mark { stroke: var(--card); stroke-width: 0.8; }
 .stage { display: grid; grid-template-columns: 190px minmax(0, 1fr) minmax(210px, 270px); gap: 14px; }
-.map { list-style: none; margin: 0; padding: 0; overflow: auto; max-height: min(74vh, 780px); }
+.map { list-style: none; margin: 0; padding: 0; overflow: auto; max-height: var(--stage, min(74vh, 780px)); }
 .map button { all: unset; box-sizing: border-box; display: grid; grid-template-columns: 1fr auto; gap: 1px 6px; width: 100%; padding: 3px 8px; border-radius: 6px; font-size: 12.5px; color: var(--soft); cursor: pointer; }
 .map button:hover { background: var(--hover); }
 .map button:focus-visible { outline: 2px solid var(--link); outline-offset: -2px; }
@@ -100,14 +114,25 @@ summary { cursor: pointer; color: var(--soft); }
 .map .marked { color: var(--ink); font-weight: 650; }
 .map .count { font-weight: 650; font-variant-numeric: tabular-nums; }
 .map svg { grid-column: 1 / -1; display: block; width: 100%; height: 7px; }
-.canvas { height: min(74vh, 780px); overflow: auto; border: 1px solid var(--line); border-radius: 10px; background: var(--page); padding: 12px; cursor: grab; }
+.canvas { height: var(--stage, min(74vh, 780px)); overflow: auto; border: 1px solid var(--line); border-radius: 10px; background: var(--page); padding: 12px; cursor: grab; }
 .canvas:active { cursor: grabbing; }
 .graph { display: block; margin: 0 auto; }
-.chosen { overflow: auto; max-height: min(74vh, 780px); }
+.chosen { overflow: auto; max-height: var(--stage, min(74vh, 780px)); }
 .chosen dl { margin: 0; }
 .chosen dt { color: var(--soft); font-size: 12.5px; margin-top: 8px; }
 .chosen dt:first-child { margin-top: 0; }
 .chosen dd { margin: 0; font-size: 12.5px; overflow-wrap: anywhere; }
+.chosen figure { margin: 12px 0 0; }
+.chosen figcaption { font-size: 12.5px; color: var(--soft); overflow-wrap: anywhere; }
+.chosen details { font-size: 12.5px; }
+.chosen details ul { margin: 4px 0; padding-left: 18px; font-variant-numeric: tabular-nums; }
+value-histogram { display: block; }
+value-histogram svg { display: block; width: 100%; max-width: 420px; height: auto; margin-top: 4px; }
+value-histogram .hint { font-size: 12px; }
+.bar { fill: var(--c0); }
+.held { fill: var(--hover); }
+.limit { stroke: var(--c1); stroke-width: 1.2; stroke-dasharray: 4 2; }
+.tick.last { text-anchor: end; }
 .graph text { fill: var(--ink); font: 11px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; pointer-events: none; }
 .graph .title { font: 600 14px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
 .graph .summary { font: 12px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; fill: var(--soft); text-anchor: end; }
@@ -118,8 +143,22 @@ summary { cursor: pointer; color: var(--soft); }
 .frame { fill: var(--card); stroke: var(--line); }
 .group.marked > .frame { stroke: var(--soft); stroke-width: 1.6; }
 .grip { fill: transparent; }
+.l-far > .frame { stroke: var(--removed); stroke-width: 1.6; }
+.l-lowest > .frame { stroke: var(--structure); stroke-width: 1.6; }
+.l-far > .head .grip { fill: var(--removed-back); }
+.l-lowest > .head .grip { fill: var(--structure-back); }
+.map .l-far .count { color: var(--removed); } .map .l-lowest .count { color: var(--structure); }
+.swatch.l-far { background: var(--removed-back); border-color: var(--removed); color: var(--removed); }
+.swatch.l-lowest { background: var(--structure-back); border-color: var(--structure); color: var(--structure); }
 .head[role="button"], .node { cursor: pointer; }
-.head[role="button"]:hover .grip { fill: var(--hover); }
+.head[role="button"]:hover .l-far > .frame { stroke: var(--removed); stroke-width: 1.6; }
+.l-lowest > .frame { stroke: var(--structure); stroke-width: 1.6; }
+.l-far > .head .grip { fill: var(--removed-back); }
+.l-lowest > .head .grip { fill: var(--structure-back); }
+.map .l-far .count { color: var(--removed); } .map .l-lowest .count { color: var(--structure); }
+.swatch.l-far { background: var(--removed-back); border-color: var(--removed); color: var(--removed); }
+.swatch.l-lowest { background: var(--structure-back); border-color: var(--structure); color: var(--structure); }
+.grip { fill: var(--hover); }
 .twist { fill: var(--soft); }
 .cell { stroke: none !important; fill: var(--same-cell); }
 .box { stroke-width: 1.3; }
@@ -141,6 +180,7 @@ ${series()}
   .stage { grid-template-columns: minmax(0, 1fr); }
   .map { display: grid; grid-template-columns: repeat(auto-fill, minmax(150px, 1fr)); max-height: 190px; }
   .canvas { height: 62vh; padding: 6px; }
+  .chosen { max-height: none; }
   .wide { min-width: 240px; }
   .tiles { grid-template-columns: repeat(auto-fill, minmax(132px, 1fr)); gap: 8px; }
   .tile { padding: 8px 10px; }
@@ -149,9 +189,9 @@ ${series()}
 @media (max-width: 560px) {
   /* A plot is half as wide here as it was drawn: letters stay as large as they were. */
   .chart svg { min-width: 0; }
-  .tick, .axis { font-size: 17px; }
+  .chart .tick, .chart .axis { font-size: 17px; }
 }
-@media print { section { break-inside: avoid; } .toolbar, nav { display: none; } .scroll, .canvas { max-height: none; height: auto; } }
+@media print { section { break-inside: avoid; } .toolbar, nav, .enlarge, .drop { display: none; } .scroll, .canvas { max-height: none; height: auto; } }
 `;
 
 /** Rules for the states of nodes: the colours of a line and a background. */

@@ -11,7 +11,7 @@ import { fitTogether } from '../../../src/passes/fit/fit.ts';
 import { fuseLinear } from '../../../src/passes/fuse-linear.ts';
 import { pruneGroups } from '../../../src/passes/prune/groups.ts';
 import { prune } from '../../../src/passes/prune/prune.ts';
-import { planPruning, pruneTo } from '../../../src/passes/prune/prune-plan.ts';
+import { planPruning, pruneTo, removeUnits } from '../../../src/passes/prune/prune-plan.ts';
 import { feedsOf, type TokenRow } from '../../../src/samples/feeds.ts';
 import { graphOf, random } from '../../core.ts';
 import { openCheckpoint } from '../../models/corpus.ts';
@@ -153,6 +153,29 @@ test('a model without gradients is pruned by the errors of its layers, and says 
   expect(declined.at(-1)).toMatch(/gather has no gradient.*: errors of all layers count alike/);
   // All of a layer's values would be an error of 1.
   for (const { errors } of groups) expect(errors.at(-1)).toBeLessThan(1);
+});
+
+test('a neuron of a gated network goes with both of its halves, value and gate, and nothing is lost by a dead one', async () => {
+  const modern = await openCheckpoint('family-modernbert-seqcls');
+  onTestFinished(() => modern.close());
+  const sizes = { batch: 'batch', sequenceLength: 'sequence', choices: 'choices', indexType: 'i64' } as const;
+  const { graph } = buildModel(modern, { task: 'sequence-classification', ...sizes });
+  const reader = graph.nodes().find(({ name }) => /layers\.0\.mlp\.Wo$/.test(name)) as Node;
+  const count = reader.inputs[0]?.type.shape.at(-1) as number;
+  silence(graph, reader.name, [...Array(count / 2).keys()], count);
+  const runs = await textRuns(graph);
+  const plan = await planPruning(graph, { ...OPTIONS, runs, bindings: usualSizes(graph) });
+  const neurons = plan.groups.filter(({ kind }) => kind === 'neurons');
+  expect(neurons.map((group) => group.count)).toEqual(neurons.map(() => count));
+  expect(neurons.length).toBeGreaterThan(1);
+  const [first] = neurons.filter(({ name }) => name === reader.name);
+  const student = copyGraph(graph);
+  const { groups, cuts } = removeUnits(student, plan, new Map([[reader.name, count / 2]]));
+  expect([...(first?.units.subarray(0, count / 2) ?? [])].sort((a, b) => a - b)).toEqual([...Array(count / 2).keys()]);
+  expect(groups.find(({ name }) => name === reader.name)?.kept).toBe(count / 2);
+  expect([...cuts.kept.keys()].filter((name) => name.includes('layers.0.mlp'))).toHaveLength(2);
+  const [before, after] = [logitsOf(graph), logitsOf(student)];
+  for (const [i, value] of before.entries()) expect(after[i]).toBeCloseTo(value, 5);
 });
 
 test('needs text and a budget', async () => {

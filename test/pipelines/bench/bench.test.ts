@@ -113,7 +113,17 @@ describe('what is run', () => {
       [1, 'varies'],
       [1, 16],
     ]);
-    expect(warnings.join()).not.toContain('equal work');
+    expect(warnings).toEqual([
+      `${float} runs [1, 5 to 14] and ${fixed} runs [1, 16]: their ratio is not one of equal work`,
+      `${float}: runs have 5 to 14 tokens, which spreads their times; --sequence-length 14 makes them equal`,
+    ]);
+  });
+
+  test('texts of one length are equal work', async () => {
+    const data = inFolder('alike.txt');
+    writeFileSync(data, 'a short one\nof three words\n');
+    const { warnings } = await quick([float, dynamic], { data, vocab: 'fixtures/hf-seqcls/vocab.txt' });
+    expect(warnings.join()).not.toMatch(/equal|tokens/);
   });
 
   test('unequal work is pointed out', async () => {

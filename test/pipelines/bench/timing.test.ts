@@ -4,7 +4,7 @@ import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vi
 import { onnx } from '../../../src/exporters/onnx.ts';
 import { tflite } from '../../../src/exporters/tflite.ts';
 import { writeFiles } from '../../../src/io/files.ts';
-import { integerTensor, readIntegers, type Tensor } from '../../../src/ir/tensor.ts';
+import { integerTensor, readIntegers, type Tensor, tensorOf } from '../../../src/ir/tensor.ts';
 import { type BenchOptions, bench } from '../../../src/pipelines/bench/bench.ts';
 import { openBenchModels } from '../../../src/pipelines/bench/models.ts';
 import { profileOf } from '../../../src/pipelines/bench/profile.ts';
@@ -237,6 +237,22 @@ test('a profile is the middle of the runs, a node in a loop as often as it ran',
     ],
   });
 });
+
+test.each([Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY])(
+  'a model whose answers hold %d in a single run is pointed out',
+  async (odd) => {
+    let runs = 0;
+    useFakeRuntime((file) => {
+      const isBroken = nameOf(file) === 'b.onnx' && runs++ === 4;
+      return new Map([
+        ['ids', integerTensor('i64', [1, 2])],
+        ['logits', tensorOf('f32', [2], Float32Array.of(3e38, isBroken ? odd : -3e38))],
+      ]);
+    });
+    const { warnings } = await bench({ models: [path('a.onnx'), path('b.onnx')], runs: 4, warmup: 1, memory: false });
+    expect(warnings).toEqual([expect.stringMatching(/b\.onnx: logits: has NaN or infinite values/)]);
+  },
+);
 
 test('sessions are closed and nothing stays where a run fails', async () => {
   const fake = useFakeRuntime(() => {

@@ -3,12 +3,13 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { readF32, type Tensor, takeF32, tensorOf } from '../../../src/ir/tensor.ts';
 import { openModel } from '../../../src/opened/open-model.ts';
+import { layersOf } from '../../../src/pipelines/evaluate/layer-map.ts';
 import { axesOf, layerIn, withLayer } from '../../../src/pipelines/extract/axes.ts';
 import { selectChannels } from '../../../src/pipelines/extract/cut-checkpoint.ts';
-import { extract, layersOf } from '../../../src/pipelines/extract/extract.ts';
+import { extract } from '../../../src/pipelines/extract/extract.ts';
 import { randomImportance } from '../../../src/pipelines/extract/importance.ts';
 import { readShape } from '../../../src/pipelines/extract/shape.ts';
-import { writeStudent } from '../../../src/pipelines/extract/write-student.ts';
+import { writeStudent } from '../../../src/pipelines/write/hugging-face-folder.ts';
 import { openCheckpoint } from '../../models/corpus.ts';
 import { unpacked } from '../../unpacked.ts';
 import { temporaryFolder } from '../written.ts';
@@ -161,7 +162,7 @@ test('whole heads are kept by the sum of their channels, and hidden channels are
     heads: [Float64Array.of(5, 0, 2, 2, 3, 3)],
     neurons: [Float64Array.of(1, 4, 3, 2)],
   };
-  const { hidden, heads, neurons } = selectChannels(importance, [0], sizes, { layers: 1, hidden: 4, intermediate: 2 });
+  const { hidden, heads, neurons } = selectChannels(importance, [0], sizes, { hidden: 4, heads: 2, intermediate: 2 });
   expect([...hidden]).toEqual([1, 3, 4, 5]);
   expect([...(heads[0] ?? [])]).toEqual([0, 1, 4, 5]);
   expect([...(neurons[0] ?? [])]).toEqual([1, 2]);

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { onnx } from '../../../src/exporters/onnx.ts';
 import { writeFiles } from '../../../src/io/files.ts';
 import { type InspectOptions, inspect } from '../../../src/pipelines/inspect/inspect.ts';
+import { quantize } from '../../../src/pipelines/quantize/quantize.ts';
 import { graphOf } from '../../core.ts';
 import { temporaryFolder } from '../written.ts';
 
@@ -53,6 +54,23 @@ test('the picture is of what the file stores, or of what is written', async () =
   expect((await inspected()).outline).toBeUndefined();
   const stored = await inspected({ outline: true });
   expect(ops(stored)).toContain('relu');
-  expect(stored.outline?.weights[0]?.range).toHaveLength(2);
+  expect(stored.outline?.weights[0]?.values?.counts).toHaveLength(32);
+  expect(JSON.stringify([stored.nodes, stored.weights])).not.toContain('counts');
   expect(ops(await inspected({ outline: true, target: 'onnx' }))).not.toContain('relu');
+});
+
+test('values on texts are those of the file, of integers the real numbers that they stand for', async () => {
+  const source = 'fixtures/hf-seqcls';
+  const calibrate = 'fixtures/mobilebert-demo/sst2-train-256.txt';
+  const output = join(folder, 'int8.tflite');
+  await quantize({ source, output, scheme: 'int8', calibrate, samples: 16, sequenceLength: 16, scan: false });
+  const { outline } = await inspect({ source: output, outline: true, calibrate });
+  const stored = outline?.nodes.filter(({ limits }) => limits) ?? [];
+  expect(stored.length).toBeGreaterThan(50);
+  for (const { name, limits, values } of stored) {
+    // What is cut off ends at a limit; a millionth is for sums in f32.
+    const slack = 1e-6 * ((limits?.[1] ?? 0) - (limits?.[0] ?? 0));
+    expect(values?.least, name).toBeGreaterThanOrEqual((limits?.[0] ?? 1) - slack);
+    expect(values?.most, name).toBeLessThanOrEqual((limits?.[1] ?? -1) + slack);
+  }
 });

@@ -27,10 +27,13 @@ const rowOf = (...inputIds: number[]): TokenRow => ({ inputIds, tokenTypeIds: in
 
 function runsOn(
   calibration: readonly TokenRow[],
-  more: Partial<CalibrationOptions> & { readonly validation?: readonly TokenRow[] } = {},
+  more: Partial<CalibrationOptions> & {
+    readonly validation?: readonly TokenRow[];
+    readonly proof?: readonly TokenRow[];
+  } = {},
 ) {
-  const { validation = [], ...options } = more;
-  const samples = { ...NO_SAMPLES, calibration, validation };
+  const { validation = [], proof = [], ...options } = more;
+  const samples = { ...NO_SAMPLES, calibration, validation, proof };
   return new CalibrationRuns(samples, 7, { shape: {}, outline: false, run: startRun({}), ...options });
 }
 
@@ -93,6 +96,16 @@ describe('samples apart', () => {
     // Nothing was remembered, so that the twin is run.
     expect((await ask(runs.replay(), lookUp(10), 'word')).get('word')?.max).toBe(30);
   });
+});
+
+test('unseen samples are the first 16 of the proof that did not calibrate, and are not remembered', async () => {
+  const rows = [rowOf(1), rowOf(2), rowOf(3)];
+  const runs = runsOn(rows.slice(0, 1), { proof: [...rows, ...Array.from({ length: 20 }, () => rowOf(4))] });
+  const { collect, count } = runs.unseen();
+  expect(count).toBe(16);
+  expect((await ask(collect, lookUp(), 'word')).get('word')).toMatchObject({ rows: 16, min: -4, max: 4 });
+  expect((await ask(runs.replay(), lookUp(10), 'word')).get('word')?.max).toBe(10);
+  expect(runsOn(rows, { proof: rows }).unseen().count).toBe(0);
 });
 
 describe('a twin', () => {

@@ -215,7 +215,8 @@ describe('what is fitted to samples', () => {
   async function fitted(decibels: readonly number[], more: Partial<DecideOptions> = {}) {
     const fake = useScriptedErrors(({ place }) => atDb(decibels[place] ?? Number.NaN));
     const decision = await decide(chain(), decideOptions({ ...W4, ...more }));
-    expect(fake.loaded).toHaveLength(2 * decibels.length);
+    // The float model answers once for all of them.
+    expect(fake.loaded).toHaveLength(decibels.length > 0 ? decibels.length + 1 : 0);
     expect(fake.open()).toBe(0);
     return decision;
   }

@@ -15,6 +15,7 @@ import { CalibrationRuns, type Collect } from '../../../src/pipelines/quantize/c
 import { decide } from '../../../src/pipelines/quantize/decide.ts';
 import type { DecideOptions } from '../../../src/pipelines/quantize/decision.ts';
 import type { QuantizeJob } from '../../../src/pipelines/quantize/job.ts';
+import { FloatAnswers } from '../../../src/pipelines/quantize/switched-model.ts';
 import { Writer } from '../../../src/pipelines/quantize/writer.ts';
 import { prepare } from '../../../src/pipelines/write/prepare.ts';
 import { integerGemms } from '../../../src/quantization/forms/integer-gemms.ts';
@@ -100,8 +101,10 @@ export function decideOptions(more: Partial<DecideOptions> = {}): DecideOptions 
     keeps: () => false,
     samples,
     feeds: { task: 'sequence-classification', pad: 0, mask: undefined },
+    floatAnswers: new FloatAnswers(),
     collect,
     collectApart: { collect, count: 32 },
+    collectUnseen: { collect, count: 0 },
     biasCorrection: false,
     isRoundingAsked: false,
     fallback: 'float',

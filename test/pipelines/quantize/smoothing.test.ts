@@ -1,7 +1,8 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { type QuantizeOptions, quantize } from '../../../src/pipelines/quantize/quantize.ts';
+import { verify } from '../../../src/pipelines/verify/verify.ts';
 import { realKernels } from '../../lint/onnx-sample.ts';
 import { writeLoudEncoder } from '../../passes/loud-encoder.ts';
 import { temporaryFolder } from '../written.ts';
@@ -33,18 +34,41 @@ test('smoothing makes every encoder linear of a loud ONNX model a QGemm, and its
   mkdirSync(optimized);
   expect(await realKernels(join(folder, 'smooth.onnx'), optimized)).toEqual({ QGemm: 9 });
   expect(smooth.db).toBeGreaterThan(raw.db + 2.5);
-  expect(smooth.rounding?.used).toBe('gptq');
+  expect(smooth.rounding?.samples).toBe(32);
   expect(raw.rounding).toBeUndefined();
+  // No linear is compared with one of which the file holds only a part; a pooler of random weights loses most.
+  const { layers } = await verify({ model: join(folder, 'smooth.onnx'), against: source });
+  expect(layers?.compared).toBeGreaterThan(20);
+  expect(layers?.parting?.name).not.toContain('encoder.layer');
 });
 
-test('smoothing what norms and GELUs read and write makes a loud TFLite model better, too', async () => {
+describe('TFLite, where dynamic linears round each token alone', () => {
   const shape = { sequenceLength: 32, scan: false, rounding: 'nearest' } as const;
-  const raw = await written('raw.tflite', { passes: '-smooth-activations,-smooth-results', ...shape });
-  const smooth = await written('smooth.tflite', shape);
-  expect(smooth.linears['int8']).toBe(raw.linears['int8']);
-  expect(smooth.db).toBeGreaterThan(raw.db + 3);
-  expect(smooth.passes.find(({ name }) => name === 'smooth-results')?.notes?.length).toBe(2);
-  const warning = 'has loud channels, which were smoothed: --scheme dynamic may be nearer to the float model';
-  expect(smooth.warnings.some((each) => each.endsWith(warning))).toBe(true);
-  expect(raw.warnings.some((each) => each.endsWith(warning))).toBe(false);
+
+  test('an int8 file of a loud model has dynamic linears, far nearer to the float model, and says so', async () => {
+    const notes: string[] = [];
+    const raw = await written('raw.tflite', { passes: '-smooth-tokens', ...shape });
+    const smooth = await written('smooth.tflite', { ...shape, note: (text) => notes.push(text) });
+    expect(raw.linears).toMatchObject({ int8: 13 });
+    expect(smooth.linears).toMatchObject({ dynamic: 13 });
+    expect(smooth.linears['int8']).toBeUndefined();
+    expect(smooth.db).toBeGreaterThan(raw.db + 8);
+    const noise = (each: string) => each.endsWith('nearer to the float model than calibrated ranges, and as fast');
+    expect(notes.filter(noise)).toHaveLength(1);
+    expect(raw.warnings.some(noise)).toBe(false);
+  });
+
+  test('a dynamic file of it is smoothed where there are texts, and better for it', async () => {
+    const raw = await written('raw-dynamic.tflite', { scheme: 'dynamic', passes: '-smooth-tokens', ...shape });
+    const smooth = await written('smooth-dynamic.tflite', { scheme: 'dynamic', ...shape });
+    expect(smooth.linears['dynamic']).toBe(raw.linears['dynamic']);
+    expect(smooth.db).toBeGreaterThan(raw.db + 2);
+  });
+
+  test('a recipe has the last word on each linear', async () => {
+    const recipe = join(folder, 'static.json');
+    writeFileSync(recipe, '[{"match": "layer\\\\.0\\\\.intermediate\\\\.dense$", "op": "linear", "scheme": "int8"}]');
+    const mixed = await written('mixed.tflite', { ...shape, recipe });
+    expect(mixed.linears).toMatchObject({ dynamic: 12, int8: 1 });
+  });
 });

@@ -84,7 +84,8 @@ describe('a TFLite file', () => {
     for (const { sqnrDb } of file.proof?.layers ?? []) expect(sqnrDb).toBeGreaterThan(15);
     expect(fake.loaded.map(({ path }) => path)).toContain(join(folder, 'fixed.tflite'));
     expect(readFileSync(join(folder, 'fixed.tflite'), 'latin1')).toContain('wordsofthemodel');
-    expect(temporary(fake.loaded)).toHaveLength(3);
+    // The float file, the layers of both, and float, once for each of two, and dynamic ones beside.
+    expect(temporary(fake.loaded)).toHaveLength(6);
     for (const { text } of temporary(fake.loaded)) expect(text).not.toMatch(/wordsofthemodel|class7/);
   });
 
@@ -98,8 +99,8 @@ describe('a TFLite file', () => {
     const shapes = fake.loaded.map(({ graph }) => graph.inputs[0]?.type.shape);
     expect(new Set(shapes.map(String))).toEqual(new Set(['1,8']));
     const stored = fake.loaded.map(({ graph }) => graph.nodes().some(({ type }) => type.quant !== undefined));
-    // Float and quantized, their outputs and then their layers.
-    expect(stored).toEqual([false, true, false, true]);
+    // Float and quantized, their outputs and then their layers; then the static and the dynamic file beside float.
+    expect(stored).toEqual([false, true, false, true, false, true, false, true]);
   });
 
   test('has one twin, however often it is written', async () => {

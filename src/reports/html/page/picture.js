@@ -1,11 +1,12 @@
 // Draws the graph: a column of boxes, one a layer, that open and show their nodes.
 
 /**
- * @typedef {{ title: string, short: string, summary: string, marked: number, states: string[], layout: number | null,
- *   nodes: [op: string, label: string, name: string, type: string, details: [string, string][]][],
+ * @typedef {{ title: string, short: string, summary: string,
+ *   mark: { text: string, tone: string } | null, marked: number, states: string[], layout: number | null,
+ *   nodes: [op: string, label: string, name: string, type: string, details: [string, string][], plots: [title: string, histogram: number, limits: [number, number] | null][]][],
  *   ports: [label: string, name: string][] }} Group
  * @typedef {{ width: number, height: number, boxes: [number, number, number][], edges: [string, string][] }} Layout
- * @typedef {{ symbols: { [state: string]: string }, groups: Group[], layouts: Layout[],
+ * @typedef {{ symbols: { [state: string]: string }, groups: Group[], layouts: Layout[], histograms: unknown[][],
  *   links: [from: number, to: number, state: string][] }} Picture
  */
 
@@ -101,18 +102,18 @@ function showPicture(element) {
     const boxHeight = HEAD_HEIGHT + (layout?.height ?? 0);
     const box = add(parent, 'g', {
       transform: `translate(${x} ${y})`,
-      class: group.marked > 0 ? 'group marked' : 'group',
+      class: `group${group.marked > 0 ? ' marked' : ''}${group.mark ? ` l-${group.mark.tone}` : ''}`,
     });
     add(box, 'rect', { width: boxWidth, height: boxHeight, rx: 9, class: 'frame' });
     const head = add(box, 'g', { class: 'head', 'data-group': g });
     add(head, 'rect', { width: boxWidth, height: HEAD_HEIGHT, rx: 9, class: 'grip' });
     if (group.layout !== null) {
       add(head, 'path', { d: isOpen ? 'M14 15l5 7l5-7z' : 'M15 14l7 5l-7 5z', class: 'twist' });
-      asButton(head, `${group.title}, ${group.summary}`, () => toggle(g));
+      asButton(head, `${group.title}, ${summaryOf(group)}`, () => toggle(g));
       head.setAttribute('aria-expanded', String(isOpen));
     }
     addText(head, 34, 24, cutStart(group.title, 34), 'title');
-    addText(head, boxWidth - 14, 24, group.summary, 'summary');
+    addText(head, boxWidth - 14, 24, summaryOf(group), 'summary');
     drawStrip(head, group, boxWidth);
     if (layout) drawNodes(box, group, layout, (boxWidth - layout.width) / 2);
     return boxHeight;
@@ -140,7 +141,8 @@ function showPicture(element) {
     for (const [d, state] of layout.edges) {
       add(inside, 'path', { d, class: `edge e-${state}`, 'marker-end': `url(#arrow-${state})` });
     }
-    for (const [i, [op, label, name, type, details]] of group.nodes.entries()) {
+    for (const [i, facts] of group.nodes.entries()) {
+      const [op, label, name] = facts;
       const [left, top, boxWidth] = layout.boxes[i] ?? [0, 0, 0];
       const state = group.states[i] ?? '';
       const node = add(inside, 'g', { transform: `translate(${left} ${top})`, class: 'node', 'data-name': name });
@@ -149,7 +151,7 @@ function showPicture(element) {
       addText(node, 9, 16, cutStart(op, letters - 2), 'op');
       addText(node, 9, 32, cutStart(label, letters), 'label');
       addText(node, boxWidth - 8, 16, picture.symbols[state] ?? '', 'symbol');
-      asButton(node, `${op} ${name}`, () => choose(node, op, name, type, details));
+      asButton(node, `${op} ${name}`, () => choose(node, facts));
     }
     for (const [i, [label, name]] of group.ports.entries()) {
       const [left, top, boxWidth] = layout.boxes[group.nodes.length + i] ?? [0, 0, 0];
@@ -164,6 +166,7 @@ function showPicture(element) {
   function toggle(g) {
     if (!open.delete(g)) open.add(g);
     draw();
+    showWhole();
     /** @type {SVGElement | null} */ (canvas.querySelector(`[data-group="${g}"]`))?.focus();
   }
 
@@ -171,20 +174,31 @@ function showPicture(element) {
   function goTo(g) {
     const wasOpen = open.has(g);
     if (picture.groups[g]?.layout !== null) open.add(g);
-    if (!wasOpen) draw();
+    if (!wasOpen) {
+      draw();
+      showWhole();
+    }
     const head = canvas.querySelector(`[data-group="${g}"]`);
     if (head) canvas.scrollTop += head.getBoundingClientRect().top - canvas.getBoundingClientRect().top - 8;
   }
 
-  /** @type {(node: SVGElement, op: string, name: string, type: string, details: [string, string][]) => void} */
-  function choose(node, op, name, type, details) {
+  /** @type {(node: SVGElement, facts: Group['nodes'][number]) => void} */
+  function choose(node, [op, , name, type, details, plots]) {
     for (const other of canvas.querySelectorAll('.node.is-chosen')) other.classList.remove('is-chosen');
     node.classList.add('is-chosen');
     const list = document.createElement('dl');
     for (const [term, text] of [['name', name], ['op', op], ['result', type], ...details]) {
       list.append(textElement('dt', term ?? ''), textElement('dd', text ?? ''));
     }
-    chosen.replaceChildren(list);
+    const figures = plots.map(([title, place, limits]) => {
+      const figure = document.createElement('figure');
+      const plot = document.createElement('value-histogram');
+      plot.dataset['values'] = JSON.stringify([...(picture.histograms[place] ?? []), limits]);
+      figure.append(textElement('figcaption', title), plot);
+      return figure;
+    });
+    chosen.replaceChildren(list, ...figures);
+    chosen.scrollTop = 0;
   }
 
   function resize() {
@@ -206,6 +220,15 @@ function showPicture(element) {
     zoom = Math.min(1, (canvas.clientWidth - 24) / width);
     resize();
     canvas.scrollLeft = 0;
+  }
+
+  /** What is wider than its place is zoomed out of, as far as letters can be read. */
+  function showWhole() {
+    const fitting = (canvas.clientWidth - 24) / width;
+    if (fitting >= zoom) return;
+    zoom = Math.min(zoom, Math.max(LEAST_ZOOM, fitting));
+    resize();
+    canvas.scrollLeft = (canvas.scrollWidth - canvas.clientWidth) / 2;
   }
 
   const actions = {
@@ -284,9 +307,9 @@ function showPicture(element) {
 function mapButton(group, act) {
   const button = document.createElement('button');
   button.type = 'button';
-  if (group.marked > 0) button.className = 'marked';
+  button.className = `${group.marked > 0 ? 'marked' : ''}${group.mark ? ` l-${group.mark.tone}` : ''}`.trim();
   button.append(textElement('span', cutStart(group.short, 22)));
-  const count = textElement('span', group.marked > 0 ? String(group.marked) : '');
+  const count = textElement('span', group.marked > 0 ? String(group.marked) : (group.mark?.text ?? ''));
   count.className = 'count';
   const strip = make('svg', {
     viewBox: `0 0 ${group.states.length} 1`,
@@ -297,9 +320,14 @@ function mapButton(group, act) {
     add(strip, 'rect', { x: i, width: state === 'same' ? 1 : 1.02, height: 1, class: `cell s-${state}` });
   }
   button.append(count, strip);
-  button.title = `${group.title}: ${group.summary}`;
+  button.title = `${group.title}: ${summaryOf(group)}`;
   button.addEventListener('click', act);
   return button;
+}
+
+/** @param {Group} group */
+function summaryOf({ summary, mark }) {
+  return mark ? `${summary} · ${mark.text}` : summary;
 }
 
 /** @param {Node} child */

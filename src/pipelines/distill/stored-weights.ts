@@ -1,0 +1,59 @@
+import { MbertError } from '../../errors.ts';
+import type { Checkpoint } from '../../formats/checkpoint.ts';
+import type { JsonValue } from '../../formats/json.ts';
+import { sameShape } from '../../ir/shape.ts';
+import { type Tensor, tensorOf } from '../../ir/tensor.ts';
+import type { TrainedArray } from '../training/trained.ts';
+
+const HINT = 'write a .onnx or .tflite file in place of a folder';
+
+/**
+ * Finds the weights of a checkpoint that a graph's constants are made of, by name. Throws UNSUPPORTED where a weight is
+ * stored in another form, or read in several places, which training would pull apart.
+ */
+export function storedNames(
+  { path, tensors, origin, moduleChain }: Checkpoint,
+  arrays: readonly TrainedArray[],
+): ReadonlyMap<string, string> {
+  const refuse = (problem: string): never => {
+    throw new MbertError('UNSUPPORTED', `${path}: ${problem}`, { hint: HINT });
+  };
+  if (origin !== 'torch') refuse('its weights are not named as PyTorch names them, so that no folder can be written');
+  if (moduleChain !== undefined) refuse('is a sentence-transformers folder, whose modules a plain one would lose');
+  const names = new Map<string, string>();
+  for (const { name, shape } of arrays) {
+    const stored = candidates(name).find((each) => tensors.has(each));
+    const tensor = stored === undefined ? undefined : tensors.get(stored);
+    if (stored === undefined || tensor === undefined)
+      return refuse(`has no weight ${name}, which is computed of others`);
+    if (!sameShape(tensor.shape, shape)) refuse(`${stored}: is stored in another shape than it is computed with`);
+    if ([...names.values()].includes(stored))
+      refuse(`${stored}: is read in several places, which training would change apart`);
+    names.set(name, stored);
+  }
+  return names;
+}
+
+/** Names under which a weight may be stored: an encoder that was saved alone has no prefix. */
+function candidates(name: string): readonly string[] {
+  return [
+    name,
+    name.replace(/^[a-z]+\./, ''),
+    ...['bert', 'mobilebert', 'distilbert'].map((prefix) => `${prefix}.${name}`),
+  ];
+}
+
+/** The checkpoint with its trained weights, as floats of 32 bits. */
+export function withTrained(
+  checkpoint: Checkpoint,
+  names: ReadonlyMap<string, string>,
+  arrays: ReadonlyMap<string, TrainedArray>,
+): Checkpoint {
+  const tensors = new Map<string, Tensor>(checkpoint.tensors);
+  for (const { name, shape, values } of arrays.values()) {
+    tensors.set(names.get(name) as string, tensorOf('f32', shape, values));
+  }
+  const config = new Map<string, JsonValue>(checkpoint.config);
+  for (const key of ['dtype', 'torch_dtype']) if (config.has(key)) config.set(key, 'float32');
+  return { ...checkpoint, tensors, config };
+}

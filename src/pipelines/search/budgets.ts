@@ -1,0 +1,57 @@
+import { MbertError } from '../../errors.ts';
+import { formsOf } from '../../options/forms.ts';
+import type { Budget, SearchOptions } from './types.ts';
+
+/** Throws USAGE for options that contradict each other, and where one is missing. */
+export function refuseOptions(options: SearchOptions): void {
+  const { calibrate, budgets, latencyRatios, shard, merge, forms, fileFormat } = options;
+  if (calibrate === undefined) {
+    throw new MbertError('USAGE', 'search: needs --calibrate FILE', {
+      hint: 'some hundred lines of text as the model will see it, without labels',
+    });
+  }
+  if (budgets !== undefined && latencyRatios !== undefined)
+    throw new MbertError('USAGE', '--budgets and --latency-ratio: one search has one kind of budget', {
+      hint: 'run it twice with one --output: the scores are there the second time',
+    });
+  if (shard !== undefined && merge)
+    throw new MbertError('USAGE', '--shard: scores a part, and --merge takes the scores of all parts');
+  if (shard === undefined && budgets === undefined && latencyRatios === undefined) {
+    throw new MbertError('USAGE', 'search: within what? --budgets or --latency-ratio', {
+      hint: '--budgets 8MB,12MB are sizes of files; --latency-ratio 0.3,0.5 are shares of the time of a run',
+    });
+  }
+  if (latencyRatios && fileFormat === 'tflite') {
+    throw new MbertError('USAGE', '--latency-ratio: times are measured in ONNX Runtime, the files are tflite', {
+      hint: 'search with --file-format onnx, or give --budgets',
+    });
+  }
+  const odd = latencyRatios && forms && formsOf(forms).find((form) => form !== 'f32');
+  if (odd !== undefined) {
+    throw new MbertError('USAGE', `--forms ${odd}: times are of floats: --latency-ratio takes f32 alone`, {
+      hint: 'mbert quantize --passes prune=SHARE makes a fast model of integers',
+    });
+  }
+}
+
+/** Lists the budgets, the largest first. Throws USAGE where a number of them cannot be spread. */
+export function budgetsOf({ budgets, latencyRatios, count }: SearchOptions): Budget[] {
+  const values = [...new Set(budgets ?? latencyRatios ?? [])].sort((a, b) => b - a);
+  const spread = count === undefined ? values : spreadOver(values, count, budgets !== undefined);
+  return spread.map((value) =>
+    budgets !== undefined ? { kind: 'size', bytes: value } : { kind: 'latency', ratio: value },
+  );
+}
+
+function spreadOver(values: readonly number[], count: number, isWhole: boolean): number[] {
+  const [most, least] = [values[0], values.at(-1)];
+  if (most === undefined || least === undefined || values.length < 2 || count < 2) {
+    throw new MbertError('USAGE', `--count ${count}: spreads budgets between two that are given`, {
+      hint: '--budgets 4MB,12MB --count 5 are 12, 10, 8, 6 and 4 MB',
+    });
+  }
+  return Array.from({ length: count }, (_, i) => {
+    const value = most + ((least - most) * i) / (count - 1);
+    return isWhole ? Math.floor(value) : value;
+  });
+}

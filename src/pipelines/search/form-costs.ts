@@ -1,0 +1,87 @@
+import { copyGraph } from '../../ir/copy-graph.ts';
+import type { Graph } from '../../ir/graph.ts';
+import type { FormName } from '../../options/forms.ts';
+import type { TokenRow } from '../../samples/feeds.ts';
+import { compareFiles } from '../evaluate/compare-files.ts';
+import type { FeedOptions } from '../evaluate/loaded-model.ts';
+import { applyChanges } from './changes.ts';
+import type { Amounts, Score } from './score-candidates.ts';
+import type { Space } from './space.ts';
+import { type WritingContext, withWritten } from './write-student.ts';
+
+/** What storing a model in one form takes, measured on the teacher's own files. */
+export interface FormCosts {
+  readonly form: FormName;
+  /** Size of the teacher's file. */
+  readonly bytes: number;
+  /** Bytes of a number in a weight or table, what belongs to it included. */
+  readonly perWeight: number;
+  readonly perVector: number;
+  /** Error of the teacher's answers in this form: Σ error² / Σ answer². */
+  readonly noise: number;
+}
+
+/** Bytes that a model saves in a form where it has so many numbers less. */
+export function savedBytes({ perWeight, perVector }: FormCosts, { weights, vectors }: Amounts): number {
+  return perWeight * weights + perVector * vectors;
+}
+
+/**
+ * Writes the teacher in each form, as it is and with its largest change, and runs it beside `reference`, its float file.
+ * One form alone is not run: there is nothing to choose.
+ */
+export async function measureForms(
+  space: Space,
+  forms: readonly FormName[],
+  {
+    scores,
+    reference,
+    inputs,
+    rows,
+    feeds,
+    context,
+  }: {
+    readonly scores: readonly Score[];
+    readonly reference: string;
+    /** A graph with the inputs that the files have. */
+    readonly inputs: Graph;
+    readonly rows: readonly TokenRow[];
+    readonly feeds: FeedOptions;
+    readonly context: WritingContext;
+  },
+): Promise<FormCosts[]> {
+  const { teacher } = space;
+  const largest = scores.reduce((best, score) => (score.saved.weights > best.saved.weights ? score : best));
+  const smaller = copyGraph(teacher);
+  applyChanges(smaller, [largest], space);
+  const costs: FormCosts[] = [];
+  for (const form of forms) {
+    const isCompared = forms.length > 1 && form !== 'f32';
+    const { bytes, noise } = await withWritten(teacher, form, context, async (file) => ({
+      bytes: file.bytes,
+      noise: isCompared ? await noiseOfFile(reference, file.path, { inputs, rows, feeds }) : 0,
+    }));
+    const less = await withWritten(smaller, form, context, async (file) => bytes - file.bytes);
+    const perVector = form === 'f16' ? 2 : 4;
+    // Where layers share their weights, what one of them does without is still there.
+    const { weights, vectors } = largest.saved;
+    const perWeight = weights > 0 ? (less - perVector * vectors) / weights : 0;
+    costs.push({ form, bytes, perWeight, perVector, noise });
+  }
+  return costs;
+}
+
+/** Σ error² / Σ answer² of a file's answers beside those of the float file. */
+async function noiseOfFile(
+  reference: string,
+  path: string,
+  { inputs, rows, feeds }: { readonly inputs: Graph; readonly rows: readonly TokenRow[]; readonly feeds: FeedOptions },
+): Promise<number> {
+  const { sqnrDb } = await compareFiles(reference, path, inputs, {
+    ...feeds,
+    rows,
+    labels: undefined,
+    progress: () => undefined,
+  });
+  return 10 ** (-sqnrDb / 10);
+}

@@ -1,0 +1,198 @@
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { cutGraph } from '../../calibration/cut-graph.ts';
+import { onnx } from '../../exporters/onnx.ts';
+import { decodeText } from '../../io/bytes.ts';
+import { readWhole, writeWhole } from '../../io/files.ts';
+import { copyGraph } from '../../ir/copy-graph.ts';
+import type { Graph, Node } from '../../ir/graph.ts';
+import { usualSizes } from '../../ir/operation-costs.ts';
+import { keepNothing, runPasses } from '../../ir/pass.ts';
+import { shapeText, sizeOf } from '../../ir/shape.ts';
+import { type Tensor, tensorOf } from '../../ir/tensor.ts';
+import { selectPasses } from '../../passes/index.ts';
+import { onnxruntime } from '../../runtimes/onnxruntime.ts';
+import type { RuntimeSession, TensorInfo } from '../../runtimes/runtime.ts';
+import { randomNumbers } from '../../solve/random-numbers.ts';
+import { type Spread, spreadOf } from '../bench/spread.ts';
+import { bytesOf } from '../write/export-graph.ts';
+import { applyChanges, type Candidate, convertedNodes, isConverted, nodesByName, WORDS } from './changes.ts';
+import type { Space } from './space.ts';
+
+/** A part that was timed: CPU time of a run in milliseconds, one thread, one sentence of usual length. */
+export interface TimedPart extends Spread {
+  /** Hash of the part's ops, shapes and attributes: parts that differ in their numbers alone take the same time. */
+  readonly key: string;
+}
+
+/** Times of parts in one runtime on one processor. */
+export interface LatencyTable {
+  readonly version: typeof TABLE_VERSION;
+  readonly runtime: string;
+  readonly processor: string;
+  readonly rounds: number;
+  readonly parts: readonly TimedPart[];
+}
+
+const TABLE_VERSION = 1;
+const WARM_UP = 3;
+const ROUNDS = 30;
+
+/** What each candidate saves of a run's time, by the table, in milliseconds; and the table. */
+export interface Latencies {
+  readonly table: LatencyTable;
+  /** Time of a run of the whole teacher. */
+  readonly teacher: number;
+  readonly saved: ReadonlyMap<Candidate, number>;
+}
+
+/**
+ * Times the teacher and each of its layers, as they are and with each candidate, in ONNX Runtime; layers of equal shapes
+ * are timed once. Parts run in turns, so that a machine that slows down slows all of them. Times that a file has from
+ * this runtime and processor are taken over, and the file gets the others.
+ */
+export async function measureLatencies(
+  space: Space,
+  candidates: readonly Candidate[],
+  { path, progress }: { readonly path: string; readonly progress: (done: number, total: number) => void },
+): Promise<Latencies> {
+  const { teacher } = space;
+  const whole = await preparedPart(space, copyGraph(teacher));
+  const layers = new Map<number, Graph>();
+  const parts = new Map<Candidate, Graph | undefined>();
+  for (const candidate of candidates) {
+    const { layer } = candidate;
+    // A look-up takes no time beside the layers, and neither does the linear behind it.
+    if (layer === WORDS) continue;
+    if (!layers.has(layer)) layers.set(layer, await layerPart(space, layer, []));
+    const isGone = candidate.change.kind === 'drop';
+    parts.set(candidate, isGone ? undefined : await layerPart(space, layer, [candidate]));
+  }
+  const graphs = new Map<string, Graph>();
+  for (const graph of [whole, ...layers.values(), ...parts.values()]) if (graph) graphs.set(keyOf(graph), graph);
+  const table = await completed(await tableAt(path), graphs, progress);
+  await writeWhole(path, new TextEncoder().encode(`${JSON.stringify(table, null, 1)}\n`));
+  const times = new Map(table.parts.map(({ key, median }) => [key, median]));
+  const timeOf = (graph: Graph | undefined) => (graph ? (times.get(keyOf(graph)) as number) : 0);
+  return {
+    table,
+    teacher: timeOf(whole),
+    saved: new Map(
+      [...parts].map(([candidate, graph]) => [candidate, timeOf(layers.get(candidate.layer)) - timeOf(graph)]),
+    ),
+  };
+}
+
+/** A layer as it is with some changes, which reads what the teacher's layer reads. */
+async function layerPart(space: Space, layer: number, changes: readonly Candidate[]): Promise<Graph> {
+  const { input, output } = space.blocks[layer] as Space['blocks'][number];
+  const graph = copyGraph(space.teacher);
+  // An output goes along with what takes its node's place.
+  graph.output(LAYER_OUTPUT, nodesByName(graph).get(output) as Node);
+  applyChanges(graph, changes, space);
+  convert(graph, convertedNodes(changes, space.blocks));
+  const end = graph.outputs.find(({ name }) => name === LAYER_OUTPUT)?.node as Node;
+  const start = input === undefined ? undefined : nodesByName(graph).get(input);
+  return preparedPart(space, cutGraph(graph, [end], new Set(start ? [start] : [])).part);
+}
+
+/** Puts NoNorm and ReLU into a layer as they will be, whatever their numbers. */
+function convert(graph: Graph, names: ReadonlySet<string>): void {
+  for (const node of graph.nodes()) {
+    if (!isConverted(node) || !names.has(node.name)) continue;
+    const op = node.op === 'gelu' ? 'relu' : 'noNorm';
+    graph.replace(node, () => graph.add(op, node.inputs, {}, node.name));
+  }
+}
+
+const LAYER_OUTPUT = 'layer output';
+
+async function preparedPart({ teacher, maxPositions }: Space, part: Graph): Promise<Graph> {
+  const graph = copyGraph(part, { bindings: usualSizes(teacher, maxPositions) });
+  await runPasses(graph, selectPasses(undefined, 'onnx'), keepNothing);
+  return graph;
+}
+
+function keyOf(graph: Graph): string {
+  const hash = createHash('sha256');
+  for (const node of graph.nodes()) {
+    const attrs = node.op === 'input' || node.op === 'constant' ? '' : JSON.stringify(node.attrs);
+    hash.update(`${node.op} ${node.type.dtype}${shapeText(node.type.shape)} ${attrs}\n`);
+  }
+  return hash.digest('hex').slice(0, 16);
+}
+
+/** The table that a file holds, without its times where they are of another runtime or processor. */
+async function tableAt(path: string): Promise<LatencyTable> {
+  const runtime = `${onnxruntime.name} ${await onnxruntime.version()}`;
+  const processor = cpus()[0]?.model ?? process.arch;
+  const empty: LatencyTable = { version: TABLE_VERSION, runtime, processor, rounds: ROUNDS, parts: [] };
+  if (!existsSync(path)) return empty;
+  try {
+    const table = JSON.parse(decodeText(readWhole(path), path)) as LatencyTable;
+    const isSame = table.version === TABLE_VERSION && table.runtime === runtime && table.processor === processor;
+    return isSame && Array.isArray(table.parts) ? table : empty;
+  } catch (cause) {
+    if (!(cause instanceof SyntaxError)) throw cause;
+    return empty;
+  }
+}
+
+/** Times the parts that a table lacks. */
+async function completed(
+  table: LatencyTable,
+  graphs: ReadonlyMap<string, Graph>,
+  progress: (done: number, total: number) => void,
+): Promise<LatencyTable> {
+  const known = new Set(table.parts.map(({ key }) => key));
+  const missing = [...graphs].filter(([key]) => !known.has(key));
+  const sessions: { readonly key: string; readonly session: RuntimeSession; readonly feeds: Map<string, Tensor> }[] =
+    [];
+  try {
+    for (const [key, graph] of missing) {
+      const bytes = await bytesOf(onnx.write(graph, { ...onnx.defaults, name: 'part.onnx' }));
+      const session = await onnxruntime.load(bytes, { threads: 1 });
+      sessions.push({ key, session, feeds: feedsOf(session.inputs) });
+    }
+    const times = new Map(missing.map(([key]) => [key, [] as number[]]));
+    for (let round = 0; round < WARM_UP + ROUNDS; round++) {
+      progress(round, WARM_UP + ROUNDS);
+      for (let turn = 0; turn < sessions.length; turn++) {
+        const { key, session, feeds } = sessions[(round + turn) % sessions.length] as (typeof sessions)[number];
+        const before = process.cpuUsage();
+        await session.run(feeds);
+        const { user, system } = process.cpuUsage(before);
+        if (round >= WARM_UP) times.get(key)?.push((user + system) / 1000);
+      }
+    }
+    const timed = [...times].map(([key, values]) => ({ key, ...spreadOf(values) }));
+    return { ...table, parts: [...table.parts, ...timed] };
+  } finally {
+    for (const { session } of sessions) await session.close();
+  }
+}
+
+/** Values for the inputs of a part: how long it takes hardly depends on them. */
+function feedsOf(inputs: readonly TensorInfo[]): Map<string, Tensor> {
+  const random = randomNumbers(1);
+  return new Map(
+    inputs.map(({ name, dtype, shape }) => {
+      const sizes = shape.map(Number);
+      const count = sizeOf(sizes);
+      if (dtype !== 'i32' && dtype !== 'i64') {
+        return [
+          name,
+          tensorOf(
+            'f32',
+            sizes,
+            Float32Array.from({ length: count }, () => 2 * random() - 1),
+          ),
+        ];
+      }
+      // Every model has a token 1 and a token type 1 or 0; a mask of ones has no padding.
+      const value = /type|segment/.test(name) ? 0 : 1;
+      return [name, tensorOf('i32', sizes, new Int32Array(count).fill(value))];
+    }),
+  );
+}

@@ -1,0 +1,143 @@
+import { addGradients } from '../../gradient/gradients.ts';
+import { copyGraph } from '../../ir/copy-graph.ts';
+import { Graph, type Input, type Node } from '../../ir/graph.ts';
+import { runPasses } from '../../ir/pass.ts';
+import type { Dim } from '../../ir/shape.ts';
+import type { Tensor } from '../../ir/tensor.ts';
+import type { Task } from '../../models/index.ts';
+import { flattenTokens } from '../../passes/flatten-tokens.ts';
+import { addAnswers, addLabels, addLayers, answerPairs, type Building, Copies } from './compared.ts';
+import { Distances } from './distances.ts';
+import { copyInto, fedStudent } from './fed-student.ts';
+import { valuesPerToken } from './gradient-memory.ts';
+import type { FedRows } from './student-feeds.ts';
+import type { TaughtLayer } from './trained.ts';
+
+/** One step of distillation: the gradients of the student's parameters, for a batch of texts. */
+export interface StepGraph {
+  readonly graph: Graph;
+  readonly parameters: readonly StepParameter[];
+  /** Reads of tables, whose rows are fed in place of the tables. */
+  readonly reads: readonly FedRows[];
+  /** Those of them that are trained. */
+  readonly tables: readonly StepTable[];
+  /** Inputs that take the teacher's answers, by the names of its outputs; empty where the teacher is in the graph. */
+  readonly fromTeacher: ReadonlyMap<string, Input>;
+  /** Input that takes labels; undefined where none are learnt from. */
+  readonly labels: Input | undefined;
+  /** Scalar inputs that take the size of an axis, by its symbol. */
+  readonly sizes: ReadonlyMap<string, Input>;
+  /** Number of values that all nodes have for one token. */
+  readonly valuesPerToken: number;
+  /** The symbol of the number of sequences; any other symbol is their length. */
+  readonly batch: Dim | undefined;
+}
+
+/** A weight, bias or norm that a step trains. */
+export interface StepParameter {
+  readonly name: string;
+  /** Input that takes the present values. */
+  readonly input: Input;
+  readonly gradient: Node;
+}
+
+/** A read of a table that a step trains. */
+export interface StepTable extends FedRows {
+  readonly width: number;
+  /** The gradient of the rows that are read. */
+  readonly gradient: Node;
+}
+
+/** Teacher, student, and what of them is compared in a step. */
+export interface StepChoice {
+  readonly teacher: Graph;
+  readonly student: Graph;
+  readonly task: Task | undefined;
+  /** Layers that are compared. */
+  readonly layers: readonly TaughtLayer[];
+  readonly comparesAnswers: boolean;
+  /** True where the teacher's answers are fed, so that it can have read other tokens. Layers are not compared then. */
+  readonly isTeacherApart: boolean;
+  /** True where a classifier's labels are learnt from as well. */
+  readonly hasLabels: boolean;
+  /** Parameters and tables that are trained, by name. */
+  readonly trains: (name: string) => boolean;
+  readonly trainsTables: boolean;
+}
+
+/**
+ * Builds a graph of teacher and student side by side on the same tokens, and the gradients of their distance by the
+ * student's weights, biases and norms: the losses of MobileBERT's knowledge transfer (Sun et al. 2020, section 3.3),
+ * which are each layer's output and attention, and the answers. Both graphs have the same inputs. Throws UNSUPPORTED for
+ * an op that has no gradient.
+ */
+export async function stepGraph(choice: StepChoice): Promise<StepGraph> {
+  const graph = new Graph('distill');
+  const [teacher, student] = [copyGraph(choice.teacher), copyGraph(choice.student)];
+  for (const network of [teacher, student]) await runPasses(network, [flattenTokens]);
+  const tokens = [...student.inputs, ...teacher.inputs.filter(({ name }) => !hasInput(student, name))].map(
+    ({ name, type }) => graph.input(name, type),
+  );
+  const { given, inputs, reads, parameterOf } = fedStudent(graph, student, choice.trainsTables);
+  const shared = new Map<Tensor, Node>();
+  const copied = (source: Graph) => copyInto(graph, source, { tokens, given, shared });
+  const own = new Copies(student, copied(student));
+  const building: Building = { graph, distances: new Distances(graph, tokens), parameterOf };
+  const { distances } = building;
+  if (!choice.isTeacherApart) {
+    const other = new Copies(teacher, copied(teacher));
+    addLayers(building, choice.layers, { teacher: other, student: own });
+    if (choice.comparesAnswers)
+      addAnswers(building, answerPairs(teacher, student, choice.task), own, (node) => other.of(node));
+  }
+  const fromTeacher = new Map<string, Input>();
+  if (choice.isTeacherApart) {
+    addAnswers(building, answerPairs(teacher, student, choice.task), own, ({ type }, name) => {
+      const input = graph.input(`teacher.${name}`, type);
+      fromTeacher.set(name, input);
+      return input;
+    });
+  }
+  const labels = choice.hasLabels ? addLabels(building, own) : undefined;
+
+  const variables = inputs.filter(({ name }) => choice.trains(name));
+  const trainedReads = reads.filter(({ name }) => choice.trains(name));
+  const gradients = addGradients(
+    graph,
+    distances.seeds,
+    [...variables, ...trainedReads].map((each) => each.input),
+    distances.count,
+  );
+  const parameters = withGradients(variables, gradients);
+  const tables = withGradients(trainedReads, gradients).map((read) => ({
+    ...read,
+    width: read.input.type.shape.at(-1) as number,
+  }));
+  const outputs = [...parameters, ...tables].map(({ gradient }) => ({ name: gradient.name, node: gradient }));
+  return {
+    graph,
+    parameters,
+    reads,
+    tables,
+    fromTeacher,
+    labels,
+    sizes: distances.sizes,
+    valuesPerToken: valuesPerToken(graph.withOutputs(outputs)),
+    batch: tokens[0]?.type.shape[0],
+  };
+}
+
+/** Inputs with their gradients; those that nothing depends on are left out. */
+function withGradients<T extends { readonly input: Input }>(
+  inputs: readonly T[],
+  gradients: ReadonlyMap<Node, Node>,
+): (T & { readonly gradient: Node })[] {
+  return inputs.flatMap((each) => {
+    const gradient = gradients.get(each.input);
+    return gradient ? [{ ...each, gradient }] : [];
+  });
+}
+
+function hasInput(graph: Graph, wanted: string): boolean {
+  return graph.inputs.some(({ name }) => name === wanted);
+}

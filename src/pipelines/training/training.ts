@@ -1,0 +1,219 @@
+import { undoAtEnd } from '../../io/undo.ts';
+import { Adam, type Parameter } from '../../solve/adam.ts';
+import { MOST_STEPS, Plateau, rateAt, TRIAL_STEPS } from './schedule.ts';
+import { openStage, type StageRuns } from './stage-runs.ts';
+import type { Stage } from './stages.ts';
+import { lessons } from './texts.ts';
+import type { TrainedArray } from './trained.ts';
+import type { Trial } from './trial.ts';
+import type { BestArrays, Checkpoints, CurvePoint, TrainingJob, TrainingState } from './types.ts';
+
+/** Texts of one step: fewer are a poor estimate of the gradient, more take proportionally longer. */
+export const BATCH = 32;
+
+/** Inputs of a linear whose weights move as far as a bias in a step. */
+const INPUTS = 256;
+
+/** Number of measurements on held-out texts where the number of steps is given. */
+const TRIALS = 10;
+
+/** What a training works on. */
+interface TrainingParts {
+  readonly stages: readonly Stage[];
+  /** What is trained, by name; changed in place. */
+  readonly arrays: ReadonlyMap<string, TrainedArray>;
+  readonly trial: Trial | undefined;
+  readonly checkpoints: Checkpoints | undefined;
+}
+
+/** A training on its way. Between two steps its state is whole, and can be saved. */
+export class Training {
+  readonly #job: TrainingJob;
+  readonly #parts: TrainingParts;
+  /** Steps of each stage that is over. */
+  readonly #before: number[];
+  readonly #curve: CurvePoint[];
+  #done = 0;
+  #present: Present | undefined;
+  #best: BestArrays | undefined;
+
+  constructor(job: TrainingJob, parts: TrainingParts) {
+    this.#job = job;
+    this.#parts = parts;
+    const state = parts.checkpoints?.state;
+    this.#before = [...(state?.before ?? [])];
+    this.#curve = [...(state?.curve ?? [])];
+    this.#best = state?.best;
+  }
+
+  /** Measurements so far. */
+  get curve(): readonly CurvePoint[] {
+    return this.#curve;
+  }
+
+  /** The stages that are over, with their steps. */
+  get stages(): readonly { readonly name: string; readonly steps: number }[] {
+    return this.#before.map((steps, i) => ({ name: (this.#parts.stages[i] as Stage).name, steps }));
+  }
+
+  /** Trains to the end. */
+  async run(): Promise<void> {
+    const { stages, checkpoints } = this.#parts;
+    if (this.#curve.length === 0) await this.#measureNow();
+    // Passes that changed nothing leave nothing to learn.
+    if (this.#curve[0]?.sqnrDb === Number.POSITIVE_INFINITY && !this.#job.plan.hasLabels) return;
+    const entry = undoAtEnd(() => {
+      if (checkpoints === undefined || this.#steps === 0) return;
+      checkpoints.save(this.#state());
+      checkpoints.ended(this.#steps);
+    });
+    try {
+      for (let i = this.#before.length; i < stages.length; i++) {
+        await this.#runStage(stages[i] as Stage, i === checkpoints?.state?.stage ? checkpoints.state : undefined);
+      }
+    } finally {
+      entry.forget();
+    }
+    // Where training went back to its best weights, these are measured already.
+    if (this.#best === undefined) await this.#measureNow();
+  }
+
+  /** The measurement of what comes out; undefined without held-out texts. */
+  get after(): CurvePoint | undefined {
+    const best = this.#best && this.#curve.find(({ step }) => step === this.#best?.step);
+    return best ?? this.#curve.at(-1);
+  }
+
+  get #steps(): number {
+    return this.#before.reduce((sum, steps) => sum + steps, 0) + this.#done;
+  }
+
+  async #runStage(stage: Stage, state: TrainingState | undefined): Promise<void> {
+    const { teacher, student, task, pad, plan } = this.#job;
+    const { arrays, trial } = this.#parts;
+    const runs = await openStage(stage, { teacher, student, task, pad, arrays, ...plan });
+    try {
+      const plateau = stage.steps === undefined && trial ? await this.#plateauFrom(state) : undefined;
+      this.#done = state?.done ?? 0;
+      this.#present = { names: runs.names, adam: new Adam(this.#parametersOf(runs), state?.adam), plateau };
+      await this.#takeSteps(stage, runs, this.#present);
+      if (plateau) this.#restoreBest();
+    } finally {
+      await runs.close();
+    }
+    this.#before.push(this.#done);
+    this.#done = 0;
+    this.#present = undefined;
+  }
+
+  async #plateauFrom(state: TrainingState | undefined): Promise<Plateau> {
+    if (state?.plateau) return new Plateau(state.plateau);
+    await this.#measureNow();
+    this.#keepBest();
+    return new Plateau({ falls: 0, without: 0, best: this.#curve.at(-1)?.sqnrDb ?? Number.NEGATIVE_INFINITY });
+  }
+
+  #keepBest(): void {
+    const arrays = [...this.#parts.arrays.values()].map((array) => ({ ...array, values: array.values.slice() }));
+    this.#best = { step: this.#steps, arrays };
+  }
+
+  #restoreBest(): void {
+    for (const { name, values } of this.#best?.arrays ?? []) this.#parts.arrays.get(name)?.values.set(values);
+  }
+
+  #parametersOf({ names }: StageRuns): Parameter[] {
+    return names.map((name) => {
+      const { values, shape } = this.#parts.arrays.get(name) as TrainedArray;
+      return { values, rate: relativeRate(shape) };
+    });
+  }
+
+  async #takeSteps(stage: Stage, runs: StageRuns, present: Present): Promise<void> {
+    const { plan, texts, mask } = this.#job;
+    const { checkpoints } = this.#parts;
+    const views = stage.comparesAnswers ? plan.views : (['full'] as const);
+    const seed = plan.seed + this.#before.length;
+    const drawn = lessons(texts, { size: BATCH, seed, maxLength: plan.maxLength, views, mask });
+    for (let i = 0; i < this.#done; i++) drawn.next();
+    const every = plan.steps === undefined ? TRIAL_STEPS : Math.max(TRIAL_STEPS, Math.ceil(plan.steps / TRIALS));
+    const limit = stage.steps ?? MOST_STEPS;
+    for (;;) {
+      const isDue = this.#done > 0 && this.#done % every === 0 && !this.#isMeasured;
+      if (isDue && (await this.#isOver(runs, present))) return;
+      if (this.#done >= limit) return;
+      const gradients = await runs.gradients(drawn.next().value);
+      const share = present.plateau ? present.plateau.rateAt(this.#done) : rateAt(this.#done, limit);
+      present.adam.step(
+        runs.names.map((name) => gradients.get(name)),
+        plan.rate * share,
+      );
+      this.#done++;
+      this.#tell(stage);
+      if (checkpoints && this.#steps % checkpoints.every === 0) checkpoints.save(this.#state());
+    }
+  }
+
+  #tell(stage: Stage): void {
+    const { plan, progress } = this.#job;
+    const stages = this.#parts.stages.length > 1 ? `, ${stage.name}` : '';
+    const last = this.#curve.at(-1);
+    const reached = plan.steps === undefined && last ? `, ${last.sqnrDb.toFixed(1)} dB after ${last.step} steps` : '';
+    progress(`distilling${stages}${reached}`, this.#steps, plan.steps);
+  }
+
+  /** Measures, and tells whether a training without a given number of steps is over. */
+  async #isOver(runs: StageRuns, present: Present): Promise<boolean> {
+    await this.#measureNow();
+    const point = this.#curve.at(-1);
+    if (point === undefined || present.plateau === undefined) return false;
+    const advice = present.plateau.hear(point.sqnrDb);
+    if (advice === 'keep') this.#keepBest();
+    if (advice === 'fall') {
+      this.#restoreBest();
+      present.adam = new Adam(this.#parametersOf(runs));
+    }
+    return advice === 'end';
+  }
+
+  get #isMeasured(): boolean {
+    return this.#curve.at(-1)?.step === this.#steps;
+  }
+
+  async #measureNow(): Promise<void> {
+    if (this.#isMeasured) return;
+    const step = this.#steps;
+    const result = await this.#parts.trial?.measure();
+    if (result) this.#curve.push({ step, ...result });
+  }
+
+  #state(): TrainingState {
+    const plateau = this.#present?.plateau?.state;
+    return {
+      stage: this.#before.length,
+      done: this.#done,
+      before: this.#before,
+      curve: this.#curve,
+      arrays: [...this.#parts.arrays.values()],
+      names: this.#present?.names ?? [],
+      adam: this.#present?.adam.state,
+      ...(plateau && { plateau, best: this.#best }),
+    };
+  }
+}
+
+/** What the present stage works with. */
+interface Present {
+  readonly names: readonly string[];
+  /** Replaced where training goes back to earlier weights. */
+  adam: Adam;
+  readonly plateau: Plateau | undefined;
+}
+
+/**
+ * The learning rate of an array, relative to that of a bias. A step moves all weights of a row; what that does to their
+ * sum grows with their number.
+ */
+function relativeRate(shape: readonly number[]): number {
+  return shape.length === 2 ? INPUTS / (shape[1] as number) : 1;
+}

@@ -1,0 +1,95 @@
+import { loadOnnxModel, modelOf } from '../../calibration/graph-session.ts';
+import { copyGraph } from '../../ir/copy-graph.ts';
+import { Graph, type Node } from '../../ir/graph.ts';
+import { runPasses } from '../../ir/pass.ts';
+import { sizeOf } from '../../ir/shape.ts';
+import { readF32, type Tensor, tensorOf } from '../../ir/tensor.ts';
+import { flattenTokens } from '../../passes/flatten-tokens.ts';
+import type { TokenRow } from '../../samples/feeds.ts';
+import { type Answer, answerOf, Comparison } from '../evaluate/answers.ts';
+import type { FeedOptions } from '../evaluate/loaded-model.ts';
+import { answerPairs } from './compared.ts';
+import { copyInto, fedStudent } from './fed-student.ts';
+import { StudentFeeds } from './student-feeds.ts';
+import { openTeacher } from './teacher-runs.ts';
+import type { TrainedArray } from './trained.ts';
+
+/** How near a student is to its teacher on texts that it does not learn from. */
+export interface TrialResult {
+  readonly sqnrDb: number;
+  /** The share of equal answers, 0 … 1; for features the mean cosine. */
+  readonly agreement: number;
+}
+
+/** Measures a student in training on held-out texts. */
+export interface Trial {
+  measure(): Promise<TrialResult>;
+  close(): Promise<void>;
+}
+
+/** Texts of a run: enough to keep the cores busy. */
+const RUN_TEXTS = 32;
+
+/** Options of `openTrial`. */
+export interface TrialOptions extends FeedOptions {
+  readonly rows: readonly TokenRow[];
+  /** What is trained, by name: its present values count. */
+  readonly arrays: ReadonlyMap<string, TrainedArray>;
+  readonly trainsTables: boolean;
+}
+
+/** Asks the teacher once, and loads the student with its weights as inputs. */
+export async function openTrial(teacher: Graph, student: Graph, options: TrialOptions): Promise<Trial> {
+  const { pad, arrays, task, mask } = options;
+  const rows = options.rows.toSorted((a, b) => a.inputIds.length - b.inputIds.length);
+  const names = answerPairs(teacher, student, task).map(({ name }) => name);
+  const answersOf = (outputs: ReadonlyMap<string, Tensor>, part: readonly TokenRow[]) =>
+    part.map((row, i) =>
+      answerOf(task, new Map(names.map((name) => [name, rowOf(outputs.get(name), i, part.length)])), row, mask),
+    );
+  const graph = new Graph('trial');
+  const flat = copyGraph(student);
+  await runPasses(flat, [flattenTokens]);
+  const tokens = flat.inputs.map(({ name, type }) => graph.input(name, type));
+  const { given, reads } = fedStudent(graph, flat, options.trainsTables);
+  const copies = copyInto(graph, flat, { tokens, given, shared: new Map() });
+  const nodes = flat.outputs.map(({ name, node }) => [name, copies.get(node) as Node] as const);
+  const session = await loadOnnxModel(
+    modelOf(
+      graph,
+      nodes.map(([, node]) => node),
+    ),
+  );
+  const feeds = new StudentFeeds(session.inputs, arrays, { reads, pad });
+  const lengthOf = (part: readonly TokenRow[]) => feeds.fixedLength ?? (part.at(-1) as TokenRow).inputIds.length;
+  const parts = Array.from({ length: Math.ceil(rows.length / RUN_TEXTS) }, (_, i) =>
+    rows.slice(i * RUN_TEXTS, (i + 1) * RUN_TEXTS),
+  );
+  const expected: Answer[] = [];
+  const teaching = await openTeacher(teacher, pad);
+  try {
+    for (const part of parts) expected.push(...answersOf(await teaching.answers(part, lengthOf(part)), part));
+  } finally {
+    await teaching.close();
+  }
+  return {
+    async measure() {
+      const comparison = new Comparison();
+      for (const part of parts) {
+        const values = await session.run(feeds.of(part, lengthOf(part)).feeds);
+        const outputs = new Map(nodes.map(([name, node]) => [name, values.get(node.name) as Tensor]));
+        for (const answer of answersOf(outputs, part)) comparison.add(expected[comparison.rows] as Answer, answer);
+      }
+      return { sqnrDb: comparison.sqnrDb, agreement: comparison.agreement };
+    },
+    close: () => session.close(),
+  };
+}
+
+/** What an output of `count` sequences has for one of them. */
+function rowOf(output: Tensor | undefined, at: number, count: number): Tensor {
+  const { shape } = output as Tensor;
+  const row = [1, ...shape.slice(1)];
+  const size = sizeOf(shape) / count;
+  return tensorOf('f32', row, readF32(output as Tensor).slice(at * size, (at + 1) * size));
+}

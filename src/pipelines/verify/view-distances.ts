@@ -1,0 +1,110 @@
+import { cosine } from '../../metrics/metrics.ts';
+import type { Task } from '../../models/index.ts';
+import type { Answer } from '../evaluate/answers.ts';
+
+/** Names what a distance between two answers is. */
+export type DistanceMeasure =
+  /** Σ |p - q| / 2 over the classes, of the probabilities p and q, 0 … 1; the mean of a sequence's answers. */
+  | 'probability'
+  /** |a - b| of a regression. */
+  | 'difference'
+  /** 1 - cosine of embeddings or features, 0 … 2. */
+  | 'cosine';
+
+interface Distance {
+  readonly measure: DistanceMeasure;
+  /** The distance between two answers to a sequence of `valid` tokens. */
+  between(reference: Answer, actual: Answer, valid: number): number;
+}
+
+const COSINE: Distance = {
+  measure: 'cosine',
+  between: (reference, actual) => 1 - cosine(reference.values, actual.values),
+};
+
+const DIFFERENCE: Distance = {
+  measure: 'difference',
+  between: (reference, actual) => Math.abs((reference.values[0] as number) - (actual.values[0] as number)),
+};
+
+/** Distances of answers that are made of `count` distributions, one behind the other. */
+function probability(countOf: (answer: Answer, valid: number) => number): Distance {
+  return {
+    measure: 'probability',
+    between: (reference, actual, valid) => {
+      const count = countOf(reference, valid);
+      const width = Math.floor(reference.values.length / count);
+      let sum = 0;
+      for (let i = 0; i < count; i++) {
+        const row = ({ values }: Answer) => values.subarray(i * width, (i + 1) * width);
+        sum += totalVariation(row(reference), row(actual));
+      }
+      return sum / count;
+    },
+  };
+}
+
+const ONE_CHOICE = probability(() => 1);
+const CHOICE_PER_ROW = probability(({ choices }) => choices.length);
+
+const DISTANCES: { readonly [T in Task]: Distance } = {
+  'sequence-classification': ONE_CHOICE,
+  'next-sentence': ONE_CHOICE,
+  'multiple-choice': ONE_CHOICE,
+  'token-classification': CHOICE_PER_ROW,
+  'masked-lm': CHOICE_PER_ROW,
+  // A distribution over the tokens for the start, one for the end.
+  qa: probability(() => 2),
+  pretraining: {
+    measure: 'probability',
+    // The words alone: the order of sentences has two scores behind theirs, which are no distribution of words.
+    between: (reference, actual, valid) => CHOICE_PER_ROW.between(withoutOrder(reference), withoutOrder(actual), valid),
+  },
+  'replaced-tokens': {
+    measure: 'probability',
+    between: (reference, actual) => {
+      const [a, b] = [reference.values, actual.values];
+      let sum = 0;
+      for (let i = 0; i < a.length; i++) sum += Math.abs(sigmoid(a[i] as number) - sigmoid(b[i] as number));
+      return sum / a.length;
+    },
+  },
+  'sentence-embedding': COSINE,
+  features: COSINE,
+};
+
+/** The distance that fits the answers of a task; `answer` is one of them. */
+export function distanceOf(task: Task | undefined, answer: Answer): Distance {
+  if (answer.choices.length === 1 && answer.values.length === 1 && task !== 'replaced-tokens') return DIFFERENCE;
+  if (task !== undefined) return DISTANCES[task];
+  return answer.choices.length > 0 ? ONE_CHOICE : COSINE;
+}
+
+function withoutOrder({ values, choices }: Answer): Answer {
+  return { values: values.subarray(0, values.length - 2), choices: choices.slice(0, -1) };
+}
+
+function sigmoid(value: number): number {
+  return 1 / (1 + Math.exp(-value));
+}
+
+function totalVariation(reference: Float32Array, actual: Float32Array): number {
+  const [p, q] = [probabilities(reference), probabilities(actual)];
+  let sum = 0;
+  for (let i = 0; i < p.length; i++) sum += Math.abs((p[i] as number) - (q[i] as number));
+  return sum / 2;
+}
+
+function probabilities(logits: Float32Array): Float64Array {
+  let largest = Number.NEGATIVE_INFINITY;
+  for (const logit of logits) largest = Math.max(largest, logit);
+  const values = new Float64Array(logits.length);
+  let sum = 0;
+  for (let i = 0; i < logits.length; i++) {
+    const value = Math.exp((logits[i] as number) - largest);
+    values[i] = value;
+    sum += value;
+  }
+  for (let i = 0; i < values.length; i++) values[i] = (values[i] as number) / sum;
+  return values;
+}

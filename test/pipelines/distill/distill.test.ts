@@ -1,0 +1,216 @@
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { openSource } from '../../../src/importers/index.ts';
+import { undoAll } from '../../../src/io/undo.ts';
+import { readF32, type Tensor } from '../../../src/ir/tensor.ts';
+import { distill } from '../../../src/pipelines/distill/distill.ts';
+import type { DistillOptions } from '../../../src/pipelines/distill/types.ts';
+import { extract } from '../../../src/pipelines/extract/extract.ts';
+import { verify } from '../../../src/pipelines/verify/verify.ts';
+import { temporaryFolder } from '../written.ts';
+
+const TEACHER = 'fixtures/bert-seqcls';
+const TEXTS = 'fixtures/mobilebert-demo/sst2-train-256.txt';
+
+const folder = temporaryFolder();
+const path = (name: string) => join(folder, name);
+
+/** One layer of two, a third as many neurons, half of the channels. */
+const STUDENT = path('student');
+
+beforeAll(async () => {
+  writeFileSync(path('shape.json'), '{ "num_hidden_layers": 1, "hidden_size": 24, "intermediate_size": 32 }');
+  await extract({ source: TEACHER, output: STUDENT, shape: path('shape.json'), method: 'random', seed: 1 });
+  writeFileSync(path('two.json'), '{ "hidden_size": 24, "intermediate_size": 32 }');
+  await extract({ source: TEACHER, output: TWO_LAYERS, shape: path('two.json'), method: 'random', seed: 1 });
+});
+
+/** Both layers, half of the channels. */
+const TWO_LAYERS = path('two');
+
+let outputs = 0;
+
+/** Trains the small student for a few steps. */
+function distilled(options: Partial<DistillOptions>) {
+  const output = path(`trained-${outputs++}`);
+  return distill({ student: STUDENT, teacher: TEACHER, texts: TEXTS, output, steps: 30, rate: 2e-3, ...options });
+}
+
+function bytesOf(output: string): Buffer[] {
+  return readdirSync(output).map((name) => readFileSync(join(output, name)));
+}
+
+test('a student of other sizes comes nearer to its teacher, and all of it is trained', async () => {
+  const output = path('nearer');
+  const { before, after, layers, projections, stages, watched, texts, files } = await distilled({ output });
+  expect((after?.sqnrDb ?? 0) - (before?.sqnrDb ?? 0)).toBeGreaterThan(5);
+  expect({ layers, projections, stages, texts }).toEqual({
+    layers: [{ student: 0, teacher: 1 }],
+    projections: 1,
+    stages: [{ name: 'layers and answers', steps: 30 }],
+    texts: 128,
+  });
+  expect(watched.curve.map(({ step }) => step)).toEqual([0, 30]);
+  expect(files.map((file) => file.path.slice(output.length + 1))).toContain('model.safetensors');
+  const [was, is] = [await openCheckpoint(STUDENT), await openCheckpoint(output)];
+  const same = [...was.tensors].filter(([name, tensor]) => isEqual(tensor, is.tensors.get(name) as Tensor));
+  // Positions are cut out of their table at run time, which has no gradient.
+  expect(same.map(([name]) => name)).toEqual(['bert.embeddings.position_embeddings.weight']);
+});
+
+async function openCheckpoint(source: string) {
+  const opened = await openSource(source);
+  if (opened.yields === 'graph') throw new Error(`${source} is a graph`);
+  return opened.checkpoint;
+}
+
+function isEqual(a: Tensor, b: Tensor): boolean {
+  return Buffer.compare(Buffer.from(readF32(a).slice().buffer), Buffer.from(readF32(b).slice().buffer)) === 0;
+}
+
+test('a folder and a file hold the same student', async () => {
+  const output = path('same.onnx');
+  await distilled({ output, steps: 3 });
+  await distilled({ output: path('same'), steps: 3 });
+  const { failures } = await verify({ model: output, against: path('same') });
+  expect(failures).toEqual([]);
+});
+
+describe('a training that is ended', () => {
+  const OPTIONS = { steps: 8, strategy: 'joint', views: ['full', 'masked'] } as const;
+
+  /** Ends a call as a signal does, behind a step. */
+  async function endedAfter(step: number, output: string, options: Partial<DistillOptions>) {
+    const notes: string[] = [];
+    const ended = distilled({
+      ...OPTIONS,
+      ...options,
+      output,
+      note: (text) => notes.push(text),
+      progress(name, done) {
+        if (!name.startsWith('distilling') || done !== step) return;
+        undoAll();
+        throw new Error('ended');
+      },
+    });
+    await expect(ended).rejects.toThrow('ended');
+    return notes;
+  }
+
+  test.each([2, 6])('behind step %i goes on to the same bytes', async (step) => {
+    const whole = path(`whole-${step}`);
+    await distilled({ ...OPTIONS, output: whole });
+    const output = path(`ended-${step}`);
+    const notes = await endedAfter(step, output, {});
+    expect(notes.at(-1)).toBe(
+      `${output}.training: holds the training after ${step} steps; say the same with --resume to go on`,
+    );
+    expect(existsSync(output)).toBe(false);
+    const { stages } = await distilled({ ...OPTIONS, output, resume: true });
+    expect(stages.map(({ steps }) => steps)).toEqual([4, 4]);
+    expect(bytesOf(output)).toEqual(bytesOf(whole));
+    expect(existsSync(`${output}.training`)).toBe(false);
+  });
+
+  test('is not gone on from with other options', async () => {
+    const output = path('other');
+    await endedAfter(2, output, {});
+    await expect(distilled({ ...OPTIONS, output, resume: true, seed: 5 })).rejects.toThrow(
+      'is of a training with other models, texts or options',
+    );
+  });
+
+  test('keeps a state of every so many steps where nothing can be said at the end', async () => {
+    const output = path('killed');
+    const killed = distilled({
+      ...OPTIONS,
+      output,
+      checkpointEvery: 2,
+      progress(name, done) {
+        if (name.startsWith('distilling') && done === 5) throw new Error('killed');
+      },
+    });
+    await expect(killed).rejects.toThrow('killed');
+    await distilled({ ...OPTIONS, output, checkpointEvery: 2, resume: true });
+    await distilled({ ...OPTIONS, output: path('not-killed') });
+    expect(bytesOf(output)).toEqual(bytesOf(path('not-killed')));
+  });
+});
+
+test.each(['auxiliary', 'joint', 'progressive'] as const)('%s teaches in its stages', async (strategy) => {
+  const { before, after, stages } = await distilled({
+    student: TWO_LAYERS,
+    strategy,
+    steps: 40,
+    output: path(`${strategy}.onnx`),
+  });
+  expect(stages).toEqual(
+    {
+      auxiliary: [{ name: 'layers and answers', steps: 40 }],
+      joint: [
+        { name: 'layers', steps: 20 },
+        { name: 'answers', steps: 20 },
+      ],
+      progressive: [
+        { name: 'layer 0', steps: 10 },
+        { name: 'layer 1', steps: 10 },
+        { name: 'answers', steps: 20 },
+      ],
+    }[strategy],
+  );
+  expect(after?.sqnrDb).toBeGreaterThan((before?.sqnrDb ?? 0) + 2);
+});
+
+test('a student that sees parts of texts learns the answers to all of them', async () => {
+  const views = ['full', 'left', 'right', 'masked'] as const;
+  const { before, after } = await distilled({ views, steps: 40 });
+  expect(after?.sqnrDb).toBeGreaterThan((before?.sqnrDb ?? 0) + 2);
+});
+
+test('a student that answers as its teacher has nothing to learn but labels', async () => {
+  const lines = readFileSync(TEXTS, 'utf8').trim().split('\n');
+  writeFileSync(path('labelled.tsv'), ['text\tlabel', ...lines.map((line) => `${line}\t2`)].join('\n'));
+  const options = { student: TEACHER, texts: path('labelled.tsv'), steps: 10 };
+  const [without, withLabels] = [await distilled(options), await distilled({ ...options, labels: true })];
+  expect([without.steps, without.labelled, without.after?.sqnrDb]).toEqual([0, 0, Number.POSITIVE_INFINITY]);
+  expect([withLabels.steps, withLabels.labelled]).toEqual([10, 128]);
+  expect(withLabels.after?.sqnrDb).toBeLessThan(30);
+});
+
+test('auto ends where held-out texts gain nothing, with the weights that were best', async () => {
+  const output = path('auto');
+  const { steps, watched } = await distilled({ output, steps: 'auto', rate: 1e-12 });
+  expect(steps).toBe(600);
+  expect(watched.curve).toHaveLength(13);
+  const [was, is] = [await openCheckpoint(STUDENT), await openCheckpoint(output)];
+  for (const [name, tensor] of was.tensors) expect(isEqual(tensor, is.tensors.get(name) as Tensor)).toBe(true);
+});
+
+test.each<[string, Partial<DistillOptions>, string]>([
+  ['a student of other words', { student: 'fixtures/minilm-features' }, 'words, the teacher 1000'],
+  [
+    'a student without the answers',
+    { teacher: 'fixtures/hf-qa' },
+    'answers logits, the teacher start_logits, end_logits',
+  ],
+  ['a student with other classes', { student: 'fixtures/tinybert-seqcls' }, "logits has 2 values, the teacher's 3"],
+  ['a map of layers that are not there', { layerMap: '3:4' }, 'the student has 1 layers, the teacher 2'],
+  [
+    'more layers than the teacher has',
+    { student: TEACHER, teacher: STUDENT },
+    'the student has 2 layers, the teacher 1',
+  ],
+  ['a folder that holds something', { output: TEACHER }, 'already'],
+  ['to go on from nothing', { resume: true }, '--resume: there is no '],
+  ['too few steps for the stages', { strategy: 'joint', steps: 1 }, '--strategy joint needs 2 at least'],
+  ['labels where a file has none', { labels: true }, 'sst2-train-256.txt has none'],
+  ['labels of another task', { student: 'fixtures/hf-qa', teacher: 'fixtures/hf-qa', labels: true }, '--labels: '],
+  [
+    'halves where tokens are answered',
+    { student: 'fixtures/hf-qa', teacher: 'fixtures/hf-qa', views: ['left'] },
+    '--views left: start_logits answers token by token',
+  ],
+])('refuses %s', async (_, options, message) => {
+  await expect(distilled(options)).rejects.toThrow(message);
+});

@@ -17,9 +17,9 @@ function norm(shapes, name, width, hasBias = true) {
 
 const BASE = { hidden_size: 768, intermediate_size: 3072, num_attention_heads: 12, dtype: 'float32' };
 
-/** Adds a layer as BERT has it; `attention` names its four linears. @type {(shapes: Shapes, layer: string, attention: readonly [string, string, string, string], attentionNorm: string) => void} */
-function bertLayer(shapes, layer, attention, attentionNorm) {
-  const { hidden_size: hidden, intermediate_size: wide } = BASE;
+/** Adds a layer as BERT has it; `attention` names its four linears. @type {(shapes: Shapes, layer: string, attention: readonly [string, string, string, string], attentionNorm: string, hidden?: number) => void} */
+function bertLayer(shapes, layer, attention, attentionNorm, hidden = BASE.hidden_size) {
+  const wide = 4 * hidden;
   for (const part of attention) dense(shapes, `${layer}.${part}`, hidden, hidden);
   norm(shapes, `${layer}.${attentionNorm}`, hidden);
   dense(shapes, `${layer}.intermediate.dense`, wide, hidden);
@@ -87,6 +87,45 @@ function mobilebert(layers = 24) {
   });
   dense(shapes, 'qa_outputs', 2, hidden);
   return { config, shapes };
+}
+
+/**
+ * Makers of BERT for sequence classification in one of its sizes.
+ * @param {{ hidden: number, layers: number }} size @returns {(layers?: number) => Checkpoint}
+ */
+function bertOf(size) {
+  return (layers = size.layers) => {
+    const { hidden } = size;
+    const config = {
+      architectures: ['BertForSequenceClassification'],
+      model_type: 'bert',
+      vocab_size: 30522,
+      hidden_size: hidden,
+      intermediate_size: 4 * hidden,
+      num_attention_heads: hidden / 64,
+      num_hidden_layers: layers,
+      max_position_embeddings: 512,
+      type_vocab_size: 2,
+      hidden_act: 'gelu',
+      layer_norm_eps: 1e-12,
+      pad_token_id: 0,
+      dtype: 'float32',
+    };
+    /** @type {Shapes} */
+    const shapes = new Map();
+    shapes.set('bert.embeddings.word_embeddings.weight', [config.vocab_size, hidden]);
+    shapes.set('bert.embeddings.position_embeddings.weight', [config.max_position_embeddings, hidden]);
+    shapes.set('bert.embeddings.token_type_embeddings.weight', [config.type_vocab_size, hidden]);
+    norm(shapes, 'bert.embeddings.LayerNorm', hidden);
+    const self = 'attention.self';
+    eachLayer({ prefix: 'bert.encoder.layer', layers }, (layer) => {
+      const parts = /** @type {const} */ ([`${self}.query`, `${self}.key`, `${self}.value`, 'attention.output.dense']);
+      bertLayer(shapes, layer, parts, 'attention.output.LayerNorm', hidden);
+    });
+    dense(shapes, 'bert.pooler.dense', hidden, hidden);
+    dense(shapes, 'classifier', 2, hidden);
+    return { config, shapes };
+  };
 }
 
 /** RoBERTa for sequence classification. @type {(layers?: number) => Checkpoint} */
@@ -239,6 +278,9 @@ function modernbertBase(layers = 22) {
 /** Makers by the model's name, each with a number of layers of its own. @type {Readonly<Record<string, (layers?: number) => Checkpoint>>} */
 export const CHECKPOINTS = {
   mobilebert,
+  'bert-base': bertOf({ hidden: 768, layers: 12 }),
+  'bert-large': bertOf({ hidden: 1024, layers: 24 }),
+  'bert-huge': bertOf({ hidden: 1280, layers: 36 }),
   'roberta-base': robertaBase,
   'mpnet-base': mpnetBase,
   'deberta-v3-small': debertaV3Small,

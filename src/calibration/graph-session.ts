@@ -10,7 +10,7 @@ import type { Graph, Input, Node } from '../ir/graph.ts';
 import { type Bindings, bindDim, type Shape, sameShape, sizeOf } from '../ir/shape.ts';
 import type { Tensor } from '../ir/tensor.ts';
 import { onnxruntime } from '../runtimes/onnxruntime.ts';
-import type { RuntimeSession } from '../runtimes/runtime.ts';
+import type { LoadOptions, RuntimeSession } from '../runtimes/runtime.ts';
 import { feedsOf, type TokenRow } from '../samples/feeds.ts';
 
 const FILE_NAME = 'calibration.onnx';
@@ -20,8 +20,52 @@ export function modelOf(graph: Graph, nodes: readonly Node[]): OnnxModel {
   return onnxModel(graph.withOutputs(nodes.map((node) => ({ name: node.name, node }))), onnx.defaults);
 }
 
+/** A model in temporary files. */
+export interface StagedModel {
+  /** Loads it into ONNX Runtime, as often as one likes: with the outputs of a part of it. */
+  load(
+    options: Pick<LoadOptions, 'threads' | 'prepacking' | 'graphOptimization'>,
+    part?: number,
+  ): Promise<RuntimeSession>;
+  /** Deletes the files; its sessions are closed before. */
+  remove(): void;
+}
+
 /**
- * Loads a model into ONNX Runtime by way of a temporary file, which `close` deletes. Default threads: all cores. Without
+ * Writes a model into temporary files. Weights lie beside it: the runtime maps that file, where it copies what is inside
+ * the model's own and keeps the memory (a BERT of 438 MB: 0.51 GB in place of 0.72, after `close` 0.08 in place of 0.56).
+ * A model of many outputs is staged in parts, which share their weights.
+ */
+export async function stageOnnxModel(
+  model: OnnxModel,
+  parts: readonly OnnxModel['outputs'][] = [model.outputs],
+): Promise<StagedModel> {
+  const folder = makeTemporaryFolder('calibration');
+  const files = parts.flatMap((outputs, part) => {
+    const names = { fileName: `${part}-${FILE_NAME}`, dataName: `${FILE_NAME}.data` };
+    const [file, data] = encodeOnnx({ ...model, outputs }, { ...names, externalData: true });
+    return [file, part === 0 ? data : undefined].filter((each) => each !== undefined);
+  });
+  try {
+    await writeFiles(folder.path, streamOf(files));
+  } catch (cause) {
+    folder.remove();
+    throw cause;
+  }
+  return {
+    load: (options, part = 0) =>
+      // Threads do not spin: our own arithmetic takes turns with the runtime's.
+      onnxruntime.load(join(folder.path, `${part}-${FILE_NAME}`), {
+        name: model.graphName,
+        spinning: false,
+        ...options,
+      }),
+    remove: () => folder.remove(),
+  };
+}
+
+/**
+ * Loads a model into ONNX Runtime by way of temporary files, which `close` deletes. Default threads: all cores. Without
  * optimization it loads several times as fast and runs slower.
  */
 export async function loadOnnxModel(
@@ -29,25 +73,18 @@ export async function loadOnnxModel(
   threads?: number,
   graphOptimization = true,
 ): Promise<RuntimeSession> {
-  const folder = makeTemporaryFolder('calibration');
+  const staged = await stageOnnxModel(model);
   try {
-    await writeFiles(folder.path, streamOf(encodeOnnx(model, { fileName: FILE_NAME })));
-    const session = await onnxruntime.load(join(folder.path, FILE_NAME), {
-      name: model.graphName,
-      // Our own arithmetic takes turns with the runtime's.
-      spinning: false,
-      ...(threads !== undefined && { threads }),
-      graphOptimization,
-    });
+    const session = await staged.load({ ...(threads !== undefined && { threads }), graphOptimization });
     return {
       ...session,
       async close() {
         await session.close();
-        folder.remove();
+        staged.remove();
       },
     };
   } catch (cause) {
-    folder.remove();
+    staged.remove();
     throw cause;
   }
 }

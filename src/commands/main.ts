@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { Command, CommanderError, Option } from 'commander';
 import { listNames, MbertError, nearest } from '../errors.ts';
+import { machineError } from '../io/file-error.ts';
 import { type PassTrail, trailOf } from '../ir/pass-trail.ts';
 import { printable } from '../printable.ts';
 import { VERSION } from '../version.ts';
@@ -151,8 +152,9 @@ export async function main(argv: readonly string[], io: Io = processIo): Promise
     refuseUnknownHelp(argv);
     await overview.parseAsync(words, { from: 'user' });
     return code;
-  } catch (cause) {
+  } catch (thrown) {
     progress?.clear();
+    const cause = machineError(thrown);
     if (cause instanceof CommanderError && cause.exitCode === 0) return 0;
     return isWrongInput(cause) ? failOnInput(io, cause, words) : failOnBug(io, cause, words);
   }

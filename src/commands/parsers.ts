@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from 'commander';
-import { repeatedGroup } from '../io/regular-expression.ts';
+import { LinearExpression } from '../io/regular-expression.ts';
 import type { EmbeddingRank } from '../ir/pass.ts';
 import { SCHEMES, type Scheme } from '../quantization/settings.ts';
 import { VIEWS, type View } from '../samples/views.ts';
@@ -101,11 +101,8 @@ export function integerOrAuto(text: string): number | 'auto' {
 }
 
 export function regularExpression(text: string): RegExp {
-  const group = repeatedGroup(text);
-  if (group !== null)
-    throw new InvalidArgumentError(`${group} repeats or chooses inside what it repeats, which can take forever.`);
   try {
-    return new RegExp(text);
+    return new LinearExpression(text);
   } catch (cause) {
     throw new InvalidArgumentError(
       `it must be a regular expression: ${cause instanceof Error ? cause.message : cause}`,

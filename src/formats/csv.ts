@@ -13,9 +13,9 @@ const HINT = 'a cell with separators, quotes or line ends stands in quotes, and 
  * Reads records of separated values as RFC 4180 has them: cells may stand in quotes and then hold separators, line ends
  * and doubled quotes. Lines end in LF, CRLF or CR; empty ones do not count. Throws MALFORMED, as `what: line N: problem`,
  * for what two readers would read in two ways: a quote inside a bare cell, text behind a closing quote, a quote without
- * an end.
+ * an end, unless the text is the beginning of one (`isPart`): there the records end before it.
  */
-export function* csvRecords(text: string, separator: string, what: string): Generator<CsvRecord> {
+export function* csvRecords(text: string, separator: string, what: string, isPart = false): Generator<CsvRecord> {
   const bare = new RegExp(`[^${separator}\r\n]*`, 'y');
   let at = 0;
   let line = 1;
@@ -26,6 +26,7 @@ export function* csvRecords(text: string, separator: string, what: string): Gene
     for (;;) {
       if (text[at] === '"') {
         const end = closingQuote(text, at);
+        if (end < 0 && isPart) return;
         if (end < 0) throw malformed(`${what}: line ${line}`, 'a quoted cell has no end', HINT);
         const cell = text.slice(at + 1, end);
         cells.push(cell.replaceAll('""', '"'));

@@ -72,7 +72,7 @@ export interface OnnxFunction {
 
 /**
  * Reads a model, whose weights are in other files where it is larger than a protobuf can be. Those are opened through
- * `external` and read when asked for.
+ * `external`. Weights are read when asked for, so that all files must stay open.
  */
 export function decodeOnnx(file: ModelFile, external: ExternalFiles): OnnxFile {
   if (file.size === 0) throw new MbertError('MALFORMED', `${file.path}: is empty`);
@@ -80,7 +80,7 @@ export function decodeOnnx(file: ModelFile, external: ExternalFiles): OnnxFile {
     const problem = `${file.size} bytes are over protobuf's limit of ${MAX_PROTOBUF_BYTES}`;
     throw new MbertError('MALFORMED', `${file.path}: ${problem}`);
   }
-  const model = ProtoMessage.open(file.read(0, file.size), file.path);
+  const model = ProtoMessage.openFile(file);
   if (!model.has(7)) model.fail('is no ONNX model: it has no graph');
   return {
     irVersion: model.int(1),

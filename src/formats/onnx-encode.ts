@@ -14,8 +14,9 @@ import { MAX_PROTOBUF_BYTES } from './protobuf.ts';
 import { MessageWriter } from './protobuf-writer.ts';
 
 interface OnnxEncodeOptions {
-  /** Name of the model's file; external data goes to `<fileName>.data` beside it. */
   readonly fileName: string;
+  /** Name of the file of external data beside it. Default: `<fileName>.data`. */
+  readonly dataName?: string;
   /** True writes weights beside the model, false never does. Default: only where protobuf's limit asks for it. */
   readonly externalData?: boolean;
 }
@@ -74,7 +75,7 @@ export function encodeOnnx(model: OnnxModel, options: OnnxEncodeOptions): Output
       },
     );
   }
-  const dataName = `${options.fileName}.data`;
+  const { dataName = `${options.fileName}.data` } = options;
   const placed: { offset: number; tensor: Tensor; name: string }[] = [];
   let end = 0;
   const parts = model.initializers.map((initializer) => {

@@ -15,7 +15,7 @@ export const ONNX_DTYPE_OF: ReadonlyMap<number, DType> = new Map(
 );
 
 /**
- * Reads a TensorProto: raw bytes as a view of the file's, bytes in another file by range, or one of the typed lists.
+ * Reads a TensorProto: raw bytes by range, in the model's file or in another one, or one of the typed lists.
  * The data must be as long as dims and type say, which is checked before anything is allocated.
  */
 export function readOnnxTensor(message: ProtoMessage, external: ExternalFiles): Tensor {
@@ -43,14 +43,19 @@ function nameOf(message: ProtoMessage): string {
   return message.text(8) || 'a tensor without a name';
 }
 
+/** Least weight that stays in the file until it is asked for: smaller ones, as scalars and shapes, are looked at often. */
+const MIN_LATER_BYTES = 2 ** 16;
+
 function rawTensor(message: ProtoMessage, dtype: DType, shape: readonly number[]): Tensor {
-  const bytes = message.bytes(9);
+  const raw = message.later(9);
   const wanted = byteLength(dtype, shape);
-  if (bytes.byteLength !== wanted) {
+  if (raw.byteLength !== wanted) {
     message.fail(
-      `${nameOf(message)}: ${dtype}${shapeText(shape)} takes ${wanted} bytes, raw_data has ${bytes.byteLength}`,
+      `${nameOf(message)}: ${dtype}${shapeText(shape)} takes ${wanted} bytes, raw_data has ${raw.byteLength}`,
     );
   }
+  if (wanted >= MIN_LATER_BYTES) return { dtype, shape, fresh: raw.isFresh, bytes: raw.bytes };
+  const bytes = raw.bytes();
   return { dtype, shape, bytes: () => bytes };
 }
 

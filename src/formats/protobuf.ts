@@ -1,6 +1,7 @@
 import { MbertError } from '../errors.ts';
 import { decodeText } from '../io/bytes.ts';
 import type { ModelFile } from '../io/files.ts';
+import { type LaterBytes, PagedBytes } from '../io/paged-bytes.ts';
 
 /** Largest message, whatever its parser: sizes are signed 32-bit numbers (protobuf.dev, "Proto Limits"). */
 export const MAX_PROTOBUF_BYTES = 2 ** 31 - 1;
@@ -30,8 +31,7 @@ const FIRST_FIELDS = 1024;
 /** State that all messages of a file share. */
 interface Source {
   readonly file: string;
-  readonly bytes: Uint8Array;
-  readonly view: DataView;
+  readonly bytes: PagedBytes;
   /** Index of the fields of all opened messages. Arrays of their own would take five times the memory. */
   fields: Uint32Array;
   fieldCount: number;
@@ -79,16 +79,24 @@ export class ProtoMessage {
 
   /** Opens the outermost message; `file` names it in errors. */
   static open(bytes: Uint8Array, file: string): ProtoMessage {
+    return ProtoMessage.#outermost(PagedBytes.of(bytes), file);
+  }
+
+  /** Opens a file that is one message, of which only what is asked for is read. It must stay open meanwhile. */
+  static openFile(file: ModelFile): ProtoMessage {
+    return ProtoMessage.#outermost(PagedBytes.ofFile(file), file.path);
+  }
+
+  static #outermost(bytes: PagedBytes, file: string): ProtoMessage {
     const source: Source = {
       file,
       bytes,
-      view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength),
       fields: new Uint32Array(FIRST_FIELDS * FIELD_NUMBERS),
       fieldCount: 0,
       fieldsLeft: MAX_FIELDS,
       messagesLeft: MAX_MESSAGES,
     };
-    return new ProtoMessage(source, 0, bytes.byteLength, '', 0);
+    return new ProtoMessage(source, 0, bytes.size, '', 0);
   }
 
   /** The message in words, `file: part`, for errors. */
@@ -114,24 +122,31 @@ export class ProtoMessage {
 
   float(number: number): number {
     const field = this.#last(number, FIXED32);
-    return field === undefined ? 0 : this.#source.view.getFloat32(field.at, true);
+    return field === undefined ? 0 : this.#source.bytes.f32(field.at);
   }
 
   /** An unsigned number of four bytes, such as a checksum; 0 where it is absent. */
   fixed32(number: number): number {
     const field = this.#last(number, FIXED32);
-    return field === undefined ? 0 : this.#source.view.getUint32(field.at, true);
+    return field === undefined ? 0 : this.#source.bytes.u32(field.at);
   }
 
   /** A text in strict UTF-8, empty where it is absent. */
   text(number: number): string {
-    return decodeText(this.bytes(number), this.what);
+    const field = this.#last(number, BYTES);
+    return field === undefined ? '' : this.#decode(field);
   }
 
-  /** A view of the field's bytes, empty where it is absent. */
+  /** The field's bytes, empty where it is absent: of bytes in memory a view. */
   bytes(number: number): Uint8Array {
     const field = this.#last(number, BYTES);
     return field === undefined ? new Uint8Array(0) : this.#slice(field);
+  }
+
+  /** The field's bytes, to be read later. */
+  later(number: number): LaterBytes {
+    const field = this.#last(number, BYTES) ?? { wire: BYTES, at: 0, end: 0 };
+    return this.#source.bytes.later(field.at, field.end - field.at);
   }
 
   /** A message inside; an absent one reads as one without fields. */
@@ -140,7 +155,7 @@ export class ProtoMessage {
   }
 
   texts(number: number): string[] {
-    return this.blobs(number).map((bytes) => decodeText(bytes, this.what));
+    return this.#all(number, BYTES).map((field) => this.#decode(field));
   }
 
   blobs(number: number): Uint8Array[] {
@@ -181,13 +196,13 @@ export class ProtoMessage {
   /** Repeated f32, packed or one by one. */
   floats(number: number): Float32Array {
     const starts = this.#starts(number, FIXED32, 4);
-    return Float32Array.from(starts, (at) => this.#source.view.getFloat32(at, true));
+    return Float32Array.from(starts, (at) => this.#source.bytes.f32(at));
   }
 
   /** Repeated f64, packed or one by one. */
   doubles(number: number): Float64Array {
     const starts = this.#starts(number, FIXED64, 8);
-    return Float64Array.from(starts, (at) => this.#source.view.getFloat64(at, true));
+    return Float64Array.from(starts, (at) => this.#source.bytes.f64(at));
   }
 
   fail(problem: string): never {
@@ -240,7 +255,7 @@ export class ProtoMessage {
     let high = 0;
     for (let i = 0; i < MAX_VARINT_BYTES; i++) {
       if (at + i >= limit) this.fail(`ends inside a number at byte ${at}`);
-      const byte = this.#source.bytes[at + i] as number;
+      const byte = this.#source.bytes.u8(at + i);
       const group = byte & 127;
       if (i < 4) low += group * 2 ** (7 * i);
       else if (i > 4) high += group * 2 ** (7 * i - 32);
@@ -286,8 +301,12 @@ export class ProtoMessage {
     return this.#all(number, wire).at(-1);
   }
 
+  #decode({ at, end }: Field): string {
+    return decodeText(this.#source.bytes.peek(at, end - at), this.what);
+  }
+
   #slice(field: Field): Uint8Array {
-    return this.#source.bytes.subarray(field.at, field.end);
+    return this.#source.bytes.bytes(field.at, field.end - field.at);
   }
 
   #enter(field: Field, part: string): ProtoMessage {

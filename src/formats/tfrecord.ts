@@ -1,6 +1,7 @@
 import { gunzipSync, inflateSync } from 'node:zlib';
 import { MbertError } from '../errors.ts';
 import { ByteReader } from '../io/bytes.ts';
+import type { ModelFile } from '../io/files.ts';
 import { maskedCrc32c } from './crc32c.ts';
 import { ProtoMessage } from './protobuf.ts';
 
@@ -12,7 +13,8 @@ const MAX_RECORDS = 1_000_000;
 
 /** Size of a record's length, a u64; its masked CRC follows, then the data and the data's masked CRC. */
 const LENGTH_BYTES = 8;
-const HEAD_BYTES = 12;
+const CRC_BYTES = 4;
+const FIRST_BYTES = LENGTH_BYTES + CRC_BYTES;
 
 /** Fields of tensorflow/core/example/{example,feature}.proto. */
 const EXAMPLE = { features: 1 } as const;
@@ -20,32 +22,68 @@ const FEATURES = { feature: 1 } as const;
 const FEATURE = { int64s: 3 } as const;
 const LIST = { values: 1 } as const;
 
-/** Bytes of a TFRecord file without its compression (zlib or gzip, if any); undefined where it is something else. */
-export function openTfrecord(bytes: Uint8Array, what: string): Uint8Array | undefined {
-  if (beginsRecord(bytes)) return bytes;
-  const [first = 0, second = 0] = bytes;
-  const inflate = first === 0x1f && second === 0x8b ? gunzipSync : isZlib(first, second) ? inflateSync : undefined;
-  if (inflate === undefined) return undefined;
-  let inflated: Uint8Array;
-  try {
-    inflated = inflate(bytes, { maxOutputLength: MAX_INFLATED_BYTES });
-  } catch (cause) {
-    // Text may begin with a letter that begins zlib's header as well; a gzip file is nothing else.
-    if (first === 0x78) return undefined;
-    throw new MbertError('MALFORMED', `${what}: does not inflate`, { cause });
-  }
-  return beginsRecord(inflated) ? inflated : undefined;
+/** Largest file that is read whole, and the bytes that are read of a larger one: 60,000 sequences of 512 tokens. */
+const MAX_WHOLE_BYTES = 2 ** 28;
+const HEAD_BYTES = 2 ** 26;
+
+/** Records of a file. */
+export interface TfrecordFile {
+  /** Its bytes without their compression. */
+  readonly bytes: Uint8Array;
+  /** Bytes of the file that these are, where they are its beginning only. */
+  readonly partBytes: number | undefined;
 }
 
-/** Reads the data of each record. Throws MALFORMED for a record that is cut short or does not match its CRC. */
-export function readRecords(bytes: Uint8Array, what: string): Uint8Array[] {
+/**
+ * Opens a TFRecord file, compressed (zlib or gzip) or not; undefined where it is something else. Of a large one that is
+ * not compressed the beginning is read.
+ */
+export function openTfrecord(
+  file: ModelFile,
+  { wholeBytes, headBytes } = { wholeBytes: MAX_WHOLE_BYTES, headBytes: HEAD_BYTES },
+): TfrecordFile | undefined {
+  const head = file.read(0, Math.min(file.size, FIRST_BYTES));
+  const isPart = file.size > wholeBytes;
+  if (beginsRecord(head)) {
+    const bytes = file.read(0, isPart ? headBytes : file.size);
+    return { bytes, partBytes: isPart ? headBytes : undefined };
+  }
+  const [first = 0, second = 0] = head;
+  const isGzip = first === 0x1f && second === 0x8b;
+  if (!isGzip && !isZlib(first, second)) return undefined;
+  if (isPart && isGzip) {
+    throw new MbertError('UNSUPPORTED', `${file.path}: ${file.size} compressed bytes are over ${wholeBytes}`, {
+      hint: 'give a part of the file: some hundred samples are enough',
+    });
+  }
+  const inflated = isPart ? undefined : inflate(file.read(0, file.size), isGzip, file.path);
+  return inflated && beginsRecord(inflated) ? { bytes: inflated, partBytes: undefined } : undefined;
+}
+
+function inflate(bytes: Uint8Array, isGzip: boolean, what: string): Uint8Array | undefined {
+  try {
+    return (isGzip ? gunzipSync : inflateSync)(bytes, { maxOutputLength: MAX_INFLATED_BYTES });
+  } catch (cause) {
+    // Text may begin with a letter that begins zlib's header as well; a gzip file is nothing else.
+    if (!isGzip) return undefined;
+    throw new MbertError('MALFORMED', `${what}: does not inflate`, { cause });
+  }
+}
+
+/**
+ * Reads the data of each record; of a file's beginning those that are whole. Throws MALFORMED for a record that is cut
+ * short or does not match its CRC.
+ */
+export function readRecords({ bytes, partBytes }: TfrecordFile, what: string): Uint8Array[] {
   const reader = new ByteReader(bytes, what);
   const records: Uint8Array[] = [];
-  while (reader.left > 0) {
+  const isCut = (needed: number) => partBytes !== undefined && reader.left < needed + CRC_BYTES;
+  while (reader.left > 0 && !isCut(LENGTH_BYTES)) {
     if (records.length === MAX_RECORDS) reader.fail(`has more than ${MAX_RECORDS} records`);
     const record = `record ${records.length + 1}`;
-    const length = checked(reader, LENGTH_BYTES, `${record}: length`);
-    records.push(checked(reader, new ByteReader(length, what).u64(), record));
+    const length = new ByteReader(checked(reader, LENGTH_BYTES, `${record}: length`), what).u64();
+    if (records.length > 0 && isCut(length)) break;
+    records.push(checked(reader, length, record));
   }
   return records;
 }
@@ -61,7 +99,7 @@ export function readExample(record: Uint8Array, what: string): ReadonlyMap<strin
 }
 
 function beginsRecord(bytes: Uint8Array): boolean {
-  if (bytes.byteLength < HEAD_BYTES) return false;
+  if (bytes.byteLength < FIRST_BYTES) return false;
   const stored = new DataView(bytes.buffer, bytes.byteOffset).getUint32(LENGTH_BYTES, true);
   return stored === maskedCrc32c(bytes.subarray(0, LENGTH_BYTES));
 }

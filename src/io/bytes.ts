@@ -98,10 +98,13 @@ export class ByteReader {
   }
 }
 
+/** One for all: making one takes longer than decoding a name with it. */
+const UTF8 = new TextDecoder('utf-8', { fatal: true });
+
 /** Decodes strict UTF-8; throws MALFORMED, naming `what`, for anything else. */
 export function decodeText(bytes: Uint8Array, what: string): string {
   try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    return UTF8.decode(bytes);
   } catch (cause) {
     throw new MbertError('MALFORMED', `${what}: is not UTF-8 text`, { cause });
   }

@@ -16,7 +16,24 @@ const REASONS: { readonly [code: string]: string } = {
   EISDIR: 'is a folder',
   ENOSPC: 'the disk is full',
   EROFS: 'the disk is read-only',
+  EDQUOT: "the user's share of the disk is used up",
+  EFBIG: 'it is larger than files may be here (ulimit -f)',
+  ENAMETOOLONG: 'the name is too long',
+  EMFILE: 'too many files are open',
+  ENFILE: 'too many files are open on this machine',
 };
+
+/**
+ * What the system refuses wherever it happens, as while code is loaded, as an error of USAGE; anything else as it is. Few
+ * descriptors are no bug.
+ */
+export function machineError(cause: unknown): unknown {
+  if (!isSystemError(cause) || (cause.code !== 'EMFILE' && cause.code !== 'ENFILE')) return cause;
+  return new MbertError('USAGE', `${cause.path ?? 'mbert'}: cannot be opened: ${REASONS[cause.code]}`, {
+    hint: 'ulimit -n 256 is enough',
+    cause,
+  });
+}
 
 /** Words why a file could not be read or written. */
 export function fileError(path: string, problem: string, cause: unknown): MbertError {

@@ -1,5 +1,16 @@
-import { closeSync, mkdirSync, openSync, readdirSync, readSync, rmdirSync, rmSync, statSync, writeSync } from 'node:fs';
-import { basename, dirname, join, resolve, sep } from 'node:path';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
 import { MbertError } from '../errors.ts';
 import { fileError, isSystemError } from './file-error.ts';
 import { refuseLeavingLink } from './inside-folder.ts';
@@ -238,11 +249,34 @@ function removeEmpty(folder: string, made: string | undefined): void {
   }
 }
 
-/** Makes the folder and returns the topmost one it had to make, so that a failure can remove it again. */
+/**
+ * Makes a folder with those above it, and returns the topmost one that it had to make, so that a failure can remove it
+ * again. One by one: Node's own call for all of them says of a read-only disk that something does not exist, and of a
+ * folder in /proc nothing, for ever.
+ */
 export function makeFolder(folder: string): string | undefined {
+  const missing: string[] = [];
+  let at = resolve(folder);
+  while (!existsSync(at) && dirname(at) !== at) {
+    missing.push(at);
+    at = dirname(at);
+  }
   try {
-    return mkdirSync(resolve(folder) + sep, { recursive: true });
+    if (!statSync(at).isDirectory()) throw new MbertError('USAGE', `${folder}: cannot be written: ${NO_FOLDER}`);
+    for (const each of missing.reverse()) makeOne(each);
   } catch (cause) {
     throw fileError(folder, 'cannot be written', cause);
+  }
+  return missing[0];
+}
+
+const NO_FOLDER = 'a part of the path is not a folder';
+
+function makeOne(folder: string): void {
+  try {
+    mkdirSync(folder);
+  } catch (cause) {
+    // Another run may have made it meanwhile.
+    if (!isSystemError(cause) || cause.code !== 'EEXIST') throw cause;
   }
 }

@@ -1,38 +1,51 @@
-/** Unescaped parts of a pattern that matter here: escapes and classes are one atom each. */
-const PARTS = /\\.|\[(?:\\.|[^\]\\])*\]|\((?:\?(?::|[=!]|<[=!]|<[^>]*>))?|\)|\||[*+]|\{\d+,?\d*\}|./gsu;
+import { compile, type Step } from './expression-program.ts';
 
-/** Most times that a counted repetition goes round before it is as bad as one without end. */
-const MAX_COUNT = 16;
+/** Longest source, in characters. */
+const MAX_SOURCE = 1_000;
 
 /**
- * The group of a pattern that is repeated although it repeats or chooses inside, as in `(a+)+` or `(a|b)*`; null where
- * there is none. Such a group can be matched in so many ways that a name of fifty letters takes years, and names come
- * from files that nobody vouches for.
+ * A regular expression for names from files that nobody vouches for. JavaScript's own goes through all ways in which a
+ * name can be taken apart, which for `(a+)+b` or `a*a*a*a*b` are more than can be counted; this one follows all at once,
+ * so that a name costs its length times that of the expression. It only tells whether there is a match.
  */
-export function repeatedGroup(source: string): string | null {
-  const groups = [{ start: 0, branches: false }];
-  let closed: { readonly start: number; readonly end: number; readonly branches: boolean } | undefined;
-  for (const { 0: part, index } of source.matchAll(PARTS)) {
-    const open = groups.at(-1) as { start: number; branches: boolean };
-    if (part.startsWith('(')) groups.push({ start: index, branches: false });
-    else if (part === ')' && groups.length > 1) {
-      groups.pop();
-      closed = { start: open.start, end: index + 1, branches: open.branches };
-      if (open.branches) (groups.at(-1) as { branches: boolean }).branches = true;
-      continue;
-    } else if (part === '|') open.branches = true;
-    else if (isLong(part)) {
-      if (closed?.end === index && closed.branches) return source.slice(closed.start, index + part.length);
-      open.branches = true;
-    }
-    closed = undefined;
-  }
-  return null;
-}
+export class LinearExpression extends RegExp {
+  readonly #steps: readonly Step[];
+  readonly #start: number;
 
-function isLong(part: string): boolean {
-  if (part === '*' || part === '+') return true;
-  const [, least, comma, most] = /^\{(\d+)(,?)(\d*)\}$/.exec(part) ?? [];
-  if (least === undefined) return false;
-  return comma !== '' && most === '' ? true : Number(most || least) > MAX_COUNT;
+  /** Throws a SyntaxError for what is no expression, for lookaround and back-references. */
+  constructor(source: string, flags: '' | 'u' = '') {
+    super(source, flags);
+    if (source.length > MAX_SOURCE) throw new SyntaxError(`it is longer than ${MAX_SOURCE} characters`);
+    ({ steps: this.#steps, start: this.#start } = compile(source, flags));
+  }
+
+  override test(text: string): boolean {
+    let current = new Set<number>();
+    let before = '';
+    const characters = this.unicode ? [...text] : text.split('');
+    for (const after of [...characters, '']) {
+      current.add(this.#start);
+      if (this.#follow(current, before, after)) return true;
+      const next = new Set<number>();
+      for (const place of current) {
+        const step = this.#steps[place] as Step;
+        if (step.kind === 'character' && after !== '' && step.takes(after)) next.add(step.next);
+      }
+      current = next;
+      before = after;
+    }
+    return false;
+  }
+
+  /** Adds the steps that are reached without taking a character; true where the expression has matched. */
+  #follow(places: Set<number>, before: string, after: string): boolean {
+    // A set is walked in the order of adding, what is added meanwhile included.
+    for (const place of places) {
+      const step = this.#steps[place] as Step;
+      if (step.kind === 'match') return true;
+      if (step.kind === 'either') for (const way of step.ways) places.add(way);
+      else if (step.kind === 'place' && step.holds(before, after)) places.add(step.next);
+    }
+    return false;
+  }
 }

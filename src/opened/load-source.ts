@@ -1,9 +1,11 @@
-import { loadOnnxModel } from '../calibration/graph-session.ts';
+import { type StagedModel, stageOnnxModel } from '../calibration/graph-session.ts';
 import { MbertError } from '../errors.ts';
 import { onnxModel } from '../exporters/onnx/model.ts';
 import { minimumOpset, onnx } from '../exporters/onnx.ts';
+import type { OnnxModel } from '../formats/onnx.ts';
 import type { Graph } from '../ir/graph.ts';
 import { refuseHeavy } from '../ir/refuse-heavy.ts';
+import { constantBytes } from '../ir/text.ts';
 import { runtimeFor } from '../runtimes/index.ts';
 import { onnxruntime } from '../runtimes/onnxruntime.ts';
 import type { RuntimeSession } from '../runtimes/runtime.ts';
@@ -19,37 +21,96 @@ export interface LoadedSource {
   readonly refusal: string | undefined;
 }
 
-/** Loads the file itself where a runtime takes it (`runnable`), otherwise its graph. Throws UNSUPPORTED for what no runtime should load. */
+/** A source that is loaded to be run and let go again. */
+export interface SourceLoader {
+  /**
+   * Loads the file itself where a runtime takes it, otherwise its graph; whoever calls it closes the session. Throws
+   * UNSUPPORTED for what no runtime should load.
+   */
+  load(): Promise<LoadedSource>;
+  /** Deletes temporary files; sessions are closed before. */
+  remove(): void;
+}
+
+/** Loads a source once: `runnable` is the file, `graph` what was read from it. Throws as `SourceLoader.load` does. */
 export async function loadSource(
   runnable: string | undefined,
   graph: Graph,
   options: { readonly threads?: number } = {},
 ): Promise<LoadedSource> {
-  refuseHeavy(graph, runnable ?? graph.name);
-  if (runnable === undefined) return { ...(await loadGraph(graph, options)), refusal: undefined };
-  const runtime = runtimeFor(runnable);
+  const loader = sourceLoader(runnable, graph, options);
   try {
-    const session = await runtime.load(runnable, options);
-    return { session, runtime: `${runtime.name} ${await runtime.version()}`, ran: 'file', refusal: undefined };
+    const loaded = await loader.load();
+    const { session } = loaded;
+    const close = async () => {
+      await session.close();
+      loader.remove();
+    };
+    return { ...loaded, session: { ...session, close } };
   } catch (cause) {
-    // LiteRT's WebAssembly build takes fixed shapes and float outputs only: for other files the graph that was read
-    // from them runs instead.
-    if (!isUnsupported(cause)) throw cause;
-    try {
-      return { ...(await loadGraph(graph, options)), refusal: cause.message };
-    } catch (graphCause) {
-      // The file's own refusal is the one that says what to do.
-      throw isUnsupported(graphCause) ? cause : graphCause;
-    }
+    loader.remove();
+    throw cause;
   }
+}
+
+/** A loader of a source, as `loadSource` takes it. */
+export function sourceLoader(
+  runnable: string | undefined,
+  graph: Graph,
+  { threads }: { readonly threads?: number } = {},
+): SourceLoader {
+  let staged: StagedModel | undefined;
+  let refusal: MbertError | undefined;
+  const loadGraph = async () => {
+    staged ??= await stageOnnxModel(sourceModel(graph));
+    const session = await staged.load({ ...(threads !== undefined && { threads }), prepacking: false });
+    const runtime = `onnxruntime ${await onnxruntime.version()}`;
+    return { session, runtime, ran: 'graph' as const, refusal: refusal?.message };
+  };
+  return {
+    async load() {
+      refuseHeavy(graph, runnable ?? graph.name);
+      if (runnable === undefined || refusal !== undefined) return loadGraph();
+      const runtime = runtimeFor(runnable);
+      try {
+        const session = await runtime.load(runnable, {
+          ...(threads !== undefined && { threads }),
+          prepacking: !hasLargeFloats(graph),
+        });
+        return { session, runtime: `${runtime.name} ${await runtime.version()}`, ran: 'file', refusal: undefined };
+      } catch (cause) {
+        // LiteRT's WebAssembly build takes fixed shapes and float outputs only: for other files the graph that was read
+        // from them runs instead.
+        if (!isUnsupported(cause)) throw cause;
+        refusal = cause;
+        try {
+          return await loadGraph();
+        } catch (graphCause) {
+          // The file's own refusal is the one that says what to do.
+          throw isUnsupported(graphCause) ? cause : graphCause;
+        }
+      }
+    },
+    remove: () => staged?.remove(),
+  };
+}
+
+/** Bytes of float weights above which a file is run without a second copy of them. */
+const LARGE_BYTES = 2 ** 27;
+
+/**
+ * True for a graph whose weights are floats and many: matrix products then round in another order than those of packed
+ * weights. Integers are packed as in use, as kernels for them differ.
+ */
+function hasLargeFloats(graph: Graph): boolean {
+  const hasIntegers = graph.nodes().some(({ op, type }) => op === 'constant' && type.quant !== undefined);
+  return !hasIntegers && constantBytes(graph) > LARGE_BYTES;
 }
 
 function isUnsupported(cause: unknown): cause is MbertError {
   return cause instanceof MbertError && cause.code === 'UNSUPPORTED';
 }
 
-async function loadGraph(graph: Graph, { threads }: { readonly threads?: number }) {
-  const model = onnxModel(graph, { ...onnx.defaults, opset: Math.max(onnx.defaults.opset, minimumOpset(graph)) });
-  const session = await loadOnnxModel(model, threads);
-  return { session, runtime: `onnxruntime ${await onnxruntime.version()}`, ran: 'graph' as const };
+function sourceModel(graph: Graph): OnnxModel {
+  return onnxModel(graph, { ...onnx.defaults, opset: Math.max(onnx.defaults.opset, minimumOpset(graph)) });
 }

@@ -1,6 +1,6 @@
 import { MbertError, nearest } from '../errors.ts';
 import { isObject, type JsonValue, jsonText, parseJson } from '../formats/json.ts';
-import { repeatedGroup } from '../io/regular-expression.ts';
+import { LinearExpression } from '../io/regular-expression.ts';
 import type { Call } from '../ir/graph.ts';
 import { ops } from '../ir/ops/index.ts';
 import { NODE_SCHEMES, RANGE_METHODS, ROUNDINGS, type Settings, type SettingsMap, storedPlace } from './settings.ts';
@@ -53,11 +53,8 @@ function parseRule(rule: JsonValue, what: string): RecipeRule {
 }
 
 function expression(source: string, what: string): RegExp {
-  const group = repeatedGroup(source);
-  if (group !== null)
-    throw malformed(what, `match: ${group} repeats or chooses inside what it repeats, which can take forever`);
   try {
-    return new RegExp(source, 'u');
+    return new LinearExpression(source, 'u');
   } catch (cause) {
     throw malformed(what, `match is no regular expression: ${cause instanceof Error ? cause.message : cause}`);
   }

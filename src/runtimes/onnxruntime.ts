@@ -70,6 +70,7 @@ function importOrt(): Promise<Ort> {
 function sessionOptions({
   threads,
   spinning = true,
+  prepacking = true,
   optimizedModelPath,
   graphOptimization = true,
   profilePath,
@@ -80,7 +81,12 @@ function sessionOptions({
     // Only fatal ones: what goes wrong is thrown as well, and the log would print it a second time.
     logSeverityLevel: 4,
     ...(threads === undefined ? {} : { intraOpNumThreads: threads }),
-    ...(spinning ? {} : { extra: { session: { intra_op: { allow_spinning: '0' } } } }),
+    extra: {
+      session: {
+        ...(spinning ? {} : { intra_op: { allow_spinning: '0' } }),
+        ...(prepacking ? {} : { disable_prepacking: '1' }),
+      },
+    },
     ...(optimizedModelPath === undefined ? {} : { optimizedModelFilePath: optimizedModelPath }),
     ...(profilePath === undefined ? {} : { enableProfiling: true, profileFilePrefix: profilePath }),
   };

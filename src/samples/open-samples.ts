@@ -2,13 +2,14 @@ import { createHash } from 'node:crypto';
 import { basename } from 'node:path';
 import { listNames, MbertError } from '../errors.ts';
 import { openTfrecord } from '../formats/tfrecord.ts';
-import { decodeText } from '../io/bytes.ts';
+import { hashFile } from '../io/file-hash.ts';
 import { type ModelFile, withFile } from '../io/files.ts';
 import { randomNumbers, shuffled } from '../solve/random-numbers.ts';
 import type { ColumnNames, Columns } from './columns.ts';
 import type { TokenRow } from './feeds.ts';
+import { looksLikeSquad, readSampleText } from './sample-text.ts';
 import { readSampleTable, type Sample, type SampleTableContent } from './samples.ts';
-import { looksLikeSquad, parseSquad } from './squad.ts';
+import { parseSquad } from './squad.ts';
 import { npzRows, type PaddedRow, type PaddedRows, tfrecordRows } from './token-files.ts';
 import type { Texts, Tokenizer } from './tokenizer.ts';
 
@@ -75,42 +76,35 @@ export interface SampleManifest {
 /** First bytes of a zip archive with something in it, `PK\3\4`. */
 const ZIP_MAGIC = [0x50, 0x4b, 3, 4];
 
-/** Most bytes of a file, which is held in memory; the largest text sets for calibration are below 100 MB. */
-const MAX_FILE_BYTES = 2 ** 28;
-
 /** Most unknown words, as a share: with more the text is in another language, or the vocabulary is another model's. */
 const MAX_UNKNOWN = 0.2;
 
 /**
  * Opens samples of any format, told by content: zip (.npz), TFRecord with or without compression, SQuAD's JSON, else
- * lines of text, columns or JSON (see `parseSamples`). Throws USAGE where text is given without a tokenizer,
+ * lines of text, columns or JSON (see `parseSamples`). Of a file that is too large the beginning is read, which a warning
+ * says. Throws USAGE where text is given without a tokenizer,
  * MALFORMED for what cannot be read, MISMATCH where the vocabulary is larger than the model's embeddings.
  */
 export function openSamples(path: string, options: SampleFileOptions): SampleFile {
   return withFile(path, (file) => {
-    if (file.size > MAX_FILE_BYTES) {
-      throw new MbertError('UNSUPPORTED', `${path}: ${file.size} bytes of samples are over ${MAX_FILE_BYTES}`, {
-        hint: 'give a part of the file: some hundred samples are enough',
-      });
-    }
-    const bytes = file.read(0, file.size);
-    const rows = tokenRows(file, bytes);
-    const { count, read, warnings, taken, ...facts }: EncodedFile = rows
+    const rows = tokenRows(file);
+    const { count, read, warnings, taken, partBytes, ...facts }: EncodedFile = rows
       ? {
           count: rows.count,
           taken: 'sequences of token ids',
           read: (i) => fromPadded(rows.read(i), path, i, options),
           warnings: unusedColumns(path, options),
+          partBytes: rows.partBytes,
         }
-      : fromText(bytes, path, options);
+      : fromText(file, options);
     if (count === 0) throw new MbertError('MALFORMED', `${path}: holds no samples`);
     const order = options.seed === undefined ? undefined : shuffled(count, randomNumbers(options.seed));
     return {
       path,
       count,
-      sha256: createHash('sha256').update(bytes).digest('hex'),
+      sha256: hashFile(createHash('sha256'), path).digest('hex'),
       taken,
-      warnings,
+      warnings: [...partWarnings(file, count, partBytes, options.seed), ...warnings],
       take(start, wanted) {
         const end = Math.min(count, start + wanted);
         const encoded: Encoded[] = [];
@@ -140,6 +134,8 @@ interface EncodedFile {
   readonly maxLength?: number;
   /** Id of words that the vocabulary does not have. */
   readonly unknown?: number | undefined;
+  /** Bytes that were read of a file that is too large to be read whole. */
+  readonly partBytes: number | undefined;
 }
 
 interface Encoded {
@@ -147,16 +143,31 @@ interface Encoded {
   readonly isCut: boolean;
 }
 
-function tokenRows(file: ModelFile, bytes: Uint8Array): PaddedRows | undefined {
-  if (ZIP_MAGIC.every((byte, i) => bytes[i] === byte)) return npzRows(file);
-  const records = openTfrecord(bytes, file.path);
-  return records && tfrecordRows(records, file.path);
+function tokenRows(file: ModelFile): (PaddedRows & { readonly partBytes?: number | undefined }) | undefined {
+  const head = file.read(0, Math.min(file.size, ZIP_MAGIC.length));
+  if (ZIP_MAGIC.every((byte, i) => head[i] === byte)) return npzRows(file);
+  const records = openTfrecord(file);
+  return records && { ...tfrecordRows(records, file.path), partBytes: records.partBytes };
 }
 
-function fromText(bytes: Uint8Array, path: string, options: SampleFileOptions): EncodedFile {
+/** Warns where a file is too large to be read whole: whoever wants all of it must know. */
+function partWarnings(
+  { path, size }: ModelFile,
+  count: number,
+  partBytes: number | undefined,
+  seed?: number,
+): string[] {
+  if (partBytes === undefined) return [];
+  const megabytes = (bytes: number) => `${Math.round(bytes / 1e6)} MB`;
+  const order = seed === undefined ? '' : ', and only these are shuffled';
+  return [`${path}: of its ${megabytes(size)} the first ${megabytes(partBytes)} are read, ${count} samples${order}`];
+}
+
+function fromText(file: ModelFile, options: SampleFileOptions): EncodedFile {
   const { tokenizer, vocabRows, tokenTypes } = options;
-  const text = decodeText(bytes, path);
-  const { samples, form, columns } = readTexts(text, path, options.columns ?? {});
+  const { path } = file;
+  const { text, partBytes } = readSampleText(file);
+  const { samples, form, columns } = readTexts(text, path, options.columns ?? {}, partBytes !== undefined);
   if (tokenizer === undefined) {
     throw new MbertError('USAGE', `${path}: is text, and the model has no vocabulary to read it with`, {
       hint: 'name one with --vocab, or give token ids as .npz or TFRecord',
@@ -182,6 +193,7 @@ function fromText(bytes: Uint8Array, path: string, options: SampleFileOptions): 
     read: (i) => fromTexts(samples[i] as Sample, tokenizer, { maxLength, tokenTypes }),
     maxLength,
     unknown,
+    partBytes,
   };
 }
 
@@ -189,9 +201,10 @@ function readTexts(
   text: string,
   path: string,
   asked: ColumnNames,
+  isPart: boolean,
 ): Omit<SampleTableContent, 'form'> & { form: string } {
   if (looksLikeSquad(text)) return { form: 'questions of SQuAD', columns: undefined, samples: parseSquad(text, path) };
-  const content = readSampleTable(text, path, asked);
+  const content = readSampleTable(text, path, asked, isPart);
   return content.form === 'lines' ? { ...content, form: 'lines of text' } : content;
 }
 

@@ -2,6 +2,7 @@ import { listNames, MbertError, malformed } from '../errors.ts';
 import { csvRecords } from '../formats/csv.ts';
 import { isObject, type JsonObject, type JsonValue, jsonText, parseJson } from '../formats/json.ts';
 import { COLUMNS_HINT, type ColumnNames, type Columns, findColumns, hasColumns } from './columns.ts';
+import { looksLikeArray } from './sample-text.ts';
 
 /** Form of a file of texts. */
 export type TableForm = 'lines' | 'TSV' | 'CSV' | 'JSON lines' | 'JSON';
@@ -30,34 +31,15 @@ function lineName({ file, number }: Line): string {
   return `${file}: line ${number}`;
 }
 
-/** Most lines: MNLI, the largest set of GLUE, has 392,702. Each takes a hundred bytes, whatever is on it. */
-const MAX_LINES = 1_000_000;
-
-function exceedsLines(text: string): boolean {
-  let lines = 0;
-  for (let i = 0; i < text.length; i++) {
-    const code = text.charCodeAt(i);
-    if ((code === LINE_FEED || code === CARRIAGE_RETURN) && ++lines > MAX_LINES) return true;
-  }
-  return false;
-}
-
-const LINE_FEED = 0x0a;
-const CARRIAGE_RETURN = 0x0d;
-
 /**
  * Tells the form of a text and takes it apart. JSON is told by its first characters, TSV and CSV by a header with known
  * or asked columns, CSV also by the file's name; all else is one text a line. Throws MALFORMED for rows that do not
  * fit, and for a file that is separated values by its looks but whose columns nobody knows: as lines it would be read
- * with its header and labels.
+ * with its header and labels. Of a text that is the beginning of a file (`isPart`), a quoted cell without an end is the last
+ * one, and left out.
  */
-export function readTable(text: string, what: string, asked: ColumnNames): SampleTable {
-  if (/^\s*\[\s*[{"]/.test(text) || (/^\s*\[/.test(text) && /\.json$/i.test(what))) return jsonArray(text, what, asked);
-  if (exceedsLines(text)) {
-    throw new MbertError('UNSUPPORTED', `${what}: has more than ${MAX_LINES} lines`, {
-      hint: 'give a part of the file: some hundred samples are enough',
-    });
-  }
+export function readTable(text: string, what: string, asked: ColumnNames, isPart = false): SampleTable {
+  if (looksLikeArray(text, what)) return jsonArray(text, what, asked);
   const lines = text
     .split(/\r\n|\n|\r/)
     .map((line, i): Line => ({ text: line, file: what, number: i + 1 }))
@@ -69,7 +51,8 @@ export function readTable(text: string, what: string, asked: ColumnNames): Sampl
   const tabs = first.text.split('\t');
   if (!isCsv && isTabHeader(tabs, asked)) return { form: 'TSV', rows: tabRows(lines, what, asked) };
   const separator = separatorOf(text, what, asked);
-  if (separator !== undefined || isCsv) return { form: 'CSV', rows: csvRows(text, separator ?? ',', what, asked) };
+  if (separator !== undefined || isCsv)
+    return { form: 'CSV', rows: csvRows(text, separator ?? ',', what, asked, isPart) };
   if (tabs.length > 1) throw unknownColumns(lineName(first), tabs);
   refuseUnseenCsv(text, first);
   return { form: 'lines', lines: lines.map((line) => line.text) };
@@ -108,8 +91,8 @@ function tabRows([header, ...rows]: readonly Line[], what: string, asked: Column
   return rows.map((line) => cellRow(line.text.split('\t'), names, columns, lineName(line)));
 }
 
-function csvRows(text: string, separator: string, what: string, asked: ColumnNames): TableRow[] {
-  const records = csvRecords(text, separator, what);
+function csvRows(text: string, separator: string, what: string, asked: ColumnNames, isPart: boolean): TableRow[] {
+  const records = csvRecords(text, separator, what, isPart);
   const names: readonly string[] = records.next().value?.cells ?? [];
   const columns = columnsOf(names, asked, what);
   return Array.from(records, ({ cells, line }) => cellRow(cells, names, columns, `${what}: line ${line}`));

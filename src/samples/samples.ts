@@ -1,11 +1,11 @@
-import { MbertError, malformed } from '../errors.ts';
+import { malformed } from '../errors.ts';
 import { jsonText } from '../formats/json.ts';
-import { decodeText } from '../io/bytes.ts';
 import { withFile } from '../io/files.ts';
 import type { Tensor } from '../ir/tensor.ts';
 import type { ColumnNames, Columns } from './columns.ts';
 import { feedsOf } from './feeds.ts';
 import { readTable, type TableForm, type TableRow } from './sample-table.ts';
+import { readSampleText } from './sample-text.ts';
 import type { Texts, Tokenizer } from './tokenizer.ts';
 
 /** A text or pair of texts, with its label where the file has labels. */
@@ -22,15 +22,11 @@ export interface SampleTableContent {
   readonly samples: readonly Sample[];
 }
 
-/** Most bytes of a text, half of the longest string that V8 makes. */
-const MAX_TEXT_BYTES = 2 ** 28;
-
-/** Reads a file of samples, see `parseSamples`. */
+/** Reads a file of samples, or the beginning of one that is too large, see `parseSamples`. */
 export function readSamples(path: string, columns: ColumnNames = {}): Sample[] {
   return withFile(path, (file) => {
-    if (file.size > MAX_TEXT_BYTES)
-      throw new MbertError('UNSUPPORTED', `${path}: ${file.size} bytes are over ${MAX_TEXT_BYTES}`);
-    return parseSamples(decodeText(file.read(0, file.size), path), path, columns);
+    const { text, partBytes } = readSampleText(file);
+    return [...readSampleTable(text, path, columns, partBytes !== undefined).samples];
   });
 }
 
@@ -43,9 +39,9 @@ export function parseSamples(text: string, what: string, columns: ColumnNames = 
   return [...readSampleTable(text, what, columns).samples];
 }
 
-/** Reads samples like `parseSamples`, and says what was taken for what. */
-export function readSampleTable(text: string, what: string, columns: ColumnNames): SampleTableContent {
-  const table = readTable(text, what, columns);
+/** Reads samples like `parseSamples`, of a file or of its beginning, and says what was taken for what. */
+export function readSampleTable(text: string, what: string, columns: ColumnNames, isPart = false): SampleTableContent {
+  const table = readTable(text, what, columns, isPart);
   if (table.form === 'lines') {
     return { form: 'lines', columns: undefined, samples: table.lines.map((line) => ({ texts: [line] })) };
   }

@@ -2,11 +2,6 @@ import { MbertError } from '../errors.ts';
 import { isObject, type JsonObject, type JsonValue, jsonText, parseJson } from '../formats/json.ts';
 import type { Sample } from './samples.ts';
 
-/** True for a text that is one JSON object whose first keys are SQuAD's, not an object a line. */
-export function looksLikeSquad(text: string): boolean {
-  return /^\s*\{\s*"(version"\s*:\s*"[^"]*"\s*,\s*"data|data)"\s*:/.test(text);
-}
-
 /**
  * Reads a sample [question, context] for each question of a SQuAD file (version 1.1 or 2.0), in file order. Answers are
  * places in the text, not in its tokens, and are left out. Throws MALFORMED as `file: part: problem`.

@@ -1,6 +1,6 @@
 import { listNames, MbertError } from '../errors.ts';
 import { readNpz } from '../formats/npz.ts';
-import { readExample, readRecords } from '../formats/tfrecord.ts';
+import { readExample, readRecords, type TfrecordFile } from '../formats/tfrecord.ts';
 import type { ModelFile } from '../io/files.ts';
 import { isFloat } from '../ir/op.ts';
 import { sameShape, shapeText } from '../ir/shape.ts';
@@ -83,8 +83,8 @@ export function npzRows(file: ModelFile): PaddedRows {
 }
 
 /** Rows of a TFRecord file of tf.train.Example, one sequence each. */
-export function tfrecordRows(bytes: Uint8Array, path: string): PaddedRows {
-  const records = readRecords(bytes, path);
+export function tfrecordRows(file: TfrecordFile, path: string): PaddedRows {
+  const records = readRecords(file, path);
   return {
     count: records.length,
     read(i) {

@@ -26,6 +26,17 @@ export function memoryFile(
   };
 }
 
+/** A file in memory that counts the bytes that are read of it. */
+export function countedFile(path: string, bytes: Uint8Array): { file: ModelFile; bytesRead(): number } {
+  const file = memoryFile(path, bytes);
+  let count = 0;
+  const read: ModelFile['read'] = (offset, length) => {
+    count += length;
+    return file.read(offset, length);
+  };
+  return { file: { ...file, read }, bytesRead: () => count };
+}
+
 /** Little-endian fields: `[width in bytes, value]`, texts and raw bytes, one after the other. */
 export function pack(
   ...fields: readonly (readonly [bytes: number, value: number] | string | Uint8Array)[]

@@ -2,11 +2,12 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { MbertError } from '../../src/errors.ts';
-import { decodeFlatbuffer } from '../../src/formats/tflite/decode.ts';
+import { bufferContent, decodeFlatbuffer, decodeTflite } from '../../src/formats/tflite/decode.ts';
 import { encodeFlatbuffer } from '../../src/formats/tflite/encode.ts';
 import { encodeTflite } from '../../src/formats/tflite/file.ts';
 import { type Model, modelRoot } from '../../src/formats/tflite/generated/model.ts';
 import type { Draft } from '../../src/formats/tflite/table.ts';
+import { countedFile } from './memory-file.ts';
 
 const small: Draft<Model> = {
   version: 3,
@@ -54,6 +55,19 @@ describe('FlatBuffers', () => {
     expect(model.operatorCodes?.[1]).toMatchObject({ deprecatedBuiltinCode: 0, version: 1, customCode: undefined });
     expect(model.subgraphs?.[0]?.tensors?.[1]).toMatchObject({ type: 'FLOAT32', shape: undefined, isVariable: false });
     expect(model.subgraphs?.[0]?.operators?.[0]?.builtinOptions?.value).toMatchObject({ weightsFormat: 'DEFAULT' });
+  });
+
+  test('leaves large weights of a file where they are', () => {
+    const weight = new Uint8Array(1_000_000).map((_, i) => i);
+    const draft: Draft<Model> = { ...small, buffers: [{}, { data: Uint8Array.of(1, 2, 3) }, { data: weight }] };
+    const { file, bytesRead } = countedFile('m.tflite', encodeFlatbuffer(modelRoot, draft).bytes);
+    const { buffers } = decodeTflite(file);
+    expect(bytesRead()).toBeLessThan(weight.byteLength / 4);
+    expect(buffers?.[1]?.data).toEqual(Uint8Array.of(1, 2, 3));
+    expect(buffers?.[2]).toMatchObject({ data: undefined, size: weight.byteLength });
+    const [none, kept, left] = [0, 1, 2].map((i) => bufferContent(file, buffers?.[i], 'w'));
+    expect([none, kept?.isFresh, left?.isFresh]).toEqual([undefined, false, true]);
+    expect([kept?.bytes(), left?.bytes()]).toEqual([Uint8Array.of(1, 2, 3), weight]);
   });
 
   test('writes the same bytes for the same draft', () => {

@@ -2,15 +2,42 @@ import { readFileSync } from 'node:fs';
 import { deflateSync, gzipSync, inflateSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { openTfrecord, readExample, readRecords } from '../../src/formats/tfrecord.ts';
+import { memoryFile } from './memory-file.ts';
 
 const RAW = new Uint8Array(readFileSync('fixtures/samples/squad-3.tfrecord'));
 const ZLIB = new Uint8Array(readFileSync('fixtures/samples/squad-3.tfrecord.zlib'));
+const whole = (bytes: Uint8Array) => ({ bytes, partBytes: undefined });
+
+describe('a file that is too large', () => {
+  const open = (bytes: Uint8Array, headBytes: number) =>
+    openTfrecord(memoryFile('f', bytes), { wholeBytes: RAW.length - 1, headBytes });
+
+  test('has the records that its beginning holds', () => {
+    // A record has 16 bytes beside its data.
+    const [first = 0, second = 0] = readRecords(whole(RAW), 'f').map(({ byteLength }) => byteLength + 16);
+    for (const [headBytes, records] of [
+      [first, 1],
+      [first + 1, 1],
+      [first + 15, 1],
+      [first + second - 1, 1],
+      [first + second, 2],
+    ] as const) {
+      const file = open(RAW, headBytes) ?? expect.fail('is no TFRecord file');
+      expect([file.partBytes, readRecords(file, 'f').length]).toEqual([headBytes, records]);
+    }
+  });
+
+  test('is refused where it is compressed', () => {
+    const attempt = () => openTfrecord(memoryFile('f', gzipSync(RAW)), { wholeBytes: 10, headBytes: 10 });
+    expect(attempt).toThrow(expect.objectContaining({ code: 'UNSUPPORTED' }));
+  });
+});
 
 describe('openTfrecord', () => {
   test('takes files as they are, zlib and gzip', () => {
-    expect(openTfrecord(RAW, 'f')).toBe(RAW);
+    expect(openTfrecord(memoryFile('f', RAW))?.bytes).toEqual(RAW);
     for (const packed of [ZLIB, gzipSync(RAW)]) {
-      expect(Buffer.compare(openTfrecord(packed, 'f') as Uint8Array, RAW)).toBe(0);
+      expect(Buffer.compare(openTfrecord(memoryFile('f', packed))?.bytes as Uint8Array, RAW)).toBe(0);
     }
   });
 
@@ -20,18 +47,18 @@ describe('openTfrecord', () => {
     ['text that begins like zlib', Buffer.from('x^2 is a square')],
     ['compressed text', deflateSync('it is that rare combination of bad writing')],
   ])('leaves %s to other readers', (_, bytes) => {
-    expect(openTfrecord(bytes, 'f')).toBeUndefined();
+    expect(openTfrecord(memoryFile('f', bytes))).toBeUndefined();
   });
 
   test('refuses gzip that is cut off', () => {
-    expect(() => openTfrecord(gzipSync(RAW).subarray(0, 500), 'f')).toThrow(
+    expect(() => openTfrecord(memoryFile('f', gzipSync(RAW).subarray(0, 500)))).toThrow(
       expect.objectContaining({ code: 'MALFORMED', message: 'f: does not inflate' }),
     );
   });
 });
 
 test('readRecords and readExample give the features that TensorFlow wrote', () => {
-  const examples = readRecords(RAW, 'f').map((record, i) => readExample(record, `f: record ${i + 1}`));
+  const examples = readRecords(whole(RAW), 'f').map((record, i) => readExample(record, `f: record ${i + 1}`));
   expect(examples.length).toBe(3);
   for (const features of examples) {
     const [ids, mask, segments] = ['input_ids', 'input_mask', 'segment_ids'].map(
@@ -60,14 +87,14 @@ describe('readRecords refuses', () => {
     ['a record that is cut off', RAW.subarray(0, 2000), 'f: needs 2924 bytes at offset 12, 1988 are left'],
     ['a file that ends in a length', RAW.subarray(0, 2940 + 5), 'f: needs 8 bytes at offset 2940, 5 are left'],
   ])('%s', (_, bytes, message) => {
-    expect(() => readRecords(bytes, 'f')).toThrow(expect.objectContaining({ code: 'MALFORMED', message }));
+    expect(() => readRecords(whole(bytes), 'f')).toThrow(expect.objectContaining({ code: 'MALFORMED', message }));
   });
 
   test('every truncation of the file', () => {
     // No sixteenth of the file is the end of a record.
     for (let part = 1; part < 16; part++) {
       const cut = RAW.subarray(0, Math.floor((RAW.length * part) / 16));
-      expect(() => readRecords(cut, 'f')).toThrow(expect.objectContaining({ code: 'MALFORMED' }));
+      expect(() => readRecords(whole(cut), 'f')).toThrow(expect.objectContaining({ code: 'MALFORMED' }));
     }
   });
 });

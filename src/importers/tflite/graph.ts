@@ -1,6 +1,6 @@
 import { MbertError } from '../../errors.ts';
+import { bufferContent } from '../../formats/tflite/decode.ts';
 import {
-  type Buffer,
   builtinOperatorValues,
   type Model,
   type Operator,
@@ -231,7 +231,7 @@ export class SubgraphReader {
     const buffer = this.#model.buffers?.[tensor.buffer];
     if (buffer === undefined) throw this.#fail('MALFORMED', `${what}: there is no buffer ${tensor.buffer}`);
     const { dtype, shape } = this.#storedType(tensor, what);
-    const content = this.#bytes(buffer, what);
+    const content = bufferContent(this.#file, buffer, what);
     if (content === undefined) return undefined;
     if (tensor.sparsity !== undefined) throw this.#fail('UNSUPPORTED', `${what}: is stored sparse`);
     const wanted = byteLength(dtype, shape);
@@ -241,7 +241,7 @@ export class SubgraphReader {
         `${what}: ${dtype}${shapeText(shape)} takes ${wanted} bytes, its buffer has ${content.byteLength}`,
       );
     }
-    return { dtype, shape, bytes: content.bytes };
+    return { dtype, shape, fresh: content.isFresh, bytes: content.bytes };
   }
 
   #storedType(tensor: TfliteTensor, what: string): { dtype: DType; shape: readonly number[] } {
@@ -249,20 +249,6 @@ export class SubgraphReader {
     if (dtype === undefined) throw this.#fail('UNSUPPORTED', `${what}: is of type ${tensor.type}`);
     const shape = this.#shape(tensor, what);
     return { dtype, shape: isStatic(shape) ? shape : (tensor.shape ?? []) };
-  }
-
-  /** Bytes of a buffer; large models have their weights behind the FlatBuffer, at an offset in the file. */
-  #bytes(buffer: Buffer, what: string): { byteLength: number; bytes(): Uint8Array } | undefined {
-    const { data, offset, size } = buffer;
-    if (data !== undefined && data.byteLength > 0) return { byteLength: data.byteLength, bytes: () => data };
-    if (offset <= 1 || size === 0) return undefined;
-    if (offset + size > this.#file.size) {
-      throw this.#fail(
-        'MALFORMED',
-        `${what}: bytes ${offset} to ${offset + size} lie outside the file's ${this.#file.size}`,
-      );
-    }
-    return { byteLength: size, bytes: () => this.#file.read(offset, size) };
   }
 
   #throw(problem: string): never {

@@ -1,6 +1,6 @@
 import { inflateRawSync } from 'node:zlib';
 import { MbertError, malformed } from '../../errors.ts';
-import { decodeFlatbuffer } from '../../formats/tflite/decode.ts';
+import { bufferContent, decodeFlatbuffer } from '../../formats/tflite/decode.ts';
 import { type ModelMetadata, modelMetadataRoot } from '../../formats/tflite/generated/metadata.ts';
 import type { Model } from '../../formats/tflite/generated/model.ts';
 import type { TokenizerFiles } from '../../formats/tokenizer-files.ts';
@@ -24,8 +24,8 @@ const MAX_FILE_BYTES = 64 * 2 ** 20;
  * itself wrote of the texts.
  */
 export function readTextMetadata(file: ModelFile, model: Model): TextMetadata {
-  const lowerCase = lowerCaseOf(contentOf(model, 'mbert'));
-  const bytes = contentOf(model, 'TFLITE_METADATA');
+  const lowerCase = lowerCaseOf(contentOf(file, model, 'mbert'));
+  const bytes = contentOf(file, model, 'TFLITE_METADATA');
   if (bytes === undefined) return { tokenizer: { ...(lowerCase !== undefined && { lowerCase }) }, labels: undefined };
   const metadata = decodeFlatbuffer(modelMetadataRoot, bytes, `${file.path}: TFLITE_METADATA`);
   const vocabulary = vocabularyName(metadata);
@@ -45,10 +45,9 @@ export function readTextMetadata(file: ModelFile, model: Model): TextMetadata {
 }
 
 /** Bytes of a metadata entry, undefined for empty ones. */
-function contentOf({ metadata, buffers }: Model, wanted: string): Uint8Array | undefined {
+function contentOf(file: ModelFile, { metadata, buffers }: Model, wanted: string): Uint8Array | undefined {
   const entry = metadata?.find(({ name }) => name === wanted);
-  const bytes = entry && buffers?.[entry.buffer]?.data;
-  return bytes === undefined || bytes.byteLength === 0 ? undefined : bytes;
+  return entry && bufferContent(file, buffers?.[entry.buffer], wanted)?.bytes();
 }
 
 /** `mbert.lower_case` of mbert's own entry; one of that name which is none of mbert's says nothing. */

@@ -1,14 +1,11 @@
 import { listNames, malformed } from '../../errors.ts';
-import { decodeFlatbuffer } from '../../formats/tflite/decode.ts';
-import { type Model, modelRoot, type SignatureDef, type SubGraph } from '../../formats/tflite/generated/model.ts';
+import { bufferContent, decodeTflite } from '../../formats/tflite/decode.ts';
+import type { Model, SignatureDef, SubGraph } from '../../formats/tflite/generated/model.ts';
 import type { ModelFile } from '../../io/files.ts';
 import type { GraphSource } from '../importer.ts';
 import { graphSource } from '../sources.ts';
 import { type Port, SubgraphReader } from './graph.ts';
 import { readTextMetadata, type TextMetadata } from './metadata.ts';
-
-/** Most bytes of a FlatBuffer, which ends at 2 GiB; what lies behind is read by range. */
-const MAX_FLATBUFFER_BYTES = 2 ** 31 - 1;
 
 /** Version of the schema, the only one there is. */
 const VERSION = 3;
@@ -19,11 +16,11 @@ export function readTflite(file: ModelFile): GraphSource {
 }
 
 /**
- * Reads the graph of a TFLite model with what its metadata holds. Quantization is kept as types. Weights behind the
- * FlatBuffer are read from `file` when asked for.
+ * Reads the graph of a TFLite model with what its metadata holds. Quantization is kept as types. Weights are read from
+ * `file` when asked for.
  */
 function readModel(file: ModelFile): TextMetadata & Pick<GraphSource, 'graph' | 'facts' | 'notes' | 'roundsFloats'> {
-  const model = decodeFlatbuffer(modelRoot, file.read(0, Math.min(file.size, MAX_FLATBUFFER_BYTES)), file.path);
+  const model = decodeTflite(file);
   if (model.version !== VERSION) throw malformed(file.path, `is of version ${model.version}, not ${VERSION}`);
   const signature = model.signatureDefs?.[0];
   const subgraph = model.subgraphs?.[signature?.subgraphIndex ?? 0];
@@ -36,7 +33,7 @@ function readModel(file: ModelFile): TextMetadata & Pick<GraphSource, 'graph' | 
   reader.graph.prune();
   return {
     graph: reader.graph,
-    facts: factsOf(model),
+    facts: factsOf(file, model),
     notes: signatureNotes(file, model),
     roundsFloats: true,
     ...readTextMetadata(file, model),
@@ -50,14 +47,14 @@ const TEXT = /^[\P{Cc}\t\n\r]*$/u;
 /** Entry that holds mbert's properties as a JSON object. */
 const PROPERTIES = 'mbert';
 
-function factsOf({ description, metadata, buffers, signatureDefs }: Model): Map<string, string> {
+function factsOf(file: ModelFile, { description, metadata, buffers, signatureDefs }: Model): Map<string, string> {
   const facts = new Map(description === undefined ? [] : [['description', description]]);
   const signature = signatureDefs?.[0]?.signatureKey;
   if (signature !== undefined) facts.set('signature', signature);
   for (const { name, buffer } of metadata ?? []) {
-    const bytes = buffers?.[buffer]?.data;
-    if (name === undefined || bytes === undefined || bytes.byteLength > MAX_FACT_BYTES) continue;
-    const text = Buffer.from(bytes).toString('utf8').replace(/\0+$/, '');
+    const content = bufferContent(file, buffers?.[buffer], `metadata ${name}`);
+    if (name === undefined || content === undefined || content.byteLength > MAX_FACT_BYTES) continue;
+    const text = Buffer.from(content.bytes()).toString('utf8').replace(/\0+$/, '');
     if (!TEXT.test(text) || text.includes('\ufffd')) continue;
     const properties = name === PROPERTIES ? propertiesOf(text) : undefined;
     for (const [key, value] of properties ?? [[name, text]]) facts.set(key, value);

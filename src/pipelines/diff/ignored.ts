@@ -2,11 +2,23 @@ import type { Difference, Names } from '../../diff/difference.ts';
 
 /** True for a name that one of the patterns fits; `*` stands for anything. */
 export function matchesAny(patterns: readonly string[]): (name: string) => boolean {
-  const expressions = patterns.map((pattern) => {
-    const parts = pattern.split('*').map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
-    return new RegExp(`^${parts.join('.*')}$`);
-  });
-  return (name) => expressions.some((expression) => expression.test(name));
+  const parts = patterns.map((pattern) => pattern.split('*'));
+  return (name) => parts.some((each) => fits(name, each));
+}
+
+/** Looks for each part behind the one before, which takes no second try: an earlier place leaves more room for the rest. */
+function fits(name: string, parts: readonly string[]): boolean {
+  const [first = '', ...rest] = parts;
+  const last = rest.pop();
+  if (last === undefined) return name === first;
+  if (!name.startsWith(first)) return false;
+  let at = first.length;
+  for (const part of rest) {
+    const found = name.indexOf(part, at);
+    if (found < 0) return false;
+    at = found + part.length;
+  }
+  return name.length - last.length >= at && name.endsWith(last);
 }
 
 /**

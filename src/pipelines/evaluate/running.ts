@@ -1,6 +1,7 @@
 import { MbertError } from '../../errors.ts';
+import type { Graph } from '../../ir/graph.ts';
 import { tokenInput } from '../../ir/names.ts';
-import { shapeText, sizeOf } from '../../ir/shape.ts';
+import { type Shape, shapeText, sizeOf } from '../../ir/shape.ts';
 import type { Tensor } from '../../ir/tensor.ts';
 import type { RuntimeSession } from '../../runtimes/runtime.ts';
 import { feedsOf, type TokenRow } from '../../samples/feeds.ts';
@@ -9,6 +10,17 @@ import { feedsOf, type TokenRow } from '../../samples/feeds.ts';
 export interface Running {
   readonly path: string;
   readonly session: RuntimeSession;
+}
+
+/** Shape of a model's token inputs, with the path that errors call it by. */
+export interface InputShape {
+  readonly path: string;
+  readonly shape: Shape;
+}
+
+/** Shape of a graph's token inputs. */
+export function inputShape(path: string, graph: Graph): InputShape {
+  return { path, shape: graph.inputs[0]?.type.shape ?? [] };
 }
 
 /** The sizes that all models take: [batch, ..., sequence], with undefined for what they leave open. */
@@ -22,12 +34,12 @@ const DYNAMIC_CHOICES = 2;
  * batch size, as only the first sequence of a batch is looked at. Throws MISMATCH where no input fits both models,
  * USAGE where they are fixed to another length.
  */
-export function commonShape(running: readonly Running[], length: number | undefined): CommonShape {
-  const shapes = running.map(({ session }) => session.inputs[0]?.shape ?? []);
+export function commonShape(models: readonly InputShape[], length: number | undefined): CommonShape {
+  const shapes = models.map(({ shape }) => shape);
   const [first = [], second = first] = shapes;
   const fail = () => {
-    const both = running.map(({ path }, i) => `${path} takes ${shapeText(shapes[i] ?? [])}`).join(', ');
-    throw new MbertError('MISMATCH', `${both}: no input fits ${running.length > 1 ? 'both' : 'it'}`, {
+    const both = models.map(({ path, shape }) => `${path} takes ${shapeText(shape)}`).join(', ');
+    throw new MbertError('MISMATCH', `${both}: no input fits ${models.length > 1 ? 'both' : 'it'}`, {
       hint: "models that pad to different lengths give different answers: convert one of them to the other one's length",
     });
   };
@@ -50,8 +62,8 @@ export function paddedLength(shape: CommonShape): number | undefined {
 }
 
 /** Sizes of the axes before the sequence in a run of this model: its own batch, and choices where it takes such. */
-export function leadingSizes({ session }: Running, shape: CommonShape): number[] {
-  const own = session.inputs[0]?.shape[0];
+export function leadingSizes(input: Shape, shape: CommonShape): number[] {
+  const [own] = input;
   const batch = typeof own === 'number' && own > 0 ? own : 1;
   return shape.length > 2 ? [batch, shape[1] ?? DYNAMIC_CHOICES] : [batch];
 }
@@ -68,7 +80,7 @@ export async function runRow(
   pad: number,
 ): Promise<ReadonlyMap<string, Tensor>> {
   const { session, path } = running;
-  const leading = leadingSizes(running, shape);
+  const leading = leadingSizes(session.inputs[0]?.shape ?? [], shape);
   const [, choices = 1] = leading;
   const slots = Array.from(
     { length: sizeOf(leading) },

@@ -4,10 +4,11 @@ import { readF32, type Tensor } from '../../ir/tensor.ts';
 import type { Task } from '../../models/index.ts';
 import type { TokenRow } from '../../samples/feeds.ts';
 import { type EncoderLayer, encoderLayers } from './encoder-layers.ts';
+import { inTurn, type Loader } from './in-turn.ts';
 import type { LayerPair } from './layer-map.ts';
 import { LogitsKl, outputKinds } from './logits-kl.ts';
-import { commonShape, paddedLength, type Running, runRow } from './running.ts';
-import { loadValues, valuesOf } from './value-session.ts';
+import { commonShape, inputShape, paddedLength, runRow } from './running.ts';
+import { valueLoaders, valuesOf } from './value-session.ts';
 
 /**
  * MobileBERT's layer-wise knowledge transfer losses (Sun et al. 2020, section 3.3), averaged over tokens of the text.
@@ -78,30 +79,33 @@ export async function transferLosses(
     ...outputs.map((output) => output[side]),
   ];
   const kl = outputs.map(({ kind }) => new LogitsKl(kind));
-  const running: Running[] = [];
+  const shape = commonShape([inputShape(names.teacher, teacher), inputShape(names.student, student)], options.length);
+  const loaders: Loader[] = [];
   let tokens = 0;
   try {
-    running.push({ path: names.teacher, session: await loadValues(teacher, comparedNodes('teacher')) });
-    running.push({ path: names.student, session: await loadValues(student, comparedNodes('student')) });
-    const shape = commonShape(running, options.length);
-    for (const [i, row] of rows.entries()) {
-      const [fromTeacher = [], fromStudent = []] = await Promise.all(
-        running.map(async (model) => valuesOf(await runRow(model, rows, i, shape, options.pad))),
-      );
-      const size = { valid: row.inputIds.length, length: paddedLength(shape) ?? row.inputIds.length };
-      sums.forEach((sum, at) => {
-        const [from, to] = [2 * at, 2 * at + 2];
-        sum.add(fromTeacher.slice(from, to), fromStudent.slice(from, to), size);
-      });
-      kl.forEach((sum, at) => {
-        const place = 2 * sums.length + at;
-        sum.add(fromTeacher[place] as Tensor, fromStudent[place] as Tensor, size.valid);
-      });
-      tokens += size.valid;
-      options.progress?.(i + 1, rows.length);
-    }
+    loaders.push(...(await valueLoaders(names.teacher, teacher, [comparedNodes('teacher')])));
+    loaders.push(...(await valueLoaders(names.student, student, [comparedNodes('student')])));
+    await inTurn(...(loaders as [Loader, Loader]), {
+      rows: rows.length,
+      progress: options.progress,
+      run: (model, place) => runRow(model, rows, place, shape, options.pad),
+      use(place, teacherOutputs, studentOutputs) {
+        const valid = (rows[place] as TokenRow).inputIds.length;
+        const size = { valid, length: paddedLength(shape) ?? valid };
+        const [fromTeacher, fromStudent] = [valuesOf(teacherOutputs), valuesOf(studentOutputs)];
+        sums.forEach((sum, at) => {
+          const [from, to] = [2 * at, 2 * at + 2];
+          sum.add(fromTeacher.slice(from, to), fromStudent.slice(from, to), size);
+        });
+        kl.forEach((sum, at) => {
+          const output = 2 * sums.length + at;
+          sum.add(fromTeacher[output] as Tensor, fromStudent[output] as Tensor, valid);
+        });
+        tokens += valid;
+      },
+    });
   } finally {
-    for (const { session } of running) await session.close();
+    for (const loader of loaders) loader.remove();
   }
   const divergences = kl.map(({ mean }) => mean);
   const logitsKl = divergences.length === 0 ? null : divergences.reduce((sum, value) => sum + value, 0);

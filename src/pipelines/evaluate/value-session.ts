@@ -1,31 +1,47 @@
-import { loadOnnxModel } from '../../calibration/graph-session.ts';
+import { stageOnnxModel } from '../../calibration/graph-session.ts';
 import { MbertError } from '../../errors.ts';
 import { onnxModel } from '../../exporters/onnx/model.ts';
 import { minimumOpset, onnx } from '../../exporters/onnx.ts';
+import type { OnnxModel } from '../../formats/onnx.ts';
 import type { Graph, Node } from '../../ir/graph.ts';
 import type { Tensor } from '../../ir/tensor.ts';
-import type { RuntimeSession } from '../../runtimes/runtime.ts';
+import type { Loader } from './in-turn.ts';
+
+/** Threads of a session: one sequence at a time is too little work to share. */
+const THREADS = 1;
 
 /**
- * Loads a graph into ONNX Runtime with the values of `nodes` as its outputs, stored integers as the real numbers that
- * they stand for. Throws UNSUPPORTED for what ONNX cannot hold.
+ * Loaders of a graph in ONNX Runtime, one for each part of `nodes`, whose values are its outputs, stored integers as the
+ * real numbers that they stand for; `path` is its name in errors. Each `remove` removes all. Throws UNSUPPORTED for what
+ * ONNX cannot hold.
  */
-export async function loadValues(graph: Graph, nodes: readonly Node[]): Promise<RuntimeSession> {
+export async function valueLoaders(
+  path: string,
+  graph: Graph,
+  parts: readonly (readonly Node[])[],
+): Promise<readonly Loader[]> {
+  const model = valuesModel(graph, parts.flat());
+  const ends = parts.map((_, part) => parts.slice(0, part + 1).flat().length);
+  const outputs = parts.map(({ length }, part) => model.outputs.slice((ends[part] as number) - length, ends[part]));
+  const staged = await stageOnnxModel(model, outputs);
+  return parts.map((_, part) => ({
+    load: async () => ({ path, session: await staged.load({ threads: THREADS, prepacking: false }, part) }),
+    remove: staged.remove,
+  }));
+}
+
+function valuesModel(graph: Graph, nodes: readonly Node[]): OnnxModel {
   const wide = graph.nodes().find(({ type }) => type.quant !== undefined && type.dtype === 'i64');
   if (wide) throw new MbertError('UNSUPPORTED', `${wide.name}: ONNX has no numbers stored as 64-bit integers`);
   const outputs = nodes.map((node, i) => ({
-    name: valueName(i),
+    name: `value_${i}`,
     node: node.type.quant ? graph.add('dequantize', [node]) : node,
   }));
   const opset = Math.max(onnx.defaults.opset, minimumOpset(graph));
-  return loadOnnxModel(onnxModel(graph.withOutputs(outputs), { ...onnx.defaults, opset }), 1);
+  return onnxModel(graph.withOutputs(outputs), { ...onnx.defaults, opset });
 }
 
 /** The values of a run in the order in which they were asked for. */
 export function valuesOf(outputs: ReadonlyMap<string, Tensor>): Tensor[] {
-  return Array.from({ length: outputs.size }, (_, i) => outputs.get(valueName(i)) as Tensor);
-}
-
-function valueName(place: number): string {
-  return `value_${place}`;
+  return [...outputs.values()];
 }

@@ -1,5 +1,6 @@
 import { MbertError, nearest } from '../../errors.ts';
 import { openSource } from '../../importers/index.ts';
+import { LinearExpression } from '../../io/regular-expression.ts';
 import type { Graph } from '../../ir/graph.ts';
 import { type Attempt, keepNothing, type Pass, runPasses } from '../../ir/pass.ts';
 import { openModel } from '../../opened/open-model.ts';
@@ -166,7 +167,7 @@ function selector(at: string, names: readonly string[]): (name: string) => boole
 
 function regularExpression(text: string): RegExp {
   try {
-    return new RegExp(text);
+    return new LinearExpression(text);
   } catch (cause) {
     const problem = cause instanceof Error ? cause.message : String(cause);
     throw new MbertError('USAGE', `--at: it must be a regular expression: ${problem}`);

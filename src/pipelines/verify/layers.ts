@@ -1,11 +1,12 @@
 import type { Graph, Node } from '../../ir/graph.ts';
-import { sizeOf } from '../../ir/shape.ts';
+import { type Bindings, bindDim, sizeOf } from '../../ir/shape.ts';
 import { isQuietPart } from '../../ir/smoothed.ts';
 import { readF32, type Tensor } from '../../ir/tensor.ts';
 import { layerEnds } from '../../opened/layer-ends.ts';
 import type { TokenRow } from '../../samples/feeds.ts';
-import { type CommonShape, leadingSizes, paddedLength, type Running, runRow } from '../evaluate/running.ts';
-import { loadValues, valuesOf } from '../evaluate/value-session.ts';
+import { inTurn, type Loader } from '../evaluate/in-turn.ts';
+import { type CommonShape, inputShape, leadingSizes, paddedLength, runRow } from '../evaluate/running.ts';
+import { valueLoaders, valuesOf } from '../evaluate/value-session.ts';
 import { plainDecibels } from './decibels.ts';
 import type { Inputs } from './inputs.ts';
 import { type PairedGraphs, pairValues, type ValuePair } from './pairs.ts';
@@ -16,6 +17,8 @@ import { ValueErrors } from './value-errors.ts';
 export interface LayersOptions {
   readonly shape: CommonShape;
   readonly inputs: Inputs;
+  /** Bytes of values that a run gives at most. Default: `PART_BYTES`. */
+  readonly partBytes?: number;
   readonly progress: (done: number, total: number) => void;
 }
 
@@ -24,6 +27,13 @@ export interface LayersOptions {
  * of numbers for a token.
  */
 const ROWS = 8;
+
+/**
+ * Bytes of values that a run gives at most: those of a large model are fetched in parts, each in a session of its own,
+ * from so many fewer rows, of which there are `MIN_ROWS` at least.
+ */
+const PART_BYTES = 2 ** 25;
+const MIN_ROWS = 2;
 
 /** SQNR above which values count as near: 8-bit integers keep 28 to 50 dB, another computation 0 to 15. */
 const NEAR_DB = 20;
@@ -63,36 +73,52 @@ const EQUAL_DB = 60;
 /** Compares the pairs of one way to pair; `agreement` is the sum of their levels. */
 async function comparePaired(paired: PairedGraphs, reference: Side, model: Side, options: LayersOptions) {
   const { pairs } = paired;
-  const running: Running[] = [];
   const { rows } = options.inputs;
   // The longest first: one token alone does not show which values have a row for each.
   const places = rows.slice(0, ROWS).map((_, i) => i);
   places.sort((i, j) => (rows[j] as TokenRow).inputIds.length - (rows[i] as TokenRow).inputIds.length);
+  const leading = leadingSizes(inputShape(reference.path, paired.reference).shape, options.shape);
+  const lengthOf = (place: number) => paddedLength(options.shape) ?? (rows[place] as TokenRow).inputIds.length;
+  const parts = partsOf(
+    pairs,
+    sizesOf(paired.reference, [...leading, lengthOf(places[0] as number)]),
+    options.partBytes,
+  );
+  places.splice(Math.max(MIN_ROWS, Math.floor(ROWS / parts.length)));
   const errors: ValueErrors[] = [];
+  const loaders: (readonly Loader[])[] = [];
   try {
     for (const [side, which] of [
       [reference, 'reference'],
       [model, 'model'],
     ] as const) {
-      const values = pairs.map((pair) => pair[which]);
-      running.push({ path: side.path, session: await loadValues(paired[which], values) });
+      const values = parts.map((part) => part.map((pair) => pair[which]));
+      loaders.push(await valueLoaders(side.path, paired[which], values));
     }
-    for (const [done, place] of places.entries()) {
-      const { length: valid } = (rows[place] as TokenRow).inputIds;
-      const [expected = [], actual = []] = await Promise.all(
-        running.map(async (side) => valuesOf(await runRow(side, rows, place, options.shape, options.inputs.pad))),
-      );
-      const length = paddedLength(options.shape) ?? valid;
-      const tokens = length * sizeOf(leadingSizes(running[0] as Running, options.shape));
-      pairs.forEach((pair, at) => {
-        const [a, b] = [expected[at] as Tensor, actual[at] as Tensor];
-        errors[at] ??= new ValueErrors(tokens > 1 ? channelsOf(pair.reference, a, tokens) : undefined);
-        addRows(errors[at], a, b, tokens, valid);
+    const [references = [], models = []] = loaders;
+    let start = 0;
+    for (const [at, part] of parts.entries()) {
+      const from = start;
+      await inTurn(references[at] as Loader, models[at] as Loader, {
+        rows: places.length,
+        progress: (done, total) => options.progress(at * total + done, parts.length * total),
+        run: (side, turn) => runRow(side, rows, places[turn] as number, options.shape, options.inputs.pad),
+        use(turn, expectedOutputs, actualOutputs) {
+          const place = places[turn] as number;
+          const { length: valid } = (rows[place] as TokenRow).inputIds;
+          const [expected, actual] = [valuesOf(expectedOutputs), valuesOf(actualOutputs)];
+          const tokens = lengthOf(place) * sizeOf(leading);
+          part.forEach((pair, i) => {
+            const [a, b] = [expected[i] as Tensor, actual[i] as Tensor];
+            errors[from + i] ??= new ValueErrors(tokens > 1 ? channelsOf(pair.reference, a, tokens) : undefined);
+            addRows(errors[from + i] as ValueErrors, a, b, tokens, valid);
+          });
+        },
       });
-      options.progress(done + 1, places.length);
+      start += part.length;
     }
   } finally {
-    for (const { session } of running) await session.close();
+    for (const [loader] of loaders) loader?.remove();
   }
   const { levels, partners, scale } = levelsOf(pairs, errors);
   const describe = (node: Node): LayerError => ({
@@ -109,6 +135,28 @@ async function comparePaired(paired: PairedGraphs, reference: Side, model: Side,
   };
   const agreement = [...levels.values()].reduce((sum, level) => sum + Math.min(Math.max(level || 0, 0), EQUAL_DB), 0);
   return { comparison, agreement };
+}
+
+/** Sizes of the symbols of a graph's inputs in a run of this shape. */
+function sizesOf(graph: Graph, run: readonly number[]): Bindings {
+  const shape = graph.inputs[0]?.type.shape ?? [];
+  return Object.fromEntries(shape.flatMap((dim, axis) => (typeof dim === 'string' ? [[dim, run[axis] ?? 1]] : [])));
+}
+
+/** Pairs in parts whose values take `partBytes` at most in a run. */
+function partsOf(pairs: readonly ValuePair[], sizes: Bindings, partBytes = PART_BYTES): (readonly ValuePair[])[] {
+  const parts: ValuePair[][] = [[]];
+  let left = partBytes;
+  for (const pair of pairs) {
+    const bytes = 4 * sizeOf(pair.reference.type.shape.map((dim) => bindDim(dim, sizes) ?? 1));
+    if (bytes > left && parts.at(-1)?.length) {
+      parts.push([]);
+      left = partBytes;
+    }
+    left -= bytes;
+    parts.at(-1)?.push(pair);
+  }
+  return parts;
 }
 
 /** True for a value with one row for each token, [batch, tokens, channels] or [batch·tokens, channels]; heads have more. */

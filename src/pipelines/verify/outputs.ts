@@ -15,6 +15,7 @@ import {
 import type { Task } from '../../models/index.ts';
 import type { TokenRow } from '../../samples/feeds.ts';
 import { type Answer, answerOf, Comparison } from '../evaluate/answers.ts';
+import { inTurn, type Loader, whileLoaded } from '../evaluate/in-turn.ts';
 import { type CommonShape, type Running, runRow } from '../evaluate/running.ts';
 import { plainDecibels } from './decibels.ts';
 import { FlipList } from './flips.ts';
@@ -45,48 +46,67 @@ export interface OutputsResult {
   readonly runMs: { readonly model: number; readonly reference: number };
 }
 
-/** Runs the model, beside the reference where there is one, on all rows. */
+/** Runs the model on all rows, after the reference where there is one. */
 export async function compareOutputs(
-  model: Running,
-  reference: Running | undefined,
+  model: Loader,
+  reference: Loader | undefined,
   options: OutputsOptions,
 ): Promise<OutputsResult> {
-  const { inputs, shape, task } = options;
-  const pairs = reference ? pairOutputs(reference, model) : [];
-  const sums = pairs.map((pair) => new OutputSums(pair, task));
+  const { inputs, shape, task, progress } = options;
+  const { rows } = inputs;
+  const sums: OutputSums[] = [];
   const comparison = new Comparison();
   const embeddings = reference && task === 'sentence-embedding' ? new EmbeddingComparison() : undefined;
   const predictions = { model: [] as Prediction[], reference: [] as Prediction[] };
   const answers = { model: [] as number[], reference: [] as number[] };
   const flips = new FlipList(task, inputs);
   const broken = new Set<string>();
-  const runMs = { model: 0, reference: 0 };
-  for (const [i, row] of inputs.rows.entries()) {
-    const run = async (side: Running, name: keyof typeof runMs) => {
-      const start = performance.now();
-      const outputs = await runRow(side, inputs.rows, i, shape, inputs.pad);
-      runMs[name] += performance.now() - start;
-      return outputs;
-    };
-    const [actual, expected] = [await run(model, 'model'), reference && (await run(reference, 'reference'))];
-    for (const [name, tensor] of actual) if (!readF32(tensor).every(Number.isFinite)) broken.add(name);
-    const renamed = expected ? new Map(pairs.map((pair) => [pair.name, actual.get(pair.modelName) as Tensor])) : actual;
-    const answer = answerOf(task, renamed, row, inputs.mask);
+  const answerTo = (row: TokenRow, outputs: Outputs) => answerOf(task, outputs, row, inputs.mask);
+  const useModel = (row: TokenRow, outputs: Outputs, renamed: Outputs) => {
+    for (const [name, tensor] of outputs) if (!readF32(tensor).every(Number.isFinite)) broken.add(name);
+    const answer = answerTo(row, renamed);
     predictions.model.push(predict(answer, row, renamed, inputs.labels));
-    if (expected) {
-      const compared = new Map(pairs.map(({ name }) => [name, expected.get(name) as Tensor]));
-      const expectedAnswer = answerOf(task, compared, row, inputs.mask);
-      comparison.add(expectedAnswer, answer);
-      flips.add(i, expectedAnswer, answer);
-      options.heard?.(i, expectedAnswer, answer);
-      embeddings?.add(expectedAnswer.values, answer.values);
-      answers.model.push(answer.values[0] as number);
-      answers.reference.push(expectedAnswer.values[0] as number);
-      predictions.reference.push(predict(expectedAnswer, row, expected, inputs.labels));
-      for (const sum of sums) sum.add(expected, actual, row.inputIds.length);
-    }
-    options.progress(i + 1, inputs.rows.length);
-  }
+    return answer;
+  };
+  const useBoth = (place: number, expected: Outputs, actual: Outputs) => {
+    const row = rows[place] as TokenRow;
+    if (place === 0)
+      for (const pair of pairOutputs([...expected.keys()], [...actual.keys()])) sums.push(new OutputSums(pair, task));
+    const pairs = sums.map(({ pair }) => pair);
+    const answer = useModel(
+      row,
+      actual,
+      new Map(pairs.map(({ name, modelName }) => [name, actual.get(modelName) as Tensor])),
+    );
+    const expectedAnswer = answerTo(row, new Map(pairs.map(({ name }) => [name, expected.get(name) as Tensor])));
+    comparison.add(expectedAnswer, answer);
+    flips.add(place, expectedAnswer, answer);
+    options.heard?.(place, expectedAnswer, answer);
+    embeddings?.add(expectedAnswer.values, answer.values);
+    answers.model.push(answer.values[0] as number);
+    answers.reference.push(expectedAnswer.values[0] as number);
+    predictions.reference.push(predict(expectedAnswer, row, expected, inputs.labels));
+    for (const sum of sums) sum.add(expected, actual, row.inputIds.length);
+  };
+  const runMs = { model: 0, reference: 0 };
+  const timed = (name: keyof typeof runMs) => async (side: Running, place: number) => {
+    const start = performance.now();
+    const outputs = await runRow(side, rows, place, shape, inputs.pad);
+    runMs[name] += performance.now() - start;
+    return outputs;
+  };
+  const run = timed('model');
+  if (reference) {
+    const turns = { rows: rows.length, progress, runFirst: timed('reference'), run, use: useBoth };
+    await inTurn(reference, model, turns);
+  } else
+    await whileLoaded(model, async (side) => {
+      for (const [place, row] of rows.entries()) {
+        const outputs = await run(side, place);
+        useModel(row, outputs, outputs);
+        progress(place + 1, rows.length);
+      }
+    });
   const outputs = sums.map((sum) => sum.result());
   // One number is no choice: a regression agrees as far as its answers rise and fall together.
   const isRegression = outputs.length > 0 && outputs.every((output) => output.agreement === null);
@@ -104,17 +124,15 @@ export async function compareOutputs(
   };
 }
 
+type Outputs = ReadonlyMap<string, Tensor>;
+
 interface OutputPair {
   readonly name: string;
   readonly modelName: string;
 }
 
 /** Pairs outputs of one name; where no name is common, outputs in order. Throws MISMATCH where their counts differ. */
-function pairOutputs(reference: Running, model: Running): OutputPair[] {
-  const [from, to] = [reference, model].map(({ session }) => session.outputs.map(({ name }) => name)) as [
-    string[],
-    string[],
-  ];
+export function pairOutputs(from: readonly string[], to: readonly string[]): OutputPair[] {
   const common = from.filter((name) => to.includes(name));
   if (common.length > 0) return common.map((name) => ({ name, modelName: name }));
   if (from.length === to.length) return from.map((name, i) => ({ name, modelName: to[i] as string }));
@@ -125,7 +143,7 @@ function pairOutputs(reference: Running, model: Running): OutputPair[] {
 
 /** Sums up the errors of one output over all rows. */
 class OutputSums {
-  readonly #pair: OutputPair;
+  readonly pair: OutputPair;
   readonly #isSpan: boolean;
   /** Whether there is one number for each token, each an answer of its own. */
   readonly #isTokenScore: boolean;
@@ -134,13 +152,13 @@ class OutputSums {
   #equal = 0;
 
   constructor(pair: OutputPair, task: Task | undefined) {
-    this.#pair = pair;
+    this.pair = pair;
     this.#isSpan = task === 'qa';
     this.#isTokenScore = task === 'replaced-tokens';
   }
 
   add(reference: ReadonlyMap<string, Tensor>, actual: ReadonlyMap<string, Tensor>, valid: number): void {
-    const { name, modelName } = this.#pair;
+    const { name, modelName } = this.pair;
     const expectedOutput = reference.get(name) as Tensor;
     const actualOutput = actual.get(modelName) as Tensor;
     const [a, b] = [this.#first(expectedOutput, valid), this.#first(actualOutput, valid)];
@@ -173,7 +191,7 @@ class OutputSums {
   result(): OutputAgreement {
     const { maxAbsError, sqnrDb } = this.#errors;
     return {
-      ...this.#pair,
+      ...this.pair,
       maxAbsError: Number.isNaN(maxAbsError) ? null : maxAbsError,
       sqnrDb: plainDecibels(sqnrDb),
       agreement: this.#rows === 0 ? null : this.#equal / this.#rows,

@@ -1,12 +1,12 @@
-import type { Graph } from '../../ir/graph.ts';
+import type { Graph, Output } from '../../ir/graph.ts';
 import { dequantized } from '../../ir/quantized.ts';
 import type { Task } from '../../models/index.ts';
-import { loadSource } from '../../opened/load-source.ts';
+import { type LoadedSource, sourceLoader } from '../../opened/load-source.ts';
 import { openOneOfTwo } from '../../opened/open-model.ts';
 import type { OpenedModel } from '../../opened/opened-model.ts';
 import { tableRows } from '../../opened/token-tables.ts';
 import type { RuntimeSession } from '../../runtimes/runtime.ts';
-import type { Running } from '../evaluate/running.ts';
+import type { Loader } from '../evaluate/in-turn.ts';
 import type { VerifiedModel } from './types.ts';
 
 /** One of the models that are verified. */
@@ -34,16 +34,11 @@ export async function openSide(path: string, task: Task | undefined): Promise<Si
   };
 }
 
-export function describeSide({ side, runtime, ran }: RunningSide, runMs: number): VerifiedModel {
-  return { path: side.path, architecture: side.model.architecture, runtime, ran, runMs };
-}
-
-/** A model loaded into its runtime. */
-export interface RunningSide extends Running {
+/** A side's loader, which tells how the model ran once it has. */
+export interface SideLoader extends Loader {
   readonly side: Side;
-  readonly runtime: string;
-  readonly ran: 'file' | 'graph';
-  readonly refusal: string | undefined;
+  /** What ran; throws before the first load. */
+  described(): Omit<VerifiedModel, 'runMs'> & Pick<LoadedSource, 'refusal'>;
 }
 
 /**
@@ -52,23 +47,40 @@ export interface RunningSide extends Running {
  */
 const THREADS = 1;
 
-/** Loads a model into its runtime. Outputs that are stored as integers come as the real numbers that they stand for. */
-export async function startSide(side: Side): Promise<RunningSide> {
-  const { graph } = side;
+/** A loader of a model in its runtime. Outputs that are stored as integers come as the real numbers that they stand for. */
+export function loaderOf(side: Side): SideLoader {
+  const { graph, path } = side;
   const stored = graph.outputs.filter(({ node }) => node.type.quant !== undefined);
   const real = graph.outputs.map(({ name, node }) => ({
     name,
     node: node.type.quant ? graph.add('dequantize', [node]) : node,
   }));
-  const loaded = await loadSource(side.model.runnable, graph.withOutputs(real), { threads: THREADS });
-  if (loaded.ran === 'graph' || stored.length === 0) return { side, path: side.path, ...loaded };
+  const loader = sourceLoader(side.model.runnable, graph.withOutputs(real), { threads: THREADS });
+  let loaded: LoadedSource | undefined;
+  return {
+    side,
+    async load() {
+      loaded = await loader.load();
+      const { session, ran } = loaded;
+      return { path, session: ran === 'graph' || stored.length === 0 ? session : withReals(session, stored) };
+    },
+    described() {
+      if (loaded === undefined) throw new Error(`${path} has not been loaded`);
+      const { runtime, ran, refusal } = loaded;
+      return { path, architecture: side.model.architecture, runtime, ran, refusal };
+    },
+    remove: loader.remove,
+  };
+}
+
+function withReals(session: RuntimeSession, stored: readonly Output[]): RuntimeSession {
   const run: RuntimeSession['run'] = async (feeds, wanted) => {
-    const outputs = new Map(await loaded.session.run(feeds, wanted));
+    const outputs = new Map(await session.run(feeds, wanted));
     for (const { name, node } of stored) {
       const tensor = outputs.get(name);
       if (tensor && node.type.quant) outputs.set(name, dequantized(tensor, node.type.quant));
     }
     return outputs;
   };
-  return { side, path: side.path, ...loaded, session: { ...loaded.session, run } };
+  return { ...session, run };
 }

@@ -56,7 +56,7 @@ export interface VerifiedModel {
   readonly runtime: string | null;
   /** What ran. `file`: the file itself. `graph`: what mbert read in it, written as ONNX without any pass. */
   readonly ran: 'file' | 'graph' | null;
-  /** Wall time of its runs on all samples, one thread, in turns with the other model; null where nothing ran. */
+  /** Wall time of its runs on all samples, one thread; null where nothing ran. */
   readonly runMs: number | null;
 }
 

@@ -8,12 +8,12 @@ import { type ColumnOptions, columnsOf, refuseUnreadVocabulary } from '../../opt
 import { type Run, type RunOptions, startRun, within } from '../../options/run.ts';
 import { isAllowed } from '../evaluate/drop.ts';
 import { readLayerMap } from '../evaluate/layer-map.ts';
-import { type CommonShape, commonShape, paddedLength } from '../evaluate/running.ts';
+import { type CommonShape, commonShape, inputShape, paddedLength } from '../evaluate/running.ts';
 import type { TransferLosses } from '../evaluate/transfer.ts';
 import { type Inputs, readInputs } from './inputs.ts';
 import { compareLayers, type LayersOptions } from './layers.ts';
-import { compareOutputs, type OutputsResult } from './outputs.ts';
-import { describeSide, openSide, type RunningSide, type Side, startSide } from './sides.ts';
+import { compareOutputs, type OutputsResult, pairOutputs } from './outputs.ts';
+import { loaderOf, openSide, type Side, type SideLoader } from './sides.ts';
 import { taskOf, unansweredWarnings } from './task.ts';
 import type { Drop, VerifiedModel, VerifyResult } from './types.ts';
 import { checkViews, compareViews, readViews, ViewSums } from './views.ts';
@@ -111,9 +111,9 @@ async function openAndMeasure(options: VerifyOptions, run: Run): Promise<Measure
   run.plan([
     'read',
     ...(layers === undefined ? [] : ['transfer']),
+    ...(against === undefined ? [] : ['layers']),
     'run',
     ...(views === undefined ? [] : ['views']),
-    ...(against === undefined ? [] : ['layers']),
   ]);
   run.progress('reading');
   const model = await openSide(options.model, options.task);
@@ -160,11 +160,13 @@ async function measure(
   options: VerifyOptions,
   run: Run,
 ): Promise<Measurement> {
-  const running: RunningSide[] = [];
+  const shape = commonShape(
+    [model, ...(reference ? [reference] : [])].map(({ path, graph }) => inputShape(path, graph)),
+    options.sequenceLength,
+  );
+  if (reference) refuseOtherHeads(model, reference);
+  const [first, second] = [loaderOf(model), reference && loaderOf(reference)];
   try {
-    for (const side of reference ? [model, reference] : [model]) running.push(await startSide(side));
-    const [first, second] = running as [RunningSide, RunningSide?];
-    const shape = commonShape(running, options.sequenceLength);
     const sides = reference ? [reference, model] : [model];
     const task = taskOf(sides, options.task);
     const { data, samples, seed, vocab, maxDrop } = options;
@@ -193,6 +195,11 @@ async function measure(
       ? await transferOf(model, reference, { shape, inputs, task, map: options.layers, run })
       : null;
     const folded = transfer ? foldedStudent(model, reference as Side) : [];
+    // Before the models themselves: what runs here is mapped from files, which leaves no memory behind.
+    run.enter('layers');
+    const { layers, problem } = reference
+      ? await tryLayers(reference, model, { shape, inputs, progress: within(run, 'comparing layers') })
+      : { layers: null, problem: [] };
     run.enter('run');
     const full = views.includes('full') ? new ViewSums('full', task, inputs) : undefined;
     const compared = await compareOutputs(first, second, {
@@ -206,17 +213,10 @@ async function measure(
     const seen = second
       ? await compareViews(first, second, full, { task, shape, inputs, views, progress: within(run, 'running views') })
       : null;
-    const standIns = standInWarnings(running);
-    // What follows loads graphs of its own: all four together would take twice the memory.
-    for (const { session } of running.splice(0)) await session.close();
-    run.enter('layers');
-    const { layers, problem } = reference
-      ? await tryLayers(reference, model, { shape, inputs, progress: within(run, 'comparing layers') })
-      : { layers: null, problem: [] };
     const drop = second ? dropOf(compared, maxDrop) : null;
     return {
-      model: describeSide(first, compared.runMs.model),
-      against: second ? describeSide(second, compared.runMs.reference) : null,
+      model: verifiedModel(first, compared.runMs.model),
+      against: second ? verifiedModel(second, compared.runMs.reference) : null,
       task: task ?? null,
       inputs: { data: inputs.data, samples: inputs.rows.length, seed: inputs.seed, paddedTo: length ?? null },
       outputs: compared.outputs,
@@ -234,7 +234,7 @@ async function measure(
         ...new Set([
           ...sides.flatMap((side) => side.model.warnings),
           ...inputs.warnings,
-          ...standIns,
+          ...standInWarnings([first, ...(second ? [second] : [])]),
           ...unansweredWarnings(sides, task),
           ...problem,
           ...folded,
@@ -242,8 +242,15 @@ async function measure(
       ],
     };
   } finally {
-    for (const { session } of running) await session.close();
+    first.remove();
+    second?.remove();
   }
+}
+
+/** Throws MISMATCH for outputs that cannot be paired, before anything is run. */
+function refuseOtherHeads(model: Side, reference: Side): void {
+  const [from, to] = [reference, model].map(({ graph }) => graph.outputs.map(({ name }) => name));
+  pairOutputs(from as string[], to as string[]);
 }
 
 function checkCounts({ rows, data }: Inputs, maxDrop: number | undefined): void {
@@ -323,9 +330,15 @@ function failuresOf({ broken }: OutputsResult, drop: Drop | null): string[] {
   return failures;
 }
 
+function verifiedModel(loader: SideLoader, runMs: number): VerifiedModel {
+  const { refusal: _, ...described } = loader.described();
+  return { ...described, runMs };
+}
+
 /** Warns of files that did not run themselves: what was verified is then not the file. */
-function standInWarnings(running: readonly RunningSide[]): string[] {
-  return running.flatMap(({ refusal, runtime }) =>
-    refusal === undefined ? [] : [`${refusal}; the graph in it ran in ${runtime}`],
-  );
+function standInWarnings(loaders: readonly SideLoader[]): string[] {
+  return loaders.flatMap((loader) => {
+    const { refusal, runtime } = loader.described();
+    return refusal === undefined ? [] : [`${refusal}; the graph in it ran in ${runtime}`];
+  });
 }

@@ -3,7 +3,7 @@ import { pearson } from '../../metrics/task-metrics.ts';
 import type { Task } from '../../models/index.ts';
 import { VIEWS, type View, viewRows } from '../../samples/views.ts';
 import { type Answer, Comparison } from '../evaluate/answers.ts';
-import type { Running } from '../evaluate/running.ts';
+import type { Loader } from '../evaluate/in-turn.ts';
 import { choiceName, hasOneChoice } from './flips.ts';
 import type { Inputs } from './inputs.ts';
 import { compareOutputs, type OutputsOptions } from './outputs.ts';
@@ -41,8 +41,8 @@ export function checkViews(views: readonly View[], { data, mask }: Inputs): void
  * `full`.
  */
 export async function compareViews(
-  model: Running,
-  reference: Running,
+  model: Loader,
+  reference: Loader,
   full: ViewSums | undefined,
   options: OutputsOptions & { readonly views: readonly View[] },
 ): Promise<ViewsAgreement | null> {

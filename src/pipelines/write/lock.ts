@@ -1,6 +1,7 @@
 import { closeSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { MbertError } from '../../errors.ts';
+import { fileError } from '../../io/file-error.ts';
 import { makeFolder } from '../../io/files.ts';
 
 /**
@@ -26,15 +27,22 @@ export function lockOutput(path: string): () => void {
 }
 
 function tryLock(lock: string): boolean {
+  let descriptor: number;
   try {
-    const descriptor = openSync(lock, 'wx');
-    writeSync(descriptor, String(process.pid));
-    closeSync(descriptor);
-    return true;
+    descriptor = openSync(lock, 'wx');
   } catch (cause) {
     if (cause instanceof Error && 'code' in cause && cause.code === 'EEXIST') return false;
-    throw cause;
+    throw fileError(dirname(lock), 'cannot be written', cause);
   }
+  try {
+    writeSync(descriptor, String(process.pid));
+  } catch (cause) {
+    rmSync(lock, { force: true });
+    throw fileError(dirname(lock), 'cannot be written', cause);
+  } finally {
+    closeSync(descriptor);
+  }
+  return true;
 }
 
 function ownerOf(lock: string): number | undefined {

@@ -38,11 +38,16 @@ describe('what both models take', () => {
     ['may differ in the batch', [1, 8], [2, 8], undefined, [1, 8]],
     ['takes a size that a runtime does not know for open', [-1, -1], [1, 8], undefined, [1, 8]],
   ])('%s', (_, a, b, length, expected) => {
-    expect(commonShape([taking(a), taking(b)], length)).toEqual(expected);
+    expect(
+      commonShape(
+        [a, b].map((shape) => ({ path: 'm', shape })),
+        length,
+      ),
+    ).toEqual(expected);
   });
 
   test('of one model alone is its own', () => {
-    expect(commonShape([taking([1, 16])], undefined)).toEqual([1, 16]);
+    expect(commonShape([{ path: 'm', shape: [1, 16] }], undefined)).toEqual([1, 16]);
   });
 
   test.each<[string, Shape, Shape]>([
@@ -51,7 +56,15 @@ describe('what both models take', () => {
     ['axes that one does not have', [1, 16], [1, 4, 16]],
     ['no sequence', [16], [16]],
   ])('is nothing with %s', (_, a, b) => {
-    expect(() => commonShape([taking(a, ['input_ids'], 'a'), taking(b, ['input_ids'], 'b')], undefined)).toThrow(
+    expect(() =>
+      commonShape(
+        [
+          { path: 'a', shape: a },
+          { path: 'b', shape: b },
+        ],
+        undefined,
+      ),
+    ).toThrow(
       expect.objectContaining({
         code: 'MISMATCH',
         message: `a takes [${a.join(', ')}], b takes [${b.join(', ')}]: no input fits both`,
@@ -60,7 +73,7 @@ describe('what both models take', () => {
   });
 
   test('is not another length than a model is fixed to', () => {
-    expect(() => commonShape([taking([1, 16])], 8)).toThrow(
+    expect(() => commonShape([{ path: 'm', shape: [1, 16] }], 8)).toThrow(
       expect.objectContaining({ code: 'USAGE', message: '--sequence-length 8: the model is fixed to 16' }),
     );
   });

@@ -141,9 +141,9 @@ describe('what is verified', () => {
     const fake = useFakeRuntime();
     const { inputs } = await compare({ samples: undefined });
     expect(inputs).toMatchObject({ samples: 64, seed: 1, paddedTo: null });
-    expect(fake.loaded.slice(0, 2).map(({ feeds }) => feeds.length)).toEqual([64, 64]);
+    expect(fake.loaded.slice(-2).map(({ feeds }) => feeds.length)).toEqual([64, 64]);
     const ids = (file: LoadedFile | undefined) => file?.feeds.map((feed) => (feed.get('input_ids') as Tensor).bytes());
-    expect(ids(fake.loaded[0])).toEqual(ids(fake.loaded[1]));
+    expect(ids(fake.loaded.at(-2))).toEqual(ids(fake.loaded.at(-1)));
   });
 
   test('has two outputs of one name each, or the one that both have', async () => {
@@ -188,6 +188,6 @@ return out: out`);
       return computed(file, feeds);
     });
     await expect(compare()).rejects.toThrow('fails');
-    expect([fake.loaded.length, fake.open()]).toEqual([2, 0]);
+    expect([fake.loaded.length, fake.open()]).toEqual([1, 0]);
   });
 });

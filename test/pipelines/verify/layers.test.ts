@@ -54,6 +54,20 @@ function noisy(tensor: Tensor, decibels: number): Tensor {
 
 const ROWS = [rowOf(1, 2), rowOf(3, 4, 1)];
 
+test('values that are too many for a run are fetched in parts, of fewer rows', async () => {
+  const rows = [4, 3, 2, 1, 4].map((id) => rowOf(id, 5 - id));
+  const options = { shape: [1, 4], inputs: plainInputs(rows), progress: () => {} };
+  const sides = [model(), model({ weight: [0, 2, 3, 0] })].map((graph, i) => ({ path: `${i}`, graph }) as Side);
+  const [reference, other] = sides as [Side, Side];
+  const whole = await compareLayers(reference, other, options);
+  expect(whole).toMatchObject({ samples: 5, compared: 4, parting: { name: 'm.layer.1.dense' } });
+  // Each value has 32 bytes.
+  const halves = await compareLayers(reference, other, { ...options, partBytes: 64 });
+  expect(halves).toMatchObject({ samples: 4, compared: 4, parting: { name: 'm.layer.1.dense' } });
+  const single = await compareLayers(reference, other, { ...options, partBytes: 1 });
+  expect(single).toMatchObject({ samples: 2, compared: 4, parting: { name: 'm.layer.1.dense' } });
+});
+
 describe('the values of two models', () => {
   test('that differ in padding only are equal', async () => {
     useFakeRuntime();

@@ -3,6 +3,7 @@ import { tensorOf } from '../../../src/ir/tensor.ts';
 import type { Span } from '../../../src/metrics/task-metrics.ts';
 import { commonShape, type Running } from '../../../src/pipelines/evaluate/running.ts';
 import { compareOutputs } from '../../../src/pipelines/verify/outputs.ts';
+import { loaderOf, shapeOf } from '../loaded.ts';
 import { plainInputs } from './plain-inputs.ts';
 
 /** A model of five tokens whose logits are given. */
@@ -29,8 +30,13 @@ async function matches(model: Running, span: Span, types: readonly number[], oth
   const labels = { kind: 'spans', values: [span, ...others] } as const;
   const rows = [span, ...others].map(() => row);
   const inputs = plainInputs(rows, { labels });
-  const shape = commonShape([model], undefined);
-  const { metrics } = await compareOutputs(model, undefined, { task: 'qa', shape, inputs, progress: () => {} });
+  const shape = commonShape([shapeOf(model)], undefined);
+  const { metrics } = await compareOutputs(loaderOf(model), undefined, {
+    task: 'qa',
+    shape,
+    inputs,
+    progress: () => {},
+  });
   return metrics?.model.exactMatch;
 }
 

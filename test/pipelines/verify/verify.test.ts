@@ -5,6 +5,7 @@ import { compareOutputs } from '../../../src/pipelines/verify/outputs.ts';
 import { verify } from '../../../src/pipelines/verify/verify.ts';
 import type { TokenRow } from '../../../src/samples/feeds.ts';
 import { unpacked } from '../../unpacked.ts';
+import { loaderOf, shapeOf } from '../loaded.ts';
 import { plainInputs } from './plain-inputs.ts';
 
 describe('files of other tools', () => {
@@ -60,7 +61,12 @@ describe('outputs', () => {
     reference: Running,
     task: 'qa' | 'sequence-classification' | 'token-classification' | 'replaced-tokens' | 'pretraining',
   ) =>
-    compareOutputs(model, reference, { task, shape: commonShape([model, reference], 4), inputs, progress: () => {} });
+    compareOutputs(loaderOf(model), loaderOf(reference), {
+      task,
+      shape: commonShape([model, reference].map(shapeOf), 4),
+      inputs,
+      progress: () => {},
+    });
 
   test('padding is left out of spans and of tokens', async () => {
     const spans = (last: number) =>

@@ -4,6 +4,7 @@ import type { Answer } from '../../../src/pipelines/evaluate/answers.ts';
 import { commonShape, type Running } from '../../../src/pipelines/evaluate/running.ts';
 import { distanceOf } from '../../../src/pipelines/verify/view-distances.ts';
 import { compareViews, readViews, ViewSums } from '../../../src/pipelines/verify/views.ts';
+import { loaderOf, shapeOf } from '../loaded.ts';
 import { plainInputs } from './plain-inputs.ts';
 
 /** Logits whose probabilities are these. */
@@ -87,9 +88,9 @@ describe('views of two models', () => {
   const reference = classifier(() => logits(0.2, 0.8));
   const model = classifier((tokens) => (tokens < 5 ? logits(0.6, 0.4) : logits(0.3, 0.7)));
   const compare = (views: Parameters<typeof compareViews>[3]['views'], full?: ViewSums) =>
-    compareViews(model, reference, full, {
+    compareViews(loaderOf(model), loaderOf(reference), full, {
       task: 'sequence-classification',
-      shape: commonShape([model, reference], undefined),
+      shape: commonShape([model, reference].map(shapeOf), undefined),
       inputs,
       views,
       progress: () => {},

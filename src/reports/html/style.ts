@@ -151,14 +151,7 @@ value-histogram .hint { font-size: 12px; }
 .swatch.l-far { background: var(--removed-back); border-color: var(--removed); color: var(--removed); }
 .swatch.l-lowest { background: var(--structure-back); border-color: var(--structure); color: var(--structure); }
 .head[role="button"], .node { cursor: pointer; }
-.head[role="button"]:hover .l-far > .frame { stroke: var(--removed); stroke-width: 1.6; }
-.l-lowest > .frame { stroke: var(--structure); stroke-width: 1.6; }
-.l-far > .head .grip { fill: var(--removed-back); }
-.l-lowest > .head .grip { fill: var(--structure-back); }
-.map .l-far .count { color: var(--removed); } .map .l-lowest .count { color: var(--structure); }
-.swatch.l-far { background: var(--removed-back); border-color: var(--removed); color: var(--removed); }
-.swatch.l-lowest { background: var(--structure-back); border-color: var(--structure); color: var(--structure); }
-.grip { fill: var(--hover); }
+.head[role="button"]:hover .grip { fill: var(--hover); }
 .twist { fill: var(--soft); }
 .cell { stroke: none !important; fill: var(--same-cell); }
 .box { stroke-width: 1.3; }

@@ -217,7 +217,7 @@ describe('the page is bounded', () => {
 });
 
 test('the style has each rule once: one that comes again overrides those between', () => {
-  const rules = STYLE.match(/^[.a-z].*\{.*\}$/gm) ?? [];
+  const rules: readonly string[] = STYLE.match(/^[.a-z].*\{.*\}$/gm) ?? [];
   expect(rules.length).toBeGreaterThan(100);
   expect(rules.filter((rule, i) => rules.indexOf(rule) !== i)).toEqual([]);
 });

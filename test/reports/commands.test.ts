@@ -65,6 +65,13 @@ test('inspect of a written file shows what is stored in it', async () => {
   expect(problemsOf(read('dynamic.html'))).toEqual([]);
   expect(read('dynamic.html')).toContain('written, not measured');
   await run('inspect', path('dynamic.onnx'), '--report', path('inspect.html'), '--json');
+  const text = await run('inspect', path('dynamic.onnx'));
+  expect(text.out).toMatch(/^model +mobilebert, sequence-classification$/m);
+  expect(structureOf(read('inspect.html'))[0]).toBe('h1 mobilebert, sequence-classification');
+  const [, size] = /^weights .* parameters, (.*)$/m.exec(text.out) ?? [];
+  expect(read('inspect.html')).toContain(
+    `weights</span><span class="value">${size}</span><span class="of">i8 per channel, f32, `,
+  );
   for (const name of ['dynamic.html', 'inspect.html']) {
     const { groups } = pictureOf(read(name));
     const linears = groups.flatMap(({ nodes, states }) =>

@@ -200,6 +200,7 @@ describe('the page is bounded', () => {
         inputs: ['x'],
         outputs: ['y'],
       },
+      model: { stored: [], facts: {} },
       warnings: [],
       outline: outlineOf(graph),
     });

@@ -4,7 +4,7 @@ import { html, type Markup } from './markup.ts';
 
 export const WIDTH = 620;
 const HEIGHT = 250;
-export const AREA = { left: 58, right: 12, top: 12, bottom: 52 };
+export const AREA = { left: 64, right: 12, top: 12, bottom: 52 };
 export const INNER = { width: WIDTH - AREA.left - AREA.right, height: HEIGHT - AREA.top - AREA.bottom };
 
 /** Map from a value to a place in the drawing. */
@@ -39,7 +39,7 @@ export function yAxis(title: string, y: Scale): Markup {
     return html`<line class="grid" x1="${AREA.left}" x2="${WIDTH - AREA.right}" y1="${at}" y2="${at}"/><text class="tick" x="${AREA.left - 6}" y="${at + 4}" text-anchor="end">${digits(tick)}</text>`;
   });
   const middle = AREA.top + INNER.height / 2;
-  return html`${ticks}<text class="axis" transform="translate(17 ${middle}) rotate(-90)" text-anchor="middle">${title}</text>`;
+  return html`${ticks}<text class="axis" transform="translate(15 ${middle}) rotate(-90)" text-anchor="middle">${title}</text>`;
 }
 
 /** Draws the line below, its ticks and the title. */
@@ -49,7 +49,7 @@ export function xAxis(title: string, ticks: readonly Markup[]): Markup {
 }
 
 export function xTick(x: number, text: string): Markup {
-  return html`<text class="tick" x="${round(x)}" y="${AREA.top + INNER.height + 16}" text-anchor="middle">${text}</text>`;
+  return html`<text class="tick" x="${round(x)}" y="${AREA.top + INNER.height + 20}" text-anchor="middle">${text}</text>`;
 }
 
 function enlargeButton(title: string): Markup {

@@ -68,6 +68,7 @@ th[aria-sort="ascending"] button::after { content: "\\2009↑"; content: "\\2009
 th[aria-sort="descending"] button::after { content: "\\2009↓"; content: "\\2009↓" / ""; opacity: 1; }
 td { padding: 5px 10px 5px 0; border-bottom: 1px solid var(--line); vertical-align: top; overflow-wrap: break-word; min-width: 56px; }
 td.wide { overflow-wrap: anywhere; }
+td:not(.wide) code { overflow-wrap: break-word; }
 tbody tr:hover { background: var(--hover); }
 th.number, td.number { text-align: right; white-space: nowrap; }
 th.number button { text-align: right; }
@@ -186,7 +187,8 @@ ${series()}
 @media (max-width: 560px) {
   /* A plot is half as wide here as it was drawn: letters stay as large as they were. */
   .chart svg { min-width: 0; }
-  .chart .tick, .chart .axis, .chart .row { font-size: 17px; }
+  .chart .tick, .chart .axis { font-size: 17px; }
+  .chart .row { font-size: 20px; }
 }
 @media print { section { break-inside: avoid; } .toolbar, nav, .enlarge, .drop { display: none; } .scroll, .canvas { max-height: none; height: auto; } }
 `;

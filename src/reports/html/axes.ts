@@ -2,7 +2,7 @@ import { scaleLinear, scaleLog } from 'd3-scale';
 import { digits } from '../numbers.ts';
 import { html, type Markup } from './markup.ts';
 
-const WIDTH = 620;
+export const WIDTH = 620;
 const HEIGHT = 250;
 export const AREA = { left: 58, right: 12, top: 12, bottom: 52 };
 export const INNER = { width: WIDTH - AREA.left - AREA.right, height: HEIGHT - AREA.top - AREA.bottom };
@@ -62,13 +62,19 @@ export function figure(parts: {
   readonly legend?: Markup | undefined;
   readonly marks: Markup;
   readonly table: Markup;
+  readonly height?: number;
 }): Markup {
-  const { title, note, legend, marks, table } = parts;
+  const { title, note, legend, marks, table, height = HEIGHT } = parts;
   return html`<figure class="chart"><figcaption><h3>${title}</h3>${enlargeButton(title)}${note === undefined ? null : html`<p>${note}</p>`}</figcaption>
 ${legend ?? null}
-<div class="scroll"><svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${`${title}: the numbers are in the table below`}">
+<div class="scroll"><svg viewBox="0 0 ${WIDTH} ${height}" role="img" aria-label="${`${title}: the numbers are in the table below`}">
 ${marks}</svg></div>
 <details><summary>Numbers</summary>${table}</details></figure>`;
+}
+
+/** Explains the colours of a plot. */
+export function legend(items: readonly { readonly name: string; readonly style: string }[]): Markup {
+  return html`<ul class="legend">${items.map(({ name, style }) => html`<li><span class="swatch ${style}"></span>${name}</li>`)}</ul>`;
 }
 
 /** Says in a sentence what a plot of one dot would show. */

@@ -60,9 +60,11 @@ export const command: CommandSpec<Omit<DistillOptions, 'student'> & ReportOption
     ...flags.reportFlags(),
     ...flags.evidenceFlags
       .filter((flag) => flag !== flags.maxDrop && !flag.flags.startsWith('--calibrate'))
-      .map((flag) =>
-        flag === flags.samples ? saying(flag, 'how many texts are read at most (default: 50000)') : flag,
-      ),
+      .map((flag) => {
+        if (flag === flags.samples) return saying(flag, 'how many texts are read at most (default: 50000)');
+        if (flag !== flags.data) return flag;
+        return saying(flag, 'held-out texts, with labels or without (default: the rest of --texts)');
+      }),
   ],
   examples: [
     './student --teacher ./minilm --texts train.txt --steps 1000 -o trained/ --data dev.tsv',

@@ -26,9 +26,9 @@ export function statePath(output: string): string {
   return `${output.replace(/[/\\]+$/, '')}.training`;
 }
 
-/** Writes a state at once and as a whole: weights, Adam's means and squares, the best weights so far. */
+/** Writes a state at once and as a whole: weights, Adam's means and squares, the best weights so far, the running average. */
 export function saveTraining(path: string, job: string, state: TrainingState): void {
-  const { stage, done, before, curve, arrays, names, adam, plateau, best } = state;
+  const { stage, done, before, curve, arrays, names, adam, plateau, best, average } = state;
   const place: Place = {
     job,
     stage,
@@ -46,6 +46,7 @@ export function saveTraining(path: string, job: string, state: TrainingState): v
     tensors.set(`${kind} ${name}`, tensorOf('f32', shape, values));
   for (const { name, shape, values } of arrays) add('now', name, shape, values);
   for (const { name, shape, values } of best?.arrays ?? []) add('best', name, shape, values);
+  for (const { name, shape, values } of average ?? []) add('average', name, shape, values);
   for (const [i, name] of names.entries()) {
     const [mean, square] = [adam?.means[i], adam?.squares[i]];
     if (mean) add('mean', name, [mean.length], mean);
@@ -94,6 +95,7 @@ export function readTraining(path: string, job: string): TrainingState {
       arrays: all('now', arrays),
       adam,
       best: bestStep === undefined ? undefined : { step: bestStep, arrays: all('best', arrays) },
+      average: place.plateau && all('average', names),
     };
   });
 }

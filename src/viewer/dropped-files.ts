@@ -46,7 +46,8 @@ export class DroppedFiles {
   async receive(id: string, name: string, body: Readable, announcedBytes: number): Promise<void> {
     if (name.length > MAX_NAME_LETTERS) throw new MbertError('USAGE', `file name: has ${name.length} letters`);
     const drop = this.#dropOf(id);
-    const path = name.split('/').reduce((base, step) => siblingPath(join(base, step), step), drop.folder);
+    const inside = name.split('/').reduce((base, step) => siblingPath(join(base, step), step), '');
+    const path = join(drop.folder, inside);
     if (drop.names.size >= MAX_DROPPED_FILES) {
       throw new MbertError('USAGE', `${name}: more than ${MAX_DROPPED_FILES} files`, {
         hint: 'drop a model, or the folder of one',

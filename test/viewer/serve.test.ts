@@ -235,8 +235,9 @@ describe('dropped files', () => {
   test.each(['../model.onnx', 'a/../../b', '/etc/passwd', '', 'a\\b', 'c:x', 'x'.repeat(2000)])(
     'under the name %j are refused',
     async (name) => {
-      const { status } = await put('a', name, 'x');
+      const { status, text } = await put('a', name, 'x');
       expect([404, 422]).toContain(status);
+      expect(text).not.toContain(scratch);
       const entries = readdirSync(scratch, { recursive: true, withFileTypes: true });
       expect(entries.filter((entry) => entry.isFile())).toEqual([]);
     },

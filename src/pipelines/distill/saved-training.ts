@@ -77,7 +77,7 @@ export function readTraining(path: string, job: string): TrainingState {
     const place = JSON.parse(text) as Place;
     if (place.job !== job) {
       throw new MbertError('MISMATCH', `${path}: is of a training with other models, texts or options`, {
-        hint: 'say the same as in the call that was interrupted, or leave --resume out to begin anew',
+        hint: 'say the same as in the call that was interrupted, or delete the file and leave --resume out to begin anew',
       });
     }
     const valuesOf = (kind: string, name: string) => {

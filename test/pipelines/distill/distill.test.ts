@@ -1,4 +1,4 @@
-import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { openSource } from '../../../src/importers/index.ts';
@@ -8,6 +8,7 @@ import { distill } from '../../../src/pipelines/distill/distill.ts';
 import type { DistillOptions } from '../../../src/pipelines/distill/types.ts';
 import { extract } from '../../../src/pipelines/extract/extract.ts';
 import { verify } from '../../../src/pipelines/verify/verify.ts';
+import { distillText } from '../../../src/reports/distill.ts';
 import { temporaryFolder } from '../written.ts';
 
 const TEACHER = 'fixtures/bert-seqcls';
@@ -129,6 +130,23 @@ describe('a training that is ended', () => {
     );
   });
 
+  test('leaves nothing where its folder was made for it and is gone', async () => {
+    const scratch = path('scratch');
+    mkdirSync(scratch);
+    const ended = distilled({
+      ...OPTIONS,
+      output: join(scratch, 'student.onnx'),
+      progress(name, done) {
+        if (!name.startsWith('distilling') || done !== 2) return;
+        rmSync(scratch, { recursive: true });
+        undoAll();
+        throw new Error('ended');
+      },
+    });
+    await expect(ended).rejects.toThrow('ended');
+    expect(existsSync(scratch)).toBe(false);
+  });
+
   test('is not gone on from where the config of the student says something else', async () => {
     const [student, output] = [path('other-config'), path('other-settings')];
     cpSync(STUDENT, student, { recursive: true });
@@ -207,7 +225,9 @@ test('auto ends where held-out texts gain nothing, with the weights that were be
 test('what was learnt is not measured: a file without other texts has no curve, and no end for auto', async () => {
   writeFileSync(path('few.txt'), readFileSync(TEXTS, 'utf8').split('\n').slice(0, 40).join('\n'));
   const texts = path('few.txt');
-  const { watched, before } = await distilled({ texts, steps: 2 });
+  const result = await distilled({ texts, steps: 2 });
+  const { watched, before } = result;
+  expect(distillText(result)).toContain('there are no held-out texts; give more --texts or --data FILE');
   expect({ watched, before }).toEqual({ watched: { samples: 0, curve: [] }, before: undefined });
   await expect(distilled({ texts, steps: 'auto' })).rejects.toThrow('auto: no text is left');
 });

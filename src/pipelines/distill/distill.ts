@@ -1,6 +1,4 @@
 import { createHash } from 'node:crypto';
-import { existsSync } from 'node:fs';
-import { dirname } from 'node:path';
 import { MbertError } from '../../errors.ts';
 import { graphText } from '../../ir/text.ts';
 import { changedModel } from '../../opened/changed-model.ts';
@@ -202,18 +200,15 @@ function refuseDiverged({ arrays }: TrainingResult, rate: number, state: string)
 
 function checkpointsOf(path: string, job: TrainingJob, options: DistillOptions, run: Run): Checkpoints {
   const key = jobKey(job);
-  const folder = dirname(path);
-  const wasThere = existsSync(folder);
+  const { checkpointEvery: every = SAVE_STEPS } = options;
   return {
     state: options.resume ? readTraining(path, key) : undefined,
-    every: options.checkpointEvery ?? SAVE_STEPS,
+    every: every === 0 ? Number.POSITIVE_INFINITY : every,
     save(state) {
-      // Whoever made the folder and has removed it meanwhile will not come back for the state.
-      if (!wasThere || existsSync(folder)) saveTraining(path, key, state);
+      if (every > 0) saveTraining(path, key, state);
     },
     ended(steps) {
-      if (existsSync(path))
-        run.note(`${path}: holds the training after ${steps} steps; say the same with --resume to go on`);
+      if (every > 0) run.note(`${path}: holds the training after ${steps} steps; say the same with --resume to go on`);
     },
   };
 }

@@ -99,7 +99,8 @@ async function tryMap(map: readonly number[], options: TrialOptions): Promise<nu
     writeFileSync(mapPath, JSON.stringify(Object.fromEntries(map.map((layer, place) => [place, layer]))));
     const models = [student, '--teacher', teacher, '--texts', texts, ...columns];
     const training = ['--steps', String(steps), '--seed', String(seed), '--layer-map', mapPath];
-    const output = ['-o', join(folder.path, 'student.onnx'), '--json', '--no-config'];
+    // A trial that a signal ends would leave its state behind the removal of the folder.
+    const output = ['-o', join(folder.path, 'student.onnx'), '--checkpoint-every', '0', '--json', '--no-config'];
     const end = await runProcess([...program, 'distill', ...models, ...training, ...output], signal);
     return noiseOf(end, map, texts);
   } finally {

@@ -71,6 +71,7 @@ describe('maps that are tried by distillation', () => {
       `import { appendFileSync, readFileSync } from 'node:fs';
 const args = process.argv.slice(2);
 const map = Object.values(JSON.parse(readFileSync(args[args.indexOf('--layer-map') + 1], 'utf8')));
+if (args[args.indexOf('--checkpoint-every') + 1] !== '0') process.exit(70);
 appendFileSync(${JSON.stringify(path('ran.txt'))}, map.join() + ' ' + args[args.indexOf('--steps') + 1] + '\\n');
 if (map.join() === process.env.REFUSED) { console.log('{"error":{"message":"has no gradient","hint":"none"}}'); process.exit(2); }
 const equal = map.filter((layer) => ${JSON.stringify(WANTED)}.includes(layer)).length;

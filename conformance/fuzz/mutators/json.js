@@ -13,6 +13,7 @@ export function mutateJson(good, random) {
   for (let edits = 1 + random.below(3); edits > 0; edits--) editJson(box, random);
   let text = JSON.stringify(box.root) ?? '';
   if (random.chance(0.08)) text = doubledKey(text, random);
+  if (random.chance(0.02)) text = text.replace(/:/, `:${'['.repeat(random.pick([1000, 100_000]))}`);
   if (random.chance(0.04))
     text = text.replace(/-?\d+(\.\d+)?/, random.pick(['NaN', '1e999', '-0', '01', '0x10', '9'.repeat(400)]));
   return Buffer.from(text, 'utf8');
@@ -38,7 +39,7 @@ export function editJson(box, random) {
     const other = placeIn(box, random);
     const copy = other.holder[other.key];
     holder[key] = copy === undefined ? null : JSON.parse(JSON.stringify(copy));
-  } else if (how === 7 && random.chance(0.1)) holder[key] = nested(random.pick([50, 500, 5000]));
+  } else if (how === 7 && random.chance(0.1)) holder[key] = nested(random.pick([50, 500, 1500]));
   else holder[key] = otherValue(value, random);
 }
 

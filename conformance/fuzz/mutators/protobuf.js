@@ -108,7 +108,7 @@ function edit(root, random) {
     const other = messageIn(root, random);
     message.splice(at, 1, ...other.slice(0, 1).map((field) => structuredCopy(field)));
   } else if (how === 8) own.children = [structuredCopy(own)];
-  else if (how === 9) nest(own, random.pick([20, 200, 2000]));
+  else if (how === 9) nest(own, random.pick([20, 200, 500]));
   else if (how === 10 && own.children) own.children = [];
   else editValue(own, root, random);
 }

@@ -38,7 +38,7 @@ for (const family of values.family.split(',')) {
 }
 process.exitCode = total === 0 ? 0 : 1;
 
-/** Fuzzes one family and prints what was found, a line of JSON each, and a row of the table. @param {string} family */
+/** Fuzzes one family and prints what was found, a line of JSON each, and a row: inputs, seconds, exit codes, the slowest, the largest, kinds found. @param {string} family */
 async function fuzz(family) {
   const start = Date.now();
   const end = start + 1000 * Number(values.seconds);
@@ -47,6 +47,8 @@ async function fuzz(family) {
   const kinds = new Map();
   let process_ = startProcess(family);
   let inputs = 0;
+  let slowestMs = 0;
+  let mostBytes = 0;
   for (let n = Number(values.from); inputs < Number(values.count) && Date.now() < end; n++, inputs++) {
     if (inputs % INPUTS_PER_PROCESS === INPUTS_PER_PROCESS - 1) process_ = await restarted(process_, family);
     let ended = await process_.run(n);
@@ -58,12 +60,14 @@ async function fuzz(family) {
       process_ = await restarted(process_, family);
     }
     codes.set(ended.code, (codes.get(ended.code) ?? 0) + 1);
+    slowestMs = Math.max(slowestMs, ended.cpuMs);
+    mostBytes = Math.max(mostBytes, ended.peakBytes);
   }
   await process_.stop();
   const exits = [...codes].sort(([a], [b]) => a - b).map(([code, count]) => `${count} x ${code}`);
-  console.log(
-    `| ${family} | ${inputs} | ${Math.round((Date.now() - start) / 1000)} | ${exits.join(', ')} | ${kinds.size} |`,
-  );
+  const seconds = Math.round((Date.now() - start) / 1000);
+  const worst = `${(slowestMs / 1000).toFixed(1)} s | ${Math.round(mostBytes / 1e6)} MB`;
+  console.log(`| ${family} | ${inputs} | ${seconds} | ${exits.join(', ')} | ${worst} | ${kinds.size} |`);
   return kinds.size;
 }
 

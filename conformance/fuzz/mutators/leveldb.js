@@ -20,10 +20,12 @@ export function mutateLeveldb(good, random) {
     else if (how === 2)
       own.key = random.pick([Buffer.from(random.text().slice(0, 3000)), mutateBytes(own.key, random)]);
     else if (how === 3) own.value = random.pick(entries).value;
-    else if (how === 4) entries.reverse();
+    else if (how === 4) own.value = Buffer.concat([own.value, random.pick(entries).value]);
     else own.value = mutateProtobuf(own.value, random);
     if (entries.length === 0) entries.push(own);
   }
+  // Keys out of order are refused before anything else is read.
+  if (random.chance(0.9)) entries.sort((a, b) => a.key.compare(b.key));
   return tableOf(entries, random);
 }
 

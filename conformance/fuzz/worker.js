@@ -116,9 +116,12 @@ function problem({ code, out, err, line, files, cpuMs, peakBytes }) {
   if (peakBytes > MAX_PEAK_BYTES)
     return { kind: 'memory', text: `${Math.round(peakBytes / 1e6)} MB; ${err.slice(0, 500)}` };
   if (code === 2 && !/^[^\n]*: /.test(err)) return { kind: 'message', text: err.slice(0, 500) };
-  const odd = /(?![\n\t])\p{Cc}/u.exec(out + err);
+  // A program that calls the library gets texts as they are.
+  const odd = CALLS[line[0] ?? ''] ? null : /(?![\n\t])\p{Cc}/u.exec(out + err);
   if (odd) return { kind: 'control character', text: (out + err).slice(Math.max(0, odd.index - 100), odd.index + 100) };
-  if (/\bundefined\b|\[object Object\]/.test(err)) return { kind: 'wording', text: err.slice(0, 1000) };
+  // The tokenizers library says `type: undefined` of a part without one.
+  if (/\bundefined\b(?<!type: undefined)|\[object Object\]/.test(err))
+    return { kind: 'wording', text: err.slice(0, 1000) };
   if (code === 0 && line[0] !== 'inspect' && /\bNaN\b|\bInfinity\b/.test(out))
     return { kind: 'NaN', text: out.slice(0, 1000) };
   return leftBehind(code, line, files);

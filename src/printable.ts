@@ -1,6 +1,9 @@
 /** Longest text of a file that is printed whole: names of real nodes have up to some hundred characters. */
 const MAX_PRINTED = 1000;
 
+/** Characters at the end of a longer text that are printed: a message says there what is wrong with what it names. */
+const END_PRINTED = 200;
+
 /**
  * Characters that a terminal obeys or that hide what is beside them: controls, separators of lines and the marks of
  * bidirectional text.
@@ -9,12 +12,16 @@ const UNPRINTABLE = /[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu;
 
 /**
  * A text that a file gave, fit for one line of a terminal or a log: control characters are escaped, also those that
- * begin a line of GitHub's workflow commands (`::error::`, `##[error]`), and what is very long is cut.
+ * begin a line of GitHub's workflow commands (`::error::`, `##[error]`), and what is very long is cut in its middle.
  */
 export function printable(text: string): string {
+  return escapeControls(cutInMiddle(text)).replace(/^(\s*):(?=:)/, '$1\\x3a');
+}
+
+function cutInMiddle(text: string): string {
   const rest = text.length - MAX_PRINTED;
-  const whole = rest > 0 ? `${text.slice(0, MAX_PRINTED)}… and ${rest} more characters` : text;
-  return escapeControls(whole).replace(/^(\s*):(?=:)/, '$1\\x3a');
+  if (rest <= 0) return text;
+  return `${text.slice(0, MAX_PRINTED - END_PRINTED)}… ${rest} more characters …${text.slice(-END_PRINTED)}`;
 }
 
 /** Escapes control characters and the marks of GitHub's older commands as JSON does, so that it reads them back. */

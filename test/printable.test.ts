@@ -17,9 +17,10 @@ describe('printable', () => {
     expect(printable(text)).toBe(expected);
   });
 
-  test('cuts what is longer than 1,000 characters', () => {
+  test('cuts what is longer than 1,000 characters in its middle, as a message ends in what is wrong', () => {
     expect(printable('x'.repeat(1000))).toBe('x'.repeat(1000));
-    expect(printable('x'.repeat(1001))).toBe(`${'x'.repeat(1000)}… and 1 more characters`);
+    expect(printable('x'.repeat(1001))).toBe(`${'x'.repeat(800)}… 1 more characters …${'x'.repeat(200)}`);
+    expect(printable(`${'x'.repeat(70_000)}: is not there`)).toMatch(/x: is not there$/);
   });
 });
 

@@ -10,6 +10,7 @@ import {
 import { tfliteDtype } from '../../formats/tflite/types.ts';
 import type { ModelFile } from '../../io/files.ts';
 import { Graph, type Node } from '../../ir/graph.ts';
+import { isFloat } from '../../ir/op.ts';
 import { type Dim, isStatic, type Shape, sameShape, shapeText } from '../../ir/shape.ts';
 import { byteLength, type DType, type Quant, type Tensor } from '../../ir/tensor.ts';
 import { axisSymbol } from '../dims.ts';
@@ -130,6 +131,9 @@ export class SubgraphReader {
       throw this.#fail('MALFORMED', `${what}: is ${shapeText(shape)}, its inputs make ${shapeText(node.type.shape)}`);
     }
     if (quant === undefined || node.op === 'foreign' || node.op === 'pick') return value;
+    if (node.type.quant === undefined && !isFloat(node.type.dtype)) {
+      throw this.#fail('MALFORMED', `${what}: has a scale, but is computed from integers that have none`);
+    }
     const isFree = node.op !== 'input' && node.op !== 'constant' && !this.#owned.has(node);
     const stored = isFree ? node : this.graph.add('quantize', [node], {}, what);
     this.graph.setType(stored, { dtype, shape: stored.type.shape, quant });

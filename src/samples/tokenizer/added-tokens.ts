@@ -61,7 +61,7 @@ function cutter(tokens: readonly AddedToken[]): (text: string) => Section[] {
   if (byContent.size === 0) return (text) => (text === '' ? [] : [text]);
   const longestFirst = [...byContent.keys()].sort((a, b) => b.length - a.length);
   const pattern = new RegExp(
-    longestFirst.map((content) => content.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&')).join('|'),
+    longestFirst.map((content) => content.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&')).join('|'),
     'gu',
   );
   return (text) => {

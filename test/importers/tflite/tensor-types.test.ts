@@ -133,4 +133,23 @@ describe('scales', () => {
       message: `model.tflite: w: ${problem}`,
     });
   });
+
+  test('of what is computed from integers without scales are refused', async () => {
+    const padded = (quantization: NonNullable<TensorRow['quantization']> | undefined) =>
+      importBytes(
+        modelOf(
+          {
+            x: { type: 'INT8', shape: [1, 2], ...(quantization && { quantization }) },
+            pads: { shape: [2, 2], data: Int32Array.of(0, 0, 1, 0) },
+            y: { type: 'INT8', shape: [1, 3], quantization: { scale: Float32Array.of(0.5), zeroPoint: [0] } },
+          },
+          [{ op: 'PAD', inputs: ['x', 'pads'], outputs: ['y'] }],
+        ),
+      );
+    expect((await padded({ scale: Float32Array.of(0.5), zeroPoint: [0] })).graph.outputs).toHaveLength(1);
+    await expect(padded(undefined)).rejects.toMatchObject({
+      code: 'MALFORMED',
+      message: 'model.tflite: y: has a scale, but is computed from integers that have none',
+    });
+  });
 });

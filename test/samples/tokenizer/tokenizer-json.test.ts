@@ -109,6 +109,11 @@ describe('added tokens', () => {
     expect(row(tokenizer, ['hello <x> a<x>'])).toBe('2 5 12 1 1 1 1 3 | 0 0 0 0 0 0 0 0');
   });
 
+  test('may hold any character that is syntax of a pattern', () => {
+    const tokenizer = tokenizerOf(whole, { addedTokens: { 'covid-19': 12, '<|en-us|>': 13, '^$.*+?()[]{}\\/': 14 } });
+    expect(row(tokenizer, ['hello covid-19 <|en-us|>^$.*+?()[]{}\\/'])).toBe('2 5 12 13 14 3 | 0 0 0 0 0 0');
+  });
+
   test('that the vocabulary has keep its id', () => {
     expect(row(tokenizerOf(whole, { addedTokens: { world: 40 } }), ['world'])).toBe('2 6 3 | 0 0 0');
   });

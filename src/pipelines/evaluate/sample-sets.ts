@@ -92,17 +92,20 @@ export function takeSamples(reader: RowReader, options: SampleSetOptions): Sampl
   const others = unseen.slice(VALIDATION_SAMPLES + (evaluation ? 0 : MAX_PROOF));
   const more = pool > 0 ? Math.min(MORE_WATCHED, Math.floor(others.length * WATCHED_SHARE)) : 0;
   const training = [...calibration, ...others.slice(more, more + Math.max(0, pool - calibration.length))];
-  const overlap = data && evaluation ? overlapOf(data, training, evaluation.samples, evidence.allowOverlap) : 0;
+  const validation = unseen.length > 0 ? unseen.slice(0, VALIDATION_SAMPLES) : calibration.slice(-VALIDATION_SAMPLES);
+  const watched = unseen.length > 0 ? [...validation, ...others.slice(0, more)] : [];
+  // What training ends by is chosen by the texts that watch it.
+  const fitted = pool > 0 ? [...training, ...watched] : training;
+  const overlap = data && evaluation ? overlapOf(data, fitted, evaluation.samples, evidence.allowOverlap) : 0;
   if (overlap > 0) warnings.push(`${data?.path}: ${overlap} samples were calibrated on: the proof is too good`);
   if (source) warnings.push(...unseenTypes(source.path, calibration, proof, { task, tokenTypes: reader.tokenTypes }));
   checkProof(proof.length, data?.path ?? source?.path, evidence.maxDrop !== undefined, warnings);
-  const validation = unseen.length > 0 ? unseen.slice(0, VALIDATION_SAMPLES) : calibration.slice(-VALIDATION_SAMPLES);
   const labelOf = hasLabels && source ? trainingLabels(source, training, classOf) : undefined;
   return {
     calibration: calibration.map(rowOf),
     validation: validation.map(rowOf),
     training: training.map((sample) => (labelOf ? { ...sample.row, label: labelOf(sample) } : sample.row)),
-    watched: unseen.length > 0 ? [...validation, ...others.slice(0, more)].map(rowOf) : [],
+    watched: watched.map(rowOf),
     proof: proof.map(rowOf),
     labels: data && labelsOf(data, proof, classOf),
     manifest: source && manifestOf(source, calibration.length, evidence.seed),

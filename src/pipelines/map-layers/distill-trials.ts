@@ -147,7 +147,7 @@ function readState(path: string, identity: string): (readonly [string, number])[
   if (!isObject(state) || !Array.isArray(trials)) throw new MbertError('MALFORMED', `${path}: is no list of trials`);
   if (state.get('version') !== STATE_VERSION || state.get('identity') !== identity) {
     throw new MbertError('MISMATCH', `${path}: is of other models, texts or options`, {
-      hint: 'go on with the same ones, or leave --resume out to begin anew',
+      hint: 'go on with the same ones, or delete the file and leave --resume out to begin anew',
     });
   }
   return (trials as readonly JsonValue[]).map((trial) => {

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { MbertError } from '../../errors.ts';
 import type { Graph } from '../../ir/graph.ts';
 import { graphText } from '../../ir/text.ts';
@@ -18,9 +19,9 @@ const STEPS = 40;
 
 const DEFAULT_SEED = 1;
 
-/** Throws USAGE for options of a search that is not asked for, or that cannot be had. */
+/** Throws USAGE for options of a search that is not asked for or cannot be had, and for scores that it would replace. */
 export function checkSearch(options: MapLayersOptions): void {
-  const { method, fitness, output, program } = options;
+  const { method, fitness, output, program, resume } = options;
   const ofSearch = ['fitness', 'population', 'generations'] as const;
   const ofTrials = ['steps', 'jobs', 'resume'] as const;
   for (const name of method === 'genetic' ? [] : ofSearch) refuse(name, options[name], '--method genetic');
@@ -33,6 +34,16 @@ export function checkSearch(options: MapLayersOptions): void {
       hint: 'scores are kept beside it while the search goes on, so that it can be resumed',
     });
   }
+  if (!resume && existsSync(statePath(output))) {
+    throw new MbertError('USAGE', `${statePath(output)}: holds the scores of a search that was interrupted`, {
+      hint: 'say --resume to go on, or delete the file to begin anew',
+    });
+  }
+}
+
+/** The file that keeps scores beside the map. */
+function statePath(output: string): string {
+  return `${output}.trials`;
 }
 
 function refuse(name: string, given: unknown, needed: string): void {
@@ -102,7 +113,7 @@ function trialsOf(
     steps,
     seed,
     jobs,
-    statePath: `${options.output}.trials`,
+    statePath: statePath(options.output as string),
     identity: hash.digest('hex'),
     resume,
     signal: options.signal,

@@ -239,6 +239,12 @@ describe('texts to train on', () => {
     expect(idsOf(training)).toEqual([...range(1, 16), ...range(392, 1000)]);
   });
 
+  test('and those that watch are not what is measured on', () => {
+    const files = { texts: samples(1, 1000), data: [...samples(2001, 2040), sample(20)] };
+    expect(() => take(files, {}, { pool: 5000 })).toThrow('1 of its 41 samples are calibration samples as well');
+    expect(take(files).overlap).toBe(0);
+  });
+
   test('are no more than were asked for', () => {
     const { training, watched } = take({ texts: samples(1, 1000) }, {}, { pool: 20 });
     expect(idsOf(training)).toEqual([...range(1, 16), ...range(341, 344)]);

@@ -1,6 +1,6 @@
-import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { type Tensor, takeF32, tensorOf } from '../../../src/ir/tensor.ts';
 import { extract } from '../../../src/pipelines/extract/extract.ts';
 import { mapLayers } from '../../../src/pipelines/map-layers/map-layers.ts';
@@ -82,6 +82,7 @@ console.log(JSON.stringify({ watched: { curve: [{ sqnrDb: 0 }, { sqnrDb: 10 * eq
     return [process.execPath, script] as const;
   };
   const ran = () => readFileSync(path('ran.txt'), 'utf8').trim().split('\n');
+  afterEach(() => rmSync(path('map.json.trials'), { force: true }));
   const options = { fitness: 'distill', steps: 7, population: 4, generations: 3, output: path('map.json') } as const;
 
   test('run in processes, each map once, and the best one is written', async () => {
@@ -108,6 +109,8 @@ console.log(JSON.stringify({ watched: { curve: [{ sqnrDb: 0 }, { sqnrDb: 10 * eq
     const before = ran().length;
     const other = search(student, { ...options, steps: 8, resume: true, program: runs });
     await expect(other).rejects.toThrow(/map.json.trials: is of other models, texts or options/);
+    const anew = search(student, { ...options, program: runs });
+    await expect(anew).rejects.toThrow(/map.json.trials: holds the scores of a search that was interrupted/);
     const { search: found } = await search(student, { ...options, resume: true, program: runs });
     // The map that was refused is the one that ran twice.
     expect(ran()).toHaveLength((found?.scored as number) + 1);

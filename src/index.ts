@@ -39,7 +39,13 @@ export { openTokenizer } from './opened/open-tokenizer.ts';
 export type { ColumnOptions } from './options/evidence.ts';
 export type { Progress, RunOptions, Stage } from './options/run.ts';
 export { passes, selectPasses, type Target } from './passes/index.ts';
-export { type BenchOptions, type BenchResult, type BenchRow, bench } from './pipelines/bench/bench.ts';
+export {
+  type BenchInputs,
+  type BenchOptions,
+  type BenchResult,
+  type BenchRow,
+  bench,
+} from './pipelines/bench/bench.ts';
 export { type ComparedModel, type CompareOptions, type CompareResult, compare } from './pipelines/compare/compare.ts';
 export { type ConvertedFile, type ConvertOptions, type ConvertResult, convert } from './pipelines/convert/convert.ts';
 export type { OutputComparison, WrittenVerification } from './pipelines/convert/verify-written.ts';

@@ -1,5 +1,5 @@
 // Pictures of reports in a real Chromium, to be looked at: node screenshots.js OUT report.html [http://127.0.0.1:… of mbert view].
-// Fails where a page is wider than its window or a plot is cut.
+// Fails where a page is wider than its window, a plot is cut, or texts of one cover each other.
 import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
@@ -69,6 +69,19 @@ async function check(page, what) {
         return a.width > 0 && (a.left < b.left - 1 || a.right > b.right + 1 || a.bottom > b.bottom + 1);
       })
       .map((text) => text.textContent),
+    covered: [...document.querySelectorAll('.chart svg')].flatMap((svg) => {
+      // Turned labels lie beside each other, their boxes do not.
+      const texts = [...svg.querySelectorAll('text:not([transform*="rotate(-32"])')].map((text) => [
+        text.textContent,
+        text.getBoundingClientRect(),
+      ]);
+      // Boxes of letters have some empty pixels at each side.
+      const meet = (a, b) =>
+        a.left < b.right - 2 && b.left < a.right - 2 && a.top < b.bottom - 3 && b.top < a.bottom - 3;
+      return texts.flatMap(([text, box], i) =>
+        texts.slice(i + 1).flatMap(([other, otherBox]) => (meet(box, otherBox) ? [`${text} and ${other}`] : [])),
+      );
+    }),
   }));
-  assert.deepEqual(found, { overflow: 0, cut: 0, outside: [] }, what);
+  assert.deepEqual(found, { overflow: 0, cut: 0, outside: [], covered: [] }, what);
 }

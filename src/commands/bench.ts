@@ -2,15 +2,18 @@ import { type BenchOptions, bench } from '../pipelines/bench/bench.ts';
 import { shown } from '../printable.ts';
 import { benchText, benchWarnings } from '../reports/bench.ts';
 import { jsonText } from '../reports/json.ts';
+import { pages } from '../reports/pages.ts';
 import { type CommandSpec, saying } from './command.ts';
 import * as flags from './flags.ts';
 import { warn } from './io.ts';
 import { nonNegativeInteger, positiveInteger } from './parsers.ts';
+import { printResult, type ReportOptions, refuseReport } from './report.ts';
 
-export const command: CommandSpec<Omit<BenchOptions, 'models'> & { readonly json?: true }> = {
+export const command: CommandSpec<Omit<BenchOptions, 'models'> & ReportOptions> = {
   description:
     'Runs models in turns on the same tokens: ONNX in ONNX Runtime, TFLite in LiteRT. Other sources are written as both first; a TF.js model runs besides in TF.js, where that is installed.',
   flags: [
+    ...flags.reportFlags(),
     { flags: '--against <model>', says: 'compare with this one (default: the first)' },
     {
       flags: '--sequence-length <n>',
@@ -36,19 +39,24 @@ export const command: CommandSpec<Omit<BenchOptions, 'models'> & { readonly json
     saying(flags.task, 'which head to build from checkpoints'),
     { flags: '--profile', says: 'ONNX: time by op, and the most expensive nodes' },
     { flags: '--no-memory', says: 'do not start a process for each model to measure its memory' },
-    flags.json,
   ],
   examples: [
     'model.onnx model.int8.onnx',
     'int8.tflite dynamic.tflite --against f32.tflite --runs 50',
     './mobilebert-sst2 --sequence-length 64',
     'model.int8.onnx --profile --data texts.txt',
+    'models/*.onnx --report speed.html',
   ],
   async run({ io, progress, args, options }) {
+    refuseReport(options);
     const result = await bench({ ...options, models: args, progress: progress.step, note: progress.note });
     progress.clear();
-    warn(io, benchWarnings(result, options.profile === true));
-    io.out(`${options.json ? jsonText(result) : benchText(shown(result))}\n`);
+    warn(io, benchWarnings(result));
+    await printResult(io, options, {
+      text: () => benchText(shown(result)),
+      json: () => jsonText(result),
+      html: () => pages.bench(result),
+    });
     return 0;
   },
 };

@@ -2,6 +2,7 @@ import { type CompareOptions, compare } from '../pipelines/compare/compare.ts';
 import { shown } from '../printable.ts';
 import { compareText } from '../reports/compare.ts';
 import { jsonText } from '../reports/json.ts';
+import { pages } from '../reports/pages.ts';
 import { type CommandSpec, saying } from './command.ts';
 import * as flags from './flags.ts';
 import { warn } from './io.ts';
@@ -49,7 +50,7 @@ export const command: CommandSpec<Omit<CompareOptions, 'models'> & ReportOptions
     await printResult(io, options, {
       text: () => compareText(shown(result)),
       json: () => jsonText(result),
-      html: async () => (await import('../reports/compare-html.ts')).compareHtml(result),
+      html: () => pages.compare(result),
     });
     return result.rows.every(({ failures }) => failures.length === 0) ? 0 : 1;
   },

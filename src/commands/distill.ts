@@ -8,7 +8,7 @@ import { pages } from '../reports/pages.ts';
 import { type CommandSpec, saying } from './command.ts';
 import * as flags from './flags.ts';
 import { warn } from './io.ts';
-import { integerOrAuto, positiveInteger, positiveNumber, viewList } from './parsers.ts';
+import { integerOrAuto, nonNegativeInteger, positiveNumber, viewList } from './parsers.ts';
 import { printResult, type ReportOptions, refuseReport } from './report.ts';
 
 export const command: CommandSpec<Omit<DistillOptions, 'student'> & ReportOptions> = {
@@ -53,16 +53,18 @@ export const command: CommandSpec<Omit<DistillOptions, 'student'> & ReportOption
     { flags: '--resume', says: 'go on where an interrupted call with the same options stopped' },
     {
       flags: '--checkpoint-every <steps>',
-      says: 'how often the state is saved beside the output (default: 200)',
-      parse: positiveInteger,
+      says: 'how often the state is saved beside the output, 0 for never (default: 200)',
+      parse: nonNegativeInteger,
     },
     flags.task,
     ...flags.reportFlags(),
     ...flags.evidenceFlags
       .filter((flag) => flag !== flags.maxDrop && !flag.flags.startsWith('--calibrate'))
-      .map((flag) =>
-        flag === flags.samples ? saying(flag, 'how many texts are read at most (default: 50000)') : flag,
-      ),
+      .map((flag) => {
+        if (flag === flags.samples) return saying(flag, 'how many texts are read at most (default: 50000)');
+        if (flag !== flags.data) return flag;
+        return saying(flag, 'held-out texts, with labels or without (default: the rest of --texts)');
+      }),
   ],
   examples: [
     './student --teacher ./minilm --texts train.txt --steps 1000 -o trained/ --data dev.tsv',

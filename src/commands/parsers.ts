@@ -59,7 +59,8 @@ export function byteSize(text: string): number {
   const [, digits, unit] = /^(\d+(?:\.\d+)?) ?([kmg]?b)?$/i.exec(text.trim()) ?? [];
   const factor = UNITS[(unit ?? '').toUpperCase()];
   if (digits === undefined || factor === undefined) throw new InvalidArgumentError('it must be a size such as 8MB.');
-  return Math.floor(Number(digits) * factor);
+  // 8.2 times a million is 8199999.999999999 as a double.
+  return Math.floor(Number((Number(digits) * factor).toPrecision(15)));
 }
 
 /** Parses the width of a narrow table: `128` columns, or `95%` of the table's energy. */
@@ -145,13 +146,15 @@ export function port(text: string): number {
 
 /** Parses a list of sizes in bytes, `4MB,8MB`. */
 export function byteSizes(text: string): number[] {
-  return names(text).map(byteSize);
+  const sizes = nameList(text).map(byteSize);
+  if (sizes.includes(0)) throw new InvalidArgumentError('it must be sizes above 0, such as 4MB,8MB.');
+  return sizes;
 }
 
 /** Parses a list of shares above 0 and below 1, `0.3,0.5`. */
 export function shares(text: string): number[] {
-  const values = names(text).map(Number);
-  if (values.length === 0 || values.some((value) => !(value > 0 && value < 1)))
+  const values = nameList(text).map(Number);
+  if (values.some((value) => !(value > 0 && value < 1)))
     throw new InvalidArgumentError('it must be shares between 0 and 1, such as 0.3,0.5.');
   return values;
 }

@@ -29,6 +29,7 @@ const isWord = (character: string) => /^\w$/.test(character);
 export function compile(source: string, flags: '' | 'u'): { readonly steps: readonly Step[]; readonly start: number } {
   const steps: Step[] = [];
   let at = 0;
+  let repeats = 0;
 
   const add = (step: Step): number => {
     if (steps.length === MAX_STEPS) throw new SyntaxError(`it repeats too much: over ${MAX_STEPS} steps`);
@@ -85,9 +86,15 @@ export function compile(source: string, flags: '' | 'u'): { readonly steps: read
         after = add(loop);
         loop.ways.push(part(after));
       } else for (let i = least; i < most; i++) after = add({ kind: 'either', ways: [next, part(after)] });
-      for (let i = 0; i < least; i++) after = part(after);
+      for (let i = 0; i < least; i++) after = again(part, after);
       return after;
     };
+  };
+
+  /** Writes a part out once more. One that takes no character adds no step, and could be repeated for ever. */
+  const again = (part: Part, after: number): number => {
+    if (++repeats > MAX_STEPS * MAX_DEPTH) throw new SyntaxError(`it repeats too much: over ${MAX_STEPS} steps`);
+    return part(after);
   };
 
   const place = (holds: (before: string, after: string) => boolean): Part => {

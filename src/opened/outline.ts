@@ -46,8 +46,8 @@ export interface OutlineWeight {
 }
 
 export interface OutlineOptions {
-  /** Reads every weight for how its values are distributed. */
-  readonly values?: boolean;
+  /** Reads weights for how their values are distributed: all, or those of these names. */
+  readonly values?: boolean | ReadonlySet<string>;
   /** Distributions of values on texts, by the names of nodes. */
   readonly onTexts?: ReadonlyMap<string, Distribution> | undefined;
 }
@@ -63,12 +63,12 @@ export function outlineOf(graph: Graph, { values = false, onTexts }: OutlineOpti
   for (const node of all) {
     if (node.op === 'constant') {
       places.set(node, weights.length);
-      weights.push(outlineWeight(node, values));
+      weights.push(outlineWeight(node, typeof values === 'boolean' ? values : values.has(node.name)));
       continue;
     }
     const placesOf = (isConstant: boolean) =>
       node.inputs.filter(({ op }) => (op === 'constant') === isConstant).map((input) => places.get(input) as number);
-    const limits = values ? limitsOf(node.type) : undefined;
+    const limits = values === true ? limitsOf(node.type) : undefined;
     const ofNode = onTexts && onTextsOf(node, onTexts);
     places.set(node, nodes.length);
     nodes.push({

@@ -1,13 +1,24 @@
 import type { BenchResult, BenchRow } from '../pipelines/bench/bench.ts';
-import { size, table } from './text.ts';
+import { plural, size, table } from './text.ts';
 
-const ms = (value: number) => (value >= 100 ? value.toFixed(0) : value.toFixed(value >= 10 ? 1 : 2));
-const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
+/** Milliseconds in three digits: more are not the same in another run. */
+export function milliseconds(value: number): string {
+  return value >= 100 ? value.toFixed(0) : value.toFixed(value >= 10 ? 1 : 2);
+}
+
+export function percent(share: number): string {
+  return `${(100 * share).toFixed(1)} %`;
+}
 
 const TOP_OPS = 8;
 
+/** Times of a model by the clock that ratios compare. */
+export function measuredTimes({ measure }: BenchResult, { cpuMs, wallMs }: BenchRow): BenchRow['cpuMs'] {
+  return measure === 'cpu' ? cpuMs : wallMs;
+}
+
 export function benchText(result: BenchResult): string {
-  const { rows, measure, runs, warmup, threads, processor } = result;
+  const { rows, measure } = result;
   const heading = [
     'model',
     'runtime',
@@ -21,7 +32,7 @@ export function benchText(result: BenchResult): string {
     'speed',
   ];
   const lines = rows.map((row) => {
-    const { median, low, high } = measure === 'cpu' ? row.cpuMs : row.wallMs;
+    const { median, low, high } = measuredTimes(result, row);
     return [
       row.model,
       row.runtime,
@@ -29,27 +40,41 @@ export function benchText(result: BenchResult): string {
       size(row.bytes),
       `${row.loadMs.toFixed(0)} ms`,
       row.peakMemoryBytes === null ? '-' : size(row.peakMemoryBytes),
-      ms(median),
-      `${ms(low)}-${ms(high)}`,
-      ms(row.wallMs.median),
+      milliseconds(median),
+      `${milliseconds(low)}-${milliseconds(high)}`,
+      milliseconds(row.wallMs.median),
       row.ratio.toFixed(2),
     ];
   });
-  const clock = measure === 'cpu' ? 'process CPU time' : 'wall time';
   const notes = [
-    `medians of ${runs} interleaved runs after ${warmup}, ${clock}, ${threads === 1 ? '1 thread' : `${threads} threads`}, ${processor}`,
+    ...measuredLines(result),
     'speed: how many times as fast as the first; memory: peak of a process of its own, over Node and the runtime',
+    ...webAssemblyLines(rows),
   ];
-  const inWebAssembly = [
+  return [[table([heading, ...lines]), '', ...notes].join('\n'), ...rows.flatMap(profileText)].join('\n\n');
+}
+
+/** Says how times were measured, and on what. */
+export function measuredLines({ measure, runs, warmup, threads, processor, inputs }: BenchResult): string[] {
+  const clock = measure === 'cpu' ? 'process CPU time' : 'wall time';
+  return [
+    `medians of ${runs} interleaved runs after ${warmup}, ${clock}, ${plural(threads, 'thread')}, ${processor}`,
+    'data' in inputs
+      ? `run on ${plural(inputs.texts, 'text')} of ${inputs.data}`
+      : `run on random tokens of seed ${inputs.seed}`,
+  ];
+}
+
+/** Says which times are not those of a phone. */
+export function webAssemblyLines(rows: readonly BenchRow[]): string[] {
+  const names = [
     ...new Set(rows.filter(({ format }) => format !== 'onnx').map(({ runtime }) => runtime.split(' ')[0])),
   ];
-  if (inWebAssembly.length > 0) {
-    const verb = inWebAssembly.length > 1 ? 'run' : 'runs';
-    notes.push(
-      `${inWebAssembly.join(' and ')} ${verb} in WebAssembly here: compare such files with each other, not with native runtimes or phones`,
-    );
-  }
-  return [[table([heading, ...lines]), '', ...notes].join('\n'), ...rows.flatMap(profileText)].join('\n\n');
+  if (names.length === 0) return [];
+  const verb = names.length > 1 ? 'run' : 'runs';
+  return [
+    `${names.join(' and ')} ${verb} in WebAssembly here: compare such files with each other, not with native runtimes or phones`,
+  ];
 }
 
 function profileText({ model, profile }: BenchRow): string[] {
@@ -66,11 +91,9 @@ function profileText({ model, profile }: BenchRow): string[] {
 }
 
 /** Warnings for the user: files that are slower than they should be, and why. */
-export function benchWarnings({ rows, warnings }: BenchResult, isProfiled: boolean): string[] {
+export function benchWarnings({ rows, warnings }: BenchResult): string[] {
   const slower = rows.flatMap(({ model, slower: [heading, ...reasons] }) =>
     heading === undefined ? [] : [[`${model}: ${heading}`, ...reasons.map((reason) => `  ${reason}`)].join('\n')],
   );
-  const unprofiled = isProfiled ? rows.filter(({ profile }) => profile === null).map(({ model }) => model) : [];
-  const profiles = unprofiled.length > 0 ? [`${unprofiled.join(', ')}: LiteRT in WebAssembly gives no profile`] : [];
-  return [...warnings, ...slower, ...profiles];
+  return [...warnings, ...slower];
 }

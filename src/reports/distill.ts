@@ -3,6 +3,9 @@ import { costText } from './fit.ts';
 import { decibels, percents } from './numbers.ts';
 import { plural, size, table } from './text.ts';
 
+/** Flags that give texts to measure on. */
+const TEXT_FLAGS = 'more --texts or --data FILE';
+
 /** Prints how a student was trained, how near it came to its teacher on the way, and what it is worth. */
 export function distillText(result: DistillResult): string {
   const { stages, strategy, views, layers, projections, texts, labelled, batch, watched, before, after } = result;
@@ -15,8 +18,8 @@ export function distillText(result: DistillResult): string {
     `  trained  ${plural(result.steps, 'step')} of ${batch} texts, ${strategy}: ${parts || 'nothing to learn'}`,
     `           drawn from ${plural(texts, 'text')}${source ? ` of ${source.source}` : ''}${labels}; the student saw ${views.join(', ')}`,
     `  layers   ${compared === '' ? 'none compared' : `${compared}${widths}`}`,
-    `  before   ${costText(before)}`,
-    `  after    ${costText(after)}`,
+    `  before   ${costText(before, TEXT_FLAGS)}`,
+    `  after    ${costText(after, TEXT_FLAGS)}`,
     '',
     ...curveLines(watched),
     ...files.map(({ path, size: bytes }) => `${path}  ${size(bytes)}`),

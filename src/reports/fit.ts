@@ -94,8 +94,9 @@ export function distillationText({ steps, batch, texts, trial, isKept }: Distill
   return `${what}: ${worth}${isKept ? '' : ', so the fit is taken without it; more steps may help'}`;
 }
 
-export function costText(heldOut: HeldOut | undefined): string {
-  if (heldOut === undefined) return 'not measured: there are no held-out texts; give --calibrate FILE or --data FILE';
+/** Says what a change costs on held-out texts; where there are none, which flags give some. */
+export function costText(heldOut: HeldOut | undefined, flags = '--calibrate FILE or --data FILE'): string {
+  if (heldOut === undefined) return `not measured: there are no held-out texts; give ${flags}`;
   const { samples, agreement, sqnrDb, accuracy, embeddings } = heldOut;
   const agreed = embeddings
     ? `against the original on ${plural(samples, 'held-out text')}: ${embeddingRows(embeddings)

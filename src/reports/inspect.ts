@@ -27,10 +27,9 @@ const NAME_WIDTH = 11;
 export function inspectText({ source, summary, model }: InspectResult): string {
   const { parameters, ops } = summary;
   const { format, fileBytes, writtenBy, facts, maxPositions, stored } = model;
-  const { 'mbert.architecture': architecture = summary.architecture, 'mbert.task': task = summary.task } = facts;
   const bytes = stored.reduce((sum, each) => sum + each.bytes, 0);
   const rows: (readonly [string, string | undefined])[] = [
-    ['model', `${architecture}${task ? `, ${task}` : ''}`],
+    ['model', modelTitle(summary, facts)],
     ['written by', writtenBy ?? undefined],
     ...portRows('inputs', model.inputs),
     ...portRows('outputs', model.outputs),
@@ -51,6 +50,12 @@ export function inspectText({ source, summary, model }: InspectResult): string {
     text === undefined ? [] : [`${name.padEnd(NAME_WIDTH)}${printable(text)}`],
   );
   return [`${printable(source)}: ${format}${fileBytes === null ? '' : `, ${size(fileBytes)}`}`, ...lines].join('\n');
+}
+
+/** Architecture and task of a model; a file that mbert wrote says what it was made of. */
+export function modelTitle(summary: InspectResult['summary'], facts: ModelDescription['facts']): string {
+  const { 'mbert.architecture': architecture = summary.architecture, 'mbert.task': task = summary.task } = facts;
+  return `${architecture}${task ? `, ${task}` : ''}`;
 }
 
 function portRows(name: string, ports: readonly Port[]): (readonly [string, string])[] {

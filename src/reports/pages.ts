@@ -1,3 +1,5 @@
+import type { BenchResult } from '../pipelines/bench/bench.ts';
+import type { CompareResult } from '../pipelines/compare/compare.ts';
 import type { ModelDiff } from '../pipelines/diff/diff-models.ts';
 import type { DistillResult } from '../pipelines/distill/types.ts';
 import type { InspectResult } from '../pipelines/inspect/inspect.ts';
@@ -10,6 +12,12 @@ import type { Place } from './html/page.ts';
  * of the graph. What lays graphs out is loaded when the first page is made.
  */
 export const pages = {
+  async bench(result: BenchResult): Promise<string> {
+    return (await import('./bench-html.ts')).benchHtml(result);
+  },
+  async compare(result: CompareResult): Promise<string> {
+    return (await import('./compare-html.ts')).compareHtml(result);
+  },
   async diff(diff: ModelDiff, all = false, place?: Place): Promise<string> {
     return (await import('./diff-html.ts')).diffHtml(diff, all, place);
   },

@@ -1,4 +1,4 @@
-import { createWriteStream, mkdirSync, rmSync } from 'node:fs';
+import { createWriteStream, mkdirSync, openSync, rmSync } from 'node:fs';
 import { dirname, join, sep } from 'node:path';
 import { type Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -41,25 +41,31 @@ export class DroppedFiles {
 
   /**
    * Writes a file of a drop; the first of another one removes what was there. Throws USAGE for too many or too large
-   * files, MALFORMED for a name that leaves the folder. What came of a file that failed is removed.
+   * files and for one that is there, MALFORMED for a name that leaves the folder. What came of a file that failed is removed.
    */
   async receive(id: string, name: string, body: Readable, announcedBytes: number): Promise<void> {
     if (name.length > MAX_NAME_LETTERS) throw new MbertError('USAGE', `file name: has ${name.length} letters`);
     const drop = this.#dropOf(id);
-    const path = name.split('/').reduce((base, step) => siblingPath(join(base, step), step), drop.folder);
+    const inside = name.split('/').reduce((base, step) => siblingPath(join(base, step), step), '');
+    const path = join(drop.folder, inside);
     if (drop.names.size >= MAX_DROPPED_FILES) {
       throw new MbertError('USAGE', `${name}: more than ${MAX_DROPPED_FILES} files`, {
         hint: 'drop a model, or the folder of one',
       });
     }
+    if (drop.names.has(name)) throw new MbertError('USAGE', `${name}: is there already`);
     if (drop.bytes + announcedBytes > this.#maxBytes) throw this.#tooLarge(name);
     drop.names.add(name);
+    let isOurs = false;
     try {
       mkdirSync(dirname(path), { recursive: true });
-      await pipeline(body, this.#counted(drop, name), createWriteStream(path, { flags: 'wx', mode: 0o600 }));
+      const fd = openSync(path, 'wx', 0o600);
+      isOurs = true;
+      await pipeline(body, this.#counted(drop, name), createWriteStream(path, { fd }));
     } catch (cause) {
       drop.names.delete(name);
-      rmSync(path, { force: true });
+      // Where case makes no difference, another name may have made it.
+      if (isOurs) rmSync(path, { force: true });
       throw cause instanceof MbertError ? cause : fileError(name, 'cannot be taken', cause);
     }
   }

@@ -37,6 +37,9 @@ const LOOPBACK = '127.0.0.1';
 /** Most connections at a time; a browser opens six. */
 const MAX_CONNECTIONS = 32;
 
+/** A file of gigabytes takes longer through a tunnel than the five minutes that Node gives it; headers do not. */
+const TIMEOUTS = { requestTimeout: 0, headersTimeout: 60_000 } as const;
+
 /** What pages may be used for: nobody frames them, keeps them or learns their address. Their own policy is in them. */
 const HEADERS = {
   'Cache-Control': 'no-store',
@@ -85,7 +88,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   const take = async (request: IncomingMessage, response: ServerResponse, [drop, encoded]: [string, string]) => {
     if (!/^[0-9a-z-]{1,64}$/.test(drop)) return send(response, 400, 'drop: has an odd id');
     try {
-      if (files.current !== drop) comparisons.clear();
+      comparisons.clear();
       await files.receive(drop, decoded(encoded), request, Number(request.headers['content-length'] ?? 0));
       send(response, 204, '');
     } catch (cause) {
@@ -118,7 +121,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     }
   };
 
-  const server = createServer((request, response) => {
+  const server = createServer(TIMEOUTS, (request, response) => {
     answer(request, response).catch((cause) => {
       if (!response.headersSent) sendPage(response, 500, errorPage(cause, place));
       else response.destroy();

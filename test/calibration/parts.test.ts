@@ -216,7 +216,7 @@ describe('temporary models', () => {
     await session.close();
     await session.close();
     expect(fake.open()).toBe(0);
-    expect(fake.loaded[0]?.options).toEqual({ name: 'g', spinning: false, threads: 2 });
+    expect(fake.loaded[0]?.options).toEqual({ name: 'g', spinning: false, threads: 2, graphOptimization: true });
   });
 
   test('are gone where they cannot be loaded', async () => {

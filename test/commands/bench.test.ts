@@ -1,6 +1,8 @@
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
 import { temporaryFolder } from '../pipelines/written.ts';
+import { problemsOf, structureOf } from '../reports/pages.ts';
 import { runCommand } from './run.ts';
 
 const folder = temporaryFolder();
@@ -38,7 +40,44 @@ test('a profile is printed, and who has none is named', async () => {
   const { code, out, err } = await run('bench', path('b.onnx'), path('a.tflite'), '--profile', ...QUICK);
   expect(code).toBe(0);
   expect(out).toMatch(/^DynamicQuantizeMatMul +\d+ +[\d.]+ +[\d.]+ %$/m);
-  expect(err).toContain('<tmp>/a.tflite: LiteRT in WebAssembly gives no profile');
+  expect(err).toContain('<tmp>/a.tflite: no profile: only ONNX Runtime has one');
+});
+
+test('--report writes a page beside the text, and --format html prints it', async () => {
+  writeFileSync(path('texts.txt'), 'the cat\na dog barks\n');
+  const data = ['--data', path('texts.txt'), '--sequence-length', '16'];
+  const models = [path('a.onnx'), path('b.onnx'), path('a.tflite')];
+  const { code, out } = await run('bench', ...models, '--profile', ...data, ...QUICK, '--report', path('bench.html'));
+  expect(code).toBe(0);
+  expect(out).toMatch(/^model +runtime/);
+  expect(out).toContain('run on 2 texts of <tmp>/texts.txt');
+  const page = readFileSync(path('bench.html'), 'utf8');
+  expect(problemsOf(page)).toEqual([]);
+  expect(page).toContain(`run on 2 texts of ${path('texts.txt')}`);
+  expect(structureOf(page)).toEqual([
+    'h1 Models timed',
+    'h2 Models',
+    'caption Models | model | runtime | tokens | size | load ms | cpu ms | 10–90 % | wall ms | sequences/s | speed',
+    'h2 Warnings',
+    'h2 Time and memory',
+    'h3 Time of a run',
+    'caption Time of a run | model | 10 % | median cpu ms | 90 %',
+    'h2 Time by op',
+    ...['a', 'b'].flatMap((name) => [
+      `h3 Time by op, ${name}.onnx`,
+      `caption Time by op, ${name}.onnx | op | nodes | ms | share`,
+    ]),
+    'h2 Most expensive nodes',
+    'caption Most expensive nodes | model | node | op | ms | share',
+  ]);
+  const printed = await run('bench', path('a.onnx'), ...QUICK, '--format', 'html');
+  expect(structureOf(printed.out)[0]).toBe('h1 Model timed');
+  expect(printed.out).toContain('run on random tokens of seed 1');
+});
+
+test('a page that cannot be written is refused before any model runs', async () => {
+  const { code, err } = await run('bench', 'none.onnx', '--report', folder);
+  expect({ code, err }).toEqual({ code: 2, err: '--report: <tmp> is a folder\nhint: name a file, as report.html\n' });
 });
 
 test('--json is the data', async () => {
@@ -49,6 +88,7 @@ test('--json is the data', async () => {
     runs: 2,
     warmup: 0,
     measure: 'cpu',
+    inputs: { seed: 1 },
     rows: [
       {
         model: '<tmp>/b.onnx',

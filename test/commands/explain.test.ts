@@ -143,7 +143,7 @@ test.each([['fixtures/hf-qa'], ['--at', 'x'], ['--target', 'onnx'], ['--passes',
     const { code, out, err } = await runCommand(folder, 'passes', ...argv);
     expect({ code, out }).toEqual({ code: 2, out: '' });
     expect(err).toBe(
-      `${argv[0]}: the list of passes is the same for every model, task and format\nhint: --explain PASS says what a pass made of one\n`,
+      `${argv[0]}: the list of passes is the same for every model, task, shape and format\nhint: --explain PASS says what a pass made of one\n`,
     );
   },
 );

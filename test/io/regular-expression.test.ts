@@ -105,6 +105,8 @@ test.each([
   ['(?<n>a)\\k<n>', /^back-references/],
   ['(a{100}){100}', /^it repeats too much/],
   ['(((a{1000}){1000}){1000}){1000}', /^it repeats too much/],
+  ['(){99999999999}', /^it repeats too much/],
+  ['((){9999}){9999}', /^it repeats too much/],
   ['a'.repeat(1_001), /^it is longer than 1000 characters/],
   [`${'('.repeat(101)}a${')'.repeat(101)}`, /^it is nested deeper/],
 ])('%s is refused', (source, problem) => {

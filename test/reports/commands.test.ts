@@ -30,6 +30,19 @@ test('diff writes the page beside its answer, and the exit code is the answer', 
   const marked = pictureOf(page).groups.flatMap(({ nodes, states }) => nodes.filter((_, i) => states[i] === 'weights'));
   expect(marked.map(([op, , name]) => [op, name])).toEqual([['linear', NUDGED.replace('.weight', '')]]);
   expect(marked[0]?.[4].at(-1)?.[1]).toMatch(/1 of \d+ differ, max error 0\.25/);
+  // The weight that differs, and no other one, has its values in both models on one axis.
+  const { groups, histograms } = pictureOf(page);
+  const plots = groups.flatMap(({ nodes }) => nodes.flatMap(([, , , , , own]) => own));
+  expect(plots.map(([title]) => title)).toEqual([`${NUDGED} in a`, `${NUDGED} in b`]);
+  const [inA, inB] = plots.map(([, at]) => histograms[at]?.[3] ?? []) as [number[], number[]];
+  expect(inA.reduce((sum, count) => sum + count)).toBe(inB.reduce((sum, count) => sum + count));
+  expect(inA).not.toEqual(inB);
+  const ends = histograms.map(([least, most]) => [least, most] as const);
+  const axis = [Math.min(...ends.map(([least]) => least)), Math.max(...ends.map(([, most]) => most))];
+  expect(plots.map(([, , limits, own]) => [limits, own])).toEqual([
+    [null, axis],
+    [null, axis],
+  ]);
 });
 
 test('diff --format html prints the page, and JSON has no graph in it', async () => {
@@ -52,6 +65,13 @@ test('inspect of a written file shows what is stored in it', async () => {
   expect(problemsOf(read('dynamic.html'))).toEqual([]);
   expect(read('dynamic.html')).toContain('written, not measured');
   await run('inspect', path('dynamic.onnx'), '--report', path('inspect.html'), '--json');
+  const text = await run('inspect', path('dynamic.onnx'));
+  expect(text.out).toMatch(/^model +mobilebert, sequence-classification$/m);
+  expect(structureOf(read('inspect.html'))[0]).toBe('h1 mobilebert, sequence-classification');
+  const [, size] = /^weights .* parameters, (.*)$/m.exec(text.out) ?? [];
+  expect(read('inspect.html')).toContain(
+    `weights</span><span class="value">${size}</span><span class="of">i8 per channel, f32, `,
+  );
   for (const name of ['dynamic.html', 'inspect.html']) {
     const { groups } = pictureOf(read(name));
     const linears = groups.flatMap(({ nodes, states }) =>

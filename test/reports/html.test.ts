@@ -11,6 +11,7 @@ import { groupNodes } from '../../src/reports/html/layers.ts';
 import { BOX_HEIGHT, layOut } from '../../src/reports/html/layout.ts';
 import { html, jsonMarkup } from '../../src/reports/html/markup.ts';
 import { scatter } from '../../src/reports/html/scatter.ts';
+import { STYLE } from '../../src/reports/html/style.ts';
 import { sortableTable } from '../../src/reports/html/tables.ts';
 import { inspectHtml } from '../../src/reports/inspect-html.ts';
 import { CHANGES } from '../diff/changes.ts';
@@ -199,6 +200,7 @@ describe('the page is bounded', () => {
         inputs: ['x'],
         outputs: ['y'],
       },
+      model: { stored: [], facts: {} },
       warnings: [],
       outline: outlineOf(graph),
     });
@@ -213,6 +215,12 @@ describe('the page is bounded', () => {
     expect(markup.match(/<tr>/g)).toHaveLength(1001);
     expect(markup).toContain('and 500 more');
   });
+});
+
+test('the style has each rule once: one that comes again overrides those between', () => {
+  const rules: readonly string[] = STYLE.match(/^[.a-z].*\{.*\}$/gm) ?? [];
+  expect(rules.length).toBeGreaterThan(100);
+  expect(rules.filter((rule, i) => rules.indexOf(rule) !== i)).toEqual([]);
 });
 
 describe('a plot of one number is a sentence', () => {

@@ -54,7 +54,12 @@ interface PictureText {
       name: string,
       type: string,
       details: readonly string[][],
-      plots: readonly (readonly [title: string, histogram: number, limits: readonly [number, number] | null])[],
+      plots: readonly (readonly [
+        title: string,
+        histogram: number,
+        limits: readonly [number, number] | null,
+        axis: readonly [number, number] | null,
+      ])[],
     ])[];
     readonly ports: readonly (readonly [string, string])[];
   }[];

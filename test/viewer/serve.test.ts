@@ -189,6 +189,21 @@ describe('dropped files', () => {
     ]);
   });
 
+  test('are compared anew when another one comes to them', async () => {
+    await put('a', 'model.onnx', '1');
+    await comparison('a');
+    await put('a', 'model.onnx.data', '2');
+    await comparison('a');
+    expect(compared.map(({ name }) => name)).toEqual(['model.onnx', '2 files']);
+  });
+
+  test('stay where one of the same name is refused', async () => {
+    await put('a', 'model.onnx', 'first');
+    expect(await put('a', 'model.onnx', 'second')).toMatchObject({ status: 422, text: 'model.onnx: is there already' });
+    await comparison('a');
+    expect(compared).toEqual([{ name: 'model.onnx', bytes: 'first' }]);
+  });
+
   test('go when others come', async () => {
     await put('a', 'model.onnx', 'old');
     await put('b', 'model.onnx', 'new');
@@ -220,8 +235,9 @@ describe('dropped files', () => {
   test.each(['../model.onnx', 'a/../../b', '/etc/passwd', '', 'a\\b', 'c:x', 'x'.repeat(2000)])(
     'under the name %j are refused',
     async (name) => {
-      const { status } = await put('a', name, 'x');
+      const { status, text } = await put('a', name, 'x');
       expect([404, 422]).toContain(status);
+      expect(text).not.toContain(scratch);
       const entries = readdirSync(scratch, { recursive: true, withFileTypes: true });
       expect(entries.filter((entry) => entry.isFile())).toEqual([]);
     },

@@ -77,6 +77,15 @@ export interface BenchRow {
   readonly slower: readonly string[];
 }
 
+/** Source of the tokens that were run: texts of a file, or random ones of a seed. */
+export type BenchInputs =
+  | {
+      readonly data: string;
+      /** Number of texts that were run, in the runs before those that are timed too. */
+      readonly texts: number;
+    }
+  | { readonly seed: number };
+
 /** Result of `bench`. The model that others are compared with comes first. */
 export interface BenchResult {
   readonly processor: string;
@@ -85,6 +94,7 @@ export interface BenchResult {
   readonly warmup: number;
   /** The time that ratios compare. */
   readonly measure: 'cpu' | 'wall';
+  readonly inputs: BenchInputs;
   readonly rows: readonly BenchRow[];
   readonly warnings: readonly string[];
 }
@@ -141,11 +151,14 @@ async function benchModels(models: readonly BenchModel[], options: BenchOptions,
       note: run.note,
     };
     const shapes = shapesOf(loaded, feedOptions);
-    const { feeds, warnings: found } = feedsFor(loaded, shapes, warmup + runs, feedOptions);
+    const { feeds, texts, warnings: found } = feedsFor(loaded, shapes, warmup + runs, feedOptions);
+    const { data, seed } = feedOptions;
+    const inputs = data === undefined || texts === null ? { seed } : { data, texts };
     warnings.push(...found, ...unequalWork(loaded, feeds));
     run.enter('run');
     const { times, brokenOutputs } = await runAll(loaded, feeds, warmup, run);
     warnings.push(...loaded.flatMap(({ model }, i) => notFinite(model.name, brokenOutputs[i] as Set<string>)));
+    if (options.profile) warnings.push(...withoutProfile(models));
     const measure = threads === 1 ? 'cpu' : 'wall';
     const first = times[0]?.[measure].median as number;
     const rows: BenchRow[] = [];
@@ -173,10 +186,16 @@ async function benchModels(models: readonly BenchModel[], options: BenchOptions,
         slower: await slowerBecause(i, loaded, times, measure, shapes),
       });
     }
-    return { processor: cpus()[0]?.model ?? process.arch, threads, runs, warmup, measure, rows, warnings } as const;
+    const processor = cpus()[0]?.model ?? process.arch;
+    return { processor, threads, runs, warmup, measure, inputs, rows, warnings } as const;
   } finally {
     for (const session of sessions) await session.close();
   }
+}
+
+function withoutProfile(models: readonly BenchModel[]): string[] {
+  const names = models.filter(({ format }) => format !== 'onnx').map(({ name }) => name);
+  return names.length === 0 ? [] : [`${names.join(', ')}: no profile: only ONNX Runtime has one`];
 }
 
 function isOpen(session: RuntimeSession, { sequenceLength }: BenchOptions): boolean {

@@ -88,7 +88,12 @@ export function feedsFor(
   shapes: readonly (readonly number[])[],
   rounds: number,
   options: BenchFeedOptions,
-): { readonly feeds: readonly (readonly Feeds[])[]; readonly warnings: readonly string[] } {
+): {
+  readonly feeds: readonly (readonly Feeds[])[];
+  /** Number of texts that are fed to a model; null for random tokens. */
+  readonly texts: number | null;
+  readonly warnings: readonly string[];
+} {
   const texts = options.data === undefined ? undefined : readTexts(options.data, loaded, shapes, options);
   const vocabSize = Math.min(...loaded.map(({ model }) => model.vocabRows));
   const tokenTypes = Math.min(...loaded.map(({ model }) => model.tokenTypes));
@@ -102,7 +107,8 @@ export function feedsFor(
       return new Map(session.inputs.map((input) => [input.name, feedOf(input, all)]));
     }),
   );
-  return { feeds, warnings: texts?.warnings ?? [] };
+  const most = rounds * Math.max(...shapes.map((shape) => sizeOf(shape.slice(0, -1))));
+  return { feeds, texts: texts ? Math.min(most, texts.count) : null, warnings: texts?.warnings ?? [] };
 }
 
 /**
@@ -155,6 +161,7 @@ function readTexts(
   const { samples, warnings } = file.take(0, MAX_TEXTS);
   const rows = samples.map(({ row }) => row);
   return {
+    count: rows.length,
     warnings: [...file.warnings, ...warnings],
     /** Gives texts in order, round after round. A file that takes any length gets the texts as long as they are. */
     feeds(shape: readonly number[], isFixed: boolean, round: number): Feeds {

@@ -19,7 +19,7 @@ export interface DifferencePlaces {
 }
 
 /**
- * Describes two compared graphs as plain data. `differences` are between `a` and `b`; `partners` maps nodes of b to
+ * Describes two compared graphs as plain data, with how the values of differing weights are distributed. `differences` are between `a` and `b`; `partners` maps nodes of b to
  * nodes of a.
  */
 export function outlineBoth(
@@ -28,7 +28,10 @@ export function outlineBoth(
   partners: ReadonlyMap<Node, Node>,
   differences: readonly Difference[],
 ): DiffOutline {
-  const outlines = { a: outlineOf(a), b: outlineOf(b) };
+  const outlines = {
+    a: outlineOf(a, { values: changedWeights(differences, 'a') }),
+    b: outlineOf(b, { values: changedWeights(differences, 'b') }),
+  };
   const finders = { a: finderOf(outlines.a), b: finderOf(outlines.b) };
   const partnerNames = new Map([...partners].map(([ofB, ofA]) => [ofB.name, ofA.name]));
   return {
@@ -42,6 +45,15 @@ export function outlineBoth(
       return { a: find(finders.a, subjects.a), b: find(finders.b, subjects.b) };
     }),
   };
+}
+
+/** Names in one graph of weights that have other values or another storage in the other. */
+function changedWeights(differences: readonly Difference[], side: 'a' | 'b'): Set<string> {
+  const names = differences.flatMap((difference) => {
+    if (difference.kind === 'weights' && 'tensor' in difference) return [difference.tensor[side]];
+    return difference.kind === 'quant' && difference.of === 'weight' ? [difference.value[side]] : [];
+  });
+  return new Set(names);
 }
 
 /** Names in one graph that a difference is about. */

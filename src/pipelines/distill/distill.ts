@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { MbertError } from '../../errors.ts';
+import { graphText } from '../../ir/text.ts';
 import { changedModel } from '../../opened/changed-model.ts';
 import { classReaderOf } from '../../opened/class-labels.ts';
 import { evidenceOf } from '../../options/evidence.ts';
@@ -7,6 +8,7 @@ import { passChoice } from '../../options/passes.ts';
 import { type Run, startRun, within } from '../../options/run.ts';
 import { writingOf } from '../../options/writing.ts';
 import type { View } from '../../samples/views.ts';
+import { VERSION } from '../../version.ts';
 import { rowReader } from '../evaluate/row-reader.ts';
 import { takeSamples } from '../evaluate/sample-sets.ts';
 import { measureHeldOut } from '../fit/measure.ts';
@@ -108,6 +110,7 @@ async function teach(
   };
   const state = statePath(output);
   const result = await train(job, checkpointsOf(state, job, options, run));
+  refuseDiverged(result, plan.rate, state);
   const trained = withArrays(student.graph, result.arrays);
   const heldOut = async (changed: typeof trained, step: string) =>
     measureHeldOut(graph, changed, { ...feeds, samples, progress: within(run, step) });
@@ -186,27 +189,36 @@ function refuseViews(
   );
 }
 
+/** Throws USAGE for weights that have left the numbers; the state that leads there is removed. */
+function refuseDiverged({ arrays }: TrainingResult, rate: number, state: string): void {
+  if ([...arrays.values()].every(({ values }) => values.every(Number.isFinite))) return;
+  removeTraining(state);
+  throw new MbertError('USAGE', `--rate ${rate}: training ended in weights that are no numbers`, {
+    hint: 'take a lower --rate',
+  });
+}
+
 function checkpointsOf(path: string, job: TrainingJob, options: DistillOptions, run: Run): Checkpoints {
   const key = jobKey(job);
+  const { checkpointEvery: every = SAVE_STEPS } = options;
   return {
     state: options.resume ? readTraining(path, key) : undefined,
-    every: options.checkpointEvery ?? SAVE_STEPS,
-    save: (state) => saveTraining(path, key, state),
-    ended: (steps) => run.note(`${path}: holds the training after ${steps} steps; say the same with --resume to go on`),
+    every: every === 0 ? Number.POSITIVE_INFINITY : every,
+    save(state) {
+      if (every > 0) saveTraining(path, key, state);
+    },
+    ended(steps) {
+      if (every > 0) run.note(`${path}: holds the training after ${steps} steps; say the same with --resume to go on`);
+    },
   };
 }
 
 /** Tells trainings apart by all that their result depends on. */
-function jobKey({ teacher, student, layers, plan, texts, heldOut, task }: TrainingJob): string {
-  const hash = createHash('sha256');
-  hash.update(JSON.stringify({ layers, plan, texts, heldOut, task }));
-  for (const graph of [teacher, student]) {
-    for (const node of graph.nodes()) {
-      hash.update(`${node.name} ${node.op} `);
-      if (node.op === 'constant') hash.update(node.tensor.bytes());
-    }
-  }
-  return hash.digest('hex');
+function jobKey({ teacher, student, progress: _, ...job }: TrainingJob): string {
+  const graphs = [teacher, student].map(graphText);
+  return createHash('sha256')
+    .update(JSON.stringify({ VERSION, graphs, ...job }))
+    .digest('hex');
 }
 
 async function writeFile({ model }: OpenedSide, trained: TrainingJob['student'], output: string, run: Run) {

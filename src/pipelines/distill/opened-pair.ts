@@ -63,6 +63,7 @@ export function alignedTeacher(teacher: OpenedSide, student: OpenedSide): Graph 
       hint: 'both have to read the same tokens: take a student of the same vocabulary, as mbert extract makes one',
     });
   }
+  refuseOtherOrder(teacher, student);
   const names = teacher.graph.outputs.map(({ name }) => name);
   if (!student.graph.outputs.some(({ name }) => names.includes(name))) {
     const answers = student.graph.outputs.map(({ name }) => name).join(', ');
@@ -79,4 +80,18 @@ export function alignedTeacher(teacher: OpenedSide, student: OpenedSide): Graph 
     });
   }
   return copyGraph(teacher.graph, { bindings: bindingsTo(teacher.graph, student.graph) });
+}
+
+/** Throws MISMATCH for a student whose classes are the teacher's in another order: it learns numbers, not names. */
+function refuseOtherOrder(teacher: OpenedSide, student: OpenedSide): void {
+  const [own, others] = [student.model.labels, teacher.model.labels];
+  if (own === undefined || others === undefined || own.join() === others.join()) return;
+  if (own.toSorted().join() !== others.toSorted().join()) return;
+  throw new MbertError(
+    'MISMATCH',
+    `${student.path}: its classes are ${own.join(', ')}, the teacher's ${others.join(', ')}`,
+    {
+      hint: 'a student answers by the number of a class: bring id2label in its config.json into the order of the teacher',
+    },
+  );
 }

@@ -5,14 +5,20 @@ import { safetensorsChunks } from '../../formats/safetensors-encode.ts';
 import { withFile, writeNow } from '../../io/files.ts';
 import { type Tensor, takeF32, tensorOf } from '../../ir/tensor.ts';
 import type { AdamState } from '../../solve/adam.ts';
+import type { PlateauState } from '../training/schedule.ts';
 import type { TrainedArray } from '../training/trained.ts';
-import type { TrainingState } from '../training/types.ts';
+import type { CurvePoint, TrainingState } from '../training/types.ts';
 
 /** The key of the place of a training in the metadata of its file. */
 const KEY = 'mbert.training';
 
+/** The SQNR of equal answers, which JSON has no number for: it writes null. */
+const EQUAL = Number.POSITIVE_INFINITY;
+
 /** What a state's file says besides its arrays. */
-interface Place extends Pick<TrainingState, 'stage' | 'done' | 'before' | 'curve' | 'names' | 'plateau'> {
+interface Place extends Pick<TrainingState, 'stage' | 'done' | 'before' | 'names'> {
+  readonly curve: readonly (Omit<CurvePoint, 'sqnrDb'> & { readonly sqnrDb: number | null })[];
+  readonly plateau: (Omit<PlateauState, 'best'> & { readonly best: number | null }) | undefined;
   /** Tells models, texts and options apart. */
   readonly job: string;
   /** Names of all arrays, in their order. */
@@ -26,9 +32,9 @@ export function statePath(output: string): string {
   return `${output.replace(/[/\\]+$/, '')}.training`;
 }
 
-/** Writes a state at once and as a whole: weights, Adam's means and squares, the best weights so far. */
+/** Writes a state at once and as a whole: weights, Adam's means and squares, the best weights so far, the running average. */
 export function saveTraining(path: string, job: string, state: TrainingState): void {
-  const { stage, done, before, curve, arrays, names, adam, plateau, best } = state;
+  const { stage, done, before, curve, arrays, names, adam, plateau, best, average } = state;
   const place: Place = {
     job,
     stage,
@@ -46,6 +52,7 @@ export function saveTraining(path: string, job: string, state: TrainingState): v
     tensors.set(`${kind} ${name}`, tensorOf('f32', shape, values));
   for (const { name, shape, values } of arrays) add('now', name, shape, values);
   for (const { name, shape, values } of best?.arrays ?? []) add('best', name, shape, values);
+  for (const { name, shape, values } of average ?? []) add('average', name, shape, values);
   for (const [i, name] of names.entries()) {
     const [mean, square] = [adam?.means[i], adam?.squares[i]];
     if (mean) add('mean', name, [mean.length], mean);
@@ -71,7 +78,7 @@ export function readTraining(path: string, job: string): TrainingState {
     const place = JSON.parse(text) as Place;
     if (place.job !== job) {
       throw new MbertError('MISMATCH', `${path}: is of a training with other models, texts or options`, {
-        hint: 'say the same as in the call that was interrupted, or leave --resume out to begin anew',
+        hint: 'say the same as in the call that was interrupted, or delete the file and leave --resume out to begin anew',
       });
     }
     const valuesOf = (kind: string, name: string) => {
@@ -89,11 +96,15 @@ export function readTraining(path: string, job: string): TrainingState {
             means: all('mean', names).map(({ values }) => values),
             squares: all('square', names).map(({ values }) => values),
           };
+    const { curve, plateau } = place;
     return {
       ...place,
+      curve: curve.map((point) => ({ ...point, sqnrDb: point.sqnrDb ?? EQUAL })),
+      plateau: plateau && { ...plateau, best: plateau.best ?? EQUAL },
       arrays: all('now', arrays),
       adam,
       best: bestStep === undefined ? undefined : { step: bestStep, arrays: all('best', arrays) },
+      average: place.plateau && all('average', names),
     };
   });
 }

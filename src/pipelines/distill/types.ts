@@ -33,7 +33,7 @@ export interface DistillOptions extends RunOptions, Omit<EvidenceOptions, 'calib
   readonly rate?: number | undefined;
   /** Goes on from the state that an interrupted call left beside the output. Default false. */
   readonly resume?: boolean | undefined;
-  /** Steps after which the state is saved, again and again. Default 200. */
+  /** Steps after which the state is saved, again and again; 0 to leave none, not even at a signal. Default 200. */
   readonly checkpointEvery?: number | undefined;
 }
 

@@ -17,7 +17,10 @@ export interface SampleSets {
    * is measured on.
    */
   readonly training: readonly LabelledRow[];
-  /** Texts by which training is watched: the validation samples and, of a file with many, more of its others. */
+  /**
+   * Texts by which training is watched, none of which are trained on: the validation samples and, of a file with many,
+   * more of its others. Empty where the file has no more than the calibration samples.
+   */
   readonly watched: readonly TokenRow[];
   /** Samples of the final comparison: neither of the above, as far as there are more. */
   readonly proof: readonly TokenRow[];
@@ -88,7 +91,7 @@ export function takeSamples(reader: RowReader, options: SampleSetOptions): Sampl
   const proof = evaluation?.samples ?? proofCandidates.slice(0, MAX_PROOF);
   const others = unseen.slice(VALIDATION_SAMPLES + (evaluation ? 0 : MAX_PROOF));
   const more = pool > 0 ? Math.min(MORE_WATCHED, Math.floor(others.length * WATCHED_SHARE)) : 0;
-  const training = [...calibration, ...(pool > 0 ? others.slice(more) : [])];
+  const training = [...calibration, ...others.slice(more, more + Math.max(0, pool - calibration.length))];
   const overlap = data && evaluation ? overlapOf(data, training, evaluation.samples, evidence.allowOverlap) : 0;
   if (overlap > 0) warnings.push(`${data?.path}: ${overlap} samples were calibrated on: the proof is too good`);
   if (source) warnings.push(...unseenTypes(source.path, calibration, proof, { task, tokenTypes: reader.tokenTypes }));
@@ -99,7 +102,7 @@ export function takeSamples(reader: RowReader, options: SampleSetOptions): Sampl
     calibration: calibration.map(rowOf),
     validation: validation.map(rowOf),
     training: training.map((sample) => (labelOf ? { ...sample.row, label: labelOf(sample) } : sample.row)),
-    watched: [...validation, ...others.slice(0, more)].map(rowOf),
+    watched: unseen.length > 0 ? [...validation, ...others.slice(0, more)].map(rowOf) : [],
     proof: proof.map(rowOf),
     labels: data && labelsOf(data, proof, classOf),
     manifest: source && manifestOf(source, calibration.length, evidence.seed),

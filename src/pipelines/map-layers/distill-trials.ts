@@ -69,12 +69,19 @@ export function openTrials(options: TrialOptions): Trials {
       const queue = maps.filter((map) => !known.has(map.join()));
       const work = async () => {
         for (let map = queue.shift(); map !== undefined; map = queue.shift()) {
-          known.set(map.join(), await tryMap(map, options));
+          try {
+            known.set(map.join(), await tryMap(map, options));
+          } catch (cause) {
+            // Trials that run beside it end, and their scores are kept; no other one begins.
+            queue.length = 0;
+            throw cause;
+          }
           save();
           options.progress(known.size);
         }
       };
-      await Promise.all(Array.from({ length: Math.min(jobs, queue.length) }, work));
+      const ends = await Promise.allSettled(Array.from({ length: Math.min(jobs, queue.length) }, work));
+      for (const end of ends) if (end.status === 'rejected') throw end.reason;
       const scores = maps.map((map) => known.get(map.join()) as number);
       trials.push(...maps.map((map, i) => ({ map, score: scores[i] as number })));
       return scores;
@@ -92,22 +99,28 @@ async function tryMap(map: readonly number[], options: TrialOptions): Promise<nu
     writeFileSync(mapPath, JSON.stringify(Object.fromEntries(map.map((layer, place) => [place, layer]))));
     const models = [student, '--teacher', teacher, '--texts', texts, ...columns];
     const training = ['--steps', String(steps), '--seed', String(seed), '--layer-map', mapPath];
-    const output = ['-o', join(folder.path, 'student.onnx'), '--json', '--no-config'];
+    // A trial that a signal ends would leave its state behind the removal of the folder.
+    const output = ['-o', join(folder.path, 'student.onnx'), '--checkpoint-every', '0', '--json', '--no-config'];
     const end = await runProcess([...program, 'distill', ...models, ...training, ...output], signal);
-    return noiseOf(end, map);
+    return noiseOf(end, map, texts);
   } finally {
     folder.remove();
   }
 }
 
 /** The noise in the last measured point of a distillation's curve. Throws what the distillation was refused for. */
-function noiseOf(end: EndedProcess, map: readonly number[]): number {
+function noiseOf(end: EndedProcess, map: readonly number[], texts: string): number {
   const what = `distillation with layers ${map.join(' ')}`;
   const report = end.printed.trim() === '' ? undefined : parseJson(end.printed, what);
   if (end.exitCode === 2 && isObject(report)) throw refusalIn(report, what);
   const watched = isObject(report) ? report.get('watched') : undefined;
   const curve = isObject(watched) ? watched.get('curve') : undefined;
   const last = Array.isArray(curve) ? (curve as readonly JsonValue[]).at(-1) : undefined;
+  if (end.exitCode === 0 && isObject(watched) && last === undefined) {
+    throw new MbertError('USAGE', `${texts}: no text is left to measure a ${what} on`, {
+      hint: 'a distillation learns from the first 128 of them: give some hundred',
+    });
+  }
   if (end.exitCode !== 0 || !isObject(last)) {
     const reason = end.messages.trim().split('\n').at(-1) ?? '';
     throw new MbertError('UNSUPPORTED', `${what}: ended with ${end.exitCode ?? end.signal}: ${reason}`);

@@ -97,7 +97,18 @@ async function compare(teacher: OpenedModel, student: OpenedModel, options: MapL
     const found = mappingsOf(errors, alignments);
     const searched =
       options.method === 'genetic'
-        ? await searchMap({ graphs, errors, alignments, found, rows: samples.calibration }, options, run)
+        ? await searchMap(
+            {
+              graphs,
+              errors,
+              alignments,
+              found,
+              rows: samples.calibration,
+              textsHash: samples.manifest?.sha256,
+            },
+            options,
+            run,
+          )
         : undefined;
     return {
       mappings: searched ? [...found, searched.mapping] : found,

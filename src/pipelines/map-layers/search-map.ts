@@ -47,17 +47,20 @@ export interface KnownLayers {
   /** Maps of the other methods, which the first generation begins with. */
   readonly found: readonly LayerMapping[];
   readonly rows: readonly TokenRow[];
+  /** SHA-256 of the file of texts: a distillation reads more of it. */
+  readonly textsHash: string | undefined;
 }
 
 /** Searches for the map of the best fitness by a genetic algorithm. */
 export async function searchMap(
-  { graphs, errors, alignments, found, rows }: KnownLayers,
+  known: KnownLayers,
   options: MapLayersOptions,
   run: Run,
 ): Promise<{ readonly mapping: LayerMapping; readonly summary: SearchSummary }> {
+  const { errors, alignments, found } = known;
   const { fitness = 'error', seed = DEFAULT_SEED, population = POPULATION, generations = GENERATIONS } = options;
   const most = population * generations;
-  const trials = fitness === 'distill' ? trialsOf(graphs, rows, options, run, most) : undefined;
+  const trials = fitness === 'distill' ? trialsOf(known, options, run, most) : undefined;
   const { map, score, scored } = await geneticMap({
     rows: errors.length,
     columns: errors[0]?.length ?? 0,
@@ -80,8 +83,7 @@ export function meanAlong(values: readonly (readonly number[])[], map: readonly 
 }
 
 function trialsOf(
-  { teacher, student }: KnownLayers['graphs'],
-  rows: readonly TokenRow[],
+  { graphs: { teacher, student }, rows, textsHash }: KnownLayers,
   options: MapLayersOptions,
   run: Run,
   most: number,
@@ -90,7 +92,7 @@ function trialsOf(
   const columns = Object.entries({ text, pair }).flatMap(([flag, name]) => (name ? [`--${flag}`, name] : []));
   const hash = createHash('sha256');
   for (const { inputIds, tokenTypeIds } of rows) hash.update(`${inputIds.join()} ${tokenTypeIds.join()}\n`);
-  hash.update(JSON.stringify([VERSION, steps, seed, columns, graphText(teacher), graphText(student)]));
+  hash.update(JSON.stringify([VERSION, steps, seed, columns, textsHash, graphText(teacher), graphText(student)]));
   return openTrials({
     program: options.program as readonly [string, ...string[]],
     teacher: options.teacher,

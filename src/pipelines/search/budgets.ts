@@ -34,11 +34,21 @@ export function refuseOptions(options: SearchOptions): void {
   }
 }
 
-/** Lists the budgets, the largest first. Throws USAGE where a number of them cannot be spread. */
-export function budgetsOf({ budgets, latencyRatios, count }: SearchOptions): Budget[] {
+/** Steps of 1 in which shares of time are told apart: finer ones cannot be measured, and models are named by them. */
+const RATIO_STEPS = 10_000;
+
+/**
+ * Lists the budgets, the largest first, each once. Throws USAGE where there is none, and where a number of them cannot be
+ * spread.
+ */
+export function budgetsOf({ budgets, latencyRatios, count, shard }: SearchOptions): Budget[] {
   const values = [...new Set(budgets ?? latencyRatios ?? [])].sort((a, b) => b - a);
+  if (values.length === 0 && shard === undefined) throw new MbertError('USAGE', 'search: the list of budgets is empty');
   const spread = count === undefined ? values : spreadOver(values, count, budgets !== undefined);
-  return spread.map((value) =>
+  const steps = spread.map((value) =>
+    budgets !== undefined ? value : Math.max(1, Math.round(value * RATIO_STEPS)) / RATIO_STEPS,
+  );
+  return [...new Set(steps)].map((value) =>
     budgets !== undefined ? { kind: 'size', bytes: value } : { kind: 'latency', ratio: value },
   );
 }

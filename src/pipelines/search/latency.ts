@@ -137,13 +137,17 @@ async function tableAt(path: string): Promise<LatencyTable> {
   const empty: LatencyTable = { version: TABLE_VERSION, runtime, processor, rounds: ROUNDS, parts: [] };
   if (!existsSync(path)) return empty;
   try {
-    const table = JSON.parse(decodeText(readWhole(path), path)) as LatencyTable;
-    const isSame = table.version === TABLE_VERSION && table.runtime === runtime && table.processor === processor;
-    return isSame && Array.isArray(table.parts) ? table : empty;
+    const table = JSON.parse(decodeText(readWhole(path), path)) as Partial<LatencyTable> | null;
+    const isSame = table?.version === TABLE_VERSION && table.runtime === runtime && table.processor === processor;
+    return isSame && Array.isArray(table.parts) ? { ...empty, parts: table.parts.filter(isTimedPart) } : empty;
   } catch (cause) {
     if (!(cause instanceof SyntaxError)) throw cause;
     return empty;
   }
+}
+
+function isTimedPart(part: Partial<TimedPart> | null): part is TimedPart {
+  return typeof part?.key === 'string' && typeof part.median === 'number';
 }
 
 /** Times the parts that a table lacks. */

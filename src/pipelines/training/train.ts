@@ -1,3 +1,4 @@
+import { MbertError } from '../../errors.ts';
 import { fitProjections } from './projections.ts';
 import { stagesOf } from './stages.ts';
 import { withJoined } from './texts.ts';
@@ -13,8 +14,13 @@ import type { Checkpoints, TrainingJob, TrainingResult } from './types.ts';
 export async function train(job: TrainingJob, checkpoints?: Checkpoints): Promise<TrainingResult> {
   const { teacher, student, layers, plan } = job;
   const stages = stagesOf(plan.strategy, layers, { steps: plan.steps, student });
-  const arrays = await startingArrays(job, checkpoints);
   const rows = withJoined(job.heldOut, plan.maxLength);
+  if (plan.steps === undefined && rows.length === 0) {
+    throw new MbertError('USAGE', 'auto: no text is left by which training could be ended', {
+      hint: 'give more texts, say --samples with fewer than there are, or a number of steps',
+    });
+  }
+  const arrays = await startingArrays(job, checkpoints);
   const trial =
     rows.length > 0
       ? await openTrial(teacher, student, { ...job, rows, arrays, trainsTables: plan.trainsTables })

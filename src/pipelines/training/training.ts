@@ -1,6 +1,7 @@
 import { undoAtEnd } from '../../io/undo.ts';
 import { Adam, type Parameter } from '../../solve/adam.ts';
-import { MOST_STEPS, Plateau, rateAt, TRIAL_STEPS } from './schedule.ts';
+import { RunningAverage } from './running-average.ts';
+import { MOST_STEPS, Plateau, type PlateauAdvice, rateAt, TRIAL_STEPS } from './schedule.ts';
 import { openStage, type StageRuns } from './stage-runs.ts';
 import type { Stage } from './stages.ts';
 import { lessons } from './texts.ts';
@@ -95,7 +96,8 @@ export class Training {
     try {
       const plateau = stage.steps === undefined && trial ? await this.#plateauFrom(state) : undefined;
       this.#done = state?.done ?? 0;
-      this.#present = { names: runs.names, adam: new Adam(this.#parametersOf(runs), state?.adam), plateau };
+      const average = plateau && new RunningAverage(this.#arraysOf(runs), state?.average);
+      this.#present = { names: runs.names, adam: new Adam(this.#parametersOf(runs), state?.adam), plateau, average };
       await this.#takeSteps(stage, runs, this.#present);
       if (plateau) this.#restoreBest();
     } finally {
@@ -122,11 +124,12 @@ export class Training {
     for (const { name, values } of this.#best?.arrays ?? []) this.#parts.arrays.get(name)?.values.set(values);
   }
 
-  #parametersOf({ names }: StageRuns): Parameter[] {
-    return names.map((name) => {
-      const { values, shape } = this.#parts.arrays.get(name) as TrainedArray;
-      return { values, rate: relativeRate(shape) };
-    });
+  #parametersOf({ names }: Pick<StageRuns, 'names'>): Parameter[] {
+    return this.#arraysOf({ names }).map(({ values, shape }) => ({ values, rate: relativeRate(shape) }));
+  }
+
+  #arraysOf({ names }: Pick<StageRuns, 'names'>): TrainedArray[] {
+    return names.map((name) => this.#parts.arrays.get(name) as TrainedArray);
   }
 
   async #takeSteps(stage: Stage, runs: StageRuns, present: Present): Promise<void> {
@@ -148,6 +151,7 @@ export class Training {
         runs.names.map((name) => gradients.get(name)),
         plan.rate * share,
       );
+      present.average?.add();
       this.#done++;
       this.#tell(stage);
       if (checkpoints && this.#steps % checkpoints.every === 0) checkpoints.save(this.#state());
@@ -164,14 +168,24 @@ export class Training {
 
   /** Measures, and tells whether a training without a given number of steps is over. */
   async #isOver(runs: StageRuns, present: Present): Promise<boolean> {
-    await this.#measureNow();
-    const point = this.#curve.at(-1);
-    if (point === undefined || present.plateau === undefined) return false;
-    const advice = present.plateau.hear(point.sqnrDb);
-    if (advice === 'keep') this.#keepBest();
+    const { plateau, average } = present;
+    if (plateau === undefined || average === undefined) {
+      await this.#measureNow();
+      return false;
+    }
+    average.show();
+    let advice: PlateauAdvice;
+    try {
+      await this.#measureNow();
+      advice = plateau.hear(this.#curve.at(-1)?.sqnrDb ?? Number.NEGATIVE_INFINITY);
+      if (advice === 'keep') this.#keepBest();
+    } finally {
+      average.hide();
+    }
     if (advice === 'fall') {
       this.#restoreBest();
       present.adam = new Adam(this.#parametersOf(runs));
+      present.average = new RunningAverage(this.#arraysOf(runs));
     }
     return advice === 'end';
   }
@@ -188,6 +202,8 @@ export class Training {
   }
 
   #state(): TrainingState {
+    // A signal may end the process while the average is measured.
+    this.#present?.average?.hide();
     const plateau = this.#present?.plateau?.state;
     return {
       stage: this.#before.length,
@@ -197,7 +213,7 @@ export class Training {
       arrays: [...this.#parts.arrays.values()],
       names: this.#present?.names ?? [],
       adam: this.#present?.adam.state,
-      ...(plateau && { plateau, best: this.#best }),
+      ...(plateau && { plateau, best: this.#best, average: this.#present?.average?.state }),
     };
   }
 }
@@ -205,9 +221,11 @@ export class Training {
 /** What the present stage works with. */
 interface Present {
   readonly names: readonly string[];
-  /** Replaced where training goes back to earlier weights. */
+  /** Replaced, as the average is, where training goes back to earlier weights. */
   adam: Adam;
   readonly plateau: Plateau | undefined;
+  /** What is measured and kept where a plateau is looked for. */
+  average: RunningAverage | undefined;
 }
 
 /**

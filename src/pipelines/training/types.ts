@@ -77,9 +77,10 @@ export interface TrainingState {
   readonly names: readonly string[];
   /** Undefined where the present stage has not begun. */
   readonly adam: AdamState | undefined;
-  /** Present where the number of steps is not given, with the best arrays so far. */
+  /** Present where the number of steps is not given, with the best arrays so far and the average of the last ones. */
   readonly plateau?: PlateauState | undefined;
   readonly best?: BestArrays | undefined;
+  readonly average?: readonly TrainedArray[] | undefined;
 }
 
 /** Keeps a training's state, so that another call can go on from there. */

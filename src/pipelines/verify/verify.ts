@@ -1,10 +1,8 @@
 import { MbertError } from '../../errors.ts';
 import { lintFile } from '../../lint/lint-file.ts';
 import type { Task } from '../../models/index.ts';
-
 import { storedOutline } from '../../opened/stored-outline.ts';
 import { type ColumnOptions, columnsOf, refuseUnreadVocabulary } from '../../options/evidence.ts';
-
 import { type Run, type RunOptions, startRun, within } from '../../options/run.ts';
 import { isAllowed } from '../evaluate/drop.ts';
 import { readLayerMap } from '../evaluate/layer-map.ts';

@@ -2,9 +2,9 @@ import { scaleLinear, scaleLog } from 'd3-scale';
 import { digits } from '../numbers.ts';
 import { html, type Markup } from './markup.ts';
 
-const WIDTH = 620;
+export const WIDTH = 620;
 const HEIGHT = 250;
-export const AREA = { left: 58, right: 12, top: 12, bottom: 52 };
+export const AREA = { left: 64, right: 12, top: 12, bottom: 52 };
 export const INNER = { width: WIDTH - AREA.left - AREA.right, height: HEIGHT - AREA.top - AREA.bottom };
 
 /** Map from a value to a place in the drawing. */
@@ -39,7 +39,7 @@ export function yAxis(title: string, y: Scale): Markup {
     return html`<line class="grid" x1="${AREA.left}" x2="${WIDTH - AREA.right}" y1="${at}" y2="${at}"/><text class="tick" x="${AREA.left - 6}" y="${at + 4}" text-anchor="end">${digits(tick)}</text>`;
   });
   const middle = AREA.top + INNER.height / 2;
-  return html`${ticks}<text class="axis" transform="translate(17 ${middle}) rotate(-90)" text-anchor="middle">${title}</text>`;
+  return html`${ticks}<text class="axis" transform="translate(15 ${middle}) rotate(-90)" text-anchor="middle">${title}</text>`;
 }
 
 /** Draws the line below, its ticks and the title. */
@@ -49,7 +49,7 @@ export function xAxis(title: string, ticks: readonly Markup[]): Markup {
 }
 
 export function xTick(x: number, text: string): Markup {
-  return html`<text class="tick" x="${round(x)}" y="${AREA.top + INNER.height + 16}" text-anchor="middle">${text}</text>`;
+  return html`<text class="tick" x="${round(x)}" y="${AREA.top + INNER.height + 20}" text-anchor="middle">${text}</text>`;
 }
 
 function enlargeButton(title: string): Markup {
@@ -62,13 +62,19 @@ export function figure(parts: {
   readonly legend?: Markup | undefined;
   readonly marks: Markup;
   readonly table: Markup;
+  readonly height?: number;
 }): Markup {
-  const { title, note, legend, marks, table } = parts;
+  const { title, note, legend, marks, table, height = HEIGHT } = parts;
   return html`<figure class="chart"><figcaption><h3>${title}</h3>${enlargeButton(title)}${note === undefined ? null : html`<p>${note}</p>`}</figcaption>
 ${legend ?? null}
-<div class="scroll"><svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${`${title}: the numbers are in the table below`}">
+<div class="scroll"><svg viewBox="0 0 ${WIDTH} ${height}" role="img" aria-label="${`${title}: the numbers are in the table below`}">
 ${marks}</svg></div>
 <details><summary>Numbers</summary>${table}</details></figure>`;
+}
+
+/** Explains the colours of a plot. */
+export function legend(items: readonly { readonly name: string; readonly style: string }[]): Markup {
+  return html`<ul class="legend">${items.map(({ name, style }) => html`<li><span class="swatch ${style}"></span>${name}</li>`)}</ul>`;
 }
 
 /** Says in a sentence what a plot of one dot would show. */

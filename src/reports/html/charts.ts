@@ -3,6 +3,7 @@ import {
   AREA,
   figure,
   INNER,
+  legend,
   linearScale,
   logScale,
   round,
@@ -69,7 +70,8 @@ export function chart(options: Chart): Markup {
   return figure({
     title,
     note,
-    legend: series.length < 2 ? undefined : legend(series),
+    legend:
+      series.length < 2 ? undefined : legend(series.map((one, i) => ({ name: one.name, style: classOf(one, i) }))),
     marks: html`${yAxis(options.yTitle, y)}${xAxis(options.xTitle, labelTicks(labels, x, step))}${marks}`,
     table: numbersTable(options),
   });
@@ -158,10 +160,6 @@ function lines(options: Chart, y: Scale, x: (i: number) => number): Markup {
       return html`<path class="line ${classOf(series, place)}" d="M${path}"/>${dots}`;
     }),
   );
-}
-
-function legend(series: readonly Series[]): Markup {
-  return html`<ul class="legend">${series.map((one, i) => html`<li><span class="swatch ${classOf(one, i)}"></span>${one.name}</li>`)}</ul>`;
 }
 
 function numbersTable({ title, labels, names, xTitle, yTitle, series }: Chart): Markup {

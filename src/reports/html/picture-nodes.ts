@@ -27,6 +27,8 @@ export interface Plot {
   readonly title: string;
   readonly values: Distribution;
   readonly limits?: readonly [number, number] | undefined;
+  /** Ends of the axis, where it is shared with another histogram. Default: those of the values and the limits. */
+  readonly axis?: readonly [number, number] | undefined;
 }
 
 export type EdgeState = 'same' | 'added' | 'removed';
@@ -87,6 +89,22 @@ function plotsOf({ values, limits, weights: read }: OutlineNode, { weights }: Gr
     return ofWeight ? [{ title: name, values: ofWeight }] : [];
   });
   return [...own, ...ofWeights];
+}
+
+/** Histograms of weights that differ, those of a before those of b, on one axis where each has one partner. */
+function plotsOfBoth(inA: readonly Plot[], inB: readonly Plot[]): Plot[] {
+  const of = (side: 'a' | 'b', { title, ...plot }: Plot) => ({ ...plot, title: `${title} in ${side}` });
+  if (inA.length !== inB.length) return [...inA.map((plot) => of('a', plot)), ...inB.map((plot) => of('b', plot))];
+  return inA.flatMap((plot, i) => {
+    const partner = inB[i] as Plot;
+    const least = Math.min(plot.values.least, partner.values.least);
+    const most = Math.max(plot.values.most, partner.values.most);
+    const axis = [least, most] as const;
+    return [
+      { ...of('a', plot), axis },
+      { ...of('b', partner), axis },
+    ];
+  });
 }
 
 function rangeText({ least, most }: Distribution): string {
@@ -163,7 +181,10 @@ export function diffNodes(outline: DiffOutline, marks: readonly NodeMark[]): Pic
         ...weightDetails(node, graph),
         ...(marked[i] ?? []).map(({ text }) => ['difference', text] as const),
       ],
-      plots: plotsOf(node, graph),
+      plots: plotsOfBoth(
+        side === 'a' ? plotsOf(node, a) : nodeInA ? plotsOf(nodeInA, a) : [],
+        side === 'b' ? plotsOf(node, b) : [],
+      ),
       bytes: newBytes(node, graph, owned[side]),
       layer: side === 'a' && layer !== undefined ? (movedTo.get(layer) ?? `${layer} of a`) : layer,
     };

@@ -46,7 +46,9 @@ type NodeData = readonly [
   plots: readonly PlotData[],
 ];
 
-type PlotData = readonly [title: string, histogram: number, limits: readonly [number, number] | null];
+type Range = readonly [number, number] | null;
+
+type PlotData = readonly [title: string, histogram: number, limits: Range, axis: Range];
 
 type HistogramData = readonly [least: number, most: number, rms: number, counts: readonly number[]];
 
@@ -103,11 +105,12 @@ function pictureData(nodes: readonly PictureNode[], { states, finding, layers }:
     return place;
   };
   const histograms = new Map<Plot['values'], readonly [number, HistogramData]>();
-  const plotOf = ({ title, values, limits }: Plot): PlotData => {
+  const rangeOf = (range: Plot['axis']): Range => (range ? [inSixDigits(range[0]), inSixDigits(range[1])] : null);
+  const plotOf = ({ title, values, limits, axis }: Plot): PlotData => {
     const [least, most, rms] = [values.least, values.most, values.rms].map(inSixDigits) as [number, number, number];
     const known = histograms.get(values) ?? ([histograms.size, [least, most, rms, values.counts]] as const);
     histograms.set(values, known);
-    return [title, known[0], limits ? [inSixDigits(limits[0]), inSixDigits(limits[1])] : null];
+    return [title, known[0], rangeOf(limits), rangeOf(axis)];
   };
   const data = groups.map((group, g): GroupData => {
     const members = group.nodes.map((node) => nodes[node] as PictureNode);

@@ -1,5 +1,6 @@
 import { digits } from '../numbers.ts';
 import { figure, linearScale, round, sentence, X_RANGE, xAxis, xTick, Y_RANGE, yAxis } from './axes.ts';
+import { type PlacedLabel, placeLabels } from './label-places.ts';
 import { html, type Markup, NOTHING } from './markup.ts';
 import { numberCell, sortableTable } from './tables.ts';
 
@@ -51,10 +52,12 @@ export function scatter<P>({
     .toSorted((a, b) => x.of(a) - x.of(b))
     .map((point) => at(point).join(' '))
     .join('L');
-  const dots = finite.map((point) => {
+  const labels = placeLabels(finite.map((point) => ({ at: at(point), text: labelOf(point) })));
+  const dots = finite.map((point, i) => {
     const [cx, cy] = at(point);
+    const label = labels[i] as PlacedLabel;
     const ring = isChosen(point) ? html`<circle class="ring" cx="${cx}" cy="${cy}" r="8"/>` : null;
-    return html`${ring}<circle class="mark c0" cx="${cx}" cy="${cy}" r="4.5"><title>${`${labelOf(point)}: ${digits(x.of(point))} ${x.title}, ${digits(y.of(point))} ${y.title}`}</title></circle><text class="tick" x="${cx}" y="${cy - 10}" text-anchor="middle">${labelOf(point)}</text>`;
+    return html`${ring}<circle class="mark c0" cx="${cx}" cy="${cy}" r="4.5"><title>${`${labelOf(point)}: ${digits(x.of(point))} ${x.title}, ${digits(y.of(point))} ${y.title}`}</title></circle><text class="tick" x="${round(label.x)}" y="${round(label.y)}" text-anchor="${label.anchor}">${labelOf(point)}</text>`;
   });
   return figure({
     title,

@@ -68,6 +68,7 @@ th[aria-sort="ascending"] button::after { content: "\\2009↑"; content: "\\2009
 th[aria-sort="descending"] button::after { content: "\\2009↓"; content: "\\2009↓" / ""; opacity: 1; }
 td { padding: 5px 10px 5px 0; border-bottom: 1px solid var(--line); vertical-align: top; overflow-wrap: break-word; min-width: 56px; }
 td.wide { overflow-wrap: anywhere; }
+td:not(.wide) code { overflow-wrap: break-word; }
 tbody tr:hover { background: var(--hover); }
 th.number, td.number { text-align: right; white-space: nowrap; }
 th.number button { text-align: right; }
@@ -99,10 +100,14 @@ input[type="search"], .toolbar button { font: inherit; font-size: 13.5px; color:
 td ul { margin: 4px 0; padding-left: 18px; }
 summary { cursor: pointer; color: var(--soft); }
 .tick { font-size: 11px; fill: var(--soft); }
+.row { font-size: 12.5px; fill: var(--ink); font-variant-numeric: tabular-nums; }
+.row.end { text-anchor: end; }
 .axis { font-size: 12px; fill: var(--soft); }
 .grid { stroke: var(--line); stroke-width: 0.7; }
 .base { stroke: var(--soft); }
 .line { fill: none !important; stroke-width: 1.8; }
+.spread { fill: none; stroke: var(--ink); stroke-width: 1.6; }
+.spread.casing { stroke: var(--card); stroke-width: 4.6; }
 .ring { fill: none; stroke: var(--c1); stroke-width: 2.2; }
 .mark { stroke: var(--card); stroke-width: 0.8; }
 .stage { display: grid; grid-template-columns: 190px minmax(0, 1fr) minmax(210px, 270px); gap: 14px; }
@@ -151,14 +156,7 @@ value-histogram .hint { font-size: 12px; }
 .swatch.l-far { background: var(--removed-back); border-color: var(--removed); color: var(--removed); }
 .swatch.l-lowest { background: var(--structure-back); border-color: var(--structure); color: var(--structure); }
 .head[role="button"], .node { cursor: pointer; }
-.head[role="button"]:hover .l-far > .frame { stroke: var(--removed); stroke-width: 1.6; }
-.l-lowest > .frame { stroke: var(--structure); stroke-width: 1.6; }
-.l-far > .head .grip { fill: var(--removed-back); }
-.l-lowest > .head .grip { fill: var(--structure-back); }
-.map .l-far .count { color: var(--removed); } .map .l-lowest .count { color: var(--structure); }
-.swatch.l-far { background: var(--removed-back); border-color: var(--removed); color: var(--removed); }
-.swatch.l-lowest { background: var(--structure-back); border-color: var(--structure); color: var(--structure); }
-.grip { fill: var(--hover); }
+.head[role="button"]:hover .grip { fill: var(--hover); }
 .twist { fill: var(--soft); }
 .cell { stroke: none !important; fill: var(--same-cell); }
 .box { stroke-width: 1.3; }
@@ -190,6 +188,7 @@ ${series()}
   /* A plot is half as wide here as it was drawn: letters stay as large as they were. */
   .chart svg { min-width: 0; }
   .chart .tick, .chart .axis { font-size: 17px; }
+  .chart .row { font-size: 20px; }
 }
 @media print { section { break-inside: avoid; } .toolbar, nav, .enlarge, .drop { display: none; } .scroll, .canvas { max-height: none; height: auto; } }
 `;

@@ -148,6 +148,9 @@ describe('what is timed', () => {
         .flatMap(({ feeds }) => feeds.map((feed) => readIntegers(feed.get('input_ids') as Tensor)));
     expect(read('a.onnx')).toEqual([5, 6, 7, 5].map((id) => [2, id, 3]));
     expect(read('short.onnx')[1]).toEqual([2, 6, 3, 0, 0, 0, 0, 0]);
+    expect(result.inputs).toEqual({ data, texts: 3 });
+    const fewer = await timed(['a.onnx'], { runs: 1, warmup: 1, data, vocab });
+    expect(fewer.result.inputs).toEqual({ data, texts: 2 });
     expect(result.rows.map(({ shape }) => shape)).toEqual([
       [1, 'varies'],
       [1, 8],

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { openSource } from '../../../src/importers/index.ts';
@@ -8,6 +8,7 @@ import { distill } from '../../../src/pipelines/distill/distill.ts';
 import type { DistillOptions } from '../../../src/pipelines/distill/types.ts';
 import { extract } from '../../../src/pipelines/extract/extract.ts';
 import { verify } from '../../../src/pipelines/verify/verify.ts';
+import { distillText } from '../../../src/reports/distill.ts';
 import { temporaryFolder } from '../written.ts';
 
 const TEACHER = 'fixtures/bert-seqcls';
@@ -28,6 +29,11 @@ beforeAll(async () => {
 
 /** Both layers, half of the channels. */
 const TWO_LAYERS = path('two');
+
+function changeConfig(model: string, values: object) {
+  const config = join(model, 'config.json');
+  writeFileSync(config, JSON.stringify({ ...JSON.parse(readFileSync(config, 'utf8')), ...values }));
+}
 
 let outputs = 0;
 
@@ -124,6 +130,21 @@ describe('a training that is ended', () => {
     );
   });
 
+  test('leaves no state where none is asked for', async () => {
+    const output = path('stateless');
+    expect((await endedAfter(2, output, { checkpointEvery: 0 })).join()).not.toContain('--resume');
+    expect(existsSync(`${output}.training`)).toBe(false);
+  });
+
+  test('is not gone on from where the config of the student says something else', async () => {
+    const [student, output] = [path('other-config'), path('other-settings')];
+    cpSync(STUDENT, student, { recursive: true });
+    await endedAfter(2, output, { student });
+    changeConfig(student, { layer_norm_eps: 0.1 });
+    const again = distilled({ ...OPTIONS, student, output, resume: true });
+    await expect(again).rejects.toThrow('is of a training with other models, texts or options');
+  });
+
   test('keeps a state of every so many steps where nothing can be said at the end', async () => {
     const output = path('killed');
     const killed = distilled({
@@ -188,6 +209,34 @@ test('auto ends where held-out texts gain nothing, with the weights that were be
   expect(watched.curve).toHaveLength(13);
   const [was, is] = [await openCheckpoint(STUDENT), await openCheckpoint(output)];
   for (const [name, tensor] of was.tensors) expect(isEqual(tensor, is.tensors.get(name) as Tensor)).toBe(true);
+});
+
+test('what was learnt is not measured: a file without other texts has no curve, and no end for auto', async () => {
+  writeFileSync(path('few.txt'), readFileSync(TEXTS, 'utf8').split('\n').slice(0, 40).join('\n'));
+  const texts = path('few.txt');
+  const result = await distilled({ texts, steps: 2 });
+  const { watched, before } = result;
+  expect(distillText(result)).toContain('there are no held-out texts; give more --texts or --data FILE');
+  expect({ watched, before }).toEqual({ watched: { samples: 0, curve: [] }, before: undefined });
+  await expect(distilled({ texts, steps: 'auto' })).rejects.toThrow('auto: no text is left');
+});
+
+test('weights that are no numbers are refused, and no state of them is left', async () => {
+  const output = path('diverged');
+  const diverged = distilled({ output, steps: 3, rate: 1e30, checkpointEvery: 1 });
+  await expect(diverged).rejects.toThrow('--rate 1e+30: training ended in weights that are no numbers');
+  expect([existsSync(output), existsSync(`${output}.training`)]).toEqual([false, false]);
+});
+
+test('a student whose classes are in another order is refused', async () => {
+  const student = path('other-order');
+  cpSync(STUDENT, student, { recursive: true });
+  changeConfig(student, { id2label: { 0: 'LABEL_2', 1: 'LABEL_1', 2: 'LABEL_0' } });
+  await expect(distilled({ student, steps: 1 })).rejects.toThrow(
+    "its classes are LABEL_2, LABEL_1, LABEL_0, the teacher's LABEL_0, LABEL_1, LABEL_2",
+  );
+  changeConfig(student, { id2label: { 0: 'a', 1: 'b', 2: 'c' } });
+  expect((await distilled({ student, steps: 1 })).steps).toBe(1);
 });
 
 test.each<[string, Partial<DistillOptions>, string]>([

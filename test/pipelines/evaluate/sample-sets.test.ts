@@ -239,6 +239,20 @@ describe('texts to train on', () => {
     expect(idsOf(training)).toEqual([...range(1, 16), ...range(392, 1000)]);
   });
 
+  test('are no more than were asked for', () => {
+    const { training, watched } = take({ texts: samples(1, 1000) }, {}, { pool: 20 });
+    expect(idsOf(training)).toEqual([...range(1, 16), ...range(341, 344)]);
+    expect(idsOf(watched)).toEqual([...range(17, 48), ...range(305, 340)]);
+    expect(idsOf(take({ texts: samples(1, 1000) }, {}, { pool: 10 }).training)).toEqual(range(1, 16));
+  });
+
+  test('are watched by none of them where a file has no more', () => {
+    const { training, watched, validation } = take({ texts: samples(1, 16) }, {}, { pool: 5000 });
+    expect(idsOf(training)).toEqual(range(1, 16));
+    expect(validation).not.toEqual([]);
+    expect(watched).toEqual([]);
+  });
+
   test('with a file of their own to measure on', () => {
     const { training, watched } = take({ texts: samples(1, 1000), data: samples(2001, 2040) }, {}, { pool: 5000 });
     expect(idsOf(watched)).toEqual([...range(17, 48), ...range(49, 167)]);

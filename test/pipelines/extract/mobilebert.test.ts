@@ -222,6 +222,9 @@ describe('shapes', () => {
     ['parts of a channel', { num_attention_heads: 3 }, /heads of 128 channels/],
     ['words wider than the stream', { hidden_size: 128, embedding_size: 256 }, /embedding_size 256: is more than/],
     ['a bottleneck that is none', { hidden_size: 128, intra_bottleneck_size: 256 }, /is more than hidden_size 128/],
+    ['queries that share nothing', { key_query_shared_bottleneck: false }, /key_query_shared_bottleneck: is false/],
+    ['a word for true', { use_bottleneck_attention: 'yes' }, /use_bottleneck_attention: is "yes", not true or false/],
+    ['networks without neurons', { num_feedforward_networks: 4000 }, /4000 networks: the teacher has 3072 neurons/],
     ['norms that students do not have', { normalization_type: 'layer_norm' }, /normalization_type: is "layer_norm"/],
   ])('refuse %s', (_, sizes, problem) => {
     const path = shapeFile('bad', { model_type: 'mobilebert', ...sizes });

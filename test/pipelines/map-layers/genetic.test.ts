@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Tensor, takeF32, tensorOf } from '../../../src/ir/tensor.ts';
@@ -71,6 +71,7 @@ describe('maps that are tried by distillation', () => {
       `import { appendFileSync, readFileSync } from 'node:fs';
 const args = process.argv.slice(2);
 const map = Object.values(JSON.parse(readFileSync(args[args.indexOf('--layer-map') + 1], 'utf8')));
+if (args[args.indexOf('--checkpoint-every') + 1] !== '0') process.exit(70);
 appendFileSync(${JSON.stringify(path('ran.txt'))}, map.join() + ' ' + args[args.indexOf('--steps') + 1] + '\\n');
 if (map.join() === process.env.REFUSED) { console.log('{"error":{"message":"has no gradient","hint":"none"}}'); process.exit(2); }
 const equal = map.filter((layer) => ${JSON.stringify(WANTED)}.includes(layer)).length;
@@ -113,6 +114,40 @@ console.log(JSON.stringify({ watched: { curve: [{ sqnrDb: 0 }, { sqnrDb: 10 * eq
     expect(ran().length).toBeGreaterThan(before);
     const nothing = search(student, { ...options, resume: true, program: runs });
     await expect(nothing).rejects.toThrow(/--resume: .*there is no such file/);
+  });
+
+  test('are not gone on from where texts were added behind those that layers are compared on', async () => {
+    const texts = path('growing.txt');
+    writeFileSync(texts, readFileSync(TEXTS));
+    const runs = program();
+    process.env['REFUSED'] = '4,5';
+    await expect(search(student, { ...options, calibrate: texts, program: runs })).rejects.toThrow('4 5');
+    delete process.env['REFUSED'];
+    appendFileSync(texts, 'one more\n');
+    const again = search(student, { ...options, calibrate: texts, resume: true, program: runs });
+    await expect(again).rejects.toThrow(/map.json.trials: is of other models, texts or options/);
+  });
+
+  test('end with the first that fails: those beside it are waited for and kept, and no other one begins', async () => {
+    const runs = program();
+    // The map of the last layers is among the first ones.
+    process.env['REFUSED'] = '4,5';
+    const more = { ...options, population: 12, jobs: 2, program: runs };
+    await expect(search(student, more)).rejects.toThrow('4 5');
+    const before = ran().length;
+    expect(before).toBeLessThan(12);
+    await new Promise((done) => setTimeout(done, 500));
+    expect(ran()).toHaveLength(before);
+    const { trials } = JSON.parse(readFileSync(path('map.json.trials'), 'utf8'));
+    expect(trials).toHaveLength(before - 1);
+    delete process.env['REFUSED'];
+  });
+
+  test('need texts that they do not learn from', async () => {
+    const script = path('no-curve.mjs');
+    writeFileSync(script, `console.log('{"watched":{"samples":0,"curve":[]}}');`);
+    const call = search(student, { ...options, program: [process.execPath, script] });
+    await expect(call).rejects.toThrow(/sst2-train-256.txt: no text is left to measure a distillation with layers/);
   });
 });
 

@@ -33,4 +33,9 @@ test('equal layers are timed once, times of the table are taken over, and saving
   writeFileSync(path, JSON.stringify({ ...table, processor: 'another one', parts }));
   await measure();
   expect(JSON.parse(readFileSync(path, 'utf8')).parts[0].median).not.toBe(10);
+
+  for (const damaged of ['null', JSON.stringify({ ...table, parts: [null, { key: parts[0]?.key }] })]) {
+    writeFileSync(path, damaged);
+    expect((await measure()).teacher).toBeGreaterThan(0);
+  }
 });

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSy
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { budgetsOf, refuseOptions } from '../../../src/pipelines/search/budgets.ts';
+import { nameOf } from '../../../src/pipelines/search/find-models.ts';
 import { search } from '../../../src/pipelines/search/search.ts';
 import { scoreShard } from '../../../src/pipelines/search/shards.ts';
 import type { SearchOptions } from '../../../src/pipelines/search/types.ts';
@@ -175,6 +176,14 @@ test('budgets are spread between the smallest and the largest', () => {
     { kind: 'latency', ratio: 0.3 },
   ]);
   expect(() => budgetsOf({ source: '', output: '', budgets: [4e6], count: 5 })).toThrow(/--count 5: spreads budgets/);
+  expect(() => budgetsOf({ source: '', output: '', budgets: [] })).toThrow(/the list of budgets is empty/);
+});
+
+test('budgets that would name one file are one budget', () => {
+  const budgets = budgetsOf({ source: '', output: '', latencyRatios: [0.3, 0.30002, 0.3001, 0.00001] });
+  expect(budgets.map(nameOf)).toEqual(['latency-0.3001', 'latency-0.3', 'latency-0.0001']);
+  const spread = budgetsOf({ source: '', output: '', latencyRatios: [0.3, 0.3002], count: 9 });
+  expect(spread.map(nameOf)).toEqual(['latency-0.3002', 'latency-0.3001', 'latency-0.3']);
 });
 
 test.each<[Partial<SearchOptions>, RegExp]>([

@@ -84,6 +84,16 @@ export function fittingSizes(preset: MobileBertSizes, teacher: TeacherShape): Mo
   };
 }
 
+/** Says whether queries and keys read a bottleneck of their own, where attention does not read that of the layer. */
+const SHARED = 'key_query_shared_bottleneck';
+
+/** What a JSON file says under a key; undefined where it says nothing. Throws MALFORMED for anything but true and false. */
+function flagIn(json: JsonObject, key: string, path: string): boolean | undefined {
+  const value = json.get(key);
+  if (value === undefined || typeof value === 'boolean') return value;
+  throw new MbertError('MALFORMED', `${path}: ${key}: is ${jsonText(value)}, not true or false`);
+}
+
 /** Reads the sizes in a JSON file; what it leaves out is mobilebert-uncased's, or the teacher's where that is smaller. */
 export function readMobileBertShape(json: JsonObject, path: string, teacher: TeacherShape): MobileBertSizes {
   for (const [key, value] of FIXED) {
@@ -93,7 +103,12 @@ export function readMobileBertShape(json: JsonObject, path: string, teacher: Tea
       hint: 'leave the key out',
     });
   }
-  const isTiny = json.get('use_bottleneck_attention') === true;
+  const isTiny = flagIn(json, 'use_bottleneck_attention', path) ?? false;
+  if (!isTiny && flagIn(json, SHARED, path) === false) {
+    throw new MbertError('UNSUPPORTED', `${path}: ${SHARED}: is false, students share what queries and keys read`, {
+      hint: 'leave the key out, or say use_bottleneck_attention',
+    });
+  }
   const defaults = fittingSizes(
     { ...SIZES, feedForwards: sizeIn(json, KEYS.feedForwards, path) ?? SIZES.feedForwards },
     teacher,
@@ -126,6 +141,11 @@ export function checkSizes(text: string, sizes: MobileBertSizes, teacher: Teache
       neurons > teacher.intermediate,
       `${feedForwards} networks of ${intermediate} neurons: the teacher has ${teacher.intermediate} in a layer`,
       `${KEYS.intermediate} ${Math.floor(teacher.intermediate / feedForwards)} is the most`,
+    ],
+    [
+      intermediate < 1,
+      `${feedForwards} networks: the teacher has ${teacher.intermediate} neurons in a layer`,
+      `${KEYS.feedForwards} ${teacher.intermediate} is the most`,
     ],
     [embedding > hidden, `${KEYS.embedding} ${embedding}: is more than ${KEYS.hidden} ${hidden}`, SMALLER],
     [bottleneck > hidden, `${KEYS.bottleneck} ${bottleneck}: is more than ${KEYS.hidden} ${hidden}`, SMALLER],
@@ -161,7 +181,7 @@ export function mobileBertConfig(teacher: JsonObject, sizes: MobileBertSizes, ha
   for (const [part, key] of Object.entries(KEYS)) config.set(key, sizes[part as keyof typeof KEYS]);
   for (const [key, value] of FIXED) config.set(key, value);
   config.set('use_bottleneck_attention', sizes.attentionInBottleneck);
-  config.set('key_query_shared_bottleneck', !sizes.attentionInBottleneck);
+  config.set(SHARED, !sizes.attentionInBottleneck);
   config.set('classifier_activation', hasPooler);
   config.set('dtype', 'float32');
   return config;

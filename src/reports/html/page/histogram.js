@@ -1,7 +1,7 @@
 // Draws how values are distributed: an element that the picture of the graph puts beside a chosen node.
 
 /**
- * @typedef {[least: number, most: number, rms: number, counts: number[], limits: [number, number] | null]} Histogram
+ * @typedef {[least: number, most: number, rms: number, counts: number[], limits: [number, number] | null, axis: [number, number] | null]} Histogram
  */
 
 const [WIDTH, TOP, BASE] = [240, 6, 76];
@@ -9,13 +9,15 @@ const SVG_NAMES = 'http://www.w3.org/2000/svg';
 
 class ValueHistogram extends HTMLElement {
   connectedCallback() {
-    const [least, most, rms, counts, limits] = /** @type {Histogram} */ (JSON.parse(this.dataset['values'] ?? ''));
+    const [least, most, rms, counts, limits, axis] = /** @type {Histogram} */ (
+      JSON.parse(this.dataset['values'] ?? '')
+    );
     const total = counts.reduce((sum, count) => sum + count, 0);
     const largest = Math.max(...counts);
     // A value that occurs once is what a range is widened for: among a million it shows on a logarithmic scale alone.
     const heightOf = (/** @type {number} */ count) =>
       count === 0 ? 0 : Math.max(1.5, ((BASE - TOP) * Math.log1p(count)) / Math.log1p(largest));
-    const [from, to] = limits ? [Math.min(least, limits[0]), Math.max(most, limits[1])] : [least, most];
+    const [from, to] = axis ?? (limits ? [Math.min(least, limits[0]), Math.max(most, limits[1])] : [least, most]);
     const unit = to > from ? (WIDTH - 2) / (to - from) : 0;
     const x = (/** @type {number} */ value) => 1 + (value - from) * unit;
     const width = counts.length > 1 ? (x(most) - x(least)) / counts.length : 6;

@@ -3,7 +3,7 @@
 /**
  * @typedef {{ title: string, short: string, summary: string,
  *   mark: { text: string, tone: string } | null, marked: number, states: string[], layout: number | null,
- *   nodes: [op: string, label: string, name: string, type: string, details: [string, string][], plots: [title: string, histogram: number, limits: [number, number] | null][]][],
+ *   nodes: [op: string, label: string, name: string, type: string, details: [string, string][], plots: [title: string, histogram: number, limits: [number, number] | null, axis: [number, number] | null][]][],
  *   ports: [label: string, name: string][] }} Group
  * @typedef {{ width: number, height: number, boxes: [number, number, number][], edges: [string, string][] }} Layout
  * @typedef {{ symbols: { [state: string]: string }, groups: Group[], layouts: Layout[], histograms: unknown[][],
@@ -190,10 +190,10 @@ function showPicture(element) {
     for (const [term, text] of [['name', name], ['op', op], ['result', type], ...details]) {
       list.append(textElement('dt', term ?? ''), textElement('dd', text ?? ''));
     }
-    const figures = plots.map(([title, place, limits]) => {
+    const figures = plots.map(([title, place, limits, axis]) => {
       const figure = document.createElement('figure');
       const plot = document.createElement('value-histogram');
-      plot.dataset['values'] = JSON.stringify([...(picture.histograms[place] ?? []), limits]);
+      plot.dataset['values'] = JSON.stringify([...(picture.histograms[place] ?? []), limits, axis]);
       figure.append(textElement('figcaption', title), plot);
       return figure;
     });

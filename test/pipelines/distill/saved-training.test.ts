@@ -1,0 +1,25 @@
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { readTraining, saveTraining } from '../../../src/pipelines/distill/saved-training.ts';
+import type { TrainingState } from '../../../src/pipelines/training/types.ts';
+import { temporaryFolder } from '../written.ts';
+
+const path = join(temporaryFolder(), 'student.training');
+
+test('the state of a student that began as its teacher is read as it was saved, infinite decibels and all', () => {
+  const array = { name: 'weight', shape: [2], values: Float32Array.of(1, 2) };
+  const state: TrainingState = {
+    stage: 0,
+    done: 2,
+    before: [],
+    curve: [{ step: 0, sqnrDb: Number.POSITIVE_INFINITY, agreement: 1 }],
+    arrays: [array],
+    names: ['weight'],
+    adam: { steps: 2, means: [Float32Array.of(3, 4)], squares: [Float32Array.of(5, 6)] },
+    plateau: { falls: 0, without: 0, best: Number.POSITIVE_INFINITY },
+    best: { step: 0, arrays: [array] },
+  };
+  saveTraining(path, 'job', state);
+  expect(readTraining(path, 'job')).toMatchObject(state);
+  expect(() => readTraining(path, 'another')).toThrow('is of a training with other models, texts or options');
+});

@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import type { Progress } from '../options/run.ts';
+import { printable } from '../printable.ts';
 import { type Io, painted } from './io.ts';
 import { type DisplayOptions, ProgressDisplay, type ProgressState } from './progress-display.ts';
 import type { ProgressWorkerData } from './progress-worker.ts';
@@ -33,7 +34,7 @@ export function showProgress(io: Io, loudness: Loudness): ProgressLine {
     note(text) {
       if (loudness === 'quiet') return;
       shown?.hold();
-      io.err(`${painted(io, 'cyan', 'note:')} ${text}\n`);
+      io.err(`${painted(io, 'cyan', 'note:')} ${printable(text)}\n`);
       shown?.release();
     },
     clear: () => shown?.hold(),

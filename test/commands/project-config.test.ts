@@ -31,6 +31,13 @@ describe('mbert.config.json', () => {
     expect(without.err).toContain("required option '-o, --output <path>' not specified");
   });
 
+  test('is told without what a terminal obeys', async () => {
+    config({ inspect: { passes: '\u001b[31mred' } });
+    const { code, err } = await run('inspect', SOURCE);
+    expect(code).toBe(2);
+    expect(err).toMatch(/^note: mbert\.config\.json: --passes=\\u001b\[31mred\n/);
+  });
+
   test('says nothing to other commands', async () => {
     config({ convert: { opset: 18 } });
     expect(await run('passes')).toMatchObject({ code: 0, err: '' });

@@ -170,7 +170,7 @@ function fromText(file: ModelFile, options: SampleFileOptions): EncodedFile {
   const { samples, form, columns } = readTexts(text, path, options.columns ?? {}, partBytes !== undefined);
   if (tokenizer === undefined) {
     throw new MbertError('USAGE', `${path}: is text, and the model has no vocabulary to read it with`, {
-      hint: 'name one with --vocab, or give token ids as .npz or TFRecord',
+      hint: "put its tokenizer.json or vocab.txt into the model's folder, name it with --vocab where the command has that, or give token ids as .npz or TFRecord",
     });
   }
   if (tokenizer instanceof MbertError) throw tokenizer;

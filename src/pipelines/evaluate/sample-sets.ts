@@ -99,6 +99,9 @@ export function takeSamples(reader: RowReader, options: SampleSetOptions): Sampl
   const overlap = data && evaluation ? overlapOf(data, fitted, evaluation.samples, evidence.allowOverlap) : 0;
   if (overlap > 0) warnings.push(`${data?.path}: ${overlap} samples were calibrated on: the proof is too good`);
   if (source) warnings.push(...unseenTypes(source.path, calibration, proof, { task, tokenTypes: reader.tokenTypes }));
+  if (pool > 0 && evaluation === undefined && proof.length > 0 && proofCandidates === unseen) {
+    warnings.push(`${source?.path}: too few texts to prove a training on others than those that it is kept by`);
+  }
   checkProof(proof.length, data?.path ?? source?.path, evidence.maxDrop !== undefined, warnings);
   const labelOf = hasLabels && source ? trainingLabels(source, training, classOf) : undefined;
   return {

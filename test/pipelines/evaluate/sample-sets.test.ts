@@ -252,6 +252,20 @@ describe('texts to train on', () => {
     expect(idsOf(take({ texts: samples(1, 1000) }, {}, { pool: 10 }).training)).toEqual(range(1, 16));
   });
 
+  test('is proven by texts that training is kept by where there are no others, with a warning', () => {
+    const kept = /too few texts to prove a training on others than those that it is kept by/;
+    const few = take({ texts: samples(1, 16 + 63) }, {}, { pool: 5000 });
+    expect(idsOf(few.watched).slice(0, 32)).toEqual(idsOf(few.proof).slice(0, 32));
+    expect(few.warnings.join()).toMatch(kept);
+    for (const [files, pool] of [
+      [{ texts: samples(1, 16 + 64) }, 5000],
+      [{ texts: samples(1, 16 + 63) }, 0],
+      [{ texts: samples(1, 16 + 63), data: samples(2001, 2040) }, 5000],
+      [{ texts: samples(1, 16) }, 5000],
+    ] as const)
+      expect(take(files, {}, { pool }).warnings.join()).not.toMatch(kept);
+  });
+
   test('are watched by none of them where a file has no more', () => {
     const { training, watched, validation } = take({ texts: samples(1, 16) }, {}, { pool: 5000 });
     expect(idsOf(training)).toEqual(range(1, 16));

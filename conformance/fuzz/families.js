@@ -206,11 +206,17 @@ export const FAMILIES = {
     ...texts(
       {
         'rows.json': '[{"text":"a b","label":1},{"text":"c","label":0}]',
+      },
+      mutateJson,
+      READ_SAMPLES,
+    ),
+    ...texts(
+      {
         'squad.json':
           '{"data":[{"paragraphs":[{"context":"a b c d","qas":[{"id":"1","question":"what","answers":[{"text":"b","answer_start":2}]}]}]}]}',
       },
       mutateJson,
-      READ_SAMPLES,
+      [verifyData],
     ),
     ...texts({ 'rows.jsonl': '{"text":"a b","label":1}\n{"text":"c","label":0}\n' }, mutateText, READ_SAMPLES),
     {

@@ -22,7 +22,7 @@ const { values } = parseArgs({
 /** Runs the command in a process that reports its own CPU time and peak memory, start-up included. */
 const CHILD = `
   import { existsSync, readFileSync } from 'node:fs';
-  import { main } from ${JSON.stringify(new URL('../dist/commands/main.js', import.meta.url).href)};
+  import { main } from ${JSON.stringify(new URL('../dist/main.js', import.meta.url).href)};
   const code = await main(process.argv.slice(1), { out() {}, err: (text) => process.stderr.write(text), isTerminal: false });
   const { userCPUTime, systemCPUTime, maxRSS } = process.resourceUsage();
   // Linux counts what the parent had before exec into maxRSS; its high-water mark does not.

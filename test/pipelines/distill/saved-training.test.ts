@@ -18,6 +18,7 @@ test('the state of a student that began as its teacher is read as it was saved, 
     adam: { steps: 2, means: [Float32Array.of(3, 4)], squares: [Float32Array.of(5, 6)] },
     plateau: { falls: 0, without: 0, best: Number.POSITIVE_INFINITY },
     best: { step: 0, arrays: [array] },
+    average: [{ ...array, values: Float32Array.of(7, 8) }],
   };
   saveTraining(path, 'job', state);
   expect(readTraining(path, 'job')).toMatchObject(state);

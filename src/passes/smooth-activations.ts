@@ -37,9 +37,12 @@ interface Choice {
   readonly smoothing: Smoothing;
 }
 
-/** Smooths the values of a graph where one of them is loud, by scales that a function chooses. */
+/**
+ * Smooths the values of a graph where one of them is loud, by scales that a function chooses. What is loud is told by
+ * ranges of all tokens in every case: it decides whether a file has such ranges at all.
+ */
 export async function smoothBy(
-  choose: (site: SmoothingSite, channels: ChannelStatistics) => Smoothing,
+  chooseScale: (site: SmoothingSite, channels: ChannelStatistics) => Smoothing,
   graph: Graph,
   context: PassContext,
 ): Promise<PassReport> {
@@ -51,11 +54,14 @@ export async function smoothBy(
     'all',
   );
   const choices: Choice[] = [];
+  let isLoud = false;
   for (const site of sites) {
     const channels = statistics.get(site.value.name)?.channels;
-    if (channels) choices.push({ site, smoothing: choose(site, channels) });
+    if (!channels) continue;
+    choices.push({ site, smoothing: chooseScale(site, channels) });
+    isLoud ||= choose(site, channels).noiseBefore > LOUD_MODEL_NOISE;
   }
-  if (!choices.some(({ smoothing }) => smoothing.noiseBefore > LOUD_MODEL_NOISE)) return { rewrites: 0, declined: [] };
+  if (!isLoud) return { rewrites: 0, declined: [] };
   const chosen = choices.filter(({ smoothing }) => isWorth(smoothing));
   const notes = notesOf(chosen);
   apply(graph, context, chosen);

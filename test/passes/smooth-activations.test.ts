@@ -130,3 +130,12 @@ test('an encoder without loud values stays as it is', async () => {
   expect(report).toMatchObject({ rewrites: 0, declined: [] });
   expect(graph.nodes().length).toBe(before);
 });
+
+test('a MobileBERT with LayerNorm, of which calibrated ranges hold enough, has no dynamic linears in their place', async () => {
+  const graph = await graphOfFolder('fixtures/mobilebert-demo');
+  const before = graph.nodes().length;
+  const forTokens = passes.filter(({ pass }) => pass.name === 'smooth-tokens').map(({ pass }) => pass);
+  const [report] = await runPasses(graph, forTokens, calibrated(graph));
+  expect(report).toMatchObject({ rewrites: 0, declined: [] });
+  expect(graph.nodes()).toHaveLength(before);
+});

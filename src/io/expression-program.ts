@@ -134,7 +134,7 @@ export function compile(source: string, flags: '' | 'u'): { readonly steps: read
   return { start: whole(add({ kind: 'match' })), steps };
 }
 
-/** What one character must be; classes and escapes are asked of JavaScript, each character once. */
+/** Makes a test of one character; JavaScript's own expressions decide on classes and escapes, once for each character. */
 function takesCharacter(text: string, flags: string): (character: string) => boolean {
   if (!/^[\\[.]/.test(text)) return (character) => character === text;
   const expression = new RegExp(`^${text}$`, flags);

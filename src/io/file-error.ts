@@ -24,8 +24,8 @@ const REASONS: { readonly [code: string]: string } = {
 };
 
 /**
- * What the system refuses wherever it happens, as while code is loaded, as an error of USAGE; anything else as it is. Few
- * descriptors are no bug.
+ * Makes an error of USAGE of a lack of file descriptors, which can end any step, loading code among them, and is no bug.
+ * Other errors are returned as they are.
  */
 export function machineError(cause: unknown): unknown {
   if (!isSystemError(cause) || (cause.code !== 'EMFILE' && cause.code !== 'ENFILE')) return cause;

@@ -1,7 +1,7 @@
 import { renameSync } from 'node:fs';
 import { fileError, isSystemError } from './file-error.ts';
 
-/** What Windows says of a file that another program has open: viewers, virus scanners and indexers let go soon. */
+/** Error codes of Windows for a file that another program has open: viewers, virus scanners and indexers let go soon. */
 const IN_USE: ReadonlySet<string | undefined> = new Set(['EPERM', 'EACCES', 'EBUSY']);
 
 /** Pauses before the next tries: 1.3 s together, which is long for a scanner and short for who waits for an error. */
@@ -21,8 +21,8 @@ const SYSTEM: Renaming = {
 };
 
 /**
- * Renames a file over another one, if there is one. Windows refuses that while a program has the other one open, so that it is tried again
- * there; elsewhere a refusal stays one. Throws USAGE where it cannot be done.
+ * Renames a file over another one, if there is one. Windows refuses that while a program has the other one open, so that
+ * it is tried again there; elsewhere a refusal stays one. Throws USAGE where it cannot be done.
  */
 export function replaceFile(from: string, to: string, { platform, rename, pause }: Renaming = SYSTEM): void {
   const pauses = platform === 'win32' ? PAUSES_MS : [];

@@ -12,9 +12,9 @@ export interface EndedProcess {
   /** Null where a signal ended it. */
   readonly exitCode: number | null;
   readonly signal: string | null;
-  /** What it wrote to stdout. */
+  /** The beginning of the text on stdout, up to `MAX_PRINTED_BYTES`. */
   readonly printed: string;
-  /** What it wrote to stderr. */
+  /** The end of the text on stderr, up to `MAX_MESSAGE_BYTES`. */
   readonly messages: string;
 }
 

@@ -5,7 +5,7 @@ import type { ShapeOptions } from '../options/shape.ts';
 import type { Target } from '../passes/index.ts';
 import type { OpenedModel } from './opened-model.ts';
 
-/** The same model over another graph of the same inputs and outputs. */
+/** Makes an opened model of another graph with the same inputs and outputs; labels, vocabulary and origin stay. */
 export function changedModel(model: OpenedModel, graph: Graph, applied: readonly string[]): OpenedModel {
   return {
     ...model,

@@ -114,7 +114,7 @@ function valuesOf({ tensor, type }: Constant): Distribution | undefined {
   return distributionOf(readF32(type.quant ? dequantized(tensor, type.quant) : tensor));
 }
 
-/** What rounds a value or reads it back has the distribution of that value. */
+/** Finds the distribution of a node's values; quantize and dequantize nodes have that of the value they read. */
 function onTextsOf(node: Node, onTexts: ReadonlyMap<string, Distribution>): Distribution | undefined {
   const isRounding = node.op === 'quantize' || node.op === 'dequantize';
   return onTexts.get(node.name) ?? (isRounding ? onTextsOf(node.inputs[0] as Node, onTexts) : undefined);

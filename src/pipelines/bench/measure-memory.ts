@@ -3,7 +3,7 @@ import { text } from 'node:stream/consumers';
 import type { DType, Tensor } from '../../ir/tensor.ts';
 import { runtimeFor } from '../../runtimes/index.ts';
 
-/** What the process that measures one model is told, as JSON on its stdin. */
+/** A request to measure the memory of one model, as the measuring process reads it: JSON on stdin. */
 export interface MemoryRequest {
   readonly path: string;
   readonly threads: number;

@@ -2,8 +2,8 @@ import { readF32, type Tensor } from '../../ir/tensor.ts';
 import type { Feeds, TimedModel } from './feeds.ts';
 
 /**
- * Warns where runs do not do equal work: models that are fed other shapes than the first, whose ratio says nothing of the models, and a
- * model whose runs are of different lengths, whose median is that of a mixture.
+ * Warns where runs do not do equal work: models that are fed other shapes than the first, whose ratio says nothing of the
+ * models, and a model whose runs are of different lengths, whose median is that of a mixture.
  */
 export function unequalWork(loaded: readonly TimedModel[], feeds: readonly (readonly Feeds[])[]): string[] {
   const shapes = feeds.map((rounds) => rounds.map((feed) => [...feed.values()][0]?.shape ?? []));

@@ -1,5 +1,5 @@
 import { type Quant, readF32, type Tensor } from '../ir/tensor.ts';
-import { factorCholesky } from '../solve/cholesky.ts';
+import { diagonalSum, factorWithRidge } from '../solve/ridge.ts';
 import {
   packIntegers,
   type QuantizedWeight,
@@ -52,16 +52,13 @@ function columns(width: number): Int32Array {
  */
 export function compensationOf(gram: Float64Array, order = columns(Math.sqrt(gram.length))): Compensation {
   const width = order.length;
-  let trace = 0;
-  for (let i = 0; i < width; i++) trace += gram[i * width + i] as number;
-  const damping = (DAMPING * trace) / width || 1;
+  const damping = (DAMPING * diagonalSum(gram, width)) / width || 1;
   const factor = new Float64Array(width * width);
   for (let i = 0; i < width; i++) {
     const from = (order[width - 1 - i] as number) * width;
     for (let j = 0; j < width; j++) factor[i * width + j] = gram[from + (order[width - 1 - j] as number)] as number;
   }
-  for (let i = 0; i < width; i++) factor[i * width + i] = (factor[i * width + i] as number) + damping;
-  factorCholesky(factor, width);
+  factorWithRidge(factor, width, damping);
   const pivots = new Float64Array(width);
   for (let k = 0; k < width; k++) {
     const column = width - 1 - k;

@@ -1,5 +1,5 @@
 import type { TextMatrix, TextRuns } from '../ir/text-runs.ts';
-import { factorCholesky } from './cholesky.ts';
+import { diagonalSum, factorWithRidge } from './ridge.ts';
 import { meanOf, plus, rowsBetween } from './rows.ts';
 
 /** A choice of rows: `train` are those that are fitted to, `all` are these and the held-out ones. */
@@ -24,11 +24,7 @@ export async function featuresOf(matrix: TextMatrix, runs: Pick<TextRuns, 'produ
   const grams = { train: inTrain, all: plus(inTrain, await runs.product(held, held)) };
   const size = h.columns;
   const factors = new Map<string, Float64Array>();
-  const ridgeOf = (part: Part, exponent: number) => {
-    let trace = 0;
-    for (let i = 0; i < size; i++) trace += grams[part][i * size + i] as number;
-    return (trace / size) * 10 ** exponent;
-  };
+  const ridgeOf = (part: Part, exponent: number) => (diagonalSum(grams[part], size) / size) * 10 ** exponent;
   return {
     h,
     ridgeOf,
@@ -36,10 +32,7 @@ export async function featuresOf(matrix: TextMatrix, runs: Pick<TextRuns, 'produ
       const key = `${part} ${exponent}`;
       const earlier = factors.get(key);
       if (earlier !== undefined) return earlier;
-      const factor = grams[part].slice();
-      const ridge = ridgeOf(part, exponent);
-      for (let i = 0; i < size; i++) factor[i * size + i] = (factor[i * size + i] as number) + ridge;
-      factorCholesky(factor, size);
+      const factor = factorWithRidge(grams[part].slice(), size, ridgeOf(part, exponent));
       factors.set(key, factor);
       return factor;
     },

@@ -1,8 +1,9 @@
 import type { TextMatrix, TextRuns } from '../../../ir/text-runs.ts';
-import { factorCholesky, solveCholesky } from '../../../solve/cholesky.ts';
+import { solveCholesky } from '../../../solve/cholesky.ts';
 import { type Features, featuresOf } from '../../../solve/features.ts';
 import { beside, columnRange, placed, stacked, times, timesTransposed, turned } from '../../../solve/matrices.ts';
 import { reducedRank } from '../../../solve/reduced-rank.ts';
+import { diagonalSum, factorWithRidge } from '../../../solve/ridge.ts';
 import { meanOf, plus, sumsOf } from '../../../solve/rows.ts';
 import { fitUpdate } from './fit-update.ts';
 import type { HeadValues } from './head-sizes.ts';
@@ -189,10 +190,7 @@ async function givenState(
     context.columns,
   );
   const gram = timesTransposed(readers, readers, neurons.columns);
-  let trace = 0;
-  for (let i = 0; i < states; i++) trace += gram[i * states + i] as number;
-  for (let i = 0; i < states; i++) gram[i * states + i] = (gram[i * states + i] as number) + (RIDGE * trace) / states;
-  factorCholesky(gram, states);
+  factorWithRidge(gram, states, (RIDGE * diagonalSum(gram, states)) / states);
   const sides = timesTransposed(wanted, readers, neurons.columns);
   solveCholesky(gram, states, sides);
   const fromContext = turned(sides, states);

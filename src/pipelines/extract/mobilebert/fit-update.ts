@@ -1,8 +1,9 @@
 import type { TextMatrix, TextRuns } from '../../../ir/text-runs.ts';
-import { factorCholesky, solveCholesky } from '../../../solve/cholesky.ts';
+import { solveCholesky } from '../../../solve/cholesky.ts';
 import { featuresOf } from '../../../solve/features.ts';
 import { limitGains } from '../../../solve/fit-layer.ts';
 import { columnRange, minus, times, timesTransposed, turned } from '../../../solve/matrices.ts';
+import { diagonalSum, factorWithRidge } from '../../../solve/ridge.ts';
 import { meanOf, sumsOf } from '../../../solve/rows.ts';
 import { symmetricEigen } from '../../../solve/symmetric-eigen.ts';
 import { joinColumns, mapRows, regress } from './text-maps.ts';
@@ -59,7 +60,7 @@ export async function fitUpdate({ x, y, state, features: h, rank }: UpdateProble
   const block = (row: number, rows: number, column: number, columns: number) =>
     columnRange(gram.subarray(row * size, (row + rows) * size), size, column, column + columns);
   const ss = block(2 * width, state.columns, 2 * width, state.columns);
-  const factor = factored(ss, state.columns);
+  const factor = factorWithRidge(ss, state.columns, (RIDGE * diagonalSum(ss, state.columns)) / state.columns);
   const sy = block(0, width, 2 * width, state.columns);
   const sx = block(width, width, 2 * width, state.columns);
   const solved = (sides: Float64Array) => {
@@ -160,12 +161,4 @@ function gainsFor(directions: Float64Array, gain: Float64Array, given: GainSums)
 function limited(gain: Float64Array): Float64Array {
   limitGains(gain);
   return gain;
-}
-
-function factored(gram: Float64Array, size: number): Float64Array {
-  let trace = 0;
-  for (let i = 0; i < size; i++) trace += gram[i * size + i] as number;
-  for (let i = 0; i < size; i++) gram[i * size + i] = (gram[i * size + i] as number) + (RIDGE * trace) / size;
-  factorCholesky(gram, size);
-  return gram;
 }

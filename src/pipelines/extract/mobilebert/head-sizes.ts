@@ -1,8 +1,8 @@
 import type { TextMatrix, TextRuns } from '../../../ir/text-runs.ts';
 import { channelsOf } from '../../../passes/prune/cut-group.ts';
-import { factorCholesky } from '../../../solve/cholesky.ts';
 import { turned } from '../../../solve/matrices.ts';
 import { reducedRank, unwhitened } from '../../../solve/reduced-rank.ts';
+import { diagonalSum, factorWithRidge } from '../../../solve/ridge.ts';
 import { columnsOf, meanOf } from '../../../solve/rows.ts';
 import { joinColumns, mapRows } from './text-maps.ts';
 
@@ -60,11 +60,7 @@ export async function resizeHeads(
 async function factorOf(matrix: TextMatrix, runs: TextRuns): Promise<Float64Array> {
   const size = matrix.columns;
   const gram = await runs.product(matrix, matrix);
-  let trace = 0;
-  for (let i = 0; i < size; i++) trace += gram[i * size + i] as number;
-  for (let i = 0; i < size; i++) gram[i * size + i] = (gram[i * size + i] as number) + (RIDGE * trace) / size;
-  factorCholesky(gram, size);
-  return gram;
+  return factorWithRidge(gram, size, (RIDGE * diagonalSum(gram, size)) / size);
 }
 
 /** The lower triangle of a factor, whose upper one means nothing, with zeros above it. */

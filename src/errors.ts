@@ -33,6 +33,11 @@ export class MbertError extends Error {
   }
 }
 
+/** Whether an error says that something sound cannot be expressed: there may be another way to go on. */
+export function isUnsupported(cause: unknown): cause is MbertError {
+  return cause instanceof MbertError && cause.code === 'UNSUPPORTED';
+}
+
 /** An error of a file, or of a part of one, that is not as its format has it. */
 export function malformed(what: string, problem: string, hint?: string): MbertError {
   return new MbertError('MALFORMED', `${what}: ${problem}`, hint === undefined ? {} : { hint });

@@ -6,6 +6,9 @@ import { tokenInputsOf } from './graph-session.ts';
 import { layoutsOf, type TokenLayout } from './layout.ts';
 import { collectStatistics, type StatisticsOptions } from './statistics.ts';
 
+/** Samples whose values are plotted: bars show no difference to more of them. */
+export const PLOTTED_SAMPLES = 8;
+
 /** Most bytes of values that one run gives back: all values of a 24-layer model on 512 tokens are 1 GB. */
 const MAX_RUN_BYTES = 256e6;
 

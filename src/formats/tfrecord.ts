@@ -2,6 +2,7 @@ import { gunzipSync, inflateSync } from 'node:zlib';
 import { MbertError } from '../errors.ts';
 import { ByteReader } from '../io/bytes.ts';
 import type { ModelFile } from '../io/files.ts';
+import { HEAD_BYTES, MAX_WHOLE_BYTES } from '../io/part-of-file.ts';
 import { maskedCrc32c } from './crc32c.ts';
 import { ProtoMessage } from './protobuf.ts';
 
@@ -21,10 +22,6 @@ const EXAMPLE = { features: 1 } as const;
 const FEATURES = { feature: 1 } as const;
 const FEATURE = { int64s: 3 } as const;
 const LIST = { values: 1 } as const;
-
-/** Largest file that is read whole, and the bytes that are read of a larger one: 60,000 sequences of 512 tokens. */
-const MAX_WHOLE_BYTES = 2 ** 28;
-const HEAD_BYTES = 2 ** 26;
 
 /** Records of a file. */
 export interface TfrecordFile {

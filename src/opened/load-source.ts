@@ -1,5 +1,5 @@
 import { type StagedModel, stageOnnxModel } from '../calibration/graph-session.ts';
-import { MbertError } from '../errors.ts';
+import { isUnsupported, type MbertError } from '../errors.ts';
 import { onnxModel } from '../exporters/onnx/model.ts';
 import { minimumOpset, onnx } from '../exporters/onnx.ts';
 import type { OnnxModel } from '../formats/onnx.ts';
@@ -105,10 +105,6 @@ const LARGE_BYTES = 2 ** 27;
 function hasLargeFloats(graph: Graph): boolean {
   const hasIntegers = graph.nodes().some(({ op, type }) => op === 'constant' && type.quant !== undefined);
   return !hasIntegers && constantBytes(graph) > LARGE_BYTES;
-}
-
-function isUnsupported(cause: unknown): cause is MbertError {
-  return cause instanceof MbertError && cause.code === 'UNSUPPORTED';
 }
 
 function sourceModel(graph: Graph): OnnxModel {

@@ -1,12 +1,7 @@
 import { MbertError, malformed } from '../errors.ts';
 import { decodeText } from '../io/bytes.ts';
 import type { ModelFile } from '../io/files.ts';
-
-/** Largest file that is read whole: a text of it is half of the longest string that V8 makes. */
-const MAX_WHOLE_BYTES = 2 ** 28;
-
-/** Bytes that are read of a larger one: some hundred thousand sentences. */
-const HEAD_BYTES = 2 ** 26;
+import { HEAD_BYTES, MAX_WHOLE_BYTES } from '../io/part-of-file.ts';
 
 /** Most lines: MNLI, the largest set of GLUE, has 392,702. Each takes a hundred bytes, whatever is on it. */
 const MAX_LINES = 1_000_000;

@@ -1,4 +1,4 @@
-import { MbertError } from '../../errors.ts';
+import { isUnsupported } from '../../errors.ts';
 import { copyGraph } from '../../ir/copy-graph.ts';
 import type { Graph, Node } from '../../ir/graph.ts';
 import { countOperations, operationsOf } from '../../ir/operation-costs.ts';
@@ -106,7 +106,7 @@ async function gradientsOf(graph: Graph, groups: readonly PruneGroup[], runs: Te
   try {
     return { gradients: await outputGradients(graph, names, runs), problem: undefined };
   } catch (cause) {
-    if (!(cause instanceof MbertError) || cause.code !== 'UNSUPPORTED') throw cause;
+    if (!isUnsupported(cause)) throw cause;
     return {
       gradients: undefined,
       problem: `${cause.message}: errors of all layers count alike, in proportion to their values`,

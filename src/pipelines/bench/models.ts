@@ -1,4 +1,4 @@
-import { MbertError } from '../../errors.ts';
+import { isUnsupported, MbertError } from '../../errors.ts';
 import { parseJson } from '../../formats/json.ts';
 import { readTfjsModel, readTfjsText } from '../../formats/tfjs.ts';
 import type { TokenizerFiles } from '../../formats/tokenizer-files.ts';
@@ -142,7 +142,7 @@ async function describe(
   try {
     model = await openModel(path);
   } catch (cause) {
-    if (!(cause instanceof MbertError) || cause.code !== 'UNSUPPORTED') throw cause;
+    if (!isUnsupported(cause)) throw cause;
     warn(`${cause.message}: a runtime may take it all the same; it gets token ids below ${SMALLEST_VOCABULARY}`);
     return { ...common, ...UNREAD };
   }

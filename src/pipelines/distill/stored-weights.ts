@@ -4,6 +4,7 @@ import type { JsonValue } from '../../formats/json.ts';
 import { sameShape } from '../../ir/shape.ts';
 import { type Tensor, tensorOf } from '../../ir/tensor.ts';
 import type { TrainedArray } from '../training/trained.ts';
+import { storedNameOf } from '../write/stored-name.ts';
 
 const HINT = 'write a .onnx or .tflite file in place of a folder';
 
@@ -22,7 +23,7 @@ export function storedNames(
   if (moduleChain !== undefined) refuse('is a sentence-transformers folder, whose modules a plain one would lose');
   const names = new Map<string, string>();
   for (const { name, shape } of arrays) {
-    const stored = candidates(name).find((each) => tensors.has(each));
+    const stored = storedNameOf(name, tensors);
     const tensor = stored === undefined ? undefined : tensors.get(stored);
     if (stored === undefined || tensor === undefined)
       return refuse(`has no weight ${name}, which is computed of others`);
@@ -32,15 +33,6 @@ export function storedNames(
     names.set(name, stored);
   }
   return names;
-}
-
-/** Names under which a weight may be stored: an encoder that was saved alone has no prefix. */
-function candidates(name: string): readonly string[] {
-  return [
-    name,
-    name.replace(/^[a-z]+\./, ''),
-    ...['bert', 'mobilebert', 'distilbert'].map((prefix) => `${prefix}.${name}`),
-  ];
 }
 
 /** The checkpoint with its trained weights, as floats of 32 bits. */

@@ -1,4 +1,4 @@
-import { MbertError } from '../../errors.ts';
+import { isUnsupported, MbertError } from '../../errors.ts';
 import type { Graph } from '../../ir/graph.ts';
 import { type EncoderLayer, encoderLayers } from '../evaluate/encoder-layers.ts';
 import { type LayerPair, layersOf, readLayerMap } from '../evaluate/layer-map.ts';
@@ -28,7 +28,7 @@ export function taughtLayers(
   try {
     found = { teacher: encoderLayers(teacher, paths.teacher), student: encoderLayers(student, paths.student) };
   } catch (cause) {
-    if (map !== undefined || !(cause instanceof MbertError) || cause.code !== 'UNSUPPORTED') throw cause;
+    if (map !== undefined || !isUnsupported(cause)) throw cause;
     return { pairs: [], layers: [], warning: `only answers are compared, no layers: ${cause.message}` };
   }
   const pairs = pairsOf(map ?? 'uniform', found.student.length, found.teacher.length);

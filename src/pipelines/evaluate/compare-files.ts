@@ -1,4 +1,5 @@
 import type { Graph, Node } from '../../ir/graph.ts';
+import { nodesByName } from '../../ir/nodes-by-name.ts';
 import { readF32, type Tensor } from '../../ir/tensor.ts';
 import { type EmbeddingAgreement, EmbeddingComparison } from '../../metrics/embeddings.ts';
 import { ErrorSums } from '../../metrics/error-sums.ts';
@@ -124,7 +125,7 @@ function layersOf(float: Graph, quantized: Graph): string[] {
 
 function writeLayers(source: LayerSource, which: 'float' | 'quantized', layers: readonly string[]): Promise<string> {
   const graph = source[which];
-  const byName = new Map(graph.nodes().map((node) => [node.name, node]));
+  const byName = nodesByName(graph);
   const outputs = layers.map((name) => {
     const node = byName.get(name) as Node;
     return { name, node: node.type.quant ? graph.add('dequantize', [node]) : node };

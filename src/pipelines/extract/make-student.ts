@@ -8,6 +8,7 @@ import type { OpenedModel } from '../../opened/opened-model.ts';
 import { type Run, within } from '../../options/run.ts';
 import type { SampleSets } from '../evaluate/sample-sets.ts';
 import { gradientTokens } from '../training/gradient-memory.ts';
+import { storedNameOf } from '../write/stored-name.ts';
 import { cutCheckpoint, type Selection } from './cut-checkpoint.ts';
 import type { MobileBertSizes } from './mobilebert/shape.ts';
 import { toMobileBert } from './mobilebert/to-mobilebert.ts';
@@ -89,9 +90,8 @@ export async function withRuns<T>(
   }
 }
 
-/** The name of a weight in the file: an encoder that was saved alone has no prefix there. */
 function storedName(name: string, tensors: ReadonlyMap<string, unknown>): string {
-  const stored = [name, name.replace(/^bert\./, ''), `bert.${name}`].find((each) => tensors.has(each));
+  const stored = storedNameOf(name, tensors);
   if (stored !== undefined) return stored;
   throw new MbertError('INVALID_GRAPH', `${name}: was fitted, but the checkpoint has no such weight`);
 }

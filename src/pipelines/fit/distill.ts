@@ -1,5 +1,6 @@
-import { MbertError } from '../../errors.ts';
+import { isUnsupported, MbertError } from '../../errors.ts';
 import type { Graph } from '../../ir/graph.ts';
+import { nodesByName } from '../../ir/nodes-by-name.ts';
 import { sameShape } from '../../ir/shape.ts';
 import { type EncoderLayer, encoderLayers } from '../evaluate/encoder-layers.ts';
 import type { FeedOptions } from '../evaluate/loaded-model.ts';
@@ -71,7 +72,7 @@ export async function distill(
  * apart, so that only the answers count.
  */
 function layersByName(original: Graph, fitted: Graph): TaughtLayer[] {
-  const nodes = new Map(fitted.nodes().map((node) => [node.name, node]));
+  const nodes = nodesByName(fitted);
   const layers = encoderLayersOrNone(original);
   return layers.map(({ attention, output }) => {
     const own = nodes.get(output.name);
@@ -90,7 +91,7 @@ function encoderLayersOrNone(original: Graph): readonly EncoderLayer[] {
   try {
     return encoderLayers(original, original.name);
   } catch (cause) {
-    if (!(cause instanceof MbertError) || cause.code !== 'UNSUPPORTED') throw cause;
+    if (!isUnsupported(cause)) throw cause;
     return [];
   }
 }

@@ -30,17 +30,23 @@ export function measureHeldOut(
   return withFolder(async (write) => {
     const options = { ...onnx.defaults, name: 'model.onnx' };
     const [a, b] = [await write(onnx.write(original, options)), await write(onnx.write(changed, options))];
-    const comparison = await compareFiles(a, b, original, { ...feeds, rows: proof, labels, progress });
-    const { agreement, sqnrDb, accuracy, embeddings, drop } = comparison;
-    return {
-      samples: proof.length,
-      agreement,
-      sqnrDb,
-      accuracy: accuracy && { original: accuracy.float, changed: accuracy.quantized },
-      ...(embeddings && { embeddings }),
-      drop,
-    };
+    return heldOutOf(await compareFiles(a, b, original, { ...feeds, rows: proof, labels, progress }), proof.length);
   });
+}
+
+/** What a comparison of the original's file with a changed one says of held-out samples. */
+export function heldOutOf(
+  { agreement, sqnrDb, accuracy, embeddings, drop }: Awaited<ReturnType<typeof compareFiles>>,
+  samples: number,
+): HeldOut {
+  return {
+    samples,
+    agreement,
+    sqnrDb,
+    accuracy: accuracy && { original: accuracy.float, changed: accuracy.quantized },
+    ...(embeddings && { embeddings }),
+    drop,
+  };
 }
 
 /** Counts the operations that the default passes leave of both graphs. */

@@ -1,4 +1,4 @@
-import { distributionsOf } from '../../calibration/distributions.ts';
+import { distributionsOf, PLOTTED_SAMPLES } from '../../calibration/distributions.ts';
 import { tokenizerFilesAt } from '../../importers/tokenizer-files.ts';
 import type { Graph, Node } from '../../ir/graph.ts';
 import type { Distribution } from '../../metrics/distribution.ts';
@@ -14,9 +14,6 @@ export interface TextOptions extends Pick<ColumnOptions, 'text' | 'pair'> {
   /** A vocab.txt or tokenizer.json in place of the model's own. */
   readonly vocab?: string | undefined;
 }
-
-/** Samples that are run: plots of bars show no difference to more of them. */
-const SAMPLES = 8;
 
 /**
  * Distributions of all values that a model computes on texts, by the names of nodes; undefined where no texts are given.
@@ -39,7 +36,7 @@ export async function valuesOnTexts(
   });
   const rows = reader
     .open(options.calibrate, 'calibrate')
-    .take(0, SAMPLES)
+    .take(0, PLOTTED_SAMPLES)
     .samples.map(({ row }) => row);
   const { graph: real, read } = withRealValues(graph);
   const found = await distributionsOf(real, rows, {

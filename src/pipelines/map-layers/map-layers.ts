@@ -10,6 +10,7 @@ import { evidenceOf } from '../../options/evidence.ts';
 import { type Run, startRun } from '../../options/run.ts';
 import { cheapestRisingMap, greedyRisingMap } from '../../solve/monotone-map.ts';
 import { encoderLayers } from '../evaluate/encoder-layers.ts';
+import { layersOf } from '../evaluate/layer-map.ts';
 import { rowReader } from '../evaluate/row-reader.ts';
 import { takeSamples } from '../evaluate/sample-sets.ts';
 import { checkSearch, meanAlong, searchMap } from './search-map.ts';
@@ -138,12 +139,11 @@ export function mappingsOf(
   alignments: readonly (readonly number[])[],
 ): LayerMapping[] {
   const [students, teachers] = [errors.length, errors[0]?.length ?? 0];
-  const places = errors.map((_, layer) => layer);
   const maps: { readonly [M in Mapping]: readonly number[] } = {
     best: cheapestRisingMap(errors.map((row) => Float64Array.from(row))),
     greedy: greedyRisingMap(alignments.map((row) => Float64Array.from(row))),
-    uniform: places.map((layer) => Math.round(((layer + 1) * teachers) / students) - 1),
-    last: places.map((layer) => teachers - students + layer),
+    uniform: layersOf('uniform', students, teachers),
+    last: layersOf('last', students, teachers),
   };
   return MAPPINGS.map((method) => {
     const map = maps[method];

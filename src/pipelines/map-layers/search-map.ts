@@ -1,10 +1,11 @@
-import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { MbertError } from '../../errors.ts';
+import { digest } from '../../ir/fingerprint.ts';
 import type { Graph } from '../../ir/graph.ts';
 import { graphText } from '../../ir/text.ts';
 import type { Run } from '../../options/run.ts';
 import type { TokenRow } from '../../samples/feeds.ts';
+import { rowsDigest } from '../../samples/rows-digest.ts';
 import { geneticMap } from '../../solve/genetic-map.ts';
 import { VERSION } from '../../version.ts';
 import { openTrials, type Trials } from './distill-trials.ts';
@@ -101,9 +102,8 @@ function trialsOf(
 ): Trials {
   const { steps = STEPS, seed = DEFAULT_SEED, jobs = 1, resume = false, text, pair } = options;
   const columns = Object.entries({ text, pair }).flatMap(([flag, name]) => (name ? [`--${flag}`, name] : []));
-  const hash = createHash('sha256');
-  for (const { inputIds, tokenTypeIds } of rows) hash.update(`${inputIds.join()} ${tokenTypeIds.join()}\n`);
-  hash.update(JSON.stringify([VERSION, steps, seed, columns, textsHash, graphText(teacher), graphText(student)]));
+  const graphs = [teacher, student].map(graphText);
+  const known = JSON.stringify([VERSION, steps, seed, columns, textsHash, rowsDigest(rows), ...graphs]);
   return openTrials({
     program: options.program as readonly [string, ...string[]],
     teacher: options.teacher,
@@ -114,7 +114,7 @@ function trialsOf(
     seed,
     jobs,
     statePath: statePath(options.output as string),
-    identity: hash.digest('hex'),
+    identity: digest(new TextEncoder().encode(known)),
     resume,
     signal: options.signal,
     progress: (done) => run.progress('trying maps', done, most),

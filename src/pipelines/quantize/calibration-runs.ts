@@ -1,4 +1,4 @@
-import { distributionsOf } from '../../calibration/distributions.ts';
+import { distributionsOf, PLOTTED_SAMPLES } from '../../calibration/distributions.ts';
 import { collectStatistics } from '../../calibration/statistics.ts';
 import { MbertError } from '../../errors.ts';
 import type { Graph } from '../../ir/graph.ts';
@@ -39,9 +39,6 @@ export interface Spread {
  */
 const MIN_PASS_SAMPLES = 32;
 const MIN_PASS_TOKENS = 2048;
-
-/** Samples whose values are plotted: bars show no difference to more of them. */
-const PLOTTED_SAMPLES = 8;
 
 /** Most proof samples that are looked at for values beyond their ranges. */
 const MOST_UNSEEN = 16;

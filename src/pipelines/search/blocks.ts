@@ -52,7 +52,8 @@ function isLike({ op, type }: Node, output: Node): boolean {
   return op !== 'input' && op !== 'constant' && sameShape(type.shape, output.type.shape);
 }
 
-function dependentsOf(node: Node): ReadonlySet<Node> {
+/** All that is computed from a node, itself included. */
+export function dependentsOf(node: Node): ReadonlySet<Node> {
   const found = new Set<Node>([node]);
   const stack = [node];
   for (let next = stack.pop(); next !== undefined; next = stack.pop()) {

@@ -1,10 +1,11 @@
 import type { Call, Graph, Node } from '../../ir/graph.ts';
+import { nodesByName } from '../../ir/nodes-by-name.ts';
 import { sameShape } from '../../ir/shape.ts';
 import { tensorOf } from '../../ir/tensor.ts';
 import type { Cuts } from '../../passes/fit/fit.ts';
 import { removeUnits, stepOf } from '../../passes/prune/prune-plan.ts';
 import { splitEmbeddings, splittableTable } from '../../passes/split-embedding.ts';
-import type { Block } from './blocks.ts';
+import { type Block, dependentsOf } from './blocks.ts';
 import type { Space } from './space.ts';
 
 /** One way to make a block smaller. */
@@ -169,19 +170,5 @@ export function branchOf(reader: Node | undefined): { readonly sum: Node; readon
 
 /** Names of the linears that a value goes into sooner or later, itself included. */
 function linearsBehind(value: Node): string[] {
-  const seen = new Set<Node>([value]);
-  const stack = [value];
-  for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
-    for (const user of node.users) {
-      if (seen.has(user)) continue;
-      seen.add(user);
-      stack.push(user);
-    }
-  }
-  return [...seen].filter(({ op }) => op === 'linear').map(({ name }) => name);
-}
-
-/** The nodes of a graph by their names. */
-export function nodesByName(graph: Graph): ReadonlyMap<string, Node> {
-  return new Map(graph.nodes().map((node) => [node.name, node]));
+  return [...dependentsOf(value)].filter(({ op }) => op === 'linear').map(({ name }) => name);
 }

@@ -4,10 +4,12 @@ import { copyGraph } from '../../ir/copy-graph.ts';
 import type { Graph } from '../../ir/graph.ts';
 import type { TextMatrix, TextRuns } from '../../ir/text-runs.ts';
 import { type Run, within } from '../../options/run.ts';
+import type { Target } from '../../passes/index.ts';
 import { compareFiles } from '../evaluate/compare-files.ts';
 import { compareSpeed, type SpeedResult } from '../evaluate/compare-speed.ts';
 import type { FeedOptions } from '../evaluate/loaded-model.ts';
 import type { SampleSets } from '../evaluate/sample-sets.ts';
+import { heldOutOf } from '../fit/measure.ts';
 import type { HeldOut } from '../fit/types.ts';
 import { fitChanges } from './fit-changes.ts';
 import { type FormCosts, savedBytes } from './form-costs.ts';
@@ -52,7 +54,7 @@ const MARGIN = 0.01;
 
 /** Finds, fits and writes the best model within a budget, and measures it as it was written. */
 export async function findModel(budget: Budget, context: FindContext): Promise<FoundModel | MissedBudget> {
-  const path = join(context.output, `${nameOf(budget)}.${context.writing.target}`);
+  const path = pathOf(budget, context.output, context.writing.target);
   let excess = 0;
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
     const proposals = proposalsFor(budget, context, { excess, count: attempt === 0 ? PROPOSALS : 1 });
@@ -68,7 +70,12 @@ export async function findModel(budget: Budget, context: FindContext): Promise<F
   return { budget, reason: leastText(budget, context) };
 }
 
-/** File name of a budget's model. */
+/** Path of a budget's model in the folder of the search. */
+export function pathOf(budget: Budget, folder: string, target: Target): string {
+  return join(folder, `${nameOf(budget)}.${target}`);
+}
+
+/** Name of a budget's model, without an ending. */
 export function nameOf(budget: Budget): string {
   if (budget.kind === 'latency') return `latency-${Number(budget.ratio.toFixed(4))}`;
   const [unit, name] = (
@@ -158,28 +165,20 @@ async function described(
     form: form.form,
     operations: (after as number) / (before as number),
     expectedNoise: proposal.noise,
-    heldOut: await heldOutOf(found.path, context),
+    heldOut: await measured(found.path, context),
     layers: summarize(space.blocks, proposal.changes),
     wordColumns: wordColumnsOf(proposal.changes),
     isOnFront: false,
   };
 }
 
-async function heldOutOf(path: string, context: FindContext): Promise<HeldOut | undefined> {
+async function measured(path: string, context: FindContext): Promise<HeldOut | undefined> {
   const { samples, feeds, reference, inputs, run } = context;
   const { proof, labels } = samples;
   if (proof.length === 0) return undefined;
   const progress = within(run, 'comparing with the teacher');
-  const found = await compareFiles(reference, path, inputs, { ...feeds, rows: proof, labels, progress });
-  const { agreement, sqnrDb, accuracy, embeddings, drop } = found;
-  return {
-    samples: proof.length,
-    agreement,
-    sqnrDb,
-    accuracy: accuracy && { original: accuracy.float, changed: accuracy.quantized },
-    ...(embeddings && { embeddings }),
-    drop,
-  };
+  const compared = await compareFiles(reference, path, inputs, { ...feeds, rows: proof, labels, progress });
+  return heldOutOf(compared, proof.length);
 }
 
 /** Says how small models of this teacher become. */

@@ -7,6 +7,7 @@ import { decodeText } from '../../io/bytes.ts';
 import { readWhole, writeWhole } from '../../io/files.ts';
 import { copyGraph } from '../../ir/copy-graph.ts';
 import type { Graph, Node } from '../../ir/graph.ts';
+import { nodesByName } from '../../ir/nodes-by-name.ts';
 import { usualSizes } from '../../ir/operation-costs.ts';
 import { keepNothing, runPasses } from '../../ir/pass.ts';
 import { shapeText, sizeOf } from '../../ir/shape.ts';
@@ -17,7 +18,7 @@ import type { RuntimeSession, TensorInfo } from '../../runtimes/runtime.ts';
 import { randomNumbers } from '../../solve/random-numbers.ts';
 import { type Spread, spreadOf } from '../bench/spread.ts';
 import { bytesOf } from '../write/export-graph.ts';
-import { applyChanges, type Candidate, convertedNodes, isConverted, nodesByName, WORDS } from './changes.ts';
+import { applyChanges, type Candidate, convertedNodes, isConverted, WORDS } from './changes.ts';
 import type { Space } from './space.ts';
 
 /** A part that was timed: CPU time of a run in milliseconds, one thread, one sentence of usual length. */

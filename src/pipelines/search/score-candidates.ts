@@ -1,11 +1,12 @@
 import { copyGraph } from '../../ir/copy-graph.ts';
 import type { Graph, Node } from '../../ir/graph.ts';
+import { nodesByName } from '../../ir/nodes-by-name.ts';
 import { isFloat } from '../../ir/op.ts';
 import { countOperations, usualSizes } from '../../ir/operation-costs.ts';
 import { sizeOf } from '../../ir/shape.ts';
 import type { BatchValues, TextMatrix, TextRuns } from '../../ir/text-runs.ts';
 import type { Block } from './blocks.ts';
-import { branchOf, type Candidate, type Change, nodesByName } from './changes.ts';
+import { branchOf, type Candidate, type Change } from './changes.ts';
 import { fitChanges } from './fit-changes.ts';
 import type { Space } from './space.ts';
 

@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { openRuns } from '../../calibration/token-runs.ts';
 import { MbertError } from '../../errors.ts';
+import { digest } from '../../ir/fingerprint.ts';
 import type { Graph } from '../../ir/graph.ts';
 import { usualSizes } from '../../ir/operation-costs.ts';
 import { keepNothing, runPasses } from '../../ir/pass.ts';
@@ -17,6 +17,7 @@ import { fuseLinear } from '../../passes/fuse-linear.ts';
 import { planPruning } from '../../passes/prune/prune-plan.ts';
 import { countTokens } from '../../samples/count-tokens.ts';
 import type { TokenRow } from '../../samples/feeds.ts';
+import { rowsDigest } from '../../samples/rows-digest.ts';
 import { VERSION } from '../../version.ts';
 import { onFront } from '../compare/front.ts';
 import type { FeedOptions } from '../evaluate/loaded-model.ts';
@@ -28,7 +29,7 @@ import { replacedFiles } from '../write/replaced-files.ts';
 import { findBlocks } from './blocks.ts';
 import { budgetsOf, refuseOptions } from './budgets.ts';
 import { type Candidate, listCandidates } from './changes.ts';
-import { findModel, nameOf } from './find-models.ts';
+import { findModel, pathOf } from './find-models.ts';
 import { measureForms } from './form-costs.ts';
 import { measureLatencies } from './latency.ts';
 import { amountsOf, answersOf, type Score, Scorer } from './score-candidates.ts';
@@ -60,7 +61,7 @@ export async function search(options: SearchOptions): Promise<SearchResult> {
   const budgets = budgetsOf(options);
   const forms = formsFor(options);
   const { fileFormat: target = 'onnx' } = options;
-  const plans = budgets.map((budget) => ({ target, path: join(options.output, `${nameOf(budget)}.${target}`) }));
+  const plans = budgets.map((budget) => ({ target, path: pathOf(budget, options.output, target) }));
   const run = startRun(options);
   const replaced = options.shard ? [] : replacedFiles(plans, options);
   for (const note of replaced) run.note(note);
@@ -78,7 +79,7 @@ export async function search(options: SearchOptions): Promise<SearchResult> {
     if (candidates.length === 0) throw noCandidates(teacher, space);
     const identity = scoresIdentity(
       [VERSION, CANDIDATE_TEXTS, SCORED_TEXTS],
-      [createHash('sha256').update(graphText(teacher)).digest('hex'), textDigest(samples.calibration)],
+      [digest(new TextEncoder().encode(graphText(teacher))), rowsDigest(samples.calibration)],
     );
     run.enter('score');
     const scores = await scoresOf(options, space, { candidates, identity, texts, pad: feeds.pad, run });
@@ -203,12 +204,6 @@ function noCandidates({ name }: Graph, { plan }: Space): MbertError {
   return new MbertError('UNSUPPORTED', `${name}: search finds nothing in it that could be smaller`, {
     hint: plan.declined[0] ?? 'it takes encoders of attentions and feed-forward networks with constant weights',
   });
-}
-
-function textDigest(rows: readonly TokenRow[]): string {
-  const hash = createHash('sha256');
-  for (const { inputIds, tokenTypeIds } of rows) hash.update(`${inputIds.join()} ${tokenTypeIds.join()}\n`);
-  return hash.digest('hex');
 }
 
 async function scoresOf(

@@ -1,5 +1,6 @@
 import { MbertError } from '../../errors.ts';
 import type { Graph, Input, Node } from '../../ir/graph.ts';
+import { nodesByName } from '../../ir/nodes-by-name.ts';
 import { type Shape, sameShape } from '../../ir/shape.ts';
 import type { Task } from '../../models/index.ts';
 import { type OutputKind, outputKinds } from '../evaluate/logits-kl.ts';
@@ -22,7 +23,7 @@ export class Copies {
 
   constructor(source: Graph, copies: ReadonlyMap<Node, Node>) {
     this.source = source;
-    this.#byName = new Map(source.nodes().map((node) => [node.name, node]));
+    this.#byName = nodesByName(source);
     this.#copies = copies;
   }
 

@@ -1,5 +1,6 @@
 import { openRuns } from '../../calibration/token-runs.ts';
 import type { Graph, Node } from '../../ir/graph.ts';
+import { nodesByName } from '../../ir/nodes-by-name.ts';
 import type { BatchValues, TextRuns } from '../../ir/text-runs.ts';
 import type { TokenRow } from '../../samples/feeds.ts';
 import { solveCholesky } from '../../solve/cholesky.ts';
@@ -70,8 +71,7 @@ export async function fitProjections(
 
 /** Pairs the layers that are compared though teacher and student differ in width. */
 export function unlikePairs(teacher: Graph, student: Graph, layers: readonly TaughtLayer[]): UnlikePair[] {
-  const byName = (graph: Graph) => new Map(graph.nodes().map((node) => [node.name, node]));
-  const [inTeacher, inStudent] = [byName(teacher), byName(student)];
+  const [inTeacher, inStudent] = [nodesByName(teacher), nodesByName(student)];
   const ofLayers = layers.map((layer) => ({
     name: projectionName(layer.student.output),
     teacher: inTeacher.get(layer.teacher.output) as Node,

@@ -1,5 +1,6 @@
 import { MbertError } from '../../errors.ts';
 import type { Graph, Node } from '../../ir/graph.ts';
+import { nodesByName } from '../../ir/nodes-by-name.ts';
 import type { TaughtLayer } from './trained.ts';
 
 /** Ways in which layers and answers are taught (MobileBERT, Sun et al. 2020, section 3.3). */
@@ -82,7 +83,7 @@ function refuseFew(strategy: Strategy, steps: number | undefined, least: number)
 
 /** Names of what each layer computes from that the layers before it do not. */
 function namesBetween(student: Graph, layers: readonly TaughtLayer[]): ReadonlySet<string>[] {
-  const byName = new Map(student.nodes().map((node) => [node.name, node]));
+  const byName = nodesByName(student);
   const met = new Set<Node>();
   return layers.map(({ student: { attention, output } }) => {
     const own = new Set<string>();

@@ -1,13 +1,8 @@
 import { expect, test } from 'vitest';
 import { copyGraph } from '../../../src/ir/copy-graph.ts';
+import { nodesByName } from '../../../src/ir/nodes-by-name.ts';
 import { verifyGraph } from '../../../src/ir/verify-graph.ts';
-import {
-  applyChanges,
-  type Candidate,
-  listCandidates,
-  nodesByName,
-  WORDS,
-} from '../../../src/pipelines/search/changes.ts';
+import { applyChanges, type Candidate, listCandidates, WORDS } from '../../../src/pipelines/search/changes.ts';
 import { summarize, wordColumnsOf } from '../../../src/pipelines/search/summary.ts';
 import { spaceOf } from './space.ts';
 

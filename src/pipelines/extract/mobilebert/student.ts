@@ -1,6 +1,7 @@
 import { MbertError } from '../../../errors.ts';
 import type { Checkpoint } from '../../../formats/checkpoint.ts';
 import type { Graph, Node } from '../../../ir/graph.ts';
+import { nodesByName } from '../../../ir/nodes-by-name.ts';
 import { sizeOf } from '../../../ir/shape.ts';
 import { computedTensor, type Tensor, takeF32, tensorOf } from '../../../ir/tensor.ts';
 import type { BatchValues, TextRuns } from '../../../ir/text-runs.ts';
@@ -103,7 +104,7 @@ export class Student {
   /** Computes values from those that are known by name. */
   async computeAll(names: readonly string[], known: ReadonlyMap<string, BatchValues>): Promise<BatchValues[]> {
     const graph = this.graph();
-    const nodes = new Map(graph.nodes().map((node) => [node.name, node]));
+    const nodes = nodesByName(graph);
     const given = new Map([...known].map(([name, values]) => [nodes.get(name) as Node, values]));
     const wanted = names.map((name) => nodes.get(name) as Node);
     const values = await this.#runs.compute(graph, wanted, given);

@@ -1,5 +1,6 @@
 import { MbertError } from '../../../errors.ts';
 import type { Graph, Node } from '../../../ir/graph.ts';
+import { nodesByName } from '../../../ir/nodes-by-name.ts';
 import { readF32, tensorOf } from '../../../ir/tensor.ts';
 import type { BatchValues, TextMatrix, TextRuns } from '../../../ir/text-runs.ts';
 import { constantLinear } from '../../../passes/attention.ts';
@@ -29,7 +30,7 @@ export class TeacherValues {
   constructor(graph: Graph, options: TeacherOptions) {
     this.#options = options;
     this.#prefix = new Prefix(graph, options.runs);
-    this.#nodes = new Map(graph.nodes().map((node) => [node.name, node]));
+    this.#nodes = nodesByName(graph);
   }
 
   /** The node of a name, which a whole model has behind `bert.`. */

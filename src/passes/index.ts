@@ -13,6 +13,7 @@ import { foldNoNorm } from './fold-no-norm.ts';
 import { fuseBottleneck } from './fuse-bottleneck.ts';
 import { fuseLinear } from './fuse-linear.ts';
 import { geluToRelu } from './gelu-to-relu.ts';
+import { hoistTokenSlice } from './hoist-token-slice.ts';
 import { layerNormToNoNorm } from './layer-norm-to-no-norm.ts';
 import { moveValueBias } from './move-value-bias.ts';
 import { prune } from './prune/prune.ts';
@@ -54,6 +55,7 @@ export const passes: readonly PassEntry[] = [
   { pass: smoothTokens, runs: 'asked' },
   { pass: dropKeyBias, runs: 'always' },
   { pass: centreAttention, runs: 'asked' },
+  { pass: hoistTokenSlice, runs: 'always' },
   { pass: fuseBottleneck, runs: 'always' },
   { pass: trigramToConvolution, runs: 'tflite' },
   { pass: signIntegers, runs: 'tflite' },

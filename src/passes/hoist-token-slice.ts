@@ -1,0 +1,122 @@
+import type { Call, Graph, Node } from '../ir/graph.ts';
+import type { Attrs } from '../ir/op.ts';
+import { opDef } from '../ir/ops/index.ts';
+import type { Pass, PassContext } from '../ir/pass.ts';
+import { axisOf, type Dim, type Shape } from '../ir/shape.ts';
+
+/** A slice of tokens, and the nodes that are computed for these tokens only: each with the axis that is cut. */
+interface Hoist {
+  readonly slice: Call<'slice'>;
+  readonly axes: ReadonlyMap<Node, number>;
+}
+
+/**
+ * Cuts tokens before they are computed where the model drops them afterwards. A classifier reads [CLS] alone, so its
+ * last layer needs keys and values of all tokens, but queries, residual and feed-forward network of that one: of a layer
+ * with H channels and 4 H neurons, 2 of 12 H² products a token are left.
+ */
+export const hoistTokenSlice: Pass = {
+  name: 'hoist-token-slice',
+  summary: 'slice(linear(x)) of tokens  ->  linear(slice(x)), attention included',
+  keeps: 'bits',
+  run(graph, context) {
+    let rewrites = 0;
+    for (const node of graph.nodes()) {
+      const hoist = hoistOf(graph, node, context);
+      if (hoist === null) continue;
+      graph.replace(node, () => rebuilt(graph, hoist));
+      rewrites++;
+    }
+    return { rewrites, declined: [] };
+  },
+};
+
+/** Finds what a slice of tokens can be moved ahead of; null where that spares no product. */
+function hoistOf(graph: Graph, node: Node, context: PassContext): Hoist | null {
+  if (node.op !== 'slice' || typeof node.attrs.end !== 'number' || node.type.quant !== undefined) return null;
+  const [x] = node.inputs as readonly [Node];
+  const axis = axisOf(node.attrs.axis, x.type.shape.length) as number;
+  if (axis === x.type.shape.length - 1 || x.type.shape[axis] === node.type.shape[axis]) return null;
+  const axes = new Map<Node, number>();
+  // Users come before what they read, so whoever reads a node has been asked for its axis when the node's turn comes.
+  const waiting = new Map<Node, { readonly axis: number; readonly readers: Set<Node> }>([
+    [x, { axis, readers: new Set([node]) }],
+  ]);
+  for (const each of graph.nodes().reverse()) {
+    const asked = waiting.get(each);
+    if (asked === undefined || each.op === 'input' || each.op === 'constant') continue;
+    if (context.keeps(each) || each.type.quant !== undefined || !isReadBy(graph, each, asked.readers)) continue;
+    const cut = cutInputs(each, asked.axis);
+    if (cut === null) continue;
+    axes.set(each, asked.axis);
+    each.inputs.forEach((input, i) => {
+      const at = cut[i] as number | null;
+      const known = waiting.get(input);
+      if (at === null || (known !== undefined && known.axis !== at))
+        waiting.set(input, { axis: -1, readers: new Set() });
+      else if (known === undefined) waiting.set(input, { axis: at, readers: new Set([each]) });
+      else known.readers.add(each);
+    });
+  }
+  const isProduct = (each: Node) => opDef((each as Call).op).terms !== undefined;
+  return [...axes.keys()].some(isProduct) ? { slice: node, axes } : null;
+}
+
+/** True where these readers alone read the value, and it is no output. */
+function isReadBy(graph: Graph, node: Node, readers: ReadonlySet<Node>): boolean {
+  return [...node.users].every((user) => readers.has(user)) && !graph.outputs.some((output) => output.node === node);
+}
+
+/**
+ * Gives for each input the axis that is cut where the result is cut along `axis`, null for an input that stays whole.
+ * Null where the op mixes tokens along that axis.
+ */
+function cutInputs(node: Call, axis: number): readonly (number | null)[] | null {
+  const rank = node.type.shape.length;
+  const [x] = node.inputs as readonly [Node];
+  const onlyFirst = (at: number) => node.inputs.map((_, i) => (i === 0 ? at : null));
+  if (node.op === 'matmul') return axis === rank - 2 ? onlyFirst(axis) : null;
+  if (node.op === 'transpose') return [node.attrs.permutation[axis] as number];
+  if (node.op === 'reshape') {
+    const isKept = node.type.shape.slice(0, axis + 1).every((dim, i) => dim === x.type.shape[i]);
+    return isKept && axis < x.type.shape.length - 1 ? [axis] : null;
+  }
+  const { tokens } = opDef(node.op);
+  if (tokens === 'first-input') return axis < rank - 1 ? onlyFirst(axis) : null;
+  if (tokens === 'along-axis') {
+    return axisOf((node.attrs as { readonly axis: number }).axis, rank) === axis ? null : node.inputs.map(() => axis);
+  }
+  if (tokens !== 'elementwise') return null;
+  return node.inputs.map(({ type: { shape } }) => {
+    const at = axis - (rank - shape.length);
+    return at < 0 || shape[at] === 1 ? null : at;
+  });
+}
+
+/** Builds what the slice gives from cut inputs. */
+function rebuilt(graph: Graph, { slice, axes }: Hoist): Node {
+  const { start, end } = slice.attrs;
+  const sliced = axisOf(slice.attrs.axis, slice.type.shape.length) as number;
+  const madeByAxis: Map<Node, Node>[] = [];
+  const cut = (node: Node, axis: number): Node => {
+    madeByAxis[axis] ??= new Map();
+    const known = madeByAxis[axis].get(node);
+    if (known) return known;
+    const built = axes.has(node) ? narrowed(node as Call, axis) : graph.add('slice', [node], { axis, start, end });
+    madeByAxis[axis].set(node, built);
+    return built;
+  };
+  const narrowed = (node: Call, axis: number): Node => {
+    const cuts = cutInputs(node, axis) as readonly (number | null)[];
+    const inputs = node.inputs.map((input, i) => {
+      const at = cuts[i] as number | null;
+      return at === null ? input : cut(input, at);
+    });
+    const attrs: Attrs =
+      node.op === 'reshape'
+        ? { shape: node.attrs.shape.with(axis, slice.type.shape[sliced] as Dim) as Shape }
+        : node.attrs;
+    return graph.add(node.op, inputs, attrs, node.name);
+  };
+  return cut(slice.inputs[0] as Node, sliced);
+}

@@ -1,8 +1,7 @@
 import type { Call, Graph, Node } from '../ir/graph.ts';
-import type { Attrs } from '../ir/op.ts';
 import { opDef } from '../ir/ops/index.ts';
 import type { Pass, PassContext } from '../ir/pass.ts';
-import { axisOf, type Dim, type Shape } from '../ir/shape.ts';
+import { axisOf, type Dim, type Shape, sameShape } from '../ir/shape.ts';
 
 /** A slice of tokens, and the nodes that are computed for these tokens only: each with the axis that is cut. */
 interface Hoist {
@@ -93,6 +92,18 @@ function cutInputs(node: Call, axis: number): readonly (number | null)[] | null 
   });
 }
 
+/** True for a transpose that leaves the order of all axes but those of size 1, as of one token's heads. */
+function movesOnlyOnes({ type: { shape } }: Node, permutation: readonly number[]): boolean {
+  const moved = permutation.filter((axis) => shape[axis] !== 1);
+  return moved.every((axis, i) => i === 0 || (moved[i - 1] as number) < axis);
+}
+
+/** Builds a reshape; one of a reshape takes its place. */
+function reshaped(graph: Graph, x: Node, shape: Shape, name: string): Node {
+  const source = x.op === 'reshape' ? (x.inputs[0] as Node) : x;
+  return sameShape(source.type.shape, shape) ? source : graph.add('reshape', [source], { shape }, name);
+}
+
 /** Builds what the slice gives from cut inputs. */
 function rebuilt(graph: Graph, { slice, axes }: Hoist): Node {
   const { start, end } = slice.attrs;
@@ -112,11 +123,12 @@ function rebuilt(graph: Graph, { slice, axes }: Hoist): Node {
       const at = cuts[i] as number | null;
       return at === null ? input : cut(input, at);
     });
-    const attrs: Attrs =
-      node.op === 'reshape'
-        ? { shape: node.attrs.shape.with(axis, slice.type.shape[sliced] as Dim) as Shape }
-        : node.attrs;
-    return graph.add(node.op, inputs, attrs, node.name);
+    const shape = node.type.shape.with(axis, slice.type.shape[sliced] as Dim) as Shape;
+    const x = inputs[0] as Node;
+    if (node.op === 'reshape' || (node.op === 'transpose' && movesOnlyOnes(x, node.attrs.permutation))) {
+      return reshaped(graph, x, shape, node.name);
+    }
+    return graph.add(node.op, inputs, node.attrs, node.name);
   };
   return cut(slice.inputs[0] as Node, sliced);
 }

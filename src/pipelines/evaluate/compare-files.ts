@@ -133,9 +133,13 @@ function writeLayers(source: LayerSource, which: 'float' | 'quantized', layers: 
   return source.write(graph.withOutputs(outputs));
 }
 
-/** Adds the errors of a row's tokens; the padding behind them is left out. */
+/**
+ * Adds the errors of a row's tokens; the padding behind them is left out. A last layer may have fewer tokens than the
+ * text: those that the answers need.
+ */
 function add(sum: ErrorSums, expected: Tensor | undefined, actual: Tensor | undefined, row: TokenRow): void {
   if (!expected || !actual) return;
-  const count = row.inputIds.length * (expected.shape.at(-1) as number);
-  sum.add(readF32(expected), readF32(actual), 0, count);
+  const values = readF32(expected);
+  const count = Math.min(values.length, row.inputIds.length * (expected.shape.at(-1) as number));
+  sum.add(values, readF32(actual), 0, count);
 }

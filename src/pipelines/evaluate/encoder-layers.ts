@@ -16,7 +16,7 @@ const PASS_ON: ReadonlySet<string> = new Set(['cast', 'quantize', 'dequantize', 
 /**
  * Finds the encoder layers of a graph, in order: each begins with an attention, and ends with the last sum of two
  * computed values, or the norm of one, that the next attention reads. `path` names the model in errors. Throws
- * UNSUPPORTED for a graph without attention, or where no layer ends behind one.
+ * UNSUPPORTED for a graph without attention, where no layer ends behind one, or where a layer computes one token only.
  */
 export function encoderLayers(graph: Graph, path: string): EncoderLayer[] {
   const nodes = graph.nodes();
@@ -25,6 +25,14 @@ export function encoderLayers(graph: Graph, path: string): EncoderLayer[] {
     throw new MbertError('UNSUPPORTED', `${path}: has no attention: no softmax that a matmul reads`, {
       hint: 'mbert inspect shows what was found in it',
     });
+  }
+  const single = attentions.find(({ type: { shape } }) => shape.at(-2) === 1 && shape.at(-1) !== 1);
+  if (single) {
+    throw new MbertError(
+      'UNSUPPORTED',
+      `${path}: ${single.name}: is computed for one token only, so its layer has nothing to compare for the others`,
+      { hint: 'take the checkpoint, or a file that was written with --passes=-hoist-token-slice' },
+    );
   }
   // For each node the number of attentions that it depends on: all of them are in a chain.
   const depths = new Map<Node, number>();

@@ -193,10 +193,11 @@ function levelsOf(pairs: readonly ValuePair[], errors: readonly ValueErrors[]) {
   const partners = new Map<Node, Node>();
   for (const [i, { reference, model }] of pairs.entries()) {
     const { directDb, scaledDb } = errors[i] as ValueErrors;
-    // Heads share the units of the stream that they are cut from; probabilities have none.
-    const isHeads = scaledDb === undefined && reference.type.shape.length > 3 && reference.op !== 'softmax';
+    // Heads share the units of the stream that they are cut from, and so does the one token that a last layer computes:
+    // too few rows to fit channels to. Probabilities have no units.
+    const isUnfitted = scaledDb === undefined && reference.op !== 'softmax';
     // What is left without its loud channels is compared with nothing: their sum is.
-    if ((isRescaled && isHeads) || isQuietPart(model)) continue;
+    if ((isRescaled && isUnfitted) || isQuietPart(model)) continue;
     partners.set(reference, model);
     levels.set(reference, isRescaled ? (scaledDb ?? directDb) : directDb);
   }

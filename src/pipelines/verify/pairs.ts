@@ -6,6 +6,7 @@ import type { Graph, Node } from '../../ir/graph.ts';
 import { type Attrs, isFloat } from '../../ir/op.ts';
 import { opDef } from '../../ir/ops/index.ts';
 import { realType } from '../../ir/quantized.ts';
+import type { Shape } from '../../ir/shape.ts';
 import { normalizeBoth } from '../../passes/canonical/normalize.ts';
 
 /** A value that both graphs compute. */
@@ -90,6 +91,15 @@ function isComparable(a: Value, b: Value): boolean {
   // A linear with its activation computes something else than one without.
   const activation = (value: Value) => (value.op === 'input' ? undefined : (value.attrs as Attrs)['activation']);
   return (
-    isFloat(from.dtype) && isFloat(to.dtype) && from.shape.at(-1) === to.shape.at(-1) && activation(a) === activation(b)
+    isFloat(from.dtype) &&
+    isFloat(to.dtype) &&
+    from.shape.at(-1) === to.shape.at(-1) &&
+    activation(a) === activation(b) &&
+    !isOfOneTokenInOne(from.shape, to.shape)
   );
+}
+
+/** True for a value that one model computes for a single token and the other for all, as a classifier's last layer. */
+function isOfOneTokenInOne(a: Shape, b: Shape): boolean {
+  return a.length === b.length && a.some((dim, axis) => axis > 0 && (dim === 1) !== (b[axis] === 1));
 }

@@ -1,11 +1,12 @@
 import { expect, test } from 'vitest';
 import { passes } from '../../src/passes/index.ts';
 import { after } from '../core.ts';
-import { CONSTANTS, DISTANCES, MOBILEBERT_LAYER, QUANTIZED, TRIGRAM } from './sample-graphs.ts';
+import { CLASSIFIER, CONSTANTS, DISTANCES, MOBILEBERT_LAYER, QUANTIZED, TRIGRAM } from './sample-graphs.ts';
 
 /** The sample on which a pass shows best what it does. */
 const SAMPLES: { readonly [pass: string]: string } = {
   'fold-constants': CONSTANTS,
+  'hoist-token-slice': CLASSIFIER,
   'share-constants': CONSTANTS,
   'shift-distances': DISTANCES,
   'sign-integers': QUANTIZED,

@@ -72,4 +72,30 @@ export const QUANTIZED = `graph quantized (x: f32[2, 3])
   z = dequantize(y)
 return z: z`;
 
-export const SAMPLE_GRAPHS = { MOBILEBERT_LAYER, DISTANCES, TRIGRAM, CONSTANTS, QUANTIZED };
+/** A last layer of which a classifier reads the first token: two heads, a residual and a norm. */
+export const CLASSIFIER = `graph classifier (x: f32[batch, sequence, 4], mask: f32[batch, 1, 1, sequence])
+  stem = layerNorm(x, g0 f32[4] #1, c0 f32[4] #2)
+  q0 = linear(stem, Wq f32[4, 4] #3, bq f32[4] #4)
+  q1 = reshape(q0) {shape: [batch, sequence, 2, 2]}
+  q = transpose(q1) {permutation: [0, 2, 1, 3]}
+  k0 = linear(stem, Wk f32[4, 4] #5)
+  k1 = reshape(k0) {shape: [batch, sequence, 2, 2]}
+  k = transpose(k1) {permutation: [0, 2, 1, 3]}
+  v0 = linear(stem, Wv f32[4, 4] #6)
+  v1 = reshape(v0) {shape: [batch, sequence, 2, 2]}
+  v = transpose(v1) {permutation: [0, 2, 1, 3]}
+  s0 = matmul(q, k) {transposeB: true}
+  s1 = add(s0, mask)
+  p = softmax(s1)
+  o0 = matmul(p, v)
+  o1 = transpose(o0) {permutation: [0, 2, 1, 3]}
+  o2 = reshape(o1) {shape: [batch, sequence, 4]}
+  o3 = linear(o2, Wo f32[4, 4] #7, bo f32[4] #8)
+  o4 = add(o3, stem)
+  last = layerNorm(o4, g1 f32[4] #9, c1 f32[4] #a)
+  first = slice(last) {axis: 1, end: 1}
+  pooled = reshape(first) {shape: [batch, 4]}
+  logits = linear(pooled, W f32[2, 4] #b, b f32[2] #c)
+return logits: logits`;
+
+export const SAMPLE_GRAPHS = { MOBILEBERT_LAYER, DISTANCES, TRIGRAM, CONSTANTS, QUANTIZED, CLASSIFIER };

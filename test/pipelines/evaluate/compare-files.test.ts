@@ -139,6 +139,19 @@ return logits: m.layer.2.${last}`);
     expect(equal.map(({ sqnrDb }) => sqnrDb)).toEqual(Array(3).fill(Number.POSITIVE_INFINITY));
   });
 
+  test('of one token are compared for that token, however long the text is', async () => {
+    useFakeRuntime();
+    const last = (table: readonly number[]) =>
+      graphOf(`graph g (input_ids: i64[1, 4], attention_mask: i64[1, 4])
+  words = gather(table f32[5, 2] {${table}}, input_ids)
+  first = slice(words) {axis: 1, end: 1}
+  m.layer.0.sum = add(first, first)
+return logits: m.layer.0.sum`);
+    // Word 2 is [0, 1] and becomes [0, 2]; it counts where it is first.
+    const found = await layersOf(last(TABLE), last(TABLE.with(5, 2)), [rowOf(1, 2, 3), rowOf(2, 1, 1)]);
+    expect(found[0]?.sqnrDb).toBeCloseTo(10 * Math.log10(1 + 1), 9);
+  });
+
   test('that only one of them has are left out; without any nothing runs', async () => {
     const fake = useFakeRuntime();
     const found = await layersOf(layered(TABLE), layered(TABLE, 'sum'), [rowOf(1)]);

@@ -87,4 +87,17 @@ describe('a graph is refused', () => {
       refusal('m: a.p: no layer ends behind this attention'),
     );
   });
+
+  test('whose last layer is computed for one token only', () => {
+    const nodes = [
+      'first = slice(x) {axis: 1, end: 1}',
+      'scores = matmul(first, x) {transposeB: true}',
+      'p = softmax(scores)',
+      'context = matmul(p, x)',
+      'sum = add(context, first)',
+    ];
+    expect(() => endsOf('sum', ...nodes)).toThrow(
+      refusal('m: p: is computed for one token only, so its layer has nothing to compare for the others'),
+    );
+  });
 });

@@ -44,3 +44,15 @@ return y: y`;
 test('graphs with nothing in common have no pairs', async () => {
   expect(await paired(SOURCE, 'graph g (x: f32[1, 2])\n  y = tanh(x)\nreturn y: y')).toEqual([]);
 });
+
+test('attention of one token is no pair of that of all, unless both have one', async () => {
+  const all = `graph g (x: f32[1, 2, sequence, 2])
+  scores = matmul(x, x) {transposeB: true}
+  p = softmax(scores)
+return y: p`;
+  const one = all
+    .replace('matmul(x, x)', 'matmul(cut, x)')
+    .replace('  scores', '  cut = slice(x) {axis: 2, end: 1}\n  scores');
+  expect(await paired(all, one)).toEqual([]);
+  expect(await paired(one, one)).toEqual(['scores/scores', 'p/p']);
+});

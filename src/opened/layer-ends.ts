@@ -10,11 +10,14 @@ const MAX_UNNAMED = 24;
 
 /** The last sum or norm of each layer, from nodes in the order of computing. */
 export function layerEnds(nodes: readonly Node[]): Node[] {
-  const ends = nodes.filter((node) => LAYER_ENDS.has(node.op) && isHidden(node));
+  const sums = nodes.filter((node) => LAYER_ENDS.has(node.op));
+  const ends = sums.filter(isHidden);
   const byLayer = new Map<string, Node>();
-  for (const node of ends) {
+  for (const node of sums) {
     const layer = layerOf(node.name);
-    if (layer !== undefined) byLayer.set(layer, node);
+    // A last layer may compute one token, whose value looks like a pooled one; its name tells.
+    const { length: rank } = node.type.shape;
+    if (layer !== undefined && (rank === 2 || rank === 3)) byLayer.set(layer, node);
   }
   if (byLayer.size > 0) return [...byLayer.values()];
   const stride = Math.ceil(ends.length / MAX_UNNAMED);

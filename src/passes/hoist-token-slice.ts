@@ -10,7 +10,7 @@ interface Hoist {
 }
 
 /**
- * Cuts tokens before they are computed where the model drops them afterwards. A classifier reads [CLS] alone, so its
+ * Cuts the first tokens out before they are computed where the model drops the others afterwards. A classifier reads [CLS] alone, so its
  * last layer needs keys and values of all tokens, but queries, residual and feed-forward network of that one: of a layer
  * with H channels and 4 H neurons, 2 of 12 H² products a token are left.
  */
@@ -32,7 +32,8 @@ export const hoistTokenSlice: Pass = {
 
 /** Finds what a slice of tokens can be moved ahead of; null where that spares no product. */
 function hoistOf(graph: Graph, node: Node, context: PassContext): Hoist | null {
-  if (node.op !== 'slice' || typeof node.attrs.end !== 'number' || node.type.quant !== undefined) return null;
+  if (node.op !== 'slice' || typeof node.attrs.end !== 'number' || node.attrs.start !== 0) return null;
+  if (node.type.quant !== undefined) return null;
   const [x] = node.inputs as readonly [Node];
   const axis = axisOf(node.attrs.axis, x.type.shape.length) as number;
   if (axis === x.type.shape.length - 1 || x.type.shape[axis] === node.type.shape[axis]) return null;
@@ -44,7 +45,7 @@ function hoistOf(graph: Graph, node: Node, context: PassContext): Hoist | null {
   for (const each of graph.nodes().reverse()) {
     const asked = waiting.get(each);
     if (asked === undefined || each.op === 'input' || each.op === 'constant') continue;
-    if (context.keeps(each) || each.type.quant !== undefined || !isReadBy(graph, each, asked.readers)) continue;
+    if (context.keeps(each) || isRounded(each) || !isReadBy(graph, each, asked.readers)) continue;
     const cut = cutInputs(each, asked.axis);
     if (cut === null) continue;
     axes.set(each, asked.axis);
@@ -59,6 +60,16 @@ function hoistOf(graph: Graph, node: Node, context: PassContext): Hoist | null {
   }
   const isProduct = (each: Node) => opDef((each as Call).op).terms !== undefined;
   return [...axes.keys()].some(isProduct) ? { slice: node, axes } : null;
+}
+
+/**
+ * True for a node of stored integers, and for one that reads values rounded at run time: all tokens share their range,
+ * which those that are left would not have.
+ */
+function isRounded({ type, inputs }: Node): boolean {
+  return (
+    type.quant !== undefined || inputs.some((x) => x.op === 'dynamicRound' || (x.type.quant && x.op !== 'constant'))
+  );
 }
 
 /** True where these readers alone read the value, and it is no output. */

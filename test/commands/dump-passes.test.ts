@@ -28,8 +28,8 @@ const DEFAULT_ONNX = [
   '005-move-value-bias.graph',
   '006-fold-no-norm.graph',
   '007-drop-key-bias.graph',
-  '008-fuse-bottleneck.graph',
-  '009-flatten-tokens.graph',
+  '009-fuse-bottleneck.graph',
+  '010-flatten-tokens.graph',
 ];
 
 describe('--dump-passes', () => {
@@ -40,7 +40,7 @@ describe('--dump-passes', () => {
     expect({ code, err }).toEqual({ code: 0, err: '' });
     expect(graphsIn('one')).toEqual(DEFAULT_ONNX);
     const { out } = await runCommand(folder, 'inspect', '--graph', 'fixtures/hf-qa', '--target', 'onnx');
-    expect(out).toContain(textOf('one', '009-flatten-tokens.graph'));
+    expect(out).toContain(textOf('one', '010-flatten-tokens.graph'));
     for (const name of graphsIn('one')) expect(parseGraph(textOf('one', name)).outputs).toHaveLength(2);
   });
 
@@ -86,7 +86,7 @@ describe('--dump-passes', () => {
       'tflite',
     ]);
     expect(graphsIn('two', 'onnx')).toEqual(DEFAULT_ONNX);
-    expect(graphsIn('two', 'tflite').at(-1)).toBe('009-trigram-to-convolution.graph');
+    expect(graphsIn('two', 'tflite').at(-1)).toBe('010-trigram-to-convolution.graph');
   });
 
   test('dumps passes that are fitted, where they run', async () => {
@@ -118,7 +118,7 @@ describe('--dump-passes', () => {
     const flags = ['--scheme', 'f16', '--sequence-length', 'dynamic', '--dump-passes', join(folder, 'halves')];
     const output = join(folder, 'halves.tflite');
     expect((await runCommand(folder, 'quantize', 'fixtures/hf-qa', '-o', output, ...flags)).code).toBe(0);
-    expect(graphsIn('halves').at(-1)).toBe('009-trigram-to-convolution.graph');
+    expect(graphsIn('halves').at(-1)).toBe('010-trigram-to-convolution.graph');
   });
 
   test.each([
@@ -202,10 +202,10 @@ describe('--time-passes', () => {
       '--json',
       '--time-passes',
     );
-    expect(JSON.parse(inspected.out).passTimes).toHaveLength(10);
+    expect(JSON.parse(inspected.out).passTimes).toHaveLength(11);
     const flags = ['--scheme', 'dynamic', '--json', '--time-passes', '-o', join(folder, 'timed-dynamic.onnx')];
     const quantized = await runCommand(folder, 'quantize', 'fixtures/hf-qa', ...flags);
-    expect(JSON.parse(quantized.out).passTimes).toHaveLength(12);
+    expect(JSON.parse(quantized.out).passTimes).toHaveLength(13);
   });
 });
 

@@ -73,7 +73,7 @@ test('a pass that runs in both stages is explained in both, and one that runs tw
     );
   expect(await stagesOf('fold-constants')).toEqual(['raising 2', 'onnx 0']);
   expect(await stagesOf('raise-scale')).toEqual(['raising 7', 'raising 23']);
-  expect(await stagesOf('trigram-to-convolution')).toEqual(['tflite 8']);
+  expect(await stagesOf('trigram-to-convolution')).toEqual(['tflite 9']);
 });
 
 test('a pass that is no rule tells what it declined, or that it keeps no record', async () => {

@@ -33,10 +33,10 @@ describe('convert', () => {
     expect(out).toMatchInlineSnapshot(`
       "mobilebert, sequence-classification
 
-      <tmp>/model.onnx  400.4 kB
+      <tmp>/model.onnx  400.1 kB
         inputs   input_ids i64[batch, sequence], attention_mask i64[batch, sequence], token_type_ids i64[batch, sequence]
         outputs  logits f32[batch, 3]
-        passes   111 nodes -> 92: fuse-linear 8, fold-attention-scale 2, move-value-bias 2, fold-no-norm 17, drop-key-bias 2, fuse-bottleneck 4, flatten-tokens 53
+        passes   111 nodes -> 92: fuse-linear 8, fold-attention-scale 2, move-value-bias 2, fold-no-norm 17, drop-key-bias 2, hoist-token-slice 1, fuse-bottleneck 3, flatten-tokens 53
       "
     `);
     expect(existsSync(output)).toBe(true);

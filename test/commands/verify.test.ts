@@ -81,7 +81,7 @@ describe('against a reference', () => {
       logits     #  #  100.00 %
       equal answers  100.00 %
 
-      34 inner values compared on 8 samples
+      35 inner values compared on 8 samples
       layer                                  SQNR
       bert.encoder.layer.0.output.LayerNorm  equal
       bert.encoder.layer.1.output.LayerNorm  equal

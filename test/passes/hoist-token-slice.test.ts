@@ -65,6 +65,23 @@ describe('tokens stay', () => {
     expect(report.rewrites).toBe(0);
   });
 
+  test('that share the range by which they are rounded at run time', async () => {
+    const text = await hoisted(`graph g (x: f32[2, sequence, 4])
+  rounded = dynamicRound(x)
+  up = linear(rounded, w i8[3, 4] q(0.5, 0) #1)
+  act = gelu(up)
+  down = linear(act, v f32[2, 3] #2)
+  y = slice(down) {axis: 1, end: 1}
+return y: y`);
+    expect(text).toContain('up = linear(rounded');
+    expect(text).toContain('slice(up)');
+  });
+
+  test('that are not the first', async () => {
+    const graph = graphOf(`${LINEAR.replace('end: 1', 'start: 1, end: 2')}\nreturn y: y`);
+    expect(await hoistTokenSlice.run(graph, { keeps: () => false })).toMatchObject({ rewrites: 0 });
+  });
+
   test('before what mixes them', async () => {
     const text = await hoisted(`graph g (x: f32[2, sequence, 4])
   s = matmul(x, x) {transposeB: true}

@@ -1,6 +1,6 @@
 import { isUnsupported, MbertError } from '../../errors.ts';
 import type { Graph } from '../../ir/graph.ts';
-import { type EncoderLayer, encoderLayers } from '../evaluate/encoder-layers.ts';
+import { type EncoderLayer, wholeEncoderLayers } from '../evaluate/encoder-layers.ts';
 import { type LayerPair, layersOf, readLayerMap } from '../evaluate/layer-map.ts';
 import type { TaughtLayer } from '../training/trained.ts';
 
@@ -26,7 +26,10 @@ export function taughtLayers(
   if (map === 'none') return { pairs: [], layers: [], warning: undefined };
   let found: { readonly teacher: readonly EncoderLayer[]; readonly student: readonly EncoderLayer[] };
   try {
-    found = { teacher: encoderLayers(teacher, paths.teacher), student: encoderLayers(student, paths.student) };
+    found = {
+      teacher: wholeEncoderLayers(teacher, paths.teacher),
+      student: wholeEncoderLayers(student, paths.student),
+    };
   } catch (cause) {
     if (map !== undefined || !isUnsupported(cause)) throw cause;
     return { pairs: [], layers: [], warning: `only answers are compared, no layers: ${cause.message}` };

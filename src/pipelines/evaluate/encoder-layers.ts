@@ -16,7 +16,7 @@ const PASS_ON: ReadonlySet<string> = new Set(['cast', 'quantize', 'dequantize', 
 /**
  * Finds the encoder layers of a graph, in order: each begins with an attention, and ends with the last sum of two
  * computed values, or the norm of one, that the next attention reads. `path` names the model in errors. Throws
- * UNSUPPORTED for a graph without attention, where no layer ends behind one, or where a layer computes one token only.
+ * UNSUPPORTED for a graph without attention, or where no layer ends behind one.
  */
 export function encoderLayers(graph: Graph, path: string): EncoderLayer[] {
   const nodes = graph.nodes();
@@ -25,14 +25,6 @@ export function encoderLayers(graph: Graph, path: string): EncoderLayer[] {
     throw new MbertError('UNSUPPORTED', `${path}: has no attention: no softmax that a matmul reads`, {
       hint: 'mbert inspect shows what was found in it',
     });
-  }
-  const single = attentions.find(({ type: { shape } }) => shape.at(-2) === 1 && shape.at(-1) !== 1);
-  if (single) {
-    throw new MbertError(
-      'UNSUPPORTED',
-      `${path}: ${single.name}: is computed for one token only, so its layer has nothing to compare for the others`,
-      { hint: 'take the checkpoint, or a file that was written with --passes=-hoist-token-slice' },
-    );
   }
   // For each node the number of attentions that it depends on: all of them are in a chain.
   const depths = new Map<Node, number>();
@@ -53,6 +45,22 @@ export function encoderLayers(graph: Graph, path: string): EncoderLayer[] {
     }
     return { attention, output };
   });
+}
+
+/**
+ * Finds the encoder layers of a graph whose layers all compute every token, as training on them needs. Throws UNSUPPORTED
+ * besides for a layer that computes the first token alone, as the last one of a written classifier.
+ */
+export function wholeEncoderLayers(graph: Graph, path: string): EncoderLayer[] {
+  const layers = encoderLayers(graph, path);
+  for (const { attention } of layers) {
+    const { shape } = attention.type;
+    if (shape.at(-2) !== 1 || shape.at(-1) === 1) continue;
+    throw new MbertError('UNSUPPORTED', `${path}: ${attention.name}: its layer is computed for the first token only`, {
+      hint: 'take the checkpoint, or a file that was written with --passes=-hoist-token-slice',
+    });
+  }
+  return layers;
 }
 
 function feedsMatmul(node: Node): boolean {

@@ -158,7 +158,9 @@ class LayerSums {
   add(teacher: readonly Tensor[], student: readonly Tensor[], size: RowSize): void {
     const [map, attention] = teacher as [Tensor, Tensor];
     const [otherMap, otherAttention] = student as [Tensor, Tensor];
-    const count = size.valid * (map.shape.at(-1) as number);
+    // A last layer of which answers read the first token alone may compute no others.
+    const compared = Math.min(size.valid, map.shape.at(-2) as number, otherMap.shape.at(-2) as number);
+    const count = compared * (map.shape.at(-1) as number);
     const [a, b] = [readF32(map), readF32(otherMap)];
     for (let i = 0; i < count; i++) {
       const error = (a[i] as number) - (b[i] as number);
@@ -166,11 +168,11 @@ class LayerSums {
       this.#power += (a[i] as number) ** 2;
     }
     this.#values += count;
-    this.#tokens += size.valid;
-    this.#addAttention(attention, otherAttention, size);
+    this.#tokens += compared;
+    this.#addAttention(attention, otherAttention, compared, size);
   }
 
-  #addAttention(teacher: Tensor, student: Tensor, { valid, length }: RowSize): void {
+  #addAttention(teacher: Tensor, student: Tensor, queries: number, { valid, length }: RowSize): void {
     const [heads, otherHeads] = [headsOf(teacher), headsOf(student)];
     if (heads !== otherHeads) {
       throw new MbertError('MISMATCH', `${this.#what}: have ${otherHeads} and ${heads} attention heads`, {
@@ -179,13 +181,15 @@ class LayerSums {
     }
     this.#divergences ??= new Float64Array(heads);
     const [p, q] = [readF32(teacher), readF32(student)];
+    const [rows, otherRows] = [teacher.shape.at(-2) as number, student.shape.at(-2) as number];
     for (let head = 0; head < heads; head++) {
       let sum = 0;
-      for (let query = 0; query < valid; query++) {
-        const start = (head * length + query) * length;
-        for (let i = start; i < start + valid; i++) {
-          const teacherShare = p[i] as number;
-          const studentShare = q[i] as number;
+      for (let query = 0; query < queries; query++) {
+        const start = (head * rows + query) * length;
+        const otherStart = (head * otherRows + query) * length;
+        for (let i = 0; i < valid; i++) {
+          const teacherShare = p[start + i] as number;
+          const studentShare = q[otherStart + i] as number;
           // p log(p/q) - p + q: what is added sums to 0, and keeps the rounding of f32 from going below it.
           if (teacherShare > 0)
             sum += teacherShare * Math.log(teacherShare / Math.max(studentShare, MIN_PROBABILITY)) - teacherShare;

@@ -2,7 +2,7 @@ import { isUnsupported, MbertError } from '../../errors.ts';
 import type { Graph } from '../../ir/graph.ts';
 import { nodesByName } from '../../ir/nodes-by-name.ts';
 import { sameShape } from '../../ir/shape.ts';
-import { type EncoderLayer, encoderLayers } from '../evaluate/encoder-layers.ts';
+import { type EncoderLayer, wholeEncoderLayers } from '../evaluate/encoder-layers.ts';
 import type { FeedOptions } from '../evaluate/loaded-model.ts';
 import type { SampleSets } from '../evaluate/sample-sets.ts';
 import { train } from '../training/train.ts';
@@ -89,7 +89,7 @@ function layersByName(original: Graph, fitted: Graph): TaughtLayer[] {
 
 function encoderLayersOrNone(original: Graph): readonly EncoderLayer[] {
   try {
-    return encoderLayers(original, original.name);
+    return wholeEncoderLayers(original, original.name);
   } catch (cause) {
     if (!isUnsupported(cause)) throw cause;
     return [];

@@ -9,7 +9,7 @@ import { tableRows } from '../../opened/token-tables.ts';
 import { evidenceOf } from '../../options/evidence.ts';
 import { type Run, startRun } from '../../options/run.ts';
 import { cheapestRisingMap, greedyRisingMap } from '../../solve/monotone-map.ts';
-import { encoderLayers } from '../evaluate/encoder-layers.ts';
+import { wholeEncoderLayers } from '../evaluate/encoder-layers.ts';
 import { layersOf } from '../evaluate/layer-map.ts';
 import { rowReader } from '../evaluate/row-reader.ts';
 import { takeSamples } from '../evaluate/sample-sets.ts';
@@ -126,7 +126,7 @@ async function compare(teacher: OpenedModel, student: OpenedModel, options: MapL
 }
 
 async function valuesOf(graph: Graph, path: string, runs: TextRuns): Promise<LayerValues[]> {
-  const outputs = encoderLayers(graph, path).map(({ output }) => output);
+  const outputs = wholeEncoderLayers(graph, path).map(({ output }) => output);
   const values = await runs.compute(graph, outputs, new Map());
   const prepared: LayerValues[] = [];
   for (const node of outputs) prepared.push(await layerValues(runs.matrixOf(values.get(node) as BatchValues), runs));

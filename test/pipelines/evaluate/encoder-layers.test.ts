@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { encoderLayers } from '../../../src/pipelines/evaluate/encoder-layers.ts';
+import { encoderLayers, wholeEncoderLayers } from '../../../src/pipelines/evaluate/encoder-layers.ts';
 import { graphOf } from '../../core.ts';
 
 /** A layer of attention over its input; what comes behind the attention's context is given. */
@@ -88,7 +88,7 @@ describe('a graph is refused', () => {
     );
   });
 
-  test('whose last layer is computed for one token only', () => {
+  test('whose last layer is computed for the first token only, where all are needed', () => {
     const nodes = [
       'first = slice(x) {axis: 1, end: 1}',
       'scores = matmul(first, x) {transposeB: true}',
@@ -96,8 +96,10 @@ describe('a graph is refused', () => {
       'context = matmul(p, x)',
       'sum = add(context, first)',
     ];
-    expect(() => endsOf('sum', ...nodes)).toThrow(
-      refusal('m: p: is computed for one token only, so its layer has nothing to compare for the others'),
+    expect(endsOf('sum', ...nodes)).toEqual([['p', 'sum']]);
+    expect(() => wholeEncoderLayers(graph('sum', ...nodes), 'm')).toThrow(
+      refusal('m: p: its layer is computed for the first token only'),
     );
+    expect(wholeEncoderLayers(graph('a.sum', ...layer('a', 'x', 'a.sum = add(a.context, x)')), 'm')).toHaveLength(1);
   });
 });

@@ -1,4 +1,5 @@
-"""Compares the CPU time of ONNX files or of TFLite files on the same padded input; the first file is the base.
+"""Compares the CPU time of ONNX files or of TFLite files on the same padded input; the first file is the base. A folder is
+a checkpoint, whose encoder runs in PyTorch.
 
 usage: compare_speed.py BASE OTHER ... [--sequence-length 128] [--valid 96] [--rounds 40] [--max-id 1000]
 

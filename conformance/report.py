@@ -49,7 +49,9 @@ class Phases:
 
 
 def size_mb(path: Path) -> float:
-    """Bytes of a model in 10^6, with the external data file that torch writes next to it."""
+    """Bytes of a model in 10^6, with the external data file that torch writes next to it; of a folder, its weights'."""
+    if path.is_dir():
+        return round(sum(file.stat().st_size for file in path.glob("*.safetensors")) / 1e6, 2)
     external = path.with_name(path.name + ".data")
     total = path.stat().st_size + (external.stat().st_size if external.exists() else 0)
     return round(total / 1e6, 2)

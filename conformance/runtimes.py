@@ -1,4 +1,4 @@
-"""One face for a .onnx and a .tflite file: prepare(tokens), invoke(), outputs(). One thread, batch one."""
+"""One face for a .onnx file, a .tflite file and a checkpoint's folder, which runs in PyTorch: prepare(tokens), invoke(), outputs(). One thread, batch one."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -47,6 +47,8 @@ def value_for(name: str, tokens: Tokens) -> np.ndarray:
 
 
 def load(path: Path) -> Model:
+    if path.is_dir():
+        return load_torch(path)
     head = path.open("rb").read(8)
     return load_tflite(path) if head[4:] == b"TFL3" else load_onnx(path)
 
@@ -70,6 +72,27 @@ def load_onnx(path: Path) -> Model:
         results[:] = session.run(names, feeds)
 
     return Model(prepare, invoke, lambda: dict(zip(names, results, strict=True)))
+
+
+def load_torch(path: Path) -> Model:
+    """The bare encoder in eager mode, as transformers builds it."""
+    import torch
+    from transformers import AutoModel
+
+    torch.set_num_threads(1)
+    model = AutoModel.from_pretrained(path).eval()
+    feeds: dict[str, torch.Tensor] = {}
+    results: dict[str, np.ndarray] = {}
+
+    def prepare(tokens: Tokens) -> None:
+        for name, values in (("input_ids", tokens.ids), ("attention_mask", tokens.mask), ("token_type_ids", tokens.types)):
+            feeds[name] = torch.from_numpy(values)
+
+    def invoke() -> None:
+        with torch.inference_mode():
+            results["last_hidden_state"] = model(**feeds).last_hidden_state.numpy()
+
+    return Model(prepare, invoke, lambda: results)
 
 
 def load_tflite(path: Path) -> Model:

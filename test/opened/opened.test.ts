@@ -218,6 +218,18 @@ return y: head, z: m.layer.1.pooled`),
     ).toEqual(['m.layer.0.norm', 'm.layer.1.sum']);
   });
 
+  test('are those of one token where a layer computes no others', () => {
+    expect(
+      ends(`graph g (x: f32[1, 3, 2])
+  m.layer.0.sum = add(x, x)
+  taken = slice(m.layer.0.sum) {axis: 1, end: 1}
+  first = reshape(taken) {shape: [1, 2]}
+  m.layer.1.sum = add(first, first)
+  m.layer.1.norm = layerNorm(m.layer.1.sum, g f32[2] {1, 1}, h f32[2] {0, 0})
+return y: m.layer.1.norm`),
+    ).toEqual(['m.layer.0.sum', 'm.layer.1.norm']);
+  });
+
   test('are some of many sums where no name says a layer, the last one among them', () => {
     const sums = (count: number) => {
       const lines = Array.from({ length: count }, (_, i) => `  s${i + 1} = add(s${i}, one f32[2] {1, 1})`);

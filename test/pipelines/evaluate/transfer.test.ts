@@ -44,6 +44,34 @@ test('attention to padding and of padding is no loss', async () => {
   expect(layers[0]?.attentionKl).toEqual([expect.closeTo(loss / 2, 6)]);
 });
 
+test('a layer of which one model computes the first token alone is compared for that token', async () => {
+  useFakeRuntime();
+  const options = { pad: 0, task: 'features' } as const;
+  const first = (scale: number) =>
+    graphOf(`graph tiny (input_ids: i64[1, 3])
+  x = gather(table f32[3, 2] {0.5, 0.25, 1, 0, 0, 1}, input_ids)
+  cut = slice(x) {axis: 1, end: 1}
+  products = matmul(cut, x) {transposeB: true}
+  scores = mul(products, scale f32[] {${scale}})
+  heads = reshape(scores) {shape: [1, 1, 1, 3]}
+  probabilities = softmax(heads)
+  flat = reshape(probabilities) {shape: [1, 1, 3]}
+  mixed = matmul(flat, x)
+  y = add(mixed, cut)
+return hidden: y`);
+  const term = (p: number, q: number) => p * Math.log(p / q) - p + q;
+  const [p, q] = [attention(1, 1), attention(2, 1)];
+  const loss = term(p[0], q[0]) + term(p[1], q[1]);
+  for (const [teacher, student] of [
+    [model(1, 3), first(2)],
+    [first(1), model(2, 3)],
+  ] as const) {
+    const { layers } = await transferLosses(teacher, student, ROWS, MAP, options);
+    expect(layers[0]?.attentionKl).toEqual([expect.closeTo(loss, 6)]);
+    expect(layers[0]?.featureMapMse).toBeGreaterThan(0);
+  }
+});
+
 test('feature maps are compared without the rows of padding', async () => {
   useFakeRuntime();
   const options = { pad: 0, task: 'features' } as const;

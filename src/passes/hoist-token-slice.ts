@@ -10,9 +10,9 @@ interface Hoist {
 }
 
 /**
- * Cuts the first tokens out before they are computed where the model drops the others afterwards. A classifier reads [CLS] alone, so its
- * last layer needs keys and values of all tokens, but queries, residual and feed-forward network of that one: of a layer
- * with H channels and 4 H neurons, 2 of 12 H² products a token are left.
+ * Computes only the first tokens where the model drops the others afterwards. A classifier reads [CLS] alone, so its last
+ * layer needs keys and values of all tokens, but queries, residual and feed-forward network of that one: of a layer with
+ * H channels and 4 H neurons, 2 H² of 12 H² products a token are left.
  */
 export const hoistTokenSlice: Pass = {
   name: 'hoist-token-slice',

@@ -1,4 +1,7 @@
-"""One face for a .onnx file, a .tflite file and a checkpoint's folder, which runs in PyTorch: prepare(tokens), invoke(), outputs(). One thread, batch one."""
+"""One face for a .onnx file, a .tflite file and a checkpoint's folder, which runs in PyTorch.
+
+prepare(tokens), invoke(), outputs(); one thread, batch one.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -85,8 +88,8 @@ def load_torch(path: Path) -> Model:
     results: dict[str, np.ndarray] = {}
 
     def prepare(tokens: Tokens) -> None:
-        for name, values in (("input_ids", tokens.ids), ("attention_mask", tokens.mask), ("token_type_ids", tokens.types)):
-            feeds[name] = torch.from_numpy(values)
+        named = {"input_ids": tokens.ids, "attention_mask": tokens.mask, "token_type_ids": tokens.types}
+        feeds.update({name: torch.from_numpy(values) for name, values in named.items()})
 
     def invoke() -> None:
         with torch.inference_mode():

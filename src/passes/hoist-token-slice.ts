@@ -2,6 +2,7 @@ import type { Call, Graph, Node } from '../ir/graph.ts';
 import { opDef } from '../ir/ops/index.ts';
 import type { Pass, PassContext } from '../ir/pass.ts';
 import { axisOf, type Dim, type Shape, sameShape } from '../ir/shape.ts';
+import type { Tensor } from '../ir/tensor.ts';
 
 /** A slice of tokens, and the nodes that are computed for these tokens only: each with the axis that is cut. */
 interface Hoist {
@@ -38,6 +39,7 @@ function hoistOf(graph: Graph, node: Node, context: PassContext): Hoist | null {
   const axis = axisOf(node.attrs.axis, x.type.shape.length) as number;
   if (axis === x.type.shape.length - 1 || x.type.shape[axis] === node.type.shape[axis]) return null;
   const axes = new Map<Node, number>();
+  const shared = sharedWeights(graph);
   // Users come before what they read, so whoever reads a node has been asked for its axis when the node's turn comes.
   const waiting = new Map<Node, { readonly axis: number; readonly readers: Set<Node> }>([
     [x, { axis, readers: new Set([node]) }],
@@ -45,7 +47,8 @@ function hoistOf(graph: Graph, node: Node, context: PassContext): Hoist | null {
   for (const each of graph.nodes().reverse()) {
     const asked = waiting.get(each);
     if (asked === undefined || each.op === 'input' || each.op === 'constant') continue;
-    if (context.keeps(each) || isRounded(each) || !isReadBy(graph, each, asked.readers)) continue;
+    if (context.keeps(each) || isRounded(each) || isStoredJoined(each, shared)) continue;
+    if (!isReadBy(graph, each, asked.readers)) continue;
     const cut = cutInputs(each, asked.axis);
     if (cut === null) continue;
     axes.set(each, asked.axis);
@@ -60,6 +63,27 @@ function hoistOf(graph: Graph, node: Node, context: PassContext): Hoist | null {
   }
   const isProduct = (each: Node) => opDef((each as Call).op).terms !== undefined;
   return [...axes.keys()].some(isProduct) ? { slice: node, axes } : null;
+}
+
+/** Finds the weights that several linears have, as all layers of an ALBERT. */
+function sharedWeights(graph: Graph): ReadonlySet<Tensor> {
+  const seen = new Set<Tensor>();
+  const shared = new Set<Tensor>();
+  for (const { op, inputs } of graph.nodes()) {
+    const weight = inputs[1];
+    if (op === 'linear' && weight?.op === 'constant') (seen.has(weight.tensor) ? shared : seen).add(weight.tensor);
+  }
+  return shared;
+}
+
+/**
+ * True for a query of weights that other layers have too: they are stored once, joined with those of keys and values,
+ * and apart would be stored again.
+ */
+function isStoredJoined({ op, inputs }: Node, shared: ReadonlySet<Tensor>): boolean {
+  const [x, weight] = inputs;
+  if (op !== 'linear' || weight?.op !== 'constant' || !shared.has(weight.tensor)) return false;
+  return [...(x as Node).users].filter((user) => user.op === 'linear').length > 1;
 }
 
 /**

@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import type { Node } from '../../src/ir/graph.ts';
+import { nodesByName } from '../../src/ir/nodes-by-name.ts';
 import { hoistTokenSlice } from '../../src/passes/hoist-token-slice.ts';
 import { after, graphOf } from '../core.ts';
 import { CLASSIFIER } from './sample-graphs.ts';
@@ -75,6 +77,20 @@ describe('tokens stay', () => {
 return y: y`);
     expect(text).toContain('up = linear(rounded');
     expect(text).toContain('slice(up)');
+  });
+
+  test('in a query whose weights other layers share, so that the file holds them once', async () => {
+    const shared = CLASSIFIER.replace(
+      'stem = layerNorm(x,',
+      'before = linear(x, Wb f32[4, 4] #3)\n  stem = layerNorm(before,',
+    );
+    const graph = graphOf(shared);
+    const weightOf = (name: string) => nodesByName(graph).get(name)?.inputs[1] as Node;
+    graph.replace(weightOf('before'), () => weightOf('q0'));
+    await hoistTokenSlice.run(graph, { keeps: () => false });
+    const shapeOf = (name: string) => nodesByName(graph).get(name)?.type.shape;
+    expect(shapeOf('q0')).toEqual(['batch', 'sequence', 4]);
+    expect(shapeOf('last')).toEqual(['batch', 1, 4]);
   });
 
   test('that are not the first', async () => {

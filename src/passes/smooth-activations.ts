@@ -83,9 +83,12 @@ function choose({ value, readers, writer, neurons }: SmoothingSite, channels: Ch
   const [reader, ...others] = readers;
   const isAlone = others.length === 0 && reader?.node.attrs.activation === 'none';
   const count = neurons ? SIDE_NEURONS : writer || isGelu || !isAlone ? 0 : SIDE_CHANNELS;
-  if (count === 0 || plain.noiseBefore < LOUD_NOISE) return plain;
-  const side = cappedScale(smoothed, count);
-  return plain.noise > LEAST_SIDE_GAIN * side.noise ? side : plain;
+  const isLoud = count > 0 && plain.noiseBefore >= LOUD_NOISE;
+  const side = isLoud ? cappedScale(smoothed, count) : plain;
+  const chosen = plain.noise > LEAST_SIDE_GAIN * side.noise ? side : plain;
+  if (!isAlone || value.op === 'layerNorm') return chosen;
+  // The scales of contexts cost nothing; those of a GELU bring nothing where each token has steps of its own.
+  return { ...chosen, byToken: true, ...(isGelu && { scale: chosen.scale.map(() => 1) }) };
 }
 
 function isWorth({ noiseBefore, noise }: Smoothing): boolean {
@@ -102,19 +105,23 @@ function apply(graph: Graph, context: PassContext, choices: readonly Choice[]): 
   applyGauges(graph, rolesOf(graph, context), scales, { values: new Map(), constants: new Map() });
   // From the last to the first, so that side networks are made of weights that have no scales in them yet.
   for (const { site, smoothing } of choices.toReversed()) {
-    if (site.writer) continue;
     // Found anew, as other linears stand there by now; those of a side are too narrow to be among them.
-    applySmoothing(graph, siteAt(graph, site.value) as SmoothingSite, smoothing);
+    if (!site.writer) applySmoothing(graph, siteAt(graph, site.value) as SmoothingSite, smoothing);
+    else if (smoothing.byToken) {
+      const scale = smoothing.scale.map(() => 1);
+      applySmoothing(graph, siteAt(graph, site.value) as SmoothingSite, { ...smoothing, scale });
+    }
   }
 }
 
 /** One line for each value, and one for all of them together: their noises as if nothing came between them. */
 function notesOf(choices: readonly Choice[]): string[] {
-  const notes = choices.map(({ site: { value, neurons }, smoothing: { scale, aside, noiseBefore, noise } }) => {
+  const notes = choices.map(({ site: { value, neurons }, smoothing: { scale, aside, byToken, noiseBefore, noise } }) => {
     const count = scale.filter((factor) => factor > 1).length;
     const largest = scale.reduce((most, factor) => Math.max(most, factor));
     const done = [
       ...(count > 0 ? [`${count} of ${scale.length} channels divided by up to ${largest.toFixed(1)}`] : []),
+      ...(byToken ? ['each token divided by its peak'] : []),
       ...(aside.length > 0 ? [`${aside.length} ${neurons ? 'neurons' : 'channels'} in floats beside`] : []),
     ];
     return `${value.name}: ${done.join(', ')}: ${decibels(noiseBefore)} -> ${decibels(noise)} dB`;

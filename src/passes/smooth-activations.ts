@@ -86,7 +86,7 @@ function choose({ value, readers, writer, neurons }: SmoothingSite, channels: Ch
   const isLoud = count > 0 && plain.noiseBefore >= LOUD_NOISE;
   const side = isLoud ? cappedScale(smoothed, count) : plain;
   const chosen = plain.noise > LEAST_SIDE_GAIN * side.noise ? side : plain;
-  if (!isAlone || value.op === 'layerNorm') return chosen;
+  if (!isAlone) return chosen;
   // The scales of contexts cost nothing; those of a GELU bring nothing where each token has steps of its own.
   return { ...chosen, byToken: true, ...(isGelu && { scale: chosen.scale.map(() => 1) }) };
 }

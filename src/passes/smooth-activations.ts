@@ -83,10 +83,10 @@ function choose({ value, readers, writer, neurons }: SmoothingSite, channels: Ch
   const [reader, ...others] = readers;
   const isAlone = others.length === 0 && reader?.node.attrs.activation === 'none';
   const count = neurons ? SIDE_NEURONS : writer || isGelu || !isAlone ? 0 : SIDE_CHANNELS;
-  const isLoud = count > 0 && plain.noiseBefore >= LOUD_NOISE;
+  const isLoud = neurons || (count > 0 && plain.noiseBefore >= LOUD_NOISE);
   const side = isLoud ? cappedScale(smoothed, count) : plain;
-  const chosen = plain.noise > LEAST_SIDE_GAIN * side.noise ? side : plain;
-  if (!isAlone) return chosen;
+  const chosen = neurons || plain.noise > LEAST_SIDE_GAIN * side.noise ? side : plain;
+  if (readers.some(({ node }) => node.attrs.activation !== 'none')) return chosen;
   // The scales of contexts cost nothing; those of a GELU bring nothing where each token has steps of its own.
   return { ...chosen, byToken: true, ...(isGelu && { scale: chosen.scale.map(() => 1) }) };
 }

@@ -6,7 +6,7 @@ import type { ConstantLinear } from '../attention.ts';
 import { quietNeurons, sideNetwork, sideProduct } from './side-network.ts';
 import type { Smoothing } from './smoothing-scale.ts';
 import type { SmoothingSite } from './smoothing-sites.ts';
-import { linearByPeaks } from './token-peaks.ts';
+import { dividedByPeak, linearByPeak } from './token-peaks.ts';
 
 /**
  * Puts a product with 1/s between a value and the linears that read it, and s into their weights; whatever else reads
@@ -27,12 +27,13 @@ export function applySmoothing(graph: Graph, { value, readers, neurons }: Smooth
   const smooth = isScaled
     ? graph.add('mul', [read, graph.constant(vectorTensor(factors), `${name}.scales`)], {}, `${name}.smooth`)
     : read;
+  const tokens = byToken ? dividedByPeak(graph, smooth) : undefined;
   for (const reader of readers) {
     const beside = side ?? (aside.length > 0 ? sideProduct(graph, reader, aside) : undefined);
     const { name: readerName } = reader.node;
     graph.replace(reader.node, () => {
-      const linear = byToken
-        ? linearByPeaks(graph, reader, smooth, scaledWeight(reader, columns))
+      const linear = tokens
+        ? linearByPeak(graph, reader, tokens, scaledWeight(reader, columns))
         : scaledReader(graph, reader, smooth, columns, beside !== undefined);
       return beside ? graph.add('add', [linear, beside], {}, `${readerName}.sum`) : linear;
     });

@@ -13,18 +13,28 @@ const LEAST_PEAK = 1;
 /** The least square of a signed value's peak: a token of zeros is divided by its root. */
 const LEAST_SQUARE = 1e-12;
 
+/** A value whose tokens are divided by their peaks, and these. */
+export interface ByPeak {
+  readonly value: Node;
+  readonly peak: Node;
+}
+
 /**
- * Builds W x + b as W (x / p) · p + b, p the largest magnitude in each token; of a GELU's token its largest value. So
- * every token has all integer steps up to its own peak, however loud another one is, and no text reaches beyond the
- * range. All of it is for flat tokens, as flatten-tokens wants them.
+ * Divides each token by the largest magnitude in it; of a GELU's token by its largest value. So every token has all
+ * integer steps up to its own peak, however loud another one is, and no text reaches beyond the range. The result is
+ * of flat tokens, as flatten-tokens wants its readers.
  */
-export function linearByPeaks(graph: Graph, { node, bias }: ConstantLinear, x: Node, weight: Tensor): Call {
-  const { name } = node;
+export function dividedByPeak(graph: Graph, x: Node): ByPeak {
   const { shape } = x.type;
   const flat = graph.add('reshape', [x], { shape: [product(shape.slice(0, -1)), ...shape.slice(-1)] });
   const peak = x.op === 'gelu' ? geluPeak(graph, flat, x.name) : signedPeak(graph, flat, x.name);
-  const read = graph.add('div', [flat, peak], {}, `${x.name}.by_peak`);
-  const part = graph.add('linear', [read, graph.constant(weight, `${quietName(name)}.weight`)], node.attrs, name);
+  return { value: graph.add('div', [flat, peak], {}, `${x.name}.by_peak`), peak };
+}
+
+/** Builds W x + b as W (x / p) · p + b. */
+export function linearByPeak(graph: Graph, { node, bias }: ConstantLinear, { value, peak }: ByPeak, weight: Tensor): Call {
+  const { name } = node;
+  const part = graph.add('linear', [value, graph.constant(weight, `${quietName(name)}.weight`)], node.attrs, name);
   const scaled = graph.add('mul', [part, peak], {}, `${name}.scaled`);
   const whole = bias ? graph.add('add', [scaled, bias], {}, `${name}.with_bias`) : scaled;
   return graph.add('reshape', [whole], { shape: node.type.shape });

@@ -67,9 +67,24 @@ export function quietName(name: string): string {
 }
 
 /**
- * Whether a node is what is left of a value, and so is no value of the model as it was. A linear without a bias keeps
- * its own name where the file is read back, and its weight tells.
+ * Whether a node is what is left of a value, and so is no value of the model as it was: without its loud channels, or
+ * before its tokens are multiplied by the peaks that they were divided by.
  */
-export function isQuietPart({ op, name, inputs }: Node): boolean {
-  return name.endsWith(QUIET) || (op === 'linear' && inputs[1]?.name === `${quietName(name)}.weight`);
+export function isQuietPart(node: Node): boolean {
+  return node.name.endsWith(QUIET) || isLinearByPeak(node);
+}
+
+/** Whether a node is the result of a linear, or a part of it, that reads tokens divided by their peaks. */
+function isLinearByPeak(node: Node): boolean {
+  const linear = sourceOf(node, ['slice', 'reshape']);
+  return (
+    linear.op === 'linear' && isDividedByPeak(sourceOf(linear.inputs[0] as Node, ['dequantize', 'quantize', 'reshape']))
+  );
+}
+
+/** The node that a value is of before some moves. */
+function sourceOf(node: Node, moves: readonly Node['op'][]): Node {
+  let at = node;
+  while (moves.includes(at.op)) at = at.inputs[0] as Node;
+  return at;
 }

@@ -1,6 +1,5 @@
 import type { Call, Graph, Node } from '../../ir/graph.ts';
 import { quietName } from '../../ir/smoothed.ts';
-import type { Tensor } from '../../ir/tensor.ts';
 import { absorbColumns, type PerChannel, reciprocal, vectorTensor } from '../affine.ts';
 import type { ConstantLinear } from '../attention.ts';
 import { quietNeurons, sideNetwork, sideProduct } from './side-network.ts';
@@ -14,7 +13,7 @@ import { dividedByPeak, linearByPeak } from './token-peaks.ts';
  * token is to be divided by its peak, that takes the product's place.
  */
 export function applySmoothing(graph: Graph, { value, readers, neurons }: SmoothingSite, smoothing: Smoothing): void {
-  const { scale, aside, byToken } = smoothing;
+  const { scale, aside, byPeak } = smoothing;
   const factors = withZeros(reciprocal(scale), aside);
   const columns = withZeros(scale, aside);
   const [down] = readers;
@@ -23,33 +22,33 @@ export function applySmoothing(graph: Graph, { value, readers, neurons }: Smooth
   const { name } = value;
   const read = network ? quietNeurons(graph, network, aside) : value;
   // Neurons aside are quiet already.
-  const isScaled = byToken ? scale.some((factor) => factor !== 1) : !network || scale.some((factor) => factor !== 1);
+  const isScaled = (network ? scale : factors).some((factor) => factor !== 1);
   const smooth = isScaled
     ? graph.add('mul', [read, graph.constant(vectorTensor(factors), `${name}.scales`)], {}, `${name}.smooth`)
     : read;
-  const tokens = byToken ? dividedByPeak(graph, smooth) : undefined;
+  const tokens = byPeak ? dividedByPeak(graph, smooth) : undefined;
   for (const reader of readers) {
     const beside = side ?? (aside.length > 0 ? sideProduct(graph, reader, aside) : undefined);
     const { name: readerName } = reader.node;
     graph.replace(reader.node, () => {
+      const weight = scaledWeight(graph, reader, columns, beside !== undefined);
       const linear = tokens
-        ? linearByPeak(graph, reader, tokens, scaledWeight(reader, columns))
-        : scaledReader(graph, reader, smooth, columns, beside !== undefined);
+        ? linearByPeak(graph, reader, tokens, weight)
+        : scaledReader(graph, reader, smooth, weight, beside !== undefined);
       return beside ? graph.add('add', [linear, beside], {}, `${readerName}.sum`) : linear;
     });
   }
 }
 
-function scaledReader(graph: Graph, reader: ConstantLinear, x: Node, columns: PerChannel, isPart: boolean): Node {
-  const { node, weight, bias } = reader;
-  const name = quietName(node.name);
-  const inputs = [x, graph.constant(scaledWeight(reader, columns), isPart ? `${name}.weight` : weight.name)];
-  if (bias) inputs.push(isPart ? graph.constant(bias.tensor, `${name}.bias`) : bias);
-  return graph.add('linear', inputs, node.attrs, node.name);
+function scaledWeight(graph: Graph, { node, weight }: ConstantLinear, columns: PerChannel, isPart: boolean): Node {
+  const scaled = absorbColumns(weight.tensor, columns, null).weight;
+  return graph.constant(scaled, isPart ? `${quietName(node.name)}.weight` : weight.name);
 }
 
-function scaledWeight({ weight }: ConstantLinear, columns: PerChannel): Tensor {
-  return absorbColumns(weight.tensor, columns, null).weight;
+function scaledReader(graph: Graph, { node, bias }: ConstantLinear, x: Node, weight: Node, isPart: boolean): Node {
+  const inputs = [x, weight];
+  if (bias) inputs.push(isPart ? graph.constant(bias.tensor, `${quietName(node.name)}.bias`) : bias);
+  return graph.add('linear', inputs, node.attrs, node.name);
 }
 
 function withZeros(values: PerChannel, channels: readonly number[]): PerChannel {

@@ -1,7 +1,6 @@
 import type { Call, Graph, Node } from '../../ir/graph.ts';
 import { product } from '../../ir/shape.ts';
-import { quietName } from '../../ir/smoothed.ts';
-import { scalarTensor, type Tensor } from '../../ir/tensor.ts';
+import { scalarTensor } from '../../ir/tensor.ts';
 import type { ConstantLinear } from '../attention.ts';
 
 /**
@@ -32,9 +31,14 @@ export function dividedByPeak(graph: Graph, x: Node): ByPeak {
 }
 
 /** Builds W x + b as W (x / p) · p + b. */
-export function linearByPeak(graph: Graph, { node, bias }: ConstantLinear, { value, peak }: ByPeak, weight: Tensor): Call {
+export function linearByPeak(
+  graph: Graph,
+  { node, bias }: ConstantLinear,
+  { value, peak }: ByPeak,
+  weight: Node,
+): Call {
   const { name } = node;
-  const part = graph.add('linear', [value, graph.constant(weight, `${quietName(name)}.weight`)], node.attrs, name);
+  const part = graph.add('linear', [value, weight], node.attrs, name);
   const scaled = graph.add('mul', [part, peak], {}, `${name}.scaled`);
   const whole = bias ? graph.add('add', [scaled, bias], {}, `${name}.with_bias`) : scaled;
   return graph.add('reshape', [whole], { shape: node.type.shape });

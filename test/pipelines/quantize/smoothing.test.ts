@@ -33,7 +33,6 @@ test('smoothing makes every encoder linear of a loud ONNX model a QGemm, and its
   const optimized = join(folder, 'optimized');
   mkdirSync(optimized);
   expect(await realKernels(join(folder, 'smooth.onnx'), optimized)).toEqual({ QGemm: 9 });
-  // One range for all tokens makes 5 dB less.
   expect(smooth.db).toBeGreaterThan(raw.db + 9);
   expect(smooth.rounding?.samples).toBe(32);
   expect(raw.rounding).toBeUndefined();

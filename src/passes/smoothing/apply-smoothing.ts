@@ -29,13 +29,11 @@ export function applySmoothing(graph: Graph, { value, readers, neurons }: Smooth
   const tokens = byPeak ? dividedByPeak(graph, smooth) : undefined;
   for (const reader of readers) {
     const beside = side ?? (aside.length > 0 ? sideProduct(graph, reader, aside) : undefined);
-    const { name: readerName } = reader.node;
     graph.replace(reader.node, () => {
       const weight = scaledWeight(graph, reader, columns, beside !== undefined);
-      const linear = tokens
-        ? linearByPeak(graph, reader, tokens, weight)
-        : scaledReader(graph, reader, smooth, weight, beside !== undefined);
-      return beside ? graph.add('add', [linear, beside], {}, `${readerName}.sum`) : linear;
+      return tokens
+        ? linearByPeak(graph, reader, tokens, weight, beside)
+        : scaledReader(graph, reader, smooth, weight, beside);
     });
   }
 }
@@ -45,10 +43,18 @@ function scaledWeight(graph: Graph, { node, weight }: ConstantLinear, columns: P
   return graph.constant(scaled, isPart ? `${quietName(node.name)}.weight` : weight.name);
 }
 
-function scaledReader(graph: Graph, { node, bias }: ConstantLinear, x: Node, weight: Node, isPart: boolean): Node {
+function scaledReader(
+  graph: Graph,
+  { node, bias }: ConstantLinear,
+  x: Node,
+  weight: Node,
+  beside: Node | undefined,
+): Node {
+  const { name, attrs } = node;
   const inputs = [x, weight];
-  if (bias) inputs.push(isPart ? graph.constant(bias.tensor, `${quietName(node.name)}.bias`) : bias);
-  return graph.add('linear', inputs, node.attrs, node.name);
+  if (bias) inputs.push(beside ? graph.constant(bias.tensor, `${quietName(name)}.bias`) : bias);
+  const linear = graph.add('linear', inputs, attrs, name);
+  return beside ? graph.add('add', [linear, beside], {}, `${name}.sum`) : linear;
 }
 
 function withZeros(values: PerChannel, channels: readonly number[]): PerChannel {

@@ -30,18 +30,23 @@ export function dividedByPeak(graph: Graph, x: Node): ByPeak {
   return { value: graph.add('div', [flat, peak], {}, `${x.name}.by_peak`), peak };
 }
 
-/** Builds W x + b as W (x / p) · p + b. */
+/**
+ * Builds W x + b as W (x / p) · p + b. What is computed `beside` is added before the bias, so that ONNX Runtime takes the
+ * bias and a GELU behind it in one step.
+ */
 export function linearByPeak(
   graph: Graph,
   { node, bias }: ConstantLinear,
   { value, peak }: ByPeak,
   weight: Node,
+  beside: Node | undefined,
 ): Call {
   const { name } = node;
   const part = graph.add('linear', [value, weight], node.attrs, name);
   const scaled = graph.add('mul', [part, peak], {}, `${name}.scaled`);
-  const whole = bias ? graph.add('add', [scaled, bias], {}, `${name}.with_bias`) : scaled;
-  return graph.add('reshape', [whole], { shape: node.type.shape });
+  const own = graph.add('reshape', [scaled], { shape: node.type.shape });
+  const sum = beside ? graph.add('add', [own, beside], {}, `${name}.sum`) : own;
+  return bias ? graph.add('add', [sum, bias], {}, `${name}.with_bias`) : sum;
 }
 
 function geluPeak(graph: Graph, x: Node, name: string): Node {

@@ -44,9 +44,16 @@ function smoothedMargin(node: Node): Margin | undefined {
   return source.op === 'layerNorm' || source.op === 'gelu' ? SMOOTHED_MARGINS[source.op] : undefined;
 }
 
-/** Whether a graph has values whose channels were scaled for the linears that read them. */
+/** Whether a graph has values that were scaled for the linears that read them, by channel or by token. */
 export function hasSmoothed(graph: Graph): boolean {
-  return graph.nodes().some((node) => smoothedMargin(node) !== undefined);
+  return graph.nodes().some((node) => smoothedMargin(node) !== undefined || isDividedByPeak(node));
+}
+
+/** Whether a node divides each token of a value by its peak. */
+function isDividedByPeak({ op, inputs: [, divisor] }: Node): boolean {
+  if (op !== 'div' || !divisor) return false;
+  const peak = divisor.op === 'sqrt' ? divisor.inputs[0] : divisor;
+  return peak?.op === 'maximum' && peak.inputs[0]?.op === 'max';
 }
 
 const QUIET = '.quiet';
@@ -59,7 +66,25 @@ export function quietName(name: string): string {
   return `${name}${QUIET}`;
 }
 
-/** Whether a node is what is left of a value, and so is no value of the model as it was. */
-export function isQuietPart({ name }: Node): boolean {
-  return name.endsWith(QUIET);
+/**
+ * Whether a node is what is left of a value, and so is no value of the model as it was: without its loud channels, or
+ * before its tokens are multiplied by the peaks that they were divided by.
+ */
+export function isQuietPart(node: Node): boolean {
+  return node.name.endsWith(QUIET) || isLinearByPeak(node);
+}
+
+/** Whether a node is the result of a linear, or a part of it, that reads tokens divided by their peaks. */
+function isLinearByPeak(node: Node): boolean {
+  const linear = sourceOf(node, ['slice', 'reshape']);
+  return (
+    linear.op === 'linear' && isDividedByPeak(sourceOf(linear.inputs[0] as Node, ['dequantize', 'quantize', 'reshape']))
+  );
+}
+
+/** The node that a value is of before some moves. */
+function sourceOf(node: Node, moves: readonly Node['op'][]): Node {
+  let at = node;
+  while (moves.includes(at.op)) at = at.inputs[0] as Node;
+  return at;
 }

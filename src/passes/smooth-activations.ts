@@ -25,7 +25,10 @@ const LOUD_MODEL_NOISE = 2.5e-3;
 /** The least noise of a value whose loudest channels may be computed beside. */
 const LOUD_NOISE = 1.5e-3;
 
-/** The least noise of a value that is smoothed in such a model, and the least factor by which that has to fall. */
+/**
+ * The least noise of a value that is smoothed in such a model, and the least factor by which that has to fall where
+ * tokens keep one range.
+ */
 const TANGIBLE_NOISE = 5e-5;
 const LEAST_GAIN = 1.5;
 
@@ -68,7 +71,10 @@ export async function smoothBy(
   return { rewrites: chosen.length, declined: [], notes };
 }
 
-/** Chooses the scales of a value, and whether its loudest channels are computed beside. */
+/**
+ * Chooses the scales of a value, and whether its loudest channels are computed beside. Behind a GELU neurons are loud at
+ * few tokens, each of which is divided by its peak: scales would only make columns of weights loud.
+ */
 function choose({ value, readers, writer, neurons }: SmoothingSite, channels: ChannelStatistics): Smoothing {
   const { min, max, rms } = channels;
   const isGelu = value.op === 'gelu';
@@ -79,17 +85,17 @@ function choose({ value, readers, writer, neurons }: SmoothingSite, channels: Ch
     ),
     power: rms.map((size) => size * size),
   };
-  const plain = cappedScale(smoothed, 0);
-  const [reader, ...others] = readers;
-  const isAlone = others.length === 0 && reader?.node.attrs.activation === 'none';
-  const count = neurons ? SIDE_NEURONS : writer || isGelu || !isAlone ? 0 : SIDE_CHANNELS;
-  if (count === 0 || plain.noiseBefore < LOUD_NOISE) return plain;
-  const side = cappedScale(smoothed, count);
+  const byPeak = readers.every(({ node }) => node.attrs.activation === 'none');
+  if (isGelu && byPeak) return { ...cappedScale(smoothed, neurons ? SIDE_NEURONS : 0, []), byPeak };
+  const plain = { ...cappedScale(smoothed, 0), byPeak };
+  const hasSide = byPeak && !isGelu && !writer && readers.length === 1;
+  if (!hasSide || plain.noiseBefore < LOUD_NOISE) return plain;
+  const side = { ...cappedScale(smoothed, SIDE_CHANNELS), byPeak };
   return plain.noise > LEAST_SIDE_GAIN * side.noise ? side : plain;
 }
 
-function isWorth({ noiseBefore, noise }: Smoothing): boolean {
-  return noiseBefore > TANGIBLE_NOISE && noiseBefore > LEAST_GAIN * noise;
+function isWorth({ noiseBefore, noise, byPeak }: Smoothing): boolean {
+  return noiseBefore > TANGIBLE_NOISE && (byPeak || noiseBefore > LEAST_GAIN * noise);
 }
 
 function apply(graph: Graph, context: PassContext, choices: readonly Choice[]): void {
@@ -102,19 +108,24 @@ function apply(graph: Graph, context: PassContext, choices: readonly Choice[]): 
   applyGauges(graph, rolesOf(graph, context), scales, { values: new Map(), constants: new Map() });
   // From the last to the first, so that side networks are made of weights that have no scales in them yet.
   for (const { site, smoothing } of choices.toReversed()) {
-    if (site.writer) continue;
+    if (site.writer && !smoothing.byPeak) continue;
+    const left = site.writer ? { ...smoothing, scale: smoothing.scale.map(() => 1) } : smoothing;
     // Found anew, as other linears stand there by now; those of a side are too narrow to be among them.
-    applySmoothing(graph, siteAt(graph, site.value) as SmoothingSite, smoothing);
+    applySmoothing(graph, siteAt(graph, site.value) as SmoothingSite, left);
   }
 }
 
-/** One line for each value, and one for all of them together: their noises as if nothing came between them. */
+/**
+ * One line for each value, and one for all of them together: their noises as if nothing came between them and all tokens
+ * had one range.
+ */
 function notesOf(choices: readonly Choice[]): string[] {
-  const notes = choices.map(({ site: { value, neurons }, smoothing: { scale, aside, noiseBefore, noise } }) => {
+  const notes = choices.map(({ site: { value, neurons }, smoothing: { scale, aside, byPeak, noiseBefore, noise } }) => {
     const count = scale.filter((factor) => factor > 1).length;
     const largest = scale.reduce((most, factor) => Math.max(most, factor));
     const done = [
       ...(count > 0 ? [`${count} of ${scale.length} channels divided by up to ${largest.toFixed(1)}`] : []),
+      ...(byPeak ? ['tokens by their peaks'] : []),
       ...(aside.length > 0 ? [`${aside.length} ${neurons ? 'neurons' : 'channels'} in floats beside`] : []),
     ];
     return `${value.name}: ${done.join(', ')}: ${decibels(noiseBefore)} -> ${decibels(noise)} dB`;
@@ -134,8 +145,9 @@ function decibels(noise: number): string {
  * loud channels do not take the integer steps of all others. The value is divided by s on its way to these linears
  * alone, their columns are multiplied by it; the residual stream beside is untouched. Attention's contexts take s from
  * the rows of the value's linear, at no cost. The loudest neurons of a feed-forward network, and the loudest channels of
- * the norm before it, leave the integers: their part of the result is a narrow product in floats, which is added. Where
- * no value is loud, nothing is changed.
+ * the norm before it, leave the integers: their part of the result is a narrow product in floats, which is added. Each
+ * token is then divided by its peak, and the linear's result multiplied by it. Where no value is loud, nothing is
+ * changed.
  */
 export const smoothActivations: Pass = {
   name: 'smooth-activations',

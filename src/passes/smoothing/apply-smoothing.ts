@@ -5,13 +5,15 @@ import type { ConstantLinear } from '../attention.ts';
 import { quietNeurons, sideNetwork, sideProduct } from './side-network.ts';
 import type { Smoothing } from './smoothing-scale.ts';
 import type { SmoothingSite } from './smoothing-sites.ts';
+import { dividedByPeak, linearByPeak } from './token-peaks.ts';
 
 /**
  * Puts a product with 1/s between a value and the linears that read it, and s into their weights; whatever else reads
- * the value is left alone. Channels aside get a factor of 0, and their part of the result is added in floats.
+ * the value is left alone. Channels aside get a factor of 0, and their part of the result is added in floats. Where each
+ * token is to be divided by its peak, that takes the product's place.
  */
 export function applySmoothing(graph: Graph, { value, readers, neurons }: SmoothingSite, smoothing: Smoothing): void {
-  const { scale, aside } = smoothing;
+  const { scale, aside, byPeak } = smoothing;
   const factors = withZeros(reciprocal(scale), aside);
   const columns = withZeros(scale, aside);
   const [down] = readers;
@@ -20,27 +22,39 @@ export function applySmoothing(graph: Graph, { value, readers, neurons }: Smooth
   const { name } = value;
   const read = network ? quietNeurons(graph, network, aside) : value;
   // Neurons aside are quiet already.
-  const isScaled = !network || scale.some((factor) => factor !== 1);
+  const isScaled = (network ? scale : factors).some((factor) => factor !== 1);
   const smooth = isScaled
     ? graph.add('mul', [read, graph.constant(vectorTensor(factors), `${name}.scales`)], {}, `${name}.smooth`)
     : read;
+  const tokens = byPeak ? dividedByPeak(graph, smooth) : undefined;
   for (const reader of readers) {
     const beside = side ?? (aside.length > 0 ? sideProduct(graph, reader, aside) : undefined);
-    const { name: readerName } = reader.node;
     graph.replace(reader.node, () => {
-      const linear = scaledReader(graph, reader, smooth, columns, beside !== undefined);
-      return beside ? graph.add('add', [linear, beside], {}, `${readerName}.sum`) : linear;
+      const weight = scaledWeight(graph, reader, columns, beside !== undefined);
+      return tokens
+        ? linearByPeak(graph, reader, tokens, weight, beside)
+        : scaledReader(graph, reader, smooth, weight, beside);
     });
   }
 }
 
-function scaledReader(graph: Graph, reader: ConstantLinear, x: Node, columns: PerChannel, isPart: boolean): Node {
-  const { node, weight, bias } = reader;
-  const name = quietName(node.name);
+function scaledWeight(graph: Graph, { node, weight }: ConstantLinear, columns: PerChannel, isPart: boolean): Node {
   const scaled = absorbColumns(weight.tensor, columns, null).weight;
-  const inputs = [x, graph.constant(scaled, isPart ? `${name}.weight` : weight.name)];
-  if (bias) inputs.push(isPart ? graph.constant(bias.tensor, `${name}.bias`) : bias);
-  return graph.add('linear', inputs, node.attrs, node.name);
+  return graph.constant(scaled, isPart ? `${quietName(node.name)}.weight` : weight.name);
+}
+
+function scaledReader(
+  graph: Graph,
+  { node, bias }: ConstantLinear,
+  x: Node,
+  weight: Node,
+  beside: Node | undefined,
+): Node {
+  const { name, attrs } = node;
+  const inputs = [x, weight];
+  if (bias) inputs.push(beside ? graph.constant(bias.tensor, `${quietName(name)}.bias`) : bias);
+  const linear = graph.add('linear', inputs, attrs, name);
+  return beside ? graph.add('add', [linear, beside], {}, `${name}.sum`) : linear;
 }
 
 function withZeros(values: PerChannel, channels: readonly number[]): PerChannel {

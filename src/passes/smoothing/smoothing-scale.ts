@@ -18,6 +18,8 @@ export interface Smoothing {
   readonly scale: PerChannel;
   /** The channels whose part of the readers' results is computed in floats, beside the integers. */
   readonly aside: readonly number[];
+  /** Whether each token is divided by its own peak as well, before it is rounded. */
+  readonly byPeak: boolean;
   /** The square of the noise in the readers' results as a share of theirs, as the value is and with these scales. */
   readonly noiseBefore: number;
   readonly noise: number;
@@ -55,7 +57,7 @@ export function cappedScale(
     noise = found;
     scale = filled(capped, left, 1);
   }
-  return { scale, aside: left, noiseBefore: noiseOf(before, ones) / share, noise: noise / share };
+  return { scale, aside: left, byPeak: false, noiseBefore: noiseOf(before, ones) / share, noise: noise / share };
 }
 
 /**

@@ -34,12 +34,12 @@ test('smoothing makes every encoder linear of a loud ONNX model a QGemm, and its
   const optimized = join(folder, 'optimized');
   mkdirSync(optimized);
   expect(await realKernels(join(folder, 'smooth.onnx'), optimized)).toEqual({ QGemm: 10 });
-  expect(smooth.db).toBeGreaterThan(raw.db + 2.5);
+  expect(smooth.db).toBeGreaterThan(raw.db + 9);
   expect(smooth.rounding?.samples).toBe(32);
   expect(raw.rounding).toBeUndefined();
   // No linear is compared with one of which the file holds only a part; a pooler of random weights loses most.
   const { layers } = await verify({ model: join(folder, 'smooth.onnx'), against: source });
-  expect(layers?.compared).toBeGreaterThan(20);
+  expect(layers?.compared).toBeGreaterThan(15);
   expect(layers?.parting?.name).not.toContain('encoder.layer');
 });
 

@@ -1,10 +1,12 @@
 import { MbertError } from '../../errors.ts';
 import { formsOf } from '../../options/forms.ts';
+import { refuseFile } from '../write/plans.ts';
 import type { Budget, SearchOptions } from './types.ts';
 
 /** Throws USAGE for options that contradict each other, and where one is missing. */
 export function refuseOptions(options: SearchOptions): void {
-  const { calibrate, budgets, latencyRatios, shard, merge, forms, fileFormat } = options;
+  const { output, calibrate, budgets, latencyRatios, shard, merge, forms, fileFormat } = options;
+  refuseFile(output, 'search writes');
   if (calibrate === undefined) {
     throw new MbertError('USAGE', 'search: needs --calibrate FILE', {
       hint: 'some hundred lines of text as the model will see it, without labels',

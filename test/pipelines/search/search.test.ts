@@ -189,6 +189,7 @@ test('budgets that would name one file are one budget', () => {
 test.each<[Partial<SearchOptions>, RegExp]>([
   [{ budgets: [1e6] }, /needs --calibrate/],
   [{ calibrate: TEXTS }, /within what/],
+  [{ output: 'found.onnx', calibrate: TEXTS, budgets: [1e6] }, /found.onnx: search writes a folder/],
   [{ calibrate: TEXTS, budgets: [1e6], latencyRatios: [0.5] }, /one kind of budget/],
   [{ calibrate: TEXTS, budgets: [1e6], merge: true, shard: { index: 1, count: 2 } }, /--shard/],
   [{ calibrate: TEXTS, latencyRatios: [0.5], forms: ['f32', 'dynamic'] }, /--forms dynamic/],

@@ -1,11 +1,10 @@
 import { MbertError } from '../../errors.ts';
-import { formsOf } from '../../options/forms.ts';
 import { refuseFile } from '../write/plans.ts';
 import type { Budget, SearchOptions } from './types.ts';
 
 /** Throws USAGE for options that contradict each other, and where one is missing. */
 export function refuseOptions(options: SearchOptions): void {
-  const { output, calibrate, budgets, latencyRatios, shard, merge, forms, fileFormat } = options;
+  const { output, calibrate, budgets, latencyRatios, shard, merge, fileFormat } = options;
   refuseFile(output, 'search writes');
   if (calibrate === undefined) {
     throw new MbertError('USAGE', 'search: needs --calibrate FILE', {
@@ -26,12 +25,6 @@ export function refuseOptions(options: SearchOptions): void {
   if (latencyRatios && fileFormat === 'tflite') {
     throw new MbertError('USAGE', '--latency-ratio: times are measured in ONNX Runtime, the files are tflite', {
       hint: 'search with --file-format onnx, or give --budgets',
-    });
-  }
-  const odd = latencyRatios && forms && formsOf(forms).find((form) => form !== 'f32');
-  if (odd !== undefined) {
-    throw new MbertError('USAGE', `--forms ${odd}: times are of floats: --latency-ratio takes f32 alone`, {
-      hint: 'mbert quantize --passes prune=SHARE makes a fast model of integers',
     });
   }
 }

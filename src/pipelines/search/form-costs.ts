@@ -3,6 +3,7 @@ import type { Graph } from '../../ir/graph.ts';
 import type { FormName } from '../../options/forms.ts';
 import type { TokenRow } from '../../samples/feeds.ts';
 import { compareFiles } from '../evaluate/compare-files.ts';
+import { compareSpeed } from '../evaluate/compare-speed.ts';
 import type { FeedOptions } from '../evaluate/loaded-model.ts';
 import { applyChanges } from './changes.ts';
 import type { Amounts, Score } from './score-candidates.ts';
@@ -19,6 +20,8 @@ export interface FormCosts {
   readonly perVector: number;
   /** Error of the teacher's answers in this form: Σ error² / Σ answer². */
   readonly noise: number;
+  /** Time of a run of the teacher in this form, as a share of that of its float file; 1 where no budget is one of time. */
+  readonly time: number;
 }
 
 /** Bytes that a model saves in a form where it has so many numbers less. */
@@ -39,6 +42,7 @@ export async function measureForms(
     inputs,
     rows,
     feeds,
+    isTimed,
     context,
   }: {
     readonly scores: readonly Score[];
@@ -47,6 +51,8 @@ export async function measureForms(
     readonly inputs: Graph;
     readonly rows: readonly TokenRow[];
     readonly feeds: FeedOptions;
+    /** Whether files are timed besides. */
+    readonly isTimed: boolean;
     readonly context: WritingContext;
   },
 ): Promise<FormCosts[]> {
@@ -57,16 +63,17 @@ export async function measureForms(
   const costs: FormCosts[] = [];
   for (const form of forms) {
     const isCompared = forms.length > 1 && form !== 'f32';
-    const { bytes, noise } = await withWritten(teacher, form, context, async (file) => ({
+    const { bytes, noise, time } = await withWritten(teacher, form, context, async (file) => ({
       bytes: file.bytes,
       noise: isCompared ? await noiseOfFile(reference, file.path, { inputs, rows, feeds }) : 0,
+      time: isTimed && form !== 'f32' ? await timeOfFile(reference, file.path, space) : 1,
     }));
     const less = await withWritten(smaller, form, context, async (file) => bytes - file.bytes);
     const perVector = form === 'f16' ? 2 : 4;
     // Where layers share their weights, what one of them does without is still there.
     const { weights, vectors } = largest.saved;
     const perWeight = weights > 0 ? (less - perVector * vectors) / weights : 0;
-    costs.push({ form, bytes, perWeight, perVector, noise });
+    costs.push({ form, bytes, perWeight, perVector, noise, time });
   }
   return costs;
 }
@@ -84,4 +91,9 @@ async function noiseOfFile(
     progress: () => undefined,
   });
   return 10 ** (-sqnrDb / 10);
+}
+
+/** Time of a file as a share of that of the float file, both run in turns. */
+async function timeOfFile(reference: string, path: string, { teacher, maxPositions }: Space): Promise<number> {
+  return 1 / (await compareSpeed(reference, path, { reference: teacher, maxPositions })).speedup;
 }

@@ -262,15 +262,17 @@ async function findAll(
 ): Promise<(FoundModel | MissedBudget)[]> {
   const { space, scores, texts, feeds, writing, reference, inputs, run, output } = options;
   run.progress('measuring forms');
+  const isTimed = budgets.some(({ kind }) => kind === 'latency');
   const costs = await measureForms(space, forms, {
     scores,
     reference,
     inputs,
     rows: texts.chosen,
     feeds,
+    isTimed,
     context: writing,
   });
-  const latencies = budgets.some(({ kind }) => kind === 'latency')
+  const latencies = isTimed
     ? await measureLatencies(space, scores, {
         path: join(output, 'latencies.json'),
         progress: within(run, 'timing layers'),

@@ -4,7 +4,7 @@ import type { Budget, SearchOptions } from './types.ts';
 
 /** Throws USAGE for options that contradict each other, and where one is missing. */
 export function refuseOptions(options: SearchOptions): void {
-  const { output, calibrate, budgets, latencyRatios, shard, merge, fileFormat } = options;
+  const { output, calibrate, budgets, latencyRatios, shard, merge, forms, fileFormat } = options;
   refuseFile(output, 'search writes');
   if (calibrate === undefined) {
     throw new MbertError('USAGE', 'search: needs --calibrate FILE', {
@@ -25,6 +25,11 @@ export function refuseOptions(options: SearchOptions): void {
   if (latencyRatios && fileFormat === 'tflite') {
     throw new MbertError('USAGE', '--latency-ratio: times are measured in ONNX Runtime, the files are tflite', {
       hint: 'search with --file-format onnx, or give --budgets',
+    });
+  }
+  if (latencyRatios && forms?.includes('mixed')) {
+    throw new MbertError('USAGE', '--forms mixed: is for --budgets', {
+      hint: 'what bits save is known in bytes; for a share of the time take dynamic, int8 or w4',
     });
   }
 }

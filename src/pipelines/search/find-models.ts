@@ -61,7 +61,7 @@ export async function findModel(budget: Budget, context: FindContext): Promise<F
     const proposals = proposalsFor(budget, context, { excess, count: attempt === 0 ? PROPOSALS : 1 });
     if (proposals.length === 0) break;
     const { graph, proposal, form, noise } = await bestOf(proposals, budget, context);
-    const bytes = await writeStudent(graph, form.form, path, context.writing);
+    const bytes = await writeStudent(graph, { form: form.form, narrow: proposal.narrow }, path, context.writing);
     const speed = await timed(path, context);
     const over = overBudget(budget, { bytes, speed });
     if (over <= 0) return described({ budget, path, graph, proposal, form, noise, bytes, speed }, context);
@@ -101,7 +101,8 @@ function proposalsFor(
 ): FormProposal[] {
   const all = context.forms.flatMap((form) => {
     const { savingOf, needed } = termsOf(budget, form, context.latencies);
-    return proposeStudents(context.scores, savingOf, { needed: needed + excess, count }).map((proposal) => ({
+    const { narrow } = form;
+    return proposeStudents(context.scores, savingOf, { needed: needed + excess, count, narrow }).map((proposal) => ({
       form,
       proposal,
     }));
@@ -120,7 +121,12 @@ async function bestOf(proposals: readonly FormProposal[], budget: Budget, contex
     await fitChanges(graph, each.proposal.changes, space, { runs: fitted, progress });
     found.push({ ...each, graph, noise: noiseOf(expected, await answersOf(graph, chosen)) });
   }
-  return found.reduce((best, each) => (each.noise + each.form.noise < best.noise + best.form.noise ? each : best));
+  return found.reduce((best, each) => (storedNoise(each) < storedNoise(best) ? each : best));
+}
+
+/** Error of a fitted model as it will be stored. */
+function storedNoise({ form, proposal, noise }: FormProposal & { readonly noise: number }): number {
+  return noise + form.noise + proposal.narrowNoise;
 }
 
 function timed(path: string, { reference, space, run }: FindContext): Promise<SpeedResult> {
@@ -158,7 +164,7 @@ async function described(
     operations: (after as number) / (before as number),
     expectedNoise: proposal.noise,
     heldOut: await measured(found.path, context),
-    layers: summarize(space.blocks, proposal.changes),
+    layers: summarize(space.blocks, proposal.changes, form.form === 'mixed' ? proposal.narrow : undefined),
     wordColumns: wordColumnsOf(proposal.changes),
     isOnFront: false,
   };

@@ -34,5 +34,5 @@ export function leastOf(
   { scores, latencies }: { readonly scores: readonly Score[]; readonly latencies: Latencies | undefined },
 ): number {
   const { savingOf, teacher } = termsOf(budget, form, latencies);
-  return Math.max(0, teacher - mostSaved(scores, savingOf));
+  return Math.max(0, teacher - mostSaved(scores, savingOf, form.narrow));
 }

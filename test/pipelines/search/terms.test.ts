@@ -5,7 +5,7 @@ import type { Score } from '../../../src/pipelines/search/score-candidates.ts';
 import { leastOf, termsOf } from '../../../src/pipelines/search/terms.ts';
 
 /** A form of a quarter of the bytes and two fifths of the time. */
-const FORM: FormCosts = { form: 'dynamic', bytes: 1000, perWeight: 1, perVector: 4, noise: 0.1, time: 0.4 };
+const FORM: FormCosts = { form: 'dynamic', bytes: 1000, perWeight: 1, perVector: 4, noise: 0.1, time: 0.4, narrow: [] };
 const score: Score = {
   layer: 0,
   change: { kind: 'drop' },

@@ -13,19 +13,30 @@ export interface Storage {
   readonly narrow: readonly number[];
 }
 
-/** Names, for a recipe, of the linears that have 8 bits in a file of 4: those of all other layers. */
-export function wideLinears(graph: Graph, blocks: readonly Block[], narrow: readonly number[]): string[] {
-  const inside = new Set(blocks.flatMap(({ layer, nodes }) => (narrow.includes(layer) ? [] : [...nodes])));
-  return graph
-    .nodes()
-    .filter(({ op, name }) => op === 'linear' && inside.has(name))
-    .map(({ name }) => name);
+/**
+ * Writes the recipe that gives 8 bits to the linears of all layers but the narrow ones, in a file of 4. A layer is told
+ * by what the names of its linears begin with, or, where others begin so too, by all of these names; what several linears
+ * become has the name of the first, and the others behind a +.
+ */
+export function wideRecipe(graph: Graph, blocks: readonly Block[], narrow: readonly number[]): string {
+  const names = graph.nodes().flatMap(({ op, name }) => (op === 'linear' ? [name] : []));
+  const rules = blocks.flatMap(({ layer, nodes }) => {
+    const own = names.filter((name) => nodes.has(name));
+    if (own.length === 0 || narrow.includes(layer)) return [];
+    const start = commonStart(own);
+    const isOwn = start !== '' && names.every((name) => nodes.has(name) || !name.startsWith(start));
+    const match = isOwn ? `^${escaped(start)}` : `^(${own.map(escaped).join('|')})($|\\+)`;
+    return [{ match, op: 'linear', scheme: 'dynamic', granularity: 'channel', rounding: 'nearest' }];
+  });
+  return JSON.stringify(rules);
 }
 
-/** Writes the recipe that gives linears 8 bits. What several become has the name of the first, and the others behind a +. */
-export function wideRecipe(names: readonly string[]): string {
-  const escaped = names.map((name) => name.replaceAll(/[.*+?^${}()|[\]\\/]/g, '\\$&'));
-  const match = `^(${escaped.join('|')})($|\\+)`;
-  const rule = { match, op: 'linear', scheme: 'dynamic', granularity: 'channel', rounding: 'nearest' };
-  return JSON.stringify(names.length === 0 ? [] : [rule]);
+function commonStart([first = '', ...others]: readonly string[]): string {
+  let length = first.length;
+  while (!others.every((name) => name.startsWith(first.slice(0, length)))) length--;
+  return first.slice(0, length);
+}
+
+function escaped(text: string): string {
+  return text.replaceAll(/[.*+?^${}()|[\]\\/]/g, '\\$&');
 }

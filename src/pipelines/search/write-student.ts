@@ -14,7 +14,7 @@ import { quantizeTo, requestOf } from '../quantize/quantize.ts';
 import { prepare } from '../write/prepare.ts';
 import { totalSize, writeModel } from '../write/write-model.ts';
 import type { Block } from './blocks.ts';
-import { type Storage, wideLinears, wideRecipe } from './storage.ts';
+import { type Storage, wideRecipe } from './storage.ts';
 
 /** What files of one search share. */
 export interface WritingContext {
@@ -50,7 +50,7 @@ export async function writeStudent(
   const folder = makeTemporaryFolder('search');
   try {
     const recipe = join(folder.path, 'recipe.json');
-    writeFileSync(recipe, wideRecipe(wideLinears(graph, blocks, narrow)));
+    writeFileSync(recipe, wideRecipe(graph, blocks, narrow));
     return await writeQuantized(changed, 'w4', path, { ...context, run: quiet }, recipe);
   } finally {
     folder.remove();

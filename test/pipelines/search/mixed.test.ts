@@ -1,9 +1,10 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { NarrowLayer } from '../../../src/pipelines/search/form-costs.ts';
 import { mostSaved, proposeStudents } from '../../../src/pipelines/search/propose.ts';
 import type { Score } from '../../../src/pipelines/search/score-candidates.ts';
-import { wideLinears, wideRecipe } from '../../../src/pipelines/search/storage.ts';
+import { wideRecipe } from '../../../src/pipelines/search/storage.ts';
 import { parseRecipe } from '../../../src/quantization/recipe.ts';
+import { graphOf } from '../../core.ts';
 import { spaceOf } from './space.ts';
 
 const units = (layer: number, noise: number): Score => ({
@@ -44,16 +45,24 @@ test('without bits, units and layers are all there is', () => {
   expect(mostSaved(SCORES, savingOf)).toBe(200);
 });
 
-test('the recipe gives 8 bits to the linears of the other layers, and to what they are joined into', async () => {
-  const { teacher, blocks } = await spaceOf('bert-seqcls');
-  const names = wideLinears(teacher, blocks, [1]);
-  expect(names).toContain('bert.encoder.layer.0.attention.self.query');
-  const [rule] = parseRecipe(wideRecipe(names), 'recipe');
-  const fits = (name: string) => rule?.match.test(name);
-  expect(rule?.settings).toMatchObject({ scheme: 'dynamic', granularity: 'channel' });
-  expect(fits('bert.encoder.layer.0.attention.self.query+key+value')).toBe(true);
-  expect(fits('bert.encoder.layer.0.output.dense')).toBe(true);
-  expect(fits('bert.encoder.layer.1.output.dense')).toBe(false);
-  expect(fits('bert.pooler.dense')).toBe(false);
-  expect(parseRecipe(wideRecipe(wideLinears(teacher, blocks, [0, 1])), 'recipe')).toEqual([]);
+describe('the recipe gives 8 bits to the linears of the other layers', () => {
+  test('by what their names begin with, however many there are', async () => {
+    const { teacher, blocks } = await spaceOf('bert-seqcls');
+    const [rule, ...more] = parseRecipe(wideRecipe(teacher, blocks, [1]), 'recipe');
+    expect([rule?.match.source, more]).toEqual(['^bert\\.encoder\\.layer\\.0\\.', []]);
+    expect(rule?.settings).toMatchObject({ scheme: 'dynamic', granularity: 'channel' });
+    expect(parseRecipe(wideRecipe(teacher, blocks, [0, 1]), 'recipe')).toEqual([]);
+  });
+
+  test('by all of their names, and by what they are joined into, where others begin so too', async () => {
+    const graph = graphOf(`graph g (x: f32[1, 3, 2])
+  dense = linear(x, a f32[2, 2] #1)
+  dense.1 = linear(dense, b f32[2, 2] #2)
+  dense.10 = linear(dense.1, c f32[2, 2] #3)
+return y: dense.10`);
+    const block = { layer: 0, input: undefined, output: 'dense.1', nodes: new Set(['dense', 'dense.1']), groups: [] };
+    const [rule] = parseRecipe(wideRecipe(graph, [block], []), 'recipe');
+    const fits = ['dense', 'dense.1', 'dense.1+dense.2', 'dense.10'].map((name) => rule?.match.test(name));
+    expect(fits).toEqual([true, true, true, false]);
+  });
 });

@@ -104,7 +104,7 @@ export async function search(options: SearchOptions): Promise<SearchResult> {
       model,
       source: options.source,
       blocks: space.blocks,
-      evidence: options,
+      evidence: evidenceFor(options),
       run,
     };
     const found = await allOrNothing(plans, () =>
@@ -163,6 +163,19 @@ function readTexts(model: OpenedModel, teacher: Graph, options: SearchOptions, r
   }
   const { pad, mask } = reader.tokenizer;
   return { samples, feeds: { task: model.task, pad, mask } };
+}
+
+/** What files are calibrated on. What `keep` leaves uncut is stored as the form says. */
+function evidenceFor({
+  calibrate,
+  data,
+  allowOverlap,
+  seed,
+  text,
+  pair,
+  label,
+}: SearchOptions): WritingContext['evidence'] {
+  return { calibrate, data, allowOverlap, seed, text, pair, label };
 }
 
 /** Texts by what they are used for. */

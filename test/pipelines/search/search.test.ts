@@ -107,7 +107,14 @@ test(
 test(
   'bits are chosen layer by layer, and are in the file',
   async () => {
-    const common: SearchOptions = { source: SOURCE, output, calibrate: TEXTS, data: DATA, forms: ['mixed'] };
+    const common: SearchOptions = {
+      source: SOURCE,
+      output,
+      calibrate: TEXTS,
+      data: DATA,
+      forms: ['mixed'],
+      keep: /word_embeddings/,
+    };
     const { models } = await search({ ...common, budgets: [145_000, 125_000] });
     for (const { bytes, budget, form } of models) {
       expect(form).toBe('mixed');

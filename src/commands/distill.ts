@@ -8,7 +8,7 @@ import { pages } from '../reports/pages.ts';
 import { type CommandSpec, saying } from './command.ts';
 import * as flags from './flags.ts';
 import { warn } from './io.ts';
-import { integerOrAuto, nonNegativeInteger, positiveNumber, viewList } from './parsers.ts';
+import { integerOrAuto, nameList, nonNegativeInteger, positiveNumber } from './parsers.ts';
 import { printResult, type ReportOptions, refuseReport } from './report.ts';
 
 export const command: CommandSpec<Omit<DistillOptions, 'student'> & ReportOptions> = {
@@ -46,7 +46,7 @@ export const command: CommandSpec<Omit<DistillOptions, 'student'> & ReportOption
     {
       flags: '--views <list>',
       says: 'what the student sees of a text, in turns, while the teacher sees all of it: full,left,right,masked (default: full)',
-      parse: viewList,
+      parse: nameList,
     },
     { flags: '--labels', says: 'learn from the labels of the texts as well' },
     { flags: '--rate <rate>', says: 'the highest rate of learning (default: 0.0002)', parse: positiveNumber },

@@ -20,7 +20,7 @@ export const command: CommandSpec<Omit<MapLayersOptions, 'teacher' | 'student'> 
     },
     {
       flags: '--method <method>',
-      says: 'which map is written: the least error, the greatest alignment one by one, evenly spread, the last layers, or what a genetic search finds',
+      says: 'which map is written: the least sum by --fitness, the greatest alignment one by one, evenly spread, the last layers, or what a genetic search finds',
       choices: METHODS,
       default: 'best',
     },
@@ -29,11 +29,11 @@ export const command: CommandSpec<Omit<MapLayersOptions, 'teacher' | 'student'> 
       says: 'texts as the models will see them: lines, TSV, CSV, JSON or JSON lines',
       isRequired: true,
     },
-    saying(flags.samples, 'how many of them, from the first one (default: 256)'),
+    saying(flags.samples, 'how many of them, from the first one (default: 256; for distillations: all)'),
     saying(flags.seed, 'shuffle them first; of a genetic search: what it draws by (default: 1)'),
     {
       flags: '--fitness <what>',
-      says: 'genetic: error, or distill for the answers after a short distillation with the map (default: error)',
+      says: 'best, genetic: layers that do the same, layers that give the same, or, of genetic, the answers after a short distillation with the map (default: function, or error where layers cannot be run by themselves)',
       choices: FITNESS,
     },
     { flags: '--population <n>', says: 'genetic: maps of a generation (default: 12)', parse: positiveInteger },

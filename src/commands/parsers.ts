@@ -2,7 +2,6 @@ import { InvalidArgumentError } from 'commander';
 import { LinearExpression } from '../io/regular-expression.ts';
 import type { EmbeddingRank } from '../ir/pass.ts';
 import { SCHEMES, type Scheme } from '../quantization/settings.ts';
-import { VIEWS, type View } from '../samples/views.ts';
 
 export function positiveInteger(text: string): number {
   const value = Number(text);
@@ -87,14 +86,6 @@ export function positiveNumber(text: string): number {
   const value = Number(text);
   if (!Number.isFinite(value) || value <= 0) throw new InvalidArgumentError('it must be a positive number.');
   return value;
-}
-
-export function viewList(text: string): readonly View[] {
-  return nameList(text).map((name) => {
-    const view = VIEWS.find((each) => each === name);
-    if (view === undefined) throw new InvalidArgumentError(`views are ${VIEWS.join(', ')}.`);
-    return view;
-  });
 }
 
 export function integerOrAuto(text: string): number | 'auto' {

@@ -1,5 +1,5 @@
-import { FORMS } from '../options/forms.ts';
 import { search } from '../pipelines/search/search.ts';
+import { SEARCH_FORMS } from '../pipelines/search/storage.ts';
 import type { SearchOptions } from '../pipelines/search/types.ts';
 import { shown } from '../printable.ts';
 import { jsonText } from '../reports/json.ts';
@@ -35,7 +35,7 @@ export const command: CommandSpec<
     },
     {
       flags: '--forms <list>',
-      says: `how weights may be stored, the best for each budget: ${FORMS.join(', ')} (default: f32,f16,dynamic; f32 for --latency-ratio)`,
+      says: `how weights may be stored, the best for each budget: ${SEARCH_FORMS.join(', ')}, which has 4 or 8 bits layer by layer (default: f32,f16,dynamic; f32 for --latency-ratio)`,
       parse: nameList,
     },
     { flags: '--keep <regex>', says: 'leave nodes with such names as they are', parse: regularExpression },

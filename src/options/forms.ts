@@ -23,12 +23,17 @@ export interface FolderLayoutOptions {
 
 /** Reads a list of forms, in the order of the table. Throws USAGE for a name that is none. */
 export function formsOf(names: readonly string[] = ['f32']): readonly FormName[] {
+  return formsIn(FORMS, names);
+}
+
+/** Reads a list of names of a table of forms, in its order. Throws USAGE for a name that is none. */
+export function formsIn<T extends string>(table: readonly T[], names: readonly string[]): readonly T[] {
   for (const name of names) {
-    if (FORMS.some((form) => form === name)) continue;
-    const close = nearest(name, FORMS);
+    if (table.some((form) => form === name)) continue;
+    const close = nearest(name, table);
     throw new MbertError('USAGE', `--forms: there is no form "${name}"`, {
-      hint: close === undefined ? `forms are ${FORMS.join(', ')}` : `did you mean ${close}?`,
+      hint: close === undefined ? `forms are ${table.join(', ')}` : `did you mean ${close}?`,
     });
   }
-  return FORMS.filter((form) => names.includes(form));
+  return table.filter((form) => names.includes(form));
 }

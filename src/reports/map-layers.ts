@@ -4,19 +4,17 @@ import { plural, table } from './text.ts';
 
 /** Prints the chosen map layer by layer, and what the other ways to map would give. */
 export function mapLayersText(result: LayerMappings): string {
-  const { method, mappings, errors, alignments, calibration, search } = result;
+  const { method, fitness, mappings, functionErrors, errors, alignments, calibration, search } = result;
   const { map = [] } = mappings.find((each) => each.method === method) ?? {};
   const layers = map.map((teacher, student) => {
-    const [error, alignment] = [errors, alignments].map((rows) => rows[student]?.[teacher] as number) as [
-      number,
-      number,
-    ];
-    return [String(student), String(teacher), percents(error), alignment.toFixed(3)];
+    const [does, error, alignment] = [functionErrors, errors, alignments].map((rows) => rows?.[student]?.[teacher]);
+    return [String(student), String(teacher), shareOf(does), shareOf(error), alignment?.toFixed(3) ?? ''];
   });
   const ways = mappings.map((each) => [
     each.method,
     each.map.join(' '),
-    percents(each.error),
+    shareOf(each.functionError),
+    shareOf(each.error),
     each.alignment.toFixed(3),
     each.method === method ? 'chosen' : '',
   ]);
@@ -25,15 +23,31 @@ export function mapLayersText(result: LayerMappings): string {
         '',
         search.fitness === 'distill'
           ? `searched: ${plural(search.scored, 'map')} distilled; the best leaves ${percents(search.score)} noise in the answers`
-          : `searched: ${plural(search.scored, 'map')} by their error`,
+          : `searched: ${plural(search.scored, 'map')} by their ${search.fitness}`,
       ]
     : [];
   const text = calibration ? ` on ${plural(calibration.count, 'text')} of ${calibration.source}` : '';
   return [
-    table([['student', 'teacher', 'error', 'alignment'], ...layers]),
+    table([['student', 'teacher', 'function', 'error', 'alignment'], ...layers]),
     '',
-    `mean error of the teacher's layers as linear functions of the student's, and mean alignment${text}:`,
-    table([['method', 'layers', 'error', 'alignment', ''], ...ways]),
+    `means${text}:`,
+    table([['method', 'layers', 'function', 'error', 'alignment', ''], ...ways]),
+    '',
+    ...legend(fitness),
     ...searched,
   ].join('\n');
+}
+
+function legend(fitness: LayerMappings['fitness']): string[] {
+  return [
+    fitness === 'function'
+      ? 'function   how far apart is what the two layers add to the same values: 0 % for one function, 100 % for unlike ones'
+      : 'function   not compared: best makes the error small',
+    "error      of the teacher's values as linears of the student's",
+    'alignment  of the two values: 1 where one is a rotation of the other',
+  ];
+}
+
+function shareOf(value: number | null | undefined): string {
+  return typeof value === 'number' ? percents(value) : '';
 }

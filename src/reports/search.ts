@@ -55,14 +55,15 @@ function layersText({ budget, layers, wordColumns }: FoundModel): string {
 }
 
 /** What is left of a layer: heads, then neurons of each network. */
-export function layerText({ kind, groups, isConverted }: LayerSummary): string {
+export function layerText({ kind, groups, isConverted, bits }: LayerSummary): string {
+  const inBits = bits === 4 ? ' in 4 bits' : '';
   if (kind !== 'cut') return kind;
   const parts = (['heads', 'neurons'] as const).map((unit) => {
     const own = groups.filter((group) => group.kind === unit);
     return own.length === 0 ? '' : `${own.map(({ kept }) => kept).join('+')}${unit === 'heads' ? 'h' : 'n'}`;
   });
   const words = [...parts, isConverted ? 'NoNorm ReLU' : ''].filter((part) => part !== '');
-  return words.join(' ') || 'kept';
+  return `${words.join(' ') || 'kept'}${inBits}`;
 }
 
 /** Says that a budget was not met. */

@@ -1,3 +1,4 @@
+import { listNames, MbertError } from '../errors.ts';
 import { randomNumbers } from '../solve/random-numbers.ts';
 import type { TokenRow } from './feeds.ts';
 
@@ -8,6 +9,18 @@ import type { TokenRow } from './feeds.ts';
 export const VIEWS = ['full', 'left', 'right', 'masked'] as const;
 
 export type View = (typeof VIEWS)[number];
+
+/** Reads the names of views, in their order. Throws USAGE for others. */
+export function readViews(names: readonly string[]): readonly View[] {
+  const isView = (name: string): name is View => VIEWS.some((view) => view === name);
+  const unknown = names.filter((name) => !isView(name));
+  if (unknown.length > 0) {
+    throw new MbertError('USAGE', `--views: no view is called ${listNames(unknown)}`, {
+      hint: `views are ${VIEWS.join(', ')}`,
+    });
+  }
+  return names.filter(isView);
+}
 
 /** Share of a text's tokens that the masked view hides: what BERT was pretrained with. */
 const MASKED_SHARE = 0.15;

@@ -233,7 +233,9 @@ describe('wrong input is 2, said in one line with a way out', () => {
 
   test('hints come behind the problem', async () => {
     const { err } = await run('convert', 'fixtures/hf-qa', '-o', path('x.pb'));
-    expect(err).toBe('<tmp>/x.pb: mbert writes .tflite and .onnx files, not .pb\nhint: name a folder to get both\n');
+    expect(err).toBe(
+      '<tmp>/x.pb: mbert writes .tflite and .onnx files, not .pb\nhint: a folder gets both; its name has no extension, or ends with /\n',
+    );
   });
 });
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { TokenRow } from '../../src/samples/feeds.ts';
-import { VIEWS, viewRows } from '../../src/samples/views.ts';
+import { readViews, VIEWS, viewRows } from '../../src/samples/views.ts';
 
 const [CLS, SEP, MASK] = [2, 3, 4];
 const options = { mask: MASK, seed: 1 };
@@ -48,4 +48,9 @@ describe('a view', () => {
     const empty: TokenRow = { inputIds: [CLS, SEP], tokenTypeIds: [0, 0] };
     for (const view of VIEWS) expect(viewRows([empty], view, options), view).toEqual([empty]);
   });
+});
+
+test('names of views stay in their order, and others are refused', () => {
+  expect(readViews(['masked', 'full', 'masked'])).toEqual(['masked', 'full', 'masked']);
+  expect(() => readViews(['full', 'top'])).toThrow('--views: no view is called top');
 });

@@ -7,7 +7,7 @@ import { evidenceOf } from '../../options/evidence.ts';
 import { passChoice } from '../../options/passes.ts';
 import { type Run, startRun, within } from '../../options/run.ts';
 import { writingOf } from '../../options/writing.ts';
-import type { View } from '../../samples/views.ts';
+import { readViews, type View } from '../../samples/views.ts';
 import { VERSION } from '../../version.ts';
 import { rowReader } from '../evaluate/row-reader.ts';
 import { takeSamples } from '../evaluate/sample-sets.ts';
@@ -25,7 +25,14 @@ import { prepare } from '../write/prepare.ts';
 import { refuseSource, replacedFiles } from '../write/replaced-files.ts';
 import { writeModel } from '../write/write-model.ts';
 import { alignedTeacher, type OpenedSide, openSide } from './opened-pair.ts';
-import { readTraining, refuseForgotten, removeTraining, saveTraining, statePath } from './saved-training.ts';
+import {
+  keepingTraining,
+  readTraining,
+  refuseForgotten,
+  removeTraining,
+  saveTraining,
+  statePath,
+} from './saved-training.ts';
 import { storedNames, withTrained } from './stored-weights.ts';
 import { type LayerChoice, taughtLayers } from './taught-layers.ts';
 import type { DistillOptions, DistillResult } from './types.ts';
@@ -52,7 +59,8 @@ const SAVE_STEPS = 200;
  */
 export async function distill(options: DistillOptions): Promise<DistillResult> {
   const { output } = options;
-  const target = targetOf(output);
+  const target = targetOf(output, 'a folder gets a Hugging Face checkpoint');
+  readViews(options.views ?? []);
   if (!options.resume) refuseForgotten(statePath(output));
   const run = startRun(options);
   if (target === undefined) refuseFolder(output);
@@ -109,26 +117,28 @@ async function teach(
     progress: run.progress,
   };
   const state = statePath(output);
-  const result = await train(job, checkpointsOf(state, job, options, run));
+  const checkpoints = checkpointsOf(state, job, options, run);
+  const result = await train(job, checkpoints);
   refuseDiverged(result, plan.rate, state);
   const trained = withArrays(student.graph, result.arrays);
   const heldOut = async (changed: typeof trained, step: string) =>
     measureHeldOut(graph, changed, { ...feeds, samples, progress: within(run, step) });
-  const before = await heldOut(student.graph, 'comparing the student as it was');
-  const after = await heldOut(trained, 'comparing the student');
-  run.progress('writing');
-  const files = stored
-    ? await writeStudent(output, withTrained(stored.checkpoint, stored.names, result.arrays))
-    : await writeFile(student, trained, output, run);
+  const finished = await keepingTraining(result, checkpoints, async () => {
+    const before = await heldOut(student.graph, 'comparing the student as it was');
+    const after = await heldOut(trained, 'comparing the student');
+    run.progress('writing');
+    const files = stored
+      ? await writeStudent(output, withTrained(stored.checkpoint, stored.names, result.arrays))
+      : await writeFile(student, trained, output, run);
+    return { before, after, files };
+  });
   removeTraining(state);
   return resultOf(options, {
-    files,
+    ...finished,
     choice,
     result,
     projections: unlikePairs(graph, student.graph, choice.layers).length,
     samples,
-    before,
-    after,
     warnings: [...teacher.model.warnings, ...student.model.warnings],
   });
 }

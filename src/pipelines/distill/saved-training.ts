@@ -3,11 +3,12 @@ import { MbertError, malformed } from '../../errors.ts';
 import { readMetadata, readSafetensors } from '../../formats/safetensors.ts';
 import { safetensorsChunks } from '../../formats/safetensors-encode.ts';
 import { withFile, writeNow } from '../../io/files.ts';
+import { undoAtEnd } from '../../io/undo.ts';
 import { type Tensor, takeF32, tensorOf } from '../../ir/tensor.ts';
 import type { AdamState } from '../../solve/adam.ts';
 import type { PlateauState } from '../training/schedule.ts';
 import type { TrainedArray } from '../training/trained.ts';
-import type { CurvePoint, TrainingState } from '../training/types.ts';
+import type { Checkpoints, CurvePoint, TrainingResult, TrainingState } from '../training/types.ts';
 
 /** The key of the place of a training in the metadata of its file. */
 const KEY = 'mbert.training';
@@ -115,6 +116,25 @@ export function refuseForgotten(path: string): void {
   throw new MbertError('USAGE', `${path}: holds a training that was interrupted`, {
     hint: 'say --resume to go on, or delete the file to begin anew',
   });
+}
+
+/** Does what follows a training. A signal that ends the process meanwhile saves the end of the training. */
+export async function keepingTraining<T>(
+  { state, stages }: Pick<TrainingResult, 'state' | 'stages'>,
+  checkpoints: Checkpoints,
+  work: () => Promise<T>,
+): Promise<T> {
+  const steps = stages.reduce((sum, stage) => sum + stage.steps, 0);
+  const entry = undoAtEnd(() => {
+    if (steps === 0) return;
+    checkpoints.save(state);
+    checkpoints.ended(steps);
+  });
+  try {
+    return await work();
+  } finally {
+    entry.forget();
+  }
 }
 
 /** Removes a state that is not needed any more. */

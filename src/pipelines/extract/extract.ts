@@ -15,6 +15,7 @@ import { NO_SAMPLES, type SampleSets, takeSamples } from '../evaluate/sample-set
 import { compareOperations, measureHeldOut } from '../fit/measure.ts';
 import type { HeldOut, Operations } from '../fit/types.ts';
 import { refuseFolder, writeStudent } from '../write/hugging-face-folder.ts';
+import { refuseFile } from '../write/plans.ts';
 import { selectChannels } from './cut-checkpoint.ts';
 import { type Importance, type Method, measuredImportance, randomImportance } from './importance.ts';
 import { makeBert, makeMobileBert, withRuns } from './make-student.ts';
@@ -82,6 +83,7 @@ export async function extract(options: ExtractOptions): Promise<ExtractResult> {
       hint: 'some hundred lines of text as the model will see it, without labels; --method random needs none',
     });
   }
+  refuseFile(output, 'extract writes');
   refuseFolder(output);
   const run = startRun(options);
   run.progress('reading');

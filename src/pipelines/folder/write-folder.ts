@@ -19,7 +19,7 @@ import { dropLeft, requestOf } from '../quantize/quantize.ts';
 import { SharedWork } from '../quantize/shared-work.ts';
 import { allOrNothing } from '../write/all-or-nothing.ts';
 import { logitsWarnings } from '../write/outputs.ts';
-import { refuseStandardOutput } from '../write/plans.ts';
+import { refuseFile, refuseStandardOutput } from '../write/plans.ts';
 import { refuseSource, replacedFiles } from '../write/replaced-files.ts';
 import { vocabularyWarnings } from '../write/vocabulary.ts';
 import type { Layout } from './layout.ts';
@@ -129,11 +129,7 @@ function refuseContradictions(options: FolderOptions, forms: readonly FormName[]
     throw new MbertError('USAGE', '--dry-run: writes nothing, and --dump-passes a folder');
   }
   refuseStandardOutput(output);
-  if (/\.(onnx|tflite)$/i.test(output)) {
-    throw new MbertError('USAGE', `--output: ${output}: --layout and --forms write a folder`, {
-      hint: `name one, as ${output.replace(/\.\w+$/, '')}/`,
-    });
-  }
+  refuseFile(output, '--layout and --forms write');
   if (forms.includes('int8') && calibrate === undefined) {
     throw new MbertError('USAGE', '--forms int8: needs --calibrate FILE', {
       hint: 'a hundred lines of text as the model will see it; the form dynamic needs none',

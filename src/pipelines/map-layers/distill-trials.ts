@@ -14,8 +14,8 @@ export interface TrialOptions {
   readonly teacher: string;
   readonly student: string;
   readonly texts: string;
-  /** Flags that say which columns of the texts are read. */
-  readonly columns: readonly string[];
+  /** Flags that say how many of the texts are read, and which columns. */
+  readonly reading: readonly string[];
   /** Steps of each distillation. */
   readonly steps: number;
   readonly seed: number;
@@ -92,12 +92,12 @@ export function openTrials(options: TrialOptions): Trials {
 
 /** Distills the student with a map in a process of its own, and reads how far its answers are from the teacher's. */
 async function tryMap(map: readonly number[], options: TrialOptions): Promise<number> {
-  const { program, teacher, student, texts, columns, steps, seed, signal } = options;
+  const { program, teacher, student, texts, reading, steps, seed, signal } = options;
   const folder = makeTemporaryFolder('map-layers');
   try {
     const mapPath = join(folder.path, 'map.json');
     writeFileSync(mapPath, JSON.stringify(Object.fromEntries(map.map((layer, place) => [place, layer]))));
-    const models = [student, '--teacher', teacher, '--texts', texts, ...columns];
+    const models = [student, '--teacher', teacher, '--texts', texts, ...reading];
     const training = ['--steps', String(steps), '--seed', String(seed), '--layer-map', mapPath];
     // A trial that a signal ends would leave its state behind the removal of the folder.
     const output = ['-o', join(folder.path, 'student.onnx'), '--checkpoint-every', '0', '--json', '--no-config'];

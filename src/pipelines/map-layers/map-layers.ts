@@ -8,16 +8,18 @@ import type { OpenedModel } from '../../opened/opened-model.ts';
 import { tableRows } from '../../opened/token-tables.ts';
 import { evidenceOf } from '../../options/evidence.ts';
 import { type Run, startRun } from '../../options/run.ts';
-import { cheapestRisingMap, greedyRisingMap } from '../../solve/monotone-map.ts';
 import { wholeEncoderLayers } from '../evaluate/encoder-layers.ts';
-import { layersOf } from '../evaluate/layer-map.ts';
 import { rowReader } from '../evaluate/row-reader.ts';
 import { takeSamples } from '../evaluate/sample-sets.ts';
-import { checkSearch, meanAlong, searchMap } from './search-map.ts';
+import { compareFunctions } from './compare-functions.ts';
+import { fitnessOf, mappingsOf } from './mappings.ts';
+import { checkSearch, searchMap } from './search-map.ts';
 import { alignment, type LayerValues, layerValues, reconstructionError } from './similarity.ts';
-import { type LayerMapping, type LayerMappings, MAPPINGS, type MapLayersOptions, type Mapping } from './types.ts';
+import type { LayerMappings, MapLayersOptions } from './types.ts';
 
 const DEFAULT_SAMPLES = 256;
+/** What is said where layers are compared by less than what was meant. */
+const NOT_ALONE = 'layers cannot be run by themselves on what the others read: the map is of the values that they give';
 /** Longest text, in tokens. */
 const MAX_LENGTH = 128;
 
@@ -95,29 +97,26 @@ async function compare(teacher: OpenedModel, student: OpenedModel, options: MapL
       errors.push(row.errors);
       alignments.push(row.alignments);
     }
-    const found = mappingsOf(errors, alignments);
-    const searched =
-      options.method === 'genetic'
-        ? await searchMap(
-            {
-              graphs,
-              errors,
-              alignments,
-              found,
-              rows: samples.calibration,
-              textsHash: samples.manifest?.sha256,
-            },
-            options,
-            run,
-          )
-        : undefined;
+    const functionErrors =
+      options.fitness === 'error'
+        ? null
+        : await compareFunctions(graphs, options, {
+            rows: samples.calibration,
+            pad,
+            progress: (done, total) => run.progress('comparing what layers do', done, total),
+          });
+    if (functionErrors === null && options.fitness === 'function') throw notAlone(options);
+    const pairs = { functionErrors, errors, alignments };
+    const found = mappingsOf(pairs);
+    const known = { graphs, pairs, found, rows: samples.calibration, textsHash: samples.manifest?.sha256 };
+    const searched = options.method === 'genetic' ? await searchMap(known, options, run) : undefined;
     return {
+      fitness: fitnessOf(pairs),
       mappings: searched ? [...found, searched.mapping] : found,
       ...(searched && { search: searched.summary }),
-      errors,
-      alignments,
+      ...pairs,
       calibration: samples.manifest,
-      warnings: [...teacher.warnings, ...student.warnings],
+      warnings: [...teacher.warnings, ...student.warnings, ...(functionErrors || options.fitness ? [] : [NOT_ALONE])],
     };
   } finally {
     await a.close();
@@ -133,22 +132,14 @@ async function valuesOf(graph: Graph, path: string, runs: TextRuns): Promise<Lay
   return prepared;
 }
 
-/** Maps by each method, with the means of their errors and alignments. */
-export function mappingsOf(
-  errors: readonly (readonly number[])[],
-  alignments: readonly (readonly number[])[],
-): LayerMapping[] {
-  const [students, teachers] = [errors.length, errors[0]?.length ?? 0];
-  const maps: { readonly [M in Mapping]: readonly number[] } = {
-    best: cheapestRisingMap(errors.map((row) => Float64Array.from(row))),
-    greedy: greedyRisingMap(alignments.map((row) => Float64Array.from(row))),
-    uniform: layersOf('uniform', students, teachers),
-    last: layersOf('last', students, teachers),
-  };
-  return MAPPINGS.map((method) => {
-    const map = maps[method];
-    return { method, map, error: meanAlong(errors, map), alignment: meanAlong(alignments, map) };
-  });
+function notAlone({ teacher, student }: MapLayersOptions): MbertError {
+  return new MbertError(
+    'UNSUPPORTED',
+    `--fitness function: layers of ${teacher} cannot be run on what ${student} reads`,
+    {
+      hint: 'a layer must read one value, and both models take texts of the same sizes; --fitness error compares what layers give',
+    },
+  );
 }
 
 async function writeMap(path: string, map: readonly number[]): Promise<void> {

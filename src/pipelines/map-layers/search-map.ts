@@ -9,6 +9,7 @@ import { rowsDigest } from '../../samples/rows-digest.ts';
 import { geneticMap } from '../../solve/genetic-map.ts';
 import { VERSION } from '../../version.ts';
 import { openTrials, type Trials } from './distill-trials.ts';
+import { costsOf, fitnessOf, type LayerPairs, mappingOf, meanAlong } from './mappings.ts';
 import type { LayerMapping, MapLayersOptions, SearchSummary } from './types.ts';
 
 /** Maps of a generation, and generations: some hundred trials of a half dozen layers, with half of all maps of 6 to 12. */
@@ -22,10 +23,16 @@ const DEFAULT_SEED = 1;
 
 /** Throws USAGE for options of a search that is not asked for or cannot be had, and for scores that it would replace. */
 export function checkSearch(options: MapLayersOptions): void {
-  const { method, fitness, output, program, resume } = options;
-  const ofSearch = ['fitness', 'population', 'generations'] as const;
+  const { method = 'best', fitness, output, program, resume } = options;
+  const ofSearch = ['population', 'generations'] as const;
   const ofTrials = ['steps', 'jobs', 'resume'] as const;
   for (const name of method === 'genetic' ? [] : ofSearch) refuse(name, options[name], '--method genetic');
+  if (method !== 'genetic' && method !== 'best') refuse('fitness', fitness, '--method best and genetic');
+  if (method !== 'genetic' && fitness === 'distill') {
+    throw new MbertError('USAGE', '--fitness distill: is for --method genetic', {
+      hint: 'a distillation is too dear to try every map, which best does',
+    });
+  }
   for (const name of fitness === 'distill' && method === 'genetic' ? [] : ofTrials)
     refuse(name, options[name], '--method genetic --fitness distill');
   if (fitness !== 'distill' || method !== 'genetic') return;
@@ -54,8 +61,7 @@ function refuse(name: string, given: unknown, needed: string): void {
 /** What is known of two models' layers. */
 export interface KnownLayers {
   readonly graphs: { readonly teacher: Graph; readonly student: Graph };
-  readonly errors: readonly (readonly number[])[];
-  readonly alignments: readonly (readonly number[])[];
+  readonly pairs: LayerPairs;
   /** Maps of the other methods, which the first generation begins with. */
   readonly found: readonly LayerMapping[];
   readonly rows: readonly TokenRow[];
@@ -69,29 +75,26 @@ export async function searchMap(
   options: MapLayersOptions,
   run: Run,
 ): Promise<{ readonly mapping: LayerMapping; readonly summary: SearchSummary }> {
-  const { errors, alignments, found } = known;
-  const { fitness = 'error', seed = DEFAULT_SEED, population = POPULATION, generations = GENERATIONS } = options;
+  const { pairs, found } = known;
+  const { seed = DEFAULT_SEED, population = POPULATION, generations = GENERATIONS } = options;
+  const fitness = options.fitness === 'distill' ? 'distill' : fitnessOf(pairs);
   const most = population * generations;
   const trials = fitness === 'distill' ? trialsOf(known, options, run, most) : undefined;
+  const costs = costsOf(pairs);
   const { map, score, scored } = await geneticMap({
-    rows: errors.length,
-    columns: errors[0]?.length ?? 0,
+    rows: costs.length,
+    columns: costs[0]?.length ?? 0,
     firsts: found.map((mapping) => mapping.map),
     seed,
     population,
     generations,
-    score: trials ? trials.score : async (maps) => maps.map((each) => meanAlong(errors, each)),
+    score: trials ? trials.score : async (maps) => maps.map((each) => meanAlong(costs, each)),
   });
   trials?.finish();
   return {
-    mapping: { method: 'genetic', map, error: meanAlong(errors, map), alignment: meanAlong(alignments, map) },
+    mapping: mappingOf('genetic', map, pairs),
     summary: { fitness, score, scored, trials: trials?.trials ?? [] },
   };
-}
-
-/** The mean of values [student][teacher] along a map. */
-export function meanAlong(values: readonly (readonly number[])[], map: readonly number[]): number {
-  return map.reduce((sum, teacher, student) => sum + (values[student]?.[teacher] as number), 0) / map.length;
 }
 
 function trialsOf(
@@ -100,16 +103,18 @@ function trialsOf(
   run: Run,
   most: number,
 ): Trials {
-  const { steps = STEPS, seed = DEFAULT_SEED, jobs = 1, resume = false, text, pair } = options;
-  const columns = Object.entries({ text, pair }).flatMap(([flag, name]) => (name ? [`--${flag}`, name] : []));
+  const { steps = STEPS, seed = DEFAULT_SEED, jobs = 1, resume = false, text, pair, samples } = options;
+  const reading = Object.entries({ text, pair, samples }).flatMap(([flag, name]) =>
+    name === undefined ? [] : [`--${flag}`, String(name)],
+  );
   const graphs = [teacher, student].map(graphText);
-  const known = JSON.stringify([VERSION, steps, seed, columns, textsHash, rowsDigest(rows), ...graphs]);
+  const known = JSON.stringify([VERSION, steps, seed, reading, textsHash, rowsDigest(rows), ...graphs]);
   return openTrials({
     program: options.program as readonly [string, ...string[]],
     teacher: options.teacher,
     student: options.student,
     texts: options.calibrate as string,
-    columns,
+    reading,
     steps,
     seed,
     jobs,

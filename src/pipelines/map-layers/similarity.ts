@@ -1,7 +1,7 @@
 import type { Matrix, TextMatrix, TextRuns } from '../../ir/text-runs.ts';
 import { solveCholesky } from '../../solve/cholesky.ts';
 import { type Features, featuresOf } from '../../solve/features.ts';
-import { meanOf, rowsBetween } from '../../solve/rows.ts';
+import { rowsBetween } from '../../solve/rows.ts';
 
 /** The exponent of 10 of the ridge, as the fits of linears mostly choose it. */
 const RIDGE = -3;
@@ -29,6 +29,24 @@ export async function alignment(a: LayerValues, b: LayerValues, runs: Products):
   return a.norm > 0 && b.norm > 0 ? cross / (a.norm * b.norm) : 0;
 }
 
+/** A linear y = W (x - from) + to. */
+export interface LinearMap {
+  /** W [channels of y, channels of x]. */
+  readonly weights: Matrix;
+  readonly from: Float32Array;
+  readonly to: Float32Array;
+}
+
+/** Fits a value as a linear function of another one by ridge least squares, to the tokens that are fitted to. */
+export async function linearMap(from: LayerValues, to: LayerValues, runs: Products): Promise<LinearMap> {
+  const { h: x } = from.features;
+  const { h: y } = to.features;
+  const weights = await runs.product(rowsBetween(y, 0, y.fitted), rowsBetween(x, 0, x.fitted));
+  solveCholesky(from.features.factorOf('train', RIDGE), x.columns, weights);
+  const w = { values: Float32Array.from(weights), rows: y.columns, columns: x.columns };
+  return { weights: w, from: x.mean, to: y.mean };
+}
+
 /**
  * Error of a teacher's layer as a linear function of a student's, Σ (y - W x)² / Σ y² over tokens that W, by ridge least
  * squares, was not fitted to.
@@ -36,13 +54,9 @@ export async function alignment(a: LayerValues, b: LayerValues, runs: Products):
 export async function reconstructionError(student: LayerValues, teacher: LayerValues, runs: Products): Promise<number> {
   const { h: x } = student.features;
   const { h: y } = teacher.features;
-  const [xTrain, xHeld] = [rowsBetween(x, 0, x.fitted), rowsBetween(x, x.fitted, x.rows)];
-  const [yTrain, yHeld] = [rowsBetween(y, 0, y.fitted), rowsBetween(y, y.fitted, y.rows)];
-  const weights = await runs.product(yTrain, xTrain);
-  solveCholesky(student.features.factorOf('train', RIDGE), x.columns, weights);
-  const w: Matrix = { values: Float32Array.from(weights), rows: y.columns, columns: x.columns };
-  const predicted = await runs.rowsTimes(xHeld, w);
-  const mean = y.mean ?? meanOf(y);
+  const [xHeld, yHeld] = [rowsBetween(x, x.fitted, x.rows), rowsBetween(y, y.fitted, y.rows)];
+  const { weights, to: mean } = await linearMap(student, teacher, runs);
+  const predicted = await runs.rowsTimes(xHeld, weights);
   let [error, power] = [0, 0];
   for (let row = 0, at = 0; row < yHeld.rows; row++) {
     for (let c = 0; c < y.columns; c++, at++) {

@@ -11,8 +11,8 @@ export type Mapping = (typeof MAPPINGS)[number];
 export const METHODS = [...MAPPINGS, 'genetic'] as const;
 export type Method = (typeof METHODS)[number];
 
-/** What a genetic search takes for the fitness of a map. */
-export const FITNESS = ['error', 'distill'] as const;
+/** What makes a map a good one: layers that do the same, layers that give the same, or answers after a distillation. */
+export const FITNESS = ['function', 'error', 'distill'] as const;
 export type Fitness = (typeof FITNESS)[number];
 
 /** Options of `mapLayers`. */
@@ -26,7 +26,9 @@ export interface MapLayersOptions
   /** Default `best`. */
   readonly method?: Method | undefined;
   /**
-   * Of `genetic`: the mean error, or the noise in the answers after a short distillation with the map. Default `error`.
+   * Of `best` and `genetic`: what is made small, the mean error of layers as functions or that of their values; of
+   * `genetic` also the noise in the answers after a short distillation with the map. Default `function`, or `error` where
+   * the models' layers cannot be run by themselves.
    */
   readonly fitness?: Fitness | undefined;
   /** Of `genetic`: maps of a generation. Default 12. */
@@ -48,7 +50,9 @@ export interface LayerMapping {
   readonly method: Method;
   /** The teacher's layer of each of the student's. */
   readonly map: readonly number[];
-  /** Mean error of the teacher's layers as linear functions of the student's, on held-out text. */
+  /** Mean difference of what the layers add to the same values; null where they cannot be run by themselves. */
+  readonly functionError: number | null;
+  /** Mean error of the values of the teacher's layers as linears of the student's, on held-out text. */
   readonly error: number;
   /** Mean centred kernel alignment. */
   readonly alignment: number;
@@ -60,7 +64,11 @@ export interface LayerMappings {
   readonly student: string;
   readonly method: Method;
   readonly mappings: readonly LayerMapping[];
-  /** Errors by layer of the student, then of the teacher. */
+  /** What `best` makes small. */
+  readonly fitness: Exclude<Fitness, 'distill'>;
+  /** Differences of layers as functions, by layer of the student, then of the teacher; null where they cannot be run. */
+  readonly functionErrors: readonly (readonly number[])[] | null;
+  /** Errors of values by layer of the student, then of the teacher. */
   readonly errors: readonly (readonly number[])[];
   /** Alignments by layer of the student, then of the teacher. */
   readonly alignments: readonly (readonly number[])[];
@@ -73,10 +81,10 @@ export interface LayerMappings {
 /** How a search went. */
 export interface SearchSummary {
   readonly fitness: Fitness;
-  /** The fitness of the map that was found; less is better. */
+  /** How far from perfect the map is by that; less is better. */
   readonly score: number;
   /** Number of different maps that were scored. */
   readonly scored: number;
-  /** Maps that were tried by distillation, in order; empty for `error`. */
+  /** Maps that were tried by distillation, in order; empty for the others. */
   readonly trials: readonly Trial[];
 }

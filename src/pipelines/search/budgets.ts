@@ -1,10 +1,11 @@
 import { MbertError } from '../../errors.ts';
-import { formsOf } from '../../options/forms.ts';
+import { refuseFile } from '../write/plans.ts';
 import type { Budget, SearchOptions } from './types.ts';
 
 /** Throws USAGE for options that contradict each other, and where one is missing. */
 export function refuseOptions(options: SearchOptions): void {
-  const { calibrate, budgets, latencyRatios, shard, merge, forms, fileFormat } = options;
+  const { output, calibrate, budgets, latencyRatios, shard, merge, forms, fileFormat } = options;
+  refuseFile(output, 'search writes');
   if (calibrate === undefined) {
     throw new MbertError('USAGE', 'search: needs --calibrate FILE', {
       hint: 'some hundred lines of text as the model will see it, without labels',
@@ -26,10 +27,9 @@ export function refuseOptions(options: SearchOptions): void {
       hint: 'search with --file-format onnx, or give --budgets',
     });
   }
-  const odd = latencyRatios && forms && formsOf(forms).find((form) => form !== 'f32');
-  if (odd !== undefined) {
-    throw new MbertError('USAGE', `--forms ${odd}: times are of floats: --latency-ratio takes f32 alone`, {
-      hint: 'mbert quantize --passes prune=SHARE makes a fast model of integers',
+  if (latencyRatios && forms?.includes('mixed')) {
+    throw new MbertError('USAGE', '--forms mixed: is for --budgets', {
+      hint: 'what bits save is known in bytes; for a share of the time take dynamic, int8 or w4',
     });
   }
 }

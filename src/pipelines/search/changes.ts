@@ -5,7 +5,8 @@ import { tensorOf } from '../../ir/tensor.ts';
 import type { Cuts } from '../../passes/fit/fit.ts';
 import { removeUnits, stepOf } from '../../passes/prune/prune-plan.ts';
 import { splitEmbeddings, splittableTable } from '../../passes/split-embedding.ts';
-import { type Block, dependentsOf } from './blocks.ts';
+import { dependentsOf } from '../evaluate/layer-inputs.ts';
+import type { Block } from './blocks.ts';
 import type { Space } from './space.ts';
 
 /** One way to make a block smaller. */

@@ -12,12 +12,13 @@ import type { SampleSets } from '../evaluate/sample-sets.ts';
 import { heldOutOf } from '../fit/measure.ts';
 import type { HeldOut } from '../fit/types.ts';
 import { fitChanges } from './fit-changes.ts';
-import { type FormCosts, savedBytes } from './form-costs.ts';
+import type { FormCosts } from './form-costs.ts';
 import type { Latencies } from './latency.ts';
-import { mostSaved, type Proposal, proposeStudents } from './propose.ts';
+import { type Proposal, proposeStudents } from './propose.ts';
 import { amountsOf, answersOf, noiseOf, type Score } from './score-candidates.ts';
 import type { Space } from './space.ts';
 import { summarize, wordColumnsOf } from './summary.ts';
+import { leastOf, termsOf } from './terms.ts';
 import type { Budget, FoundModel, MissedBudget } from './types.ts';
 import { type WritingContext, writeStudent } from './write-student.ts';
 
@@ -60,7 +61,7 @@ export async function findModel(budget: Budget, context: FindContext): Promise<F
     const proposals = proposalsFor(budget, context, { excess, count: attempt === 0 ? PROPOSALS : 1 });
     if (proposals.length === 0) break;
     const { graph, proposal, form, noise } = await bestOf(proposals, budget, context);
-    const bytes = await writeStudent(graph, form.form, path, context.writing);
+    const bytes = await writeStudent(graph, { form: form.form, narrow: proposal.narrow }, path, context.writing);
     const speed = await timed(path, context);
     const over = overBudget(budget, { bytes, speed });
     if (over <= 0) return described({ budget, path, graph, proposal, form, noise, bytes, speed }, context);
@@ -99,23 +100,15 @@ function proposalsFor(
   { excess, count }: { readonly excess: number; readonly count: number },
 ): FormProposal[] {
   const all = context.forms.flatMap((form) => {
-    const { savingOf, needed } = termsOf(budget, form, context);
-    return proposeStudents(context.scores, savingOf, { needed: needed + excess, count }).map((proposal) => ({
+    const { savingOf, needed } = termsOf(budget, form, context.latencies);
+    const { narrow } = form;
+    return proposeStudents(context.scores, savingOf, { needed: needed + excess, count, narrow }).map((proposal) => ({
       form,
       proposal,
     }));
   });
   const noiseOfAll = ({ form, proposal }: FormProposal) => form.noise + proposal.noise;
   return all.toSorted((a, b) => noiseOfAll(a) - noiseOfAll(b)).slice(0, count);
-}
-
-/** What a change saves in the budget's unit, and how much the teacher is above it. */
-function termsOf(budget: Budget, form: FormCosts, { latencies }: FindContext) {
-  if (budget.kind === 'size') {
-    return { savingOf: ({ saved }: Score) => savedBytes(form, saved), needed: form.bytes - budget.bytes };
-  }
-  const { teacher, saved } = latencies as Latencies;
-  return { savingOf: (score: Score) => (saved.get(score) ?? 0) / teacher, needed: 1 - budget.ratio };
 }
 
 /** Fits the proposals as whole models and takes the one whose answers are best on text that none was fitted to. */
@@ -128,7 +121,12 @@ async function bestOf(proposals: readonly FormProposal[], budget: Budget, contex
     await fitChanges(graph, each.proposal.changes, space, { runs: fitted, progress });
     found.push({ ...each, graph, noise: noiseOf(expected, await answersOf(graph, chosen)) });
   }
-  return found.reduce((best, each) => (each.noise + each.form.noise < best.noise + best.form.noise ? each : best));
+  return found.reduce((best, each) => (storedNoise(each) < storedNoise(best) ? each : best));
+}
+
+/** Error of a fitted model as it will be stored. */
+function storedNoise({ form, proposal, noise }: FormProposal & { readonly noise: number }): number {
+  return noise + form.noise + proposal.narrowNoise;
 }
 
 function timed(path: string, { reference, space, run }: FindContext): Promise<SpeedResult> {
@@ -166,7 +164,7 @@ async function described(
     operations: (after as number) / (before as number),
     expectedNoise: proposal.noise,
     heldOut: await measured(found.path, context),
-    layers: summarize(space.blocks, proposal.changes),
+    layers: summarize(space.blocks, proposal.changes, form.form === 'mixed' ? proposal.narrow : undefined),
     wordColumns: wordColumnsOf(proposal.changes),
     isOnFront: false,
   };
@@ -182,14 +180,9 @@ async function measured(path: string, context: FindContext): Promise<HeldOut | u
 }
 
 /** Says how small models of this teacher become. */
-function leastText(budget: Budget, context: FindContext): string {
-  const { forms, scores, latencies } = context;
-  if (budget.kind === 'latency') {
-    const { teacher, saved } = latencies as Latencies;
-    const least = 1 - mostSaved(scores, (score) => (saved.get(score) ?? 0) / teacher);
-    return `no model met it as measured; the least is expected at ${Math.max(0, least).toFixed(3)} of the teacher's time`;
-  }
-  const least = forms.map((form) => form.bytes - mostSaved(scores, ({ saved }) => savedBytes(form, saved)));
+function leastText(budget: Budget, { forms, scores, latencies }: FindContext): string {
+  const least = Math.min(...forms.map((form) => leastOf(budget, form, { scores, latencies })));
   const names = forms.map(({ form }) => form).join(', ');
-  return `no model met it as measured; the least is expected at ${(Math.min(...least) / 1e6).toFixed(2)} MB in ${names}`;
+  const what = budget.kind === 'size' ? `${(least / 1e6).toFixed(2)} MB` : `${least.toFixed(3)} of the teacher's time`;
+  return `no model met it as measured; the least is expected at ${what} in ${names}`;
 }

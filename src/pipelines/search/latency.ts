@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { cutGraph } from '../../calibration/cut-graph.ts';
@@ -10,7 +9,7 @@ import type { Graph, Node } from '../../ir/graph.ts';
 import { nodesByName } from '../../ir/nodes-by-name.ts';
 import { usualSizes } from '../../ir/operation-costs.ts';
 import { keepNothing, runPasses } from '../../ir/pass.ts';
-import { shapeText, sizeOf } from '../../ir/shape.ts';
+import { sizeOf } from '../../ir/shape.ts';
 import { type Tensor, tensorOf } from '../../ir/tensor.ts';
 import { selectPasses } from '../../passes/index.ts';
 import { onnxruntime } from '../../runtimes/onnxruntime.ts';
@@ -19,11 +18,12 @@ import { randomNumbers } from '../../solve/random-numbers.ts';
 import { type Spread, spreadOf } from '../bench/spread.ts';
 import { bytesOf } from '../write/export-graph.ts';
 import { applyChanges, type Candidate, convertedNodes, isConverted, WORDS } from './changes.ts';
+import { partKey } from './part-key.ts';
 import type { Space } from './space.ts';
 
 /** A part that was timed: CPU time of a run in milliseconds, one thread, one sentence of usual length. */
 export interface TimedPart extends Spread {
-  /** Hash of the part's ops, shapes and attributes: parts that differ in their numbers alone take the same time. */
+  /** Hash of the part's ops, shapes, attributes and what reads what: parts that differ in their numbers alone take the same time. */
   readonly key: string;
 }
 
@@ -71,11 +71,11 @@ export async function measureLatencies(
     parts.set(candidate, isGone ? undefined : await layerPart(space, layer, [candidate]));
   }
   const graphs = new Map<string, Graph>();
-  for (const graph of [whole, ...layers.values(), ...parts.values()]) if (graph) graphs.set(keyOf(graph), graph);
+  for (const graph of [whole, ...layers.values(), ...parts.values()]) if (graph) graphs.set(partKey(graph), graph);
   const table = await completed(await tableAt(path), graphs, progress);
   await writeWhole(path, new TextEncoder().encode(`${JSON.stringify(table, null, 1)}\n`));
   const times = new Map(table.parts.map(({ key, median }) => [key, median]));
-  const timeOf = (graph: Graph) => times.get(keyOf(graph)) as number;
+  const timeOf = (graph: Graph) => times.get(partKey(graph)) as number;
   const teacherTime = timeOf(whole);
   // A layer by itself takes a call of its own, which the whole does not save where the layer is left out.
   const alone = [...layers.values()].reduce((sum, graph) => sum + timeOf(graph), 0);
@@ -120,15 +120,6 @@ async function preparedPart({ teacher, maxPositions }: Space, part: Graph): Prom
   const graph = copyGraph(part, { bindings: usualSizes(teacher, maxPositions) });
   await runPasses(graph, selectPasses(undefined, 'onnx'), keepNothing);
   return graph;
-}
-
-function keyOf(graph: Graph): string {
-  const hash = createHash('sha256');
-  for (const node of graph.nodes()) {
-    const attrs = node.op === 'input' || node.op === 'constant' ? '' : JSON.stringify(node.attrs);
-    hash.update(`${node.op} ${node.type.dtype}${shapeText(node.type.shape)} ${attrs}\n`);
-  }
-  return hash.digest('hex').slice(0, 16);
 }
 
 /** The table that a file holds, without its times where they are of another runtime or processor. */

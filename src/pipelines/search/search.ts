@@ -10,7 +10,7 @@ import { classReaderOf } from '../../opened/class-labels.ts';
 import { openModel } from '../../opened/open-model.ts';
 import type { OpenedModel } from '../../opened/opened-model.ts';
 import { evidenceOf } from '../../options/evidence.ts';
-import { type FormName, formsOf } from '../../options/forms.ts';
+import { formsIn } from '../../options/forms.ts';
 import { type Run, startRun, within } from '../../options/run.ts';
 import { foldConstants } from '../../passes/fold-constants.ts';
 import { fuseLinear } from '../../passes/fuse-linear.ts';
@@ -35,6 +35,7 @@ import { measureLatencies } from './latency.ts';
 import { amountsOf, answersOf, type Score, Scorer } from './score-candidates.ts';
 import { mergeScores, scoreShard, scoresIdentity, scoresPath } from './shards.ts';
 import type { Space } from './space.ts';
+import { SEARCH_FORMS, type SearchForm } from './storage.ts';
 import type { Budget, FoundModel, MissedBudget, SearchOptions, SearchResult } from './types.ts';
 import { type WritingContext, withWritten } from './write-student.ts';
 
@@ -98,9 +99,16 @@ export async function search(options: SearchOptions): Promise<SearchResult> {
       return { ...common, teacher: { bytes: null, operations }, shard: part, models: [], missed: [] };
     }
     run.enter('find');
-    const writing: WritingContext = { target, model, source: options.source, evidence: options, run };
+    const writing: WritingContext = {
+      target,
+      model,
+      source: options.source,
+      blocks: space.blocks,
+      evidence: evidenceFor(options),
+      run,
+    };
     const found = await allOrNothing(plans, () =>
-      withWritten(teacher, 'f32', writing, async ({ path: reference, bytes }) => {
+      withWritten(teacher, { form: 'f32', narrow: [] }, writing, async ({ path: reference, bytes }) => {
         const results = await findAll(budgets, forms, {
           space,
           scores,
@@ -129,8 +137,8 @@ export async function search(options: SearchOptions): Promise<SearchResult> {
   }
 }
 
-function formsFor({ forms, latencyRatios }: SearchOptions): readonly FormName[] {
-  if (forms !== undefined) return formsOf(forms);
+function formsFor({ forms, latencyRatios }: SearchOptions): readonly SearchForm[] {
+  if (forms !== undefined) return formsIn(SEARCH_FORMS, forms);
   return latencyRatios === undefined ? ['f32', 'f16', 'dynamic'] : ['f32'];
 }
 
@@ -155,6 +163,19 @@ function readTexts(model: OpenedModel, teacher: Graph, options: SearchOptions, r
   }
   const { pad, mask } = reader.tokenizer;
   return { samples, feeds: { task: model.task, pad, mask } };
+}
+
+/** What files are calibrated on. What `keep` leaves uncut is stored as the form says. */
+function evidenceFor({
+  calibrate,
+  data,
+  allowOverlap,
+  seed,
+  text,
+  pair,
+  label,
+}: SearchOptions): WritingContext['evidence'] {
+  return { calibrate, data, allowOverlap, seed, text, pair, label };
 }
 
 /** Texts by what they are used for. */
@@ -257,20 +278,22 @@ interface FindOptions {
 
 async function findAll(
   budgets: readonly Budget[],
-  forms: readonly FormName[],
+  forms: readonly SearchForm[],
   options: FindOptions,
 ): Promise<(FoundModel | MissedBudget)[]> {
   const { space, scores, texts, feeds, writing, reference, inputs, run, output } = options;
   run.progress('measuring forms');
+  const isTimed = budgets.some(({ kind }) => kind === 'latency');
   const costs = await measureForms(space, forms, {
     scores,
     reference,
     inputs,
     rows: texts.chosen,
     feeds,
+    isTimed,
     context: writing,
   });
-  const latencies = budgets.some(({ kind }) => kind === 'latency')
+  const latencies = isTimed
     ? await measureLatencies(space, scores, {
         path: join(output, 'latencies.json'),
         progress: within(run, 'timing layers'),

@@ -2,18 +2,27 @@ import type { Block } from './blocks.ts';
 import type { Candidate } from './changes.ts';
 import type { LayerSummary } from './types.ts';
 
-/** Says what became of each layer. */
-export function summarize(blocks: readonly Block[], changes: readonly Candidate[]): LayerSummary[] {
+/** Says what became of each layer; `narrow` are those of 4 bits where others have 8. */
+export function summarize(
+  blocks: readonly Block[],
+  changes: readonly Candidate[],
+  narrow: readonly number[] | undefined,
+): LayerSummary[] {
   return blocks.map(({ layer, groups }) => {
     const own = changes.filter((change) => change.layer === layer).map(({ change }) => change);
-    if (own.some(({ kind }) => kind === 'drop')) return { layer, kind: 'dropped', groups: [], isConverted: false };
-    if (own.some(({ kind }) => kind === 'linear')) return { layer, kind: 'linear', groups: [], isConverted: false };
+    const bits = narrow === undefined ? null : narrow.includes(layer) ? 4 : 8;
+    if (own.some(({ kind }) => kind === 'drop')) {
+      return { layer, kind: 'dropped', groups: [], isConverted: false, bits: null };
+    }
+    if (own.some(({ kind }) => kind === 'linear'))
+      return { layer, kind: 'linear', groups: [], isConverted: false, bits };
     const kept = new Map(own.flatMap((change) => (change.kind === 'units' ? [[change.group, change.kept]] : [])));
     return {
       layer,
       kind: 'cut',
       isConverted: own.some(({ kind }) => kind === 'noNorm'),
       groups: groups.map(({ name, kind, count }) => ({ kind, kept: kept.get(name) ?? count, count })),
+      bits,
     };
   });
 }

@@ -1,5 +1,4 @@
 import type { EvidenceOptions } from '../../options/evidence.ts';
-import type { FormName } from '../../options/forms.ts';
 import type { ModelOptions } from '../../options/model.ts';
 import type { RunOptions } from '../../options/run.ts';
 import type { Target } from '../../passes/index.ts';
@@ -7,6 +6,7 @@ import type { Shard } from '../batch/jobs.ts';
 import type { SpeedResult } from '../evaluate/compare-speed.ts';
 import type { SampleSets } from '../evaluate/sample-sets.ts';
 import type { HeldOut } from '../fit/types.ts';
+import type { SearchForm } from './storage.ts';
 
 /** Options of `search`. */
 export interface SearchOptions extends Pick<ModelOptions, 'task'>, RunOptions, Omit<EvidenceOptions, 'maxDrop'> {
@@ -51,6 +51,8 @@ export interface LayerSummary {
     readonly kept: number;
     readonly count: number;
   }[];
+  /** Bits of its weights in a file of `mixed`; null elsewhere, and where the layer is gone. */
+  readonly bits: 4 | 8 | null;
 }
 
 /** A model that was found for a budget. */
@@ -58,7 +60,7 @@ export interface FoundModel {
   readonly budget: Budget;
   /** Path of its file. */
   readonly path: string;
-  readonly form: FormName;
+  readonly form: SearchForm;
   /** Size of its files in bytes, as written. */
   readonly bytes: number;
   /** Its time beside that of the teacher's float file, both measured in turns. */

@@ -1,17 +1,20 @@
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeTemporaryFolder } from '../../io/temporary-folder.ts';
 import type { Graph } from '../../ir/graph.ts';
 import { changedModel } from '../../opened/changed-model.ts';
 import type { OpenedModel } from '../../opened/opened-model.ts';
 import type { EvidenceOptions } from '../../options/evidence.ts';
-import type { FormName } from '../../options/forms.ts';
 import { passChoice } from '../../options/passes.ts';
 import { type Run, unobserved } from '../../options/run.ts';
 import { writingOf } from '../../options/writing.ts';
 import type { Target } from '../../passes/index.ts';
+import type { Scheme } from '../../quantization/settings.ts';
 import { quantizeTo, requestOf } from '../quantize/quantize.ts';
 import { prepare } from '../write/prepare.ts';
 import { totalSize, writeModel } from '../write/write-model.ts';
+import type { Block } from './blocks.ts';
+import { type Storage, wideRecipe } from './storage.ts';
 
 /** What files of one search share. */
 export interface WritingContext {
@@ -19,6 +22,7 @@ export interface WritingContext {
   readonly target: Target;
   readonly model: OpenedModel;
   readonly source: string;
+  readonly blocks: readonly Block[];
   readonly evidence: Omit<EvidenceOptions, 'maxDrop'>;
   readonly run: Run;
 }
@@ -29,34 +33,53 @@ const CALIBRATION_TEXTS = 128;
 /** Writes a graph of the model's inputs and outputs as a file. Returns its size in bytes, external data included. */
 export async function writeStudent(
   graph: Graph,
-  form: FormName,
+  { form, narrow }: Storage,
   path: string,
-  { target, model, source, evidence, run }: WritingContext,
+  context: WritingContext,
 ): Promise<number> {
-  const plan = { target, path };
+  const { target, model, blocks, run } = context;
   const changed = changedModel(model, graph, ['search']);
   const quiet: Run = { ...unobserved(run), enter: () => undefined, progress: () => run.progress(`writing ${path}`) };
   if (form === 'f32' || form === 'f16') {
+    const plan = { target, path };
     const writing = writingOf({ dtype: form }, path, target);
     const prepared = await prepare(changed, target, { shape: {}, passes: passChoice({}), writing, run: quiet });
     return totalSize((await writeModel(changed, prepared, { plan, writing, properties: {}, run: quiet })).files);
   }
-  const calibrated = form === 'dynamic' ? {} : { ...evidence, samples: CALIBRATION_TEXTS };
-  const request = requestOf({ source, output: path, scheme: form, ...calibrated }, target);
-  return totalSize((await quantizeTo({ model: changed, fit: undefined }, plan, request, quiet)).files);
+  if (form !== 'mixed') return writeQuantized(changed, form, path, { ...context, run: quiet });
+  const folder = makeTemporaryFolder('search');
+  try {
+    const recipe = join(folder.path, 'recipe.json');
+    writeFileSync(recipe, wideRecipe(graph, blocks, narrow));
+    return await writeQuantized(changed, 'w4', path, { ...context, run: quiet }, recipe);
+  } finally {
+    folder.remove();
+  }
+}
+
+async function writeQuantized(
+  model: OpenedModel,
+  scheme: Scheme,
+  path: string,
+  { target, source, evidence, run }: WritingContext,
+  recipe?: string,
+): Promise<number> {
+  const calibrated = scheme === 'dynamic' ? {} : { ...evidence, samples: CALIBRATION_TEXTS };
+  const request = requestOf({ source, output: path, scheme, recipe, ...calibrated }, target);
+  return totalSize((await quantizeTo({ model, fit: undefined }, { target, path }, request, run)).files);
 }
 
 /** Runs work with a graph's file, which is gone afterwards. */
 export async function withWritten<T>(
   graph: Graph,
-  form: FormName,
+  storage: Storage,
   context: WritingContext,
   use: (file: { readonly path: string; readonly bytes: number }) => Promise<T>,
 ): Promise<T> {
   const folder = makeTemporaryFolder('search');
   try {
     const path = join(folder.path, `model.${context.target}`);
-    const bytes = await writeStudent(graph, form, path, context);
+    const bytes = await writeStudent(graph, storage, path, context);
     return await use({ path, bytes });
   } finally {
     folder.remove();

@@ -35,6 +35,7 @@ export async function train(job: TrainingJob, checkpoints?: Checkpoints): Promis
       curve: training.curve,
       after: training.after,
       heldOut: rows.length,
+      state: training.state,
     };
   } finally {
     await trial?.close();

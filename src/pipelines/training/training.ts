@@ -65,18 +65,18 @@ export class Training {
     if (this.#curve[0]?.sqnrDb === Number.POSITIVE_INFINITY && !this.#job.plan.hasLabels) return;
     const entry = undoAtEnd(() => {
       if (checkpoints === undefined || this.#steps === 0) return;
-      checkpoints.save(this.#state());
+      checkpoints.save(this.state);
       checkpoints.ended(this.#steps);
     });
     try {
       for (let i = this.#before.length; i < stages.length; i++) {
         await this.#runStage(stages[i] as Stage, i === checkpoints?.state?.stage ? checkpoints.state : undefined);
       }
+      // Where training went back to its best weights, these are measured already.
+      if (this.#best === undefined) await this.#measureNow();
     } finally {
       entry.forget();
     }
-    // Where training went back to its best weights, these are measured already.
-    if (this.#best === undefined) await this.#measureNow();
   }
 
   /** The measurement of what comes out; undefined without held-out texts. */
@@ -154,7 +154,7 @@ export class Training {
       present.average?.add();
       this.#done++;
       this.#tell(stage);
-      if (checkpoints && this.#steps % checkpoints.every === 0) checkpoints.save(this.#state());
+      if (checkpoints && this.#steps % checkpoints.every === 0) checkpoints.save(this.state);
     }
   }
 
@@ -201,7 +201,8 @@ export class Training {
     if (result) this.#curve.push({ step, ...result });
   }
 
-  #state(): TrainingState {
+  /** What another call goes on from: whole between two steps. */
+  get state(): TrainingState {
     // A signal may end the process while the average is measured.
     this.#present?.average?.hide();
     const plateau = this.#present?.plateau?.state;
@@ -213,7 +214,8 @@ export class Training {
       arrays: [...this.#parts.arrays.values()],
       names: this.#present?.names ?? [],
       adam: this.#present?.adam.state,
-      ...(plateau && { plateau, best: this.#best, average: this.#present?.average?.state }),
+      best: this.#best,
+      ...(plateau && { plateau, average: this.#present?.average?.state }),
     };
   }
 }

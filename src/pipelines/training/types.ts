@@ -54,6 +54,8 @@ export interface TrainingResult {
   readonly after: CurvePoint | undefined;
   /** Number of held-out texts, those joined of two counted. */
   readonly heldOut: number;
+  /** The end of the training, from which a call that was interrupted after it goes on. */
+  readonly state: TrainingState;
 }
 
 /** The arrays that did best on held-out texts, and after which step. */

@@ -4,6 +4,7 @@ import type { Task } from '../../models/index.ts';
 import { storedOutline } from '../../opened/stored-outline.ts';
 import { type ColumnOptions, columnsOf, refuseUnreadVocabulary } from '../../options/evidence.ts';
 import { type Run, type RunOptions, startRun, within } from '../../options/run.ts';
+import { readViews, VIEWS } from '../../samples/views.ts';
 import { isAllowed } from '../evaluate/drop.ts';
 import { readLayerMap } from '../evaluate/layer-map.ts';
 import { type CommonShape, commonShape, inputShape, paddedLength } from '../evaluate/running.ts';
@@ -14,7 +15,7 @@ import { compareOutputs, type OutputsResult, pairOutputs } from './outputs.ts';
 import { loaderOf, openSide, type Side, type SideLoader } from './sides.ts';
 import { taskOf, unansweredWarnings } from './task.ts';
 import type { Drop, VerifiedModel, VerifyResult } from './types.ts';
-import { checkViews, compareViews, readViews, ViewSums } from './views.ts';
+import { checkViews, compareViews, ViewSums } from './views.ts';
 
 /** Options of `verify`. */
 export interface VerifyOptions extends RunOptions, ColumnOptions {
@@ -180,7 +181,8 @@ async function measure(
       note: run.note,
     });
     checkCounts(inputs, maxDrop);
-    const views = readViews(options.views ?? []);
+    const asked = readViews(options.views ?? []);
+    const views = VIEWS.filter((view) => asked.includes(view));
     checkViews(views, inputs);
     if (reference === undefined && inputs.labels === undefined) {
       throw new MbertError('USAGE', `${data}: has no labels for ${task ?? 'outputs of this kind'}`, {

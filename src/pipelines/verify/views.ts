@@ -1,7 +1,7 @@
-import { listNames, MbertError } from '../../errors.ts';
+import { MbertError } from '../../errors.ts';
 import { pearson } from '../../metrics/task-metrics.ts';
 import type { Task } from '../../models/index.ts';
-import { VIEWS, type View, viewRows } from '../../samples/views.ts';
+import { type View, viewRows } from '../../samples/views.ts';
 import { type Answer, Comparison } from '../evaluate/answers.ts';
 import type { Loader } from '../evaluate/in-turn.ts';
 import { choiceName, hasOneChoice } from './flips.ts';
@@ -15,17 +15,6 @@ const MAX_PARTED = 20;
 
 /** Seed of masked tokens where the user gives none. */
 const DEFAULT_SEED = 1;
-
-/** Reads the names of views, each once, in the order of VIEWS. Throws USAGE for others. */
-export function readViews(names: readonly string[]): readonly View[] {
-  const unknown = names.filter((name) => !VIEWS.some((view) => view === name));
-  if (unknown.length > 0) {
-    throw new MbertError('USAGE', `--views: no view is called ${listNames(unknown)}`, {
-      hint: `views are ${VIEWS.join(', ')}`,
-    });
-  }
-  return VIEWS.filter((view) => names.includes(view));
-}
 
 /** Throws USAGE for views that the inputs cannot be shown in. */
 export function checkViews(views: readonly View[], { data, mask }: Inputs): void {

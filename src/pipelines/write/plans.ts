@@ -27,12 +27,31 @@ export function refuseStandardOutput(output: string): void {
   });
 }
 
-/** The format by a file name's extension, undefined for a folder. Throws USAGE for another extension. */
-export function targetOf(path: string): Target | undefined {
-  const extension = /\.([^./\\]+)$/.exec(path)?.[1]?.toLowerCase();
+/**
+ * The format by a file name's extension, undefined for a folder. Throws USAGE for another extension; `folder` says what
+ * a folder would get.
+ */
+export function targetOf(path: string, folder = 'a folder gets both'): Target | undefined {
+  const extension = extensionOf(path);
   if (extension === 'onnx' || extension === 'tflite') return extension;
-  if (extension === undefined || /[/\\]$/.test(path)) return undefined;
+  if (extension === undefined) return undefined;
   throw new MbertError('USAGE', `${path}: mbert writes .tflite and .onnx files, not .${extension}`, {
-    hint: 'name a folder to get both',
+    hint: `${folder}; its name has no extension, or ends with /`,
   });
+}
+
+/** Throws USAGE for the name of a file where a folder is written; `who` says by what. */
+export function refuseFile(output: string, who: string): void {
+  if (extensionOf(output) === undefined) return;
+  throw new MbertError('USAGE', `--output: ${output}: ${who} a folder`, {
+    hint: `name one, as ${output.replace(/\.[^./\\]+$/, '')}/; what ends with / is one`,
+  });
+}
+
+/**
+ * What stands behind the last dot of a name, in small letters; undefined for a name that ends with a slash, and for a
+ * version without a letter, as in v1.5.
+ */
+function extensionOf(path: string): string | undefined {
+  return /\.([^./\\]*[a-z][^./\\]*)$/i.exec(path)?.[1]?.toLowerCase();
 }

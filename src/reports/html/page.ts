@@ -28,13 +28,19 @@ export interface Section {
   readonly body: Markup;
 }
 
-const SCRIPTS = ['tables.js', 'histogram.js', 'picture.js', 'enlarge.js'];
-const DROP_SCRIPT = 'drop.js';
+/** Scripts of a page, each with its files, run as they are: no names of a model get into them. Most calls make no page, and read none. */
+const SCRIPTS = [['tables.js'], ['histogram.js'], ['elements.js', 'layer-list.js', 'picture.js'], ['enlarge.js']];
+const DROP_SCRIPT = ['drop.js'];
 
-/** A script of the page, run as it is: no names of a model get into it. Most calls make no page, and read none. */
-function script(name: string): string {
-  return readFileSync(new URL(`page/${name}`, import.meta.url), 'utf8');
+/** Files of one script, each behind those that it imports. A page is one file, so that there is nothing to import from. */
+function script(files: readonly string[]): string {
+  return files
+    .map((name) => readFileSync(new URL(`page/${name}`, import.meta.url), 'utf8').replace(MODULE_WORDS, ''))
+    .join('\n');
 }
+
+/** What makes modules of the files: whole imports, and the word `export` before a function. */
+const MODULE_WORDS = /^import .*\n|^export (?=function )/gm;
 
 /**
  * Makes a page in one file that asks for nothing from elsewhere. Its policy allows these scripts and this style by

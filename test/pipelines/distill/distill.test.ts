@@ -87,7 +87,15 @@ describe('a training that is ended', () => {
   const OPTIONS = { steps: 8, strategy: 'joint', views: ['full', 'masked'] } as const;
 
   /** Ends a call as a signal does, behind a step. */
-  async function endedAfter(step: number, output: string, options: Partial<DistillOptions>) {
+  const endedAfter = (step: number, output: string, options: Partial<DistillOptions>) =>
+    endedWhere((name, done) => name.startsWith('distilling') && done === step, output, options);
+
+  /** Ends a call as a signal does, where progress says so. */
+  async function endedWhere(
+    isHere: (name: string, done: number | undefined) => boolean,
+    output: string,
+    options: Partial<DistillOptions>,
+  ) {
     const notes: string[] = [];
     const ended = distilled({
       ...OPTIONS,
@@ -95,7 +103,7 @@ describe('a training that is ended', () => {
       output,
       note: (text) => notes.push(text),
       progress(name, done) {
-        if (!name.startsWith('distilling') || done !== step) return;
+        if (!isHere(name, done)) return;
         undoAll();
         throw new Error('ended');
       },
@@ -112,6 +120,18 @@ describe('a training that is ended', () => {
     expect(notes.at(-1)).toBe(
       `${output}.training: holds the training after ${step} steps; say the same with --resume to go on`,
     );
+    expect(existsSync(output)).toBe(false);
+    const { stages } = await distilled({ ...OPTIONS, output, resume: true });
+    expect(stages.map(({ steps }) => steps)).toEqual([4, 4]);
+    expect(bytesOf(output)).toEqual(bytesOf(whole));
+    expect(existsSync(`${output}.training`)).toBe(false);
+  });
+
+  test('while its student is compared has its last step, and goes on to the same bytes', async () => {
+    const [whole, output] = [path('whole-8'), path('ended-8')];
+    await distilled({ ...OPTIONS, output: whole });
+    const notes = await endedWhere((name) => name === 'comparing the student', output, {});
+    expect(notes.at(-1)).toContain('holds the training after 8 steps; say the same with --resume');
     expect(existsSync(output)).toBe(false);
     const { stages } = await distilled({ ...OPTIONS, output, resume: true });
     expect(stages.map(({ steps }) => steps)).toEqual([4, 4]);
@@ -204,11 +224,21 @@ test('a student that answers as its teacher has nothing to learn but labels', as
 
 test('auto ends where held-out texts gain nothing, with the weights that were best', async () => {
   const output = path('auto');
-  const { steps, watched } = await distilled({ output, steps: 'auto', rate: 1e-12 });
+  const options = { steps: 'auto', rate: 1e-12 } as const;
+  const progress = (name: string) => {
+    // What a signal would leave while the student is written.
+    if (name !== 'writing') return;
+    undoAll();
+    cpSync(`${output}.training`, `${output}-again.training`);
+  };
+  const { steps, watched, warnings } = await distilled({ ...options, output, progress });
   expect(steps).toBe(600);
   expect(watched.curve).toHaveLength(13);
   const [was, is] = [await openCheckpoint(STUDENT), await openCheckpoint(output)];
   for (const [name, tensor] of was.tensors) expect(isEqual(tensor, is.tensors.get(name) as Tensor)).toBe(true);
+  const again = await distilled({ ...options, output: `${output}-again`, resume: true });
+  expect(again).toMatchObject({ steps, watched, warnings });
+  expect(bytesOf(`${output}-again`)).toEqual(bytesOf(output));
 });
 
 test('what was learnt is not measured: a file without other texts has no curve, and no end for auto', async () => {
@@ -254,6 +284,12 @@ test.each<[string, Partial<DistillOptions>, string]>([
     'the student has 2 layers, the teacher 1',
   ],
   ['a folder that holds something', { output: TEACHER }, 'already'],
+  [
+    'a name that is no model and no folder',
+    { output: 'm.tfl' },
+    'm.tfl: mbert writes .tflite and .onnx files, not .tfl',
+  ],
+  ['views that there are not', { views: ['ful' as 'full'] }, '--views: no view is called ful'],
   ['to go on from nothing', { resume: true }, '--resume: there is no '],
   ['too few steps for the stages', { strategy: 'joint', steps: 1 }, '--strategy joint needs 2 at least'],
   ['labels where a file has none', { labels: true }, 'sst2-train-256.txt has none'],

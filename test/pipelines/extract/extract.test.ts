@@ -112,7 +112,8 @@ test.each([
   ['a fit without texts', { recover: true }, /--recover: needs --calibrate/],
   ['a folder of other things', { output: 'fixtures/bert-seqcls' }, /holds .* already/],
   ['the folder of the teacher', { source: teacher, output: teacher }, /holds .* already/],
-  ['a file as a folder', { output: 'package.json' }, /package.json: is a file/],
+  ['a file as a folder', { output: 'LICENSE' }, /LICENSE: is a file/],
+  ['the name of a file', { output: 'student.tfl' }, /student.tfl: extract writes a folder/],
 ] as const)('refuses %s', async (_, options, problem) => {
   const output = join(folder, 'refused');
   const shape = shapeFile('one', { num_hidden_layers: 1 });

@@ -302,7 +302,7 @@ describe('what cannot be opened is refused', () => {
     [
       'a file in place of a folder',
       { ...web, output: join(folder, 'x', 'm.onnx') },
-      `USAGE: --output: ${join(folder, 'x', 'm.onnx')}: --layout and --forms write a folder; name one, as ${join(folder, 'x', 'm')}/`,
+      `USAGE: --output: ${join(folder, 'x', 'm.onnx')}: --layout and --forms write a folder; name one, as ${join(folder, 'x', 'm')}/; what ends with / is one`,
     ],
     [
       'dumps of several forms',

@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { openProducts } from '../../../src/calibration/products.ts';
 import { extract } from '../../../src/pipelines/extract/extract.ts';
-import { mapLayers, mappingsOf } from '../../../src/pipelines/map-layers/map-layers.ts';
+import { mapLayers } from '../../../src/pipelines/map-layers/map-layers.ts';
+import { mappingsOf } from '../../../src/pipelines/map-layers/mappings.ts';
 import { alignment, layerValues, reconstructionError } from '../../../src/pipelines/map-layers/similarity.ts';
 import { random } from '../../core.ts';
 import { temporaryFolder } from '../written.ts';
@@ -61,17 +62,24 @@ test('the four ways to map are told with their means', () => {
     [0.5, 0.1, 0.4, 0.9],
     [0.9, 0.9, 0.3, 0.2],
   ];
-  const found = mappingsOf(
-    errors,
-    errors.map((row) => row.map((error) => 1 - error)),
-  );
-  expect(found.map(({ method, map, error }) => [method, map, Number(error.toFixed(6))])).toEqual([
-    ['best', [1, 3], 0.15],
-    ['greedy', [1, 3], 0.15],
-    ['uniform', [1, 3], 0.15],
-    ['last', [2, 3], 0.3],
+  const alignments = errors.map((row) => row.map((error) => 1 - error));
+  const found = mappingsOf({ functionErrors: null, errors, alignments });
+  expect(found.map(({ method, map, functionError, error }) => [method, map, functionError, round(error)])).toEqual([
+    ['best', [1, 3], null, 0.15],
+    ['greedy', [1, 3], null, 0.15],
+    ['uniform', [1, 3], null, 0.15],
+    ['last', [2, 3], null, 0.3],
   ]);
 });
+
+test('what layers do counts before what they give, which decides between layers that do the same', () => {
+  const functionErrors = [[0.4, 0.4, 0.4, 0.9]];
+  const errors = [[0.5, 0.3, 0.4, 0.1]];
+  const [best] = mappingsOf({ functionErrors, errors, alignments: errors });
+  expect(best).toMatchObject({ map: [1], functionError: 0.4, error: 0.3 });
+});
+
+const round = (value: number) => Number(value.toFixed(6));
 
 test('a model is nearest to itself, layer by layer, and the map is written', async () => {
   const output = join(folder, 'map.json');

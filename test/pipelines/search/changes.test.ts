@@ -79,8 +79,8 @@ test('changes of several layers are made together, and the fit hears what has ot
     'bert.pooler.dense',
     'classifier',
   ]);
-  expect(summarize(space.blocks, changes)).toEqual([
-    { layer: 0, kind: 'linear', groups: [], isConverted: false },
+  expect(summarize(space.blocks, changes, [1])).toEqual([
+    { layer: 0, kind: 'linear', groups: [], isConverted: false, bits: 8 },
     {
       layer: 1,
       kind: 'cut',
@@ -89,8 +89,10 @@ test('changes of several layers are made together, and the fit hears what has ot
         { kind: 'heads', kept: 0, count: 4 },
         { kind: 'neurons', kept: 24, count: 96 },
       ],
+      bits: 4,
     },
   ]);
+  expect(summarize(space.blocks, changes, undefined).map(({ bits }) => bits)).toEqual([null, null]);
 });
 
 test('layers that follow one another can all be left out', async () => {

@@ -88,6 +88,49 @@ test(
 );
 
 test(
+  'files of integers are timed as they are',
+  async () => {
+    const common: SearchOptions = { source: SOURCE, output, calibrate: TEXTS, data: DATA };
+    const share = 0.9;
+    const { models, missed } = await search({ ...common, latencyRatios: [share], forms: ['dynamic'] });
+    for (const { form, speed, bytes } of models) {
+      expect(form).toBe('dynamic');
+      expect(1 / speed.speedup).toBeLessThanOrEqual(share);
+      expect(bytes).toBe(statSync(join(output, 'latency-0.9.onnx')).size);
+    }
+    for (const { reason } of missed) expect(reason).toMatch(/of the teacher's time in dynamic$/);
+    expect(models.length + missed.length).toBe(1);
+  },
+  LONG,
+);
+
+test(
+  'bits are chosen layer by layer, and are in the file',
+  async () => {
+    const common: SearchOptions = {
+      source: SOURCE,
+      output,
+      calibrate: TEXTS,
+      data: DATA,
+      forms: ['mixed'],
+      keep: /word_embeddings/,
+    };
+    const { models } = await search({ ...common, budgets: [145_000, 125_000] });
+    for (const { bytes, budget, form } of models) {
+      expect(form).toBe('mixed');
+      expect(bytes).toBeLessThanOrEqual(budget.kind === 'size' ? budget.bytes : 0);
+    }
+    const bits = models.map(({ layers }) => layers.map((layer) => layer.bits));
+    expect(bits).toEqual([
+      [8, 8],
+      [8, 4],
+    ]);
+    expect(models[1]?.bytes).toBeLessThan((models[0]?.bytes as number) - 8000);
+  },
+  LONG,
+);
+
+test(
   'TFLite files are written and measured as well',
   async () => {
     const common: SearchOptions = { source: SOURCE, output, calibrate: TEXTS, data: DATA };
@@ -189,9 +232,10 @@ test('budgets that would name one file are one budget', () => {
 test.each<[Partial<SearchOptions>, RegExp]>([
   [{ budgets: [1e6] }, /needs --calibrate/],
   [{ calibrate: TEXTS }, /within what/],
+  [{ output: 'found.onnx', calibrate: TEXTS, budgets: [1e6] }, /found.onnx: search writes a folder/],
   [{ calibrate: TEXTS, budgets: [1e6], latencyRatios: [0.5] }, /one kind of budget/],
   [{ calibrate: TEXTS, budgets: [1e6], merge: true, shard: { index: 1, count: 2 } }, /--shard/],
-  [{ calibrate: TEXTS, latencyRatios: [0.5], forms: ['f32', 'dynamic'] }, /--forms dynamic/],
+  [{ calibrate: TEXTS, latencyRatios: [0.5], forms: ['mixed'] }, /--forms mixed: is for --budgets/],
   [{ calibrate: TEXTS, latencyRatios: [0.5], fileFormat: 'tflite' }, /measured in ONNX Runtime/],
 ])('refuses %o', (options, message) => {
   expect(() => refuseOptions({ source: SOURCE, output, ...options })).toThrow(message);

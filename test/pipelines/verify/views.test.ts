@@ -3,7 +3,7 @@ import { type Tensor, tensorOf } from '../../../src/ir/tensor.ts';
 import type { Answer } from '../../../src/pipelines/evaluate/answers.ts';
 import { commonShape, type Running } from '../../../src/pipelines/evaluate/running.ts';
 import { distanceOf } from '../../../src/pipelines/verify/view-distances.ts';
-import { compareViews, readViews, ViewSums } from '../../../src/pipelines/verify/views.ts';
+import { compareViews, ViewSums } from '../../../src/pipelines/verify/views.ts';
 import { loaderOf, shapeOf } from '../loaded.ts';
 import { plainInputs } from './plain-inputs.ts';
 
@@ -137,8 +137,4 @@ describe('views of two models', () => {
     expect(agreement).toBeCloseTo(-1, 9);
     expect(parted[0]).toEqual({ sample: 3, texts: null, reference: '4.000', model: '-3.000', distance: 7 });
   });
-});
-
-test('names of views come in one order, each once', () => {
-  expect(readViews(['masked', 'full', 'masked'])).toEqual(['full', 'masked']);
 });

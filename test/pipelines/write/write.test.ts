@@ -36,6 +36,13 @@ describe('what is written', () => {
       ],
     ],
     [
+      'model-v1.5',
+      [
+        ['tflite', 'model-v1.5/model.tflite'],
+        ['onnx', 'model-v1.5/model.onnx'],
+      ],
+    ],
+    [
       'v1.2/',
       [
         ['tflite', 'v1.2/model.tflite'],

@@ -1,5 +1,8 @@
 // Draws the graph: a column of boxes, one a layer, that open and show their nodes.
 
+import { add, addText, asButton, cutEnd, cutStart, make, textElement } from './elements.js';
+import { listItem, mapButton, summaryOf } from './layer-list.js';
+
 /**
  * @typedef {{ title: string, short: string, summary: string,
  *   mark: { text: string, tone: string } | null, marked: number, states: string[], layout: number | null,
@@ -17,7 +20,6 @@ const GAP = 18;
 const LANES = 5;
 const NODE_HEIGHT = 40;
 const LEAST_ZOOM = 0.7;
-const SVG = 'http://www.w3.org/2000/svg';
 
 for (const element of document.querySelectorAll('[data-picture]')) showPicture(/** @type {HTMLElement} */ (element));
 
@@ -303,40 +305,6 @@ function showPicture(element) {
   }
 }
 
-/** A layer's line in the list beside the picture. @type {(group: Group, act: () => void) => HTMLButtonElement} */
-function mapButton(group, act) {
-  const button = document.createElement('button');
-  button.type = 'button';
-  button.className = `${group.marked > 0 ? 'marked' : ''}${group.mark ? ` l-${group.mark.tone}` : ''}`.trim();
-  button.append(textElement('span', cutStart(group.short, 22)));
-  const count = textElement('span', group.marked > 0 ? String(group.marked) : (group.mark?.text ?? ''));
-  count.className = 'count';
-  const strip = make('svg', {
-    viewBox: `0 0 ${group.states.length} 1`,
-    preserveAspectRatio: 'none',
-    'aria-hidden': 'true',
-  });
-  for (const [i, state] of group.states.entries()) {
-    add(strip, 'rect', { x: i, width: state === 'same' ? 1 : 1.02, height: 1, class: `cell s-${state}` });
-  }
-  button.append(count, strip);
-  button.title = `${group.title}: ${summaryOf(group)}`;
-  button.addEventListener('click', act);
-  return button;
-}
-
-/** @param {Group} group */
-function summaryOf({ summary, mark }) {
-  return mark ? `${summary} · ${mark.text}` : summary;
-}
-
-/** @param {Node} child */
-function listItem(child) {
-  const item = document.createElement('li');
-  item.append(child);
-  return item;
-}
-
 /** Where to scroll to, to have an element a third below the top. @type {(element: Element, canvas: Element) => number} */
 function scrollOf(element, canvas) {
   const top = element.getBoundingClientRect().top - canvas.getBoundingClientRect().top;
@@ -358,53 +326,4 @@ function drag(canvas) {
   window.addEventListener('pointerup', () => {
     start = undefined;
   });
-}
-
-/** @type {(element: SVGElement, label: string, act: () => void) => void} */
-function asButton(element, label, act) {
-  element.setAttribute('role', 'button');
-  element.setAttribute('tabindex', '0');
-  element.setAttribute('aria-label', label);
-  element.addEventListener('click', act);
-  element.addEventListener('keydown', (event) => {
-    if (event.key !== 'Enter' && event.key !== ' ') return;
-    event.preventDefault();
-    act();
-  });
-}
-
-/** @type {(name: string, attributes: { [name: string]: string | number }) => SVGElement} */
-function make(name, attributes) {
-  const element = document.createElementNS(SVG, name);
-  for (const [attribute, value] of Object.entries(attributes)) element.setAttribute(attribute, String(value));
-  return /** @type {SVGElement} */ (element);
-}
-
-/** @type {(parent: SVGElement, name: string, attributes: { [name: string]: string | number }) => SVGElement} */
-function add(parent, name, attributes) {
-  const element = make(name, attributes);
-  parent.append(element);
-  return element;
-}
-
-/** @type {(parent: SVGElement, x: number, y: number, text: string, kind: string) => void} */
-function addText(parent, x, y, text, kind) {
-  if (text !== '') add(parent, 'text', { x, y, class: kind }).textContent = text;
-}
-
-/** @type {(name: string, text: string) => HTMLElement} */
-function textElement(name, text) {
-  const element = document.createElement(name);
-  element.textContent = text;
-  return element;
-}
-
-/** The end of a name says most. @type {(text: string, letters: number) => string} */
-function cutStart(text, letters) {
-  return text.length > letters ? `…${text.slice(text.length - letters + 1)}` : text;
-}
-
-/** @type {(text: string, letters: number) => string} */
-function cutEnd(text, letters) {
-  return text.length > letters ? `${text.slice(0, letters - 1)}…` : text;
 }

@@ -5,10 +5,11 @@ import type { OpenedModel } from './opened-model.ts';
 /** Reads a sample's label as a class; `what` names the sample in errors. Throws MISMATCH. */
 export type ClassReader = (label: number | string, what: string) => number;
 
-/** The label reader of a sequence classifier; undefined for other tasks. */
-export function classReaderOf({ task, labels }: OpenedModel, graph: Graph): ClassReader | undefined {
-  if (task !== 'sequence-classification') return undefined;
-  return classReader(graph.outputs[0]?.node.type.shape.at(-1) as number, labels);
+/** The label reader of a classifier of which one class is right; undefined for regressions and other tasks. */
+export function classReaderOf({ task, labels, logitsKind }: OpenedModel, graph: Graph): ClassReader | undefined {
+  const classes = graph.outputs[0]?.node.type.shape.at(-1) as number;
+  if (task !== 'sequence-classification' || logitsKind !== undefined || classes === 1) return undefined;
+  return classReader(classes, labels);
 }
 
 /** Makes a reader of a classifier's labels: class numbers or, where the model names its classes, names. */

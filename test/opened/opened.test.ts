@@ -198,6 +198,19 @@ return logits: y`);
     expect(reader('token-classification')).toBeUndefined();
     expect(reader(undefined)).toBeUndefined();
   });
+
+  test('are no classes of a regression, nor of a model of which several can be right', () => {
+    const reader = (classes: number, logitsKind: OpenedModel['logitsKind']) =>
+      classReaderOf(
+        { task: 'sequence-classification', labels: undefined, logitsKind } as OpenedModel,
+        graphOf(`graph g (x: f32[1, 2])
+  y = linear(x, w f32[${classes}, 2] #1)
+return logits: y`),
+      );
+    expect(reader(1, undefined)).toBeUndefined();
+    expect(reader(2, 'regression')).toBeUndefined();
+    expect(reader(2, 'multi-label')).toBeUndefined();
+  });
 });
 
 describe('ends of layers', () => {

@@ -1,5 +1,6 @@
 import { joinF32, readF32, type Tensor } from '../../ir/tensor.ts';
 import { argmaxRows } from '../../metrics/metrics.ts';
+import { pearson } from '../../metrics/task-metrics.ts';
 import type { Task } from '../../models/index.ts';
 import type { TokenRow } from '../../samples/feeds.ts';
 
@@ -7,7 +8,7 @@ import type { TokenRow } from '../../samples/feeds.ts';
 export interface Answer {
   /** The outputs of valid tokens, padding and further rows of a batch left out. */
   readonly values: Float32Array;
-  /** The values as choices: a class, a span, a class for each token. Empty where a model gives features. */
+  /** The values as choices: a class, a span, a class for each token. Empty where a model gives features or one number. */
   readonly choices: readonly number[];
 }
 
@@ -17,7 +18,7 @@ type Outputs = ReadonlyMap<string, Tensor>;
 type Reader = (outputs: Outputs, valid: number, masks: readonly number[]) => Answer;
 
 const READERS: { readonly [T in Task]: Reader } = {
-  'sequence-classification': (outputs) => oneChoice(first(outputs)),
+  'sequence-classification': (outputs) => choiceOrNumber(first(outputs)),
   'next-sentence': (outputs) => oneChoice(first(outputs)),
   'multiple-choice': (outputs) => oneChoice(first(outputs)),
   'token-classification': (outputs, valid) => choicePerRow(tokens(first(outputs), 0, valid), width(first(outputs))),
@@ -51,7 +52,7 @@ export function answerOf(task: Task | undefined, outputs: Outputs, row: TokenRow
   if (task !== undefined) return READERS[task](outputs, valid, masks);
   // A graph that does not say what it is for: two axes are one choice, three are features of tokens.
   const output = first(outputs);
-  return output.shape.length === 2 ? oneChoice(output) : READERS.features(outputs, valid, masks);
+  return output.shape.length === 2 ? choiceOrNumber(output) : READERS.features(outputs, valid, masks);
 }
 
 function first(outputs: Outputs): Tensor {
@@ -60,6 +61,11 @@ function first(outputs: Outputs): Tensor {
 
 function width(tensor: Tensor): number {
   return tensor.shape.at(-1) as number;
+}
+
+/** The answer in the first row of [batch, classes]; one number is no choice, as the greatest of one is always the first. */
+function choiceOrNumber(logits: Tensor): Answer {
+  return width(logits) === 1 ? { values: readF32(logits).slice(0, 1), choices: [] } : oneChoice(logits);
 }
 
 /** The answer in the first row of [batch, classes]. */
@@ -92,6 +98,8 @@ export class Comparison {
   #choices = 0;
   #equal = 0;
   #cosines = 0;
+  /** What regressions answer. */
+  readonly #numbers = { reference: [] as number[], actual: [] as number[] };
 
   add(reference: Answer, actual: Answer): void {
     let signal = 0;
@@ -110,6 +118,10 @@ export class Comparison {
     this.#signal += signal;
     this.#noise += noise;
     this.#cosines += product / Math.sqrt(signal * power);
+    if (reference.values.length === 1 && reference.choices.length === 0) {
+      this.#numbers.reference.push(reference.values[0] as number);
+      this.#numbers.actual.push(actual.values[0] as number);
+    }
     reference.choices.forEach((choice, i) => {
       this.#choices++;
       if (choice >= 0 && choice === actual.choices[i]) this.#equal++;
@@ -126,8 +138,13 @@ export class Comparison {
     return -10 * Math.log10(this.noiseRatio);
   }
 
-  /** The share of equal choices, 0 … 1; for features the mean cosine. */
+  /**
+   * The share of equal choices, 0 … 1; for features the mean cosine, for a regression Pearson's correlation: it agrees as
+   * far as its answers rise and fall together.
+   */
   get agreement(): number {
+    const { reference, actual } = this.#numbers;
+    if (reference.length === this.rows) return pearson(reference, actual);
     return this.#choices > 0 ? this.#equal / this.#choices : this.#cosines / this.rows;
   }
 }

@@ -198,7 +198,7 @@ function trainingLabels(
   classOf: ClassReader | undefined,
 ): (sample: TokenSample) => number | undefined {
   if (classOf === undefined) {
-    throw new MbertError('USAGE', '--labels: the task is not sequence classification', {
+    throw new MbertError('USAGE', '--labels: the model is no classifier of texts with one right class each', {
       hint: 'without --labels the student learns from its teacher alone',
     });
   }

@@ -58,7 +58,6 @@ export async function compareOutputs(
   const comparison = new Comparison();
   const embeddings = reference && task === 'sentence-embedding' ? new EmbeddingComparison() : undefined;
   const predictions = { model: [] as Prediction[], reference: [] as Prediction[] };
-  const answers = { model: [] as number[], reference: [] as number[] };
   const flips = new FlipList(task, inputs);
   const broken = new Set<string>();
   const answerTo = (row: TokenRow, outputs: Outputs) => answerOf(task, outputs, row, inputs.mask);
@@ -83,8 +82,6 @@ export async function compareOutputs(
     flips.add(place, expectedAnswer, answer);
     options.heard?.(place, expectedAnswer, answer);
     embeddings?.add(expectedAnswer.values, answer.values);
-    answers.model.push(answer.values[0] as number);
-    answers.reference.push(expectedAnswer.values[0] as number);
     predictions.reference.push(predict(expectedAnswer, row, expected, inputs.labels));
     for (const sum of sums) sum.add(expected, actual, row.inputIds.length);
   };
@@ -108,12 +105,9 @@ export async function compareOutputs(
       }
     });
   const outputs = sums.map((sum) => sum.result());
-  // One number is no choice: a regression agrees as far as its answers rise and fall together.
-  const isRegression = outputs.length > 0 && outputs.every((output) => output.agreement === null);
-  const agreement = isRegression ? pearson(answers.reference, answers.model) : comparison.agreement;
   return {
     outputs,
-    agreement: reference ? agreement : null,
+    agreement: reference ? comparison.agreement : null,
     embeddings: embeddings?.result(),
     flips: reference ? flips.result() : null,
     metrics: inputs.labels

@@ -75,7 +75,8 @@ const DISTANCES: { readonly [T in Task]: Distance } = {
 
 /** The distance that fits the answers of a task; `answer` is one of them. */
 export function distanceOf(task: Task | undefined, answer: Answer): Distance {
-  if (answer.choices.length === 1 && answer.values.length === 1 && task !== 'replaced-tokens') return DIFFERENCE;
+  const isNumber = answer.choices.length === 0 && answer.values.length === 1;
+  if (isNumber && (task === undefined || task === 'sequence-classification')) return DIFFERENCE;
   if (task !== undefined) return DISTANCES[task];
   return answer.choices.length > 0 ? ONE_CHOICE : COSINE;
 }

@@ -1,5 +1,4 @@
 import { MbertError } from '../../errors.ts';
-import { pearson } from '../../metrics/task-metrics.ts';
 import type { Task } from '../../models/index.ts';
 import { type View, viewRows } from '../../samples/views.ts';
 import { type Answer, Comparison } from '../evaluate/answers.ts';
@@ -63,7 +62,6 @@ export class ViewSums {
   readonly #inputs: Inputs;
   readonly #comparison = new Comparison();
   readonly #texts: PartedText[] = [];
-  readonly #numbers = { reference: [] as number[], model: [] as number[] };
   #measure: DistanceMeasure = 'probability';
 
   /** `inputs` are those of the view. */
@@ -85,8 +83,6 @@ export class ViewSums {
     };
     this.#measure = measure;
     this.#comparison.add(reference, actual);
-    this.#numbers.reference.push(reference.values[0] as number);
-    this.#numbers.model.push(actual.values[0] as number);
     this.#texts.push({
       sample: i + 1,
       texts: texts?.[i] ?? null,
@@ -103,8 +99,7 @@ export class ViewSums {
   result(): ViewAgreement {
     const distances = this.#texts.map(({ distance }) => distance ?? Number.NaN);
     const mean = distances.reduce((sum, distance) => sum + distance, 0) / distances.length;
-    const { reference, model } = this.#numbers;
-    const agreement = this.#measure === 'difference' ? pearson(reference, model) : this.#comparison.agreement;
+    const { agreement } = this.#comparison;
     return {
       view: this.#view,
       samples: this.#texts.length,

@@ -26,6 +26,7 @@ function answer(task: Task | undefined, given: { readonly [name: string]: Values
 describe('an answer', () => {
   test.each<[string, Task | undefined, { readonly [name: string]: Values }, number[], number[]]>([
     ['is the class', 'sequence-classification', { logits: [[1, 5, 2], 1, 3] }, [1, 5, 2], [1]],
+    ['is no choice but a number where there is one', 'sequence-classification', { logits: [[7, 8], 2, 1] }, [7], []],
     ['is that of the first row of a batch', 'next-sentence', { logits: [[1, 5, 9, 0], 2, 2] }, [1, 5], [1]],
     ['is the choice', 'multiple-choice', { logits: [[0, 2, 1, 0], 1, 4] }, [0, 2, 1, 0], [1]],
     [
@@ -104,6 +105,17 @@ describe('two answers', () => {
     comparison.add(of([1], [0, 1, 2]), of([1], [0, 1, 1]));
     comparison.add(of([1], [5]), of([1], [4]));
     expect(comparison.agreement).toBe(0.5);
+  });
+
+  test('agree as far as they rise and fall together where they are numbers', () => {
+    const comparison = new Comparison();
+    for (const [a, b] of [
+      [1, 5],
+      [2, 3],
+      [3, 1],
+    ] as const)
+      comparison.add(of([a]), of([b]));
+    expect(comparison.agreement).toBeCloseTo(-1, 12);
   });
 
   test('agree by the mean of their cosines where they are features', () => {

@@ -292,7 +292,7 @@ describe('texts to train on', () => {
     expect(training.map(({ label }) => label)).toEqual(range(1, 16).map((id) => (id % 2 === 1 ? 1 : undefined)));
     expect(() => take({ texts: samples(1, 60) }, {}, options)).toThrow('--labels: texts has none');
     expect(() => take({ texts }, {}, { ...options, classOf: undefined })).toThrow(
-      '--labels: the task is not sequence classification',
+      '--labels: the model is no classifier of texts with one right class each',
     );
   });
 });

@@ -69,9 +69,9 @@ describe('the distance between answers', () => {
   test('of scores of tokens is by their logistic function, of a regression the difference, of vectors 1 - cosine', () => {
     const scores = distanceOf('replaced-tokens', answer([0], [0]));
     expect(scores.between(answer([0, 0], [0, 0]), answer([Math.log(3), 0], [1, 0]), 2)).toBeCloseTo(0.125, 6);
-    const number = distanceOf('sequence-classification', answer([2.5], [0]));
+    const number = distanceOf('sequence-classification', answer([2.5], []));
     expect(number.measure).toBe('difference');
-    expect(number.between(answer([2.5], [0]), answer([-1], [0]), 3)).toBeCloseTo(3.5, 6);
+    expect(number.between(answer([2.5], []), answer([-1], []), 3)).toBeCloseTo(3.5, 6);
     const vectors = distanceOf('sentence-embedding', answer([1, 0], []));
     expect(vectors.measure).toBe('cosine');
     expect(vectors.between(answer([1, 0], []), answer([3, 3], []), 3)).toBeCloseTo(1 - Math.SQRT1_2, 6);
@@ -132,7 +132,7 @@ describe('views of two models', () => {
 
   test('of a regression agree as their numbers rise together', () => {
     const sums = new ViewSums('full', 'sequence-classification', plainInputs([row(9), row(9), row(9)]));
-    for (const [i, value] of [1, 2, 4].entries()) sums.add(i, answer([value], [0]), answer([5 - 2 * value], [0]));
+    for (const [i, value] of [1, 2, 4].entries()) sums.add(i, answer([value], []), answer([5 - 2 * value], []));
     const { agreement, parted } = sums.result();
     expect(agreement).toBeCloseTo(-1, 9);
     expect(parted[0]).toEqual({ sample: 3, texts: null, reference: '4.000', model: '-3.000', distance: 7 });

@@ -85,7 +85,10 @@ async function starts(steps = 500, scratch = 2000, seed = 1) {
     });
     const count = method === 'scratch' ? scratch : steps;
     const { watched } = await train(name, { student, texts: learn, output: path(name), steps: count, rate, seed });
-    if (method === 'scratch') reached = watched.curve.at(-1)?.agreement ?? reached;
+    if (method === 'scratch') {
+      reached = watched.curve.at(-1)?.agreement ?? reached;
+      continue;
+    }
     const first = watched.curve.find(({ agreement }) => agreement >= reached);
     console.log(`  as near as from scratch in the end after ${first?.step ?? `more than ${count}`} steps`);
   }

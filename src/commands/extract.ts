@@ -19,7 +19,7 @@ export const command: CommandSpec<Omit<ExtractOptions, 'source'> & { readonly js
     },
     {
       flags: '--method <method>',
-      says: 'which channels stay: by what answers lose, by their energy, or any',
+      says: 'which channels stay: by what answers lose, by their energy, any, or none: new weights, to train from scratch',
       choices: METHODS,
       default: 'importance',
     },

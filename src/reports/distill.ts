@@ -12,7 +12,7 @@ export function distillText(result: DistillResult): string {
   const { source, files } = result;
   const parts = stages.map(({ name, steps }) => `${name} ${steps}`).join(', ');
   const compared = layers.map((pair) => `${pair.student}<-${pair.teacher}`).join(' ');
-  const widths = projections > 0 ? `, ${plural(projections, 'width')} mapped` : '';
+  const widths = projections > 0 ? `, ${plural(projections, 'layer')} mapped` : '';
   const labels = labelled > 0 ? `, ${labelled} with labels` : '';
   return [
     `  trained  ${plural(result.steps, 'step')} of ${batch} texts, ${strategy}: ${parts || 'nothing to learn'}`,

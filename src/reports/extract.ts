@@ -17,7 +17,9 @@ export function extractText(result: ExtractResult): string {
   const millions = (count: number) => `${(count / 1e6).toFixed(2)} M`;
   return [
     `  student  ${sizes}${networks}`,
-    `           layers ${layers.join(' ')} of the teacher; channels by ${method}${fitted}${text}`,
+    method === 'scratch'
+      ? '           weights drawn anew, none of them of the teacher'
+      : `           layers ${layers.join(' ')} of the teacher; channels by ${method}${fitted}${text}`,
     `  weights  ${millions(parameters.teacher)} -> ${millions(parameters.student)}`,
     `  cost     ${costText(heldOut)}`,
     `  gain     ${operations.speedup.toFixed(2)} times the speed, by counting operations, ${operations.sequence} tokens`,

@@ -21,3 +21,21 @@ export function shuffled(count: number, random: () => number): Uint32Array {
   }
   return order;
 }
+
+/** Random numbers of mean 0 and deviation 1, normally distributed, two from each pair of uniform ones (Box and Muller). */
+export function normalNumbers(seed: number): () => number {
+  const random = randomNumbers(seed);
+  let other: number | undefined;
+  return () => {
+    if (other !== undefined) {
+      const value = other;
+      other = undefined;
+      return value;
+    }
+    // 1 - u lies in (0, 1], so that the logarithm is finite.
+    const radius = Math.sqrt(-2 * Math.log(1 - random()));
+    const angle = 2 * Math.PI * random();
+    other = radius * Math.sin(angle);
+    return radius * Math.cos(angle);
+  };
+}

@@ -46,7 +46,7 @@ export interface DistillResult {
   readonly views: readonly View[];
   /** Layers that were compared; empty where answers were alone. */
   readonly layers: readonly LayerPair[];
-  /** Number of values that are mapped by a trained linear to compare them, as teacher and student differ in width. */
+  /** Number of layers whose values are mapped by a trained linear to compare them, as they differ in width or in scale. */
   readonly projections: number;
   /** What was compared when, with the number of steps. */
   readonly stages: readonly { readonly name: string; readonly steps: number }[];

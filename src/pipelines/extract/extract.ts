@@ -17,7 +17,8 @@ import type { HeldOut, Operations } from '../fit/types.ts';
 import { refuseFolder, writeStudent } from '../write/hugging-face-folder.ts';
 import { refuseFile } from '../write/plans.ts';
 import { selectChannels } from './cut-checkpoint.ts';
-import { type Importance, type Method, measuredImportance, randomImportance } from './importance.ts';
+import { type Importance, isMeasured, type Method, measuredImportance, randomImportance } from './importance.ts';
+import { initialized } from './initialize.ts';
 import { makeBert, makeMobileBert, withRuns } from './make-student.ts';
 import type { MobileBertSizes } from './mobilebert/shape.ts';
 import { readShape } from './shape.ts';
@@ -50,7 +51,7 @@ export interface ExtractResult {
     readonly mobilebert?: MobileBertSizes;
   };
   readonly teacher: TeacherShape;
-  /** The teacher's layer behind each of the student's. */
+  /** The teacher's layer behind each of the student's; empty for a student from scratch. */
   readonly layers: readonly number[];
   readonly method: Method;
   /** Number of weights and biases that were fitted; 0 without `recover`. */
@@ -77,7 +78,12 @@ const MAX_LENGTH = 128;
  */
 export async function extract(options: ExtractOptions): Promise<ExtractResult> {
   const { source, output, method = 'importance', calibrate } = options;
-  if (calibrate === undefined && (method !== 'random' || options.recover)) {
+  if (method === 'scratch' && options.recover) {
+    throw new MbertError('USAGE', '--recover: fits weights to the teacher, and --method scratch takes none of it', {
+      hint: 'leave --recover out, or say --method random to fit random channels of the teacher',
+    });
+  }
+  if (calibrate === undefined && (isMeasured(method) || options.recover)) {
     const flag = options.recover ? '--recover' : `--method ${method}`;
     throw new MbertError('USAGE', `${flag}: needs --calibrate FILE`, {
       hint: 'some hundred lines of text as the model will see it, without labels; --method random needs none',
@@ -92,6 +98,11 @@ export async function extract(options: ExtractOptions): Promise<ExtractResult> {
     const model = fromCheckpoint(checkpoint, { task: options.task });
     const teacher = teacherShape(checkpoint);
     const shape = readShape(options.shape, teacher);
+    if (shape.mobilebert && method === 'scratch') {
+      throw new MbertError('USAGE', `--method scratch: makes a BERT, and --shape ${options.shape} is a MobileBERT`, {
+        hint: 'say --method random',
+      });
+    }
     if (shape.mobilebert && calibrate === undefined) {
       throw new MbertError('USAGE', `--shape ${options.shape}: needs --calibrate FILE`, {
         hint: 'the linears of a MobileBERT are fitted to text, whatever --method says',
@@ -118,10 +129,11 @@ export async function extract(options: ExtractOptions): Promise<ExtractResult> {
     const neurons = shape.intermediate * (mobilebert?.feedForwards ?? 1);
     const selection = selectChannels(importance, layers, teacher, { ...shape, heads, intermediate: neurons });
     const make = mobilebert ? makeMobileBert(mobilebert) : makeBert;
-    const { student, refitted } = await make(
+    const made = await make(
       { checkpoint, model, graph, teacher },
       { selection, shape: { ...shape, heads }, recover: options.recover === true, samples, pad, run },
     );
+    const student = method === 'scratch' ? initialized(made.student, options.seed ?? 0) : made.student;
     const written = fromCheckpoint(student, { task: model.task });
     const progress = within(run, 'comparing with the teacher');
     const heldOut = await measureHeldOut(graph, written.reference(), {
@@ -140,9 +152,9 @@ export async function extract(options: ExtractOptions): Promise<ExtractResult> {
       files,
       shape: { ...shape, heads },
       teacher,
-      layers,
+      layers: method === 'scratch' ? [] : layers,
       method,
-      refitted,
+      refitted: made.refitted,
       parameters: { teacher: countParameters(checkpoint, model), student: countParameters(student, model) },
       operations,
       calibration: samples.manifest,
@@ -193,7 +205,7 @@ interface RankOptions {
 }
 
 function rank(graph: Graph, teacher: TeacherShape, { method, seed, samples, pad }: RankOptions): Promise<Importance> {
-  if (method === 'random') return Promise.resolve(randomImportance(teacher, seed));
+  if (!isMeasured(method)) return Promise.resolve(randomImportance(teacher, seed));
   const rows = samples.calibration.slice(0, RANKING_SAMPLES);
   return withRuns(graph, rows, pad, (runs) => measuredImportance(graph, method, teacher, runs));
 }

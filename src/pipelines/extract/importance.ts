@@ -6,9 +6,16 @@ import { outputGradients } from '../../passes/prune/output-gradients.ts';
 import { randomNumbers } from '../../solve/random-numbers.ts';
 import { type Axis, axesOf, layerIn } from './axes.ts';
 
-/** Ways in which it is decided which channels are worth keeping. */
-export const METHODS = ['importance', 'activations', 'random'] as const;
+/** Ways in which it is decided which channels are worth keeping; `scratch` keeps none, and draws weights anew. */
+export const METHODS = ['importance', 'activations', 'random', 'scratch'] as const;
 export type Method = (typeof METHODS)[number];
+
+/** Those that rank channels by what they are on texts. */
+export type MeasuredMethod = Exclude<Method, 'random' | 'scratch'>;
+
+export function isMeasured(method: Method): method is MeasuredMethod {
+  return method !== 'random' && method !== 'scratch';
+}
 
 /** How much each channel of the teacher is worth. */
 export interface Importance {
@@ -41,7 +48,7 @@ export function randomImportance({ layers, hidden, intermediate }: Sizes, seed: 
  */
 export async function measuredImportance(
   teacher: Graph,
-  method: Exclude<Method, 'random'>,
+  method: MeasuredMethod,
   { layers, hidden, intermediate }: Sizes,
   runs: TextRuns,
 ): Promise<Importance> {

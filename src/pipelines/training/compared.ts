@@ -61,23 +61,33 @@ export function addLayers(
   }
 }
 
-/** The name of what maps a student's value to a teacher's of another width. */
+/** The name of what maps a student's value to a teacher's that it is unlike. */
 export function projectionName(output: string): string {
   return `projection.${output}`;
 }
 
-/** Puts a student's value into the shape of its teacher's, through a trained linear where it has other channels. */
-function alike({ graph, parameterOf }: Building, { teacher, student }: Pair, name: string): Pair {
+/**
+ * True where a student's value is compared through a trained linear: where it has other channels than its teacher's, and
+ * where only one of the two is the result of a norm. A norm that was folded away leaves its gains in the weights around
+ * it, so that each channel of the sum has a scale of its own.
+ */
+export function isUnlike({ teacher, student }: Pair): boolean {
+  const isNorm = ({ op }: Node) => op === 'layerNorm' || op === 'noNorm';
+  return student.type.shape.at(-1) !== teacher.type.shape.at(-1) || isNorm(student) !== isNorm(teacher);
+}
+
+/** Puts a student's value into the shape of its teacher's, through a trained linear where the two are unlike. */
+function alike({ graph, parameterOf }: Building, pair: Pair, name: string): Pair {
+  const { teacher, student } = pair;
   const [own, wanted] = [student.type.shape.at(-1), teacher.type.shape.at(-1)] as [number, number];
   const { shape } = teacher.type;
-  const value =
-    own === wanted
-      ? student
-      : graph.add('linear', [
-          student,
-          parameterOf(`${name}.weight`, [wanted, own]),
-          parameterOf(`${name}.bias`, [wanted]),
-        ]);
+  const value = isUnlike(pair)
+    ? graph.add('linear', [
+        student,
+        parameterOf(`${name}.weight`, [wanted, own]),
+        parameterOf(`${name}.bias`, [wanted]),
+      ])
+    : student;
   return { teacher, student: sameShape(value.type.shape, shape) ? value : graph.add('reshape', [value], { shape }) };
 }
 

@@ -6,7 +6,7 @@ import type { TokenRow } from '../../samples/feeds.ts';
 import { solveCholesky } from '../../solve/cholesky.ts';
 import { featuresOf } from '../../solve/features.ts';
 import { meanOf } from '../../solve/rows.ts';
-import { projectionName } from './compared.ts';
+import { isUnlike, projectionName } from './compared.ts';
 import type { TaughtLayer, TrainedArray } from './trained.ts';
 
 /** Texts that projections are fitted to: thousands of tokens for some hundred channels. */
@@ -22,7 +22,7 @@ interface ProjectionOptions {
   readonly pad: number;
 }
 
-/** A student's value beside its teacher's, of another width. */
+/** A student's value beside its teacher's, of another width or scale. */
 interface UnlikePair {
   readonly name: string;
   readonly teacher: Node;
@@ -30,7 +30,7 @@ interface UnlikePair {
 }
 
 /**
- * Fits the linears that map a student's values to those of a teacher of another width, by ridge least squares on some
+ * Fits the linears that map a student's values to those of a teacher that they are unlike, by ridge least squares on some
  * texts. Training goes on from there, and leaves them out of the student.
  */
 export async function fitProjections(
@@ -69,7 +69,7 @@ export async function fitProjections(
   }
 }
 
-/** Pairs the layers that are compared though teacher and student differ in width. */
+/** Pairs the layers that are compared though what they give is unlike. */
 export function unlikePairs(teacher: Graph, student: Graph, layers: readonly TaughtLayer[]): UnlikePair[] {
   const [inTeacher, inStudent] = [nodesByName(teacher), nodesByName(student)];
   const ofLayers = layers.map((layer) => ({
@@ -77,8 +77,7 @@ export function unlikePairs(teacher: Graph, student: Graph, layers: readonly Tau
     teacher: inTeacher.get(layer.teacher.output) as Node,
     student: inStudent.get(layer.student.output) as Node,
   }));
-  const width = ({ type }: Node) => type.shape.at(-1);
-  return ofLayers.filter((pair) => width(pair.teacher) !== width(pair.student));
+  return ofLayers.filter(isUnlike);
 }
 
 /** Solves y ≈ W x + b. */

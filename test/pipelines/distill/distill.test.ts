@@ -4,6 +4,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { openSource } from '../../../src/importers/index.ts';
 import { undoAll } from '../../../src/io/undo.ts';
 import { readF32, type Tensor } from '../../../src/ir/tensor.ts';
+import { convert } from '../../../src/pipelines/convert/convert.ts';
 import { distill } from '../../../src/pipelines/distill/distill.ts';
 import type { DistillOptions } from '../../../src/pipelines/distill/types.ts';
 import { extract } from '../../../src/pipelines/extract/extract.ts';
@@ -63,6 +64,24 @@ test('a student of other sizes comes nearer to its teacher, and all of it is tra
   const same = [...was.tensors].filter(([name, tensor]) => isEqual(tensor, is.tensors.get(name) as Tensor));
   // Positions are cut out of their table at run time, which has no gradient.
   expect(same.map(([name]) => name)).toEqual(['bert.embeddings.position_embeddings.weight']);
+});
+
+test('layers whose norms were folded away are compared through a map, as their channels have other scales', async () => {
+  const teacher = 'fixtures/hf-seqcls';
+  const mapped = async (name: string, passes?: string) => {
+    const student = path(`${name}.onnx`);
+    await convert({ source: teacher, output: student, passes });
+    const { projections, layers } = await distilled({
+      student,
+      teacher,
+      output: path(`${name}-trained.onnx`),
+      steps: 1,
+    });
+    expect(layers).toHaveLength(2);
+    return projections;
+  };
+  expect(await mapped('folded')).toBe(2);
+  expect(await mapped('unfolded', '-fold-no-norm')).toBe(0);
 });
 
 async function openCheckpoint(source: string) {

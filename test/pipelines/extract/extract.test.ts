@@ -99,6 +99,55 @@ test('one layer of two is the one that was asked for, under its new number', asy
   student.close();
 });
 
+test('weights from scratch are those of the seed and as wide as the config says, norms and biases do nothing', async () => {
+  const source = join(folder, 'wide');
+  await writeStudent(source, { ...checkpoint, config: new Map([...checkpoint.config, ['initializer_range', 0.05]]) });
+  const shape = shapeFile('scratch', { num_hidden_layers: 1, intermediate_size: 60 });
+  const weightsOf = async (name: string, seed: number) => {
+    const output = join(folder, name);
+    const result = await extract({ source, output, method: 'scratch', shape, seed });
+    expect(result).toMatchObject({ layers: [], refitted: 0 });
+    const student = await openModel(output);
+    const found = new Map(
+      student
+        .reference()
+        .nodes()
+        .flatMap((node) => ('tensor' in node ? [[node.name, takeF32(node.tensor)]] : [])) as [string, Float32Array][],
+    );
+    student.close();
+    return (end: string) => [
+      ...(found.get([...found.keys()].find((key) => key.endsWith(end)) as string) as Float32Array),
+    ];
+  };
+  const [one, again, other] = [await weightsOf('one', 1), await weightsOf('again', 1), await weightsOf('other', 2)];
+  const words = one('word_embeddings.weight');
+  const mean = words.reduce((sum, value) => sum + value, 0) / words.length;
+  const deviation = Math.sqrt(words.reduce((sum, value) => sum + (value - mean) ** 2, 0) / words.length);
+  expect(Math.abs(mean)).toBeLessThan(0.003);
+  expect(deviation).toBeCloseTo(0.05, 2);
+  // Of a normal distribution 4.6 % lie beyond two deviations, of a uniform one none.
+  const beyond = words.filter((value) => Math.abs(value) > 0.1).length / words.length;
+  expect(Math.abs(beyond - 0.0455)).toBeLessThan(0.01);
+  expect(new Set(one('attention.output.LayerNorm.weight'))).toEqual(new Set([1]));
+  expect(new Set(one('intermediate.dense.bias'))).toEqual(new Set([0]));
+  expect(one('intermediate.dense.weight')).toHaveLength(60 * 48);
+  expect(one('query.weight')).not.toEqual(one('key.weight'));
+  expect(again('intermediate.dense.weight')).toEqual(one('intermediate.dense.weight'));
+  expect(other('intermediate.dense.weight')).not.toEqual(one('intermediate.dense.weight'));
+});
+
+test('a config whose initializer_range is no number is refused by its key', async () => {
+  const source = join(folder, 'worded');
+  await writeStudent(source, {
+    ...checkpoint,
+    config: new Map([...checkpoint.config, ['initializer_range', 'small']]),
+  });
+  const shape = shapeFile('worded', { num_hidden_layers: 1 });
+  const call = extract({ source, output: join(folder, 'worded-student'), method: 'scratch', shape });
+  await expect(call).rejects.toMatchObject({ code: 'MALFORMED' });
+  await expect(call).rejects.toThrow(/config\.json: initializer_range: is "small", not a positive number/);
+});
+
 test.each([
   ['a graph', { source: unpacked('fixtures/onnx-qa-ts') }, /is a graph, not a checkpoint/],
   ['another family', { source: 'fixtures/distilbert-seqcls' }, /model_type is distilbert/],
@@ -109,6 +158,11 @@ test.each([
     /distance_embedding.*does not know its axes/,
   ],
   ['importance without texts', { method: 'importance' }, /--method importance: needs --calibrate/],
+  [
+    'a fit of new weights',
+    { method: 'scratch', recover: true, calibrate: TEXTS },
+    /--recover: fits weights to the teacher/,
+  ],
   ['a fit without texts', { recover: true }, /--recover: needs --calibrate/],
   ['a folder of other things', { output: 'fixtures/bert-seqcls' }, /holds .* already/],
   ['the folder of the teacher', { source: teacher, output: teacher }, /holds .* already/],

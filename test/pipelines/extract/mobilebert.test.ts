@@ -233,6 +233,7 @@ describe('shapes', () => {
 });
 
 test.each([
+  ['new weights', { method: 'scratch' }, /--method scratch: makes a BERT, and --shape .* is a MobileBERT/],
   ['no text', { calibrate: undefined, method: 'random' }, /--shape .*: needs --calibrate FILE/],
   [
     'a head that a MobileBERT ties otherwise',

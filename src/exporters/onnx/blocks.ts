@@ -10,7 +10,11 @@ import type { OnnxBuilder, Step } from './builder.ts';
 /** The largest error of x that MatMulNBits may make: 4 lets it round x to 8 bits, a scale for each token and block. */
 const ACCURACY_LEVEL = 4;
 
-/** Writes a linear of a weight in blocks as one MatMulNBits, which adds the bias as well. */
+/**
+ * Writes a linear of a weight in blocks as one MatMulNBits, which adds the bias as well. Its scales are an initializer of
+ * f32, also where halves would hold them: behind a Cast the kernel computes wrong numbers, without an error, where a
+ * session is created with all graph optimizations off (ONNX Runtime 1.21.1 to 1.32).
+ */
 export function blockSteps(node: Call<'linear'>, weight: BlockedRows, out: OnnxBuilder): Step[] {
   const [x, , bias] = node.inputs as readonly [Node, Node, Node?];
   const { dtype, quant } = weight.type;

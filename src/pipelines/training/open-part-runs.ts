@@ -16,9 +16,10 @@ const FEWEST_VALUES = 1e6;
 /** Loads the graph of a step into ONNX Runtime, in several threads where there are cores for them. */
 export async function openPartRuns(step: StepGraph, arrays: ReadonlyMap<string, TrainedArray>): Promise<PartRuns> {
   const parameters = parametersOf(step, arrays);
+  // The last layers' gradients come first: what they are computed of is not held until the first layers' are known.
+  const gradients = [...step.parameters, ...step.tables].map(({ gradient }) => gradient).reverse();
   // Tables whose rows are added up share a gradient.
-  const gradients = new Set([...step.parameters, ...step.tables].map(({ gradient }) => gradient));
-  const staged = await stageOnnxModel(modelOf(step.graph, [...gradients]));
+  const staged = await stageOnnxModel(modelOf(step.graph, [...new Set(gradients)]));
   try {
     const runs = await load();
     return {

@@ -53,7 +53,7 @@ export async function threadedRuns(
       sums,
       async run(parts) {
         for (const [i, { values: present }] of parameters.entries()) (shared[i] as RunParameter).values.set(present);
-        const found = await Promise.all(opened.map((lane, at) => lane.run(parts.filter((_, i) => i % lanes === at))));
+        const found = await allOf(opened.map((lane, at) => lane.run(parts.filter((_, i) => i % lanes === at))));
         for (const { sums: more } of opened.slice(1)) {
           for (const [gradient, sum] of sums) addTo(sum, more.get(gradient) as Float32Array);
         }
@@ -69,6 +69,12 @@ export async function threadedRuns(
   }
 }
 
+/** Waits for all, also where one fails: an answer that nobody waits for would be taken for the next one. */
+async function allOf<T>(promises: readonly Promise<T>[]): Promise<T[]> {
+  await Promise.allSettled(promises);
+  return Promise.all(promises);
+}
+
 /** One thread with its session. */
 class Lane {
   readonly sums: PartRuns['sums'];
@@ -80,7 +86,7 @@ class Lane {
     this.sums = sums;
     const workerData: GradientWorkerData = { ...data, sums };
     this.#worker = new Worker(PROGRAM, { workerData });
-    this.#ended = once(this.#worker, 'exit');
+    this.#ended = new Promise((resolve) => this.#worker.once('exit', resolve));
     this.opened = this.#answer();
   }
 

@@ -21,6 +21,9 @@ export async function train(job: TrainingJob, checkpoints?: Checkpoints): Promis
       hint: 'give more texts, say --samples with fewer than there are, or a number of steps',
     });
   }
+  // A plan that does not fit is refused before anything is loaded.
+  const given = typeof plan.steps === 'number' ? plan.steps : undefined;
+  stagesOf(plan.strategy, layers, { steps: given, student });
   const arrays = await startingArrays(job, checkpoints);
   const trial =
     rows.length > 0

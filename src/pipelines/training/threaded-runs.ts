@@ -31,7 +31,7 @@ interface ThreadedOptions {
 
 /**
  * Runs the parts of a batch side by side, each lane in a thread with a session of its own. Operations of a few hundred
- * tokens are too small to be split between cores: two threads of one session take as long as one.
+ * tokens are too small to be split between cores well: two threads of one session take a sixth longer.
  */
 export async function threadedRuns(
   parameters: readonly RunParameter[],

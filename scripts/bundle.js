@@ -11,6 +11,7 @@ const ENTRIES = { index: 'src/index.ts', main: 'src/commands/main.ts', signals: 
 
 /** What runs in a thread or process of its own. It shares no file with the others, as each that does splits what they share. */
 const PROGRAMS = {
+  'gradient-worker': 'src/pipelines/training/gradient-worker.ts',
   'progress-worker': 'src/commands/progress-worker.ts',
   'measure-memory': 'src/pipelines/bench/measure-memory.ts',
 };

@@ -22,6 +22,8 @@ export function modelOf(graph: Graph, nodes: readonly Node[]): OnnxModel {
 
 /** A model in temporary files. */
 export interface StagedModel {
+  /** Path of the model, or of its first part. */
+  readonly path: string;
   /** Loads it into ONNX Runtime, as often as one likes: with the outputs of a part of it. */
   load(
     options: Pick<LoadOptions, 'threads' | 'prepacking' | 'graphOptimization'>,
@@ -52,10 +54,12 @@ export async function stageOnnxModel(
     folder.remove();
     throw cause;
   }
+  const pathOf = (part: number) => join(folder.path, `${part}-${FILE_NAME}`);
   return {
+    path: pathOf(0),
     load: (options, part = 0) =>
       // Threads do not spin: our own arithmetic takes turns with the runtime's.
-      onnxruntime.load(join(folder.path, `${part}-${FILE_NAME}`), {
+      onnxruntime.load(pathOf(part), {
         name: model.graphName,
         spinning: false,
         ...options,

@@ -8,7 +8,7 @@ import { pages } from '../reports/pages.ts';
 import { type CommandSpec, saying } from './command.ts';
 import * as flags from './flags.ts';
 import { warn } from './io.ts';
-import { integerOrAuto, nameList, nonNegativeInteger, positiveNumber } from './parsers.ts';
+import { nameList, nonNegativeInteger, positiveNumber, stepCount } from './parsers.ts';
 import { printResult, type ReportOptions, refuseReport } from './report.ts';
 
 export const command: CommandSpec<Omit<DistillOptions, 'student'> & ReportOptions> = {
@@ -22,9 +22,9 @@ export const command: CommandSpec<Omit<DistillOptions, 'student'> & ReportOption
       isRequired: true,
     },
     {
-      flags: '--steps <n|auto>',
-      says: 'steps of 32 texts, some hundred at least; auto ends when held-out texts gain no more',
-      parse: integerOrAuto,
+      flags: '--steps <n|time|auto>',
+      says: 'steps of 32 texts, some hundred at least, or a time, as 15min; auto ends when held-out texts gain no more',
+      parse: stepCount,
       isRequired: true,
     },
     {

@@ -9,13 +9,13 @@ import {
   dtype,
   embeddingRank,
   integer,
-  integerOrAuto,
   integerOrDynamic,
   nameList,
   percentage,
   positiveInteger,
   regularExpression,
   scheme,
+  stepCount,
   W8A16,
 } from './parsers.ts';
 
@@ -65,9 +65,9 @@ export const passFlags: readonly Flag[] = [
     parse: embeddingRank,
   },
   {
-    flags: '--distill <steps|auto>',
-    says: 'train behind passes that change the function: steps of 32 texts towards the original, 500 and more; auto ends when held-out texts gain no more',
-    parse: integerOrAuto,
+    flags: '--distill <steps|time|auto>',
+    says: 'train behind passes that change the function: steps of 32 texts towards the original, 500 and more, or a time, as 15min; auto ends when held-out texts gain no more',
+    parse: stepCount,
   },
 ];
 

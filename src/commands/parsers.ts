@@ -1,6 +1,7 @@
 import { InvalidArgumentError } from 'commander';
 import { LinearExpression } from '../io/regular-expression.ts';
 import type { EmbeddingRank } from '../ir/pass.ts';
+import type { StepCount } from '../options/step-count.ts';
 import { SCHEMES, type Scheme } from '../quantization/settings.ts';
 
 export function positiveInteger(text: string): number {
@@ -88,8 +89,13 @@ export function positiveNumber(text: string): number {
   return value;
 }
 
-export function integerOrAuto(text: string): number | 'auto' {
-  return text === 'auto' ? text : positiveInteger(text);
+/** Parses a number of steps, a time for them, as `15min` or `2h`, or `auto`. */
+export function stepCount(text: string): StepCount {
+  if (text === 'auto') return text;
+  const [, amount, unit] = /^(\d+(?:\.\d+)?) ?(min|h)$/.exec(text.trim()) ?? [];
+  if (amount === undefined) return positiveInteger(text);
+  const minutes = positiveNumber(amount) * (unit === 'h' ? 60 : 1);
+  return { minutes };
 }
 
 export function regularExpression(text: string): RegExp {

@@ -3,6 +3,7 @@ import type { Node } from '../ir/graph.ts';
 import type { EmbeddingRank, Pass } from '../ir/pass.ts';
 import { changingPasses, operationShareIn, selectPasses, type Target } from '../passes/index.ts';
 import { splitEmbedding } from '../passes/split-embedding.ts';
+import type { StepCount } from './step-count.ts';
 
 /** Options for which passes run, and what they may do. */
 export interface PassOptions {
@@ -12,10 +13,8 @@ export interface PassOptions {
   readonly keep?: RegExp | undefined;
   /** Width of the table that split-embedding makes. Default 128 columns. */
   readonly embeddingRank?: EmbeddingRank | undefined;
-  /**
-   * Training steps after passes that change the function, or `auto` for as many as held-out text gains by. Default none.
-   */
-  readonly distill?: number | 'auto' | undefined;
+  /** Training steps after passes that change the function. Default none. */
+  readonly distill?: StepCount | undefined;
 }
 
 /** Passes as the user chose them. */
@@ -34,7 +33,7 @@ export interface PassChoice {
   readonly embeddingRank: EmbeddingRank | undefined;
   /** The share of operations that prune leaves; undefined where the user names none. */
   readonly operationShare: number | undefined;
-  readonly distill: number | 'auto' | undefined;
+  readonly distill: StepCount | undefined;
 }
 
 /** Resolves the user's choice. Throws USAGE for an unknown pass, and for options of passes that were not asked for. */

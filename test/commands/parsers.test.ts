@@ -95,6 +95,17 @@ const rows: readonly Row[] = [
     ['0', 'any', 'Dynamic'],
   ],
   [
+    'stepCount',
+    parsers.stepCount,
+    [
+      ['auto', 'auto'],
+      ['500', 500],
+      ['15min', { minutes: 15 }],
+      ['1.5 h', { minutes: 90 }],
+    ],
+    ['0', '1.5', '0min', '15m', '-1h', 'h', 'Auto'],
+  ],
+  [
     'regularExpression',
     parsers.regularExpression,
     [

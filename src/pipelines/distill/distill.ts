@@ -99,7 +99,7 @@ async function teach(
   const feeds = { task: student.model.task, pad, mask };
   const plan: TrainingPlan = {
     strategy,
-    steps: options.steps === 'auto' ? undefined : options.steps,
+    steps: options.steps,
     views,
     hasLabels: labels,
     trainsTables: true,

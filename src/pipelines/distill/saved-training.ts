@@ -17,7 +17,7 @@ const KEY = 'mbert.training';
 const EQUAL = Number.POSITIVE_INFINITY;
 
 /** What a state's file says besides its arrays. */
-interface Place extends Pick<TrainingState, 'stage' | 'done' | 'before' | 'names'> {
+interface Place extends Pick<TrainingState, 'steps' | 'stage' | 'done' | 'before' | 'names'> {
   readonly curve: readonly (Omit<CurvePoint, 'sqnrDb'> & { readonly sqnrDb: number | null })[];
   readonly plateau: (Omit<PlateauState, 'best'> & { readonly best: number | null }) | undefined;
   /** Tells models, texts and options apart. */
@@ -35,9 +35,10 @@ export function statePath(output: string): string {
 
 /** Writes a state at once and as a whole: weights, Adam's means and squares, the best weights so far, the running average. */
 export function saveTraining(path: string, job: string, state: TrainingState): void {
-  const { stage, done, before, curve, arrays, names, adam, plateau, best, average } = state;
+  const { steps, stage, done, before, curve, arrays, names, adam, plateau, best, average } = state;
   const place: Place = {
     job,
+    steps,
     stage,
     done,
     before,

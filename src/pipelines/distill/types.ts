@@ -1,6 +1,7 @@
 import type { Task } from '../../models/index.ts';
 import type { EvidenceOptions } from '../../options/evidence.ts';
 import type { RunOptions } from '../../options/run.ts';
+import type { StepCount } from '../../options/step-count.ts';
 import type { SampleManifest } from '../../samples/open-samples.ts';
 import type { View } from '../../samples/views.ts';
 import type { LayerPair } from '../evaluate/layer-map.ts';
@@ -18,8 +19,8 @@ export interface DistillOptions extends RunOptions, Omit<EvidenceOptions, 'calib
   readonly texts: string;
   /** A new or empty folder that gets the student as a Hugging Face checkpoint, or a .tflite or .onnx file. */
   readonly output: string;
-  /** Number of steps of 32 texts, or `auto` for as many as held-out text gains by. */
-  readonly steps: number | 'auto';
+  /** Steps of 32 texts. */
+  readonly steps: StepCount;
   readonly task?: Task | undefined;
   /** Which layer teaches which: `uniform`, `last`, `first`, `N:M`, a JSON file, or `none`. Default `uniform`. */
   readonly layerMap?: string | undefined;

@@ -2,6 +2,7 @@ import { isUnsupported, MbertError } from '../../errors.ts';
 import type { Graph } from '../../ir/graph.ts';
 import { nodesByName } from '../../ir/nodes-by-name.ts';
 import { sameShape } from '../../ir/shape.ts';
+import type { StepCount } from '../../options/step-count.ts';
 import { type EncoderLayer, wholeEncoderLayers } from '../evaluate/encoder-layers.ts';
 import type { FeedOptions } from '../evaluate/loaded-model.ts';
 import type { SampleSets } from '../evaluate/sample-sets.ts';
@@ -17,8 +18,7 @@ const RATE = 8e-5;
 /** Options of `distill`. */
 export interface DistillOptions extends FeedOptions {
   readonly samples: SampleSets;
-  /** Number of steps, or `auto` for as many as held-out text gains by. */
-  readonly steps: number | 'auto';
+  readonly steps: StepCount;
   readonly seed: number | undefined;
   /** Longest text, in tokens. */
   readonly maxLength: number;
@@ -44,7 +44,7 @@ export async function distill(
     layers: layersByName(original, fitted),
     plan: {
       strategy: 'auxiliary',
-      steps: steps === 'auto' ? undefined : steps,
+      steps,
       views: ['full'],
       hasLabels: false,
       trainsTables: false,

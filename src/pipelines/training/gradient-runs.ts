@@ -1,7 +1,6 @@
 import { readF32, scalarTensor, type Tensor, tensorOf } from '../../ir/tensor.ts';
-import type { RuntimeSession } from '../../runtimes/runtime.ts';
 import type { Gradient } from '../../solve/adam.ts';
-import { RUN_VALUES } from './gradient-memory.ts';
+import type { Part, PartRuns } from './part-runs.ts';
 import type { StepGraph } from './step-graph.ts';
 import { StudentFeeds, type TokenIds } from './student-feeds.ts';
 import type { TeacherRuns } from './teacher-runs.ts';
@@ -10,29 +9,28 @@ import type { TrainedArray } from './trained.ts';
 
 /** Computes gradients at the present values of what is trained, for one batch of texts after the other. */
 export class GradientRuns {
-  readonly #session: RuntimeSession;
+  readonly #runs: PartRuns;
   readonly #step: StepGraph;
   readonly #feeds: StudentFeeds;
   readonly #teacher: TeacherRuns | undefined;
   readonly #inputs: ReadonlySet<string>;
-  /** Sums of gradients, by the names of what they are of. */
+  /** Sums of the gradients of tables, by their names. */
   readonly #sums: ReadonlyMap<string, Float32Array>;
 
   /** Takes the arrays by their names. `teacher` answers where it is not in the graph. */
   constructor(
-    session: RuntimeSession,
+    runs: PartRuns,
     step: StepGraph,
     arrays: ReadonlyMap<string, TrainedArray>,
     { pad, teacher }: { readonly pad: number; readonly teacher?: TeacherRuns | undefined },
   ) {
-    this.#session = session;
+    this.#runs = runs;
     this.#step = step;
-    this.#feeds = new StudentFeeds(session.inputs, arrays, { reads: step.reads, pad });
+    this.#feeds = new StudentFeeds(runs.inputs, arrays, { reads: step.reads, pad });
     this.#teacher = teacher;
-    this.#inputs = new Set(session.inputs.map(({ name }) => name));
-    const names = [...step.parameters, ...step.tables].map(({ name }) => name);
+    this.#inputs = new Set(runs.inputs.map(({ name }) => name));
     this.#sums = new Map(
-      names.map((name) => [name, new Float32Array((arrays.get(name) as TrainedArray).values.length)]),
+      step.tables.map(({ name }) => [name, new Float32Array((arrays.get(name) as TrainedArray).values.length)]),
     );
   }
 
@@ -42,21 +40,16 @@ export class GradientRuns {
    */
   async gradients(lessons: readonly Lesson[]): Promise<ReadonlyMap<string, Gradient>> {
     const { parameters, tables } = this.#step;
-    const found = new Map<string, Gradient>();
-    for (const { name } of parameters) {
-      const values = this.#sums.get(name) as Float32Array;
-      found.set(name, { values: values.fill(0) });
-    }
     const met = new Map(tables.map(({ name }) => [name, new Set<number>()]));
-    const lengthOf = (texts: readonly Lesson[]) => this.#feeds.fixedLength ?? longest(texts);
-    const most = Math.max(1, Math.floor(RUN_VALUES / this.#step.valuesPerToken / lengthOf(lessons)));
-    // Parts of about one size: each has to read and write all weights.
-    const count = Math.ceil(lessons.length / Math.ceil(lessons.length / most));
-    for (let from = 0; from < lessons.length; ) {
-      const part = lessons.slice(from, from + count);
-      const { feeds, ids } = await this.#feedsOf(part, lengthOf(part));
-      this.#add(await this.#session.run(feeds), ids, part.length / lessons.length, met);
-      from += part.length;
+    const parts: (Part & { readonly ids: TokenIds })[] = [];
+    for (const part of this.#split(lessons)) {
+      parts.push({ ...(await this.#feedsOf(part, this.#lengthOf(part))), share: part.length / lessons.length });
+    }
+    const outputs = await this.#runs.run(parts);
+    for (const [i, part] of parts.entries()) this.#addRows(outputs[i] as ReadonlyMap<string, Tensor>, part, met);
+    const found = new Map<string, Gradient>();
+    for (const { name, gradient } of parameters) {
+      found.set(name, { values: this.#runs.sums.get(gradient.name) as Float32Array });
     }
     for (const { name, width } of tables) {
       const places = [...(met.get(name) as Set<number>)].sort((a, b) => a - b);
@@ -65,17 +58,25 @@ export class GradientRuns {
     return found;
   }
 
-  #add(
+  /** Cuts a batch into parts of about one size, as each has to read and write all weights. */
+  #split(lessons: readonly Lesson[]): (readonly Lesson[])[] {
+    const { values, lanes } = this.#runs;
+    const most = Math.max(1, Math.floor(values / this.#step.valuesPerToken / this.#lengthOf(lessons)));
+    const count = Math.min(lessons.length, Math.ceil(lessons.length / most / lanes) * lanes);
+    const place = (part: number) => Math.ceil((part * lessons.length) / count);
+    return Array.from({ length: count }, (_, i) => lessons.slice(place(i), place(i + 1)));
+  }
+
+  #lengthOf(lessons: readonly Lesson[]): number {
+    return this.#feeds.fixedLength ?? longest(lessons);
+  }
+
+  #addRows(
     outputs: ReadonlyMap<string, Tensor>,
-    ids: TokenIds,
-    share: number,
+    { ids, share }: { readonly ids: TokenIds; readonly share: number },
     met: ReadonlyMap<string, Set<number>>,
   ): void {
-    const { parameters, tables } = this.#step;
-    for (const { name, gradient } of parameters) {
-      addScaled(this.#sums.get(name) as Float32Array, readF32(outputs.get(gradient.name) as Tensor), share);
-    }
-    for (const table of tables) {
+    for (const table of this.#step.tables) {
       addRows(this.#sums.get(table.name) as Float32Array, {
         rows: readF32(outputs.get(table.gradient.name) as Tensor),
         ids: ids.get(table.ids) as Int32Array,
@@ -100,7 +101,7 @@ export class GradientRuns {
     if (fromTeacher.size > 0) {
       const rows = lessons.map(({ teacher }) => teacher);
       // Values of tokens have to lie where the student's do; those of sequences do not depend on padding.
-      const answers = await (this.#teacher as TeacherRuns).answers(rows, this.#feeds.fixedLength ?? longest(lessons));
+      const answers = await (this.#teacher as TeacherRuns).answers(rows, this.#lengthOf(lessons));
       for (const [name, input] of fromTeacher) add(input.name, answers.get(name) as Tensor);
     }
     return { feeds, ids };
@@ -119,10 +120,6 @@ function oneHot(lessons: readonly Lesson[], classes: number): Tensor {
   const values = new Float32Array(lessons.length * classes);
   for (const [i, { label }] of lessons.entries()) if (label !== undefined) values[i * classes + label] = 1;
   return tensorOf('f32', [lessons.length, classes], values);
-}
-
-function addScaled(sum: Float32Array, values: Float32Array, scale: number): void {
-  for (let i = 0; i < sum.length; i++) sum[i] = (sum[i] as number) + scale * (values[i] as number);
 }
 
 interface RowGradients {

@@ -1,12 +1,11 @@
-import { loadOnnxModel, modelOf } from '../../calibration/graph-session.ts';
 import type { Graph } from '../../ir/graph.ts';
 import type { Task } from '../../models/index.ts';
-import type { RuntimeSession } from '../../runtimes/runtime.ts';
 import type { View } from '../../samples/views.ts';
 import type { Gradient } from '../../solve/adam.ts';
 import { GradientRuns } from './gradient-runs.ts';
+import { openPartRuns } from './open-part-runs.ts';
 import type { Stage } from './stages.ts';
-import { type StepChoice, type StepGraph, stepGraph } from './step-graph.ts';
+import { type StepChoice, stepGraph } from './step-graph.ts';
 import { openTeacher, type TeacherRuns } from './teacher-runs.ts';
 import type { Batch } from './texts.ts';
 import type { TrainedArray } from './trained.ts';
@@ -47,9 +46,9 @@ export async function openStage(stage: Stage, options: StageOptions): Promise<St
   const choice = { teacher, student, task, trainsTables, trains: stage.trains };
   const load = async (more: Omit<StepChoice, keyof typeof choice>, apart?: TeacherRuns) => {
     const step = await stepGraph({ ...choice, ...more });
-    const session = await loadStep(step);
-    opened.push(session);
-    return { step, runs: new GradientRuns(session, step, arrays, { pad, teacher: apart }) };
+    const parts = await openPartRuns(step, arrays);
+    opened.push(parts);
+    return { step, runs: new GradientRuns(parts, step, arrays, { pad, teacher: apart }) };
   };
   const hasLabels = stage.comparesAnswers && options.hasLabels;
   try {
@@ -80,10 +79,4 @@ export async function openStage(stage: Stage, options: StageOptions): Promise<St
     await close();
     throw cause;
   }
-}
-
-function loadStep(step: StepGraph): Promise<RuntimeSession> {
-  // Tables whose rows are added up share a gradient.
-  const gradients = new Set([...step.parameters, ...step.tables].map(({ gradient }) => gradient));
-  return loadOnnxModel(modelOf(step.graph, [...gradients]));
 }

@@ -8,7 +8,7 @@ import type { Task } from '../../models/index.ts';
 import { flattenTokens } from '../../passes/flatten-tokens.ts';
 import { addAnswers, addLabels, addLayers, answerPairs, type Building, Copies } from './compared.ts';
 import { Distances } from './distances.ts';
-import { copyInto, fedStudent } from './fed-student.ts';
+import { copyInto, type FedStudent, fedStudent } from './fed-student.ts';
 import { valuesPerToken } from './gradient-memory.ts';
 import type { FedRows } from './student-feeds.ts';
 import type { TaughtLayer } from './trained.ts';
@@ -16,6 +16,8 @@ import type { TaughtLayer } from './trained.ts';
 /** One step of distillation: the gradients of the student's parameters, for a batch of texts. */
 export interface StepGraph {
   readonly graph: Graph;
+  /** Inputs that take whole arrays, by the arrays' names, whether they are trained or not. */
+  readonly fed: FedStudent['inputs'];
   readonly parameters: readonly StepParameter[];
   /** Reads of tables, whose rows are fed in place of the tables. */
   readonly reads: readonly FedRows[];
@@ -116,6 +118,7 @@ export async function stepGraph(choice: StepChoice): Promise<StepGraph> {
   const outputs = [...parameters, ...tables].map(({ gradient }) => ({ name: gradient.name, node: gradient }));
   return {
     graph,
+    fed: inputs,
     parameters,
     reads,
     tables,

@@ -36,7 +36,16 @@ export class StudentFeeds {
     this.fixedLength = typeof length === 'number' ? length : undefined;
   }
 
-  /** Feeds of a batch, each text padded to `length`. `ids` gets the tokens by the name of their input. */
+  /** The present values of what is trained, but for tables. */
+  trained(): ReadonlyMap<string, Tensor> {
+    const arrays = [...this.#arrays.values()].filter(({ name }) => this.#inputs.has(inputOf(name)));
+    return new Map(arrays.map(({ name, shape, values }) => [inputOf(name), tensorOf('f32', shape, values)]));
+  }
+
+  /**
+   * Tokens of a batch, each text padded to `length`, and the rows of tables that they read. `ids` gets the tokens by the
+   * name of their input.
+   */
   of(rows: readonly TokenRow[], length: number): { readonly feeds: Map<string, Tensor>; readonly ids: TokenIds } {
     const feeds = new Map<string, Tensor>();
     const tokens = feedsOf(rows, { dtype: 'i64', shape: [rows.length, length], pad: this.#pad });
@@ -45,9 +54,6 @@ export class StudentFeeds {
       if (this.#inputs.has(name)) feeds.set(name, tensor);
       if (this.#reads.some((read) => read.ids === name))
         ids.set(name, Int32Array.from(arrayOf(tensor) as BigInt64Array, Number));
-    }
-    for (const { name, shape, values } of this.#arrays.values()) {
-      if (this.#inputs.has(inputOf(name))) feeds.set(inputOf(name), tensorOf('f32', shape, values));
     }
     for (const { name, ids: from, input } of this.#reads) {
       if (!this.#inputs.has(input.name)) continue;

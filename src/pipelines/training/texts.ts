@@ -69,6 +69,15 @@ export function* lessons(
   }
 }
 
+/** Number of batches in which all lengths come in turn. */
+export const BATCHES_OF_ALL_LENGTHS = POOL;
+
+/** Tokens of a batch with its padding, as student and teacher read them. */
+export function tokensOf({ lessons }: Batch): number {
+  const lengthOf = ({ teacher, student }: Lesson) => Math.max(teacher.inputIds.length, student.inputIds.length);
+  return lessons.length * Math.max(...lessons.map(lengthOf));
+}
+
 /** The rows, and each joined with the next one, to measure a student on texts of their length and on longer ones. */
 export function withJoined(rows: readonly TokenRow[], maxLength: number): TokenRow[] {
   return [...rows, ...rows.slice(1).map((next, i) => joined(rows[i] as TokenRow, next, maxLength))];

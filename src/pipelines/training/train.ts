@@ -1,10 +1,12 @@
 import { MbertError } from '../../errors.ts';
 import { fitProjections } from './projections.ts';
-import { stagesOf } from './stages.ts';
-import { withJoined } from './texts.ts';
+import { openStage } from './stage-runs.ts';
+import { type Stage, stagesOf } from './stages.ts';
+import { BATCHES_OF_ALL_LENGTHS, lessons, withJoined } from './texts.ts';
+import { timedSteps } from './timed-steps.ts';
 import { type TrainedArray, trainedArrays } from './trained.ts';
-import { Training } from './training.ts';
-import { openTrial } from './trial.ts';
+import { BATCH, TRIALS, Training } from './training.ts';
+import { openTrial, type Trial } from './trial.ts';
 import type { Checkpoints, TrainingJob, TrainingResult } from './types.ts';
 
 /**
@@ -13,20 +15,24 @@ import type { Checkpoints, TrainingJob, TrainingResult } from './types.ts';
  */
 export async function train(job: TrainingJob, checkpoints?: Checkpoints): Promise<TrainingResult> {
   const { teacher, student, layers, plan } = job;
-  const stages = stagesOf(plan.strategy, layers, { steps: plan.steps, student });
   const rows = withJoined(job.heldOut, plan.maxLength);
-  if (plan.steps === undefined && rows.length === 0) {
+  if (plan.steps === 'auto' && rows.length === 0) {
     throw new MbertError('USAGE', 'auto: no text is left by which training could be ended', {
       hint: 'give more texts, say --samples with fewer than there are, or a number of steps',
     });
   }
+  // A plan that does not fit is refused before anything is loaded.
+  const given = typeof plan.steps === 'number' ? plan.steps : undefined;
+  stagesOf(plan.strategy, layers, { steps: given, student });
   const arrays = await startingArrays(job, checkpoints);
   const trial =
     rows.length > 0
       ? await openTrial(teacher, student, { ...job, rows, arrays, trainsTables: plan.trainsTables })
       : undefined;
   try {
-    const training = new Training(job, { stages, arrays, trial, checkpoints });
+    const steps = await numberOfSteps(job, { arrays, trial, saved: checkpoints?.state?.steps });
+    const stages = stagesOf(plan.strategy, layers, { steps, student });
+    const training = new Training(job, { steps, stages, arrays, trial, checkpoints });
     await training.run();
     const own = trainedArrays(student, { withTables: plan.trainsTables }).map(({ name }) => name);
     return {
@@ -39,6 +45,40 @@ export async function train(job: TrainingJob, checkpoints?: Checkpoints): Promis
     };
   } finally {
     await trial?.close();
+  }
+}
+
+/** What a number of steps is found with where a time is given. */
+interface StepTiming {
+  readonly arrays: ReadonlyMap<string, TrainedArray>;
+  readonly trial: Trial | undefined;
+  /** The number in a saved state: a second timing would find another one. */
+  readonly saved: number | undefined;
+}
+
+/** The number of steps; undefined for as many as held-out text gains by. */
+async function numberOfSteps(
+  { teacher, student, layers, plan, task, texts, pad, mask, progress }: TrainingJob,
+  { arrays, trial, saved }: StepTiming,
+): Promise<number | undefined> {
+  const { steps } = plan;
+  if (steps === 'auto') return undefined;
+  if (typeof steps === 'number') return steps;
+  if (saved !== undefined) return saved;
+  progress('timing steps', 0, undefined);
+  // Stages that compare less take no longer.
+  const [stage] = stagesOf('auxiliary', layers, { steps: undefined, student });
+  const runs = await openStage(stage as Stage, { teacher, student, task, pad, arrays, ...plan });
+  try {
+    const fromMs = performance.now();
+    await trial?.measure();
+    const trialMs = performance.now() - fromMs;
+    const drawn = lessons(texts, { ...plan, size: BATCH, mask });
+    const batches = Array.from({ length: BATCHES_OF_ALL_LENGTHS }, () => drawn.next().value);
+    const timed = { runs, arrays, batches, otherMs: (TRIALS + 1) * trialMs, nowMs: () => performance.now() };
+    return await timedSteps(60_000 * steps.minutes, timed);
+  } finally {
+    await runs.close();
   }
 }
 

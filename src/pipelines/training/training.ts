@@ -16,10 +16,12 @@ export const BATCH = 32;
 const INPUTS = 256;
 
 /** Number of measurements on held-out texts where the number of steps is given. */
-const TRIALS = 10;
+export const TRIALS = 10;
 
 /** What a training works on. */
 interface TrainingParts {
+  /** Number of steps of all stages; undefined for as many as held-out text gains by. */
+  readonly steps: number | undefined;
   readonly stages: readonly Stage[];
   /** What is trained, by name; changed in place. */
   readonly arrays: ReadonlyMap<string, TrainedArray>;
@@ -134,12 +136,12 @@ export class Training {
 
   async #takeSteps(stage: Stage, runs: StageRuns, present: Present): Promise<void> {
     const { plan, texts, mask } = this.#job;
-    const { checkpoints } = this.#parts;
+    const { checkpoints, steps } = this.#parts;
     const views = stage.comparesAnswers ? plan.views : (['full'] as const);
     const seed = plan.seed + this.#before.length;
     const drawn = lessons(texts, { size: BATCH, seed, maxLength: plan.maxLength, views, mask });
     for (let i = 0; i < this.#done; i++) drawn.next();
-    const every = plan.steps === undefined ? TRIAL_STEPS : Math.max(TRIAL_STEPS, Math.ceil(plan.steps / TRIALS));
+    const every = steps === undefined ? TRIAL_STEPS : Math.max(TRIAL_STEPS, Math.ceil(steps / TRIALS));
     const limit = stage.steps ?? MOST_STEPS;
     for (;;) {
       const isDue = this.#done > 0 && this.#done % every === 0 && !this.#isMeasured;
@@ -159,11 +161,11 @@ export class Training {
   }
 
   #tell(stage: Stage): void {
-    const { plan, progress } = this.#job;
+    const { steps } = this.#parts;
     const stages = this.#parts.stages.length > 1 ? `, ${stage.name}` : '';
     const last = this.#curve.at(-1);
-    const reached = plan.steps === undefined && last ? `, ${last.sqnrDb.toFixed(1)} dB after ${last.step} steps` : '';
-    progress(`distilling${stages}${reached}`, this.#steps, plan.steps);
+    const reached = steps === undefined && last ? `, ${last.sqnrDb.toFixed(1)} dB after ${last.step} steps` : '';
+    this.#job.progress(`distilling${stages}${reached}`, this.#steps, steps);
   }
 
   /** Measures, and tells whether a training without a given number of steps is over. */
@@ -207,6 +209,7 @@ export class Training {
     this.#present?.average?.hide();
     const plateau = this.#present?.plateau?.state;
     return {
+      steps: this.#parts.steps,
       stage: this.#before.length,
       done: this.#done,
       before: this.#before,

@@ -76,7 +76,8 @@ export async function openTrial(teacher: Graph, student: Graph, options: TrialOp
     async measure() {
       const comparison = new Comparison();
       for (const part of parts) {
-        const values = await session.run(feeds.of(part, lengthOf(part)).feeds);
+        const tokens = feeds.of(part, lengthOf(part)).feeds;
+        const values = await session.run(new Map([...tokens, ...feeds.trained()]));
         const outputs = new Map(nodes.map(([name, node]) => [name, values.get(node.name) as Tensor]));
         for (const answer of answersOf(outputs, part)) comparison.add(expected[comparison.rows] as Answer, answer);
       }

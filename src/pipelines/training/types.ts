@@ -1,4 +1,5 @@
 import type { Graph } from '../../ir/graph.ts';
+import type { StepCount } from '../../options/step-count.ts';
 import type { View } from '../../samples/views.ts';
 import type { AdamState } from '../../solve/adam.ts';
 import type { FeedOptions } from '../evaluate/loaded-model.ts';
@@ -11,8 +12,7 @@ import type { TrialResult } from './trial.ts';
 /** How a student is trained. */
 export interface TrainingPlan {
   readonly strategy: Strategy;
-  /** Number of steps; undefined for as many as held-out text gains by. */
-  readonly steps: number | undefined;
+  readonly steps: StepCount;
   readonly views: readonly View[];
   /** Whether labels of the texts are learnt from as well. */
   readonly hasLabels: boolean;
@@ -66,6 +66,8 @@ export interface BestArrays {
 
 /** Place of a training, from which it goes on as if it had not been interrupted. */
 export interface TrainingState {
+  /** Number of steps in all; undefined for as many as held-out text gains by. */
+  readonly steps: number | undefined;
   /** Index of the present stage. */
   readonly stage: number;
   /** Steps of the present stage. */

@@ -158,6 +158,28 @@ describe('a training that is ended', () => {
     expect(existsSync(`${output}.training`)).toBe(false);
   });
 
+  test('keeps the number of steps that a time was enough for', async () => {
+    const output = path('timed');
+    const strategy = 'auxiliary' as const;
+    const totals = new Set<number | undefined>();
+    const ended = distilled({
+      output,
+      steps: { minutes: 0.015 },
+      strategy,
+      checkpointEvery: 2,
+      progress(name, done, total) {
+        if (!name.startsWith('distilling')) return;
+        totals.add(total);
+        if (done === 3) throw new Error('ended');
+      },
+    });
+    await expect(ended).rejects.toThrow('ended');
+    const [steps = 0] = [...totals];
+    expect((await distilled({ output, steps: { minutes: 0.015 }, strategy, resume: true })).steps).toBe(steps);
+    await distilled({ output: path('counted'), steps, strategy });
+    expect(bytesOf(output)).toEqual(bytesOf(path('counted')));
+  });
+
   test('is not gone on from with other options', async () => {
     const output = path('other');
     await endedAfter(2, output, {});

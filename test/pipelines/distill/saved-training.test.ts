@@ -9,6 +9,7 @@ const path = join(temporaryFolder(), 'student.training');
 test('the state of a student that began as its teacher is read as it was saved, infinite decibels and all', () => {
   const array = { name: 'weight', shape: [2], values: Float32Array.of(1, 2) };
   const state: TrainingState = {
+    steps: 7,
     stage: 0,
     done: 2,
     before: [],

@@ -3,6 +3,7 @@ import { argmaxRows } from '../../metrics/metrics.ts';
 import { pearson } from '../../metrics/task-metrics.ts';
 import type { LogitsKind, Task } from '../../models/index.ts';
 import type { TokenRow } from '../../samples/feeds.ts';
+import type { AgreementOf } from './agreement.ts';
 
 /** A model's answer to one sequence. */
 export interface Answer {
@@ -164,7 +165,13 @@ export class Comparison {
    */
   get agreement(): number {
     const { reference, actual } = this.#numbers;
-    if (reference.length === this.rows) return pearson(reference, actual);
-    return this.#choices > 0 ? this.#equal / this.#choices : this.#cosines / this.rows;
+    if (this.agreementOf === 'correlation') return pearson(reference, actual);
+    return this.agreementOf === 'choices' ? this.#equal / this.#choices : this.#cosines / this.rows;
+  }
+
+  /** What `agreement` is, by the answers that came. */
+  get agreementOf(): AgreementOf {
+    if (this.#numbers.reference.length === this.rows) return 'correlation';
+    return this.#choices > 0 ? 'choices' : 'cosine';
   }
 }

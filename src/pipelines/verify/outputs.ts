@@ -14,6 +14,7 @@ import {
 } from '../../metrics/task-metrics.ts';
 import type { LogitsKind, Task } from '../../models/index.ts';
 import type { TokenRow } from '../../samples/feeds.ts';
+import type { AgreementOf } from '../evaluate/agreement.ts';
 import { type Answer, answerOf, Comparison, decisions } from '../evaluate/answers.ts';
 import { inTurn, type Loader, whileLoaded } from '../evaluate/in-turn.ts';
 import { type CommonShape, type Running, runRow } from '../evaluate/running.ts';
@@ -38,6 +39,7 @@ export interface OutputsOptions {
 export interface OutputsResult {
   readonly outputs: readonly OutputAgreement[];
   readonly agreement: number | null;
+  readonly agreementOf: AgreementOf | null;
   /** Undefined for models that give no sentence embeddings, and without a reference. */
   readonly embeddings: EmbeddingAgreement | undefined;
   readonly flips: Flips | null;
@@ -111,6 +113,7 @@ export async function compareOutputs(
   return {
     outputs,
     agreement: reference ? comparison.agreement : null,
+    agreementOf: reference ? comparison.agreementOf : null,
     embeddings: embeddings?.result(),
     flips: reference ? flips.result() : null,
     metrics: inputs.labels

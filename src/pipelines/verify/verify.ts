@@ -5,6 +5,7 @@ import { storedOutline } from '../../opened/stored-outline.ts';
 import { type ColumnOptions, columnsOf, refuseUnreadVocabulary } from '../../options/evidence.ts';
 import { type Run, type RunOptions, startRun, within } from '../../options/run.ts';
 import { readViews, VIEWS } from '../../samples/views.ts';
+import { untoldReason } from '../evaluate/agreement.ts';
 import { isAllowed } from '../evaluate/drop.ts';
 import { readLayerMap } from '../evaluate/layer-map.ts';
 import { type CommonShape, commonShape, inputShape, paddedLength } from '../evaluate/running.ts';
@@ -95,6 +96,7 @@ const NOT_MEASURED: Measurement = {
   inputs: null,
   outputs: [],
   agreement: null,
+  agreementOf: null,
   flips: null,
   views: null,
   metrics: null,
@@ -231,6 +233,7 @@ async function measure(
       inputs: { data: inputs.data, samples: inputs.rows.length, seed: inputs.seed, paddedTo: length ?? null },
       outputs: compared.outputs,
       agreement: compared.agreement,
+      agreementOf: compared.agreementOf,
       ...(compared.embeddings && { embeddings: compared.embeddings }),
       flips: compared.flips,
       views: seen,
@@ -334,12 +337,13 @@ function dropOf({ metrics, agreement, embeddings }: OutputsResult, limit: number
   return { points: 100 * ((from ?? 0) - (to ?? 0)), of: of ?? unlabelled, limit: limit ?? null };
 }
 
-function failuresOf({ broken }: OutputsResult, drop: Drop | null): string[] {
+function failuresOf({ broken, agreement, agreementOf }: OutputsResult, drop: Drop | null): string[] {
   const failures = broken.map((name) => `output ${name}: holds NaN or infinity`);
-  if (drop && drop.limit !== null && !isAllowed(drop.points, drop.limit)) {
-    failures.push(`--max-drop: ${drop.points.toFixed(2)} points of ${drop.of} are lost, ${drop.limit} may be`);
-  }
-  return failures;
+  if (drop === null || drop.limit === null || isAllowed(drop.points, drop.limit)) return failures;
+  const sqnrDb = broken.length > 0 ? Number.NaN : null;
+  const reason = drop.of === 'agreement' && agreementOf && untoldReason({ agreement, agreementOf, sqnrDb });
+  const lost = `${drop.points.toFixed(2)} points of ${drop.of} are lost, ${drop.limit} may be`;
+  return [...failures, `--max-drop: ${reason ? `the loss of agreement ${reason}` : lost}`];
 }
 
 function verifiedModel(loader: SideLoader, runMs: number): VerifiedModel {

@@ -93,7 +93,11 @@ export function positiveNumber(text: string): number {
 export function stepCount(text: string): StepCount {
   if (text === 'auto') return text;
   const [, amount, unit] = /^(\d+(?:\.\d+)?) ?(min|h)$/.exec(text.trim()) ?? [];
-  if (amount === undefined) return positiveInteger(text);
+  if (amount === undefined) {
+    const steps = Number(text);
+    if (Number.isSafeInteger(steps) && steps > 0) return steps;
+    throw new InvalidArgumentError('it must be a positive integer, a time such as 15min or 2h, or auto.');
+  }
   const minutes = positiveNumber(amount) * (unit === 'h' ? 60 : 1);
   return { minutes };
 }

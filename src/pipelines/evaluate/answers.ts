@@ -165,7 +165,8 @@ export class Comparison {
    */
   get agreement(): number {
     const { reference, actual } = this.#numbers;
-    if (this.agreementOf === 'correlation') return pearson(reference, actual);
+    // Equal answers agree, also where they do not vary and correlate with nothing.
+    if (this.agreementOf === 'correlation') return this.#noise === 0 ? 1 : pearson(reference, actual);
     return this.agreementOf === 'choices' ? this.#equal / this.#choices : this.#cosines / this.rows;
   }
 

@@ -27,8 +27,11 @@ try {
   const runs = sequentialRuns(session, own, { values, sums });
   port.on('message', async (request: GradientRequest) => {
     if (request.kind === 'close') {
-      await runs.close();
-      port.close();
+      try {
+        await runs.close();
+      } finally {
+        port.close();
+      }
       return;
     }
     try {

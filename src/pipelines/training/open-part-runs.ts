@@ -13,6 +13,12 @@ const LANES = 2;
 /** Fewest values of a step's trained arrays for which threads are worth their start, some tenths of a second. */
 const FEWEST_VALUES = 1e6;
 
+/** Whether this machine runs parts side by side. Gradients are added up in another order then, so last digits differ. */
+export function runsLanes(): boolean {
+  // A package that runs from its sources has no built programs.
+  return availableParallelism() >= LANES && existsSync(PROGRAM);
+}
+
 /** Loads the graph of a step into ONNX Runtime, in several threads where there are cores for them. */
 export async function openPartRuns(step: StepGraph, arrays: ReadonlyMap<string, TrainedArray>): Promise<PartRuns> {
   const parameters = parametersOf(step, arrays);
@@ -25,8 +31,11 @@ export async function openPartRuns(step: StepGraph, arrays: ReadonlyMap<string, 
     return {
       ...runs,
       async close() {
-        await runs.close();
-        staged.remove();
+        try {
+          await runs.close();
+        } finally {
+          staged.remove();
+        }
       },
     };
   } catch (cause) {
@@ -35,16 +44,14 @@ export async function openPartRuns(step: StepGraph, arrays: ReadonlyMap<string, 
   }
 
   async function load(): Promise<PartRuns> {
-    const cores = availableParallelism();
     const count = parameters.reduce((sum, { values }) => sum + values.length, 0);
-    // A package that runs from its sources has no built programs.
-    if (cores < LANES || count < FEWEST_VALUES || !existsSync(PROGRAM))
+    if (!runsLanes() || count < FEWEST_VALUES)
       return sequentialRuns(await staged.load({}), parameters, { values: RUN_VALUES });
     return threadedRuns(parameters, {
       path: staged.path,
       name: step.graph.name,
       lanes: LANES,
-      threads: Math.floor(cores / LANES),
+      threads: Math.floor(availableParallelism() / LANES),
       values: LANE_VALUES,
     });
   }

@@ -81,13 +81,20 @@ class Lane {
   readonly opened: Promise<GradientAnswer>;
   readonly #worker: Worker;
   readonly #ended: Promise<unknown>;
+  /** What ended the thread. */
+  #failure: unknown;
 
   constructor(data: Omit<GradientWorkerData, 'sums'>, sums: PartRuns['sums']) {
     this.sums = sums;
     const workerData: GradientWorkerData = { ...data, sums };
     this.#worker = new Worker(PROGRAM, { workerData });
     this.#ended = new Promise((resolve) => this.#worker.once('exit', resolve));
+    this.#worker.on('error', (cause) => {
+      this.#failure = cause;
+    });
     this.opened = this.#answer();
+    // Where another thread cannot be started, this one is closed before anybody waits for it.
+    this.opened.catch(() => undefined);
   }
 
   async run(parts: readonly Part[]): Promise<readonly ReadonlyMap<string, Tensor>[]> {
@@ -100,6 +107,7 @@ class Lane {
   async close(): Promise<void> {
     this.#send({ kind: 'close' });
     await this.#ended;
+    if (this.#failure !== undefined) throw this.#failure;
   }
 
   #send(request: GradientRequest): void {
@@ -107,7 +115,10 @@ class Lane {
   }
 
   async #answer(): Promise<GradientAnswer> {
-    const [answer] = (await once(this.#worker, 'message')) as [GradientAnswer];
+    const ended = this.#ended.then((code) => {
+      throw this.#failure ?? new Error(`a thread of the training ended with code ${code}`);
+    });
+    const [answer] = (await Promise.race([once(this.#worker, 'message'), ended])) as [GradientAnswer];
     if (answer.kind !== 'failed') return answer;
     const { code, message, hint } = answer;
     throw code === undefined

@@ -1,3 +1,4 @@
+import { MbertError } from '../../errors.ts';
 import { Adam } from '../../solve/adam.ts';
 import type { StageRuns } from './stage-runs.ts';
 import { type Batch, tokensOf } from './texts.ts';
@@ -26,7 +27,7 @@ interface Timed {
 
 /**
  * The number of steps that a time is enough for. Some are taken without moving anything, and their time by token holds for
- * all lengths of texts.
+ * all lengths of texts. Throws USAGE for a time that no step fits into.
  */
 export async function timedSteps(limitMs: number, { runs, arrays, batches, otherMs, nowMs }: Timed): Promise<number> {
   const startMs = nowMs();
@@ -48,5 +49,9 @@ export async function timedSteps(limitMs: number, { runs, arrays, batches, other
   }
   const mean = batches.reduce((sum, batch) => sum + tokensOf(batch), 0) / batches.length;
   const leftMs = PLANNED_SHARE * limitMs - (nowMs() - startMs) - otherMs;
-  return Math.max(1, Math.floor(leftMs / ((timeMs / tokens) * mean)));
+  const stepMs = (timeMs / tokens) * mean;
+  if (leftMs >= stepMs) return Math.floor(leftMs / stepMs);
+  throw new MbertError('USAGE', `${limitMs / 60_000} minutes: is too short for one step of ${Math.ceil(stepMs)} ms`, {
+    hint: 'give more time, or a number of steps; some hundred steps are the least that helps',
+  });
 }

@@ -65,6 +65,7 @@ async function numberOfSteps(
   if (steps === 'auto') return undefined;
   if (typeof steps === 'number') return steps;
   if (saved !== undefined) return saved;
+  if (!(steps.minutes > 0)) throw new MbertError('USAGE', `${steps.minutes} minutes: must be a positive number`);
   progress('timing steps', 0, undefined);
   // Stages that compare less take no longer.
   const [stage] = stagesOf('auxiliary', layers, { steps: undefined, student });

@@ -153,3 +153,15 @@ describe('labels, any number of which apply,', () => {
     expect(comparison.agreement).toBe(0.5);
   });
 });
+
+test('a regression agrees with its equal where answers do not vary', () => {
+  const same = new Comparison();
+  const other = new Comparison();
+  for (const answered of [0.5, 0.5]) {
+    const one = { values: Float32Array.of(answered), choices: [] };
+    same.add(one, one);
+    other.add(one, { values: Float32Array.of(0.6), choices: [] });
+  }
+  expect([same.agreementOf, same.agreement]).toEqual(['correlation', 1]);
+  expect(other.agreement).toBeNaN();
+});

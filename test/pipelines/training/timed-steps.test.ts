@@ -44,6 +44,9 @@ test('few batches stand for those of all lengths', async () => {
   expect(runs()).toBe(3);
 });
 
-test('a time that is too short for anything is one step', async () => {
-  expect(await timedSteps(1, timed([10, 10, 10]).options)).toBe(1);
+test('a time that is too short for a step is refused, not trained in', async () => {
+  const { options } = timed([10, 10, 10]);
+  await expect(timedSteps(60, options)).rejects.toThrow('0.001 minutes: is too short for one step of 20 ms');
+  // Three steps are timed.
+  expect(await timedSteps(82.5, options)).toBe(1);
 });

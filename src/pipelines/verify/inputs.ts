@@ -128,8 +128,18 @@ function dataInputs(
     seed: seed ?? null,
     pad: reader.tokenizer.pad,
     mask: reader.tokenizer.mask,
-    warnings: [...file.warnings, ...warnings],
+    warnings: [...file.warnings, ...warnings, ...unreadLabels(samples, data, sides)],
   };
+}
+
+/** True where any number of labels applies to a text: the one that a file gives it says nothing about the others. */
+function hasManyLabels(sides: readonly Side[]): boolean {
+  return sides.some(({ model }) => model.logitsKind === 'multi-label');
+}
+
+function unreadLabels(samples: readonly TokenSample[], path: string, sides: readonly Side[]): string[] {
+  if (!hasManyLabels(sides) || samples[0]?.label === undefined) return [];
+  return [`${path}: its labels are not read: any number of the model's labels applies to a text, the file gives one`];
 }
 
 /** Reads labels of the kind that the task has; undefined where there are none that can be read. */
@@ -140,8 +150,7 @@ function readLabels(
   sides: readonly Side[],
 ): Labels | undefined {
   if (task === 'qa') return readSpans(samples, path);
-  // A file of texts has one label each, which says nothing about the others that apply.
-  if (sides.some(({ model }) => model.logitsKind === 'multi-label')) return undefined;
+  if (hasManyLabels(sides)) return undefined;
   const output = sides[0]?.graph.outputs[0]?.node.type.shape ?? [];
   const isClassifier = task === 'sequence-classification' || task === 'next-sentence';
   if (!isClassifier || output.length !== 2 || samples[0]?.label === undefined) return undefined;

@@ -1,6 +1,7 @@
 import { activationTypes } from './onnx/activation-types.ts';
 import { biasScales as onnxBiasScales } from './onnx/bias-scales.ts';
 import { blockAccuracy } from './onnx/block-accuracy.ts';
+import { blockScales } from './onnx/block-scales.ts';
 import { blockedOutputs } from './onnx/blocked-outputs.ts';
 import { externalData } from './onnx/external-data.ts';
 import { f16Overflow as onnxF16Overflow } from './onnx/f16-overflow.ts';
@@ -83,6 +84,7 @@ export const onnxRules: readonly Rule<PredictedOnnx>[] = [
   unfusedProducts,
   blockedOutputs,
   blockAccuracy,
+  blockScales,
   weightTypes,
   onnxWeightZeroPoints,
   weightChannels,

@@ -1,5 +1,6 @@
 import type { DistillResult } from '../pipelines/distill/types.ts';
 import type { HeldOut } from '../pipelines/fit/types.ts';
+import { agreementHeading, agreementValue } from './agreement.ts';
 import { html } from './html/markup.ts';
 import { charts, code, pageHtml, type Tile, tiles, warningsList } from './html/page.ts';
 import { decibels, percents } from './numbers.ts';
@@ -32,7 +33,7 @@ function tilesOf({ before, after }: DistillResult): Tile[] {
     of: (value: HeldOut) => string,
   ): Tile[] => (now ? [{ label, value: of(now), ...(was && { note: `before: ${of(was)}` }) }] : []);
   return [
-    ...tile('agreement with the teacher', after, before, ({ agreement }) => percents(agreement)),
+    ...(after ? tile(`${agreementHeading([after])} with the teacher`, after, before, agreementValue) : []),
     ...tile('SQNR', after, before, ({ sqnrDb }) => decibels(sqnrDb)),
     ...(after?.accuracy
       ? [

@@ -1,6 +1,7 @@
 import type { DistillResult } from '../pipelines/distill/types.ts';
+import { agreementHeading, agreementValue } from './agreement.ts';
 import { costText } from './fit.ts';
-import { decibels, percents } from './numbers.ts';
+import { decibels } from './numbers.ts';
 import { plural, size, table } from './text.ts';
 
 /** Flags that give texts to measure on. */
@@ -33,10 +34,10 @@ function curveLines({ samples, curve }: DistillResult['watched']): string[] {
   if (curve.length === 0) return [];
   const stride = Math.ceil(curve.length / ROWS);
   const shown = curve.filter((_, i) => i % stride === 0 || i === curve.length - 1);
-  const rows = shown.map(({ step, agreement, sqnrDb }) => [String(step), percents(agreement), decibels(sqnrDb)]);
+  const rows = shown.map((point) => [String(point.step), agreementValue(point), decibels(point.sqnrDb)]);
   return [
     `on ${plural(samples, 'held-out text')}, single and joined:`,
-    table([['step', 'agreement', 'answers'], ...rows]),
+    table([['step', agreementHeading(curve), 'answers'], ...rows]),
     '',
   ];
 }

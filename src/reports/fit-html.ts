@@ -1,5 +1,6 @@
 import type { LayerLosses } from '../pipelines/evaluate/transfer.ts';
 import type { FitReport, FitRow, Transfer } from '../pipelines/fit/types.ts';
+import { agreementHeading, agreementTile } from './agreement.ts';
 import { distillationText, pruningLines } from './fit.ts';
 import { chart } from './html/charts.ts';
 import { html, type Markup, NOTHING } from './html/markup.ts';
@@ -32,12 +33,9 @@ export function fitBody(report: FitReport): Markup {
 function tilesOf({ heldOut, operations }: FitReport): Tile[] {
   const list: Tile[] = [];
   if (heldOut) {
-    const { samples, agreement, sqnrDb, accuracy } = heldOut;
-    list.push({
-      label: 'agreement with the original',
-      value: percents(agreement),
-      note: plural(samples, 'held-out text'),
-    });
+    const { samples, sqnrDb, accuracy } = heldOut;
+    const label = `${agreementHeading([heldOut])} with the original`;
+    list.push(agreementTile(label, heldOut, plural(samples, 'held-out text')));
     list.push({ label: 'SQNR', value: decibels(sqnrDb) });
     if (accuracy) {
       list.push({
@@ -100,7 +98,7 @@ function paretoChart(rows: readonly FitRow[]): Markup {
     title: 'Norms and activations kept',
     note: 'What keeping more of them costs and brings; the ring is what was chosen.',
     x: { title: 'times the speed', of: ({ speedup }) => speedup },
-    y: { title: 'agreement', of: ({ heldOut }) => heldOut.agreement },
+    y: { title: agreementHeading(rows.map(({ heldOut }) => heldOut)), of: ({ heldOut }) => heldOut.agreement },
     points: rows,
     labelOf: ({ kept }) => String(kept),
     isChosen: ({ chosen }) => chosen,

@@ -1,5 +1,6 @@
 import type { LayerLosses } from '../pipelines/evaluate/transfer.ts';
 import type { BudgetRow, Distillation, FitReport, FitRow, HeldOut, Pruning, Transfer } from '../pipelines/fit/types.ts';
+import { agreementHeading, agreementValue, agreementWords } from './agreement.ts';
 import { embeddingRows } from './embeddings.ts';
 import { percents, sqnrText } from './numbers.ts';
 import { indented, plural, size, table } from './text.ts';
@@ -72,13 +73,20 @@ function sumOf(values: readonly number[]): number {
 
 function budgetsText(rows: readonly BudgetRow[]): string {
   const hasAccuracy = rows.some(({ heldOut }) => heldOut.accuracy);
-  const heading = ['operations', 'speed', 'agreement', 'logits', ...(hasAccuracy ? ['accuracy'] : []), ''];
+  const heading = [
+    'operations',
+    'speed',
+    agreementHeading(rows.map(({ heldOut }) => heldOut)),
+    'logits',
+    ...(hasAccuracy ? ['accuracy'] : []),
+    '',
+  ];
   return table([
     heading,
     ...rows.map(({ share, speedup, heldOut, chosen }) => [
       percents(share),
       speedup.toFixed(2),
-      percents(heldOut.agreement),
+      agreementValue(heldOut),
       sqnrText(heldOut.sqnrDb),
       ...(hasAccuracy ? [heldOut.accuracy ? percents(heldOut.accuracy.changed) : ''] : []),
       chosen ? 'chosen' : '',
@@ -97,12 +105,14 @@ export function distillationText({ steps, batch, texts, trial, isKept }: Distill
 /** Says what a change costs on held-out texts; where there are none, which flags give some. */
 export function costText(heldOut: HeldOut | undefined, flags = '--calibrate FILE or --data FILE'): string {
   if (heldOut === undefined) return `not measured: there are no held-out texts; give ${flags}`;
-  const { samples, agreement, sqnrDb, accuracy, embeddings } = heldOut;
+  const { samples, agreement, agreementOf, sqnrDb, accuracy, embeddings } = heldOut;
   const agreed = embeddings
     ? `against the original on ${plural(samples, 'held-out text')}: ${embeddingRows(embeddings)
         .map((row) => row.join(' '))
         .join(', ')}`
-    : `agrees with the original on ${percents(agreement)} of ${plural(samples, 'held-out text')}`;
+    : agreementOf === 'choices'
+      ? `agrees with the original on ${percents(agreement)} of ${plural(samples, 'held-out text')}`
+      : `${agreementHeading([heldOut])} with the original on ${plural(samples, 'held-out text')}: ${agreementWords(heldOut)}`;
   const parts = [agreed, sqnrText(sqnrDb)];
   if (accuracy) parts.push(`accuracy ${percents(accuracy.original)} -> ${percents(accuracy.changed)}`);
   return parts.join(', ');
@@ -114,7 +124,7 @@ function paretoText(rows: readonly FitRow[]): string {
     'norms kept',
     'activations kept',
     'speed',
-    'agreement',
+    agreementHeading(rows.map(({ heldOut }) => heldOut)),
     'logits',
     ...(hasAccuracy ? ['accuracy'] : []),
     '',
@@ -125,7 +135,7 @@ function paretoText(rows: readonly FitRow[]): string {
       String(norms),
       String(activations),
       speedup.toFixed(2),
-      percents(heldOut.agreement),
+      agreementValue(heldOut),
       sqnrText(heldOut.sqnrDb),
       ...(hasAccuracy ? [heldOut.accuracy ? percents(heldOut.accuracy.changed) : ''] : []),
       chosen ? 'chosen' : '',

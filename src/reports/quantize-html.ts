@@ -2,6 +2,7 @@ import { layerOf } from '../ir/names.ts';
 import type { GraphOutline } from '../opened/outline.ts';
 import type { QuantizedFile, QuantizeResult } from '../pipelines/quantize/quantize.ts';
 import { totalSize } from '../pipelines/write/write-model.ts';
+import { agreementHeading, agreementTile, agreementValue } from './agreement.ts';
 import { embeddingRows } from './embeddings.ts';
 import { fitBody } from './fit-html.ts';
 import { chart } from './html/charts.ts';
@@ -78,7 +79,7 @@ function tilesOf(file: QuantizedFile): Tile[] {
         { label: 'SQNR', value: decibels(proof.sqnrDb), note: `${proof.samples} samples, ${proof.runtime}` },
         ...(proof.embeddings
           ? embeddingRows(proof.embeddings).map(([label, value]) => ({ label, value, note: 'with the float model' }))
-          : [{ label: 'agreement', value: percents(proof.agreement), note: 'with the float model' }]),
+          : [agreementTile(agreementHeading([proof]), proof, 'with the float model')]),
         ...(proof.accuracy
           ? [
               {
@@ -163,7 +164,11 @@ function paretoChart({ pareto }: QuantizedFile): Markup {
     isChosen: ({ chosen }) => chosen,
     more: [
       { title: 'linears kept', of: ({ kept }) => kept, text: String },
-      { title: 'agreement', of: ({ agreement }) => agreement, text: percents },
+      {
+        title: agreementHeading(pareto),
+        of: ({ agreement }) => agreement,
+        text: (agreement: number) => agreementValue({ agreement, agreementOf: pareto[0]?.agreementOf ?? 'choices' }),
+      },
     ],
   });
 }

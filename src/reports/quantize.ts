@@ -1,4 +1,5 @@
 import type { QuantizedFile, QuantizeResult } from '../pipelines/quantize/quantize.ts';
+import { agreementHeading, agreementValue, agreementWords } from './agreement.ts';
 import { embeddingRows } from './embeddings.ts';
 import { percents, sqnrText } from './numbers.ts';
 import { fileLines, indented, plural, size, table } from './text.ts';
@@ -100,20 +101,22 @@ function scanLines({ scan }: QuantizedFile): string[] {
 
 function paretoLines({ pareto }: QuantizedFile): string[] {
   if (!pareto) return [];
-  const rows = pareto.map(({ kept, addedBytes, sqnrDb, agreement, chosen }) => [
+  const rows = pareto.map(({ kept, addedBytes, sqnrDb, chosen, ...found }) => [
     `${kept}`,
     size(addedBytes),
     sqnrText(sqnrDb),
-    percents(agreement),
+    agreementValue(found),
     chosen ? 'chosen' : '',
   ]);
-  return indented(table([['linears kept', 'added', 'SQNR', 'agreement', ''], ...rows]), 2);
+  return indented(table([['linears kept', 'added', 'SQNR', agreementHeading(pareto), ''], ...rows]), 2);
 }
 
 function proofLines({ proof }: QuantizedFile): string[] {
   if (!proof) return ['  not measured: give --data FILE or --calibrate FILE'];
-  const { runtime, samples, sqnrDb, agreement, accuracy, embeddings, layers } = proof;
-  const agreements = embeddings ? embeddingRows(embeddings) : [['agreement', percents(agreement)] as const];
+  const { runtime, samples, sqnrDb, accuracy, embeddings, layers } = proof;
+  const agreements = embeddings
+    ? embeddingRows(embeddings)
+    : [[agreementHeading([proof]), agreementWords(proof)] as const];
   const parts = [`SQNR ${sqnrText(sqnrDb)}`, ...agreements.map((row) => row.join(' '))];
   if (accuracy) parts.push(`accuracy ${percents(accuracy.float)} -> ${percents(accuracy.quantized)}`);
   const lines = [`  against float in ${runtime}, ${samples} samples: ${parts.join(', ')}`];

@@ -1,10 +1,11 @@
 import type { FoundModel, SearchResult } from '../pipelines/search/types.ts';
+import { agreementValue } from './agreement.ts';
 import { html, type Markup } from './html/markup.ts';
 import { charts, code, failuresList, pageHtml, warningsList } from './html/page.ts';
 import { scatter } from './html/scatter.ts';
 import { numberCell, sortableTable } from './html/tables.ts';
 import { percents } from './numbers.ts';
-import { budgetText, layerText, missedText, sourceText } from './search.ts';
+import { agreesHeading, budgetText, layerText, missedText, sourceText } from './search.ts';
 import { plural, size } from './text.ts';
 
 /** Makes a page of a search: what was found, the front, and what became of the layers. */
@@ -28,7 +29,18 @@ export function searchHtml(result: SearchResult): string {
 function modelsTable(result: SearchResult): Markup {
   const table = sortableTable({
     caption: 'Students',
-    headings: ['file', 'budget', 'size', 'form', 'time', 'operations', 'agrees', 'logits (dB)', 'accuracy', 'best'],
+    headings: [
+      'file',
+      'budget',
+      'size',
+      'form',
+      'time',
+      'operations',
+      agreesHeading(result.models),
+      'logits (dB)',
+      'accuracy',
+      'best',
+    ],
     rows: result.models.map(({ path, budget, bytes, form, speed, operations, heldOut, isOnFront }) => [
       code(path),
       budgetText(budget),
@@ -36,7 +48,7 @@ function modelsTable(result: SearchResult): Markup {
       form,
       numberCell(1 / speed.speedup, (ratio) => ratio.toFixed(2)),
       numberCell(operations, (share) => share.toFixed(2)),
-      numberCell(heldOut?.agreement ?? null, percents),
+      { text: heldOut ? agreementValue(heldOut) : '', value: heldOut?.agreement ?? null },
       numberCell(heldOut?.sqnrDb ?? null, (db) => db.toFixed(1)),
       numberCell(heldOut?.accuracy?.changed ?? null, percents),
       isOnFront ? 'yes' : '',
@@ -47,7 +59,8 @@ function modelsTable(result: SearchResult): Markup {
 
 function frontCharts(models: readonly FoundModel[]): Markup {
   const lost = {
-    title: 'answers changed (%)',
+    title:
+      models[0]?.heldOut?.agreementOf === 'choices' ? 'answers changed (%)' : `100 · (1 - ${agreesHeading(models)})`,
     of: ({ heldOut }: FoundModel) => (heldOut ? 100 * (1 - heldOut.agreement) : Number.NaN),
   };
   const bytes = { title: 'size (MB)', of: ({ bytes }: FoundModel) => bytes / 1e6 };

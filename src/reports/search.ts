@@ -1,4 +1,5 @@
 import type { Budget, FoundModel, LayerSummary, MissedBudget, SearchResult } from '../pipelines/search/types.ts';
+import { agreementHeading, agreementValue } from './agreement.ts';
 import { decibels, percents } from './numbers.ts';
 import { filledColumns, plural, size, table } from './text.ts';
 
@@ -27,15 +28,32 @@ export function sourceText({ source, candidates, teacher, calibration }: SearchR
   return `${source}${bytes}: ${plural(candidates, 'candidate')}${text}`;
 }
 
+/** Heading of how far models agree with their teacher. */
+export function agreesHeading(models: readonly FoundModel[]): string {
+  const measured = models.flatMap(({ heldOut }) => heldOut ?? []);
+  return measured[0] === undefined || measured[0].agreementOf === 'choices' ? 'agrees' : agreementHeading(measured);
+}
+
 function modelsTable(models: readonly FoundModel[]): string {
-  const heading = ['budget', 'size', 'form', 'time', 'operations', 'agrees', 'logits', 'accuracy', 'best', 'file'];
+  const heading = [
+    'budget',
+    'size',
+    'form',
+    'time',
+    'operations',
+    agreesHeading(models),
+    'logits',
+    'accuracy',
+    'best',
+    'file',
+  ];
   const rows = models.map(({ budget, bytes, form, speed, operations, heldOut, isOnFront, path }) => [
     budgetText(budget),
     size(bytes),
     form,
     (1 / speed.speedup).toFixed(2),
     operations.toFixed(2),
-    heldOut ? percents(heldOut.agreement) : '',
+    heldOut ? agreementValue(heldOut) : '',
     heldOut ? decibels(heldOut.sqnrDb) : '',
     heldOut?.accuracy ? percents(heldOut.accuracy.changed) : '',
     isOnFront ? '*' : '',

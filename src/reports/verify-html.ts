@@ -1,5 +1,6 @@
 import { layerOf } from '../ir/names.ts';
 import type { LintResult } from '../lint/lint-file.ts';
+import { AGREEMENT_NAMES, type AgreementOf } from '../pipelines/evaluate/agreement.ts';
 import type { TransferLosses } from '../pipelines/evaluate/transfer.ts';
 import { LEAST_DB } from '../pipelines/verify/decibels.ts';
 import {
@@ -13,6 +14,7 @@ import {
   type VerifyResult,
   type ViewsAgreement,
 } from '../pipelines/verify/types.ts';
+import { agreementTile, agreementValue } from './agreement.ts';
 import { embeddingRows } from './embeddings.ts';
 import { chart } from './html/charts.ts';
 import { layerLabels } from './html/layer-charts.ts';
@@ -24,7 +26,7 @@ import { STORAGE_STATES, storageNodes } from './html/picture-nodes.ts';
 import { type Cell, numberCell, sortableTable } from './html/tables.ts';
 import { digits, percents, sqnrText } from './numbers.ts';
 import { plural } from './text.ts';
-import { agreementName, DISTANCE_NAMES, distanceText, isJudged, lossTitle, marginText, NOT_JUDGED } from './verify.ts';
+import { agreementOf, DISTANCE_NAMES, distanceText, isJudged, lossTitle, marginText, NOT_JUDGED } from './verify.ts';
 
 /** Makes a page of what `mbert verify` found. */
 export function verifyHtml(result: VerifyResult): string {
@@ -40,7 +42,7 @@ export function verifyHtml(result: VerifyResult): string {
       { title: 'Metrics', body: metrics ? metricsTable(metrics) : NOTHING },
       { title: 'Confusion', body: metrics?.confusion ? confusionTables(metrics.confusion) : NOTHING },
       { title: 'Changed answers', body: flips ? flipsTable(flips) : NOTHING },
-      { title: 'Views', body: views ? viewsBody(views, agreementName(result)) : NOTHING },
+      { title: 'Views', body: views && result.agreementOf ? viewsBody(views, result.agreementOf) : NOTHING },
       { title: 'Outputs', body: outputsTable(result) },
       { title: 'Layers', body: layers ? layersBody(layers) : NOTHING },
       { title: 'Graph', body: graphBody(result) },
@@ -56,8 +58,9 @@ function goodText(result: VerifyResult): string {
 }
 
 function tilesOf(result: VerifyResult): Tile[] {
-  const { inputs, outputs, agreement, embeddings, metrics, drop, layers } = result;
+  const { inputs, outputs, embeddings, metrics, drop, layers } = result;
   const sqnr = outputs.map(({ sqnrDb }) => sqnrDb).filter((value) => value !== null);
+  const found = agreementOf(result);
   const list: Tile[] = [];
   if (inputs) {
     const padding = inputs.paddedTo === null ? 'unpadded' : `padded to ${inputs.paddedTo} tokens`;
@@ -69,7 +72,7 @@ function tilesOf(result: VerifyResult): Tile[] {
   }
   if (sqnr.length > 0) list.push({ label: 'lowest SQNR of an output', value: `${Math.min(...sqnr).toFixed(1)} dB` });
   if (embeddings) list.push(...embeddingRows(embeddings).map(([label, value]) => ({ label, value })));
-  else if (agreement !== null) list.push({ label: agreementName(result), value: percents(agreement) });
+  else if (found) list.push(agreementTile(AGREEMENT_NAMES[found.agreementOf], found));
   if (metrics) {
     const { primary, model, against } = metrics;
     list.push({
@@ -79,10 +82,10 @@ function tilesOf(result: VerifyResult): Tile[] {
     });
   }
   if (drop) {
-    const tone = drop.limit === null ? undefined : drop.points > drop.limit ? 'bad' : 'good';
+    const tone = drop.limit === null ? undefined : drop.points <= drop.limit ? 'good' : 'bad';
     list.push({
       label: `${lossTitle(drop)} lost`,
-      value: `${drop.points.toFixed(2).replace('-', '−')} points`,
+      value: Number.isNaN(drop.points) ? '–' : `${drop.points.toFixed(2).replace('-', '−')} points`,
       ...(drop.limit !== null && { note: `${drop.limit} may be` }),
       ...(tone && { tone }),
     });
@@ -171,13 +174,13 @@ function flipsTable({ count, shown }: Flips): Markup {
 }
 
 /** A table of the views, and for each the texts where the models part most. */
-function viewsBody({ measure, views }: ViewsAgreement, agreement: string): Markup {
+function viewsBody({ measure, views }: ViewsAgreement, of: AgreementOf): Markup {
   const summary = sortableTable({
     caption: 'Agreement by view',
-    headings: ['view', agreement, 'mean distance', 'worst distance'],
+    headings: ['view', AGREEMENT_NAMES[of], 'mean distance', 'worst distance'],
     rows: views.map(({ view, agreement: share, meanDistance, parted }) => [
       view,
-      numberCell(share, percents),
+      numberCell(share, (value) => agreementValue({ agreement: value, agreementOf: of })),
       numberCell(meanDistance, distanceText),
       numberCell(parted[0]?.distance, distanceText),
     ]),

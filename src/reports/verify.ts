@@ -1,4 +1,5 @@
 import type { LintResult } from '../lint/lint-file.ts';
+import { AGREEMENT_NAMES, type Agreement, type AgreementOf } from '../pipelines/evaluate/agreement.ts';
 import type { TransferLosses } from '../pipelines/evaluate/transfer.ts';
 import {
   type Confusion,
@@ -12,6 +13,7 @@ import {
   type VerifyResult,
   type ViewsAgreement,
 } from '../pipelines/verify/types.ts';
+import { agreementValue, agreementWords } from './agreement.ts';
 import { embeddingRows } from './embeddings.ts';
 import { percents, sqnrText } from './numbers.ts';
 import { filledColumns, plural, table } from './text.ts';
@@ -25,7 +27,7 @@ export function verifyResultText(result: VerifyResult): string {
   const parts = [headingText(result)];
   if (outputs.length > 0) parts.push(outputsText(result));
   if (flips && flips.count > 0) parts.push(flipsText(flips));
-  if (views) parts.push(viewsText(views, agreementName(result)));
+  if (views && result.agreementOf) parts.push(viewsText(views, result.agreementOf));
   if (metrics) parts.push(metricsText(metrics));
   if (metrics?.confusion) parts.push(confusionText(metrics.confusion));
   if (layers) parts.push(layersText(layers));
@@ -52,8 +54,16 @@ function modelText({ path, architecture, runtime, ran }: VerifiedModel): string 
   return architecture === null ? path : `${path}: ${architecture}, ${ran === 'graph' ? 'its graph ' : ''}in ${runtime}`;
 }
 
+/** A result's agreement with what it is; undefined without a reference. */
+export function agreementOf({ agreement, agreementOf: of, outputs }: VerifyResult): Agreement | undefined {
+  if (of === null) return undefined;
+  const hasNaN = outputs.some(({ maxAbsError }) => maxAbsError === null);
+  return { agreement, agreementOf: of, ...(hasNaN && { sqnrDb: Number.NaN }) };
+}
+
 function outputsText(result: VerifyResult): string {
-  const { outputs, agreement, embeddings } = result;
+  const { outputs, embeddings } = result;
+  const found = agreementOf(result);
   const rows = outputs.map(({ name, modelName, maxAbsError, sqnrDb, agreement: share }) => [
     name === modelName ? name : `${name} / ${modelName}`,
     maxAbsError === null ? 'NaN' : maxAbsError.toExponential(1),
@@ -62,9 +72,9 @@ function outputsText(result: VerifyResult): string {
   ]);
   const named = embeddings
     ? embeddingRows(embeddings)
-    : agreement === null
+    : found === undefined
       ? []
-      : [[agreementName(result), percents(agreement)]];
+      : [[AGREEMENT_NAMES[found.agreementOf], agreementWords(found)]];
   const answers = named.map((row) => `\n${row.join('  ')}`).join('');
   return `${table([['output', 'max error', 'SQNR', 'argmax'], ...rows])}${answers}`;
 }
@@ -73,12 +83,6 @@ function outputsText(result: VerifyResult): string {
 export function lossTitle({ of }: Drop): string {
   if (of === 'agreement') return of;
   return of === 'similarities' ? 'similarity ranks' : METRICS[of].title;
-}
-
-/** Name of `agreement`: what it is a share of, or what stands in its place. */
-export function agreementName({ task, outputs }: VerifyResult): string {
-  if (task === 'features' || task === 'sentence-embedding') return 'mean cosine';
-  return outputs.every(({ agreement }) => agreement === null) ? 'correlation of answers' : 'equal answers';
 }
 
 function metricsText({ samples, model, against, note }: TaskMetrics): string {
@@ -134,10 +138,10 @@ export function distanceText(distance: number | null | undefined): string {
 }
 
 /** Views by agreement, then the texts where the models part most. */
-function viewsText({ measure, views }: ViewsAgreement, agreement: string): string {
+function viewsText({ measure, views }: ViewsAgreement, of: AgreementOf): string {
   const rows = views.map(({ view, agreement: share, meanDistance, parted }) => [
     view,
-    share === null ? 'NaN' : percents(share),
+    agreementValue({ agreement: share, agreementOf: of }),
     distanceText(meanDistance),
     distanceText(parted[0]?.distance),
   ]);
@@ -156,7 +160,7 @@ function viewsText({ measure, views }: ViewsAgreement, agreement: string): strin
   );
   const heading = ['view', 'sample', 'reference', 'model', 'distance', 'text'];
   const where = worst.length === 0 ? '' : `\nwhere they part most\n${table(filledColumns(heading, worst))}`;
-  return `agreement by view; distance: ${DISTANCE_NAMES[measure]}\n${table([['view', agreement, 'mean distance', 'worst'], ...rows])}${where}`;
+  return `agreement by view; distance: ${DISTANCE_NAMES[measure]}\n${table([['view', AGREEMENT_NAMES[of], 'mean distance', 'worst'], ...rows])}${where}`;
 }
 
 /** A margin in logits. */

@@ -18,7 +18,10 @@ const EQUAL = Number.POSITIVE_INFINITY;
 
 /** What a state's file says besides its arrays. */
 interface Place extends Pick<TrainingState, 'steps' | 'stage' | 'done' | 'before' | 'names'> {
-  readonly curve: readonly (Omit<CurvePoint, 'sqnrDb'> & { readonly sqnrDb: number | null })[];
+  readonly curve: readonly (Omit<CurvePoint, 'sqnrDb' | 'agreement'> & {
+    readonly sqnrDb: number | null;
+    readonly agreement: number | null;
+  })[];
   readonly plateau: (Omit<PlateauState, 'best'> & { readonly best: number | null }) | undefined;
   /** Tells models, texts and options apart. */
   readonly job: string;
@@ -101,7 +104,11 @@ export function readTraining(path: string, job: string): TrainingState {
     const { curve, plateau } = place;
     return {
       ...place,
-      curve: curve.map((point) => ({ ...point, sqnrDb: point.sqnrDb ?? EQUAL })),
+      curve: curve.map(({ sqnrDb, agreement, ...point }) => ({
+        ...point,
+        sqnrDb: sqnrDb ?? EQUAL,
+        agreement: agreement ?? Number.NaN,
+      })),
       plateau: plateau && { ...plateau, best: plateau.best ?? EQUAL },
       arrays: all('now', arrays),
       adam,

@@ -25,14 +25,21 @@ export function storedNames(
   for (const { name, shape } of arrays) {
     const stored = storedNameOf(name, tensors);
     const tensor = stored === undefined ? undefined : tensors.get(stored);
-    if (stored === undefined || tensor === undefined)
-      return refuse(`has no weight ${name}, which is computed of others`);
+    if (stored === undefined || tensor === undefined) return refuse(absenceOf(name, tensors));
     if (!sameShape(tensor.shape, shape)) refuse(`${stored}: is stored in another shape than it is computed with`);
     if ([...names.values()].includes(stored))
       refuse(`${stored}: is read in several places, which training would change apart`);
     names.set(name, stored);
   }
   return names;
+}
+
+/** Why a checkpoint has no weight of a name: ModernBERT's norms and linears have no bias, so its code reads none. */
+function absenceOf(name: string, tensors: Checkpoint['tensors']): string {
+  const owner = name.endsWith('.bias') ? name.slice(0, -'.bias'.length) : undefined;
+  if (owner === undefined || storedNameOf(`${owner}.weight`, tensors) === undefined)
+    return `has no weight ${name}, which is computed of others`;
+  return `${owner} has no bias here, and training gives it one, for which a folder has no place`;
 }
 
 /** The checkpoint with its trained weights, as floats of 32 bits. */

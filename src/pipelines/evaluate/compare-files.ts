@@ -5,6 +5,7 @@ import { type EmbeddingAgreement, EmbeddingComparison } from '../../metrics/embe
 import { ErrorSums } from '../../metrics/error-sums.ts';
 import { layerEnds } from '../../opened/layer-ends.ts';
 import type { TokenRow } from '../../samples/feeds.ts';
+import type { AgreementOf } from './agreement.ts';
 import { Comparison } from './answers.ts';
 import { dropOf } from './drop.ts';
 import { type FeedOptions, type LoadedModel, loadModel } from './loaded-model.ts';
@@ -16,8 +17,10 @@ export interface Proof {
   readonly samples: number;
   /** Signal to quantization noise in dB over all outputs of valid tokens: 10·log10(Σ answer² / Σ error²). */
   readonly sqnrDb: number;
-  /** The share of equal answers, 0 … 1: class, span, token class or word; for features the mean cosine. */
+  /** The share of equal answers, 0 … 1: class, span, token class or word; else what `agreementOf` says. NaN where it cannot be told. */
   readonly agreement: number;
+  /** What `agreement` is: the share of equal answers, the mean cosine of vectors, or the correlation of numbers. */
+  readonly agreementOf: AgreementOf;
   /** The share of right answers, 0 … 1; undefined without labels. */
   readonly accuracy: { readonly float: number; readonly quantized: number } | undefined;
   /** Agreement of sentence embeddings; undefined for models that give none. */
@@ -78,11 +81,11 @@ async function compareModels(
     }
     progress(i + 1, rows.length);
   }
-  const { sqnrDb, agreement } = comparison;
+  const { sqnrDb, agreement, agreementOf } = comparison;
   const accuracy = labels && { float: floatRight / rows.length, quantized: quantizedRight / rows.length };
   const embeddings = pairs?.result();
   const drop = dropOf({ agreement, accuracy: accuracy && [accuracy.float, accuracy.quantized], embeddings });
-  const found = { runtime: quantized.runtime, samples: rows.length, sqnrDb, agreement, accuracy, drop };
+  const found = { runtime: quantized.runtime, samples: rows.length, sqnrDb, agreement, agreementOf, accuracy, drop };
   return embeddings === undefined ? found : { ...found, embeddings };
 }
 

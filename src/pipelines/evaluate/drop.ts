@@ -1,4 +1,5 @@
 import type { EmbeddingAgreement } from '../../metrics/embeddings.ts';
+import { AGREEMENT_NAMES, type Agreement, untoldReason } from './agreement.ts';
 
 /** A hundredth of 100 samples is not exactly a point. */
 const ROUNDING = 1e-9;
@@ -27,11 +28,24 @@ export function dropOf({ agreement, accuracy, embeddings }: Measures): number {
   return 100 * (1 - (embeddings?.similarities ?? agreement));
 }
 
-/** Name of what --max-drop limits. */
-export function lossName(measures: {
+/** What was measured of a changed model, as far as --max-drop asks. */
+interface Loss extends Agreement {
   readonly accuracy: unknown;
   readonly embeddings?: EmbeddingAgreement | undefined;
-}): string {
-  if (measures.accuracy) return 'accuracy';
-  return typeof measures.embeddings?.similarities === 'number' ? 'similarity ranks' : 'agreement';
+  readonly drop: number;
+}
+
+/** Sentence for a loss that --max-drop does not allow; undefined where it does. */
+export function dropFailure(loss: Loss, maxDrop: number): string | undefined {
+  if (isAllowed(loss.drop, maxDrop)) return undefined;
+  const name = lossName(loss);
+  const reason = Number.isNaN(loss.drop) ? untoldReason(loss) : undefined;
+  return `--max-drop ${maxDrop}: ${name} ${reason ?? `fell by ${loss.drop.toFixed(2)} points`}`;
+}
+
+/** Name of what --max-drop limits. */
+function lossName({ accuracy, embeddings, agreementOf }: Loss): string {
+  if (accuracy) return 'accuracy';
+  if (typeof embeddings?.similarities === 'number') return 'similarity ranks';
+  return agreementOf === 'choices' ? 'agreement' : AGREEMENT_NAMES[agreementOf];
 }

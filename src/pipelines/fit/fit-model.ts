@@ -18,7 +18,7 @@ import { prune } from '../../passes/prune/prune.ts';
 import { planPruning } from '../../passes/prune/prune-plan.ts';
 import { splitEmbedding, splitEmbeddings } from '../../passes/split-embedding.ts';
 import { countTokens } from '../../samples/count-tokens.ts';
-import { isAllowed, lossName } from '../evaluate/drop.ts';
+import { dropFailure } from '../evaluate/drop.ts';
 import { type RowReader, rowReader } from '../evaluate/row-reader.ts';
 import { NO_SAMPLES, type SampleSets, takeSamples } from '../evaluate/sample-sets.ts';
 import { gradientTokens } from '../training/gradient-memory.ts';
@@ -73,7 +73,8 @@ export async function fitModel(
     note: run.note,
     pool: passes.distill === undefined ? 0 : MAX_TRAINING_TEXTS,
   });
-  const feeds = { task: model.task, pad: reader?.tokenizer.pad ?? model.pad, mask: reader?.tokenizer.mask };
+  const { task, logitsKind } = model;
+  const feeds = { task, logitsKind, pad: reader?.tokenizer.pad ?? model.pad, mask: reader?.tokenizer.mask };
   const splits = passes.changing.includes(splitEmbedding) ? await split(graph, samples, options) : undefined;
   const { maxPositions } = model;
   const subject: FitSubject = { original, maxPositions, maxLength, passes, targets, evidence, run, samples, feeds };
@@ -195,6 +196,6 @@ function countRefitted(before: Graph, after: Graph): number {
 }
 
 function failuresOf(heldOut: HeldOut | undefined, maxDrop: number | undefined): string[] {
-  if (maxDrop === undefined || heldOut === undefined || isAllowed(heldOut.drop, maxDrop)) return [];
-  return [`--max-drop ${maxDrop}: ${lossName(heldOut)} fell by ${heldOut.drop.toFixed(2)} points`];
+  const lost = maxDrop === undefined || heldOut === undefined ? undefined : dropFailure(heldOut, maxDrop);
+  return lost === undefined ? [] : [lost];
 }

@@ -36,12 +36,13 @@ export function measureHeldOut(
 
 /** What a comparison of the original's file with a changed one says of held-out samples. */
 export function heldOutOf(
-  { agreement, sqnrDb, accuracy, embeddings, drop }: Awaited<ReturnType<typeof compareFiles>>,
+  { agreement, agreementOf, sqnrDb, accuracy, embeddings, drop }: Awaited<ReturnType<typeof compareFiles>>,
   samples: number,
 ): HeldOut {
   return {
     samples,
     agreement,
+    agreementOf,
     sqnrDb,
     accuracy: accuracy && { original: accuracy.float, changed: accuracy.quantized },
     ...(embeddings && { embeddings }),

@@ -7,6 +7,7 @@ import type { Run } from '../../options/run.ts';
 import type { Target } from '../../passes/index.ts';
 import type { PrunedGroup } from '../../passes/prune/prune-plan.ts';
 import type { SplitEmbedding } from '../../passes/split-embedding.ts';
+import type { AgreementOf } from '../evaluate/agreement.ts';
 import type { SampleSets } from '../evaluate/sample-sets.ts';
 import type { TransferLosses } from '../evaluate/transfer.ts';
 import type { CurvePoint } from '../training/types.ts';
@@ -103,8 +104,10 @@ export interface Distillation {
 /** The changed model beside the original on held-out texts. */
 export interface HeldOut {
   readonly samples: number;
-  /** The share of equal answers, 0 … 1; for features the mean cosine. */
+  /** The share of equal answers, 0 … 1, or what `agreementOf` says; NaN where it cannot be told. */
   readonly agreement: number;
+  /** What `agreement` is: the share of equal answers, the mean cosine of vectors, or the correlation of numbers. */
+  readonly agreementOf: AgreementOf;
   /** Signal to quantization noise in dB over all outputs of valid tokens. */
   readonly sqnrDb: number;
   /** The share of right answers, 0 … 1; undefined without labels. */

@@ -8,6 +8,7 @@ import {
   sitesOf,
   sitesToKeep,
 } from '../../quantization/sensitivity.ts';
+import type { AgreementOf } from '../evaluate/agreement.ts';
 import type { SwitchedModel, SwitchOptions } from './switched-model.ts';
 import { withSwitchedModel } from './switched-model.ts';
 
@@ -92,8 +93,10 @@ export interface ParetoRow {
   readonly addedBytes: number;
   /** SQNR of the answers in dB on the validation samples, against the float model. */
   readonly sqnrDb: number;
-  /** The share of answers on them that equal the float model's, 0 … 1; for features the mean cosine. */
+  /** The share of answers on them that equal the float model's, 0 … 1, or what `agreementOf` says. */
   readonly agreement: number;
+  /** What `agreement` is: the share of equal answers, the mean cosine of vectors, or the correlation of numbers. */
+  readonly agreementOf: AgreementOf;
 }
 
 /** Linears in the order in which they are kept, and the effect of keeping more and more of them. */
@@ -120,9 +123,9 @@ export async function scanEverySite(
     for (const kept of steps(order.length)) {
       const off = new Set(order.slice(0, kept).map((site) => sites.findIndex(({ node }) => node === site.node) + 1));
       const on = Array.from({ length: model.groups }, (_, group) => group).filter((group) => !off.has(group));
-      const { sqnrDb, agreement } = await model.measure(on, 'float');
+      const { sqnrDb, agreement, agreementOf } = await model.measure(on, 'float');
       const addedBytes = order.slice(0, kept).reduce((sum, site) => sum + costOf(site), 0);
-      rows.push({ kept, addedBytes, sqnrDb, agreement });
+      rows.push({ kept, addedBytes, sqnrDb, agreement, agreementOf });
     }
     return { rows, order: order.map(({ node }) => node) };
   });

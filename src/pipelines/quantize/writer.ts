@@ -5,7 +5,7 @@ import { constantBytes } from '../../ir/text.ts';
 import { unobserved, within } from '../../options/run.ts';
 import { hasWeight, type SettingsMap } from '../../quantization/settings.ts';
 import { compareFiles, compareLayers, type Proof, type ProofOptions } from '../evaluate/compare-files.ts';
-import { isAllowed, lossName } from '../evaluate/drop.ts';
+import { dropFailure, isAllowed } from '../evaluate/drop.ts';
 import { fitProperties } from '../fit/change-function.ts';
 import { exportGraph } from '../write/export-graph.ts';
 import { type Prepared, prepare } from '../write/prepare.ts';
@@ -277,10 +277,8 @@ export class Writer {
     const { evidence, maxSize, quantization } = request;
     const { maxDrop } = evidence;
     const size = totalSize(written.files);
-    const failures: string[] = [];
-    if (maxDrop !== undefined && proof && !isAllowed(proof.drop, maxDrop)) {
-      failures.push(`--max-drop ${maxDrop}: ${lossName(proof)} fell by ${proof.drop.toFixed(2)} points`);
-    }
+    const lost = maxDrop === undefined || proof === undefined ? undefined : dropFailure(proof, maxDrop);
+    const failures: string[] = lost === undefined ? [] : [lost];
     if (maxSize !== undefined && size > maxSize) {
       const compared = samples.proof.length > 0 && proof === undefined ? ', and was not compared' : '';
       failures.push(`--max-size ${maxSize}: the file has ${size} bytes${compared}`);

@@ -6,6 +6,7 @@ import { sizeOf } from '../../ir/shape.ts';
 import { readF32, type Tensor, tensorOf } from '../../ir/tensor.ts';
 import { flattenTokens } from '../../passes/flatten-tokens.ts';
 import type { TokenRow } from '../../samples/feeds.ts';
+import type { AgreementOf } from '../evaluate/agreement.ts';
 import { type Answer, answerOf, Comparison } from '../evaluate/answers.ts';
 import type { FeedOptions } from '../evaluate/loaded-model.ts';
 import { answerPairs } from './compared.ts';
@@ -17,8 +18,10 @@ import type { TrainedArray } from './trained.ts';
 /** How near a student is to its teacher on texts that it does not learn from. */
 export interface TrialResult {
   readonly sqnrDb: number;
-  /** The share of equal answers, 0 … 1; for features the mean cosine. */
+  /** The share of equal answers, 0 … 1, or what `agreementOf` says. */
   readonly agreement: number;
+  /** What `agreement` is: the share of equal answers, the mean cosine of vectors, or the correlation of numbers. */
+  readonly agreementOf: AgreementOf;
 }
 
 /** Measures a student in training on held-out texts. */
@@ -40,12 +43,12 @@ export interface TrialOptions extends FeedOptions {
 
 /** Asks the teacher once, and loads the student with its weights as inputs. */
 export async function openTrial(teacher: Graph, student: Graph, options: TrialOptions): Promise<Trial> {
-  const { pad, arrays, task, mask } = options;
+  const { pad, arrays } = options;
   const rows = options.rows.toSorted((a, b) => a.inputIds.length - b.inputIds.length);
-  const names = answerPairs(teacher, student, task).map(({ name }) => name);
+  const names = answerPairs(teacher, student, options).map(({ name }) => name);
   const answersOf = (outputs: ReadonlyMap<string, Tensor>, part: readonly TokenRow[]) =>
     part.map((row, i) =>
-      answerOf(task, new Map(names.map((name) => [name, rowOf(outputs.get(name), i, part.length)])), row, mask),
+      answerOf(options, new Map(names.map((name) => [name, rowOf(outputs.get(name), i, part.length)])), row),
     );
   const graph = new Graph('trial');
   const flat = copyGraph(student);
@@ -81,7 +84,8 @@ export async function openTrial(teacher: Graph, student: Graph, options: TrialOp
         const outputs = new Map(nodes.map(([name, node]) => [name, values.get(node.name) as Tensor]));
         for (const answer of answersOf(outputs, part)) comparison.add(expected[comparison.rows] as Answer, answer);
       }
-      return { sqnrDb: comparison.sqnrDb, agreement: comparison.agreement };
+      const { sqnrDb, agreement, agreementOf } = comparison;
+      return { sqnrDb, agreement, agreementOf };
     },
     close: () => session.close(),
   };

@@ -3,6 +3,7 @@ import type { EmbeddingAgreement } from '../../metrics/embeddings.ts';
 import type { Task } from '../../models/index.ts';
 import type { GraphOutline } from '../../opened/outline.ts';
 import type { View } from '../../samples/views.ts';
+import type { AgreementOf } from '../evaluate/agreement.ts';
 import type { TransferLosses } from '../evaluate/transfer.ts';
 import type { DistanceMeasure } from './view-distances.ts';
 
@@ -20,6 +21,8 @@ export interface VerifyResult {
    * regression Pearson's correlation of the answers. Null without `--against`.
    */
   readonly agreement: number | null;
+  /** What `agreement` is: the share of equal answers, the mean cosine of vectors, or the correlation of numbers. Null without `--against`. */
+  readonly agreementOf: AgreementOf | null;
   /** Agreement of sentence embeddings; absent for models that give none, and without `--against`. */
   readonly embeddings?: EmbeddingAgreement;
   /** Samples whose answer differs; null without `--against`, and where a sample has no single answer. */

@@ -1,10 +1,11 @@
 import { MbertError } from '../../errors.ts';
 import { lintFile } from '../../lint/lint-file.ts';
-import type { Task } from '../../models/index.ts';
+import type { LogitsKind, Task } from '../../models/index.ts';
 import { storedOutline } from '../../opened/stored-outline.ts';
 import { type ColumnOptions, columnsOf, refuseUnreadVocabulary } from '../../options/evidence.ts';
 import { type Run, type RunOptions, startRun, within } from '../../options/run.ts';
 import { readViews, VIEWS } from '../../samples/views.ts';
+import { untoldReason } from '../evaluate/agreement.ts';
 import { isAllowed } from '../evaluate/drop.ts';
 import { readLayerMap } from '../evaluate/layer-map.ts';
 import { type CommonShape, commonShape, inputShape, paddedLength } from '../evaluate/running.ts';
@@ -95,6 +96,7 @@ const NOT_MEASURED: Measurement = {
   inputs: null,
   outputs: [],
   agreement: null,
+  agreementOf: null,
   flips: null,
   views: null,
   metrics: null,
@@ -168,6 +170,8 @@ async function measure(
   try {
     const sides = reference ? [reference, model] : [model];
     const task = taskOf(sides, options.task);
+    // A graph's file does not say what its logits are.
+    const logitsKind = sides.find(({ model: { logitsKind } }) => logitsKind !== undefined)?.model.logitsKind;
     const { data, samples, seed, vocab, maxDrop } = options;
     const length = paddedLength(shape);
     const inputs = readInputs(sides, {
@@ -192,7 +196,7 @@ async function measure(
     // Measured first, so that a map that does not fit is told at once.
     run.enter('transfer');
     const transfer = reference
-      ? await transferOf(model, reference, { shape, inputs, task, map: options.layers, run })
+      ? await transferOf(model, reference, { shape, inputs, task, logitsKind, map: options.layers, run })
       : null;
     const folded = transfer ? foldedStudent(model, reference as Side) : [];
     // Before the models themselves: what runs here is mapped from files, which leaves no memory behind.
@@ -201,9 +205,10 @@ async function measure(
       ? await tryLayers(reference, model, { shape, inputs, progress: within(run, 'comparing layers') })
       : { layers: null, problem: [] };
     run.enter('run');
-    const full = views.includes('full') ? new ViewSums('full', task, inputs) : undefined;
+    const full = views.includes('full') ? new ViewSums('full', { task, logitsKind }, inputs) : undefined;
     const compared = await compareOutputs(first, second, {
       task,
+      logitsKind,
       shape,
       inputs,
       heard: (i, expected, actual) => full?.add(i, expected, actual),
@@ -211,7 +216,14 @@ async function measure(
     });
     run.enter('views');
     const seen = second
-      ? await compareViews(first, second, full, { task, shape, inputs, views, progress: within(run, 'running views') })
+      ? await compareViews(first, second, full, {
+          task,
+          logitsKind,
+          shape,
+          inputs,
+          views,
+          progress: within(run, 'running views'),
+        })
       : null;
     const drop = second ? dropOf(compared, maxDrop) : null;
     return {
@@ -221,6 +233,7 @@ async function measure(
       inputs: { data: inputs.data, samples: inputs.rows.length, seed: inputs.seed, paddedTo: length ?? null },
       outputs: compared.outputs,
       agreement: compared.agreement,
+      agreementOf: compared.agreementOf,
       ...(compared.embeddings && { embeddings: compared.embeddings }),
       flips: compared.flips,
       views: seen,
@@ -281,6 +294,7 @@ interface TransferRequest {
   readonly shape: CommonShape;
   readonly inputs: Inputs;
   readonly task: Task | undefined;
+  readonly logitsKind: LogitsKind | undefined;
   /** The map of layers (`--layers`); undefined where no losses are asked for. */
   readonly map: string | undefined;
   readonly run: Run;
@@ -289,7 +303,7 @@ interface TransferRequest {
 async function transferOf(
   model: Side,
   reference: Side,
-  { shape, inputs, task, map: how, run }: TransferRequest,
+  { shape, inputs, task, logitsKind, map: how, run }: TransferRequest,
 ): Promise<TransferLosses | null> {
   if (how === undefined) return null;
   const { encoderLayers } = await import('../evaluate/encoder-layers.ts');
@@ -300,6 +314,7 @@ async function transferOf(
   return transferLosses(reference.graph, model.graph, inputs.rows, map, {
     pad: inputs.pad,
     task,
+    logitsKind,
     length: paddedLength(shape),
     names: { student: model.path, teacher: reference.path },
     progress: within(run, 'knowledge transfer'),
@@ -322,12 +337,13 @@ function dropOf({ metrics, agreement, embeddings }: OutputsResult, limit: number
   return { points: 100 * ((from ?? 0) - (to ?? 0)), of: of ?? unlabelled, limit: limit ?? null };
 }
 
-function failuresOf({ broken }: OutputsResult, drop: Drop | null): string[] {
+function failuresOf({ broken, agreement, agreementOf }: OutputsResult, drop: Drop | null): string[] {
   const failures = broken.map((name) => `output ${name}: holds NaN or infinity`);
-  if (drop && drop.limit !== null && !isAllowed(drop.points, drop.limit)) {
-    failures.push(`--max-drop: ${drop.points.toFixed(2)} points of ${drop.of} are lost, ${drop.limit} may be`);
-  }
-  return failures;
+  if (drop === null || drop.limit === null || isAllowed(drop.points, drop.limit)) return failures;
+  const sqnrDb = broken.length > 0 ? Number.NaN : null;
+  const reason = drop.of === 'agreement' && agreementOf && untoldReason({ agreement, agreementOf, sqnrDb });
+  const lost = `${drop.points.toFixed(2)} points of ${drop.of} are lost, ${drop.limit} may be`;
+  return [...failures, `--max-drop: ${reason ? `the loss of agreement ${reason}` : lost}`];
 }
 
 function verifiedModel(loader: SideLoader, runMs: number): VerifiedModel {

@@ -83,6 +83,31 @@ return logits: logits`);
     ]);
   });
 
+  test.each([
+    ['token-classification', 4, 'choices', 1],
+    ['features', 4, 'cosine', 1],
+    ['sequence-classification', 1, 'correlation', 1],
+  ] as const)('say what their agreement is: %s', async (task, width, agreementOf, agreement) => {
+    useFakeRuntime();
+    const model = graphOf(`graph g (input_ids: i64[1, 1])
+  rows = gather(table f32[5, ${width}] #3, input_ids)
+  logits = reshape(rows) {shape: [1, ${width === 1 ? '' : '1, '}${width}]}
+return logits: logits`);
+    const found = await compare(model, model, options([rowOf(1), rowOf(2), rowOf(3)], task));
+    expect(found.agreementOf).toBe(agreementOf);
+    expect(found.agreement).toBeCloseTo(agreement, 6);
+  });
+
+  test('of numbers that do not vary agree by no number', async () => {
+    useFakeRuntime();
+    const model = graphOf(`graph g (input_ids: i64[1, 1])
+  rows = gather(table f32[3, 1] {0.3, 0.3, 0.3}, input_ids)
+  logits = reshape(rows) {shape: [1, 1]}
+return logits: logits`);
+    const found = await compare(model, model, options([rowOf(0), rowOf(1), rowOf(2)], 'sequence-classification'));
+    expect(found).toMatchObject({ agreementOf: 'correlation', agreement: Number.NaN, drop: Number.NaN });
+  });
+
   test('are closed, whatever happens', async () => {
     const broken = useFakeRuntime((file, feeds) => {
       if (file === broken.loaded[1]) throw new Error('the second run fails');

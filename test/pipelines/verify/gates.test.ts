@@ -77,7 +77,7 @@ describe('answers that are no numbers', () => {
     expect(drop?.points).toBeNaN();
     expect(failures).toEqual([
       'output score: holds NaN or infinity',
-      expect.stringContaining('--max-drop: NaN points'),
+      '--max-drop: the loss of agreement cannot be told: an answer is NaN or all zeros',
     ]);
   });
 });
@@ -113,6 +113,17 @@ describe('--max-drop', () => {
     const { drop, agreement } = await compare({ model: path('score.onnx'), against: path('other-score.onnx') });
     expect(agreement).toBeCloseTo(-1, 6);
     expect(drop?.points).toBeCloseTo(200, 4);
+  });
+
+  test('refuses a regression whose answers are all alike, and says why', async () => {
+    useChanged((values) => values.fill(0.3), 'score.onnx');
+    const files = { model: path('score.onnx'), against: path('other-score.onnx') };
+    const { agreementOf, failures } = await compare({ ...files, maxDrop: 100 });
+    expect(agreementOf).toBe('correlation');
+    expect(failures).toEqual(['--max-drop: the loss of agreement cannot be told: the answers do not vary']);
+    const { code, out } = await runCommand(folder, 'verify', files.model, '--against', files.against);
+    expect(code).toBe(0);
+    expect(out).toContain('correlation of answers  cannot be told: the answers do not vary');
   });
 });
 

@@ -1,3 +1,4 @@
+import { evaluateNode } from '../ir/evaluate.ts';
 import type { Call, Graph, Node } from '../ir/graph.ts';
 import { opDef } from '../ir/ops/index.ts';
 import type { Pass, PassContext } from '../ir/pass.ts';
@@ -148,9 +149,16 @@ function rebuilt(graph: Graph, { slice, axes }: Hoist): Node {
     madeByAxis[axis] ??= new Map();
     const known = madeByAxis[axis].get(node);
     if (known) return known;
-    const built = axes.has(node) ? narrowed(node as Call, axis) : graph.add('slice', [node], { axis, start, end });
+    const built = axes.has(node) ? narrowed(node as Call, axis) : tokensOf(node, axis);
     madeByAxis[axis].set(node, built);
     return built;
+  };
+  /** Tables of positions, as rotary ones, are cut at once: no pass behind this one folds them. */
+  const tokensOf = (node: Node, axis: number): Node => {
+    const built = graph.add('slice', [node], { axis, start, end });
+    return node.op === 'constant'
+      ? graph.constant(evaluateNode(built, [evaluateNode(node, [], {})], {}), node.name)
+      : built;
   };
   const narrowed = (node: Call, axis: number): Node => {
     const cuts = cutInputs(node, axis) as readonly (number | null)[];

@@ -95,8 +95,10 @@ async function teach(
   if (target !== undefined) refuseSource(writePlans(output));
   const { samples, reader, maxLength } = readTexts(teacher, student, graph, options, run);
   const { pad, mask } = reader.tokenizer;
-  refuseViews(views, { mask, kinds: answerPairs(graph, student.graph, student.model.task) });
-  const feeds = { task: student.model.task, pad, mask };
+  // A graph's file does not say what its logits are.
+  const reading = { task: student.model.task, logitsKind: student.model.logitsKind ?? teacher.model.logitsKind };
+  refuseViews(views, { mask, kinds: answerPairs(graph, student.graph, reading) });
+  const feeds = { ...reading, pad, mask };
   const plan: TrainingPlan = {
     strategy,
     steps: options.steps,

@@ -1,7 +1,7 @@
 import { joinF32, readF32, type Tensor } from '../../ir/tensor.ts';
 import { argmaxRows } from '../../metrics/metrics.ts';
 import { pearson } from '../../metrics/task-metrics.ts';
-import type { Task } from '../../models/index.ts';
+import type { LogitsKind, Task } from '../../models/index.ts';
 import type { TokenRow } from '../../samples/feeds.ts';
 import type { AgreementOf } from './agreement.ts';
 
@@ -37,7 +37,7 @@ const READERS: { readonly [T in Task]: Reader } = {
   },
   'replaced-tokens'(outputs, valid) {
     const values = tokens(first(outputs), 0, valid);
-    return { values, choices: Array.from(values, (logit) => (logit > 0 ? 1 : 0)) };
+    return { values, choices: decisions(values) };
   },
   'sentence-embedding'(outputs) {
     const embedding = outputs.get('sentence_embedding') ?? first(outputs);
@@ -46,8 +46,17 @@ const READERS: { readonly [T in Task]: Reader } = {
   features: (outputs, valid) => ({ values: tokens(first(outputs), 0, valid), choices: [] }),
 };
 
+/** What tells how outputs are read. */
+export interface Reading {
+  readonly task: Task | undefined;
+  readonly logitsKind?: LogitsKind | undefined;
+  /** Token id of [MASK]; undefined where the vocabulary has none. */
+  readonly mask: number | undefined;
+}
+
 /** A model's answer to a sequence whose padding, if any, is at the end. */
-export function answerOf(task: Task | undefined, outputs: Outputs, row: TokenRow, mask: number | undefined): Answer {
+export function answerOf({ task, logitsKind, mask }: Reading, outputs: Outputs, row: TokenRow): Answer {
+  if (logitsKind === 'multi-label' && task === 'sequence-classification') return decisionPerLabel(first(outputs));
   const valid = row.inputIds.length;
   const masks = row.inputIds.flatMap((id, i) => (id === mask ? [i] : []));
   if (task !== undefined) return READERS[task](outputs, valid, masks);
@@ -62,6 +71,17 @@ function first(outputs: Outputs): Tensor {
 
 function width(tensor: Tensor): number {
   return tensor.shape.at(-1) as number;
+}
+
+/** The answer in the first row of [batch, labels], each of which applies or not. */
+function decisionPerLabel(logits: Tensor): Answer {
+  const values = readF32(logits).slice(0, width(logits));
+  return { values, choices: decisions(values) };
+}
+
+/** Whether the sigmoid of each logit is over a half, as 1 or 0; -1 for NaN, which agrees with nothing. */
+export function decisions(logits: Float32Array): number[] {
+  return Array.from(logits, (logit) => (Number.isNaN(logit) ? -1 : Number(logit > 0)));
 }
 
 /** The answer in the first row of [batch, classes]; one number is no choice, as the greatest of one is always the first. */

@@ -5,7 +5,7 @@ import { makeTemporaryFolder } from '../../io/temporary-folder.ts';
 import type { Graph } from '../../ir/graph.ts';
 import { refuseHeavy } from '../../ir/refuse-heavy.ts';
 import type { Tensor } from '../../ir/tensor.ts';
-import type { Task } from '../../models/index.ts';
+import type { LogitsKind, Task } from '../../models/index.ts';
 import { runtimeFor } from '../../runtimes/index.ts';
 import type { TokenRow } from '../../samples/feeds.ts';
 import { type Answer, answerOf } from './answers.ts';
@@ -13,6 +13,8 @@ import { type Answer, answerOf } from './answers.ts';
 /** Options for feeding sequences to a model and reading its answers. */
 export interface FeedOptions {
   readonly task: Task | undefined;
+  /** What a classifier's logits are, where no single class is right. */
+  readonly logitsKind?: LogitsKind | undefined;
   /** Token id of padding. */
   readonly pad: number;
   /** Token id of [MASK]; undefined where the vocabulary has none. */
@@ -52,7 +54,7 @@ export async function loadModel(path: string, graph: Graph, options: FeedOptions
   };
   return {
     runtime: `${runtime.name} ${await runtime.version()}`,
-    answer: async (row, more) => answerOf(options.task, await run(row, more), row, options.mask),
+    answer: async (row, more) => answerOf(options, await run(row, more), row),
     outputs: (row) => run(row),
     close: () => session.close(),
   };

@@ -1,7 +1,7 @@
 import { MbertError } from '../../errors.ts';
 import type { Graph } from '../../ir/graph.ts';
 import { readF32, type Tensor } from '../../ir/tensor.ts';
-import type { Task } from '../../models/index.ts';
+import type { LogitsKind, Task } from '../../models/index.ts';
 import type { TokenRow } from '../../samples/feeds.ts';
 import { type EncoderLayer, encoderLayers } from './encoder-layers.ts';
 import { inTurn, type Loader } from './in-turn.ts';
@@ -43,6 +43,8 @@ export interface TransferOptions {
   readonly pad: number;
   /** The task, which says what the outputs mean; undefined: two axes are a choice, more are features. */
   readonly task: Task | undefined;
+  /** What a classifier's logits are, where no single class is right. */
+  readonly logitsKind?: LogitsKind | undefined;
   /** Length to pad to, in tokens, where both models take any length. Default: no padding. */
   readonly length?: number | undefined;
   /** Names of the models in errors. */
@@ -70,7 +72,7 @@ export async function transferLosses(
     student: encoderLayers(student, names.student),
   };
   const sums = map.map((pair) => new LayerSums(pair, layers, names));
-  const outputs = outputKinds(teacher, student, options.task);
+  const outputs = outputKinds(teacher, student, options);
   const comparedNodes = (side: 'teacher' | 'student') => [
     ...map.flatMap((pair) => {
       const { output, attention } = layers[side][pair[side]] as EncoderLayer;

@@ -139,6 +139,7 @@ export async function extract(options: ExtractOptions): Promise<ExtractResult> {
     const heldOut = await measureHeldOut(graph, written.reference(), {
       samples,
       task: model.task,
+      logitsKind: model.logitsKind,
       pad,
       mask: reader.tokenizer.mask,
       progress,

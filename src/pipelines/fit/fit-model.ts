@@ -73,7 +73,8 @@ export async function fitModel(
     note: run.note,
     pool: passes.distill === undefined ? 0 : MAX_TRAINING_TEXTS,
   });
-  const feeds = { task: model.task, pad: reader?.tokenizer.pad ?? model.pad, mask: reader?.tokenizer.mask };
+  const { task, logitsKind } = model;
+  const feeds = { task, logitsKind, pad: reader?.tokenizer.pad ?? model.pad, mask: reader?.tokenizer.mask };
   const splits = passes.changing.includes(splitEmbedding) ? await split(graph, samples, options) : undefined;
   const { maxPositions } = model;
   const subject: FitSubject = { original, maxPositions, maxLength, passes, targets, evidence, run, samples, feeds };

@@ -16,13 +16,14 @@ export async function measureTransfer(
   original: Graph,
   fitted: Graph,
   { validation }: SampleSets,
-  { task, pad }: FeedOptions,
+  { task, logitsKind, pad }: FeedOptions,
 ): Promise<Transfer | string | undefined> {
   if (validation.length === 0) return undefined;
   const losses = async (student: Graph) => {
     const map = encoderLayers(original, 'the original').map((_, layer) => ({ student: layer, teacher: layer }));
     return transferLosses(original, student, validation, map, {
       task,
+      logitsKind,
       pad,
       names: { student: 'fitted', teacher: 'original' },
     });

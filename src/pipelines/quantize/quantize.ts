@@ -239,8 +239,8 @@ function readSampleSets(
   note: Run['note'],
 ) {
   const { evidence, shape, writing } = request;
-  const { task } = model;
-  if (!hasTexts(evidence)) return { samples: NO_SAMPLES, feeds: { task, pad: model.pad, mask: undefined } };
+  const { task, logitsKind } = model;
+  if (!hasTexts(evidence)) return { samples: NO_SAMPLES, feeds: { task, logitsKind, pad: model.pad, mask: undefined } };
   const { sequenceLength } = sizesFor(format, model, shape);
   const maxLength = sequenceLength === 'dynamic' ? model.maxPositions : sequenceLength;
   const { tokenizer } = writing;
@@ -248,7 +248,7 @@ function readSampleSets(
   const reader = rowReader(model, graph, { maxLength, tokenizer, seed, columns, note });
   const classOf = classReaderOf(model, graph);
   const samples = takeSamples(reader, { evidence, used: fit?.calibration?.count, task, classOf });
-  return { samples, feeds: { task, pad: reader.tokenizer.pad, mask: reader.tokenizer.mask } };
+  return { samples, feeds: { task, logitsKind, pad: reader.tokenizer.pad, mask: reader.tokenizer.mask } };
 }
 
 function hasTexts({ calibrate, data }: Evidence): boolean {

@@ -162,7 +162,7 @@ function readTexts(model: OpenedModel, teacher: Graph, options: SearchOptions, r
     );
   }
   const { pad, mask } = reader.tokenizer;
-  return { samples, feeds: { task: model.task, pad, mask } };
+  return { samples, feeds: { task: model.task, logitsKind: model.logitsKind, pad, mask } };
 }
 
 /** What files are calibrated on. What `keep` leaves uncut is stored as the form says. */

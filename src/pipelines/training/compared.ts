@@ -2,7 +2,7 @@ import { MbertError } from '../../errors.ts';
 import type { Graph, Input, Node } from '../../ir/graph.ts';
 import { nodesByName } from '../../ir/nodes-by-name.ts';
 import { type Shape, sameShape } from '../../ir/shape.ts';
-import type { Task } from '../../models/index.ts';
+import type { Reading } from '../evaluate/answers.ts';
 import { type OutputKind, outputKinds } from '../evaluate/logits-kl.ts';
 import type { Distances, Pair } from './distances.ts';
 import type { TaughtLayer } from './trained.ts';
@@ -102,8 +102,12 @@ export interface AnswerPair {
 }
 
 /** Pairs the outputs that both models have, in the teacher's order. */
-export function answerPairs(teacher: Graph, student: Graph, task: Task | undefined): AnswerPair[] {
-  const kinds = outputKinds(teacher, student, task);
+export function answerPairs(
+  teacher: Graph,
+  student: Graph,
+  reading: Pick<Reading, 'task' | 'logitsKind'>,
+): AnswerPair[] {
+  const kinds = outputKinds(teacher, student, reading);
   return teacher.outputs.flatMap(({ name, node }) => {
     const own = student.outputs.find((output) => output.name === name)?.node;
     if (own === undefined || !isComparable(own, node)) return [];

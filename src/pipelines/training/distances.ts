@@ -79,16 +79,22 @@ export class Distances {
     build.accumulate(this.seeds, scores, build.add('div', [difference, this.#valid]));
   }
 
-  /** Adds KL(t ‖ s) of the answers' softmax and a part of their squared error, a mean over distributions. */
+  /**
+   * Adds KL(t ‖ s) of the answers' softmax and a part of their squared error, a mean over distributions. Labels that
+   * apply each for itself have their sigmoids' KL instead, summed over labels.
+   */
   addAnswers({ teacher, student }: Pair, kind: OutputKind): void {
     const build = this.#build;
     const { shape } = student.type;
     const distributions = kind === 'token-choices' ? this.#valid : this.count(shape.slice(0, 1));
-    const softmax = (node: Node) => build.add('softmax', [node], { axis: -1 });
+    // d KL / d s is the difference of the probabilities for the one as for the other.
+    const probability = (node: Node) =>
+      kind === 'labels' ? build.add('sigmoid', [node]) : build.add('softmax', [node], { axis: -1 });
     const width = kind === 'span' ? build.add('div', [this.#valid, distributions]) : this.count(shape.slice(-1));
     const squared = build.add('div', [build.times(build.minus(student, teacher), 2 * SQUARED_ERROR), width]);
-    const both = build.plus(build.minus(softmax(student), softmax(teacher)), squared);
-    const masked = kind === 'choice' ? both : build.times(both, kind === 'span' ? this.#mask : this.#maskFor(shape));
+    const both = build.plus(build.minus(probability(student), probability(teacher)), squared);
+    const isOfSequence = kind === 'choice' || kind === 'labels';
+    const masked = isOfSequence ? both : build.times(both, kind === 'span' ? this.#mask : this.#maskFor(shape));
     build.accumulate(this.seeds, student, build.add('div', [masked, distributions]));
   }
 

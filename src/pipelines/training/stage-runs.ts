@@ -1,5 +1,5 @@
 import type { Graph } from '../../ir/graph.ts';
-import type { Task } from '../../models/index.ts';
+import type { LogitsKind, Task } from '../../models/index.ts';
 import type { View } from '../../samples/views.ts';
 import type { Gradient } from '../../solve/adam.ts';
 import { GradientRuns } from './gradient-runs.ts';
@@ -15,6 +15,7 @@ export interface StageOptions {
   readonly teacher: Graph;
   readonly student: Graph;
   readonly task: Task | undefined;
+  readonly logitsKind?: LogitsKind | undefined;
   /** Token id of padding. */
   readonly pad: number;
   /** What is trained, by name. */
@@ -37,13 +38,13 @@ export interface StageRuns {
  * the teacher in the same graph; where only answers are compared, the teacher runs apart.
  */
 export async function openStage(stage: Stage, options: StageOptions): Promise<StageRuns> {
-  const { teacher, student, task, arrays, trainsTables, pad } = options;
+  const { teacher, student, task, logitsKind, arrays, trainsTables, pad } = options;
   const opened: { close(): Promise<void> }[] = [];
   const close = async () => {
     for (const each of opened) await each.close();
   };
   const hasOtherViews = stage.comparesAnswers && options.views.some((view) => view !== 'full');
-  const choice = { teacher, student, task, trainsTables, trains: stage.trains };
+  const choice = { teacher, student, task, logitsKind, trainsTables, trains: stage.trains };
   const load = async (more: Omit<StepChoice, keyof typeof choice>, apart?: TeacherRuns) => {
     const step = await stepGraph({ ...choice, ...more });
     const parts = await openPartRuns(step, arrays);

@@ -4,7 +4,7 @@ import { Graph, type Input, type Node } from '../../ir/graph.ts';
 import { runPasses } from '../../ir/pass.ts';
 import type { Dim } from '../../ir/shape.ts';
 import type { Tensor } from '../../ir/tensor.ts';
-import type { Task } from '../../models/index.ts';
+import type { LogitsKind, Task } from '../../models/index.ts';
 import { flattenTokens } from '../../passes/flatten-tokens.ts';
 import { addAnswers, addLabels, addLayers, answerPairs, type Building, Copies } from './compared.ts';
 import { Distances } from './distances.ts';
@@ -55,6 +55,8 @@ export interface StepChoice {
   readonly teacher: Graph;
   readonly student: Graph;
   readonly task: Task | undefined;
+  /** What a classifier's logits are, where no single class is right. */
+  readonly logitsKind: LogitsKind | undefined;
   /** Layers that are compared. */
   readonly layers: readonly TaughtLayer[];
   readonly comparesAnswers: boolean;
@@ -90,11 +92,11 @@ export async function stepGraph(choice: StepChoice): Promise<StepGraph> {
     const other = new Copies(teacher, copied(teacher));
     addLayers(building, choice.layers, { teacher: other, student: own });
     if (choice.comparesAnswers)
-      addAnswers(building, answerPairs(teacher, student, choice.task), own, (node) => other.of(node));
+      addAnswers(building, answerPairs(teacher, student, choice), own, (node) => other.of(node));
   }
   const fromTeacher = new Map<string, Input>();
   if (choice.isTeacherApart) {
-    addAnswers(building, answerPairs(teacher, student, choice.task), own, ({ type }, name) => {
+    addAnswers(building, answerPairs(teacher, student, choice), own, ({ type }, name) => {
       const input = graph.input(`teacher.${name}`, type);
       fromTeacher.set(name, input);
       return input;

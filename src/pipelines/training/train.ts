@@ -58,7 +58,7 @@ interface StepTiming {
 
 /** The number of steps; undefined for as many as held-out text gains by. */
 async function numberOfSteps(
-  { teacher, student, layers, plan, task, texts, pad, mask, progress }: TrainingJob,
+  { teacher, student, layers, plan, task, logitsKind, texts, pad, mask, progress }: TrainingJob,
   { arrays, trial, saved }: StepTiming,
 ): Promise<number | undefined> {
   const { steps } = plan;
@@ -68,7 +68,7 @@ async function numberOfSteps(
   progress('timing steps', 0, undefined);
   // Stages that compare less take no longer.
   const [stage] = stagesOf('auxiliary', layers, { steps: undefined, student });
-  const runs = await openStage(stage as Stage, { teacher, student, task, pad, arrays, ...plan });
+  const runs = await openStage(stage as Stage, { teacher, student, task, logitsKind, pad, arrays, ...plan });
   try {
     const fromMs = performance.now();
     await trial?.measure();

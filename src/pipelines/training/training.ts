@@ -92,9 +92,9 @@ export class Training {
   }
 
   async #runStage(stage: Stage, state: TrainingState | undefined): Promise<void> {
-    const { teacher, student, task, pad, plan } = this.#job;
+    const { teacher, student, task, logitsKind, pad, plan } = this.#job;
     const { arrays, trial } = this.#parts;
-    const runs = await openStage(stage, { teacher, student, task, pad, arrays, ...plan });
+    const runs = await openStage(stage, { teacher, student, task, logitsKind, pad, arrays, ...plan });
     try {
       const plateau = stage.steps === undefined && trial ? await this.#plateauFrom(state) : undefined;
       this.#done = state?.done ?? 0;

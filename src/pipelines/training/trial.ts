@@ -43,12 +43,12 @@ export interface TrialOptions extends FeedOptions {
 
 /** Asks the teacher once, and loads the student with its weights as inputs. */
 export async function openTrial(teacher: Graph, student: Graph, options: TrialOptions): Promise<Trial> {
-  const { pad, arrays, task, mask } = options;
+  const { pad, arrays } = options;
   const rows = options.rows.toSorted((a, b) => a.inputIds.length - b.inputIds.length);
-  const names = answerPairs(teacher, student, task).map(({ name }) => name);
+  const names = answerPairs(teacher, student, options).map(({ name }) => name);
   const answersOf = (outputs: ReadonlyMap<string, Tensor>, part: readonly TokenRow[]) =>
     part.map((row, i) =>
-      answerOf(task, new Map(names.map((name) => [name, rowOf(outputs.get(name), i, part.length)])), row, mask),
+      answerOf(options, new Map(names.map((name) => [name, rowOf(outputs.get(name), i, part.length)])), row),
     );
   const graph = new Graph('trial');
   const flat = copyGraph(student);

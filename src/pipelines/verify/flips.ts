@@ -1,5 +1,5 @@
 import type { Task } from '../../models/index.ts';
-import type { Answer } from '../evaluate/answers.ts';
+import type { Answer, Reading } from '../evaluate/answers.ts';
 import type { Inputs } from './inputs.ts';
 import type { Flip, Flips } from './types.ts';
 
@@ -13,17 +13,20 @@ const MAX_SHOWN = 50;
 export class FlipList {
   readonly #inputs: Inputs;
   readonly #task: Task | undefined;
+  readonly #areLabels: boolean;
   readonly #flips: Flip[] = [];
 
-  constructor(task: Task | undefined, inputs: Inputs) {
+  constructor({ task, logitsKind }: Pick<Reading, 'task' | 'logitsKind'>, inputs: Inputs) {
     this.#inputs = inputs;
     this.#task = task;
+    this.#areLabels = logitsKind === 'multi-label';
   }
 
   /** Adds sample `i` where its answer has changed. */
   add(i: number, reference: Answer, actual: Answer): void {
     const [from, to] = [reference.choices[0] ?? -1, actual.choices[0] ?? -1];
-    if (!hasOneChoice(this.#task) || from === to) return;
+    const isEqual = this.#areLabels ? reference.choices.join() === actual.choices.join() : from === to;
+    if (!hasOneChoice(this.#task) || isEqual) return;
     const { texts, labels, classNames } = this.#inputs;
     const valid = this.#inputs.rows[i]?.inputIds.length ?? 1;
     const name = (choice: number) => choiceName(choice, this.#task, classNames, valid);
@@ -31,9 +34,10 @@ export class FlipList {
       sample: i + 1,
       texts: texts?.[i] ?? null,
       label: labels?.kind === 'classes' ? name(labels.values[i] as number) : null,
-      reference: name(from),
-      model: name(to),
-      ...(this.#task !== 'qa' && { margins: { reference: margin(reference.values), model: margin(actual.values) } }),
+      reference: this.#areLabels ? labelNames(reference, classNames) : name(from),
+      model: this.#areLabels ? labelNames(actual, classNames) : name(to),
+      ...(this.#task !== 'qa' &&
+        !this.#areLabels && { margins: { reference: margin(reference.values), model: margin(actual.values) } }),
     });
   }
 
@@ -63,6 +67,13 @@ export function choiceName(
   if (choice < 0) return 'none';
   if (task !== 'qa') return classNames?.[choice] ?? String(choice);
   return `start ${Math.floor(choice / valid)}, end ${choice % valid}`;
+}
+
+/** Names the labels that apply. */
+export function labelNames({ choices }: Answer, names: readonly string[] | undefined): string {
+  if (choices.includes(-1)) return 'none';
+  const applying = choices.flatMap((applies, i) => (applies === 1 ? [names?.[i] ?? String(i)] : []));
+  return applying.length > 0 ? applying.join(', ') : 'no label';
 }
 
 /** Lead of the largest score over the second one; of one score alone there is none. */

@@ -140,6 +140,8 @@ function readLabels(
   sides: readonly Side[],
 ): Labels | undefined {
   if (task === 'qa') return readSpans(samples, path);
+  // A file of texts has one label each, which says nothing about the others that apply.
+  if (sides.some(({ model }) => model.logitsKind === 'multi-label')) return undefined;
   const output = sides[0]?.graph.outputs[0]?.node.type.shape ?? [];
   const isClassifier = task === 'sequence-classification' || task === 'next-sentence';
   if (!isClassifier || output.length !== 2 || samples[0]?.label === undefined) return undefined;

@@ -12,10 +12,10 @@ import {
   spanMetrics,
   spearman,
 } from '../../metrics/task-metrics.ts';
-import type { Task } from '../../models/index.ts';
+import type { LogitsKind, Task } from '../../models/index.ts';
 import type { TokenRow } from '../../samples/feeds.ts';
 import type { AgreementOf } from '../evaluate/agreement.ts';
-import { type Answer, answerOf, Comparison } from '../evaluate/answers.ts';
+import { type Answer, answerOf, Comparison, decisions } from '../evaluate/answers.ts';
 import { inTurn, type Loader, whileLoaded } from '../evaluate/in-turn.ts';
 import { type CommonShape, type Running, runRow } from '../evaluate/running.ts';
 import { plainDecibels } from './decibels.ts';
@@ -26,6 +26,8 @@ import type { Flips, MetricName, OutputAgreement, TaskMetrics } from './types.ts
 /** Options of `compareOutputs`. */
 export interface OutputsOptions {
   readonly task: Task | undefined;
+  /** What a classifier's logits are, where no single class is right. */
+  readonly logitsKind?: LogitsKind | undefined;
   readonly shape: CommonShape;
   readonly inputs: Inputs;
   /** Hears both answers to each sample. */
@@ -54,15 +56,15 @@ export async function compareOutputs(
   reference: Loader | undefined,
   options: OutputsOptions,
 ): Promise<OutputsResult> {
-  const { inputs, shape, task, progress } = options;
+  const { inputs, shape, task, logitsKind, progress } = options;
   const { rows } = inputs;
   const sums: OutputSums[] = [];
   const comparison = new Comparison();
   const embeddings = reference && task === 'sentence-embedding' ? new EmbeddingComparison() : undefined;
   const predictions = { model: [] as Prediction[], reference: [] as Prediction[] };
-  const flips = new FlipList(task, inputs);
+  const flips = new FlipList(options, inputs);
   const broken = new Set<string>();
-  const answerTo = (row: TokenRow, outputs: Outputs) => answerOf(task, outputs, row, inputs.mask);
+  const answerTo = (row: TokenRow, outputs: Outputs) => answerOf({ task, logitsKind, mask: inputs.mask }, outputs, row);
   const useModel = (row: TokenRow, outputs: Outputs, renamed: Outputs) => {
     for (const [name, tensor] of outputs) if (!readF32(tensor).every(Number.isFinite)) broken.add(name);
     const answer = answerTo(row, renamed);
@@ -72,7 +74,8 @@ export async function compareOutputs(
   const useBoth = (place: number, expected: Outputs, actual: Outputs) => {
     const row = rows[place] as TokenRow;
     if (place === 0)
-      for (const pair of pairOutputs([...expected.keys()], [...actual.keys()])) sums.push(new OutputSums(pair, task));
+      for (const pair of pairOutputs([...expected.keys()], [...actual.keys()]))
+        sums.push(new OutputSums(pair, options));
     const pairs = sums.map(({ pair }) => pair);
     const answer = useModel(
       row,
@@ -144,14 +147,17 @@ class OutputSums {
   readonly #isSpan: boolean;
   /** Whether there is one number for each token, each an answer of its own. */
   readonly #isTokenScore: boolean;
+  /** Whether each number is a decision by its sign. */
+  readonly #isDecided: boolean;
   readonly #errors = new ErrorSums();
   #rows = 0;
   #equal = 0;
 
-  constructor(pair: OutputPair, task: Task | undefined) {
+  constructor(pair: OutputPair, { task, logitsKind }: Pick<OutputsOptions, 'task' | 'logitsKind'>) {
     this.pair = pair;
     this.#isSpan = task === 'qa';
     this.#isTokenScore = task === 'replaced-tokens';
+    this.#isDecided = this.#isTokenScore || logitsKind === 'multi-label';
   }
 
   add(reference: ReadonlyMap<string, Tensor>, actual: ReadonlyMap<string, Tensor>, valid: number): void {
@@ -165,9 +171,8 @@ class OutputSums {
     }
     this.#errors.add(a, b);
     const width = this.#isSpan && expectedOutput.shape.length === 2 ? a.length : (expectedOutput.shape.at(-1) ?? 1);
-    if (width === 1) return;
-    const choicesOf = (values: Float32Array) =>
-      this.#isTokenScore ? values.map((score) => (score > 0 ? 1 : 0)) : argmaxRows(values, width);
+    if (width === 1 && !this.#isDecided) return;
+    const choicesOf = (values: Float32Array) => (this.#isDecided ? decisions(values) : argmaxRows(values, width));
     const [x, y] = [choicesOf(a), choicesOf(b)];
     this.#rows += x.length;
     for (const [i, place] of x.entries()) if (place >= 0 && place === y[i]) this.#equal++;

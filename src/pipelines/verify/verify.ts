@@ -1,6 +1,6 @@
 import { MbertError } from '../../errors.ts';
 import { lintFile } from '../../lint/lint-file.ts';
-import type { Task } from '../../models/index.ts';
+import type { LogitsKind, Task } from '../../models/index.ts';
 import { storedOutline } from '../../opened/stored-outline.ts';
 import { type ColumnOptions, columnsOf, refuseUnreadVocabulary } from '../../options/evidence.ts';
 import { type Run, type RunOptions, startRun, within } from '../../options/run.ts';
@@ -170,6 +170,8 @@ async function measure(
   try {
     const sides = reference ? [reference, model] : [model];
     const task = taskOf(sides, options.task);
+    // A graph's file does not say what its logits are.
+    const logitsKind = sides.find(({ model: { logitsKind } }) => logitsKind !== undefined)?.model.logitsKind;
     const { data, samples, seed, vocab, maxDrop } = options;
     const length = paddedLength(shape);
     const inputs = readInputs(sides, {
@@ -194,7 +196,7 @@ async function measure(
     // Measured first, so that a map that does not fit is told at once.
     run.enter('transfer');
     const transfer = reference
-      ? await transferOf(model, reference, { shape, inputs, task, map: options.layers, run })
+      ? await transferOf(model, reference, { shape, inputs, task, logitsKind, map: options.layers, run })
       : null;
     const folded = transfer ? foldedStudent(model, reference as Side) : [];
     // Before the models themselves: what runs here is mapped from files, which leaves no memory behind.
@@ -203,9 +205,10 @@ async function measure(
       ? await tryLayers(reference, model, { shape, inputs, progress: within(run, 'comparing layers') })
       : { layers: null, problem: [] };
     run.enter('run');
-    const full = views.includes('full') ? new ViewSums('full', task, inputs) : undefined;
+    const full = views.includes('full') ? new ViewSums('full', { task, logitsKind }, inputs) : undefined;
     const compared = await compareOutputs(first, second, {
       task,
+      logitsKind,
       shape,
       inputs,
       heard: (i, expected, actual) => full?.add(i, expected, actual),
@@ -213,7 +216,14 @@ async function measure(
     });
     run.enter('views');
     const seen = second
-      ? await compareViews(first, second, full, { task, shape, inputs, views, progress: within(run, 'running views') })
+      ? await compareViews(first, second, full, {
+          task,
+          logitsKind,
+          shape,
+          inputs,
+          views,
+          progress: within(run, 'running views'),
+        })
       : null;
     const drop = second ? dropOf(compared, maxDrop) : null;
     return {
@@ -284,6 +294,7 @@ interface TransferRequest {
   readonly shape: CommonShape;
   readonly inputs: Inputs;
   readonly task: Task | undefined;
+  readonly logitsKind: LogitsKind | undefined;
   /** The map of layers (`--layers`); undefined where no losses are asked for. */
   readonly map: string | undefined;
   readonly run: Run;
@@ -292,7 +303,7 @@ interface TransferRequest {
 async function transferOf(
   model: Side,
   reference: Side,
-  { shape, inputs, task, map: how, run }: TransferRequest,
+  { shape, inputs, task, logitsKind, map: how, run }: TransferRequest,
 ): Promise<TransferLosses | null> {
   if (how === undefined) return null;
   const { encoderLayers } = await import('../evaluate/encoder-layers.ts');
@@ -303,6 +314,7 @@ async function transferOf(
   return transferLosses(reference.graph, model.graph, inputs.rows, map, {
     pad: inputs.pad,
     task,
+    logitsKind,
     length: paddedLength(shape),
     names: { student: model.path, teacher: reference.path },
     progress: within(run, 'knowledge transfer'),

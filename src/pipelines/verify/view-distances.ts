@@ -1,6 +1,6 @@
 import { cosine } from '../../metrics/metrics.ts';
 import type { Task } from '../../models/index.ts';
-import type { Answer } from '../evaluate/answers.ts';
+import type { Answer, Reading } from '../evaluate/answers.ts';
 
 /** Names what a distance between two answers is. */
 export type DistanceMeasure =
@@ -47,6 +47,17 @@ function probability(countOf: (answer: Answer, valid: number) => number): Distan
 const ONE_CHOICE = probability(() => 1);
 const CHOICE_PER_ROW = probability(({ choices }) => choices.length);
 
+/** Numbers that are a decision each: the mean distance of their sigmoids. */
+const DECISIONS: Distance = {
+  measure: 'probability',
+  between: (reference, actual) => {
+    const [a, b] = [reference.values, actual.values];
+    let sum = 0;
+    for (let i = 0; i < a.length; i++) sum += Math.abs(sigmoid(a[i] as number) - sigmoid(b[i] as number));
+    return sum / a.length;
+  },
+};
+
 const DISTANCES: { readonly [T in Task]: Distance } = {
   'sequence-classification': ONE_CHOICE,
   'next-sentence': ONE_CHOICE,
@@ -60,21 +71,14 @@ const DISTANCES: { readonly [T in Task]: Distance } = {
     // The words alone: the order of sentences has two scores behind theirs, which are no distribution of words.
     between: (reference, actual, valid) => CHOICE_PER_ROW.between(withoutOrder(reference), withoutOrder(actual), valid),
   },
-  'replaced-tokens': {
-    measure: 'probability',
-    between: (reference, actual) => {
-      const [a, b] = [reference.values, actual.values];
-      let sum = 0;
-      for (let i = 0; i < a.length; i++) sum += Math.abs(sigmoid(a[i] as number) - sigmoid(b[i] as number));
-      return sum / a.length;
-    },
-  },
+  'replaced-tokens': DECISIONS,
   'sentence-embedding': COSINE,
   features: COSINE,
 };
 
 /** The distance that fits the answers of a task; `answer` is one of them. */
-export function distanceOf(task: Task | undefined, answer: Answer): Distance {
+export function distanceOf({ task, logitsKind }: Pick<Reading, 'task' | 'logitsKind'>, answer: Answer): Distance {
+  if (task === 'sequence-classification' && logitsKind === 'multi-label') return DECISIONS;
   const isNumber = answer.choices.length === 0 && answer.values.length === 1;
   if (isNumber && (task === undefined || task === 'sequence-classification')) return DIFFERENCE;
   if (task !== undefined) return DISTANCES[task];

@@ -1,9 +1,8 @@
 import { MbertError } from '../../errors.ts';
-import type { Task } from '../../models/index.ts';
 import { type View, viewRows } from '../../samples/views.ts';
-import { type Answer, Comparison } from '../evaluate/answers.ts';
+import { type Answer, Comparison, type Reading } from '../evaluate/answers.ts';
 import type { Loader } from '../evaluate/in-turn.ts';
-import { choiceName, hasOneChoice } from './flips.ts';
+import { choiceName, hasOneChoice, labelNames } from './flips.ts';
 import type { Inputs } from './inputs.ts';
 import { compareOutputs, type OutputsOptions } from './outputs.ts';
 import type { PartedText, ViewAgreement, ViewsAgreement } from './types.ts';
@@ -34,7 +33,7 @@ export async function compareViews(
   full: ViewSums | undefined,
   options: OutputsOptions & { readonly views: readonly View[] },
 ): Promise<ViewsAgreement | null> {
-  const { inputs, task, views } = options;
+  const { inputs, views } = options;
   const { mask, seed, rows } = inputs;
   const results: ViewAgreement[] = [];
   let measure = full?.measure;
@@ -42,7 +41,7 @@ export async function compareViews(
   const others = views.filter((view) => view !== 'full');
   for (const [done, view] of others.entries()) {
     const shown = { ...inputs, labels: undefined, rows: viewRows(rows, view, { mask, seed: seed ?? DEFAULT_SEED }) };
-    const sums = new ViewSums(view, task, shown);
+    const sums = new ViewSums(view, options, shown);
     await compareOutputs(model, reference, {
       ...options,
       inputs: shown,
@@ -58,16 +57,16 @@ export async function compareViews(
 /** Sums up how two models agree on what a view shows of each text. */
 export class ViewSums {
   readonly #view: View;
-  readonly #task: Task | undefined;
+  readonly #reading: Pick<Reading, 'task' | 'logitsKind'>;
   readonly #inputs: Inputs;
   readonly #comparison = new Comparison();
   readonly #texts: PartedText[] = [];
   #measure: DistanceMeasure = 'probability';
 
   /** `inputs` are those of the view. */
-  constructor(view: View, task: Task | undefined, inputs: Inputs) {
+  constructor(view: View, reading: Pick<Reading, 'task' | 'logitsKind'>, inputs: Inputs) {
     this.#view = view;
-    this.#task = task;
+    this.#reading = reading;
     this.#inputs = inputs;
   }
 
@@ -75,11 +74,14 @@ export class ViewSums {
   add(i: number, reference: Answer, actual: Answer): void {
     const { texts, classNames, rows } = this.#inputs;
     const valid = rows[i]?.inputIds.length ?? 1;
-    const { measure, between } = distanceOf(this.#task, reference);
+    const { measure, between } = distanceOf(this.#reading, reference);
     const distance = between(reference, actual, valid);
-    const name = ({ values, choices }: Answer) => {
+    const { task, logitsKind } = this.#reading;
+    const name = (answer: Answer) => {
+      const { values, choices } = answer;
+      if (logitsKind === 'multi-label') return labelNames(answer, classNames);
       if (measure === 'difference') return (values[0] as number).toPrecision(4);
-      return hasOneChoice(this.#task) ? choiceName(choices[0] ?? -1, this.#task, classNames, valid) : null;
+      return hasOneChoice(task) ? choiceName(choices[0] ?? -1, task, classNames, valid) : null;
     };
     this.#measure = measure;
     this.#comparison.add(reference, actual);

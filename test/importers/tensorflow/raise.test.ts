@@ -70,8 +70,8 @@ const ROWS: readonly Row[] = [
     like: 'bert-seqcls',
     isDynamic: true,
     before: { reshape: 2, slice: -1 },
-    after: { slice: -1 },
-    why: `${CUT_WHY}; tokens are flat between attentions`,
+    after: { linear: -1, reshape: 1, transpose: 2 },
+    why: `${CUT_WHY}; tokens are flat between attentions, so that the last layer is computed for all of them`,
   },
 ];
 

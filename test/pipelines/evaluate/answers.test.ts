@@ -19,7 +19,7 @@ function outputs(given: { readonly [name: string]: Values }): Map<string, Tensor
 }
 
 function answer(task: Task | undefined, given: { readonly [name: string]: Values }, row = ROW) {
-  const { values, choices } = answerOf(task, outputs(given), row, MASK);
+  const { values, choices } = answerOf({ task, mask: MASK }, outputs(given), row);
   return { values: [...values], choices: [...choices] };
 }
 
@@ -129,5 +129,27 @@ describe('two answers', () => {
     const comparison = new Comparison();
     comparison.add(of([Number.NaN], [-1]), of([Number.NaN], [-1]));
     expect(comparison.agreement).toBe(0);
+  });
+});
+
+describe('labels, any number of which apply,', () => {
+  const reading = { task: 'sequence-classification', logitsKind: 'multi-label', mask: MASK } as const;
+  const labels = (...values: number[]) => answerOf(reading, outputs({ logits: [values, 1, values.length] }), ROW);
+
+  test('are decided each for itself, at a half', () => {
+    expect(labels(3, -1, 0.5, 0).choices).toEqual([1, 0, 1, 0]);
+    expect(labels(0.1).choices).toEqual([1]);
+  });
+
+  test('agree by the share of decisions, whichever is the largest', () => {
+    const comparison = new Comparison();
+    comparison.add(labels(3, 2, -1, -2), labels(2, 3, -1, 1));
+    expect(comparison.agreement).toBe(0.75);
+  });
+
+  test('that are no number agree with nothing', () => {
+    const comparison = new Comparison();
+    comparison.add(labels(Number.NaN, 1), labels(Number.NaN, 1));
+    expect(comparison.agreement).toBe(0.5);
   });
 });

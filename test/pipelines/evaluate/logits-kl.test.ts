@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Graph } from '../../../src/ir/graph.ts';
 import { tensorOf } from '../../../src/ir/tensor.ts';
+import type { Task } from '../../../src/models/index.ts';
 import { LogitsKl, outputKinds } from '../../../src/pipelines/evaluate/logits-kl.ts';
 import { graphOf } from '../../core.ts';
 
@@ -36,6 +37,20 @@ describe('the divergence of answers', () => {
     expect(sum.mean).toBeCloseTo(kl([1, 2, 3], [3, 2, 1]), 6);
   });
 
+  test('of labels is the sum of the divergences of their probabilities, the mean over sequences', () => {
+    const sum = new LogitsKl('labels');
+    // ln 2 less the entropy of sigmoid(2) = 0.8808, for each of the two labels whose other side is at a half.
+    sum.add(tensor([1, 3], 2, -2, 5), tensor([1, 3], 0, 0, 5), 7);
+    sum.add(tensor([1, 3], 1, 1, 1), tensor([1, 3], 1, 1, 1), 2);
+    expect(sum.mean).toBeCloseTo(Math.LN2 - 0.365334, 5);
+  });
+
+  test('of labels is finite where both are sure of the opposite', () => {
+    const sum = new LogitsKl('labels');
+    sum.add(tensor([1, 1], 800), tensor([1, 1], -800), 1);
+    expect(sum.mean).toBeCloseTo(800, 3);
+  });
+
   test('is finite where a logit is hundreds above the others', () => {
     const sum = new LogitsKl('choice');
     sum.add(tensor([1, 2], 800, 0), tensor([1, 2], 0, 800), 1);
@@ -56,10 +71,10 @@ describe('outputs are compared', () => {
   score = linear(pooled, s f32[1, 6] #5)
   wide = linear(pooled, x f32[4, 6] #6)
 return ${outputs}`);
-  const kinds = (a: string, b: string, task?: Parameters<typeof outputKinds>[2]) =>
-    outputKinds(graph(a), graph(b), task).map(({ teacher, kind }) => `${teacher.name}: ${kind}`);
+  const kinds = (a: string, b: string, task?: Task) =>
+    outputKinds(graph(a), graph(b), { task }).map(({ teacher, kind }) => `${teacher.name}: ${kind}`);
 
-  test.each<[string, string, string, Parameters<typeof outputKinds>[2], string[]]>([
+  test.each<[string, string, string, Task | undefined, string[]]>([
     ['as choices with two axes', 'y: classes', 'y: classes', undefined, ['classes: choice']],
     ['as spans in question answering', 'y: start', 'y: start', 'qa', ['start: span']],
     ['token by token with three axes', 'y: two', 'y: two', 'token-classification', ['two: token-choices']],
@@ -71,5 +86,14 @@ return ${outputs}`);
     ['not under another name', 'y: classes', 'z: classes', 'sequence-classification', []],
   ])('%s', (_, a, b, task, expected) => {
     expect(kinds(a, b, task)).toEqual(expected);
+  });
+
+  test.each([
+    ['classes', 'classes: labels'],
+    ['score', 'score: labels'],
+  ])('label by label where any number of them applies: %s', (output, expected) => {
+    const reading = { task: 'sequence-classification', logitsKind: 'multi-label' } as const;
+    const [a, b] = [graph(`y: ${output}`), graph(`y: ${output}`)];
+    expect(outputKinds(a, b, reading).map(({ teacher, kind }) => `${teacher.name}: ${kind}`)).toEqual([expected]);
   });
 });

@@ -39,6 +39,12 @@ const CASES: readonly (readonly [string, readonly (string | number)[], (on: Dist
     (t, s) => rows(t, s, 3).reduce((sum, row) => sum + answer(...row) / BATCH, 0),
   ],
   [
+    'labels, each of which applies or not',
+    ['batch', 3],
+    (on, pair) => on.addAnswers(pair, 'labels'),
+    (t, s) => rows(t, s, 3).reduce((sum, row) => sum + labels(...row) / BATCH, 0),
+  ],
+  [
     'classes of tokens',
     ['batch', 'sequence', 4],
     (on, pair) => on.addAnswers(pair, 'token-choices'),
@@ -184,4 +190,13 @@ function softmax(values: Float32Array): number[] {
   const powers = Array.from(values, Math.exp);
   const sum = powers.reduce((total, value) => total + value);
   return powers.map((value) => value / sum);
+}
+
+/** Σ KL of Bernoullis and a tenth of the mean squared error. */
+function labels(t: Float32Array, s: Float32Array): number {
+  return t.reduce((sum, value, i) => {
+    const [p, q] = [value, s[i] as number].map((x) => 1 / (1 + Math.exp(-x))) as [number, number];
+    const divergence = p * Math.log(p / q) + (1 - p) * Math.log((1 - p) / (1 - q));
+    return sum + divergence + (0.1 * ((s[i] as number) - value) ** 2) / t.length;
+  }, 0);
 }

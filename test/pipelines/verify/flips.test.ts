@@ -20,9 +20,27 @@ function logits(...values: number[]): Answer {
 }
 
 describe('changed answers', () => {
+  test('are all labels that apply, where any of them has changed', () => {
+    const list = new FlipList(
+      { task: 'sequence-classification', logitsKind: 'multi-label' },
+      inputsOf(3, { classNames: ['a', 'b', 'c'] }),
+    );
+    const labels = (...choices: number[]): Answer => ({ values: Float32Array.from(choices), choices });
+    list.add(0, labels(1, 0, 1), labels(1, 0, 1));
+    list.add(1, labels(1, 0, 1), labels(1, 1, 1));
+    list.add(2, labels(0, 1, 0), labels(0, 0, 0));
+    expect(list.result()).toEqual({
+      count: 2,
+      shown: [
+        { sample: 2, texts: null, label: null, reference: 'a, c', model: 'a, b, c' },
+        { sample: 3, texts: null, label: null, reference: 'b', model: 'no label' },
+      ],
+    });
+  });
+
   test('are named with text, label and margins, the surest of the reference first', () => {
     const list = new FlipList(
-      'sequence-classification',
+      { task: 'sequence-classification' },
       inputsOf(3, {
         texts: [['fine'], undefined, ['good', 'better']],
         labels: { kind: 'classes', values: [1, 0, 0], classes: 2 },
@@ -56,7 +74,7 @@ describe('changed answers', () => {
   });
 
   test('without names are numbers, and NaN is no answer', () => {
-    const list = new FlipList('multiple-choice', inputsOf(1));
+    const list = new FlipList({ task: 'multiple-choice' }, inputsOf(1));
     list.add(0, logits(0, 9, 1), { values: Float32Array.of(Number.NaN, Number.NaN, 1), choices: [-1] });
     const [flip] = list.result()?.shown ?? [];
     expect(flip).toMatchObject({ reference: '1', model: 'none', label: null, texts: null });
@@ -64,7 +82,7 @@ describe('changed answers', () => {
   });
 
   test('of spans are places of tokens', () => {
-    const list = new FlipList('qa', inputsOf(1));
+    const list = new FlipList({ task: 'qa' }, inputsOf(1));
     const span = (start: number, end: number) => ({ values: new Float32Array(8), choices: [start * 4 + end] });
     list.add(0, span(1, 2), span(1, 1));
     expect(list.result()).toEqual({
@@ -74,7 +92,7 @@ describe('changed answers', () => {
   });
 
   test('are listed up to a limit and counted beyond it', () => {
-    const list = new FlipList('sequence-classification', inputsOf(60));
+    const list = new FlipList({ task: 'sequence-classification' }, inputsOf(60));
     for (let i = 0; i < 60; i++) list.add(i, logits(i + 1, 0), logits(0, 1));
     const { count, shown } = list.result() ?? { count: 0, shown: [] };
     expect(count).toBe(60);
@@ -85,7 +103,7 @@ describe('changed answers', () => {
   test.each(['token-classification', 'features', 'sentence-embedding', undefined] as const)(
     'of %s are not single choices',
     (task) => {
-      const list = new FlipList(task, inputsOf(1));
+      const list = new FlipList({ task }, inputsOf(1));
       list.add(0, logits(1, 0), logits(0, 1));
       expect(list.result()).toBeNull();
     },

@@ -39,7 +39,7 @@ const row = (...words: readonly number[]) => ({
 
 describe('the distance between answers', () => {
   test('of a classifier is the probability that moved', () => {
-    const { measure, between } = distanceOf('sequence-classification', answer([0, 1], [1]));
+    const { measure, between } = distanceOf({ task: 'sequence-classification' }, answer([0, 1], [1]));
     expect(measure).toBe('probability');
     const [a, b] = [answer(logits(0.5, 0.3, 0.2), [0]), answer(logits(0.1, 0.3, 0.6), [2])];
     expect(between(a, b, 4)).toBeCloseTo(0.4, 6);
@@ -59,20 +59,23 @@ describe('the distance between answers', () => {
   test('of several choices is their mean: tokens, words at [MASK], start and end of a span', () => {
     const a = answer([...logits(0.5, 0.5), ...logits(0.9, 0.1)], [0, 0]);
     const b = answer([...logits(0.1, 0.9), ...logits(0.9, 0.1)], [1, 0]);
-    expect(distanceOf('token-classification', a).between(a, b, 2)).toBeCloseTo(0.2, 6);
-    expect(distanceOf('masked-lm', a).between(a, b, 9)).toBeCloseTo(0.2, 6);
-    expect(distanceOf('qa', a).between({ ...a, choices: [0] }, { ...b, choices: [2] }, 2)).toBeCloseTo(0.2, 6);
+    expect(distanceOf({ task: 'token-classification' }, a).between(a, b, 2)).toBeCloseTo(0.2, 6);
+    expect(distanceOf({ task: 'masked-lm' }, a).between(a, b, 9)).toBeCloseTo(0.2, 6);
+    expect(distanceOf({ task: 'qa' }, a).between({ ...a, choices: [0] }, { ...b, choices: [2] }, 2)).toBeCloseTo(
+      0.2,
+      6,
+    );
     const ordered = (words: Answer, ...order: readonly number[]) => answer([...words.values, ...order], [0, 0, 1]);
-    expect(distanceOf('pretraining', a).between(ordered(a, 0, 9), ordered(b, 9, 0), 2)).toBeCloseTo(0.2, 6);
+    expect(distanceOf({ task: 'pretraining' }, a).between(ordered(a, 0, 9), ordered(b, 9, 0), 2)).toBeCloseTo(0.2, 6);
   });
 
   test('of scores of tokens is by their logistic function, of a regression the difference, of vectors 1 - cosine', () => {
-    const scores = distanceOf('replaced-tokens', answer([0], [0]));
+    const scores = distanceOf({ task: 'replaced-tokens' }, answer([0], [0]));
     expect(scores.between(answer([0, 0], [0, 0]), answer([Math.log(3), 0], [1, 0]), 2)).toBeCloseTo(0.125, 6);
-    const number = distanceOf('sequence-classification', answer([2.5], []));
+    const number = distanceOf({ task: 'sequence-classification' }, answer([2.5], []));
     expect(number.measure).toBe('difference');
     expect(number.between(answer([2.5], []), answer([-1], []), 3)).toBeCloseTo(3.5, 6);
-    const vectors = distanceOf('sentence-embedding', answer([1, 0], []));
+    const vectors = distanceOf({ task: 'sentence-embedding' }, answer([1, 0], []));
     expect(vectors.measure).toBe('cosine');
     expect(vectors.between(answer([1, 0], []), answer([3, 3], []), 3)).toBeCloseTo(1 - Math.SQRT1_2, 6);
   });
@@ -110,7 +113,7 @@ describe('views of two models', () => {
   });
 
   test('take the answers to whole texts from where they were given', async () => {
-    const full = new ViewSums('full', 'sequence-classification', inputs);
+    const full = new ViewSums('full', { task: 'sequence-classification' }, inputs);
     full.add(0, answer(logits(0.2, 0.8), [1]), answer(logits(0.7, 0.3), [0]));
     const found = await compare(['full', 'right'], full);
     expect(found?.views.map(({ view, samples }) => [view, samples])).toEqual([
@@ -121,7 +124,7 @@ describe('views of two models', () => {
   });
 
   test('list 20 texts, and an answer of NaN as the first', () => {
-    const sums = new ViewSums('full', 'sequence-classification', plainInputs(new Array(30).fill(row(9))));
+    const sums = new ViewSums('full', { task: 'sequence-classification' }, plainInputs(new Array(30).fill(row(9))));
     for (let i = 0; i < 29; i++) sums.add(i, answer(logits(0.5, 0.5), [0]), answer(logits(0.5, 0.5), [0]));
     sums.add(29, answer(logits(0.5, 0.5), [0]), answer([Number.NaN, 0], [-1]));
     const { parted, meanDistance, agreement } = sums.result();
@@ -131,7 +134,7 @@ describe('views of two models', () => {
   });
 
   test('of a regression agree as their numbers rise together', () => {
-    const sums = new ViewSums('full', 'sequence-classification', plainInputs([row(9), row(9), row(9)]));
+    const sums = new ViewSums('full', { task: 'sequence-classification' }, plainInputs([row(9), row(9), row(9)]));
     for (const [i, value] of [1, 2, 4].entries()) sums.add(i, answer([value], []), answer([5 - 2 * value], []));
     const { agreement, parted } = sums.result();
     expect(agreement).toBeCloseTo(-1, 9);

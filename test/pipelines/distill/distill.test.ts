@@ -334,6 +334,11 @@ test.each<[string, Partial<DistillOptions>, string]>([
   ['to go on from nothing', { resume: true }, '--resume: there is no '],
   ['too few steps for the stages', { strategy: 'joint', steps: 1 }, '--strategy joint needs 2 at least'],
   ['labels where a file has none', { labels: true }, 'sst2-train-256.txt has none'],
+  [
+    'a folder of a student whose norms have no bias',
+    { student: 'fixtures/family-modernbert-seqcls', teacher: 'fixtures/family-modernbert-seqcls' },
+    'model.embeddings.norm has no bias here, and training gives it one',
+  ],
   ['labels of another task', { student: 'fixtures/hf-qa', teacher: 'fixtures/hf-qa', labels: true }, '--labels: '],
   [
     'halves where tokens are answered',

@@ -45,7 +45,7 @@ test('a form that loses too much is exit code 1, says so and stays', async () =>
   const evidence = ['--calibrate', join(folder, 'texts.txt'), '--samples', '32', '--max-drop', '0'];
   const { code, out } = await run('-o', output, '--layout', 'transformers.js', '--forms', 'f32,w4', ...evidence);
   expect(code).toBe(1);
-  expect(out).toMatch(/^FAILED {3}--max-drop 0: agreement fell by [\d.]+ points$/m);
+  expect(out).toMatch(/^FAILED {3}--max-drop 0: mean cosine fell by [\d.]+ points$/m);
   expect(filesIn(output)).toContain('onnx/model_q4.onnx');
 });
 

@@ -98,14 +98,17 @@ return logits: logits`);
     expect(found.agreement).toBeCloseTo(agreement, 6);
   });
 
-  test('of numbers that do not vary agree by no number', async () => {
+  test('of numbers that do not vary agree by no number, unless they are equal', async () => {
     useFakeRuntime();
-    const model = graphOf(`graph g (input_ids: i64[1, 1])
-  rows = gather(table f32[3, 1] {0.3, 0.3, 0.3}, input_ids)
+    const alike = (value: number) =>
+      graphOf(`graph g (input_ids: i64[1, 1])
+  rows = gather(table f32[3, 1] {${value}, ${value}, ${value}}, input_ids)
   logits = reshape(rows) {shape: [1, 1]}
 return logits: logits`);
-    const found = await compare(model, model, options([rowOf(0), rowOf(1), rowOf(2)], 'sequence-classification'));
+    const given = options([rowOf(0), rowOf(1), rowOf(2)], 'sequence-classification');
+    const found = await compare(alike(0.3), alike(0.4), given);
     expect(found).toMatchObject({ agreementOf: 'correlation', agreement: Number.NaN, drop: Number.NaN });
+    expect(await compare(alike(0.3), alike(0.3), given)).toMatchObject({ agreement: 1, drop: 0 });
   });
 
   test('are closed, whatever happens', async () => {

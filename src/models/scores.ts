@@ -2,7 +2,7 @@ import type { ModuleChain } from '../formats/checkpoint.ts';
 import { isObject, type JsonObject, jsonText } from '../formats/json.ts';
 import { isIdentity, TORCH_ACTIVATIONS, torchClass } from './torch-activations.ts';
 
-/** What a classifier's logits are, where they are not those of classes of which one is right. */
+/** The kind of a head's logits, where they are not those of classes of which one is right. */
 export type LogitsKind = 'regression' | 'multi-label';
 
 /** Tells it by transformers' problem_type; without one a single class is a regression. */

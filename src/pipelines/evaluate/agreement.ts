@@ -1,4 +1,4 @@
-/** What an agreement is: the share of equal answers, the mean cosine of vectors, or Pearson's correlation of numbers. */
+/** Measures that an agreement may be in: the share of equal answers, the mean cosine of vectors, or Pearson's correlation of numbers. */
 export type AgreementOf = 'choices' | 'cosine' | 'correlation';
 
 /** Names in reports. */

@@ -46,7 +46,7 @@ const READERS: { readonly [T in Task]: Reader } = {
   features: (outputs, valid) => ({ values: tokens(first(outputs), 0, valid), choices: [] }),
 };
 
-/** What tells how outputs are read. */
+/** A model's task and kind of logits, which say how an answer is read from its outputs. */
 export interface Reading {
   readonly task: Task | undefined;
   readonly logitsKind?: LogitsKind | undefined;
@@ -119,7 +119,7 @@ export class Comparison {
   #choices = 0;
   #equal = 0;
   #cosines = 0;
-  /** What regressions answer. */
+  /** Answers of regressions, one number for each text. */
   readonly #numbers = { reference: [] as number[], actual: [] as number[] };
 
   add(reference: Answer, actual: Answer): void {
@@ -170,7 +170,7 @@ export class Comparison {
     return this.agreementOf === 'choices' ? this.#equal / this.#choices : this.#cosines / this.rows;
   }
 
-  /** What `agreement` is, by the answers that came. */
+  /** The measure that `agreement` is in, as the answers that came need it. */
   get agreementOf(): AgreementOf {
     if (this.#numbers.reference.length === this.rows) return 'correlation';
     return this.#choices > 0 ? 'choices' : 'cosine';

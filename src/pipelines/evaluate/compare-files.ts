@@ -19,7 +19,7 @@ export interface Proof {
   readonly sqnrDb: number;
   /** The share of equal answers, 0 … 1: class, span, token class or word; else what `agreementOf` says. NaN where it cannot be told. */
   readonly agreement: number;
-  /** What `agreement` is: the share of equal answers, the mean cosine of vectors, or the correlation of numbers. */
+  /** The measure of `agreement`: the share of equal answers, the mean cosine of vectors, or the correlation of numbers. */
   readonly agreementOf: AgreementOf;
   /** The share of right answers, 0 … 1; undefined without labels. */
   readonly accuracy: { readonly float: number; readonly quantized: number } | undefined;

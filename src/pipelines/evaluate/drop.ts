@@ -28,7 +28,7 @@ export function dropOf({ agreement, accuracy, embeddings }: Measures): number {
   return 100 * (1 - (embeddings?.similarities ?? agreement));
 }
 
-/** What was measured of a changed model, as far as --max-drop asks. */
+/** Measured answers of a changed model beside the original's, as far as --max-drop looks at them. */
 interface Loss extends Agreement {
   readonly accuracy: unknown;
   readonly embeddings?: EmbeddingAgreement | undefined;

@@ -13,7 +13,7 @@ import { type Answer, answerOf } from './answers.ts';
 /** Options for feeding sequences to a model and reading its answers. */
 export interface FeedOptions {
   readonly task: Task | undefined;
-  /** What a classifier's logits are, where no single class is right. */
+  /** The kind of a head's logits, where they are not those of classes of which one is right. */
   readonly logitsKind?: LogitsKind | undefined;
   /** Token id of padding. */
   readonly pad: number;

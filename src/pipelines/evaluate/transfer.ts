@@ -43,7 +43,7 @@ export interface TransferOptions {
   readonly pad: number;
   /** The task, which says what the outputs mean; undefined: two axes are a choice, more are features. */
   readonly task: Task | undefined;
-  /** What a classifier's logits are, where no single class is right. */
+  /** The kind of a head's logits, where they are not those of classes of which one is right. */
   readonly logitsKind?: LogitsKind | undefined;
   /** Length to pad to, in tokens, where both models take any length. Default: no padding. */
   readonly length?: number | undefined;

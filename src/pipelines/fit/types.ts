@@ -106,7 +106,7 @@ export interface HeldOut {
   readonly samples: number;
   /** The share of equal answers, 0 … 1, or what `agreementOf` says; NaN where it cannot be told. */
   readonly agreement: number;
-  /** What `agreement` is: the share of equal answers, the mean cosine of vectors, or the correlation of numbers. */
+  /** The measure of `agreement`: the share of equal answers, the mean cosine of vectors, or the correlation of numbers. */
   readonly agreementOf: AgreementOf;
   /** Signal to quantization noise in dB over all outputs of valid tokens. */
   readonly sqnrDb: number;

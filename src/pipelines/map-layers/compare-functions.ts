@@ -43,8 +43,9 @@ export async function compareFunctions(
   const [a, b] = [tokenInputsOf(graphs.student).shape, tokenInputsOf(graphs.teacher).shape];
   if (own === undefined || others === undefined || !sameShape(a, b)) return null;
   const students = await openRuns(graphs.student, rows.slice(0, TEXTS), { pad });
-  const teachers = await openRuns(graphs.teacher, rows.slice(0, TEXTS), { pad });
+  let teachers: Awaited<ReturnType<typeof openRuns>> | undefined;
   try {
+    teachers = await openRuns(graphs.teacher, rows.slice(0, TEXTS), { pad });
     const values = await students.compute(
       graphs.student,
       [...new Set(own.flatMap((each) => [each.input, each.output]))],
@@ -68,24 +69,17 @@ export async function compareFunctions(
         const known = new Map([[layer.input, fed]]);
         const result = (await teachers.compute(graphs.teacher, [layer.output], known)).get(layer.output) as BatchValues;
         const other = difference(teachers.matrixOf(result), teachers.matrixOf(fed));
-        row.push(
-          distance(
-            change,
-            between
-              ? await students.rowsTimes(
-                  { ...before, values: other, columns: between.back.weights.columns },
-                  between.back.weights,
-                )
-              : other,
-          ),
-        );
+        const back = between?.back.weights;
+        const added = back
+          ? await students.rowsTimes({ ...before, values: other, columns: back.columns }, back)
+          : other;
+        row.push(distance(change, added));
       }
       errors.push(row);
     }
     return errors;
   } finally {
-    await students.close();
-    await teachers.close();
+    await Promise.all([students.close(), teachers?.close()]);
   }
 }
 

@@ -95,7 +95,7 @@ export interface ParetoRow {
   readonly sqnrDb: number;
   /** The share of answers on them that equal the float model's, 0 … 1, or what `agreementOf` says. */
   readonly agreement: number;
-  /** What `agreement` is: the share of equal answers, the mean cosine of vectors, or the correlation of numbers. */
+  /** The measure of `agreement`: the share of equal answers, the mean cosine of vectors, or the correlation of numbers. */
   readonly agreementOf: AgreementOf;
 }
 

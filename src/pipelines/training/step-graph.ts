@@ -55,7 +55,7 @@ export interface StepChoice {
   readonly teacher: Graph;
   readonly student: Graph;
   readonly task: Task | undefined;
-  /** What a classifier's logits are, where no single class is right. */
+  /** The kind of a head's logits, where they are not those of classes of which one is right. */
   readonly logitsKind: LogitsKind | undefined;
   /** Layers that are compared. */
   readonly layers: readonly TaughtLayer[];

@@ -41,7 +41,7 @@ export async function train(job: TrainingJob, checkpoints?: Checkpoints): Promis
       curve: training.curve,
       after: training.after,
       heldOut: rows.length,
-      state: training.state,
+      state: training.takeState(),
     };
   } finally {
     await trial?.close();

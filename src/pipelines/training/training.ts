@@ -67,7 +67,7 @@ export class Training {
     if (this.#curve[0]?.sqnrDb === Number.POSITIVE_INFINITY && !this.#job.plan.hasLabels) return;
     const entry = undoAtEnd(() => {
       if (checkpoints === undefined || this.#steps === 0) return;
-      checkpoints.save(this.state);
+      checkpoints.save(this.takeState());
       checkpoints.ended(this.#steps);
     });
     try {
@@ -156,7 +156,7 @@ export class Training {
       present.average?.add();
       this.#done++;
       this.#tell(stage);
-      if (checkpoints && this.#steps % checkpoints.every === 0) checkpoints.save(this.state);
+      if (checkpoints && this.#steps % checkpoints.every === 0) checkpoints.save(this.takeState());
     }
   }
 
@@ -203,8 +203,8 @@ export class Training {
     if (result) this.#curve.push({ step, ...result });
   }
 
-  /** What another call goes on from: whole between two steps. */
-  get state(): TrainingState {
+  /** Takes the state that another call goes on from, whole between two steps. An average gives its place back first. */
+  takeState(): TrainingState {
     // A signal may end the process while the average is measured.
     this.#present?.average?.hide();
     const plateau = this.#present?.plateau?.state;

@@ -20,7 +20,7 @@ export interface TrialResult {
   readonly sqnrDb: number;
   /** The share of equal answers, 0 … 1, or what `agreementOf` says. */
   readonly agreement: number;
-  /** What `agreement` is: the share of equal answers, the mean cosine of vectors, or the correlation of numbers. */
+  /** The measure of `agreement`: the share of equal answers, the mean cosine of vectors, or the correlation of numbers. */
   readonly agreementOf: AgreementOf;
 }
 

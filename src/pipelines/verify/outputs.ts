@@ -26,7 +26,7 @@ import type { Flips, MetricName, OutputAgreement, TaskMetrics } from './types.ts
 /** Options of `compareOutputs`. */
 export interface OutputsOptions {
   readonly task: Task | undefined;
-  /** What a classifier's logits are, where no single class is right. */
+  /** The kind of a head's logits, where they are not those of classes of which one is right. */
   readonly logitsKind?: LogitsKind | undefined;
   readonly shape: CommonShape;
   readonly inputs: Inputs;

@@ -21,7 +21,7 @@ export interface VerifyResult {
    * regression Pearson's correlation of the answers. Null without `--against`.
    */
   readonly agreement: number | null;
-  /** What `agreement` is: the share of equal answers, the mean cosine of vectors, or the correlation of numbers. Null without `--against`. */
+  /** The measure of `agreement`: the share of equal answers, mean cosine or correlation. Null without `--against`. */
   readonly agreementOf: AgreementOf | null;
   /** Agreement of sentence embeddings; absent for models that give none, and without `--against`. */
   readonly embeddings?: EmbeddingAgreement;

@@ -66,17 +66,21 @@ export class Distances {
 
   /**
    * Adds weight · KL(t ‖ s) of attention [batch, heads, sequence, sequence], a mean over heads and tokens without
-   * padding. Attention in any other shape is left out.
+   * padding, or of that of each sequence's first token, [batch, heads, 1, sequence]. Attention in any other shape is left
+   * out.
    */
   addAttention({ teacher, student }: Pair, weight: number): void {
     const scores = student.inputs[0] as Node;
-    const [batch, heads, sequence] = student.type.shape;
+    const [batch, heads, queries, sequence] = student.type.shape;
     const isByHead = student.type.shape.length === 4 && typeof heads === 'number';
     if (student.op !== 'softmax' || !isByHead || !sameShape([batch, sequence] as Shape, this.#batch)) return;
+    const isFirst = queries === 1;
+    if (!isFirst && queries !== sequence) return;
     const build = this.#build;
-    const mask = build.reshape(this.#mask, [batch, 1, sequence, 1] as Shape);
+    const mask = isFirst ? build.scalar(1) : build.reshape(this.#mask, [batch, 1, sequence, 1] as Shape);
     const difference = build.times(build.times(build.minus(student, teacher), mask), weight / heads);
-    build.accumulate(this.seeds, scores, build.add('div', [difference, this.#valid]));
+    const tokens = isFirst ? this.count([batch] as Shape) : this.#valid;
+    build.accumulate(this.seeds, scores, build.add('div', [difference, tokens]));
   }
 
   /**

@@ -1,11 +1,13 @@
 import { addGradients } from '../../gradient/gradients.ts';
 import { copyGraph } from '../../ir/copy-graph.ts';
 import { Graph, type Input, type Node } from '../../ir/graph.ts';
-import { runPasses } from '../../ir/pass.ts';
-import type { Dim } from '../../ir/shape.ts';
+import { nodesByName } from '../../ir/nodes-by-name.ts';
+import { type Pass, runPasses } from '../../ir/pass.ts';
+import { type Dim, product } from '../../ir/shape.ts';
 import type { Tensor } from '../../ir/tensor.ts';
 import type { LogitsKind, Task } from '../../models/index.ts';
 import { flattenTokens } from '../../passes/flatten-tokens.ts';
+import { hoistTokenSlice } from '../../passes/hoist-token-slice.ts';
 import { addAnswers, addLabels, addLayers, answerPairs, type Building, Copies } from './compared.ts';
 import { Distances } from './distances.ts';
 import { copyInto, type FedStudent, fedStudent } from './fed-student.ts';
@@ -77,8 +79,7 @@ export interface StepChoice {
  */
 export async function stepGraph(choice: StepChoice): Promise<StepGraph> {
   const graph = new Graph('distill');
-  const [teacher, student] = [copyGraph(choice.teacher), copyGraph(choice.student)];
-  for (const network of [teacher, student]) await runPasses(network, [flattenTokens]);
+  const { teacher, student } = await networksOf(choice);
   const tokens = [...student.inputs, ...teacher.inputs.filter(({ name }) => !hasInput(student, name))].map(
     ({ name, type }) => graph.input(name, type),
   );
@@ -130,6 +131,26 @@ export async function stepGraph(choice: StepChoice): Promise<StepGraph> {
     valuesPerToken: valuesPerToken(graph.withOutputs(outputs)),
     batch: tokens[0]?.type.shape[0],
   };
+}
+
+/**
+ * Copies of teacher and student as a step computes them. Where answers read the first token alone, as a classifier's do,
+ * the last layers are computed and compared for that token only: a sixteenth of a step of 12 layers less. Where that
+ * leaves a pair of values of other tokens, as a last layer beside one in the middle, all tokens are computed.
+ */
+async function networksOf({ teacher, student, layers }: StepChoice): Promise<{ teacher: Graph; student: Graph }> {
+  const networks = async (passes: readonly Pass[]) => {
+    const copies = { teacher: copyGraph(teacher), student: copyGraph(student) };
+    for (const network of [copies.teacher, copies.student]) await runPasses(network, passes);
+    return copies;
+  };
+  const hoisted = await networks([hoistTokenSlice, flattenTokens]);
+  const byName = { teacher: nodesByName(hoisted.teacher), student: nodesByName(hoisted.student) };
+  const hasPairs = layers.every((layer) => {
+    const [own, other] = [byName.student.get(layer.student.output), byName.teacher.get(layer.teacher.output)];
+    return own && other && product(own.type.shape.slice(0, -1)) === product(other.type.shape.slice(0, -1));
+  });
+  return hasPairs ? hoisted : networks([flattenTokens]);
 }
 
 /** Inputs with their gradients; those that nothing depends on are left out. */

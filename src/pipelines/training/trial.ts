@@ -5,6 +5,7 @@ import { runPasses } from '../../ir/pass.ts';
 import { sizeOf } from '../../ir/shape.ts';
 import { readF32, type Tensor, tensorOf } from '../../ir/tensor.ts';
 import { flattenTokens } from '../../passes/flatten-tokens.ts';
+import { hoistTokenSlice } from '../../passes/hoist-token-slice.ts';
 import type { TokenRow } from '../../samples/feeds.ts';
 import type { AgreementOf } from '../evaluate/agreement.ts';
 import { type Answer, answerOf, Comparison } from '../evaluate/answers.ts';
@@ -52,7 +53,7 @@ export async function openTrial(teacher: Graph, student: Graph, options: TrialOp
     );
   const graph = new Graph('trial');
   const flat = copyGraph(student);
-  await runPasses(flat, [flattenTokens]);
+  await runPasses(flat, [hoistTokenSlice, flattenTokens]);
   const tokens = flat.inputs.map(({ name, type }) => graph.input(name, type));
   const { given, reads } = fedStudent(graph, flat, options.trainsTables);
   const copies = copyInto(graph, flat, { tokens, given, shared: new Map() });

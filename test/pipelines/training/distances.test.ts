@@ -70,9 +70,12 @@ return y: y
   }
 });
 
-test('the gradient of attention is that of KL(teacher ‖ student) by the scores, without rows of padding', () => {
-  const graph =
-    parseGraph(`graph g (attention_mask: i64[batch, sequence], t: f32[batch, 2, sequence, sequence], s: f32[batch, 2, sequence, sequence])
+test.each([
+  ['all tokens, without rows of padding', 'sequence', MASK],
+  ["each sequence's first token", '1', [1, 1]],
+] as const)('the gradient of attention of %s is that of KL(teacher ‖ student) by the scores', (_, queries, weights) => {
+  const type = `f32[batch, 2, ${queries}, sequence]`;
+  const graph = parseGraph(`graph g (attention_mask: i64[batch, sequence], t: ${type}, s: ${type})
   p = softmax(t)
   q = softmax(s)
 return p: p, q: q
@@ -83,10 +86,13 @@ return p: p, q: q
   distances.addAttention({ teacher: p, student: q }, 0.25);
   const { feeds, t, s } = feedsOf(graph, distances);
   const gradient = readSeed(graph, distances.seeds.get(scores) as Node, feeds);
+  const perSequence = weights.length / BATCH;
+  const count = weights.reduce((sum: number, weight) => sum + weight, 0);
   const loss = (moved: Float32Array) =>
     rows(t, moved, SEQUENCE).reduce((sum, [a, b], row) => {
-      const [sequence, token] = [Math.floor(row / (2 * SEQUENCE)), row % SEQUENCE];
-      return sum + ((MASK[sequence * SEQUENCE + token] as number) * divergence(a, b) * 0.25) / (2 * 5);
+      const [sequence, query] = [Math.floor(row / (2 * perSequence)), row % perSequence];
+      const weight = weights[sequence * perSequence + query] as number;
+      return sum + (weight * divergence(a, b) * 0.25) / (2 * count);
     }, 0);
   for (const [i, value] of gradient.entries()) {
     const at = (by: number) => loss(s.with(i, (s[i] as number) + by));

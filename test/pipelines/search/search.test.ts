@@ -215,6 +215,11 @@ test('scores of other texts, of another version, and what is no score, are not t
   await expect(refused('{')).rejects.toThrow('is no file of scores');
 });
 
+test('nodes to keep that the teacher does not have are refused', async () => {
+  const kept = search({ source: SOURCE, output, calibrate: TEXTS, budgets: [1e6], keep: /word_embedings/ });
+  await expect(kept).rejects.toThrow(/^--keep word_embedings: .* has no node with such a name$/);
+});
+
 test('budgets are spread between the smallest and the largest', () => {
   const sizes = budgetsOf({ source: '', output: '', budgets: [4e6, 12e6], count: 5 });
   expect(sizes.map((budget) => budget.kind === 'size' && budget.bytes)).toEqual([12e6, 10e6, 8e6, 6e6, 4e6]);

@@ -201,8 +201,13 @@ export interface NumericDifference {
   readonly maxAbsError: number | null;
   readonly limit: number;
   readonly sqnrDb: number | null;
-  /** The share of rows whose largest value is at the same place, 0 … 1; null where rows have one value. */
+  /**
+   * The share of equal choices, 0 … 1: of rows whose largest value is at the same place, or of values that are decided
+   * alike; null where there is nothing to choose.
+   */
   readonly agreement: number | null;
+  /** What is chosen: the largest value of a row, or each value by itself. */
+  readonly choices: 'largest' | 'decisions';
 }
 
 export type GraphDifference = StructureDifference | WeightDifference | MovedDifference | QuantDifference;

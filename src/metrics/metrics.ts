@@ -47,16 +47,6 @@ export function cosine(reference: Float32Array, actual: Float32Array): number {
 }
 
 /**
- * The share of rows of `width` values whose largest value is at the same place on both sides, 0 … 1; NaN for no rows.
- */
-export function argmaxAgreement(reference: Float32Array, actual: Float32Array, width: number): number {
-  checkLengths(reference, actual);
-  const expected = argmaxRows(reference, width);
-  const found = argmaxRows(actual, width);
-  return share(expected, (place, i) => place >= 0 && place === found[i]);
-}
-
-/**
  * The share of rows of `logits` [labels.length, classes] whose largest value is at the row's label, 0 … 1; NaN for no
  * rows.
  */

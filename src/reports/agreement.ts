@@ -1,4 +1,5 @@
 import { AGREEMENT_NAMES, type Agreement, untoldReason } from '../pipelines/evaluate/agreement.ts';
+import type { ChoicesBy } from '../pipelines/evaluate/decisions.ts';
 import type { Tile } from './html/page.ts';
 import { percents } from './numbers.ts';
 
@@ -23,4 +24,18 @@ export function agreementHeading(rows: readonly Pick<Agreement, 'agreementOf'>[]
 export function agreementTile(label: string, found: Agreement, note?: string): Tile {
   const notes = [note, untoldReason(found)].filter((each) => each !== undefined);
   return { label, value: agreementValue(found), ...(notes.length > 0 && { note: notes.join('; ') }) };
+}
+
+/** Names of shares of equal choices. */
+const CHOICES_NAMES: { readonly [C in ChoicesBy]: string } = { largest: 'argmax', decisions: 'decisions' };
+
+/** Name of the share of equal choices of one output. */
+export function choicesName({ choices }: { readonly choices: ChoicesBy }): string {
+  return CHOICES_NAMES[choices];
+}
+
+/** Heading of a column of such shares. */
+export function choicesHeading(rows: readonly { readonly choices: ChoicesBy }[]): string {
+  const [first = CHOICES_NAMES.largest, ...others] = new Set(rows.map(choicesName));
+  return others.length > 0 ? 'equal choices' : first;
 }

@@ -1,6 +1,7 @@
 import type { Difference, ValueError } from '../diff/difference.ts';
 import { layerOf } from '../ir/names.ts';
 import type { ModelDiff, SideSummary } from '../pipelines/diff/diff-models.ts';
+import { choicesHeading } from './agreement.ts';
 import { groupDifferences } from './diff-groups.ts';
 import { KIND_TITLES, verdictText } from './diff-text.ts';
 import { differenceText, number, percent } from './diff-words.ts';
@@ -166,7 +167,14 @@ function numericTable({ numeric }: ModelDiff): Markup {
   if (numeric === null) return NOTHING;
   const table = sortableTable({
     caption: 'Outputs',
-    headings: ['output', '', 'max error', 'limit', 'SQNR', 'argmax equal'],
+    headings: [
+      'output',
+      '',
+      'max error',
+      'limit',
+      'SQNR',
+      `${choicesHeading(numeric.outputs.map(({ difference }) => difference))} equal`,
+    ],
     rows: numeric.outputs.map(({ isWithin, difference: { output, maxAbsError, limit, sqnrDb, agreement } }) => [
       code(output.a),
       isWithin ? 'same' : 'differs',

@@ -1,4 +1,5 @@
 import type { ModelDiff, SideSummary } from '../pipelines/diff/diff-models.ts';
+import { choicesHeading } from './agreement.ts';
 import { sectionsOf, verdictText } from './diff-text.ts';
 import { number, percent } from './diff-words.ts';
 import { size } from './text.ts';
@@ -23,7 +24,8 @@ export function diffMarkdown(diff: ModelDiff, all: boolean): string {
       agreement === null ? '-' : percent(agreement),
     ]);
     parts.push(`**${numeric.sequences} sequences in ${numeric.a} and ${numeric.b}**`);
-    parts.push(markdownTable(['output', '', 'max error', 'limit', 'SQNR', 'argmax'], rows));
+    const choices = choicesHeading(numeric.outputs.map(({ difference }) => difference));
+    parts.push(markdownTable(['output', '', 'max error', 'limit', 'SQNR', choices], rows));
   }
   return parts.join('\n\n');
 }

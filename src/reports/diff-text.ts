@@ -1,6 +1,7 @@
 import type { Kind } from '../diff/difference.ts';
 import { listNames } from '../errors.ts';
 import type { ModelDiff, SideSummary } from '../pipelines/diff/diff-models.ts';
+import { choicesHeading } from './agreement.ts';
 import { groupDifferences } from './diff-groups.ts';
 import { differenceText, number, percent } from './diff-words.ts';
 import { plural, size, table } from './text.ts';
@@ -88,7 +89,7 @@ function numericText({ numeric }: ModelDiff): string {
     agreement === null ? '-' : percent(agreement),
   ]);
   const heading = `${plural(numeric.sequences, 'sequence')} in ${numeric.a} and ${numeric.b}`;
-  return `${heading}\n${table([['output', '', 'max error', 'limit', 'SQNR', 'argmax'], ...rows])}`;
+  return `${heading}\n${table([['output', '', 'max error', 'limit', 'SQNR', choicesHeading(numeric.outputs.map(({ difference }) => difference))], ...rows])}`;
 }
 
 /** The verdict: `same`, which kinds differ, or that none of those counts. */

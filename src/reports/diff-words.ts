@@ -13,6 +13,7 @@ import type {
   WeightDifference,
 } from '../diff/difference.ts';
 import { listNames } from '../errors.ts';
+import { choicesName } from './agreement.ts';
 import { plural, size } from './text.ts';
 
 /** A difference in one line. */
@@ -144,10 +145,10 @@ function noiseText({ maxAbs, sqnrDb }: ValueError): string {
   return sqnrDb === null ? `max error ${number(maxAbs)}` : `SQNR ${sqnrDb.toFixed(1)} dB`;
 }
 
-function numericText({ output, maxAbsError, limit, sqnrDb, agreement }: NumericDifference): string {
+function numericText({ output, maxAbsError, limit, sqnrDb, agreement, choices }: NumericDifference): string {
   const parts = [`output ${namesText(output)}: max error ${number(maxAbsError)}, limit ${number(limit)}`];
   if (sqnrDb !== null) parts.push(`SQNR ${sqnrDb.toFixed(1)} dB`);
-  if (agreement !== null) parts.push(`argmax ${percent(agreement)}`);
+  if (agreement !== null) parts.push(`${choicesName({ choices })} ${percent(agreement)}`);
   return parts.join(', ');
 }
 

@@ -1,4 +1,5 @@
 import { relative } from 'node:path';
+import { AGREEMENT_NAMES } from '../pipelines/evaluate/agreement.ts';
 import type { FolderResult, Measured, WrittenForm } from '../pipelines/folder/types.ts';
 import { totalSize } from '../pipelines/write/write-model.ts';
 import { percents, sqnrText } from './numbers.ts';
@@ -10,7 +11,9 @@ export function folderText(result: FolderResult): string {
   const { architecture, task, layout, results, sideFiles, manifest, vocabulary, folder } = result;
   const heading = `${[architecture, ...(task ? [task] : [])].join(', ')}${layout ? `, for ${layout}` : ''}: ${folder}`;
   const isDry = results.some(({ dryRun }) => dryRun);
-  const headings = ['form', 'file', 'size', 'SQNR', 'equal answers', 'cosine', 'measured on'];
+  const isRegression = results.some(({ measured }) => measured?.correlation !== undefined);
+  const answers = AGREEMENT_NAMES[isRegression ? 'correlation' : 'choices'];
+  const headings = ['form', 'file', 'size', 'SQNR', answers, 'cosine', 'measured on'];
   const rows = results.map((form) => rowOf(form, folder));
   return [
     heading,
@@ -40,11 +43,21 @@ function rowOf({ form, files, measured, dryRun }: WrittenForm, folder: string): 
   ];
 }
 
-function measuredCells({ sqnrDb, agreement, cosine, against, on, count, runtime, accuracy }: Measured): string[] {
-  const shares = agreement === undefined ? '' : percents(agreement);
+function measuredCells({
+  sqnrDb,
+  agreement,
+  correlation,
+  cosine,
+  against,
+  on,
+  count,
+  runtime,
+  accuracy,
+}: Measured): string[] {
+  const answers = agreement === undefined ? (correlation?.toFixed(4) ?? '') : percents(agreement);
   const right = accuracy && `, right ${percents(accuracy.float)} -> ${percents(accuracy.form)}`;
   const how = `${count} ${on}, beside the ${against}, ${runtime}${right ?? ''}`;
-  return [sqnrText(sqnrDb), shares, cosine === undefined ? '' : cosine.toFixed(4), how];
+  return [sqnrText(sqnrDb), answers, cosine === undefined ? '' : cosine.toFixed(4), how];
 }
 
 /** Settings by which the layout's program opens each form. */

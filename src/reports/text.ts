@@ -2,6 +2,7 @@ import type { ConvertedFile, ConvertResult } from '../pipelines/convert/convert.
 import type { WrittenVerification } from '../pipelines/convert/verify-written.ts';
 import type { SpeedResult } from '../pipelines/evaluate/compare-speed.ts';
 import { size } from '../printable.ts';
+import { choicesHeading } from './agreement.ts';
 import { percents, sqnrText } from './numbers.ts';
 
 export { size };
@@ -68,7 +69,7 @@ function verifyText({ ok, against, runtime, sequences, outputs }: WrittenVerific
     agreement === undefined ? '' : percents(agreement),
   ]);
   const heading = `verified ${ok ? 'ok' : 'FAILED'} against the ${against} in ${runtime}, ${plural(sequences, 'sequence')}`;
-  return `${heading}\n${table([['output', 'max error', 'limit', 'SQNR', 'argmax'], ...rows])}`;
+  return `${heading}\n${table([['output', 'max error', 'limit', 'SQNR', choicesHeading(outputs)], ...rows])}`;
 }
 
 function speedText({ runtime, shape, rounds, speedup, quartiles }: SpeedResult): string {

@@ -14,7 +14,7 @@ import {
   type VerifyResult,
   type ViewsAgreement,
 } from '../pipelines/verify/types.ts';
-import { agreementTile, agreementValue } from './agreement.ts';
+import { agreementTile, agreementValue, choicesHeading } from './agreement.ts';
 import { embeddingRows } from './embeddings.ts';
 import { chart } from './html/charts.ts';
 import { layerLabels } from './html/layer-charts.ts';
@@ -214,7 +214,13 @@ function outputsTable({ outputs }: VerifyResult): Markup {
   if (outputs.length === 0) return NOTHING;
   return sortableTable({
     caption: 'Outputs',
-    headings: ['output', 'in the model', 'max error', 'SQNR', 'largest at the same place'],
+    headings: [
+      'output',
+      'in the model',
+      'max error',
+      'SQNR',
+      choicesHeading(outputs) === 'argmax' ? 'largest at the same place' : 'decided alike',
+    ],
     rows: outputs.map(({ name, modelName, maxAbsError, sqnrDb, agreement }) => [
       code(name),
       name === modelName ? '' : code(modelName),

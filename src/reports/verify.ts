@@ -13,7 +13,7 @@ import {
   type VerifyResult,
   type ViewsAgreement,
 } from '../pipelines/verify/types.ts';
-import { agreementValue, agreementWords } from './agreement.ts';
+import { agreementValue, agreementWords, choicesHeading } from './agreement.ts';
 import { embeddingRows } from './embeddings.ts';
 import { percents, sqnrText } from './numbers.ts';
 import { filledColumns, plural, table } from './text.ts';
@@ -76,12 +76,13 @@ function outputsText(result: VerifyResult): string {
       ? []
       : [[AGREEMENT_NAMES[found.agreementOf], agreementWords(found)]];
   const answers = named.map((row) => `\n${row.join('  ')}`).join('');
-  return `${table([['output', 'max error', 'SQNR', 'argmax'], ...rows])}${answers}`;
+  return `${table([['output', 'max error', 'SQNR', choicesHeading(outputs)], ...rows])}${answers}`;
 }
 
 /** Name of what a loss is measured in. */
 export function lossTitle({ of }: Drop): string {
   if (of === 'agreement') return of;
+  if (of === 'cosine' || of === 'correlation') return AGREEMENT_NAMES[of];
   return of === 'similarities' ? 'similarity ranks' : METRICS[of].title;
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { accuracy, argmaxAgreement, argmaxRows, cosine, maxAbsError, sqnr } from '../../src/metrics/metrics.ts';
+import { accuracy, argmaxRows, cosine, maxAbsError, sqnr } from '../../src/metrics/metrics.ts';
 
 const f32 = (...values: number[]) => Float32Array.from(values);
 
@@ -54,16 +54,6 @@ describe('argmax', () => {
     expect([...argmaxRows(f32(-Infinity, -Infinity), 2)]).toEqual([0]);
   });
 
-  test('agreement counts rows', () => {
-    const reference = f32(1, 2, 2, 1, 0, 5, 7, 1);
-    expect(argmaxAgreement(reference, reference, 2)).toBe(1);
-    expect(argmaxAgreement(reference, f32(1, 2, 1, 2, 0, 5, 9, 1), 2)).toBe(0.75);
-  });
-
-  test('rows of NaN agree with nothing, not even with each other', () => {
-    expect(argmaxAgreement(f32(NaN, 1, 0, 1), f32(NaN, 1, 0, 1), 2)).toBe(0.5);
-  });
-
   test('accuracy counts rows whose largest logit is at the label', () => {
     expect(accuracy(f32(1, 2, 2, 1, 0, 5, 7, 1), [1, 0, 0, 0], 2)).toBe(0.75);
     expect(accuracy(f32(), [], 2)).toBeNaN();
@@ -73,7 +63,6 @@ describe('argmax', () => {
 test.each<[string, () => unknown]>([
   ['maxAbsError of different lengths', () => maxAbsError(f32(1), f32(1, 2))],
   ['sqnr of different lengths', () => sqnr(f32(1), f32())],
-  ['agreement of different lengths', () => argmaxAgreement(f32(1, 2), f32(1, 2, 3, 4), 2)],
   ['values that are no whole rows', () => argmaxRows(f32(1, 2, 3), 2)],
   ['labels that do not fit the logits', () => accuracy(f32(1, 2, 3, 4), [0], 2)],
 ])('refuses %s', (_, run) => {

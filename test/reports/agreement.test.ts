@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { AgreementOf } from '../../src/pipelines/evaluate/agreement.ts';
-import { agreementHeading, agreementTile } from '../../src/reports/agreement.ts';
+import { agreementHeading, agreementTile, choicesHeading } from '../../src/reports/agreement.ts';
 import { costText } from '../../src/reports/fit.ts';
 import { curveCharts } from '../../src/reports/training-curve.ts';
 
@@ -39,4 +39,14 @@ test('headings, tiles and charts name it, and no number is a dash with its reaso
   });
   const curve = [0, 10].map((step) => ({ step, sqnrDb: 1, agreement: 0.5, agreementOf: 'cosine' as const }));
   expect(curveCharts(curve, 96).at(-1)?.markup).toContain('Mean cosine');
+});
+
+test('a column of equal choices is named for what they are', () => {
+  const [largest, decisions] = [{ choices: 'largest' }, { choices: 'decisions' }] as const;
+  expect([[], [largest], [decisions], [decisions, largest]].map(choicesHeading)).toEqual([
+    'argmax',
+    'argmax',
+    'decisions',
+    'equal choices',
+  ]);
 });

@@ -71,6 +71,8 @@ export async function verifyWritten(
     against: model.applied === undefined ? 'source' : 'fitted graph',
     written: await runnableFile(model, plan, settings),
     name: plan.path,
+    task: model.task,
+    logitsKind: model.logitsKind,
     dtype: writing.dtype,
     maxPositions: model.maxPositions,
     pad: model.pad,

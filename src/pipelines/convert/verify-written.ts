@@ -1,12 +1,14 @@
 import type { Graph } from '../../ir/graph.ts';
 import { type TokenInput, tokenInput } from '../../ir/names.ts';
 import { joinF32, readIntegers, type Tensor, tensorOf } from '../../ir/tensor.ts';
-import { argmaxAgreement, cosine, maxAbsError, sqnr } from '../../metrics/metrics.ts';
+import { cosine, maxAbsError, sqnr } from '../../metrics/metrics.ts';
+import type { LogitsKind, Task } from '../../models/index.ts';
 import { loadSource } from '../../opened/load-source.ts';
 import { tableRows } from '../../opened/token-tables.ts';
 import { runtimeFor } from '../../runtimes/index.ts';
 import type { RuntimeSession } from '../../runtimes/runtime.ts';
 import { randomSequences } from '../../samples/token-sequences.ts';
+import { type ChoicesBy, choicesBy, choicesOf, equalChoices, thresholdOf } from '../evaluate/decisions.ts';
 import { allRows, type Rows, tokenOutputs, validRows } from './valid-rows.ts';
 
 export interface VerifyOptions {
@@ -24,6 +26,9 @@ export interface VerifyOptions {
   /** Path of the written file, or the bytes of its twin of fixed shapes. */
   readonly written: string | Uint8Array;
   readonly name: string;
+  readonly task?: Task | undefined;
+  /** The kind of a head's logits, where they are not those of classes of which one is right. */
+  readonly logitsKind?: LogitsKind | undefined;
   readonly dtype: 'f32' | 'f16';
   readonly maxPositions: number;
   /** Id of padding in the file. */
@@ -54,8 +59,13 @@ export interface OutputComparison {
   readonly sqnrDb: number;
   /** Cosine of all values of both sides. */
   readonly cosine: number;
-  /** Share of rows (last axis) whose largest value is at the same place, 0 … 1; undefined where rows have one value. */
+  /**
+   * Share of equal choices, 0 … 1: of rows (last axis) whose largest value is at the same place, or of values that are
+   * decided alike; undefined where there is nothing to choose.
+   */
   readonly agreement: number | undefined;
+  /** What is chosen: the largest value of a row, or each value by itself. */
+  readonly choices: ChoicesBy;
 }
 
 const LEAST_SEQUENCES = 16;
@@ -105,19 +115,27 @@ class Comparison {
   readonly name: string;
   readonly #reference: Float32Array[] = [];
   readonly #actual: Float32Array[] = [];
-  #rows = 0;
-  #agreeing = 0;
+  readonly #choices: ChoicesBy;
+  /** Value above which each is decided for, where choices are decisions. */
+  readonly #threshold: number;
+  #count = 0;
+  #equal = 0;
 
-  constructor(name: string) {
+  constructor(name: string, { reference, task, logitsKind }: VerifyOptions) {
     this.name = name;
+    const axes = reference.outputs.find((output) => output.name === name)?.node.type.shape.length ?? 0;
+    this.#choices = choicesBy({ task, logitsKind }, axes);
+    this.#threshold = thresholdOf(reference, name);
   }
 
   add({ values: reference }: Rows, { values, width }: Rows): void {
     this.#reference.push(reference);
     this.#actual.push(values);
-    if (width <= 1) return;
-    this.#rows += values.length / width;
-    this.#agreeing += argmaxAgreement(reference, values, width) * (values.length / width);
+    if (width <= 1 && this.#choices === 'largest') return;
+    const expected = choicesOf(this.#choices, reference, width, this.#threshold);
+    const found = choicesOf(this.#choices, values, width, this.#threshold);
+    this.#count += found.length;
+    this.#equal += equalChoices(expected, found);
   }
 
   result(precision: keyof typeof LIMITS): OutputComparison {
@@ -133,7 +151,8 @@ class Comparison {
       limit: Math.max(absolute, relative * largest),
       sqnrDb: sqnr(reference, values),
       cosine: cosine(reference, values),
-      agreement: this.#rows === 0 ? undefined : this.#agreeing / this.#rows,
+      agreement: this.#count === 0 ? undefined : this.#equal / this.#count,
+      choices: this.#choices,
     };
   }
 }
@@ -143,7 +162,7 @@ async function compare(
   written: RuntimeSession,
   options: VerifyOptions,
 ): Promise<{ readonly outputs: readonly OutputComparison[]; readonly sequences: number }> {
-  const comparisons = written.outputs.map(({ name }) => new Comparison(name));
+  const comparisons = written.outputs.map(({ name }) => new Comparison(name, options));
   const names = comparisons.map(({ name }) => name);
   const ofTokens = tokenOutputs(options.reference);
   let sequences = 0;

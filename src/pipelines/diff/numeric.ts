@@ -4,9 +4,10 @@ import { listNames, MbertError } from '../../errors.ts';
 import { tokenInput } from '../../ir/names.ts';
 import { type Dim, shapeText } from '../../ir/shape.ts';
 import { joinF32, readF32, type Tensor } from '../../ir/tensor.ts';
-import { argmaxAgreement, maxAbsError, sqnr } from '../../metrics/metrics.ts';
+import { maxAbsError, sqnr } from '../../metrics/metrics.ts';
 import { tableRows } from '../../opened/token-tables.ts';
 import { randomSequences } from '../../samples/token-sequences.ts';
+import { type ChoicesBy, choicesBy, choicesOf, equalChoices, thresholdOf } from '../evaluate/decisions.ts';
 import { openRunner, type Runner } from './runners.ts';
 import type { DiffSide } from './sides.ts';
 
@@ -55,16 +56,24 @@ export async function compareOutputs(
     const tolerance = { absolute: atol ?? ROUNDING.absolute, relative: rtol ?? ROUNDING.relative };
     const [rowsOfA, rowsOfB] = [a, b].map(({ graph }) => tableRows(graph, 'input_ids', SMALLEST_VOCABULARY));
     const vocabSize = Math.min(rowsOfA as number, rowsOfB as number);
-    const { outputs, sequences } = await runBoth(x, y, vocabSize, tolerance);
+    const { outputs, sequences } = await runBoth(x, y, vocabSize, {
+      tolerance,
+      valuesOf: (names) => new OutputValues(names, a, b),
+    });
     return { a: x.name, b: y.name, sequences, outputs };
   } finally {
     for (const runner of runners) await runner.close();
   }
 }
 
-async function runBoth(a: Runner, b: Runner, vocabSize: number, tolerance: Tolerance) {
+async function runBoth(
+  a: Runner,
+  b: Runner,
+  vocabSize: number,
+  { tolerance, valuesOf }: { readonly tolerance: Tolerance; readonly valuesOf: (names: Names) => OutputValues },
+) {
   const shape = commonShape(a, b);
-  const outputs = pairOutputs(a, b).map((names) => new OutputValues(names));
+  const outputs = pairOutputs(a, b).map(valuesOf);
   let sequences = 0;
   for (let run = 0; run < RUNS; run++) {
     const length = LENGTHS[run % LENGTHS.length] as number;
@@ -119,11 +128,18 @@ class OutputValues {
   readonly #names: Names;
   readonly #a: Float32Array[] = [];
   readonly #b: Float32Array[] = [];
-  #rows = 0;
-  #agreeing = 0;
+  readonly #head: Pick<DiffSide, 'task' | 'logitsKind'>;
+  /** Values above which a's and b's say yes, where each is decided by itself. */
+  readonly #thresholds: readonly [a: number, b: number];
+  #choices: ChoicesBy = 'largest';
+  #count = 0;
+  #equal = 0;
 
-  constructor(names: Names) {
+  constructor(names: Names, a: DiffSide, b: DiffSide) {
     this.#names = names;
+    // A graph's file does not say what its outputs are for.
+    this.#head = { task: a.task ?? b.task, logitsKind: a.logitsKind ?? b.logitsKind };
+    this.#thresholds = [thresholdOf(a.reference, names.a), thresholdOf(b.reference, names.b)];
   }
 
   add(fromA: ReadonlyMap<string, Tensor>, fromB: ReadonlyMap<string, Tensor>): void {
@@ -138,9 +154,12 @@ class OutputValues {
     this.#a.push(a);
     this.#b.push(b);
     const width = x.shape.at(-1) ?? 1;
-    if (x.shape.length < 2 || width < 2) return;
-    this.#rows += a.length / width;
-    this.#agreeing += argmaxAgreement(a, b, width) * (a.length / width);
+    this.#choices = choicesBy(this.#head, x.shape.length);
+    if (this.#choices === 'largest' && (x.shape.length < 2 || width < 2)) return;
+    const expected = choicesOf(this.#choices, a, width, this.#thresholds[0]);
+    const found = choicesOf(this.#choices, b, width, this.#thresholds[1]);
+    this.#count += found.length;
+    this.#equal += equalChoices(expected, found);
   }
 
   result(tolerance: Tolerance): OutputResult {
@@ -159,7 +178,8 @@ class OutputValues {
         maxAbsError: finite(error),
         limit,
         sqnrDb: finite(sqnr(a, b)),
-        agreement: this.#rows === 0 ? null : this.#agreeing / this.#rows,
+        agreement: this.#count === 0 ? null : this.#equal / this.#count,
+        choices: this.#choices,
       },
     };
   }

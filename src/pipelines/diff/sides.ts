@@ -7,7 +7,7 @@ import { listFolder, openFile } from '../../io/files.ts';
 import { digest, FINGERPRINT_DIGITS } from '../../ir/fingerprint.ts';
 import type { Graph } from '../../ir/graph.ts';
 import { parseGraph } from '../../ir/text.ts';
-import type { Task } from '../../models/index.ts';
+import type { LogitsKind, Task } from '../../models/index.ts';
 import { fromCheckpoint } from '../../opened/checkpoint-model.ts';
 import { graphFormat } from '../../opened/graph-model.ts';
 import { tokenizerFacts } from '../../samples/tokenizer-facts.ts';
@@ -26,6 +26,9 @@ export interface DiffSide {
    * too long.
    */
   readonly atLength?: (sequenceLength: number) => Graph | undefined;
+  /** The task of a checkpoint's head, and the kind of its logits; undefined for graphs. */
+  readonly task?: Task | undefined;
+  readonly logitsKind?: LogitsKind | undefined;
   /** Metadata that any format may state: labels, vocabulary, task. */
   readonly meaning: ReadonlyMap<string, string>;
   /** Metadata that this format states besides: opset, producer. */
@@ -59,7 +62,11 @@ export async function openSide(path: string, task: Task | undefined): Promise<Di
     const [graph, reference] = [model.build('onnx'), model.reference()];
     const atLength = (sequenceLength: number) =>
       sequenceLength > model.maxPositions ? undefined : model.build('onnx', { batch: 'dynamic', sequenceLength });
-    return { path, format: 'checkpoint', graph, reference, atLength, meaning, facts, fileBytes, warnings, close };
+    return {
+      ...{ path, format: 'checkpoint', graph, reference, atLength },
+      ...{ task: model.task, logitsKind: model.logitsKind },
+      ...{ meaning, facts, fileBytes, warnings, close },
+    };
   } catch (cause) {
     checkpoint.close();
     throw cause;

@@ -4,6 +4,7 @@ import { pearson } from '../../metrics/task-metrics.ts';
 import type { LogitsKind, Task } from '../../models/index.ts';
 import type { TokenRow } from '../../samples/feeds.ts';
 import type { AgreementOf } from './agreement.ts';
+import { decisions } from './decisions.ts';
 
 /** A model's answer to one sequence. */
 export interface Answer {
@@ -52,11 +53,15 @@ export interface Reading {
   readonly logitsKind?: LogitsKind | undefined;
   /** Token id of [MASK]; undefined where the vocabulary has none. */
   readonly mask: number | undefined;
+  /** Value above which a label applies, see `thresholdOf`. Default 0. */
+  readonly threshold?: number | undefined;
 }
 
 /** A model's answer to a sequence whose padding, if any, is at the end. */
-export function answerOf({ task, logitsKind, mask }: Reading, outputs: Outputs, row: TokenRow): Answer {
-  if (logitsKind === 'multi-label' && task === 'sequence-classification') return decisionPerLabel(first(outputs));
+export function answerOf({ task, logitsKind, mask, threshold }: Reading, outputs: Outputs, row: TokenRow): Answer {
+  if (logitsKind === 'multi-label' && task === 'sequence-classification') {
+    return decisionPerLabel(first(outputs), threshold);
+  }
   const valid = row.inputIds.length;
   const masks = row.inputIds.flatMap((id, i) => (id === mask ? [i] : []));
   if (task !== undefined) return READERS[task](outputs, valid, masks);
@@ -74,14 +79,9 @@ function width(tensor: Tensor): number {
 }
 
 /** The answer in the first row of [batch, labels], each of which applies or not. */
-function decisionPerLabel(logits: Tensor): Answer {
-  const values = readF32(logits).slice(0, width(logits));
-  return { values, choices: decisions(values) };
-}
-
-/** Whether the sigmoid of each logit is over a half, as 1 or 0; -1 for NaN, which agrees with nothing. */
-export function decisions(logits: Float32Array): number[] {
-  return Array.from(logits, (logit) => (Number.isNaN(logit) ? -1 : Number(logit > 0)));
+function decisionPerLabel(labels: Tensor, threshold: number | undefined): Answer {
+  const values = readF32(labels).slice(0, width(labels));
+  return { values, choices: decisions(values, threshold) };
 }
 
 /** The answer in the first row of [batch, classes]; one number is no choice, as the greatest of one is always the first. */

@@ -9,6 +9,7 @@ import type { LogitsKind, Task } from '../../models/index.ts';
 import { runtimeFor } from '../../runtimes/index.ts';
 import type { TokenRow } from '../../samples/feeds.ts';
 import { type Answer, answerOf } from './answers.ts';
+import { thresholdOf } from './decisions.ts';
 
 /** Options for feeding sequences to a model and reading its answers. */
 export interface FeedOptions {
@@ -38,7 +39,7 @@ export interface LoadedModel {
 const THREADS = 1;
 
 /**
- * Loads a file whose inputs are those of `graph`. Rows are padded to its fixed length; where it has none, each is run
+ * Loads a file whose inputs and first output are those of `graph`. Rows are padded to its fixed length; where it has none, each is run
  * as long as it is.
  */
 export async function loadModel(path: string, graph: Graph, options: FeedOptions): Promise<LoadedModel> {
@@ -47,6 +48,7 @@ export async function loadModel(path: string, graph: Graph, options: FeedOptions
   const session = await runtime.load(path, { threads: THREADS });
   const inputs = tokenInputsOf(graph);
   const fixed = inputs.shape.at(-1);
+  const threshold = thresholdOf(graph);
   const run = (row: TokenRow, more: ReadonlyMap<string, Tensor> = new Map()) => {
     const feeds = sampleFeeds(inputs, row, typeof fixed === 'number' ? fixed : row.inputIds.length, options.pad);
     for (const [name, tensor] of more) feeds.set(name, tensor);
@@ -54,7 +56,7 @@ export async function loadModel(path: string, graph: Graph, options: FeedOptions
   };
   return {
     runtime: `${runtime.name} ${await runtime.version()}`,
-    answer: async (row, more) => answerOf(options, await run(row, more), row),
+    answer: async (row, more) => answerOf({ ...options, threshold }, await run(row, more), row),
     outputs: (row) => run(row),
     close: () => session.close(),
   };

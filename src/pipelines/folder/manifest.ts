@@ -69,7 +69,7 @@ function formEntry(folder: string, form: WrittenForm) {
 }
 
 /** Rounded to what is the same in every run: sums in a runtime depend on how it shares work among threads. */
-function measuredEntry({ against, on, count, runtime, sqnrDb, agreement, cosine, accuracy }: Measured) {
+function measuredEntry({ against, on, count, runtime, sqnrDb, agreement, correlation, cosine, accuracy }: Measured) {
   return {
     against,
     on,
@@ -78,6 +78,7 @@ function measuredEntry({ against, on, count, runtime, sqnrDb, agreement, cosine,
     // JSON has no infinity; null stands for outputs that are equal bit for bit.
     sqnrDb: Number.isFinite(sqnrDb) ? Number(sqnrDb.toFixed(1)) : null,
     ...(agreement !== undefined && { agreement: share(agreement) }),
+    ...(correlation !== undefined && { correlation: share(correlation) }),
     ...(cosine !== undefined && { cosine: share(cosine) }),
     ...(accuracy && { accuracy: { float: share(accuracy.float), form: share(accuracy.form) } }),
   };

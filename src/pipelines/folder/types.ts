@@ -40,8 +40,10 @@ export interface Measured {
   readonly runtime: string;
   /** Signal to quantization noise in dB, of the output that is worst; infinite where both are equal bit for bit. */
   readonly sqnrDb: number;
-  /** Share of equal answers, 0 … 1; undefined where no output has a largest value. */
+  /** Share of equal answers, 0 … 1; undefined where there is nothing to choose, and where it cannot be told. */
   readonly agreement: number | undefined;
+  /** Pearson's correlation of both models' answers, for a regression; undefined for others, and where it cannot be told. */
+  readonly correlation: number | undefined;
   /** Mean cosine of embeddings, or that of all values of the output that is worst. */
   readonly cosine: number | undefined;
   /** Share of right answers, 0 … 1, where texts have labels. */

@@ -4,6 +4,7 @@ import { timedApart } from '../../options/run.ts';
 import type { Target } from '../../passes/index.ts';
 import { type FileSettings, type OpenReference, twinOf, verifyWritten } from '../convert/check-written.ts';
 import type { WrittenVerification } from '../convert/verify-written.ts';
+import type { AgreementOf } from '../evaluate/agreement.ts';
 import type { Proof } from '../evaluate/compare-files.ts';
 import { fitProperties } from '../fit/change-function.ts';
 import type { ChangedModel } from '../fit/types.ts';
@@ -43,7 +44,7 @@ export async function writeForm(plan: FormPlan, context: FormContext): Promise<W
   const { dryRun } = settings.writing;
   const file = dryRun ? made : withLint(made);
   const { proof, warnings } = file;
-  const measured = dryRun ? undefined : proof ? provenBy(proof, changed.model.task) : await measure(plan, context);
+  const measured = dryRun ? undefined : proof ? provenBy(proof) : await measure(plan, context);
   const isBroken = measured !== undefined && Number.isNaN(measured.sqnrDb);
   const failures = isBroken ? [...file.failures, `${plan.path}: an output holds NaN or infinity`] : file.failures;
   return {
@@ -112,22 +113,24 @@ function measuredBy({ against, runtime, sequences, outputs }: WrittenVerificatio
     runtime,
     sqnrDb: Math.min(...outputs.map(({ sqnrDb }) => sqnrDb)),
     agreement: hasChoices ? Math.min(...agreements) : undefined,
+    correlation: undefined,
     cosine: Math.min(...outputs.map((output) => output.cosine)),
     accuracy: undefined,
   };
 }
 
-function provenBy(proof: Proof, task: Task | undefined): Measured {
-  const { runtime, samples, sqnrDb, agreement, accuracy, embeddings } = proof;
+function provenBy({ runtime, samples, sqnrDb, agreement, agreementOf, accuracy, embeddings }: Proof): Measured {
+  const found = Number.isNaN(agreement) ? undefined : agreement;
+  const as = (of: AgreementOf) => (agreementOf === of ? found : undefined);
   return {
     against: 'float graph',
     on: 'held-out texts',
     count: samples,
     runtime,
     sqnrDb,
-    agreement: givesVectors(task) ? undefined : agreement,
-    // Of vectors, the agreement of a proof is the mean cosine.
-    cosine: embeddings?.meanCosine ?? (givesVectors(task) ? agreement : undefined),
+    agreement: as('choices'),
+    correlation: as('correlation'),
+    cosine: embeddings?.meanCosine ?? as('cosine'),
     accuracy: accuracy && { float: accuracy.float, form: accuracy.quantized },
   };
 }

@@ -145,6 +145,7 @@ async function described(
     graph,
     proposal,
     form,
+    noise,
     ...found
   }: FormProposal & {
     readonly budget: Budget;
@@ -160,9 +161,10 @@ async function described(
   const [before, after] = [space.teacher, graph].map((each) => amountsOf(each, space.maxPositions).operations);
   return {
     ...found,
+    noise: storedNoise({ form, proposal, noise }),
     form: form.form,
     operations: (after as number) / (before as number),
-    expectedNoise: proposal.noise,
+    expectedNoise: form.noise + proposal.noise,
     heldOut: await measured(found.path, context),
     layers: summarize(space.blocks, proposal.changes, form.form === 'mixed' ? proposal.narrow : undefined),
     wordColumns: wordColumnsOf(proposal.changes),

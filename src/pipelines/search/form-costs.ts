@@ -5,8 +5,8 @@ import type { TokenRow } from '../../samples/feeds.ts';
 import { compareFiles } from '../evaluate/compare-files.ts';
 import { compareSpeed } from '../evaluate/compare-speed.ts';
 import type { FeedOptions } from '../evaluate/loaded-model.ts';
-import { applyChanges } from './changes.ts';
-import type { Amounts, Score } from './score-candidates.ts';
+import { applyChanges, WORDS } from './changes.ts';
+import type { Score } from './score-candidates.ts';
 import type { Space } from './space.ts';
 import type { SearchForm } from './storage.ts';
 import { type WritingContext, withWritten } from './write-student.ts';
@@ -16,8 +16,8 @@ export interface FormCosts {
   readonly form: SearchForm;
   /** Size of the teacher's file. */
   readonly bytes: number;
-  /** Bytes of a number in a weight or table, what belongs to it included. */
-  readonly perWeight: number;
+  /** Bytes of a number in the word table and in a layer's weights, what belongs to it included: 4 bits are for weights. */
+  readonly perWeight: { readonly words: number; readonly layers: number };
   readonly perVector: number;
   /** Error of the teacher's answers in this form: Σ error² / Σ answer². */
   readonly noise: number;
@@ -38,14 +38,18 @@ export interface NarrowLayer {
   readonly noise: number;
 }
 
-/** Bytes that a model saves in a form where it has so many numbers less. */
-export function savedBytes({ perWeight, perVector }: FormCosts, { weights, vectors }: Amounts): number {
-  return perWeight * weights + perVector * vectors;
+/** Bytes that a model saves in a form by a change. */
+export function savedBytes({ perWeight, perVector }: FormCosts, { layer, saved }: Score): number {
+  return perWeight[placeOf(layer)] * saved.weights + perVector * saved.vectors;
+}
+
+function placeOf(layer: number): 'words' | 'layers' {
+  return layer === WORDS ? 'words' : 'layers';
 }
 
 /**
- * Writes the teacher in each form, as it is and with its largest change, and runs it beside `reference`, its float file.
- * One form alone is not run: there is nothing to choose.
+ * Writes the teacher in each form, as it is and with the largest change of its word table and of a layer, and runs it
+ * beside `reference`, its float file.
  */
 export async function measureForms(
   space: Space,
@@ -71,32 +75,37 @@ export async function measureForms(
   },
 ): Promise<FormCosts[]> {
   const { teacher } = space;
-  const largest = scores.reduce((best, score) => (score.saved.weights > best.saved.weights ? score : best));
-  const smaller = copyGraph(teacher);
-  applyChanges(smaller, [largest], space);
   const comparison = { inputs, rows, feeds };
   const costs: FormCosts[] = [];
   for (const form of forms) {
-    const isCompared = form === 'mixed' || (forms.length > 1 && form !== 'f32');
     const storage = { form, narrow: [] };
     const { bytes, noise, time } = await withWritten(teacher, storage, context, async (file) => ({
       bytes: file.bytes,
-      noise: isCompared ? await noiseOfFile(reference, file.path, comparison) : 0,
+      noise: form !== 'f32' ? await noiseOfFile(reference, file.path, comparison) : 0,
       time: isTimed && form !== 'f32' ? await timeOfFile(reference, file.path, space) : 1,
     }));
-    const less = await withWritten(smaller, storage, context, async (file) => bytes - file.bytes);
     const perVector = form === 'f16' ? 2 : 4;
-    // Where layers share their weights, what one of them does without is still there.
-    const { weights, vectors } = largest.saved;
-    const perWeight = weights > 0 ? (less - perVector * vectors) / weights : 0;
+    const perWeightIn = async (place: 'words' | 'layers') => {
+      const own = scores.filter(({ layer }) => placeOf(layer) === place);
+      const largest = own.toSorted((a, b) => b.saved.weights - a.saved.weights)[0];
+      // Where layers share their weights, what one of them does without is still there.
+      if (largest === undefined || largest.saved.weights <= 0) return 0;
+      const smaller = copyGraph(teacher);
+      applyChanges(smaller, [largest], space);
+      const less = await withWritten(smaller, storage, context, async (file) => bytes - file.bytes);
+      return (less - perVector * largest.saved.vectors) / largest.saved.weights;
+    };
+    const perWeight = { words: await perWeightIn('words'), layers: await perWeightIn('layers') };
     const narrow: NarrowLayer[] = [];
     for (const { layer, nodes } of form === 'mixed' ? space.blocks : []) {
+      const weights = weightsIn(teacher, nodes);
+      if (weights === 0) continue;
       context.run.progress('measuring layers in 4 bits', layer, space.blocks.length);
       const found = await withWritten(teacher, { form, narrow: [layer] }, context, async (file) => ({
         saving: bytes - file.bytes,
         noise: Math.max(0, (await noiseOfFile(reference, file.path, comparison)) - noise),
       }));
-      narrow.push({ layer, weights: weightsIn(teacher, nodes), ...found });
+      narrow.push({ layer, weights, ...found });
     }
     costs.push({ form, bytes, perWeight, perVector, noise, time, narrow });
   }

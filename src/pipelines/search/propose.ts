@@ -70,7 +70,8 @@ function optionsByBlock(
   savingOf: (score: Score) => number,
   narrow: readonly NarrowLayer[],
 ): BlockOption[][] {
-  const layers = new Map<number, Score[]>();
+  // A layer without scores, as one that is to be kept, may still have 4 bits.
+  const layers = new Map<number, Score[]>(narrow.map(({ layer }) => [layer, []]));
   for (const score of scores) layers.set(score.layer, [...(layers.get(score.layer) ?? []), score]);
   return [...layers].map(([layer, own]) => {
     const option = (score: Score): BlockOption => ({

@@ -54,7 +54,7 @@ const MAX_LENGTH = 128;
 /**
  * Searches for students of a teacher within budgets of size or time: blocks are changed one by one, fitted and scored,
  * the best joins are fitted as whole models, written, and measured. Throws MbertError: USAGE for options that do not fit
- * or texts that are missing, UNSUPPORTED for a teacher without layers. A failure leaves no model behind, and keeps the
+ * or texts that are missing, MISMATCH for nodes to keep that are not there, UNSUPPORTED for a teacher without layers. A failure leaves no model behind, and keeps the
  * scores.
  */
 export async function search(options: SearchOptions): Promise<SearchResult> {
@@ -72,6 +72,7 @@ export async function search(options: SearchOptions): Promise<SearchResult> {
   try {
     const teacher = model.reference();
     await runPasses(teacher, [foldConstants, fuseLinear], keepNothing);
+    refuseKeptNothing(teacher, options);
     const { samples, feeds } = readTexts(model, teacher, options, run);
     const texts = partsOf(samples.calibration);
     run.enter('weigh');
@@ -219,6 +220,14 @@ type Keeps = (node: { readonly name: string }) => boolean;
 
 function keepsOf({ keep }: SearchOptions): Keeps {
   return ({ name }) => keep?.test(name) ?? false;
+}
+
+/** Throws MISMATCH where `keep` names no node: what was meant to be kept would be cut. */
+function refuseKeptNothing(teacher: Graph, { keep }: SearchOptions): void {
+  if (keep === undefined || teacher.nodes().some(({ name }) => keep.test(name))) return;
+  throw new MbertError('MISMATCH', `--keep ${keep.source}: ${teacher.name} has no node with such a name`, {
+    hint: 'mbert inspect prints the names',
+  });
 }
 
 function noCandidates({ name }: Graph, { plan }: Space): MbertError {

@@ -20,7 +20,7 @@ export interface Terms {
  */
 export function termsOf(budget: Budget, form: FormCosts, latencies: Latencies | undefined): Terms {
   if (budget.kind === 'size') {
-    return { savingOf: ({ saved }) => savedBytes(form, saved), teacher: form.bytes, needed: form.bytes - budget.bytes };
+    return { savingOf: (score) => savedBytes(form, score), teacher: form.bytes, needed: form.bytes - budget.bytes };
   }
   const { teacher, saved } = latencies as Latencies;
   const savingOf = (score: Score) => (form.time * (saved.get(score) ?? 0)) / teacher;

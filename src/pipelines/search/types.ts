@@ -22,7 +22,7 @@ export interface SearchOptions extends Pick<ModelOptions, 'task'>, RunOptions, O
   readonly count?: number | undefined;
   /** Ways to store the models, of which each budget gets the best. Default: f32, f16 and dynamic for sizes, f32 for times. */
   readonly forms?: readonly string[] | undefined;
-  /** Names of nodes that stay as they are. */
+  /** Names of nodes of which nothing is cut; their weights are fitted anew as all are. */
   readonly keep?: RegExp | undefined;
   /** Format of the models. Default `onnx`. */
   readonly fileFormat?: Target | undefined;
@@ -67,9 +67,9 @@ export interface FoundModel {
   readonly speed: SpeedResult;
   /** Counted operations of a run as a share of the teacher's. */
   readonly operations: number;
-  /** Error of its answers on the texts that models are chosen by, as a sum over its blocks by themselves. */
+  /** Error of its answers on the texts that models are chosen by, as a sum over its blocks by themselves and its form. */
   readonly expectedNoise: number;
-  /** The same error, of the whole model as it was fitted. */
+  /** The same error, of the whole model as it was fitted, and of the form as measured on the teacher. */
   readonly noise: number;
   /** The written file beside the teacher on texts that nothing was fitted to or chosen by; undefined where there are none. */
   readonly heldOut: HeldOut | undefined;

@@ -15,6 +15,8 @@ import type { Side } from './sides.ts';
 export interface Inputs {
   readonly rows: readonly TokenRow[];
   readonly labels: Labels | undefined;
+  /** Why labels of the file are not read; undefined where they are, and where it has none. */
+  readonly unread?: string | undefined;
   /** Texts that the rows were made from; undefined for sequences of tokens. */
   readonly texts: readonly (readonly string[] | undefined)[] | undefined;
   /** Names of the classes, where a model has them. */
@@ -119,6 +121,7 @@ function dataInputs(
   const reader = rowReader(withWords.model, smallest.graph, { maxLength, tokenizer, seed, columns, note });
   const file = reader.open(data, 'measure');
   const { samples, warnings } = file.take(0, count ?? file.count);
+  const unread = unreadLabels(samples, data, sides);
   return {
     rows: samples.map(({ row }) => row),
     labels: readLabels(samples, data, task, sides),
@@ -128,7 +131,8 @@ function dataInputs(
     seed: seed ?? null,
     pad: reader.tokenizer.pad,
     mask: reader.tokenizer.mask,
-    warnings: [...file.warnings, ...warnings, ...unreadLabels(samples, data, sides)],
+    unread,
+    warnings: [...file.warnings, ...warnings, ...(unread === undefined ? [] : [unread])],
   };
 }
 
@@ -137,9 +141,9 @@ function hasManyLabels(sides: readonly Side[]): boolean {
   return sides.some(({ model }) => model.logitsKind === 'multi-label');
 }
 
-function unreadLabels(samples: readonly TokenSample[], path: string, sides: readonly Side[]): string[] {
-  if (!hasManyLabels(sides) || samples[0]?.label === undefined) return [];
-  return [`${path}: its labels are not read: any number of the model's labels applies to a text, the file gives one`];
+function unreadLabels(samples: readonly TokenSample[], path: string, sides: readonly Side[]): string | undefined {
+  if (!hasManyLabels(sides) || samples[0]?.label === undefined) return undefined;
+  return `${path}: its labels are not read: any number of the model's labels applies to a text, the file gives one`;
 }
 
 /** Reads labels of the kind that the task has; undefined where there are none that can be read. */

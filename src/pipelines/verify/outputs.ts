@@ -1,8 +1,8 @@
 import { listNames, MbertError } from '../../errors.ts';
+import type { Graph } from '../../ir/graph.ts';
 import { readF32, type Tensor } from '../../ir/tensor.ts';
 import { type EmbeddingAgreement, EmbeddingComparison } from '../../metrics/embeddings.ts';
 import { ErrorSums } from '../../metrics/error-sums.ts';
-import { argmaxRows } from '../../metrics/metrics.ts';
 import {
   bestSpan,
   classificationMetrics,
@@ -15,7 +15,8 @@ import {
 import type { LogitsKind, Task } from '../../models/index.ts';
 import type { TokenRow } from '../../samples/feeds.ts';
 import type { AgreementOf } from '../evaluate/agreement.ts';
-import { type Answer, answerOf, Comparison, decisions } from '../evaluate/answers.ts';
+import { type Answer, answerOf, Comparison } from '../evaluate/answers.ts';
+import { type ChoicesBy, choicesBy, choicesOf, equalChoices, thresholdOf } from '../evaluate/decisions.ts';
 import { inTurn, type Loader, whileLoaded } from '../evaluate/in-turn.ts';
 import { type CommonShape, type Running, runRow } from '../evaluate/running.ts';
 import { plainDecibels } from './decibels.ts';
@@ -28,6 +29,8 @@ export interface OutputsOptions {
   readonly task: Task | undefined;
   /** The kind of a head's logits, where they are not those of classes of which one is right. */
   readonly logitsKind?: LogitsKind | undefined;
+  /** Graphs of both models: where one gives probabilities and the other one logits, labels are decided by each as it is. */
+  readonly graphs?: { readonly model: Graph; readonly reference: Graph | undefined } | undefined;
   readonly shape: CommonShape;
   readonly inputs: Inputs;
   /** Hears both answers to each sample. */
@@ -56,7 +59,7 @@ export async function compareOutputs(
   reference: Loader | undefined,
   options: OutputsOptions,
 ): Promise<OutputsResult> {
-  const { inputs, shape, task, logitsKind, progress } = options;
+  const { inputs, shape, task, logitsKind, graphs, progress } = options;
   const { rows } = inputs;
   const sums: OutputSums[] = [];
   const comparison = new Comparison();
@@ -64,10 +67,13 @@ export async function compareOutputs(
   const predictions = { model: [] as Prediction[], reference: [] as Prediction[] };
   const flips = new FlipList(options, inputs);
   const broken = new Set<string>();
-  const answerTo = (row: TokenRow, outputs: Outputs) => answerOf({ task, logitsKind, mask: inputs.mask }, outputs, row);
+  const answerTo = (row: TokenRow, outputs: Outputs, graph: Graph | undefined, first: string | undefined) => {
+    const threshold = graph && thresholdOf(graph, first);
+    return answerOf({ task, logitsKind, mask: inputs.mask, threshold }, outputs, row);
+  };
   const useModel = (row: TokenRow, outputs: Outputs, renamed: Outputs) => {
     for (const [name, tensor] of outputs) if (!readF32(tensor).every(Number.isFinite)) broken.add(name);
-    const answer = answerTo(row, renamed);
+    const answer = answerTo(row, renamed, graphs?.model, sums[0]?.pair.modelName);
     predictions.model.push(predict(answer, row, renamed, inputs.labels));
     return answer;
   };
@@ -82,7 +88,12 @@ export async function compareOutputs(
       actual,
       new Map(pairs.map(({ name, modelName }) => [name, actual.get(modelName) as Tensor])),
     );
-    const expectedAnswer = answerTo(row, new Map(pairs.map(({ name }) => [name, expected.get(name) as Tensor])));
+    const expectedAnswer = answerTo(
+      row,
+      new Map(pairs.map(({ name }) => [name, expected.get(name) as Tensor])),
+      graphs?.reference,
+      pairs[0]?.name,
+    );
     comparison.add(expectedAnswer, answer);
     flips.add(place, expectedAnswer, answer);
     options.heard?.(place, expectedAnswer, answer);
@@ -147,17 +158,23 @@ class OutputSums {
   readonly #isSpan: boolean;
   /** Whether there is one number for each token, each an answer of its own. */
   readonly #isTokenScore: boolean;
-  /** Whether each number is a decision by its sign. */
-  readonly #isDecided: boolean;
+  readonly #head: Pick<OutputsOptions, 'task' | 'logitsKind'>;
+  /** Values above which the reference's and the model's say yes, where each is decided by itself. */
+  readonly #thresholds: readonly [reference: number, model: number];
+  #choices: ChoicesBy = 'largest';
   readonly #errors = new ErrorSums();
   #rows = 0;
   #equal = 0;
 
-  constructor(pair: OutputPair, { task, logitsKind }: Pick<OutputsOptions, 'task' | 'logitsKind'>) {
+  constructor(pair: OutputPair, { task, logitsKind, graphs }: Pick<OutputsOptions, 'task' | 'logitsKind' | 'graphs'>) {
     this.pair = pair;
+    this.#head = { task, logitsKind };
+    this.#thresholds = [
+      graphs?.reference ? thresholdOf(graphs.reference, pair.name) : 0,
+      graphs ? thresholdOf(graphs.model, pair.modelName) : 0,
+    ];
     this.#isSpan = task === 'qa';
     this.#isTokenScore = task === 'replaced-tokens';
-    this.#isDecided = this.#isTokenScore || logitsKind === 'multi-label';
   }
 
   add(reference: ReadonlyMap<string, Tensor>, actual: ReadonlyMap<string, Tensor>, valid: number): void {
@@ -171,11 +188,12 @@ class OutputSums {
     }
     this.#errors.add(a, b);
     const width = this.#isSpan && expectedOutput.shape.length === 2 ? a.length : (expectedOutput.shape.at(-1) ?? 1);
-    if (width === 1 && !this.#isDecided) return;
-    const choicesOf = (values: Float32Array) => (this.#isDecided ? decisions(values) : argmaxRows(values, width));
-    const [x, y] = [choicesOf(a), choicesOf(b)];
+    this.#choices = choicesBy(this.#head, expectedOutput.shape.length);
+    if (width === 1 && this.#choices === 'largest') return;
+    const x = choicesOf(this.#choices, a, width, this.#thresholds[0]);
+    const y = choicesOf(this.#choices, b, width, this.#thresholds[1]);
     this.#rows += x.length;
-    for (const [i, place] of x.entries()) if (place >= 0 && place === y[i]) this.#equal++;
+    this.#equal += equalChoices(x, y);
   }
 
   /**
@@ -197,6 +215,7 @@ class OutputSums {
       maxAbsError: Number.isNaN(maxAbsError) ? null : maxAbsError,
       sqnrDb: plainDecibels(sqnrDb),
       agreement: this.#rows === 0 ? null : this.#equal / this.#rows,
+      choices: this.#choices,
     };
   }
 }

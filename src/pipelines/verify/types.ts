@@ -4,6 +4,7 @@ import type { Task } from '../../models/index.ts';
 import type { GraphOutline } from '../../opened/outline.ts';
 import type { View } from '../../samples/views.ts';
 import type { AgreementOf } from '../evaluate/agreement.ts';
+import type { ChoicesBy } from '../evaluate/decisions.ts';
 import type { TransferLosses } from '../evaluate/transfer.ts';
 import type { DistanceMeasure } from './view-distances.ts';
 
@@ -87,10 +88,12 @@ export interface OutputAgreement {
    */
   readonly sqnrDb: number | null;
   /**
-   * The share of rows (last axis; for spans the tokens) with their largest value at the same place, 0 … 1; null where
-   * rows have one value.
+   * The share of equal choices, 0 … 1: of rows (last axis; for spans the tokens) with their largest value at the same
+   * place, or of values that are decided alike; null where there is nothing to choose.
    */
   readonly agreement: number | null;
+  /** What is chosen: the largest value of a row, or each value by itself. */
+  readonly choices: ChoicesBy;
 }
 
 /** Samples that the model answers otherwise than the reference. */
@@ -235,8 +238,11 @@ export interface Parting extends LayerError {
 export interface Drop {
   /** Percentage points that are lost. */
   readonly points: number;
-  /** The metric that is lost; where there are no labels agreement, of sentence embeddings the ranks of similarities. */
-  readonly of: MetricName | 'agreement' | 'similarities';
+  /**
+   * The metric that is lost; where there are no labels the share of equal answers, of vectors their mean cosine, of
+   * numbers their correlation, and of sentence embeddings the ranks of similarities.
+   */
+  readonly of: MetricName | 'agreement' | 'cosine' | 'correlation' | 'similarities';
   /** Limit of the loss (`--max-drop`); null where there is no gate. */
   readonly limit: number | null;
 }

@@ -5,7 +5,7 @@ import { storedOutline } from '../../opened/stored-outline.ts';
 import { type ColumnOptions, columnsOf, refuseUnreadVocabulary } from '../../options/evidence.ts';
 import { type Run, type RunOptions, startRun, within } from '../../options/run.ts';
 import { readViews, VIEWS } from '../../samples/views.ts';
-import { untoldReason } from '../evaluate/agreement.ts';
+import { AGREEMENT_NAMES, untoldReason } from '../evaluate/agreement.ts';
 import { isAllowed } from '../evaluate/drop.ts';
 import { readLayerMap } from '../evaluate/layer-map.ts';
 import { type CommonShape, commonShape, inputShape, paddedLength } from '../evaluate/running.ts';
@@ -189,7 +189,8 @@ async function measure(
     const views = VIEWS.filter((view) => asked.includes(view));
     checkViews(views, inputs);
     if (reference === undefined && inputs.labels === undefined) {
-      throw new MbertError('USAGE', `${data}: has no labels for ${task ?? 'outputs of this kind'}`, {
+      const problem = inputs.unread ?? `${data}: has no labels for ${task ?? 'outputs of this kind'}`;
+      throw new MbertError('USAGE', problem, {
         hint: 'give --against SOURCE to compare with another model',
       });
     }
@@ -205,10 +206,12 @@ async function measure(
       ? await tryLayers(reference, model, { shape, inputs, progress: within(run, 'comparing layers') })
       : { layers: null, problem: [] };
     run.enter('run');
+    const graphs = { model: model.graph, reference: reference?.graph };
     const full = views.includes('full') ? new ViewSums('full', { task, logitsKind }, inputs) : undefined;
     const compared = await compareOutputs(first, second, {
       task,
       logitsKind,
+      graphs,
       shape,
       inputs,
       heard: (i, expected, actual) => full?.add(i, expected, actual),
@@ -219,6 +222,7 @@ async function measure(
       ? await compareViews(first, second, full, {
           task,
           logitsKind,
+          graphs,
           shape,
           inputs,
           views,
@@ -328,12 +332,13 @@ function foldedStudent(student: Side, teacher: Side): string[] {
   return [`${student.path}: its norms are folded, so its feature maps are in other units than the teacher's`];
 }
 
-function dropOf({ metrics, agreement, embeddings }: OutputsResult, limit: number | undefined): Drop {
+function dropOf({ metrics, agreement, agreementOf, embeddings }: OutputsResult, limit: number | undefined): Drop {
   const of = metrics?.primary;
   const similarities = embeddings?.similarities ?? null;
   const measured = similarities ?? agreement ?? 0;
   const [from, to] = of ? [metrics?.against?.[of], metrics?.model[of]] : [1, measured];
-  const unlabelled = similarities === null ? 'agreement' : 'similarities';
+  const ofAnswers = agreementOf === null || agreementOf === 'choices' ? 'agreement' : agreementOf;
+  const unlabelled = similarities === null ? ofAnswers : 'similarities';
   return { points: 100 * ((from ?? 0) - (to ?? 0)), of: of ?? unlabelled, limit: limit ?? null };
 }
 
@@ -341,9 +346,11 @@ function failuresOf({ broken, agreement, agreementOf }: OutputsResult, drop: Dro
   const failures = broken.map((name) => `output ${name}: holds NaN or infinity`);
   if (drop === null || drop.limit === null || isAllowed(drop.points, drop.limit)) return failures;
   const sqnrDb = broken.length > 0 ? Number.NaN : null;
-  const reason = drop.of === 'agreement' && agreementOf && untoldReason({ agreement, agreementOf, sqnrDb });
-  const lost = `${drop.points.toFixed(2)} points of ${drop.of} are lost, ${drop.limit} may be`;
-  return [...failures, `--max-drop: ${reason ? `the loss of agreement ${reason}` : lost}`];
+  const isOfAnswers = drop.of === 'agreement' || drop.of === 'cosine' || drop.of === 'correlation';
+  const reason = isOfAnswers && agreementOf && untoldReason({ agreement, agreementOf, sqnrDb });
+  const name = drop.of === 'cosine' || drop.of === 'correlation' ? AGREEMENT_NAMES[drop.of] : drop.of;
+  const lost = `${drop.points.toFixed(2)} points of ${name} are lost, ${drop.limit} may be`;
+  return [...failures, `--max-drop: ${reason ? `the loss of ${name} ${reason}` : lost}`];
 }
 
 function verifiedModel(loader: SideLoader, runMs: number): VerifiedModel {

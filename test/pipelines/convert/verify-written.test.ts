@@ -13,12 +13,16 @@ const folder = temporaryFolder();
 
 /** Two classes by the first word of six. */
 function classifier(shape = 'batch, sequence', more = ''): Graph {
+  return graphOf(classifierText(more, 'logits', shape));
+}
+
+function classifierText(more: string, output: string, shape = 'batch, sequence'): string {
   const [batch] = shape.split(', ');
-  return graphOf(`graph g (input_ids: i64[${shape}], attention_mask: i64[${shape}])
+  return `graph g (input_ids: i64[${shape}], attention_mask: i64[${shape}])
   words = gather(table f32[6, 2] {3, 1, -2, 0, 0, 1, 1, 0, 4, -4, 0, 2}, input_ids)
   first = slice(words) {axis: 1, end: 1}
   logits = reshape(first) {shape: [${batch}, 2]}${more}
-return logits: logits`);
+return logits: ${output}`;
 }
 
 let count = 0;
@@ -72,6 +76,30 @@ return logits: logits`);
   const { result } = await verified({ file: nan, reference: nan });
   expect(result.ok).toBe(false);
   expect(result.outputs[0]?.maxAbsError).toBeNaN();
+});
+
+describe('labels of which any number applies', () => {
+  const head = { task: 'sequence-classification', logitsKind: 'multi-label' } as const;
+  const lower = (give = '') =>
+    graphOf(`graph g (input_ids: i64[batch, sequence], attention_mask: i64[batch, sequence])
+  words = gather(table f32[6, 2] {3, 1, -2, 0, 0, 1, 1, 0, 4, -4, 0, 2}, input_ids)
+  first = slice(words) {axis: 1, end: 1}
+  rows = reshape(first) {shape: [batch, 2]}
+  logits = sub(rows, two f32[] {2})${give}
+return logits: ${give === '' ? 'logits' : 'p'}`);
+
+  test('agree by the decision of each, in logits and in their sigmoids', async () => {
+    const agreementOf = async (wanted: Wanted) => (await verified(wanted)).result.outputs[0];
+    // Each is lower by 2, so that all stay in their order.
+    expect(await agreementOf({ file: lower() })).toMatchObject({ choices: 'largest', agreement: 1 });
+    const logits = await agreementOf({ file: lower(), ...head });
+    expect(logits?.choices).toBe('decisions');
+    expect(logits?.agreement).toBeGreaterThan(0);
+    expect(logits?.agreement).toBeLessThan(1);
+    const sigmoids = graphOf(classifierText('\n  p = sigmoid(logits)', 'p'));
+    const probabilities = await agreementOf({ reference: sigmoids, file: lower('\n  p = sigmoid(logits)'), ...head });
+    expect(probabilities?.agreement).toBe(logits?.agreement);
+  });
 });
 
 describe('a written file', () => {

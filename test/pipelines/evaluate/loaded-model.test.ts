@@ -85,3 +85,22 @@ describe('files that are thrown away', () => {
     expect(existsSync(folder)).toBe(false);
   });
 });
+
+test.each(['logits', 'probability'])(
+  'labels of which any number applies are decided in a file of %s',
+  async (output) => {
+    useFakeRuntime();
+    const graph = graphOf(`graph g (input_ids: i64[1, sequence])
+  words = gather(table f32[4, 2] {0, 0, 1, -1, 0, 0, 0, 0}, input_ids)
+  first = slice(words) {axis: 1, end: 1}
+  logits = reshape(first) {shape: [1, 2]}
+  probability = sigmoid(logits)
+return y: ${output}`);
+    await withFolder(async (write) => {
+      const reading = { task: 'sequence-classification', logitsKind: 'multi-label', pad: 0, mask: undefined } as const;
+      const model = await loadModel(await write(onnx.write(graph, onnx.defaults)), graph, reading);
+      expect((await model.answer(ROW)).choices).toEqual([1, 0]);
+      await model.close();
+    });
+  },
+);

@@ -10,6 +10,7 @@ import type { FolderOptions, FolderResult } from '../../../src/pipelines/folder/
 import { writeFolder } from '../../../src/pipelines/folder/write-folder.ts';
 import { quantize } from '../../../src/pipelines/quantize/quantize.ts';
 import { runtimeFor } from '../../../src/runtimes/index.ts';
+import { runCommand } from '../../commands/run.ts';
 import { changedCheckpoint } from '../../diff/checkpoints.ts';
 import { problemsOf, type Schema } from '../../diff/json-schema.ts';
 import { fixture } from '../../models/corpus.ts';
@@ -417,4 +418,20 @@ test('a form whose answers are no numbers has failed', async () => {
   for (const { failures } of results)
     expect(failures).toEqual([expect.stringMatching(/: an output holds NaN or infinity$/)]);
   for (const { measured } of manifestOf(join(folder, 'overflows-out')).forms) expect(measured).toBeUndefined();
+});
+
+test('a regression has the correlation of its answers in the manifest and in the table, no share of equal ones', async () => {
+  const output = join(folder, 'regression');
+  const source = 'fixtures/hf-seqcls-regression';
+  const argv = ['convert', source, '-o', output, '--forms', 'f32,dynamic', '--calibrate', TEXTS, '--samples', '24'];
+  const { code, out } = await runCommand(folder, ...argv);
+  expect(code).toBe(0);
+  expect(out).toMatch(/SQNR +correlation of answers +cosine/);
+  const manifest = manifestOf(output);
+  expect(problemsOf(manifest, JSON.parse(readFileSync('schemas/mbert.schema.json', 'utf8')) as Schema)).toEqual([]);
+  const [, dynamic] = manifest.forms.map(({ measured }) => measured);
+  expect(dynamic).toMatchObject({ correlation: expect.any(Number) });
+  expect(dynamic).not.toHaveProperty('agreement');
+  expect(dynamic).not.toHaveProperty('cosine');
+  expect(out).toContain((dynamic as { correlation: number }).correlation.toFixed(4));
 });

@@ -39,19 +39,31 @@ test('a budget is met by bits where they cost less than units, and what is cut s
   expect(both?.narrowNoise).toBeCloseTo(0.036, 12);
 });
 
+test('a layer that has no candidates, as one to be kept, may have 4 bits', () => {
+  const scores = SCORES.filter(({ layer }) => layer === 1);
+  const [best] = proposeStudents(scores, savingOf, { needed: 105, count: 1, narrow: NARROW });
+  expect([best?.narrow, best?.saving]).toEqual([[0], 110]);
+  expect(mostSaved(scores, savingOf, NARROW)).toBe(150);
+  const [bits] = proposeStudents([], savingOf, { needed: 80, count: 1, narrow: NARROW });
+  expect([bits?.changes, bits?.narrow, bits?.saving]).toEqual([[], [0, 1], 100]);
+});
+
 test('without bits, units and layers are all there is', () => {
   const [best] = proposeStudents(SCORES, savingOf, { needed: 105, count: 1 });
   expect([best?.narrow, best?.saving, best?.narrowNoise]).toEqual([[], 120, 0]);
   expect(mostSaved(SCORES, savingOf)).toBe(200);
 });
 
-describe('the recipe gives 8 bits to the linears of the other layers', () => {
-  test('by what their names begin with, however many there are', async () => {
+describe('the recipe gives 8 bits to all linears but those of the narrow layers', () => {
+  test('of layers by what their names begin with, of others by their names, without those that stay in floats', async () => {
     const { teacher, blocks } = await spaceOf('bert-seqcls');
-    const [rule, ...more] = parseRecipe(wideRecipe(teacher, blocks, [1]), 'recipe');
-    expect([rule?.match.source, more]).toEqual(['^bert\\.encoder\\.layer\\.0\\.', []]);
+    const sources = (narrow: readonly number[]) =>
+      parseRecipe(wideRecipe(teacher, blocks, narrow), 'recipe').map(({ match }) => match.source);
+    const pooler = '^(bert\\.pooler\\.dense)($|\\+)';
+    expect(sources([1])).toEqual(['^bert\\.encoder\\.layer\\.0\\.', pooler]);
+    expect(sources([0, 1])).toEqual([pooler]);
+    const [rule] = parseRecipe(wideRecipe(teacher, blocks, [1]), 'recipe');
     expect(rule?.settings).toMatchObject({ scheme: 'dynamic', granularity: 'channel' });
-    expect(parseRecipe(wideRecipe(teacher, blocks, [0, 1]), 'recipe')).toEqual([]);
   });
 
   test('by all of their names, and by what they are joined into, where others begin so too', async () => {

@@ -115,7 +115,7 @@ test(
       forms: ['mixed'],
       keep: /word_embeddings/,
     };
-    const { models } = await search({ ...common, budgets: [145_000, 125_000] });
+    const { models } = await search({ ...common, budgets: [400_000, 145_000, 125_000] });
     for (const { bytes, budget, form } of models) {
       expect(form).toBe('mixed');
       expect(bytes).toBeLessThanOrEqual(budget.kind === 'size' ? budget.bytes : 0);
@@ -123,9 +123,14 @@ test(
     const bits = models.map(({ layers }) => layers.map((layer) => layer.bits));
     expect(bits).toEqual([
       [8, 8],
+      [8, 8],
       [8, 4],
     ]);
-    expect(models[1]?.bytes).toBeLessThan((models[0]?.bytes as number) - 8000);
+    expect(models[2]?.bytes).toBeLessThan((models[1]?.bytes as number) - 8000);
+    // Nothing is cut of the first: what it errs by is how it is stored.
+    expect(models[0]?.operations).toBe(1);
+    expect(models[0]?.noise).toBeGreaterThan(0);
+    expect(models[0]?.noise).toBe(models[0]?.expectedNoise);
   },
   LONG,
 );
@@ -208,6 +213,11 @@ test('scores of other texts, of another version, and what is no score, are not t
   await expect(refused(JSON.stringify({ ...file, version: 2 }))).rejects.toThrow('is no file of scores');
   await expect(refused('[]')).rejects.toThrow('is no file of scores');
   await expect(refused('{')).rejects.toThrow('is no file of scores');
+});
+
+test('nodes to keep that the teacher does not have are refused', async () => {
+  const kept = search({ source: SOURCE, output, calibrate: TEXTS, budgets: [1e6], keep: /word_embedings/ });
+  await expect(kept).rejects.toThrow(/^--keep word_embedings: .* has no node with such a name$/);
 });
 
 test('budgets are spread between the smallest and the largest', () => {

@@ -77,7 +77,7 @@ describe('answers that are no numbers', () => {
     expect(drop?.points).toBeNaN();
     expect(failures).toEqual([
       'output score: holds NaN or infinity',
-      '--max-drop: the loss of agreement cannot be told: an answer is NaN or all zeros',
+      '--max-drop: the loss of correlation of answers cannot be told: an answer is NaN or all zeros',
     ]);
   });
 });
@@ -92,6 +92,18 @@ describe('--max-drop', () => {
     expect((await compare({ maxDrop: 4.99 })).failures).toEqual([
       '--max-drop: 5.00 points of agreement are lost, 4.99 may be',
     ]);
+  });
+
+  test('is of the correlation for a regression, and says so', async () => {
+    useChanged((values, run) => values.map((value) => (run % 2 === 0 ? value : -value)), 'score.onnx');
+    const { drop, failures, agreement } = await compare({
+      model: path('score.onnx'),
+      against: path('other-score.onnx'),
+      maxDrop: 1,
+    });
+    expect(drop?.of).toBe('correlation');
+    expect(drop?.points).toBeCloseTo(100 * (1 - (agreement as number)), 9);
+    expect(failures).toEqual([expect.stringMatching(/^--max-drop: [\d.]+ points of correlation of answers are lost/)]);
   });
 
   test('is no gate where it is not given', async () => {
@@ -120,7 +132,9 @@ describe('--max-drop', () => {
     const files = { model: path('score.onnx'), against: path('other-score.onnx') };
     const { agreementOf, failures } = await compare({ ...files, maxDrop: 100 });
     expect(agreementOf).toBe('correlation');
-    expect(failures).toEqual(['--max-drop: the loss of agreement cannot be told: the answers do not vary']);
+    expect(failures).toEqual([
+      '--max-drop: the loss of correlation of answers cannot be told: the answers do not vary',
+    ]);
     const { code, out } = await runCommand(folder, 'verify', files.model, '--against', files.against);
     expect(code).toBe(0);
     expect(out).toContain('correlation of answers  cannot be told: the answers do not vary');
@@ -144,7 +158,7 @@ describe('what is verified', () => {
       warnings: [],
     });
     expect(found.outputs).toEqual([
-      { name: 'logits', modelName: 'logits', maxAbsError: 0, sqnrDb: null, agreement: 1 },
+      { name: 'logits', modelName: 'logits', maxAbsError: 0, sqnrDb: null, agreement: 1, choices: 'largest' },
     ]);
   });
 

@@ -150,8 +150,9 @@ test('one label for each text is not read, and said so, where any number of them
   const side = sideOf();
   const model = { ...side.model, logitsKind: 'multi-label' } as OpenedModel;
   const data = textFile('sentence\tlabel', 'a\t1', 'b\t0');
-  const { labels, warnings } = readInputs([{ ...side, model }], { ...OPTIONS, data });
+  const { labels, unread, warnings } = readInputs([{ ...side, model }], { ...OPTIONS, data });
   expect(labels).toBeUndefined();
+  expect(warnings).toContain(unread);
   expect(warnings).toContainEqual(expect.stringContaining('its labels are not read'));
   expect(readInputs([side], { ...OPTIONS, data }).labels?.values).toEqual([1, 0]);
 });

@@ -109,7 +109,9 @@ describe('outputs', () => {
       'sequence-classification',
     );
     expect(broken).toEqual(['logits']);
-    expect(outputs).toEqual([{ name: 'logits', modelName: 'logits', maxAbsError: null, sqnrDb: -200, agreement: 0 }]);
+    expect(outputs).toEqual([
+      { name: 'logits', modelName: 'logits', maxAbsError: null, sqnrDb: -200, agreement: 0, choices: 'largest' },
+    ]);
     expect(agreement).toBe(0);
   });
 

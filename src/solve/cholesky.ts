@@ -71,36 +71,71 @@ function subtractProducts(matrix: Float64Array, size: number, start: number, end
   }
 }
 
+/** The number of right-hand sides that are solved at once, so that their unknowns stay in the cache. */
+const SIDES = 64;
+
 /**
  * Solves L Lᵀ X = B for the factor of `factorCholesky`. `sides` holds B transposed, [columns, size], one right-hand
  * side after the other, and gets X in its place.
  */
 export function solveCholesky(factor: Float64Array, size: number, sides: Float64Array): void {
-  const count = sides.length / size;
-  // [size, columns]: a row of all sides side by side, so that one number of the factor serves all of them in turn.
-  const rows = transposed(sides, count, size);
-  const forward: Substitution = { x: rows, count, factor, size };
-  const backward: Substitution = { ...forward, factor: transposed(factor, size, size) };
+  const turned = transposed(factor, size, size);
+  for (let at = 0; at < sides.length; at += SIDES * size) {
+    const some = sides.subarray(at, at + SIDES * size);
+    const count = some.length / size;
+    // [size, columns]: a row of all sides side by side, so that one number of the factor serves all of them in turn.
+    const x = transposed(some, count, size);
+    substitute({ x, count, factor, size }, turned, 0);
+    some.set(transposed(x, size, count));
+  }
+}
+
+/**
+ * Computes (L Lᵀ)⁻¹ [size, size] for the factor of `factorCholesky`. Rows and columns of zero pivots are zero. The column
+ * of a row needs no unknowns above it, as the inverse is symmetric, and those are zero until the way back.
+ */
+export function invertCholesky(factor: Float64Array, size: number): Float64Array {
+  const inverse = new Float64Array(size * size);
+  const turned = transposed(factor, size, size);
+  for (let from = 0; from < size; from += SIDES) {
+    const count = Math.min(SIDES, size - from);
+    const x = new Float64Array(size * count);
+    for (let i = 0; i < count; i++) x[(from + i) * count + i] = 1;
+    substitute({ x, count, factor, size }, turned, from);
+    for (let row = from; row < size; row++) {
+      for (let i = 0; i < count && from + i <= row; i++) {
+        const value = x[row * count + i] as number;
+        inverse[row * size + from + i] = value;
+        inverse[(from + i) * size + row] = value;
+      }
+    }
+  }
+  return inverse;
+}
+
+/** Solves L Lᵀ X = B from a row on, in place; the rows before it are zero in B and are left so. `turned` is Lᵀ. */
+function substitute(forward: Substitution, turned: Float64Array, first: number): void {
+  const { x, count, factor, size } = forward;
+  const backward: Substitution = { ...forward, factor: turned };
   // Two rows at a time share what they read of the others.
-  for (let row = 0; row < size; row += 2) {
+  for (let row = first; row < size; row += 2) {
     const next = row + 1 < size ? row + 1 : row;
-    if (next > row) subtractRows(forward, row, next, [0, row]);
-    else subtractFrom(forward, row, [0, row]);
-    divideRow(rows, count, row, factor[row * size + row] as number);
+    if (next > row) subtractRows(forward, row, next, [first, row]);
+    else subtractFrom(forward, row, [first, row]);
+    divideRow(x, count, row, factor[row * size + row] as number);
     if (next === row) break;
     subtractFrom(forward, next, [row, next]);
-    divideRow(rows, count, next, factor[next * size + next] as number);
+    divideRow(x, count, next, factor[next * size + next] as number);
   }
-  for (let row = size - 1; row >= 0; row -= 2) {
-    const next = row > 0 ? row - 1 : row;
+  for (let row = size - 1; row >= first; row -= 2) {
+    const next = row > first ? row - 1 : row;
     if (next < row) subtractRows(backward, row, next, [row + 1, size]);
     else subtractFrom(backward, row, [row + 1, size]);
-    divideRow(rows, count, row, factor[row * size + row] as number);
+    divideRow(x, count, row, factor[row * size + row] as number);
     if (next === row) break;
     subtractFrom(backward, next, [row, row + 1]);
-    divideRow(rows, count, next, factor[next * size + next] as number);
+    divideRow(x, count, next, factor[next * size + next] as number);
   }
-  sides.set(transposed(rows, size, count));
 }
 
 /** Unknowns X [size, count] and the triangle [size, size] that they are solved by. */

@@ -1,4 +1,5 @@
-import { factorCholesky, solveCholesky } from './cholesky.ts';
+import { setImmediate } from 'node:timers/promises';
+import { factorCholesky, invertCholesky, solveCholesky } from './cholesky.ts';
 
 /** Units that a linear y = W h reads, and what it costs to do without them. */
 export interface RemovalProblem {
@@ -28,9 +29,13 @@ export interface RemovalOrder {
  * Removes units step by step, each time those without which the other weights, fitted anew, give the least error: with
  * A = (Σ h hᵀ + ridge)⁻¹, inputs B cost Σ_c importance_c w_cB (A_BB)⁻¹ w_cBᵀ, the other weights change by
  * -w_B (A_BB)⁻¹ A_B·, and A loses A_·B (A_BB)⁻¹ A_B· (optimal brain surgeon, Hassibi and Stork 1993, with whole columns
- * in place of single weights).
+ * in place of single weights). `progress` hears after each step how many are done. Thousands of inputs take many seconds,
+ * so other work of the process has its turn between steps: the signal that ends it, above all.
  */
-export function removalOrder(problem: RemovalProblem): RemovalOrder {
+export async function removalOrder(
+  problem: RemovalProblem,
+  progress: (done: number, total: number) => void = () => undefined,
+): Promise<RemovalOrder> {
   const { inputs, unit, step } = problem;
   const left = new Removal(linearOf(problem));
   const steps = Math.ceil(inputs / unit / step) - 1;
@@ -40,6 +45,8 @@ export function removalOrder(problem: RemovalProblem): RemovalOrder {
     const { removed, error } = left.removeCheapest(step);
     units.set(removed, i * step);
     errors[i + 1] = (errors[i] as number) + error;
+    progress(i + 1, steps);
+    await setImmediate();
   }
   return { units, errors };
 }
@@ -49,7 +56,7 @@ interface Linear {
   readonly unit: number;
   readonly inputs: number;
   readonly outputs: number;
-  /** The inverse Gram matrix [inputs, inputs]. */
+  /** The inverse Gram matrix [inputs, inputs]; of this symmetric matrix the lower triangle is read. */
   readonly inverse: Float64Array;
   /** Weights by input, [inputs, outputs], outputs scaled by the root of their importance. */
   readonly rows: Float64Array;
@@ -75,7 +82,10 @@ class Removal {
   readonly #stride: number;
   /** Number of inputs that are left. */
   #size: number;
-  /** The inverse Gram matrix [stride, stride], of which the first `size` rows and columns are in use. */
+  /**
+   * The lower triangle of the inverse Gram matrix [stride, stride], of which the first `size` rows and columns are in
+   * use. Above the diagonal nothing is kept.
+   */
   readonly #inverse: Float64Array;
   readonly #rows: Float64Array;
   readonly #unitAt: Int32Array;
@@ -117,8 +127,11 @@ class Removal {
     for (let i = 0; i < inputs; i++) {
       const from = inputAt(i);
       rows.set(this.#rows.subarray(from * outputs, (from + 1) * outputs), i * outputs);
-      for (let j = 0; j < inputs; j++)
-        inverse[i * inputs + j] = this.#inverse[from * this.#stride + inputAt(j)] as number;
+      for (let j = 0; j <= i; j++) {
+        const other = inputAt(j);
+        const at = Math.max(from, other) * this.#stride + Math.min(from, other);
+        inverse[i * inputs + j] = this.#inverse[at] as number;
+      }
     }
     const part = new Removal({ unit, inputs, outputs, inverse, rows });
     return Array.from({ length: count }, () => places[part.removeCheapest(1).removed[0] as number] as number);
@@ -155,16 +168,22 @@ class Removal {
     return { factor, cost };
   }
 
-  /** Lets two units change places. */
+  /** Lets two units change places, of which `b` is not before `a`. */
   #swap(a: number, b: number): void {
     if (a === b) return;
     const units = this.#unitAt;
     [units[a], units[b]] = [units[b] as number, units[a] as number];
+    const [inverse, stride] = [this.#inverse, this.#stride];
     for (let i = 0; i < this.#unit; i++) {
       const [x, y] = [a * this.#unit + i, b * this.#unit + i];
-      swap(this.#rows, { from: x * this.#outputs, to: y * this.#outputs, step: 1, count: this.#outputs });
-      swap(this.#inverse, { from: x * this.#stride, to: y * this.#stride, step: 1, count: this.#size });
-      swap(this.#inverse, { from: x, to: y, step: this.#stride, count: this.#size });
+      swap(this.#rows, { from: x * this.#outputs, to: y * this.#outputs, steps: [1, 1], count: this.#outputs });
+      const [rowX, rowY] = [x * stride, y * stride];
+      swap(inverse, { from: rowX, to: rowY, steps: [1, 1], count: x });
+      swap(inverse, { from: rowX + x, to: rowY + y, steps: [1, 1], count: 1 });
+      // Between the two, what stands below x comes to stand beside y.
+      swap(inverse, { from: rowX + stride + x, to: rowY + x + 1, steps: [stride, 1], count: y - x - 1 });
+      const below = rowY + stride;
+      swap(inverse, { from: below + x, to: below + y, steps: [stride, stride], count: this.#size - y - 1 });
     }
   }
 
@@ -174,42 +193,85 @@ class Removal {
     const [inverse, rows, outputs, size, stride] = [this.#inverse, this.#rows, this.#outputs, this.#size, this.#stride];
     const { factor, cost } = this.#solve(size, count);
     const changes = new Float64Array(size * count);
-    for (let i = 0; i < size; i++)
-      changes.set(inverse.subarray(i * stride + size, i * stride + size + count), i * count);
+    for (let b = 0; b < count; b++) {
+      for (let i = 0, from = (size + b) * stride; i < size; i++) changes[i * count + b] = inverse[from + i] as number;
+    }
     solveCholesky(factor, count, changes);
-    for (let i = 0; i < size; i++) {
-      for (let b = 0; b < count; b++) {
-        const change = changes[i * count + b] as number;
-        if (change === 0) continue;
-        subtractScaled(inverse, i * stride, (size + b) * stride, { change, count: size });
-        subtractScaled(rows, i * outputs, (size + b) * outputs, { change, count: outputs });
-      }
+    // Of two rows the first gets one number above the diagonal, which nobody reads.
+    for (let i = 0; i < size; i += 2) {
+      const pair = { first: i, second: Math.min(i + 1, size - 1), from: size, count, changes };
+      subtractRows(inverse, stride, pair, pair.second + 1);
+      subtractRows(rows, outputs, pair, outputs);
     }
     return cost;
   }
 }
 
-/** Subtracts a multiple of some neighbouring values from others. */
-function subtractScaled(
-  values: Float64Array,
-  to: number,
-  from: number,
-  { change, count }: { readonly change: number; readonly count: number },
-): void {
-  for (let j = 0; j < count; j++) values[to + j] = (values[to + j] as number) - change * (values[from + j] as number);
+/** Two rows of a matrix, which may be one, from which the rows `from` to `from + count` are subtracted. */
+interface RowPair {
+  readonly first: number;
+  readonly second: number;
+  readonly from: number;
+  readonly count: number;
+  /** By which multiples: [rows, count]. */
+  readonly changes: Float64Array;
 }
 
-/** Exchanges values that are `step` apart. */
+/**
+ * Subtracts multiples of some rows from two others, in the first `columns` columns. Four at a time, so that the two rows
+ * share what is read, and are read and written once for all four.
+ */
+function subtractRows(values: Float64Array, stride: number, pair: RowPair, columns: number): void {
+  const { first, second, from, count, changes } = pair;
+  const a = first * stride;
+  const b = second * stride;
+  let source = 0;
+  for (; source + 3 < count; source += 4) {
+    const ca = first * count + source;
+    const [a0, a1, a2, a3] = [changes[ca], changes[ca + 1], changes[ca + 2], changes[ca + 3]] as Four;
+    const cb = second * count + source;
+    const [b0, b1, b2, b3] = [changes[cb], changes[cb + 1], changes[cb + 2], changes[cb + 3]] as Four;
+    const s0 = (from + source) * stride;
+    const s1 = s0 + stride;
+    const s2 = s1 + stride;
+    const s3 = s2 + stride;
+    for (let j = 0; j < columns; j++) {
+      const x0 = values[s0 + j] as number;
+      const x1 = values[s1 + j] as number;
+      const x2 = values[s2 + j] as number;
+      const x3 = values[s3 + j] as number;
+      const ofA = (values[a + j] as number) - a0 * x0 - a1 * x1 - a2 * x2 - a3 * x3;
+      const ofB = (values[b + j] as number) - b0 * x0 - b1 * x1 - b2 * x2 - b3 * x3;
+      values[a + j] = ofA;
+      values[b + j] = ofB;
+    }
+  }
+  for (; source < count; source++) {
+    const changeA = changes[first * count + source] as number;
+    const changeB = changes[second * count + source] as number;
+    for (let j = 0, at = (from + source) * stride; j < columns; j++, at++) {
+      const x = values[at] as number;
+      const ofA = (values[a + j] as number) - changeA * x;
+      const ofB = (values[b + j] as number) - changeB * x;
+      values[a + j] = ofA;
+      values[b + j] = ofB;
+    }
+  }
+}
+
+type Four = [number, number, number, number];
+
+/** Exchanges values, of which the next one stands `steps` further on at each of the two places. */
 function swap(
   values: Float64Array,
   {
     from,
     to,
-    step,
+    steps: [stepFrom, stepTo],
     count,
-  }: { readonly from: number; readonly to: number; readonly step: number; readonly count: number },
+  }: { readonly from: number; readonly to: number; readonly steps: readonly [number, number]; readonly count: number },
 ): void {
-  for (let i = 0, a = from, b = to; i < count; i++, a += step, b += step) {
+  for (let i = 0, a = from, b = to; i < count; i++, a += stepFrom, b += stepTo) {
     const value = values[a] as number;
     values[a] = values[b] as number;
     values[b] = value;
@@ -224,8 +286,5 @@ function inverseOf(gram: Float64Array, size: number, ridge: number): Float64Arra
   const factor = gram.slice();
   for (let i = 0; i < size; i++) factor[i * size + i] = (factor[i * size + i] as number) + added;
   factorCholesky(factor, size);
-  const inverse = new Float64Array(size * size);
-  for (let i = 0; i < size; i++) inverse[i * size + i] = 1;
-  solveCholesky(factor, size, inverse);
-  return inverse;
+  return invertCholesky(factor, size);
 }

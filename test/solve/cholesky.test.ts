@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { factorCholesky, solveCholesky } from '../../src/solve/cholesky.ts';
+import { factorCholesky, invertCholesky, solveCholesky } from '../../src/solve/cholesky.ts';
 import { fc } from '../fast-check.ts';
 
 test('factors a matrix that was made by hand', () => {
@@ -28,6 +28,12 @@ test('gives 0 to an unknown whose row is zero or repeats another', () => {
   expect(factorCholesky(repeated, 2)).toBe(1);
   solveCholesky(repeated, 2, same);
   expect(Array.from(same)).toEqual([5, 0]);
+});
+
+test('the inverse has zeros where a row is zero or repeats another', () => {
+  const matrix = Float64Array.of(4, 0, 4, 0, 0, 0, 4, 0, 4);
+  expect(factorCholesky(matrix, 3)).toBe(1);
+  expect(Array.from(invertCholesky(matrix, 3), Math.abs)).toEqual([0.25, 0, 0, 0, 0, 0, 0, 0, 0]);
 });
 
 test('a matrix that is not positive gives 0 to what its negative directions would need, never NaN', () => {
@@ -68,6 +74,10 @@ test('A x = b holds for every positive definite A, over block borders', () => {
       const factor = matrix.slice();
       expect(factorCholesky(factor, size)).toBe(size);
       solveCholesky(factor, size, found);
+      const inverse = invertCholesky(factor, size);
+      const units = Float64Array.from({ length: size * size }, (_, i) => (i % (size + 1) === 0 ? 1 : 0));
+      solveCholesky(factor, size, units);
+      expect(Math.max(...inverse.map((value, i) => Math.abs(value - (units[i] as number))))).toBeLessThan(1e-10);
       for (let side = 0; side < count; side++) {
         for (let i = 0; i < size; i++) {
           let sum = 0;

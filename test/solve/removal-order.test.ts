@@ -49,9 +49,9 @@ function leastError({ weight, importance, gram, inputs, ridge }: RemovalProblem,
   }, 0);
 }
 
-test('removes what the others make up for best, at the error that a new fit leaves', () => {
+test('removes what the others make up for best, at the error that a new fit leaves', async () => {
   const of = problem();
-  const { units, errors } = removalOrder(of);
+  const { units, errors } = await removalOrder(of);
   const gone: number[] = [];
   for (const [step, unit] of units.entries()) {
     const others = [0, 1, 2, 3, 4, 5].filter((i) => !gone.includes(i));
@@ -64,37 +64,50 @@ test('removes what the others make up for best, at the error that a new fit leav
 });
 
 test.each([
-  { unit: 2, step: 1 },
-  { unit: 1, step: 2 },
-])('the errors of several inputs at once are exact as well: %o', (sizes) => {
+  { unit: 2, step: 1, inputs: 6 },
+  { unit: 1, step: 2, inputs: 6 },
+  // More than four at once, and an odd number that is left.
+  { unit: 1, step: 6, inputs: 23 },
+  { unit: 5, step: 1, inputs: 25 },
+])('the errors of several inputs at once are exact as well: %o', async (sizes) => {
+  const { unit, step } = sizes;
   const of = problem(sizes);
-  const { units, errors } = removalOrder(of);
-  const inputs = [...units].flatMap((unit) => Array.from({ length: sizes.unit }, (_, i) => unit * sizes.unit + i));
-  expect(errors).toHaveLength(3);
-  for (const step of [1, 2]) expect(errors[step]).toBeCloseTo(leastError(of, inputs.slice(0, 2 * step)), 5);
+  const { units, errors } = await removalOrder(of);
+  const gone = [...units].flatMap((place) => Array.from({ length: unit }, (_, i) => place * unit + i));
+  expect(errors).toHaveLength(Math.ceil(sizes.inputs / (unit * step)));
+  expect(new Set(gone).size).toBe((errors.length - 1) * unit * step);
+  for (const [i, error] of errors.entries())
+    expect(error).toBeCloseTo(leastError(of, gone.slice(0, i * unit * step)), 5);
 });
 
-test('of two inputs that stand in for each other only one goes in a step', () => {
+test('of two inputs that stand in for each other only one goes in a step', async () => {
   const gram = Float64Array.of(1, 1, 0, 0, 1, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1);
   const weight = Float32Array.of(1, 1, 0.3, 0.4);
   const of = { weight, importance: Float64Array.of(1), gram, inputs: 4, unit: 1, step: 2, ridge: RIDGE };
-  const { units, errors } = removalOrder(of);
+  const { units, errors } = await removalOrder(of);
   expect([...units]).toEqual([0, 2]);
   expect(errors[1]).toBeCloseTo(0.09, 2);
 });
 
-test('inputs that are never read, or never vary, go first and cost nothing', () => {
+test('inputs that are never read, or never vary, go first and cost nothing', async () => {
   const { weight, gram, ...rest } = problem();
   for (let out = 0; out < 3; out++) weight[out * 6 + 3] = 0;
   const silent = gram.map((value, i) => (Math.floor(i / 6) === 1 || i % 6 === 1 ? 0 : value));
-  const { units, errors } = removalOrder({ ...rest, weight, gram: silent });
+  const { units, errors } = await removalOrder({ ...rest, weight, gram: silent });
   expect([...units.subarray(0, 2)].sort()).toEqual([1, 3]);
   expect(errors[1]).toBeCloseTo(0, 9);
   // A silent input keeps the ridge's small price.
   expect(errors[2]).toBeLessThan(0.01 * (errors[5] as number));
 });
 
-test('a linear that reads nothing but zeros has an order all the same', () => {
-  const { errors } = removalOrder({ ...problem(), gram: new Float64Array(36) });
+test('a linear that reads nothing but zeros has an order all the same', async () => {
+  const { errors } = await removalOrder({ ...problem(), gram: new Float64Array(36) });
   expect([...errors].every(Number.isFinite)).toBe(true);
+});
+
+test('other work has its turn between steps, and each step is told', async () => {
+  const told: string[] = [];
+  setImmediate(() => told.push('other work'));
+  await removalOrder(problem({ step: 2 }), (done, total) => told.push(`${done} of ${total}`));
+  expect(told).toEqual(['1 of 2', 'other work', '2 of 2']);
 });

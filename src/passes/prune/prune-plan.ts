@@ -3,7 +3,7 @@ import { copyGraph } from '../../ir/copy-graph.ts';
 import type { Graph, Node } from '../../ir/graph.ts';
 import { countOperations, operationsOf } from '../../ir/operation-costs.ts';
 import type { Bindings } from '../../ir/shape.ts';
-import { readF32 } from '../../ir/tensor.ts';
+import { readF32, type Tensor } from '../../ir/tensor.ts';
 import type { BatchValues, TextMatrix, TextRuns } from '../../ir/text-runs.ts';
 import { chooseSteps } from '../../solve/budget.ts';
 import { type RemovalOrder, removalOrder } from '../../solve/removal-order.ts';
@@ -57,6 +57,7 @@ export interface PlanOptions {
   /** Sizes of the symbols for which operations are counted. */
   readonly bindings: Bindings;
   readonly runtime: 'onnx' | 'tflite';
+  /** Hears of work in a measure of its own. */
   readonly progress: (done: number, total: number) => void;
 }
 
@@ -70,7 +71,11 @@ export async function planPruning(original: Graph, options: PlanOptions): Promis
   const graph = copyGraph(original);
   partHalves(graph);
   const { groups, declined } = pruneGroups(graph, keeps);
-  progress(0, groups.length);
+  // Time grows with the cube of what is inverted: a layer's neurons take most of it.
+  const work = groups.map(({ reader }) => inputsOf(reader.weight.tensor) ** 3);
+  const total = work.reduce((sum, part) => sum + part, 0);
+  let done = 0;
+  progress(0, total);
   const { gradients, problem } = await gradientsOf(graph, groups, runs);
   const prefix = new Prefix(graph, runs);
   const planned: PlannedGroup[] = [];
@@ -82,7 +87,10 @@ export async function planPruning(original: Graph, options: PlanOptions): Promis
       const values = await prefix.compute(gradient ? [reader.x] : [reader.x, reader.node]);
       const matrixOf = (node: Node) => runs.matrixOf(values.get(node) as BatchValues);
       const weights = gradient ? squaresOf(gradient) : sharesOf(matrixOf(reader.node));
-      const order = await orderOf(group, matrixOf(reader.x), weights, runs);
+      const order = await orderOf(group, matrixOf(reader.x), weights, {
+        runs,
+        progress: (step, steps) => progress(done + ((work[i] as number) * step) / steps, total),
+      });
       const nodes = [...writers.map(({ node }) => node), ...between, reader.node];
       const operations = nodes.reduce((sum, node) => {
         const { multiplyAdds, others } = operationsOf(node, bindings, runtime);
@@ -90,7 +98,8 @@ export async function planPruning(original: Graph, options: PlanOptions): Promis
       }, 0);
       planned.push({ name, kind, count, operations, ...order });
     }
-    progress(i + 1, groups.length);
+    done += work[i] as number;
+    progress(done, total);
   }
   const { multiplyAdds, others } = countOperations(graph, bindings, runtime);
   return {
@@ -118,10 +127,10 @@ async function orderOf(
   { reader, kind, count }: PruneGroup,
   inputs: TextMatrix,
   { importance, tokens }: ErrorWeights,
-  runs: TextRuns,
+  { runs, progress }: Pick<PlanOptions, 'runs' | 'progress'>,
 ): Promise<RemovalOrder> {
   const weighted = weightedRows(inputs, tokens);
-  return removalOrder({
+  const problem = {
     weight: readF32(reader.weight.tensor),
     importance,
     gram: await runs.product(weighted, weighted),
@@ -129,7 +138,12 @@ async function orderOf(
     unit: inputs.columns / count,
     step: stepOf({ kind, count }),
     ridge: RIDGE,
-  });
+  };
+  return removalOrder(problem, progress);
+}
+
+function inputsOf({ shape }: Tensor): number {
+  return shape[1] as number;
 }
 
 /** How much squared errors of a reader's result count, by its channels and by tokens. */

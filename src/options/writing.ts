@@ -1,6 +1,7 @@
 import { MbertError } from '../errors.ts';
 import type { TokenizerFiles } from '../formats/tokenizer-files.ts';
 import { tokenizerFilesAt } from '../importers/tokenizer-files.ts';
+import { decodeText } from '../io/bytes.ts';
 import { readWhole } from '../io/files.ts';
 import type { Target } from '../passes/index.ts';
 
@@ -87,7 +88,7 @@ function refuseMisplaced(options: WritingOptions, output: string, format: Target
 }
 
 function readLines(path: string): readonly string[] {
-  const lines = new TextDecoder().decode(readWhole(path)).split(/\r?\n/);
+  const lines = decodeText(readWhole(path), path).split(/\r?\n/);
   if (lines.at(-1) === '') lines.pop();
   return lines;
 }

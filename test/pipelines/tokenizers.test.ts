@@ -204,19 +204,29 @@ describe('--vocab', () => {
       /has 121 tokens, the model's embeddings 120 rows/,
     ],
   ])('refuses %s', async (_, content, code, message) => {
-    await expect(toTflite(bare, given(content))).rejects.toMatchObject({
-      code,
-      message: expect.stringMatching(message),
-    });
+    for (const format of ['tflite', 'onnx']) {
+      const converted = convert({ source: bare, output: fresh(`.${format}`), vocab: given(content) });
+      await expect(converted).rejects.toMatchObject({ code, message: expect.stringMatching(message) });
+    }
   });
 
   test('warns of a vocabulary that is much shorter than the table', async () => {
     const source = 'fixtures/bert-seqcls';
-    const { warnings } = await toTflite(source, given(vocabTxt(lower)));
+    const vocab = given(vocabTxt(lower));
+    const { warnings } = await toTflite(source, vocab);
     expect(warnings).toEqual([
       expect.stringMatching(/has 120 tokens, the model's embeddings 1000 rows: is it the model's own\?/),
       expect.stringMatching(/gives logits: MediaPipe shows them as scores/),
     ]);
+    const onnx = await convert({ source, output: fresh('.onnx'), vocab });
+    expect(onnx.warnings).toEqual(warnings.slice(0, 1));
+  });
+
+  test('of an ONNX file is not measured by what readers of TFLite files look for', async () => {
+    for (const words of [bpeJson(), wordPieceJson(false)]) {
+      const { warnings } = await convert({ source: bare, output: fresh('.onnx'), vocab: given(words) });
+      expect(warnings).toEqual([]);
+    }
   });
 
   test('reads texts with the settings in its own folder, else with the model’s', async () => {

@@ -16,6 +16,7 @@ import { changeFunction, fitProperties } from '../fit/change-function.ts';
 import type { ChangedModel, FitReport } from '../fit/types.ts';
 import { type WrittenResult, writtenResult } from '../fit/written-result.ts';
 import { allOrNothing } from '../write/all-or-nothing.ts';
+import { withGivenLabels } from '../write/given-labels.ts';
 import { logitsWarnings } from '../write/outputs.ts';
 import { targetOf, type WritePlan, writePlans } from '../write/plans.ts';
 import { prepare } from '../write/prepare.ts';
@@ -76,13 +77,14 @@ export async function convert(options: ConvertOptions): Promise<ConvertResult> {
   run.plan(['read', ...(passes.changing.length > 0 ? ['change'] : []), ...stages]);
   for (const note of replaced) run.note(note);
   run.progress('reading');
-  const original = await openModel(options.source, {
+  const opened = await openModel(options.source, {
     ...options,
     observers: run.observers,
     keepsIntegers: !passes.asksForMore,
   });
   try {
     refuseSource(plans);
+    const original = withGivenLabels(opened, writing);
     const { sequenceLength, batch, choices } = options;
     const settings: FileSettings = { shape: { sequenceLength, batch, choices }, passes, writing, run };
     const targets = plans.map(({ target }) => target);
@@ -108,7 +110,7 @@ export async function convert(options: ConvertOptions): Promise<ConvertResult> {
     const result = writtenResult(options.source, changed, results, { run, warnings: told });
     return { ...result, warnings: [...result.warnings, ...grown] };
   } finally {
-    original.close();
+    opened.close();
   }
 }
 

@@ -6,6 +6,7 @@ import { parseObject, readSideFile } from '../../importers/side-files.ts';
 import { listFolder, readWhole } from '../../io/files.ts';
 import { tokenizerOf } from '../../opened/model-tokenizer.ts';
 import type { OpenedModel } from '../../opened/opened-model.ts';
+import type { Writing } from '../../options/writing.ts';
 import { plain } from '../../samples/tokenizer/json-fields.ts';
 import { specialTokenEntries, tokenizerJson } from '../../samples/tokenizer/write-tokenizer-json.ts';
 import type { SideFile } from './layout.ts';
@@ -15,17 +16,27 @@ const CONFIG = 'config.json';
 const TOKENIZER = 'tokenizer.json';
 const TOKENIZER_CONFIG = 'tokenizer_config.json';
 
-/** The model's config.json. Throws NOT_FOUND where it has none. */
-export function configFile({ path, kept }: OpenedModel, program: string): SideFile {
+/** The model's config.json, with the class names that the user gave. Throws NOT_FOUND where it has none. */
+export function configFile({ path, kept }: OpenedModel, { labels }: Writing, program: string): SideFile {
   const file = readSideFile(path, CONFIG);
   if (file === undefined) {
     throw new MbertError('NOT_FOUND', `${dirname(path)}: ${CONFIG}: is not there, and ${program} reads it`, {
       hint: 'put the config of the transformers model beside the weights, or leave out --layout',
     });
   }
-  return kept === undefined
-    ? { path: CONFIG, bytes: file.bytes, from: file.what }
-    : { path: CONFIG, bytes: trimmedConfig(file, kept), from: undefined };
+  if (kept === undefined && labels === undefined) return { path: CONFIG, bytes: file.bytes, from: file.what };
+  const trimmed = kept === undefined ? file : { ...file, bytes: trimmedConfig(file, kept) };
+  const bytes = labels === undefined ? trimmed.bytes : namedConfig(trimmed, labels.names);
+  return { path: CONFIG, bytes, from: undefined };
+}
+
+/** The config with these class names, which transformers and transformers.js take from it and not from a model's file. */
+function namedConfig(file: NamedBytes, names: readonly string[]): Uint8Array {
+  const config = plain(parseObject(file)) as { readonly [key: string]: unknown };
+  const id2label = Object.fromEntries(names.map((name, id) => [id, name]));
+  const label2id = new Map(names.map((name, id) => [name, id]));
+  const json = JSON.stringify({ ...config, id2label, label2id: plain(label2id) }, null, 2);
+  return new TextEncoder().encode(`${json}\n`);
 }
 
 /** The tokenizer.json, made where there is only a vocab.txt. Throws NOT_FOUND where there is neither. */

@@ -18,6 +18,7 @@ import { writtenResult } from '../fit/written-result.ts';
 import { dropLeft, requestOf } from '../quantize/quantize.ts';
 import { SharedWork } from '../quantize/shared-work.ts';
 import { allOrNothing } from '../write/all-or-nothing.ts';
+import { withGivenLabels } from '../write/given-labels.ts';
 import { logitsWarnings } from '../write/outputs.ts';
 import { refuseFile, refuseStandardOutput } from '../write/plans.ts';
 import { refuseSource, replacedFiles } from '../write/replaced-files.ts';
@@ -52,9 +53,10 @@ export async function writeFolder(options: FolderOptions): Promise<FolderResult>
     ...layout.formats.flatMap((target) => forms.map((form) => stageOf(target, form))),
   ]);
   run.progress('reading');
-  const opened = await openModel(options.source, { ...options, observers: run.observers });
+  const source = await openModel(options.source, { ...options, observers: run.observers });
   try {
-    refuseQuantized(opened, options.source);
+    refuseQuantized(source, options.source);
+    const opened = withGivenLabels(source, given);
     const { sequenceLength, batch, choices } = options;
     const shape = { sequenceLength, batch, choices };
     const { formats: targets } = layout;
@@ -118,7 +120,7 @@ export async function writeFolder(options: FolderOptions): Promise<FolderResult>
       sideFiles: sideFiles.map(({ path, from, bytes }) => ({ path, from, size: bytes.byteLength })),
     };
   } finally {
-    opened.close();
+    source.close();
   }
 }
 

@@ -22,6 +22,7 @@ import { changeFunction } from '../fit/change-function.ts';
 import type { ChangedModel, FitReport } from '../fit/types.ts';
 import { writtenResult } from '../fit/written-result.ts';
 import { allOrNothing } from '../write/all-or-nothing.ts';
+import { withGivenLabels } from '../write/given-labels.ts';
 import { logitsWarnings } from '../write/outputs.ts';
 import { targetOf, type WritePlan, writePlans } from '../write/plans.ts';
 import { prepare } from '../write/prepare.ts';
@@ -56,10 +57,11 @@ export async function quantize(options: QuantizeOptions): Promise<QuantizeResult
   run.plan(stagesOf(options, request, plans));
   for (const note of replaced) run.note(note);
   run.progress('reading');
-  const opened = await openModel(options.source, { ...options, observers: run.observers });
+  const source = await openModel(options.source, { ...options, observers: run.observers });
   try {
     refuseSource(plans);
     const { passes, writing } = request;
+    const opened = withGivenLabels(source, writing);
     const targets = plans.map(({ target }) => target);
     const { tokenizer } = writing;
     const warnings = vocabularyWarnings(opened, tokenizer, targets);
@@ -89,7 +91,7 @@ export async function quantize(options: QuantizeOptions): Promise<QuantizeResult
     });
     return { ...result, warnings: [...result.warnings, ...dropWarnings(options.maxDrop, fit)] };
   } finally {
-    opened.close();
+    source.close();
   }
 }
 

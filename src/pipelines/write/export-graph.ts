@@ -1,4 +1,3 @@
-import { MbertError } from '../../errors.ts';
 import type { OutputFile } from '../../io/files.ts';
 import type { Graph } from '../../ir/graph.ts';
 import { tokenizerOf } from '../../opened/model-tokenizer.ts';
@@ -43,14 +42,13 @@ export async function* exportGraph(
     });
     return;
   }
-  const labels = labelsOf(model, writing);
   const { tflite } = await import('../../exporters/tflite.ts');
   yield* tflite.write(graph, {
     ...tflite.defaults,
     name,
     dtype,
     ...(minRuntime !== undefined && { minRuntime }),
-    metadata: { properties, ...(vocabulary && { vocab: vocabulary }), ...(labels && { labels }) },
+    metadata: { properties, ...(vocabulary && { vocab: vocabulary }), ...(model.labels && { labels: model.labels }) },
   });
 }
 
@@ -64,16 +62,6 @@ function propertiesOf(model: OpenedModel, dtype: 'f32' | 'f16', lowerCase: boole
     'mbert.lower_case': String(lowerCase),
     ...(model.labels && { 'mbert.labels': JSON.stringify(model.labels) }),
   };
-}
-
-function labelsOf(model: OpenedModel, { labels }: Writing): readonly string[] | undefined {
-  if (labels === undefined) return model.labels;
-  const { path, names } = labels;
-  if (model.labels && model.labels.length !== names.length) {
-    const problem = `has ${names.length} labels, the model has ${model.labels.length} classes`;
-    throw new MbertError('MISMATCH', `${path}: ${problem}`);
-  }
-  return names;
 }
 
 /** A written file's bytes, in memory. */

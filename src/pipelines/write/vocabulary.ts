@@ -16,15 +16,17 @@ const WANTED_TOKENS = ['[CLS]', '[SEP]', '[UNK]'];
 const MOST_LACKING = 128;
 
 /**
- * Warns, worded `file: problem`, where the vocabulary of a TFLite file will not serve those who read it. Throws MISMATCH
- * for one that the user named and that has more tokens than the model's table rows, and what reading it throws.
+ * Warns, worded `file: problem`, where a vocabulary that the user named may be another model's, and where that of a TFLite
+ * file will not serve those who read it. Throws MISMATCH for one that the user named and that has more tokens than the
+ * model's table rows, and what reading it throws.
  */
 export function vocabularyWarnings(
   model: OpenedModel,
   given: TokenizerFiles | undefined,
   targets: readonly Target[],
 ): string[] {
-  if (!targets.includes('tflite')) return [];
+  const hasReaders = targets.includes('tflite');
+  if (!hasReaders && given === undefined) return [];
   const files = tokenizerOf(model, given);
   const facts = tokenizerFacts(files);
   const what = (files.vocabulary ?? files.tokenizer)?.what ?? 'vocabulary';
@@ -35,10 +37,10 @@ export function vocabularyWarnings(
   }
   if (facts.kind === undefined) return [];
   if (facts.kind !== 'WordPiece') {
-    return [`${what}: is ${facts.kind}, not WordPiece: ${READERS} find no vocabulary in the file`];
+    return hasReaders ? [`${what}: is ${facts.kind}, not WordPiece: ${READERS} find no vocabulary in the file`] : [];
   }
   const rows = tableRows(model.reference(), 'input_ids', Number.NaN);
-  return [...sizeWarnings(what, facts, rows, given !== undefined), ...readerWarnings(what, facts)];
+  return [...sizeWarnings(what, facts, rows, given !== undefined), ...(hasReaders ? readerWarnings(what, facts) : [])];
 }
 
 function sizeWarnings(what: string, { tokens }: TokenizerFacts, rows: number, isGiven: boolean): string[] {

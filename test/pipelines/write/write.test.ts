@@ -188,28 +188,16 @@ describe('an exported file', () => {
     expect(await textOf(target, { task: undefined })).not.toContain('mbert.task');
   });
 
-  test('carries the words and classes of its model, or those of the user', async () => {
+  test('carries the words and classes of its model, or the words of the user', async () => {
     const bytes = (text: string) => new TextEncoder().encode(text);
     const words = (text: string) => ({ vocabulary: { what: 'vocab.txt', bytes: bytes(text) } });
     const model = { tokenizer: words('wordsofthemodel'), labels: ['one', 'two', 'three'] };
     const own = await textOf('tflite', model);
     expect(own).toContain('wordsofthemodel');
     expect(own).toContain('one\ntwo\nthree');
-    const given = await textOf('tflite', model, {
-      tokenizer: words('wordsoftheuser'),
-      labels: { path: 'l', names: ['uno', 'due', 'tre'] },
-    });
+    const given = await textOf('tflite', model, { tokenizer: words('wordsoftheuser') });
     expect(given).not.toContain('wordsofthemodel');
     expect(given).toContain('wordsoftheuser');
-    expect(given).toContain('uno\ndue\ntre');
-  });
-
-  test('is refused labels of another number than the model has classes', async () => {
-    const labels = { path: 'l.txt', names: ['yes', 'no'] };
-    await expect(textOf('tflite', { labels: ['a', 'b', 'c'] }, { labels })).rejects.toMatchObject({
-      code: 'MISMATCH',
-      message: 'l.txt: has 2 labels, the model has 3 classes',
-    });
   });
 });
 

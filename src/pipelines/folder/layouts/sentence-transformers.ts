@@ -53,7 +53,7 @@ export const sentenceTransformers: Layout = {
     const folders = moduleFolders(model.path);
     const encoder = encoderOf(model);
     const ofEncoder = [
-      configFile(model, 'sentence-transformers'),
+      configFile(model, writing, 'sentence-transformers'),
       tokenizerFile(model, writing.tokenizer, 'sentence-transformers'),
       tokenizerSettings(model, writing.tokenizer),
       ...olderFiles(model, writing.tokenizer),

@@ -3,6 +3,7 @@ import { parseObject } from '../../../importers/side-files.ts';
 import type { Task } from '../../../models/index.ts';
 import type { OpenedModel } from '../../../opened/opened-model.ts';
 import type { FormName } from '../../../options/forms.ts';
+import type { Writing } from '../../../options/writing.ts';
 import { plain } from '../../../samples/tokenizer/json-fields.ts';
 import type { Layout, SideFile } from '../layout.ts';
 import { readableOutputs, refuseInputs } from '../readable.ts';
@@ -44,7 +45,7 @@ export const transformersJs: Layout = {
     return writing;
   },
   sideFiles: ({ model, writing }) => [
-    configWithClass(model),
+    configWithClass(model, writing),
     tokenizerFile(model, writing.tokenizer, 'transformers.js'),
     tokenizerSettings(model, writing.tokenizer),
     ...olderFiles(model, writing.tokenizer),
@@ -69,8 +70,8 @@ const CLASSES: { readonly [T in Task]?: { readonly without: readonly string[] } 
  * The config, with the model type `bert` where transformers.js has no class for this head of this type and its pipeline
  * would stop. Which class it takes decides nothing else: the graph is in the file.
  */
-function configWithClass(model: OpenedModel): SideFile {
-  const file = configFile(model, 'transformers.js');
+function configWithClass(model: OpenedModel, writing: Writing): SideFile {
+  const file = configFile(model, writing, 'transformers.js');
   const config = parseObject({ bytes: file.bytes, what: file.path });
   const type = String(config.get('model_type'));
   const head = model.task && CLASSES[model.task];

@@ -71,7 +71,9 @@ const SUMMARY_ACTIVATIONS: ReadonlyMap<string, Activation | 'none'> = new Map([
 function readSummary(config: ConfigReader): Summary {
   config.demand('summary_type', 'first', 'only the first token is read');
   config.demand('summary_proj_to_labels', false, 'the classifier would read another size');
-  const activation = config.choice('summary_activation', SUMMARY_ACTIVATIONS, 'gelu');
+  // transformers 4 writes null for none, and gelu for what is not said.
+  const fallback = config.has('summary_activation') ? NO_ACTIVATION : 'gelu';
+  const activation = config.choice('summary_activation', SUMMARY_ACTIVATIONS, fallback);
   return {
     hasProjection: config.flag('summary_use_proj', true),
     activation: activation === 'none' ? undefined : activation,

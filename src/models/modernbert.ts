@@ -10,6 +10,7 @@ import { gated } from './gated.ts';
 import { addSpans, countLabels } from './heads.ts';
 import { localMask } from './local-mask.ts';
 import { layerNormWith, linearWith, projectFused } from './parts.ts';
+import { firstAttended } from './pooling.ts';
 import { readRopeParameters, refuseOddHeads, rotate, rotation, turnByBase } from './rotary.ts';
 
 /**
@@ -22,8 +23,10 @@ export const modernbert: Architecture = {
   takesTokenTypes: false,
   tasks: COMMON_TASKS,
   predictions: 'decoder',
-  read(config) {
+  read(config, _origin, task) {
     const settings = readSettings(config);
+    // transformers looks for the first token behind padding on the left for choices alone.
+    const first = task === 'multiple-choice' ? firstAttended : firstToken;
     const score = ({ builder, hidden }: HeadInput, classes: number) =>
       linear(builder, 'classifier', head(builder, settings, hidden), classes);
     return {
@@ -32,7 +35,7 @@ export const modernbert: Architecture = {
       sizes: (scope) => sizeClaims(settings, scope),
       counts: (scope) => [countClaim(settings, scope)],
       encode: (builder, scope) => encode(builder, settings, scope),
-      pool: (builder, _, hidden) => head(builder, settings, pooled(builder, settings, hidden)),
+      pool: (builder, _, hidden) => head(builder, settings, pooled(builder, settings, hidden, first)),
       pooler: undefined,
       predict: (builder, scope, hidden) => predict(builder, settings, scope, hidden),
       heads: {
@@ -112,7 +115,7 @@ function readSettings(config: ConfigReader): Settings {
 function readBases(config: ConfigReader): Settings['bases'] {
   config.demand('rope_scaling', null, 'places are turned without scaling');
   const full = config.positive('global_rope_theta', 160_000);
-  const local = config.positive('local_rope_theta', 10_000);
+  const local = config.positive('local_rope_theta', config.has('local_rope_theta') ? full : 10_000);
   const parameters = config.object('rope_parameters');
   const baseOf = (kind: AttentionKind, legacy: number) => {
     const own = parameters?.object(kind);
@@ -208,9 +211,9 @@ function layer(builder: Builder, settings: Settings, name: string, x: Node, n: n
   return add(builder, `${name}.mlp_residual`, 'add', [y, narrow]);
 }
 
-/** Adds the first token's vector, or the mean of all tokens' but padding's. */
-function pooled(builder: Builder, { pooling }: Settings, hidden: Node): Node {
-  if (pooling === 'cls') return firstToken(builder, 'pooled', hidden);
+/** Adds the vector of the token that is `first`, or the mean of all tokens' but padding's. */
+function pooled(builder: Builder, { pooling }: Settings, hidden: Node, first: typeof firstToken): Node {
+  if (pooling === 'cls') return first(builder, 'pooled', hidden);
   const { rows, sequence, mask } = builder;
   const ones = add(builder, 'pooled.ones', 'reshape', [mask.ones], { shape: [rows, sequence, 1] });
   const mean = (part: string, x: Node) => add(builder, `pooled.${part}`, 'mean', [x], { axis: 1 });

@@ -84,6 +84,20 @@ function lasttoken(input: PoolingInput): Node {
   return sumOf(input, 'lasttoken', columnOf(input, 'lasttoken.weights', last));
 }
 
+/**
+ * Adds the first token that is no padding, [rows, width]: the one at which the count of tokens gets to 1, so that
+ * relu(2 - count) is 0 from the second one on.
+ */
+export function firstAttended(builder: Builder, name: string, tokens: Node): Node {
+  const { ones } = builder.mask;
+  const two = builder.graph.constant(scalarTensor(2), `${name}.two`);
+  const count = add(builder, `${name}.count`, 'cumulativeSum', [ones], { axis: 1 });
+  const none = add(builder, `${name}.none_before`, 'relu', [add(builder, `${name}.left`, 'sub', [two, count])]);
+  const first = add(builder, `${name}.first`, 'mul', [ones, none]);
+  const input = { builder, name, tokens, maxPositions: 0 };
+  return sumOf(input, 'first', columnOf(input, 'first.weights', first));
+}
+
 /** Adds log(1 + relu(x)) pooled, as SPLADE does: a maximum or sum over tokens, [rows, vocabulary]. */
 export function poolSplade(
   { builder, name, tokens }: PoolingInput,

@@ -4,20 +4,16 @@ import { scalarOf } from '../ir/match.ts';
 import { tokenInput } from '../ir/names.ts';
 import { pickStoredRows } from '../ir/picked-tensors.ts';
 import { integerTensor } from '../ir/tensor.ts';
-import type { Task } from '../models/index.ts';
 import type { OpenedModel } from './opened-model.ts';
-
-/** Tasks whose answers are scores of words: their heads have a number for each token. */
-const WORD_TASKS: readonly (Task | undefined)[] = ['masked-lm', 'pretraining'];
+import { tableRows } from './token-tables.ts';
 
 /**
  * The model with fewer tokens: its tables of words have the rows `kept`, and new id i stands for the old id kept[i]. The
  * reference stays the whole model, so that what is written is compared with that. Throws UNSUPPORTED for a model that does
- * more with ids than look up rows.
+ * more with ids than look up rows, or whose answers have a number for each token.
  */
 export function trimmedModel(model: OpenedModel, kept: readonly number[]): OpenedModel {
-  const { path, task } = model;
-  if (WORD_TASKS.includes(task)) throw refusal(path, `a model for ${task} gives a score for every token`);
+  const { path } = model;
   const build: OpenedModel['build'] = (target, shapes) => {
     const graph = model.build(target, shapes);
     for (const input of graph.inputs)
@@ -25,6 +21,7 @@ export function trimmedModel(model: OpenedModel, kept: readonly number[]): Opene
     return graph;
   };
   // Built once to refuse what cannot be written before anything is.
+  refuseScoresOfWords(path, model.reference());
   build('onnx');
   return { ...model, build, kept, pad: Math.max(kept.indexOf(model.pad), 0), runnable: undefined };
 }
@@ -33,6 +30,16 @@ function refusal(path: string, problem: string): MbertError {
   return new MbertError('UNSUPPORTED', `--trim-vocabulary: ${path}: ${problem}`, {
     hint: 'write it with its whole vocabulary',
   });
+}
+
+/**
+ * Throws for outputs with a number for each token, masked-LM logits and SPLADE's embeddings: they would stay those of the
+ * whole vocabulary, and no token would have its own.
+ */
+function refuseScoresOfWords(path: string, graph: Graph): void {
+  const words = tableRows(graph, 'input_ids', 0);
+  const scores = graph.outputs.find(({ node }) => words > 0 && node.type.shape.at(-1) === words);
+  if (scores !== undefined) throw refusal(path, `${scores.name} has a number for each of the ${words} tokens`);
 }
 
 interface Trim {

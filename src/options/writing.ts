@@ -55,6 +55,7 @@ export interface Writing {
  */
 export function writingOf(options: WritingOptions, output: string, format: Target | undefined): Writing {
   refuseMisplaced(options, output, format);
+  refuseOutputs(options.outputs);
   const { dtype = 'f32', softmax = false, dropTokenTypes = false, dryRun = false } = options;
   const { outputs, opset, externalData, minRuntime, labels, vocab } = options;
   return {
@@ -85,6 +86,13 @@ function refuseMisplaced(options: WritingOptions, output: string, format: Target
     if (value === undefined || value === false || format === undefined || format === owner) continue;
     throw new MbertError('USAGE', `--${flag}: is for ${owner} files, the output is ${output}`);
   }
+}
+
+/** Throws USAGE for no output and for one that is named twice: runtimes refuse such files. */
+function refuseOutputs(outputs: readonly string[] | undefined): void {
+  if (outputs?.length === 0) throw new MbertError('USAGE', '--outputs: names no output');
+  const twice = outputs?.find((name, i) => outputs.indexOf(name) !== i);
+  if (twice !== undefined) throw new MbertError('USAGE', `--outputs: names ${twice} twice`);
 }
 
 function readLines(path: string): readonly string[] {

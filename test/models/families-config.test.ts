@@ -185,6 +185,13 @@ describe('an earlier config of the same model is read alike', () => {
     expect(built(await open(name, config))).toBe(built(await open(name)));
   });
 
+  test('and a local base of null is the global one', async () => {
+    const before5 = { rope_parameters: undefined, global_rope_theta: 500 };
+    const withLocal = async (base: JsonValue) =>
+      built(await open('family-modernbert-seqcls', { ...before5, local_rope_theta: base }));
+    expect(await withLocal(null)).toBe(await withLocal(500));
+  });
+
   test('and another base gives another model', async () => {
     const far = rope({ full_attention: rope({ rope_theta: 10000 }), sliding_attention: rope({ rope_theta: 10000 }) });
     const changedBase = await open('family-modernbert-seqcls', { rope_parameters: far });

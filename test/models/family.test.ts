@@ -198,6 +198,8 @@ describe('the task', () => {
     expect(ops({})).toEqual(['slice', 'reshape', 'linear', 'gelu']);
     expect(ops({ summary_activation: 'tanh' })).toEqual(['slice', 'reshape', 'linear', 'tanh']);
     expect(ops({ summary_use_proj: false, summary_activation: '' })).toEqual(['slice', 'reshape']);
+    // As transformers 4 writes that there is none.
+    expect(ops({ summary_activation: null })).toEqual(['slice', 'reshape', 'linear']);
     expect(() => model({ summary_type: 'mean' })).toThrow('summary_type: "mean" is not supported');
     expect(() => model({ summary_proj_to_labels: true })).toThrow('summary_proj_to_labels: true is not supported');
   });

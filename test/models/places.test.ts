@@ -1,11 +1,11 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { evaluate } from '../../src/ir/evaluate.ts';
-import { integerTensor, readF32, type Tensor } from '../../src/ir/tensor.ts';
+import { integerTensor, readF32, type Tensor, tensorOf } from '../../src/ir/tensor.ts';
 import { sqnr } from '../../src/metrics/metrics.ts';
 import { distanceTable } from '../../src/models/deberta-attention.ts';
 import { buildModel } from '../../src/models/index.ts';
 import { turnByBase } from '../../src/models/rotary.ts';
-import { openCheckpoint } from './corpus.ts';
+import { changed, openCheckpoint, zeros } from './corpus.ts';
 
 const DYNAMIC = { batch: 'batch', sequenceLength: 'sequence', indexType: 'i64' } as const;
 
@@ -151,4 +151,39 @@ describe('local attention', () => {
     expect(await maskAt(9)).toBeUndefined();
     expect(await maskAt(10)).toBeDefined();
   });
+});
+
+test('multiple choice of ModernBERT reads the first token behind padding, which is on the left or in between too', async () => {
+  const checkpoint = await openCheckpoint('family-modernbert-seqcls');
+  onTestFinished(() => checkpoint.close());
+  const classifier = tensorOf(
+    'f32',
+    [1, 32],
+    Float32Array.from({ length: 32 }, (_, i) => Math.cos(i)),
+  );
+  const scored = changed(
+    checkpoint,
+    { 'classifier.weight': classifier, 'classifier.bias': zeros([1]) },
+    { classifier_pooling: 'cls' },
+  );
+  const { graph } = buildModel(scored, { ...DYNAMIC, task: 'multiple-choice' });
+  const padded = (ids: readonly number[]) => ({ ids, mask: ids.map((id) => (id === 0 ? 0 : 1)) });
+  // Turns and windows know distances alone, so that a text may begin anywhere.
+  const choices = [padded([5, 6, 7, 8, 0, 0]), padded([0, 0, 5, 6, 7, 8]), padded([0, 5, 6, 7, 8, 0])];
+  const logits = evaluate(
+    graph,
+    new Map(
+      (['ids', 'mask'] as const).map((part) => [
+        part === 'ids' ? 'input_ids' : 'attention_mask',
+        integerTensor(
+          'i64',
+          choices.flatMap((choice) => choice[part]),
+          [1, 3, 6],
+        ),
+      ]),
+    ),
+  ).get('logits');
+  const [right = 0, left, between] = readF32(logits as Tensor);
+  expect(right).not.toBeCloseTo(0, 2);
+  expect([left, between]).toEqual([expect.closeTo(right, 4), expect.closeTo(right, 4)]);
 });

@@ -10,6 +10,10 @@ const LOOK_UP = `graph g (input_ids: i64[1, 3])
   ids = reshape(input_ids) {shape: [3]}
   x = gather(${TABLE}, ids)
 return x: x`;
+const SCORES = `graph g (input_ids: i64[1, 3])
+  x = gather(${TABLE}, input_ids)
+  scores = linear(x, ${TABLE})
+return x: x, scores: scores`;
 const WITH_PADDING = `graph g (input_ids: i64[1, 3])
   words = gather(${TABLE}, input_ids)
   is_word = compare(input_ids, pad i64[] {2}) 
@@ -43,13 +47,7 @@ describe('a model is refused', () => {
   test.each<[string, string, Partial<OpenedModel>, readonly number[], string]>([
     ['that looks for a token that is gone', WITH_PADDING, { pad: 2 }, [0, 1], 'is_word computes with token ids'],
     ['with fewer rows than tokens', LOOK_UP, {}, [0, 4], 'token 4 has no row in table, which has 4'],
-    [
-      'with a score for each token',
-      LOOK_UP,
-      { task: 'masked-lm' },
-      [0],
-      'a model for masked-lm gives a score for every token',
-    ],
+    ['with a score for each token', SCORES, {}, [0], 'scores has a number for each of the 4 tokens'],
     [
       'that computes with ids',
       'graph g (input_ids: i64[1, 3])\n  read = cast(input_ids)\n  x = mul(read, read)\nreturn x: x',

@@ -160,6 +160,13 @@ describe('writing', () => {
     expect(writingOf(options, 'folder', undefined)).toMatchObject(options);
   });
 
+  test.each([
+    ['none', [], '--outputs: names no output'],
+    ['one twice', ['logits', 'pooled', 'logits'], '--outputs: names logits twice'],
+  ])('refuses %s of the outputs', (_, outputs, problem) => {
+    expect(() => writingOf({ outputs }, 'm.onnx', 'onnx')).toThrow(problem);
+  });
+
   test('says no where a flag says no', () => {
     expect(writingOf({ softmax: false, externalData: false }, 'm.tflite', 'tflite')).toMatchObject({ softmax: false });
     expect(writingOf({ softmax: false, externalData: false }, 'm.onnx', 'onnx')).toMatchObject({ externalData: false });

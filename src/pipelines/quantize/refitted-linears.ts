@@ -2,7 +2,7 @@ import { openRuns } from '../../calibration/token-runs.ts';
 import { copyGraph } from '../../ir/copy-graph.ts';
 import type { Call, Constant, Graph, Node } from '../../ir/graph.ts';
 import { dequantized } from '../../ir/quantized.ts';
-import { computedTensor, readF32, type Tensor } from '../../ir/tensor.ts';
+import { computedTensor, readF32 } from '../../ir/tensor.ts';
 import type { BatchValues, Matrix, TextRuns } from '../../ir/text-runs.ts';
 import { constantLinear } from '../../passes/attention.ts';
 import { addedTo, sitesOf } from '../../passes/fit/fit-sites.ts';
@@ -10,7 +10,7 @@ import { Prefix } from '../../passes/fit/prefix.ts';
 import { isCall, type Plan } from '../../quantization/plan.ts';
 import { type PlanChoices, PlanNumbers } from '../../quantization/plan-numbers.ts';
 import { type RefittedLinear, refitLinear } from '../../quantization/refit-linear.ts';
-import { isCompensated, storedPlace } from '../../quantization/settings.ts';
+import { isCompensated, isTable, storedPlace } from '../../quantization/settings.ts';
 import type { QuantizedWeight, WeightOptions } from '../../quantization/weights.ts';
 import { exchangedRows } from '../../samples/exchanged-rows.ts';
 import type { TokenRow } from '../../samples/feeds.ts';
@@ -52,7 +52,8 @@ export async function refitLinears(
   { rows, pad, progress }: RefitRun,
 ): Promise<RefittedLinears> {
   const length = plan.graph.inputs[0]?.type.shape.at(-1);
-  const texts = textsToFit(rows, (row) => (typeof length === 'number' ? length : row.inputIds.length));
+  const tokensOf = (row: TokenRow) => (typeof length === 'number' ? length : row.inputIds.length);
+  const texts = textsToFit(rows, vocabularyOf(plan.graph), tokensOf);
   const runs = await openRuns(plan.graph, texts, { pad });
   try {
     const sweep = new Sweep(plan, choices, runs);
@@ -68,11 +69,12 @@ export async function refitLinears(
 }
 
 /** The first texts, and made ones, as many as the limits allow. */
-function textsToFit(rows: readonly TokenRow[], tokensOf: (row: TokenRow) => number): TokenRow[] {
+function textsToFit(rows: readonly TokenRow[], vocabulary: number, tokensOf: (row: TokenRow) => number): TokenRow[] {
   const own = rows.slice(0, MOST_TEXTS);
   const texts: TokenRow[] = [];
   let tokens = 0;
-  for (const row of [...own, ...exchangedRows(own, ALL_TEXTS - own.length)]) {
+  const made = vocabulary === 0 ? 0 : ALL_TEXTS - own.length;
+  for (const row of [...own, ...exchangedRows(own, made, vocabulary)]) {
     tokens += tokensOf(row);
     if (tokens > MOST_TOKENS && texts.length > 0) break;
     texts.push(row);
@@ -80,11 +82,19 @@ function textsToFit(rows: readonly TokenRow[], tokensOf: (row: TokenRow) => numb
   return texts;
 }
 
+/** The number of ids that the model's tables of tokens all have. */
+function vocabularyOf(graph: Graph): number {
+  const sizes = graph.nodes().flatMap((node) => {
+    const [table, ids] = node.inputs;
+    return isCall(node) && isTable(node) && ids?.name === 'input_ids' ? [table?.type.shape[0] as number] : [];
+  });
+  return sizes.length === 0 ? 0 : Math.min(...sizes);
+}
+
 class Sweep {
   readonly refitted = new Map<string, RefittedLinear>();
   readonly #plan: Plan;
   readonly #numbers: PlanNumbers;
-  readonly #choices: PlanChoices;
   readonly #runs: TextRuns;
   /** The float model and the one that is rounded from its inputs on, over the same names. */
   readonly #float: Prefix;
@@ -143,7 +153,8 @@ class Sweep {
   /** Whether a node is a linear with a weight of its own that the plan rounds. */
   #isFitted(node: Call): node is Call<'linear'> {
     const planned = this.#planned.get(node.name);
-    if (planned === undefined || constantLinear(planned) === null || this.#optionsOf(planned) === undefined) return false;
+    if (planned === undefined || constantLinear(planned) === null || this.#optionsOf(planned) === undefined)
+      return false;
     const { users, tensor } = planned.inputs[1] as Constant;
     return users.size === 1 && (tensor.shape[1] as number) <= MAX_WIDTH;
   }

@@ -27,6 +27,8 @@ export interface PlanChoices {
   readonly roundWeight?: WeightRounding;
   /** The means for the correction of biases; by default biases stay as they are. */
   readonly meanOf?: MeanOf;
+  /** Gives the bias of a linear that was fitted with its rounded weight. */
+  readonly biasOf?: (node: Call) => Tensor | undefined;
 }
 
 /** What a plan and its choices say of single values: the same for a stored graph and for one that only computes alike. */
@@ -56,7 +58,7 @@ export class PlanNumbers {
     return this.#choices.roundWeight?.(node, weight, options) ?? quantizeWeight(weight.tensor, options);
   }
 
-  /** The corrected bias of a linear with its name, where its weight is rounded; undefined where the bias stays as it is. */
+  /** The fitted or corrected bias of a linear with its name, where its weight is rounded; undefined where it stays. */
   bias(
     node: Call,
     rounded: () => QuantizedWeight | undefined,
@@ -64,11 +66,13 @@ export class PlanNumbers {
     const [, weight, bias] = node.inputs;
     if (node.op !== 'linear' || weight?.op !== 'constant' || (bias !== undefined && bias.op !== 'constant'))
       return undefined;
+    const name = bias?.name ?? `${node.name}.bias`;
+    const fitted = this.#choices.biasOf?.(node);
+    if (fitted) return { tensor: fitted, name };
     const mean = this.#choices.meanOf?.(node);
     const numbers = mean && rounded();
     if (!numbers) return undefined;
-    const tensor = correctedBias(weight.tensor, numbers, bias?.tensor, mean);
-    return { tensor, name: bias?.name ?? `${node.name}.bias` };
+    return { tensor: correctedBias(weight.tensor, numbers, bias?.tensor, mean), name };
   }
 }
 

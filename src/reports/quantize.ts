@@ -44,7 +44,7 @@ function roundingLines(file: QuantizedFile): string[] {
 }
 
 /** Lists what was tried of a weight's rounding, which of the two was taken, and what each was worth. */
-export function roundingsOf({ rounding, biasCorrection }: QuantizedFile) {
+export function roundingsOf({ rounding, biasCorrection, refit }: QuantizedFile) {
   const rows: { what: string; used: string; other: string; samples: number; usedDb: number; otherDb: number }[] = [];
   if (rounding) {
     const { used, samples, gptqDb, nearestDb } = rounding;
@@ -57,6 +57,12 @@ export function roundingsOf({ rounding, biasCorrection }: QuantizedFile) {
     const [usedDb, otherDb] = used ? [correctedDb, plainDb] : [plainDb, correctedDb];
     const [name, other] = used ? ['corrected', 'as they were'] : ['as they were', 'corrected'];
     rows.push({ what: 'biases', used: name, other, samples, usedDb, otherDb });
+  }
+  if (refit) {
+    const { used, samples, fittedDb, plainDb } = refit;
+    const [usedDb, otherDb] = used ? [fittedDb, plainDb] : [plainDb, fittedDb];
+    const [name, other] = used ? ['refitted', 'as they were'] : ['as they were', 'refitted'];
+    rows.push({ what: 'linears', used: name, other, samples, usedDb, otherDb });
   }
   return rows;
 }

@@ -15,6 +15,7 @@ import {
   storedPlace,
 } from '../../quantization/settings.ts';
 import { chooseBits, withWidened } from './choose-bits.ts';
+import { chooseRefit } from './choose-refit.ts';
 import { chooseRoundings, withNearest } from './choose-rounding.ts';
 import { CompensatedWeights } from './compensated-weights.ts';
 import {
@@ -48,7 +49,7 @@ export async function decide(graph: Graph, options: DecideOptions): Promise<Deci
   run.enter('calibrate');
   const statistics = await stopwatch.time('calibrationMs', () => observe(plan, options));
   const weights = new CompensatedWeights(options.collectApart.collect);
-  const calibrated = { statistics, weights, means: undefined };
+  const calibrated = { statistics, weights, means: undefined, refitted: undefined };
   run.enter('choose');
   const guarded = await stopwatch.time('scanMs', () => guardRanges(plan, calibrated, options));
   const scan = await stopwatch.time('scanMs', () => runScan(plan, guarded.settings, calibrated, options));
@@ -64,7 +65,9 @@ export async function decide(graph: Graph, options: DecideOptions): Promise<Deci
   const widened = await stopwatch.time('scanMs', () =>
     chooseBits(form.plan(graph, rounded.settings, request), rounded, isRuled, options),
   );
-  return { ...rounded, settings: withWidened(rounded.settings, widened), widened, graph, scan, warnings };
+  const settings = withWidened(rounded.settings, widened);
+  const refitted = await chooseRefit(form.plan(graph, settings, request), rounded, options);
+  return { ...rounded, ...refitted, settings, widened, graph, scan, warnings };
 }
 
 async function runScan(plan: Plan, settings: SettingsMap, calibrated: CalibratedValues, options: DecideOptions) {

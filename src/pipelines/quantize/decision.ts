@@ -19,6 +19,7 @@ import type { FeedOptions } from '../evaluate/loaded-model.ts';
 import type { SampleSets } from '../evaluate/sample-sets.ts';
 import type { Collect } from './calibration-runs.ts';
 import type { CompensatedWeights } from './compensated-weights.ts';
+import type { RefittedLinears } from './refitted-linears.ts';
 import type { ScanResult } from './scan.ts';
 import { type FloatAnswers, withSwitchedModel } from './switched-model.ts';
 
@@ -38,6 +39,17 @@ export interface BiasComparison {
   readonly used: boolean;
   readonly samples: number;
   readonly correctedDb: number;
+  readonly plainDb: number;
+}
+
+/**
+ * Effect of fitting linears behind one another on the validation samples: the SQNR of the answers in dB, with it and
+ * without.
+ */
+export interface RefitComparison {
+  readonly used: boolean;
+  readonly samples: number;
+  readonly fittedDb: number;
   readonly plainDb: number;
 }
 
@@ -61,6 +73,8 @@ export interface DecideOptions {
   /** Collects statistics of `count` samples that nothing is fitted to. */
   readonly collectUnseen: { readonly collect: Collect; readonly count: number };
   readonly biasCorrection: boolean;
+  /** Whether linears may be fitted behind one another. */
+  readonly refits: boolean;
   /** True where the user asked for compensated rounding, false where it is only the default. */
   readonly isRoundingAsked: boolean;
   /** The scheme of a linear that is kept in higher precision. */
@@ -80,6 +94,8 @@ export interface CalibratedValues {
   readonly weights: CompensatedWeights;
   /** Channel means of what linears read, where their biases compensate for rounding. */
   readonly means: Statistics | undefined;
+  /** Linears that were fitted behind one another; undefined where each keeps what it computes. */
+  readonly refitted: RefittedLinears | undefined;
 }
 
 /** A linear of 4 bits that may have 8, with what it makes and what 8 bits cost. */
@@ -100,6 +116,8 @@ export interface Decision extends CalibratedValues {
   /** Effect of compensated rounding; undefined where it was not tried. */
   readonly rounding: RoundingComparison | undefined;
   readonly biasCorrection: BiasComparison | undefined;
+  /** Effect of fitting linears behind one another; undefined where it was not tried. */
+  readonly refit: RefitComparison | undefined;
   readonly scan: ScanResult | undefined;
   /** Linears that got 8 bits in place of 4, those first that make most noise for their bytes. */
   readonly widened: readonly WidenedSite[];
@@ -125,12 +143,15 @@ export function withKept(
 }
 
 /** Options of `rebuild`: how a plan's weights become integers, and biases compensate for that. */
-function roundingOptions({ graph, settings }: Plan, { weights, means }: CalibratedValues) {
-  const roundWeight: WeightRounding = roundForReaders(graph, (node, _, options) =>
-    isCompensated(node, settings.get(node)) ? weights.get(node, options) : undefined,
-  );
+export function roundingOptions({ graph, settings }: Plan, { weights, means, refitted }: CalibratedValues) {
+  const roundWeight: WeightRounding = roundForReaders(graph, (node, _, options) => {
+    const fitted = refitted?.get(node.name);
+    if (fitted) return fitted.weight;
+    return isCompensated(node, settings.get(node)) ? weights.get(node, options) : undefined;
+  });
+  const biasOf = ({ name }: Call) => refitted?.get(name)?.bias;
   const meanOf: MeanOf = ({ inputs: [x] }) => x && means?.get(x.name)?.channels?.mean;
-  return { roundWeight, ...(means && { meanOf }) };
+  return { roundWeight, biasOf, ...(means && { meanOf }) };
 }
 
 /** Options of a switched model of a plan that runs on the validation samples. */

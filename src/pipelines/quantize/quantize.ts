@@ -294,6 +294,7 @@ function decideOptionsOf(job: QuantizeJob, scheme: Exclude<Scheme, 'f16'>, isSmo
     collectApart: calibration.apart(),
     collectUnseen: calibration.unseen(),
     biasCorrection,
+    refits: scheme === 'w4' && isFitted && rounding === undefined && !biasCorrection,
     isRoundingAsked: rounding === 'gptq' || rules.some(({ settings }) => settings.rounding === 'gptq'),
     fallback: fallbackFor(format, profile),
     scan,

@@ -15,7 +15,7 @@ import type { FitReport } from '../fit/types.ts';
 import type { WrittenResult } from '../fit/written-result.ts';
 import type { WrittenFile } from '../write/write-model.ts';
 import type { ChannelRanges } from './calibration-runs.ts';
-import type { BiasComparison, RoundingComparison } from './decision.ts';
+import type { BiasComparison, RefitComparison, RoundingComparison } from './decision.ts';
 import type { ParetoRow, ScanResult } from './scan.ts';
 
 /** Options of `quantize`. */
@@ -57,6 +57,8 @@ export interface QuantizedFile extends WrittenFile {
   readonly rounding: RoundingComparison | undefined;
   /** Effect of corrected biases, where they were tried. */
   readonly biasCorrection: BiasComparison | undefined;
+  /** Effect of fitting linears behind one another, where it was tried. */
+  readonly refit: RefitComparison | undefined;
   /** Effect of keeping more linears in higher precision, where a gate asked for that. */
   readonly pareto: readonly (ParetoRow & { readonly chosen: boolean })[] | undefined;
   /** What runs the file where not every runtime of its format does: operators that are ONNX Runtime's own. */

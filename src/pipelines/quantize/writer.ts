@@ -12,6 +12,7 @@ import { type Prepared, prepare } from '../write/prepare.ts';
 import { twinShape } from '../write/twin.ts';
 import { totalSize, type WrittenFile, writeModel } from '../write/write-model.ts';
 import { fitting, narrowed } from './choose-bits.ts';
+import { chooseRefit } from './choose-refit.ts';
 import { build, type DecideOptions, type Decision, switchOptionsOf, withKept } from './decision.ts';
 import { rivalWarnings } from './dynamic-rival.ts';
 import { manifestOf, type QuantizeJob } from './job.ts';
@@ -90,7 +91,9 @@ export class Writer {
     const { widened } = decision;
     if (maxSize === undefined || widened.length === 0 || totalSize(file.files) <= maxSize) return { file, decision };
     const added = widened.reduce((sum, site) => sum + site.addedBytes, 0);
-    const fewer = narrowed(decision, fitting(widened, added - (totalSize(file.files) - maxSize)));
+    const narrow = narrowed(decision, fitting(widened, added - (totalSize(file.files) - maxSize)));
+    const plan = options.form.plan(narrow.graph, narrow.settings, options.request);
+    const fewer = { ...narrow, ...(await chooseRefit(plan, narrow, options)) };
     return { file: await this.#attempt(fewer, options), decision: fewer };
   }
 
@@ -112,6 +115,7 @@ export class Writer {
       range: request.range,
       ...(decision.rounding && { rounding: decision.rounding.used }),
       ...(decision.biasCorrection && { biasCorrection: decision.biasCorrection.used }),
+      ...(decision.refit && { refit: decision.refit.used }),
       ...(kept.length > 0 && { kept }),
     };
     const written = await run.stopwatch.time('writingMs', () => this.#write(built, 'f32', manifest));
@@ -123,13 +127,14 @@ export class Writer {
           return { proof: found, warnings: await this.#rivalWarnings(pair, written, options) };
         })
       : {};
-    const { scan, rounding, biasCorrection } = decision;
+    const { scan, rounding, biasCorrection, refit } = decision;
     return this.#result(written, proof, {
       form: form.name,
       linears: linearsOf(settings),
       ...(scan && scan.sites.length > 0 && { scan: { ...withoutNodes(scan), keptAs: options.fallback } }),
       rounding,
       biasCorrection,
+      refit,
       needs,
       widened: decision.widened.map(({ node, noise, addedBytes }) => ({
         name: node.name,
@@ -290,6 +295,7 @@ export class Writer {
       scan: undefined,
       rounding: undefined,
       biasCorrection: undefined,
+      refit: undefined,
       pareto: undefined,
       needs: undefined,
       widened: [],

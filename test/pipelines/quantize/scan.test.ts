@@ -22,7 +22,7 @@ async function planned(linears: number, peaks: { readonly [node: string]: number
     graph,
     [...settings.keys()].map(({ inputs: [node] }) => ({ node: node as Call })),
   );
-  const known = { statistics, weights: new CompensatedWeights(collect), means: undefined };
+  const known = { statistics, weights: new CompensatedWeights(collect), means: undefined, refitted: undefined };
   return { options: switchOptionsOf(plan, known, options), statistics };
 }
 

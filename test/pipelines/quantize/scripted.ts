@@ -106,6 +106,7 @@ export function decideOptions(more: Partial<DecideOptions> = {}): DecideOptions 
     collectApart: { collect, count: 32 },
     collectUnseen: { collect, count: 0 },
     biasCorrection: false,
+    refits: false,
     isRoundingAsked: false,
     fallback: 'float',
     scan: true,

@@ -17,7 +17,7 @@ const KEY = 'mbert.training';
 const EQUAL = Number.POSITIVE_INFINITY;
 
 /** What a state's file says besides its arrays. */
-interface Place extends Pick<TrainingState, 'steps' | 'stage' | 'done' | 'before' | 'names'> {
+interface Place extends Pick<TrainingState, 'steps' | 'most' | 'stage' | 'done' | 'before' | 'names'> {
   readonly curve: readonly (Omit<CurvePoint, 'sqnrDb' | 'agreement'> & {
     readonly sqnrDb: number | null;
     readonly agreement: number | null;
@@ -29,6 +29,7 @@ interface Place extends Pick<TrainingState, 'steps' | 'stage' | 'done' | 'before
   readonly arrays: readonly string[];
   readonly adamSteps: number | undefined;
   readonly bestStep: number | undefined;
+  readonly hasAverage: boolean;
 }
 
 /** The file beside an output in which an interrupted training is kept. */
@@ -38,10 +39,11 @@ export function statePath(output: string): string {
 
 /** Writes a state at once and as a whole: weights, Adam's means and squares, the best weights so far, the running average. */
 export function saveTraining(path: string, job: string, state: TrainingState): void {
-  const { steps, stage, done, before, curve, arrays, names, adam, plateau, best, average } = state;
+  const { steps, most, stage, done, before, curve, arrays, names, adam, plateau, best, average } = state;
   const place: Place = {
     job,
     steps,
+    most,
     stage,
     done,
     before,
@@ -51,6 +53,7 @@ export function saveTraining(path: string, job: string, state: TrainingState): v
     arrays: arrays.map(({ name }) => name),
     adamSteps: adam?.steps,
     bestStep: best?.step,
+    hasAverage: average !== undefined,
   };
   const tensors = new Map<string, Tensor>();
   const add = (kind: string, name: string, shape: readonly number[], values: Float32Array) =>
@@ -117,7 +120,7 @@ export function readTraining(path: string, job: string): TrainingState {
       arrays: all('now', arrays),
       adam,
       best: bestStep === undefined ? undefined : { step: bestStep, arrays: all('best', arrays) },
-      average: place.plateau && all('average', names),
+      average: place.hasAverage ? all('average', names) : undefined,
     };
   });
 }

@@ -30,6 +30,8 @@ export class Distances {
   readonly #mask: Node;
   /** Number of tokens without padding, as [1]. */
   readonly #valid: Node;
+  /** What the features of each token count, [batch, sequence]; undefined where they all count the same. */
+  #weights: Node | undefined;
 
   /** Starts with no distance. `tokens` are the graph's inputs, `attention_mask` among them. */
   constructor(graph: Graph, tokens: readonly Input[]) {
@@ -52,13 +54,27 @@ export class Distances {
   };
 
   /**
+   * Lets the features that are added from here on count twice, once as a mean over all tokens and once as a mean over the
+   * first ones: a classifier's answers are made of nothing else in the end.
+   */
+  weighFirst(): void {
+    const build = this.#build;
+    const ones = build.plus(build.times(this.#mask, 0), 1);
+    const isFirst = build.minus(ones, build.add('shift', [ones], { axis: 1, offset: -1 }));
+    const tokensEach = build.add('div', [this.#valid, this.count(this.#batch.slice(0, 1))]);
+    this.#weights = build.plus(this.#mask, build.times(isFirst, tokensEach));
+  }
+
+  /**
    * Adds weight · Σ (s - t)² / Σ t² over tokens without padding; over sequences, where values belong to a whole one.
    */
   addFeatures({ teacher, student }: Pair, weight: number): void {
     const build = this.#build;
     const { shape } = student.type;
-    const mask = shape[0] === this.#batch[0] && shape.length < 3 ? build.scalar(1) : this.#maskFor(shape);
-    const difference = build.times(build.minus(student, teacher), mask);
+    const isOfSequence = product(shape.slice(0, -1)) === this.#batch[0];
+    const mask = isOfSequence ? build.scalar(1) : this.#maskFor(shape);
+    const weights = isOfSequence || !this.#weights ? mask : this.#forTokens(this.#weights, shape);
+    const difference = build.times(build.minus(student, teacher), weights);
     const masked = build.times(teacher, mask);
     const power = this.#sum(build.times(masked, masked));
     build.accumulate(this.seeds, student, build.add('div', [build.times(difference, 2 * weight), power]));
@@ -132,6 +148,10 @@ export class Distances {
    * The mask in a shape that broadcasts to values of tokens, [batch, sequence, channels] or [batch*sequence, channels].
    */
   #maskFor(shape: Shape): Node {
-    return this.#build.reshape(this.#mask, [...shape.slice(0, -1), 1]);
+    return this.#forTokens(this.#mask, shape);
+  }
+
+  #forTokens(perToken: Node, shape: Shape): Node {
+    return this.#build.reshape(perToken, [...shape.slice(0, -1), 1]);
   }
 }

@@ -10,72 +10,109 @@ export function rateAt(step: number, steps: number): number {
   return rising * 0.5 * (1 + Math.cos((Math.PI * step) / steps));
 }
 
-/** Steps between two measurements on held-out texts. */
-export const TRIAL_STEPS = 50;
+/** Fewest steps between two measurements on held-out texts. */
+const TRIAL_STEPS = 50;
 
-/** Measurements without a gain after which the rate falls. */
+/** Work of a step by text, in that of reading one: the teacher's and the student's, and twice that for gradients. */
+const STEP_WORK = 4;
+
+/** Share of the work that measurements take where the number of steps is not given. */
+export const TRIAL_SHARE = 0.04;
+
+/** Steps between two measurements on so many texts, each step of `batch` texts, where their number is not given. */
+export function stepsBetweenTrials(texts: number, batch: number): number {
+  return Math.max(TRIAL_STEPS, Math.ceil(texts / (STEP_WORK * batch) / TRIAL_SHARE));
+}
+
+/** Number of measurements on held-out texts where the number of steps is given. */
+export const TRIALS = 10;
+
+/** Steps between two measurements of a training of so many steps. */
+export function stepsBetweenTrialsOf(steps: number): number {
+  return Math.max(TRIAL_STEPS, Math.ceil(steps / TRIALS));
+}
+
+/** Measurements without a gain after which the rate begins to fall. */
 const PATIENCE = 3;
 
-/** The factor by which it falls. */
-const DECAY = 0.4;
-
-/** Number of falls after which training ends. */
-const FALLS = 3;
+/**
+ * The share of all steps in which the rate stays high where their number is not given. The others bring it down to nothing
+ * along a line: they take the noise out that a high rate leaves in the weights, and bring much of the gain.
+ */
+const HIGH_SHARE = 0.4;
 
 /** The least gain that counts, in dB: less is noise. */
 const LEAST_GAIN = 0.02;
 
-/** Most steps: a day of some models. */
-export const MOST_STEPS = 50_000;
-
 /** Place of a training without a given number of steps. */
 export interface PlateauState {
-  /** Falls of the rate so far. */
-  readonly falls: number;
+  /** Most steps. */
+  readonly most: number;
   /** Measurements since the last gain. */
   readonly without: number;
   /** The greatest SQNR so far, in dB. */
   readonly best: number;
+  /** The step from which the rate falls, where that is earlier than most steps ask for. */
+  readonly fallsFrom?: number | undefined;
 }
 
-/** What to do after a measurement. */
-export type PlateauAdvice = 'keep' | 'go on' | 'fall' | 'end';
+/** What to do after a measurement: `fall` says that the rate falls from here on, from the best weights. */
+export type PlateauAdvice = 'keep' | 'go on' | 'fall';
 
 /**
- * Ends a training whose number of steps is not given: where held-out texts have not gained for a while, it goes back to
- * the best weights with a lower rate, and ends when that does not help any more either.
+ * Plans a training whose number of steps is not given. The rate stays high until held-out texts have not gained for a
+ * while, or until what is left of the most steps is needed to let it fall; how long it falls depends on how long it was
+ * high.
  */
 export class Plateau {
-  #falls: number;
+  readonly #most: number;
   #without: number;
   #best: number;
+  #fallsFrom: number | undefined;
 
-  constructor({ falls, without, best }: PlateauState) {
-    this.#falls = falls;
+  constructor({ most, without, best, fallsFrom }: PlateauState) {
+    this.#most = most;
     this.#without = without;
     this.#best = best;
+    this.#fallsFrom = fallsFrom;
   }
 
   get state(): PlateauState {
-    return { falls: this.#falls, without: this.#without, best: this.#best };
+    const state = { most: this.#most, without: this.#without, best: this.#best };
+    return this.#fallsFrom === undefined ? state : { ...state, fallsFrom: this.#fallsFrom };
+  }
+
+  /** The number of steps in all, as far as is known now. */
+  get end(): number {
+    return this.#fallsFrom === undefined ? this.#most : Math.min(this.#most, Math.ceil(this.#fallsFrom / HIGH_SHARE));
+  }
+
+  /** True from the step on at which the rate falls. */
+  isFalling(step: number): boolean {
+    return step >= this.#highest;
   }
 
   /** The rate of a step, as a share of the highest. */
   rateAt(step: number): number {
-    return Math.min(1, (step + 1) / WARM_UP_STEPS) * DECAY ** this.#falls;
+    const left = (this.end - step) / (this.end - this.#highest);
+    return Math.min(1, (step + 1) / WARM_UP_STEPS) * Math.min(1, left);
   }
 
-  /** Takes a measurement: `keep` says that these weights are the best so far. */
-  hear(sqnrDb: number): PlateauAdvice {
+  /** Takes a measurement after some steps: `keep` says that these weights are the best so far. */
+  hear(sqnrDb: number, step: number): PlateauAdvice {
     if (sqnrDb > this.#best + LEAST_GAIN) {
       this.#best = sqnrDb;
       this.#without = 0;
       return 'keep';
     }
     this.#without++;
-    if (this.#without < PATIENCE) return 'go on';
-    this.#without = 0;
-    this.#falls++;
-    return this.#falls > FALLS ? 'end' : 'fall';
+    if (this.#without < PATIENCE || this.isFalling(step)) return 'go on';
+    this.#fallsFrom = step;
+    return 'fall';
+  }
+
+  /** The number of steps that are taken with the highest rate. */
+  get #highest(): number {
+    return this.#fallsFrom ?? Math.floor(HIGH_SHARE * this.#most);
   }
 }

@@ -79,7 +79,7 @@ export interface StepChoice {
  */
 export async function stepGraph(choice: StepChoice): Promise<StepGraph> {
   const graph = new Graph('distill');
-  const { teacher, student } = await networksOf(choice);
+  const { teacher, student, readsFirst } = await networksOf(choice);
   const tokens = [...student.inputs, ...teacher.inputs.filter(({ name }) => !hasInput(student, name))].map(
     ({ name, type }) => graph.input(name, type),
   );
@@ -91,6 +91,7 @@ export async function stepGraph(choice: StepChoice): Promise<StepGraph> {
   const { distances } = building;
   if (!choice.isTeacherApart) {
     const other = new Copies(teacher, copied(teacher));
+    if (readsFirst) distances.weighFirst();
     addLayers(building, choice.layers, { teacher: other, student: own });
     if (choice.comparesAnswers)
       addAnswers(building, answerPairs(teacher, student, choice), own, (node) => other.of(node));
@@ -138,9 +139,9 @@ export async function stepGraph(choice: StepChoice): Promise<StepGraph> {
  * the last layers are computed and compared for that token only: a sixteenth of a step of 12 layers less. Where that
  * leaves a pair of values of other tokens, as a last layer beside one in the middle, all tokens are computed.
  */
-async function networksOf({ teacher, student, layers }: StepChoice): Promise<{ teacher: Graph; student: Graph }> {
+async function networksOf({ teacher, student, layers }: StepChoice): Promise<Networks> {
   const networks = async (passes: readonly Pass[]) => {
-    const copies = { teacher: copyGraph(teacher), student: copyGraph(student) };
+    const copies = { teacher: copyGraph(teacher), student: copyGraph(student), readsFirst: false };
     for (const network of [copies.teacher, copies.student]) await runPasses(network, passes);
     return copies;
   };
@@ -150,7 +151,18 @@ async function networksOf({ teacher, student, layers }: StepChoice): Promise<{ t
     const [own, other] = [byName.student.get(layer.student.output), byName.teacher.get(layer.teacher.output)];
     return own && other && product(own.type.shape.slice(0, -1)) === product(other.type.shape.slice(0, -1));
   });
-  return hasPairs ? hoisted : networks([flattenTokens]);
+  if (!hasPairs) return networks([flattenTokens]);
+  const [batch] = hoisted.student.inputs[0]?.type.shape ?? [];
+  const tokensOf = ({ student: { output } }: TaughtLayer) =>
+    product((byName.student.get(output) as Node).type.shape.slice(0, -1));
+  return { ...hoisted, readsFirst: layers.some((layer) => tokensOf(layer) === batch) };
+}
+
+/** Teacher and student, and whether the last layers that are compared have the first token alone. */
+interface Networks {
+  readonly teacher: Graph;
+  readonly student: Graph;
+  readonly readsFirst: boolean;
 }
 
 /** Inputs with their gradients; those that nothing depends on are left out. */

@@ -4,6 +4,9 @@ import type { StageRuns } from './stage-runs.ts';
 import { type Batch, tokensOf } from './texts.ts';
 import type { TrainedArray } from './trained.ts';
 
+/** Most minutes of a training that ends by itself: with a fit before it and a comparison behind, a quarter of an hour. */
+export const AUTO_MINUTES = 13;
+
 /** Runs that are not timed: the first ones take memory and read weights. */
 const FIRST = 2;
 

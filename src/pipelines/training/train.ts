@@ -1,11 +1,12 @@
 import { MbertError } from '../../errors.ts';
 import { fitProjections } from './projections.ts';
+import { TRIAL_SHARE, TRIALS } from './schedule.ts';
 import { openStage } from './stage-runs.ts';
 import { type Stage, stagesOf } from './stages.ts';
 import { BATCHES_OF_ALL_LENGTHS, lessons, withJoined } from './texts.ts';
-import { timedSteps } from './timed-steps.ts';
+import { AUTO_MINUTES, timedSteps } from './timed-steps.ts';
 import { type TrainedArray, trainedArrays } from './trained.ts';
-import { BATCH, TRIALS, Training } from './training.ts';
+import { BATCH, Training } from './training.ts';
 import { openTrial, type Trial } from './trial.ts';
 import type { Checkpoints, TrainingJob, TrainingResult } from './types.ts';
 
@@ -30,9 +31,10 @@ export async function train(job: TrainingJob, checkpoints?: Checkpoints): Promis
       ? await openTrial(teacher, student, { ...job, rows, arrays, trainsTables: plan.trainsTables })
       : undefined;
   try {
-    const steps = await numberOfSteps(job, { arrays, trial, saved: checkpoints?.state?.steps });
+    const most = await numberOfSteps(job, { arrays, trial, saved: checkpoints?.state?.most });
+    const steps = plan.steps === 'auto' ? undefined : most;
     const stages = stagesOf(plan.strategy, layers, { steps, student });
-    const training = new Training(job, { steps, stages, arrays, trial, checkpoints });
+    const training = new Training(job, { steps, most, stages, arrays, trial, checkpoints });
     await training.run();
     const own = trainedArrays(student, { withTables: plan.trainsTables }).map(({ name }) => name);
     return {
@@ -56,16 +58,16 @@ interface StepTiming {
   readonly saved: number | undefined;
 }
 
-/** The number of steps; undefined for as many as held-out text gains by. */
+/** The number of steps, or the most of them where held-out text tells when to end. */
 async function numberOfSteps(
   { teacher, student, layers, plan, task, logitsKind, texts, pad, mask, progress }: TrainingJob,
   { arrays, trial, saved }: StepTiming,
-): Promise<number | undefined> {
+): Promise<number> {
   const { steps } = plan;
-  if (steps === 'auto') return undefined;
   if (typeof steps === 'number') return steps;
   if (saved !== undefined) return saved;
-  if (!(steps.minutes > 0)) throw new MbertError('USAGE', `${steps.minutes} minutes: must be a positive number`);
+  const minutes = steps === 'auto' ? AUTO_MINUTES : steps.minutes;
+  if (!(minutes > 0)) throw new MbertError('USAGE', `${minutes} minutes: must be a positive number`);
   progress('timing steps', 0, undefined);
   // Stages that compare less take no longer.
   const [stage] = stagesOf('auxiliary', layers, { steps: undefined, student });
@@ -76,8 +78,9 @@ async function numberOfSteps(
     const trialMs = performance.now() - fromMs;
     const drawn = lessons(texts, { ...plan, size: BATCH, mask });
     const batches = Array.from({ length: BATCHES_OF_ALL_LENGTHS }, () => drawn.next().value);
-    const timed = { runs, arrays, batches, otherMs: (TRIALS + 1) * trialMs, nowMs: () => performance.now() };
-    return await timedSteps(60_000 * steps.minutes, timed);
+    const limitMs = 60_000 * minutes;
+    const otherMs = steps === 'auto' ? TRIAL_SHARE * limitMs + trialMs : (TRIALS + 1) * trialMs;
+    return await timedSteps(limitMs, { runs, arrays, batches, otherMs, nowMs: () => performance.now() });
   } finally {
     await runs.close();
   }

@@ -1,7 +1,7 @@
 import { undoAtEnd } from '../../io/undo.ts';
 import { Adam, type Parameter } from '../../solve/adam.ts';
 import { RunningAverage } from './running-average.ts';
-import { MOST_STEPS, Plateau, type PlateauAdvice, rateAt, TRIAL_STEPS } from './schedule.ts';
+import { Plateau, type PlateauAdvice, rateAt, stepsBetweenTrials, stepsBetweenTrialsOf } from './schedule.ts';
 import { openStage, type StageRuns } from './stage-runs.ts';
 import type { Stage } from './stages.ts';
 import { lessons } from './texts.ts';
@@ -15,13 +15,12 @@ export const BATCH = 32;
 /** Inputs of a linear whose weights move as far as a bias in a step. */
 const INPUTS = 256;
 
-/** Number of measurements on held-out texts where the number of steps is given. */
-export const TRIALS = 10;
-
 /** What a training works on. */
 interface TrainingParts {
   /** Number of steps of all stages; undefined for as many as held-out text gains by. */
   readonly steps: number | undefined;
+  /** Most steps, where their number is not given. */
+  readonly most: number;
   readonly stages: readonly Stage[];
   /** What is trained, by name; changed in place. */
   readonly arrays: ReadonlyMap<string, TrainedArray>;
@@ -98,10 +97,11 @@ export class Training {
     try {
       const plateau = stage.steps === undefined && trial ? await this.#plateauFrom(state) : undefined;
       this.#done = state?.done ?? 0;
-      const average = plateau && new RunningAverage(this.#arraysOf(runs), state?.average);
+      const averaged = state?.plateau ? state.average : plateau && this.#arraysOf(runs);
+      const average = averaged && new RunningAverage(this.#arraysOf(runs), state?.average);
       this.#present = { names: runs.names, adam: new Adam(this.#parametersOf(runs), state?.adam), plateau, average };
       await this.#takeSteps(stage, runs, this.#present);
-      if (plateau) this.#restoreBest();
+      if (plateau) await this.#takeBest(plateau);
     } finally {
       await runs.close();
     }
@@ -114,7 +114,23 @@ export class Training {
     if (state?.plateau) return new Plateau(state.plateau);
     await this.#measureNow();
     this.#keepBest();
-    return new Plateau({ falls: 0, without: 0, best: this.#curve.at(-1)?.sqnrDb ?? Number.NEGATIVE_INFINITY });
+    // Stages that come before have taken theirs; some are left where these were slow to count.
+    const most = Math.max(this.#parts.most - this.#steps, 1);
+    return new Plateau({ most, without: 0, best: this.#measured });
+  }
+
+  /** The last measurement, in dB. */
+  get #measured(): number {
+    return this.#curve.at(-1)?.sqnrDb ?? Number.NEGATIVE_INFINITY;
+  }
+
+  /** Ends with the weights that were the best, be they the last ones or not. */
+  async #takeBest(plateau: Plateau): Promise<void> {
+    if (!this.#isMeasured) {
+      await this.#measureNow();
+      if (plateau.hear(this.#measured, this.#done) === 'keep') this.#keepBest();
+    }
+    this.#restoreBest();
   }
 
   #keepBest(): void {
@@ -136,60 +152,58 @@ export class Training {
 
   async #takeSteps(stage: Stage, runs: StageRuns, present: Present): Promise<void> {
     const { plan, texts, mask } = this.#job;
-    const { checkpoints, steps } = this.#parts;
+    const { checkpoints, steps, trial } = this.#parts;
+    const { plateau } = present;
     const views = stage.comparesAnswers ? plan.views : (['full'] as const);
     const seed = plan.seed + this.#before.length;
     const drawn = lessons(texts, { size: BATCH, seed, maxLength: plan.maxLength, views, mask });
     for (let i = 0; i < this.#done; i++) drawn.next();
-    const every = steps === undefined ? TRIAL_STEPS : Math.max(TRIAL_STEPS, Math.ceil(steps / TRIALS));
-    const limit = stage.steps ?? MOST_STEPS;
+    const every = steps === undefined ? stepsBetweenTrials(trial?.texts ?? 0, BATCH) : stepsBetweenTrialsOf(steps);
     for (;;) {
       const isDue = this.#done > 0 && this.#done % every === 0 && !this.#isMeasured;
-      if (isDue && (await this.#isOver(runs, present))) return;
+      if (isDue) await this.#look(runs, present);
+      const limit = stage.steps ?? (plateau as Plateau).end;
       if (this.#done >= limit) return;
       const gradients = await runs.gradients(drawn.next().value);
-      const share = present.plateau ? present.plateau.rateAt(this.#done) : rateAt(this.#done, limit);
+      const share = plateau ? plateau.rateAt(this.#done) : rateAt(this.#done, limit);
       present.adam.step(
         runs.names.map((name) => gradients.get(name)),
         plan.rate * share,
       );
-      present.average?.add();
       this.#done++;
-      this.#tell(stage);
+      // Where the rate falls, weights come to rest by themselves.
+      if (plateau?.isFalling(this.#done - 1)) present.average = undefined;
+      present.average?.add();
+      this.#tell(stage, plateau);
       if (checkpoints && this.#steps % checkpoints.every === 0) checkpoints.save(this.takeState());
     }
   }
 
-  #tell(stage: Stage): void {
-    const { steps } = this.#parts;
+  #tell(stage: Stage, plateau: Plateau | undefined): void {
+    const before = this.#steps - this.#done;
+    const steps = plateau ? before + plateau.end : this.#parts.steps;
     const stages = this.#parts.stages.length > 1 ? `, ${stage.name}` : '';
     const last = this.#curve.at(-1);
-    const reached = steps === undefined && last ? `, ${last.sqnrDb.toFixed(1)} dB after ${last.step} steps` : '';
+    const reached = plateau && last ? `, ${last.sqnrDb.toFixed(1)} dB after ${last.step} steps` : '';
     this.#job.progress(`distilling${stages}${reached}`, this.#steps, steps);
   }
 
-  /** Measures, and tells whether a training without a given number of steps is over. */
-  async #isOver(runs: StageRuns, present: Present): Promise<boolean> {
+  /** Measures, and plans how a training without a given number of steps goes on. */
+  async #look(runs: StageRuns, present: Present): Promise<void> {
     const { plateau, average } = present;
-    if (plateau === undefined || average === undefined) {
-      await this.#measureNow();
-      return false;
-    }
-    average.show();
-    let advice: PlateauAdvice;
+    let advice: PlateauAdvice | undefined;
+    average?.show();
     try {
       await this.#measureNow();
-      advice = plateau.hear(this.#curve.at(-1)?.sqnrDb ?? Number.NEGATIVE_INFINITY);
+      advice = plateau?.hear(this.#measured, this.#done);
       if (advice === 'keep') this.#keepBest();
     } finally {
-      average.hide();
+      average?.hide();
     }
-    if (advice === 'fall') {
-      this.#restoreBest();
-      present.adam = new Adam(this.#parametersOf(runs));
-      present.average = new RunningAverage(this.#arraysOf(runs));
-    }
-    return advice === 'end';
+    if (advice !== 'fall') return;
+    this.#restoreBest();
+    present.adam = new Adam(this.#parametersOf(runs));
+    present.average = undefined;
   }
 
   get #isMeasured(): boolean {
@@ -210,6 +224,7 @@ export class Training {
     const plateau = this.#present?.plateau?.state;
     return {
       steps: this.#parts.steps,
+      most: this.#parts.most,
       stage: this.#before.length,
       done: this.#done,
       before: this.#before,
@@ -226,10 +241,10 @@ export class Training {
 /** What the present stage works with. */
 interface Present {
   readonly names: readonly string[];
-  /** Replaced, as the average is, where training goes back to earlier weights. */
+  /** Replaced where training goes back to earlier weights. */
   adam: Adam;
   readonly plateau: Plateau | undefined;
-  /** What is measured and kept where a plateau is looked for. */
+  /** What is measured and kept where a plateau is looked for, until the rate falls. */
   average: RunningAverage | undefined;
 }
 

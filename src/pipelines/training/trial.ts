@@ -5,7 +5,6 @@ import { runPasses } from '../../ir/pass.ts';
 import { sizeOf } from '../../ir/shape.ts';
 import { readF32, type Tensor, tensorOf } from '../../ir/tensor.ts';
 import { flattenTokens } from '../../passes/flatten-tokens.ts';
-import { hoistTokenSlice } from '../../passes/hoist-token-slice.ts';
 import type { TokenRow } from '../../samples/feeds.ts';
 import type { AgreementOf } from '../evaluate/agreement.ts';
 import { type Answer, answerOf, Comparison } from '../evaluate/answers.ts';
@@ -27,6 +26,8 @@ export interface TrialResult {
 
 /** Measures a student in training on held-out texts. */
 export interface Trial {
+  /** Number of held-out texts. */
+  readonly texts: number;
   measure(): Promise<TrialResult>;
   close(): Promise<void>;
 }
@@ -53,7 +54,7 @@ export async function openTrial(teacher: Graph, student: Graph, options: TrialOp
     );
   const graph = new Graph('trial');
   const flat = copyGraph(student);
-  await runPasses(flat, [hoistTokenSlice, flattenTokens]);
+  await runPasses(flat, [flattenTokens]);
   const tokens = flat.inputs.map(({ name, type }) => graph.input(name, type));
   const { given, reads } = fedStudent(graph, flat, options.trainsTables);
   const copies = copyInto(graph, flat, { tokens, given, shared: new Map() });
@@ -77,6 +78,7 @@ export async function openTrial(teacher: Graph, student: Graph, options: TrialOp
     await teaching.close();
   }
   return {
+    texts: rows.length,
     async measure() {
       const comparison = new Comparison();
       for (const part of parts) {

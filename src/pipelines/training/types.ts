@@ -68,6 +68,8 @@ export interface BestArrays {
 export interface TrainingState {
   /** Number of steps in all; undefined for as many as held-out text gains by. */
   readonly steps: number | undefined;
+  /** Most steps, where their number is not given. */
+  readonly most: number;
   /** Index of the present stage. */
   readonly stage: number;
   /** Steps of the present stage. */
@@ -81,7 +83,7 @@ export interface TrainingState {
   readonly names: readonly string[];
   /** Undefined where the present stage has not begun. */
   readonly adam: AdamState | undefined;
-  /** Present where the number of steps is not given, with the best arrays so far and the average of the last ones. */
+  /** Present where the number of steps is not given, with the best arrays so far and, until the rate falls, an average. */
   readonly plateau?: PlateauState | undefined;
   readonly best?: BestArrays | undefined;
   readonly average?: readonly TrainedArray[] | undefined;

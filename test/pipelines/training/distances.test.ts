@@ -33,6 +33,19 @@ const CASES: readonly (readonly [string, readonly (string | number)[], (on: Dist
     (t, s) => relativeError(t, s, () => 1),
   ],
   [
+    'features of which those of first tokens count twice',
+    ['batch*sequence', 4],
+    (on, pair) => {
+      on.weighFirst();
+      on.addFeatures(pair, 1);
+    },
+    (t, s) => {
+      const isFirst = (i: number) => Math.floor(i / 4) % SEQUENCE === 0;
+      const perSequence = 5 / BATCH;
+      return relativeError(t, s, weightOf) + extraError(t, s, (i) => (isFirst(i) ? perSequence : 0));
+    },
+  ],
+  [
     'a class',
     ['batch', 3],
     (on, pair) => on.addAnswers(pair, 'choice'),
@@ -171,6 +184,20 @@ function rows(a: Float32Array, b: Float32Array, width: number): [Float32Array, F
     a.subarray(i * width, (i + 1) * width),
     b.subarray(i * width, (i + 1) * width),
   ]);
+}
+
+function weightOf(i: number): number {
+  return MASK[Math.floor(i / 4)] as number;
+}
+
+/** Σ w (s - t)² as a share of the power of all tokens. */
+function extraError(t: Float32Array, s: Float32Array, weight: (i: number) => number): number {
+  let [error, power] = [0, 0];
+  for (const [i, value] of t.entries()) {
+    error += weight(i) * ((s[i] as number) - value) ** 2;
+    power += weightOf(i) * value ** 2;
+  }
+  return error / power;
 }
 
 function relativeError(t: Float32Array, s: Float32Array, weight: (i: number) => number): number {

@@ -1,28 +1,58 @@
 import { expect, test } from 'vitest';
-import { Plateau, rateAt } from '../../../src/pipelines/training/schedule.ts';
+import { Plateau, rateAt, stepsBetweenTrials } from '../../../src/pipelines/training/schedule.ts';
+
+const NEW = { most: 1000, without: 0, best: 10 };
+const rates = (plateau: Plateau, steps: readonly number[]) =>
+  steps.map((step) => Number(plateau.rateAt(step).toFixed(3)));
 
 test('a rate rises in the first twentieth of the steps and falls to nothing along a cosine', () => {
   expect([0, 4, 50, 99].map((step) => Number(rateAt(step, 100).toFixed(3)))).toEqual([0.2, 0.996, 0.5, 0]);
 });
 
-test('without a number of steps the rate falls where nothing is gained, and the fourth time is the end', () => {
-  const plateau = new Plateau({ falls: 0, without: 0, best: 10 });
-  const heard = [11, 11.01, 10, 11, 12, 9, 9, 9, 9, 9, 9, 12.01, 12.01, 12.01].map((db) => plateau.hear(db));
-  expect(heard.join(' ')).toBe('keep go on go on fall keep go on go on fall go on go on fall go on go on end');
-  expect(plateau.state).toEqual({ falls: 4, without: 0, best: 12 });
+test('without a number of steps the rate is high for two fifths of the most, then falls to nothing along a line', () => {
+  const plateau = new Plateau(NEW);
+  expect(rates(plateau, [0, 29, 399, 400, 700, 999])).toEqual([0.033, 1, 1, 1, 0.5, 0.002]);
+  expect([plateau.end, plateau.isFalling(399), plateau.isFalling(400)]).toEqual([1000, false, true]);
 });
 
-test('the rate is lower after each fall, and rises at first', () => {
-  const at = (falls: number, step: number) =>
-    Number(new Plateau({ falls, without: 0, best: 0 }).rateAt(step).toFixed(3));
-  expect([at(0, 0), at(0, 29), at(0, 500), at(1, 500), at(2, 500)]).toEqual([0.033, 1, 1, 0.4, 0.16]);
+test('the rate falls earlier, and as long in proportion, where nothing is gained for a while', () => {
+  const plateau = new Plateau(NEW);
+  const measured = [11, 11.01, 12, 12.01, 12.01, 12.01] as const;
+  const heard = measured.map((db, i) => plateau.hear(db, 50 * (i + 1)));
+  expect(heard.join(' ')).toBe('keep go on keep go on go on fall');
+  expect(plateau.end).toBe(750);
+  expect(rates(plateau, [299, 300, 525, 749])).toEqual([1, 1, 0.5, 0.002]);
+});
+
+test('while the rate falls it does so to the end, and better weights are kept', () => {
+  const plateau = new Plateau(NEW);
+  const heard = [9, 9, 9, 9, 11].map((db, i) => plateau.hear(db, 400 + 50 * i));
+  expect(heard.join(' ')).toBe('go on go on go on go on keep');
+  expect(plateau.end).toBe(1000);
+});
+
+test('the rate never falls for longer than the most steps allow', () => {
+  const plateau = new Plateau({ ...NEW, most: 100 });
+  for (const step of [20, 25, 30]) plateau.hear(9, step);
+  expect([plateau.end, plateau.isFalling(29), plateau.isFalling(30)]).toEqual([75, false, true]);
+  const late = new Plateau({ ...NEW, most: 100, fallsFrom: 60 });
+  expect(late.end).toBe(100);
 });
 
 test('goes on from its state', () => {
-  const [whole, first] = [0, 1].map(() => new Plateau({ falls: 0, without: 0, best: 5 })) as [Plateau, Plateau];
-  const measured = [6, 6, 6, 6, 7, 6, 6, 6, 6, 6, 6];
-  const expected = measured.map((db) => whole.hear(db));
-  const before = measured.slice(0, 5).map((db) => first.hear(db));
-  const second = new Plateau(first.state);
-  expect([...before, ...measured.slice(5).map((db) => second.hear(db))]).toEqual(expected);
+  const whole = new Plateau(NEW);
+  const heard = (plateau: Plateau, values: readonly number[], from: number) =>
+    values.map((db, i) => [plateau.hear(db, from + 50 * i), plateau.end, plateau.rateAt(from + 50 * i)]);
+  const measured = [11, 11, 11, 12, 11, 11, 11, 13];
+  const expected = heard(whole, measured, 50);
+  for (const cut of [2, 7]) {
+    const second = new Plateau(NEW);
+    const before = heard(second, measured.slice(0, cut), 50);
+    const after = heard(new Plateau(second.state), measured.slice(cut), 50 + 50 * cut);
+    expect([...before, ...after]).toEqual(expected);
+  }
+});
+
+test('measurements take a twenty-fifth of the work, and come after 50 steps at the earliest', () => {
+  expect([stepsBetweenTrials(512, 32), stepsBetweenTrials(63, 32)]).toEqual([100, 50]);
 });

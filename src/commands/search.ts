@@ -38,7 +38,11 @@ export const command: CommandSpec<
       says: `how weights may be stored, the best for each budget: ${SEARCH_FORMS.join(', ')}, which has 4 or 8 bits layer by layer (default: f32,f16,dynamic; f32 for --latency-ratio)`,
       parse: nameList,
     },
-    { flags: '--keep <regex>', says: 'cut nothing of nodes with such names; their weights are fitted anew as all are', parse: regularExpression },
+    {
+      flags: '--keep <regex>',
+      says: 'cut nothing of nodes with such names; their weights are fitted anew as all are',
+      parse: regularExpression,
+    },
     { flags: '--file-format <format>', says: 'of the models', choices: ['onnx', 'tflite'], default: 'onnx' },
     { flags: '--shard <i/n>', says: 'score the i-th of n parts of the candidates, from 1 on, and end', parse: shard },
     { flags: '--merge', says: 'take the scores of all parts from the folder' },

@@ -13,7 +13,6 @@ import { rowReader } from '../evaluate/row-reader.ts';
 import { takeSamples } from '../evaluate/sample-sets.ts';
 import { measureHeldOut } from '../fit/measure.ts';
 import { answerPairs } from '../training/compared.ts';
-import { runsLanes } from '../training/open-part-runs.ts';
 import { unlikePairs } from '../training/projections.ts';
 import { train } from '../training/train.ts';
 import { type TrainedArray, trainedArrays } from '../training/trained.ts';
@@ -230,7 +229,7 @@ function checkpointsOf(path: string, job: TrainingJob, options: DistillOptions, 
 function jobKey({ teacher, student, progress: _, ...job }: TrainingJob): string {
   const graphs = [teacher, student].map(graphText);
   return createHash('sha256')
-    .update(JSON.stringify({ VERSION, graphs, lanes: runsLanes(), ...job }))
+    .update(JSON.stringify({ VERSION, graphs, ...job }))
     .digest('hex');
 }
 

@@ -1,6 +1,7 @@
-import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { Worker } from 'node:worker_threads';
+import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { openSource } from '../../../src/importers/index.ts';
 import { undoAll } from '../../../src/io/undo.ts';
 import { readF32, type Tensor } from '../../../src/ir/tensor.ts';
@@ -10,7 +11,14 @@ import type { DistillOptions } from '../../../src/pipelines/distill/types.ts';
 import { extract } from '../../../src/pipelines/extract/extract.ts';
 import { verify } from '../../../src/pipelines/verify/verify.ts';
 import { distillText } from '../../../src/reports/distill.ts';
+import { runCommand } from '../../commands/run.ts';
 import { temporaryFolder } from '../written.ts';
+
+/** Threads are for machines of two cores and more. */
+vi.mock('node:os', async (original) => {
+  const actual = await original<typeof import('node:os')>();
+  return { ...actual, availableParallelism: () => Math.max(2, actual.availableParallelism()) };
+});
 
 const TEACHER = 'fixtures/bert-seqcls';
 const TEXTS = 'fixtures/mobilebert-demo/sst2-train-256.txt';
@@ -347,4 +355,24 @@ test.each<[string, Partial<DistillOptions>, string]>([
   ],
 ])('refuses %s', async (_, options, message) => {
   await expect(distilled(options)).rejects.toThrow(message);
+});
+
+test('a thread that dies ends the command: with its error and exit code, no output and no temporary file', async () => {
+  const demo = 'fixtures/mobilebert-demo';
+  const [output, temporary] = [path('dead'), path('temporary')];
+  mkdirSync(temporary);
+  vi.stubEnv('TMPDIR', temporary);
+  const post = vi.spyOn(Worker.prototype, 'postMessage').mockImplementationOnce(function (this: Worker) {
+    void this.terminate();
+  });
+  const argv = ['distill', demo, '--teacher', demo, '--texts', `${demo}/sst2-dev-200.tsv`, '--labels', '-o', output];
+  const more = ['--steps=2', '--layer-map=none', '--checkpoint-every=1'];
+  const { code, out, err } = await runCommand(folder, ...argv, ...more);
+  expect(post).toHaveBeenCalled();
+  post.mockRestore();
+  vi.unstubAllEnvs();
+  expect([code, out]).toEqual([70, '']);
+  expect(err).toContain('a thread of the training ended with code 1');
+  expect([existsSync(output), existsSync(`${output}.training`)]).toEqual([false, false]);
+  expect(readdirSync(temporary)).toEqual([]);
 });

@@ -14,11 +14,11 @@ import { distillText } from '../../../src/reports/distill.ts';
 import { runCommand } from '../../commands/run.ts';
 import { temporaryFolder } from '../written.ts';
 
-/** Threads are for machines of two cores and more. */
-vi.mock('node:os', async (original) => {
-  const actual = await original<typeof import('node:os')>();
-  return { ...actual, availableParallelism: () => Math.max(2, actual.availableParallelism()) };
-});
+const machine = vi.hoisted(() => ({ cores: 2 }));
+vi.mock('node:os', async (original) => ({
+  ...(await original<typeof import('node:os')>()),
+  availableParallelism: () => machine.cores,
+}));
 
 const TEACHER = 'fixtures/bert-seqcls';
 const TEXTS = 'fixtures/mobilebert-demo/sst2-train-256.txt';
@@ -152,6 +152,16 @@ describe('a training that is ended', () => {
     expect(stages.map(({ steps }) => steps)).toEqual([4, 4]);
     expect(bytesOf(output)).toEqual(bytesOf(whole));
     expect(existsSync(`${output}.training`)).toBe(false);
+  });
+
+  test('on one core goes on on two, to the same bytes', async () => {
+    const [whole, output] = [path('whole-cores'), path('ended-cores')];
+    await distilled({ ...OPTIONS, output: whole });
+    machine.cores = 1;
+    await endedAfter(2, output, {});
+    machine.cores = 2;
+    await distilled({ ...OPTIONS, output, resume: true });
+    expect(bytesOf(output)).toEqual(bytesOf(whole));
   });
 
   test('while its student is compared has its last step, and goes on to the same bytes', async () => {

@@ -8,6 +8,7 @@ import { readF32, type Tensor } from '../../../src/ir/tensor.ts';
 import { convert } from '../../../src/pipelines/convert/convert.ts';
 import { distill } from '../../../src/pipelines/distill/distill.ts';
 import type { DistillOptions } from '../../../src/pipelines/distill/types.ts';
+import { readFitted } from '../../../src/pipelines/evaluate/fitted-texts.ts';
 import { extract } from '../../../src/pipelines/extract/extract.ts';
 import { verify } from '../../../src/pipelines/verify/verify.ts';
 import { distillText } from '../../../src/reports/distill.ts';
@@ -239,6 +240,57 @@ describe('a training that is ended', () => {
     await distilled({ ...OPTIONS, output: path('not-killed') });
     expect(bytesOf(output)).toEqual(bytesOf(path('not-killed')));
   });
+});
+
+describe('a student that was fitted to texts', () => {
+  const student = path('recovered');
+  beforeAll(() =>
+    extract({
+      source: TEACHER,
+      output: student,
+      shape: path('shape.json'),
+      recover: true,
+      calibrate: TEXTS,
+      samples: 160,
+    }),
+  );
+
+  test('learns from them, and is measured on none of them', async () => {
+    const notes: string[] = [];
+    const output = path('fitted');
+    const { texts, watched, before, warnings } = await distilled({
+      student,
+      output,
+      steps: 2,
+      note: (text) => notes.push(text),
+    });
+    expect(notes).toContain(`${TEXTS}: 160 texts that ${student} was fitted to are learnt from, and not measured on`);
+    // Of 256 texts 96 are left: 32 watch, 64 prove.
+    expect([texts, watched.samples, before?.samples]).toEqual([160, 63, 64]);
+    expect(warnings.join()).not.toContain('was fitted to');
+    // What it was fitted to is known of what comes out as well.
+    const [manifest] = await fittedOf(output);
+    expect(manifest).toMatchObject({ source: 'sst2-train-256.txt', count: 160, seed: null });
+    expect(await fittedOf(student)).toEqual([manifest]);
+  });
+
+  test('is measured on texts of another file with a warning', async () => {
+    writeFileSync(path('others.txt'), readFileSync(TEXTS, 'utf8').split('\n').slice(40).join('\n'));
+    const { warnings } = await distilled({ student, texts: path('others.txt'), steps: 1 });
+    expect(warnings).toContainEqual(
+      expect.stringMatching(/recovered: was fitted to 160 texts of sst2-train-256.txt, which is another file: where /),
+    );
+  });
+
+  test('is not measured on them by --data', async () => {
+    const more = { student, texts: path('others.txt'), data: TEXTS, steps: 1 };
+    await expect(distilled(more)).rejects.toThrow('are calibration samples as well');
+  });
+
+  async function fittedOf(model: string) {
+    const { path: weights } = await openCheckpoint(model);
+    return readFitted({ weights, path: model });
+  }
 });
 
 test.each(['auxiliary', 'joint', 'progressive'] as const)('%s teaches in its stages', async (strategy) => {

@@ -4,9 +4,15 @@ import { readF32, type Tensor } from '../ir/tensor.ts';
 /** Readers want the data at a multiple of 8 bytes. */
 const ALIGNMENT = 8;
 
-/** Encodes tensors as `safetensorsChunks` does, for writers that wait between chunks. */
-export async function* encodeSafetensors(tensors: ReadonlyMap<string, Tensor>): AsyncIterable<Uint8Array> {
-  yield* safetensorsChunks(tensors, { format: 'pt' });
+/**
+ * Encodes tensors as `safetensorsChunks` does, for writers that wait between chunks. transformers reads no file whose
+ * metadata does not say `pt`.
+ */
+export async function* encodeSafetensors(
+  tensors: ReadonlyMap<string, Tensor>,
+  metadata: { readonly [key: string]: string } = {},
+): AsyncIterable<Uint8Array> {
+  yield* safetensorsChunks(tensors, { format: 'pt', ...metadata });
 }
 
 /**

@@ -38,7 +38,7 @@ function hoistOf(graph: Graph, node: Node, context: PassContext): Hoist | null {
   if (node.type.quant !== undefined) return null;
   const [x] = node.inputs as readonly [Node];
   const axis = axisOf(node.attrs.axis, x.type.shape.length) as number;
-  if (axis === x.type.shape.length - 1 || x.type.shape[axis] === node.type.shape[axis]) return null;
+  if (x.type.shape[axis] === node.type.shape[axis]) return null;
   const axes = new Map<Node, number>();
   const shared = sharedWeights(graph);
   // Users come before what they read, so whoever reads a node has been asked for its axis when the node's turn comes.
@@ -88,13 +88,11 @@ function isStoredJoined({ op, inputs }: Node, shared: ReadonlySet<Tensor>): bool
 }
 
 /**
- * True for a node of stored integers, and for one that reads values rounded at run time: all tokens share their range,
- * which those that are left would not have.
+ * True for a node that reads stored integers, or values rounded at run time: all tokens share their range, which those
+ * that are left would not have.
  */
-function isRounded({ type, inputs }: Node): boolean {
-  return (
-    type.quant !== undefined || inputs.some((x) => x.op === 'dynamicRound' || (x.type.quant && x.op !== 'constant'))
-  );
+function isRounded({ inputs }: Node): boolean {
+  return inputs.some((x) => x.op === 'dynamicRound' || (x.type.quant && x.op !== 'constant'));
 }
 
 /** True where these readers alone read the value, and it is no output. */
@@ -114,7 +112,7 @@ function cutInputs(node: Call, axis: number): readonly (number | null)[] | null 
   if (node.op === 'transpose') return [node.attrs.permutation[axis] as number];
   if (node.op === 'reshape') {
     const isKept = node.type.shape.slice(0, axis + 1).every((dim, i) => dim === x.type.shape[i]);
-    return isKept && axis < x.type.shape.length - 1 ? [axis] : null;
+    return isKept ? [axis] : null;
   }
   const { tokens } = opDef(node.op);
   if (tokens === 'first-input') return axis < rank - 1 ? onlyFirst(axis) : null;

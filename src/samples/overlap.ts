@@ -13,19 +13,19 @@ interface Overlap {
  * compared but for case, spaces and forms of one character; samples of which one side has only tokens, by their tokens.
  */
 export function findOverlap(calibration: readonly TokenSample[], evaluation: readonly TokenSample[]): Overlap | null {
-  const seen = new Set(calibration.flatMap(keysOf));
+  const seen = new Set(calibration.flatMap(sampleKeys));
   let count = 0;
   let first = -1;
   for (const [i, sample] of evaluation.entries()) {
-    if (!keysOf(sample).some((key) => seen.has(key))) continue;
+    if (!sampleKeys(sample).some((key) => seen.has(key))) continue;
     if (count === 0) first = i;
     count++;
   }
   return count === 0 ? null : { count, first };
 }
 
-/** Keys of a sample, as hashes, so that what is kept is small however long the texts are. */
-function keysOf({ row, texts }: TokenSample): string[] {
+/** Keys of a sample, as hashes, so that what is kept is small however long the texts are. Equal samples share one. */
+export function sampleKeys({ row, texts }: TokenSample): string[] {
   const keys = [hash(`tokens ${row.inputIds.join(' ')}`)];
   if (texts) keys.push(hash(`text ${texts.map(normalized).join('\n')}`));
   return keys;

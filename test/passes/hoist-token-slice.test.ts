@@ -1,8 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import type { Node } from '../../src/ir/graph.ts';
+import { evaluate } from '../../src/ir/evaluate.ts';
+import type { Graph, Node } from '../../src/ir/graph.ts';
 import { nodesByName } from '../../src/ir/nodes-by-name.ts';
+import { readF32, type Tensor } from '../../src/ir/tensor.ts';
+import { verifyGraph } from '../../src/ir/verify-graph.ts';
 import { hoistTokenSlice } from '../../src/passes/hoist-token-slice.ts';
-import { after, graphOf } from '../core.ts';
+import { after, graphOf, randomTensor } from '../core.ts';
 import { CLASSIFIER } from './sample-graphs.ts';
 
 /** Ops and shapes behind the pass, of those that compute more or less than before. */
@@ -35,8 +38,89 @@ describe('tokens that nobody reads are not computed', () => {
       p: '[batch, 2, 1, sequence]',
       last: '[batch, 1, 4]',
     });
+    // What is the same for all queries is not cut.
+    expect(text).not.toContain('slice(mask)');
     // One token's heads are in order already.
     expect(text.match(/transpose\(/g)).toHaveLength(2);
+  });
+});
+
+/** What a graph gives on seeded inputs, in a batch of 2 with 5 tokens. */
+function valuesOf(graph: Graph): number[][] {
+  const sizes: { readonly [symbol: string]: number } = { batch: 2, sequence: 5 };
+  const feeds = new Map(
+    graph.inputs.map(({ name, type }, i) => {
+      const shape = type.shape.map((dim) => (typeof dim === 'number' ? dim : (sizes[dim] as number)));
+      return [name, randomTensor({ dtype: type.dtype, shape }, 7 + i)] as const;
+    }),
+  );
+  const outputs = evaluate(graph, feeds);
+  return graph.outputs.map(({ name }) => [...readF32(outputs.get(name) as Tensor)]);
+}
+
+describe('values stay what they are', () => {
+  test.each([
+    [
+      'where each query has a mask of its own',
+      CLASSIFIER.replace('mask: f32[batch, 1, 1, sequence]', 'mask: f32[batch, 1, sequence, sequence]'),
+    ],
+    [
+      'where each query of each head has a bias',
+      CLASSIFIER.replace('mask: f32[batch, 1, 1, sequence]', 'mask: f32[2, sequence, sequence]'),
+    ],
+    [
+      'where weights alone are stored as integers',
+      LINEAR.replace('f32[3, 4] #1', 'i8[3, 4] q(0.5, 0) #1').concat('\nreturn y: y'),
+    ],
+    [
+      'where a term is the same for all tokens',
+      CLASSIFIER.replace('o4 = add(o3, stem)', 'o5 = add(o3, stem)\n  o4 = add(o5, all f32[4] #d)'),
+    ],
+    [
+      'where a value is read along two axes',
+      `graph g (x: f32[2, 4, 4])
+  v = linear(x, w f32[4, 4] #1)
+  swapped = transpose(v) {permutation: [0, 2, 1]}
+  both = add(v, swapped)
+  up = linear(both, u f32[4, 4] #2)
+  y = slice(up) {axis: 1, end: 1}
+return y: y`,
+    ],
+    [
+      'where tokens are shared out behind the products',
+      `graph g (x: f32[batch, sequence, 4])
+  v = linear(x, w f32[4, 4] #1)
+  halves = reshape(v) {shape: [batch, sequence, 2, 2]}
+  up = linear(halves, u f32[2, 2] #2)
+  y = slice(up) {axis: 1, end: 1}
+return y: y`,
+    ],
+  ])('%s', async (_, text) => {
+    const graph = graphOf(text);
+    const before = valuesOf(graph);
+    expect((await hoistTokenSlice.run(graph, { keeps: () => false })).rewrites).toBe(1);
+    verifyGraph(graph, 'hoist-token-slice');
+    expect(valuesOf(graph)).toEqual(before);
+  });
+
+  test('a mask of each query is cut to the queries that are left', async () => {
+    const text = await hoisted(
+      CLASSIFIER.replace('mask: f32[batch, 1, 1, sequence]', 'mask: f32[batch, 1, sequence, sequence]'),
+    );
+    expect(text).toMatch(/slice_\d+ = slice\(mask\) \{axis: 2, end: 1\} {2}f32\[batch, 1, 1, sequence\]/);
+  });
+
+  test('a value that is read along two axes is computed whole, and cut along each', async () => {
+    const text = await hoisted(`graph g (x: f32[2, 4, 4])
+  v = linear(x, w f32[4, 4] #1)
+  swapped = transpose(v) {permutation: [0, 2, 1]}
+  both = add(v, swapped)
+  up = linear(both, u f32[4, 4] #2)
+  y = slice(up) {axis: 1, end: 1}
+return y: y`);
+    expect(text).toContain('v = linear(x,');
+    expect(text).toMatch(/slice\(v\) \{axis: 1, end: 1\}/);
+    expect(text).toMatch(/slice\(v\) \{axis: 2, end: 1\}/);
   });
 });
 
@@ -55,6 +139,86 @@ describe('tokens stay', () => {
     [
       'where all are read',
       'graph g (x: f32[2, 1, 4])\n  a = linear(x, w f32[4, 4] #1)\n  y = slice(a) {axis: 1, end: 1}\nreturn y: y',
+    ],
+    [
+      'that are joined with those of other texts',
+      `graph g (x: f32[2, 3, 4])
+  up = linear(x, w f32[4, 4] #1)
+  joined = reshape(up) {shape: [6, 4]}
+  y = slice(joined) {axis: 0, end: 1}
+return y: y`,
+    ],
+    [
+      'that are parts of other tokens',
+      `graph g (x: f32[2, 3, 4])
+  up = linear(x, w f32[4, 4] #1)
+  parts = reshape(up) {shape: [2, 6, 2]}
+  y = slice(parts) {axis: 1, end: 1}
+return y: y`,
+    ],
+    [
+      'whose channels are what is cut',
+      `graph g (x: f32[2, 4])
+  up = linear(x, w f32[4, 4] #1)
+  other = linear(x, v f32[4, 4] #2)
+  apart = reshape(up) {shape: [2, 4, 1]}
+  y = slice(apart) {axis: 1, end: 1}
+return y: y`,
+    ],
+    [
+      'that are stored as integers',
+      `graph g (x: f32[2, sequence, 4])
+  q = quantize(x)  i8[2, sequence, 4] q(0.5, 0)
+  up = linear(q, w i8[3, 4] q(0.5, 0) #1)  i8[2, sequence, 3] q(0.5, 0)
+  y = slice(up) {axis: 1, end: 1}  i8[2, 1, 3] q(0.5, 0)
+  real = dequantize(y)
+return y: real`,
+    ],
+    [
+      'that are computed of stored integers',
+      `graph g (x: f32[2, sequence, 4])
+  q = quantize(x)  i8[2, sequence, 4] q(0.5, 0)
+  up = linear(q, w i8[3, 4] q(0.5, 0) #1)
+  y = slice(up) {axis: 1, end: 1}
+return y: y`,
+    ],
+    [
+      'where the slice is stored as integers',
+      `graph g (x: f32[2, sequence, 4])
+  up = linear(x, w f32[3, 4] #1)
+  y = slice(up) {axis: 1, end: 1}  i8[2, 1, 3] q(0.5, 0)
+  real = dequantize(y)
+return y: real`,
+    ],
+    [
+      'that one product is added to',
+      `graph g (x: f32[2, sequence, 4], m: f32[1, 4])
+  up = linear(m, w f32[4, 4] #1)
+  sum = add(x, up)
+  y = slice(sum) {axis: 1, end: 1}
+return y: y`,
+    ],
+    [
+      'where texts are cut, each of which has a matrix of its own',
+      `graph g (x: f32[4, sequence, 4], m: f32[4, 4, 3])
+  c = matmul(x, m)
+  y = slice(c) {axis: 0, end: 1}
+return y: y`,
+    ],
+    [
+      'whose shares are of all of them',
+      `graph g (x: f32[2, sequence, 4])
+  up = linear(x, w f32[4, 4] #1)
+  p = softmax(up) {axis: 1}
+  y = slice(p) {axis: 1, end: 1}
+return y: y`,
+    ],
+    [
+      'where how many are left is known at run time alone',
+      `graph g (ids: i64[2, sequence], x: f32[2, 8, 4])
+  up = linear(x, w f32[4, 4] #1)
+  y = slice(up) {axis: 1, end: sequence}
+return y: y`,
     ],
   ])('%s', async (_, text) => {
     const graph = graphOf(text);
@@ -91,6 +255,18 @@ return y: y`);
     const shapeOf = (name: string) => nodesByName(graph).get(name)?.type.shape;
     expect(shapeOf('q0')).toEqual(['batch', 'sequence', 4]);
     expect(shapeOf('last')).toEqual(['batch', 1, 4]);
+  });
+
+  test('but not in a linear of such weights that reads a value alone: it is joined with none', async () => {
+    const shared = CLASSIFIER.replace(
+      'stem = layerNorm(x,',
+      'before = linear(x, Wb f32[4, 4] #3)\n  stem = layerNorm(before,',
+    );
+    const graph = graphOf(shared);
+    const weightOf = (name: string) => nodesByName(graph).get(name)?.inputs[1] as Node;
+    graph.replace(weightOf('before'), () => weightOf('o3'));
+    await hoistTokenSlice.run(graph, { keeps: () => false });
+    expect(nodesByName(graph).get('o3')?.type.shape).toEqual(['batch', 1, 4]);
   });
 
   test('that are not the first', async () => {

@@ -7,13 +7,14 @@ import { evidenceOf } from '../../options/evidence.ts';
 import { passChoice } from '../../options/passes.ts';
 import { type Run, startRun, within } from '../../options/run.ts';
 import { writingOf } from '../../options/writing.ts';
+import type { SampleManifest } from '../../samples/open-samples.ts';
 import { readViews, type View } from '../../samples/views.ts';
 import { VERSION } from '../../version.ts';
+import { fittedSamples, readFitted } from '../evaluate/fitted-texts.ts';
 import { rowReader } from '../evaluate/row-reader.ts';
 import { takeSamples } from '../evaluate/sample-sets.ts';
 import { measureHeldOut } from '../fit/measure.ts';
 import { answerPairs } from '../training/compared.ts';
-import { runsLanes } from '../training/open-part-runs.ts';
 import { unlikePairs } from '../training/projections.ts';
 import { train } from '../training/train.ts';
 import { type TrainedArray, trainedArrays } from '../training/trained.ts';
@@ -94,7 +95,8 @@ async function teach(
   const own = trainedArrays(student.graph, { withTables: true });
   const stored = target === undefined ? storedIn(student, own) : undefined;
   if (target !== undefined) refuseSource(writePlans(output));
-  const { samples, reader, maxLength } = readTexts(teacher, student, graph, options, run);
+  const fitted = fittedOf(student);
+  const { samples, reader, maxLength, warnings } = readTexts({ teacher, student, graph, fitted }, options, run);
   const { pad, mask } = reader.tokenizer;
   // A graph's file does not say what its logits are.
   const reading = { task: student.model.task, logitsKind: student.model.logitsKind ?? teacher.model.logitsKind };
@@ -131,7 +133,7 @@ async function teach(
     const after = await heldOut(trained, 'comparing the student');
     run.progress('writing');
     const files = stored
-      ? await writeStudent(output, withTrained(stored.checkpoint, stored.names, result.arrays))
+      ? await writeStudent(output, withTrained(stored.checkpoint, stored.names, result.arrays), fitted)
       : await writeFile(student, trained, output, run);
     return { before, after, files };
   });
@@ -142,7 +144,7 @@ async function teach(
     result,
     projections: unlikePairs(graph, student.graph, choice.layers).length,
     samples,
-    warnings: [...teacher.model.warnings, ...student.model.warnings],
+    warnings: [...teacher.model.warnings, ...student.model.warnings, ...warnings],
   });
 }
 
@@ -155,13 +157,21 @@ function storedIn({ path, checkpoint }: OpenedSide, arrays: readonly TrainedArra
   return { checkpoint, names: storedNames(checkpoint, arrays) };
 }
 
-function readTexts(
-  teacher: OpenedSide,
-  student: OpenedSide,
-  graph: TrainingJob['teacher'],
-  options: DistillOptions,
-  run: Run,
-) {
+/** What texts a student was fitted to before. */
+function fittedOf({ path, checkpoint, model }: OpenedSide): readonly SampleManifest[] {
+  return readFitted({ path, weights: checkpoint?.path, facts: model.facts });
+}
+
+interface TextReaders {
+  readonly teacher: OpenedSide;
+  readonly student: OpenedSide;
+  /** The teacher's graph in the sizes of its student's inputs. */
+  readonly graph: TrainingJob['teacher'];
+  /** Texts that the student was fitted to before: they are learnt from, but prove nothing. */
+  readonly fitted: readonly SampleManifest[];
+}
+
+function readTexts({ teacher, student, graph, fitted }: TextReaders, options: DistillOptions, run: Run) {
   const { texts, seed, labels = false } = options;
   const { model } = teacher;
   const maxLength = Math.min(MAX_LENGTH, model.maxPositions, student.model.maxPositions);
@@ -170,15 +180,30 @@ function readTexts(
     FIRST_TEXTS,
   );
   const { tokenizer } = model.tokenizer.tokenizer || model.tokenizer.vocabulary ? model : student.model;
-  const reader = rowReader(model, graph, { maxLength, tokenizer, seed, columns: evidence.columns, note: run.note });
+  const common = { maxLength, tokenizer, columns: evidence.columns };
+  const reader = rowReader(model, graph, { ...common, seed, note: run.note });
+  const fittedIn = (path: string) =>
+    fittedSamples(fitted, (order) => rowReader(model, graph, { ...common, seed: order }).open(path, 'calibrate'));
+  const inTexts = fittedIn(texts);
+  const inData = options.data === undefined ? [] : fittedIn(options.data).samples;
+  if (inTexts.samples.length > 0) {
+    const count = inTexts.samples.length;
+    run.note(`${texts}: ${count} texts that ${student.path} was fitted to are learnt from, and not measured on`);
+  }
   const samples = takeSamples(reader, {
     evidence,
+    fitted: [...inTexts.samples, ...inData],
     task: model.task,
     classOf: classReaderOf(model, graph),
     pool: options.samples ?? MOST_TEXTS,
     hasLabels: labels,
   });
-  return { samples, reader, maxLength };
+  const warnings = inTexts.others.map(
+    ({ source, count }) =>
+      `${student.path}: was fitted to ${count} texts of ${source}, which is another file: ` +
+      `where ${texts} has them too, what is measured on them is too good`,
+  );
+  return { samples, reader, maxLength, warnings };
 }
 
 /** Throws USAGE for views that the answers or the vocabulary do not allow. */
@@ -230,7 +255,7 @@ function checkpointsOf(path: string, job: TrainingJob, options: DistillOptions, 
 function jobKey({ teacher, student, progress: _, ...job }: TrainingJob): string {
   const graphs = [teacher, student].map(graphText);
   return createHash('sha256')
-    .update(JSON.stringify({ VERSION, graphs, lanes: runsLanes(), ...job }))
+    .update(JSON.stringify({ VERSION, graphs, ...job }))
     .digest('hex');
 }
 

@@ -85,13 +85,9 @@ export function readTraining(path: string, job: string): TrainingState {
     if (text === undefined) throw malformed(path, 'holds no training that could go on');
     const place = JSON.parse(text) as Place;
     if (place.job !== job) {
-      throw new MbertError(
-        'MISMATCH',
-        `${path}: is of a training with other models, texts or options, or on another number of cores`,
-        {
-          hint: 'say the same as in the call that was interrupted, or delete the file and leave --resume out to begin anew',
-        },
-      );
+      throw new MbertError('MISMATCH', `${path}: is of a training with other models, texts or options`, {
+        hint: 'say the same as in the call that was interrupted, or delete the file and leave --resume out to begin anew',
+      });
     }
     const valuesOf = (kind: string, name: string) => {
       const tensor = tensors.get(`${kind} ${name}`);

@@ -4,7 +4,7 @@ import type { ClassReader } from '../../opened/class-labels.ts';
 import type { Evidence } from '../../options/evidence.ts';
 import type { TokenRow } from '../../samples/feeds.ts';
 import { manifestOf, type SampleFile, type SampleManifest, type TokenSample } from '../../samples/open-samples.ts';
-import { findOverlap } from '../../samples/overlap.ts';
+import { findOverlap, sampleKeys } from '../../samples/overlap.ts';
 import type { RowReader } from './row-reader.ts';
 
 /** Samples by what they are used for. */
@@ -51,6 +51,8 @@ export interface SampleSetOptions {
   readonly task: Task | undefined;
   /** Number of the file's first samples that an earlier step was fitted to: they prove nothing. */
   readonly used?: number | undefined;
+  /** Samples that an earlier call fitted the model to: they prove nothing, but may be trained on. */
+  readonly fitted?: readonly TokenSample[] | undefined;
   /** Reads labels; undefined where the task has none that files hold. */
   readonly classOf: ClassReader | undefined;
   /** Most texts to train on. Default: the calibration samples alone. */
@@ -78,25 +80,30 @@ const FEW_SAMPLES = 16;
 
 /** Opens the samples and splits them into sets, as the command's flags say. Throws USAGE and what readers throw. */
 export function takeSamples(reader: RowReader, options: SampleSetOptions): SampleSets {
-  const { evidence, task, used = 0, classOf, pool = 0, hasLabels = false } = options;
+  const { evidence, task, used = 0, fitted = [], classOf, pool = 0, hasLabels = false } = options;
   const use = hasLabels ? 'measure' : 'calibrate';
   const source = evidence.calibrate === undefined ? undefined : reader.open(evidence.calibrate, use);
   const data = evidence.data === undefined ? undefined : reader.open(evidence.data, 'measure');
   const warnings = [...(source?.warnings ?? []), ...(data?.warnings ?? [])];
   const calibration = source ? calibrationOf(source, evidence.samples, warnings) : [];
-  const unseen = source ? heldOut(source, Math.max(calibration.length, used), pool) : [];
+  const fittedKeys = new Set(fitted.flatMap(sampleKeys));
+  const isFitted = (sample: TokenSample) =>
+    fittedKeys.size > 0 && sampleKeys(sample).some((key) => fittedKeys.has(key));
+  const left = source ? heldOut(source, Math.max(calibration.length, used), pool) : [];
+  const unseen = left.filter((sample) => !isFitted(sample));
   const evaluation = data?.take(0, data.count);
   if (evaluation) warnings.push(...evaluation.warnings);
   const proofCandidates = unseen.length >= VALIDATION_SAMPLES + MIN_PROOF ? unseen.slice(VALIDATION_SAMPLES) : unseen;
   const proof = evaluation?.samples ?? proofCandidates.slice(0, MAX_PROOF);
   const others = unseen.slice(VALIDATION_SAMPLES + (evaluation ? 0 : MAX_PROOF));
   const more = pool > 0 ? Math.min(MORE_WATCHED, Math.floor(others.length * WATCHED_SHARE)) : 0;
-  const training = [...calibration, ...others.slice(more, more + Math.max(0, pool - calibration.length))];
+  const known = pool > 0 ? [...left.filter(isFitted), ...others.slice(more)] : [];
+  const training = [...calibration, ...known.slice(0, Math.max(0, pool - calibration.length))];
   const validation = unseen.length > 0 ? unseen.slice(0, VALIDATION_SAMPLES) : calibration.slice(-VALIDATION_SAMPLES);
   const watched = unseen.length > 0 ? [...validation, ...others.slice(0, more)] : [];
   // What training ends by is chosen by the texts that watch it.
-  const fitted = pool > 0 ? [...training, ...watched] : training;
-  const overlap = data && evaluation ? overlapOf(data, fitted, evaluation.samples, evidence.allowOverlap) : 0;
+  const seen = [...training, ...(pool > 0 ? watched : []), ...fitted];
+  const overlap = data && evaluation ? overlapOf(data, seen, evaluation.samples, evidence.allowOverlap) : 0;
   if (overlap > 0) warnings.push(`${data?.path}: ${overlap} samples were calibrated on: the proof is too good`);
   if (source) warnings.push(...unseenTypes(source.path, calibration, proof, { task, tokenTypes: reader.tokenTypes }));
   if (pool > 0 && evaluation === undefined && proof.length > 0 && proofCandidates === unseen) {

@@ -147,7 +147,10 @@ export async function extract(options: ExtractOptions): Promise<ExtractResult> {
     const { maxPositions } = model;
     const operations = await compareOperations(graph, written.reference(), { target: 'onnx', maxPositions });
     run.progress('writing');
-    const files = await writeStudent(output, student);
+    // Channels are ranked by the first texts alone.
+    const count = options.recover || mobilebert ? samples.calibration.length : isMeasured(method) ? RANKING_SAMPLES : 0;
+    const fitted = samples.manifest && { ...samples.manifest, count: Math.min(count, samples.calibration.length) };
+    const files = await writeStudent(output, student, fitted && fitted.count > 0 ? [fitted] : []);
     return {
       source,
       files,

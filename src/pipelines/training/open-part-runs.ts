@@ -7,19 +7,19 @@ import type { StepGraph } from './step-graph.ts';
 import { PROGRAM, threadedRuns } from './threaded-runs.ts';
 import type { TrainedArray } from './trained.ts';
 
-/** Threads that run parts of a batch, as memory allows: each holds what its part has computed. */
+/**
+ * Lanes that gradients are added up in, as many as threads that run parts of a batch side by side, where there are cores
+ * for them. Memory allows two: each thread holds what its part has computed.
+ */
 const LANES = 2;
 
 /** Fewest values of a step's trained arrays for which threads are worth their start, some tenths of a second. */
 const FEWEST_VALUES = 1e6;
 
-/** Whether this machine runs parts side by side. Gradients are added up in another order then, so last digits differ. */
-export function runsLanes(): boolean {
-  // A package that runs from its sources has no built programs.
-  return availableParallelism() >= LANES && existsSync(PROGRAM);
-}
-
-/** Loads the graph of a step into ONNX Runtime, in several threads where there are cores for them. */
+/**
+ * Loads the graph of a step into ONNX Runtime, in several threads where there are cores for them. What comes out does not
+ * depend on that: a training may go on on another machine.
+ */
 export async function openPartRuns(step: StepGraph, arrays: ReadonlyMap<string, TrainedArray>): Promise<PartRuns> {
   const parameters = parametersOf(step, arrays);
   // The last layers' gradients come first: what they are computed of is not held until the first layers' are known.
@@ -45,8 +45,11 @@ export async function openPartRuns(step: StepGraph, arrays: ReadonlyMap<string, 
 
   async function load(): Promise<PartRuns> {
     const count = parameters.reduce((sum, { values }) => sum + values.length, 0);
-    if (!runsLanes() || count < FEWEST_VALUES)
-      return sequentialRuns(await staged.load({}), parameters, { values: RUN_VALUES });
+    if (count < FEWEST_VALUES) return sequentialRuns(await staged.load({}), parameters, { values: RUN_VALUES });
+    // A package that runs from its sources has no built programs.
+    if (availableParallelism() < LANES || !existsSync(PROGRAM)) {
+      return sequentialRuns(await staged.load({}), parameters, { values: LANE_VALUES, lanes: LANES });
+    }
     return threadedRuns(parameters, {
       path: staged.path,
       name: step.graph.name,

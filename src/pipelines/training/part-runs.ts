@@ -24,7 +24,11 @@ export interface PartRuns {
   readonly inputs: readonly TensorInfo[];
   /** Most values that a run computes. */
   readonly values: number;
-  /** Number of runs that go on at a time: parts come in multiples of it. */
+  /**
+   * Number of sums that gradients are added up in, each of every so many-th part, before these are added: parts come in
+   * multiples of it. Lanes may run side by side; the order of additions, and with it the last digit, is the same where
+   * they do not.
+   */
   readonly lanes: number;
   /** Σ share · gradient over the parts of the latest call, by the gradients' names. */
   readonly sums: ReadonlyMap<string, Float32Array>;
@@ -33,31 +37,49 @@ export interface PartRuns {
   close(): Promise<void>;
 }
 
-/** Runs the parts one after the other in this thread. `close` closes the session. */
+/** Runs the parts one after the other in this thread, whatever the lanes. `close` closes the session. */
 export function sequentialRuns(
   session: RuntimeSession,
   parameters: readonly RunParameter[],
-  { values, sums = emptySums(parameters) }: { readonly values: number; readonly sums?: PartRuns['sums'] },
+  {
+    values,
+    lanes = 1,
+    sums = emptySums(parameters),
+  }: { readonly values: number; readonly lanes?: number; readonly sums?: PartRuns['sums'] },
 ): PartRuns {
+  const laneSums = [sums, ...Array.from({ length: lanes - 1 }, () => emptySums(parameters))];
   return {
     inputs: session.inputs,
     values,
-    lanes: 1,
+    lanes,
     sums,
     async run(parts) {
-      for (const sum of sums.values()) sum.fill(0);
+      for (const own of laneSums) for (const sum of own.values()) sum.fill(0);
       const others: ReadonlyMap<string, Tensor>[] = [];
-      for (const { feeds, share } of parts) {
+      for (const [i, { feeds, share }] of parts.entries()) {
         const all = new Map(feeds);
         for (const { input, shape, values: present } of parameters) all.set(input, tensorOf('f32', shape, present));
         const outputs = await session.run(all);
-        for (const [name, sum] of sums) addScaled(sum, readF32(outputs.get(name) as Tensor), share);
+        for (const [name, sum] of laneSums[i % lanes] as PartRuns['sums'])
+          addScaled(sum, readF32(outputs.get(name) as Tensor), share);
         others.push(new Map([...outputs].filter(([name]) => !sums.has(name))));
       }
+      addLanes(laneSums);
       return others;
     },
     close: () => session.close(),
   };
+}
+
+/** Adds the sums of all lanes to those of the first. */
+export function addLanes([first, ...others]: readonly PartRuns['sums'][]): void {
+  for (const more of others) {
+    for (const [gradient, sum] of first as PartRuns['sums']) addTo(sum, more.get(gradient) as Float32Array);
+  }
+}
+
+function addTo(sum: Float32Array, values: Float32Array): void {
+  for (let i = 0; i < sum.length; i++) sum[i] = (sum[i] as number) + (values[i] as number);
 }
 
 function emptySums(parameters: readonly RunParameter[]): PartRuns['sums'] {

@@ -4,7 +4,7 @@ import { Worker } from 'node:worker_threads';
 import { MbertError } from '../../errors.ts';
 import type { Tensor } from '../../ir/tensor.ts';
 import { PACKAGE } from '../../version.ts';
-import type { Part, PartRuns, RunParameter } from './part-runs.ts';
+import { addLanes, type Part, type PartRuns, type RunParameter } from './part-runs.ts';
 import {
   type GradientAnswer,
   type GradientRequest,
@@ -54,22 +54,23 @@ export async function threadedRuns(
       async run(parts) {
         for (const [i, { values: present }] of parameters.entries()) (shared[i] as RunParameter).values.set(present);
         const found = await allOf(opened.map((lane, at) => lane.run(parts.filter((_, i) => i % lanes === at))));
-        for (const { sums: more } of opened.slice(1)) {
-          for (const [gradient, sum] of sums) addTo(sum, more.get(gradient) as Float32Array);
-        }
+        addLanes(opened.map((lane) => lane.sums));
         return parts.map((_, i) => found[i % lanes]?.[Math.floor(i / lanes)] as ReadonlyMap<string, Tensor>);
       },
       close: async () => {
-        await Promise.all(opened.map((lane) => lane.close()));
+        await allOf(opened.map((lane) => lane.close()));
       },
     };
   } catch (cause) {
-    await Promise.all(opened.map((lane) => lane.close()));
+    await Promise.allSettled(opened.map((lane) => lane.close()));
     throw cause;
   }
 }
 
-/** Waits for all, also where one fails: an answer that nobody waits for would be taken for the next one. */
+/**
+ * Waits for all, also where one fails: an answer that nobody waits for would be taken for the next one, and a thread that
+ * is still closing reads the model's file.
+ */
 async function allOf<T>(promises: readonly Promise<T>[]): Promise<T[]> {
   await Promise.allSettled(promises);
   return Promise.all(promises);
@@ -90,7 +91,7 @@ class Lane {
     this.#worker = new Worker(PROGRAM, { workerData });
     this.#ended = new Promise((resolve) => this.#worker.once('exit', resolve));
     this.#worker.on('error', (cause) => {
-      this.#failure = cause;
+      this.#failure = threadError(cause);
     });
     this.opened = this.#answer();
     // Where another thread cannot be started, this one is closed before anybody waits for it.
@@ -118,13 +119,28 @@ class Lane {
     const ended = this.#ended.then((code) => {
       throw this.#failure ?? new Error(`a thread of the training ended with code ${code}`);
     });
-    const [answer] = (await Promise.race([once(this.#worker, 'message'), ended])) as [GradientAnswer];
+    let answer: GradientAnswer;
+    try {
+      [answer] = (await Promise.race([once(this.#worker, 'message'), ended])) as [GradientAnswer];
+    } catch (cause) {
+      // `once` hears of an error as it is.
+      throw threadError(cause);
+    }
     if (answer.kind !== 'failed') return answer;
     const { code, message, hint } = answer;
     throw code === undefined
       ? new Error(message)
       : new MbertError(code, message, { ...(hint !== undefined && { hint }) });
   }
+}
+
+/** What ended a thread: a lack of memory is no bug. */
+function threadError(cause: unknown): unknown {
+  if (!(cause instanceof Error && 'code' in cause && cause.code === 'ERR_WORKER_OUT_OF_MEMORY')) return cause;
+  return new MbertError('USAGE', 'training: a thread ran out of memory', {
+    hint: 'NODE_OPTIONS=--max-old-space-size=4096 allows 4 GB',
+    cause,
+  });
 }
 
 function sharedArray(length: number): Float32Array {
@@ -137,8 +153,4 @@ function sumsOf(parameters: readonly RunParameter[]): PartRuns['sums'] {
       gradient === undefined ? [] : [[gradient, sharedArray(values.length)] as const],
     ),
   );
-}
-
-function addTo(sum: Float32Array, values: Float32Array): void {
-  for (let i = 0; i < sum.length; i++) sum[i] = (sum[i] as number) + (values[i] as number);
 }

@@ -4,7 +4,9 @@ import type { Checkpoint } from '../../formats/checkpoint.ts';
 import { encodeSafetensors } from '../../formats/safetensors-encode.ts';
 import { tokenizerFileNames } from '../../importers/tokenizer-files.ts';
 import { listFolder, type OutputFile, writeFiles } from '../../io/files.ts';
+import type { SampleManifest } from '../../samples/open-samples.ts';
 import { plain } from '../../samples/tokenizer/json-fields.ts';
+import { fittedMetadata } from '../evaluate/fitted-texts.ts';
 
 /** Throws USAGE for a folder that holds anything: it could be the teacher's own, or would become part of the model. */
 export function refuseFolder(folder: string): void {
@@ -23,13 +25,23 @@ function exists(folder: string): boolean {
   }
 }
 
-/** Writes a checkpoint as a Hugging Face folder: weights in f32, config and the tokenizer's files as they were. */
-export function writeStudent(folder: string, checkpoint: Checkpoint): Promise<{ path: string; size: number }[]> {
-  return writeFiles(folder, filesOf(checkpoint));
+/**
+ * Writes a checkpoint as a Hugging Face folder: weights in f32, config and the tokenizer's files as they were. `fitted`
+ * are the texts that its weights were fitted to, which the weights file says.
+ */
+export function writeStudent(
+  folder: string,
+  checkpoint: Checkpoint,
+  fitted: readonly SampleManifest[] = [],
+): Promise<{ path: string; size: number }[]> {
+  return writeFiles(folder, filesOf(checkpoint, fitted));
 }
 
-async function* filesOf({ tensors, config, tokenizer }: Checkpoint): AsyncIterable<OutputFile> {
-  yield { name: 'model.safetensors', chunks: encodeSafetensors(tensors) };
+async function* filesOf(
+  { tensors, config, tokenizer }: Checkpoint,
+  fitted: readonly SampleManifest[],
+): AsyncIterable<OutputFile> {
+  yield { name: 'model.safetensors', chunks: encodeSafetensors(tensors, fittedMetadata(fitted)) };
   yield { name: 'config.json', chunks: once(new TextEncoder().encode(`${JSON.stringify(plain(config), null, 2)}\n`)) };
   for (const part of Object.keys(tokenizerFileNames) as (keyof typeof tokenizerFileNames)[]) {
     const file = tokenizer[part];

@@ -1,16 +1,25 @@
-import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { Worker } from 'node:worker_threads';
+import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { openSource } from '../../../src/importers/index.ts';
 import { undoAll } from '../../../src/io/undo.ts';
 import { readF32, type Tensor } from '../../../src/ir/tensor.ts';
 import { convert } from '../../../src/pipelines/convert/convert.ts';
 import { distill } from '../../../src/pipelines/distill/distill.ts';
 import type { DistillOptions } from '../../../src/pipelines/distill/types.ts';
+import { readFitted } from '../../../src/pipelines/evaluate/fitted-texts.ts';
 import { extract } from '../../../src/pipelines/extract/extract.ts';
 import { verify } from '../../../src/pipelines/verify/verify.ts';
 import { distillText } from '../../../src/reports/distill.ts';
+import { runCommand } from '../../commands/run.ts';
 import { temporaryFolder } from '../written.ts';
+
+const machine = vi.hoisted(() => ({ cores: 2 }));
+vi.mock('node:os', async (original) => ({
+  ...(await original<typeof import('node:os')>()),
+  availableParallelism: () => machine.cores,
+}));
 
 const TEACHER = 'fixtures/bert-seqcls';
 const TEXTS = 'fixtures/mobilebert-demo/sst2-train-256.txt';
@@ -146,6 +155,16 @@ describe('a training that is ended', () => {
     expect(existsSync(`${output}.training`)).toBe(false);
   });
 
+  test('on one core goes on on two, to the same bytes', async () => {
+    const [whole, output] = [path('whole-cores'), path('ended-cores')];
+    await distilled({ ...OPTIONS, output: whole });
+    machine.cores = 1;
+    await endedAfter(2, output, {});
+    machine.cores = 2;
+    await distilled({ ...OPTIONS, output, resume: true });
+    expect(bytesOf(output)).toEqual(bytesOf(whole));
+  });
+
   test('while its student is compared has its last step, and goes on to the same bytes', async () => {
     const [whole, output] = [path('whole-8'), path('ended-8')];
     await distilled({ ...OPTIONS, output: whole });
@@ -221,6 +240,57 @@ describe('a training that is ended', () => {
     await distilled({ ...OPTIONS, output: path('not-killed') });
     expect(bytesOf(output)).toEqual(bytesOf(path('not-killed')));
   });
+});
+
+describe('a student that was fitted to texts', () => {
+  const student = path('recovered');
+  beforeAll(() =>
+    extract({
+      source: TEACHER,
+      output: student,
+      shape: path('shape.json'),
+      recover: true,
+      calibrate: TEXTS,
+      samples: 160,
+    }),
+  );
+
+  test('learns from them, and is measured on none of them', async () => {
+    const notes: string[] = [];
+    const output = path('fitted');
+    const { texts, watched, before, warnings } = await distilled({
+      student,
+      output,
+      steps: 2,
+      note: (text) => notes.push(text),
+    });
+    expect(notes).toContain(`${TEXTS}: 160 texts that ${student} was fitted to are learnt from, and not measured on`);
+    // Of 256 texts 96 are left: 32 watch, 64 prove.
+    expect([texts, watched.samples, before?.samples]).toEqual([160, 63, 64]);
+    expect(warnings.join()).not.toContain('was fitted to');
+    // What it was fitted to is known of what comes out as well.
+    const [manifest] = await fittedOf(output);
+    expect(manifest).toMatchObject({ source: 'sst2-train-256.txt', count: 160, seed: null });
+    expect(await fittedOf(student)).toEqual([manifest]);
+  });
+
+  test('is measured on texts of another file with a warning', async () => {
+    writeFileSync(path('others.txt'), readFileSync(TEXTS, 'utf8').split('\n').slice(40).join('\n'));
+    const { warnings } = await distilled({ student, texts: path('others.txt'), steps: 1 });
+    expect(warnings).toContainEqual(
+      expect.stringMatching(/recovered: was fitted to 160 texts of sst2-train-256.txt, which is another file: where /),
+    );
+  });
+
+  test('is not measured on them by --data', async () => {
+    const more = { student, texts: path('others.txt'), data: TEXTS, steps: 1 };
+    await expect(distilled(more)).rejects.toThrow('are calibration samples as well');
+  });
+
+  async function fittedOf(model: string) {
+    const { path: weights } = await openCheckpoint(model);
+    return readFitted({ weights, path: model });
+  }
 });
 
 test.each(['auxiliary', 'joint', 'progressive'] as const)('%s teaches in its stages', async (strategy) => {
@@ -347,4 +417,24 @@ test.each<[string, Partial<DistillOptions>, string]>([
   ],
 ])('refuses %s', async (_, options, message) => {
   await expect(distilled(options)).rejects.toThrow(message);
+});
+
+test('a thread that dies ends the command: with its error and exit code, no output and no temporary file', async () => {
+  const demo = 'fixtures/mobilebert-demo';
+  const [output, temporary] = [path('dead'), path('temporary')];
+  mkdirSync(temporary);
+  vi.stubEnv('TMPDIR', temporary);
+  const post = vi.spyOn(Worker.prototype, 'postMessage').mockImplementationOnce(function (this: Worker) {
+    void this.terminate();
+  });
+  const argv = ['distill', demo, '--teacher', demo, '--texts', `${demo}/sst2-dev-200.tsv`, '--labels', '-o', output];
+  const more = ['--steps=2', '--layer-map=none', '--checkpoint-every=1'];
+  const { code, out, err } = await runCommand(folder, ...argv, ...more);
+  expect(post).toHaveBeenCalled();
+  post.mockRestore();
+  vi.unstubAllEnvs();
+  expect([code, out]).toEqual([70, '']);
+  expect(err).toContain('a thread of the training ended with code 1');
+  expect([existsSync(output), existsSync(`${output}.training`)]).toEqual([false, false]);
+  expect(readdirSync(temporary)).toEqual([]);
 });

@@ -296,3 +296,26 @@ describe('texts to train on', () => {
     );
   });
 });
+
+describe('samples that the model was fitted to before', () => {
+  const fitted = samples(10, 40);
+
+  test('are trained on, and none of what is measured is among them', () => {
+    const { training, watched, proof } = take({ texts: samples(1, 400) }, {}, { pool: 1000, fitted });
+    const measured = new Set([...idsOf(watched), ...idsOf(proof)]);
+    expect(range(10, 40).filter((id) => measured.has(id))).toEqual([]);
+    expect(idsOf(training)).toEqual(expect.arrayContaining(range(1, 40)));
+    expect([...idsOf(training), ...measured].sort((a, b) => Number(a) - Number(b))).toEqual(range(1, 400));
+  });
+
+  test('are no more than the pool allows', () => {
+    const { training } = take({ texts: samples(1, 400) }, {}, { pool: 20, fitted });
+    expect(idsOf(training)).toEqual(range(1, 20));
+  });
+
+  test('are not measured on in a file of their own, unless that is asked for', () => {
+    const files = { texts: samples(100, 200), data: samples(30, 80) };
+    expect(() => take(files, {}, { fitted })).toThrow('data: 11 of its 51 samples are calibration samples as well');
+    expect(take(files, { allowOverlap: true }, { fitted }).overlap).toBe(11);
+  });
+});

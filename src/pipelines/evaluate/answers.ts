@@ -4,6 +4,7 @@ import { pearson } from '../../metrics/task-metrics.ts';
 import type { LogitsKind, Task } from '../../models/index.ts';
 import type { TokenRow } from '../../samples/feeds.ts';
 import type { AgreementOf } from './agreement.ts';
+import { PROBABILITY } from './probabilities.ts';
 
 /** A model's answer to one sequence. */
 export interface Answer {
@@ -11,6 +12,8 @@ export interface Answer {
   readonly values: Float32Array;
   /** The values as choices: a class, a span, a class for each token. Empty where a model gives features or one number. */
   readonly choices: readonly number[];
+  /** True where the values are probabilities already, as --softmax makes them, and no logits. */
+  readonly areProbabilities?: true;
 }
 
 type Outputs = ReadonlyMap<string, Tensor>;
@@ -55,8 +58,14 @@ export interface Reading {
 }
 
 /** A model's answer to a sequence whose padding, if any, is at the end. */
-export function answerOf({ task, logitsKind, mask }: Reading, outputs: Outputs, row: TokenRow): Answer {
-  if (logitsKind === 'multi-label' && task === 'sequence-classification') return decisionPerLabel(first(outputs));
+export function answerOf(reading: Reading, outputs: Outputs, row: TokenRow): Answer {
+  if (!outputs.has(PROBABILITY)) return readAnswer(reading, outputs, row, 0);
+  return { ...readAnswer(reading, outputs, row, 0.5), areProbabilities: true };
+}
+
+/** `over` is what a label's number is over where the label applies: 0 of logits, a half of probabilities. */
+function readAnswer({ task, logitsKind, mask }: Reading, outputs: Outputs, row: TokenRow, over: number): Answer {
+  if (logitsKind === 'multi-label' && task === 'sequence-classification') return decisionPerLabel(first(outputs), over);
   const valid = row.inputIds.length;
   const masks = row.inputIds.flatMap((id, i) => (id === mask ? [i] : []));
   if (task !== undefined) return READERS[task](outputs, valid, masks);
@@ -74,14 +83,14 @@ function width(tensor: Tensor): number {
 }
 
 /** The answer in the first row of [batch, labels], each of which applies or not. */
-function decisionPerLabel(logits: Tensor): Answer {
-  const values = readF32(logits).slice(0, width(logits));
-  return { values, choices: decisions(values) };
+function decisionPerLabel(scores: Tensor, over: number): Answer {
+  const values = readF32(scores).slice(0, width(scores));
+  return { values, choices: decisions(values, over) };
 }
 
-/** Whether the sigmoid of each logit is over a half, as 1 or 0; -1 for NaN, which agrees with nothing. */
-export function decisions(logits: Float32Array): number[] {
-  return Array.from(logits, (logit) => (Number.isNaN(logit) ? -1 : Number(logit > 0)));
+/** Whether each number is over what a label needs to apply, 0 for logits, as 1 or 0; -1 for NaN, which agrees with nothing. */
+export function decisions(scores: Float32Array, over = 0): number[] {
+  return Array.from(scores, (score) => (Number.isNaN(score) ? -1 : Number(score > over)));
 }
 
 /** The answer in the first row of [batch, classes]; one number is no choice, as the greatest of one is always the first. */

@@ -17,6 +17,7 @@ import type { TokenRow } from '../../samples/feeds.ts';
 import type { AgreementOf } from '../evaluate/agreement.ts';
 import { type Answer, answerOf, Comparison, decisions } from '../evaluate/answers.ts';
 import { inTurn, type Loader, whileLoaded } from '../evaluate/in-turn.ts';
+import { inOneMeasure, PROBABILITY } from '../evaluate/probabilities.ts';
 import { type CommonShape, type Running, runRow } from '../evaluate/running.ts';
 import { plainDecibels } from './decibels.ts';
 import { FlipList } from './flips.ts';
@@ -71,8 +72,9 @@ export async function compareOutputs(
     predictions.model.push(predict(answer, row, renamed, inputs.labels));
     return answer;
   };
-  const useBoth = (place: number, expected: Outputs, actual: Outputs) => {
+  const useBoth = (place: number, ofReference: Outputs, ofModel: Outputs) => {
     const row = rows[place] as TokenRow;
+    const [expected, actual] = inOneMeasure(ofReference, ofModel, logitsKind);
     if (place === 0)
       for (const pair of pairOutputs([...expected.keys()], [...actual.keys()]))
         sums.push(new OutputSums(pair, options));
@@ -172,7 +174,8 @@ class OutputSums {
     this.#errors.add(a, b);
     const width = this.#isSpan && expectedOutput.shape.length === 2 ? a.length : (expectedOutput.shape.at(-1) ?? 1);
     if (width === 1 && !this.#isDecided) return;
-    const choicesOf = (values: Float32Array) => (this.#isDecided ? decisions(values) : argmaxRows(values, width));
+    const over = name === PROBABILITY ? 0.5 : 0;
+    const choicesOf = (values: Float32Array) => (this.#isDecided ? decisions(values, over) : argmaxRows(values, width));
     const [x, y] = [choicesOf(a), choicesOf(b)];
     this.#rows += x.length;
     for (const [i, place] of x.entries()) if (place >= 0 && place === y[i]) this.#equal++;

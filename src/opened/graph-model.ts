@@ -12,7 +12,7 @@ import { refuseChoices, type ShapeOptions, type Size, type Sizes, sizesFor } fro
 import type { Target } from '../passes/index.ts';
 import { raiseIntegers } from '../passes/raise/integers.ts';
 import { raise } from '../passes/raise/raise.ts';
-import { labelsOf, padOf } from './config-facts.ts';
+import { classifierTask, labelsOf, logitsKindOf, padOf } from './config-facts.ts';
 import type { OpenedModel, OpenOptions } from './opened-model.ts';
 
 /** Opens a model that is stored as a graph: inputs, outputs and their order stay the source's. */
@@ -30,7 +30,7 @@ export async function fromGraph(source: GraphSource, options: OpenOptions): Prom
     const pass = raiseIntegers(source.roundsFloats ? 'rounded' : 'real');
     await runPasses(graph, [pass], { ...keepNothing, observers: options.observers });
   }
-  const task = taskOf(graph);
+  const task = taskOf(graph) ?? classifierTask(source);
   const maxPositions = positionsOf(graph);
   return {
     path,
@@ -46,6 +46,7 @@ export async function fromGraph(source: GraphSource, options: OpenOptions): Prom
     architecture: graph.name,
     maxPositions,
     labels: labelsOf(source, task),
+    logitsKind: logitsKindOf(source, task),
     config: source.config,
     tokenizer: source.tokenizer,
     pad: padOf(source.config),
@@ -95,7 +96,7 @@ async function isRunnable(path: string): Promise<boolean> {
   return /\.json$/i.test(path) && (await import('../runtimes/index.ts')).findRuntime(path) !== undefined;
 }
 
-/** Infers the task from the output names: only question answering and sentence embedding have names of their own. */
+/** Infers the task from the output names: question answering and sentence embedding have names of their own. */
 function taskOf(graph: Graph): Task | undefined {
   const names = new Set(graph.outputs.map(({ name }) => name));
   if (names.has('sentence_embedding')) return 'sentence-embedding';

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { MbertError } from '../../src/errors.ts';
 import { onnx } from '../../src/exporters/onnx.ts';
+import type { JsonObject } from '../../src/formats/json.ts';
 import { writeFiles } from '../../src/io/files.ts';
 import type { Graph } from '../../src/ir/graph.ts';
 import type { Distribution } from '../../src/metrics/distribution.ts';
@@ -45,6 +46,17 @@ return ${outputs}`);
     return fromGraph({ ...source, ...NOTHING_BESIDE, labels: ['a', 'b'] }, options);
   }
   const shapeOf = (graph: Graph) => graph.inputs[0]?.type;
+  const SEQUENCE_CLASSIFIER: JsonObject = new Map([['architectures', ['BertForSequenceClassification']]]);
+  /** A graph with numbers for each token, `words`, and for each text, `pooled`. */
+  function classifier(outputs: string, written: string | undefined, config: JsonObject | undefined) {
+    const graph = graphOf(`graph g (input_ids: i64[batch, sequence])
+  words = gather(table f32[9, 2] #1, input_ids)
+  pooled = mean(words) {axis: 1, keepDims: false}
+return ${outputs}`);
+    const facts = new Map(written === undefined ? [] : [['mbert.task', written]]);
+    const source = { yields: 'graph', path: 'm.onnx', graph, facts, close: () => {} } as const;
+    return fromGraph({ ...source, tokenizer: {}, config }, {});
+  }
 
   test.each<[string, 'onnx' | 'tflite', string, ShapeOptions, (string | number)[]]>([
     ['keeps for ONNX what nobody fixes', 'onnx', 'batch, sequence', {}, ['batch', 'sequence']],
@@ -98,6 +110,28 @@ return a: a, b: b`);
     expect((await opened()).task).toBeUndefined();
     expect((await opened({ outputs: 'start_logits: sum' })).task).toBeUndefined();
     expect((await opened({ outputs: 'end_logits: sum, start_logits: sum' })).task).toBe('qa');
+  });
+
+  test.each<[string, string, string | undefined, JsonObject | undefined]>([
+    ['by what mbert wrote', 'logits: pooled', 'sequence-classification', undefined],
+    ['by the config beside it', 'any: pooled', undefined, SEQUENCE_CLASSIFIER],
+  ])('classifies texts %s', async (_, outputs, written, config) => {
+    expect((await classifier(outputs, written, config)).task).toBe('sequence-classification');
+  });
+
+  test.each<[string, string, string | undefined, JsonObject | undefined]>([
+    ['of numbers for each token', 'logits: words', 'sequence-classification', SEQUENCE_CLASSIFIER],
+    ['of two outputs', 'logits: pooled, more: pooled', 'sequence-classification', SEQUENCE_CLASSIFIER],
+    ['that is said to be another', 'logits: pooled', 'next-sentence', SEQUENCE_CLASSIFIER],
+    [
+      'beside the config of another head',
+      'logits: pooled',
+      undefined,
+      new Map([['architectures', ['BertForMultipleChoice']]]),
+    ],
+    ['of which nobody says what it is', 'logits: pooled', undefined, undefined],
+  ])('classifies no texts: one %s', async (_, outputs, written, config) => {
+    expect((await classifier(outputs, written, config)).task).toBeUndefined();
   });
 
   test('takes as many tokens as its table of positions has, or as it is fixed to', async () => {

@@ -1,5 +1,6 @@
-import { MbertError } from '../../errors.ts';
+import { listNames, MbertError } from '../../errors.ts';
 import type { Task } from '../../models/index.ts';
+import { openModel } from '../../opened/open-model.ts';
 import type { ColumnOptions } from '../../options/evidence.ts';
 import type { RunOptions } from '../../options/run.ts';
 import { type BenchResult, type BenchRow, bench } from '../bench/bench.ts';
@@ -20,7 +21,7 @@ export interface CompareOptions extends RunOptions, ColumnOptions {
   readonly task?: Task | undefined;
   /** In place of the models' own vocabulary. */
   readonly vocab?: string | undefined;
-  /** Tokens in a sequence, for files that leave it open. */
+  /** Tokens in a sequence, for files that leave it open. Default: the one length that other files are fixed to. */
   readonly sequenceLength?: number | undefined;
   /** Runs of each model that are timed. Default 30. */
   readonly runs?: number | undefined;
@@ -91,6 +92,9 @@ export async function compare(options: CompareOptions): Promise<CompareResult> {
       hint: 'write it with mbert convert or quantize first; the reference (--against) may be of any format',
     });
   }
+  const lengths = sequenceLength === undefined ? await fixedLengths(models) : [];
+  // Answers are compared at one padding, or columns would stand beside each other that are of other inputs.
+  const length = lengths.length === 1 ? lengths[0] : sequenceLength;
   const results: VerifyResult[] = [];
   for (const [i, model] of models.entries()) {
     const step = (what: string, done?: number, total?: number) =>
@@ -100,7 +104,7 @@ export async function compare(options: CompareOptions): Promise<CompareResult> {
         model,
         against,
         ...{ data, samples, text, pair, label },
-        ...{ task, vocab, sequenceLength, signal, note, progress: step },
+        ...{ task, vocab, sequenceLength: length, signal, note, progress: step },
       }),
     );
   }
@@ -119,8 +123,29 @@ export async function compare(options: CompareOptions): Promise<CompareResult> {
     lostOf: (first.drop as Drop).of,
     metric: first.metrics?.against?.[first.metrics.primary] ?? null,
     rows: rows.map((row) => ({ ...row, isOnFront: onFront(row, rows) })),
-    warnings: [...new Set([...results.flatMap(({ warnings }) => warnings), ...timed.warnings])],
+    warnings: [
+      ...new Set([...results.flatMap(({ warnings }) => warnings), ...paddingWarnings(lengths), ...timed.warnings]),
+    ],
   };
+}
+
+/** The numbers of tokens that models are fixed to, each once. */
+async function fixedLengths(models: readonly string[]): Promise<number[]> {
+  const lengths = new Set<number>();
+  for (const path of models) {
+    const model = await openModel(path, { raise: false });
+    const length = model.reference().inputs[0]?.type.shape.at(-1);
+    model.close();
+    if (typeof length === 'number') lengths.add(length);
+  }
+  return [...lengths];
+}
+
+function paddingWarnings(lengths: readonly number[]): string[] {
+  if (lengths.length < 2) return [];
+  return [
+    `models are fixed to ${listNames(lengths.map(String))} tokens: each is compared with the reference at its own length, so their metrics are of other inputs`,
+  ];
 }
 
 function rowOf(row: BenchRow, result: VerifyResult, measure: BenchResult['measure']): ComparedModel {

@@ -98,7 +98,7 @@ async function teach(
   const fitted = fittedOf(student);
   const { samples, reader, maxLength, warnings } = readTexts({ teacher, student, graph, fitted }, options, run);
   const { pad, mask } = reader.tokenizer;
-  // A graph's file does not say what its logits are.
+  // A graph that mbert did not write may not say what its logits are.
   const reading = { task: student.model.task, logitsKind: student.model.logitsKind ?? teacher.model.logitsKind };
   refuseViews(views, { mask, kinds: answerPairs(graph, student.graph, reading) });
   const feeds = { ...reading, pad, mask };

@@ -5,6 +5,7 @@ import type { LogitsKind, Task } from '../../models/index.ts';
 import type { TokenRow } from '../../samples/feeds.ts';
 import type { AgreementOf } from './agreement.ts';
 import { decisions } from './decisions.ts';
+import { PROBABILITY } from './probabilities.ts';
 
 /** A model's answer to one sequence. */
 export interface Answer {
@@ -12,6 +13,8 @@ export interface Answer {
   readonly values: Float32Array;
   /** The values as choices: a class, a span, a class for each token. Empty where a model gives features or one number. */
   readonly choices: readonly number[];
+  /** True where the values are probabilities already, as --softmax makes them, and no logits. */
+  readonly areProbabilities?: true;
 }
 
 type Outputs = ReadonlyMap<string, Tensor>;
@@ -58,7 +61,12 @@ export interface Reading {
 }
 
 /** A model's answer to a sequence whose padding, if any, is at the end. */
-export function answerOf({ task, logitsKind, mask, threshold }: Reading, outputs: Outputs, row: TokenRow): Answer {
+export function answerOf(reading: Reading, outputs: Outputs, row: TokenRow): Answer {
+  if (!outputs.has(PROBABILITY)) return readAnswer(reading, outputs, row);
+  return { ...readAnswer({ ...reading, threshold: 0.5 }, outputs, row), areProbabilities: true };
+}
+
+function readAnswer({ task, logitsKind, mask, threshold }: Reading, outputs: Outputs, row: TokenRow): Answer {
   if (logitsKind === 'multi-label' && task === 'sequence-classification') {
     return decisionPerLabel(first(outputs), threshold);
   }
@@ -79,8 +87,8 @@ function width(tensor: Tensor): number {
 }
 
 /** The answer in the first row of [batch, labels], each of which applies or not. */
-function decisionPerLabel(labels: Tensor, threshold: number | undefined): Answer {
-  const values = readF32(labels).slice(0, width(labels));
+function decisionPerLabel(scores: Tensor, threshold: number | undefined): Answer {
+  const values = readF32(scores).slice(0, width(scores));
   return { values, choices: decisions(values, threshold) };
 }
 

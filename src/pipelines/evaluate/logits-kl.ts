@@ -2,6 +2,7 @@ import type { Graph, Node } from '../../ir/graph.ts';
 import { readF32, type Tensor } from '../../ir/tensor.ts';
 import type { LogitsKind, Task } from '../../models/index.ts';
 import type { Reading } from './answers.ts';
+import { PROBABILITY } from './probabilities.ts';
 
 /**
  * Values of an output that are one distribution: a row of [batch, classes], each token's row, or the tokens themselves;
@@ -17,7 +18,7 @@ export function outputKinds(
 ): { readonly teacher: Node; readonly student: Node; readonly kind: OutputKind }[] {
   return teacher.outputs.flatMap(({ name, node }) => {
     const studentNode = student.outputs.find((output) => output.name === name)?.node;
-    const kind = kindOf(node, task, logitsKind);
+    const kind = name === PROBABILITY ? undefined : kindOf(node, task, logitsKind);
     const isAlike = studentNode?.type.shape.length === node.type.shape.length;
     if (studentNode === undefined || kind === undefined || !isAlike) return [];
     const width = node.type.shape.at(-1);

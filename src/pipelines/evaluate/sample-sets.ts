@@ -109,6 +109,10 @@ export function takeSamples(reader: RowReader, options: SampleSetOptions): Sampl
   if (pool > 0 && evaluation === undefined && proof.length > 0 && proofCandidates === unseen) {
     warnings.push(`${source?.path}: too few texts to prove a training on others than those that it is kept by`);
   }
+  if (data && classOf === undefined && proof[0]?.label !== undefined) {
+    const why = task === undefined ? 'the model does not say what its outputs are' : `${task} has none to count here`;
+    warnings.push(`${data.path}: its labels are not read: ${why}`);
+  }
   checkProof(proof.length, data?.path ?? source?.path, evidence.maxDrop !== undefined, warnings);
   const labelOf = hasLabels && source ? trainingLabels(source, training, classOf) : undefined;
   return {

@@ -107,7 +107,6 @@ class Sweep {
 
   constructor(plan: Plan, choices: PlanChoices, runs: TextRuns) {
     this.#plan = plan;
-    this.#choices = choices;
     this.#numbers = new PlanNumbers(plan, choices);
     this.#runs = runs;
     const float = copyGraph(plan.graph);

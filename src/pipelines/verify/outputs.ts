@@ -18,6 +18,7 @@ import type { AgreementOf } from '../evaluate/agreement.ts';
 import { type Answer, answerOf, Comparison } from '../evaluate/answers.ts';
 import { type ChoicesBy, choicesBy, choicesOf, equalChoices, thresholdOf } from '../evaluate/decisions.ts';
 import { inTurn, type Loader, whileLoaded } from '../evaluate/in-turn.ts';
+import { inOneMeasure, PROBABILITY } from '../evaluate/probabilities.ts';
 import { type CommonShape, type Running, runRow } from '../evaluate/running.ts';
 import { plainDecibels } from './decibels.ts';
 import { FlipList } from './flips.ts';
@@ -77,8 +78,9 @@ export async function compareOutputs(
     predictions.model.push(predict(answer, row, renamed, inputs.labels));
     return answer;
   };
-  const useBoth = (place: number, expected: Outputs, actual: Outputs) => {
+  const useBoth = (place: number, ofReference: Outputs, ofModel: Outputs) => {
     const row = rows[place] as TokenRow;
+    const [expected, actual] = inOneMeasure(ofReference, ofModel, logitsKind);
     if (place === 0)
       for (const pair of pairOutputs([...expected.keys()], [...actual.keys()]))
         sums.push(new OutputSums(pair, options));
@@ -190,8 +192,9 @@ class OutputSums {
     const width = this.#isSpan && expectedOutput.shape.length === 2 ? a.length : (expectedOutput.shape.at(-1) ?? 1);
     this.#choices = choicesBy(this.#head, expectedOutput.shape.length);
     if (width === 1 && this.#choices === 'largest') return;
-    const x = choicesOf(this.#choices, a, width, this.#thresholds[0]);
-    const y = choicesOf(this.#choices, b, width, this.#thresholds[1]);
+    const [ofExpected, ofActual] = name === PROBABILITY ? [0.5, 0.5] : this.#thresholds;
+    const x = choicesOf(this.#choices, a, width, ofExpected);
+    const y = choicesOf(this.#choices, b, width, ofActual);
     this.#rows += x.length;
     this.#equal += equalChoices(x, y);
   }

@@ -170,7 +170,7 @@ async function measure(
   try {
     const sides = reference ? [reference, model] : [model];
     const task = taskOf(sides, options.task);
-    // A graph's file does not say what its logits are.
+    // A graph that mbert did not write may not say what its logits are.
     const logitsKind = sides.find(({ model: { logitsKind } }) => logitsKind !== undefined)?.model.logitsKind;
     const { data, samples, seed, vocab, maxDrop } = options;
     const length = paddedLength(shape);

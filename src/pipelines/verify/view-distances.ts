@@ -1,6 +1,7 @@
 import { cosine } from '../../metrics/metrics.ts';
 import type { Task } from '../../models/index.ts';
 import type { Answer, Reading } from '../evaluate/answers.ts';
+import { softmax } from '../evaluate/probabilities.ts';
 
 /** Names what a distance between two answers is. */
 export type DistanceMeasure =
@@ -36,7 +37,10 @@ function probability(countOf: (answer: Answer, valid: number) => number): Distan
       const width = Math.floor(reference.values.length / count);
       let sum = 0;
       for (let i = 0; i < count; i++) {
-        const row = ({ values }: Answer) => values.subarray(i * width, (i + 1) * width);
+        const row = ({ values, areProbabilities }: Answer) => {
+          const own = values.subarray(i * width, (i + 1) * width);
+          return areProbabilities ? own : softmax(own);
+        };
         sum += totalVariation(row(reference), row(actual));
       }
       return sum / count;
@@ -47,14 +51,14 @@ function probability(countOf: (answer: Answer, valid: number) => number): Distan
 const ONE_CHOICE = probability(() => 1);
 const CHOICE_PER_ROW = probability(({ choices }) => choices.length);
 
-/** Numbers that are a decision each: the mean distance of their sigmoids. */
+/** Numbers that are a decision each: the mean distance of their probabilities, which are the sigmoids of logits. */
 const DECISIONS: Distance = {
   measure: 'probability',
   between: (reference, actual) => {
-    const [a, b] = [reference.values, actual.values];
-    let sum = 0;
-    for (let i = 0; i < a.length; i++) sum += Math.abs(sigmoid(a[i] as number) - sigmoid(b[i] as number));
-    return sum / a.length;
+    const [p, q] = [reference, actual].map(({ values, areProbabilities }) =>
+      areProbabilities ? values : values.map(sigmoid),
+    ) as [Float32Array, Float32Array];
+    return (2 * totalVariation(p, q)) / p.length;
   },
 };
 
@@ -93,23 +97,9 @@ function sigmoid(value: number): number {
   return 1 / (1 + Math.exp(-value));
 }
 
-function totalVariation(reference: Float32Array, actual: Float32Array): number {
-  const [p, q] = [probabilities(reference), probabilities(actual)];
+/** Half of Σ |p - q|. */
+function totalVariation(p: ArrayLike<number>, q: ArrayLike<number>): number {
   let sum = 0;
   for (let i = 0; i < p.length; i++) sum += Math.abs((p[i] as number) - (q[i] as number));
   return sum / 2;
-}
-
-function probabilities(logits: Float32Array): Float64Array {
-  let largest = Number.NEGATIVE_INFINITY;
-  for (const logit of logits) largest = Math.max(largest, logit);
-  const values = new Float64Array(logits.length);
-  let sum = 0;
-  for (let i = 0; i < logits.length; i++) {
-    const value = Math.exp((logits[i] as number) - largest);
-    values[i] = value;
-    sum += value;
-  }
-  for (let i = 0; i < values.length; i++) values[i] = (values[i] as number) / sum;
-  return values;
 }

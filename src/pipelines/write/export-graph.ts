@@ -60,6 +60,7 @@ function propertiesOf(model: OpenedModel, dtype: 'f32' | 'f16', lowerCase: boole
     ...(model.task && { 'mbert.task': model.task }),
     'mbert.dtype': dtype,
     'mbert.lower_case': String(lowerCase),
+    ...(model.logitsKind && { 'mbert.logits': model.logitsKind }),
     ...(model.labels && { 'mbert.labels': JSON.stringify(model.labels) }),
   };
 }

@@ -1,5 +1,5 @@
 import { listNames, MbertError } from '../../errors.ts';
-import type { Graph } from '../../ir/graph.ts';
+import type { Graph, Node, Output } from '../../ir/graph.ts';
 import type { OpenedModel } from '../../opened/opened-model.ts';
 import type { Writing } from '../../options/writing.ts';
 import type { Target } from '../../passes/index.ts';
@@ -48,6 +48,9 @@ export function addProbabilities(graph: Graph, { task, logitsKind }: OpenedModel
   const isIndependent = logitsKind === 'multi-label';
   for (const { name, node } of [...graph.outputs]) {
     if (name === 'score') throw new MbertError('USAGE', '--softmax: the model makes a score of its logits by itself');
+    if (isMadeOfLogits({ name, node })) {
+      throw new MbertError('USAGE', `--softmax: the model makes probabilities of its logits by itself: ${name}`);
+    }
     if (logitsKind === 'regression' || (node.type.shape.at(-1) === 1 && !isIndependent)) {
       throw new MbertError('USAGE', '--softmax: the model is a regression: softmax of one number is always 1', {
         hint: 'its output is the answer as it is',
@@ -64,8 +67,16 @@ export function addProbabilities(graph: Graph, { task, logitsKind }: OpenedModel
 export function showsLogits(model: OpenedModel, { softmax, outputs }: OutputChoice): boolean {
   if (softmax || model.task !== 'sequence-classification') return false;
   if (model.logitsKind === 'regression' || outputs?.includes('score')) return false;
-  const logits = model.reference().outputs;
-  return logits.length === 1 && logits[0]?.node.type.shape.at(-1) !== 1;
+  const [logits, ...others] = model.reference().outputs;
+  if (logits === undefined || others.length > 0 || isMadeOfLogits(logits)) return false;
+  return logits.node.type.shape.at(-1) !== 1;
+}
+
+/** True for an output that is no logits any more: what a file with --softmax gives, or another tool's. */
+function isMadeOfLogits({ name, node }: Output): boolean {
+  let maker: Node | undefined = node;
+  while (maker?.op === 'reshape') maker = maker.inputs[0];
+  return name === 'score' || maker?.op === 'softmax' || maker?.op === 'sigmoid';
 }
 
 /** Warns of such a classifier. */

@@ -139,6 +139,9 @@ describe('labels, any number of which apply,', () => {
   test('are decided each for itself, at a half', () => {
     expect(labels(3, -1, 0.5, 0).choices).toEqual([1, 0, 1, 0]);
     expect(labels(0.1).choices).toEqual([1]);
+    const probabilities = answerOf(reading, outputs({ probability: [[0.9, 0.3, 0.51, 0.5], 1, 4] }), ROW);
+    expect(probabilities).toMatchObject({ choices: [1, 0, 1, 0], areProbabilities: true });
+    expect(labels(3)).not.toHaveProperty('areProbabilities');
   });
 
   test('agree by the share of decisions, whichever is the largest', () => {

@@ -80,6 +80,7 @@ return ${outputs}`);
     ['token by token with three axes', 'y: two', 'y: two', 'token-classification', ['two: token-choices']],
     ['not where nobody says what three axes are', 'y: two', 'y: two', undefined, []],
     ['not where they are features', 'y: classes', 'y: classes', 'features', []],
+    ['not where they are probabilities', 'probability: classes', 'probability: classes', 'sequence-classification', []],
     ['not where a row has one value', 'y: score', 'y: score', 'sequence-classification', []],
     ['not with another number of classes', 'y: classes', 'y: wide', 'sequence-classification', []],
     ['not with other axes', 'y: classes', 'y: two', 'sequence-classification', []],

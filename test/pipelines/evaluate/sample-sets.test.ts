@@ -166,6 +166,19 @@ describe('labels', () => {
     expect(take({ texts: samples(1, 60), data }, {}, { classOf: reader }).labels).toBeUndefined();
   });
 
+  test('that nobody reads are told of', () => {
+    const warningsOf = (data: readonly TokenSample[], options: Partial<SampleSetOptions>) =>
+      take({ texts: samples(1, 60), data }, {}, options).warnings;
+    expect(warningsOf(labelled(40), { task: undefined })).toEqual([
+      'data: its labels are not read: the model does not say what its outputs are',
+    ]);
+    expect(warningsOf(labelled(40), { task: 'sentence-embedding' })).toEqual([
+      'data: its labels are not read: sentence-embedding has none to count here',
+    ]);
+    expect(warningsOf(samples(100, 140), { task: undefined })).toEqual([]);
+    expect(warningsOf(labelled(40), { classOf })).toEqual([]);
+  });
+
   test('of the calibration file are not asked for', () => {
     const { labels } = take({ texts: Array.from({ length: 90 }, (_, i) => sample(i, 1)) }, {}, { classOf });
     expect(labels).toBeUndefined();

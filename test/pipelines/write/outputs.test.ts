@@ -14,6 +14,12 @@ const SCORED = `graph g (x: f32[1, 2])
   score = sigmoid(logits)
 return logits: logits, score: score`;
 
+const SOFTENED = `graph g (x: f32[1, 2])
+  logits = linear(x, w f32[3, 2] #1)
+  probability = softmax(logits)
+  row = reshape(probability) {shape: [1, 3]}
+return shares: row`;
+
 const classifier = (classes: number) =>
   `graph g (x: f32[1, 2]) logits = linear(x, w f32[${classes}, 2] #1) return logits: logits`;
 
@@ -88,6 +94,14 @@ describe('--softmax', () => {
     );
   });
 
+  test('is refused where a file gives probabilities already', () => {
+    for (const text of [SOFTENED, SOFTENED.replace('softmax', 'sigmoid')]) {
+      expect(() => probability(text)).toThrow(
+        '--softmax: the model makes probabilities of its logits by itself: shares',
+      );
+    }
+  });
+
   test('is refused where a model makes scores by itself', () => {
     expect(() => probability(SCORED.replace('logits: logits, ', ''))).toThrow('makes a score of its logits by itself');
   });
@@ -107,6 +121,8 @@ describe('a classifier for TFLite', () => {
     ['in ONNX alone', modelOf(classifier(2)), ['onnx'], PLAIN],
     ['that is a regression', modelOf(classifier(1)), ['tflite'], PLAIN],
     ['that gives scores', modelOf(SCORED), ['tflite'], PLAIN],
+    ['that gives scores alone', modelOf(SCORED.replace('logits: logits, ', '')), ['tflite'], PLAIN],
+    ['that gives probabilities already', modelOf(SOFTENED), ['tflite'], PLAIN],
     ['of tokens', modelOf(classifier(2), { task: 'token-classification' }), ['tflite'], PLAIN],
   ] as const)('%s is not', (_, model, targets, writing) => {
     expect(logitsWarnings(model, targets, writing)).toEqual([]);

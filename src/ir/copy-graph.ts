@@ -50,9 +50,10 @@ export function copyNode(
     return copy.constant(tensor, node.name, node.type.quant);
   }
   const attrs: Record<string, Attr> = {};
+  // `cast`, `range` and ops that mbert does not know have the type of what they give as an attribute.
   for (const [key, value] of Object.entries(node.attrs as Attrs)) {
-    // `cast` and `range` have the type of what they give as an attribute.
-    attrs[key] = key === 'to' && isIndex(value) ? (indexType ?? value) : bindAttr(key, value, bindings);
+    const givesType = key === 'to' || key === 'outputDtype';
+    attrs[key] = givesType && isIndex(value) ? (indexType ?? value) : bindAttr(key, value, bindings);
   }
   const inputs = node.inputs.map((input) => copies.get(input) as Node);
   const copied = copy.add(node.op, inputs, attrs as never, node.name);

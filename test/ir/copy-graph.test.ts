@@ -71,6 +71,14 @@ return y: y`;
   expect(copyGraph(graphOf(text), { bindings: { n: 7 } }).outputs[0]?.node.type.shape).toEqual([7, 2]);
 });
 
+test('whole numbers that a foreign op gives are of the type that the others get', () => {
+  const text = `graph g (ids: i64[n])
+  places = foreign() {op: Range, outputDtype: i64, outputShape: [n]}
+  y = add(ids, places)
+return y: y`;
+  expect(copyGraph(graphOf(text), { indexType: 'i32' }).outputs[0]?.node.type.dtype).toBe('i32');
+});
+
 test('an input of another graph cannot be copied by itself', () => {
   const [x] = graphOf(TEXT).inputs;
   expect(() => copyNode(new Graph(), x as never, new Map(), {})).toThrow(

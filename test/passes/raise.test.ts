@@ -120,6 +120,14 @@ describe('raise-layer-norm', () => {
 });
 
 describe('raise-no-norm', () => {
+  test('leaves products and sums of integers, which places are computed by', async () => {
+    const counted = `graph g (x: i64[batch, 2])
+      scaled = mul(x, gamma i64[2] {2, 3})
+      y = add(scaled, beta i64[2] {1, 1})
+    return y: y`;
+    expect(await raised(raiseNoNorm, counted)).not.toContain('noNorm');
+  });
+
   const NO_NORM = `graph g (x: f32[batch, 4])
     p = mul(x, gamma f32[4] #1)
     y = add(p, beta f32[1, 4] #2)

@@ -1,5 +1,6 @@
 import type { Constant } from '../../ir/graph.ts';
 import { any, op, type Pattern, weight, where } from '../../ir/match.ts';
+import { isFloat } from '../../ir/op.ts';
 import { rewrite } from '../../ir/pass.ts';
 import { sizeOf } from '../../ir/shape.ts';
 import { hasOneUse } from '../attention.ts';
@@ -16,12 +17,15 @@ function perChannel<const N extends string>(name: N): Pattern<{ readonly [K in N
   });
 }
 
+/** Matches floats: places and sizes are computed by products and sums of integers that look the same. */
+const floats = where(any('x'), 'that is of floats', ({ type }) => isFloat(type.dtype));
+
 /** Finds NoNorms. Runs after raise-layer-norm, as the last two steps of a layer norm look the same. */
 export const raiseNoNorm = rewrite({
   name: 'raise-no-norm',
   summary: 'x * gamma + beta, one number a channel  ->  noNorm(x, gamma, beta)',
   keeps: 'values',
-  pattern: op('add', [op('mul', [any('x'), perChannel('gamma')]), perChannel('beta')]),
+  pattern: op('add', [op('mul', [floats, perChannel('gamma')]), perChannel('beta')]),
   replace(graph, { x, gamma, beta }, root) {
     const product = root.inputs.find((input) => input.op === 'mul');
     if (!product || !hasOneUse(graph, product)) return 'the product has other uses';

@@ -77,6 +77,7 @@ export async function verifyWritten(
     maxPositions: model.maxPositions,
     pad: model.pad,
     kept: model.kept,
+    dropsTokenTypes: writing.dropTokenTypes,
   });
 }
 

@@ -35,6 +35,8 @@ export interface VerifyOptions {
   readonly pad: number;
   /** Ids of the reference by those of the file, where tokens were taken out. */
   readonly kept?: readonly number[] | undefined;
+  /** True for a file that takes every token for one of the first text, also where it has an input for types. */
+  readonly dropsTokenTypes?: boolean | undefined;
 }
 
 /** Comparison of a written file's outputs with those of its source. */
@@ -200,7 +202,7 @@ function precisionOf({ reference, source, dtype }: VerifyOptions): keyof typeof 
 /** Token sequences in the shape that the file takes; sizes that it leaves open vary from run to run. */
 function tokensFor(
   session: RuntimeSession,
-  { reference, maxPositions, pad, kept }: VerifyOptions,
+  { reference, maxPositions, pad, kept, dropsTokenTypes = false }: VerifyOptions,
   run: number,
 ): { tokens: ReadonlyMap<string, Tensor>; mask: Tensor | undefined; rows: number } {
   const shape = session.inputs[0]?.shape ?? [];
@@ -216,8 +218,8 @@ function tokensFor(
     shape: sizes,
     seed: SEED + run,
     vocabSize: kept?.length ?? tableRows(reference, 'input_ids'),
-    // Every token is of the first text where the file does not take types.
-    tokenTypes: takes(session, 'token_type_ids') ? tableRows(reference, 'token_type_ids') : 1,
+    // Every token is of the first text where the file does not take types, or does not look at them.
+    tokenTypes: takes(session, 'token_type_ids') && !dropsTokenTypes ? tableRows(reference, 'token_type_ids') : 1,
     pad,
   });
   // A model without a mask takes padding for tokens.

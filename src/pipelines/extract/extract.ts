@@ -21,7 +21,7 @@ import { type Importance, isMeasured, type Method, measuredImportance, randomImp
 import { initialized } from './initialize.ts';
 import { makeBert, makeMobileBert, withRuns } from './make-student.ts';
 import type { MobileBertSizes } from './mobilebert/shape.ts';
-import { readShape } from './shape.ts';
+import { readShape, settingWarnings } from './shape.ts';
 import type { StudentShape, TeacherShape } from './sizes.ts';
 
 /** Options of `extract`. */
@@ -163,7 +163,7 @@ export async function extract(options: ExtractOptions): Promise<ExtractResult> {
       operations,
       calibration: samples.manifest,
       heldOut,
-      warnings: [...model.warnings, ...samples.warnings],
+      warnings: [...settingWarnings(options.shape, checkpoint.config), ...model.warnings, ...samples.warnings],
     };
   } finally {
     checkpoint.close();

@@ -1,11 +1,12 @@
 import { listNames, MbertError, nearest } from '../../errors.ts';
-import { isObject, jsonText, parseJson } from '../../formats/json.ts';
+import { isObject, type JsonObject, type JsonValue, jsonText, parseJson } from '../../formats/json.ts';
 import { decodeText } from '../../io/bytes.ts';
 import { readWhole } from '../../io/files.ts';
 import {
   checkSizes,
   fittingSizes,
   isMobileBertShape,
+  MOBILEBERT_KEYS,
   MOBILEBERT_PRESETS,
   type MobileBertSizes,
   readMobileBertShape,
@@ -36,6 +37,9 @@ const PRESETS: ReadonlyMap<string, StudentShape> = new Map([
 
 /** Keys of a config.json that say a shape. */
 const KEYS = { layers: 'num_hidden_layers', hidden: 'hidden_size', intermediate: 'intermediate_size' } as const;
+
+/** Key that may stand beside them, as heads keep their size. */
+const HEADS = 'num_attention_heads';
 
 /** Sizes of a student: of a BERT, or of a MobileBERT. */
 export type AnyShape = StudentShape & { readonly mobilebert?: MobileBertSizes };
@@ -78,6 +82,26 @@ export function readShape(text: string, teacher: TeacherShape): AnyShape {
   return found;
 }
 
+/**
+ * Warns of what a JSON file says besides sizes, where the teacher's config says something else or nothing: a student has
+ * its teacher's settings, and a size whose key is misspelt is the teacher's.
+ */
+export function settingWarnings(text: string, config: JsonObject): string[] {
+  if (!text.endsWith('.json')) return [];
+  const json = readObject(text);
+  const read = isMobileBertShape(json) ? MOBILEBERT_KEYS : [...Object.values(KEYS), HEADS];
+  const same = (value: JsonValue, own: JsonValue | undefined) => own !== undefined && jsonText(value) === jsonText(own);
+  const left = [...json].filter(([key, value]) => !read.includes(key) && !same(value, config.get(key)));
+  if (left.length === 0) return [];
+  return [`${text}: ${listNames(left.map(([key]) => key))}: not taken: students have what the teacher's config says`];
+}
+
+function readObject(path: string): JsonObject {
+  const json = parseJson(decodeText(readWhole(path), path), path);
+  if (!isObject(json)) throw new MbertError('MALFORMED', `${path}: is ${jsonText(json)}, not an object`);
+  return json;
+}
+
 function noPreset(name: string): never {
   const names = [...PRESETS.keys(), ...MOBILEBERT_PRESETS.keys()];
   const near = nearest(name, names);
@@ -87,8 +111,7 @@ function noPreset(name: string): never {
 }
 
 function readShapeFile(path: string, teacher: TeacherShape): StudentShape | { readonly mobilebert: MobileBertSizes } {
-  const json = parseJson(decodeText(readWhole(path), path), path);
-  if (!isObject(json)) throw new MbertError('MALFORMED', `${path}: is ${jsonText(json)}, not an object`);
+  const json = readObject(path);
   if (isMobileBertShape(json)) return { mobilebert: readMobileBertShape(json, path, teacher) };
   if (!Object.values(KEYS).some((key) => json.has(key))) {
     throw new MbertError('MALFORMED', `${path}: says no size`, { hint: `it takes ${listNames(Object.values(KEYS))}` });
@@ -98,10 +121,10 @@ function readShapeFile(path: string, teacher: TeacherShape): StudentShape | { re
     hidden: sizeIn(json, KEYS.hidden, path) ?? teacher.hidden,
     intermediate: sizeIn(json, KEYS.intermediate, path) ?? teacher.intermediate,
   };
-  const heads = sizeIn(json, 'num_attention_heads', path);
+  const heads = sizeIn(json, HEADS, path);
   const own = (found.hidden * teacher.heads) / teacher.hidden;
   if (heads !== undefined && heads !== own) {
-    throw new MbertError('MISMATCH', `${path}: num_attention_heads: is ${heads}, the teacher's heads make ${own}`, {
+    throw new MbertError('MISMATCH', `${path}: ${HEADS}: is ${heads}, the teacher's heads make ${own}`, {
       hint: 'heads keep their size; leave the key out',
     });
   }

@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
+import type { JsonObject, JsonValue } from '../../../src/formats/json.ts';
 import { readF32, type Tensor, takeF32, tensorOf } from '../../../src/ir/tensor.ts';
 import { openModel } from '../../../src/opened/open-model.ts';
 import { layersOf } from '../../../src/pipelines/evaluate/layer-map.ts';
@@ -8,7 +9,7 @@ import { axesOf, layerIn, withLayer } from '../../../src/pipelines/extract/axes.
 import { selectChannels } from '../../../src/pipelines/extract/cut-checkpoint.ts';
 import { extract } from '../../../src/pipelines/extract/extract.ts';
 import { randomImportance } from '../../../src/pipelines/extract/importance.ts';
-import { readShape } from '../../../src/pipelines/extract/shape.ts';
+import { readShape, settingWarnings } from '../../../src/pipelines/extract/shape.ts';
 import { writeStudent } from '../../../src/pipelines/write/hugging-face-folder.ts';
 import { openCheckpoint } from '../../models/corpus.ts';
 import { unpacked } from '../../unpacked.ts';
@@ -84,9 +85,10 @@ test('random channels lose what fitting brings back', async () => {
 
 test('one layer of two is the one that was asked for, under its new number', async () => {
   const output = join(folder, 'last');
-  const shape = shapeFile('layers', { num_hidden_layers: 1 });
+  const shape = shapeFile('layers', { num_hidden_layers: 1, hidden_act: 'relu' });
   const result = await extract({ source: 'fixtures/bert-seqcls', output, method: 'random', layers: 'last', shape });
   expect(result.layers).toEqual([1]);
+  expect(result.warnings).toContain(`${shape}: hidden_act: not taken: students have what the teacher's config says`);
   expect(result.heldOut).toBeUndefined();
   const student = await openModel(output);
   const { tensor } = student
@@ -185,6 +187,27 @@ describe('shapes', () => {
       hidden: 384,
       intermediate: 1536,
     });
+  });
+
+  test.each<[string, object, string | undefined]>([
+    ['sizes alone', { num_hidden_layers: 3, num_attention_heads: 12 }, undefined],
+    ['what the teacher says too', { num_hidden_layers: 3, hidden_act: 'gelu' }, undefined],
+    ['a misspelt size', { num_hidden_layers: 3, hiddensize: 96 }, 'hiddensize'],
+    [
+      'another activation and other words',
+      { num_hidden_layers: 3, hidden_act: 'relu', vocab_size: 9 },
+      'hidden_act and vocab_size',
+    ],
+    ['a MobileBERT', { model_type: 'mobilebert', embedding_size: 16, trigram_input: true }, undefined],
+    ['a MobileBERT with an epsilon', { model_type: 'mobilebert', layer_norm_eps: 1 }, 'layer_norm_eps'],
+  ])('of %s', (_, shape, left) => {
+    const config: JsonObject = new Map<string, JsonValue>([
+      ['hidden_act', 'gelu'],
+      ['vocab_size', 8],
+    ]);
+    const path = shapeFile('settings', shape);
+    const warning = `${path}: ${left}: not taken: students have what the teacher's config says`;
+    expect(settingWarnings(path, config)).toEqual(left === undefined ? [] : [warning]);
   });
 
   test.each([

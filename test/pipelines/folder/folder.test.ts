@@ -285,6 +285,19 @@ test('a model of two inputs gets a third for MediaPipe, which nothing reads', as
   }
 });
 
+test('a model whose types are dropped is proved by tokens of the first text, though MediaPipe gives it types', async () => {
+  const output = join(folder, 'dropped');
+  const { results } = await writeFolder({
+    source: fixture('hf-seqcls'),
+    output,
+    layout: 'mediapipe',
+    sequenceLength: 8,
+    dropTokenTypes: true,
+  });
+  expect(results.map(({ inputs }) => inputs.length)).toEqual([3]);
+  expect(results.map(({ failures }) => failures)).toEqual([[]]);
+});
+
 test('without a layout, both formats are written and named after their forms', async () => {
   const output = join(folder, 'plain');
   await writeFolder({ source: ENCODER, output, forms: ['f32', 'f16'], sequenceLength: 8 });

@@ -87,6 +87,15 @@ export function fittingSizes(preset: MobileBertSizes, teacher: TeacherShape): Mo
 /** Says whether queries and keys read a bottleneck of their own, where attention does not read that of the layer. */
 const SHARED = 'key_query_shared_bottleneck';
 
+/** Keys of a JSON file that are read. */
+export const MOBILEBERT_KEYS: readonly string[] = [
+  ...Object.values(KEYS),
+  ...FIXED.map(([key]) => key),
+  'model_type',
+  'use_bottleneck_attention',
+  SHARED,
+];
+
 /** What a JSON file says under a key; undefined where it says nothing. Throws MALFORMED for anything but true and false. */
 function flagIn(json: JsonObject, key: string, path: string): boolean | undefined {
   const value = json.get(key);

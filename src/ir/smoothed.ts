@@ -39,8 +39,7 @@ function isContext(node: Node): boolean {
 function smoothedMargin(node: Node): Margin | undefined {
   const factor = node.op === 'mul' ? node.inputs[1] : undefined;
   if (factor?.op !== 'constant' || factor.tensor.shape.length !== 1 || factor.tensor.shape[0] === 1) return undefined;
-  const x = node.inputs[0] as Node;
-  const source = x.op === 'reshape' ? (x.inputs[0] as Node) : x;
+  const source = sourceOf(node.inputs[0] as Node, ['reshape', 'transpose']);
   return source.op === 'layerNorm' || source.op === 'gelu' ? SMOOTHED_MARGINS[source.op] : undefined;
 }
 

@@ -17,10 +17,13 @@ import { hoistTokenSlice } from './hoist-token-slice.ts';
 import { layerNormToNoNorm } from './layer-norm-to-no-norm.ts';
 import { moveValueBias } from './move-value-bias.ts';
 import { prune } from './prune/prune.ts';
+import { putSequenceFirst } from './put-sequence-first.ts';
+import { repeatMask } from './repeat-mask.ts';
 import { shareConstants } from './share-constants.ts';
 import { shiftDistances } from './shift-distances.ts';
 import { signIntegers } from './sign-integers.ts';
 import { smoothActivations } from './smooth-activations.ts';
+import { smoothTensors } from './smooth-tensors.ts';
 import { smoothTokens } from './smooth-tokens.ts';
 import { splitEmbedding } from './split-embedding.ts';
 import { trigramToConvolution } from './trigram-to-convolution.ts';
@@ -53,6 +56,7 @@ export const passes: readonly PassEntry[] = [
   { pass: equalizeQueryKey, runs: 'asked' },
   { pass: smoothActivations, runs: 'asked' },
   { pass: smoothTokens, runs: 'asked' },
+  { pass: smoothTensors, runs: 'asked' },
   { pass: dropKeyBias, runs: 'always' },
   { pass: centreAttention, runs: 'asked' },
   { pass: hoistTokenSlice, runs: 'always' },
@@ -60,6 +64,8 @@ export const passes: readonly PassEntry[] = [
   { pass: trigramToConvolution, runs: 'tflite' },
   { pass: signIntegers, runs: 'tflite' },
   { pass: flattenTokens, runs: 'onnx' },
+  { pass: putSequenceFirst, runs: 'asked' },
+  { pass: repeatMask, runs: 'asked' },
   { pass: shareConstants, runs: 'always' },
 ];
 

@@ -205,7 +205,7 @@ describe('--time-passes', () => {
     expect(JSON.parse(inspected.out).passTimes).toHaveLength(11);
     const flags = ['--scheme', 'dynamic', '--json', '--time-passes', '-o', join(folder, 'timed-dynamic.onnx')];
     const quantized = await runCommand(folder, 'quantize', 'fixtures/hf-qa', ...flags);
-    expect(JSON.parse(quantized.out).passTimes).toHaveLength(13);
+    expect(JSON.parse(quantized.out).passTimes).toHaveLength(16);
   });
 });
 

@@ -1,12 +1,14 @@
 import { expect, test } from 'vitest';
 import { passes } from '../../src/passes/index.ts';
 import { after } from '../core.ts';
-import { CLASSIFIER, CONSTANTS, DISTANCES, MOBILEBERT_LAYER, QUANTIZED, TRIGRAM } from './sample-graphs.ts';
+import { CLASSIFIER, CONSTANTS, DISTANCES, HEADS, MOBILEBERT_LAYER, QUANTIZED, TRIGRAM } from './sample-graphs.ts';
 
 /** The sample on which a pass shows best what it does. */
 const SAMPLES: { readonly [pass: string]: string } = {
   'fold-constants': CONSTANTS,
   'hoist-token-slice': CLASSIFIER,
+  'put-sequence-first': HEADS,
+  'repeat-mask': HEADS,
   'share-constants': CONSTANTS,
   'shift-distances': DISTANCES,
   'sign-integers': QUANTIZED,

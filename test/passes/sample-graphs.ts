@@ -39,6 +39,57 @@ export const MOBILEBERT_LAYER = `graph layer (x: f32[batch, sequence, 8], mask: 
   h = linear(y, Wh f32[2, 8] #1d, bh f32[2] #1e)
 return logits: h`;
 
+/** Two attentions of eight heads on flat tokens, the one behind a scaled norm, the other on tokens divided by their peaks. */
+export const HEADS = `graph heads (x: f32[batch, sequence, 8], mask: f32[batch, sequence])
+  m1 = mul(mask, low f32[] {-10})
+  bias = reshape(m1) {shape: [batch, 1, 1, sequence]}
+  n = layerNorm(x, g f32[8] #1, c f32[8] #2)
+  quiet = mul(n, t f32[8] #3)
+  read0 = reshape(quiet) {shape: [batch*sequence, 8]}
+  j0 = linear(read0, w0 f32[24, 8] #4, b0 f32[24] #5)
+  q00 = slice(j0) {axis: 1, start: 0, end: 8}
+  q01 = reshape(q00) {shape: [batch, sequence, 8, 1]}
+  q0 = transpose(q01) {permutation: [0, 2, 1, 3]}
+  k00 = slice(j0) {axis: 1, start: 8, end: 16}
+  k01 = reshape(k00) {shape: [batch, sequence, 8, 1]}
+  k0 = transpose(k01) {permutation: [0, 2, 1, 3]}
+  v00 = slice(j0) {axis: 1, start: 16, end: 24}
+  v01 = reshape(v00) {shape: [batch, sequence, 8, 1]}
+  v0 = transpose(v01) {permutation: [0, 2, 1, 3]}
+  s0 = matmul(q0, k0) {transposeB: true}
+  masked0 = add(s0, bias)
+  p0 = softmax(masked0)
+  c0 = matmul(p0, v0)
+  join0 = transpose(c0) {permutation: [0, 2, 1, 3]}
+  rows0 = reshape(join0) {shape: [batch*sequence, 8]}
+  beside = reshape(n) {shape: [batch*sequence, 8]}
+  r = add(rows0, beside)
+  squares = mul(r, r)
+  largest = max(squares) {axis: -1, keepDims: true}
+  peak = sqrt(largest)
+  by_peak = div(r, peak)
+  part = linear(by_peak, w1 f32[24, 8] #6)
+  scaled = mul(part, peak)
+  j1 = add(scaled, b1 f32[24] #7)
+  q10 = slice(j1) {axis: 1, start: 0, end: 8}
+  q11 = reshape(q10) {shape: [batch, sequence, 8, 1]}
+  q1 = transpose(q11) {permutation: [0, 2, 1, 3]}
+  k10 = slice(j1) {axis: 1, start: 8, end: 16}
+  k11 = reshape(k10) {shape: [batch, sequence, 8, 1]}
+  k1 = transpose(k11) {permutation: [0, 2, 1, 3]}
+  v10 = slice(j1) {axis: 1, start: 16, end: 24}
+  v11 = reshape(v10) {shape: [batch, sequence, 8, 1]}
+  v1 = transpose(v11) {permutation: [0, 2, 1, 3]}
+  s1 = matmul(q1, k1) {transposeB: true}
+  masked1 = add(s1, bias)
+  p1 = softmax(masked1)
+  c1 = matmul(p1, v1)
+  join1 = transpose(c1) {permutation: [0, 2, 1, 3]}
+  rows1 = reshape(join1) {shape: [batch*sequence, 8]}
+  sum = add(rows1, r)
+  y = reshape(sum) {shape: [batch, sequence, 8]}
+return y: y`;
+
 /** Scores by distance as exporters look them up: three tokens, a table of four rows, distances of 1 and 2 share the last. */
 export const DISTANCES = `graph distances (x: f32[batch, 3, 5])
   scores = matmul(x, table f32[1, 4, 5] #1) {transposeB: true}
@@ -98,4 +149,4 @@ export const CLASSIFIER = `graph classifier (x: f32[batch, sequence, 4], mask: f
   logits = linear(pooled, W f32[2, 4] #b, b f32[2] #c)
 return logits: logits`;
 
-export const SAMPLE_GRAPHS = { MOBILEBERT_LAYER, DISTANCES, TRIGRAM, CONSTANTS, QUANTIZED, CLASSIFIER };
+export const SAMPLE_GRAPHS = { MOBILEBERT_LAYER, HEADS, DISTANCES, TRIGRAM, CONSTANTS, QUANTIZED, CLASSIFIER };

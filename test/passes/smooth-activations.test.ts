@@ -4,11 +4,14 @@ import { openSource } from '../../src/importers/index.ts';
 import { evaluate } from '../../src/ir/evaluate.ts';
 import { Graph, type Node } from '../../src/ir/graph.ts';
 import { type PassContext, runPasses } from '../../src/ir/pass.ts';
+import type { ChannelStatistics } from '../../src/ir/statistics.ts';
 import { integerTensor, readF32, type Tensor, tensorOf } from '../../src/ir/tensor.ts';
 import { buildModel } from '../../src/models/index.ts';
 import { passes, selectPasses } from '../../src/passes/index.ts';
+import { smoothTensors } from '../../src/passes/smooth-tensors.ts';
 import { dividedByPeak } from '../../src/passes/smoothing/token-peaks.ts';
 import type { TokenRow } from '../../src/samples/feeds.ts';
+import { graphOf, randomTensor } from '../core.ts';
 import { temporaryFolder } from '../pipelines/written.ts';
 import { writeLoudEncoder } from './loud-encoder.ts';
 
@@ -62,7 +65,8 @@ describe('an encoder with loud channels and neurons', () => {
     const plain = await graphOfFolder(LOUD);
     const expected = answers(plain);
     const forTokens = selectPasses('centre-norms,smooth-tokens', 'tflite');
-    for (const chosen of [SMOOTH, selectPasses('centre-norms,smooth-activations', 'onnx'), forTokens]) {
+    const forTensors = selectPasses('centre-norms,smooth-tensors,put-sequence-first,repeat-mask', 'onnx');
+    for (const chosen of [SMOOTH, selectPasses('centre-norms,smooth-activations', 'onnx'), forTokens, forTensors]) {
       const graph = await graphOfFolder(LOUD);
       const reports = await runPasses(graph, chosen, calibrated(graph));
       expect(reports.find(({ pass }) => pass.name.startsWith('smooth-'))?.rewrites).toBeGreaterThan(3);
@@ -158,10 +162,51 @@ describe('an encoder with loud channels and neurons', () => {
   });
 });
 
-test('an encoder without loud values stays as it is', async () => {
+describe('smooth-tensors, where all tokens share one range', () => {
+  const FEED_FORWARD = `graph g (x: f32[2, 5, 32])
+  up = linear(x, u f32[64, 32] #1, b f32[64] #2)
+  active = gelu(up)
+  down = linear(active, d f32[32, 64] #3)
+return y: down`;
+  /** A context in which neurons reach from -0.17 to a peak. */
+  const reaching = (peak: (neuron: number) => number): PassContext => ({
+    keeps: () => false,
+    async statistics(requests) {
+      const neurons = Array.from({ length: 64 }, (_, i) => i);
+      const [least, rms] = [-0.17, 0.3].map((value) => Float64Array.from(neurons, () => value));
+      const channels = { min: least, max: Float64Array.from(neurons, peak), mean: rms, rms } as ChannelStatistics;
+      const all = { rows: 10, min: -0.17, max: Math.max(...channels.max), mean: 0, rms: 0.3, channels };
+      return new Map(requests.map(({ node }) => [node.name, all]));
+    },
+  });
+
+  test.each([
+    [
+      'three neurons that are loud by far are computed beside',
+      (n: number) => (n < 3 ? 60 : 1),
+      /^active: 11 neurons in floats beside: /,
+    ],
+    [
+      'many that are louder are scaled',
+      (n: number) => (n < 32 ? 20 : 5),
+      /^active: 32 of 64 channels divided by up to 3\.\d: /,
+    ],
+  ])('of a GELU %s', async (_, peak, note) => {
+    const graph = graphOf(FEED_FORWARD);
+    const x = randomTensor({ dtype: 'f32', shape: [2, 5, 32] }, 3);
+    const before = readF32(evaluate(graph, new Map([['x', x]])).get('y') as Tensor);
+    const [report] = await runPasses(graph, [smoothTensors], reaching(peak));
+    expect(report?.notes).toEqual([expect.stringMatching(note)]);
+    readF32(evaluate(graph, new Map([['x', x]])).get('y') as Tensor).forEach((value, i) => {
+      expect(value).toBeCloseTo(before[i] as number, 4);
+    });
+  });
+});
+
+test.each([SMOOTH, [smoothTensors]])('an encoder without loud values stays as it is', async (...chosen) => {
   const graph = await graphOfFolder('fixtures/minilm-features');
   const before = graph.nodes().length;
-  const [report] = await runPasses(graph, SMOOTH, calibrated(graph));
+  const [report] = await runPasses(graph, chosen, calibrated(graph));
   expect(report).toMatchObject({ rewrites: 0, declined: [] });
   expect(graph.nodes().length).toBe(before);
 });

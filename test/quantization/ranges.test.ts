@@ -285,11 +285,13 @@ describe('chooseQuants', () => {
   });
 });
 
-describe('the range of a value that smooth-activations has scaled', () => {
+describe('the range of a value that was scaled, its tokens moved or not', () => {
   const rangeBehind = (op: string, parameters: string) => {
     const graph = graphOf(`graph g (x: f32[2, 3])
   y = ${op}(x${parameters})
-  z = mul(y, s f32[3] {1, 0.5, 1})
+  r = reshape(y) {shape: [1, 2, 3]}
+  t = transpose(r) {permutation: [1, 0, 2]}
+  z = mul(t, s f32[3] {1, 0.5, 1})
 return z: z`);
     const z = graph.nodes().find(({ name }) => name === 'z') as ValueClass['members'][number];
     const values: ValueClass = { dtype: 'u8', members: [z], symmetric: false, method: 'minmax' };

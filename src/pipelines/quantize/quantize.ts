@@ -212,25 +212,32 @@ export async function quantizeTo(
 }
 
 /**
- * Passes that make loud channels smaller before they are rounded. TFLite's dynamic linears round each token alone;
- * ONNX's round the whole value, and have no range that was calibrated.
- */
-const SMOOTHING = {
-  onnx: { int8: ',smooth-activations', dynamic: '' },
-  tflite: { int8: ',smooth-tokens', dynamic: ',smooth-tokens' },
-} as const;
-
-/**
  * Passes that make a float graph fit for integers, besides the default ones; `--passes=-name` takes one out. Where all
  * values are integers, linears of one input stay apart: joined ones would share a scale, which costs up to ten bits
  * where their ranges differ and ends XNNPACK's partition at the sum that reads the small one. (The 24-layer model: 6
  * partitions joined, 1 apart, and 5 % faster.)
  */
-function passesFor(format: Target, scheme: Scheme, { isStrict }: TargetProfile): string {
+function passesFor(format: Target, scheme: Scheme, profile: TargetProfile): string {
   const isIntegerGraph = format === 'tflite' && (scheme === 'int8' || scheme === 'int16x8');
+  return [
+    'equalize-streams,centre-norms',
+    ...smoothingFor(format, scheme, profile),
+    ...(format === 'onnx' && (scheme === 'int8' || scheme === 'dynamic') ? ['put-sequence-first', 'repeat-mask'] : []),
+    ...(isIntegerGraph ? ['-fuse-bottleneck'] : []),
+  ].join();
+}
+
+/**
+ * The pass that makes loud channels smaller, by what is rounded with one range: a token where TFLite's and MatMulNBits'
+ * dynamic linears read it, the whole value in other ONNX files. A calibrated range holds for all texts, so that there
+ * tokens are divided by their peaks as well; one that is found at run time is as wide as its own text needs.
+ */
+function smoothingFor(format: Target, scheme: Scheme, { isStrict, blocks }: TargetProfile): string[] {
   // Products of floats are no use where nothing but integers is computed; 16 bits have steps enough for loud channels.
-  const smoothing = isStrict ? '' : scheme === 'int8' || scheme === 'dynamic' ? SMOOTHING[format][scheme] : '';
-  return `equalize-streams,centre-norms${smoothing}${isIntegerGraph ? ',-fuse-bottleneck' : ''}`;
+  if (isStrict || (scheme !== 'int8' && scheme !== 'dynamic')) return [];
+  if (format === 'tflite') return ['smooth-tokens'];
+  if (scheme === 'int8') return ['smooth-activations'];
+  return [blocks.w8 === undefined ? 'smooth-tensors' : 'smooth-tokens'];
 }
 
 function readSampleSets(

@@ -44,6 +44,33 @@ test('smoothing makes every encoder linear of a loud ONNX model a QGemm, and its
   expect(layers?.parting?.name).not.toContain('encoder.layer');
 });
 
+test('a dynamic ONNX file of a loud model is smoothed where there are texts, each value by scales', async () => {
+  const raw = await written('raw-dynamic.onnx', { scheme: 'dynamic', passes: '-smooth-tensors' });
+  const smooth = await written('smooth-dynamic.onnx', { scheme: 'dynamic' });
+  expect(smooth.db).toBeGreaterThan(raw.db + 5);
+  expect(smooth.rounding?.samples).toBe(32);
+  const optimized = join(folder, 'optimized-dynamic');
+  mkdirSync(optimized);
+  const kernels = await realKernels(join(folder, 'smooth-dynamic.onnx'), optimized);
+  // Queries of the last layer and keys and values share what was rounded at run time.
+  expect(kernels).toEqual({ DynamicQuantizeMatMul: smooth.linears['dynamic'] });
+});
+
+test('where the runtime rounds each token, as MatMulNBits does, a dynamic ONNX file is smoothed for that', async () => {
+  const options = { scheme: 'dynamic', target: 'ort', scan: false } as const;
+  const raw = await written('raw-ort.onnx', { ...options, passes: '-smooth-tokens' });
+  const smooth = await written('smooth-ort.onnx', options);
+  expect(smooth.passes.find(({ name }) => name === 'smooth-tensors')).toBeUndefined();
+  expect(smooth.db).toBeGreaterThan(raw.db + 2);
+});
+
+test('an int8 file without tokens divided by peaks is another choice', async () => {
+  const file = await written('no-peaks.onnx', { passes: '-smooth-activations,smooth-tensors', scan: false });
+  const raw = await written('raw-int8.onnx', { passes: '-smooth-activations', scan: false });
+  expect(file.passes.find(({ name }) => name === 'smooth-tensors')?.rewrites).toBeGreaterThan(0);
+  expect(file.db).toBeGreaterThan(raw.db + 4);
+});
+
 describe('TFLite, where dynamic linears round each token alone', () => {
   const shape = { sequenceLength: 32, scan: false, rounding: 'nearest' } as const;
 

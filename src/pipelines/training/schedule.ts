@@ -10,6 +10,17 @@ export function rateAt(step: number, steps: number): number {
   return rising * 0.5 * (1 + Math.cos((Math.PI * step) / steps));
 }
 
+/** Inputs of a linear whose weights move as far as the rate says. */
+const INPUTS = 256;
+
+/**
+ * The learning rate of an array, as a multiple of the plan's. A step moves all weights of a row; what that does to their
+ * sum grows with their number.
+ */
+export function relativeRate(shape: readonly number[], vectorRate: number): number {
+  return shape.length === 2 ? INPUTS / (shape[1] as number) : vectorRate;
+}
+
 /** Fewest steps between two measurements on held-out texts. */
 const TRIAL_STEPS = 50;
 

@@ -23,7 +23,7 @@ export const command: CommandSpec<Omit<DistillOptions, 'student'> & ReportOption
     },
     {
       flags: '--steps <n|time|auto>',
-      says: 'steps of 32 texts, some hundred at least, or a time, as 15min; auto ends when held-out texts gain no more',
+      says: 'steps of 32 texts, some hundred at least, or a time, as 15min; auto ends when held-out texts gain no more, after 13min at most',
       parse: stepCount,
       isRequired: true,
     },

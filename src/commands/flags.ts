@@ -66,7 +66,7 @@ export const passFlags: readonly Flag[] = [
   },
   {
     flags: '--distill <steps|time|auto>',
-    says: 'train behind passes that change the function: steps of 32 texts towards the original, 500 and more, or a time, as 15min; auto ends when held-out texts gain no more',
+    says: 'train behind passes that change the function: steps of 32 texts towards the original, 500 and more, or a time, as 15min; auto ends when held-out texts gain no more, after 13min at most',
     parse: stepCount,
   },
 ];

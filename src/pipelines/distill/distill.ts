@@ -109,6 +109,7 @@ async function teach(
     hasLabels: labels,
     trainsTables: true,
     rate: options.rate ?? RATE,
+    vectorRate: 1,
     seed: seed ?? 0,
     maxLength,
   };

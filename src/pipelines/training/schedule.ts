@@ -1,13 +1,30 @@
-/** The share of steps in which the rate rises. It falls to 0 along a cosine afterwards. */
+/** The share of steps in which the rate rises. */
 const WARM_UP = 0.05;
 
 /** Steps in which the rate rises where their number is not known. */
 const WARM_UP_STEPS = 30;
 
+/**
+ * The share of all steps in which the rate stays high. The others bring it down to nothing along a line: they take the noise
+ * out that a high rate leaves in the weights, and bring much of the gain.
+ */
+const HIGH_SHARE = 0.4;
+
 /** The rate of a step, as a share of the highest, where the number of steps is given. */
 export function rateAt(step: number, steps: number): number {
-  const rising = Math.min(1, (step + 1) / (WARM_UP * steps));
-  return rising * 0.5 * (1 + Math.cos((Math.PI * step) / steps));
+  const rising = (step + 1) / (WARM_UP * steps);
+  return Math.min(1, rising) * Math.min(1, (1 - step / steps) / (1 - HIGH_SHARE));
+}
+
+/** Inputs of a linear whose weights move as far as the rate says. */
+const INPUTS = 256;
+
+/**
+ * The learning rate of an array, as a multiple of the plan's. A step moves all weights of a row; what that does to their
+ * sum grows with their number.
+ */
+export function relativeRate(shape: readonly number[], vectorRate: number): number {
+  return shape.length === 2 ? INPUTS / (shape[1] as number) : vectorRate;
 }
 
 /** Fewest steps between two measurements on held-out texts. */
@@ -34,12 +51,6 @@ export function stepsBetweenTrialsOf(steps: number): number {
 
 /** Measurements without a gain after which the rate begins to fall. */
 const PATIENCE = 3;
-
-/**
- * The share of all steps in which the rate stays high where their number is not given. The others bring it down to nothing
- * along a line: they take the noise out that a high rate leaves in the weights, and bring much of the gain.
- */
-const HIGH_SHARE = 0.4;
 
 /** The least gain that counts, in dB: less is noise. */
 const LEAST_GAIN = 0.02;

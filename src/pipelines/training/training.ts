@@ -1,7 +1,14 @@
 import { undoAtEnd } from '../../io/undo.ts';
 import { Adam, type Parameter } from '../../solve/adam.ts';
 import { RunningAverage } from './running-average.ts';
-import { Plateau, type PlateauAdvice, rateAt, stepsBetweenTrials, stepsBetweenTrialsOf } from './schedule.ts';
+import {
+  Plateau,
+  type PlateauAdvice,
+  rateAt,
+  relativeRate,
+  stepsBetweenTrials,
+  stepsBetweenTrialsOf,
+} from './schedule.ts';
 import { openStage, type StageRuns } from './stage-runs.ts';
 import type { Stage } from './stages.ts';
 import { lessons } from './texts.ts';
@@ -11,9 +18,6 @@ import type { BestArrays, Checkpoints, CurvePoint, TrainingJob, TrainingState } 
 
 /** Texts of one step: fewer are a poor estimate of the gradient, more take proportionally longer. */
 export const BATCH = 32;
-
-/** Inputs of a linear whose weights move as far as a bias in a step. */
-const INPUTS = 256;
 
 /** What a training works on. */
 interface TrainingParts {
@@ -143,7 +147,8 @@ export class Training {
   }
 
   #parametersOf({ names }: Pick<StageRuns, 'names'>): Parameter[] {
-    return this.#arraysOf({ names }).map(({ values, shape }) => ({ values, rate: relativeRate(shape) }));
+    const { vectorRate } = this.#job.plan;
+    return this.#arraysOf({ names }).map(({ values, shape }) => ({ values, rate: relativeRate(shape, vectorRate) }));
   }
 
   #arraysOf({ names }: Pick<StageRuns, 'names'>): TrainedArray[] {
@@ -246,12 +251,4 @@ interface Present {
   readonly plateau: Plateau | undefined;
   /** What is measured and kept where a plateau is looked for, until the rate falls. */
   average: RunningAverage | undefined;
-}
-
-/**
- * The learning rate of an array, relative to that of a bias. A step moves all weights of a row; what that does to their
- * sum grows with their number.
- */
-function relativeRate(shape: readonly number[]): number {
-  return shape.length === 2 ? INPUTS / (shape[1] as number) : 1;
 }

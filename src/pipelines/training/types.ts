@@ -18,8 +18,10 @@ export interface TrainingPlan {
   readonly hasLabels: boolean;
   /** Whether tables of words and token types are trained. */
   readonly trainsTables: boolean;
-  /** The highest rate of learning. */
+  /** The highest rate of learning: how far a step moves a weight of a linear that reads 256 values. */
   readonly rate: number;
+  /** How far it moves biases and the gains of norms, as a multiple of that. */
+  readonly vectorRate: number;
   readonly seed: number;
   /** Longest text, in tokens. */
   readonly maxLength: number;

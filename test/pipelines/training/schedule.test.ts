@@ -1,12 +1,17 @@
 import { expect, test } from 'vitest';
-import { Plateau, rateAt, stepsBetweenTrials } from '../../../src/pipelines/training/schedule.ts';
+import { Plateau, rateAt, relativeRate, stepsBetweenTrials } from '../../../src/pipelines/training/schedule.ts';
 
 const NEW = { most: 1000, without: 0, best: 10 };
 const rates = (plateau: Plateau, steps: readonly number[]) =>
   steps.map((step) => Number(plateau.rateAt(step).toFixed(3)));
 
-test('a rate rises in the first twentieth of the steps and falls to nothing along a cosine', () => {
-  expect([0, 4, 50, 99].map((step) => Number(rateAt(step, 100).toFixed(3)))).toEqual([0.2, 0.996, 0.5, 0]);
+test('a rate rises in the first twentieth of the steps, stays to two fifths, and falls to nothing along a line', () => {
+  const rates = [0, 4, 40, 70, 99].map((step) => Number(rateAt(step, 100).toFixed(3)));
+  expect(rates).toEqual([0.2, 1, 1, 0.5, 0.017]);
+});
+
+test('weights move the less the more of them a sum has, biases and norms as much as asked', () => {
+  expect([[64, 512], [512, 64], [512]].map((shape) => relativeRate(shape, 6))).toEqual([0.5, 4, 6]);
 });
 
 test('without a number of steps the rate is high for two fifths of the most, then falls to nothing along a line', () => {

@@ -89,7 +89,7 @@ async function runFolder({ io, progress, args: [source = ''], options }: Call<Co
   };
   const result = await writeFolder({ ...others, source, changed, progress: progress.step, note: progress.note });
   progress.clear();
-  warn(io, [...result.warnings, ...new Set(result.results.flatMap((form) => form.warnings))]);
+  warn(io, [...result.warnings, ...result.results.flatMap((form) => form.warnings)]);
   io.out(`${options.json ? jsonText(result) : folderText(shown(result))}\n`);
   printPassTimes(io, result);
   const failures = [...(result.fit?.failures ?? []), ...result.results.flatMap((form) => form.failures)];

@@ -44,7 +44,7 @@ export function painted({ colours }: Io, colour: keyof typeof COLOURS, text: str
   return colours ? `\u001b[${COLOURS[colour]}m${text}\u001b[39m` : text;
 }
 
-/** Prints warnings, one a line. */
+/** Prints warnings, one a line, each once: the parts of a call may give the same. */
 export function warn(io: Io, warnings: Iterable<string>): void {
-  for (const warning of warnings) io.err(`${painted(io, 'yellow', 'warning:')} ${printable(warning)}\n`);
+  for (const warning of new Set(warnings)) io.err(`${painted(io, 'yellow', 'warning:')} ${printable(warning)}\n`);
 }

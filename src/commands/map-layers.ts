@@ -11,7 +11,7 @@ import { PROGRAM } from './program.ts';
 
 export const command: CommandSpec<Omit<MapLayersOptions, 'teacher' | 'student'> & { readonly json?: true }> = {
   description:
-    'Tells which layer of a teacher each layer of a student is nearest to, on text. The map is for verify --layers and extract --layers.',
+    'Tells which layer of a teacher each layer of a student is nearest to, on text. The map is for distill --layer-map, verify --layers and extract --layers.',
   flags: [
     {
       flags: '-o, --output <file>',

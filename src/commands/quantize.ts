@@ -53,7 +53,7 @@ export const command: CommandSpec<Omit<QuantizeOptions, 'source'> & ReportOption
       note: progress.note,
     });
     progress.clear();
-    warn(io, [...result.warnings, ...new Set(result.results.flatMap((file) => file.warnings))]);
+    warn(io, [...result.warnings, ...result.results.flatMap((file) => file.warnings)]);
     await printResult(io, options, {
       text: () => quantizeText(shown(result)),
       json: () => jsonText(withoutOutlines(result)),

@@ -196,9 +196,12 @@ test('convert prunes to the budget, trains what is left, and says what stayed', 
   expect(readFileSync(output).includes('"pruning":{"share":0.7')).toBe(true);
 });
 
-test('convert finds the least budget that holds a limit', async () => {
-  const output = join(folder, 'least.onnx');
-  const flags = ['--passes', 'prune', '--calibrate', TEXTS, '--samples', '60', '--max-drop', '25'];
+test.each([
+  ['', '25'],
+  [' that any model holds, down to the least that is possible', '100'],
+])('convert finds the least budget that holds a limit%s', async (_, drop) => {
+  const output = join(folder, `least-${drop}.onnx`);
+  const flags = ['--passes', 'prune', '--calibrate', TEXTS, '--samples', '60', '--max-drop', drop];
   const { code, out, err } = await runCommand(folder, 'convert', 'fixtures/distilbert-qa', '-o', output, ...flags);
   expect(code, err).toBe(0);
   expect(out).toMatch(/left {5}[\d.]+ % of the operations at most; \d of 8 heads: \d \d/);

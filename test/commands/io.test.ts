@@ -56,9 +56,9 @@ describe('progress', () => {
   });
 });
 
-test('warnings are lines of their own, beside the result', () => {
+test('warnings are lines of their own, each once, beside the result', () => {
   const { io, err, out } = recorded();
-  warn(io, new Set(['a: b', 'c: d']));
+  warn(io, ['a: b', 'c: d', 'a: b']);
   expect({ err, out }).toEqual({ err: ['warning: a: b\n', 'warning: c: d\n'], out: [] });
 });
 

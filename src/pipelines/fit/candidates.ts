@@ -14,7 +14,7 @@ import type { FeedOptions } from '../evaluate/loaded-model.ts';
 import type { SampleSets } from '../evaluate/sample-sets.ts';
 import { distill } from './distill.ts';
 import { compareOperations, measureHeldOut } from './measure.ts';
-import { nextShare, pruneWithin } from './prune-budget.ts';
+import { leastShareOf, nextShare, pruneWithin } from './prune-budget.ts';
 import { nextKept } from './search.ts';
 import { rankSites, type SensitiveSite } from './sensitivity.ts';
 import type { BudgetRow, Distillation, FitReport, FitRow, HeldOut, Operations, Pruning } from './types.ts';
@@ -73,7 +73,8 @@ interface FoundFit {
 export async function fitWithin(graph: Graph, job: FitJob): Promise<FoundFit> {
   const { maxDrop } = job.evidence;
   const share = job.passes.operationShare;
-  if (job.plan !== undefined && share === undefined && maxDrop !== undefined) return leastShare(graph, job, maxDrop);
+  if (job.plan !== undefined && share === undefined && maxDrop !== undefined)
+    return leastShare(graph, { ...job, plan: job.plan }, maxDrop);
   const first = await fitKeeping(graph, [], job, { count: 1, share });
   if (maxDrop === undefined || isAllowed(dropOf(first), maxDrop))
     return { chosen: first, pareto: undefined, budgets: undefined };
@@ -89,10 +90,18 @@ export async function fitWithin(graph: Graph, job: FitJob): Promise<FoundFit> {
 }
 
 /** Searches for the least share of operations that holds a limit, and otherwise takes what lost least. */
-async function leastShare(graph: Graph, job: FitJob, maxDrop: number): Promise<FoundFit> {
+async function leastShare(
+  graph: Graph,
+  job: FitJob & { readonly plan: PrunePlan },
+  maxDrop: number,
+): Promise<FoundFit> {
+  const possible = await leastShareOf(graph, job.plan, job);
   const tried: { readonly candidate: Candidate; readonly share: number }[] = [];
-  const attempts = () => tried.map(({ candidate, share }) => ({ share, drop: dropOf(candidate) }));
-  for (let share = nextShare([], maxDrop); share !== null; share = nextShare(attempts(), maxDrop)) {
+  const next = () => {
+    const attempts = tried.map(({ candidate, share }) => ({ share, drop: dropOf(candidate) }));
+    return nextShare(attempts, maxDrop, possible);
+  };
+  for (let share = next(); share !== null; share = next()) {
     tried.push({ candidate: await fitKeeping(graph, [], job, { count: tried.length + 1, share }), share });
   }
   const holding = tried.filter(({ candidate }) => isAllowed(dropOf(candidate), maxDrop));

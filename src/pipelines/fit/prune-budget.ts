@@ -17,18 +17,24 @@ const RESOLUTION = 0.04;
 
 /**
  * The share of operations to try next, so that `maxDrop` holds with as few as possible: the middle between the least that
- * held and the largest that failed. Null where no attempt is worth its time.
+ * held and the largest that failed, or `least`, below which nothing can be. Null where no attempt is worth its time.
  */
 export function nextShare(
   attempts: readonly { readonly share: number; readonly drop: number }[],
   maxDrop: number,
+  least: number,
 ): number | null {
-  if (attempts.length === 0) return FIRST_SHARE;
+  if (attempts.length === 0) return least < FIRST_SHARE ? FIRST_SHARE : middle(least, 1);
   const sharesOf = (isHeld: boolean) =>
     attempts.filter(({ drop }) => isAllowed(drop, maxDrop) === isHeld).map(({ share }) => share);
   const high = Math.min(1, ...sharesOf(true));
-  const low = Math.max(LEAST_SHARE, ...sharesOf(false));
+  const low = Math.max(LEAST_SHARE, least, ...sharesOf(false));
   if (attempts.length >= MAX_ATTEMPTS || high - low <= RESOLUTION) return null;
+  return middle(low, high);
+}
+
+/** The middle in whole percents. */
+function middle(low: number, high: number): number {
   return Math.round(50 * (low + high)) / 100;
 }
 
@@ -37,33 +43,33 @@ const MAX_TRIALS = 5;
 /** How far below the share is near enough. */
 const TOLERANCE = 0.005;
 
+/** What operations are counted by. */
+interface CountingJob {
+  readonly original: Graph;
+  readonly targets: readonly Target[];
+  readonly maxPositions: number;
+}
+
+/**
+ * The share of operations that the default passes leave where all units are gone that may go. Throws UNSUPPORTED where the
+ * graph has none.
+ */
+export function leastShareOf(graph: Graph, plan: PrunePlan, job: CountingJob): Promise<number> {
+  refuseNoUnits(graph, plan);
+  return shareAt(0, graph, plan, job);
+}
+
 /**
  * Takes units out of a graph until the default passes leave no more than a share of the operations that they leave of the
  * original. Throws UNSUPPORTED where the graph has no units or cannot become so small.
  */
-export async function pruneWithin(
-  graph: Graph,
-  share: number,
-  plan: PrunePlan,
-  job: { readonly original: Graph; readonly targets: readonly Target[]; readonly maxPositions: number },
-): Promise<Pruned> {
-  if (plan.groups.length === 0) {
-    throw new MbertError('UNSUPPORTED', `${graph.name}: prune finds no heads and no neurons to take out`, {
-      hint: plan.declined[0] ?? 'it takes attentions and feed-forward networks of linears with constant weights',
-    });
-  }
-  const target = job.targets[0] as Target;
+export async function pruneWithin(graph: Graph, share: number, plan: PrunePlan, job: CountingJob): Promise<Pruned> {
+  refuseNoUnits(graph, plan);
   let above = { budget: 1, left: 1 };
   let below: typeof above | undefined;
   let budget = share;
   for (let i = 0; i < MAX_TRIALS; i++) {
-    const trial = copyGraph(graph);
-    pruneTo(trial, plan, budget);
-    const { original, changed } = await compareOperations(job.original, trial, {
-      target,
-      maxPositions: job.maxPositions,
-    });
-    const left = changed / original;
+    const left = await shareAt(budget, graph, plan, job);
     if (left > share) above = { budget, left };
     else below = { budget, left };
     if (below && share - below.left < TOLERANCE) break;
@@ -79,4 +85,24 @@ export async function pruneWithin(
       hint: 'heads and neurons are not all that takes time, and one of each stays in every layer',
     },
   );
+}
+
+function refuseNoUnits(graph: Graph, plan: PrunePlan): void {
+  if (plan.groups.length > 0) return;
+  throw new MbertError('UNSUPPORTED', `${graph.name}: prune finds no heads and no neurons to take out`, {
+    hint: plan.declined[0] ?? 'it takes attentions and feed-forward networks of linears with constant weights',
+  });
+}
+
+/** The share of operations that the default passes leave of a graph that is cut down to a budget. */
+async function shareAt(
+  budget: number,
+  graph: Graph,
+  plan: PrunePlan,
+  { original: whole, targets, maxPositions }: CountingJob,
+): Promise<number> {
+  const trial = copyGraph(graph);
+  pruneTo(trial, plan, budget);
+  const { original, changed } = await compareOperations(whole, trial, { target: targets[0] as Target, maxPositions });
+  return changed / original;
 }

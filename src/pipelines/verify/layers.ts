@@ -85,7 +85,8 @@ async function comparePaired(paired: PairedGraphs, reference: Side, model: Side,
     options.partBytes,
   );
   places.splice(Math.max(MIN_ROWS, Math.floor(ROWS / parts.length)));
-  const errors: ValueErrors[] = [];
+  const errors: (ValueErrors | undefined)[] = [];
+  const unlike = new Set<ValuePair>();
   const loaders: (readonly Loader[])[] = [];
   try {
     for (const [side, which] of [
@@ -110,8 +111,13 @@ async function comparePaired(paired: PairedGraphs, reference: Side, model: Side,
           const tokens = lengthOf(place) * sizeOf(leading);
           part.forEach((pair, i) => {
             const [a, b] = [expected[i] as Tensor, actual[i] as Tensor];
-            errors[from + i] ??= new ValueErrors(tokens > 1 ? channelsOf(pair.reference, a, tokens) : undefined);
-            addRows(errors[from + i] as ValueErrors, a, b, tokens, valid);
+            // One model computes the value for one token alone, as a classifier's last layer.
+            if (isShort(a, b, tokens, valid) || isShort(b, a, tokens, valid)) unlike.add(pair);
+            if (unlike.has(pair)) return;
+            const sums =
+              errors[from + i] ?? new ValueErrors(tokens > 1 ? channelsOf(pair.reference, a, tokens) : undefined);
+            errors[from + i] = sums;
+            addRows(sums, a, b, tokens, valid);
           });
         },
       });
@@ -164,6 +170,11 @@ function hasTokenRows({ shape }: Tensor, tokens: number): boolean {
   return shape.length <= 3 && sizeOf(shape.slice(0, -1)) === tokens;
 }
 
+/** Whether a value has a row for each token, and another one too few numbers for the `valid` ones. */
+function isShort(value: Tensor, other: Tensor, tokens: number, valid: number): boolean {
+  return hasTokenRows(value, tokens) && sizeOf(other.shape) < valid * (value.shape.at(-1) as number);
+}
+
 /**
  * The size of the last axis of a value that has a row for each token; undefined for heads and attention, which have no
  * channels.
@@ -183,16 +194,19 @@ function addRows(errors: ValueErrors, expected: Tensor, actual: Tensor, tokens: 
 }
 
 /**
- * The level in dB of each pair, and the model's node, both by the reference's node. `scale` says whether the channels
+ * The level in dB of each pair that was measured, and the model's node, both by the reference's node. `scale` says whether the channels
  * were fitted before.
  */
-function levelsOf(pairs: readonly ValuePair[], errors: readonly ValueErrors[]) {
-  const gains = errors.filter(({ directDb, scaledDb }) => scaledDb !== undefined && scaledDb > directDb + GAIN_DB);
-  const isRescaled = gains.length > RESCALED_SHARE * errors.length;
+function levelsOf(pairs: readonly ValuePair[], errors: readonly (ValueErrors | undefined)[]) {
+  const measured = pairs.flatMap((pair, i) => (errors[i] ? [{ ...pair, errors: errors[i] }] : []));
+  const gains = measured.filter(
+    ({ errors: { directDb, scaledDb } }) => scaledDb !== undefined && scaledDb > directDb + GAIN_DB,
+  );
+  const isRescaled = gains.length > RESCALED_SHARE * measured.length;
   const levels = new Map<Node, number>();
   const partners = new Map<Node, Node>();
-  for (const [i, { reference, model }] of pairs.entries()) {
-    const { directDb, scaledDb } = errors[i] as ValueErrors;
+  for (const { reference, model, errors: each } of measured) {
+    const { directDb, scaledDb } = each;
     // Heads share the units of the stream that they are cut from, and so does the one token that a last layer computes:
     // too few rows to fit channels to. Probabilities have no units.
     const isUnfitted = scaledDb === undefined && reference.op !== 'softmax';

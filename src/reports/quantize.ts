@@ -118,7 +118,7 @@ function paretoLines({ pareto }: QuantizedFile): string[] {
 }
 
 function proofLines({ proof }: QuantizedFile): string[] {
-  if (!proof) return ['  not measured: give --data FILE or --calibrate FILE'];
+  if (!proof) return ['  not measured: --data FILE gives texts to measure on'];
   const { runtime, samples, sqnrDb, accuracy, embeddings, layers } = proof;
   const agreements = embeddings
     ? embeddingRows(embeddings)

@@ -1,4 +1,4 @@
-import { listNames, MbertError, malformed } from '../errors.ts';
+import { listNames, type MbertError, malformed } from '../errors.ts';
 import { csvRecords } from '../formats/csv.ts';
 import { isObject, type JsonObject, type JsonValue, jsonText, parseJson } from '../formats/json.ts';
 import { COLUMNS_HINT, type ColumnNames, type Columns, findColumns, hasColumns } from './columns.ts';
@@ -134,13 +134,19 @@ function objectRow(value: JsonValue, asked: ColumnNames, what: string): TableRow
   if (!isObject(value)) throw malformed(what, `is ${jsonText(value)}, not an object`);
   const row: JsonObject = value;
   const columns = findColumns([...row.keys()], asked, what);
-  if (columns === undefined) throw new MbertError('MALFORMED', `${what}: has no text`, { hint: COLUMNS_HINT });
+  if (columns === undefined) {
+    const names = listNames(shortened([...row.keys()]));
+    throw malformed(what, `has no text: it has ${names || 'nothing'}`, COLUMNS_HINT);
+  }
   return { what, columns, get: (name) => row.get(name) };
 }
 
 function unknownColumns(what: string, names: readonly string[]): MbertError {
-  const shown = names.map((name) => (name.length > 40 ? `${name.slice(0, 40)}…` : name));
-  return malformed(what, `is a header without a text column: ${listNames(shown)}`, COLUMNS_HINT);
+  return malformed(what, `is a header without a text column: ${listNames(shortened(names))}`, COLUMNS_HINT);
+}
+
+function shortened(names: readonly string[]): string[] {
+  return names.map((name) => (name.length > 40 ? `${name.slice(0, 40)}…` : name));
 }
 
 /** Name of a column, as programs write it: running text has spaces behind its commas. */

@@ -11,7 +11,7 @@ export function parseSquad(text: string, what: string): Sample[] {
   const root = objectOf(parseJson(text, what), what);
   for (const [i, article] of listOf(root, 'data', what).entries()) {
     const part = `${what}: data[${i}]`;
-    for (const [j, item] of listOf(objectOf(article, part), 'paragraphs', part).entries()) {
+    for (const [j, item] of listOf(objectOf(article, part), 'paragraphs', part, OTHER_FORMS).entries()) {
       const place = `${part}.paragraphs[${j}]`;
       const paragraph = objectOf(item, place);
       const context = textOf(paragraph, 'context', place);
@@ -30,10 +30,13 @@ function objectOf(value: JsonValue, what: string): JsonObject {
   throw new MbertError('MALFORMED', `${what}: is ${jsonText(value)}, not an object`);
 }
 
-function listOf(object: JsonObject, key: string, what: string): readonly JsonValue[] {
+/** The way out for a file that is told as SQuAD by its first key alone. */
+const OTHER_FORMS = 'an object with data is read as SQuAD; other samples are an array, or an object a line';
+
+function listOf(object: JsonObject, key: string, what: string, hint?: string): readonly JsonValue[] {
   const value = object.get(key);
   if (Array.isArray(value)) return value as readonly JsonValue[];
-  throw new MbertError('MALFORMED', `${what}: has no list ${key}`);
+  throw new MbertError('MALFORMED', `${what}: has no list ${key}`, hint === undefined ? {} : { hint });
 }
 
 function textOf(object: JsonObject, key: string, what: string): string {

@@ -336,3 +336,10 @@ describe('findOverlap', () => {
     expect(overlap).toEqual(isSame ? { count: 1, first: 0 } : null);
   });
 });
+
+test('an object with data that is no SQuAD is told how other samples are written', () => {
+  const path = write('bad', '{"data": [{"text": "a"}]}');
+  expect(() => taken(path, {})).toThrow(
+    expect.objectContaining({ hint: expect.stringMatching(/read as SQuAD; other/) }),
+  );
+});

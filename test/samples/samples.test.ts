@@ -127,7 +127,8 @@ describe('parseSamples refuses', () => {
     ['a column too many', 'sentence\tlabel\na\tb\t1', 'd: line 2: has 3 columns, the header has 2'],
     ['an empty text', 'sentence\tlabel\n \t1', 'd: line 2: sentence is empty'],
     ['an empty label', 'sentence\tlabel\na\t', 'd: line 2: label is empty'],
-    ['an object without a text', '{"text": "a"}\n{"words": "b"}', 'd: line 2: has no text'],
+    ['an object without a text', '{"text": "a"}\n{"words": "b"}', 'd: line 2: has no text: it has words'],
+    ['an object without anything', '{}', 'd: line 1: has no text: it has nothing'],
     ['a text that is no text', '{"text": 3}', 'd: line 1: text is no text'],
     [
       'a label that is neither number nor text',

@@ -17,6 +17,7 @@ import type { ChangedModel, FitReport } from '../fit/types.ts';
 import { type WrittenResult, writtenResult } from '../fit/written-result.ts';
 import { allOrNothing } from '../write/all-or-nothing.ts';
 import { withGivenLabels } from '../write/given-labels.ts';
+import { keepWarnings } from '../write/kept-nodes.ts';
 import { logitsWarnings } from '../write/outputs.ts';
 import { targetOf, type WritePlan, writePlans } from '../write/plans.ts';
 import { prepare } from '../write/prepare.ts';
@@ -89,7 +90,7 @@ export async function convert(options: ConvertOptions): Promise<ConvertResult> {
     const settings: FileSettings = { shape: { sequenceLength, batch, choices }, passes, writing, run };
     const targets = plans.map(({ target }) => target);
     const { tokenizer } = writing;
-    const warnings = vocabularyWarnings(original, tokenizer, targets);
+    const warnings = [...vocabularyWarnings(original, tokenizer, targets), ...keepWarnings(original, options)];
     run.enter('change');
     const changed = await changeFunction(original, { passes, targets, evidence: options, tokenizer, run });
     if (changed.fit) options.changed?.(changed.fit);

@@ -113,7 +113,8 @@ export function takeSamples(reader: RowReader, options: SampleSetOptions): Sampl
     const why = task === undefined ? 'the model does not say what its outputs are' : `${task} has none to count here`;
     warnings.push(`${data.path}: its labels are not read: ${why}`);
   }
-  checkProof(proof.length, data?.path ?? source?.path, evidence.maxDrop !== undefined, warnings);
+  const isGated = evidence.maxDrop !== undefined;
+  checkProof(proof.length, { data, source, calibrated: calibration.length, isGated, warnings });
   const labelOf = hasLabels && source ? trainingLabels(source, training, classOf) : undefined;
   return {
     calibration: calibration.map(rowOf),
@@ -194,10 +195,24 @@ function overlapOf(
   });
 }
 
-function checkProof(count: number, path: string | undefined, isGated: boolean, warnings: string[]): void {
-  if (count >= MIN_PROOF || path === undefined) return;
-  const problem = `${path}: ${count} samples are left for the proof, ${MIN_PROOF} are the least`;
-  const hint = 'give --data FILE, or a calibration file with more than --samples';
+interface ProofFiles {
+  readonly data: SampleFile | undefined;
+  readonly source: SampleFile | undefined;
+  /** Number of samples of `source` that are calibrated on. */
+  readonly calibrated: number;
+  readonly isGated: boolean;
+  readonly warnings: string[];
+}
+
+function checkProof(count: number, { data, source, calibrated, isGated, warnings }: ProofFiles): void {
+  const file = data ?? source;
+  if (count >= MIN_PROOF || file === undefined) return;
+  const problem = `${file.path}: ${count} samples are left for the proof, ${MIN_PROOF} are the least`;
+  const fewer = file.count - MIN_PROOF;
+  const orFewer = fewer >= FEW_SAMPLES && fewer < calibrated ? `, or --samples ${fewer}` : '';
+  const hint = data
+    ? 'give it more samples'
+    : `${calibrated} of its ${file.count} are calibrated on: give a longer file, other texts as --data FILE${orFewer}`;
   if (isGated) throw new MbertError('USAGE', problem, { hint });
   warnings.push(`${problem}: ${hint}`);
 }

@@ -38,7 +38,7 @@ export function planSideFiles(
         hint: 'write into another folder, or say --force to replace it',
       });
     }
-    notes.push(`${target}: ${dryRun ? 'would be' : 'is'} replaced`);
+    notes.push(`${target}: ${dryRun ? 'would' : 'will'} be replaced`);
     return true;
   });
   return { written, notes };

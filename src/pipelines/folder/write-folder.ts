@@ -19,6 +19,7 @@ import { dropLeft, requestOf } from '../quantize/quantize.ts';
 import { SharedWork } from '../quantize/shared-work.ts';
 import { allOrNothing } from '../write/all-or-nothing.ts';
 import { withGivenLabels } from '../write/given-labels.ts';
+import { keepWarnings } from '../write/kept-nodes.ts';
 import { logitsWarnings } from '../write/outputs.ts';
 import { refuseFile, refuseStandardOutput } from '../write/plans.ts';
 import { refuseSource, replacedFiles } from '../write/replaced-files.ts';
@@ -62,7 +63,7 @@ export async function writeFolder(options: FolderOptions): Promise<FolderResult>
     const { formats: targets } = layout;
     const { tokenizer } = given;
     const settled = layout.settle({ model: opened, shape, writing: given });
-    const warnings = vocabularyWarnings(opened, tokenizer, targets);
+    const warnings = [...vocabularyWarnings(opened, tokenizer, targets), ...keepWarnings(opened, options)];
     const trimmed = trimmedBy(options, opened, tokenizer);
     const writing = trimmed ? { ...settled, tokenizer: trimmed.files } : settled;
     const request = { model: trimmed ? withVocabulary(opened, trimmed) : opened, shape, writing };

@@ -23,6 +23,7 @@ import type { ChangedModel, FitReport } from '../fit/types.ts';
 import { writtenResult } from '../fit/written-result.ts';
 import { allOrNothing } from '../write/all-or-nothing.ts';
 import { withGivenLabels } from '../write/given-labels.ts';
+import { keepWarnings } from '../write/kept-nodes.ts';
 import { logitsWarnings } from '../write/outputs.ts';
 import { targetOf, type WritePlan, writePlans } from '../write/plans.ts';
 import { prepare } from '../write/prepare.ts';
@@ -64,7 +65,7 @@ export async function quantize(options: QuantizeOptions): Promise<QuantizeResult
     const opened = withGivenLabels(source, writing);
     const targets = plans.map(({ target }) => target);
     const { tokenizer } = writing;
-    const warnings = vocabularyWarnings(opened, tokenizer, targets);
+    const warnings = [...vocabularyWarnings(opened, tokenizer, targets), ...keepWarnings(opened, options)];
     run.enter('change');
     const changed = await changeFunction(opened, { passes, targets, evidence: options, tokenizer, run });
     const { fit } = changed;

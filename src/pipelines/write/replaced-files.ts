@@ -26,7 +26,7 @@ export function replacedFiles(
         hint: 'write under another name, or say --force to replace it',
       });
     }
-    return [`${path}: ${dryRun ? 'would be' : 'is'} replaced`];
+    return [`${path}: ${dryRun ? 'would' : 'will'} be replaced`];
   });
 }
 

@@ -13,7 +13,7 @@ describe('models of open and of fixed length', () => {
     await convert({ source: SOURCE, output: path('open.onnx') });
     await convert({ source: SOURCE, output: path('16.onnx'), sequenceLength: 16 });
     await convert({ source: SOURCE, output: path('24.onnx'), sequenceLength: 24 });
-  });
+  }, 60_000);
   const compared = (names: readonly string[], sequenceLength?: number) =>
     compare({ models: names.map(path), against: SOURCE, samples: 4, runs: 1, sequenceLength });
 

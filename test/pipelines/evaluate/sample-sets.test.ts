@@ -206,7 +206,7 @@ describe('too few samples', () => {
   test('to prove by are told of, and refused where a gate asks for them', () => {
     const files = { texts: samples(1, 16 + 31) };
     const problem = 'texts: 31 samples are left for the proof, 32 are the least';
-    const hint = 'give --data FILE, or a calibration file with more than --samples';
+    const hint = '16 of its 47 are calibrated on: give a longer file, other texts as --data FILE';
     expect(take(files).warnings).toEqual([`${problem}: ${hint}`]);
     expect(() => take(files, { maxDrop: 1 })).toThrow(
       expect.objectContaining({ code: 'USAGE', message: problem, hint }),
@@ -214,8 +214,15 @@ describe('too few samples', () => {
     expect(take({ texts: samples(1, 16 + 32) }, { maxDrop: 1 }).proof).toHaveLength(32);
     const data = { texts: samples(1, 100), data: samples(200, 230) };
     expect(() => take(data, { maxDrop: 1 })).toThrow(
-      expect.objectContaining({ message: problem.replace('texts', 'data') }),
+      expect.objectContaining({ message: problem.replace('texts', 'data'), hint: 'give it more samples' }),
     );
+  });
+
+  test('are left by fewer to calibrate on, where these are enough', () => {
+    const hint = (count: number) => take({ texts: samples(1, count) }, { samples: 128 }).warnings.at(-1);
+    expect(hint(48)).toMatch(/48 of its 48 are calibrated on: .*, or --samples 16$/);
+    expect(hint(47)).toMatch(/--data FILE$/);
+    expect(take({ texts: samples(1, 48) }, { samples: 16 }).warnings).toEqual([]);
   });
 
   test('are none where nothing is measured at all', () => {

@@ -384,7 +384,7 @@ describe('what cannot be opened is refused', () => {
     const notes: string[] = [];
     const note = (text: string) => notes.push(text);
     await writeFolder({ ...options, force: true, note });
-    expect(notes).toEqual([`${join(output, 'config.json')}: is replaced`]);
+    expect(notes).toEqual([`${join(output, 'config.json')}: will be replaced`]);
     // What it has written itself it replaces, by its manifest.
     const other = join(folder, 'other');
     cpSync(ENCODER, other, { recursive: true });

@@ -19,7 +19,7 @@ describe('a file that is there', () => {
     await convert({ source: SOURCE, output, note });
     expect(notes).toEqual([]);
     await convert({ source: SOURCE, output, note });
-    expect(notes).toEqual([`${output}: is replaced`]);
+    expect(notes).toEqual([`${output}: will be replaced`]);
   });
 
   test('is left alone where mbert did not write it, before anything is read', async () => {

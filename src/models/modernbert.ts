@@ -102,10 +102,16 @@ function readSettings(config: ConfigReader): Settings {
       decoder: config.flag('decoder_bias', true),
     },
     pooling: config.choice('classifier_pooling', POOLINGS, 'cls'),
-    reach: Math.floor(config.size('local_attention', 128).value / 2),
+    reach: readReach(config),
     bases: readBases(config),
     kindOf: readKinds(config, layers.value),
   };
+}
+
+/** Reads how far local attention sees to each side; transformers 5 takes `sliding_window`, half of a window, over the window. */
+function readReach(config: ConfigReader): number {
+  const half = Math.floor(config.size('local_attention', 128).value / 2);
+  return config.has('sliding_window') ? config.size('sliding_window', half).value : half;
 }
 
 /**

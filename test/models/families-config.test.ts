@@ -154,6 +154,7 @@ describe('an earlier config of the same model is read alike', () => {
         global_attn_every_n_layers: 3,
       },
     ],
+    ['family-modernbert-seqcls', 'with half of its window', { local_attention: 128, sliding_window: 8 }],
     ['family-gte-base', 'with the base beside it', { rope_parameters: undefined, rope_theta: 160000 }],
     [
       'family-nomicbert-base',

@@ -5,7 +5,7 @@ import { sizeOf } from '../../ir/shape.ts';
 import { convertTensor, type DType, readF32, tensorOf } from '../../ir/tensor.ts';
 import { type GraphImport, notExpressible, sameSizes } from './context.ts';
 import { integerResult } from './integers.ts';
-import { inputOf, intOf, knownNumbers, knownShape, type Operation, type OperatorReader } from './operation.ts';
+import { floatOf, inputOf, intOf, knownNumbers, knownShape, type Operation, type OperatorReader } from './operation.ts';
 import { constantSize, numberOf, type Size } from './sizes.ts';
 import { asIndex, asList, dtypeOf, isInteger, type NodeValue, uniformOf, type Value } from './values.ts';
 
@@ -103,6 +103,15 @@ export const absolute: OperatorReader = (operation) => {
   const { to, name } = operation;
   const x = inputOf(operation, 0);
   return to.elementwise('maximum', [x, negated(to, x, `${name}/negated`)], {}, name);
+};
+
+/** Reads LeakyRelu: the larger of x and slope · x, the smaller where it is steeper below zero than above. */
+export const leakyRelu: OperatorReader = (operation) => {
+  const { to, name } = operation;
+  const x = inputOf(operation, 0);
+  const slope = floatOf(operation, 'alpha', 0.01);
+  const below = to.elementwise('mul', [x, numberLike(x, slope)], {}, `${name}/below`);
+  return to.elementwise(slope <= 1 ? 'maximum' : 'minimum', [x, below], {}, name);
 };
 
 /** Reads ⌊x⌋, which is -⌈-x⌉. */

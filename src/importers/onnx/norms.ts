@@ -50,13 +50,31 @@ function zerosLike(width: Size, name: string): Value {
 }
 
 /** Reads Softmax, which before operator set 13 went over all axes from `axis` on, as if they were one. */
-export const softmax: OperatorReader = (operation) => {
-  const { to, opset, name } = operation;
-  const x = inputOf(operation, 0);
-  const rank = knownShape(x).length;
+export const softmax: OperatorReader = (operation) =>
+  operation.to.emit('softmax', [inputOf(operation, 0)], { axis: softmaxAxis(operation) }, operation.name);
+
+/** Axis of a softmax, -1 for the last one. Before operator set 13 all axes from it on were one. */
+function softmaxAxis(operation: Operation): number {
+  const { opset } = operation;
+  const rank = knownShape(inputOf(operation, 0)).length;
   const axis = knownAxis(intOf(operation, 'axis', opset < 13 ? 1 : -1), rank);
   if (opset < 13 && axis !== rank - 1) notExpressible('a softmax over several axes');
-  return to.emit('softmax', [x], { axis: axis === rank - 1 ? -1 : axis }, name);
+  return axis === rank - 1 ? -1 : axis;
+}
+
+/**
+ * Reads LogSoftmax, x - m - log Σ e^(x - m) with the largest m. That sum is 1 / softmax at the largest, so no share that is
+ * 0 in f32 meets the logarithm.
+ */
+export const logSoftmax: OperatorReader = (operation) => {
+  const { to, name } = operation;
+  const x = inputOf(operation, 0);
+  const axis = softmaxAxis(operation);
+  const largest = (of: Value, part: string) => to.emit('max', [of], { axis, keepDims: true }, `${name}/${part}`);
+  const shares = to.emit('softmax', [x], { axis }, `${name}/shares`);
+  const below = to.elementwise('sub', [x, largest(x, 'largest')], {}, `${name}/below`);
+  const log = to.elementwise('log', [largest(shares, 'share')], {}, `${name}/log`);
+  return to.elementwise('add', [below, log], {}, name);
 };
 
 export const gelu: OperatorReader = (operation) => {

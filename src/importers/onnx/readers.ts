@@ -12,6 +12,7 @@ import {
   comparison,
   cumulativeSum,
   floor,
+  leakyRelu,
   negate,
   not,
   power,
@@ -25,7 +26,7 @@ import {
 } from './elementwise.ts';
 import { gatherElements } from './gather-elements.ts';
 import { gather, gatherNd, pad, slice } from './indexing.ts';
-import { gelu, globalAveragePool, layerNormalization, reduceMean, softmax } from './norms.ts';
+import { gelu, globalAveragePool, layerNormalization, logSoftmax, reduceMean, softmax } from './norms.ts';
 import type { OperatorReader } from './operation.ts';
 import { gemm, matMul } from './products.ts';
 import {
@@ -96,9 +97,11 @@ export const readers: { readonly [domain: string]: { readonly [op: string]: Oper
     Identity: same,
     IsNaN: unary('isNan'),
     LayerNormalization: layerNormalization,
+    LeakyRelu: leakyRelu,
     Less: comparison('less'),
     LessOrEqual: comparison('lessOrEqual'),
     Log: unary('log'),
+    LogSoftmax: logSoftmax,
     LpNormalization: lpNormalization,
     MatMul: matMul,
     MatMulInteger: matMulInteger,

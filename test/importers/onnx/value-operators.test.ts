@@ -86,6 +86,13 @@ agreesWithOnnxRuntime([
     ],
     ops: 'erf relu',
   },
+  { name: 'LeakyRelu', steps: [['LeakyRelu', 'x', 'y', { alpha: { f: 0.3 } }]], ops: 'mul maximum' },
+  { name: 'LeakyRelu of its own slope', steps: [['LeakyRelu', 'x', 'y']], ops: 'mul maximum' },
+  {
+    name: 'LeakyRelu that is steeper below zero',
+    steps: [['LeakyRelu', 'x', 'y', { alpha: { f: 2 } }]],
+    ops: 'mul minimum',
+  },
   { name: 'Abs', steps: [['Abs', 'x', 'y']], ops: 'mul maximum' },
   {
     name: 'Abs of integers',
@@ -342,6 +349,20 @@ agreesWithOnnxRuntime([
     ops: 'layerNorm',
   },
   { name: 'Softmax', steps: [['Softmax', 'x', 'y', { axis: { i: 1 } }]], ops: 'softmax' },
+  {
+    name: 'LogSoftmax',
+    steps: [['LogSoftmax', 'x', 'y', { axis: { i: 1 } }]],
+    ops: 'max sub softmax max log add',
+  },
+  {
+    name: 'LogSoftmax of values whose share is 0 in f32',
+    steps: [
+      ['Mul', 'x far', 's'],
+      ['LogSoftmax', 's', 'y'],
+    ],
+    constants: { far: scalar(500) },
+    ops: 'mul max sub softmax max log add',
+  },
   { name: 'Softmax of opset 11', opset: 11, steps: [['Softmax', 'x', 'y', { axis: { i: 2 } }]], ops: 'softmax' },
   {
     name: 'ReduceMean of opset 13',

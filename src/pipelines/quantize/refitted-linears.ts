@@ -24,13 +24,15 @@ const ALL_TEXTS = 512;
 /** Most values of one linear's input, 200 MB: float and rounded model hold some of such at a time. */
 const MOST_VALUES = 50e6;
 
-/** Widest input of a linear that is fitted: each costs two Cholesky factors of its Gram matrix. */
+/** Widest input of a linear that is fitted by default: each costs two Cholesky factors of its Gram matrix. */
 const MAX_WIDTH = 4096;
 
 interface RefitRun {
   /** Texts of the user that nothing is judged by. */
   readonly rows: readonly TokenRow[];
   readonly pad: number;
+  /** Widest input of a linear that is fitted. Default: 4096. */
+  readonly maxWidth?: number;
   readonly progress: (done: number, total: number) => void;
 }
 
@@ -43,12 +45,12 @@ interface RefitRun {
 export async function refitLinears(
   plan: Plan,
   choices: PlanChoices,
-  { rows, pad, progress }: RefitRun,
+  { rows, pad, maxWidth = MAX_WIDTH, progress }: RefitRun,
 ): Promise<RefittedLinears> {
   const texts = textsToFit(plan.graph, rows);
   const runs = await openRuns(plan.graph, texts, { pad });
   try {
-    const sweep = new Sweep(plan, choices, runs);
+    const sweep = new Sweep(plan, choices, runs, maxWidth);
     const linears = sweep.linears();
     for (const [i, node] of linears.entries()) {
       await sweep.visit(node);
@@ -99,6 +101,7 @@ class Sweep {
   readonly #plan: Plan;
   readonly #numbers: PlanNumbers;
   readonly #runs: TextRuns;
+  readonly #maxWidth: number;
   /** The float model and the one that is rounded from its inputs on, over the same names. */
   readonly #float: Prefix;
   readonly #rounded: Prefix;
@@ -108,8 +111,9 @@ class Sweep {
   /** The sum that a linear's result goes into, by the linear's name. */
   readonly #ends = new Map<string, Node>();
 
-  constructor(plan: Plan, choices: PlanChoices, runs: TextRuns) {
+  constructor(plan: Plan, choices: PlanChoices, runs: TextRuns, maxWidth: number) {
     this.#plan = plan;
+    this.#maxWidth = maxWidth;
     this.#numbers = new PlanNumbers(plan, choices);
     this.#runs = runs;
     const float = copyGraph(plan.graph);
@@ -158,7 +162,7 @@ class Sweep {
     if (planned === undefined || constantLinear(planned) === null || this.#optionsOf(planned) === undefined)
       return false;
     const { users, tensor } = planned.inputs[1] as Constant;
-    return users.size === 1 && (tensor.shape[1] as number) <= MAX_WIDTH;
+    return users.size === 1 && (tensor.shape[1] as number) <= this.#maxWidth;
   }
 
   #optionsOf(planned: Call): WeightOptions | undefined {

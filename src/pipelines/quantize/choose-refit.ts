@@ -24,6 +24,7 @@ export async function chooseRefit(
   plan: Plan,
   calibrated: CalibratedValues,
   options: DecideOptions,
+  refit = refitLinears,
 ): Promise<ChosenRefit> {
   const { samples, run, feeds } = options;
   const validation = new Set(samples.validation);
@@ -32,7 +33,7 @@ export async function chooseRefit(
   if (!options.refits || rows.length < MIN_FITTED_SAMPLES || !takesTexts(plan)) return plain;
   const choices = { quants: chooseQuants(plan, calibrated.statistics), ...roundingOptions(plan, plain) };
   const refitted = await run.stopwatch.time('calibrationMs', () =>
-    refitLinears(plan, choices, { rows, pad: feeds.pad, progress: within(run, 'fitting linears') }),
+    refit(plan, choices, { rows, pad: feeds.pad, progress: within(run, 'fitting linears') }),
   );
   const fitted = { ...calibrated, refitted };
   const [fittedDb, plainDb] = await run.stopwatch.time('scanMs', async () => [

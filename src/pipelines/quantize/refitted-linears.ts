@@ -18,25 +18,21 @@ import type { TokenRow } from '../../samples/feeds.ts';
 /** Linears with their fitted weights and biases, by name. */
 export type RefittedLinears = ReadonlyMap<string, RefittedLinear>;
 
-/** Texts of the user that are fitted to: what a longer file adds is less than the made ones do. */
-const MOST_TEXTS = 256;
+/** Texts that are fitted to, made ones included. More are better and take longer: docs/quantization.md has a table. */
+const ALL_TEXTS = 512;
 
-/**
- * Texts that are fitted to, made ones included. Fitted to 96 texts alone, the 4-bit linears of a MiniLM have 17.4 dB on
- * other texts; with 256 made ones 18.4 dB, with 256 more of the user's 18.6 dB.
- */
-const ALL_TEXTS = 384;
+/** Most values of one linear's input, 200 MB: float and rounded model hold some of such at a time. */
+const MOST_VALUES = 50e6;
 
-/** Most tokens in them: values of all linears' inputs are held for every one. */
-const MOST_TOKENS = 16_384;
-
-/** Widest input of a linear that is fitted: each costs two Cholesky factors of its Gram matrix. */
+/** Widest input of a linear that is fitted by default: each costs two Cholesky factors of its Gram matrix. */
 const MAX_WIDTH = 4096;
 
 interface RefitRun {
   /** Texts of the user that nothing is judged by. */
   readonly rows: readonly TokenRow[];
   readonly pad: number;
+  /** Widest input of a linear that is fitted. Default: 4096. */
+  readonly maxWidth?: number;
   readonly progress: (done: number, total: number) => void;
 }
 
@@ -49,14 +45,12 @@ interface RefitRun {
 export async function refitLinears(
   plan: Plan,
   choices: PlanChoices,
-  { rows, pad, progress }: RefitRun,
+  { rows, pad, maxWidth = MAX_WIDTH, progress }: RefitRun,
 ): Promise<RefittedLinears> {
-  const length = plan.graph.inputs[0]?.type.shape.at(-1);
-  const tokensOf = (row: TokenRow) => (typeof length === 'number' ? length : row.inputIds.length);
-  const texts = textsToFit(rows, vocabularyOf(plan.graph), tokensOf);
+  const texts = textsToFit(plan.graph, rows);
   const runs = await openRuns(plan.graph, texts, { pad });
   try {
-    const sweep = new Sweep(plan, choices, runs);
+    const sweep = new Sweep(plan, choices, runs, maxWidth);
     const linears = sweep.linears();
     for (const [i, node] of linears.entries()) {
       await sweep.visit(node);
@@ -68,25 +62,36 @@ export async function refitLinears(
   }
 }
 
-/** The first texts, and made ones, as many as the limits allow. */
-function textsToFit(rows: readonly TokenRow[], vocabulary: number, tokensOf: (row: TokenRow) => number): TokenRow[] {
-  const own = rows.slice(0, MOST_TEXTS);
-  const texts: TokenRow[] = [];
-  let tokens = 0;
-  const made = vocabulary === 0 ? 0 : ALL_TEXTS - own.length;
-  for (const row of [...own, ...exchangedRows(own, made, vocabulary)]) {
-    tokens += tokensOf(row);
-    if (tokens > MOST_TOKENS && texts.length > 0) break;
-    texts.push(row);
-  }
-  return texts;
+/**
+ * Texts to fit to: the user's and as many made ones, or more where the user's are few. Fitted to the user's alone,
+ * linears learn the errors of the tokens that are in them.
+ */
+function textsToFit(graph: Graph, rows: readonly TokenRow[]): TokenRow[] {
+  const length = graph.inputs[0]?.type.shape.at(-1);
+  const widths = graph
+    .nodes()
+    .map((node) => (node.op === 'linear' ? (node.inputs[0]?.type.shape.at(-1) as number) : 1));
+  const most = MOST_VALUES / Math.max(...widths);
+  const vocabulary = vocabularyOf(graph);
+  const take = (from: readonly TokenRow[], tokens: number) => {
+    let left = tokens;
+    return from.filter((row) => {
+      left -= typeof length === 'number' ? length : row.inputIds.length;
+      return left >= 0;
+    });
+  };
+  const own = take(rows.slice(0, ALL_TEXTS / 2), vocabulary === 0 ? most : most / 2);
+  return [...own, ...take(exchangedRows(own, vocabulary === 0 ? 0 : ALL_TEXTS - own.length, vocabulary), most / 2)];
 }
 
-/** The number of ids that the model's tables of tokens all have. */
+/** The number of ids that all tables of tokens have; 0 where none is read by ids as they come. */
 function vocabularyOf(graph: Graph): number {
   const sizes = graph.nodes().flatMap((node) => {
-    const [table, ids] = node.inputs;
-    return isCall(node) && isTable(node) && ids?.name === 'input_ids' ? [table?.type.shape[0] as number] : [];
+    if (!isCall(node) || !isTable(node)) return [];
+    const [table, ids] = node.inputs as readonly [Node, Node];
+    let source = ids;
+    while (isCall(source)) source = source.inputs[0] as Node;
+    return source.name === 'input_ids' ? [table.type.shape[0] as number] : [];
   });
   return sizes.length === 0 ? 0 : Math.min(...sizes);
 }
@@ -96,6 +101,7 @@ class Sweep {
   readonly #plan: Plan;
   readonly #numbers: PlanNumbers;
   readonly #runs: TextRuns;
+  readonly #maxWidth: number;
   /** The float model and the one that is rounded from its inputs on, over the same names. */
   readonly #float: Prefix;
   readonly #rounded: Prefix;
@@ -105,8 +111,9 @@ class Sweep {
   /** The sum that a linear's result goes into, by the linear's name. */
   readonly #ends = new Map<string, Node>();
 
-  constructor(plan: Plan, choices: PlanChoices, runs: TextRuns) {
+  constructor(plan: Plan, choices: PlanChoices, runs: TextRuns, maxWidth: number) {
     this.#plan = plan;
+    this.#maxWidth = maxWidth;
     this.#numbers = new PlanNumbers(plan, choices);
     this.#runs = runs;
     const float = copyGraph(plan.graph);
@@ -155,7 +162,7 @@ class Sweep {
     if (planned === undefined || constantLinear(planned) === null || this.#optionsOf(planned) === undefined)
       return false;
     const { users, tensor } = planned.inputs[1] as Constant;
-    return users.size === 1 && (tensor.shape[1] as number) <= MAX_WIDTH;
+    return users.size === 1 && (tensor.shape[1] as number) <= this.#maxWidth;
   }
 
   #optionsOf(planned: Call): WeightOptions | undefined {

@@ -194,8 +194,8 @@ function addRows(errors: ValueErrors, expected: Tensor, actual: Tensor, tokens: 
 }
 
 /**
- * The level in dB of each pair that was measured, and the model's node, both by the reference's node. `scale` says whether the channels
- * were fitted before.
+ * The level in dB of each pair that was measured, and the model's node, both by the reference's node. `scale` says
+ * whether the channels were fitted before.
  */
 function levelsOf(pairs: readonly ValuePair[], errors: readonly (ValueErrors | undefined)[]) {
   const measured = pairs.flatMap((pair, i) => (errors[i] ? [{ ...pair, errors: errors[i] }] : []));

@@ -39,6 +39,8 @@ async function bundle(entries, folder) {
     input: entries,
     platform: 'node',
     external: isPackage,
+    // How long callbacks take is told as a warning, too, on a machine that is busy.
+    checks: { bundlerTimings: false },
     // An import that leads nowhere is but a warning.
     onwarn({ message }) {
       throw new Error(message);

@@ -211,7 +211,7 @@ export const quantizationFlags: readonly Flag[] = [
   },
   {
     flags: '--rounding <how>',
-    says: 'gptq lets the errors of a weight make up for one another; it is used where held-out texts are better for it (default: with --calibrate gptq for w4 and int16x8, for dynamic where the target is ort, and for int8 and dynamic where loud channels were smoothed; else nearest)',
+    says: 'gptq lets the errors of a weight make up for one another; it is used where held-out texts are better for it (default: with --calibrate gptq for w4 and int16x8, for dynamic where the target is ort, and for int8 and dynamic where loud channels were smoothed; else nearest); where w4 has it by default, linears are fitted as well: --rounding gptq leaves that out',
     choices: ROUNDINGS,
   },
   {

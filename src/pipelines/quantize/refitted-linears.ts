@@ -40,7 +40,7 @@ interface RefitRun {
  * Rounds the linears of a plan anew, one after the other in the order in which they are computed. Each is fitted first,
  * so that the rounded model, run up to the sum that its result goes into, gives the float model's values there: what it
  * reads carries the errors of those before it. Tables, convolutions and weights that several nodes share are rounded as
- * `choices` says, and not fitted.
+ * `choices` says, and not fitted. None is where a single text has more values than the limit.
  */
 export async function refitLinears(
   plan: Plan,
@@ -48,6 +48,7 @@ export async function refitLinears(
   { rows, pad, maxWidth = MAX_WIDTH, progress }: RefitRun,
 ): Promise<RefittedLinears> {
   const texts = textsToFit(plan.graph, rows);
+  if (texts.length === 0) return new Map();
   const runs = await openRuns(plan.graph, texts, { pad });
   try {
     const sweep = new Sweep(plan, choices, runs, maxWidth);

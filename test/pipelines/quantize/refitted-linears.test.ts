@@ -91,6 +91,11 @@ describe('linears that are fitted behind rounded ones', () => {
     }
   });
 
+  test('are none where a single text has more values than may be held', async () => {
+    const plan = planOf(graphOf(LAYER.replace('[batch, sequence]', '[1, 500000]')));
+    expect(await refitLinears(plan, choices, run)).toEqual(new Map());
+  });
+
   test('are none that share a weight, stay float, or read more than the widest', async () => {
     const shared = graphOf(`graph g (input_ids: i64[batch, sequence])
   words = gather(table f32[97, 32] #1, input_ids)

@@ -425,6 +425,8 @@ test('a ModernBERT trains without the biases that it does not have, and its fold
   await distilled({ student: model, teacher: model, texts, output, steps: 3, ...strategy });
   const [was, is] = [await openCheckpoint(model), await openCheckpoint(output)];
   expect([...is.tensors.keys()]).toEqual([...was.tensors.keys()]);
+  // A whole number is a float where the source's config writes one.
+  expect(readFileSync(join(output, 'config.json'), 'utf8')).toContain('"initializer_cutoff_factor": 2.0,');
   const isTrained = (name: string) => !isEqual(was.tensors.get(name) as Tensor, is.tensors.get(name) as Tensor);
   for (const name of is.tensors.keys()) expect([name, isTrained(name)]).toEqual([name, true]);
 });

@@ -1,14 +1,26 @@
 import { sizeOf } from './shape.ts';
 import { byteLength, type Tensor } from './tensor.ts';
 
+/** Some rows of a tensor. */
+export interface PickedRows extends Tensor {
+  /** Their numbers in that tensor. */
+  readonly rows: readonly number[];
+}
+
+/** Whether a tensor is some rows of another one. */
+export function isPickedRows(tensor: Tensor): tensor is PickedRows {
+  return 'rows' in tensor;
+}
+
 /** Picks rows (first axis) of a tensor by their numbers, in the tensor's own storage. */
-export function pickStoredRows(tensor: Tensor, rows: readonly number[]): Tensor {
+export function pickStoredRows(tensor: Tensor, rows: readonly number[]): PickedRows {
   const { dtype } = tensor;
   const inner = tensor.shape.slice(1);
   const size = byteLength(dtype, inner);
   return {
     dtype,
     shape: [rows.length, ...inner],
+    rows,
     fresh: true,
     bytes() {
       const bytes = tensor.bytes();

@@ -35,7 +35,7 @@ import {
   saveTraining,
   statePath,
 } from './saved-training.ts';
-import { storedNames, withTrained } from './stored-weights.ts';
+import { absentBiases, storedPlaces, withTrained } from './stored-weights.ts';
 import { type LayerChoice, taughtLayers } from './taught-layers.ts';
 import type { DistillOptions, DistillResult } from './types.ts';
 
@@ -112,6 +112,7 @@ async function teach(
     vectorRate: 1,
     seed: seed ?? 0,
     maxLength,
+    ...(stored && stored.frozen.length > 0 && { frozen: stored.frozen }),
   };
   const job: TrainingJob = {
     ...feeds,
@@ -134,7 +135,7 @@ async function teach(
     const after = await heldOut(trained, 'comparing the student');
     run.progress('writing');
     const files = stored
-      ? await writeStudent(output, withTrained(stored.checkpoint, stored.names, result.arrays), fitted)
+      ? await writeStudent(output, withTrained(stored.checkpoint, stored.places, result.arrays), fitted)
       : await writeFile(student, trained, output, run);
     return { before, after, files };
   });
@@ -149,13 +150,15 @@ async function teach(
   });
 }
 
-function storedIn({ path, checkpoint }: OpenedSide, arrays: readonly TrainedArray[]) {
+function storedIn({ path, checkpoint, graph }: OpenedSide, arrays: readonly TrainedArray[]) {
   if (checkpoint === undefined) {
     throw new MbertError('UNSUPPORTED', `${path}: is a graph, of which no checkpoint can be written`, {
       hint: 'name a .onnx or .tflite file with -o',
     });
   }
-  return { checkpoint, names: storedNames(checkpoint, arrays) };
+  const frozen = absentBiases(checkpoint, arrays);
+  const own = arrays.filter(({ name }) => !frozen.includes(name));
+  return { checkpoint, frozen, places: storedPlaces(checkpoint, graph, own) };
 }
 
 /** What texts a student was fitted to before. */

@@ -33,10 +33,12 @@ export async function train(job: TrainingJob, checkpoints?: Checkpoints): Promis
   try {
     const most = await numberOfSteps(job, { arrays, trial, saved: checkpoints?.state?.most });
     const steps = plan.steps === 'auto' ? undefined : most;
-    const stages = stagesOf(plan.strategy, layers, { steps, student });
+    const stages = stagesOf(plan.strategy, layers, { steps, student }).map((stage) => unfrozen(stage, plan));
     const training = new Training(job, { steps, most, stages, arrays, trial, checkpoints });
     await training.run();
-    const own = trainedArrays(student, { withTables: plan.trainsTables }).map(({ name }) => name);
+    const own = trainedArrays(student, { withTables: plan.trainsTables })
+      .map(({ name }) => name)
+      .filter((name) => !plan.frozen?.includes(name));
     return {
       arrays: new Map(own.map((name) => [name, arrays.get(name) as TrainedArray])),
       stages: training.stages,
@@ -48,6 +50,12 @@ export async function train(job: TrainingJob, checkpoints?: Checkpoints): Promis
   } finally {
     await trial?.close();
   }
+}
+
+/** A stage that trains nothing of what stays as it is. */
+function unfrozen(stage: Stage, { frozen = [] }: TrainingJob['plan']): Stage {
+  const names = new Set(frozen);
+  return { ...stage, trains: (name) => !names.has(name) && stage.trains(name) };
 }
 
 /** What a number of steps is found with where a time is given. */
@@ -71,7 +79,15 @@ async function numberOfSteps(
   progress('timing steps', 0, undefined);
   // Stages that compare less take no longer.
   const [stage] = stagesOf('auxiliary', layers, { steps: undefined, student });
-  const runs = await openStage(stage as Stage, { teacher, student, task, logitsKind, pad, arrays, ...plan });
+  const runs = await openStage(unfrozen(stage as Stage, plan), {
+    teacher,
+    student,
+    task,
+    logitsKind,
+    pad,
+    arrays,
+    ...plan,
+  });
   try {
     const fromMs = performance.now();
     await trial?.measure();

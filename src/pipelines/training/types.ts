@@ -25,6 +25,8 @@ export interface TrainingPlan {
   readonly seed: number;
   /** Longest text, in tokens. */
   readonly maxLength: number;
+  /** Names of constants that stay as they are, as biases that a folder has no place for. Default: none. */
+  readonly frozen?: readonly string[] | undefined;
 }
 
 /** Teacher and student, and what the one learns from the other. */

@@ -1,9 +1,10 @@
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { MbertError } from '../../errors.ts';
 import type { Checkpoint } from '../../formats/checkpoint.ts';
 import { encodeSafetensors } from '../../formats/safetensors-encode.ts';
 import { tokenizerFileNames } from '../../importers/tokenizer-files.ts';
-import { listFolder, type OutputFile, writeFiles } from '../../io/files.ts';
+import { decodeText } from '../../io/bytes.ts';
+import { listFolder, type OutputFile, readWhole, writeFiles } from '../../io/files.ts';
 import type { SampleManifest } from '../../samples/open-samples.ts';
 import { plain } from '../../samples/tokenizer/json-fields.ts';
 import { fittedMetadata } from '../evaluate/fitted-texts.ts';
@@ -38,15 +39,29 @@ export function writeStudent(
 }
 
 async function* filesOf(
-  { tensors, config, tokenizer }: Checkpoint,
+  { tensors, config, configPath, tokenizer }: Checkpoint,
   fitted: readonly SampleManifest[],
 ): AsyncIterable<OutputFile> {
   yield { name: 'model.safetensors', chunks: encodeSafetensors(tensors, fittedMetadata(fitted)) };
-  yield { name: 'config.json', chunks: once(new TextEncoder().encode(`${JSON.stringify(plain(config), null, 2)}\n`)) };
+  yield { name: 'config.json', chunks: once(new TextEncoder().encode(configText(config, configPath))) };
   for (const part of Object.keys(tokenizerFileNames) as (keyof typeof tokenizerFileNames)[]) {
     const file = tokenizer[part];
     if (file) yield { name: tokenizerFileNames[part], chunks: once(file.bytes) };
   }
+}
+
+/**
+ * Writes a config. Whole numbers that the source writes as 2.0 stay so: transformers 5 refuses 2 where it declares a
+ * float.
+ */
+function configText(config: Checkpoint['config'], source: string): string {
+  const written = existsSync(source) ? decodeText(readWhole(source), source) : '';
+  const isFloat = (key: string, value: string) => written.includes(`"${key}": ${value}.0`);
+  const text = JSON.stringify(plain(config), null, 2);
+  const floats = text.replace(/"([^"]+)": (-?\d+)(?=,?$)/gm, (entry, key: string, value: string) =>
+    isFloat(key, value) ? `${entry}.0` : entry,
+  );
+  return `${floats}\n`;
 }
 
 async function* once(bytes: Uint8Array): AsyncIterable<Uint8Array> {

@@ -211,12 +211,16 @@ export const quantizationFlags: readonly Flag[] = [
   },
   {
     flags: '--rounding <how>',
-    says: 'gptq lets the errors of a weight make up for one another; it is used where held-out texts are better for it (default: with --calibrate gptq for w4 and int16x8, for dynamic where the target is ort, and for int8 and dynamic where loud channels were smoothed; else nearest); where w4 has it by default, linears are fitted as well: --rounding gptq leaves that out',
+    says: 'gptq lets the errors of a weight make up for one another; it is used where held-out texts are better for it (default: with --calibrate gptq for w4 and int16x8, for dynamic where the target is ort, and for int8 and dynamic where loud channels were smoothed; else nearest)',
     choices: ROUNDINGS,
   },
   {
     flags: '--bias-correction',
     says: 'take what rounding does to the mean of outputs out of biases, where held-out texts are better for it',
+  },
+  {
+    flags: '--refit',
+    says: 'fit the linears of a w4 file anew, each behind the rounded ones before it, where held-out texts are better for it; takes more than twice the time',
   },
   {
     flags: '--recipe <file>',

@@ -25,6 +25,11 @@ export interface QuantizationOptions {
    * better for it.
    */
   readonly biasCorrection?: boolean | undefined;
+  /**
+   * Fits each linear of a w4 file anew behind the rounded ones before it, where held-out texts are better for it. Needs
+   * `calibrate`, and takes more time than everything else together.
+   */
+  readonly refit?: boolean | undefined;
   /** A JSON file of rules for single nodes, see `parseRecipe`. */
   readonly recipe?: string | undefined;
   /** Measures which linears to keep in higher precision. Default true. */

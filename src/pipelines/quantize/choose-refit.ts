@@ -14,6 +14,7 @@ import { refitLinears } from './refitted-linears.ts';
 /** Final weights and biases, with what fitting them was worth. */
 export interface ChosenRefit extends CalibratedValues {
   readonly refit: RefitComparison | undefined;
+  readonly refitWarnings: readonly string[];
 }
 
 /**
@@ -24,16 +25,22 @@ export async function chooseRefit(
   plan: Plan,
   calibrated: CalibratedValues,
   options: DecideOptions,
-  refit = refitLinears,
+  fitLinears = refitLinears,
 ): Promise<ChosenRefit> {
   const { samples, run, feeds } = options;
   const validation = new Set(samples.validation);
   const rows = samples.calibration.filter((row) => !validation.has(row));
-  const plain: ChosenRefit = { ...calibrated, refitted: undefined, refit: undefined };
-  if (!options.refits || rows.length < MIN_FITTED_SAMPLES || !takesTexts(plan)) return plain;
+  const plain: ChosenRefit = { ...calibrated, refitted: undefined, refit: undefined, refitWarnings: [] };
+  if (!options.refits) return plain;
+  const left = (problem: string) => ({ ...plain, refitWarnings: [`--refit: ${problem}`] });
+  if (!takesTexts(plan)) return left('is not used, as the model reads several sequences for one answer');
+  if (rows.length < MIN_FITTED_SAMPLES)
+    return left(
+      `is not used, as ${rows.length} samples are left to fit to besides those that judge it: give --calibrate a file with more lines`,
+    );
   const choices = { quants: chooseQuants(plan, calibrated.statistics), ...roundingOptions(plan, plain) };
   const refitted = await run.stopwatch.time('calibrationMs', () =>
-    refit(plan, choices, { rows, pad: feeds.pad, progress: within(run, 'fitting linears') }),
+    fitLinears(plan, choices, { rows, pad: feeds.pad, progress: within(run, 'fitting linears') }),
   );
   const fitted = { ...calibrated, refitted };
   const [fittedDb, plainDb] = await run.stopwatch.time('scanMs', async () => [
@@ -41,7 +48,10 @@ export async function chooseRefit(
     await validationDb(plan, plain, options),
   ]);
   const used = fittedDb > plainDb;
-  return { ...(used ? fitted : plain), refit: { used, samples: validation.size, fittedDb, plainDb } };
+  const refit = { used, samples: validation.size, fittedDb, plainDb };
+  if (used) return { ...plain, refitted, refit };
+  const problem = `gives ${fittedDb.toFixed(1)} dB on held-out samples, ${plainDb.toFixed(1)} dB without`;
+  return { ...left(`${problem}: linears stay as they are`), refit };
 }
 
 /** Whether the model takes one sequence for one answer, as parts of it are run on. */

@@ -73,7 +73,7 @@ export interface DecideOptions {
   /** Collects statistics of `count` samples that nothing is fitted to. */
   readonly collectUnseen: { readonly collect: Collect; readonly count: number };
   readonly biasCorrection: boolean;
-  /** Whether linears may be fitted behind one another. */
+  /** Whether linears are fitted behind one another, where that is better. */
   readonly refits: boolean;
   /** True where the user asked for compensated rounding, false where it is only the default. */
   readonly isRoundingAsked: boolean;
@@ -118,6 +118,8 @@ export interface Decision extends CalibratedValues {
   readonly biasCorrection: BiasComparison | undefined;
   /** Effect of fitting linears behind one another; undefined where it was not tried. */
   readonly refit: RefitComparison | undefined;
+  /** Apart from the others, as linears are fitted again where some of them lose their 8 bits. */
+  readonly refitWarnings: readonly string[];
   readonly scan: ScanResult | undefined;
   /** Linears that got 8 bits in place of 4, those first that make most noise for their bytes. */
   readonly widened: readonly WidenedSite[];

@@ -275,6 +275,7 @@ function decideOptionsOf(job: QuantizeJob, scheme: Exclude<Scheme, 'f16'>, isSmo
     recipe,
     scan = true,
     biasCorrection = false,
+    refit = false,
   } = request.quantization;
   const { target: format } = plan;
   const rules = recipe === undefined ? [] : parseRecipe(decodeText(readWhole(recipe), recipe), recipe);
@@ -302,7 +303,7 @@ function decideOptionsOf(job: QuantizeJob, scheme: Exclude<Scheme, 'f16'>, isSmo
     collectApart: calibration.apart(),
     collectUnseen: calibration.unseen(),
     biasCorrection,
-    refits: scheme === 'w4' && isFitted && rounding === undefined && !biasCorrection,
+    refits: refit,
     isRoundingAsked: rounding === 'gptq' || rules.some(({ settings }) => settings.rounding === 'gptq'),
     fallback: fallbackFor(format, profile),
     scan,

@@ -13,6 +13,7 @@ export function refuseContradictions(options: QuantizeOptions, format: Target | 
     });
   }
   refuseUncalibrated(options);
+  refuseRefit(options);
   if (calibrate === undefined && options.data === undefined) refuseWithoutTexts(options);
   if (options.dumpRecipe !== undefined && format === undefined) {
     throw new MbertError('USAGE', `--dump-recipe: is for one file, ${options.output} gets two`);
@@ -39,11 +40,20 @@ function refuseWithoutTexts({ maxDrop, samples, seed, allowOverlap }: QuantizeOp
   }
 }
 
-/** Throws USAGE for rounding and bias correction that need samples, where there are none. */
-function refuseUncalibrated({ scheme, rounding, biasCorrection, calibrate }: QuantizeOptions): void {
+/** Throws USAGE for fitted linears of a scheme that has none, and for a second way to change their biases. */
+function refuseRefit({ scheme, refit, biasCorrection }: QuantizeOptions): void {
+  if (!refit) return;
+  if (scheme !== 'w4') throw new MbertError('USAGE', '--refit: is for --scheme w4');
+  if (biasCorrection)
+    throw new MbertError('USAGE', '--refit: fits biases as well', { hint: 'leave --bias-correction out' });
+}
+
+/** Throws USAGE for rounding, bias correction and fitted linears that need samples, where there are none. */
+function refuseUncalibrated({ scheme, rounding, biasCorrection, refit, calibrate }: QuantizeOptions): void {
   for (const [flag, isGiven] of [
     ['rounding gptq', rounding === 'gptq'],
     ['bias-correction', biasCorrection === true],
+    ['refit', refit === true],
   ] as const) {
     if (!isGiven) continue;
     if (scheme === 'f16') throw new MbertError('USAGE', `--${flag}: f16 has no integers`);

@@ -141,7 +141,7 @@ export class Writer {
         sqnrDb: -10 * Math.log10(noise),
         addedBytes,
       })),
-      warnings: [...decision.warnings, ...warnings],
+      warnings: [...decision.warnings, ...decision.refitWarnings, ...warnings],
     });
   }
 

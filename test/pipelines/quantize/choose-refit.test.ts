@@ -56,34 +56,47 @@ async function chosen(errors: readonly [number, number], more: Partial<DecideOpt
 }
 
 test('fitted linears are kept where held-out texts are better for them', async () => {
-  const { refit, refitted, fitted, asked } = await chosen([0.01, 0.1]);
+  const result = await chosen([0.01, 0.1]);
+  const { refit, refitted, fitted, asked } = result;
   expect(refit).toEqual({ used: true, samples: 10, fittedDb: expect.closeTo(40, 1), plainDb: expect.closeTo(20, 1) });
   expect(refitted).toBe(fitted);
+  expect(result.refitWarnings).toEqual([]);
   expect(asked).toEqual([32]);
 });
 
-test('they are left where held-out texts are no better for them', async () => {
-  const { refit, refitted } = await chosen([0.1, 0.1]);
+test('they are left where held-out texts are no better for them, with a warning', async () => {
+  const { refit, refitted, refitWarnings } = await chosen([0.1, 0.1]);
   expect(refit).toMatchObject({ used: false });
   expect(refitted).toBeUndefined();
+  expect(refitWarnings).toEqual([
+    '--refit: gives 20.0 dB on held-out samples, 20.0 dB without: linears stay as they are',
+  ]);
 });
 
 test.each([
-  ['where it is not asked for', { refits: false }, chain()],
+  ['where it is not asked for', { refits: false }, chain(), []],
   [
     'on fewer texts than say how channels vary',
     { samples: { ...SAMPLES, calibration: SAMPLES.calibration.slice(0, 15) } },
     chain(),
+    [expect.stringMatching(/^--refit: is not used, as \d+ samples are left to fit to .*: give --calibrate a file/)],
   ],
-  ['on texts that judge', { samples: { ...SAMPLES, validation: SAMPLES.calibration } }, chain()],
+  [
+    'on texts that judge',
+    { samples: { ...SAMPLES, validation: SAMPLES.calibration } },
+    chain(),
+    [expect.stringContaining('--refit: is not used, as 0 samples are left')],
+  ],
   [
     'of a model that takes several sequences for one answer',
     {},
     graphOf(`graph g (input_ids: i64[1, 2, sequence])
   words = gather(table f32[200, 4] #1, input_ids)
 return logits: words`),
+    ['--refit: is not used, as the model reads several sequences for one answer'],
   ],
-])('nothing is fitted %s', async (_, more, graph) => {
-  const { refit, refitted, asked, loaded } = await chosen([0.01, 0.1], more, graph);
+])('nothing is fitted %s', async (_, more, graph, refitWarnings) => {
+  const { refit, refitted, asked, loaded, ...chosenRefit } = await chosen([0.01, 0.1], more, graph);
   expect({ refit, refitted, asked, loaded }).toEqual({ refit: undefined, refitted: undefined, asked: [], loaded: 0 });
+  expect(chosenRefit.refitWarnings).toEqual(refitWarnings);
 });

@@ -309,6 +309,21 @@ describe('compensated rounding', () => {
     );
   });
 
+  test.each(['onnx', 'tflite'])('linears of 4 bits in %s are fitted where that is asked for', async (format) => {
+    const options = { scheme: 'w4', data: short } as const;
+    const [plain, fitted] = [
+      await quantizeTiny(`plain.w4.${format}`, options),
+      await quantizeTiny(`refit.w4.${format}`, { ...options, refit: true }),
+    ];
+    expect(plain.refit).toBeUndefined();
+    const { used, samples, fittedDb = 0, plainDb = 0 } = fitted.refit ?? {};
+    expect([used, samples]).toEqual([fittedDb > plainDb, 32]);
+    const [bytes, others] = [readFileSync(at(`plain.w4.${format}`)), readFileSync(at(`refit.w4.${format}`))];
+    expect(bytes.equals(others)).toBe(format === 'tflite' && !used);
+    if (format === 'onnx') expect(others.toString('latin1')).toContain(`"refit":${used}`);
+    expect(bytes.toString('latin1')).not.toContain('"refit"');
+  });
+
   test('of int8 and dynamic is only tried where it is asked for', async () => {
     for (const scheme of ['int8', 'dynamic'] as const) {
       const { rounding } = await quantizeTiny(`${scheme}.onnx`, { scheme });

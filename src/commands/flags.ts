@@ -58,7 +58,11 @@ export const passes: Flag = {
 /** Flags for which passes run, and what they may do. */
 export const passFlags: readonly Flag[] = [
   passes,
-  { flags: '--keep <regex>', says: 'passes leave nodes with such names alone', parse: regularExpression },
+  {
+    flags: '--keep <regex>',
+    says: 'passes leave nodes with such names alone; those that are fitted to texts still fit their weights',
+    parse: regularExpression,
+  },
   {
     flags: '--embedding-rank <n|share%>',
     says: 'split-embedding: columns of the narrow table, or 95% of its energy (default: 128)',
@@ -192,7 +196,7 @@ export const evidenceFlags: readonly Flag[] = [
 export const quantizationFlags: readonly Flag[] = [
   {
     flags: '--scheme <scheme>',
-    says: 'int8 and int16x8 (8-bit weights, 16-bit values, also called w8a16) are calibrated; dynamic, w4 and f16 need no texts',
+    says: 'int8 and int16x8 (8-bit weights, 16-bit values, also called w8a16) are calibrated; dynamic and w4 are closer with texts, f16 needs none',
     choices: [...SCHEMES, W8A16],
     parse: scheme,
     isRequired: true,

@@ -3,7 +3,7 @@ import type { Graph, Output } from '../../ir/graph.ts';
 import type { OpenedModel } from '../../opened/opened-model.ts';
 import type { Writing } from '../../options/writing.ts';
 import type { Target } from '../../passes/index.ts';
-import { probabilityMaker } from '../evaluate/probabilities.ts';
+import { PROBABILITY, probabilityMaker } from '../evaluate/probabilities.ts';
 
 type OutputChoice = Pick<Writing, 'outputs' | 'softmax'>;
 
@@ -58,9 +58,9 @@ export function addProbabilities(graph: Graph, { task, logitsKind }: OpenedModel
       });
     }
     const probability = isIndependent
-      ? graph.add('sigmoid', [node], {}, 'probability')
-      : graph.add('softmax', [node], { axis: -1 }, 'probability');
-    graph.replaceOutput(name, 'probability', probability);
+      ? graph.add('sigmoid', [node], {}, PROBABILITY)
+      : graph.add('softmax', [node], { axis: -1 }, PROBABILITY);
+    graph.replaceOutput(name, PROBABILITY, probability);
   }
 }
 

@@ -73,14 +73,20 @@ function positionWeights({ builder, name, maxPositions }: PoolingInput): Node {
   return add(builder, `${name}.ranked`, 'mul', [builder.mask.ones, weights]);
 }
 
-/** Adds the last token that is no padding: the one whose neighbour is padding, or has none. */
+/**
+ * Adds the last token that is no padding: the one behind which none is left, so that relu(1 - left) is 0 for those before
+ * it, whatever gaps a mask has.
+ */
 function lasttoken(input: PoolingInput): Node {
   const { builder, name } = input;
   const { ones } = builder.mask;
-  const next = add(builder, `${name}.next`, 'shift', [ones], { axis: 1, offset: 1 });
-  const step = add(builder, `${name}.ends`, 'sub', [ones, next]);
-  // Left padding has a step up before the first token, which is no end.
-  const last = add(builder, `${name}.last`, 'relu', [step]);
+  const part = (suffix: string) => `${name}.lasttoken.${suffix}`;
+  const one = builder.graph.constant(scalarTensor(1), part('one'));
+  const count = add(builder, part('count'), 'cumulativeSum', [ones], { axis: 1 });
+  const total = add(builder, part('total'), 'sum', [ones], { axis: 1, keepDims: true });
+  const left = add(builder, part('left'), 'sub', [total, count]);
+  const none = add(builder, part('none_behind'), 'relu', [add(builder, part('ends'), 'sub', [one, left])]);
+  const last = add(builder, part('last'), 'mul', [ones, none]);
   return sumOf(input, 'lasttoken', columnOf(input, 'lasttoken.weights', last));
 }
 

@@ -76,7 +76,7 @@ function operandOf(graph: Graph, slice: Node, keeps: PassContext['keeps']): Oper
   const [turned] = split?.users ?? [];
   if (axisOf(slice.attrs.axis, rank) !== rank - 1 || split?.op !== 'reshape' || turned?.op !== 'transpose') return null;
   if (slice.users.size !== 1 || split.users.size !== 1 || split.attrs.shape.length !== 4) return null;
-  if ([slice, split, turned].some((node) => keeps(node) || node.type.quant !== undefined)) return null;
+  if ([slice, split, turned].some(keeps)) return null;
   if (isOutput(graph, slice) || isOutput(graph, split)) return null;
   return { slice, split, turned };
 }

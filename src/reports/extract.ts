@@ -1,5 +1,5 @@
 import type { ExtractResult } from '../pipelines/extract/extract.ts';
-import { costText } from './fit.ts';
+import { costText, textFlags } from './fit.ts';
 import { plural, size } from './text.ts';
 
 /** Prints a student's sizes beside its teacher's, what it costs and what it brings. */
@@ -21,7 +21,7 @@ export function extractText(result: ExtractResult): string {
       ? '           weights drawn anew, none of them of the teacher'
       : `           layers ${layers.join(' ')} of the teacher; channels by ${method}${fitted}${text}`,
     `  weights  ${millions(parameters.teacher)} -> ${millions(parameters.student)}`,
-    `  cost     ${costText(heldOut)}`,
+    `  cost     ${costText(heldOut, textFlags(calibration))}`,
     `  gain     ${operations.speedup.toFixed(2)} times the speed, by counting operations, ${operations.sequence} tokens`,
     '',
     ...files.map(({ path, size: bytes }) => `${path}  ${size(bytes)}`),

@@ -1,5 +1,6 @@
 import type { LayerLosses } from '../pipelines/evaluate/transfer.ts';
 import type { BudgetRow, Distillation, FitReport, FitRow, HeldOut, Pruning, Transfer } from '../pipelines/fit/types.ts';
+import type { SampleManifest } from '../samples/open-samples.ts';
 import { agreementHeading, agreementValue, agreementWords } from './agreement.ts';
 import { embeddingRows } from './embeddings.ts';
 import { percents, sqnrText } from './numbers.ts';
@@ -23,7 +24,7 @@ export function fitText(report: FitReport): string {
   }
   if (report.pruning) lines.push(...pruningLines(report.pruning));
   if (report.distillation) lines.push(`  trained  ${distillationText(report.distillation)}`);
-  lines.push(`  cost     ${costText(report.heldOut)}`);
+  lines.push(`  cost     ${costText(report.heldOut, textFlags(report.calibration))}`);
   if (report.transfer) lines.push(...indented(transferText(report.transfer), 11));
   for (const { target, sequence, speedup } of operations) {
     lines.push(
@@ -102,8 +103,14 @@ export function distillationText({ steps, batch, texts, trial, isKept }: Distill
   return `${what}: ${worth}${isKept ? '' : ', so the fit is taken without it; more steps may help'}`;
 }
 
+/** Flags that give texts to measure on, by what is calibrated on already. */
+export function textFlags(calibration: SampleManifest | undefined): string {
+  if (calibration === undefined) return '--calibrate FILE or --data FILE';
+  return `--data FILE, or --samples below the ${calibration.count} of ${calibration.source} that were fitted to`;
+}
+
 /** Says what a change costs on held-out texts; where there are none, which flags give some. */
-export function costText(heldOut: HeldOut | undefined, flags = '--calibrate FILE or --data FILE'): string {
+export function costText(heldOut: HeldOut | undefined, flags = textFlags(undefined)): string {
   if (heldOut === undefined) return `not measured: there are no held-out texts; give ${flags}`;
   const { samples, agreement, agreementOf, sqnrDb, accuracy, embeddings } = heldOut;
   const agreed = embeddings

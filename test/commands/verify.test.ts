@@ -181,6 +181,19 @@ describe('against a reference', () => {
     expect(transfer.layers[1].featureMapMse).toBeGreaterThan(0.01);
     expect(transfer.logitsKl).toBeGreaterThan(0);
   });
+
+  test('by a map of other layers leave out inner values, which are paired by name', async () => {
+    const texts = write('texts.txt', 'a b\nc d e\n');
+    const map = write('map.json', '{"0": 1}');
+    const { code, out } = await run(path('damaged'), '--against', SOURCE, '--layers', map, '--data', texts, '--json');
+    expect(code).toBe(0);
+    const { layers, transfer, warnings } = JSON.parse(out);
+    expect(layers).toBeNull();
+    expect(transfer.layers).toMatchObject([{ student: 0, teacher: 1 }]);
+    expect(warnings).toContainEqual(
+      expect.stringMatching(/^inner values are not compared: .* pairs layer 0 with layer 1/),
+    );
+  });
 });
 
 test('says that folded norms leave feature maps in other units', async () => {

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { Checkpoint, ModuleChain } from '../../src/formats/checkpoint.ts';
 import type { JsonValue } from '../../src/formats/json.ts';
 import { evaluate } from '../../src/ir/evaluate.ts';
-import { readF32, type Tensor, tensorOf } from '../../src/ir/tensor.ts';
+import { integerTensor, readF32, type Tensor, tensorOf } from '../../src/ir/tensor.ts';
 import { verifyGraph } from '../../src/ir/verify-graph.ts';
 import { buildModel, describeModel } from '../../src/models/index.ts';
 import { EMBEDDERS, openCheckpoint, readArray, readManifest } from './corpus.ts';
@@ -127,6 +127,37 @@ describe('a pooling', () => {
     checkpoint.close();
     const values = readF32(found).subarray(ROW * width, (ROW + 1) * width);
     for (const [c, value] of reference(valid, width).entries()) expect(values[c]).toBeCloseTo(value, 5);
+  });
+
+  test('by the last token takes one, also where padding is on the left or in between', async () => {
+    const checkpoint = await openCheckpoint(NAME);
+    const { graph } = buildModel(withModule(checkpoint, POOLING, { pooling_mode: 'lasttoken' }), DYNAMIC);
+    const masks = [
+      [1, 1, 1, 1, 0, 0],
+      [0, 0, 1, 1, 1, 1],
+      [1, 1, 0, 1, 1, 0],
+      [1, 0, 1, 0, 0, 1],
+      [0, 0, 0, 0, 0, 0],
+    ];
+    const ids = masks.map(() => [5, 6, 7, 8, 9, 10]);
+    const feeds = new Map(
+      graph.inputs.map(({ name }) => {
+        const rows =
+          name === 'input_ids' ? ids : name === 'attention_mask' ? masks : ids.map((row) => row.map(() => 0));
+        return [name, integerTensor('i64', rows.flat(), [masks.length, 6])];
+      }),
+    );
+    const outputs = evaluate(graph, feeds);
+    checkpoint.close();
+    const hidden = readF32(outputs.get('last_hidden_state') as Tensor);
+    const found = outputs.get('sentence_embedding') as Tensor;
+    const width = found.shape[1] as number;
+    for (const [row, mask] of masks.entries()) {
+      const last = mask.lastIndexOf(1);
+      const start = (row * 6 + last) * width;
+      const wanted = last < 0 ? new Float32Array(width) : hidden.slice(start, start + width);
+      expect(readF32(found).slice(row * width, (row + 1) * width)).toEqual(wanted);
+    }
   });
 
   test('of several kinds puts them side by side, in the order of the class for flags and of the list for names', async () => {

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { AgreementOf } from '../../src/pipelines/evaluate/agreement.ts';
 import { agreementHeading, agreementTile, choicesHeading } from '../../src/reports/agreement.ts';
-import { costText } from '../../src/reports/fit.ts';
+import { costText, textFlags } from '../../src/reports/fit.ts';
 import { curveCharts } from '../../src/reports/training-curve.ts';
 
 const heldOut = (agreementOf: AgreementOf, agreement: number) => ({
@@ -24,6 +24,15 @@ test.each([
   ],
 ] as const)('the cost of a change is named for what it is: %s %d', (of, agreement, text) => {
   expect(costText(heldOut(of, agreement))).toBe(text);
+});
+
+test('where nothing is held out, texts are asked for by what was given', () => {
+  const nothing = 'not measured: there are no held-out texts; give ';
+  expect(costText(undefined)).toBe(`${nothing}--calibrate FILE or --data FILE`);
+  const calibration = { source: 'texts.txt', sha256: '', count: 20, seed: null };
+  expect(costText(undefined, textFlags(calibration))).toBe(
+    `${nothing}--data FILE, or --samples below the 20 of texts.txt that were fitted to`,
+  );
 });
 
 test('headings, tiles and charts name it, and no number is a dash with its reason', () => {

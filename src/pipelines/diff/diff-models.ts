@@ -148,9 +148,33 @@ async function compareSides(a: DiffSide, b: DiffSide, options: DiffModelsOptions
     renamed: graphDiff.renamed,
     constants: graphDiff.constants,
     numeric,
-    warnings: [...a.warnings, ...b.warnings],
+    warnings: [...a.warnings, ...b.warnings, ...unmatched(options.ignore, () => namesIn(all, [a, b], graphs))],
     ...(options.outline && { outline: outlineBoth(graphs.a, graphs.b, graphDiff.partners, differences) }),
   };
+}
+
+/** The names that differences can be ignored by: of nodes, outputs and metadata, as far as they are there. */
+function namesIn(
+  differences: readonly Difference[],
+  sides: readonly DiffSide[],
+  compared: { readonly a: Graph; readonly b: Graph },
+): string[] {
+  const graphs = [compared.a, compared.b, ...sides.map(({ graph }) => graph)];
+  return [
+    'size',
+    ...differences.flatMap((difference) => subjectsOf(difference).flat()),
+    ...graphs.flatMap((graph) => [...graph.nodes(), ...graph.inputs, ...graph.outputs].map(({ name }) => name)),
+    ...sides.flatMap(({ meaning, facts }) => [...meaning.keys(), ...facts.keys()]),
+  ];
+}
+
+/** Warns of patterns that fit no name: a slip of the pen would ignore nothing without a word. */
+function unmatched(patterns: readonly string[] | undefined, namesOf: () => readonly string[]): string[] {
+  if (patterns === undefined) return [];
+  const names = namesOf();
+  return patterns
+    .filter((pattern) => !names.some(matchesAny([pattern])))
+    .map((pattern) => `--ignore ${pattern}: neither model has anything of such a name`);
 }
 
 /** True where one side has a bias that the other lacks. */

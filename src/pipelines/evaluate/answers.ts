@@ -14,7 +14,7 @@ export interface Answer {
   /** The values as choices: a class, a span, a class for each token. Empty where a model gives features or one number. */
   readonly choices: readonly number[];
   /** True where the values are probabilities already, as --softmax makes them, and no logits. */
-  readonly areProbabilities?: true;
+  readonly areProbabilities?: boolean;
 }
 
 type Outputs = ReadonlyMap<string, Tensor>;
@@ -58,11 +58,16 @@ export interface Reading {
   readonly mask: number | undefined;
   /** Value above which a label applies, see `thresholdOf`. Default 0. */
   readonly threshold?: number | undefined;
+  /** Whether the model makes probabilities of its logits itself, see `givesProbabilities`. Default false. */
+  readonly areProbabilities?: boolean | undefined;
 }
 
 /** A model's answer to a sequence whose padding, if any, is at the end. */
 export function answerOf(reading: Reading, outputs: Outputs, row: TokenRow): Answer {
-  if (!outputs.has(PROBABILITY)) return readAnswer(reading, outputs, row);
+  if (!outputs.has(PROBABILITY)) {
+    const answer = readAnswer(reading, outputs, row);
+    return reading.areProbabilities ? { ...answer, areProbabilities: true } : answer;
+  }
   return { ...readAnswer({ ...reading, threshold: 0.5 }, outputs, row), areProbabilities: true };
 }
 

@@ -1,7 +1,7 @@
-import type { Graph, Node } from '../../ir/graph.ts';
-import { opDef } from '../../ir/ops/index.ts';
+import type { Graph } from '../../ir/graph.ts';
 import { argmaxRows } from '../../metrics/metrics.ts';
 import type { LogitsKind, Task } from '../../models/index.ts';
+import { probabilityMaker } from './probabilities.ts';
 
 /** What the choices of an output are: the place of each row's largest value, or a decision for each value by itself. */
 export type ChoicesBy = 'largest' | 'decisions';
@@ -42,14 +42,15 @@ export function decisions(values: Float32Array, threshold = 0): number[] {
  * The value above which an output of a graph says yes: 0 for logits, a half where it gives their sigmoids. Default: the
  * first output.
  */
-export function thresholdOf({ outputs }: Graph, name = outputs[0]?.name): number {
-  let node: Node | undefined = outputs.find((output) => output.name === name)?.node;
-  while (node !== undefined && isSameValues(node)) node = node.inputs[0];
-  return node?.op === 'sigmoid' ? 0.5 : 0;
+export function thresholdOf(graph: Graph, name?: string): number {
+  return makerOf(graph, name) === 'sigmoid' ? 0.5 : 0;
 }
 
-/** Whether a node gives the values that it reads, in another order or type. */
-function isSameValues({ op }: Node): boolean {
-  if (op === 'input' || op === 'constant') return false;
-  return op === 'dequantize' || op === 'cast' || opDef(op).moves !== undefined;
+/** Whether an output of a graph is probabilities already. Default: the first output. */
+export function givesProbabilities(graph: Graph, name?: string): boolean {
+  return makerOf(graph, name) !== undefined;
+}
+
+function makerOf({ outputs }: Graph, name = outputs[0]?.name) {
+  return probabilityMaker(outputs.find((output) => output.name === name)?.node);
 }

@@ -2,7 +2,7 @@ import type { Graph, Node } from '../../ir/graph.ts';
 import { readF32, type Tensor } from '../../ir/tensor.ts';
 import type { LogitsKind, Task } from '../../models/index.ts';
 import type { Reading } from './answers.ts';
-import { PROBABILITY } from './probabilities.ts';
+import { PROBABILITY, probabilityMaker } from './probabilities.ts';
 
 /**
  * Values of an output that are one distribution: a row of [batch, classes], each token's row, or the tokens themselves;
@@ -18,7 +18,8 @@ export function outputKinds(
 ): { readonly teacher: Node; readonly student: Node; readonly kind: OutputKind }[] {
   return teacher.outputs.flatMap(({ name, node }) => {
     const studentNode = student.outputs.find((output) => output.name === name)?.node;
-    const kind = name === PROBABILITY ? undefined : kindOf(node, task, logitsKind);
+    const areLogits = [node, studentNode].every((each) => probabilityMaker(each) === undefined);
+    const kind = areLogits && name !== PROBABILITY ? kindOf(node, task, logitsKind) : undefined;
     const isAlike = studentNode?.type.shape.length === node.type.shape.length;
     if (studentNode === undefined || kind === undefined || !isAlike) return [];
     const width = node.type.shape.at(-1);

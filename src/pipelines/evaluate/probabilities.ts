@@ -1,3 +1,5 @@
+import type { Node } from '../../ir/graph.ts';
+import { opDef } from '../../ir/ops/index.ts';
 import { readF32, type Tensor, tensorOf } from '../../ir/tensor.ts';
 import type { LogitsKind } from '../../models/index.ts';
 
@@ -5,6 +7,22 @@ type Outputs = ReadonlyMap<string, Tensor>;
 
 /** The output of a classifier that was written with --softmax, in place of `logits`. */
 export const PROBABILITY = 'probability';
+
+/**
+ * Tells by which op a graph made probabilities of the logits that a value would be otherwise: softmax of classes of which
+ * one is right, a sigmoid of each label. Undefined for logits and for anything else.
+ */
+export function probabilityMaker(value: Node | undefined): 'softmax' | 'sigmoid' | undefined {
+  let maker = value;
+  while (maker !== undefined && isSameValues(maker)) maker = maker.inputs[0];
+  return maker?.op === 'softmax' || maker?.op === 'sigmoid' ? maker.op : undefined;
+}
+
+/** Whether a node gives the values that it reads, in another order or type. */
+function isSameValues({ op }: Node): boolean {
+  if (op === 'input' || op === 'constant') return false;
+  return op === 'dequantize' || op === 'cast' || opDef(op).moves !== undefined;
+}
 
 /**
  * Two models' outputs, in which the logits of the one are probabilities where the other one gives such: a file that was

@@ -4,6 +4,7 @@ import { nodesByName } from '../../ir/nodes-by-name.ts';
 import { type Shape, sameShape } from '../../ir/shape.ts';
 import type { Reading } from '../evaluate/answers.ts';
 import { type OutputKind, outputKinds } from '../evaluate/logits-kl.ts';
+import { probabilityMaker } from '../evaluate/probabilities.ts';
 import type { Distances, Pair } from './distances.ts';
 import type { TaughtLayer } from './trained.ts';
 
@@ -134,10 +135,15 @@ export function addAnswers(
   }
 }
 
-/** Adds the cross-entropy of a classifier's labels. */
+/** Adds the cross-entropy of a classifier's labels. Throws UNSUPPORTED for a student that gives no logits. */
 export function addLabels({ graph, distances }: Building, student: Copies): Input {
   const [logits] = student.source.outputs;
   if (logits === undefined) throw new MbertError('INVALID_GRAPH', `${student.source.name}: has no output`);
+  if (probabilityMaker(logits.node) !== undefined) {
+    throw new MbertError('UNSUPPORTED', `--labels: ${student.source.name}: ${logits.name} is probabilities`, {
+      hint: 'labels are learnt by logits: take the model before its softmax, or leave --labels out',
+    });
+  }
   const labels = graph.input('labels', logits.node.type);
   distances.addLabels(student.of(logits.node), labels);
   return labels;

@@ -8,6 +8,7 @@ import { flattenTokens } from '../../passes/flatten-tokens.ts';
 import type { TokenRow } from '../../samples/feeds.ts';
 import type { AgreementOf } from '../evaluate/agreement.ts';
 import { type Answer, answerOf, Comparison } from '../evaluate/answers.ts';
+import { thresholdOf } from '../evaluate/decisions.ts';
 import type { FeedOptions } from '../evaluate/loaded-model.ts';
 import { answerPairs } from './compared.ts';
 import { copyInto, fedStudent } from './fed-student.ts';
@@ -48,10 +49,12 @@ export async function openTrial(teacher: Graph, student: Graph, options: TrialOp
   const { pad, arrays } = options;
   const rows = options.rows.toSorted((a, b) => a.inputIds.length - b.inputIds.length);
   const names = answerPairs(teacher, student, options).map(({ name }) => name);
-  const answersOf = (outputs: ReadonlyMap<string, Tensor>, part: readonly TokenRow[]) =>
-    part.map((row, i) =>
-      answerOf(options, new Map(names.map((name) => [name, rowOf(outputs.get(name), i, part.length)])), row),
+  const answersOf = (model: Graph, outputs: ReadonlyMap<string, Tensor>, part: readonly TokenRow[]) => {
+    const reading = { ...options, threshold: thresholdOf(model, names[0]) };
+    return part.map((row, i) =>
+      answerOf(reading, new Map(names.map((name) => [name, rowOf(outputs.get(name), i, part.length)])), row),
     );
+  };
   const graph = new Graph('trial');
   const flat = copyGraph(student);
   await runPasses(flat, [flattenTokens]);
@@ -73,7 +76,7 @@ export async function openTrial(teacher: Graph, student: Graph, options: TrialOp
   const expected: Answer[] = [];
   const teaching = await openTeacher(teacher, pad);
   try {
-    for (const part of parts) expected.push(...answersOf(await teaching.answers(part, lengthOf(part)), part));
+    for (const part of parts) expected.push(...answersOf(teacher, await teaching.answers(part, lengthOf(part)), part));
   } finally {
     await teaching.close();
   }
@@ -85,7 +88,8 @@ export async function openTrial(teacher: Graph, student: Graph, options: TrialOp
         const tokens = feeds.of(part, lengthOf(part)).feeds;
         const values = await session.run(new Map([...tokens, ...feeds.trained()]));
         const outputs = new Map(nodes.map(([name, node]) => [name, values.get(node.name) as Tensor]));
-        for (const answer of answersOf(outputs, part)) comparison.add(expected[comparison.rows] as Answer, answer);
+        for (const answer of answersOf(student, outputs, part))
+          comparison.add(expected[comparison.rows] as Answer, answer);
       }
       const { sqnrDb, agreement, agreementOf } = comparison;
       return { sqnrDb, agreement, agreementOf };

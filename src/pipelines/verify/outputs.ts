@@ -16,7 +16,14 @@ import type { LogitsKind, Task } from '../../models/index.ts';
 import type { TokenRow } from '../../samples/feeds.ts';
 import type { AgreementOf } from '../evaluate/agreement.ts';
 import { type Answer, answerOf, Comparison } from '../evaluate/answers.ts';
-import { type ChoicesBy, choicesBy, choicesOf, equalChoices, thresholdOf } from '../evaluate/decisions.ts';
+import {
+  type ChoicesBy,
+  choicesBy,
+  choicesOf,
+  equalChoices,
+  givesProbabilities,
+  thresholdOf,
+} from '../evaluate/decisions.ts';
 import { inTurn, type Loader, whileLoaded } from '../evaluate/in-turn.ts';
 import { inOneMeasure, PROBABILITY } from '../evaluate/probabilities.ts';
 import { type CommonShape, type Running, runRow } from '../evaluate/running.ts';
@@ -70,7 +77,8 @@ export async function compareOutputs(
   const broken = new Set<string>();
   const answerTo = (row: TokenRow, outputs: Outputs, graph: Graph | undefined, first: string | undefined) => {
     const threshold = graph && thresholdOf(graph, first);
-    return answerOf({ task, logitsKind, mask: inputs.mask, threshold }, outputs, row);
+    const areProbabilities = graph && givesProbabilities(graph, first);
+    return answerOf({ task, logitsKind, mask: inputs.mask, threshold, areProbabilities }, outputs, row);
   };
   const useModel = (row: TokenRow, outputs: Outputs, renamed: Outputs) => {
     for (const [name, tensor] of outputs) if (!readF32(tensor).every(Number.isFinite)) broken.add(name);

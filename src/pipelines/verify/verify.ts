@@ -7,7 +7,7 @@ import { type Run, type RunOptions, startRun, within } from '../../options/run.t
 import { readViews, VIEWS } from '../../samples/views.ts';
 import { AGREEMENT_NAMES, untoldReason } from '../evaluate/agreement.ts';
 import { isAllowed } from '../evaluate/drop.ts';
-import { readLayerMap } from '../evaluate/layer-map.ts';
+import { type LayerPair, readLayerMap } from '../evaluate/layer-map.ts';
 import { type CommonShape, commonShape, inputShape, paddedLength } from '../evaluate/running.ts';
 import type { TransferLosses } from '../evaluate/transfer.ts';
 import { type Inputs, readInputs } from './inputs.ts';
@@ -202,9 +202,11 @@ async function measure(
     const folded = transfer ? foldedStudent(model, reference as Side) : [];
     // Before the models themselves: what runs here is mapped from files, which leaves no memory behind.
     run.enter('layers');
-    const { layers, problem } = reference
-      ? await tryLayers(reference, model, { shape, inputs, progress: within(run, 'comparing layers') })
-      : { layers: null, problem: [] };
+    const moved = transfer?.layers.find(({ student, teacher }) => student !== teacher);
+    const { layers, problem } =
+      reference && moved === undefined
+        ? await tryLayers(reference, model, { shape, inputs, progress: within(run, 'comparing layers') })
+        : { layers: null, problem: moved ? [movedLayers(options.layers, moved)] : [] };
     run.enter('run');
     const graphs = { model: model.graph, reference: reference?.graph };
     const full = views.includes('full') ? new ViewSums('full', { task, logitsKind }, inputs) : undefined;
@@ -323,6 +325,17 @@ async function transferOf(
     names: { student: model.path, teacher: reference.path },
     progress: within(run, 'knowledge transfer'),
   });
+}
+
+/**
+ * Says why inner values are not compared beside a map: they are paired by their names, and layers of one name are not
+ * those that belong together.
+ */
+function movedLayers(how: string | undefined, { student, teacher }: LayerPair): string {
+  return (
+    `inner values are not compared: they are paired by the numbers of their layers, and --layers ${how} pairs layer ` +
+    `${student} with layer ${teacher}: the transfer losses are by that map`
+  );
 }
 
 /** Warns where only the student's norms were folded away: its residual stream then has channels in units of its own. */

@@ -1,8 +1,9 @@
 import { listNames, MbertError } from '../../errors.ts';
-import type { Graph, Node, Output } from '../../ir/graph.ts';
+import type { Graph, Output } from '../../ir/graph.ts';
 import type { OpenedModel } from '../../opened/opened-model.ts';
 import type { Writing } from '../../options/writing.ts';
 import type { Target } from '../../passes/index.ts';
+import { PROBABILITY, probabilityMaker } from '../evaluate/probabilities.ts';
 
 type OutputChoice = Pick<Writing, 'outputs' | 'softmax'>;
 
@@ -57,9 +58,9 @@ export function addProbabilities(graph: Graph, { task, logitsKind }: OpenedModel
       });
     }
     const probability = isIndependent
-      ? graph.add('sigmoid', [node], {}, 'probability')
-      : graph.add('softmax', [node], { axis: -1 }, 'probability');
-    graph.replaceOutput(name, 'probability', probability);
+      ? graph.add('sigmoid', [node], {}, PROBABILITY)
+      : graph.add('softmax', [node], { axis: -1 }, PROBABILITY);
+    graph.replaceOutput(name, PROBABILITY, probability);
   }
 }
 
@@ -74,9 +75,7 @@ export function showsLogits(model: OpenedModel, { softmax, outputs }: OutputChoi
 
 /** True for an output that is no logits any more: what a file with --softmax gives, or another tool's. */
 function isMadeOfLogits({ name, node }: Output): boolean {
-  let maker: Node | undefined = node;
-  while (maker?.op === 'reshape') maker = maker.inputs[0];
-  return name === 'score' || maker?.op === 'softmax' || maker?.op === 'sigmoid';
+  return name === 'score' || probabilityMaker(node) !== undefined;
 }
 
 /** Warns of such a classifier. */

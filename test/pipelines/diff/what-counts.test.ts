@@ -77,6 +77,15 @@ describe('what is ignored', () => {
     expect(await ignoring('first', 'second')).toEqual({ same: true, ignored: 1, differences: 0 });
   });
 
+  test('is warned of where nothing has such a name', async () => {
+    const [a = '', b = ''] = two();
+    const { warnings } = await diffModels({ a, b, ignore: ['last', 'frist', 'size', 'sec*', '*thrid'] });
+    expect(warnings).toEqual([
+      '--ignore frist: neither model has anything of such a name',
+      '--ignore *thrid: neither model has anything of such a name',
+    ]);
+  });
+
   test('is named by parts of names', async () => {
     expect((await ignoring('f*t', 's*')).same).toBe(true);
     expect((await ignoring('fir', 'sec')).same).toBe(false);

@@ -1,5 +1,11 @@
 import { expect, test } from 'vitest';
-import { choicesBy, choicesOf, equalChoices, thresholdOf } from '../../../src/pipelines/evaluate/decisions.ts';
+import {
+  choicesBy,
+  choicesOf,
+  equalChoices,
+  givesProbabilities,
+  thresholdOf,
+} from '../../../src/pipelines/evaluate/decisions.ts';
 import { graphOf } from '../../core.ts';
 
 test.each([
@@ -21,10 +27,11 @@ test('an output says yes above 0, and above a half where it gives sigmoids, stor
   real = dequantize(q)
   row = reshape(real) {shape: [2]}
   l = relu(x)
-return logits: l, probability: p, stored: row`);
-  expect([undefined, 'logits', 'probability', 'stored'].map((name) => thresholdOf(graph, name))).toEqual([
-    0, 0, 0.5, 0.5,
-  ]);
+  s = softmax(x)
+return logits: l, probability: p, stored: row, shares: s`);
+  const names = [undefined, 'logits', 'probability', 'stored', 'shares'];
+  expect(names.map((name) => thresholdOf(graph, name))).toEqual([0, 0, 0.5, 0.5, 0]);
+  expect(names.map((name) => givesProbabilities(graph, name))).toEqual([false, false, true, true, true]);
 });
 
 test('decisions are of each value, places of each row, and NaN is none', () => {

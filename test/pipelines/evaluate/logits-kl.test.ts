@@ -70,6 +70,7 @@ describe('outputs are compared', () => {
   classes = linear(pooled, u f32[3, 6] #4)
   score = linear(pooled, s f32[1, 6] #5)
   wide = linear(pooled, x f32[4, 6] #6)
+  shares = softmax(classes)
 return ${outputs}`);
   const kinds = (a: string, b: string, task?: Task) =>
     outputKinds(graph(a), graph(b), { task }).map(({ teacher, kind }) => `${teacher.name}: ${kind}`);
@@ -81,6 +82,8 @@ return ${outputs}`);
     ['not where nobody says what three axes are', 'y: two', 'y: two', undefined, []],
     ['not where they are features', 'y: classes', 'y: classes', 'features', []],
     ['not where they are probabilities', 'probability: classes', 'probability: classes', 'sequence-classification', []],
+    ['not where one model makes probabilities of them', 'y: classes', 'y: shares', 'sequence-classification', []],
+    ['not where both do', 'y: shares', 'y: shares', undefined, []],
     ['not where a row has one value', 'y: score', 'y: score', 'sequence-classification', []],
     ['not with another number of classes', 'y: classes', 'y: wide', 'sequence-classification', []],
     ['not with other axes', 'y: classes', 'y: two', 'sequence-classification', []],

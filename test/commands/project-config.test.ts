@@ -15,9 +15,9 @@ afterEach(() => process.chdir(home));
 
 describe('mbert.config.json', () => {
   test('gives flags, required ones too, and is told', async () => {
-    config({ quantize: { scheme: 'dynamic', output: 'a.onnx', 'bias-correction': false, keep: 'nothing' } });
+    config({ quantize: { scheme: 'dynamic', output: 'a.onnx', 'bias-correction': false, keep: 'classifier' } });
     const { code, out, err } = await run('quantize', SOURCE);
-    expect(err).toBe('note: mbert.config.json: --scheme=dynamic --output=a.onnx --keep=nothing\n');
+    expect(err).toBe('note: mbert.config.json: --scheme=dynamic --output=a.onnx --keep=classifier\n');
     expect(code).toBe(0);
     expect(out).toContain('a.onnx  ');
   });

@@ -206,7 +206,7 @@ export interface NumericDifference {
    * alike; null where there is nothing to choose.
    */
   readonly agreement: number | null;
-  /** What is chosen: the largest value of a row, or each value by itself. */
+  /** Says whether a choice is the largest value of a row or a decision on each value by itself. */
   readonly choices: 'largest' | 'decisions';
 }
 

@@ -1,3 +1,5 @@
+import { subtractRows } from './subtract-rows.ts';
+
 /**
  * The smallest pivot, as a share of its diagonal entry: a smaller one is rounding noise of a row that depends on the
  * rows before it.
@@ -120,7 +122,7 @@ function substitute(forward: Substitution, turned: Float64Array, first: number):
   // Two rows at a time share what they read of the others.
   for (let row = first; row < size; row += 2) {
     const next = row + 1 < size ? row + 1 : row;
-    if (next > row) subtractRows(forward, row, next, [first, row]);
+    if (next > row) subtractFromTwo(forward, [row, next], [first, row]);
     else subtractFrom(forward, row, [first, row]);
     divideRow(x, count, row, factor[row * size + row] as number);
     if (next === row) break;
@@ -129,7 +131,7 @@ function substitute(forward: Substitution, turned: Float64Array, first: number):
   }
   for (let row = size - 1; row >= first; row -= 2) {
     const next = row > first ? row - 1 : row;
-    if (next < row) subtractRows(backward, row, next, [row + 1, size]);
+    if (next < row) subtractFromTwo(backward, [row, next], [row + 1, size]);
     else subtractFrom(backward, row, [row + 1, size]);
     divideRow(x, count, row, factor[row * size + row] as number);
     if (next === row) break;
@@ -149,38 +151,15 @@ interface Substitution {
 /** The indices from ≤ i < to. */
 type Span = readonly [from: number, to: number];
 
-/** Computes X[row] -= Σ factor[row, i] X[i] over a span for two rows, four terms at a time. */
-function subtractRows(part: Substitution, row: number, next: number, [from, to]: Span): void {
-  const { x, count, factor, size } = part;
-  const target = row * count;
-  const second = next * count;
-  const at = row * size;
-  const below = next * size;
-  let i = from;
-  for (; i + 3 < to; i += 4) {
-    const a0 = factor[at + i] as number;
-    const a1 = factor[at + i + 1] as number;
-    const a2 = factor[at + i + 2] as number;
-    const a3 = factor[at + i + 3] as number;
-    const b0 = factor[below + i] as number;
-    const b1 = factor[below + i + 1] as number;
-    const b2 = factor[below + i + 2] as number;
-    const b3 = factor[below + i + 3] as number;
-    const x0 = i * count;
-    const x1 = x0 + count;
-    const x2 = x1 + count;
-    const x3 = x2 + count;
-    for (let s = 0; s < count; s++) {
-      const y0 = x[x0 + s] as number;
-      const y1 = x[x1 + s] as number;
-      const y2 = x[x2 + s] as number;
-      const y3 = x[x3 + s] as number;
-      x[target + s] = (x[target + s] as number) - a0 * y0 - a1 * y1 - a2 * y2 - a3 * y3;
-      x[second + s] = (x[second + s] as number) - b0 * y0 - b1 * y1 - b2 * y2 - b3 * y3;
-    }
-  }
-  subtractFrom(part, row, [i, to]);
-  subtractFrom(part, next, [i, to]);
+/** Computes X[row] -= Σ factor[row, i] X[i] over a span for two rows. */
+function subtractFromTwo(
+  { x, count, factor, size }: Substitution,
+  rows: readonly [number, number],
+  [from, to]: Span,
+): void {
+  const [first, second] = rows;
+  const places = { firstAt: first * size + from, secondAt: second * size + from };
+  subtractRows(x, count, { first, second, from, count: to - from, multiples: factor, ...places }, count);
 }
 
 /** Computes X[row] -= Σ factor[row, i] X[i] over a span. */

@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { factorCholesky, invertCholesky, solveCholesky } from './cholesky.ts';
+import { subtractRows } from './subtract-rows.ts';
 
 /** Units that a linear y = W h reads, and what it costs to do without them. */
 export interface RemovalProblem {
@@ -199,67 +200,15 @@ class Removal {
     solveCholesky(factor, count, changes);
     // Of two rows the first gets one number above the diagonal, which nobody reads.
     for (let i = 0; i < size; i += 2) {
-      const pair = { first: i, second: Math.min(i + 1, size - 1), from: size, count, changes };
-      subtractRows(inverse, stride, pair, pair.second + 1);
+      const second = Math.min(i + 1, size - 1);
+      const places = { firstAt: i * count, secondAt: second * count };
+      const pair = { first: i, second, from: size, count, multiples: changes, ...places };
+      subtractRows(inverse, stride, pair, second + 1);
       subtractRows(rows, outputs, pair, outputs);
     }
     return cost;
   }
 }
-
-/** Two rows of a matrix, which may be one, from which the rows `from` to `from + count` are subtracted. */
-interface RowPair {
-  readonly first: number;
-  readonly second: number;
-  readonly from: number;
-  readonly count: number;
-  /** By which multiples: [rows, count]. */
-  readonly changes: Float64Array;
-}
-
-/**
- * Subtracts multiples of some rows from two others, in the first `columns` columns. Four at a time, so that the two rows
- * share what is read, and are read and written once for all four.
- */
-function subtractRows(values: Float64Array, stride: number, pair: RowPair, columns: number): void {
-  const { first, second, from, count, changes } = pair;
-  const a = first * stride;
-  const b = second * stride;
-  let source = 0;
-  for (; source + 3 < count; source += 4) {
-    const ca = first * count + source;
-    const [a0, a1, a2, a3] = [changes[ca], changes[ca + 1], changes[ca + 2], changes[ca + 3]] as Four;
-    const cb = second * count + source;
-    const [b0, b1, b2, b3] = [changes[cb], changes[cb + 1], changes[cb + 2], changes[cb + 3]] as Four;
-    const s0 = (from + source) * stride;
-    const s1 = s0 + stride;
-    const s2 = s1 + stride;
-    const s3 = s2 + stride;
-    for (let j = 0; j < columns; j++) {
-      const x0 = values[s0 + j] as number;
-      const x1 = values[s1 + j] as number;
-      const x2 = values[s2 + j] as number;
-      const x3 = values[s3 + j] as number;
-      const ofA = (values[a + j] as number) - a0 * x0 - a1 * x1 - a2 * x2 - a3 * x3;
-      const ofB = (values[b + j] as number) - b0 * x0 - b1 * x1 - b2 * x2 - b3 * x3;
-      values[a + j] = ofA;
-      values[b + j] = ofB;
-    }
-  }
-  for (; source < count; source++) {
-    const changeA = changes[first * count + source] as number;
-    const changeB = changes[second * count + source] as number;
-    for (let j = 0, at = (from + source) * stride; j < columns; j++, at++) {
-      const x = values[at] as number;
-      const ofA = (values[a + j] as number) - changeA * x;
-      const ofB = (values[b + j] as number) - changeB * x;
-      values[a + j] = ofA;
-      values[b + j] = ofB;
-    }
-  }
-}
-
-type Four = [number, number, number, number];
 
 /** Exchanges values, of which the next one stands `steps` further on at each of the two places. */
 function swap(

@@ -18,6 +18,17 @@ async function hoisted(text: string): Promise<string> {
   return after(hoistTokenSlice, text);
 }
 
+/** Shapes of the classifier's values behind the pass, where a linear before its layer has the weight of one in it. */
+async function hoistedBehindTwin(name: string) {
+  const graph = graphOf(
+    CLASSIFIER.replace('stem = layerNorm(x,', 'before = linear(x, Wb f32[4, 4] #3)\n  stem = layerNorm(before,'),
+  );
+  const weightOf = (linear: string) => nodesByName(graph).get(linear)?.inputs[1] as Node;
+  graph.replace(weightOf('before'), () => weightOf(name));
+  await hoistTokenSlice.run(graph, { keeps: () => false });
+  return (value: string) => nodesByName(graph).get(value)?.type.shape;
+}
+
 describe('tokens that nobody reads are not computed', () => {
   test('in a feed-forward network', async () => {
     const text = await hoisted(`${LINEAR}\nreturn y: y`);
@@ -244,29 +255,14 @@ return y: y`);
   });
 
   test('in a query whose weights other layers share, so that the file holds them once', async () => {
-    const shared = CLASSIFIER.replace(
-      'stem = layerNorm(x,',
-      'before = linear(x, Wb f32[4, 4] #3)\n  stem = layerNorm(before,',
-    );
-    const graph = graphOf(shared);
-    const weightOf = (name: string) => nodesByName(graph).get(name)?.inputs[1] as Node;
-    graph.replace(weightOf('before'), () => weightOf('q0'));
-    await hoistTokenSlice.run(graph, { keeps: () => false });
-    const shapeOf = (name: string) => nodesByName(graph).get(name)?.type.shape;
+    const shapeOf = await hoistedBehindTwin('q0');
     expect(shapeOf('q0')).toEqual(['batch', 'sequence', 4]);
     expect(shapeOf('last')).toEqual(['batch', 1, 4]);
   });
 
   test('but not in a linear of such weights that reads a value alone: it is joined with none', async () => {
-    const shared = CLASSIFIER.replace(
-      'stem = layerNorm(x,',
-      'before = linear(x, Wb f32[4, 4] #3)\n  stem = layerNorm(before,',
-    );
-    const graph = graphOf(shared);
-    const weightOf = (name: string) => nodesByName(graph).get(name)?.inputs[1] as Node;
-    graph.replace(weightOf('before'), () => weightOf('o3'));
-    await hoistTokenSlice.run(graph, { keeps: () => false });
-    expect(nodesByName(graph).get('o3')?.type.shape).toEqual(['batch', 1, 4]);
+    const shapeOf = await hoistedBehindTwin('o3');
+    expect(shapeOf('o3')).toEqual(['batch', 1, 4]);
   });
 
   test('that are not the first', async () => {

@@ -39,6 +39,23 @@ export const MOBILEBERT_LAYER = `graph layer (x: f32[batch, sequence, 8], mask: 
   h = linear(y, Wh f32[2, 8] #1d, bh f32[2] #1e)
 return logits: h`;
 
+/** Attention n of eight heads, from j to rows. */
+const attention = (n: number) => `  q${n}0 = slice(j${n}) {axis: 1, start: 0, end: 8}
+  q${n}1 = reshape(q${n}0) {shape: [batch, sequence, 8, 1]}
+  q${n} = transpose(q${n}1) {permutation: [0, 2, 1, 3]}
+  k${n}0 = slice(j${n}) {axis: 1, start: 8, end: 16}
+  k${n}1 = reshape(k${n}0) {shape: [batch, sequence, 8, 1]}
+  k${n} = transpose(k${n}1) {permutation: [0, 2, 1, 3]}
+  v${n}0 = slice(j${n}) {axis: 1, start: 16, end: 24}
+  v${n}1 = reshape(v${n}0) {shape: [batch, sequence, 8, 1]}
+  v${n} = transpose(v${n}1) {permutation: [0, 2, 1, 3]}
+  s${n} = matmul(q${n}, k${n}) {transposeB: true}
+  masked${n} = add(s${n}, bias)
+  p${n} = softmax(masked${n})
+  c${n} = matmul(p${n}, v${n})
+  join${n} = transpose(c${n}) {permutation: [0, 2, 1, 3]}
+  rows${n} = reshape(join${n}) {shape: [batch*sequence, 8]}`;
+
 /** Two attentions of eight heads on flat tokens, the one behind a scaled norm, the other on tokens divided by their peaks. */
 export const HEADS = `graph heads (x: f32[batch, sequence, 8], mask: f32[batch, sequence])
   m1 = mul(mask, low f32[] {-10})
@@ -47,21 +64,7 @@ export const HEADS = `graph heads (x: f32[batch, sequence, 8], mask: f32[batch, 
   quiet = mul(n, t f32[8] #3)
   read0 = reshape(quiet) {shape: [batch*sequence, 8]}
   j0 = linear(read0, w0 f32[24, 8] #4, b0 f32[24] #5)
-  q00 = slice(j0) {axis: 1, start: 0, end: 8}
-  q01 = reshape(q00) {shape: [batch, sequence, 8, 1]}
-  q0 = transpose(q01) {permutation: [0, 2, 1, 3]}
-  k00 = slice(j0) {axis: 1, start: 8, end: 16}
-  k01 = reshape(k00) {shape: [batch, sequence, 8, 1]}
-  k0 = transpose(k01) {permutation: [0, 2, 1, 3]}
-  v00 = slice(j0) {axis: 1, start: 16, end: 24}
-  v01 = reshape(v00) {shape: [batch, sequence, 8, 1]}
-  v0 = transpose(v01) {permutation: [0, 2, 1, 3]}
-  s0 = matmul(q0, k0) {transposeB: true}
-  masked0 = add(s0, bias)
-  p0 = softmax(masked0)
-  c0 = matmul(p0, v0)
-  join0 = transpose(c0) {permutation: [0, 2, 1, 3]}
-  rows0 = reshape(join0) {shape: [batch*sequence, 8]}
+${attention(0)}
   beside = reshape(n) {shape: [batch*sequence, 8]}
   r = add(rows0, beside)
   squares = mul(r, r)
@@ -71,21 +74,7 @@ export const HEADS = `graph heads (x: f32[batch, sequence, 8], mask: f32[batch, 
   part = linear(by_peak, w1 f32[24, 8] #6)
   scaled = mul(part, peak)
   j1 = add(scaled, b1 f32[24] #7)
-  q10 = slice(j1) {axis: 1, start: 0, end: 8}
-  q11 = reshape(q10) {shape: [batch, sequence, 8, 1]}
-  q1 = transpose(q11) {permutation: [0, 2, 1, 3]}
-  k10 = slice(j1) {axis: 1, start: 8, end: 16}
-  k11 = reshape(k10) {shape: [batch, sequence, 8, 1]}
-  k1 = transpose(k11) {permutation: [0, 2, 1, 3]}
-  v10 = slice(j1) {axis: 1, start: 16, end: 24}
-  v11 = reshape(v10) {shape: [batch, sequence, 8, 1]}
-  v1 = transpose(v11) {permutation: [0, 2, 1, 3]}
-  s1 = matmul(q1, k1) {transposeB: true}
-  masked1 = add(s1, bias)
-  p1 = softmax(masked1)
-  c1 = matmul(p1, v1)
-  join1 = transpose(c1) {permutation: [0, 2, 1, 3]}
-  rows1 = reshape(join1) {shape: [batch*sequence, 8]}
+${attention(1)}
   sum = add(rows1, r)
   y = reshape(sum) {shape: [batch, sequence, 8]}
 return y: y`;

@@ -66,7 +66,7 @@ export interface OutputComparison {
    * decided alike; undefined where there is nothing to choose.
    */
   readonly agreement: number | undefined;
-  /** What is chosen: the largest value of a row, or each value by itself. */
+  /** Says whether a choice is the largest value of a row or a decision on each value by itself. */
   readonly choices: ChoicesBy;
 }
 

@@ -161,7 +161,7 @@ function storedIn({ path, checkpoint, graph }: OpenedSide, arrays: readonly Trai
   return { checkpoint, frozen, places: storedPlaces(checkpoint, graph, own) };
 }
 
-/** What texts a student was fitted to before. */
+/** Reads which texts a student was fitted to before this training. */
 function fittedOf({ path, checkpoint, model }: OpenedSide): readonly SampleManifest[] {
   return readFitted({ path, weights: checkpoint?.path, facts: model.facts });
 }

@@ -11,7 +11,7 @@ import { storedNameOf } from '../write/stored-name.ts';
 
 const HINT = 'write a .onnx or .tflite file in place of a folder';
 
-/** Where a checkpoint stores a trained array. */
+/** A trained array's place in a checkpoint: a stored tensor, or some rows of one. */
 export interface StoredPlace {
   readonly name: string;
   /** Rows of the stored matrix that the array is; undefined for all of it. */

@@ -3,7 +3,7 @@ import { argmaxRows } from '../../metrics/metrics.ts';
 import type { LogitsKind, Task } from '../../models/index.ts';
 import { probabilityMaker } from './probabilities.ts';
 
-/** What the choices of an output are: the place of each row's largest value, or a decision for each value by itself. */
+/** The kinds of choices that outputs give: the place of each row's largest value, or a decision on each value by itself. */
 export type ChoicesBy = 'largest' | 'decisions';
 
 /** A model's head, as far as it says how values are choices. */

@@ -41,11 +41,12 @@ function withProbability(outputs: Outputs, logitsKind: LogitsKind | undefined): 
 }
 
 function sigmoids(logits: Tensor): Tensor {
-  return tensorOf(
-    'f32',
-    logits.shape,
-    readF32(logits).map((logit) => 1 / (1 + Math.exp(-logit))),
-  );
+  return tensorOf('f32', logits.shape, readF32(logits).map(sigmoid));
+}
+
+/** The probability of a label, of its logit. */
+export function sigmoid(logit: number): number {
+  return 1 / (1 + Math.exp(-logit));
 }
 
 /** Softmax along the last axis. */

@@ -43,7 +43,7 @@ const MAX_TRIALS = 5;
 /** How far below the share is near enough. */
 const TOLERANCE = 0.005;
 
-/** What operations are counted by. */
+/** A model whose operations are counted, for the formats that it is written in and its longest sequence. */
 interface CountingJob {
   readonly original: Graph;
   readonly targets: readonly Target[];

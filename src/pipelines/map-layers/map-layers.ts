@@ -18,7 +18,7 @@ import { alignment, type LayerValues, layerValues, reconstructionError } from '.
 import type { LayerMappings, MapLayersOptions } from './types.ts';
 
 const DEFAULT_SAMPLES = 256;
-/** What is said where layers are compared by less than what was meant. */
+/** The reason in a warning that layers were compared by their values in place of what they do. */
 const NOT_ALONE = 'layers cannot be run by themselves on what the others read: the map is of the values that they give';
 /** Longest text, in tokens. */
 const MAX_LENGTH = 128;

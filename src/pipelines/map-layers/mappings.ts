@@ -2,7 +2,7 @@ import { cheapestRisingMap, greedyRisingMap } from '../../solve/monotone-map.ts'
 import { layersOf } from '../evaluate/layer-map.ts';
 import { type LayerMapping, type LayerMappings, MAPPINGS, type Mapping, type Method } from './types.ts';
 
-/** What is known of each layer of a student beside each of its teacher's. */
+/** Errors and alignments of each layer of a student beside each of its teacher's. */
 export type LayerPairs = Pick<LayerMappings, 'functionErrors' | 'errors' | 'alignments'>;
 
 /** What the errors of values weigh beside those of functions: they decide between layers that do the same, as in ALBERT. */

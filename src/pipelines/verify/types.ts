@@ -92,7 +92,7 @@ export interface OutputAgreement {
    * place, or of values that are decided alike; null where there is nothing to choose.
    */
   readonly agreement: number | null;
-  /** What is chosen: the largest value of a row, or each value by itself. */
+  /** Says whether a choice is the largest value of a row or a decision on each value by itself. */
   readonly choices: ChoicesBy;
 }
 

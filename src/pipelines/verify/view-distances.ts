@@ -1,7 +1,7 @@
 import { cosine } from '../../metrics/metrics.ts';
 import type { Task } from '../../models/index.ts';
 import type { Answer, Reading } from '../evaluate/answers.ts';
-import { softmax } from '../evaluate/probabilities.ts';
+import { sigmoid, softmax } from '../evaluate/probabilities.ts';
 
 /** Names what a distance between two answers is. */
 export type DistanceMeasure =
@@ -91,10 +91,6 @@ export function distanceOf({ task, logitsKind }: Pick<Reading, 'task' | 'logitsK
 
 function withoutOrder({ values, choices }: Answer): Answer {
   return { values: values.subarray(0, values.length - 2), choices: choices.slice(0, -1) };
-}
-
-function sigmoid(value: number): number {
-  return 1 / (1 + Math.exp(-value));
 }
 
 /** Half of Σ |p - q|. */

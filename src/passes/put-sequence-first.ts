@@ -3,6 +3,7 @@ import type { Attrs } from '../ir/op.ts';
 import type { Pass, PassContext } from '../ir/pass.ts';
 import { axisOf, type Dim, product, type Shape, sameShape } from '../ir/shape.ts';
 import { isAlongChannels, isParameter, isTokenWise } from '../ir/token-wise.ts';
+import { hasOneUse } from './attention.ts';
 
 /** A part of a value that is split into heads: slice, reshape to [batch, sequence, heads, size], transpose. */
 interface Operand {
@@ -75,9 +76,8 @@ function operandOf(graph: Graph, slice: Node, keeps: PassContext['keeps']): Oper
   const [split] = slice.users;
   const [turned] = split?.users ?? [];
   if (axisOf(slice.attrs.axis, rank) !== rank - 1 || split?.op !== 'reshape' || turned?.op !== 'transpose') return null;
-  if (slice.users.size !== 1 || split.users.size !== 1 || split.attrs.shape.length !== 4) return null;
+  if (!hasOneUse(graph, slice) || !hasOneUse(graph, split) || split.attrs.shape.length !== 4) return null;
   if ([slice, split, turned].some(keeps)) return null;
-  if (isOutput(graph, slice) || isOutput(graph, split)) return null;
   return { slice, split, turned };
 }
 

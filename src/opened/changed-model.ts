@@ -3,6 +3,7 @@ import type { Graph } from '../ir/graph.ts';
 import type { Dim } from '../ir/shape.ts';
 import type { ShapeOptions } from '../options/shape.ts';
 import type { Target } from '../passes/index.ts';
+import { withLeastMask } from './least-mask.ts';
 import type { OpenedModel } from './opened-model.ts';
 
 /** Makes an opened model of another graph with the same inputs and outputs; labels, vocabulary and origin stay. */
@@ -18,6 +19,7 @@ export function changedModel(model: OpenedModel, graph: Graph, applied: readonly
       });
     },
     reference: () => copyGraph(graph),
+    asComputed: model.asComputed && (() => withLeastMask(copyGraph(graph))),
     applied,
     runnable: undefined,
   };

@@ -1,7 +1,7 @@
 import { copyGraph } from '../../ir/copy-graph.ts';
 import type { Graph, Node } from '../../ir/graph.ts';
 import { type TokenInput, tokenInput } from '../../ir/names.ts';
-import { dequantized } from '../../ir/quantized.ts';
+import { realTensor } from '../../ir/quantized.ts';
 import { joinF32, readIntegers, type Tensor, tensorOf } from '../../ir/tensor.ts';
 import { cosine, maxAbsError, sqnr } from '../../metrics/metrics.ts';
 import type { LogitsKind, Task } from '../../models/index.ts';
@@ -144,7 +144,7 @@ function withoutRounding(graph: Graph): Graph | undefined {
     else if (node.op === 'constant' && node.type.quant) {
       const { tensor, name } = node;
       const { quant } = node.type;
-      copy.replace(node, () => copy.constant(dequantized(tensor, quant), name));
+      copy.replace(node, () => copy.constant(realTensor(tensor, quant), name));
     }
   }
   return copy;

@@ -4,7 +4,7 @@ import { byteLength } from '../../ir/tensor.ts';
 import { within } from '../../options/run.ts';
 import type { Plan } from '../../quantization/plan.ts';
 import { weightOptionsOf } from '../../quantization/plan-numbers.ts';
-import { hasWeight, isTable, type Settings, type SettingsMap, storedPlace } from '../../quantization/settings.ts';
+import { hasWeight, type Settings, type SettingsMap, storedPlace } from '../../quantization/settings.ts';
 import type { WeightOptions } from '../../quantization/weights.ts';
 import {
   type CalibratedValues,
@@ -102,14 +102,14 @@ function weightBytes(plan: Plan, node: Call): number {
   const weight = node.inputs[storedPlace(node) ?? 1] as Constant;
   const options = weightOptionsOf(plan, new Map(), node, weight);
   if (options === undefined) return byteLength('f32', weight.tensor.shape);
-  return byteLength(options.dtype, weight.tensor.shape) + stepBytes(options, weight.tensor.shape, isTable(node));
+  return byteLength(options.dtype, weight.tensor.shape) + stepBytes(options, weight.tensor.shape);
 }
 
-function stepBytes(options: WeightOptions, shape: readonly number[], isTable: boolean): number {
+function stepBytes(options: WeightOptions, shape: readonly number[]): number {
   const { dtype, granularity, blockSize } = options;
   const scales = granularity === 'block' ? sizeOf(shape) / (blockSize as number) : (shape[0] as number);
-  // A table's scales are halves; see gatherBlocks.
-  const scaleBytes = isTable && granularity === 'block' ? 2 : 4;
+  // Scales of blocks are halves.
+  const scaleBytes = granularity === 'block' ? 2 : 4;
   return scales * scaleBytes + (dtype === 'u4' ? scales / 2 : 0);
 }
 

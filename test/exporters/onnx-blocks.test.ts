@@ -168,6 +168,18 @@ describe('tables of 4 bits, for ONNX Runtime', () => {
   });
 });
 
+test('a table that a linear multiplies with as well is stored in the form of each', async () => {
+  const graph = stored(
+    `graph g (ids: i64[batch, 5])
+    y = gather(table f32[96, 64] #1, ids)
+    z = linear(y, table f32[96, 64] #1)
+  return out: z`,
+    { table: FORMS[1]?.[1] as WeightOptions },
+  );
+  expect(constantOf(graph, 'table').users.size).toBe(2);
+  await expectAgreement(graph, { batch: 2 }, { ...ORT, opset: 21 }, 0.02);
+});
+
 test.each([
   ['4 bits', { w: FORMS[1]?.[1] as WeightOptions }, { operators: ['MatMulNBits'], onnxruntime: '1.20' }],
   ['8 bits', { w: FORMS[2]?.[1] as WeightOptions }, { operators: ['MatMulNBits'], onnxruntime: '1.22' }],

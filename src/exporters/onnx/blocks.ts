@@ -136,15 +136,15 @@ export function gatherBlocks(node: Call<'gather'>, out: OnnxBuilder): void {
   const { shape, dtype, quant } = table.type;
   const [rows, width] = shape;
   const grid = [rows, Math.ceil(width / quant.size)];
-  const data = out.once(`${table.name}/packed`, () => out.initializer(table.name, table.tensor));
+  const data = out.once(`${table.name}/table`, () => out.initializer(table.name, table.tensor));
   const { scales: steps, areHalves } = storedScales(table);
-  const scales = out.once(`${table.name}/scales`, (key) => out.initializer(key, steps));
+  const scales = out.once(`${table.name}/table/scales`, () => out.initializer(`${table.name}/scales`, steps));
   const zeros = quant.zeroPoints;
   const zeroPoints = zeros
     ? [
-        out.once(`${table.name}/zero_points`, (key) => {
+        out.once(`${table.name}/table/zero_points`, () => {
           const packed = packNibbles(Uint8Array.from(zeros, (each) => each & 15));
-          return out.initializer(key, tensorOf(dtype, grid, packed));
+          return out.initializer(`${table.name}/zero_points`, tensorOf(dtype, grid, packed));
         }),
       ]
     : [];

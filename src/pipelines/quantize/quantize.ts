@@ -223,7 +223,7 @@ function passesFor(format: Target, scheme: Scheme, profile: TargetProfile): stri
   return [
     'equalize-streams,centre-norms',
     ...smoothingFor(format, scheme, profile),
-    ...(format === 'onnx' && (scheme === 'int8' || scheme === 'dynamic') ? ['put-sequence-first', 'repeat-mask'] : []),
+    ...(format === 'onnx' && scheme !== 'int16x8' ? ['put-sequence-first', 'repeat-mask'] : []),
     ...(isIntegerGraph ? ['-fuse-bottleneck'] : []),
   ].join();
 }
@@ -288,7 +288,7 @@ function decideOptionsOf(job: QuantizeJob, scheme: Exclude<Scheme, 'f16'>, isSmo
     request: {
       scheme,
       granularity: granularityFor(scheme, format, profile, granularity),
-      blocks: blocksFor(format, profile),
+      blocks: blocksFor(format, profile, samples.calibration.length > 0),
       rounding: rounding ?? (isFitted ? 'gptq' : 'nearest'),
       range,
       isDynamic: scheme === 'int8' && format === 'tflite' && !profile.isStrict && isSmoothed,

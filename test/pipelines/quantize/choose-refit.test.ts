@@ -41,6 +41,7 @@ async function chosen(errors: readonly [number, number], more: Partial<DecideOpt
     statistics: new Map(),
     weights: new CompensatedWeights(collect),
     means: undefined,
+    tokenCounts: undefined,
     refitted: undefined,
   };
   const result = await chooseRefit(

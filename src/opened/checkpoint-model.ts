@@ -5,6 +5,7 @@ import { refuseChoices, type ShapeOptions, sizesFor } from '../options/shape.ts'
 import type { Target } from '../passes/index.ts';
 import { padOf } from './config-facts.ts';
 import type { OpenedModel, OpenOptions } from './opened-model.ts';
+import { paddingSideWarnings } from './padding-side.ts';
 
 /** Opens a model that is stored as weights: its graph is built anew at each call. */
 export function fromCheckpoint(checkpoint: Checkpoint, options: OpenOptions): OpenedModel {
@@ -40,7 +41,7 @@ export function fromCheckpoint(checkpoint: Checkpoint, options: OpenOptions): Op
     pad: padOf(checkpoint.config),
     format: 'checkpoint',
     facts: factsOf(checkpoint.config),
-    warnings,
+    warnings: [...warnings, ...paddingSideWarnings(checkpoint.tokenizer)],
     unused,
     close: checkpoint.close,
   };

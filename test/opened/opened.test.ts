@@ -6,6 +6,7 @@ import type { JsonObject } from '../../src/formats/json.ts';
 import { writeFiles } from '../../src/io/files.ts';
 import type { Graph } from '../../src/ir/graph.ts';
 import type { Distribution } from '../../src/metrics/distribution.ts';
+import { fromCheckpoint } from '../../src/opened/checkpoint-model.ts';
 import { classReader, classReaderOf } from '../../src/opened/class-labels.ts';
 import { fromGraph } from '../../src/opened/graph-model.ts';
 import { layerEnds } from '../../src/opened/layer-ends.ts';
@@ -13,13 +14,67 @@ import { loadSource } from '../../src/opened/load-source.ts';
 import { openModel, openOneOfTwo } from '../../src/opened/open-model.ts';
 import type { OpenedModel } from '../../src/opened/opened-model.ts';
 import { outlineOf } from '../../src/opened/outline.ts';
+import { paddingSideWarnings } from '../../src/opened/padding-side.ts';
 import { tableRows } from '../../src/opened/token-tables.ts';
 import type { ShapeOptions } from '../../src/options/shape.ts';
 import { graphOf } from '../core.ts';
+import { openCheckpoint } from '../models/corpus.ts';
 import { useFakeRuntime } from '../pipelines/fake-runtime.ts';
 import { temporaryFolder } from '../pipelines/written.ts';
 
 const folder = temporaryFolder();
+
+describe('a tokenizer that pads on the left', () => {
+  const file = (what: string, json: object) => ({ what, bytes: new TextEncoder().encode(JSON.stringify(json)) });
+  const config = (json: object) => file('tokenizer_config.json', json);
+  const tokenizer = (direction: string) =>
+    file('tokenizer.json', { truncation: { direction: 'Left' }, padding: { direction } });
+  const left = config({ padding_side: 'left' });
+
+  test.each([
+    ['by its config', { config: left }, 'tokenizer_config.json: padding_side: is left: '],
+    ['by its own file', { tokenizer: tokenizer('Left') }, 'tokenizer.json: padding: direction: is Left: '],
+    [
+      'by its file, of which the config says nothing',
+      { config: config({}), tokenizer: tokenizer('Left') },
+      'tokenizer.json: ',
+    ],
+    ['by its config, against its file', { config: left, tokenizer: tokenizer('Right') }, 'tokenizer_config.json: '],
+  ])('%s is warned of', (_, files, start) => {
+    const warnings = paddingSideWarnings(files);
+    expect(warnings).toEqual([expect.stringContaining(start)]);
+    expect(warnings[0]).toContain('mbert pads on the right');
+  });
+
+  test.each([
+    ['nothing', {}],
+    ['a file that pads on the right and cuts on the left', { tokenizer: tokenizer('Right') }],
+    [
+      'a config that pads on the right, whatever the file says',
+      { config: config({ padding_side: 'right' }), tokenizer: tokenizer('Left') },
+    ],
+    [
+      'a damaged config, which stops those who read texts',
+      { config: { what: 'c', bytes: new TextEncoder().encode('{') } },
+    ],
+  ])('is not %s', (_, files) => {
+    expect(paddingSideWarnings(files)).toEqual([]);
+  });
+
+  test('is warned of by every command that opens its model', async () => {
+    const graph = graphOf(
+      'graph g (input_ids: i64[1, 4])\n  words = gather(table f32[9, 2] #1, input_ids)\nreturn y: words',
+    );
+    const source = { yields: 'graph', path: 'm.onnx', graph, tokenizer: { config: left }, close: () => {} } as const;
+    expect((await fromGraph({ ...source, config: undefined }, {})).warnings).toEqual(
+      paddingSideWarnings({ config: left }),
+    );
+    const checkpoint = await openCheckpoint('bert-seqcls');
+    const model = fromCheckpoint({ ...checkpoint, tokenizer: { config: left } }, {});
+    expect(model.warnings).toEqual(paddingSideWarnings({ config: left }));
+    model.close();
+  });
+});
 
 describe('a model that came as a graph', () => {
   interface Wanted {

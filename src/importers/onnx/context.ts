@@ -9,7 +9,7 @@ import { isStatic, limitOf, type Shape, sizeOf } from '../../ir/shape.ts';
 import { computedNow, convertTensor, type DType, scalarTensor, type Tensor, tensorOf } from '../../ir/tensor.ts';
 import { countedNode, sizesNode } from './counted.ts';
 import type { ImportBudget } from './import-budget.ts';
-import { numberOf, type Size, sameSize, sizeOfDim } from './sizes.ts';
+import { numberOf, quotientOf, type Size, sameSize, sizeOfDim } from './sizes.ts';
 import {
   asList,
   dimsOf,
@@ -173,10 +173,11 @@ export class GraphImport {
     return shape;
   }
 
-  /** Takes two sizes to be one; where they cannot be, the graph makes no sense. */
+  /** Takes two sizes to be one, as 2·a and 2·b where a is b; where they cannot be, the graph makes no sense. */
   equate(a: Size, b: Size): void {
     if (sameSize(a, b)) return;
-    const [x, y] = unlimited(symbolOf(a), symbolOf(b));
+    const [left, right] = quotientOf(a, b) ?? [a, b];
+    const [x, y] = unlimited(symbolOf(left), symbolOf(right));
     if (typeof x === 'string' && y !== null && !x.includes(':')) throw new SameSymbol(x, y);
     if (typeof y === 'string' && x !== null && !y.includes(':')) throw new SameSymbol(y, x);
     notExpressible('sizes that are not equal');

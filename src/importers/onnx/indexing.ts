@@ -9,6 +9,7 @@ import {
   dimOf,
   limitedSize,
   multiplySizes,
+  negateSize,
   numberOf,
   ONE,
   type Size,
@@ -306,9 +307,10 @@ function lastOf(start: Size, end: Size, whole: number | null): number | null {
   return isEnding ? -from : null;
 }
 
-/** A place counted from the front; negative ones count from the end. */
+/** A place counted from the front; negative ones count from the end, as -n, the first of an axis of n. */
 function placeOf(place: Size, length: Size): Size {
   const number = numberOf(place);
+  if (number === null && sameSizes([place], [negateSize(length)])) return ZERO;
   return number !== null && number < 0 ? addSizes(length, place) : place;
 }
 

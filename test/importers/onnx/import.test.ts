@@ -202,6 +202,18 @@ describe('sizes', () => {
     ]);
   });
 
+  test('whose multiples must be equal get one name', () => {
+    const x = { dtype: 'f32', shape: ['batch', 2, 4] } as const;
+    const z = { dtype: 'f32', shape: ['rows', 2, 4] } as const;
+    const nodes = [
+      { op: 'Reshape', inputs: ['x', 'flat'], outputs: ['a'] },
+      { op: 'Reshape', inputs: ['z', 'flat'], outputs: ['b'] },
+      { op: 'Add', inputs: ['a', 'b'], outputs: ['y'] },
+    ];
+    const graph = imported({ inputs: { x, z }, constants: { flat: integerTensor('i64', [-1, 4]) }, nodes });
+    expect(graph.outputs[0]?.node).toMatchObject({ op: 'add', type: { shape: ['2*rows', 4] } });
+  });
+
   test('that meet a number are that number', () => {
     const graph = imported({ nodes: sum, constants: { z: tensorOf('f32', [3, 4], new Float32Array(12)) } });
     expect(graph.inputs[0]?.type.shape).toEqual([3, 4]);

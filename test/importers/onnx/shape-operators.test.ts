@@ -150,6 +150,18 @@ agreesWithOnnxRuntime([
     ops: 'slice',
   },
   {
+    name: 'Slice of the last n of an axis of n',
+    steps: [
+      ['Shape', 'x', 's', { start: { i: 1 }, end: { i: 2 } }],
+      ['Neg', 's', 'n'],
+      ['Slice', 'x n end one', 'l'],
+      ['Relu', 'l', 'y'],
+    ],
+    opset: 15,
+    constants: { one: ints(1), end: ints(2 ** 40) },
+    ops: 'relu',
+  },
+  {
     name: 'Slice that ends behind the end',
     inputs: { x: ['f32', [2, 5]] },
     steps: [['Slice', 'x a b c', 'y']],

@@ -4,6 +4,7 @@ import type { Dim } from '../ir/shape.ts';
 import type { ShapeOptions } from '../options/shape.ts';
 import type { Target } from '../passes/index.ts';
 import type { FittedTexts } from './fitted-texts.ts';
+import { withLeastMask } from './least-mask.ts';
 import type { OpenedModel } from './opened-model.ts';
 
 /**
@@ -27,6 +28,7 @@ export function changedModel(
       });
     },
     reference: () => copyGraph(graph),
+    asComputed: model.asComputed && (() => withLeastMask(copyGraph(graph))),
     applied,
     fitted: [...(model.fitted ?? []), ...fitted],
     runnable: undefined,

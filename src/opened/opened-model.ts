@@ -26,6 +26,11 @@ export interface OpenedModel {
   build(target: Target, shapes?: ShapeOptions): Graph;
   /** Builds a new graph as the source has it, with symbols for dimensions that it does not fix. */
   reference(): Graph;
+  /**
+   * Builds the same as its source computes it, where that hides padding by a number that files cannot hold: they are
+   * compared with this. Absent where `reference` is that.
+   */
+  asComputed?: (() => Graph) | undefined;
   /** The task of the head; undefined where a graph's outputs do not tell. */
   readonly task: Task | undefined;
   /** Model family of a checkpoint, or the name of a graph. */

@@ -64,7 +64,11 @@ function convertedText(file: ConvertedFile): string {
 const UNROUNDED =
   'the source rounds all activations of a run to one range, TFLite each row to its own: both are compared with activations that are not rounded, and the file may be off as far as the source is';
 
-function verifyText({ ok, against, runtime, sequences, outputs }: WrittenVerification): string {
+/** What is said where a file differs because its mask hides too little. */
+const SEES_PADDING =
+  "the reason is padding: scores of attention are thousands apart, where the file's mask of -10000 hides none: give the file texts without padding, or a checkpoint of smaller values";
+
+function verifyText({ ok, against, runtime, sequences, outputs, seesPadding }: WrittenVerification): string {
   const rows = outputs.map(({ name, maxAbsError, limit, sqnrDb, sourceDb, agreement }) => [
     name,
     maxAbsError.toExponential(1),
@@ -76,7 +80,8 @@ function verifyText({ ok, against, runtime, sequences, outputs }: WrittenVerific
   const titles = ['output', 'max error', 'limit', 'SQNR', "source's", choicesHeading(outputs)];
   const heading = `verified ${ok ? 'ok' : 'FAILED'} against the ${against} in ${runtime}, ${plural(sequences, 'sequence')}`;
   const isUnrounded = outputs.some(({ sourceDb }) => sourceDb !== undefined);
-  return [heading, ...(isUnrounded ? [UNROUNDED] : []), table(filledColumns(titles, rows))].join('\n');
+  const reasons = [...(isUnrounded ? [UNROUNDED] : []), ...(seesPadding ? [SEES_PADDING] : [])];
+  return [heading, ...reasons, table(filledColumns(titles, rows))].join('\n');
 }
 
 function speedText({ runtime, shape, rounds, speedup, quartiles }: SpeedResult): string {

@@ -5,7 +5,9 @@ import { onnx } from '../../src/exporters/onnx.ts';
 import type { JsonObject } from '../../src/formats/json.ts';
 import { writeFiles } from '../../src/io/files.ts';
 import type { Graph } from '../../src/ir/graph.ts';
+import { scalarOf } from '../../src/ir/match.ts';
 import type { Distribution } from '../../src/metrics/distribution.ts';
+import { changedModel } from '../../src/opened/changed-model.ts';
 import { fromCheckpoint } from '../../src/opened/checkpoint-model.ts';
 import { classReader, classReaderOf } from '../../src/opened/class-labels.ts';
 import { fromGraph } from '../../src/opened/graph-model.ts';
@@ -23,6 +25,35 @@ import { useFakeRuntime } from '../pipelines/fake-runtime.ts';
 import { temporaryFolder } from '../pipelines/written.ts';
 
 const folder = temporaryFolder();
+
+describe('what files of a checkpoint are compared with', () => {
+  const scores = (graph: Graph | undefined) => [
+    ...new Set(
+      graph
+        ?.nodes()
+        .map((node) => scalarOf(node))
+        .filter((value) => value !== null && value <= -10000),
+    ),
+  ];
+  const least = Math.fround(-3.4028234663852886e38);
+
+  test.each(['bert-seqcls', 'family-modernbert-base'])('hides padding as PyTorch does: %s', async (name) => {
+    const model = fromCheckpoint(await openCheckpoint(name), {});
+    expect(scores(model.reference())).toEqual([-10000]);
+    expect(scores(model.asComputed?.())).toEqual([least]);
+    const changed = changedModel(model, model.reference(), ['a-pass']);
+    expect(scores(changed.reference())).toEqual([-10000]);
+    expect(scores(changed.asComputed?.())).toEqual([least]);
+    model.close();
+  });
+
+  test('hides padding as TensorFlow does, by what files have', async () => {
+    const model = fromCheckpoint(await openCheckpoint('h5-seqcls'), {});
+    expect(model.asComputed).toBeUndefined();
+    expect(changedModel(model, model.reference(), []).asComputed).toBeUndefined();
+    model.close();
+  });
+});
 
 describe('a tokenizer that pads on the left', () => {
   const file = (what: string, json: object) => ({ what, bytes: new TextEncoder().encode(JSON.stringify(json)) });

@@ -43,9 +43,11 @@ export interface Call<O extends object> {
   commands(): Promise<readonly CommandFlags[]>;
 }
 
-/** A command as the docs and shells list it. */
+/** A command as the docs, shells and batches list it. */
 export interface CommandFlags {
   readonly name: string;
+  /** Positional arguments, as commander reads them. */
+  readonly args: string;
   readonly summary: string;
   readonly flags: readonly Flag[];
 }

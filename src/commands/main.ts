@@ -1,11 +1,12 @@
 import { existsSync } from 'node:fs';
-import { Command, CommanderError, Option } from 'commander';
+import { Command, CommanderError } from 'commander';
 import { listNames, MbertError, nearest } from '../errors.ts';
 import { machineError } from '../io/file-error.ts';
 import { type PassTrail, trailOf } from '../ir/pass-trail.ts';
 import { printable } from '../printable.ts';
 import { VERSION } from '../version.ts';
-import { CONFIG_FILE, type CommandFlags, type CommandSpec, commonFlags, type Flag } from './command.ts';
+import { CONFIG_FILE, type CommandFlags, type CommandSpec, commonFlags } from './command.ts';
+import { optionOf } from './command-option.ts';
 import { type Io, painted, processIo } from './io.ts';
 import { type Loudness, type ProgressLine, showProgress } from './progress.ts';
 
@@ -113,9 +114,7 @@ const commands: readonly CommandEntry[] = [
 
 /** Loads every command and lists its flags, for the docs. */
 export function commandsWithFlags(): Promise<CommandFlags[]> {
-  return Promise.all(
-    commands.map(async ({ name, summary, load }) => ({ name, summary, flags: (await load()).command.flags })),
-  );
+  return Promise.all(commands.map(async ({ load, ...entry }) => ({ ...entry, flags: (await load()).command.flags })));
 }
 
 const WRONG_INPUT = 2;
@@ -290,14 +289,4 @@ function describe(
     ],
   ];
   return child.addHelpText('after', parts.map((lines) => `\n${lines.join('\n')}`).join('\n'));
-}
-
-function optionOf({ flags, says, choices, parse, default: value, preset, isRequired }: Flag): Option {
-  const option = new Option(flags, says);
-  if (choices && parse === undefined) option.choices(choices);
-  if (parse) option.argParser(parse);
-  if (choices && parse) option.argChoices = [...choices];
-  if (value !== undefined) option.default(value);
-  if (preset !== undefined) option.preset(preset);
-  return isRequired ? option.makeOptionMandatory() : option;
 }

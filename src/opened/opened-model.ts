@@ -6,6 +6,7 @@ import type { LogitsKind, Task } from '../models/index.ts';
 import type { ModelOptions } from '../options/model.ts';
 import type { ShapeOptions } from '../options/shape.ts';
 import type { Target } from '../passes/index.ts';
+import type { FittedTexts } from './fitted-texts.ts';
 
 /** Options for opening a model. */
 export interface OpenOptions extends ModelOptions {
@@ -54,6 +55,8 @@ export interface OpenedModel {
   readonly integerBytes?: number | undefined;
   /** Names of passes that were already applied to its graphs. */
   readonly applied?: readonly string[] | undefined;
+  /** Texts that this call has made its weights with, besides those that its source says: see `fittedTexts`. */
+  readonly fitted?: readonly FittedTexts[] | undefined;
   /** Where tokens were taken out: old ids by new ones. Its reference still reads the old ones. */
   readonly kept?: readonly number[] | undefined;
   /** `checkpoint`, or the format of a graph: `onnx`, `tflite`, `tfjs`, `tensorflow`. */

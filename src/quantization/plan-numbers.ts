@@ -88,7 +88,8 @@ export function weightOptionsOf(
   const leastScales = hasWeight(node) ? leastScalesOf(plan, quants, node) : undefined;
   const { blocks = PLAIN_BLOCKS } = plan;
   const isPacked = settings.scheme === 'w4';
-  const wanted = settings.granularity !== 'block' ? undefined : isPacked ? blocks.w4 : blocks.w8;
+  const packed = hasWeight(node) ? blocks.w4 : (blocks.table ?? blocks.w4);
+  const wanted = settings.granularity !== 'block' ? undefined : isPacked ? packed : blocks.w8;
   const canHaveBlocks = hasWeight(node) || (isPacked && blocks.hasTables);
   const blockSize = wanted && canHaveBlocks ? blockSizeFor(weight.tensor.shape, wanted) : undefined;
   if (blockSize !== undefined) {

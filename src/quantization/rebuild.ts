@@ -1,11 +1,11 @@
 import { type Call, type Constant, Graph, type Node } from '../ir/graph.ts';
 import type { Attrs } from '../ir/op.ts';
 import { storedRange } from '../ir/quantized.ts';
-import { type Quant, scalarTensor } from '../ir/tensor.ts';
+import { type Quant, scalarTensor, tensorOf } from '../ir/tensor.ts';
 import { isCall, type Plan, type ValueClass } from './plan.ts';
 import { type PlanChoices, PlanNumbers } from './plan-numbers.ts';
 import { hasWeight } from './settings.ts';
-import { type QuantizedWeight, storageKey, type WeightOptions } from './weights.ts';
+import { type QuantizedWeight, type RowErrors, storageKey, type WeightOptions } from './weights.ts';
 
 /** The choices that a plan leaves open, and how the new graph gives its answers. */
 export interface RebuildOptions extends PlanChoices {
@@ -30,6 +30,8 @@ class Rebuilder {
   /** Quantized copies by the old nodes. */
   readonly #integers = new Map<Node, Node>();
   readonly #weights = new Map<string, Constant[]>();
+  /** Errors of the rows of new tables. */
+  readonly #rowErrors = new Map<Constant, RowErrors>();
 
   constructor(plan: Plan, options: RebuildOptions) {
     this.#plan = plan;
@@ -52,11 +54,25 @@ class Rebuilder {
     const inputs = node.inputs.map((input, i) => this.#operand(node, input, i));
     const bias = this.#numbers.bias(node, () => storedNumbers(inputs[1]));
     if (bias) inputs[2] = this.#graph.constant(bias.tensor, bias.name);
-    const call = this.#graph.add(node.op, inputs, node.attrs as Attrs, node.name);
+    const call = this.#withErrors(node, inputs) ?? this.#graph.add(node.op, inputs, node.attrs as Attrs, node.name);
     const stored = this.#plan.stored.get(node);
     if (stored)
       this.#graph.setType(call, { dtype: stored.dtype, shape: node.type.shape, quant: this.#numbers.quantOf(stored) });
     return call;
+  }
+
+  /** Builds a look-up in a table that some rows have errors to, which are looked up beside it and added. */
+  #withErrors({ op, name, attrs }: Call, inputs: readonly Node[]): Node | undefined {
+    const [table, ids] = inputs;
+    const rowErrors = op === 'gather' && table?.op === 'constant' ? this.#rowErrors.get(table) : undefined;
+    if (!table || !ids || !rowErrors) return undefined;
+    const graph = this.#graph;
+    const { places, errors } = rowErrors;
+    const rows = graph.add('gather', [table, ids], attrs as Attrs, `${name}.rows`);
+    const place = graph.constant(tensorOf('i32', [places.length], places), `${table.name}.places`);
+    const found = graph.add('gather', [place, ids], {}, `${name}.places`);
+    const missing = graph.constant(errors.tensor, `${table.name}.errors`, errors.quant);
+    return graph.add('add', [rows, graph.add('gather', [missing, found], {}, `${name}.errors`)], {}, name);
   }
 
   #operand(node: Call, input: Node, place: number): Node {
@@ -143,8 +159,9 @@ class Rebuilder {
     const known = this.#weights.get(key) ?? [];
     const fitting = known.find(({ type }) => !leastScales || holdsScales(type.quant as Quant, leastScales));
     if (fitting) return fitting;
-    const { tensor, quant } = this.#numbers.round(node, weight, options);
+    const { tensor, quant, rowErrors } = this.#numbers.round(node, weight, options);
     const constant = this.#graph.constant(tensor, weight.name, quant);
+    if (rowErrors) this.#rowErrors.set(constant, rowErrors);
     this.#weights.set(key, [...known, constant]);
     return constant;
   }

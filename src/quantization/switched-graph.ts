@@ -1,9 +1,9 @@
 import { type Call, type Constant, Graph, type Node } from '../ir/graph.ts';
 import type { Attrs } from '../ir/op.ts';
-import { dequantized } from '../ir/quantized.ts';
 import { computedTensor, readF32 } from '../ir/tensor.ts';
 import { isCall, type Plan, type ValueClass } from './plan.ts';
 import { type PlanChoices, PlanNumbers } from './plan-numbers.ts';
+import { realValues } from './row-errors.ts';
 import { hasWeight } from './settings.ts';
 import type { QuantizedWeight, WeightOptions } from './weights.ts';
 
@@ -84,8 +84,9 @@ class Switchboard {
 
   /** Builds the weight as it will be after rounding, in f32; one that has a switch is so only where that is on. */
   #weight(node: Call, weight: Constant, options: WeightOptions): Node {
-    const { tensor, quant } = this.#numbers.round(node, weight, options);
-    const rounded = () => readF32(dequantized(tensor, quant));
+    const stored = this.#numbers.round(node, weight, options);
+    const { tensor } = stored;
+    const rounded = () => realValues(stored);
     const group = this.#groupOf(node);
     if (!this.#switchesWeights || group === 0) {
       return this.#graph.constant(computedTensor('f32', tensor.shape, rounded), weight.name);

@@ -24,6 +24,16 @@ const BLOCK_SIZE = 32;
 export interface QuantizedWeight {
   readonly tensor: Tensor;
   readonly quant: Quant;
+  /** Errors of some rows of a table, which are added to what is looked up in it. */
+  readonly rowErrors?: RowErrors;
+}
+
+/** What rounding gets wrong of some rows of a table, rounded as well. */
+export interface RowErrors {
+  /** The row of `errors` for each row of the table; 0 for those without: row 0 holds zeros. */
+  readonly places: Int32Array;
+  /** [rows with errors + 1, width] */
+  readonly errors: QuantizedWeight;
 }
 
 export interface WeightOptions {
@@ -102,6 +112,8 @@ export interface WeightBlocks {
   readonly w8?: number;
   /** Whether 4-bit blocks have zero points, so that all 16 integers are used. */
   readonly hasZeroPoints: boolean;
+  /** Neighbours that share a scale in rows of a table; by default as many as `w4` says. */
+  readonly table?: number;
   /** Whether rows of a table in 4 bits are looked up without unpacking the others. */
   readonly hasTables: boolean;
 }

@@ -2,10 +2,12 @@ import { describe, expect, test } from 'vitest';
 import { onnxModel } from '../../src/exporters/onnx/model.ts';
 import { needsOf } from '../../src/exporters/onnx/needs.ts';
 import { minimumOpset, onnx } from '../../src/exporters/onnx.ts';
+import { evaluate } from '../../src/ir/evaluate.ts';
 import type { Graph } from '../../src/ir/graph.ts';
 import { readF32, type Tensor } from '../../src/ir/tensor.ts';
 import { graphText } from '../../src/ir/text.ts';
 import { quantizeWeight, type WeightOptions } from '../../src/quantization/weights.ts';
+import { onnxruntime } from '../../src/runtimes/onnxruntime.ts';
 import { graphOf } from '../core.ts';
 import { importBytes } from '../importers/onnx/model.ts';
 import { expectAgreement, feedsOf, onnxBytes, optimized, runOnnx, writtenNodes } from './onnx-lab.ts';
@@ -45,6 +47,26 @@ describe('weights in blocks, for ONNX Runtime', () => {
     await expectAgreement(graph, { batch: 2 }, options, 0.02);
   });
 
+  test.each(FORMS)('of %s compute the same without graph optimizations, which nothing folds', async (_, form) => {
+    const graph = stored(FFN, { wu: form, wd: form });
+    const feeds = feedsOf(graph, { batch: 2 });
+    const session = await onnxruntime.load(await onnxBytes(graph, ORT), { threads: 1, graphOptimization: false });
+    const found = (await session.run(feeds)).get('out') as Tensor;
+    await session.close();
+    const wanted = readF32(evaluate(graph, feeds).get('out') as Tensor);
+    // It computes on floats there: nothing is rounded but sums.
+    const worst = Math.max(...readF32(found).map((value, i) => Math.abs(value - (wanted[i] as number))));
+    expect(worst / Math.max(...wanted.map(Math.abs))).toBeLessThan(1e-5);
+  });
+
+  test('keep scales that halves do not hold', () => {
+    const graph = graphOf('graph g (x: f32[batch, 64]) y = linear(x, w f32[8, 64] #1) return out: y');
+    quantizeRows(graph, constantOf(graph, 'w'), 7, 32);
+    expect(writtenNodes(graph, ORT)).toEqual([
+      '  out = MatMulNBits(x, w, w/scales) {K: 64, N: 8, bits: 4, block_size: 32, accuracy_level: 4}',
+    ]);
+  });
+
   test.each(FORMS)('of %s are read again as the same graph', async (_, form) => {
     const graph = stored(FFN.replace(' {activation: relu}', ''), { wu: form, wd: form });
     const again = importBytes(await onnxBytes(graph, ORT));
@@ -55,18 +77,24 @@ describe('weights in blocks, for ONNX Runtime', () => {
   test('say how they are stored', () => {
     const graph = stored(FFN, { wu: { dtype: 'u4', granularity: 'block' }, wd: FORMS[2]?.[1] as WeightOptions });
     expect(writtenNodes(graph, ORT)).toEqual([
+      '  wu = Reshape(wu/packed, i64_128_2_16)',
+      '  wu/scales = Cast(wu/scales/f16) {to: 1}',
       '  up/linear = MatMulNBits(x, wu, wu/scales, wu/zero_points, , bu) {K: 64, N: 128, bits: 4, block_size: 32, accuracy_level: 4}',
       '  up = Relu(up/linear)',
+      '  wd = Reshape(wd/packed, i64_64_2_64)',
+      '  wd/scales = Cast(wd/scales/f16) {to: 1}',
       '  out = MatMulNBits(up, wd, wd/scales) {K: 128, N: 64, bits: 8, block_size: 64, accuracy_level: 4}',
     ]);
     const { initializers } = onnxModel(graph, { ...onnx.defaults, ...ORT, dtype: 'f16' });
     expect(initializers.map(({ name, tensor }) => [name, tensor.dtype, tensor.shape])).toEqual([
-      ['wu', 'u8', [128, 2, 16]],
-      ['wu/scales', 'f32', [128, 2]],
+      ['wu/packed', 'u8', [128, 32]],
+      ['i64_128_2_16', 'i64', [3]],
+      ['wu/scales/f16', 'f16', [128, 2]],
       ['wu/zero_points', 'u8', [128, 1]],
       ['bu', 'f32', [128]],
-      ['wd', 'u8', [64, 2, 64]],
-      ['wd/scales', 'f32', [64, 2]],
+      ['wd/packed', 'u8', [64, 128]],
+      ['i64_64_2_64', 'i64', [3]],
+      ['wd/scales/f16', 'f16', [64, 2]],
     ]);
   });
 
@@ -84,8 +112,9 @@ describe('weights in blocks, for ONNX Runtime', () => {
       { w: { dtype: 'u4', granularity: 'block' } },
     );
     expect(onnxModel(graph, { ...onnx.defaults, ...ORT }).initializers.map(({ name }) => name)).toEqual([
-      'w',
-      'w/scales',
+      'w/packed',
+      'i64_64_2_16',
+      'w/scales/f16',
       'w/zero_points',
     ]);
     await expectAgreement(graph, { batch: 2 }, ORT, 0.02);
@@ -137,6 +166,18 @@ describe('tables of 4 bits, for ONNX Runtime', () => {
     );
     expect(readF32(found as Tensor)).toEqual(readF32(wanted as Tensor));
   });
+});
+
+test('a table that a linear multiplies with as well is stored in the form of each', async () => {
+  const graph = stored(
+    `graph g (ids: i64[batch, 5])
+    y = gather(table f32[96, 64] #1, ids)
+    z = linear(y, table f32[96, 64] #1)
+  return out: z`,
+    { table: FORMS[1]?.[1] as WeightOptions },
+  );
+  expect(constantOf(graph, 'table').users.size).toBe(2);
+  await expectAgreement(graph, { batch: 2 }, { ...ORT, opset: 21 }, 0.02);
 });
 
 test.each([

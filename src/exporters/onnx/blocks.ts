@@ -11,26 +11,17 @@ import type { OnnxBuilder, Step } from './builder.ts';
 const ACCURACY_LEVEL = 4;
 
 /**
- * Writes a linear of a weight in blocks as one MatMulNBits, which adds the bias as well. Its scales are an initializer of
- * f32, also where halves would hold them: behind a Cast the kernel computes wrong numbers, without an error, where a
- * session is created with all graph optimizations off (ONNX Runtime 1.21.1 to 1.32).
+ * Writes a linear of a weight in blocks as one MatMulNBits, which adds the bias as well. Scales that halves hold exactly
+ * are stored as halves; see `widenedParts`.
  */
 export function blockSteps(node: Call<'linear'>, weight: BlockedRows, out: OnnxBuilder): Step[] {
   const [x, , bias] = node.inputs as readonly [Node, Node, Node?];
   const { dtype, quant } = weight.type;
   const [rows, width] = weight.type.shape;
   const bits = DTYPES[dtype];
-  const blocks = Math.ceil(width / quant.size);
-  const stored = out.once(`${weight.name}/packed`, () => out.initializer(weight.name, packedRows(weight)));
-  const scales = tensorOf('f32', [rows, blocks], quant.scales);
-  const inputs = [
-    out.value(x),
-    stored,
-    out.once(`${weight.name}/scales`, (key) => out.initializer(key, scales)),
-    zeroPointsOf(weight, out),
-    '',
-    bias ? out.value(bias) : '',
-  ];
+  const { scales, areHalves } = storedScales(weight);
+  const [integers, steps] = areHalves ? widenedParts(weight, scales, out) : plainParts(weight, scales, out);
+  const inputs = [out.value(x), integers, steps, zeroPointsOf(weight, out), '', bias ? out.value(bias) : ''];
   while (inputs.at(-1) === '') inputs.pop();
   const attributes = {
     K: { int: width },
@@ -40,6 +31,46 @@ export function blockSteps(node: Call<'linear'>, weight: BlockedRows, out: OnnxB
     accuracy_level: { int: ACCURACY_LEVEL },
   };
   return [{ part: 'linear', op: 'MatMulNBits', inputs, attributes }];
+}
+
+type Parts = readonly [integers: string, scales: string];
+
+function plainParts(weight: BlockedRows, scales: Tensor, out: OnnxBuilder): Parts {
+  return [
+    out.once(`${weight.name}/packed`, () => out.initializer(weight.name, packedRows(weight))),
+    out.once(`${weight.name}/scales`, (key) => out.initializer(key, scales)),
+  ];
+}
+
+/**
+ * Writes scales as halves that a Cast widens and integers that a Reshape gives their shape, both of which ONNX Runtime
+ * works out when it loads a file. Without graph optimizations it does neither. Then the kernel finds no constants, and
+ * computes on floats what it unpacks in each run: slowly, and right. Had it only its integers as a constant, it would
+ * pack them without their scales, and give wrong numbers without an error (1.20.1 to 1.32.0).
+ */
+function widenedParts(weight: BlockedRows, halves: Tensor, out: OnnxBuilder): Parts {
+  const { name } = weight;
+  const packed = packedRows(weight);
+  const [rows = 0, blocks = 0, bytes = 0] = packed.shape;
+  const flat = { ...packed, shape: [rows, blocks * bytes] };
+  return [
+    out.once(`${name}/packed`, (key) => {
+      const inputs = [out.initializer(key, flat), out.integers(packed.shape)];
+      return out.emit(name, 'Reshape', inputs);
+    }),
+    out.once(`${name}/scales`, (key) => {
+      const inputs = [out.initializer(`${key}/f16`, halves)];
+      return out.emit(key, 'Cast', inputs, { to: { int: ONNX_DTYPES.f32 } });
+    }),
+  ];
+}
+
+/** The scales of a weight or table, [rows, blocks]: as halves where these hold them exactly. */
+function storedScales({ type: { shape, quant } }: BlockedRows): { scales: Tensor; areHalves: boolean } {
+  const exact = tensorOf('f32', [shape[0], Math.ceil(shape[1] / quant.size)], quant.scales);
+  const halves = convertTensor(exact, 'f16');
+  const areHalves = readF32(halves).every((scale, i) => scale === quant.scales[i]);
+  return { scales: areHalves ? halves : exact, areHalves };
 }
 
 /** Stored integers are unsigned there: what is symmetric has its zero in the middle. */
@@ -105,17 +136,15 @@ export function gatherBlocks(node: Call<'gather'>, out: OnnxBuilder): void {
   const { shape, dtype, quant } = table.type;
   const [rows, width] = shape;
   const grid = [rows, Math.ceil(width / quant.size)];
-  const data = out.once(`${table.name}/packed`, () => out.initializer(table.name, table.tensor));
-  const exact = tensorOf('f32', grid, quant.scales);
-  const halves = convertTensor(exact, 'f16');
-  const isExact = readF32(halves).every((scale, i) => scale === quant.scales[i]);
-  const scales = out.once(`${table.name}/scales`, (key) => out.initializer(key, isExact ? halves : exact));
+  const data = out.once(`${table.name}/table`, () => out.initializer(table.name, table.tensor));
+  const { scales: steps, areHalves } = storedScales(table);
+  const scales = out.once(`${table.name}/table/scales`, () => out.initializer(`${table.name}/scales`, steps));
   const zeros = quant.zeroPoints;
   const zeroPoints = zeros
     ? [
-        out.once(`${table.name}/zero_points`, (key) => {
+        out.once(`${table.name}/table/zero_points`, () => {
           const packed = packNibbles(Uint8Array.from(zeros, (each) => each & 15));
-          return out.initializer(key, tensorOf(dtype, grid, packed));
+          return out.initializer(`${table.name}/zero_points`, tensorOf(dtype, grid, packed));
         }),
       ]
     : [];
@@ -123,5 +152,5 @@ export function gatherBlocks(node: Call<'gather'>, out: OnnxBuilder): void {
   const attributes = { gather_axis: { int: 0 }, quantize_axis: { int: 1 }, block_size: { int: quant.size } };
   const picked: Step = { part: 'rows', op: 'GatherBlockQuantized', inputs, attributes };
   const widened: Step = { part: 'cast', op: 'Cast', inputs: [], attributes: { to: { int: ONNX_DTYPES.f32 } } };
-  out.chain(node, isExact ? [picked, widened] : [picked]);
+  out.chain(node, areHalves ? [picked, widened] : [picked]);
 }

@@ -4,7 +4,8 @@ import { byteLength } from '../../ir/tensor.ts';
 import { within } from '../../options/run.ts';
 import type { Plan } from '../../quantization/plan.ts';
 import { weightOptionsOf } from '../../quantization/plan-numbers.ts';
-import { hasWeight, isTable, type Settings, type SettingsMap, storedPlace } from '../../quantization/settings.ts';
+import { commonRows, rowErrorBytes } from '../../quantization/row-errors.ts';
+import { hasWeight, type Settings, type SettingsMap, storedPlace } from '../../quantization/settings.ts';
 import type { WeightOptions } from '../../quantization/weights.ts';
 import {
   type CalibratedValues,
@@ -40,7 +41,7 @@ export async function chooseBits(
   if (nodes.length === 0) return [];
   const sites = await measured(plan, calibrated, nodes, options);
   const byGain = sites.toSorted((a, b) => b.noise * a.addedBytes - a.noise * b.addedBytes);
-  if (maxSize !== undefined) return fitting(byGain, maxSize - storedBytes(plan));
+  if (maxSize !== undefined) return fitting(byGain, maxSize - storedBytes(plan, calibrated.tokenCounts));
   const noise = sites.reduce((sum, site) => sum + site.noise, 0);
   const bytes = sites.reduce((sum, site) => sum + site.addedBytes, 0);
   return byGain.filter((site) => site.noise * bytes > noise * site.addedBytes);
@@ -102,26 +103,30 @@ function weightBytes(plan: Plan, node: Call): number {
   const weight = node.inputs[storedPlace(node) ?? 1] as Constant;
   const options = weightOptionsOf(plan, new Map(), node, weight);
   if (options === undefined) return byteLength('f32', weight.tensor.shape);
-  return byteLength(options.dtype, weight.tensor.shape) + stepBytes(options, weight.tensor.shape, isTable(node));
+  return byteLength(options.dtype, weight.tensor.shape) + stepBytes(options, weight.tensor.shape);
 }
 
-function stepBytes(options: WeightOptions, shape: readonly number[], isTable: boolean): number {
+function stepBytes(options: WeightOptions, shape: readonly number[]): number {
   const { dtype, granularity, blockSize } = options;
   const scales = granularity === 'block' ? sizeOf(shape) / (blockSize as number) : (shape[0] as number);
-  // A table's scales are halves; see gatherBlocks.
-  const scaleBytes = isTable && granularity === 'block' ? 2 : 4;
+  // Scales of blocks are halves.
+  const scaleBytes = granularity === 'block' ? 2 : 4;
   return scales * scaleBytes + (dtype === 'u4' ? scales / 2 : 0);
 }
 
 /** Bytes of the file of a plan, as near as can be told before it is written. */
-function storedBytes(plan: Plan): number {
+function storedBytes(plan: Plan, tokenCounts: Float64Array | undefined): number {
   const stored = new Map<Constant, number>();
   let total = 0;
   for (const node of plan.graph.nodes()) {
     total += BYTES_PER_NODE;
     if (node.op === 'constant' && !stored.has(node)) stored.set(node, byteLength('f32', node.tensor.shape));
     if (node.op === 'input' || node.op === 'constant' || !plan.settings.has(node)) continue;
-    stored.set(node.inputs[storedPlace(node) ?? 1] as Constant, weightBytes(plan, node));
+    const weight = node.inputs[storedPlace(node) ?? 1] as Constant;
+    stored.set(weight, weightBytes(plan, node));
+    const options = weightOptionsOf(plan, new Map(), node, weight);
+    const rows = options && tokenCounts && commonRows(node, options, tokenCounts);
+    if (rows) total += rowErrorBytes(weight.tensor.shape, rows.length, options.blockSize as number);
   }
   for (const bytes of stored.values()) total += bytes;
   return total;

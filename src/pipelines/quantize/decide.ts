@@ -14,6 +14,7 @@ import {
   type SettingsMap,
   storedPlace,
 } from '../../quantization/settings.ts';
+import { countTokens } from '../../samples/count-tokens.ts';
 import { chooseBits, withWidened } from './choose-bits.ts';
 import { chooseRefit } from './choose-refit.ts';
 import { chooseRoundings, withNearest } from './choose-rounding.ts';
@@ -39,7 +40,7 @@ const DYNAMIC_NOTE =
  * it changes, by what a scan finds.
  */
 export async function decide(graph: Graph, options: DecideOptions): Promise<Decision> {
-  const { form, request, recipe, run } = options;
+  const { form, request, recipe, samples, run } = options;
   const { stopwatch } = run;
   if (request.isDynamic) run.note(`${graph.name}: ${DYNAMIC_NOTE}`);
   const defaults = defaultSettings(graph, options);
@@ -49,7 +50,8 @@ export async function decide(graph: Graph, options: DecideOptions): Promise<Deci
   run.enter('calibrate');
   const statistics = await stopwatch.time('calibrationMs', () => observe(plan, options));
   const weights = new CompensatedWeights(options.collectApart.collect);
-  const calibrated = { statistics, weights, means: undefined, refitted: undefined };
+  const tokenCounts = samples.calibration.length > 0 ? countTokens(samples.calibration) : undefined;
+  const calibrated = { statistics, weights, means: undefined, tokenCounts, refitted: undefined };
   run.enter('choose');
   const guarded = await stopwatch.time('scanMs', () => guardRanges(plan, calibrated, options));
   const scan = await stopwatch.time('scanMs', () => runScan(plan, guarded.settings, calibrated, options));

@@ -8,6 +8,7 @@ import { chooseQuants } from '../../quantization/ranges.ts';
 import { rebuild } from '../../quantization/rebuild.ts';
 import type { RecipeRule } from '../../quantization/recipe.ts';
 import { roundForReaders } from '../../quantization/rounding.ts';
+import { commonRows, withRowErrors } from '../../quantization/row-errors.ts';
 import {
   isCompensated,
   type NodeScheme,
@@ -94,6 +95,8 @@ export interface CalibratedValues {
   readonly weights: CompensatedWeights;
   /** Channel means of what linears read, where their biases compensate for rounding. */
   readonly means: Statistics | undefined;
+  /** How often each token comes in the calibration samples, by its id; undefined without samples. */
+  readonly tokenCounts: Float64Array | undefined;
   /** Linears that were fitted behind one another; undefined where each keeps what it computes. */
   readonly refitted: RefittedLinears | undefined;
 }
@@ -145,12 +148,20 @@ export function withKept(
 }
 
 /** Options of `rebuild`: how a plan's weights become integers, and biases compensate for that. */
-export function roundingOptions({ graph, settings }: Plan, { weights, means, refitted }: CalibratedValues) {
-  const roundWeight: WeightRounding = roundForReaders(graph, (node, _, options) => {
+export function roundingOptions(
+  { graph, settings }: Plan,
+  { weights, means, tokenCounts, refitted }: CalibratedValues,
+) {
+  const roundOnce = roundForReaders(graph, (node, _, options) => {
     const fitted = refitted?.get(node.name);
     if (fitted) return fitted.weight;
     return isCompensated(node, settings.get(node)) ? weights.get(node, options) : undefined;
   });
+  const roundWeight: WeightRounding = (node, weight, options) => {
+    const rounded = roundOnce(node, weight, options);
+    const rows = tokenCounts && commonRows(node, options, tokenCounts);
+    return rows ? withRowErrors(weight.tensor, rounded, options, rows) : rounded;
+  };
   const biasOf = ({ name }: Call) => refitted?.get(name)?.bias;
   const meanOf: MeanOf = ({ inputs: [x] }) => x && means?.get(x.name)?.channels?.mean;
   return { roundWeight, biasOf, ...(means && { meanOf }) };

@@ -4,6 +4,7 @@ import { readWhole, writeText } from '../../io/files.ts';
 import type { Graph } from '../../ir/graph.ts';
 import { hasSmoothed } from '../../ir/smoothed.ts';
 import { classReaderOf } from '../../opened/class-labels.ts';
+import { fittedTexts } from '../../opened/fitted-texts.ts';
 import { openModel } from '../../opened/open-model.ts';
 import { outlineOf } from '../../opened/outline.ts';
 import { type Evidence, evidenceOf } from '../../options/evidence.ts';
@@ -15,6 +16,7 @@ import type { Target } from '../../passes/index.ts';
 import { parseRecipe, recipeText } from '../../quantization/recipe.ts';
 import type { NodeScheme, Scheme } from '../../quantization/settings.ts';
 import { blocksFor, formFor, granularityFor, type TargetProfile, targetNamed } from '../../quantization/targets.ts';
+import { seenWarnings } from '../evaluate/fitted-texts.ts';
 import { withFolder } from '../evaluate/loaded-model.ts';
 import { rowReader } from '../evaluate/row-reader.ts';
 import { NO_SAMPLES, takeSamples } from '../evaluate/sample-sets.ts';
@@ -223,7 +225,7 @@ function passesFor(format: Target, scheme: Scheme, profile: TargetProfile): stri
   return [
     'equalize-streams,centre-norms',
     ...smoothingFor(format, scheme, profile),
-    ...(format === 'onnx' && (scheme === 'int8' || scheme === 'dynamic') ? ['put-sequence-first', 'repeat-mask'] : []),
+    ...(format === 'onnx' && scheme !== 'int16x8' ? ['put-sequence-first', 'repeat-mask'] : []),
     ...(isIntegerGraph ? ['-fuse-bottleneck'] : []),
   ].join();
 }
@@ -258,7 +260,14 @@ function readSampleSets(
   const reader = rowReader(model, graph, { maxLength, tokenizer, seed, columns, note });
   const classOf = classReaderOf(model, graph);
   const samples = takeSamples(reader, { evidence, used: fit?.calibration?.count, task, classOf });
-  return { samples, feeds: { task, logitsKind, pad: reader.tokenizer.pad, mask: reader.tokenizer.mask } };
+  const { data } = evidence;
+  // A fit has told of its source already.
+  const source = { path: model.path, fitted: fit ? [] : fittedTexts(model) };
+  const warnings = data === undefined ? [] : seenWarnings(source, data, reader);
+  return {
+    samples: { ...samples, warnings: [...samples.warnings, ...warnings] },
+    feeds: { task, logitsKind, pad: reader.tokenizer.pad, mask: reader.tokenizer.mask },
+  };
 }
 
 function hasTexts({ calibrate, data }: Evidence): boolean {
@@ -288,7 +297,7 @@ function decideOptionsOf(job: QuantizeJob, scheme: Exclude<Scheme, 'f16'>, isSmo
     request: {
       scheme,
       granularity: granularityFor(scheme, format, profile, granularity),
-      blocks: blocksFor(format, profile),
+      blocks: blocksFor(format, profile, samples.calibration.length > 0),
       rounding: rounding ?? (isFitted ? 'gptq' : 'nearest'),
       range,
       isDynamic: scheme === 'int8' && format === 'tflite' && !profile.isStrict && isSmoothed,

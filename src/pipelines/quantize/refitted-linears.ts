@@ -1,8 +1,7 @@
 import { openRuns } from '../../calibration/token-runs.ts';
 import { copyGraph } from '../../ir/copy-graph.ts';
 import type { Call, Constant, Graph, Node } from '../../ir/graph.ts';
-import { dequantized } from '../../ir/quantized.ts';
-import { computedTensor, readF32 } from '../../ir/tensor.ts';
+import { computedTensor } from '../../ir/tensor.ts';
 import type { BatchValues, Matrix, TextRuns } from '../../ir/text-runs.ts';
 import { constantLinear } from '../../passes/attention.ts';
 import { addedTo, sitesOf } from '../../passes/fit/fit-sites.ts';
@@ -10,6 +9,7 @@ import { Prefix } from '../../passes/fit/prefix.ts';
 import { isCall, type Plan } from '../../quantization/plan.ts';
 import { type PlanChoices, PlanNumbers } from '../../quantization/plan-numbers.ts';
 import { type RefittedLinear, refitLinear } from '../../quantization/refit-linear.ts';
+import { realValues } from '../../quantization/row-errors.ts';
 import { isCompensated, isTable, storedPlace } from '../../quantization/settings.ts';
 import type { QuantizedWeight, WeightOptions } from '../../quantization/weights.ts';
 import { exchangedRows } from '../../samples/exchanged-rows.ts';
@@ -187,9 +187,9 @@ class Sweep {
     });
   }
 
-  #real({ tensor, quant }: QuantizedWeight, name: string): Constant {
+  #real(stored: QuantizedWeight, name: string): Constant {
     return this.#graph.constant(
-      computedTensor('f32', tensor.shape, () => readF32(dequantized(tensor, quant))),
+      computedTensor('f32', stored.tensor.shape, () => realValues(stored)),
       name,
     );
   }

@@ -6,8 +6,7 @@ import { encodeSafetensors } from '../../formats/safetensors-encode.ts';
 import { tokenizerFileNames } from '../../importers/tokenizer-files.ts';
 import { decodeText } from '../../io/bytes.ts';
 import { listFolder, type OutputFile, readWhole, writeFiles } from '../../io/files.ts';
-import type { SampleManifest } from '../../samples/open-samples.ts';
-import { fittedMetadata } from '../evaluate/fitted-texts.ts';
+import { type FittedTexts, fittedMetadata } from '../../opened/fitted-texts.ts';
 
 /** Throws USAGE for a folder that holds anything: it could be the teacher's own, or would become part of the model. */
 export function refuseFolder(folder: string): void {
@@ -33,14 +32,14 @@ function exists(folder: string): boolean {
 export function writeStudent(
   folder: string,
   checkpoint: Checkpoint,
-  fitted: readonly SampleManifest[] = [],
+  fitted: readonly FittedTexts[] = [],
 ): Promise<{ path: string; size: number }[]> {
   return writeFiles(folder, filesOf(checkpoint, fitted));
 }
 
 async function* filesOf(
   { tensors, config, configPath, tokenizer }: Checkpoint,
-  fitted: readonly SampleManifest[],
+  fitted: readonly FittedTexts[],
 ): AsyncIterable<OutputFile> {
   yield { name: 'model.safetensors', chunks: encodeSafetensors(tensors, fittedMetadata(fitted)) };
   yield { name: 'config.json', chunks: once(new TextEncoder().encode(configText(config, configPath))) };

@@ -39,6 +39,7 @@ async function chosen(
     statistics: new Map(),
     weights: new CompensatedWeights(collect),
     means: undefined,
+    tokenCounts: undefined,
     refitted: undefined,
   };
   const result = await chooseRefit(

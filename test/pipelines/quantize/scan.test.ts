@@ -22,7 +22,8 @@ async function planned(linears: number, peaks: { readonly [node: string]: number
     graph,
     [...settings.keys()].map(({ inputs: [node] }) => ({ node: node as Call })),
   );
-  const known = { statistics, weights: new CompensatedWeights(collect), means: undefined, refitted: undefined };
+  const weights = new CompensatedWeights(collect);
+  const known = { statistics, weights, means: undefined, tokenCounts: undefined, refitted: undefined };
   return { options: switchOptionsOf(plan, known, options), statistics };
 }
 

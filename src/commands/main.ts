@@ -251,7 +251,7 @@ function isNamed([first, second]: readonly string[], name: string): boolean {
 
 function programOf(io: Io): Command {
   return new Command('mbert')
-    .description('Turns BERT-class checkpoints, MobileBERT first, into small, fast, correct models for phones.')
+    .description('Turns BERT-class checkpoints into small, fast, correct models for phones, browsers and servers.')
     .version(VERSION)
     .exitOverride()
     .configureOutput({ writeOut: io.out, writeErr: io.err })

@@ -18,7 +18,7 @@ function fileText(file: QuantizedFile): string {
     ...fileLines(file),
     `  ${scheme === form ? scheme : `${scheme}, ${form}`}; linears: ${counts.join(', ')}`,
     ...declined,
-    ...passes.flatMap(({ name, notes = [] }) => notes.map((note) => `  ${name} ${note}`)),
+    ...passes.flatMap(passLines),
     ...roundingLines(file),
     ...widenedLines(file),
     ...needsLines(file),
@@ -28,6 +28,15 @@ function fileText(file: QuantizedFile): string {
     timesLine(file),
     ...file.failures.map((failure) => `  FAILED ${failure}`),
   ].join('\n');
+}
+
+/** Words what a pass says of a value; of several, the last line, which is of all of them: a line for each hides the rest. */
+function passLines({ name, notes = [] }: QuantizedFile['passes'][number]): string[] {
+  const last = notes.at(-1);
+  if (last === undefined) return [];
+  return [
+    notes.length === 1 ? `  ${name} ${last}` : `  ${name} at ${notes.length - 1} values, ${last} (--json lists each)`,
+  ];
 }
 
 function timesLine({ times: { calibrationMs, scanMs, writingMs, proofMs } }: QuantizedFile): string {

@@ -197,6 +197,7 @@ export async function quantizeTo(
   return withFolder(async (scratch) => {
     const writer = new Writer(job, prepared, scratch);
     if (scheme === 'f16') return writer.writeHalves();
+    if (hasUnseenChannels(job, prepared.graph)) run.note(`${prepared.graph.name}: ${UNSEEN_NOTE}`);
     const decideOptions = decideOptionsOf(job, scheme, hasSmoothed(prepared.graph));
     const decision = await decide(prepared.graph, decideOptions);
     // Written before the model: a path that cannot be written leaves no file. A gate may then ask for other settings.
@@ -241,6 +242,21 @@ function smoothingFor(format: Target, scheme: Scheme, { isStrict, blocks }: Targ
   if (format === 'tflite') return ['smooth-tokens'];
   if (scheme === 'int8') return ['smooth-activations'];
   return [blocks.w8 === undefined ? 'smooth-tensors' : 'smooth-tokens'];
+}
+
+/** The note on a file that texts would make much nearer: all-MiniLM-L6-v2 has 28.4 dB with them, 17.5 without. */
+const UNSEEN_NOTE =
+  'has LayerNorm, which makes a few channels loud, and each value is rounded by one range: --calibrate FILE with some ' +
+  'hundred lines of text brings it much nearer to the float model';
+
+/** True where loud channels are likely, each rounds the others away, and there are no texts to find them by. */
+function hasUnseenChannels({ request, profile, plan }: QuantizeJob, graph: Graph): boolean {
+  const { quantization, evidence } = request;
+  return (
+    evidence.calibrate === undefined &&
+    smoothingFor(plan.target, quantization.scheme, profile).includes('smooth-tensors') &&
+    graph.nodes().some(({ op }) => op === 'layerNorm')
+  );
 }
 
 function readSampleSets(

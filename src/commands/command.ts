@@ -39,6 +39,7 @@ export interface Call<O extends object> {
   readonly progress: ProgressLine;
   readonly args: readonly string[];
   readonly options: O;
+  readonly isVerbose: boolean;
   /** Loads every command and lists its flags. */
   commands(): Promise<readonly CommandFlags[]>;
 }

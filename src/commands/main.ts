@@ -144,7 +144,14 @@ export async function main(argv: readonly string[], io: Io = processIo): Promise
         progress = showProgress(io, loudnessOf(quiet === true, verbose === true));
         if (fromConfig.length > 0) progress.note(`${CONFIG_FILE}: ${fromConfig.join(' ')}`);
         const args = given.slice(0, -2).flat() as string[];
-        code = await command.run({ io, progress, args, options, commands: commandsWithFlags });
+        code = await command.run({
+          io,
+          progress,
+          args,
+          options,
+          isVerbose: verbose === true,
+          commands: commandsWithFlags,
+        });
         progress.clear();
       });
     }

@@ -69,7 +69,7 @@ const REFUSED: ReadonlyMap<unknown, string> = new Map([
 ]);
 
 /** Facts that a checkpoint's config tells. */
-interface ModelDescription {
+export interface ModelDescription {
   readonly architecture: Architecture;
   readonly task: Task;
   /** Longest sequence that the model has positions for. */

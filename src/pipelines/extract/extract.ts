@@ -10,6 +10,7 @@ import { fittedTexts } from '../../opened/fitted-texts.ts';
 import type { OpenedModel } from '../../opened/opened-model.ts';
 import { type EvidenceOptions, evidenceOf } from '../../options/evidence.ts';
 import { type RunOptions, startRun, within } from '../../options/run.ts';
+import type { SampleManifest } from '../../samples/open-samples.ts';
 import { layersOf } from '../evaluate/layer-map.ts';
 import { rowReader } from '../evaluate/row-reader.ts';
 import { NO_SAMPLES, type SampleSets, takeSamples } from '../evaluate/sample-sets.ts';
@@ -59,7 +60,7 @@ export interface ExtractResult {
   readonly refitted: number;
   readonly parameters: { readonly teacher: number; readonly student: number };
   readonly operations: Operations;
-  readonly calibration: SampleSets['manifest'];
+  readonly calibration: SampleManifest | undefined;
   /** The student beside its teacher on texts that it was not fitted to; undefined where there are none. */
   readonly heldOut: HeldOut | undefined;
   readonly warnings: readonly string[];

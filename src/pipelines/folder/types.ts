@@ -52,7 +52,7 @@ export interface Measured {
 }
 
 /** What a quantized form tells of its integers, and of the runtime that it needs; f32 has none of it. */
-type QuantizedParts = Pick<QuantizedFile, 'scheme' | 'floatBytes' | 'linears' | 'widened' | 'times' | 'needs'>;
+export type QuantizedParts = Pick<QuantizedFile, 'scheme' | 'floatBytes' | 'linears' | 'widened' | 'times' | 'needs'>;
 
 /** One form of the model in the folder. */
 export interface WrittenForm extends WrittenFile, Partial<QuantizedParts> {

@@ -154,7 +154,7 @@ describe('what is fitted to samples that are nothing like the held-out ones', ()
   });
 
   test('is not used, and both numbers are said', async () => {
-    const options = { scheme: 'w4', granularity: 'channel', calibrate: odd } as const;
+    const options = { scheme: 'w4', granularity: 'channel', calibrate: odd, data: short } as const;
     const { warnings, rounding, biasCorrection } = await quantizeDemo('odd.onnx', {
       ...options,
       rounding: 'gptq',
@@ -182,7 +182,12 @@ describe('what is fitted to samples that are nothing like the held-out ones', ()
 
   test('has too few samples to be tried', async () => {
     const calibrate = textFile('sixteen.txt', lines.slice(0, 16));
-    const { warnings, rounding } = await quantizeDemo('few.onnx', { scheme: 'w4', calibrate, rounding: 'gptq' });
+    const { warnings, rounding } = await quantizeTiny('few.onnx', {
+      scheme: 'w4',
+      calibrate,
+      samples: 16,
+      rounding: 'gptq',
+    });
     expect(rounding).toBeUndefined();
     expect(warnings).toContainEqual(expect.stringContaining('--rounding gptq: is not used, as 0 samples are left'));
   });

@@ -9,11 +9,11 @@ const TEXTS = join(DEMO, 'sst2-train-256.txt');
 const folder = temporaryFolder();
 
 test('training brings a fitted model nearer to the original', async () => {
-  const trained = await convertDemo({ distill: 20 });
+  const trained = await convertDemo({ distill: 14 });
   const { distillation } = trained.fit ?? {};
-  expect(distillation).toMatchObject({ steps: 20, batch: 32, isKept: true, trial: { samples: 63 } });
+  expect(distillation).toMatchObject({ steps: 14, batch: 32, isKept: true, trial: { samples: 63 } });
   const { before = Number.NaN, after = Number.NaN } = distillation?.trial ?? {};
-  expect(after - before).toBeGreaterThan(0.1);
+  expect(after - before).toBeGreaterThan(0.25);
   // The norms are still ones that fold away.
   expect(trained.results[0]?.passes.find(({ name }) => name === 'fold-no-norm')?.rewrites).toBe(33);
 }, 240_000);

@@ -27,12 +27,12 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 test('a converted model still answers like the original on sentences that it was not fitted to', async () => {
   const calibrate = join(DEMO, 'sst2-train-256.txt');
-  const { fit, results } = await convertDemo({ calibrate, samples: 160 });
+  const { fit, results } = await convertDemo({ calibrate, samples: 96 });
   expect(fit?.passes.map(({ name, rewrites }) => [name, rewrites])).toEqual([
     ['gelu-to-relu', 16],
     ['layer-norm-to-no-norm', 33],
   ]);
-  expect(fit?.calibration).toMatchObject({ source: 'sst2-train-256.txt', count: 160 });
+  expect(fit?.calibration).toMatchObject({ source: 'sst2-train-256.txt', count: 96 });
   expect(fit?.heldOut?.agreement).toBeGreaterThan(0.92);
   expect(fit?.heldOut?.sqnrDb).toBeGreaterThan(9);
   // Norms that were fitted are norms that fold away.
@@ -138,7 +138,7 @@ async function agreementOf(change: (graph: Graph) => void) {
         await write(onnx.write(original, { ...onnx.defaults, name: 'model.onnx' })),
         await write(onnx.write(changed, { ...onnx.defaults, name: 'model.onnx' })),
       ] as const;
-      const options = { task: model.task, pad, mask, rows, labels: undefined, progress: () => undefined };
+      const options = { task: model.task, pad, mask, rows: rows.slice(0, 100), labels: undefined, progress: () => undefined };
       return compareFiles(paths[0], paths[1], original, options);
     });
   } finally {

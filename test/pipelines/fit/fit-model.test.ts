@@ -138,7 +138,14 @@ async function agreementOf(change: (graph: Graph) => void) {
         await write(onnx.write(original, { ...onnx.defaults, name: 'model.onnx' })),
         await write(onnx.write(changed, { ...onnx.defaults, name: 'model.onnx' })),
       ] as const;
-      const options = { task: model.task, pad, mask, rows: rows.slice(0, 100), labels: undefined, progress: () => undefined };
+      const options = {
+        task: model.task,
+        pad,
+        mask,
+        rows: rows.slice(0, 100),
+        labels: undefined,
+        progress: () => undefined,
+      };
       return compareFiles(paths[0], paths[1], original, options);
     });
   } finally {

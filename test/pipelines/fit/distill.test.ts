@@ -9,13 +9,11 @@ const TEXTS = join(DEMO, 'sst2-train-256.txt');
 const folder = temporaryFolder();
 
 test('training brings a fitted model nearer to the original', async () => {
-  const fitted = await convertDemo({});
-  const trained = await convertDemo({ distill: 45 });
-  const { distillation, heldOut } = trained.fit ?? {};
-  expect(distillation).toMatchObject({ steps: 45, batch: 32, isKept: true, trial: { samples: 63 } });
+  const trained = await convertDemo({ distill: 14 });
+  const { distillation } = trained.fit ?? {};
+  expect(distillation).toMatchObject({ steps: 14, batch: 32, isKept: true, trial: { samples: 63 } });
   const { before = Number.NaN, after = Number.NaN } = distillation?.trial ?? {};
   expect(after - before).toBeGreaterThan(0.25);
-  expect(heldOut?.sqnrDb).not.toBe(fitted.fit?.heldOut?.sqnrDb);
   // The norms are still ones that fold away.
   expect(trained.results[0]?.passes.find(({ name }) => name === 'fold-no-norm')?.rewrites).toBe(33);
 }, 240_000);
@@ -26,6 +24,12 @@ test('takes the fit as it was where training has made it worse', async () => {
   const hardly = await trainSmall({ source, distill: 2 });
   expect(hardly.fit?.distillation?.isKept).toBe(false);
   expect(hardly.fit?.heldOut).toEqual(fitted.fit?.heldOut);
+}, 120_000);
+
+test('what is measured at the end is the trained model', async () => {
+  const [fitted, trained] = [await trainSmall({ distill: undefined }), await trainSmall({ distill: 60 })];
+  expect(trained.fit?.distillation?.isKept).toBe(true);
+  expect(trained.fit?.heldOut?.sqnrDb).toBeGreaterThan(fitted.fit?.heldOut?.sqnrDb as number);
 }, 120_000);
 
 test('the same flags train the same model', async () => {
@@ -44,7 +48,7 @@ test.each([
 ] as const)(
   'trains %s',
   async (_, source, options) => {
-    const { fit } = await trainSmall({ source: join('fixtures', source), distill: 60, ...options });
+    const { fit } = await trainSmall({ source: join('fixtures', source), distill: 30, ...options });
     const { before = Number.NaN, after = Number.NaN } = fit?.distillation?.trial ?? {};
     expect(after).toBeGreaterThan(before);
   },

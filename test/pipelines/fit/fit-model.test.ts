@@ -15,6 +15,8 @@ import { rowReader } from '../../../src/pipelines/evaluate/row-reader.ts';
 import type { FitReport } from '../../../src/pipelines/fit/types.ts';
 
 const DEMO = new URL('../../../fixtures/mobilebert-demo', import.meta.url).pathname;
+/** Two layers of random weights, with LayerNorm and GELU. */
+const SMALL = 'fixtures/hf-qa-layernorm-gelu';
 const SENTENCES = join(DEMO, 'sst2-dev-200.tsv');
 
 let folder: string;
@@ -25,12 +27,12 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 test('a converted model still answers like the original on sentences that it was not fitted to', async () => {
   const calibrate = join(DEMO, 'sst2-train-256.txt');
-  const { fit, results } = await convertDemo({ calibrate, samples: 160 });
+  const { fit, results } = await convertDemo({ calibrate, samples: 96 });
   expect(fit?.passes.map(({ name, rewrites }) => [name, rewrites])).toEqual([
     ['gelu-to-relu', 16],
     ['layer-norm-to-no-norm', 33],
   ]);
-  expect(fit?.calibration).toMatchObject({ source: 'sst2-train-256.txt', count: 160 });
+  expect(fit?.calibration).toMatchObject({ source: 'sst2-train-256.txt', count: 96 });
   expect(fit?.heldOut?.agreement).toBeGreaterThan(0.92);
   expect(fit?.heldOut?.sqnrDb).toBeGreaterThan(9);
   // Norms that were fitted are norms that fold away.
@@ -45,6 +47,7 @@ test('a converted model still answers like the original on sentences that it was
 
 test('leaves nodes alone that --keep names, and verifies against what was fitted', async () => {
   const { fit, results } = await convertDemo({
+    source: SMALL,
     verify: true,
     calibrate: SENTENCES,
     samples: 20,
@@ -57,9 +60,10 @@ test('leaves nodes alone that --keep names, and verifies against what was fitted
 
 test('leaves activations alone that --keep names', async () => {
   const { fit } = await convertDemo({
+    source: SMALL,
     calibrate: SENTENCES,
     samples: 20,
-    keep: /layer\.[0-2]/,
+    keep: /layer\.0/,
     passes: 'gelu-to-relu',
   });
   expect(fit?.passes).toMatchObject([{ name: 'gelu-to-relu', rewrites: 4 }]);
@@ -69,8 +73,8 @@ test('leaves activations alone that --keep names', async () => {
 test('keeps the most sensitive norms and activations until the limit holds', async () => {
   const told: FitReport[] = [];
   const { fit, results } = await convertDemo({
-    // Small, so that seven fits take seconds, and of random weights, so that its answers change easily.
-    source: 'fixtures/hf-qa-layernorm-gelu',
+    // Seven fits; of random weights, answers change easily.
+    source: SMALL,
     calibrate: join(DEMO, 'sst2-train-256.txt'),
     samples: 60,
     maxDrop: 6,
@@ -134,7 +138,14 @@ async function agreementOf(change: (graph: Graph) => void) {
         await write(onnx.write(original, { ...onnx.defaults, name: 'model.onnx' })),
         await write(onnx.write(changed, { ...onnx.defaults, name: 'model.onnx' })),
       ] as const;
-      const options = { task: model.task, pad, mask, rows, labels: undefined, progress: () => undefined };
+      const options = {
+        task: model.task,
+        pad,
+        mask,
+        rows: rows.slice(0, 100),
+        labels: undefined,
+        progress: () => undefined,
+      };
       return compareFiles(paths[0], paths[1], original, options);
     });
   } finally {

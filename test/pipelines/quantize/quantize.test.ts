@@ -1,63 +1,26 @@
 import { cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { openSource } from '../../../src/importers/index.ts';
-import { graphText } from '../../../src/ir/text.ts';
 import { predictXnnpack } from '../../../src/lint/lint-file.ts';
 import { convert } from '../../../src/pipelines/convert/convert.ts';
-import { type QuantizedFile, type QuantizeOptions, quantize } from '../../../src/pipelines/quantize/quantize.ts';
-import { temporaryFolder } from '../written.ts';
-
-/** Four layers with LayerNorm and GELU, trained on SST-2. */
-const DEMO = 'fixtures/mobilebert-demo';
-/** Two layers each, their weights random: with NoNorm and ReLU, with LayerNorm and GELU, and one that gives features. */
-const NO_NORM = 'fixtures/hf-seqcls';
-const LAYER_NORM = 'fixtures/bert-seqcls';
-const FEATURES = 'fixtures/hf-features';
-/** Eleven layers, tiny as well. */
-const DEEP = 'fixtures/hf-qa-deep';
-
-const folder = temporaryFolder();
-const at = (name: string) => join(folder, name);
-
-/** A file of lines in the temporary folder. */
-function textFile(name: string, content: readonly string[]): string {
-  writeFileSync(at(name), `${content.join('\n')}\n`);
-  return at(name);
-}
-
-const lines = readFileSync(join(DEMO, 'sst2-train-256.txt'), 'utf8').split('\n');
-let few = '';
-let many = '';
-let labelled = '';
-let short = '';
-beforeAll(() => {
-  few = textFile('few.txt', lines.slice(0, 24));
-  many = textFile('many.txt', lines.slice(0, 96));
-  const sentences = readFileSync(join(DEMO, 'sst2-dev-200.tsv'), 'utf8').split('\n');
-  labelled = textFile('labelled.tsv', sentences.slice(0, 33));
-  short = textFile('short.tsv', sentences.slice(0, 9));
-});
-
-type Wanted = Partial<QuantizeOptions> & Pick<QuantizeOptions, 'scheme'>;
-
-async function quantizeTo(output: string, options: Wanted & Pick<QuantizeOptions, 'source'>): Promise<QuantizedFile> {
-  const { results } = await quantize({ output: at(output), ...options });
-  const [result] = results;
-  if (result === undefined) throw new Error('nothing was written');
-  return result;
-}
-
-/** The trained model at 32 tokens, calibrated on 16 lines; labelled sentences prove. */
-function quantizeDemo(output: string, options: Wanted): Promise<QuantizedFile> {
-  const common = { sequenceLength: 32, calibrate: few, samples: 16, data: labelled };
-  return quantizeTo(output, { source: DEMO, ...common, ...options });
-}
-
-/** The tiny model at 16 tokens; what the calibration file has left proves. */
-function quantizeTiny(output: string, options: Wanted & Partial<QuantizeOptions>): Promise<QuantizedFile> {
-  return quantizeTo(output, { source: NO_NORM, sequenceLength: 16, calibrate: many, samples: 32, ...options });
-}
+import { type QuantizeOptions, quantize } from '../../../src/pipelines/quantize/quantize.ts';
+import {
+  at,
+  DEEP,
+  DEMO,
+  demo,
+  FEATURES,
+  few,
+  folder,
+  LAYER_NORM,
+  labelled,
+  lines,
+  NO_NORM,
+  quantizeTiny,
+  short,
+  textFile,
+} from './small-models.ts';
 
 /** Overwrites every f32 of a tensor in a safetensors file. */
 function fillTensor(path: string, name: string, value: number): void {
@@ -69,14 +32,6 @@ function fillTensor(path: string, name: string, value: number): void {
   writeFileSync(path, bytes);
 }
 
-/** Each scheme of the trained model once: the tests below look at the same files. */
-const made = new Map<string, Promise<QuantizedFile>>();
-function demo(output: string, scheme: QuantizeOptions['scheme'], data = labelled): Promise<QuantizedFile> {
-  const found = made.get(output) ?? quantizeDemo(output, { scheme, data });
-  made.set(output, found);
-  return found;
-}
-
 describe('every scheme', () => {
   test.each([
     ['int8.onnx', 'int8', 40, 'integer-gemms'],
@@ -85,8 +40,6 @@ describe('every scheme', () => {
     ['dynamic.tflite', 'dynamic', 42, 'weights-only'],
     ['f16.onnx', 'f16', 60, 'f16'],
     ['f16.tflite', 'f16', 60, 'f16'],
-    ['w4.onnx', 'w4', 18, 'weights-only'],
-    ['w4.tflite', 'w4', 15, 'weights-only'],
     ['int16x8.onnx', 'int16x8', 45, 'integer-gemms'],
     ['int16x8.tflite', 'int16x8', 45, 'integer-graph'],
   ] as const)('%s runs and answers as the float model does', async (output, scheme, decibels, form) => {
@@ -102,7 +55,7 @@ describe('every scheme', () => {
   });
 
   test('int8 is under a third of the f32 file', async () => {
-    await convert({ source: DEMO, output: at('f32.onnx'), sequenceLength: 32 });
+    await convert({ source: DEMO, output: at('f32.onnx'), sequenceLength: 16 });
     const { files } = await demo('int8.onnx', 'int8');
     // The fixture's table is small beside its biases and its float front; real models have a smaller share of these.
     expect(files[0]?.size).toBeLessThan(0.32 * readFileSync(at('f32.onnx')).byteLength);
@@ -183,14 +136,14 @@ describe('a gate', () => {
 
 describe('the file', () => {
   test('says how it was made, and is the same when it is made again', async () => {
-    await demo('int8.onnx', 'int8');
-    await quantizeDemo('again.onnx', { scheme: 'int8' });
-    const bytes = readFileSync(at('int8.onnx'));
+    await quantizeTiny('first.onnx', { scheme: 'int8' });
+    await quantizeTiny('again.onnx', { scheme: 'int8' });
+    const bytes = readFileSync(at('first.onnx'));
     expect(bytes.equals(readFileSync(at('again.onnx')))).toBe(true);
     const text = bytes.toString('latin1');
     const [manifest] = /\{"scheme":"int8".*?\}\}?(?=[^"\w,:{[])/s.exec(text) ?? [];
-    expect(manifest).toContain('"calibration":{"source":"few.txt","sha256":"');
-    expect(manifest).toContain('"count":16,"seed":null}');
+    expect(manifest).toContain('"calibration":{"source":"many.txt","sha256":"');
+    expect(manifest).toContain('"count":32,"seed":null}');
     expect(manifest).not.toContain(folder);
   });
 
@@ -235,178 +188,6 @@ describe('the file', () => {
     const { passes, proof } = await quantizeTiny('no-norm.onnx', { scheme: 'int8' });
     expect(passes.find(({ name }) => name === 'equalize-streams')?.rewrites).toBeGreaterThan(0);
     expect(proof?.sqnrDb).toBeGreaterThan(25);
-  });
-});
-
-/** How many linears of a file have weights of 4 bits, by how many scales these have. */
-async function granularities(path: string): Promise<Record<string, number>> {
-  const source = await openSource(path);
-  if (source.yields !== 'graph') throw new Error(`${path} is no graph`);
-  const counts: Record<string, number> = {};
-  for (const { op, inputs } of source.graph.nodes()) {
-    const { dtype, quant } = inputs[1]?.type ?? {};
-    if (op !== 'linear' || (dtype !== 'i4' && dtype !== 'u4') || !quant) continue;
-    const kind = quant.per === 'block' ? `block ${quant.size}` : quant.per;
-    counts[kind] = (counts[kind] ?? 0) + 1;
-  }
-  source.close();
-  return counts;
-}
-
-describe('4-bit weights', () => {
-  test.each([
-    ['onnx', undefined, 'block 32'],
-    ['onnx', 'channel', 'channel'],
-    ['onnx', 'tensor', 'tensor'],
-    ['tflite', undefined, 'channel'],
-    ['tflite', 'block', 'block 32'],
-    ['tflite', 'tensor', 'tensor'],
-  ] as const)('in %s with granularity %s run, and are read back as written', async (format, granularity, kind) => {
-    const output = `w4-${granularity}.${format}`;
-    const { proof, failures, warnings, linears } = await quantizeDemo(output, {
-      scheme: 'w4',
-      granularity,
-      rounding: 'nearest',
-      data: short,
-    });
-    expect(failures).toEqual([]);
-    // One scale for all outputs is what is asked for, and a warning.
-    const found = warnings.filter((warning) => warning.startsWith(at(output)) && !warning.includes('weight-channels'));
-    expect(found).toEqual([]);
-    expect(proof?.sqnrDb).toBeGreaterThan(granularity === 'tensor' ? 2 : 13);
-    expect(await granularities(at(output))).toEqual({ [kind]: linears['w4'] });
-  });
-
-  test.each(['onnx', 'tflite'])('that blocks do not divide have one scale per channel in %s', async (format) => {
-    // The outputs of its feed-forward parts read 48 values.
-    const output = `fallback.${format}`;
-    const { linears, failures } = await quantizeTiny(output, { scheme: 'w4', granularity: 'block' });
-    expect(failures).toEqual([]);
-    const { channel = 0, ...others } = await granularities(at(output));
-    expect(channel).toBeGreaterThan(0);
-    expect(channel + Object.values(others).reduce((sum, count) => sum + count, 0)).toBe(linears['w4']);
-  });
-});
-
-describe('compensated rounding', () => {
-  test.each(['onnx', 'tflite'])('is tried for 4 bits in %s, says what it is worth, and is', async (format) => {
-    const { rounding, proof, warnings } = await demo(`w4.${format}`, 'w4');
-    expect(warnings.filter((warning) => warning.includes('rounding'))).toEqual([]);
-    expect(rounding).toMatchObject({ used: 'gptq', samples: 8 });
-    const plain = await quantizeDemo(`nearest.${format}`, { scheme: 'w4', rounding: 'nearest' });
-    expect(plain.rounding).toBeUndefined();
-    expect(proof?.sqnrDb).toBeGreaterThan((plain.proof?.sqnrDb ?? 0) + 3);
-  });
-
-  test('gives the same file twice, which says so', async () => {
-    const options = { scheme: 'w4', biasCorrection: true, data: short } as const;
-    const { rounding, biasCorrection } = await quantizeTiny('w4-first.onnx', options);
-    await quantizeTiny('w4-again.onnx', options);
-    const bytes = readFileSync(at('w4-first.onnx'));
-    expect(bytes.equals(readFileSync(at('w4-again.onnx')))).toBe(true);
-    expect(bytes.toString('latin1')).toContain(
-      `"rounding":"${rounding?.used}","biasCorrection":${biasCorrection?.used}`,
-    );
-  });
-
-  test.each(['onnx', 'tflite'])('linears of 4 bits in %s are fitted where that is asked for', async (format) => {
-    const options = { scheme: 'w4', data: short } as const;
-    const [plain, fitted] = [
-      await quantizeTiny(`plain.w4.${format}`, options),
-      await quantizeTiny(`refit.w4.${format}`, { ...options, refit: true }),
-    ];
-    expect(plain.refit).toBeUndefined();
-    const { used, samples, fittedDb = 0, plainDb = 0 } = fitted.refit ?? {};
-    expect([used, samples]).toEqual([fittedDb > plainDb, 32]);
-    const [bytes, others] = [readFileSync(at(`plain.w4.${format}`)), readFileSync(at(`refit.w4.${format}`))];
-    expect(bytes.equals(others)).toBe(format === 'tflite' && !used);
-    if (format === 'onnx') expect(others.toString('latin1')).toContain(`"refit":${used}`);
-    expect(bytes.toString('latin1')).not.toContain('"refit"');
-  });
-
-  test('of int8 and dynamic is only tried where it is asked for', async () => {
-    for (const scheme of ['int8', 'dynamic'] as const) {
-      const { rounding } = await quantizeTiny(`${scheme}.onnx`, { scheme });
-      expect(rounding).toBeUndefined();
-      const asked = await quantizeTiny(`${scheme}-asked.onnx`, { scheme, rounding: 'gptq', biasCorrection: true });
-      expect(asked.rounding?.samples).toBe(32);
-      expect(asked.biasCorrection?.samples).toBe(32);
-      expect(readFileSync(at(`${scheme}.onnx`), 'latin1')).not.toContain('"rounding"');
-    }
-  });
-
-  test.each(['int8', 'int16x8'] as const)(
-    'and corrected biases leave an %s TFLite file in its form',
-    async (scheme) => {
-      const output = `all.${scheme}.tflite`;
-      const options = { scheme, rounding: 'gptq', biasCorrection: true, data: short } as const;
-      const { rounding, biasCorrection, failures, proof } = await quantizeTiny(output, options);
-      expect([rounding?.samples, biasCorrection?.samples]).toEqual([32, 32]);
-      expect(failures).toEqual([]);
-      expect(proof?.sqnrDb).toBeGreaterThan(25);
-      if (scheme === 'int8') expect(predictXnnpack(at(output)).partitions).toBe(1);
-    },
-  );
-
-  test('a recipe gives single linears another rounding', async () => {
-    const recipe = textFile('rounding.json', ['[{"match": "layer.0", "op": "linear", "rounding": "nearest"}]']);
-    const options = { scheme: 'w4', data: short } as const;
-    const { rounding } = await quantizeTiny('mixed.onnx', { ...options, recipe, dumpRecipe: at('mixed.json') });
-    expect(rounding?.used).toBe('gptq');
-    const dumped: { match: string; rounding?: string }[] = JSON.parse(readFileSync(at('mixed.json'), 'utf8'));
-    const roundings = (layer: string) => [
-      ...new Set(
-        dumped.filter(({ match, rounding: each }) => each && match.includes(layer)).map((rule) => rule.rounding),
-      ),
-    ];
-    expect(roundings('layer\\.0')).toEqual(['nearest']);
-    expect(roundings('layer\\.1')).toEqual(['gptq']);
-    const all = await quantizeTiny('all.onnx', options);
-    expect(rounding?.nearestDb).toBe(all.rounding?.nearestDb);
-    expect(rounding?.gptqDb).not.toBe(all.rounding?.gptqDb);
-  });
-});
-
-describe('what is fitted to samples that are nothing like the held-out ones', () => {
-  let odd = '';
-  beforeAll(() => {
-    // One word is all that is learned from.
-    const same = Array.from({ length: 16 }, () => 'the');
-    odd = textFile('odd.txt', [...same, ...lines.slice(0, 40)]);
-  });
-
-  test('is not used, and both numbers are said', async () => {
-    const options = { scheme: 'w4', granularity: 'channel', calibrate: odd } as const;
-    const { warnings, rounding, biasCorrection } = await quantizeDemo('odd.onnx', {
-      ...options,
-      rounding: 'gptq',
-      biasCorrection: true,
-    });
-    expect(rounding?.used).toBe('nearest');
-    expect(rounding?.gptqDb).toBeLessThan(rounding?.nearestDb ?? 0);
-    expect(warnings).toContainEqual(
-      expect.stringMatching(
-        /^--rounding gptq: gives [\d.]+ dB on held-out samples, nearest [\d.]+ dB: nearest is used$/,
-      ),
-    );
-    expect(biasCorrection?.used).toBe(false);
-    expect(warnings).toContainEqual(
-      expect.stringMatching(/^--bias-correction: gives [\d.]+ dB on held-out samples, [\d.]+ dB without: biases stay/),
-    );
-    // The file is the one of neither.
-    await quantizeDemo('odd-plain.onnx', { ...options, rounding: 'nearest' });
-    const textOf = async (name: string) => {
-      const source = await openSource(at(name));
-      return source.yields === 'graph' ? graphText(source.graph) : '';
-    };
-    expect(await textOf('odd.onnx')).toBe(await textOf('odd-plain.onnx'));
-  });
-
-  test('has too few samples to be tried', async () => {
-    const calibrate = textFile('sixteen.txt', lines.slice(0, 16));
-    const { warnings, rounding } = await quantizeDemo('few.onnx', { scheme: 'w4', calibrate, rounding: 'gptq' });
-    expect(rounding).toBeUndefined();
-    expect(warnings).toContainEqual(expect.stringContaining('--rounding gptq: is not used, as 0 samples are left'));
   });
 });
 

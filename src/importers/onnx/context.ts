@@ -137,8 +137,7 @@ export class GraphImport {
       return this.node(value);
     } catch (cause) {
       if (!(cause instanceof NotExpressible)) throw cause;
-      const inputs = value.kind === 'node' ? [nodeValue(value.node)] : [];
-      return this.#unknown('Expand', inputs, cause.reason, value);
+      return this.#standIn('Expand', value.kind === 'node' ? [value.node] : [], cause.reason, value);
     }
   }
 
@@ -255,14 +254,16 @@ export class GraphImport {
   }
 
   #unknown(op: string, inputs: readonly Value[], problem: string, like: Value | undefined = undefined): Node {
+    const nodes = inputs.map((input) => this.carried(input));
+    return this.#standIn(op, nodes, problem, like);
+  }
+
+  /** A foreign node in the place of a value that the IR has no form for, of its type where that can be said. */
+  #standIn(op: string, nodes: readonly Node[], problem: string, like: Value | undefined): Node {
     const shape = like && shapeOf(like);
     const dims = shape && dimsOf(shape);
     const type = { ...(like && { outputDtype: dtypeOf(like) }), ...(dims && { outputShape: dims }) };
-    return this.graph.add(
-      'foreign',
-      inputs.map((input) => this.carried(input)),
-      { op, problem, ...type },
-    );
+    return this.graph.add('foreign', nodes, { op, problem, ...type });
   }
 }
 

@@ -165,6 +165,15 @@ describe('a value repeated to a size that is no product', () => {
   });
 });
 
+test('an input larger than numbers can say is refused where it is read', () => {
+  const graph = imported({
+    inputs: { x: { dtype: 'f32', shape: [2 ** 60, 4] } },
+    nodes: [{ op: 'Mystery', inputs: ['x'], outputs: ['y'] }],
+  });
+  const problems = graph.nodes().flatMap((node) => (node.op === 'foreign' ? [node.attrs] : []));
+  expect(problems[0]).toMatchObject({ op: 'Expand', problem: 'a size that is no product' });
+});
+
 describe('functions', () => {
   const relu = nodeProto({ op: 'Relu', inputs: ['a'], outputs: ['b'] });
   const sum = nodeProto({ op: 'ReduceMean', inputs: ['b'], outputs: ['c'], attributes: { keepdims: { i: 1 } } });

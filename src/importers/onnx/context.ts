@@ -51,6 +51,8 @@ const MAX_FOLDED_ELEMENTS = 4096;
 /** Graph into which the operators of one ONNX graph are read. */
 export class GraphImport {
   readonly graph: Graph;
+  /** What a user has to know of how the file was read, each once. */
+  readonly notes = new Set<string>();
   readonly #constants = new Map<Tensor, Constant>();
   /** Constants as real numbers: a table may be read both as the integers that it stores and as what these stand for. */
   readonly #quantizedConstants = new Map<Tensor, Constant>();
@@ -137,8 +139,7 @@ export class GraphImport {
       return this.node(value);
     } catch (cause) {
       if (!(cause instanceof NotExpressible)) throw cause;
-      const inputs = value.kind === 'node' ? [nodeValue(value.node)] : [];
-      return this.#unknown('Expand', inputs, cause.reason, value);
+      return this.#standIn('Expand', value.kind === 'node' ? [value.node] : [], cause.reason, value);
     }
   }
 
@@ -255,14 +256,16 @@ export class GraphImport {
   }
 
   #unknown(op: string, inputs: readonly Value[], problem: string, like: Value | undefined = undefined): Node {
+    const nodes = inputs.map((input) => this.carried(input));
+    return this.#standIn(op, nodes, problem, like);
+  }
+
+  /** A foreign node in the place of a value that the IR has no form for, of its type where that can be said. */
+  #standIn(op: string, nodes: readonly Node[], problem: string, like: Value | undefined): Node {
     const shape = like && shapeOf(like);
     const dims = shape && dimsOf(shape);
     const type = { ...(like && { outputDtype: dtypeOf(like) }), ...(dims && { outputShape: dims }) };
-    return this.graph.add(
-      'foreign',
-      inputs.map((input) => this.carried(input)),
-      { op, problem, ...type },
-    );
+    return this.graph.add('foreign', nodes, { op, problem, ...type });
   }
 }
 

@@ -82,13 +82,21 @@ export const cumulativeSum: OperatorReader = (operation) => {
 /** Reads operators whose value goes on under another name. */
 export const same: OperatorReader = (operation) => inputOf(operation, 0);
 
-/** Reads Dropout, which does nothing in inference. One that is switched on gives other numbers in each run. */
+/**
+ * Reads Dropout, which does nothing in inference. One that is switched on is read so as well: torch's dynamo exporter
+ * writes it for a wrapper that was not switched to eval(), and no app wants random answers.
+ */
 export const dropout: OperatorReader = (operation) => {
   const isOn = operation.inputs[2];
-  const grid = isOn && asIndex(isOn);
-  if (isOn && (!grid || uniformOf(grid) !== 0)) notExpressible('dropout of a training: export it after model.eval()');
+  if (isOn) {
+    const grid = asIndex(isOn) ?? notExpressible('dropout that the run switches on');
+    if (uniformOf(grid) !== 0) operation.to.notes.add(DROPOUT_NOTE);
+  }
   return inputOf(operation, 0);
 };
+
+const DROPOUT_NOTE =
+  'its dropout is switched on, so it gives random answers, as in training; read as switched off: export after model.eval()';
 
 /** Reads the remainder of whole numbers that are known; its sign is the divisor's, with `fmod` the dividend's. */
 export const remainder: OperatorReader = (operation) => {

@@ -30,15 +30,18 @@ const MAX_CALLS = 32;
 /**
  * Reads the graph of a model as its exporter left it: decomposed norms stay decomposed, but shapes, position ids and
  * index grids are worked out. Symbols are the file's. What the IR has no op for comes as foreign. `path` names the
- * file. Throws MALFORMED for a graph that is none, UNSUPPORTED for an operator set that is too old or too new.
+ * file; `note` hears what is not read as it stands. Throws MALFORMED for a graph that is none, UNSUPPORTED for an operator set that is too old or too new.
  */
-export function importOnnx(file: OnnxFile, path: string): Graph {
+export function importOnnx(file: OnnxFile, path: string, note: (text: string) => void = () => {}): Graph {
   checkOpset(file, path);
   const budget = new ImportBudget();
   const equal = new Map<string, Dim>();
   while (equal.size < MAX_EQUAL_SYMBOLS) {
     try {
-      return new Importing(file, path, equal, budget).run();
+      const importing = new Importing(file, path, equal, budget);
+      const graph = importing.run();
+      for (const text of importing.notes) note(`${path}: ${text}`);
+      return graph;
     } catch (cause) {
       if (!(cause instanceof SameSymbol)) throw cause;
       if (equal.has(cause.from))
@@ -96,6 +99,10 @@ class Importing {
     this.#equal = equal;
     this.#budget = budget;
     this.#outputs = new Map(file.graph.outputs.map((output) => [output.name, output]));
+  }
+
+  get notes(): ReadonlySet<string> {
+    return this.#to.notes;
   }
 
   run(): Graph {

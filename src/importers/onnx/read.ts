@@ -11,13 +11,14 @@ import { importOnnx } from './import.ts';
 export function readOnnx(file: ModelFile): GraphSource {
   return graphSource(file, (opened) => {
     const model = decodeOnnx(file, openOnce(file, opened));
-    const graph = importOnnx(model, file.path);
+    const notes: string[] = [];
+    const graph = importOnnx(model, file.path, (note) => notes.push(note));
     const lowerCase = LOWER_CASE.get(model.properties.get('mbert.lower_case') ?? '');
     return {
       graph,
       tokenizer: lowerCase === undefined ? {} : { lowerCase },
       facts: factsOf(model),
-      notes: unpooledNotes(graph, file.path),
+      notes: [...notes, ...unpooledNotes(graph, file.path)],
     };
   });
 }

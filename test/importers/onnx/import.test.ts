@@ -102,10 +102,11 @@ test('what an operator cannot be read as says why', () => {
 
 test.each<[what: string, problem: string, spec: Partial<ModelSpec> & Pick<ModelSpec, 'nodes'>]>([
   [
-    'dropout of a training',
-    'dropout of a training: export it after model.eval()',
+    'dropout that the run switches',
+    'dropout that the run switches on',
     {
-      constants: { ratio: tensorOf('f32', [], Float32Array.of(0.1)), on: tensorOf('bool', [], Uint8Array.of(1)) },
+      inputs: { x: X, on: { dtype: 'bool', shape: [] } },
+      constants: { ratio: tensorOf('f32', [], Float32Array.of(0.1)) },
       nodes: [{ op: 'Dropout', inputs: ['x', 'ratio', 'on'], outputs: ['y'] }],
     },
   ],
@@ -163,6 +164,35 @@ describe('a value repeated to a size that is no product', () => {
       attrs: { op: 'Expand', problem: 'a size that is no product' },
     });
   });
+});
+
+test.each([
+  ['on is read as off, which is told once', 1],
+  ['off is read without a word', 0],
+])('dropout that is switched %s', (_, on) => {
+  const constants = {
+    ratio: tensorOf('f32', [], Float32Array.of(0.1)),
+    on: tensorOf('bool', [], Uint8Array.of(on)),
+  };
+  const nodes = [
+    { op: 'Dropout', inputs: ['x', 'ratio', 'on'], outputs: ['a'] },
+    { op: 'Relu', inputs: ['a'], outputs: ['b'] },
+    { op: 'Dropout', inputs: ['b', 'ratio', 'on'], outputs: ['y'] },
+  ];
+  const notes: string[] = [];
+  const bytes = encodeModel(modelProto({ opset: 17, inputs: { x: X }, outputs: ['y'], constants, nodes }));
+  const graph = importBytes(bytes, new Map(), (note) => notes.push(note));
+  expect(graph.nodes().map(({ op }) => op)).toEqual(['input', 'relu']);
+  expect(notes).toEqual(on ? [expect.stringContaining('its dropout is switched on')] : []);
+});
+
+test('an input larger than numbers can say is refused where it is read', () => {
+  const graph = imported({
+    inputs: { x: { dtype: 'f32', shape: [2 ** 60, 4] } },
+    nodes: [{ op: 'Mystery', inputs: ['x'], outputs: ['y'] }],
+  });
+  const problems = graph.nodes().flatMap((node) => (node.op === 'foreign' ? [node.attrs] : []));
+  expect(problems[0]).toMatchObject({ op: 'Expand', problem: 'a size that is no product' });
 });
 
 describe('functions', () => {

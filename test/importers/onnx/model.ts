@@ -72,11 +72,16 @@ export function encodeModel(model: ModelProto): Uint8Array {
 }
 
 /** The graph of a model that no file holds. */
-export function importBytes(bytes: Uint8Array, siblings: ReadonlyMap<string, Uint8Array> = new Map()): Graph {
+export function importBytes(
+  bytes: Uint8Array,
+  siblings: ReadonlyMap<string, Uint8Array> = new Map(),
+  note?: (text: string) => void,
+): Graph {
   const file = memoryFile('model.onnx', bytes, siblings);
   return importOnnx(
     decodeOnnx(file, (name) => file.sibling(name)),
     file.path,
+    note,
   );
 }
 

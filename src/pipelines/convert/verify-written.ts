@@ -25,7 +25,7 @@ export interface VerifyOptions {
   /** Runs the reference, where it is open already. Default: opened, and closed again. */
   readonly session?: RuntimeSession | undefined;
   /** Kind of `reference`: a model that was fitted to text computes something else than its source. */
-  readonly against: Against;
+  readonly against: 'source' | 'fitted graph';
   /** Path of the written file, or the bytes of its twin of fixed shapes. */
   readonly written: string | Uint8Array;
   readonly name: string;
@@ -42,8 +42,6 @@ export interface VerifyOptions {
   readonly dropsTokenTypes?: boolean | undefined;
 }
 
-type Against = 'source' | 'fitted graph';
-
 /** Comparison of a written file's outputs with those of its source. */
 export interface WrittenVerification {
   /** True where every output is within its limit. */
@@ -52,7 +50,7 @@ export interface WrittenVerification {
    * Model that the file was compared with. It is unrounded, its weights with activations as they are, where it rounds all
    * activations of a run to one range and TFLite, which has no such rounding, each row to its own.
    */
-  readonly against: Against | `unrounded ${Against}`;
+  readonly against: 'source' | 'fitted graph' | 'unrounded source' | 'unrounded fitted graph';
   /** Runtime of the written file, as `onnxruntime 1.30.0`. */
   readonly runtime: string;
   readonly sequences: number;

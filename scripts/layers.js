@@ -34,7 +34,7 @@ const LAYERS = [
   ['pipelines/folder/', 'pipelines/compare/'],
   ['pipelines/search/'],
   ['reports/', 'in-memory.ts'],
-  ['viewer/'],
+  ['viewer/', 'library-types.ts'],
   ['commands/', 'index.ts'],
 ];
 

@@ -33,6 +33,7 @@ export {
 } from './ir/tensor.ts';
 export { graphText, parseGraph } from './ir/text.ts';
 export { verifyGraph } from './ir/verify-graph.ts';
+export type * from './library-types.ts';
 export { type LintResult, lintFile, predictOnnxRuntime } from './lint/lint-file.ts';
 export { architectures, type BuildOptions, type BuiltModel, buildModel, TASKS, type Task } from './models/index.ts';
 export { openTokenizer } from './opened/open-tokenizer.ts';

@@ -14,11 +14,16 @@ const TYPES = {
 
 /**
  * Opens a browser and a server of `folders`, the first of which has the file wins. `page(path)` opens a page; what it
- * prints is in `lines`, and an error of the page fails whatever waits for it.
+ * prints is in `lines`, and an error of the page fails whatever waits for it. `isolated` sends the headers without which a
+ * page has no threads.
  */
-export async function openBrowser(folders) {
+export async function openBrowser(folders, { isolated = false } = {}) {
   const server = createServer((request, response) => {
     const path = normalize(decodeURIComponent(new URL(request.url, 'http://localhost').pathname));
+    if (isolated) {
+      response.setHeader('cross-origin-opener-policy', 'same-origin');
+      response.setHeader('cross-origin-embedder-policy', 'require-corp');
+    }
     if (path === '/blank.html') return response.setHeader('content-type', 'text/html').end('<!doctype html>');
     const file = folders
       .map((folder) => join(folder, path))

@@ -75,8 +75,8 @@ for (const row of cases) {
 describe('files with smaller weights', () => {
   for (const [dtype, leastCosine] of [
     ['fp16', 0.99999],
-    ['q8', 0.995],
-    ['int8', 0.99],
+    ['q8', 0.99],
+    ['int8', 0.995],
     ['q4', 0.95],
   ]) {
     test(`${dtype}: vectors of all-MiniLM-L6-v2`, async (context) => {

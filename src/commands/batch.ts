@@ -3,6 +3,7 @@ import { batch } from '../pipelines/batch/batch.ts';
 import { printable, shown } from '../printable.ts';
 import { batchText, jobText, outcomeOf } from '../reports/batch.ts';
 import { jsonText } from '../reports/json.ts';
+import { wordsChecker } from './check-words.ts';
 import type { CommandSpec, Flag } from './command.ts';
 import * as flags from './flags.ts';
 import { positiveInteger, shard } from './parsers.ts';
@@ -33,12 +34,17 @@ export const command: CommandSpec<
     'A job: { "name": "sst2-int8", "command": "quantize", "args": ["./sst2", "-o", "sst2.tflite", "--scheme", "dynamic"] }',
   ],
   exitOne: 'a job says no; 2 also where a job was refused or failed',
-  async run({ io, progress, args: [file = ''], options }) {
+  async run({ io, progress, args: [file = ''], options, commands }) {
+    // A job's answer is kept as JSON, which a page in a browser is not.
+    const known = (await commands()).filter(({ flags: own }) =>
+      own.some(({ flags: text }) => text === flags.json.flags),
+    );
     const result = await batch({
       ...options,
       file,
       program: PROGRAM,
       outputFlags: OUTPUT_FLAGS,
+      check: wordsChecker(known),
       progress: progress.step,
       ended(row) {
         progress.clear();

@@ -39,13 +39,16 @@ export interface Call<O extends object> {
   readonly progress: ProgressLine;
   readonly args: readonly string[];
   readonly options: O;
+  readonly isVerbose: boolean;
   /** Loads every command and lists its flags. */
   commands(): Promise<readonly CommandFlags[]>;
 }
 
-/** A command as the docs and shells list it. */
+/** A command as the docs, shells and batches list it. */
 export interface CommandFlags {
   readonly name: string;
+  /** Positional arguments, as commander reads them. */
+  readonly args: string;
   readonly summary: string;
   readonly flags: readonly Flag[];
 }

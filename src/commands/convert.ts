@@ -29,7 +29,7 @@ export const command: CommandSpec<ConvertFlags> = {
     './mobilebert-sst2 -o model.tflite',
     './mobilebert-squad -o model.onnx --verify',
     './checkpoint -o models/ --dtype f16 --sequence-length 64',
-    './all-MiniLM-L6-v2 -o web/ --layout transformers.js --forms f32,int8,w4 --calibrate texts.txt',
+    './all-MiniLM-L6-v2 -o web/ --layout transformers.js --forms f32,dynamic --calibrate texts.txt',
     './all-MiniLM-L6-v2 -o served/ --layout sentence-transformers --forms f32,dynamic',
     './mobilebert-sst2 -o app/ --layout mediapipe --forms f32,int8 --calibrate texts.txt',
     './multilingual-e5-small -o small/ --layout transformers.js --forms dynamic --trim-vocabulary Latin,Cyrillic',

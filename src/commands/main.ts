@@ -1,11 +1,12 @@
 import { existsSync } from 'node:fs';
-import { Command, CommanderError, Option } from 'commander';
+import { Command, CommanderError } from 'commander';
 import { listNames, MbertError, nearest } from '../errors.ts';
 import { machineError } from '../io/file-error.ts';
 import { type PassTrail, trailOf } from '../ir/pass-trail.ts';
 import { printable } from '../printable.ts';
 import { VERSION } from '../version.ts';
-import { CONFIG_FILE, type CommandFlags, type CommandSpec, commonFlags, type Flag } from './command.ts';
+import { CONFIG_FILE, type CommandFlags, type CommandSpec, commonFlags } from './command.ts';
+import { optionOf } from './command-option.ts';
 import { type Io, painted, processIo } from './io.ts';
 import { type Loudness, type ProgressLine, showProgress } from './progress.ts';
 
@@ -113,9 +114,7 @@ const commands: readonly CommandEntry[] = [
 
 /** Loads every command and lists its flags, for the docs. */
 export function commandsWithFlags(): Promise<CommandFlags[]> {
-  return Promise.all(
-    commands.map(async ({ name, summary, load }) => ({ name, summary, flags: (await load()).command.flags })),
-  );
+  return Promise.all(commands.map(async ({ load, ...entry }) => ({ ...entry, flags: (await load()).command.flags })));
 }
 
 const WRONG_INPUT = 2;
@@ -145,7 +144,14 @@ export async function main(argv: readonly string[], io: Io = processIo): Promise
         progress = showProgress(io, loudnessOf(quiet === true, verbose === true));
         if (fromConfig.length > 0) progress.note(`${CONFIG_FILE}: ${fromConfig.join(' ')}`);
         const args = given.slice(0, -2).flat() as string[];
-        code = await command.run({ io, progress, args, options, commands: commandsWithFlags });
+        code = await command.run({
+          io,
+          progress,
+          args,
+          options,
+          isVerbose: verbose === true,
+          commands: commandsWithFlags,
+        });
         progress.clear();
       });
     }
@@ -252,7 +258,7 @@ function isNamed([first, second]: readonly string[], name: string): boolean {
 
 function programOf(io: Io): Command {
   return new Command('mbert')
-    .description('Turns BERT-class checkpoints, MobileBERT first, into small, fast, correct models for phones.')
+    .description('Turns BERT-class checkpoints into small, fast, correct models for phones, browsers and servers.')
     .version(VERSION)
     .exitOverride()
     .configureOutput({ writeOut: io.out, writeErr: io.err })
@@ -290,14 +296,4 @@ function describe(
     ],
   ];
   return child.addHelpText('after', parts.map((lines) => `\n${lines.join('\n')}`).join('\n'));
-}
-
-function optionOf({ flags, says, choices, parse, default: value, preset, isRequired }: Flag): Option {
-  const option = new Option(flags, says);
-  if (choices && parse === undefined) option.choices(choices);
-  if (parse) option.argParser(parse);
-  if (choices && parse) option.argChoices = [...choices];
-  if (value !== undefined) option.default(value);
-  if (preset !== undefined) option.preset(preset);
-  return isRequired ? option.makeOptionMandatory() : option;
 }

@@ -35,7 +35,7 @@ export const command: CommandSpec<Omit<QuantizeOptions, 'source'> & ReportOption
   ],
   notes: ['Targets:', ...targets.map(({ name, summary }) => `  ${name.padEnd(8)} ${summary}`)],
   exitOne: 'more was lost than --max-drop or --max-size allow',
-  async run({ io, progress, args: [source = ''], options }) {
+  async run({ io, progress, args: [source = ''], options, isVerbose }) {
     if (options.dryRun && options.report !== undefined) {
       throw new MbertError('USAGE', '--dry-run: writes nothing, and --report a file');
     }
@@ -55,7 +55,7 @@ export const command: CommandSpec<Omit<QuantizeOptions, 'source'> & ReportOption
     progress.clear();
     warn(io, [...result.warnings, ...result.results.flatMap((file) => file.warnings)]);
     await printResult(io, options, {
-      text: () => quantizeText(shown(result)),
+      text: () => quantizeText(shown(result), { everyNote: isVerbose }),
       json: () => jsonText(withoutOutlines(result)),
       html: () => pages.quantize(result),
     });

@@ -58,7 +58,7 @@ export interface AttributesDifference {
 }
 export type AttrValue = number | boolean | string | readonly (number | string)[] | null;
 
-type PortChange = `${'input' | 'output'}-${'added' | 'removed'}`;
+export type PortChange = `${'input' | 'output'}-${'added' | 'removed'}`;
 
 /** An input or output of the whole model. */
 export interface PortDifference {
@@ -87,7 +87,7 @@ export interface InputTypeDifference {
   readonly to: string;
 }
 
-type StructureDifference =
+export type StructureDifference =
   | NodesDifference
   | RewiredDifference
   | OperandsDifference

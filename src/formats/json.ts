@@ -15,10 +15,11 @@ const MAX_CONTAINERS = 1_000_000;
 
 /**
  * Reads RFC 8259 JSON. `JSON.parse` will not do for files that nobody vouches for: it keeps the last of two equal keys
- * silently and does not say where it failed. `what` names the file and part for errors.
+ * silently and does not say where it failed. `what` names the file and part for errors; `readNumber` makes values of
+ * numbers as they are written.
  */
-export function parseJson(text: string, what: string): JsonValue {
-  const parser: Parser = { text, what, at: 0, containersLeft: MAX_CONTAINERS };
+export function parseJson(text: string, what: string, readNumber: (digits: string) => JsonValue = Number): JsonValue {
+  const parser: Parser = { text, what, readNumber, at: 0, containersLeft: MAX_CONTAINERS };
   const value = parseValue(parser, 0);
   skipSpace(parser);
   if (parser.at < text.length) fail(parser, 'has text after its end');
@@ -41,6 +42,7 @@ export function jsonText(value: JsonValue): string {
 interface Parser {
   readonly text: string;
   readonly what: string;
+  readonly readNumber: (digits: string) => JsonValue;
   at: number;
   containersLeft: number;
 }
@@ -73,7 +75,7 @@ function parseValue(parser: Parser, depth: number): JsonValue {
   const digits = NUMBER.exec(text)?.[0];
   if (digits === undefined) return fail(parser, notJson(parser));
   parser.at += digits.length;
-  return Number(digits);
+  return parser.readNumber(digits);
 }
 
 function parseObject(parser: Parser, depth: number): JsonObject {

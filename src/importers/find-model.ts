@@ -85,12 +85,15 @@ function foldersBelow(folder: string, importers: readonly Importer[]): readonly 
   });
 }
 
-/** Names of models on a hub: an owner and a name. */
-const HUB_NAME = /^[\w-][\w.-]*\/[\w-][\w.-]*$/;
+/** Names of models on a hub: an owner and a name, or a name alone for models that are older than owners (bert-base-uncased). */
+const HUB_NAME = /^(?:[\w-][\w.-]*\/)?[\w-][\w.-]*$/;
 
-/** The refusal of a path that is not there, with the way to fetch what looks like a model's name. */
+/** Ends of file names that models have: what ends so is a path that is wrong. A version (`bge-small-en-v1.5`) is none. */
+const FILE_END = /\.(?:onnx|tflite|safetensors|bin|pth?|ckpt|h5|hdf5|keras|pb|json|index|zip|npz)$/i;
+
+/** The refusal of a path that is not there, with the way to fetch what could be a model's name. */
 export function notThere(path: string, cause: MbertError): MbertError {
-  if (!HUB_NAME.test(path)) return cause;
+  if (!HUB_NAME.test(path) || FILE_END.test(path)) return cause;
   const name = path.slice(path.indexOf('/') + 1);
   return new MbertError(cause.code, cause.message, {
     hint: `fetch a model of the Hugging Face hub first: hf download ${path} --local-dir ${name}`,

@@ -133,6 +133,11 @@ export class Graph {
     this.#changes++;
   }
 
+  /** True for a node that is itself an output: its value has to stay, whoever else reads it. */
+  isOutput(node: Node): boolean {
+    return this.#outputs.some((output) => output.node === node);
+  }
+
   /** Puts the outputs into the order of `names`, which must name all of them. */
   orderOutputs(names: readonly string[]): void {
     this.#outputs.sort((a, b) => names.indexOf(a.name) - names.indexOf(b.name));

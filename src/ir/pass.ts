@@ -13,6 +13,8 @@ export interface PassReport {
   readonly declined: readonly string[];
   /** What a calibrated pass decided, a line each: `name: what, and what it is expected to bring`. */
   readonly notes?: readonly string[];
+  /** All notes in one line, for where there is no room for each. */
+  readonly summary?: string;
 }
 
 /** How wide a split embedding's table becomes: so many columns, or as few as keep this share (0 … 1) of its energy. */

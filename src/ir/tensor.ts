@@ -61,7 +61,7 @@ export function byteLength(dtype: DType, shape: readonly number[]): number {
   return Math.ceil((sizeOf(shape) * DTYPES[dtype]) / 8);
 }
 
-type NumberArray =
+export type NumberArray =
   | Float32Array
   | Float64Array
   | Int32Array
@@ -70,7 +70,7 @@ type NumberArray =
   | Uint16Array
   | Int8Array
   | Uint8Array;
-type TypedArray = NumberArray | BigInt64Array | BigUint64Array;
+export type TypedArray = NumberArray | BigInt64Array | BigUint64Array;
 
 const ARRAYS = {
   f64: Float64Array,

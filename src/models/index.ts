@@ -69,7 +69,7 @@ const REFUSED: ReadonlyMap<unknown, string> = new Map([
 ]);
 
 /** Facts that a checkpoint's config tells. */
-interface ModelDescription {
+export interface ModelDescription {
   readonly architecture: Architecture;
   readonly task: Task;
   /** Longest sequence that the model has positions for. */
@@ -252,9 +252,13 @@ function findArchitecture({ config, configPath, tensors }: Checkpoint): Architec
   const reason = REFUSED.get(type);
   const problem = type === undefined ? 'is absent' : `${jsonText(type)} is not supported`;
   throw new MbertError('UNSUPPORTED', `${configPath}: model_type: ${problem}${reason ? `: ${reason}` : ''}`, {
-    hint: `supported: ${architectures.map(({ modelType }) => modelType).join(', ')}`,
+    hint: `supported: ${architectures.map(({ modelType }) => modelType).join(', ')}${type === undefined || reason ? '' : OR_ONNX}`,
   });
 }
+
+/** Graphs do not need a builder: those of XLM, EuroBERT, Jina v3, ESM and T5's encoder convert (docs/formats.md). */
+const OR_ONNX =
+  '; the ONNX file of another encoder may convert: write one with torch.onnx or optimum-cli, and give it here';
 
 /** Name of a module that says nothing of the family. */
 const ANY_MODULE = 'model';

@@ -79,7 +79,12 @@ export function robertaEmbeddings(builder: Builder, settings: RobertaSettings, n
   const { vocabulary, tokenTypes } = settings;
   const width = settings.hidden.value;
   const words = embed(builder, `${name}.word_embeddings`, builder.tokenIds, vocabulary.value, width);
-  const type = firstRow(builder, `${name}.token_type_embeddings`, tokenTypes.value, width);
+  const types = `${name}.token_type_embeddings`;
+  const type = firstRow(builder, types, tokenTypes.value, width);
+  if (tokenTypes.value > 1)
+    builder.warn(
+      `${types}: has ${tokenTypes.value} types, and every token is of the first, as RoBERTa's tokenizers tell none: a model that was given types for the second text answers pairs otherwise`,
+    );
   return normedWithPlaces(builder, settings, name, words, type);
 }
 

@@ -3,10 +3,20 @@ import type { Graph } from '../ir/graph.ts';
 import type { Dim } from '../ir/shape.ts';
 import type { ShapeOptions } from '../options/shape.ts';
 import type { Target } from '../passes/index.ts';
+import type { FittedTexts } from './fitted-texts.ts';
+import { withLeastMask } from './least-mask.ts';
 import type { OpenedModel } from './opened-model.ts';
 
-/** Makes an opened model of another graph with the same inputs and outputs; labels, vocabulary and origin stay. */
-export function changedModel(model: OpenedModel, graph: Graph, applied: readonly string[]): OpenedModel {
+/**
+ * Makes an opened model of another graph with the same inputs and outputs; labels, vocabulary and origin stay. `fitted`
+ * are the texts that the graph's new weights were made with.
+ */
+export function changedModel(
+  model: OpenedModel,
+  graph: Graph,
+  applied: readonly string[],
+  fitted: readonly FittedTexts[] = [],
+): OpenedModel {
   return {
     ...model,
     build(target: Target, shapes?: ShapeOptions) {
@@ -18,7 +28,9 @@ export function changedModel(model: OpenedModel, graph: Graph, applied: readonly
       });
     },
     reference: () => copyGraph(graph),
+    asComputed: model.asComputed && (() => withLeastMask(copyGraph(graph))),
     applied,
+    fitted: [...(model.fitted ?? []), ...fitted],
     runnable: undefined,
   };
 }

@@ -4,7 +4,9 @@ import { buildModel, describeModel } from '../models/index.ts';
 import { refuseChoices, type ShapeOptions, sizesFor } from '../options/shape.ts';
 import type { Target } from '../passes/index.ts';
 import { padOf } from './config-facts.ts';
+import { withLeastMask } from './least-mask.ts';
 import type { OpenedModel, OpenOptions } from './opened-model.ts';
+import { paddingSideWarnings } from './padding-side.ts';
 
 /** Opens a model that is stored as weights: its graph is built anew at each call. */
 export function fromCheckpoint(checkpoint: Checkpoint, options: OpenOptions): OpenedModel {
@@ -20,6 +22,7 @@ export function fromCheckpoint(checkpoint: Checkpoint, options: OpenOptions): Op
       indexType: target === 'onnx' ? 'i64' : 'i32',
     });
   };
+  const reference = () => build('onnx', { batch: 'dynamic', sequenceLength: 'dynamic', choices: 'dynamic' }).graph;
   // Built once to find every missing weight before anything is written; building reads no weight.
   const { warnings, unused } = build('onnx');
   return {
@@ -28,7 +31,9 @@ export function fromCheckpoint(checkpoint: Checkpoint, options: OpenOptions): Op
       refuseChoices(shapes, task === 'multiple-choice', checkpoint.path);
       return build(target, shapes).graph;
     },
-    reference: () => build('onnx', { batch: 'dynamic', sequenceLength: 'dynamic', choices: 'dynamic' }).graph,
+    reference,
+    // TensorFlow's code adds -10000 to scores of padding, as files do.
+    asComputed: checkpoint.origin === 'torch' ? () => withLeastMask(reference()) : undefined,
     task,
     architecture: architecture.modelType,
     maxPositions,
@@ -40,7 +45,7 @@ export function fromCheckpoint(checkpoint: Checkpoint, options: OpenOptions): Op
     pad: padOf(checkpoint.config),
     format: 'checkpoint',
     facts: factsOf(checkpoint.config),
-    warnings,
+    warnings: [...warnings, ...paddingSideWarnings(checkpoint.tokenizer)],
     unused,
     close: checkpoint.close,
   };

@@ -14,6 +14,7 @@ import { raiseIntegers } from '../passes/raise/integers.ts';
 import { raise } from '../passes/raise/raise.ts';
 import { classifierTask, labelsOf, logitsKindOf, padOf } from './config-facts.ts';
 import type { OpenedModel, OpenOptions } from './opened-model.ts';
+import { paddingSideWarnings } from './padding-side.ts';
 
 /** Opens a model that is stored as a graph: inputs, outputs and their order stay the source's. */
 export async function fromGraph(source: GraphSource, options: OpenOptions): Promise<OpenedModel> {
@@ -56,6 +57,7 @@ export async function fromGraph(source: GraphSource, options: OpenOptions): Prom
     facts: source.facts,
     warnings: [
       ...(source.notes ?? []),
+      ...paddingSideWarnings(source.tokenizer),
       ...reports.flatMap(({ pass, declined }) =>
         joined(declined).map((reason) => `${path}: ${pass.name} left ${reason}`),
       ),

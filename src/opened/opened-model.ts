@@ -6,6 +6,7 @@ import type { LogitsKind, Task } from '../models/index.ts';
 import type { ModelOptions } from '../options/model.ts';
 import type { ShapeOptions } from '../options/shape.ts';
 import type { Target } from '../passes/index.ts';
+import type { FittedTexts } from './fitted-texts.ts';
 
 /** Options for opening a model. */
 export interface OpenOptions extends ModelOptions {
@@ -25,6 +26,11 @@ export interface OpenedModel {
   build(target: Target, shapes?: ShapeOptions): Graph;
   /** Builds a new graph as the source has it, with symbols for dimensions that it does not fix. */
   reference(): Graph;
+  /**
+   * Builds the same as its source computes it, where that hides padding by a number that files cannot hold: they are
+   * compared with this. Absent where `reference` is that.
+   */
+  asComputed?: (() => Graph) | undefined;
   /** The task of the head; undefined where a graph's outputs do not tell. */
   readonly task: Task | undefined;
   /** Model family of a checkpoint, or the name of a graph. */
@@ -49,6 +55,8 @@ export interface OpenedModel {
   readonly integerBytes?: number | undefined;
   /** Names of passes that were already applied to its graphs. */
   readonly applied?: readonly string[] | undefined;
+  /** Texts that this call has made its weights with, besides those that its source says: see `fittedTexts`. */
+  readonly fitted?: readonly FittedTexts[] | undefined;
   /** Where tokens were taken out: old ids by new ones. Its reference still reads the old ones. */
   readonly kept?: readonly number[] | undefined;
   /** `checkpoint`, or the format of a graph: `onnx`, `tflite`, `tfjs`, `tensorflow`. */

@@ -23,7 +23,7 @@ export function constantLinear(node: Node): ConstantLinear | null {
 
 /** Whether `node` feeds one node only and is not an output of the graph, so that it may change with that node. */
 export function hasOneUse(graph: Graph, node: Node): boolean {
-  return node.users.size === 1 && !graph.outputs.some((output) => output.node === node);
+  return node.users.size === 1 && !graph.isOutput(node);
 }
 
 /**

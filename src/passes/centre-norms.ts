@@ -19,7 +19,7 @@ function readersOf(graph: Graph, norm: Node): Readers | string {
   const beside: Call<'linear'>[] = [];
   const stack: Node[] = [norm];
   for (let at = stack.pop(); at !== undefined; at = stack.pop()) {
-    if (graph.outputs.some(({ node }) => node === at)) return `${at.name} is an output`;
+    if (graph.isOutput(at)) return `${at.name} is an output`;
     for (const user of at.users) {
       const writer = user.op === 'add' ? user.inputs.find((input) => input !== at) : undefined;
       const linear = constantLinear(user) ?? (writer && constantLinear(writer));

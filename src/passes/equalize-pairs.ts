@@ -86,7 +86,7 @@ function columnSizes(readers: readonly Node[], channels: number): PerChannel {
 }
 
 function isReadOnlyByLinears(graph: Graph, node: Node): boolean {
-  if (node.users.size === 0 || graph.outputs.some((output) => output.node === node)) return false;
+  if (node.users.size === 0 || graph.isOutput(node)) return false;
   return [...node.users].every((user) => constantLinear(user));
 }
 

@@ -171,7 +171,7 @@ class Sweep {
     const gauge = x && this.gauges.get(x);
     if (!gauge || (node.op !== 'slice' && node.op !== 'reshape')) return false;
     // An output is restored anyway: slicing the restored value is one mul and add less than restoring the slice.
-    if (this.graph.outputs.some((output) => output.node === x)) return false;
+    if (this.graph.isOutput(x)) return false;
     if (!keepsChannels(node)) return false;
     const base =
       node.op === 'slice'

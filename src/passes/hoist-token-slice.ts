@@ -97,7 +97,7 @@ function isRounded({ inputs }: Node): boolean {
 
 /** True where these readers alone read the value, and it is no output. */
 function isReadBy(graph: Graph, node: Node, readers: ReadonlySet<Node>): boolean {
-  return [...node.users].every((user) => readers.has(user)) && !graph.outputs.some((output) => output.node === node);
+  return [...node.users].every((user) => readers.has(user)) && !graph.isOutput(node);
 }
 
 /**

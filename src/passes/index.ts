@@ -31,7 +31,7 @@ import { trigramToConvolution } from './trigram-to-convolution.ts';
 /** The format that a graph is prepared for. */
 export type Target = 'onnx' | 'tflite';
 
-interface PassEntry {
+export interface PassEntry {
   readonly pass: Pass;
   /** When the pass runs: `always` and the name of a format (only on the way to it) unasked; `asked` only if named. */
   readonly runs: 'always' | Target | 'asked';

@@ -50,7 +50,7 @@ export const putSequenceFirst: Pass = {
 };
 
 function headsOf(graph: Graph, joined: Node, { keeps }: PassContext): Heads | null {
-  if (joined.op === 'input' || joined.op === 'constant' || isOutput(graph, joined) || keeps(joined)) return null;
+  if (joined.op === 'input' || joined.op === 'constant' || graph.isOutput(joined) || keeps(joined)) return null;
   if (joined.users.size !== 3) return null;
   const operands = [...joined.users].map((slice) => operandOf(graph, slice, keeps)).filter((each) => each !== null);
   const [first] = operands;
@@ -79,10 +79,6 @@ function operandOf(graph: Graph, slice: Node, keeps: PassContext['keeps']): Oper
   if (!hasOneUse(graph, slice) || !hasOneUse(graph, split) || split.attrs.shape.length !== 4) return null;
   if ([slice, split, turned].some(keeps)) return null;
   return { slice, split, turned };
-}
-
-function isOutput(graph: Graph, node: Node): boolean {
-  return graph.outputs.some((output) => output.node === node);
 }
 
 /** Whether a shape is [batch, sequence, channels] or [batch*sequence, channels]. */
@@ -158,7 +154,7 @@ function nodesFor(
   const own = new Set<Node>([joined]);
   for (const node of graph.nodes().reverse()) {
     if (node.op === 'input' || node.op === 'constant' || node.users.size === 0) continue;
-    if (keeps(node) || isOutput(graph, node) || ![...node.users].every((user) => own.has(user))) continue;
+    if (keeps(node) || graph.isOutput(node) || ![...node.users].every((user) => own.has(user))) continue;
     const isMoved = node.op === 'reshape' && isOfTokens(node.inputs[0] as Node);
     if (isOfTokens(node) && (isMoved || isComputedAlike(node, isOfTokens))) own.add(node);
   }

@@ -66,9 +66,9 @@ export async function smoothBy(
   }
   if (!isLoud) return { rewrites: 0, declined: [] };
   const chosen = choices.filter(({ smoothing }) => isWorth(smoothing));
-  const notes = notesOf(chosen);
+  const [notes, summary] = [notesOf(chosen), summaryOf(chosen)];
   apply(graph, context, chosen);
-  return { rewrites: chosen.length, declined: [], notes };
+  return { rewrites: chosen.length, declined: [], notes, ...(summary !== undefined && { summary }) };
 }
 
 /**
@@ -130,10 +130,25 @@ function notesOf(choices: readonly Choice[]): string[] {
     ];
     return `${value.name}: ${done.join(', ')}: ${decibels(noiseBefore)} -> ${decibels(noise)} dB`;
   });
+  return choices.length < 2 ? notes : [...notes, `all of these: ${totalOf(choices)}`];
+}
+
+/** How many values were smoothed, from where to where their noises reach, the loudest value of what is left, and the sum. */
+function summaryOf(choices: readonly Choice[]): string | undefined {
+  if (choices.length < 2) return undefined;
+  const sorted = choices.toSorted((a, b) => b.smoothing.noise - a.smoothing.noise);
+  const before = choices.map(({ smoothing }) => smoothing.noiseBefore).sort((a, b) => b - a);
+  const range = (noises: readonly number[]) => `${decibels(noises[0] ?? 0)} to ${decibels(noises.at(-1) ?? 0)}`;
+  const after = range(sorted.map(({ smoothing }) => smoothing.noise));
+  const worst = sorted[0]?.site.value.name;
+  return `${choices.length} values: ${range(before)} -> ${after} dB, the least is ${worst}; together ${totalOf(choices)}`;
+}
+
+/** The noises of all values together, before and behind. */
+function totalOf(choices: readonly Choice[]): string {
   const total = (of: (smoothing: Smoothing) => number) =>
     decibels(choices.reduce((sum, { smoothing }) => sum + of(smoothing), 0));
-  if (choices.length < 2) return notes;
-  return [...notes, `all of these: ${total((each) => each.noiseBefore)} -> ${total((each) => each.noise)} dB`];
+  return `${total((each) => each.noiseBefore)} -> ${total((each) => each.noise)} dB`;
 }
 
 function decibels(noise: number): string {

@@ -19,7 +19,7 @@ export function tableGram(graph: Graph, table: Call<'gather'>): Float64Array | u
   // A part of a concatenation starts at a column of its own; what is moved along tokens keeps its columns.
   const stack: { readonly node: Node; readonly column: number }[] = [{ node: table, column: 0 }];
   for (let at = stack.pop(); at !== undefined; at = stack.pop()) {
-    if (graph.outputs.some(({ node }) => node === at?.node)) return undefined;
+    if (graph.isOutput(at.node)) return undefined;
     for (const user of at.node.users) {
       if (!live.has(user)) continue;
       if (hasWeight(user) && user.inputs[0] === at.node) addProducts(gram, width, user, at.column);

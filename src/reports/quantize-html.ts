@@ -239,11 +239,11 @@ function passesTable({ passes }: QuantizedFile): Markup {
   const ran = passes.filter(({ rewrites, declined }) => rewrites > 0 || declined.length > 0);
   return sortableTable({
     caption: 'Passes',
-    headings: ['pass', 'rewrites', 'left alone'],
-    rows: ran.map(({ name, rewrites, declined }) => [
+    headings: ['pass', 'rewrites', 'decided', 'left alone'],
+    rows: ran.map(({ name, rewrites, declined, notes = [] }) => [
       code(name),
       numberCell(rewrites, String),
-      html`${declined.map((reason) => html`<div>${reason}</div>`)}`,
+      ...[notes, declined].map((lines) => html`${lines.map((line) => html`<div>${line}</div>`)}`),
     ]),
   });
 }

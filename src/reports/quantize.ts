@@ -4,11 +4,24 @@ import { embeddingRows } from './embeddings.ts';
 import { percents, sqnrText } from './numbers.ts';
 import { fileLines, indented, plural, size, table } from './text.ts';
 
-export function quantizeText({ architecture, task, results }: QuantizeResult): string {
-  return [`${architecture}${task ? `, ${task}` : ''}`, ...results.map(fileText)].join('\n\n');
+/** Words a result; `everyNote` prints what calibrated passes decided line by line, however many lines these are. */
+export function quantizeText(
+  { architecture, task, results }: QuantizeResult,
+  { everyNote = false }: { readonly everyNote?: boolean } = {},
+): string {
+  const heading = `${architecture}${task ? `, ${task}` : ''}`;
+  return [heading, ...results.map((file) => fileText(file, everyNote))].join('\n\n');
 }
 
-function fileText(file: QuantizedFile): string {
+/** Most lines of one pass that are printed without being asked for: an encoder of six layers has twice as many. */
+const MAX_NOTES = 12;
+
+function notesOf({ name, notes = [], summary }: QuantizedFile['passes'][number], everyNote: boolean): string[] {
+  if (everyNote || summary === undefined || notes.length <= MAX_NOTES) return notes.map((note) => `  ${name} ${note}`);
+  return [`  ${name} ${summary} (--verbose tells each, --report and --json do)`];
+}
+
+function fileText(file: QuantizedFile, everyNote: boolean): string {
   const { scheme, form, linears, passes } = file;
   const counts = Object.entries(linears).map(([how, count]) => `${count} ${how}`);
   const declined = passes.flatMap(({ name, declined: reasons }) =>
@@ -18,7 +31,7 @@ function fileText(file: QuantizedFile): string {
     ...fileLines(file),
     `  ${scheme === form ? scheme : `${scheme}, ${form}`}; linears: ${counts.join(', ')}`,
     ...declined,
-    ...passes.flatMap(({ name, notes = [] }) => notes.map((note) => `  ${name} ${note}`)),
+    ...passes.flatMap((pass) => notesOf(pass, everyNote)),
     ...roundingLines(file),
     ...widenedLines(file),
     ...needsLines(file),

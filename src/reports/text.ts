@@ -60,16 +60,28 @@ function convertedText(file: ConvertedFile): string {
   return lines.join('\n');
 }
 
-function verifyText({ ok, against, runtime, sequences, outputs }: WrittenVerification): string {
-  const rows = outputs.map(({ name, maxAbsError, limit, sqnrDb, agreement }) => [
+/** What is said where a file was compared with a source that is not rounded. */
+const UNROUNDED =
+  'the source rounds all activations of a run to one range, TFLite each row to its own: both are compared with activations that are not rounded, and the file may be off as far as the source is';
+
+/** What is said where a file differs because its mask hides too little. */
+const SEES_PADDING =
+  "the reason is padding: scores of attention are thousands apart, where the file's mask of -10000 hides none: give the file texts without padding, or a checkpoint of smaller values";
+
+function verifyText({ ok, against, runtime, sequences, outputs, seesPadding }: WrittenVerification): string {
+  const rows = outputs.map(({ name, maxAbsError, limit, sqnrDb, sourceDb, agreement }) => [
     name,
     maxAbsError.toExponential(1),
     limit.toExponential(1),
     sqnrText(sqnrDb),
+    sourceDb === undefined ? '' : sqnrText(sourceDb),
     agreement === undefined ? '' : percents(agreement),
   ]);
+  const titles = ['output', 'max error', 'limit', 'SQNR', "source's", choicesHeading(outputs)];
   const heading = `verified ${ok ? 'ok' : 'FAILED'} against the ${against} in ${runtime}, ${plural(sequences, 'sequence')}`;
-  return `${heading}\n${table([['output', 'max error', 'limit', 'SQNR', choicesHeading(outputs)], ...rows])}`;
+  const isUnrounded = outputs.some(({ sourceDb }) => sourceDb !== undefined);
+  const reasons = [...(isUnrounded ? [UNROUNDED] : []), ...(seesPadding ? [SEES_PADDING] : [])];
+  return [heading, ...reasons, table(filledColumns(titles, rows))].join('\n');
 }
 
 function speedText({ runtime, shape, rounds, speedup, quartiles }: SpeedResult): string {

@@ -36,7 +36,7 @@ export interface SampleFileOptions {
   /** Rows of its token type embeddings; 1 makes second texts look like first ones. */
   readonly tokenTypes: number;
   /** Seed of a shuffle; without one samples come in file order. */
-  readonly seed?: number;
+  readonly seed?: number | undefined;
   /** Columns of a file whose own names say nothing. */
   readonly columns?: ColumnNames;
 }

@@ -46,6 +46,45 @@ test('jobs end each by themselves: done, no, refused; what they printed is kept'
   expect(resultOf(results, 'refused').exitCode).toBe(2);
 });
 
+test('a mistyped line is refused before the first job runs, whichever shard has it', async () => {
+  const line = (name: string, command: string, ...args: string[]) => ({ name, command, args });
+  const { path, results } = jobFile('mistyped', [
+    convert('first'),
+    line('command', 'quantise', 'm', '-o', 'a.onnx'),
+    line('flag', 'quantize', 'm', '-o', 'b.onnx', '--shceme', 'int8'),
+    line('value', 'quantize', 'm', '-o', 'c.onnx', '--scheme', 'int7'),
+    line('number', 'bench', 'm', '--runs', 'many'),
+    line('missing', 'diff', 'm'),
+    line('more', 'inspect', 'm', 'n'),
+    line('required', 'convert', 'm'),
+    line('page', 'view', 'm'),
+  ]);
+  const { code, err } = await run('batch', path, '--shard', '1/9');
+  expect(code).toBe(2);
+  expect(err).toMatchInlineSnapshot(`
+    "<tmp>/mistyped.jsonl: command: quantise: is no command of a job: did you mean quantize?
+    <tmp>/mistyped.jsonl: flag: quantize: required option '--scheme <scheme>' not specified
+    <tmp>/mistyped.jsonl: value: quantize: option '--scheme <scheme>' argument 'int7' is invalid. Allowed choices are dynamic, int8, f16, w4, int16x8, w8a16.
+    <tmp>/mistyped.jsonl: number: bench: option '--runs <n>' argument 'many' is invalid. it must be a positive integer.
+    <tmp>/mistyped.jsonl: missing: diff: missing required argument 'b'
+    <tmp>/mistyped.jsonl: more: inspect: too many arguments. Expected 1 argument but got 2.
+    <tmp>/mistyped.jsonl: required: convert: required option '-o, --output <path>' not specified
+    <tmp>/mistyped.jsonl: page: view: is no command of a job: commands are convert, extract, distill, search, map-layers, diff, quantize and 6 more
+    hint: no job has run; mbert COMMAND --help shows the flags
+    "
+  `);
+  expect(existsSync(results)).toBe(false);
+  expect(existsSync(out('first.onnx'))).toBe(false);
+  expect((await run('batch', path, '--summary')).code).toBe(0);
+});
+
+test('of many mistyped lines the first ten are named', async () => {
+  const bad = Array.from({ length: 12 }, (_, i) => ({ name: `j${i}`, command: 'inspect', args: ['m', '--grap'] }));
+  const { err } = await run('batch', jobFile('many', bad).path);
+  expect(err).toMatch(/: j9: inspect: .*--graph.*\n<tmp>\/many\.jsonl: 2 more jobs are wrong\nhint: /);
+  expect(err).not.toContain('j10');
+});
+
 test('--resume runs what failed, what changed and what was lost, and nothing else', async () => {
   const labels = out('labels.txt');
   writeFileSync(labels, 'bad\nso\ngood\n');

@@ -43,7 +43,7 @@ test('zsh and fish get every flag with its line, quotes and colons escaped', () 
     { flags: '-x, --ex <a>', says: "it's: [so]", choices: ['p', 'q'] },
     { flags: '--plain', says: 'no value' },
   ];
-  const some = [{ name: 'do', summary: 'what: is', flags }];
+  const some = [{ name: 'do', args: '<file>', summary: 'what: is', flags }];
   const zsh = completionScript('zsh', some);
   expect(zsh).toContain("'do:what\\: is'");
   expect(zsh).toContain("'--ex[it'\\''s\\: \\[so\\]]:value:(p q)' \\");

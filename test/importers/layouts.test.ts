@@ -137,15 +137,23 @@ test('a graph of an encoder alone tells of the modules behind it', async () => {
   ]);
 });
 
-test('a name of the hub that is no path gets the command that fetches it', async () => {
-  await expect(openSource('sentence-transformers/all-MiniLM-L6-v2')).rejects.toMatchObject({
+test.each([
+  ['sentence-transformers/all-MiniLM-L6-v2', 'all-MiniLM-L6-v2'],
+  ['bert-base-uncased', 'bert-base-uncased'],
+  ['bge-small-en-v1.5', 'bge-small-en-v1.5'],
+])('a name of the hub that is no path gets the command that fetches it: %s', async (path, folder) => {
+  await expect(openSource(path)).rejects.toMatchObject({
     code: 'NOT_FOUND',
-    hint: 'fetch a model of the Hugging Face hub first: hf download sentence-transformers/all-MiniLM-L6-v2 --local-dir all-MiniLM-L6-v2',
+    hint: `fetch a model of the Hugging Face hub first: hf download ${path} --local-dir ${folder}`,
   });
-  for (const path of ['./nowhere', 'a/b/c', 'nowhere']) {
-    await expect(openSource(path)).rejects.toMatchObject({ code: 'NOT_FOUND', hint: undefined });
-  }
 });
+
+test.each(['./nowhere', '../nowhere', 'a/b/c', 'nowhere/', 'nowhere.onnx', 'models/nowhere.TFLITE'])(
+  'a path that is not there gets none: %s',
+  async (path) => {
+    await expect(openSource(path)).rejects.toMatchObject({ code: 'NOT_FOUND', hint: undefined });
+  },
+);
 
 describe('names that a wrapper has changed', () => {
   /** A checkpoint whose names are changed, with what is said of them. */

@@ -230,6 +230,14 @@ describe('outputs', () => {
     expect(outputsOf(graph)).toEqual(['first: second', 'second: b']);
   });
 
+  test('are told from other nodes, in a view as well', () => {
+    const graph = two();
+    const [a, b] = [nodeNamed(graph, 'a'), nodeNamed(graph, 'b')];
+    expect([graph.isOutput(a), graph.isOutput(b), graph.isOutput(nodeNamed(graph, 'x'))]).toEqual([true, true, false]);
+    const view = graph.withOutputs([{ name: 'only', node: b }]);
+    expect([view.isOutput(a), view.isOutput(b)]).toEqual([false, true]);
+  });
+
   test('come in any order', () => {
     const graph = two();
     graph.orderOutputs(['second', 'first']);

@@ -215,6 +215,18 @@ describe('the family', () => {
   });
 });
 
+test.each([
+  ['eurobert', true],
+  ['convbert', false],
+])('%s is refused by name; that its ONNX file may convert is said: %s', async (type, mayConvert) => {
+  const checkpoint = changed(await openCheckpoint('hf-qa'), {}, { model_type: type });
+  const hint = expect.stringMatching(mayConvert ? /; the ONNX file of another encoder may convert/ : /roformer$/);
+  expect(() => describeModel(checkpoint)).toThrow(
+    expect.objectContaining({ message: expect.stringContaining(`model_type: "${type}" is not supported`), hint }),
+  );
+  checkpoint.close();
+});
+
 describe('a decoder', () => {
   test('shares the node of the word embeddings where it is tied', async () => {
     const checkpoint = await openCheckpoint('hf-mlm-tied');

@@ -1,6 +1,7 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { Checkpoint } from '../../src/formats/checkpoint.ts';
 import type { JsonValue } from '../../src/formats/json.ts';
+import { type Tensor, tensorOf } from '../../src/ir/tensor.ts';
 import { graphText } from '../../src/ir/text.ts';
 import { buildModel, describeModel } from '../../src/models/index.ts';
 import { changed, openCheckpoint } from './corpus.ts';
@@ -231,6 +232,24 @@ test.each([
   ['family-nomicbert-mlm', 'masked-lm'],
 ])('%s shows by its weights that it is for %s', async (name, task) => {
   expect(describeModel(await open(name, { architectures: undefined })).task).toBe(task);
+});
+
+test('RoBERTa reads the first of several token types, and says so', async () => {
+  const checkpoint = await open('family-roberta-base', { type_vocab_size: 2 });
+  const [name, { shape }] = [...checkpoint.tensors].find(([key]) => key.endsWith('token_type_embeddings.weight')) as [
+    string,
+    Tensor,
+  ];
+  const two = tensorOf('f32', [2, shape[1] as number], new Float32Array(2 * (shape[1] as number)));
+  const { graph, warnings } = buildModel(
+    { ...checkpoint, tensors: new Map(checkpoint.tensors).set(name, two) },
+    DYNAMIC,
+  );
+  expect(graph.inputs.map((input) => input.name)).toEqual(['input_ids', 'attention_mask']);
+  expect(warnings).toEqual([
+    expect.stringContaining('token_type_embeddings: has 2 types, and every token is of the first'),
+  ]);
+  expect(buildModel(await open('family-roberta-base'), DYNAMIC).warnings).toEqual([]);
 });
 
 test('DeBERTa and GTE take token types where the config has several', async () => {

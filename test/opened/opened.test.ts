@@ -5,7 +5,10 @@ import { onnx } from '../../src/exporters/onnx.ts';
 import type { JsonObject } from '../../src/formats/json.ts';
 import { writeFiles } from '../../src/io/files.ts';
 import type { Graph } from '../../src/ir/graph.ts';
+import { scalarOf } from '../../src/ir/match.ts';
 import type { Distribution } from '../../src/metrics/distribution.ts';
+import { changedModel } from '../../src/opened/changed-model.ts';
+import { fromCheckpoint } from '../../src/opened/checkpoint-model.ts';
 import { classReader, classReaderOf } from '../../src/opened/class-labels.ts';
 import { fromGraph } from '../../src/opened/graph-model.ts';
 import { layerEnds } from '../../src/opened/layer-ends.ts';
@@ -13,13 +16,96 @@ import { loadSource } from '../../src/opened/load-source.ts';
 import { openModel, openOneOfTwo } from '../../src/opened/open-model.ts';
 import type { OpenedModel } from '../../src/opened/opened-model.ts';
 import { outlineOf } from '../../src/opened/outline.ts';
+import { paddingSideWarnings } from '../../src/opened/padding-side.ts';
 import { tableRows } from '../../src/opened/token-tables.ts';
 import type { ShapeOptions } from '../../src/options/shape.ts';
 import { graphOf } from '../core.ts';
+import { openCheckpoint } from '../models/corpus.ts';
 import { useFakeRuntime } from '../pipelines/fake-runtime.ts';
 import { temporaryFolder } from '../pipelines/written.ts';
 
 const folder = temporaryFolder();
+
+describe('what files of a checkpoint are compared with', () => {
+  const scores = (graph: Graph | undefined) => [
+    ...new Set(
+      graph
+        ?.nodes()
+        .map((node) => scalarOf(node))
+        .filter((value) => value !== null && value <= -10000),
+    ),
+  ];
+  const least = Math.fround(-3.4028234663852886e38);
+
+  test.each(['bert-seqcls', 'family-modernbert-base'])('hides padding as PyTorch does: %s', async (name) => {
+    const model = fromCheckpoint(await openCheckpoint(name), {});
+    expect(scores(model.reference())).toEqual([-10000]);
+    expect(scores(model.asComputed?.())).toEqual([least]);
+    const changed = changedModel(model, model.reference(), ['a-pass']);
+    expect(scores(changed.reference())).toEqual([-10000]);
+    expect(scores(changed.asComputed?.())).toEqual([least]);
+    model.close();
+  });
+
+  test('hides padding as TensorFlow does, by what files have', async () => {
+    const model = fromCheckpoint(await openCheckpoint('h5-seqcls'), {});
+    expect(model.asComputed).toBeUndefined();
+    expect(changedModel(model, model.reference(), []).asComputed).toBeUndefined();
+    model.close();
+  });
+});
+
+describe('a tokenizer that pads on the left', () => {
+  const file = (what: string, json: object) => ({ what, bytes: new TextEncoder().encode(JSON.stringify(json)) });
+  const config = (json: object) => file('tokenizer_config.json', json);
+  const tokenizer = (direction: string) =>
+    file('tokenizer.json', { truncation: { direction: 'Left' }, padding: { direction } });
+  const left = config({ padding_side: 'left' });
+
+  test.each([
+    ['by its config', { config: left }, 'tokenizer_config.json: padding_side: is left: '],
+    ['by its own file', { tokenizer: tokenizer('Left') }, 'tokenizer.json: padding: direction: is Left: '],
+    [
+      'by its file, of which the config says nothing',
+      { config: config({}), tokenizer: tokenizer('Left') },
+      'tokenizer.json: ',
+    ],
+    ['by its config, against its file', { config: left, tokenizer: tokenizer('Right') }, 'tokenizer_config.json: '],
+  ])('%s is warned of', (_, files, start) => {
+    const warnings = paddingSideWarnings(files);
+    expect(warnings).toEqual([expect.stringContaining(start)]);
+    expect(warnings[0]).toContain('mbert pads on the right');
+  });
+
+  test.each([
+    ['nothing', {}],
+    ['a file that pads on the right and cuts on the left', { tokenizer: tokenizer('Right') }],
+    [
+      'a config that pads on the right, whatever the file says',
+      { config: config({ padding_side: 'right' }), tokenizer: tokenizer('Left') },
+    ],
+    [
+      'a damaged config, which stops those who read texts',
+      { config: { what: 'c', bytes: new TextEncoder().encode('{') } },
+    ],
+  ])('is not %s', (_, files) => {
+    expect(paddingSideWarnings(files)).toEqual([]);
+  });
+
+  test('is warned of by every command that opens its model', async () => {
+    const graph = graphOf(
+      'graph g (input_ids: i64[1, 4])\n  words = gather(table f32[9, 2] #1, input_ids)\nreturn y: words',
+    );
+    const source = { yields: 'graph', path: 'm.onnx', graph, tokenizer: { config: left }, close: () => {} } as const;
+    expect((await fromGraph({ ...source, config: undefined }, {})).warnings).toEqual(
+      paddingSideWarnings({ config: left }),
+    );
+    const checkpoint = await openCheckpoint('bert-seqcls');
+    const model = fromCheckpoint({ ...checkpoint, tokenizer: { config: left } }, {});
+    expect(model.warnings).toEqual(paddingSideWarnings({ config: left }));
+    model.close();
+  });
+});
 
 describe('a model that came as a graph', () => {
   interface Wanted {

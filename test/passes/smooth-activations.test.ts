@@ -89,6 +89,16 @@ describe('an encoder with loud channels and neurons', () => {
       expect(notes.find((note) => note.startsWith(`${layer}.intermediate.gelu`))).toContain('11 neurons in floats');
     }
     expect(notes.at(-1)).toMatch(/^all of these: [\d.]+ -> [\d.]+ dB$/);
+    const ranges = /^(\d+) values: ([\d.]+) to ([\d.]+) -> ([\d.]+) to ([\d.]+) dB, the least is (\S+); together (.*)$/;
+    const [, values, ...summed] = ranges.exec(report?.summary ?? '') ?? [];
+    const measured = notes.slice(0, -1).map((note) => NOTE.exec(note)?.slice(3, 5).map(Number) ?? []);
+    const ends = [0, 1].flatMap((side) => {
+      const numbers = measured.map((each) => each[side] as number);
+      return [Math.min(...numbers), Math.max(...numbers)].map((number) => number.toFixed(1));
+    });
+    const least = measured.findIndex(([, after]) => after?.toFixed(1) === ends[2]);
+    expect(Number(values)).toBe(measured.length);
+    expect(summed).toEqual([...ends, found[least], notes.at(-1)?.slice('all of these: '.length)]);
     for (const note of notes.slice(0, -1)) {
       const [, count, largest, before = 0, after = 0] = NOTE.exec(note) ?? [];
       // Scales would only make columns loud behind a GELU, whose tokens have peaks of their own.

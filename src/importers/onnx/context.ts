@@ -9,7 +9,7 @@ import { isStatic, limitOf, type Shape, sizeOf } from '../../ir/shape.ts';
 import { computedNow, convertTensor, type DType, scalarTensor, type Tensor, tensorOf } from '../../ir/tensor.ts';
 import { countedNode, sizesNode } from './counted.ts';
 import type { ImportBudget } from './import-budget.ts';
-import { numberOf, type Size, sameSize, sizeOfDim } from './sizes.ts';
+import { numberOf, quotientOf, type Size, sameSize, sizeOfDim } from './sizes.ts';
 import {
   asList,
   dimsOf,
@@ -110,13 +110,35 @@ export class GraphImport {
       case 'index':
         return this.#numbers(value);
       case 'tuple':
-        return this.#unknown('Concat', value.parts);
+        return this.#unknown(
+          'Concat',
+          value.parts,
+          'indices along several axes that something else than GatherND reads',
+        );
       case 'cut':
-        return this.#unknown('Slice', [value.x], value);
+        return this.#unknown('Slice', [value.x], 'a slice up to a size that only the run knows', value);
       case 'padded':
-        return this.#unknown('Pad', [value.x], value);
-      default:
-        return this.#unknown('DynamicQuantizeLinear', [value.kind === 'scale product' ? value.of[0] : value.x]);
+        return this.#unknown(
+          'Pad',
+          [value.x],
+          'padding that nothing cuts off, of a size that only the run knows',
+          value,
+        );
+      default: {
+        const x = value.kind === 'scale product' ? value.of[0] : value.x;
+        return this.#unknown('DynamicQuantizeLinear', [x], 'integers of the run that no product reads');
+      }
+    }
+  }
+
+  /** The value as a node, also where the IR has no form for it: then one that stands for it and says why. */
+  carried(value: Value): Node {
+    try {
+      return this.node(value);
+    } catch (cause) {
+      if (!(cause instanceof NotExpressible)) throw cause;
+      const inputs = value.kind === 'node' ? [nodeValue(value.node)] : [];
+      return this.#unknown('Expand', inputs, cause.reason, value);
     }
   }
 
@@ -151,10 +173,11 @@ export class GraphImport {
     return shape;
   }
 
-  /** Takes two sizes to be one; where they cannot be, the graph makes no sense. */
+  /** Takes two sizes to be one, as 2·a and 2·b where a is b; where they cannot be, the graph makes no sense. */
   equate(a: Size, b: Size): void {
     if (sameSize(a, b)) return;
-    const [x, y] = unlimited(symbolOf(a), symbolOf(b));
+    const [left, right] = quotientOf(a, b) ?? [a, b];
+    const [x, y] = unlimited(symbolOf(left), symbolOf(right));
     if (typeof x === 'string' && y !== null && !x.includes(':')) throw new SameSymbol(x, y);
     if (typeof y === 'string' && x !== null && !y.includes(':')) throw new SameSymbol(y, x);
     notExpressible('sizes that are not equal');
@@ -167,7 +190,7 @@ export class GraphImport {
     types: readonly { readonly name: string; readonly dtype: DType; readonly shape: Shape }[],
     attrs: AttrsOf<'foreign'>,
   ): Value[] {
-    const nodes = inputs.map((input) => this.node(input));
+    const nodes = inputs.map((input) => this.carried(input));
     const op = node.domain === '' ? node.op : `${node.domain}::${node.op}`;
     const [only, ...others] = types;
     if (only && others.length === 0) {
@@ -225,17 +248,20 @@ export class GraphImport {
     const listed = this.#listed(value);
     if (listed) return nodeValue(listed);
     const counted = countedNode(this.graph, value);
-    return nodeValue(counted ?? this.#unknown('Range', [], value), counted ? value.shape : undefined);
+    return nodeValue(
+      counted ?? this.#unknown('Range', [], 'indices of another form than counts', value),
+      counted ? value.shape : undefined,
+    );
   }
 
-  #unknown(op: string, inputs: readonly Value[], like: Value | undefined = undefined): Node {
+  #unknown(op: string, inputs: readonly Value[], problem: string, like: Value | undefined = undefined): Node {
     const shape = like && shapeOf(like);
     const dims = shape && dimsOf(shape);
     const type = { ...(like && { outputDtype: dtypeOf(like) }), ...(dims && { outputShape: dims }) };
     return this.graph.add(
       'foreign',
-      inputs.map((input) => this.node(input)),
-      { op, ...type },
+      inputs.map((input) => this.carried(input)),
+      { op, problem, ...type },
     );
   }
 }

@@ -82,6 +82,14 @@ export const cumulativeSum: OperatorReader = (operation) => {
 /** Reads operators whose value goes on under another name. */
 export const same: OperatorReader = (operation) => inputOf(operation, 0);
 
+/** Reads Dropout, which does nothing in inference. One that is switched on gives other numbers in each run. */
+export const dropout: OperatorReader = (operation) => {
+  const isOn = operation.inputs[2];
+  const grid = isOn && asIndex(isOn);
+  if (isOn && (!grid || uniformOf(grid) !== 0)) notExpressible('dropout of a training: export it after model.eval()');
+  return inputOf(operation, 0);
+};
+
 /** Reads the remainder of whole numbers that are known; its sign is the divisor's, with `fmod` the dividend's. */
 export const remainder: OperatorReader = (operation) => {
   const op = intOf(operation, 'fmod', 0) === 0 ? 'Mod' : 'FMod';

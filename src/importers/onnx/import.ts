@@ -113,7 +113,7 @@ class Importing {
       if (named.has(name)) this.#fail(`output ${name}`, 'is listed twice');
       named.add(name);
       const value = values.get(name) ?? this.#fail(`output ${name}`, 'is not produced by anything');
-      graph.output(name, this.#to.node(value));
+      graph.output(name, this.#to.carried(value));
     }
     graph.prune();
     return graph;

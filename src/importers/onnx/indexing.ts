@@ -9,6 +9,7 @@ import {
   dimOf,
   limitedSize,
   multiplySizes,
+  negateSize,
   numberOf,
   ONE,
   type Size,
@@ -194,7 +195,6 @@ export const slice: OperatorReader = (operation) => {
   const list = asList(x);
   const kept = list && list.shape.length > 0 ? keptElements(list.elements, list.shape, cuts) : null;
   if (list && kept) return listOf(kept.elements, list.dtype, kept.shape);
-  if (cuts.some(({ step }) => step !== 1)) notExpressible('a slice that steps');
   const grid = x.kind === 'node' ? null : isInteger(dtypeOf(x)) ? asIndex(x) : null;
   return cuts.reduce<Value>(
     (value, cut, i) => cutAlong(to, value, cut, i === cuts.length - 1 ? name : `${name}/${i}`),
@@ -254,9 +254,11 @@ function placesOf(from: number, to: number, step: number, length: number): numbe
 /** Least end that means "to the end", for which exporters write the largest integer of 32 or 64 bits. */
 const TO_THE_END = 2 ** 31 - 1;
 
-function cutAlong(to: GraphImport, x: Value, { axis, start, end }: Cut, name: string): Value {
+function cutAlong(to: GraphImport, x: Value, cut: Cut, name: string): Value {
+  const { axis, start, end, step } = cut;
   const length = knownShape(x)[axis] as Size;
   const whole = numberOf(length);
+  if (step !== 1) return everyNth(to, x, cut, name);
   const first = placeOf(start, length);
   const ending = lastOf(start, end, whole);
   if (ending !== null && x.kind !== 'index') {
@@ -283,6 +285,17 @@ function cutAlong(to: GraphImport, x: Value, { axis, start, end }: Cut, name: st
   return to.emit('slice', [x], { axis, start: begin, end: bound }, name);
 }
 
+/** Reads a slice that steps, as of every second channel (rotary positions), as a look-up of the places that it takes. */
+function everyNth(to: GraphImport, x: Value, { axis, start, end, step }: Cut, name: string): Value {
+  const [from, until, length] = [start, end, knownShape(x)[axis] as Size].map(numberOf);
+  if (from == null || until == null || length == null || step === 0 || x.kind === 'index')
+    return notExpressible('a slice that steps through a size or between places that only the run knows');
+  const places = placesOf(from, until, step, length);
+  if (places.length > MAX_INDICES) notExpressible(`a slice of ${places.length} elements that steps`);
+  if (places.length === 0) notExpressible('a slice of nothing');
+  return to.emit('gather', [x, listOf(places.map(constantSize))], { axis }, name);
+}
+
 /** Most elements at the end of an axis of unknown size that are looked up one by one. */
 const MAX_ENDING = 64;
 
@@ -294,9 +307,10 @@ function lastOf(start: Size, end: Size, whole: number | null): number | null {
   return isEnding ? -from : null;
 }
 
-/** A place counted from the front; negative ones count from the end. */
+/** A place counted from the front; negative ones count from the end, as -n, the first of an axis of n. */
 function placeOf(place: Size, length: Size): Size {
   const number = numberOf(place);
+  if (number === null && sameSizes([place], [negateSize(length)])) return ZERO;
   return number !== null && number < 0 ? addSizes(length, place) : place;
 }
 

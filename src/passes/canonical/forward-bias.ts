@@ -15,7 +15,7 @@ export const forwardBias: Pass = {
     for (const node of graph.nodes()) {
       if (node.op !== 'linear' || node.attrs.activation !== 'none' || node.type.quant !== undefined) continue;
       const bias = node.inputs[2];
-      if (!isFloats(bias) || graph.outputs.some((output) => output.node === node)) continue;
+      if (!isFloats(bias) || graph.isOutput(node)) continue;
       rewrites += forward(graph, node, bias);
     }
     return { rewrites, declined: [] };
@@ -78,7 +78,7 @@ function overlap(slices: readonly Call<'slice'>[]): boolean {
 function onlyLinear(graph: Graph, node: Node): Call<'linear'> | undefined {
   const [reader, ...others] = node.users;
   if (reader?.op !== 'linear' || others.length > 0 || reader.inputs[0] !== node) return undefined;
-  if (reader.type.quant !== undefined || graph.outputs.some((output) => output.node === node)) return undefined;
+  if (reader.type.quant !== undefined || graph.isOutput(node)) return undefined;
   const [, weight, bias] = reader.inputs;
   return isFloats(weight) && (bias === undefined || isFloats(bias)) ? reader : undefined;
 }

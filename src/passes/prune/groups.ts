@@ -96,7 +96,7 @@ function neuronsOf(graph: Graph, reader: ConstantLinear): PruneGroup | null {
   if (isPlain || writers.size === 0) return null;
   const inside: ReadonlySet<Node> = new Set<Node>([...between, ...writers.keys()]);
   for (const node of inside) {
-    if (graph.outputs.some((output) => output.node === node)) return null;
+    if (graph.isOutput(node)) return null;
     for (const user of node.users) if (user !== reader.node && !between.has(user as Call)) return null;
   }
   return { kind: 'neurons', reader, writers: [...writers.values()], between: [...between], count };

@@ -29,7 +29,7 @@ export function partHalves(graph: Graph): void {
 /** The two slices that are all that reads a linear, if they are its halves. */
 function halvesOf(graph: Graph, node: Call<'linear'>): readonly Call<'slice'>[] | null {
   const width = node.type.shape.at(-1);
-  if (typeof width !== 'number' || graph.outputs.some((output) => output.node === node)) return null;
+  if (typeof width !== 'number' || graph.isOutput(node)) return null;
   const halves: Call<'slice'>[] = [];
   for (const user of node.users) {
     if (user.op !== 'slice') return null;

@@ -30,7 +30,7 @@ function filledOf(graph: Graph, node: Node): Filled | null {
 }
 
 function isReadBySoftmax(graph: Graph, node: Node): boolean {
-  return [...node.users].every(({ op }) => op === 'softmax') && !graph.outputs.some((output) => output.node === node);
+  return [...node.users].every(({ op }) => op === 'softmax') && !graph.isOutput(node);
 }
 
 /**

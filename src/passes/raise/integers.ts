@@ -52,7 +52,7 @@ function lookUpRows(graph: Graph, node: Node): boolean {
 function readStored(graph: Graph, node: Node): boolean {
   const [x] = node.inputs;
   if (node.op !== 'dequantize' || x?.type.quant?.per !== 'tensor' || x.op === 'constant') return false;
-  if (graph.outputs.some((output) => output.node === node)) return false;
+  if (graph.isOutput(node)) return false;
   return graph.replace(node, () => x);
 }
 

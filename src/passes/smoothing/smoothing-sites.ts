@@ -35,7 +35,7 @@ export function siteAt(graph: Graph, value: Node): SmoothingSite | null {
   if (value.op === 'layerNorm') return { value, readers, writer: undefined, neurons: undefined };
   if (value.op === 'gelu') return { value, readers, writer: undefined, neurons: neuronsOf(graph, value, readers) };
   const context = contextOf(graph, value);
-  const isReadAlone = readers.length === value.users.size && !graph.outputs.some(({ node }) => node === value);
+  const isReadAlone = readers.length === value.users.size && !graph.isOutput(value);
   if (context === null || typeof context === 'string' || !isReadAlone) return null;
   return { value, readers, writer: context.value.linear, neurons: undefined };
 }

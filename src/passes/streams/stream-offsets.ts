@@ -99,7 +99,7 @@ class Planner {
   #mustBeBare(node: Node): boolean {
     const answer = this.#bare.get(node);
     if (answer !== undefined) return answer;
-    const isExposed = this.graph.outputs.some((output) => output.node === node) && !this.restored.has(node);
+    const isExposed = this.graph.isOutput(node) && !this.restored.has(node);
     const bare = isExposed || [...node.users].some((user) => this.#needsBare(user, node));
     this.#bare.set(node, bare);
     return bare;
@@ -117,7 +117,7 @@ class Planner {
 
   /** Whether a product may carry an offset: k (x + e) = k x + k e, and the sums that it goes into can take up k e. */
   #carriesOffset(product: Node): boolean {
-    if (this.graph.outputs.some((output) => output.node === product)) return false;
+    if (this.graph.isOutput(product)) return false;
     return [...product.users].every(
       (user) =>
         user.op === 'add' &&

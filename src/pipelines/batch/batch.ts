@@ -4,7 +4,7 @@ import { VERSION } from '../../version.ts';
 import { Identities } from './identity.ts';
 import { type Job, jobsOfShard, readJobs, type Shard } from './jobs.ts';
 import { isFinished, type JobResult, readResult, resultPath, writeResult } from './results.ts';
-import { runJob } from './run-job.ts';
+import { runJob, wordsOf } from './run-job.ts';
 
 export interface BatchOptions extends RunOptions {
   /** Job file: a JSON object a line. */
@@ -23,6 +23,8 @@ export interface BatchOptions extends RunOptions {
   readonly program: readonly [string, ...string[]];
   /** Flags behind which a job names what it writes. */
   readonly outputFlags: ReadonlySet<string>;
+  /** What a command line gets wrong, without running it; undefined where it can be run. */
+  readonly check: (words: readonly string[]) => string | undefined;
   /** Hears of each job that has ended, or that was finished before. */
   readonly ended?: ((row: BatchRow) => void) | undefined;
 }
@@ -45,18 +47,20 @@ export interface BatchResult {
 
 /**
  * Runs the jobs of a file, each as a process of its own, and keeps one JSON file a job. Throws MALFORMED for a job file
- * that makes no sense, USAGE for a folder that has results unless they are to be gone on with, and the abort signal's
+ * that makes no sense, USAGE for command lines that no job could run, for a folder that has results unless they are to be gone on with, and the abort signal's
  * reason, with running jobs ended and without a result.
  */
 export async function batch(options: BatchOptions): Promise<BatchResult> {
   const { file, program, outputFlags, signal, ended } = options;
   const { progress } = startRun(options);
   const folder = options.results ?? file.replace(/\.jsonl?$/, '').concat('.results');
-  const jobs = jobsOfShard(readJobs(file, outputFlags), options.shard ?? { index: 1, count: 1 });
+  const all = readJobs(file, outputFlags);
+  const jobs = jobsOfShard(all, options.shard ?? { index: 1, count: 1 });
   const before = jobs.map((job) => readResult(folder, job));
   if (options.summary) {
     return { folder, rows: jobs.map((job, i) => ({ job, result: before[i], isOld: true })) };
   }
+  refuseMistyped(file, all, options.check);
   if (!options.resume) refuseResults(folder, before);
   const identities = new Identities(VERSION, outputFlags);
   const rows = jobs.map((job): BatchRow => ({ job, result: undefined, isOld: false }));
@@ -82,6 +86,24 @@ export async function batch(options: BatchOptions): Promise<BatchResult> {
   const workers = await Promise.allSettled(Array.from({ length: options.jobs ?? 1 }, work));
   for (const worker of workers) if (worker.status === 'rejected') throw worker.reason;
   return { folder, rows };
+}
+
+/** Most jobs that a refusal names: a flag that is wrong in one line is often wrong in all. */
+const MAX_PROBLEMS = 10;
+
+/** Refuses command lines that are wrong, before the first one runs: the last one's turn may come hours later. */
+function refuseMistyped(file: string, jobs: readonly Job[], check: BatchOptions['check']): void {
+  const problems = jobs.flatMap((job) => {
+    const problem = check(wordsOf(job));
+    return problem === undefined ? [] : [`${file}: ${job.name}: ${problem}`];
+  });
+  const [first, ...more] = problems.slice(0, MAX_PROBLEMS);
+  if (first === undefined) return;
+  const rest = problems.length - MAX_PROBLEMS;
+  throw new MbertError('USAGE', first, {
+    more: rest > 0 ? [...more, `${file}: ${rest} more jobs are wrong`] : more,
+    hint: 'no job has run; mbert COMMAND --help shows the flags',
+  });
 }
 
 function refuseResults(folder: string, before: readonly (JobResult | undefined)[]): void {

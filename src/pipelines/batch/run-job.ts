@@ -16,18 +16,21 @@ export type Outcome = Pick<JobResult, 'exitCode' | 'signal' | 'seconds' | 'outpu
 
 /** Runs one job as a process of its own, so that none can take another one's memory. Throws the abort signal's reason. */
 export async function runJob(job: Job, { program, outputFlags, signal }: Launch): Promise<Outcome> {
-  const wantsJson = job.args.some((arg) => arg === '--json' || arg.startsWith('--format'));
   const started = performance.now();
-  // A job is what its line says, on any machine and in any folder.
-  const added = [...(wantsJson ? [] : ['--json']), ...(job.args.includes('--no-config') ? [] : ['--no-config'])];
   // Where a signal ends the batch, a scheduler starts its jobs anew, and nobody would read what they print.
-  const { printed, ...end } = await runProcess([...program, job.command, ...job.args, ...added], signal);
+  const { printed, ...end } = await runProcess([...program, ...wordsOf(job)], signal);
   return {
     ...end,
     seconds: Math.round(performance.now() - started) / 1000,
     outputs: writtenBy(job, outputFlags),
     result: parsed(printed),
   };
+}
+
+/** The words that a job runs: what its line says, on any machine and in any folder, and its answer as JSON. */
+export function wordsOf({ command, args }: Job): readonly string[] {
+  const wantsJson = args.some((arg) => arg === '--json' || arg.startsWith('--format'));
+  return [command, ...args, ...(wantsJson ? [] : ['--json']), ...(args.includes('--no-config') ? [] : ['--no-config'])];
 }
 
 function parsed(text: string): unknown {

@@ -3,14 +3,15 @@ import { MbertError } from '../../errors.ts';
 import { graphText } from '../../ir/text.ts';
 import { changedModel } from '../../opened/changed-model.ts';
 import { classReaderOf } from '../../opened/class-labels.ts';
+import { type FittedTexts, fittedTexts } from '../../opened/fitted-texts.ts';
+import type { OpenedModel } from '../../opened/opened-model.ts';
 import { evidenceOf } from '../../options/evidence.ts';
 import { passChoice } from '../../options/passes.ts';
 import { type Run, startRun, within } from '../../options/run.ts';
 import { writingOf } from '../../options/writing.ts';
-import type { SampleManifest } from '../../samples/open-samples.ts';
 import { readViews, type View } from '../../samples/views.ts';
 import { VERSION } from '../../version.ts';
-import { fittedSamples, readFitted } from '../evaluate/fitted-texts.ts';
+import { seenSamples } from '../evaluate/fitted-texts.ts';
 import { rowReader } from '../evaluate/row-reader.ts';
 import { takeSamples } from '../evaluate/sample-sets.ts';
 import { measureHeldOut } from '../fit/measure.ts';
@@ -95,7 +96,7 @@ async function teach(
   const own = trainedArrays(student.graph, { withTables: true });
   const stored = target === undefined ? storedIn(student, own) : undefined;
   if (target !== undefined) refuseSource(writePlans(output));
-  const fitted = fittedOf(student);
+  const fitted = fittedTexts(student.model);
   const { samples, reader, maxLength, warnings } = readTexts({ teacher, student, graph, fitted }, options, run);
   const { pad, mask } = reader.tokenizer;
   // A graph that mbert did not write may not say what its logits are.
@@ -134,9 +135,10 @@ async function teach(
     const before = await heldOut(student.graph, 'comparing the student as it was');
     const after = await heldOut(trained, 'comparing the student');
     run.progress('writing');
+    const learnt = samples.learnt && result.stages.length > 0 ? [samples.learnt] : [];
     const files = stored
-      ? await writeStudent(output, withTrained(stored.checkpoint, stored.places, result.arrays), fitted)
-      : await writeFile(student, trained, output, run);
+      ? await writeStudent(output, withTrained(stored.checkpoint, stored.places, result.arrays), [...fitted, ...learnt])
+      : await writeFile(changedModel(student.model, trained, [], learnt), output, run);
     return { before, after, files };
   });
   removeTraining(state);
@@ -161,18 +163,13 @@ function storedIn({ path, checkpoint, graph }: OpenedSide, arrays: readonly Trai
   return { checkpoint, frozen, places: storedPlaces(checkpoint, graph, own) };
 }
 
-/** Reads which texts a student was fitted to before this training. */
-function fittedOf({ path, checkpoint, model }: OpenedSide): readonly SampleManifest[] {
-  return readFitted({ path, weights: checkpoint?.path, facts: model.facts });
-}
-
 interface TextReaders {
   readonly teacher: OpenedSide;
   readonly student: OpenedSide;
   /** The teacher's graph in the sizes of its student's inputs. */
   readonly graph: TrainingJob['teacher'];
-  /** Texts that the student was fitted to before: they are learnt from, but prove nothing. */
-  readonly fitted: readonly SampleManifest[];
+  /** Texts that the student was fitted to or trained on before: they are learnt from, but prove nothing. */
+  readonly fitted: readonly FittedTexts[];
 }
 
 function readTexts({ teacher, student, graph, fitted }: TextReaders, options: DistillOptions, run: Run) {
@@ -184,19 +181,17 @@ function readTexts({ teacher, student, graph, fitted }: TextReaders, options: Di
     FIRST_TEXTS,
   );
   const { tokenizer } = model.tokenizer.tokenizer || model.tokenizer.vocabulary ? model : student.model;
-  const common = { maxLength, tokenizer, columns: evidence.columns };
-  const reader = rowReader(model, graph, { ...common, seed, note: run.note });
-  const fittedIn = (path: string) =>
-    fittedSamples(fitted, (order) => rowReader(model, graph, { ...common, seed: order }).open(path, 'calibrate'));
-  const inTexts = fittedIn(texts);
-  const inData = options.data === undefined ? [] : fittedIn(options.data).samples;
-  if (inTexts.samples.length > 0) {
-    const count = inTexts.samples.length;
+  const reader = rowReader(model, graph, { maxLength, tokenizer, columns: evidence.columns, seed, note: run.note });
+  const inTexts = seenSamples(fitted, texts, reader);
+  const inData = options.data === undefined ? undefined : seenSamples(fitted, options.data, reader);
+  if (inTexts.learnt.length > 0) {
+    const count = inTexts.learnt.length;
     run.note(`${texts}: ${count} texts that ${student.path} was fitted to are learnt from, and not measured on`);
   }
   const samples = takeSamples(reader, {
     evidence,
-    fitted: [...inTexts.samples, ...inData],
+    fitted: [...inTexts.learnt, ...(inData?.learnt ?? [])],
+    watched: [...inTexts.watched, ...(inData?.watched ?? [])],
     task: model.task,
     classOf: classReaderOf(model, graph),
     pool: options.samples ?? MOST_TEXTS,
@@ -263,10 +258,9 @@ function jobKey({ teacher, student, progress: _, ...job }: TrainingJob): string 
     .digest('hex');
 }
 
-async function writeFile({ model }: OpenedSide, trained: TrainingJob['student'], output: string, run: Run) {
+async function writeFile(changed: OpenedModel, output: string, run: Run) {
   const [plan] = writePlans(output);
   if (plan === undefined) throw new MbertError('USAGE', `-o ${output}: names no file`);
-  const changed = changedModel(model, trained, []);
   const writing = writingOf({}, output, plan.target);
   const prepared = await prepare(changed, plan.target, { shape: {}, passes: passChoice({}), writing, run });
   const { files } = await writeModel(changed, prepared, { plan, writing, properties: {}, run });

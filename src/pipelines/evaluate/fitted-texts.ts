@@ -1,67 +1,59 @@
-import { malformed } from '../../errors.ts';
-import { isObject, type JsonValue, parseJson } from '../../formats/json.ts';
-import { readMetadata } from '../../formats/safetensors.ts';
-import { withFile } from '../../io/files.ts';
-import type { SampleFile, SampleManifest, TokenSample } from '../../samples/open-samples.ts';
+import type { FittedTexts, Places } from '../../opened/fitted-texts.ts';
+import type { SampleFile, TokenSample } from '../../samples/open-samples.ts';
+import { findOverlap } from '../../samples/overlap.ts';
+import type { RowReader } from './row-reader.ts';
 
-/** Key of a checkpoint's metadata under which it says what texts its weights were fitted to, step by step. */
-const KEY = 'mbert.fitted';
-
-/** Key of a model file's properties that says, among other things, what texts passes were fitted to. */
-const FILE_KEY = 'mbert.fit';
-
-/** Metadata for a checkpoint that was fitted to texts: what it gives on them says nothing about others. */
-export function fittedMetadata(fitted: readonly SampleManifest[]): { readonly [key: string]: string } {
-  return fitted.length === 0 ? {} : { [KEY]: JSON.stringify(fitted) };
+/** Samples of a file by what a model's weights have to do with them. */
+export interface SeenSamples {
+  /** Samples that it was fitted to or trained on. */
+  readonly learnt: readonly TokenSample[];
+  /** Samples that its training was watched by. */
+  readonly watched: readonly TokenSample[];
+  /** Texts of other files. */
+  readonly others: readonly FittedTexts[];
 }
 
-/**
- * Reads what texts a model was fitted to: of a checkpoint from its weights file, of a graph from its properties. Throws
- * MALFORMED where these are no manifests.
- */
-export function readFitted(source: {
-  /** Path of a checkpoint's weights; undefined for a graph. */
-  readonly weights: string | undefined;
-  readonly path: string;
-  readonly facts?: ReadonlyMap<string, string> | undefined;
-}): readonly SampleManifest[] {
-  const { weights, path, facts } = source;
-  if (weights !== undefined) {
-    const text = weights.endsWith('.safetensors') ? withFile(weights, readMetadata).get(KEY) : undefined;
-    const list = text === undefined ? [] : parseJson(text, `${weights}: ${KEY}`);
-    if (!Array.isArray(list)) throw malformed(`${weights}: ${KEY}`, 'is no list');
-    return list.map((each: JsonValue) => manifestIn(each, `${weights}: ${KEY}`));
+/** Finds the samples of a file that a model's weights were made with, by the file's hash. */
+export function seenSamples(
+  fitted: readonly FittedTexts[],
+  path: string,
+  reader: Pick<RowReader, 'inOrder'>,
+): SeenSamples {
+  const learnt: TokenSample[] = [];
+  const watched: TokenSample[] = [];
+  const others: FittedTexts[] = [];
+  for (const texts of fitted) {
+    const file = reader.inOrder(path, texts.seed ?? undefined);
+    if (file.sha256 !== texts.sha256) {
+      others.push(texts);
+      continue;
+    }
+    const at = (places: readonly Places[]) =>
+      places.flatMap(([first, behind]) => file.take(first, behind - first).samples);
+    learnt.push(...at(texts.places ?? [[0, texts.count]]));
+    watched.push(...at(texts.watched ?? []));
   }
-  const text = facts?.get(FILE_KEY);
-  const properties = text === undefined ? undefined : parseJson(text, `${path}: ${FILE_KEY}`);
-  const calibration = isObject(properties) ? properties.get('calibration') : undefined;
-  return calibration === undefined ? [] : [manifestIn(calibration, `${path}: ${FILE_KEY}`)];
+  return { learnt, watched, others };
 }
 
-function manifestIn(value: JsonValue, what: string): SampleManifest {
-  if (isObject(value)) {
-    const [source, sha256, count, seed] = ['source', 'sha256', 'count', 'seed'].map((key) => value.get(key));
-    const isSeed = seed === null || typeof seed === 'number';
-    if (typeof source === 'string' && typeof sha256 === 'string' && Number.isSafeInteger(count) && isSeed)
-      return { source, sha256, count: count as number, seed };
-  }
-  throw malformed(what, 'does not say which texts of which file');
+/** Warns where a model is measured on samples of a file, by default all of them, that its weights were made with. */
+export function seenWarnings(
+  { path, fitted }: { readonly path: string; readonly fitted: readonly FittedTexts[] },
+  data: string,
+  reader: Pick<RowReader, 'inOrder'>,
+  measured?: readonly TokenSample[],
+): string[] {
+  if (fitted.length === 0) return [];
+  const samples = measured ?? allOf(reader.inOrder(data, undefined));
+  const { learnt, watched } = seenSamples(fitted, data, reader);
+  const seen = findOverlap([...learnt, ...watched], samples);
+  if (seen === null) return [];
+  return [
+    `${data}: ${path} was fitted to ${seen.count} of its ${samples.length} samples, or chosen by them: ` +
+      'what is measured on them is too good',
+  ];
 }
 
-/**
- * Finds the samples of a file that a model was fitted to, by the file's hash. `open` opens it with its samples in the
- * order of a seed; `others` are the manifests of other files.
- */
-export function fittedSamples(
-  manifests: readonly SampleManifest[],
-  open: (seed: number | undefined) => SampleFile,
-): { readonly samples: readonly TokenSample[]; readonly others: readonly SampleManifest[] } {
-  const samples: TokenSample[] = [];
-  const others: SampleManifest[] = [];
-  for (const manifest of manifests) {
-    const file = open(manifest.seed ?? undefined);
-    if (file.sha256 === manifest.sha256) samples.push(...file.take(0, manifest.count).samples);
-    else others.push(manifest);
-  }
-  return { samples, others };
+function allOf(file: SampleFile): readonly TokenSample[] {
+  return file.take(0, file.count).samples;
 }

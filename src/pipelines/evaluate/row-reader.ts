@@ -20,6 +20,8 @@ export interface RowReader {
   readonly tokenTypes: number;
   /** Opens a file, read for its texts alone where it is calibrated on: labels say nothing then. */
   open(path: string, use?: 'calibrate' | 'measure'): SampleFile;
+  /** Opens a file for its texts alone, its samples in the order of another seed. */
+  inOrder(path: string, seed: number | undefined): SampleFile;
   /** Reads all rows of a file of texts. */
   read(path: string): { readonly rows: readonly TokenRow[] };
 }
@@ -46,17 +48,10 @@ export function rowReader(
   const readable = tokenizer instanceof MbertError ? undefined : tokenizer;
   const pad = readable?.pad ?? model.pad;
   const tokenTypes = tableRows(graph, 'token_type_ids');
-  const common = {
-    tokenizer,
-    pad,
-    maxLength,
-    vocabRows: tableRows(graph, 'input_ids'),
-    tokenTypes,
-    ...(seed !== undefined && { seed }),
-  };
+  const common = { tokenizer, pad, maxLength, vocabRows: tableRows(graph, 'input_ids'), tokenTypes };
+  const textsAlone = { ...columns, label: undefined };
   const open: RowReader['open'] = (path, use = 'measure') => {
-    const asked = use === 'calibrate' ? { ...columns, label: undefined } : columns;
-    const file = openSamples(path, { ...common, columns: asked });
+    const file = openSamples(path, { ...common, seed, columns: use === 'calibrate' ? textsAlone : columns });
     note?.(`${path}: ${file.count} samples, ${file.taken}`);
     return file;
   };
@@ -64,6 +59,7 @@ export function rowReader(
     tokenizer: { pad, mask: readable?.mask },
     tokenTypes,
     open,
+    inOrder: (path, order) => openSamples(path, { ...common, seed: order, columns: textsAlone }),
     read(path) {
       const file = open(path, 'calibrate');
       return { rows: file.take(0, file.count).samples.map(({ row }) => row) };

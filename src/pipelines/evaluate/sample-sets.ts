@@ -1,6 +1,7 @@
 import { MbertError } from '../../errors.ts';
 import { PAIR_TASKS, type Task } from '../../models/index.ts';
 import type { ClassReader } from '../../opened/class-labels.ts';
+import { type FittedTexts, placesOf } from '../../opened/fitted-texts.ts';
 import type { Evidence } from '../../options/evidence.ts';
 import type { TokenRow } from '../../samples/feeds.ts';
 import { manifestOf, type SampleFile, type SampleManifest, type TokenSample } from '../../samples/open-samples.ts';
@@ -28,6 +29,11 @@ export interface SampleSets {
   readonly labels: readonly number[] | undefined;
   /** Description of the calibration samples, for the metadata of a file. */
   readonly manifest: SampleManifest | undefined;
+  /**
+   * The file's texts that are trained on and that watch it, for the metadata of what is trained; undefined where none
+   * are asked for.
+   */
+  readonly learnt: FittedTexts | undefined;
   /** Number of evaluation samples that were calibrated on, where that is allowed. */
   readonly overlap: number;
   readonly warnings: readonly string[];
@@ -42,6 +48,7 @@ export const NO_SAMPLES: SampleSets = {
   proof: [],
   labels: undefined,
   manifest: undefined,
+  learnt: undefined,
   overlap: 0,
   warnings: [],
 };
@@ -53,6 +60,8 @@ export interface SampleSetOptions {
   readonly used?: number | undefined;
   /** Samples that an earlier call fitted the model to: they prove nothing, but may be trained on. */
   readonly fitted?: readonly TokenSample[] | undefined;
+  /** Samples that an earlier training was watched by: they may watch again, but prove nothing. */
+  readonly watched?: readonly TokenSample[] | undefined;
   /** Reads labels; undefined where the task has none that files hold. */
   readonly classOf: ClassReader | undefined;
   /** Most texts to train on. Default: the calibration samples alone. */
@@ -80,29 +89,35 @@ const FEW_SAMPLES = 16;
 
 /** Opens the samples and splits them into sets, as the command's flags say. Throws USAGE and what readers throw. */
 export function takeSamples(reader: RowReader, options: SampleSetOptions): SampleSets {
-  const { evidence, task, used = 0, fitted = [], classOf, pool = 0, hasLabels = false } = options;
+  const { evidence, task, used = 0, fitted = [], watched: hadWatched = [] } = options;
+  const { classOf, pool = 0, hasLabels = false } = options;
   const use = hasLabels ? 'measure' : 'calibrate';
   const source = evidence.calibrate === undefined ? undefined : reader.open(evidence.calibrate, use);
   const data = evidence.data === undefined ? undefined : reader.open(evidence.data, 'measure');
   const warnings = [...(source?.warnings ?? []), ...(data?.warnings ?? [])];
   const calibration = source ? calibrationOf(source, evidence.samples, warnings) : [];
-  const fittedKeys = new Set(fitted.flatMap(sampleKeys));
-  const isFitted = (sample: TokenSample) =>
-    fittedKeys.size > 0 && sampleKeys(sample).some((key) => fittedKeys.has(key));
-  const left = source ? heldOut(source, Math.max(calibration.length, used), pool) : [];
-  const unseen = left.filter((sample) => !isFitted(sample));
+  const isFitted = among(fitted);
+  const hasWatched = among(hadWatched);
+  const from = Math.max(calibration.length, used);
+  const { left, placeOf } = source ? heldOut(source, from, pool) : { left: [], placeOf: () => 0 };
+  const others = left.filter((sample) => !isFitted(sample));
+  const fresh = others.filter((sample) => !hasWatched(sample));
+  // What has watched a training before watches first, so that as much as can be is left to prove.
+  const unseen = fresh.length === others.length ? others : [...others.filter(hasWatched), ...fresh];
   const evaluation = data?.take(0, data.count);
   if (evaluation) warnings.push(...evaluation.warnings);
-  const proofCandidates = unseen.length >= VALIDATION_SAMPLES + MIN_PROOF ? unseen.slice(VALIDATION_SAMPLES) : unseen;
-  const proof = evaluation?.samples ?? proofCandidates.slice(0, MAX_PROOF);
-  const others = unseen.slice(VALIDATION_SAMPLES + (evaluation ? 0 : MAX_PROOF));
-  const more = pool > 0 ? Math.min(MORE_WATCHED, Math.floor(others.length * WATCHED_SHARE)) : 0;
-  const known = pool > 0 ? [...left.filter(isFitted), ...others.slice(more)] : [];
+  const behind = unseen.slice(VALIDATION_SAMPLES);
+  const proofCandidates = unseen.length >= VALIDATION_SAMPLES + MIN_PROOF ? behind : unseen;
+  const proof = evaluation?.samples ?? proofCandidates.filter((sample) => !hasWatched(sample)).slice(0, MAX_PROOF);
+  const proves = new Set(evaluation ? [] : proof);
+  const rest = behind.filter((sample) => !proves.has(sample));
+  const more = pool > 0 ? Math.min(MORE_WATCHED, Math.floor(rest.length * WATCHED_SHARE)) : 0;
+  const known = pool > 0 ? [...left.filter(isFitted), ...rest.slice(more)] : [];
   const training = [...calibration, ...known.slice(0, Math.max(0, pool - calibration.length))];
   const validation = unseen.length > 0 ? unseen.slice(0, VALIDATION_SAMPLES) : calibration.slice(-VALIDATION_SAMPLES);
-  const watched = unseen.length > 0 ? [...validation, ...others.slice(0, more)] : [];
+  const watched = unseen.length > 0 ? [...validation, ...rest.slice(0, more)] : [];
   // What training ends by is chosen by the texts that watch it.
-  const seen = [...training, ...(pool > 0 ? watched : []), ...fitted];
+  const seen = [...training, ...(pool > 0 ? watched : []), ...fitted, ...hadWatched];
   const overlap = data && evaluation ? overlapOf(data, seen, evaluation.samples, evidence.allowOverlap) : 0;
   if (overlap > 0) warnings.push(`${data?.path}: ${overlap} samples were calibrated on: the proof is too good`);
   if (source) warnings.push(...unseenTypes(source.path, calibration, proof, { task, tokenTypes: reader.tokenTypes }));
@@ -115,6 +130,12 @@ export function takeSamples(reader: RowReader, options: SampleSetOptions): Sampl
   }
   const isGated = evidence.maxDrop !== undefined;
   checkProof(proof.length, { data, source, calibrated: calibration.length, isGated, warnings });
+  const manifest = source && manifestOf(source, calibration.length, evidence.seed);
+  const learnt = (): FittedTexts | undefined => {
+    if (manifest === undefined || pool === 0) return undefined;
+    const trained = [...calibration.keys(), ...training.slice(calibration.length).map(placeOf)];
+    return { ...manifest, count: training.length, places: placesOf(trained), watched: placesOf(watched.map(placeOf)) };
+  };
   const labelOf = hasLabels && source ? trainingLabels(source, training, classOf) : undefined;
   return {
     calibration: calibration.map(rowOf),
@@ -123,7 +144,8 @@ export function takeSamples(reader: RowReader, options: SampleSetOptions): Sampl
     watched: watched.map(rowOf),
     proof: proof.map(rowOf),
     labels: data && labelsOf(data, proof, classOf),
-    manifest: source && manifestOf(source, calibration.length, evidence.seed),
+    manifest,
+    learnt: learnt(),
     overlap,
     warnings: [...new Set(warnings)],
   };
@@ -164,8 +186,15 @@ function unseenTypes(
   return reader ? [`${path}: holds single texts, and ${reader} pairs: nothing of token type 1 is calibrated`] : [];
 }
 
-/** Samples that come after the first `used` and are equal to none of them, once each. */
-function heldOut(source: SampleFile, used: number, pool: number): readonly TokenSample[] {
+/** Whether a sample is one of these, by its text or its tokens. */
+function among(samples: readonly TokenSample[]): (sample: TokenSample) => boolean {
+  if (samples.length === 0) return () => false;
+  const keys = new Set(samples.flatMap(sampleKeys));
+  return (sample) => sampleKeys(sample).some((key) => keys.has(key));
+}
+
+/** Samples that come after the first `used` and are equal to none of them, once each, with their places in the file. */
+function heldOut(source: SampleFile, used: number, pool: number) {
   const { samples } = source.take(used, Math.max(pool, 2 * (VALIDATION_SAMPLES + MAX_PROOF)));
   const seen = new Set(source.take(0, used).samples.map(keyOf));
   const rest: TokenSample[] = [];
@@ -173,7 +202,8 @@ function heldOut(source: SampleFile, used: number, pool: number): readonly Token
     if (!seen.has(keyOf(sample))) rest.push(sample);
     seen.add(keyOf(sample));
   }
-  return rest;
+  const places = new Map(samples.map((sample, i) => [sample, used + i]));
+  return { left: rest, placeOf: (sample: TokenSample) => places.get(sample) as number };
 }
 
 function keyOf({ row: { inputIds, tokenTypeIds } }: TokenSample): string {

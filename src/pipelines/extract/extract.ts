@@ -6,9 +6,11 @@ import { sizeOf } from '../../ir/shape.ts';
 import type { Task } from '../../models/index.ts';
 import { fromCheckpoint } from '../../opened/checkpoint-model.ts';
 import { classReaderOf } from '../../opened/class-labels.ts';
+import { fittedTexts } from '../../opened/fitted-texts.ts';
 import type { OpenedModel } from '../../opened/opened-model.ts';
 import { type EvidenceOptions, evidenceOf } from '../../options/evidence.ts';
 import { type RunOptions, startRun, within } from '../../options/run.ts';
+import type { SampleManifest } from '../../samples/open-samples.ts';
 import { layersOf } from '../evaluate/layer-map.ts';
 import { rowReader } from '../evaluate/row-reader.ts';
 import { NO_SAMPLES, type SampleSets, takeSamples } from '../evaluate/sample-sets.ts';
@@ -58,7 +60,7 @@ export interface ExtractResult {
   readonly refitted: number;
   readonly parameters: { readonly teacher: number; readonly student: number };
   readonly operations: Operations;
-  readonly calibration: SampleSets['manifest'];
+  readonly calibration: SampleManifest | undefined;
   /** The student beside its teacher on texts that it was not fitted to; undefined where there are none. */
   readonly heldOut: HeldOut | undefined;
   readonly warnings: readonly string[];
@@ -150,7 +152,8 @@ export async function extract(options: ExtractOptions): Promise<ExtractResult> {
     // Channels are ranked by the first texts alone.
     const count = options.recover || mobilebert ? samples.calibration.length : isMeasured(method) ? RANKING_SAMPLES : 0;
     const fitted = samples.manifest && { ...samples.manifest, count: Math.min(count, samples.calibration.length) };
-    const files = await writeStudent(output, student, fitted && fitted.count > 0 ? [fitted] : []);
+    const before = fittedTexts(model);
+    const files = await writeStudent(output, student, [...before, ...(fitted && fitted.count > 0 ? [fitted] : [])]);
     return {
       source,
       files,

@@ -7,6 +7,7 @@ import { usualSizes } from '../../ir/operation-costs.ts';
 import { keepNothing, type Pass, runAsPass, runPasses } from '../../ir/pass.ts';
 import { changedModel } from '../../opened/changed-model.ts';
 import { classReaderOf } from '../../opened/class-labels.ts';
+import { type FittedTexts, fittedTexts } from '../../opened/fitted-texts.ts';
 import type { OpenedModel } from '../../opened/opened-model.ts';
 import { type Evidence, evidenceOf } from '../../options/evidence.ts';
 import type { PassChoice } from '../../options/passes.ts';
@@ -19,6 +20,7 @@ import { planPruning } from '../../passes/prune/prune-plan.ts';
 import { splitEmbedding, splitEmbeddings } from '../../passes/split-embedding.ts';
 import { countTokens } from '../../samples/count-tokens.ts';
 import { dropFailure } from '../evaluate/drop.ts';
+import { seenSamples, seenWarnings } from '../evaluate/fitted-texts.ts';
 import { type RowReader, rowReader } from '../evaluate/row-reader.ts';
 import { NO_SAMPLES, type SampleSets, takeSamples } from '../evaluate/sample-sets.ts';
 import { gradientTokens } from '../training/gradient-memory.ts';
@@ -85,7 +87,7 @@ export async function fitModel(
   const transfer =
     fitted.length > 0 && !prunes ? await measureTransfer(original, chosen.graph, samples, feeds) : undefined;
   return {
-    model: changedModel(model, chosen.graph, names),
+    model: changedModel(model, chosen.graph, names, fittedTo(samples, chosen.distillation)),
     fit: {
       passes: [
         ...(splits ? [{ name: splitEmbedding.name, rewrites: splits.rewrites, declined: splits.declined }] : []),
@@ -105,6 +107,12 @@ export async function fitModel(
       warnings: [...samples.warnings, ...(typeof transfer === 'string' ? [transfer] : [])],
     },
   };
+}
+
+/** The texts that a fit has made weights with: where a training behind it is kept, these are far more. */
+function fittedTo({ manifest, learnt }: SampleSets, distillation: FitReport['distillation']): readonly FittedTexts[] {
+  const texts = distillation?.isKept ? learnt : manifest;
+  return texts === undefined ? [] : [texts];
 }
 
 /** Throws USAGE where nobody says how much prune leaves, and where --max-drop would have to choose two things at once. */
@@ -142,8 +150,14 @@ function readSamples(
   }
   const { seed, columns } = evidence;
   const reader = rowReader(model, graph, { maxLength, tokenizer, seed, columns, note });
-  const samples = takeSamples(reader, { evidence, task: model.task, classOf: classReaderOf(model, graph), pool });
-  return { reader, samples, maxLength };
+  const { calibrate, data } = evidence;
+  const source = { path: model.path, fitted: fittedTexts(model) };
+  const seen = calibrate === undefined ? undefined : seenSamples(source.fitted, calibrate, reader);
+  const classOf = classReaderOf(model, graph);
+  const known = { fitted: seen?.learnt, watched: seen?.watched };
+  const samples = takeSamples(reader, { evidence, task: model.task, classOf, pool, ...known });
+  const warnings = data === undefined ? [] : seenWarnings(source, data, reader);
+  return { reader, samples: { ...samples, warnings: [...samples.warnings, ...warnings] }, maxLength };
 }
 
 function split(graph: Graph, { calibration }: SampleSets, { passes, run }: ChangeOptions) {

@@ -7,8 +7,8 @@ import type { Run } from '../../options/run.ts';
 import type { Target } from '../../passes/index.ts';
 import type { PrunedGroup } from '../../passes/prune/prune-plan.ts';
 import type { SplitEmbedding } from '../../passes/split-embedding.ts';
+import type { SampleManifest } from '../../samples/open-samples.ts';
 import type { AgreementOf } from '../evaluate/agreement.ts';
-import type { SampleSets } from '../evaluate/sample-sets.ts';
 import type { TransferLosses } from '../evaluate/transfer.ts';
 import type { CurvePoint } from '../training/types.ts';
 
@@ -45,7 +45,7 @@ export interface FitReport {
   /** What prune left; undefined where it was not asked for. */
   readonly pruning?: Pruning | undefined;
   readonly distillation: Distillation | undefined;
-  readonly calibration: SampleSets['manifest'];
+  readonly calibration: SampleManifest | undefined;
   /** The changed model beside the original, on texts that it was not fitted to; undefined where there are none. */
   readonly heldOut: HeldOut | undefined;
   /**

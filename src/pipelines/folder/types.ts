@@ -6,6 +6,7 @@ import type { ObserveOptions, RunOptions } from '../../options/run.ts';
 import type { ShapeOptions } from '../../options/shape.ts';
 import type { WritingOptions } from '../../options/writing.ts';
 import type { SampleManifest } from '../../samples/open-samples.ts';
+import type { WrittenVerification } from '../convert/verify-written.ts';
 import type { FitReport } from '../fit/types.ts';
 import type { WrittenResult } from '../fit/written-result.ts';
 import type { QuantizedFile } from '../quantize/types.ts';
@@ -32,7 +33,7 @@ export interface FolderOptions
 /** Answers of a written file beside those of what it was made of, both run in the file's own runtime. */
 export interface Measured {
   /** Model that it was compared with; `float graph` is the f32 form that it was made of. */
-  readonly against: 'source' | 'fitted graph' | 'float graph';
+  readonly against: WrittenVerification['against'] | 'float graph';
   readonly on: 'seeded token sequences' | 'held-out texts';
   /** Number of these. */
   readonly count: number;
@@ -51,7 +52,7 @@ export interface Measured {
 }
 
 /** What a quantized form tells of its integers, and of the runtime that it needs; f32 has none of it. */
-type QuantizedParts = Pick<QuantizedFile, 'scheme' | 'floatBytes' | 'linears' | 'widened' | 'times' | 'needs'>;
+export type QuantizedParts = Pick<QuantizedFile, 'scheme' | 'floatBytes' | 'linears' | 'widened' | 'times' | 'needs'>;
 
 /** One form of the model in the folder. */
 export interface WrittenForm extends WrittenFile, Partial<QuantizedParts> {

@@ -9,7 +9,7 @@ import {
   roundingOptions,
   validationDb,
 } from './decision.ts';
-import { refitLinears } from './refitted-linears.ts';
+import { refitLinears, textsToFit } from './refitted-linears.ts';
 
 /** Final weights and biases, with what fitting them was worth. */
 export interface ChosenRefit extends CalibratedValues {
@@ -38,10 +38,16 @@ export async function chooseRefit(
     return left(
       `is not used, as ${rows.length} samples are left to fit to besides those that judge it: give --calibrate a file with more lines`,
     );
+  if (textsToFit(plan.graph, rows).length === 0)
+    return left(
+      'is not used, as what one linear reads of a single text is more than is held in memory: take shorter texts, or a smaller --sequence-length',
+    );
   const choices = { quants: chooseQuants(plan, calibrated.statistics), ...roundingOptions(plan, plain) };
   const refitted = await run.stopwatch.time('calibrationMs', () =>
     fitLinears(plan, choices, { rows, pad: feeds.pad, progress: within(run, 'fitting linears') }),
   );
+  if (refitted.size === 0)
+    return left('is not used, as no linear can be fitted: they share weights, stay float or read too many values');
   const fitted = { ...calibrated, refitted };
   const [fittedDb, plainDb] = await run.stopwatch.time('scanMs', async () => [
     await validationDb(plan, fitted, options),

@@ -4,6 +4,7 @@ import { readWhole, writeText } from '../../io/files.ts';
 import type { Graph } from '../../ir/graph.ts';
 import { hasSmoothed } from '../../ir/smoothed.ts';
 import { classReaderOf } from '../../opened/class-labels.ts';
+import { fittedTexts } from '../../opened/fitted-texts.ts';
 import { openModel } from '../../opened/open-model.ts';
 import { outlineOf } from '../../opened/outline.ts';
 import { type Evidence, evidenceOf } from '../../options/evidence.ts';
@@ -15,6 +16,7 @@ import type { Target } from '../../passes/index.ts';
 import { parseRecipe, recipeText } from '../../quantization/recipe.ts';
 import type { NodeScheme, Scheme } from '../../quantization/settings.ts';
 import { blocksFor, formFor, granularityFor, type TargetProfile, targetNamed } from '../../quantization/targets.ts';
+import { seenWarnings } from '../evaluate/fitted-texts.ts';
 import { withFolder } from '../evaluate/loaded-model.ts';
 import { rowReader } from '../evaluate/row-reader.ts';
 import { NO_SAMPLES, takeSamples } from '../evaluate/sample-sets.ts';
@@ -195,6 +197,7 @@ export async function quantizeTo(
   return withFolder(async (scratch) => {
     const writer = new Writer(job, prepared, scratch);
     if (scheme === 'f16') return writer.writeHalves();
+    if (hasUnseenChannels(job, prepared.graph)) run.note(`${prepared.graph.name}: ${UNSEEN_NOTE}`);
     const decideOptions = decideOptionsOf(job, scheme, hasSmoothed(prepared.graph));
     const decision = await decide(prepared.graph, decideOptions);
     // Written before the model: a path that cannot be written leaves no file. A gate may then ask for other settings.
@@ -241,6 +244,21 @@ function smoothingFor(format: Target, scheme: Scheme, { isStrict, blocks }: Targ
   return [blocks.w8 === undefined ? 'smooth-tensors' : 'smooth-tokens'];
 }
 
+/** The note on a file that texts would make much nearer: all-MiniLM-L6-v2 has 28.4 dB with them, 17.5 without. */
+const UNSEEN_NOTE =
+  'has LayerNorm, which makes a few channels loud, and each value is rounded by one range: --calibrate FILE with some ' +
+  'hundred lines of text brings it much nearer to the float model';
+
+/** True where loud channels are likely, each rounds the others away, and there are no texts to find them by. */
+function hasUnseenChannels({ request, profile, plan }: QuantizeJob, graph: Graph): boolean {
+  const { quantization, evidence } = request;
+  return (
+    evidence.calibrate === undefined &&
+    smoothingFor(plan.target, quantization.scheme, profile).includes('smooth-tensors') &&
+    graph.nodes().some(({ op }) => op === 'layerNorm')
+  );
+}
+
 function readSampleSets(
   { model, fit }: ChangedModel,
   graph: Graph,
@@ -258,7 +276,14 @@ function readSampleSets(
   const reader = rowReader(model, graph, { maxLength, tokenizer, seed, columns, note });
   const classOf = classReaderOf(model, graph);
   const samples = takeSamples(reader, { evidence, used: fit?.calibration?.count, task, classOf });
-  return { samples, feeds: { task, logitsKind, pad: reader.tokenizer.pad, mask: reader.tokenizer.mask } };
+  const { data } = evidence;
+  // A fit has told of its source already.
+  const source = { path: model.path, fitted: fit ? [] : fittedTexts(model) };
+  const warnings = data === undefined ? [] : seenWarnings(source, data, reader);
+  return {
+    samples: { ...samples, warnings: [...samples.warnings, ...warnings] },
+    feeds: { task, logitsKind, pad: reader.tokenizer.pad, mask: reader.tokenizer.mask },
+  };
 }
 
 function hasTexts({ calibrate, data }: Evidence): boolean {

@@ -40,7 +40,7 @@ interface RefitRun {
  * Rounds the linears of a plan anew, one after the other in the order in which they are computed. Each is fitted first,
  * so that the rounded model, run up to the sum that its result goes into, gives the float model's values there: what it
  * reads carries the errors of those before it. Tables, convolutions and weights that several nodes share are rounded as
- * `choices` says, and not fitted. None is where a single text has more values than the limit.
+ * `choices` says, and not fitted. None is where each text has more values than the limit.
  */
 export async function refitLinears(
   plan: Plan,
@@ -65,9 +65,9 @@ export async function refitLinears(
 
 /**
  * Texts to fit to: the user's and as many made ones, or more where the user's are few. Fitted to the user's alone,
- * linears learn the errors of the tokens that are in them.
+ * linears learn the errors of the tokens that are in them. None where each has more values than the limit.
  */
-function textsToFit(graph: Graph, rows: readonly TokenRow[]): TokenRow[] {
+export function textsToFit(graph: Graph, rows: readonly TokenRow[]): TokenRow[] {
   const length = graph.inputs[0]?.type.shape.at(-1);
   const widths = graph
     .nodes()
@@ -77,8 +77,10 @@ function textsToFit(graph: Graph, rows: readonly TokenRow[]): TokenRow[] {
   const take = (from: readonly TokenRow[], tokens: number) => {
     let left = tokens;
     return from.filter((row) => {
-      left -= typeof length === 'number' ? length : row.inputIds.length;
-      return left >= 0;
+      const size = typeof length === 'number' ? length : row.inputIds.length;
+      if (size > left) return false;
+      left -= size;
+      return true;
     });
   };
   const own = take(rows.slice(0, ALL_TEXTS / 2), vocabulary === 0 ? most : most / 2);

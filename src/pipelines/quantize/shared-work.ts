@@ -1,5 +1,6 @@
 import type { PassChoice } from '../../options/passes.ts';
 import type { Target } from '../../passes/index.ts';
+import type { SampleManifest } from '../../samples/open-samples.ts';
 import type { FeedOptions } from '../evaluate/loaded-model.ts';
 import type { SampleSets } from '../evaluate/sample-sets.ts';
 import type { Prepared } from '../write/prepare.ts';
@@ -28,7 +29,7 @@ export class SharedWork {
   }
 
   /** Description of the texts that were calibrated on for a format; undefined where there are none. */
-  async calibrationOf(format: Target): Promise<SampleSets['manifest']> {
+  async calibrationOf(format: Target): Promise<SampleManifest | undefined> {
     return (await this.#samples.get(format))?.samples.manifest;
   }
 

@@ -106,6 +106,7 @@ export async function search(options: SearchOptions): Promise<SearchResult> {
       source: options.source,
       blocks: space.blocks,
       evidence: evidenceFor(options),
+      fitted: samples.manifest ? [samples.manifest] : [],
       run,
     };
     const found = await allOrNothing(plans, () =>

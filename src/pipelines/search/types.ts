@@ -2,9 +2,9 @@ import type { EvidenceOptions } from '../../options/evidence.ts';
 import type { ModelOptions } from '../../options/model.ts';
 import type { RunOptions } from '../../options/run.ts';
 import type { Target } from '../../passes/index.ts';
+import type { SampleManifest } from '../../samples/open-samples.ts';
 import type { Shard } from '../batch/jobs.ts';
 import type { SpeedResult } from '../evaluate/compare-speed.ts';
-import type { SampleSets } from '../evaluate/sample-sets.ts';
 import type { HeldOut } from '../fit/types.ts';
 import type { SearchForm } from './storage.ts';
 
@@ -98,6 +98,6 @@ export interface SearchResult {
   readonly shard: (Shard & { readonly scored: number; readonly path: string }) | undefined;
   readonly models: readonly FoundModel[];
   readonly missed: readonly MissedBudget[];
-  readonly calibration: SampleSets['manifest'];
+  readonly calibration: SampleManifest | undefined;
   readonly warnings: readonly string[];
 }

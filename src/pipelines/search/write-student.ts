@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { makeTemporaryFolder } from '../../io/temporary-folder.ts';
 import type { Graph } from '../../ir/graph.ts';
 import { changedModel } from '../../opened/changed-model.ts';
+import type { FittedTexts } from '../../opened/fitted-texts.ts';
 import type { OpenedModel } from '../../opened/opened-model.ts';
 import type { EvidenceOptions } from '../../options/evidence.ts';
 import { passChoice } from '../../options/passes.ts';
@@ -24,6 +25,8 @@ export interface WritingContext {
   readonly source: string;
   readonly blocks: readonly Block[];
   readonly evidence: Omit<EvidenceOptions, 'maxDrop'>;
+  /** Texts that students are fitted to and chosen by. */
+  readonly fitted: readonly FittedTexts[];
   readonly run: Run;
 }
 
@@ -37,8 +40,8 @@ export async function writeStudent(
   path: string,
   context: WritingContext,
 ): Promise<number> {
-  const { target, model, blocks, run } = context;
-  const changed = changedModel(model, graph, ['search']);
+  const { target, model, blocks, fitted, run } = context;
+  const changed = changedModel(model, graph, ['search'], fitted);
   const quiet: Run = { ...unobserved(run), enter: () => undefined, progress: () => run.progress(`writing ${path}`) };
   if (form === 'f32' || form === 'f16') {
     const plan = { target, path };

@@ -55,16 +55,34 @@ const PATIENCE = 3;
 /** The least gain that counts, in dB: less is noise. */
 const LEAST_GAIN = 0.02;
 
+/** The loss against the best, in dB, from which on it is a dip: measurements of one level differ by less. */
+const LEAST_DIP = 0.5;
+
+/** The deepest dip, in dB: below it errors are twice as large, and the rate is too high for what is trained. */
+const DEEPEST_DIP = 6;
+
+/** Measurements that a dip may take, down and up again. */
+const LONGEST_DIP = 9;
+
 /** Place of a training without a given number of steps. */
 export interface PlateauState {
   /** Most steps. */
   readonly most: number;
-  /** Measurements since the last gain. */
+  /** Measurements in a row in which nothing has moved. */
   readonly without: number;
   /** The greatest SQNR so far, in dB. */
   readonly best: number;
+  /** What came since the best; undefined right behind it. */
+  readonly dip?: Dip | undefined;
   /** The step from which the rate falls, where that is earlier than most steps ask for. */
   readonly fallsFrom?: number | undefined;
+}
+
+/** What was measured since the best: its number, its least, and the greatest behind that, in dB. */
+interface Dip {
+  readonly count: number;
+  readonly low: number;
+  readonly high: number;
 }
 
 /** What to do after a measurement: `fall` says that the rate falls from here on, from the best weights. */
@@ -73,24 +91,31 @@ export type PlateauAdvice = 'keep' | 'go on' | 'fall';
 /**
  * Plans a training whose number of steps is not given. The rate stays high until held-out texts have not gained for a
  * while, or until what is left of the most steps is needed to let it fall; how long it falls depends on how long it was
- * high.
+ * high. A high rate first loses some of what a student had that was near to its teacher already, to come farther
+ * afterwards: such a dip is no plateau as long as it goes down or up.
  */
 export class Plateau {
   readonly #most: number;
   #without: number;
   #best: number;
+  #dip: Dip | undefined;
   #fallsFrom: number | undefined;
 
-  constructor({ most, without, best, fallsFrom }: PlateauState) {
+  constructor({ most, without, best, dip, fallsFrom }: PlateauState) {
     this.#most = most;
     this.#without = without;
     this.#best = best;
+    this.#dip = dip;
     this.#fallsFrom = fallsFrom;
   }
 
   get state(): PlateauState {
     const state = { most: this.#most, without: this.#without, best: this.#best };
-    return this.#fallsFrom === undefined ? state : { ...state, fallsFrom: this.#fallsFrom };
+    return {
+      ...state,
+      ...(this.#dip && { dip: this.#dip }),
+      ...(this.#fallsFrom !== undefined && { fallsFrom: this.#fallsFrom }),
+    };
   }
 
   /** The number of steps in all, as far as is known now. */
@@ -114,12 +139,29 @@ export class Plateau {
     if (sqnrDb > this.#best + LEAST_GAIN) {
       this.#best = sqnrDb;
       this.#without = 0;
+      this.#dip = undefined;
       return 'keep';
     }
-    this.#without++;
+    this.#without = this.#movesInDip(sqnrDb) ? 0 : this.#without + 1;
     if (this.#without < PATIENCE || this.isFalling(step)) return 'go on';
     this.#fallsFrom = step;
     return 'fall';
+  }
+
+  /** Takes a measurement that is no gain: whether it is the lowest of a dip, or the highest on the way out of it. */
+  #movesInDip(sqnrDb: number): boolean {
+    // Nothing is below equality by a number of dB.
+    if (this.#best === Number.POSITIVE_INFINITY) return false;
+    const { count, low, high } = this.#dip ?? { count: 0, low: this.#best, high: this.#best };
+    const isLower = sqnrDb < low - LEAST_GAIN && sqnrDb > this.#best - DEEPEST_DIP;
+    const isHigher = sqnrDb > high + LEAST_GAIN;
+    this.#dip = {
+      count: count + 1,
+      low: isLower ? sqnrDb : low,
+      high: isLower || isHigher ? sqnrDb : high,
+    };
+    const isDip = this.#dip.low < this.#best - LEAST_DIP;
+    return isDip && this.#dip.count < LONGEST_DIP && (isLower || isHigher);
   }
 
   /** The number of steps that are taken with the highest rate. */

@@ -3,11 +3,13 @@ import { tokenizerFilesAt } from '../../importers/tokenizer-files.ts';
 import type { Span } from '../../metrics/task-metrics.ts';
 import type { Task } from '../../models/index.ts';
 import { classReader } from '../../opened/class-labels.ts';
+import { fittedTexts } from '../../opened/fitted-texts.ts';
 import { hasVocabulary } from '../../opened/model-tokenizer.ts';
 import type { ColumnNames } from '../../samples/columns.ts';
 import type { TokenRow } from '../../samples/feeds.ts';
 import type { TokenSample } from '../../samples/open-samples.ts';
 import { randomRows } from '../../samples/token-sequences.ts';
+import { seenWarnings } from '../evaluate/fitted-texts.ts';
 import { rowReader } from '../evaluate/row-reader.ts';
 import type { Side } from './sides.ts';
 
@@ -132,7 +134,12 @@ function dataInputs(
     pad: reader.tokenizer.pad,
     mask: reader.tokenizer.mask,
     unread,
-    warnings: [...file.warnings, ...warnings, ...(unread === undefined ? [] : [unread])],
+    warnings: [
+      ...file.warnings,
+      ...warnings,
+      ...(unread === undefined ? [] : [unread]),
+      ...sides.flatMap(({ path, model }) => seenWarnings({ path, fitted: fittedTexts(model) }, data, reader, samples)),
+    ],
   };
 }
 

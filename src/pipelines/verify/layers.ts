@@ -183,14 +183,34 @@ function channelsOf({ type }: Node, tensor: Tensor, tokens: number): number | un
   return hasTokenRows(tensor, tokens) && typeof type.shape.at(-1) === 'number' ? tensor.shape.at(-1) : undefined;
 }
 
-/** Adds the errors of one row up to its padding; a value that has no row for each token is compared whole. */
+/**
+ * Adds the errors of one row up to its padding; a value that has no row for each token is compared whole, but for what
+ * a mask hides.
+ */
 function addRows(errors: ValueErrors, expected: Tensor, actual: Tensor, tokens: number, valid: number): void {
   const [a, b] = [readF32(expected), readF32(actual)];
-  errors.add(
-    a,
-    b,
-    hasTokenRows(expected, tokens) ? valid * (expected.shape.at(-1) as number) : Math.min(a.length, b.length),
-  );
+  if (hasTokenRows(expected, tokens)) errors.add(a, b, valid * (expected.shape.at(-1) as number));
+  else addSeen(errors, a, b);
+}
+
+/**
+ * Value at or below which a mask hides a score: files have -10000 or less added to it, half of that is far from any
+ * score. Whether it is -10000 or the least float says nothing of a model, and would count more than all scores.
+ */
+const HIDDEN = -5000;
+
+/** Adds the errors of what no mask hides on both sides. */
+function addSeen(errors: ValueErrors, expected: Float32Array, actual: Float32Array): void {
+  const count = Math.min(expected.length, actual.length);
+  const [a, b] = [new Float32Array(count), new Float32Array(count)];
+  let seen = 0;
+  for (let i = 0; i < count; i++) {
+    const [x, y] = [expected[i] as number, actual[i] as number];
+    if (x <= HIDDEN && y <= HIDDEN) continue;
+    a[seen] = x;
+    b[seen++] = y;
+  }
+  errors.add(a, b, seen);
 }
 
 /**

@@ -24,7 +24,7 @@ export interface Side {
 /** Opens a source of any format; `task` is for checkpoints. Throws what the importers throw. */
 export async function openSide(path: string, task: Task | undefined): Promise<Side> {
   const model = await openOneOfTwo(path, task);
-  const graph = model.reference();
+  const graph = model.asComputed?.() ?? model.reference();
   return {
     path,
     model,

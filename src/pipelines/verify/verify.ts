@@ -13,6 +13,7 @@ import type { TransferLosses } from '../evaluate/transfer.ts';
 import { type Inputs, readInputs } from './inputs.ts';
 import { compareLayers, type LayersOptions } from './layers.ts';
 import { compareOutputs, type OutputsResult, pairOutputs } from './outputs.ts';
+import { roundingWarnings } from './roundings.ts';
 import { loaderOf, openSide, type Side, type SideLoader } from './sides.ts';
 import { taskOf, unansweredWarnings } from './task.ts';
 import type { Drop, VerifiedModel, VerifyResult } from './types.ts';
@@ -255,6 +256,7 @@ async function measure(
           ...inputs.warnings,
           ...standInWarnings([first, ...(second ? [second] : [])]),
           ...unansweredWarnings(sides, task),
+          ...roundingWarnings(sides),
           ...problem,
           ...folded,
         ]),

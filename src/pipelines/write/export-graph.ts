@@ -1,5 +1,6 @@
 import type { OutputFile } from '../../io/files.ts';
 import type { Graph } from '../../ir/graph.ts';
+import { fittedMetadata, fittedTexts } from '../../opened/fitted-texts.ts';
 import { tokenizerOf } from '../../opened/model-tokenizer.ts';
 import type { OpenedModel } from '../../opened/opened-model.ts';
 import type { Writing } from '../../options/writing.ts';
@@ -62,6 +63,7 @@ function propertiesOf(model: OpenedModel, dtype: 'f32' | 'f16', lowerCase: boole
     'mbert.lower_case': String(lowerCase),
     ...(model.logitsKind && { 'mbert.logits': model.logitsKind }),
     ...(model.labels && { 'mbert.labels': JSON.stringify(model.labels) }),
+    ...fittedMetadata(fittedTexts(model)),
   };
 }
 

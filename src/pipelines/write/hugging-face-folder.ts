@@ -1,13 +1,12 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { MbertError } from '../../errors.ts';
 import type { Checkpoint } from '../../formats/checkpoint.ts';
+import { indentedJson, numerals } from '../../formats/json-numerals.ts';
 import { encodeSafetensors } from '../../formats/safetensors-encode.ts';
 import { tokenizerFileNames } from '../../importers/tokenizer-files.ts';
 import { decodeText } from '../../io/bytes.ts';
 import { listFolder, type OutputFile, readWhole, writeFiles } from '../../io/files.ts';
-import type { SampleManifest } from '../../samples/open-samples.ts';
-import { plain } from '../../samples/tokenizer/json-fields.ts';
-import { fittedMetadata } from '../evaluate/fitted-texts.ts';
+import { type FittedTexts, fittedMetadata } from '../../opened/fitted-texts.ts';
 
 /** Throws USAGE for a folder that holds anything: it could be the teacher's own, or would become part of the model. */
 export function refuseFolder(folder: string): void {
@@ -33,14 +32,14 @@ function exists(folder: string): boolean {
 export function writeStudent(
   folder: string,
   checkpoint: Checkpoint,
-  fitted: readonly SampleManifest[] = [],
+  fitted: readonly FittedTexts[] = [],
 ): Promise<{ path: string; size: number }[]> {
   return writeFiles(folder, filesOf(checkpoint, fitted));
 }
 
 async function* filesOf(
   { tensors, config, configPath, tokenizer }: Checkpoint,
-  fitted: readonly SampleManifest[],
+  fitted: readonly FittedTexts[],
 ): AsyncIterable<OutputFile> {
   yield { name: 'model.safetensors', chunks: encodeSafetensors(tensors, fittedMetadata(fitted)) };
   yield { name: 'config.json', chunks: once(new TextEncoder().encode(configText(config, configPath))) };
@@ -50,18 +49,10 @@ async function* filesOf(
   }
 }
 
-/**
- * Writes a config. Whole numbers that the source writes as 2.0 stay so: transformers 5 refuses 2 where it declares a
- * float.
- */
+/** Writes a config, with numbers as its source writes them. */
 function configText(config: Checkpoint['config'], source: string): string {
-  const written = existsSync(source) ? decodeText(readWhole(source), source) : '';
-  const isFloat = (key: string, value: string) => written.includes(`"${key}": ${value}.0`);
-  const text = JSON.stringify(plain(config), null, 2);
-  const floats = text.replace(/"([^"]+)": (-?\d+)(?=,?$)/gm, (entry, key: string, value: string) =>
-    isFloat(key, value) ? `${entry}.0` : entry,
-  );
-  return `${floats}\n`;
+  const written = existsSync(source) ? decodeText(readWhole(source), source) : '{}';
+  return `${indentedJson(config, numerals(written, source))}\n`;
 }
 
 async function* once(bytes: Uint8Array): AsyncIterable<Uint8Array> {

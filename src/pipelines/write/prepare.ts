@@ -19,6 +19,8 @@ export interface PassSummary {
   readonly declined: readonly string[];
   /** Decisions of a calibrated pass, each with its expected gain. */
   readonly notes?: readonly string[];
+  /** All of these in one line. */
+  readonly summary?: string;
 }
 
 export interface Prepared {
@@ -64,11 +66,12 @@ export async function prepare(model: OpenedModel, target: Target, options: Prepa
   return {
     graph,
     nodesBefore,
-    reports: reports.map(({ pass: { name }, rewrites, declined, notes }) => ({
+    reports: reports.map(({ pass: { name }, rewrites, declined, notes, summary }) => ({
       name,
       rewrites,
       declined,
       ...(notes && { notes }),
+      ...(summary !== undefined && { summary }),
     })),
   };
 }

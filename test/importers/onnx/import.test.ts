@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { onnxModel } from '../../../src/exporters/onnx/model.ts';
 import { onnx } from '../../../src/exporters/onnx.ts';
 import type { Graph } from '../../../src/ir/graph.ts';
-import { tensorOf } from '../../../src/ir/tensor.ts';
+import { integerTensor, tensorOf } from '../../../src/ir/tensor.ts';
 import { graphText } from '../../../src/ir/text.ts';
 import { verifyGraph } from '../../../src/ir/verify-graph.ts';
 import { encodeModel, importBytes, type ModelProto, type ModelSpec, modelProto, nodeProto } from './model.ts';
@@ -100,6 +100,71 @@ test('what an operator cannot be read as says why', () => {
   `);
 });
 
+test.each<[what: string, problem: string, spec: Partial<ModelSpec> & Pick<ModelSpec, 'nodes'>]>([
+  [
+    'dropout of a training',
+    'dropout of a training: export it after model.eval()',
+    {
+      constants: { ratio: tensorOf('f32', [], Float32Array.of(0.1)), on: tensorOf('bool', [], Uint8Array.of(1)) },
+      nodes: [{ op: 'Dropout', inputs: ['x', 'ratio', 'on'], outputs: ['y'] }],
+    },
+  ],
+  [
+    'a slice that steps through an open size',
+    'a slice that steps through a size or between places that only the run knows',
+    {
+      constants: { zero: integerTensor('i64', [0]), end: integerTensor('i64', [9]), two: integerTensor('i64', [2]) },
+      nodes: [{ op: 'Slice', inputs: ['x', 'zero', 'end', 'zero', 'two'], outputs: ['y'] }],
+    },
+  ],
+  [
+    'a slice that steps and takes nothing',
+    'a slice of nothing',
+    {
+      constants: { from: integerTensor('i64', [3]), one: integerTensor('i64', [1]), two: integerTensor('i64', [2]) },
+      nodes: [{ op: 'Slice', inputs: ['x', 'from', 'one', 'one', 'two'], outputs: ['y'] }],
+    },
+  ],
+  [
+    'a slice that steps through a very long axis',
+    'a slice of 65537 elements that steps',
+    {
+      inputs: { x: { dtype: 'f32', shape: [2 ** 17 + 1] } },
+      constants: {
+        zero: integerTensor('i64', [0]),
+        end: integerTensor('i64', [2 ** 40]),
+        two: integerTensor('i64', [2]),
+      },
+      nodes: [{ op: 'Slice', inputs: ['x', 'zero', 'end', 'zero', 'two'], outputs: ['y'] }],
+    },
+  ],
+])('%s is refused, and says why', (_, problem, spec) => {
+  expect(imported(spec).outputs[0]?.node).toMatchObject({ op: 'foreign', attrs: { problem } });
+});
+
+describe('a value repeated to a size that is no product', () => {
+  const constants = {
+    zero: integerTensor('i64', [0], []),
+    one: integerTensor('i64', [1]),
+    four: integerTensor('i64', [4]),
+  };
+  const repeated: ModelSpec['nodes'] = [
+    { op: 'Shape', inputs: ['x'], outputs: ['sizes'] },
+    { op: 'Gather', inputs: ['sizes', 'zero'], outputs: ['batch'] },
+    { op: 'Add', inputs: ['batch', 'one'], outputs: ['more'] },
+    { op: 'Concat', inputs: ['more', 'four'], outputs: ['shape'], attributes: { axis: { i: 0 } } },
+    { op: 'Expand', inputs: ['row', 'shape'], outputs: ['rows'] },
+  ];
+  const inputs = { x: X, row: { dtype: 'f32', shape: [1, 4] } } as const;
+
+  test.each(['Relu', 'Mystery'])('is refused with a reason, read by %s', (op) => {
+    const graph = imported({ inputs, constants, nodes: [...repeated, { op, inputs: ['rows'], outputs: ['y'] }] });
+    expect(graph.nodes().filter((node) => node.op === 'foreign')[0]).toMatchObject({
+      attrs: { op: 'Expand', problem: 'a size that is no product' },
+    });
+  });
+});
+
 describe('functions', () => {
   const relu = nodeProto({ op: 'Relu', inputs: ['a'], outputs: ['b'] });
   const sum = nodeProto({ op: 'ReduceMean', inputs: ['b'], outputs: ['c'], attributes: { keepdims: { i: 1 } } });
@@ -135,6 +200,18 @@ describe('sizes', () => {
       ['rows', 4],
       ['rows', 4],
     ]);
+  });
+
+  test('whose multiples must be equal get one name', () => {
+    const x = { dtype: 'f32', shape: ['batch', 2, 4] } as const;
+    const z = { dtype: 'f32', shape: ['rows', 2, 4] } as const;
+    const nodes = [
+      { op: 'Reshape', inputs: ['x', 'flat'], outputs: ['a'] },
+      { op: 'Reshape', inputs: ['z', 'flat'], outputs: ['b'] },
+      { op: 'Add', inputs: ['a', 'b'], outputs: ['y'] },
+    ];
+    const graph = imported({ inputs: { x, z }, constants: { flat: integerTensor('i64', [-1, 4]) }, nodes });
+    expect(graph.outputs[0]?.node).toMatchObject({ op: 'add', type: { shape: ['2*rows', 4] } });
   });
 
   test('that meet a number are that number', () => {

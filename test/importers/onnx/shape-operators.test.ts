@@ -150,6 +150,18 @@ agreesWithOnnxRuntime([
     ops: 'slice',
   },
   {
+    name: 'Slice of the last n of an axis of n',
+    steps: [
+      ['Shape', 'x', 's', { start: { i: 1 }, end: { i: 2 } }],
+      ['Neg', 's', 'n'],
+      ['Slice', 'x n end one', 'l'],
+      ['Relu', 'l', 'y'],
+    ],
+    opset: 15,
+    constants: { one: ints(1), end: ints(2 ** 40) },
+    ops: 'relu',
+  },
+  {
     name: 'Slice that ends behind the end',
     inputs: { x: ['f32', [2, 5]] },
     steps: [['Slice', 'x a b c', 'y']],
@@ -174,6 +186,30 @@ agreesWithOnnxRuntime([
     ],
     constants: { a: ints(0, 0), b: ints(2 ** 40, 2 ** 40) },
     ops: 'relu',
+  },
+  {
+    name: 'a slice of every second channel',
+    steps: [
+      ['Slice', 'x zero end last two', 'even'],
+      ['Slice', 'x one end last two', 'odd'],
+      ['Sub', 'even odd', 'y'],
+    ],
+    constants: { zero: ints(0), one: ints(1), end: ints(2 ** 40), last: ints(-1), two: ints(2) },
+    ops: 'gather gather sub',
+  },
+  {
+    name: 'a slice that steps between two places, from the end',
+    inputs: { x: ['f32', [2, 8]] },
+    steps: [['Slice', 'x from to axis step', 'y']],
+    constants: { from: ints(-2), to: ints(1), axis: ints(1), step: ints(-3) },
+    ops: 'gather',
+  },
+  {
+    name: 'a slice that steps on one axis and is cut on another',
+    inputs: { x: ['f32', [4, 6]] },
+    steps: [['Slice', 'x from to axes steps', 'y']],
+    constants: { from: ints(1, 0), to: ints(3, 6), axes: ints(0, 1), steps: ints(1, 4) },
+    ops: 'slice gather',
   },
   {
     name: 'the first token',

@@ -1,5 +1,5 @@
 import { tensorOf } from '../../../src/ir/tensor.ts';
-import { agreesWithOnnxRuntime, floats, IDS, int, ints, scalar } from './operator-rows.ts';
+import { agreesWithOnnxRuntime, bytesOf, floats, IDS, int, ints, scalar } from './operator-rows.ts';
 
 const AXIS = { axes: { ints: [-1] } };
 
@@ -66,6 +66,15 @@ agreesWithOnnxRuntime([
       ['Dropout', 'i', 'd'],
       ['Relu', 'd', 'y'],
     ],
+    ops: 'relu',
+  },
+  {
+    name: 'Dropout that is switched off by an input',
+    steps: [
+      ['Dropout', 'x ratio off', 'd'],
+      ['Relu', 'd', 'y'],
+    ],
+    constants: { ratio: scalar(0.5), off: bytesOf('bool', [], [0]) },
     ops: 'relu',
   },
   {

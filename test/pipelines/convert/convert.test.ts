@@ -2,8 +2,12 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { onnx } from '../../../src/exporters/onnx.ts';
 import { writeFiles } from '../../../src/io/files.ts';
+import { type Tensor, takeF32, tensorOf } from '../../../src/ir/tensor.ts';
 import { convert } from '../../../src/pipelines/convert/convert.ts';
+import { writeStudent } from '../../../src/pipelines/write/hugging-face-folder.ts';
+import { convertText } from '../../../src/reports/text.ts';
 import { graphOf } from '../../core.ts';
+import { openCheckpoint } from '../../models/corpus.ts';
 import { useFakeRuntime } from '../fake-runtime.ts';
 import { temporaryFolder } from '../written.ts';
 
@@ -36,6 +40,35 @@ test('probabilities are compared with the softmax of what the source says', asyn
   expect(results[0]?.outputs).toEqual([{ name: 'probability', type: 'f32[1, 3]' }]);
   expect(results[0]?.verify).toMatchObject({ ok: true, outputs: [{ name: 'probability' }] });
   expect(fake.loaded.map((file) => file.path)).not.toContain(path);
+});
+
+test('a file that sees padding, as scores of attention are far apart, fails and says why', async () => {
+  const checkpoint = await openCheckpoint('bert-seqcls');
+  const verified = async (name: string, weight: RegExp, factor: number) => {
+    const scaled = ([key, tensor]: [string, Tensor]): [string, Tensor] =>
+      weight.test(key)
+        ? [
+            key,
+            tensorOf(
+              'f32',
+              tensor.shape,
+              takeF32(tensor).map((x) => x * factor),
+            ),
+          ]
+        : [key, tensor];
+    const source = join(folder, name);
+    await writeStudent(source, { ...checkpoint, tensors: new Map([...checkpoint.tensors].map(scaled)) });
+    return convert({ source, output: join(folder, `${name}.onnx`), verify: true });
+  };
+  const reason = 'the reason is padding: scores of attention are thousands apart';
+  const loud = await verified('loud', /attention\.self\.query\.weight$/, 1e6);
+  expect(loud.results[0]?.verify).toMatchObject({ ok: false, seesPadding: true });
+  expect(convertText(loud)).toContain(reason);
+  // A product that overflows gives NaN, with any mask.
+  const other = await verified('other', /(intermediate|output)\.dense\.weight$/, 1e25);
+  expect(other.results[0]?.verify).toMatchObject({ ok: false, seesPadding: false });
+  expect(convertText(other)).not.toContain(reason);
+  checkpoint.close();
 });
 
 test('is not refused what is false or undefined', async () => {

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { onnx } from '../../../src/exporters/onnx.ts';
+import { tflite } from '../../../src/exporters/tflite.ts';
 import { writeFiles } from '../../../src/io/files.ts';
 import type { Graph } from '../../../src/ir/graph.ts';
 import { readF32, readIntegers, type Tensor, tensorOf } from '../../../src/ir/tensor.ts';
@@ -174,6 +175,46 @@ return logits: logits`);
     stored.setType(rounded, { dtype: 'i8', shape: ['batch', 'sequence', 2], quant });
     const { result } = await verified({ reference: stored });
     expect(result.outputs[0]?.limit).toBeCloseTo(4 * 5e-2, 9);
+  });
+
+  test('of a source that rounds a whole run is compared with it unrounded, and may be off as far as the source', async () => {
+    // The loud channel takes the steps from the other two, which alone are answered; the source's weights are integers.
+    const of = (rounds: boolean, weight: string) =>
+      graphOf(`graph g (input_ids: i32[1, 8])
+  words = gather(table f32[6, 3] {3, 1, 900, 0.1, 2, -900, 1, 0, 900, 4, -4, 7, 0, 2, 8, 1, 1, 9}, input_ids)
+  ${rounds ? 'read = dynamicRound(words)' : 'read = add(words, none f32[] {0})'}
+  rows = linear(read, weight ${rounds ? 'i8[2, 3] q(1, 0)' : 'f32[2, 3]'} {${weight}})
+  first = slice(rows) {axis: 1, end: 1}
+  logits = reshape(first) {shape: [1, 2]}
+return logits: logits`);
+    const right = '1, 0, 0, 0, 1, 0';
+    const check = async (weight: string, target: 'onnx' | 'tflite') => {
+      const name = `${count++}.${target}`;
+      const graph = of(false, weight);
+      const files =
+        target === 'onnx'
+          ? onnx.write(graph, { ...onnx.defaults, name })
+          : tflite.write(graph, { ...tflite.defaults, name });
+      await writeFiles(folder, files);
+      useFakeRuntime();
+      const shared = { pad: 0, against: 'source', name, dtype: 'f32', maxPositions: 8 } as const;
+      return verifyFile({ ...shared, reference: of(true, right), written: join(folder, name) });
+    };
+    const good = await check(right, 'tflite');
+    expect(good).toMatchObject({
+      ok: true,
+      against: 'unrounded source',
+      outputs: [{ sqnrDb: Number.POSITIVE_INFINITY }],
+    });
+    expect(good.outputs[0]?.sourceDb).toBeLessThan(20);
+    const source = good.outputs[0]?.limit as number;
+    expect(source).toBeGreaterThan(4 * 5e-2);
+    // In an answer of 4, off by less and by more than the source is.
+    expect((await check(`${1 + source / 4.2}, 0, 0, 0, 1, 0`, 'tflite')).ok).toBe(true);
+    expect((await check(`${1 + source / 3.8}, 0, 0, 0, 1, 0`, 'tflite')).ok).toBe(false);
+    // ONNX rounds as the source does.
+    const onnxFile = await check(right, 'onnx');
+    expect(onnxFile).toMatchObject({ ok: false, against: 'source', outputs: [{ sourceDb: undefined }] });
   });
 
   test('is judged by its tokens, not by padding behind them', async () => {

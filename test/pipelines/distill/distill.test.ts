@@ -5,10 +5,11 @@ import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { openSource } from '../../../src/importers/index.ts';
 import { undoAll } from '../../../src/io/undo.ts';
 import { readF32, type Tensor } from '../../../src/ir/tensor.ts';
+import { fittedTexts } from '../../../src/opened/fitted-texts.ts';
+import { openModel } from '../../../src/opened/open-model.ts';
 import { convert } from '../../../src/pipelines/convert/convert.ts';
 import { distill } from '../../../src/pipelines/distill/distill.ts';
 import type { DistillOptions } from '../../../src/pipelines/distill/types.ts';
-import { readFitted } from '../../../src/pipelines/evaluate/fitted-texts.ts';
 import { extract } from '../../../src/pipelines/extract/extract.ts';
 import { verify } from '../../../src/pipelines/verify/verify.ts';
 import { distillText } from '../../../src/reports/distill.ts';
@@ -244,16 +245,17 @@ describe('a training that is ended', () => {
 
 describe('a student that was fitted to texts', () => {
   const student = path('recovered');
-  beforeAll(() =>
-    extract({
+  beforeAll(async () => {
+    writeFileSync(path('others.txt'), readFileSync(TEXTS, 'utf8').split('\n').slice(40).join('\n'));
+    await extract({
       source: TEACHER,
       output: student,
       shape: path('shape.json'),
       recover: true,
       calibrate: TEXTS,
       samples: 160,
-    }),
-  );
+    });
+  });
 
   test('learns from them, and is measured on none of them', async () => {
     const notes: string[] = [];
@@ -269,13 +271,59 @@ describe('a student that was fitted to texts', () => {
     expect([texts, watched.samples, before?.samples]).toEqual([160, 63, 64]);
     expect(warnings.join()).not.toContain('was fitted to');
     // What it was fitted to is known of what comes out as well.
-    const [manifest] = await fittedOf(output);
+    const [manifest, trained, ...more] = await fittedOf(output);
     expect(manifest).toMatchObject({ source: 'sst2-train-256.txt', count: 160, seed: null });
     expect(await fittedOf(student)).toEqual([manifest]);
+    expect([trained, more]).toMatchObject([{ count: 160, places: [[0, 160]], watched: [[160, 192]] }, []]);
+  });
+
+  test('and trained says so in a folder and in a file, through conversion, and is not measured on what it has seen', async () => {
+    const folderOf = path('twice-learnt');
+    const file = path('twice-learnt.onnx');
+    await distilled({ output: folderOf, steps: 1 });
+    await distilled({ output: file, steps: 1 });
+    const said = await fittedOf(folderOf);
+    expect(said).toMatchObject([
+      { source: 'sst2-train-256.txt', count: 128, places: [[0, 128]], watched: [[128, 160]] },
+    ]);
+    expect(await fittedOf(file)).toEqual(said);
+    const converted = path('twice-learnt.tflite');
+    await convert({ source: folderOf, output: converted });
+    expect(await fittedOf(converted)).toEqual(said);
+    // Learnt from and watched by: 160 of 256.
+    const seen = `${TEXTS}: ${converted} was fitted to 160 of its 256 samples, or chosen by them: what is measured on them is too good`;
+    expect((await verify({ model: converted, against: TEACHER, data: TEXTS })).warnings).toContain(seen);
+    const ofOthers = await verify({ model: file, against: TEACHER, data: path('others.txt') });
+    expect(ofOthers.warnings.join()).not.toContain('was fitted to');
+    // The same 32 texts watch a second training, and the same 96 prove it.
+    const second = await distilled({ student: folderOf, output: path('learnt-again'), steps: 1 });
+    expect([second.texts, second.watched.samples, second.before?.samples]).toEqual([128, 63, 96]);
+  });
+
+  test('and is converted with passes says both, and warns of --data that it has seen', async () => {
+    const source = path('trained-before');
+    await distilled({ output: source, steps: 1 });
+    const output = path('pruned.onnx');
+    const calibrate = path('others.txt');
+    const { warnings } = await convert({
+      source,
+      output,
+      passes: 'prune=0.9',
+      calibrate,
+      samples: 20,
+      data: TEXTS,
+      allowOverlap: true,
+    });
+    expect(warnings.join('\n')).toMatch(
+      /sst2-train-256\.txt: .* was fitted to 160 of its 256 samples, or chosen by them/,
+    );
+    expect((await fittedOf(output)).map(({ source, count }) => [source, count])).toEqual([
+      ['sst2-train-256.txt', 128],
+      ['others.txt', 20],
+    ]);
   });
 
   test('is measured on texts of another file with a warning', async () => {
-    writeFileSync(path('others.txt'), readFileSync(TEXTS, 'utf8').split('\n').slice(40).join('\n'));
     const { warnings } = await distilled({ student, texts: path('others.txt'), steps: 1 });
     expect(warnings).toContainEqual(
       expect.stringMatching(/recovered: was fitted to 160 texts of sst2-train-256.txt, which is another file: where /),
@@ -287,9 +335,10 @@ describe('a student that was fitted to texts', () => {
     await expect(distilled(more)).rejects.toThrow('are calibration samples as well');
   });
 
-  async function fittedOf(model: string) {
-    const { path: weights } = await openCheckpoint(model);
-    return readFitted({ weights, path: model });
+  async function fittedOf(path: string) {
+    const model = await openModel(path);
+    model.close();
+    return fittedTexts(model);
   }
 });
 

@@ -40,13 +40,15 @@ function take(
   evidence: Partial<Evidence> = {},
   options: Partial<SampleSetOptions> = {},
 ) {
+  const open = (path: string) => {
+    const found = files[path as 'texts' | 'data'] ?? [];
+    return 'take' in found ? found : file(path, found);
+  };
   const reader: RowReader = {
     tokenizer: { pad: 0, mask: undefined },
     tokenTypes: 1,
-    open: (path) => {
-      const found = files[path as 'texts' | 'data'] ?? [];
-      return 'take' in found ? found : file(path, found);
-    },
+    open,
+    inOrder: open,
     read: () => ({ rows: [] }),
   };
   const given = { ...EVIDENCE, ...(files.data && { data: 'data' }), ...evidence };
@@ -314,6 +316,69 @@ describe('texts to train on', () => {
     expect(() => take({ texts }, {}, { ...options, classOf: undefined })).toThrow(
       '--labels: the model is no classifier of texts with one right class each',
     );
+  });
+});
+
+describe('what is said of the texts that were trained on', () => {
+  const saidOf = ({ learnt }: ReturnType<typeof take>) => [learnt?.count, learnt?.places, learnt?.watched];
+
+  test('is where they stand in the file, from 0, and where those that watched stand', () => {
+    const sets = take({ texts: samples(1, 1000) }, { seed: 3 }, { pool: 5000 });
+    expect(saidOf(sets)).toEqual([
+      625,
+      [
+        [0, 16],
+        [391, 1000],
+      ],
+      [
+        [16, 48],
+        [304, 391],
+      ],
+    ]);
+    expect(sets.learnt).toMatchObject({ source: 'texts', sha256: 'hash', seed: 3 });
+  });
+
+  test('counts each text once, where it first stands', () => {
+    const texts = [...samples(1, 16), sample(3), ...samples(17, 400), sample(50), ...samples(401, 700)];
+    const [count, places] = saidOf(take({ texts, data: samples(2001, 2040) }, {}, { pool: 5000 }));
+    expect([count, places]).toEqual([
+      587,
+      [
+        [0, 16],
+        [130, 401],
+        [402, 702],
+      ],
+    ]);
+  });
+
+  test('is nothing where nothing is trained on', () => {
+    expect(take({ texts: samples(1, 1000) }).learnt).toBeUndefined();
+    expect(take({ data: samples(1, 40) }, { calibrate: undefined }, { pool: 5000 }).learnt).toBeUndefined();
+  });
+});
+
+describe('samples that an earlier training was watched by', () => {
+  test('watch again, are not trained on, and prove nothing', () => {
+    const watchedBefore = samples(300, 340);
+    const { watched, training, proof } = take({ texts: samples(1, 400) }, {}, { pool: 1000, watched: watchedBefore });
+    expect(idsOf(watched).slice(0, 32)).toEqual(range(300, 331));
+    expect(idsOf(proof)).toEqual(range(17, 272));
+    // Of the 96 texts behind, an eighth watches, those that have done so first.
+    expect(idsOf(watched).slice(32)).toEqual([...range(332, 340), ...range(273, 275)]);
+    expect(idsOf(training)).toEqual([...range(1, 16), ...range(276, 299), ...range(341, 400)]);
+  });
+
+  test('prove nothing where they are all that is left', () => {
+    const sets = take({ texts: samples(1, 60) }, {}, { pool: 1000, watched: samples(17, 60) });
+    expect(idsOf(sets.watched)).toEqual(range(17, 49));
+    expect(sets.proof).toEqual([]);
+    expect(sets.warnings.join()).toContain('0 samples are left for the proof');
+  });
+
+  test('are not measured on in a file of their own, unless that is asked for', () => {
+    const files = { texts: samples(100, 200), data: samples(30, 80) };
+    const watched = samples(70, 90);
+    expect(() => take(files, {}, { watched })).toThrow('data: 11 of its 51 samples are calibration samples as well');
   });
 });
 

@@ -83,6 +83,13 @@ test('random channels lose what fitting brings back', async () => {
   expect(config.architectures).toEqual(checkpoint.config.get('architectures'));
 });
 
+test('what the config writes as a float stays one', async () => {
+  const configPath = join(folder, 'compact.json');
+  writeFileSync(configPath, '{"x":2.0}');
+  await writeStudent(join(folder, 'floats'), { ...checkpoint, config: new Map([['x', 2]]), configPath });
+  expect(readFileSync(join(folder, 'floats', 'config.json'), 'utf8')).toBe('{\n  "x": 2.0\n}\n');
+});
+
 test('one layer of two is the one that was asked for, under its new number', async () => {
   const output = join(folder, 'last');
   const shape = shapeFile('layers', { num_hidden_layers: 1, hidden_act: 'relu' });

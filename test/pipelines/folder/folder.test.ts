@@ -129,7 +129,7 @@ describe('a folder for transformers.js', () => {
     const alone = join(folder, 'alone');
     const options = { source: ENCODER, calibrate: TEXTS, samples: 24 };
     await convert({ source: ENCODER, output: join(alone, 'model.onnx') });
-    const [int8, dynamic] = [join(alone, 'model_quantized.onnx'), join(alone, 'model_int8.onnx')];
+    const [int8, dynamic] = [join(alone, 'model_int8.onnx'), join(alone, 'model_quantized.onnx')];
     await quantize({ ...options, output: int8, scheme: 'int8' });
     await quantize({ ...options, output: dynamic, scheme: 'dynamic' });
     await quantize({ ...options, output: join(alone, 'model_q4.onnx'), scheme: 'w4', target: 'ort' });
@@ -168,9 +168,10 @@ test('a tokenizer that says everything is copied as it is', async () => {
   expect(digest(join(folder, 'complete-out/tokenizer.json'))).toBe(digest(join(output, 'tokenizer.json')));
 });
 
-test('the only 8-bit form has the name that transformers.js loads by default', async () => {
-  const output = join(folder, 'default');
-  const { results } = await writeFolder({ source: ENCODER, output, layout: 'transformers.js', forms: ['dynamic'] });
+test.each(['dynamic', 'int8'] as const)('%s alone has the name that transformers.js loads by default', async (form) => {
+  const output = join(folder, `default-${form}`);
+  const options = { source: ENCODER, output, layout: 'transformers.js', forms: [form] } as const;
+  const { results } = await writeFolder({ ...options, calibrate: TEXTS, samples: 8 });
   expect(results.map(({ files, openedBy }) => [files[0]?.path, openedBy])).toEqual([
     [join(output, 'onnx/model_quantized.onnx'), 'dtype: "q8"'],
   ]);

@@ -16,25 +16,23 @@ const W4: Settings = { scheme: 'w4', granularity: 'channel', rounding: 'nearest'
 const SAMPLES = decideOptions().samples;
 
 /** What is kept where fitted linears spoil answers by the first error and plain ones by the second. */
-async function chosen(errors: readonly [number, number], more: Partial<DecideOptions> = {}, graph = chain()) {
+async function chosen(
+  errors: readonly [number, number],
+  more: Partial<DecideOptions> = {},
+  graph = chain(),
+  fits = ['l2'],
+) {
   const fake = useScriptedErrors(({ place }) => errors[place] ?? Number.NaN);
   const plan: Plan = weightsOnly.plan(
     graph,
     new Map(graph.nodes().flatMap((node) => (isCall(node) && node.op === 'linear' ? [[node, W4]] : []))),
     decideOptions().request,
   );
-  const fitted: RefittedLinears = new Map([
-    [
-      'l2',
-      {
-        weight: {
-          tensor: tensorOf('i8', [16, 16], new Int8Array(256)),
-          quant: { per: 'tensor', scale: 1, zeroPoint: 0 },
-        },
-        bias: tensorOf('f32', [16], new Float32Array(16)),
-      },
-    ],
-  ]);
+  const linear = {
+    weight: { tensor: tensorOf('i8', [16, 16], new Int8Array(256)), quant: { per: 'tensor', scale: 1, zeroPoint: 0 } },
+    bias: tensorOf('f32', [16], new Float32Array(16)),
+  } as const;
+  const fitted: RefittedLinears = new Map(fits.map((name) => [name, linear]));
   const asked: number[] = [];
   const { collect } = collectorOf();
   const calibrated = {
@@ -96,8 +94,23 @@ test.each([
 return logits: words`),
     ['--refit: is not used, as the model reads several sequences for one answer'],
   ],
+  [
+    'to texts of more values than may be held',
+    {},
+    graphOf(`graph g (input_ids: i64[1, 1000000])
+  words = gather(table f32[200, 64] #1, input_ids)
+  l1 = linear(words, w1 f32[16, 64] #2)
+return logits: l1`),
+    [expect.stringMatching(/^--refit: is not used, as what one linear reads of a single text .*: take shorter texts/)],
+  ],
 ])('nothing is fitted %s', async (_, more, graph, refitWarnings) => {
   const { refit, refitted, asked, loaded, ...chosenRefit } = await chosen([0.01, 0.1], more, graph);
   expect({ refit, refitted, asked, loaded }).toEqual({ refit: undefined, refitted: undefined, asked: [], loaded: 0 });
   expect(chosenRefit.refitWarnings).toEqual(refitWarnings);
+});
+
+test('nothing is compared where no linear can be fitted', async () => {
+  const { refit, refitted, loaded, refitWarnings } = await chosen([0.01, 0.1], {}, chain(), []);
+  expect({ refit, refitted, loaded }).toEqual({ refit: undefined, refitted: undefined, loaded: 0 });
+  expect(refitWarnings).toEqual([expect.stringContaining('--refit: is not used, as no linear can be fitted')]);
 });

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { evaluate } from '../../../src/ir/evaluate.ts';
 import type { Graph } from '../../../src/ir/graph.ts';
 import { readF32, type Tensor } from '../../../src/ir/tensor.ts';
-import { refitLinears } from '../../../src/pipelines/quantize/refitted-linears.ts';
+import { refitLinears, textsToFit } from '../../../src/pipelines/quantize/refitted-linears.ts';
 import { isCall, type Plan } from '../../../src/quantization/plan.ts';
 import { rebuild } from '../../../src/quantization/rebuild.ts';
 import type { Settings } from '../../../src/quantization/settings.ts';
@@ -94,6 +94,13 @@ describe('linears that are fitted behind rounded ones', () => {
   test('are none where a single text has more values than may be held', async () => {
     const plan = planOf(graphOf(LAYER.replace('[batch, sequence]', '[1, 500000]')));
     expect(await refitLinears(plan, choices, run)).toEqual(new Map());
+  });
+
+  test('are fitted to the texts behind one that is too long', () => {
+    const long = { inputIds: new Array(500_000).fill(1), tokenTypeIds: [] };
+    const texts = textsToFit(graphOf(LAYER), [long, ...ROWS]);
+    expect(texts).not.toContain(long);
+    expect(texts.slice(0, ROWS.length)).toEqual(ROWS);
   });
 
   test('are none that share a weight, stay float, or read more than the widest', async () => {

@@ -11,7 +11,7 @@ const folder = temporaryFolder();
 const source = writeLoudEncoder(join(folder, 'loud'));
 
 async function written(name: string, options: Partial<QuantizeOptions> = {}) {
-  const { results } = await quantize({
+  const result = await quantize({
     source,
     output: join(folder, name),
     scheme: 'int8',
@@ -19,7 +19,7 @@ async function written(name: string, options: Partial<QuantizeOptions> = {}) {
     samples: 48,
     ...options,
   });
-  const [file] = results;
+  const [file] = result.results;
   if (file?.proof === undefined) throw new Error(`${name} was not proven`);
   return { ...file, db: file.proof.sqnrDb };
 }
@@ -54,6 +54,23 @@ test('a dynamic ONNX file of a loud model is smoothed where there are texts, eac
   const kernels = await realKernels(join(folder, 'smooth-dynamic.onnx'), optimized);
   // Queries of the last layer and keys and values share what was rounded at run time.
   expect(kernels).toEqual({ DynamicQuantizeMatMul: smooth.linears['dynamic'] });
+});
+
+test('a loud model without texts is told of them where one range is for all, and nowhere else', async () => {
+  const notesOf = async (options: Partial<QuantizeOptions> & Pick<QuantizeOptions, 'source' | 'output'>) => {
+    const notes: string[] = [];
+    await quantize({ scheme: 'dynamic', ...options, note: (text) => notes.push(text) });
+    return notes.filter((text) => text.includes('--calibrate FILE'));
+  };
+  const output = (name: string) => join(folder, 'blind', name);
+  expect(await notesOf({ source, output: output('cpu.onnx') })).toHaveLength(1);
+  for (const quiet of [
+    { source, output: output('tokens.tflite') },
+    { source, output: output('blocks.onnx'), target: 'ort' as const },
+    { source, output: output('blocks-of-4.onnx'), scheme: 'w4' as const },
+    { source: 'fixtures/hf-seqcls', output: output('no-norm.onnx') },
+  ])
+    expect([quiet.output, await notesOf(quiet)]).toEqual([quiet.output, []]);
 });
 
 test('where the runtime rounds each token, as MatMulNBits does, a dynamic ONNX file is smoothed for that', async () => {

@@ -16,6 +16,7 @@ test('a form of 4 bits saves less by a layer than by as many numbers of the word
   const source = 'fixtures/bert-seqcls';
   const model = await openModel(source);
   const context: WritingContext = {
+    fitted: [],
     target: 'onnx',
     model,
     source,

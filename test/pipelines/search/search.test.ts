@@ -2,6 +2,8 @@ import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { fittedTexts } from '../../../src/opened/fitted-texts.ts';
+import { openModel } from '../../../src/opened/open-model.ts';
 import { budgetsOf, refuseOptions } from '../../../src/pipelines/search/budgets.ts';
 import { nameOf } from '../../../src/pipelines/search/find-models.ts';
 import { search } from '../../../src/pipelines/search/search.ts';
@@ -58,6 +60,9 @@ test(
     ]);
     const page = readFileSync(join(folder, 'page.html'), 'utf8');
     expect(page).toContain('Size and loss');
+    const student = await openModel(join(output, 'size-260kB.onnx'));
+    student.close();
+    expect(fittedTexts(student)).toMatchObject([{ source: 'texts.txt', count: 48, seed: null }]);
   },
   LONG,
 );

@@ -38,19 +38,49 @@ test('while the rate falls it does so to the end, and better weights are kept', 
 
 test('the rate never falls for longer than the most steps allow', () => {
   const plateau = new Plateau({ ...NEW, most: 100 });
-  for (const step of [20, 25, 30]) plateau.hear(9, step);
+  for (const step of [20, 25, 30]) plateau.hear(10, step);
   expect([plateau.end, plateau.isFalling(29), plateau.isFalling(30)]).toEqual([75, false, true]);
   const late = new Plateau({ ...NEW, most: 100, fallsFrom: 60 });
   expect(late.end).toBe(100);
+});
+
+/** What is said to measurements, 50 steps apart, by their first letters. */
+function heard(measured: readonly number[], state = NEW): string {
+  const plateau = new Plateau({ ...state, most: 5000 });
+  return measured.map((db, i) => plateau.hear(db, 50 * (i + 1)).charAt(0)).join('');
+}
+
+test('a dip of what was near its teacher already is no plateau, as long as it goes down or up', () => {
+  const fitted = { ...NEW, best: 14.1 };
+  expect(heard([12.4, 11.2, 10.6, 10.6, 11.5, 12.9, 13.9, 14.5, 15], fitted)).toBe('gggggggkk');
+  // Where it stays below, it is one.
+  expect(heard([12.4, 11.2, 10.6, 10.6, 10.61, 10.6], fitted)).toBe('gggggf');
+  // The way up counts as well where it ends just below the best.
+  expect(heard([12, 13.7, 13.8, 13.9, 14.2], fitted)).toBe('ggggk');
+});
+
+test.each([
+  ['noise is no dip', [13.9, 13.8, 13.7], 'ggf'],
+  ['a dip does not go on without end', [13, 12.8, 12.6, 12.4, 12.2, 12, 11.8, 11.6, 11.4, 11.2, 11], 'ggggggggggf'],
+  ['what doubles the error is none', [8, 7, 6], 'ggf'],
+  ['nor are numbers that are none', [Number.NaN, Number.NaN, Number.NaN], 'ggf'],
+])('%s', (_, measured, expected) => {
+  expect(heard(measured, { ...NEW, best: 14.1 })).toBe(expected);
+});
+
+test('equality is nothing to dip from, and is all of a state that is no finite number', () => {
+  const plateau = new Plateau({ ...NEW, best: Number.POSITIVE_INFINITY });
+  expect([40, 39, 38].map((db, i) => plateau.hear(db, 50 * i)).join(' ')).toBe('go on go on fall');
+  expect(plateau.state).toEqual({ ...NEW, best: Number.POSITIVE_INFINITY, without: 3, fallsFrom: 100 });
 });
 
 test('goes on from its state', () => {
   const whole = new Plateau(NEW);
   const heard = (plateau: Plateau, values: readonly number[], from: number) =>
     values.map((db, i) => [plateau.hear(db, from + 50 * i), plateau.end, plateau.rateAt(from + 50 * i)]);
-  const measured = [11, 11, 11, 12, 11, 11, 11, 13];
+  const measured = [11, 11, 11, 12, 11, 10, 11.5, 11.4, 11.3, 11.5, 13];
   const expected = heard(whole, measured, 50);
-  for (const cut of [2, 7]) {
+  for (const cut of [2, 5, 6, 9, 10]) {
     const second = new Plateau(NEW);
     const before = heard(second, measured.slice(0, cut), 50);
     const after = heard(new Plateau(second.state), measured.slice(cut), 50 + 50 * cut);

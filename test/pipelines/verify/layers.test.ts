@@ -69,6 +69,30 @@ test('values that are too many for a run are fetched in parts, of fewer rows', a
 });
 
 describe('the values of two models', () => {
+  test('are compared without what a mask hides, whatever number hides it', async () => {
+    useFakeRuntime();
+    const masked = (hidden: string, factor: number) =>
+      graphOf(`graph g (input_ids: i64[1, 4], attention_mask: i64[1, 4])
+  words = gather(table f32[5, 2] {${TABLE}}, input_ids)
+  queries = mul(words, factor f32[] {${factor}})
+  split = reshape(queries) {shape: [1, 4, 2, 1]}
+  heads = transpose(split) {permutation: [0, 2, 1, 3]}
+  scores = matmul(heads, heads) {transposeB: true}
+  ones = cast(attention_mask) {to: f32}
+  absent = sub(one f32[] {1}, ones)
+  least = mul(absent, number f32[] {${hidden}})
+  bias = reshape(least) {shape: [1, 1, 1, 4]}
+  seen = add(scores, bias)
+  shares = softmax(seen)
+return out: shares`);
+    expect(await compare(masked('-3e38', 1), masked('-10000', 1), ROWS)).toMatchObject({ parting: null });
+    // Beside a number that large, scores that are off would count as equal.
+    const found = await compare(masked('-3e38', 1), masked('-3e38', 1.2), ROWS);
+    expect(found?.parting).toMatchObject({ name: 'seen', sqnrDb: expect.closeTo(-20 * Math.log10(1.2 ** 2 - 1), 3) });
+    const leaked = await compare(masked('-3e38', 1), masked('-5', 1), ROWS);
+    expect(leaked?.parting).toMatchObject({ name: 'least', sqnrDb: 0 });
+  });
+
   test('that differ in padding only are equal', async () => {
     useFakeRuntime();
     const found = await compare(model(), model({ table: TABLE.with(0, -5).with(1, 77) }), ROWS);

@@ -1,5 +1,17 @@
-import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import {
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { convert } from '../../../src/pipelines/convert/convert.ts';
 import { lockOutput } from '../../../src/pipelines/write/lock.ts';
@@ -93,12 +105,54 @@ describe('two runs do not write one file at once', () => {
     expect(readdirSync(folder).filter((name) => name.endsWith('.lock'))).toEqual([]);
   });
 
-  test('a lock of a process that was killed is taken over', async () => {
-    const output = at('stale.onnx');
+  const lockedBy = (text: string) => writeFileSync(at('.stale.onnx.lock'), text);
+  const owner = { host: hostname(), pid: process.pid, started: null };
+
+  test.each<[string, object]>([
     // Linux has no process above 2^22.
-    writeFileSync(at('.stale.onnx.lock'), String(2 ** 22 + 1));
-    await convert({ source: SOURCE, output });
+    ['that is gone', { ...owner, pid: 2 ** 22 + 1 }],
+    // Other systems do not say when a process began.
+    ...(process.platform === 'linux'
+      ? [['whose number another one has now', { ...owner, started: 'long ago' }] as [string, object]]
+      : []),
+  ])('a lock of a process %s is taken over', (_, left) => {
+    lockedBy(JSON.stringify(left));
+    lockOutput(at('stale.onnx'))();
     expect(existsSync(at('.stale.onnx.lock'))).toBe(false);
+  });
+
+  test.each<[string, object, string]>([
+    ['of a process that runs', owner, `, process ${process.pid}`],
+    ['of another machine', { ...owner, host: 'elsewhere', pid: 2 ** 22 + 1 }, `, process ${2 ** 22 + 1} on elsewhere`],
+  ])('a lock %s is respected', (_, left, who) => {
+    lockedBy(JSON.stringify(left));
+    expect(() => lockOutput(at('stale.onnx'))).toThrow(
+      expect.objectContaining({
+        message: `${at('stale.onnx')}: is being written by another run${who}`,
+        hint: expect.stringContaining(`remove ${at('.stale.onnx.lock')}`),
+      }),
+    );
+  });
+
+  test('a lock without a word is one that is being made, until it is old', () => {
+    lockedBy('');
+    expect(() => lockOutput(at('stale.onnx'))).toThrow('is being written by another run');
+    const old = Date.now() / 1000 - 60;
+    utimesSync(at('.stale.onnx.lock'), old, old);
+    lockOutput(at('stale.onnx'))();
+    expect(existsSync(at('.stale.onnx.lock'))).toBe(false);
+  });
+
+  test('what a run leaves that is killed in the middle of writing does not stop the next one', async () => {
+    const output = at('killed.onnx');
+    const dying = `import { convert } from ${JSON.stringify(pathToFileURL('dist/index.js'))};
+      const progress = (step) => step.startsWith('writing') && process.kill(process.pid, 'SIGKILL');
+      await convert({ source: ${JSON.stringify(SOURCE)}, output: ${JSON.stringify(output)}, progress });`;
+    const { signal } = spawnSync(process.execPath, ['--input-type=module', '-e', dying]);
+    expect(signal).toBe('SIGKILL');
+    expect(existsSync(at('.killed.onnx.lock'))).toBe(true);
+    await convert({ source: SOURCE, output });
+    expect(existsSync(at('.killed.onnx.lock'))).toBe(false);
   });
 });
 

@@ -13,8 +13,8 @@ import { configFile, olderFiles, tokenizerFile, tokenizerSettings } from '../sid
 const DTYPES: { readonly [F in FormName]: readonly [dtype: string, suffix: string] } = {
   f32: ['fp32', ''],
   f16: ['fp16', '_fp16'],
-  dynamic: ['int8', '_int8'],
-  int8: ['q8', '_quantized'],
+  dynamic: ['q8', '_quantized'],
+  int8: ['int8', '_int8'],
   w4: ['q4', '_q4'],
 };
 
@@ -23,7 +23,8 @@ const READ = ['last_hidden_state', 'logits', 'token_embeddings', 'start_logits']
 
 /**
  * The folder that transformers.js opens by its path or its name on a hub. On a processor it loads q8 unless it is told
- * otherwise, so the best 8-bit form has that name; beside a calibrated one the other has `int8`, as on the hub.
+ * otherwise, so the faster 8-bit form has that name, which is the dynamic one in WebAssembly and in Node
+ * (docs/layouts.md#8-bits-in-a-browser); the other has `int8`, and q8 where it is alone.
  */
 export const transformersJs: Layout = {
   name: 'transformers.js',
@@ -31,7 +32,7 @@ export const transformersJs: Layout = {
   w4Target: 'ort',
   isOneFile: true,
   fileOf(form, forms) {
-    const [dtype, suffix] = DTYPES[form === 'dynamic' && !forms.includes('int8') ? 'int8' : form];
+    const [dtype, suffix] = DTYPES[form === 'int8' && !forms.includes('dynamic') ? 'dynamic' : form];
     return { stem: `onnx/model${suffix}`, openedBy: `dtype: "${dtype}"` };
   },
   settle({ model, shape, writing }) {

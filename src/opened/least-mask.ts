@@ -1,0 +1,22 @@
+import type { Graph } from '../ir/graph.ts';
+import { scalarOf } from '../ir/match.ts';
+import { scalarTensor } from '../ir/tensor.ts';
+
+/** The smallest float, which transformers adds to scores of padding in PyTorch. */
+const LEAST_FLOAT = -3.4028234663852886e38;
+
+/** What graphs of mbert add, as every format holds it: see `attentionMask` and `localMask`. */
+const ADDED = -10000;
+const NAMES = /(^|\.)(attention_bias|mask)\.least$/;
+
+/**
+ * Hides padding in a graph as PyTorch's code does, by the smallest float: behind it nothing is seen of padding, however
+ * far attention's scores reach. Changes the graph, and returns it.
+ */
+export function withLeastMask(graph: Graph): Graph {
+  for (const node of graph.nodes()) {
+    if (node.op !== 'constant' || !NAMES.test(node.name) || scalarOf(node) !== ADDED) continue;
+    graph.replace(node, () => graph.constant(scalarTensor(LEAST_FLOAT), node.name));
+  }
+  return graph;
+}

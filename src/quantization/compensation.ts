@@ -14,6 +14,17 @@ import {
 const DAMPING = 0.01;
 
 /**
+ * The same for weights of 4 bits, for which alone it was measured: fitted to 128 texts, a MiniLM's linear of 1,536 inputs
+ * has results of 36.1 dB on other texts at 0.01, 36.6 at 0.05, 36.8 at 0.2, one of 384 inputs 27.37, 27.43 and 27.35.
+ */
+const PACKED_DAMPING = 0.05;
+
+/** The damping that is right for weights of a type. */
+export function dampingFor(dtype: WeightDType): number {
+  return dtype === 'i8' ? DAMPING : PACKED_DAMPING;
+}
+
+/**
  * A Gram matrix G = Σ x xᵀ of the values that the rows of a weight are multiplied with, ready to round any number of
  * rows: G + damping·I = U D Uᵀ with U unit upper triangular and D diagonal, rows and columns in the order in which
  * elements are rounded.
@@ -50,9 +61,13 @@ function columns(width: number): Int32Array {
  * Prepares a Gram matrix. A Cholesky factor runs from the first column to the last, U from the last to the first: so G
  * is reversed before it is factored, and the factor is reversed back.
  */
-export function compensationOf(gram: Float64Array, order = columns(Math.sqrt(gram.length))): Compensation {
+export function compensationOf(
+  gram: Float64Array,
+  order = columns(Math.sqrt(gram.length)),
+  dampingShare = DAMPING,
+): Compensation {
   const width = order.length;
-  const damping = (DAMPING * diagonalSum(gram, width)) / width || 1;
+  const damping = (dampingShare * diagonalSum(gram, width)) / width || 1;
   const factor = new Float64Array(width * width);
   for (let i = 0; i < width; i++) {
     const from = (order[width - 1 - i] as number) * width;

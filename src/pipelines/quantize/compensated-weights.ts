@@ -1,6 +1,12 @@
 import type { Call, Constant, Node } from '../../ir/graph.ts';
 import type { Gram, NodeStatistics } from '../../ir/statistics.ts';
-import { compensationOf, largestFirst, quantizeByGram } from '../../quantization/compensation.ts';
+import {
+  type Compensation,
+  compensationOf,
+  dampingFor,
+  largestFirst,
+  quantizeByGram,
+} from '../../quantization/compensation.ts';
 import type { Plan } from '../../quantization/plan.ts';
 import { type PlanChoices, weightOptionsOf } from '../../quantization/plan-numbers.ts';
 import { isCompensated } from '../../quantization/settings.ts';
@@ -61,10 +67,14 @@ export class CompensatedWeights {
       );
       for (const x of group) {
         const { gram } = statistics.get(x.name) as NodeStatistics & { readonly gram: Gram };
-        const compensation = compensationOf(gram.products, largestFirst(gram.products));
+        // Mostly one: linears of one input have as many bits.
+        const compensations = new Map<number, Compensation>();
         for (const { node, weight, options } of toRound.get(x) ?? []) {
-          const rounded = quantizeByGram(weight.tensor, options, compensation);
-          this.#add(node, options, rounded);
+          const damping = dampingFor(options.dtype);
+          const compensation =
+            compensations.get(damping) ?? compensationOf(gram.products, largestFirst(gram.products), damping);
+          compensations.set(damping, compensation);
+          this.#add(node, options, quantizeByGram(weight.tensor, options, compensation));
         }
       }
     }

@@ -6,6 +6,7 @@ import { unobserved, within } from '../../options/run.ts';
 import { hasWeight, type SettingsMap } from '../../quantization/settings.ts';
 import { compareFiles, compareLayers, type Proof, type ProofOptions } from '../evaluate/compare-files.ts';
 import { dropFailure, isAllowed } from '../evaluate/drop.ts';
+import type { SampleSets } from '../evaluate/sample-sets.ts';
 import { fitProperties } from '../fit/change-function.ts';
 import { exportGraph } from '../write/export-graph.ts';
 import { type Prepared, prepare } from '../write/prepare.ts';
@@ -18,6 +19,12 @@ import { rivalWarnings } from './dynamic-rival.ts';
 import { manifestOf, type QuantizeJob } from './job.ts';
 import { type ParetoFront, type ScanResult, scanEverySite } from './scan.ts';
 import type { QuantizedFile } from './types.ts';
+
+/**
+ * Most lines of a calibration file that prove a TFLite file of 16-bit activations: LiteRT's reference kernels take a second
+ * and more for each.
+ */
+const SLOW_PROOF = 32;
 
 /** Writes files that are thrown away afterwards, and returns the model's path. */
 type Scratch = (files: AsyncIterable<OutputFile>) => Promise<string>;
@@ -229,6 +236,13 @@ export class Writer {
     return samples.proof.length > 0 && !dryRun && totalSize(files) <= (request.maxSize ?? Number.POSITIVE_INFINITY);
   }
 
+  /** The proof samples, or a few of them where each takes long and the user has not named them. */
+  get #proofRows(): SampleSets['proof'] {
+    const { plan, request, samples } = this.#job;
+    const isSlow = plan.target === 'tflite' && request.quantization.scheme === 'int16x8';
+    return isSlow && request.evidence.data === undefined ? samples.proof.slice(0, SLOW_PROOF) : samples.proof;
+  }
+
   /** Compares the quantized with the float model on the proof samples; undefined where there are none. */
   async #prove(pair: Pair, written: WrittenFile, dtype: 'f32' | 'f16'): Promise<Proof | undefined> {
     const { plan, samples, feeds, run } = this.#job;
@@ -240,7 +254,7 @@ export class Writer {
     const runtime = plan.target === 'onnx' ? 'ONNX Runtime' : 'LiteRT';
     const proofOptions: ProofOptions = {
       ...feeds,
-      rows: samples.proof,
+      rows: this.#proofRows,
       labels: samples.labels,
       progress: within(run, `comparing in ${runtime}`),
     };

@@ -84,6 +84,16 @@ describe('the proof', () => {
     expect(scan?.sites.filter(({ sqnrDb, kept }) => sqnrDb !== undefined || kept)).toEqual([]);
   });
 
+  test('takes fewer lines where a runtime is slow, and all that are given for it', async () => {
+    const options = { scheme: 'int16x8', samples: 16 } as const;
+    const files = [
+      await quantizeTiny('slow.tflite', options),
+      await quantizeTiny('slow.onnx', options),
+      await quantizeTiny('given.tflite', { ...options, data: textFile('given.txt', lines.slice(96, 136)) }),
+    ];
+    expect(files.map(({ proof }) => proof?.samples)).toEqual([32, 48, 40]);
+  });
+
   test('a dynamic TFLite file is proven through its fixed-length twin', async () => {
     const { proof, inputs } = await quantizeTiny('dynamic-length.tflite', {
       scheme: 'int8',

@@ -28,6 +28,7 @@ export function wordsChecker(commands: readonly CommandFlags[]): (words: readonl
 function parserOf({ name, args, flags }: CommandFlags): Command {
   const parser = new Command(name)
     .arguments(args)
+    .helpOption(false)
     .exitOverride()
     .configureOutput({ writeOut: () => {}, writeErr: () => {} })
     .action(() => {});

@@ -13,13 +13,16 @@ export function paddingSideWarnings({ config, tokenizer }: TokenizerFiles): stri
   if (config !== undefined && side === 'left') return [warning(`${config.what}: padding_side: is left`)];
   if (typeof side === 'string' || tokenizer === undefined) return [];
   const { buffer, byteOffset, length } = tokenizer.bytes;
-  // Most tokenizers are large, pad on the right, and need not be parsed.
-  if (!Buffer.from(buffer, byteOffset, length).includes('"Left"')) return [];
+  // Most tokenizers are large, do not pad on the left, and need not be parsed; "Left" alone is a word of many.
+  if (!LEFT.test(Buffer.from(buffer, byteOffset, length).toString('latin1'))) return [];
   const padding = read(tokenizer)?.get('padding');
   return isObject(padding) && padding.get('direction') === 'Left'
     ? [warning(`${tokenizer.what}: padding: direction: is Left`)]
     : [];
 }
+
+/** Stands where padding or truncation is on the left. */
+const LEFT = /"direction"\s*:\s*"Left"/;
 
 function warning(fact: string): string {
   return `${fact}: mbert pads on the right, wherever it pads: pad on the right in the app as well, so that answers are those of texts without padding`;

@@ -2,7 +2,7 @@ import type { Call, Constant, Node } from '../ir/graph.ts';
 import { type Quant, readF32, type Tensor } from '../ir/tensor.ts';
 import { correctedBias } from './bias.ts';
 import type { Plan, ValueClass } from './plan.ts';
-import { hasWeight, storedPlace } from './settings.ts';
+import { hasWeight, isWordTable, storedPlace } from './settings.ts';
 import { blockSizeFor, PLAIN_BLOCKS, type QuantizedWeight, quantizeWeight, type WeightOptions } from './weights.ts';
 
 export type TensorQuant = Quant & { readonly per: 'tensor' };
@@ -88,7 +88,7 @@ export function weightOptionsOf(
   const leastScales = hasWeight(node) ? leastScalesOf(plan, quants, node) : undefined;
   const { blocks = PLAIN_BLOCKS } = plan;
   const isPacked = settings.scheme === 'w4';
-  const packed = hasWeight(node) ? blocks.w4 : (blocks.table ?? blocks.w4);
+  const packed = isWordTable(node) ? (blocks.wordTable ?? blocks.w4) : blocks.w4;
   const wanted = settings.granularity !== 'block' ? undefined : isPacked ? packed : blocks.w8;
   const canHaveBlocks = hasWeight(node) || (isPacked && blocks.hasTables);
   const blockSize = wanted && canHaveBlocks ? blockSizeFor(weight.tensor.shape, wanted) : undefined;

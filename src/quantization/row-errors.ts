@@ -1,8 +1,7 @@
 import type { Call, Node } from '../ir/graph.ts';
-import { tokenInput } from '../ir/names.ts';
 import { dequantized } from '../ir/quantized.ts';
 import { readF32, type Tensor, tensorOf } from '../ir/tensor.ts';
-import { isTable } from './settings.ts';
+import { isWordTable } from './settings.ts';
 import { type QuantizedWeight, quantizeWeight, type WeightOptions } from './weights.ts';
 
 /**
@@ -21,8 +20,7 @@ export function rowErrorBytes([rows = 0, width = 0]: readonly number[], count: n
  * calibration samples. Undefined for what is no such table.
  */
 export function commonRows(node: Call, options: WeightOptions, counts: Float64Array): number[] | undefined {
-  if (options.granularity !== 'block' || options.dtype === 'i8' || !isTable(node) || !readsWords(node))
-    return undefined;
+  if (options.granularity !== 'block' || options.dtype === 'i8' || !isWordTable(node)) return undefined;
   const rows = (node.inputs[0] as Node).type.shape[0] as number;
   const most = Math.floor(COMMON_SHARE * rows);
   const seen = Array.from({ length: Math.min(counts.length, rows) }, (_, id) => id).filter(
@@ -30,12 +28,6 @@ export function commonRows(node: Call, options: WeightOptions, counts: Float64Ar
   );
   const common = seen.sort((a, b) => (counts[b] as number) - (counts[a] as number) || a - b).slice(0, most);
   return common.length > 0 ? common : undefined;
-}
-
-function readsWords({ inputs }: Call<'gather'>): boolean {
-  let ids = inputs[1] as Node;
-  while (ids.op === 'reshape' || ids.op === 'cast') ids = ids.inputs[0] as Node;
-  return ids.op === 'input' && tokenInput(ids.name) === 'input_ids';
 }
 
 /** Adds the errors of these rows to a rounded table [rows, width], in the form of its own integers. */

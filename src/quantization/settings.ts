@@ -1,4 +1,5 @@
 import type { Call, Node } from '../ir/graph.ts';
+import { tokenInput } from '../ir/names.ts';
 import { isNarrowWeight, LEAST_SIZE } from '../ir/narrow.ts';
 import { opDef } from '../ir/ops/index.ts';
 import type { Granularity } from './weights.ts';
@@ -58,6 +59,14 @@ export function isTable(node: Node): node is Call<'gather'> {
   if (node.op !== 'gather' || node.attrs.axis !== 0) return false;
   const [table, indices] = node.inputs as readonly [Node, Node];
   return table.op === 'constant' && table.type.shape.length === 2 && readsInput(indices);
+}
+
+/** Whether a node looks up words: rows of a table by token ids, not by types, or by positions that are computed. */
+export function isWordTable(node: Node): node is Call<'gather'> {
+  if (!isTable(node)) return false;
+  let ids = node.inputs[1] as Node;
+  while (ids.op === 'reshape' || ids.op === 'cast') ids = ids.inputs[0] as Node;
+  return ids.op === 'input' && tokenInput(ids.name) === 'input_ids';
 }
 
 /** Whether a node takes the first rows of a constant table, as many as the run has tokens: learned positions. */

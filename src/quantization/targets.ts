@@ -113,7 +113,7 @@ export function formFor(scheme: Exclude<Scheme, 'f16'>, format: 'onnx' | 'tflite
  * `hasTexts` says whether the common rows of tables are known.
  */
 export function blocksFor(format: 'onnx' | 'tflite', { blocks }: TargetProfile, hasTexts = false): WeightBlocks {
-  const longer = blocks.hasTables && hasTexts ? { ...blocks, table: LONG_TABLE_BLOCKS } : blocks;
+  const longer = blocks.hasTables && hasTexts ? { ...blocks, wordTable: LONG_TABLE_BLOCKS } : blocks;
   return format === 'onnx' ? { ...longer, hasZeroPoints: true } : longer;
 }
 

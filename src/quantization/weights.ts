@@ -112,8 +112,8 @@ export interface WeightBlocks {
   readonly w8?: number;
   /** Whether 4-bit blocks have zero points, so that all 16 integers are used. */
   readonly hasZeroPoints: boolean;
-  /** Neighbours that share a scale in rows of a table; by default as many as `w4` says. */
-  readonly table?: number;
+  /** Neighbours that share a scale in rows of a word table; by default as many as `w4` says. */
+  readonly wordTable?: number;
   /** Whether rows of a table in 4 bits are looked up without unpacking the others. */
   readonly hasTables: boolean;
 }

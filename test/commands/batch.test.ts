@@ -58,8 +58,10 @@ test('a mistyped line is refused before the first job runs, whichever shard has 
     line('more', 'inspect', 'm', 'n'),
     line('required', 'convert', 'm'),
     line('page', 'view', 'm'),
+    line('no-value', 'convert', 'm', '-o'),
+    line('help', 'inspect', '--help'),
   ]);
-  const { code, err } = await run('batch', path, '--shard', '1/9');
+  const { code, err } = await run('batch', path, '--shard', '1/11');
   expect(code).toBe(2);
   expect(err).toMatchInlineSnapshot(`
     "<tmp>/mistyped.jsonl: command: quantise: is no command of a job: did you mean quantize?
@@ -70,6 +72,8 @@ test('a mistyped line is refused before the first job runs, whichever shard has 
     <tmp>/mistyped.jsonl: more: inspect: too many arguments. Expected 1 argument but got 2.
     <tmp>/mistyped.jsonl: required: convert: required option '-o, --output <path>' not specified
     <tmp>/mistyped.jsonl: page: view: is no command of a job: commands are convert, extract, distill, search, map-layers, diff, quantize and 6 more
+    <tmp>/mistyped.jsonl: no-value: convert: option '-o, --output <path>' argument missing
+    <tmp>/mistyped.jsonl: help: inspect: unknown option '--help'
     hint: no job has run; mbert COMMAND --help shows the flags
     "
   `);

@@ -52,17 +52,18 @@ test('the commonest tokens of the texts are chosen, one row in 32, of 4-bit word
   expect(commonRows(words, { ...FORM, granularity: 'channel' }, counts())).toBeUndefined();
 });
 
-function planned(hasTexts: boolean): Plan {
+function planned(hasTexts: boolean, tables: readonly Call[] = [words]): Plan {
   const blocks = blocksFor('onnx', targetNamed('ort', 'onnx'), hasTexts);
   const settings: Settings = { scheme: 'w4', granularity: 'block', rounding: 'nearest', range: 'minmax' };
   const request = { ...settings, scheme: 'w4', blocks, integerOutputs: false } as const;
-  return weightsOnly.plan(graph, new Map([[words, settings]]), request);
+  return weightsOnly.plan(graph, new Map(tables.map((table) => [table, settings])), request);
 }
 
-test('with texts, blocks of a table are longer, as only rare rows depend on them', () => {
-  const blockOf = (hasTexts: boolean) =>
-    weightOptionsOf(planned(hasTexts), new Map(), words, words.inputs[0] as Constant)?.blockSize;
-  expect([blockOf(false), blockOf(true)]).toEqual([32, 64]);
+test('with texts, blocks of a word table are longer, as only rare rows depend on them, and of no other', () => {
+  const blockOf = (hasTexts: boolean, table: Call) =>
+    weightOptionsOf(planned(hasTexts, [words, types]), new Map(), table, table.inputs[0] as Constant)?.blockSize;
+  expect([blockOf(false, words), blockOf(true, words)]).toEqual([32, 64]);
+  expect([blockOf(false, types), blockOf(true, types)]).toEqual([32, 32]);
 });
 
 const roundWeight: WeightRounding = (node, { tensor }, options) => {

@@ -1,4 +1,5 @@
 import { ONNX_DTYPE_OF } from '../../formats/onnx-tensor.ts';
+import { scalarOf } from '../../ir/match.ts';
 import { isFloat } from '../../ir/op.ts';
 import type { OpName } from '../../ir/ops/index.ts';
 import { sizeOf } from '../../ir/shape.ts';
@@ -84,13 +85,16 @@ export const same: OperatorReader = (operation) => inputOf(operation, 0);
 
 /**
  * Reads Dropout, which does nothing in inference. One that is switched on is read so as well: torch's dynamo exporter
- * writes it for a wrapper that was not switched to eval(), and no app wants random answers.
+ * writes it for a wrapper that was not switched to eval(), and no app wants random answers. Of a share of 0 nothing is
+ * random.
  */
 export const dropout: OperatorReader = (operation) => {
-  const isOn = operation.inputs[2];
+  const { to, inputs } = operation;
+  const [, share, isOn] = inputs;
   if (isOn) {
     const grid = asIndex(isOn) ?? notExpressible('dropout that the run switches on');
-    if (uniformOf(grid) !== 0) operation.to.notes.add(DROPOUT_NOTE);
+    const dropsNothing = share !== undefined && scalarOf(to.node(share)) === 0;
+    if (uniformOf(grid) !== 0 && !dropsNothing) to.notes.add(DROPOUT_NOTE);
   }
   return inputOf(operation, 0);
 };

@@ -27,10 +27,14 @@ export async function runJob(job: Job, { program, outputFlags, signal }: Launch)
   };
 }
 
-/** The words that a job runs: what its line says, on any machine and in any folder, and its answer as JSON. */
+/**
+ * The words that a job runs: what its line says, on any machine and in any folder, and its answer as JSON. What is added
+ * stands first: behind a line that ends in `-o` it would be the name of the file.
+ */
 export function wordsOf({ command, args }: Job): readonly string[] {
   const wantsJson = args.some((arg) => arg === '--json' || arg.startsWith('--format'));
-  return [command, ...args, ...(wantsJson ? [] : ['--json']), ...(args.includes('--no-config') ? [] : ['--no-config'])];
+  const added = [...(wantsJson ? [] : ['--json']), ...(args.includes('--no-config') ? [] : ['--no-config'])];
+  return [command, ...added, ...args];
 }
 
 function parsed(text: string): unknown {

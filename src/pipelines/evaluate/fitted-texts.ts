@@ -22,16 +22,19 @@ export function seenSamples(
   const learnt: TokenSample[] = [];
   const watched: TokenSample[] = [];
   const others: FittedTexts[] = [];
+  // A model that was trained again and again has many entries, most of them of one order.
+  const orders = new Map<number | null, SampleFile>();
   for (const texts of fitted) {
-    const file = reader.inOrder(path, texts.seed ?? undefined);
+    const file = orders.get(texts.seed) ?? reader.inOrder(path, texts.seed ?? undefined);
+    orders.set(texts.seed, file);
     if (file.sha256 !== texts.sha256) {
       others.push(texts);
       continue;
     }
     const at = (places: readonly Places[]) =>
       places.flatMap(([first, behind]) => file.take(first, behind - first).samples);
-    learnt.push(...at(texts.places ?? [[0, texts.count]]));
-    watched.push(...at(texts.watched ?? []));
+    for (const sample of at(texts.places ?? [[0, texts.count]])) learnt.push(sample);
+    for (const sample of at(texts.watched ?? [])) watched.push(sample);
   }
   return { learnt, watched, others };
 }
@@ -49,8 +52,8 @@ export function seenWarnings(
   const seen = findOverlap([...learnt, ...watched], samples);
   if (seen === null) return [];
   return [
-    `${data}: ${path} was fitted to ${seen.count} of its ${samples.length} samples, or chosen by them: ` +
-      'what is measured on them is too good',
+    `${data}: ${path} was fitted to ${seen.count} of the ${samples.length} samples that it is measured on, ` +
+      'or chosen by them: what it gives on them is too good',
   ];
 }
 

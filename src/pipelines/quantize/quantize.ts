@@ -16,6 +16,7 @@ import type { Target } from '../../passes/index.ts';
 import { parseRecipe, recipeText } from '../../quantization/recipe.ts';
 import type { NodeScheme, Scheme } from '../../quantization/settings.ts';
 import { blocksFor, formFor, granularityFor, type TargetProfile, targetNamed } from '../../quantization/targets.ts';
+import type { TokenSample } from '../../samples/open-samples.ts';
 import { seenWarnings } from '../evaluate/fitted-texts.ts';
 import { withFolder } from '../evaluate/loaded-model.ts';
 import { rowReader } from '../evaluate/row-reader.ts';
@@ -276,10 +277,11 @@ function readSampleSets(
   const reader = rowReader(model, graph, { maxLength, tokenizer, seed, columns, note });
   const classOf = classReaderOf(model, graph);
   const samples = takeSamples(reader, { evidence, used: fit?.calibration?.count, task, classOf });
-  const { data } = evidence;
+  const { calibrate, data = calibrate } = evidence;
   // A fit has told of its source already.
   const source = { path: model.path, fitted: fit ? [] : fittedTexts(model) };
-  const warnings = data === undefined ? [] : seenWarnings(source, data, reader);
+  const proof = samples.proof.map((row): TokenSample => ({ row, label: undefined, texts: undefined }));
+  const warnings = data === undefined || proof.length === 0 ? [] : seenWarnings(source, data, reader, proof);
   return {
     samples: { ...samples, warnings: [...samples.warnings, ...warnings] },
     feeds: { task, logitsKind, pad: reader.tokenizer.pad, mask: reader.tokenizer.mask },

@@ -1,14 +1,16 @@
-import { closeSync, openSync, readFileSync, rmSync, statSync, writeSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, readlinkSync, rmSync, statSync, writeSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { MbertError } from '../../errors.ts';
-import { isObject, parseJson } from '../../formats/json.ts';
+import { isObject, type JsonValue, parseJson } from '../../formats/json.ts';
 import { fileError } from '../../io/file-error.ts';
 import { makeFolder } from '../../io/files.ts';
 
 /** Who has a lock. */
 interface Owner {
   readonly host: string;
+  /** Where numbers of processes mean the same, as containers of one host name each count their own; null as `started`. */
+  readonly space: string | null;
   readonly pid: number;
   /** When its process began, in the kernel's own count; null where the system does not say. Numbers of processes come again. */
   readonly started: string | null;
@@ -17,7 +19,7 @@ interface Owner {
 /**
  * Takes the right to write a file, and returns how to give it back. A file beside it says so to other runs: two that
  * write one name at once would leave the model of one and the weights of the other. What a process left that was killed is
- * taken over. Throws USAGE where another run has it, or could have it on another machine.
+ * taken over. Throws USAGE where another run has it, or could have it on another machine or in another container.
  */
 export function lockOutput(path: string): () => void {
   makeFolder(dirname(path));
@@ -32,7 +34,7 @@ export function lockOutput(path: string): () => void {
 }
 
 function refusal(path: string, lock: string, owner: Owner | undefined): MbertError {
-  const place = owner === undefined || owner.host === hostname() ? '' : ` on ${owner.host}`;
+  const place = owner === undefined || isHere(owner) ? '' : ` on ${owner.host}`;
   const who = owner === undefined ? '' : `, process ${owner.pid}${place}`;
   return new MbertError('USAGE', `${path}: is being written by another run${who}`, {
     hint: `wait for it, or write under another name; where that run is dead, remove ${lock}`,
@@ -49,7 +51,7 @@ function tryLock(lock: string): boolean {
   }
   try {
     const { pid } = process;
-    const owner: Owner = { host: hostname(), pid, started: processAt(pid)?.started ?? null };
+    const owner: Owner = { host: hostname(), space: processSpace(), pid, started: processAt(pid)?.started ?? null };
     writeSync(descriptor, JSON.stringify(owner));
   } catch (cause) {
     rmSync(lock, { force: true });
@@ -65,12 +67,16 @@ function ownerOf(lock: string): Owner | undefined {
   try {
     const value = parseJson(readFileSync(lock, 'utf8'), lock);
     if (!isObject(value)) return undefined;
-    const [host, pid, started] = ['host', 'pid', 'started'].map((key) => value.get(key));
+    const [host, space, pid, started] = ['host', 'space', 'pid', 'started'].map((key) => value.get(key));
     if (typeof host !== 'string' || !Number.isSafeInteger(pid) || (pid as number) <= 0) return undefined;
-    return { host, pid: pid as number, started: typeof started === 'string' ? started : null };
+    return { host, space: textOrNull(space), pid: pid as number, started: textOrNull(started) };
   } catch {
     return undefined;
   }
+}
+
+function textOrNull(value: JsonValue | undefined): string | null {
+  return typeof value === 'string' ? value : null;
 }
 
 /** Time in which a run that has made a lock has written into it, in milliseconds: far more than a slow disk takes. */
@@ -81,9 +87,15 @@ function isYoung(lock: string): boolean {
   return stats !== undefined && Date.now() - stats.mtimeMs < WRITING_MS;
 }
 
-/** Whether the process runs that has a lock. Of one on another machine nothing can be known. */
-function isLive({ host, pid, started }: Owner): boolean {
-  if (host !== hostname()) return true;
+/** Whether numbers of processes mean here what they mean to the owner of a lock. */
+function isHere({ host, space }: Owner): boolean {
+  return host === hostname() && space === processSpace();
+}
+
+/** Whether the process runs that has a lock. Of one on another machine or in another container nothing can be known. */
+function isLive(owner: Owner): boolean {
+  if (!isHere(owner)) return true;
+  const { pid, started } = owner;
   if (!isRunning(pid)) return false;
   const now = processAt(pid);
   return now === undefined || (!now.isDead && (started === null || started === now.started));
@@ -96,6 +108,15 @@ function isRunning(pid: number): boolean {
   } catch (cause) {
     // Somebody else's process may be there, and not be ours to signal.
     return cause instanceof Error && 'code' in cause && cause.code === 'EPERM';
+  }
+}
+
+/** The name that Linux gives to what counts this process (pid_namespaces(7)); null on other systems. */
+function processSpace(): string | null {
+  try {
+    return readlinkSync('/proc/self/ns/pid');
+  } catch {
+    return null;
   }
 }
 

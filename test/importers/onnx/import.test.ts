@@ -167,11 +167,12 @@ describe('a value repeated to a size that is no product', () => {
 });
 
 test.each([
-  ['on is read as off, which is told once', 1],
-  ['off is read without a word', 0],
-])('dropout that is switched %s', (_, on) => {
+  ['on is read as off, which is told once', 1, 0.1, true],
+  ['off is read without a word', 0, 0.1, false],
+  ['on and drops nothing is read without a word', 1, 0, false],
+])('dropout that is switched %s', (_, on, share, isTold) => {
   const constants = {
-    ratio: tensorOf('f32', [], Float32Array.of(0.1)),
+    ratio: tensorOf('f32', [], Float32Array.of(share)),
     on: tensorOf('bool', [], Uint8Array.of(on)),
   };
   const nodes = [
@@ -183,7 +184,7 @@ test.each([
   const bytes = encodeModel(modelProto({ opset: 17, inputs: { x: X }, outputs: ['y'], constants, nodes }));
   const graph = importBytes(bytes, new Map(), (note) => notes.push(note));
   expect(graph.nodes().map(({ op }) => op)).toEqual(['input', 'relu']);
-  expect(notes).toEqual(on ? [expect.stringContaining('its dropout is switched on')] : []);
+  expect(notes).toEqual(isTold ? [expect.stringContaining('its dropout is switched on')] : []);
 });
 
 test('an input larger than numbers can say is refused where it is read', () => {

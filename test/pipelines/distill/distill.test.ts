@@ -11,6 +11,7 @@ import { convert } from '../../../src/pipelines/convert/convert.ts';
 import { distill } from '../../../src/pipelines/distill/distill.ts';
 import type { DistillOptions } from '../../../src/pipelines/distill/types.ts';
 import { extract } from '../../../src/pipelines/extract/extract.ts';
+import { quantize } from '../../../src/pipelines/quantize/quantize.ts';
 import { verify } from '../../../src/pipelines/verify/verify.ts';
 import { distillText } from '../../../src/reports/distill.ts';
 import { runCommand } from '../../commands/run.ts';
@@ -291,10 +292,15 @@ describe('a student that was fitted to texts', () => {
     await convert({ source: folderOf, output: converted });
     expect(await fittedOf(converted)).toEqual(said);
     // Learnt from and watched by: 160 of 256.
-    const seen = `${TEXTS}: ${converted} was fitted to 160 of its 256 samples, or chosen by them: what is measured on them is too good`;
+    const seen = `${TEXTS}: ${converted} was fitted to 160 of the 256 samples that it is measured on, or chosen by them: what it gives on them is too good`;
     expect((await verify({ model: converted, against: TEACHER, data: TEXTS })).warnings).toContain(seen);
     const ofOthers = await verify({ model: file, against: TEACHER, data: path('others.txt') });
     expect(ofOthers.warnings.join()).not.toContain('was fitted to');
+    // Behind the 20 that it calibrates on and 32 that judge what it chooses come 76 that were learnt from.
+    const rounded = { source: folderOf, output: path('rounded.onnx'), scheme: 'dynamic', calibrate: TEXTS } as const;
+    expect((await quantize({ ...rounded, samples: 20 })).results[0]?.warnings.join()).toContain(
+      'was fitted to 108 of the 204 samples that it is measured on',
+    );
     // The same 32 texts watch a second training, and the same 96 prove it.
     const second = await distilled({ student: folderOf, output: path('learnt-again'), steps: 1 });
     expect([second.texts, second.watched.samples, second.before?.samples]).toEqual([128, 63, 96]);
@@ -315,7 +321,7 @@ describe('a student that was fitted to texts', () => {
       allowOverlap: true,
     });
     expect(warnings.join('\n')).toMatch(
-      /sst2-train-256\.txt: .* was fitted to 160 of its 256 samples, or chosen by them/,
+      /sst2-train-256\.txt: .* was fitted to 160 of the 256 samples that it is measured on/,
     );
     expect((await fittedOf(output)).map(({ source, count }) => [source, count])).toEqual([
       ['sst2-train-256.txt', 128],

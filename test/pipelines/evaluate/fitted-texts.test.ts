@@ -34,6 +34,9 @@ test('samples that were seen are the first in the order of the fit, or stand whe
     [2, 3],
   ];
   expect(found({ ...FIRST, seed: 7, places, watched: [[1, 2]] })).toEqual([[3, 2], [1], []]);
+  // More than a call takes as arguments.
+  const many: FittedTexts = { ...FIRST, places: Array.from({ length: 200_000 }, () => [0, 1]) };
+  expect(seenSamples([many], 'b.txt', reader).learnt).toHaveLength(200_000);
   const other = { ...FIRST, sha256: 'b' };
   expect(found(other)).toEqual([[], [], [other]]);
 });
@@ -42,11 +45,11 @@ test('a measurement on samples that were seen is warned of, with their number', 
   const warningsOf = (texts: FittedTexts, measured?: readonly TokenSample[]) =>
     seenWarnings({ path: 'm.onnx', fitted: [texts] }, 'b.txt', reader, measured);
   const words = (seen: string) => [
-    `b.txt: m.onnx was fitted to ${seen} samples, or chosen by them: what is measured on them is too good`,
+    `b.txt: m.onnx was fitted to ${seen} samples that it is measured on, or chosen by them: what it gives on them is too good`,
   ];
-  expect(warningsOf(FIRST)).toEqual(words('2 of its 3'));
-  expect(warningsOf({ ...FIRST, places: [[0, 1]], watched: [[2, 3]] })).toEqual(words('2 of its 3'));
-  expect(warningsOf(FIRST, [sample(2), sample(4)])).toEqual(words('1 of its 2'));
+  expect(warningsOf(FIRST)).toEqual(words('2 of the 3'));
+  expect(warningsOf({ ...FIRST, places: [[0, 1]], watched: [[2, 3]] })).toEqual(words('2 of the 3'));
+  expect(warningsOf(FIRST, [sample(2), sample(4)])).toEqual(words('1 of the 2'));
   expect(warningsOf(FIRST, [sample(3)])).toEqual([]);
   expect(warningsOf({ ...FIRST, sha256: 'b' })).toEqual([]);
 });

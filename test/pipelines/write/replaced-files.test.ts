@@ -5,6 +5,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   symlinkSync,
   utimesSync,
   writeFileSync,
@@ -106,7 +107,8 @@ describe('two runs do not write one file at once', () => {
   });
 
   const lockedBy = (text: string) => writeFileSync(at('.stale.onnx.lock'), text);
-  const owner = { host: hostname(), pid: process.pid, started: null };
+  const space = process.platform === 'linux' ? readlinkSync('/proc/self/ns/pid') : null;
+  const owner = { host: hostname(), space, pid: process.pid, started: null };
 
   test.each<[string, object]>([
     // Linux has no process above 2^22.
@@ -124,6 +126,11 @@ describe('two runs do not write one file at once', () => {
   test.each<[string, object, string]>([
     ['of a process that runs', owner, `, process ${process.pid}`],
     ['of another machine', { ...owner, host: 'elsewhere', pid: 2 ** 22 + 1 }, `, process ${2 ** 22 + 1} on elsewhere`],
+    [
+      'of another container of the same host name',
+      { ...owner, space: 'pid:[1]', pid: 2 ** 22 + 1 },
+      `, process ${2 ** 22 + 1} on ${hostname()}`,
+    ],
   ])('a lock %s is respected', (_, left, who) => {
     lockedBy(JSON.stringify(left));
     expect(() => lockOutput(at('stale.onnx'))).toThrow(

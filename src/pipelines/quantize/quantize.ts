@@ -13,6 +13,7 @@ import { type Run, runFor, stageOf, startRun, timedApart } from '../../options/r
 import { sizesFor } from '../../options/shape.ts';
 import { writingOf } from '../../options/writing.ts';
 import type { Target } from '../../passes/index.ts';
+import { smoothTensors } from '../../passes/smooth-tensors.ts';
 import { parseRecipe, recipeText } from '../../quantization/recipe.ts';
 import type { NodeScheme, Scheme } from '../../quantization/settings.ts';
 import { blocksFor, formFor, granularityFor, type TargetProfile, targetNamed } from '../../quantization/targets.ts';
@@ -250,12 +251,11 @@ const UNSEEN_NOTE =
   'has LayerNorm, which makes a few channels loud, and each value is rounded by one range: --calibrate FILE with some ' +
   'hundred lines of text brings it much nearer to the float model';
 
-/** True where loud channels are likely, each rounds the others away, and there are no texts to find them by. */
-function hasUnseenChannels({ request, profile, plan }: QuantizeJob, graph: Graph): boolean {
-  const { quantization, evidence } = request;
+/** True where loud channels are likely, and a pass is to make them smaller that has no texts to find them by. */
+function hasUnseenChannels({ request: { evidence, passes }, plan }: QuantizeJob, graph: Graph): boolean {
   return (
     evidence.calibrate === undefined &&
-    smoothingFor(plan.target, quantization.scheme, profile).includes('smooth-tensors') &&
+    passes.select(plan.target).includes(smoothTensors) &&
     graph.nodes().some(({ op }) => op === 'layerNorm')
   );
 }

@@ -68,6 +68,7 @@ test('a loud model without texts is told of them where one range is for all, and
     { source, output: output('tokens.tflite') },
     { source, output: output('blocks.onnx'), target: 'ort' as const },
     { source, output: output('blocks-of-4.onnx'), scheme: 'w4' as const },
+    { source, output: output('loud.onnx'), passes: '-smooth-tensors' },
     { source: 'fixtures/hf-seqcls', output: output('no-norm.onnx') },
   ])
     expect([quiet.output, await notesOf(quiet)]).toEqual([quiet.output, []]);

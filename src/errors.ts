@@ -38,6 +38,16 @@ export function isUnsupported(cause: unknown): cause is MbertError {
   return cause instanceof MbertError && cause.code === 'UNSUPPORTED';
 }
 
+/** What `read` returns; undefined where that is of a file that is not as its format has it. Other errors are thrown on. */
+export function unlessMalformed<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (cause) {
+    if (cause instanceof MbertError && cause.code === 'MALFORMED') return undefined;
+    throw cause;
+  }
+}
+
 /** An error of a file, or of a part of one, that is not as its format has it. */
 export function malformed(what: string, problem: string, hint?: string): MbertError {
   return new MbertError('MALFORMED', `${what}: ${problem}`, hint === undefined ? {} : { hint });

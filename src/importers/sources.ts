@@ -1,4 +1,4 @@
-import { MbertError } from '../errors.ts';
+import { MbertError, unlessMalformed } from '../errors.ts';
 import type { Checkpoint } from '../formats/checkpoint.ts';
 import type { JsonObject } from '../formats/json.ts';
 import type { TokenizerFiles } from '../formats/tokenizer-files.ts';
@@ -33,12 +33,7 @@ export function graphSource(file: ModelFile, read: (opened: ModelFile[]) => Whol
 /** The config of the model that the graph was exported from; a file of that name that is no config belongs to something else. */
 function configBeside(path: string): JsonObject | undefined {
   const file = readSideFile(path, 'config.json');
-  try {
-    return file && parseObject(file);
-  } catch (cause) {
-    if (cause instanceof MbertError && cause.code === 'MALFORMED') return undefined;
-    throw cause;
-  }
+  return file && unlessMalformed(() => parseObject(file));
 }
 
 /** Runs `read`; all files are closed where it fails, and by `close` otherwise. */

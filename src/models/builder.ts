@@ -206,10 +206,13 @@ interface AttentionMask {
 }
 
 /**
- * Scores of padding. transformers adds the smallest float in PyTorch; e^(x - 10000) is 0 in f32 as well, so both give
- * the same unless a whole row is padding, and -10000 fits f16.
+ * What is added to scores that are not to be seen. transformers adds the smallest float in PyTorch; e^(x - 10000) is 0 in
+ * f32 as well, so both give the same unless a whole row is padding, and -10000 fits f16.
  */
-const PADDING_SCORES: { readonly [S in MaskStyle]: number } = { added: -10000, weak: -6 };
+export const HIDING_SCORE = -10000;
+
+/** Scores of padding. */
+const PADDING_SCORES: { readonly [S in MaskStyle]: number } = { added: HIDING_SCORE, weak: -6 };
 
 /** Makes attention's mask from attention_mask [rows, sequence] of ones and zeros. */
 export function attentionMask(graph: Graph, mask: Node, rows: Dim, sequence: Dim, style: MaskStyle): AttentionMask {

@@ -1,9 +1,6 @@
 import type { Node } from '../ir/graph.ts';
-import { add, type Builder, scalar } from './builder.ts';
+import { add, type Builder, HIDING_SCORE, scalar } from './builder.ts';
 import { countPlaces } from './counted-places.ts';
-
-/** Bias of padding and of what lies outside the window, as of padding everywhere: see attentionMask. */
-const OUTSIDE = -10000;
 
 /**
  * Adds the bias of an attention whose tokens see those up to `reach` places away: 0 within, -10000 outside and for
@@ -19,7 +16,7 @@ export function localMask(builder: Builder, name: string, reach: number): Node {
   const number = (value: number, part: string) => scalar(builder, `${name}.${part}`, value);
   const relu = (part: string, x: Node) => add(builder, `${name}.${part}`, 'relu', [x]);
   const one = number(1, 'one');
-  const least = number(OUTSIDE, 'least');
+  const least = number(HIDING_SCORE, 'least');
 
   const row = add(builder, `${name}.places`, 'cast', [countPlaces(builder, `${name}.count`)], { to: 'f32' });
   const column = add(builder, `${name}.column`, 'reshape', [row], { shape: [sequence, 1] });

@@ -12,7 +12,7 @@ export type Places = readonly [number, number];
 
 /** Texts of a file that weights were made with: what a model gives on them says nothing about others. */
 export interface FittedTexts extends SampleManifest {
-  /** Where they stand. Absent: they are the first `count`. */
+  /** Places in the file of the texts that weights were fitted to or trained on. Absent for the first `count` of the file. */
   readonly places?: readonly Places[];
   /** Texts that training was watched by, not learnt from: what it ends by and what is kept was chosen on them. */
   readonly watched?: readonly Places[];

@@ -1,4 +1,4 @@
-import { MbertError } from '../errors.ts';
+import { unlessMalformed } from '../errors.ts';
 import { isObject, type JsonObject } from '../formats/json.ts';
 import type { NamedBytes, TokenizerFiles } from '../formats/tokenizer-files.ts';
 import { readJson } from '../samples/tokenizer/settings.ts';
@@ -30,10 +30,5 @@ function warning(fact: string): string {
 
 /** Reads a file; undefined where it is damaged, which is the problem of those who read texts with it. */
 function read(file: NamedBytes): JsonObject | undefined {
-  try {
-    return readJson(file);
-  } catch (cause) {
-    if (cause instanceof MbertError && cause.code === 'MALFORMED') return undefined;
-    throw cause;
-  }
+  return unlessMalformed(() => readJson(file));
 }

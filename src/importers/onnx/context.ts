@@ -51,7 +51,7 @@ const MAX_FOLDED_ELEMENTS = 4096;
 /** Graph into which the operators of one ONNX graph are read. */
 export class GraphImport {
   readonly graph: Graph;
-  /** What a user has to know of how the file was read, each once. */
+  /** Sentences for the user on parts of the file that are read otherwise than they stand there; no sentence twice. */
   readonly notes = new Set<string>();
   readonly #constants = new Map<Tensor, Constant>();
   /** Constants as real numbers: a table may be read both as the integers that it stores and as what these stand for. */

@@ -23,7 +23,7 @@ export interface BatchOptions extends RunOptions {
   readonly program: readonly [string, ...string[]];
   /** Flags behind which a job names what it writes. */
   readonly outputFlags: ReadonlySet<string>;
-  /** What a command line gets wrong, without running it; undefined where it can be run. */
+  /** Finds a mistake in the words of a command line without running it, and returns it in words; undefined for none. */
   readonly check: (words: readonly string[]) => string | undefined;
   /** Hears of each job that has ended, or that was finished before. */
   readonly ended?: ((row: BatchRow) => void) | undefined;

@@ -70,7 +70,10 @@ export interface OutputComparison {
   readonly limit: number;
   /** Signal to quantization noise in dB, 10·log10(Σ reference² / Σ error²); infinite where both are equal. */
   readonly sqnrDb: number;
-  /** The same of the source as it is, where the file was compared with it unrounded. */
+  /**
+   * SQNR in dB of the source as its file has it, beside the source with unrounded activations; undefined where the written
+   * file was compared with the source as it is.
+   */
   readonly sourceDb: number | undefined;
   /** Cosine of all values of both sides. */
   readonly cosine: number;

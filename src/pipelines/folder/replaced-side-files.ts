@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import { MbertError } from '../../errors.ts';
+import { MbertError, unlessMalformed } from '../../errors.ts';
 import { isObject, type JsonValue } from '../../formats/json.ts';
 import { readJson } from '../../importers/side-files.ts';
 import { readWhole } from '../../io/files.ts';
@@ -46,20 +46,11 @@ export function planSideFiles(
 
 /** Hashes of what an earlier run has written beside the models; in the source's own folder, what lay there is not its work. */
 function ownHashes(folder: string): ReadonlySet<JsonValue | undefined> {
-  const manifest = readManifest(manifestPath(folder));
+  // A manifest that is none has nothing to say.
+  const manifest = unlessMalformed(() => readJson(manifestPath(folder)));
   const files = isObject(manifest) ? manifest.get('files') : undefined;
   const entries = Array.isArray(files) ? (files as readonly JsonValue[]).filter(isObject) : [];
   return new Set(entries.filter((file) => file.get('origin') !== 'source').map((file) => file.get('sha256')));
-}
-
-/** Reads a manifest; what is none has nothing to say. */
-function readManifest(path: string): JsonValue | undefined {
-  try {
-    return readJson(path);
-  } catch (cause) {
-    if (cause instanceof MbertError && cause.code === 'MALFORMED') return undefined;
-    throw cause;
-  }
 }
 
 function hashOf(bytes: Uint8Array): string {

@@ -69,7 +69,10 @@ export interface FoundModel {
   readonly operations: number;
   /** Error of its answers on the texts that models are chosen by, as a sum over its blocks by themselves and its form. */
   readonly expectedNoise: number;
-  /** The same error, of the whole model as it was fitted, and of the form as measured on the teacher. */
+  /**
+   * Σ error² / Σ answer² on the texts that models are chosen by: measured on the whole fitted model in floats, plus what
+   * its form and its layers of 4 bits add, measured on the teacher.
+   */
   readonly noise: number;
   /** The written file beside the teacher on texts that nothing was fitted to or chosen by; undefined where there are none. */
   readonly heldOut: HeldOut | undefined;

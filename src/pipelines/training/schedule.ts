@@ -72,13 +72,13 @@ export interface PlateauState {
   readonly without: number;
   /** The greatest SQNR so far, in dB. */
   readonly best: number;
-  /** What came since the best; undefined right behind it. */
+  /** Summary of the measurements since the greatest SQNR; undefined where there were none yet. */
   readonly dip?: Dip | undefined;
   /** The step from which the rate falls, where that is earlier than most steps ask for. */
   readonly fallsFrom?: number | undefined;
 }
 
-/** What was measured since the best: its number, its least, and the greatest behind that, in dB. */
+/** Measurements since the greatest SQNR: how many, the lowest, and the highest that came after the lowest, in dB. */
 interface Dip {
   readonly count: number;
   readonly low: number;
